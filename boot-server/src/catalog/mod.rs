@@ -1,0 +1,47 @@
+//! What each machine should get: labels, groups, specs; loaded from a boot-config data directory.
+//!
+//! This room knows nothing of the network. The types here are what the other rooms name; loaders
+//! live in their own files.
+
+use std::collections::BTreeMap;
+
+/// The attributes of a machine: `uuid`, `mac`, `hostname`, `serial`, and any free label.
+///
+/// Keys keep their case. A value whose key equals `mac` in any case is normalised to lowercase with
+/// colons, or dropped when it is not a MAC (bootcfg 0.2.0 and matchbox: `labelsFromRequest`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(pub BTreeMap<String, String>);
+
+/// How a machine boots: the `boot` object of a spec.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BootSettings {
+    /// Kernel URL or path, as written.
+    pub kernel: String,
+    /// Initrd URLs or paths, in order.
+    pub initrd: Vec<String>,
+    /// Kernel options, sorted by key; an empty value is a bare key.
+    pub cmdline: BTreeMap<String, String>,
+}
+
+/// A group that matched, and the spec it names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// Name of the group.
+    pub group: String,
+    /// What the group required, so that one can tell by which attribute it matched.
+    pub require: BTreeMap<String, String>,
+    /// Id of the spec.
+    pub spec_id: String,
+    /// Its boot settings, when it has any.
+    pub boot: Option<BootSettings>,
+}
+
+/// Answers what a machine boots. Implemented by the loaded data directory; a trait so that the rooms
+/// which only ask do not depend on how it is loaded.
+pub trait BootCatalog: Send + Sync {
+    /// The best matching group and its spec for these labels, or why there is none.
+    ///
+    /// # Errors
+    /// A sentence for events and error bodies: no group matched, the spec is missing or broken.
+    fn select(&self, labels: &Labels) -> Result<Selection, String>;
+}

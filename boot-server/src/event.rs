@@ -1,0 +1,208 @@
+//! What was asked, what was answered and why: one [`Event`] a line of JSON.
+//!
+//! Events are the server's evidence: the lab's verdicts and the operator's logs are made from them.
+//! MACs are lowercase with colons, UUIDs lowercase with hyphens, wherever they were learned.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+/// One event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: BootEvent,
+}
+
+/// Who sent or got something, as far as is known when it happens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// MAC of the machine: from the packet, the request's labels, or the address it was seen with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// SMBIOS UUID, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// IP address (and port) it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<SocketAddr>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum BootEvent {
+    /// All sockets are bound; requests are answered from now on.
+    Ready {
+        /// What listens where, e.g. `dhcp 0.0.0.0:67`.
+        listeners: Vec<String>,
+    },
+    /// A DHCP message of a client was received.
+    DhcpRequest {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// Port it came to: 67 or 4011.
+        port: u16,
+        /// Transaction id.
+        xid: u32,
+        /// `discover`, `request`, `inform`, …
+        message: String,
+        /// Client architectures (option 93), `[]` when absent.
+        arch: Vec<u16>,
+        /// Option 77, as text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_class: Option<String>,
+        /// Option 60, as text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vendor_class: Option<String>,
+        /// Address asked for (option 50, or ciaddr).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
+    },
+    /// We answered it.
+    DhcpReply {
+        /// Who gets it.
+        #[serde(flatten)]
+        who: Who,
+        /// Transaction id.
+        xid: u32,
+        /// `offer`, `ack` or `nak`.
+        message: String,
+        /// As what we answered: `dhcp`, `proxy_dhcp`, `boot_service` (4011) or `pixiecore`.
+        role: String,
+        /// Address given; none from a proxy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Ipv4Addr>,
+        /// Boot server named in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_server: Option<Ipv4Addr>,
+        /// Boot file named in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_file: Option<String>,
+        /// Which boot step this is and why, in words.
+        step: String,
+    },
+    /// We kept silent on purpose.
+    DhcpIgnored {
+        /// Whose message.
+        #[serde(flatten)]
+        who: Who,
+        /// Why.
+        reason: String,
+    },
+    /// A datagram could not be read.
+    Malformed {
+        /// From whom.
+        #[serde(flatten)]
+        who: Who,
+        /// `dhcp` or `tftp`.
+        protocol: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A TFTP read request.
+    TftpRequest {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// File name as asked.
+        file: String,
+        /// Block size in bytes after negotiation.
+        block_size: u16,
+        /// Window size in blocks after negotiation (RFC 7440).
+        window_size: u16,
+    },
+    /// A TFTP transfer ended well.
+    TftpDone {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// File name as asked.
+        file: String,
+        /// File size in bytes.
+        bytes: u64,
+        /// Packets that had to be sent again.
+        retransmits: u32,
+        /// How long it took, in milliseconds.
+        millis: u64,
+        /// For a rendered `pxelinux.cfg/…`: the group that matched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    },
+    /// A TFTP request or transfer ended otherwise: not found, refused, aborted by the client, timeout.
+    TftpFailed {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// File name as asked.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// An HTTP request was answered completely, or broke off.
+    HttpRequest {
+        /// Whose: labels of the query first, then the address.
+        #[serde(flatten)]
+        who: Who,
+        /// Method.
+        method: String,
+        /// Path without the query.
+        path: String,
+        /// Raw query, empty when none.
+        query: String,
+        /// Status code.
+        status: u16,
+        /// `User-Agent`, empty when none.
+        user_agent: String,
+        /// Bytes of the body that were handed to the connection.
+        bytes: u64,
+        /// Length of the body had it been sent whole, when known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<u64>,
+        /// The group that matched, for the boot config endpoints.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// What was served (spec id, cloud-config or Ignition file name, asset) or why not.
+        detail: String,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// A router solicitation was answered.
+    RouterAdvertisement {
+        /// To whom.
+        #[serde(flatten)]
+        who: Who,
+    },
+    /// Configuration was read again.
+    Reloaded {
+        /// `Ok`: what is in force now. `Err`: why the last good state stays in force.
+        result: Result<String, String>,
+    },
+}
+
+/// Where events are handed in; cheap to clone, never blocks, never fails.
+#[derive(Debug, Clone)]
+pub struct EventSink(mpsc::UnboundedSender<Event>);
+
+impl EventSink {
+    /// A sink and the stream that it feeds.
+    pub fn channel() -> (EventSink, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (EventSink(sender), receiver)
+    }
+
+    /// Stamps the event with the present time and hands it in.
+    pub fn emit(&self, what: BootEvent) {
+        let now = std::time::SystemTime::now();
+        let at_us = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros() as u64);
+        // The receiver is gone only while the program ends.
+        let _ = self.0.send(Event { at_us, what });
+    }
+}

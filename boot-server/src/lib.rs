@@ -1,0 +1,10 @@
+//! The boot server: PXE-enabled DHCP, proxyDHCP, TFTP, the HTTP boot config service and Pixiecore
+//! mode in one program.
+//!
+//! Dependencies run one way: `proto ← catalog ← policy ← respond ← net ← cli ← main`; [`event`] is
+//! a leaf that everyone may name, [`config`] is what `cli` reads and hands down.
+
+pub mod catalog;
+pub mod config;
+pub mod event;
+pub mod proto;

@@ -1,0 +1,3 @@
+//! The `boot-server` program: see `boot_server::cli`.
+
+fn main() {}

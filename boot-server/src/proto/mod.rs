@@ -1,0 +1,1 @@
+//! Wire formats and protocol state machines: no sockets, no clock, no files, no async.

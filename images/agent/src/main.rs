@@ -1,0 +1,3 @@
+//! The `guest-agent` program of the stand-in image.
+
+fn main() {}

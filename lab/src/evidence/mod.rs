@@ -1,0 +1,70 @@
+//! What was seen during an attempt: every [`Record`] is timed and, where possible, named after a node.
+//!
+//! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read
+//! nothing else.
+
+use boot_server::event::Event;
+use serde::{Deserialize, Serialize};
+
+/// One thing seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// The node it is about, when it can be told (MAC, UUID, console).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What was seen.
+    #[serde(flatten)]
+    pub seen: Seen,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "seen", rename_all = "snake_case")]
+pub enum Seen {
+    /// An event of a boot-server process of ours.
+    Server {
+        /// Name of the service in the cell, e.g. `boot-server` or `config-service`.
+        service: String,
+        /// Its event.
+        entry: Event,
+    },
+    /// A service of the cell ended by itself.
+    ServiceEnded {
+        /// Name of the service.
+        service: String,
+        /// Exit status and the last lines of its standard error.
+        detail: String,
+    },
+    /// The machine was started.
+    PowerOn,
+    /// The machine stopped by itself.
+    PowerOff {
+        /// Why, as libvirt tells it (`shutdown`, `crashed`, `destroyed`, …).
+        reason: String,
+    },
+    /// A line on the serial console.
+    Console {
+        /// The line, without control sequences.
+        line: String,
+    },
+    /// The console showed a shell prompt and answered a command.
+    ShellReady,
+    /// A check inside the guest was made.
+    Check {
+        /// What was checked, e.g. `hostname` or `file /home/core/cloud content`.
+        check: String,
+        /// What was expected, literally.
+        expected: String,
+        /// What was found.
+        found: String,
+        /// Whether they agree.
+        holds: bool,
+    },
+    /// The lab stopped waiting for this node.
+    GaveUp {
+        /// Why: a deadline, an interrupt, the machine stopped.
+        reason: String,
+    },
+}

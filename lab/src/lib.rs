@@ -1,0 +1,7 @@
+//! The lab: builds a private network, puts virtual machines on it, starts the boot server, lets the
+//! machines boot over the network and proves that each came up with the configuration meant for it.
+//!
+//! Dependencies run one way:
+//! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
+
+pub mod evidence;

@@ -1,0 +1,3 @@
+//! The `lab` program: see `lab::cli`.
+
+fn main() {}
