@@ -5,3 +5,4 @@
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
 
 pub mod evidence;
+pub mod scenario;
