@@ -5,4 +5,6 @@
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
 
 pub mod evidence;
+pub mod hypervisor;
+pub mod node;
 pub mod scenario;

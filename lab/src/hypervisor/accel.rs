@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::{ChildStderr, Command};
 
 /// How long the probe boot may take; where KVM works it takes about a second.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(8);
@@ -96,26 +96,35 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
         .spawn()
         .map_err(|error| format!("QEMU could not be started: {error}"))?;
     let console = child.stdout.take();
-    let complaints = child.stderr.take();
-    let verdict = tokio::time::timeout(deadline, async {
-        tokio::select! {
-            Some(()) = find(console, KERNEL_STARTED) => Ok(()),
-            Some(()) = find(complaints, "KVM internal error") => {
-                Err("QEMU reports a KVM internal error when a kernel starts on it".to_owned())
-            }
-            else => Err("QEMU ended before a probe kernel had started on KVM".to_owned()),
-        }
-    })
-    .await
-    .unwrap_or_else(|_| {
-        Err(format!(
-            "a probe kernel did not start on KVM within {} s",
-            deadline.as_secs()
-        ))
-    });
+    let complaints = tokio::spawn(complaints(child.stderr.take()));
+    let started = tokio::time::timeout(deadline, find(console, KERNEL_STARTED)).await;
     // Best effort: `kill_on_drop` has the last word.
     let _ = child.kill().await;
-    verdict
+    let complaints = complaints.await.unwrap_or_default();
+    match started {
+        Ok(Some(())) => Ok(()),
+        _ if complaints.contains("KVM internal error") => {
+            Err("QEMU reports a KVM internal error when a kernel starts on it".into())
+        }
+        Ok(None) => Err(format!(
+            "QEMU ended before a probe kernel had started on KVM ({})",
+            complaints.lines().next().unwrap_or("without a word")
+        )),
+        Err(_) => Err(format!(
+            "a probe kernel did not start on KVM within {} s",
+            deadline.as_secs()
+        )),
+    }
+}
+
+/// What QEMU says on its standard error; it says little.
+async fn complaints(stream: Option<ChildStderr>) -> String {
+    let mut text = Vec::new();
+    if let Some(stream) = stream {
+        // What was read before an error is all there is.
+        let _ = stream.take(64 * 1024).read_to_end(&mut text).await;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Reads lines until one contains `text`; `None` at the end of the stream.
@@ -132,10 +141,13 @@ async fn find(stream: Option<impl AsyncRead + Unpin>, text: &str) -> Option<()> 
 /// Where QEMU is.
 #[must_use]
 pub fn qemu_binary() -> Option<PathBuf> {
-    ["/usr/bin/qemu-system-x86_64", "/usr/local/bin/qemu-system-x86_64"]
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
+    [
+        "/usr/bin/qemu-system-x86_64",
+        "/usr/local/bin/qemu-system-x86_64",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .find(|path| path.exists())
 }
 
 #[cfg(test)]
@@ -172,7 +184,9 @@ mod tests {
 
     #[tokio::test]
     async fn tcg_needs_no_probe() {
-        let chosen = choose(AccelChoice::Tcg, Path::new("/nonexistent")).await.unwrap();
+        let chosen = choose(AccelChoice::Tcg, Path::new("/nonexistent"))
+            .await
+            .unwrap();
         assert_eq!(chosen.accelerator, Accelerator::Tcg);
     }
 }

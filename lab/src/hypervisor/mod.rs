@@ -230,7 +230,9 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            error.to_string().starts_with("libvirt could not make the network: "),
+            error
+                .to_string()
+                .starts_with("libvirt could not make the network: "),
             "{error}"
         );
     }

@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn the_office_dhcp_server_is_libvirts_own() {
-        let range = (Ipv4Addr::new(192, 168, 91, 100), Ipv4Addr::new(192, 168, 91, 199));
+        let range = (
+            Ipv4Addr::new(192, 168, 91, 100),
+            Ipv4Addr::new(192, 168, 91, 199),
+        );
         let xml = render(&spec(Some(range)));
         assert!(
             xml.contains(r#"<range start="192.168.91.100" end="192.168.91.199"/>"#),
@@ -147,13 +150,14 @@ mod tests {
 
     #[tokio::test]
     async fn libvirt_accepts_the_network() {
-        let hypervisor = super::super::Hypervisor::open(
-            "test:///default",
-            std::time::Duration::from_secs(5),
-        )
-        .await
-        .unwrap();
-        hypervisor.create_network(render(&spec(None))).await.unwrap();
+        let hypervisor =
+            super::super::Hypervisor::open("test:///default", std::time::Duration::from_secs(5))
+                .await
+                .unwrap();
+        hypervisor
+            .create_network(render(&spec(None)))
+            .await
+            .unwrap();
         hypervisor.destroy_network("lab-4f2a11-net").await.unwrap();
     }
 }

@@ -181,7 +181,12 @@ mod tests {
     use super::*;
     use tokio::net::UnixListener;
 
-    async fn pair() -> (tempfile::TempDir, Console, UnixStream, mpsc::UnboundedReceiver<String>) {
+    async fn pair() -> (
+        tempfile::TempDir,
+        Console,
+        UnixStream,
+        mpsc::UnboundedReceiver<String>,
+    ) {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("console");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -200,7 +205,10 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_found_after_it_was_shown_and_every_byte_is_kept() {
         let (dir, console, mut machine, mut lines) = pair().await;
-        machine.write_all(b"\x1b[0;1miPXE\x1b[0m 1.21\r\nlogin: ").await.unwrap();
+        machine
+            .write_all(b"\x1b[0;1miPXE\x1b[0m 1.21\r\nlogin: ")
+            .await
+            .unwrap();
         let found = console
             .wait_for(0, soon(), |lines, open| {
                 open.ends_with("login:").then(|| lines.to_vec())
@@ -211,7 +219,9 @@ mod tests {
         assert_eq!(lines.recv().await.unwrap(), "iPXE 1.21");
         drop(machine);
         assert_eq!(
-            console.wait_for(1, soon(), |lines, _| lines.first().cloned()).await,
+            console
+                .wait_for(1, soon(), |lines, _| lines.first().cloned())
+                .await,
             Err(Missed::Closed)
         );
         let kept = std::fs::read(dir.path().join("console.log")).unwrap();
@@ -232,7 +242,10 @@ mod tests {
 
     #[test]
     fn text_that_a_carriage_return_overwrote_is_not_shown() {
-        assert_eq!(clean(b"Press Ctrl-B...\r               \r"), "Press Ctrl-B...");
+        assert_eq!(
+            clean(b"Press Ctrl-B...\r               \r"),
+            "Press Ctrl-B..."
+        );
         assert_eq!(clean(b"10%\r20%\r100%\r"), "100%");
         assert_eq!(clean(b"\x1b[2Jboot:\x07 "), "boot:");
         assert_eq!(clean(b""), "");

@@ -167,7 +167,10 @@ mod tests {
     async fn output_and_status_of_a_command_come_back_without_the_echo() {
         let (_dir, mut console, _child) = bash().await;
         let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
-        let answer = shell.run("echo one; echo two >&2; (exit 3)", soon()).await.unwrap();
+        let answer = shell
+            .run("echo one; echo two >&2; (exit 3)", soon())
+            .await
+            .unwrap();
         assert_eq!(
             answer,
             Answer {
