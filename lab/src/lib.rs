@@ -4,7 +4,12 @@
 //! Dependencies run one way:
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
 
+pub mod cell;
+pub mod cli;
 pub mod evidence;
 pub mod hypervisor;
 pub mod node;
+pub mod preflight;
+pub mod runner;
 pub mod scenario;
+pub mod verdict;

@@ -173,7 +173,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
             node: node_of(&event, nodes),
             seen: Seen::Server {
                 service,
-                entry: event,
+                entry: Box::new(event),
             },
         },
         Told::Ended { service, detail } => Record {

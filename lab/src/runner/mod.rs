@@ -220,7 +220,7 @@ impl Course {
                     self.say(Progress::NodeStarted { unit: name.clone(), node: node.clone() });
                     cell.order(&Order::Start { node }).await;
                 }
-                Ok(_) = stop.wait_for(|stop| *stop), if stop_deadline.is_none() => {
+                () = stopped(&mut stop), if stop_deadline.is_none() => {
                     outcome.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
@@ -268,6 +268,14 @@ impl Course {
     fn say(&self, progress: Progress) {
         // Nobody listens any more once reports are closed.
         let _ = self.progress.send(progress);
+    }
+}
+
+/// Returns when the run is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody can stop the run any more.
+        std::future::pending().await
     }
 }
 
