@@ -5,12 +5,23 @@
 //! the scenario names in it: what is served from it is under test.
 
 mod access;
+mod check;
+mod data;
+mod draft;
+mod expect;
+mod load;
 mod mac;
 mod model;
+mod problem;
+mod read;
+#[cfg(test)]
+mod tests;
 
 pub use access::{FileMode, Owner};
+pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{
     Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, MatchedBy, Network, Node,
     PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
+pub use problem::{InvalidScenario, Problem};
