@@ -22,7 +22,7 @@ use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, live, now_us};
-use crate::scenario::{Node, PixiecoreService, Scenario};
+use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 
 /// Does the attempt that is described on standard input.
 ///
@@ -41,7 +41,9 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     let line = orders.next_line().await.map_err(text)?;
     let job: Job = serde_json::from_str(&line.unwrap_or_default())
         .map_err(|error| format!("the job on standard input: {error}"))?;
-    let scenario = Scenario::load(&job.scenario).map_err(|error| format!("{error:?}"))?;
+    // The lab has looked into the data already, or was told not to.
+    let scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
+        .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     let (told, mut tells) = mpsc::unbounded_channel();
     let libvirtd = Arc::new(set_up(&job, &scenario, &told).await?);
     tell(&Report::Ready);

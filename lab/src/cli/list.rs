@@ -1,11 +1,11 @@
 //! `lab list`: the scenarios, one a line.
 
 use super::{Folders, exit};
-use crate::scenario;
+use crate::scenario::{self, DataCheck};
 
 /// Prints name, firmware and summary of every scenario.
 pub(super) fn run(folders: &Folders) -> u8 {
-    match scenario::load_all(&folders.scenarios()) {
+    match scenario::load_all(&folders.scenarios(), DataCheck::Skip) {
         Ok(scenarios) => {
             let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
             for scenario in scenarios {

@@ -38,9 +38,15 @@ struct Arguments {
 /// Where things are.
 #[derive(Debug, clap::Args)]
 struct Folders {
-    /// Folder of the scenarios [default: `scenarios` here, or beside the program's workspace]
-    #[arg(long, global = true, value_name = "DIR")]
-    scenarios: Option<PathBuf>,
+    /// Folder of the scenarios
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LAB_SCENARIOS",
+        default_value = "scenarios"
+    )]
+    scenarios: PathBuf,
     /// Cache of images [default: $XDG_CACHE_HOME/bootlab]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -102,11 +108,9 @@ fn with_runtime(work: impl Future<Output = u8>) -> u8 {
 }
 
 impl Folders {
-    /// The scenarios' folder: as given, else `scenarios` in the working directory.
+    /// The scenarios' folder as an absolute path: cells and services work elsewhere.
     fn scenarios(&self) -> PathBuf {
-        self.scenarios
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("scenarios"))
+        std::path::absolute(&self.scenarios).unwrap_or_else(|_| self.scenarios.clone())
     }
 
     /// The cache: as given, else by the XDG base directory specification.

@@ -17,7 +17,7 @@ use crate::report::table::Colour;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::places::{Places, available_mib};
 use crate::runner::{self, Setting, Unit};
-use crate::scenario::{self, Firmware, Image, Scenario};
+use crate::scenario::{self, DataCheck, Firmware, Image, Scenario};
 
 /// `lab run`
 #[derive(Debug, Args)]
@@ -34,6 +34,9 @@ pub(super) struct RunArguments {
     /// Machines at once [default: by cores and memory]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Don't look into the data directories before: what is wrong there is for the machines to find
+    #[arg(long)]
+    unchecked_data: bool,
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
@@ -144,12 +147,19 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
 
 /// The units asked for, in the order of their names.
 fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
-    let all = scenario::load_all(&folders.scenarios()).map_err(|error| Refusal {
+    let data = if arguments.unchecked_data {
+        DataCheck::Skip
+    } else {
+        DataCheck::Strict
+    };
+    let all = scenario::load_all(&folders.scenarios(), data).map_err(|error| Refusal {
         code: exit::INVALID_INPUT,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
-    let selected = scenario::select(all, &arguments.names)
-        .map_err(|error| refuse(exit::NOTHING_SELECTED, error))?;
+    let selected = scenario::select(all, &arguments.names).map_err(|error| Refusal {
+        code: exit::NOTHING_SELECTED,
+        message: format!("{:?}", miette::Report::new(error)),
+    })?;
     let units: Vec<Unit> = selected
         .into_iter()
         .map(Arc::new)
