@@ -218,7 +218,6 @@ fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
             "the command names no program",
             format!("write `{example}`"),
         ));
-        return None;
     }
     Some(Located {
         value: PixiecoreService::Command(command),
