@@ -7,4 +7,5 @@
 pub mod catalog;
 pub mod config;
 pub mod event;
+pub mod net;
 pub mod proto;

@@ -1,0 +1,4 @@
+//! Sockets, supervision and shutdown: bytes come in here, decisions are made in other rooms.
+
+pub mod neighbours;
+pub mod pixiecore_api;
