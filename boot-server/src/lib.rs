@@ -7,5 +7,6 @@
 pub mod catalog;
 pub mod config;
 pub mod event;
+pub mod lease;
 pub mod net;
 pub mod proto;
