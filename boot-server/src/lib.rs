@@ -9,4 +9,5 @@ pub mod config;
 pub mod event;
 pub mod lease;
 pub mod net;
+pub mod policy;
 pub mod proto;
