@@ -11,3 +11,4 @@ pub mod lease;
 pub mod net;
 pub mod policy;
 pub mod proto;
+pub mod respond;

@@ -51,6 +51,12 @@ pub trait LeaseStore: Send {
     fn keep(&mut self, record: LeaseRecord) -> Result<(), String>;
 }
 
+impl LeaseStore for Box<dyn LeaseStore> {
+    fn keep(&mut self, record: LeaseRecord) -> Result<(), String> {
+        (**self).keep(record)
+    }
+}
+
 /// Keeps nothing: for servers without a lease file.
 #[derive(Debug, Default)]
 pub struct MemoryOnly;

@@ -58,6 +58,11 @@ pub struct BootStep {
 }
 
 impl BootStep {
+    /// No decision was asked for.
+    pub fn none() -> BootStep {
+        BootStep::nothing("")
+    }
+
     fn nothing(why: &'static str) -> BootStep {
         BootStep {
             action: BootAction::Nothing,

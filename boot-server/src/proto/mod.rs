@@ -2,4 +2,5 @@
 
 pub mod dhcp;
 pub mod mac;
+pub mod pxelinux;
 pub mod tftp;
