@@ -5,6 +5,7 @@
 //! a leaf that everyone may name, [`config`] is what `cli` reads and hands down.
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod event;
 pub mod lease;

@@ -9,7 +9,7 @@ use crate::proto::mac::MacAddr;
 
 /// An interface, as found when the server started.
 #[derive(Debug, Clone)]
-pub struct Interface {
+pub(super) struct Interface {
     /// Its name.
     pub name: String,
     /// Its index.
@@ -56,7 +56,7 @@ impl Interface {
     ///
     /// # Errors
     /// [`InterfaceError`].
-    pub fn find(name: &str, address: Option<Ipv4Addr>) -> Result<Interface, InterfaceError> {
+    pub(super) fn find(name: &str, address: Option<Ipv4Addr>) -> Result<Interface, InterfaceError> {
         let (mut known, mut addresses, mut link) = (Vec::<String>::new(), Vec::new(), None);
         for entry in getifaddrs().map_err(InterfaceError::List)? {
             if !known.contains(&entry.interface_name) {
