@@ -3,6 +3,18 @@
 //! This room knows nothing of the network. The types here are what the other rooms name; loaders
 //! live in their own files.
 
+pub mod bootcfg;
+pub mod check;
+pub mod cloud_config;
+pub mod data_dir;
+pub mod go_json;
+pub mod ignition;
+pub mod labels;
+pub mod matching;
+pub mod problem;
+pub mod template;
+pub mod yaml;
+
 use std::collections::BTreeMap;
 
 /// The attributes of a machine: `uuid`, `mac`, `hostname`, `serial`, and any free label.

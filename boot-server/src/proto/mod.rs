@@ -1,1 +1,6 @@
-//! Wire formats and protocol state machines: no sockets, no clock, no files, no async.
+//! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
+
+pub mod dhcp;
+pub mod mac;
+pub mod pxelinux;
+pub mod tftp;

@@ -1,0 +1,77 @@
+//! What may be served as user-data: a `#cloud-config` in YAML, a `#!` script, or nothing.
+//!
+//! The check is the reference's: the header and the syntax, so that a machine is refused a config
+//! which its cloud-init would refuse as well. Rules for single keys are the lab's `validate`.
+
+use super::yaml::{self, DuplicateKeys, InvalidYaml};
+
+/// What makes a text no user-data.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InvalidUserData {
+    /// The first line says nothing that coreos-cloudinit knows.
+    #[error("the first line is neither `#cloud-config` nor a `#!` script's")]
+    Header,
+    /// The YAML below the header.
+    #[error("cloud-config is not YAML: {0}")]
+    Yaml(#[from] InvalidYaml),
+    /// The YAML is a list or a single value.
+    #[error("cloud-config is not a YAML mapping of keys")]
+    NoMapping,
+}
+
+impl InvalidUserData {
+    /// Line and column, counted from 1, when the error has a place.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            InvalidUserData::Header | InvalidUserData::NoMapping => Some((1, 1)),
+            InvalidUserData::Yaml(error) => Some((error.line, error.column)),
+        }
+    }
+}
+
+/// Checks rendered user-data.
+///
+/// # Errors
+/// See [`InvalidUserData`].
+pub fn check(text: &str) -> Result<(), InvalidUserData> {
+    let header = text.lines().next().unwrap_or_default();
+    if text.is_empty() || header.starts_with("#!") {
+        return Ok(());
+    }
+    if header.trim_end() != "#cloud-config" {
+        return Err(InvalidUserData::Header);
+    }
+    match yaml::parse(text, DuplicateKeys::LastCounts)? {
+        serde_json::Value::Object(_) | serde_json::Value::Null => Ok(()),
+        _ => Err(InvalidUserData::NoMapping),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cloud_config_a_script_and_nothing_are_user_data() {
+        for text in [
+            "",
+            "#!/bin/sh\n: [",
+            "#cloud-config  \n",
+            "#cloud-config\na: 1\n",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        assert_eq!(check("hostname: x\n"), Err(InvalidUserData::Header));
+        assert_eq!(check("#cloud-configs\n"), Err(InvalidUserData::Header));
+        assert_eq!(
+            check("#cloud-config\n- a\n"),
+            Err(InvalidUserData::NoMapping)
+        );
+        let broken = check("#cloud-config\na: [\n").unwrap_err();
+        assert!(broken.place() >= Some((2, 1)), "{broken:?}");
+    }
+}

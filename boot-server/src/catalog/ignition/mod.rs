@@ -1,0 +1,115 @@
+//! Ignition configs as they are served: the version that was asked for by writing it, never another.
+//!
+//! Version 1 (the one bootcfg 0.2.0 speaks) is read from JSON or YAML and written anew as JSON, as
+//! the reference does. Specs 2 and 3, which the reference refused, are passed on byte for byte.
+
+mod v1;
+
+use super::yaml::InvalidYaml;
+
+/// What makes a text no Ignition config.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidIgnition {
+    /// It is no JSON, or not of this shape.
+    #[error("not an Ignition config: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is no YAML, or not of this shape.
+    #[error("not an Ignition config in YAML: {0}")]
+    Yaml(#[from] InvalidYaml),
+    /// It names no version, or one that is not known.
+    #[error(
+        "no version that is known: JSON needs `\"ignitionVersion\": 1` or \
+         `\"ignition\": {{\"version\": \"2.x.y\" or \"3.x.y\"}}`, YAML needs `ignition_version: 1`"
+    )]
+    Version,
+    /// A partition's size or start.
+    #[error(
+        "partition `{label}`: {value} is not a size; write 512MiB or 10GiB in YAML, a number of \
+         512-byte sectors in JSON"
+    )]
+    Dimension {
+        /// Label of the partition.
+        label: String,
+        /// The value as written.
+        value: String,
+    },
+}
+
+impl InvalidIgnition {
+    /// Line and column, counted from 1, when the error has a place.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            InvalidIgnition::Json(error) => Some((error.line(), error.column())),
+            InvalidIgnition::Yaml(error) => Some((error.line, error.column)),
+            InvalidIgnition::Version | InvalidIgnition::Dimension { .. } => None,
+        }
+    }
+}
+
+/// The language a config is written in, told by its file name as the reference tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// `*.yaml` and `*.yml`.
+    Yaml,
+    /// Everything else.
+    Json,
+}
+
+impl Language {
+    /// By the extension of a file name.
+    pub fn of_file(name: &str) -> Language {
+        match name.rsplit_once('.') {
+            Some((_, "yaml" | "yml")) => Language::Yaml,
+            _ => Language::Json,
+        }
+    }
+}
+
+/// The JSON to serve for a rendered config.
+///
+/// # Errors
+/// See [`InvalidIgnition`].
+pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition> {
+    if language == Language::Yaml {
+        return v1::from_yaml(text)?.to_json();
+    }
+    let json: serde_json::Value = serde_json::from_str(text)?;
+    if json.get("ignitionVersion") == Some(&serde_json::json!(1)) {
+        return v1::from_json(text)?.to_json();
+    }
+    let version = json.get("ignition").and_then(|i| i.get("version"));
+    match version.and_then(serde_json::Value::as_str) {
+        Some(version) if version.starts_with("2.") || version.starts_with("3.") => {
+            Ok(text.to_owned())
+        }
+        _ => Err(InvalidIgnition::Version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spec_3_is_passed_on_byte_for_byte() {
+        let text = "{ \"ignition\": {\"version\": \"3.3.0\"} , \"x\": \"<&>\"}\n";
+        assert_eq!(to_json(text, Language::Json).unwrap(), text);
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused() {
+        for text in ["{}", r#"{"ignitionVersion": 2}"#, r#"{"ignition": {}}"#] {
+            let error = to_json(text, Language::Json).unwrap_err();
+            assert!(matches!(error, InvalidIgnition::Version), "{error}");
+        }
+        let yaml = "ignition:\n  version: 3.3.0\n";
+        let error = to_json(yaml, Language::Yaml).unwrap_err();
+        assert!(matches!(error, InvalidIgnition::Version), "{error}");
+    }
+
+    #[test]
+    fn broken_json_tells_its_line() {
+        let error = to_json("{\n\"ignitionVersion\":\n", Language::Json).unwrap_err();
+        assert_eq!(error.place().map(|(line, _)| line), Some(3));
+    }
+}

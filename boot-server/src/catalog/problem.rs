@@ -1,0 +1,182 @@
+//! What is wrong in a data directory: where, why, and what would be right.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+
+/// How bad a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Some machines are answered 404 because of it; `check` reports it.
+    Warning,
+    /// The directory cannot be served; the server refuses to start.
+    Error,
+}
+
+/// One thing that is wrong in a data directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file.
+    pub path: PathBuf,
+    /// Line, counted from 1, when it is about a place in the file.
+    pub line: Option<usize>,
+    /// Column in characters, counted from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: String,
+    text: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    pub fn of_file(
+        severity: Severity,
+        path: &Path,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            severity,
+            path: path.to_owned(),
+            line: None,
+            column: None,
+            message: message.into(),
+            help: help.into(),
+            text: None,
+        }
+    }
+
+    /// The same problem at a place in the file whose text this is. A line of 0 is no place.
+    pub fn at(mut self, text: &str, line: usize, column: usize) -> Problem {
+        if line > 0 {
+            self.line = Some(line);
+            self.column = Some(column.max(1));
+            self.text = Some(text.to_owned());
+        }
+        self
+    }
+
+    /// The same problem at the first place where the text has `needle`.
+    pub fn at_first(self, text: &str, needle: &str) -> Problem {
+        let Some(offset) = text.find(needle) else {
+            return self;
+        };
+        let before = text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let line = before.matches('\n').count() + 1;
+        self.at(text, line, column)
+    }
+
+    fn offset(&self) -> Option<usize> {
+        let text = self.text.as_ref()?;
+        let line_start: usize = text
+            .split_inclusive('\n')
+            .take(self.line?.saturating_sub(1))
+            .map(str::len)
+            .sum();
+        let line = text.get(line_start..)?;
+        let in_line: usize = line
+            .chars()
+            .take(self.column?.saturating_sub(1))
+            .map(char::len_utf8)
+            .sum();
+        Some((line_start + in_line).min(text.len()))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// A problem with its source, as miette wants it for drawing.
+#[derive(Debug)]
+struct Drawn<'a>(&'a Problem, Option<NamedSource<String>>);
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(_) => f.write_str(&self.0.message),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.0.severity {
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Error => miette::Severity::Error,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        (!self.0.help.is_empty()).then(|| Box::new(&self.0.help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.1.as_ref().map(|source| source as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let offset = self.0.offset()?;
+        let span = LabeledSpan::at_offset(offset, "here");
+        Some(Box::new(std::iter::once(span)))
+    }
+}
+
+/// Renders problems for a person, without colours: message, place with the line itself, help.
+pub fn render_problems(problems: &[Problem]) -> String {
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
+    let mut text = String::new();
+    for problem in problems {
+        let source = problem
+            .text
+            .as_ref()
+            .map(|text| NamedSource::new(problem.path.display().to_string(), text.clone()));
+        if handler
+            .render_report(&mut text, &Drawn(problem, source))
+            .is_err()
+        {
+            text.push_str(&format!("{problem}\n  help: {}\n", problem.help));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_drawn_with_its_place_and_its_help() {
+        let problem = Problem::of_file(
+            Severity::Error,
+            Path::new("data/config.yaml"),
+            "group `a` names a spec that is not there",
+            "create specs/b/spec.json",
+        )
+        .at_first("groups:\n  - spec: b\n", "b\n");
+        assert_eq!((problem.line, problem.column), (Some(2), Some(11)));
+        assert_eq!(
+            problem.to_string(),
+            "data/config.yaml:2:11: group `a` names a spec that is not there"
+        );
+        insta::assert_snapshot!(render_problems(&[problem]));
+    }
+}

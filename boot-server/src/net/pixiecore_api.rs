@@ -1,0 +1,17 @@
+//! The one question that DHCP asks a Pixiecore API server; the HTTP client answers it elsewhere.
+
+use std::future::Future;
+
+use crate::proto::mac::MacAddr;
+
+/// Knows which machines a Pixiecore API server would boot.
+pub trait PixiecoreApi: Send + Sync {
+    /// Whether the API has an answer for this machine: `true` for a 200 with a readable boot spec,
+    /// `false` when it refuses (any other status). A refused machine gets silence, so that its
+    /// firmware goes on to the next boot device.
+    ///
+    /// # Errors
+    /// A sentence: the API could not be reached in time or its 200 made no sense. The machine gets
+    /// silence as well, and the event says why.
+    fn knows(&self, mac: MacAddr) -> impl Future<Output = Result<bool, String>> + Send;
+}
