@@ -10,6 +10,8 @@ pub mod evidence;
 pub mod hypervisor;
 pub mod node;
 pub mod preflight;
+pub mod report;
 pub mod runner;
 pub mod scenario;
+pub mod timeline;
 pub mod verdict;

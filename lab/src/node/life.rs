@@ -210,13 +210,7 @@ async fn boot_and_check(
     witness.saw(Seen::ShellReady);
     let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
     for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
-        let (found, holds) = check.judge(&answer);
-        witness.saw(Seen::Check {
-            check: check.name,
-            expected: check.expected,
-            found,
-            holds,
-        });
+        witness.saw(check.seen(answer.status, &answer.output));
     }
     Ok(())
 }
@@ -267,7 +261,7 @@ async fn settle(
                 },
                 Err(error) => return Err(error),
             };
-            if check.judge(&answer).1 {
+            if check.judge(answer.status, &answer.output).1 {
                 settled.push((check, answer));
             } else {
                 failing.push((check, answer));

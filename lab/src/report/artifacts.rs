@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{RunSummary, UnitSummary, junit};
 use crate::runner::UnitOutcome;
-use crate::timeline::timeline;
+use crate::timeline;
 use crate::verdict::{NodeVerdict, explain};
 
 /// Makes the run's folder `<time>-<id>` and points `latest` to it.
@@ -46,19 +46,15 @@ pub fn write_unit(outcome: &UnitOutcome, summary: &UnitSummary) -> io::Result<()
     }
     let mut timelines = std::collections::BTreeMap::new();
     for (node, judged) in scenario.nodes.iter().zip(&summary.nodes) {
-        timelines.insert(&node.name, timeline(&outcome.records, node));
+        let timeline = timeline::build(scenario, node, &outcome.records);
         if matches!(judged.verdict, NodeVerdict::Fail { .. }) {
-            let text = explain(
-                scenario,
-                node,
-                outcome.unit.firmware,
-                &outcome.records,
-                &judged.verdict,
-            );
+            let firmware = outcome.unit.firmware;
+            let text = explain(scenario, node, firmware, &timeline, &judged.verdict, folder);
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
             fs::write(nodes.join("explain.txt"), text)?;
         }
+        timelines.insert(&node.name, timeline);
     }
     write_json(&folder.join("timeline.json"), &timelines)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runner::UnitOutcome;
 use crate::scenario::Firmware;
+use crate::timeline;
 use crate::verdict::{NodeVerdict, judge};
 
 /// A whole run.
@@ -71,7 +72,10 @@ impl UnitSummary {
                 let verdict = match (&outcome.broken, outcome.interrupted) {
                     (Some(why), _) if !finished => NodeVerdict::Infra { why: why.clone() },
                     (None, true) if !finished => NodeVerdict::Interrupted,
-                    _ => judge(scenario, node, outcome.unit.firmware, &outcome.records),
+                    _ => {
+                        let timeline = timeline::build(scenario, node, &outcome.records);
+                        judge(scenario, node, outcome.unit.firmware, &timeline)
+                    }
                 };
                 NodeSummary {
                     name: node.name.clone(),
@@ -96,7 +100,7 @@ impl RunSummary {
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for node in self.nodes() {
-            *counts.entry(word(&node.verdict)).or_default() += 1;
+            *counts.entry(node.verdict.word()).or_default() += 1;
         }
         counts
     }
@@ -109,7 +113,7 @@ impl RunSummary {
     /// The exit code that scripts rely on: 130 interrupted, 100 failures, 75 only infrastructure failed, 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let any = |wanted: &str| self.nodes().any(|node| word(&node.verdict) == wanted);
+        let any = |wanted: &str| self.nodes().any(|node| node.verdict.word() == wanted);
         if any("interrupted") {
             130
         } else if any("fail") {
@@ -119,16 +123,5 @@ impl RunSummary {
         } else {
             0
         }
-    }
-}
-
-/// A verdict's name.
-#[must_use]
-pub fn word(verdict: &NodeVerdict) -> &'static str {
-    match verdict {
-        NodeVerdict::Pass => "pass",
-        NodeVerdict::Fail { .. } => "fail",
-        NodeVerdict::Infra { .. } => "infra",
-        NodeVerdict::Interrupted => "interrupted",
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::summary::word;
 use super::{NodeSummary, RunSummary, UnitSummary};
 use crate::verdict::NodeVerdict;
 
@@ -29,7 +28,7 @@ pub fn render(run: &RunSummary, colour: Colour) -> String {
     );
     for unit in &run.units {
         for node in &unit.nodes {
-            let verdict = paint(&format!("{:11}", word(&node.verdict)), &node.verdict, colour);
+            let verdict = paint(&format!("{:11}", node.verdict.word()), &node.verdict, colour);
             let time = node
                 .seconds
                 .map_or("-".into(), |seconds| format!("{seconds:.1} s"));
