@@ -6,3 +6,5 @@
 
 pub mod evidence;
 pub mod scenario;
+pub mod timeline;
+pub mod verdict;
