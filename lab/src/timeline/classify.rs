@@ -128,7 +128,7 @@ pub(super) fn classify<'e>(
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 asks for the size first and breaks that transfer off; not a failure.
-            let aborted = reason.contains("abort");
+            let aborted = reason.contains("abort") || reason.starts_with("the client broke off");
             let outcome = if aborted {
                 Outcome::Noted
             } else {

@@ -85,11 +85,10 @@ pub fn explain(
         node.mac,
         artifacts.display()
     ));
-    let again = format!(
-        "lab run {} --firmware {firmware} --keep failed",
+    line(&format!(
+        "  lab run {} --firmware {firmware}",
         scenario.name
-    );
-    line(&format!("  {again}"));
+    ));
     text
 }
 

@@ -176,7 +176,7 @@ impl Story<'_> {
             self.dhcp("request", 67);
         }
         let who = self.who();
-        if uefi || pxelinux || chainload {
+        if uefi || pxelinux || chainload || pixiecore {
             self.event(tftp(&who, &nbp, None));
         }
         self.load(pixiecore, pxelinux);

@@ -3,7 +3,7 @@
 use super::checks::checks;
 use super::require::{Requirement, requirements};
 use super::{INTERRUPTED, NodeVerdict};
-use crate::scenario::{Firmware, Node, Scenario};
+use crate::scenario::{DhcpService, Firmware, Node, Scenario};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline};
 
 /// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
@@ -55,6 +55,7 @@ pub fn judge(
         .iter()
         .filter_map(|requirement| unmet(requirement, timeline))
         .collect();
+    unmet.extend(no_address(scenario, node, timeline));
     unmet.extend(boot_program_loop(timeline));
     unmet.extend(failed_checks(node, timeline));
     let decisive = unmet.iter().min_by_key(|unmet| unmet.order());
@@ -167,6 +168,28 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
         }
     }
     None
+}
+
+/// Where nobody of ours gives addresses, the first request over the network proves that there is one.
+fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
+    let asked = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig]
+        .into_iter()
+        .any(|stage| timeline.stage(stage).is_some());
+    if scenario.services.dhcp != DhcpService::None || asked {
+        return None;
+    }
+    let waited_for = format!("a DHCP server that gives {} an address", node.mac);
+    Some(Unmet {
+        stage: StageName::Dhcp,
+        missing: vec![waited_for.clone()],
+        waited_for,
+        why:
+            "the lab started no DHCP server (`dhcp = \"none\"`), and the machine asked for nothing \
+              over the network"
+                .into(),
+        went_wrong: false,
+    })
 }
 
 fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {

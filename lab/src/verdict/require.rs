@@ -174,9 +174,8 @@ fn boot_program(
     let boot = &scenario.boot;
     match (&scenario.services.pixiecore, firmware) {
         (PixiecoreService::Command(_), _) => None,
-        // The ROM's iPXE can run Pixiecore's script as it is.
-        (PixiecoreService::BootServer, Firmware::Bios) => None,
-        (PixiecoreService::BootServer, Firmware::Uefi) => Some((
+        // Also to a ROM that is iPXE already, so that every machine runs the same one.
+        (PixiecoreService::BootServer, _) => Some((
             "Pixiecore's boot program",
             Subject::Folder(node.mac.to_string()),
         )),
