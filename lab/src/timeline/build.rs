@@ -40,7 +40,7 @@ const TROUBLE: &[&str] = &[
 pub fn build(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
     let identities = Identities::learn(scenario, records);
     let mut records: Vec<&Record> = records.iter().collect();
-    records.sort_by_key(|record| record.at_us);
+    records.sort_by_key(|record| time_us(record));
     let mut builder = Builder {
         scenario,
         node,
@@ -134,14 +134,17 @@ impl Builder<'_> {
             took_us,
         } = classified;
         let anonymous = who.mac.is_none() && who.uuid.is_none() && told_mac.is_none();
-        let asker = self.identities.asker(who, told_mac.as_deref()).or_else(|| {
-            // Nothing in the event tells whose it is: the collector may know.
-            let node = self.scenario.node(record.node.as_deref()?)?;
-            anonymous.then_some(Asker {
-                node: &node.name,
-                claimed: None,
-            })
-        });
+        let asker = self
+            .identities
+            .asker(sighting.at_us, who, told_mac.as_deref())
+            .or_else(|| {
+                // Nothing in the event tells whose it is: the collector may know.
+                let node = self.scenario.node(record.node.as_deref()?)?;
+                anonymous.then_some(Asker {
+                    node: &node.name,
+                    claimed: None,
+                })
+            });
         let Some(asker) = asker.filter(|asker| asker.node == self.node.name) else {
             return;
         };
@@ -226,6 +229,14 @@ impl Builder<'_> {
     fn finish(mut self) -> Timeline {
         self.timeline.stages = self.stages.into_values().collect();
         self.timeline
+    }
+}
+
+/// When it happened: an event may be handed in later.
+fn time_us(record: &Record) -> u64 {
+    match &record.seen {
+        Seen::Server { entry, .. } => entry.at_us,
+        _ => record.at_us,
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use boot_server::event::{BootEvent, Who};
 
 use crate::evidence::{Record, Seen};
-use crate::scenario::{MacAddr, Scenario};
+use crate::scenario::{DhcpService, MacAddr, Scenario};
 
 /// Who asked, and in whose name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub(super) struct Asker<'s> {
 pub(super) struct Identities<'s> {
     by_mac: HashMap<MacAddr, &'s str>,
     by_uuid: HashMap<String, &'s str>,
-    by_address: HashMap<IpAddr, &'s str>,
+    /// Who had an address since when, in the order of time.
+    by_address: HashMap<IpAddr, Vec<(u64, &'s str)>>,
 }
 
 impl<'s> Identities<'s> {
@@ -40,6 +41,8 @@ impl<'s> Identities<'s> {
                 .collect(),
             by_address: HashMap::new(),
         };
+        // What a client asks for may be refused; only where another server answers, it is all we see.
+        let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
         for record in records {
             let Seen::Server { entry, .. } = &record.seen else {
                 continue;
@@ -56,18 +59,23 @@ impl<'s> Identities<'s> {
                     message,
                     address,
                     ..
-                } if message == "request" => (who, address),
+                } if others_dhcp && message == "request" => (who, address),
                 _ => continue,
             };
             if let (Some(node), Some(address)) = (identities.of_mac(who.mac.as_deref()), address) {
-                identities.by_address.insert(IpAddr::V4(*address), node);
+                let holders = identities.by_address.entry(IpAddr::V4(*address));
+                holders.or_default().push((entry.at_us, node));
             }
+        }
+        for holders in identities.by_address.values_mut() {
+            holders.sort_unstable();
         }
         identities
     }
 
-    /// Who sent the request that the event is about. `told` is a MAC that stands in a path or query.
-    pub(super) fn asker(&self, who: &Who, told: Option<&str>) -> Option<Asker<'s>> {
+    /// Who sent the request that the event at `at_us` is about. `told` is a MAC that stands in a path
+    /// or query.
+    pub(super) fn asker(&self, at_us: u64, who: &Who, told: Option<&str>) -> Option<Asker<'s>> {
         let mac = who.mac.as_deref().or(told);
         let by_mac = self.of_mac(mac);
         let by_uuid = who
@@ -76,7 +84,7 @@ impl<'s> Identities<'s> {
             .and_then(|uuid| self.by_uuid.get(&uuid.to_ascii_lowercase()).copied());
         let by_address = who
             .peer
-            .and_then(|peer| self.by_address.get(&peer.ip().to_canonical()).copied());
+            .and_then(|peer| self.holder(at_us, peer.ip().to_canonical()));
         if mac.is_some() && by_mac.is_none() && by_address.is_none() {
             // A MAC of no node of ours: whatever else it says, it is not one of them.
             return None;
@@ -88,6 +96,13 @@ impl<'s> Identities<'s> {
             .flatten()
             .find(|other| *other != node);
         Some(Asker { node, claimed })
+    }
+
+    /// Who had the address at that time.
+    fn holder(&self, at_us: u64, address: IpAddr) -> Option<&'s str> {
+        let holders = self.by_address.get(&address)?;
+        let at_that_time = holders.iter().rfind(|(since, _)| *since <= at_us);
+        at_that_time.or(holders.first()).map(|(_, node)| *node)
     }
 
     fn of_mac(&self, mac: Option<&str>) -> Option<&'s str> {

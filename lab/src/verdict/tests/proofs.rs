@@ -196,3 +196,37 @@ fn a_request_without_a_name_belongs_to_whom_the_address_was_given() {
         "{result:?}"
     );
 }
+
+#[test]
+fn an_address_that_another_machine_has_later_does_not_name_it_before() {
+    let scenario = scenario("proxy-dhcp");
+    let (one, two) = (
+        scenario.node("node1").unwrap(),
+        scenario.node("node2").unwrap(),
+    );
+    let mut records = evidence(&scenario, one, Firmware::Bios);
+    let mut later = records.clone();
+    later.retain_mut(|record| {
+        record.at_us += 60_000_000;
+        let Seen::Server { entry, .. } = &mut record.seen else {
+            return false;
+        };
+        entry.at_us += 60_000_000;
+        match &mut entry.what {
+            BootEvent::DhcpRequest { who, .. } => {
+                *who = Who {
+                    mac: Some(two.mac.to_string()),
+                    ..Who::default()
+                };
+                true
+            }
+            _ => false,
+        }
+    });
+    assert!(!later.is_empty());
+    records.extend(later);
+    assert_eq!(
+        verdict(&scenario, one, Firmware::Bios, &records),
+        NodeVerdict::Pass
+    );
+}
