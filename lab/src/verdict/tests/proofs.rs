@@ -230,3 +230,25 @@ fn an_address_that_another_machine_has_later_does_not_name_it_before() {
         NodeVerdict::Pass
     );
 }
+
+#[test]
+fn saved_evidence_and_a_resolved_scenario_give_the_same_verdict_again() {
+    for (scenario, node, firmware) in everything() {
+        let mut records = evidence(&scenario, &node, firmware);
+        records.remove(records.len() / 2);
+        let lines: Vec<String> = records
+            .iter()
+            .map(|record| serde_json::to_string(record).unwrap())
+            .collect();
+        let read: Vec<Record> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(read, records);
+        let resolved = scenario.to_toml().unwrap();
+        let again = Scenario::parse(&scenario.name, &scenario.dir, &resolved).unwrap();
+        let first = verdict(&scenario, &node, firmware, &records);
+        let node = again.node(&node.name).unwrap();
+        assert_eq!(verdict(&again, node, firmware, &read), first);
+    }
+}
