@@ -92,8 +92,6 @@ fn services(draft: &Draft, source: &Source) {
         source.clash(pixiecore.clone(), proxy.clone(), Wrong::new(what, help));
     }
     let giver = proxy.or(pixiecore);
-    let brings_own_dhcp =
-        matches!(&draft.pixiecore, Some(p) if matches!(p.value, PixiecoreService::Command(_)));
     match (dhcp.value, giver) {
         (DhcpService::BootServer, Some(giver)) => {
             let what = "the PXE-enabled DHCP server and a proxy would both give boot options";
@@ -104,7 +102,7 @@ fn services(draft: &Draft, source: &Source) {
                 Wrong::new(what, help),
             );
         }
-        (DhcpService::Libvirt | DhcpService::None, None) => {
+        (DhcpService::Libvirt, None) => {
             let what = "nobody gives boot options";
             let help = "`dhcp = \"boot-server\"`, or a `proxy_dhcp` or `pixiecore` beside it";
             source.wrong(
@@ -113,11 +111,7 @@ fn services(draft: &Draft, source: &Source) {
                 Wrong::new(what, help),
             );
         }
-        (DhcpService::None, Some(_)) if !brings_own_dhcp => {
-            let what = "nobody gives addresses";
-            let help = "`dhcp = \"libvirt\"`: a proxy only adds boot options";
-            source.wrong(dhcp.at.clone(), "here", Wrong::new(what, help));
-        }
+        // `none`: an address server that the lab does not know of, or none on purpose.
         _ => {}
     }
 }

@@ -158,7 +158,7 @@ pub enum DhcpService {
     BootServer,
     /// The libvirt network's own DHCP, which knows nothing of booting.
     Libvirt,
-    /// Nobody.
+    /// Nobody that the lab starts: another server on the network, or none on purpose.
     None,
 }
 

@@ -115,8 +115,6 @@ refused! {
         "dhcp = \"libvirt\"\nproxy_dhcp = \"boot-server\"\npixiecore = \"boot-server\"";
     a_network_on_which_nobody_gives_boot_options_is_refused:
         "dhcp = \"boot-server\"" => "dhcp = \"libvirt\"";
-    a_network_on_which_nobody_gives_addresses_is_refused:
-        "dhcp = \"boot-server\"" => "dhcp = \"none\"\nproxy_dhcp = \"boot-server\"";
     a_pixiecore_command_without_a_program_is_refused:
         "dhcp = \"boot-server\"\n\n[boot]\nbios = \"pxelinux\"" =>
         "dhcp = \"libvirt\"\npixiecore = { command = [] }";
@@ -188,6 +186,17 @@ fn a_good_scenario_is_read_whole() {
         .collect();
     assert_eq!(names, ["node1", "node2"]);
     insta::assert_snapshot!(scenario.to_toml().unwrap());
+}
+
+#[test]
+fn a_network_without_a_dhcp_server_of_ours_is_a_scenario_too() {
+    for services in [
+        "dhcp = \"none\"",
+        "dhcp = \"none\"\nproxy_dhcp = \"boot-server\"",
+    ] {
+        let scenario = parse(&changed("dhcp = \"boot-server\"", services)).unwrap();
+        assert_eq!(scenario.services.dhcp, DhcpService::None);
+    }
 }
 
 #[test]
