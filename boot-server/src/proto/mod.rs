@@ -1,3 +1,4 @@
 //! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
 
+pub mod ipxe;
 pub mod mac;
