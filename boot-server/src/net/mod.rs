@@ -5,6 +5,7 @@ mod dhcp;
 mod dhcp_socket;
 mod files;
 mod interface;
+pub mod http;
 pub mod neighbours;
 pub mod pixiecore_api;
 mod tftp;
