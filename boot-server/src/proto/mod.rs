@@ -3,4 +3,5 @@
 pub mod dhcp;
 pub mod mac;
 pub mod pxelinux;
+pub mod router_advert;
 pub mod tftp;
