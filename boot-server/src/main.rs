@@ -1,5 +1,6 @@
 //! The `boot-server` program: see [`boot_server::cli`].
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use boot_server::cli::{self, Cli};
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match cli::run(cli) {
         Ok(code) => code,

@@ -15,6 +15,7 @@ use crate::event::{BootEvent, Who};
 use crate::lease::LeaseStore;
 use crate::policy::{BootStep, Client, classify};
 use crate::proto::dhcp::{Message, MessageType};
+use crate::proto::mac::MacAddr;
 use crate::respond::{Answer, DhcpServer, ProxyStyle, Reply, boot_service_ack, proxy_offer};
 
 /// Largest DHCP message read; longer ones are cut and then fail to decode.
@@ -41,7 +42,7 @@ pub(super) struct DhcpService<A> {
     pub(super) port: u16,
     pub(super) role: Role<A>,
     /// Told of each Discover, for the router advertiser.
-    pub(super) discovers: Option<mpsc::Sender<()>>,
+    pub(super) discovers: Option<mpsc::Sender<MacAddr>>,
 }
 
 /// A request, read.
@@ -152,7 +153,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             && let Some(discovers) = &self.discovers
         {
             // A full queue means that an advertisement is about to be sent anyway.
-            let _ = discovers.try_send(());
+            let _ = discovers.try_send(client.mac);
         }
         self.context.events.emit(BootEvent::DhcpRequest {
             who: who(request),

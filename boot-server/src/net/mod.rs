@@ -8,6 +8,7 @@ mod interface;
 pub mod http;
 pub mod neighbours;
 pub mod pixiecore_api;
+mod router_advert;
 mod tftp;
 
 use std::io;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -27,18 +29,22 @@ use self::interface::Interface;
 pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
 use self::pixiecore_api::PixiecoreApi;
+use self::router_advert::RouterAdvertiser;
 use self::tftp::TftpService;
 use crate::catalog::BootCatalog;
 use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 use crate::lease::{Journal, JournalError, LeasePool, LeaseStore, MemoryOnly};
 use crate::policy::Policy;
+use crate::proto::mac::MacAddr;
 use crate::respond::{DhcpServer, Network};
 
 /// The port of DHCP servers and proxies.
 const DHCP_PORT: u16 = 67;
 /// The port of the PXE boot service.
 const BOOT_SERVICE_PORT: u16 = 4011;
+/// Discovers that may wait for an advertisement; more are answered by the same one.
+const DISCOVER_QUEUE: usize = 16;
 /// How long services may take to end after they were asked to.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
@@ -55,6 +61,12 @@ pub enum NetError {
         service: &'static str,
         /// Its port.
         port: u16,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The packet socket of the router advertiser.
+    #[error("router advertisement: {source}{}", hint(source))]
+    Advertiser {
         /// What the kernel said.
         source: io::Error,
     },
@@ -107,6 +119,8 @@ struct Assembly<A> {
     shutdown: CancellationToken,
     services: Services,
     listeners: Vec<String>,
+    /// Tells the router advertiser of machines that begin to boot.
+    discovers: Option<mpsc::Sender<MacAddr>>,
 }
 
 /// Runs everything the configuration asks for until `shutdown`.
@@ -123,6 +137,7 @@ pub async fn run<A: PixiecoreApi + 'static>(
         shutdown,
         services: JoinSet::new(),
         listeners: Vec::new(),
+        discovers: None,
     };
     assembly.start()?;
     let Assembly {
@@ -134,6 +149,8 @@ pub async fn run<A: PixiecoreApi + 'static>(
     info!(listeners = listeners.join(", "), "ready");
     events.emit(BootEvent::Ready { listeners });
     let ended = tokio::select! {
+        // Services end when told to stop: that is not an end of their own.
+        biased;
         () = shutdown.cancelled() => None,
         ended = services.join_next() => ended,
     };
@@ -178,6 +195,9 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             let policy = policy(&config, interface.address);
             let events = self.parts.events.clone();
             let context = Context::new(interface, neighbours.clone(), events, policy);
+            if config.router_advertisement {
+                self.start_router_advertiser(&context)?;
+            }
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
         }
@@ -252,7 +272,7 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             socket,
             port,
             role,
-            discovers: None,
+            discovers: self.discovers.clone(),
         };
         self.spawn(service, dhcp.serve());
         Ok(())
@@ -283,6 +303,18 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         self.listeners
             .push(format!("tftp {}:69", context.interface.address));
         self.spawn("tftp", service.serve());
+        Ok(())
+    }
+
+    fn start_router_advertiser(&mut self, context: &Arc<Context>) -> Result<(), NetError> {
+        let (sender, receiver) = mpsc::channel(DISCOVER_QUEUE);
+        self.discovers = Some(sender);
+        let service = "router advertisement";
+        let advertiser = RouterAdvertiser::bind(Arc::clone(context), receiver)
+            .map_err(|source| NetError::Advertiser { source })?;
+        self.listeners
+            .push(format!("{service} {}", context.interface.name));
+        self.spawn(service, advertiser.serve());
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use super::context::Context;
 use super::files::{Content, Opened, Refusal, TftpFiles};
 use crate::event::{BootEvent, Who};
 use crate::policy::Rules;
+use crate::proto::pxelinux::CONFIG_FOLDER;
 use crate::proto::tftp::{
     ErrorCode, Limits, Mode, Outcome, Packet, ReadRequest, Transfer, Transmit,
 };
@@ -140,7 +141,6 @@ impl TftpService {
         let opened = match self.files.open(file, peer) {
             Ok(opened) => opened,
             Err(Refusal { code, reason }) => {
-                info!(reason, "refused");
                 let _ = socket.send(&Packet::encode_error(code, &reason)).await;
                 return self.failed(peer, file, &reason);
             }
@@ -231,7 +231,12 @@ impl TftpService {
     }
 
     fn failed(&self, peer: SocketAddr, file: &str, reason: &str) {
-        debug!(reason, "not sent");
+        // PXELINUX asks for a dozen names until one exists: that is no news.
+        if file.contains(CONFIG_FOLDER) {
+            debug!(reason, "not sent");
+        } else {
+            info!(reason, "not sent");
+        }
         let (who, file, reason) = (self.who(peer), file.to_owned(), reason.to_owned());
         self.context
             .events

@@ -87,14 +87,8 @@ pub fn classify(message: &Message) -> Result<Client, ClassifyError> {
     let uuid = machine_id
         .as_ref()
         .ok()
-        .copied()
-        .flatten()
-        .map(|id| match loader {
-            // iPXE (1.0.0+, `smbios_fetch`) turns SMBIOS's bytes into the order they are shown in.
-            Loader::Ipxe | Loader::PixiecoreIpxe => id.uuid_from_network_order(),
-            // EDK2 and PXE ROMs send SMBIOS's bytes as they are.
-            Loader::Firmware => id.uuid_from_smbios_order(),
-        });
+        .and_then(|id| id.as_ref())
+        .map(|id| id.uuid());
     Ok(Client {
         mac,
         message: kind,

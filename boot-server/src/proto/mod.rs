@@ -4,4 +4,5 @@ pub mod dhcp;
 pub mod ipxe;
 pub mod mac;
 pub mod pxelinux;
+pub mod router_advert;
 pub mod tftp;

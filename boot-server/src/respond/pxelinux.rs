@@ -8,6 +8,8 @@
 
 use std::net::Ipv4Addr;
 
+use uuid::Uuid;
+
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
 use crate::proto::pxelinux::{Config, ConfigName, RenderError};
@@ -84,14 +86,17 @@ pub fn pxelinux_config(
     mut machine: Machine,
     assets_url: Option<&str>,
 ) -> Result<RenderedConfig, PxelinuxError> {
-    match name {
-        ConfigName::Uuid(uuid) => machine.uuid = Some(uuid),
-        ConfigName::Mac(mac) => machine.mac = Some(mac),
-        ConfigName::Address(_) | ConfigName::AddressPrefix | ConfigName::Default => {}
-    }
-    let selection = catalog
-        .select(&labels(&machine))
-        .map_err(PxelinuxError::NoMatch)?;
+    let selection = match name {
+        ConfigName::Uuid(asked) => select_by_uuid(catalog, asked, &mut machine),
+        ConfigName::Mac(mac) => {
+            machine.mac = Some(mac);
+            catalog.select(&labels(&machine))
+        }
+        ConfigName::Address(_) | ConfigName::AddressPrefix | ConfigName::Default => {
+            catalog.select(&labels(&machine))
+        }
+    };
+    let selection = selection.map_err(PxelinuxError::NoMatch)?;
     let group = selection.group.clone();
     let place = place(&selection);
     if !place.is(name, machine.address) {
@@ -107,6 +112,31 @@ pub fn pxelinux_config(
         });
     };
     render(boot, &group, &machine, assets_url).map(|text| RenderedConfig { text, group })
+}
+
+/// Matches the machine whose UUID is in the name.
+///
+/// PXELINUX 6.04 writes the bytes of option 97 as they are, so the first three fields of the name
+/// come in SMBIOS's byte order; people, and other loaders, write the UUID as it is shown. Both mean
+/// the same machine: the order under which a group asks for this UUID is the right one.
+fn select_by_uuid(
+    catalog: &dyn BootCatalog,
+    asked: Uuid,
+    machine: &mut Machine,
+) -> Result<Selection, String> {
+    let swapped = Uuid::from_bytes_le(asked.into_bytes());
+    for uuid in [swapped, asked] {
+        machine.uuid = Some(uuid);
+        let selection = catalog.select(&labels(machine));
+        if selection
+            .as_ref()
+            .is_ok_and(|selection| place(selection) == Place::Uuid)
+        {
+            return selection;
+        }
+    }
+    machine.uuid = Some(swapped);
+    catalog.select(&labels(machine))
 }
 
 fn labels(machine: &Machine) -> Labels {
@@ -316,6 +346,17 @@ mod tests {
         assert_eq!(served_under(&machine(None, 1, None)), ["mac"]);
         assert_eq!(served_under(&machine(None, 3, Some("node3"))), ["address"]);
         assert_eq!(served_under(&machine(None, 9, None)), ["default"]);
+    }
+
+    /// `a7d8e716-…` is how PXELINUX asks for the machine with the UUID `16e7d8a7-…`.
+    #[test]
+    fn a_uuid_is_found_in_smbios_order_and_as_it_is_shown() {
+        for name in ["a7d8e716-a9bf-8b42-9117-363341bb330b", UUID] {
+            let name = ConfigName::Uuid(name.parse().unwrap());
+            let url = Some("http://10.0.0.1:8080/assets/");
+            let config = pxelinux_config(&groups(), name, machine(None, 9, None), url).unwrap();
+            assert_eq!(config.group, "by-uuid");
+        }
     }
 
     #[test]

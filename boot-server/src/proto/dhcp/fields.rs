@@ -132,15 +132,12 @@ impl ClientArch {
 pub struct MachineId(pub [u8; 16]);
 
 impl MachineId {
-    /// The UUID as the machine's own tools show it, with the first three fields byte-swapped from
-    /// SMBIOS's order. PXE firmware sends SMBIOS's bytes as they are.
-    pub fn uuid_from_smbios_order(&self) -> Uuid {
+    /// The UUID as the machine's own tools and iPXE's `${uuid}` show it.
+    ///
+    /// On the wire are SMBIOS's bytes, whose first three fields are little-endian since SMBIOS 2.6:
+    /// so send iPXE (1.0.0+git-20190125 in QEMU, as ROM and as NBP) and EDK2 (OVMF 2022.11).
+    pub fn uuid(&self) -> Uuid {
         Uuid::from_bytes_le(self.0)
-    }
-
-    /// The UUID of bytes that already are in the order they are shown.
-    pub fn uuid_from_network_order(&self) -> Uuid {
-        Uuid::from_bytes(self.0)
     }
 }
 
