@@ -25,6 +25,7 @@ use self::context::Context;
 use self::dhcp::{DhcpService, Role};
 use self::dhcp_socket::{DhcpSocket, Listen};
 use self::files::TftpFiles;
+use self::http::HttpServer;
 use self::interface::Interface;
 pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
@@ -32,6 +33,7 @@ use self::pixiecore_api::PixiecoreApi;
 use self::router_advert::RouterAdvertiser;
 use self::tftp::TftpService;
 use crate::catalog::BootCatalog;
+use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 use crate::lease::{Journal, JournalError, LeasePool, LeaseStore, MemoryOnly};
@@ -104,7 +106,7 @@ pub struct Parts<A> {
     /// Its configuration, checked.
     pub config: Config,
     /// The boot config directory, when there is one.
-    pub catalog: Option<Arc<dyn BootCatalog>>,
+    pub catalog: Option<Arc<DataDir>>,
     /// The Pixiecore API, in Pixiecore mode.
     pub pixiecore: Option<Arc<A>>,
     /// Where events go.
@@ -139,7 +141,9 @@ pub async fn run<A: PixiecoreApi + 'static>(
         listeners: Vec::new(),
         discovers: None,
     };
-    assembly.start()?;
+    let neighbours = Neighbours::default();
+    assembly.start(&neighbours)?;
+    assembly.start_http(neighbours).await?;
     let Assembly {
         shutdown,
         mut services,
@@ -179,9 +183,8 @@ pub async fn run<A: PixiecoreApi + 'static>(
 }
 
 impl<A: PixiecoreApi + 'static> Assembly<A> {
-    fn start(&mut self) -> Result<(), NetError> {
+    fn start(&mut self, neighbours: &Neighbours) -> Result<(), NetError> {
         let config = self.parts.config.clone();
-        let neighbours = Neighbours::default();
         let with_packets = config.dhcp.is_some()
             || config.proxy_dhcp.is_some()
             || config.pixiecore.is_some()
@@ -201,7 +204,6 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
         }
-        self.start_http(&neighbours);
         Ok(())
     }
 
@@ -286,7 +288,11 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         let assets = config.http.as_ref().and_then(|http| http.assets.clone());
         let assets_url =
             http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
-        let catalog = self.parts.catalog.clone();
+        let catalog = self
+            .parts
+            .catalog
+            .clone()
+            .map(|catalog| -> Arc<dyn BootCatalog> { catalog });
         let files = TftpFiles::new(
             Arc::clone(context),
             &tftp.roots,
@@ -318,9 +324,29 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         Ok(())
     }
 
-    /// The seam to the HTTP half: the boot config service of `[http]` and Pixiecore's `/_/…`, which
-    /// name machines by `neighbours`.
-    fn start_http(&mut self, _neighbours: &Neighbours) {}
+    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    async fn start_http(&mut self, neighbours: Neighbours) -> Result<(), NetError> {
+        let (Some(http), Some(catalog)) = (&self.parts.config.http, &self.parts.catalog) else {
+            return Ok(());
+        };
+        let events = self.parts.events.clone();
+        let router = http::router(Arc::clone(catalog), http.assets.clone(), neighbours, events);
+        let bind = |source| NetError::Bind {
+            service: "the boot config service",
+            port: http.listen.port(),
+            source,
+        };
+        let server = HttpServer::bind(http.listen, router).await.map_err(bind)?;
+        let address = server.local_addr().map_err(bind)?;
+        self.listeners.push(format!("http {address}"));
+        let shutdown = self.shutdown.clone();
+        // Not `spawn`: transfers under way may end after the shutdown.
+        self.services.spawn(async move {
+            let served = server.serve(shutdown.cancelled_owned()).await;
+            ("the boot config service", served)
+        });
+        Ok(())
+    }
 
     fn spawn(
         &mut self,
