@@ -10,7 +10,6 @@ use tracing::{info, warn};
 
 use super::event_log::EventLog;
 use super::report;
-use crate::catalog::BootCatalog;
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
@@ -56,10 +55,7 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn catalog(
-    config: &Config,
-    events: &EventSink,
-) -> Result<Option<Arc<dyn BootCatalog>>, Vec<Problem>> {
+fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, Vec<Problem>> {
     let Some(http) = &config.http else {
         return Ok(None);
     };

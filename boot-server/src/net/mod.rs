@@ -4,6 +4,7 @@ mod context;
 mod dhcp;
 mod dhcp_socket;
 mod files;
+pub mod http;
 mod interface;
 pub mod neighbours;
 pub mod pixiecore_api;
@@ -24,6 +25,7 @@ use self::context::Context;
 use self::dhcp::{DhcpService, Role};
 use self::dhcp_socket::{DhcpSocket, Listen};
 use self::files::TftpFiles;
+use self::http::HttpServer;
 use self::interface::Interface;
 pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
@@ -31,6 +33,7 @@ use self::pixiecore_api::PixiecoreApi;
 use self::router_advert::RouterAdvertiser;
 use self::tftp::TftpService;
 use crate::catalog::BootCatalog;
+use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 use crate::lease::{Journal, JournalError, LeasePool, LeaseStore, MemoryOnly};
@@ -103,7 +106,7 @@ pub struct Parts<A> {
     /// Its configuration, checked.
     pub config: Config,
     /// The boot config directory, when there is one.
-    pub catalog: Option<Arc<dyn BootCatalog>>,
+    pub catalog: Option<Arc<DataDir>>,
     /// The Pixiecore API, in Pixiecore mode.
     pub pixiecore: Option<Arc<A>>,
     /// Where events go.
@@ -138,7 +141,7 @@ pub async fn run<A: PixiecoreApi + 'static>(
         listeners: Vec::new(),
         discovers: None,
     };
-    assembly.start()?;
+    assembly.start().await?;
     let Assembly {
         shutdown,
         mut services,
@@ -178,7 +181,7 @@ pub async fn run<A: PixiecoreApi + 'static>(
 }
 
 impl<A: PixiecoreApi + 'static> Assembly<A> {
-    fn start(&mut self) -> Result<(), NetError> {
+    async fn start(&mut self) -> Result<(), NetError> {
         let config = self.parts.config.clone();
         let neighbours = Neighbours::default();
         let with_packets = config.dhcp.is_some()
@@ -200,8 +203,7 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
         }
-        self.start_http(&neighbours);
-        Ok(())
+        self.start_http(&config, neighbours).await
     }
 
     fn start_dhcp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
@@ -285,7 +287,11 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         let assets = config.http.as_ref().and_then(|http| http.assets.clone());
         let assets_url =
             http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
-        let catalog = self.parts.catalog.clone();
+        let catalog = self
+            .parts
+            .catalog
+            .clone()
+            .map(|data_dir| data_dir as Arc<dyn BootCatalog>);
         let files = TftpFiles::new(
             Arc::clone(context),
             &tftp.roots,
@@ -317,9 +323,30 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         Ok(())
     }
 
-    /// The seam to the HTTP half: the boot config service of `[http]` and Pixiecore's `/_/…`, which
-    /// name machines by `neighbours`.
-    fn start_http(&mut self, _neighbours: &Neighbours) {}
+    /// The boot config service of `[http]`.
+    async fn start_http(
+        &mut self,
+        config: &Config,
+        neighbours: Neighbours,
+    ) -> Result<(), NetError> {
+        let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
+            return Ok(());
+        };
+        let events = self.parts.events.clone();
+        let router = http::router(data_dir, http.assets.clone(), neighbours, events);
+        let server = HttpServer::bind(http.listen, router)
+            .await
+            .map_err(|source| NetError::Bind {
+                service: "http",
+                port: http.listen.port(),
+                source,
+            })?;
+        self.listeners.push(format!("http {}", http.listen));
+        let shutdown = self.shutdown.clone();
+        let serve = server.serve(async move { shutdown.cancelled().await });
+        self.services.spawn(async move { ("http", serve.await) });
+        Ok(())
+    }
 
     fn spawn(
         &mut self,

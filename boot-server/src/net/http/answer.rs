@@ -1,0 +1,126 @@
+//! Answers of the HTTP services: status, headers and bodies as Go's `net/http` sends them, and a
+//! note of what was served for the event.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::catalog::data_dir::Refusal;
+
+/// `Content-Type` of plain text.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What the event of a request says of the answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Note {
+    /// The group that matched.
+    pub(crate) group: Option<String>,
+    /// What was served, or why not.
+    pub(crate) detail: String,
+    /// MAC named in the path, where it is no label.
+    pub(crate) mac: Option<String>,
+}
+
+/// An answer and its note.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response,
+    note: Note,
+}
+
+impl Answer {
+    /// An answer with a body, served because of `detail`.
+    pub(crate) fn new(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Body>,
+        detail: impl Into<String>,
+    ) -> Answer {
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        let content_type = HeaderValue::from_static(content_type);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        Answer {
+            response,
+            note: Note {
+                detail: detail.into(),
+                ..Note::default()
+            },
+        }
+    }
+
+    /// 200 with a body.
+    pub(crate) fn ok(
+        content_type: &'static str,
+        body: impl Into<Body>,
+        detail: impl Into<String>,
+    ) -> Answer {
+        Answer::new(StatusCode::OK, content_type, body, detail)
+    }
+
+    /// An error: one line of text as Go's `http.Error` writes it, for programs that know it, and
+    /// the reason on the next line.
+    pub(crate) fn error(
+        status: StatusCode,
+        line: &str,
+        reason: Option<&str>,
+        detail: impl Into<String>,
+    ) -> Answer {
+        let body = match reason {
+            Some(reason) => format!("{line}\n{reason}\n"),
+            None => format!("{line}\n"),
+        };
+        Answer::new(status, TEXT, body, detail).header(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        )
+    }
+
+    /// 404 with a reason.
+    pub(crate) fn not_found(reason: &str) -> Answer {
+        Answer::error(
+            StatusCode::NOT_FOUND,
+            "404 page not found",
+            Some(reason),
+            reason,
+        )
+    }
+
+    /// 404 because the catalog has nothing for this machine.
+    pub(crate) fn refused(refusal: &Refusal) -> Answer {
+        Answer::not_found(&refusal.reason).group(refusal.group.clone())
+    }
+
+    /// Names the group that matched.
+    pub(crate) fn group(mut self, group: Option<String>) -> Answer {
+        self.note.group = group;
+        self
+    }
+
+    /// Names the machine by the MAC in the path.
+    pub(crate) fn mac(mut self, mac: String) -> Answer {
+        self.note.mac = Some(mac);
+        self
+    }
+
+    /// Sets a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Answer {
+        self.response.headers_mut().insert(name, value);
+        self
+    }
+
+    /// Sets the status.
+    pub(crate) fn status(mut self, status: StatusCode) -> Answer {
+        *self.response.status_mut() = status;
+        self
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(mut self) -> Response {
+        self.response.extensions_mut().insert(self.note);
+        self.response
+    }
+}

@@ -1,0 +1,255 @@
+//! `/assets/…`: kernels, initrds and whatever else machines fetch, from one folder.
+//!
+//! Like Go's file server: ranges, HEAD, `Last-Modified`, listings of folders, `index.html`. Symbolic
+//! links are followed.
+
+use std::fs::Metadata;
+use std::io::SeekFrom;
+use std::path::{Component, Path, PathBuf};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+use super::App;
+use super::answer::{Answer, TEXT};
+use super::clean_path::{decode, encode, html, redirect};
+use super::range::{Part, part, unsatisfiable};
+
+/// Bytes read from a file at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes looked at to tell text from other content, as Go's sniffing does.
+const SNIFF_BYTES: u64 = 512;
+
+/// A file or a listing.
+pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
+    let Some(root) = &app.assets else {
+        return Answer::not_found("this server has no assets folder");
+    };
+    let path = decode(request.uri().path());
+    let relative = path.strip_prefix("/assets").unwrap_or_default();
+    let relative = relative.trim_start_matches('/');
+    let stays = Path::new(relative)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !stays || relative.contains('\0') {
+        return Answer::not_found("the path leads out of the assets folder");
+    }
+    let file = root.join(relative);
+    let found = tokio::fs::metadata(&file).await;
+    match found {
+        Ok(metadata) if metadata.is_dir() && path.ends_with('/') => {
+            folder(file, relative, request.headers()).await
+        }
+        Ok(metadata) if metadata.is_dir() => {
+            redirect(&format!("{path}/"), request.uri().query(), request.method())
+        }
+        Ok(metadata) => serve(&file, &metadata, request.headers(), request.method()).await,
+        Err(error) => Answer::not_found(&format!("asset `{relative}`: {error}")),
+    }
+}
+
+async fn folder(folder: PathBuf, relative: &str, headers: &HeaderMap) -> Answer {
+    let index = folder.join("index.html");
+    if let Ok(metadata) = tokio::fs::metadata(&index).await
+        && metadata.is_file()
+    {
+        return serve(&index, &metadata, headers, &Method::GET).await;
+    }
+    let mut names = Vec::new();
+    match tokio::fs::read_dir(&folder).await {
+        Ok(mut entries) => {
+            while let Ok(Some(entry)) = entries.next_entry().await {
+                let mut name = entry.file_name().to_string_lossy().into_owned();
+                if entry.path().is_dir() {
+                    name.push('/');
+                }
+                names.push(name);
+            }
+        }
+        Err(error) => return Answer::not_found(&format!("asset `{relative}`: {error}")),
+    }
+    names.sort();
+    let links: String = names
+        .iter()
+        .map(|name| format!("<a href=\"{}\">{}</a>\n", html(&encode(name)), html(name)))
+        .collect();
+    let page = format!("<!doctype html>\n<pre>\n{links}</pre>\n");
+    Answer::ok(
+        "text/html; charset=utf-8",
+        page,
+        format!("listing of {relative}"),
+    )
+}
+
+async fn serve(path: &Path, metadata: &Metadata, headers: &HeaderMap, method: &Method) -> Answer {
+    let detail = format!("asset {}", path.display());
+    let failed = |error: std::io::Error| {
+        let reason = format!("{detail}: {error}");
+        Answer::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "500 Internal Server Error",
+            Some(&reason),
+            &reason,
+        )
+    };
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|at| Timestamp::try_from(at).ok());
+    if let Some(modified) = modified
+        && unchanged(headers, modified)
+    {
+        return Answer::new(StatusCode::NOT_MODIFIED, TEXT, Body::empty(), detail);
+    }
+    let length = metadata.len();
+    let part = match part(headers, length) {
+        Ok(part) => part,
+        Err(error) => return unsatisfiable(error, length),
+    };
+    let mut file = match File::open(path).await {
+        Ok(file) => file,
+        Err(error) => return failed(error),
+    };
+    let content_type = match content_type(path, &mut file).await {
+        Ok(content_type) => content_type,
+        Err(error) => return failed(error),
+    };
+    let body = match *method == Method::HEAD {
+        true => Body::empty(),
+        false => match contents(file, part, length).await {
+            Ok(body) => body,
+            Err(error) => return failed(error),
+        },
+    };
+    let answer = part.describe(Answer::ok(content_type, body, detail), length);
+    match modified.and_then(http_date) {
+        Some(date) => answer.header(header::LAST_MODIFIED, date),
+        None => answer,
+    }
+}
+
+/// The part of an open file, as a stream of large chunks.
+async fn contents(mut file: File, part: Part, length: u64) -> std::io::Result<Body> {
+    let (first, part_length) = part.extent(length);
+    file.seek(SeekFrom::Start(first)).await?;
+    let chunk = CHUNK_BYTES
+        .min(usize::try_from(part_length).unwrap_or(CHUNK_BYTES))
+        .max(1);
+    Ok(Body::from_stream(ReaderStream::with_capacity(
+        file.take(part_length),
+        chunk,
+    )))
+}
+
+fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
+    HeaderValue::from_str(&text.ok()?).ok()
+}
+
+/// Whether the client's copy is as new; HTTP dates count whole seconds.
+fn unchanged(headers: &HeaderMap, modified: Timestamp) -> bool {
+    let since = headers.get(header::IF_MODIFIED_SINCE);
+    let since = since.and_then(|value| value.to_str().ok());
+    let since = since.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    since.is_some_and(|since| modified.as_second() <= since.timestamp().as_second())
+}
+
+/// By extension where it tells, else text or not by the first bytes.
+async fn content_type(path: &Path, file: &mut File) -> std::io::Result<&'static str> {
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
+    Ok(match extension.to_ascii_lowercase().as_str() {
+        "txt" => TEXT,
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "xml" => "text/xml; charset=utf-8",
+        "png" => "image/png",
+        "svg" => "image/svg+xml",
+        "gz" => "application/gzip",
+        // UEFI HTTP boot looks at the type before the extension (UEFI 2.10, section 24.7.3).
+        "efi" => "application/efi",
+        _ => {
+            let mut start = Vec::new();
+            (&mut *file)
+                .take(SNIFF_BYTES)
+                .read_to_end(&mut start)
+                .await?;
+            sniff(&start)
+        }
+    })
+}
+
+/// Text has no control characters but the common ones (WHATWG MIME sniffing, "binary data byte").
+fn sniff(start: &[u8]) -> &'static str {
+    let binary = |byte: &u8| matches!(byte, 0x00..=0x08 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    match start {
+        [0x1f, 0x8b, 0x08, ..] => "application/x-gzip",
+        bytes if bytes.iter().any(binary) => "application/octet-stream",
+        _ => TEXT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::BootEvent;
+    use crate::net::http::testing::{get, get_with};
+
+    #[tokio::test]
+    async fn a_file_has_its_exact_length_and_the_event_counts_its_bytes() {
+        let answer = get("/assets/coreos/835.9.0/coreos_production_pxe.vmlinuz").await;
+        assert_eq!((answer.status, answer.body.len()), (200, 1000));
+        assert_eq!(answer.headers["content-length"], "1000");
+        let BootEvent::HttpRequest { bytes, length, .. } = answer.event else {
+            panic!("another event")
+        };
+        assert_eq!((bytes, length), (1000, Some(1000)));
+    }
+
+    #[tokio::test]
+    async fn a_copy_as_new_is_not_sent_again() {
+        let first = get("/assets/readme.txt").await;
+        let date = first.headers["last-modified"].to_str().unwrap().to_owned();
+        let again = get_with("/assets/readme.txt", &[("if-modified-since", &date)]).await;
+        assert_eq!((again.status, again.body.as_str()), (304, ""));
+    }
+
+    #[tokio::test]
+    async fn folders_are_listed_and_have_a_slash() {
+        assert_eq!(
+            get("/assets/coreos").await.headers["location"],
+            "/assets/coreos/"
+        );
+        let listing = get("/assets/").await;
+        let links =
+            "<pre>\n<a href=\"coreos/\">coreos/</a>\n<a href=\"readme.txt\">readme.txt</a>\n</pre>";
+        assert!(listing.body.contains(links), "{}", listing.body);
+    }
+
+    #[tokio::test]
+    async fn an_escaped_way_out_is_not_taken() {
+        for path in ["/assets/%2e%2e%2fbootcfg-rack/config.yaml", "/assets/%00"] {
+            let answer = get(path).await;
+            assert!(
+                matches!(answer.status, 301 | 404),
+                "{path}: {}",
+                answer.status
+            );
+        }
+    }
+
+    #[test]
+    fn content_is_text_unless_its_bytes_say_otherwise() {
+        assert_eq!(super::sniff(b"MZ\x00\x01"), "application/octet-stream");
+        assert_eq!(super::sniff(b"\x1f\x8b\x08\x00"), "application/x-gzip");
+        assert_eq!(super::sniff("h\u{e9}llo\n".as_bytes()), super::TEXT);
+    }
+}

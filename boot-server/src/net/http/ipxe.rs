@@ -1,0 +1,58 @@
+//! `/ipxe?labels`: the script that boots this machine.
+
+use axum::extract::{RawQuery, State};
+
+use super::App;
+use super::answer::{Answer, TEXT};
+use crate::catalog::Labels;
+use crate::proto::ipxe;
+
+/// Renders the boot settings of the machine's spec.
+pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let labels = Labels::from_query(&query.unwrap_or_default());
+    let (group, spec) = match app.catalog.bootable(&labels) {
+        Ok(found) => found,
+        Err(refusal) => return Answer::refused(&refusal),
+    };
+    let boot = spec.boot.unwrap_or_default().settings();
+    let script = ipxe::render(&boot.kernel, &boot.initrd, &boot.cmdline);
+    let detail = format!("spec {}", group.spec_id);
+    Answer::ok(TEXT, script, detail).group(Some(group.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::BootEvent;
+    use crate::net::http::testing::get;
+
+    #[tokio::test]
+    async fn the_event_names_machine_group_and_spec() {
+        let answer = get("/ipxe?mac=52-54-00-89-D8-10&uuid=ABC").await;
+        assert_eq!(answer.status, 200);
+        let BootEvent::HttpRequest {
+            who,
+            group,
+            detail,
+            bytes,
+            ..
+        } = answer.event
+        else {
+            panic!("another event")
+        };
+        assert_eq!(who.mac.as_deref(), Some("52:54:00:89:d8:10"));
+        assert_eq!(group.as_deref(), Some("by-mac"));
+        assert_eq!(detail, "spec etcd");
+        assert_eq!(bytes, answer.body.len() as u64);
+    }
+
+    #[tokio::test]
+    async fn a_missing_spec_is_told_by_name() {
+        let answer = get("/ipxe?uuid=dangling").await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(
+            answer.body,
+            "404 page not found\ngroup `dangling`: spec `missing`: there is no file \
+             `specs/missing/spec.json`\n"
+        );
+    }
+}

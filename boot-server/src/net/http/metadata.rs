@@ -1,0 +1,48 @@
+//! `/metadata?labels`: the group's metadata and the request's labels, as environment lines.
+
+use axum::extract::{RawQuery, State};
+
+use super::App;
+use super::answer::Answer;
+use crate::catalog::Labels;
+
+/// Lines `KEY=value`, sorted by key; where metadata and a label share a name, the label comes last,
+/// so that it counts in an environment file, as in the reference.
+pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let labels = Labels::from_query(&query.unwrap_or_default());
+    let group = match app.catalog.group(&labels) {
+        Ok(group) => group,
+        Err(refusal) => return Answer::refused(&refusal),
+    };
+    let metadata = group
+        .metadata
+        .iter()
+        .map(|(key, value)| (key.to_uppercase(), value.to_string()));
+    let labels = labels
+        .0
+        .iter()
+        .map(|(key, value)| (key.to_uppercase(), value.clone()));
+    let mut lines: Vec<(String, String)> = metadata.chain(labels).collect();
+    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let text: String = lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+    // "plain/text" is the reference's own word for it.
+    Answer::ok("plain/text", text, "metadata").group(Some(group.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::http::testing::get;
+
+    #[tokio::test]
+    async fn lines_are_sorted_and_labels_follow_metadata_of_their_name() {
+        let uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b";
+        let answer = get(&format!("/metadata?uuid={uuid}&hostname=other")).await;
+        assert_eq!(
+            answer.body,
+            format!(
+                "ETCD_NAME=one\nFLEET=role=etcd,name=node1\nHOSTNAME=node1\nHOSTNAME=other\n\
+                 UUID={uuid}\n"
+            )
+        );
+    }
+}

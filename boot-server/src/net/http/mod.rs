@@ -1,0 +1,75 @@
+//! The HTTP boot config service: one file for each endpoint.
+//!
+//! Methods are not looked at, except by `/spec/`, and errors begin with the reference's own line:
+//! existing clients and scripts see what they saw with bootcfg 0.2.0.
+
+pub(crate) mod answer;
+mod assets;
+mod boot_ipxe;
+mod clean_path;
+mod cloud;
+mod ignition;
+mod ipxe;
+mod metadata;
+pub(crate) mod observe;
+mod pixiecore;
+mod range;
+mod root;
+mod server;
+mod spec;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::any;
+
+pub use server::HttpServer;
+
+use crate::catalog::data_dir::DataDir;
+use crate::event::EventSink;
+use crate::net::neighbours::Neighbours;
+
+/// What the endpoints share.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) catalog: Arc<DataDir>,
+    pub(crate) assets: Option<PathBuf>,
+}
+
+/// All endpoints of the boot config service.
+pub fn router(
+    catalog: Arc<DataDir>,
+    assets: Option<PathBuf>,
+    neighbours: Neighbours,
+    events: EventSink,
+) -> Router {
+    let observer = observe::Observer { neighbours, events };
+    Router::new()
+        .route("/", any(root::handle))
+        .route("/boot.ipxe", any(boot_ipxe::handle))
+        .route("/boot.ipxe.0", any(boot_ipxe::handle))
+        .route("/ipxe", any(ipxe::handle))
+        .route("/cloud", any(cloud::handle))
+        .route("/ignition", any(ignition::handle))
+        .route("/metadata", any(metadata::handle))
+        .route("/spec/{id}", any(spec::handle))
+        .route("/pixiecore/v1/boot/", any(pixiecore::handle_no_mac))
+        .route("/pixiecore/v1/boot/{*mac}", any(pixiecore::handle))
+        .route("/assets", any(add_slash))
+        .route("/assets/", any(assets::handle))
+        .route("/assets/{*path}", any(assets::handle))
+        .fallback(root::no_endpoint)
+        .layer(from_fn(clean_path::clean_path))
+        .layer(from_fn_with_state(observer, observe::observe))
+        .with_state(App { catalog, assets })
+}
+
+async fn add_slash(request: Request) -> answer::Answer {
+    let path = format!("{}/", request.uri().path());
+    clean_path::redirect(&path, request.uri().query(), request.method())
+}

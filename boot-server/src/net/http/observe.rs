@@ -1,0 +1,224 @@
+//! One event for each request: who asked what, what was answered, how much of it went out.
+//!
+//! The event is written when the body is done or dropped, so that a transfer which broke off shows
+//! with the bytes that were handed to the connection.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::answer::Note;
+use crate::catalog::Labels;
+use crate::event::{BootEvent, EventSink, Who};
+use crate::net::neighbours::Neighbours;
+
+/// Status of the event when the client was gone before there was an answer (nginx's number).
+const CLIENT_GONE: u16 = 499;
+
+/// What is needed to tell who asked, and where to tell it.
+#[derive(Debug, Clone)]
+pub(crate) struct Observer {
+    pub(crate) neighbours: Neighbours,
+    pub(crate) events: EventSink,
+}
+
+/// Middleware around all endpoints.
+pub(crate) async fn observe(
+    State(observer): State<Observer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0);
+    let mut exchange = Exchange::begin(&observer, &request, peer);
+    let mut response = next.run(request).await;
+    let note = response.extensions_mut().remove().unwrap_or_default();
+    exchange.answered(&response, note);
+    response.map(|body| Body::new(Observed { body, exchange }))
+}
+
+/// A request on its way; its event is emitted when it is dropped.
+#[derive(Debug)]
+struct Exchange {
+    events: EventSink,
+    since: Instant,
+    who: Who,
+    method: String,
+    path: String,
+    query: String,
+    user_agent: String,
+    status: u16,
+    bytes: u64,
+    length: Option<u64>,
+    note: Note,
+}
+
+impl Exchange {
+    fn begin(observer: &Observer, request: &Request, peer: Option<SocketAddr>) -> Exchange {
+        let query = request.uri().query().unwrap_or_default();
+        let user_agent = request.headers().get(header::USER_AGENT);
+        Exchange {
+            events: observer.events.clone(),
+            since: Instant::now(),
+            who: who(&observer.neighbours, &Labels::from_query(query), peer),
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: query.to_owned(),
+            user_agent: user_agent.map_or_else(String::new, |agent| {
+                String::from_utf8_lossy(agent.as_bytes()).into_owned()
+            }),
+            status: CLIENT_GONE,
+            bytes: 0,
+            length: None,
+            note: Note {
+                detail: "the client went away before the answer".into(),
+                ..Note::default()
+            },
+        }
+    }
+
+    fn answered(&mut self, response: &Response, note: Note) {
+        self.status = response.status().as_u16();
+        let told = response.headers().get(header::CONTENT_LENGTH);
+        self.length = told
+            .and_then(|length| length.to_str().ok()?.parse().ok())
+            .or_else(|| response.body().size_hint().exact());
+        if note.mac.is_some() {
+            self.who.mac.clone_from(&note.mac);
+        }
+        self.note = note;
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let take = std::mem::take::<String>;
+        self.events.emit(BootEvent::HttpRequest {
+            who: std::mem::take(&mut self.who),
+            method: take(&mut self.method),
+            path: take(&mut self.path),
+            query: take(&mut self.query),
+            status: self.status,
+            user_agent: take(&mut self.user_agent),
+            bytes: self.bytes,
+            length: self.length,
+            group: self.note.group.take(),
+            detail: take(&mut self.note.detail),
+            millis: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}
+
+/// Labels first; what they leave open, by the address, unless that is another machine's by now.
+fn who(neighbours: &Neighbours, labels: &Labels, peer: Option<SocketAddr>) -> Who {
+    let known = peer.map_or_else(Who::default, |peer| neighbours.who(peer));
+    let mac = labels.0.get("mac").cloned();
+    let uuid = labels.0.get("uuid").filter(|uuid| !uuid.is_empty());
+    let uuid = uuid.map(|text| match Uuid::parse_str(text) {
+        Ok(uuid) => uuid.to_string(),
+        Err(_) => text.clone(),
+    });
+    let same_machine = mac
+        .as_ref()
+        .is_none_or(|mac| known.mac.as_ref() == Some(mac))
+        && uuid
+            .as_ref()
+            .is_none_or(|uuid| known.uuid.as_ref().is_none_or(|known| known == uuid));
+    let known = match same_machine {
+        true => known,
+        false => Who {
+            peer,
+            ..Who::default()
+        },
+    };
+    Who {
+        mac: mac.or(known.mac),
+        uuid: uuid.or(known.uuid),
+        peer,
+    }
+}
+
+/// A body that counts what goes out.
+#[derive(Debug)]
+struct Observed {
+    body: Body,
+    exchange: Exchange,
+}
+
+impl HttpBody for Observed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        let poll = Pin::new(&mut self.body).poll_frame(context);
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.exchange.bytes += length as u64;
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let detail = format!("{}; broke off: {error}", self.exchange.note.detail);
+                self.exchange.note.detail = detail;
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::mac::MacAddr;
+
+    const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
+
+    fn known() -> (Neighbours, SocketAddr) {
+        let neighbours = Neighbours::default();
+        let mac = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+        neighbours.learn([10, 0, 0, 5].into(), mac, Uuid::parse_str(UUID).ok());
+        (neighbours, SocketAddr::from(([10, 0, 0, 5], 1024)))
+    }
+
+    #[test]
+    fn an_address_tells_the_machine_when_the_request_does_not() {
+        let (neighbours, peer) = known();
+        let who = who(&neighbours, &Labels::default(), Some(peer));
+        assert_eq!(who.mac.as_deref(), Some("52:54:00:00:00:01"));
+        assert_eq!(who.uuid.as_deref(), Some(UUID));
+    }
+
+    #[test]
+    fn labels_come_first_and_a_machine_is_not_mixed_with_its_neighbour() {
+        let (neighbours, peer) = known();
+        let labels = Labels::from_query("mac=52-54-00-00-00-02");
+        let other = who(&neighbours, &labels, Some(peer));
+        assert_eq!(other.mac.as_deref(), Some("52:54:00:00:00:02"));
+        assert_eq!(other.uuid, None);
+        let labels = Labels::from_query(&format!("uuid={}", UUID.to_uppercase()));
+        let same = who(&neighbours, &labels, Some(peer));
+        assert_eq!(same.mac.as_deref(), Some("52:54:00:00:00:01"));
+        assert_eq!(same.uuid.as_deref(), Some(UUID));
+    }
+}

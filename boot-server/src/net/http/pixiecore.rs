@@ -1,0 +1,58 @@
+//! `/pixiecore/v1/boot/<mac>`: the server side of Pixiecore's API.
+//!
+//! The kernel options stay an object, as bootcfg 0.2.0 sends them: Pixiecore of that time wants
+//! nothing else, and our own Pixiecore mode takes it too.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::App;
+use super::answer::Answer;
+use crate::catalog::labels::normal_mac;
+use crate::catalog::{Labels, go_json};
+
+/// The boot settings of the machine with this MAC, as JSON.
+pub(crate) async fn handle(State(app): State<App>, Path(path): Path<String>) -> Answer {
+    // Like the reference, whatever stands before the last slash is not looked at.
+    let text = path.rsplit('/').find(|part| !part.is_empty());
+    answer(&app, text.unwrap_or("boot"))
+}
+
+/// The path without a MAC; the reference takes the folder's name for one.
+pub(crate) async fn handle_no_mac(State(app): State<App>) -> Answer {
+    answer(&app, "boot")
+}
+
+fn answer(app: &App, text: &str) -> Answer {
+    let Some(mac) = normal_mac(text) else {
+        let line = format!("address {text}: invalid MAC address");
+        return Answer::error(StatusCode::BAD_REQUEST, &line, None, &line);
+    };
+    let found = app.catalog.bootable(&Labels::from_mac(&mac));
+    let answer = match found {
+        Ok((group, spec)) => match go_json::to_string(&spec.boot) {
+            Ok(json) => Answer::ok("application/json", json, format!("spec {}", group.spec_id))
+                .group(Some(group.name.clone())),
+            Err(error) => Answer::not_found(&error.to_string()),
+        },
+        Err(refusal) => Answer::refused(&refusal),
+    };
+    answer.mac(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::BootEvent;
+    use crate::net::http::testing::get;
+
+    #[tokio::test]
+    async fn the_event_names_the_machine_that_is_asked_about() {
+        let answer = get("/pixiecore/v1/boot/52-54-00-89-D8-10").await;
+        assert_eq!(answer.status, 200);
+        let BootEvent::HttpRequest { who, group, .. } = answer.event else {
+            panic!("another event")
+        };
+        assert_eq!(who.mac.as_deref(), Some("52:54:00:89:d8:10"));
+        assert_eq!(group.as_deref(), Some("by-mac"));
+    }
+}

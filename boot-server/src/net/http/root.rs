@@ -1,0 +1,28 @@
+//! `/` and every path that is no endpoint: 404, and what there is instead.
+
+use super::answer::Answer;
+
+/// `/`: bootcfg 0.2.0 had no page here, so it stays a 404; its text helps a person on.
+pub(crate) async fn handle() -> Answer {
+    Answer::not_found(
+        "this is a boot config service; endpoints: /boot.ipxe /ipxe /cloud /ignition /metadata \
+         /spec/ID /pixiecore/v1/boot/MAC /assets/",
+    )
+}
+
+/// Any other path.
+pub(crate) async fn no_endpoint() -> Answer {
+    Answer::not_found("there is no such endpoint")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::http::testing::get;
+
+    #[tokio::test]
+    async fn the_root_lists_the_endpoints() {
+        let answer = get("/").await;
+        assert_eq!(answer.status, 404);
+        assert!(answer.body.contains("/boot.ipxe"), "{}", answer.body);
+    }
+}

@@ -1,0 +1,44 @@
+//! `/spec/<id>`: a spec as JSON, for people and scripts.
+
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+
+use super::App;
+use super::answer::Answer;
+use crate::catalog::go_json;
+
+/// The spec as the server reads it. The only endpoint that minds the method.
+pub(crate) async fn handle(
+    State(app): State<App>,
+    method: Method,
+    Path(id): Path<String>,
+) -> Answer {
+    if method != Method::GET {
+        let line = "only HTTP GET is supported";
+        return Answer::error(StatusCode::METHOD_NOT_ALLOWED, line, None, line);
+    }
+    let json = app
+        .catalog
+        .spec(&id)
+        .and_then(|spec| go_json::to_string(&spec).map_err(|error| error.to_string()));
+    match json {
+        Ok(json) => Answer::ok("application/json", json, format!("spec {id}")),
+        Err(reason) => Answer::not_found(&reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::http::testing::get;
+
+    #[tokio::test]
+    async fn a_spec_that_is_not_there_is_told() {
+        let answer = get("/spec/missing").await;
+        assert_eq!(answer.status, 404);
+        assert!(
+            answer.body.contains("specs/missing/spec.json"),
+            "{}",
+            answer.body
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Requests to the service over the conformance rack, without a socket, for tests of endpoints.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use tower::ServiceExt;
+
+use crate::catalog::data_dir::DataDir;
+use crate::event::{BootEvent, EventSink};
+use crate::net::neighbours::Neighbours;
+
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    pub(crate) event: BootEvent,
+}
+
+pub(crate) async fn get(path: &str) -> Answered {
+    get_with(path, &[]).await
+}
+
+pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
+    let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
+    let (catalog, _) = DataDir::open(&racks.join("bootcfg-rack"), None, None).unwrap();
+    let (sink, mut events) = EventSink::channel();
+    let router = super::router(
+        Arc::new(catalog),
+        Some(racks.join("assets")),
+        Neighbours::default(),
+        sink,
+    );
+    let mut request = Request::builder().uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    Answered {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+        event: events.recv().await.unwrap().what,
+    }
+}
