@@ -55,10 +55,7 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn catalog(
-    config: &Config,
-    events: &EventSink,
-) -> Result<Option<Arc<DataDir>>, Vec<Problem>> {
+fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, Vec<Problem>> {
     let Some(http) = &config.http else {
         return Ok(None);
     };

@@ -96,6 +96,8 @@ impl Refusal {
 pub(super) struct TftpFiles {
     context: Arc<Context>,
     roots: Vec<PathBuf>,
+    /// Searched after the roots. Packages own them and link out of them (`ipxe.efi` is in `/boot`).
+    nbp_folders: Vec<PathBuf>,
     assets: Option<PathBuf>,
     assets_url: Option<String>,
     catalog: Option<Arc<dyn BootCatalog>>,
@@ -110,14 +112,10 @@ impl TftpFiles {
         assets_url: Option<String>,
         catalog: Option<Arc<dyn BootCatalog>>,
     ) -> TftpFiles {
-        let roots = roots
-            .iter()
-            .cloned()
-            .chain(DEBIAN_NBP_FOLDERS.map(PathBuf::from))
-            .collect();
         TftpFiles {
             context,
-            roots,
+            roots: roots.to_vec(),
+            nbp_folders: DEBIAN_NBP_FOLDERS.map(PathBuf::from).to_vec(),
             assets,
             assets_url,
             catalog,
@@ -145,7 +143,8 @@ impl TftpFiles {
             return self.render_pxelinux(&**catalog, config, peer);
         }
         if let (Some(below), Some(assets)) = (name.strip_prefix(ASSETS), &self.assets) {
-            return open_below(assets, below)?.ok_or_else(|| Refusal::not_found("no such asset"));
+            let opened = open_below(assets, below, &[assets])?;
+            return opened.ok_or_else(|| Refusal::not_found("no such asset"));
         }
         self.open_below_roots(name)
     }
@@ -153,9 +152,21 @@ impl TftpFiles {
     fn open_below_roots(&self, name: &str) -> Result<Opened, Refusal> {
         // Some boot ROMs ask for layer 0 of a boot item under its name with `.0` (PXE 2.1, §2.2.4).
         let names = [Some(name), name.strip_suffix(".0")];
+        let served: Vec<&Path> = self
+            .roots
+            .iter()
+            .chain(&self.nbp_folders)
+            .chain(&self.assets)
+            .map(PathBuf::as_path)
+            .collect();
         for name in names.into_iter().flatten() {
             for root in &self.roots {
-                if let Some(opened) = open_below(root, name)? {
+                if let Some(opened) = open_below(root, name, &served)? {
+                    return Ok(opened);
+                }
+            }
+            for folder in &self.nbp_folders {
+                if let Some(opened) = open_below(folder, name, &[])? {
                     return Ok(opened);
                 }
             }
@@ -191,8 +202,9 @@ impl TftpFiles {
     }
 }
 
-/// Opens a file below a folder; `None` when there is none.
-fn open_below(root: &Path, name: &str) -> Result<Option<Opened>, Refusal> {
+/// Opens a file below a folder; `None` when there is none. A link may lead to below any of `allowed`;
+/// with none of those it may lead anywhere.
+fn open_below(root: &Path, name: &str, allowed: &[&Path]) -> Result<Option<Opened>, Refusal> {
     let relative = Path::new(name);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if name.contains('\0') || !relative.components().all(plain) {
@@ -205,13 +217,17 @@ fn open_below(root: &Path, name: &str) -> Result<Option<Opened>, Refusal> {
         )
     };
     let failed = |error: io::Error| Refusal::denied(format!("{name}: {error}"));
-    // Links may point elsewhere within the folder, not out of it.
-    let (root, path) = match (root.canonicalize(), root.join(relative).canonicalize()) {
-        (Ok(root), Ok(path)) => (root, path),
-        (Err(error), _) | (_, Err(error)) if missing(&error) => return Ok(None),
-        (Err(error), _) | (_, Err(error)) => return Err(failed(error)),
+    let path = match root.join(relative).canonicalize() {
+        Ok(path) => path,
+        Err(error) if missing(&error) => return Ok(None),
+        Err(error) => return Err(failed(error)),
     };
-    if !path.starts_with(&root) {
+    let is_below = |folder: &&Path| {
+        folder
+            .canonicalize()
+            .is_ok_and(|real| path.starts_with(real))
+    };
+    if !allowed.is_empty() && !allowed.iter().any(is_below) {
         return Err(Refusal::denied("a link leaves the served folders"));
     }
     let file = File::open(&path).map_err(failed)?;
@@ -244,7 +260,7 @@ mod tests {
         let context = Context::new(interface, Neighbours::default(), events, policy);
         let assets = Some(assets.to_owned());
         let mut files = TftpFiles::new(context, &[root.to_owned()], assets, None, None);
-        files.roots.truncate(1);
+        files.nbp_folders = vec![root.with_file_name("nbp")];
         files
     }
 
@@ -272,6 +288,12 @@ mod tests {
         std::fs::write(assets.join("vmlinuz"), "kernel").unwrap();
         std::os::unix::fs::symlink("sub/f", root.join("inside")).unwrap();
         std::os::unix::fs::symlink("../secret", root.join("outside")).unwrap();
+        std::os::unix::fs::symlink("../nbp/ipxe.efi", root.join("served")).unwrap();
+        std::fs::create_dir_all(folder.path().join("nbp")).unwrap();
+        std::fs::write(folder.path().join("boot.efi"), "efi").unwrap();
+        std::fs::write(folder.path().join("nbp/snponly.efi"), "snp").unwrap();
+        std::os::unix::fs::symlink("../boot.efi", folder.path().join("nbp/ipxe.efi")).unwrap();
+        std::os::unix::fs::symlink("../nbp/snponly.efi", root.join("snp")).unwrap();
         let files = files(&root, &assets);
         for (name, expected) in [
             ("undionly.kpxe", Ok("nbp")),
@@ -281,6 +303,9 @@ mod tests {
             ("sub//f", Ok("f")),
             ("./sub/f", Ok("f")),
             ("inside", Ok("f")),
+            ("ipxe.efi", Ok("efi")),
+            ("snp", Ok("snp")),
+            ("served", Err(ErrorCode::AccessViolation)),
             ("assets/vmlinuz", Ok("kernel")),
             ("/assets/vmlinuz", Ok("kernel")),
             ("//assets/vmlinuz", Ok("kernel")),

@@ -4,8 +4,8 @@ mod context;
 mod dhcp;
 mod dhcp_socket;
 mod files;
-mod interface;
 pub mod http;
+mod interface;
 pub mod neighbours;
 pub mod pixiecore_api;
 mod router_advert;
@@ -141,9 +141,7 @@ pub async fn run<A: PixiecoreApi + 'static>(
         listeners: Vec::new(),
         discovers: None,
     };
-    let neighbours = Neighbours::default();
-    assembly.start(&neighbours)?;
-    assembly.start_http(neighbours).await?;
+    assembly.start().await?;
     let Assembly {
         shutdown,
         mut services,
@@ -183,8 +181,9 @@ pub async fn run<A: PixiecoreApi + 'static>(
 }
 
 impl<A: PixiecoreApi + 'static> Assembly<A> {
-    fn start(&mut self, neighbours: &Neighbours) -> Result<(), NetError> {
+    async fn start(&mut self) -> Result<(), NetError> {
         let config = self.parts.config.clone();
+        let neighbours = Neighbours::default();
         let with_packets = config.dhcp.is_some()
             || config.proxy_dhcp.is_some()
             || config.pixiecore.is_some()
@@ -204,7 +203,7 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
         }
-        Ok(())
+        self.start_http(&config, neighbours).await
     }
 
     fn start_dhcp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
@@ -292,7 +291,7 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             .parts
             .catalog
             .clone()
-            .map(|catalog| -> Arc<dyn BootCatalog> { catalog });
+            .map(|data_dir| data_dir as Arc<dyn BootCatalog>);
         let files = TftpFiles::new(
             Arc::clone(context),
             &tftp.roots,
@@ -324,27 +323,28 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         Ok(())
     }
 
-    /// The boot config service of `[http]`, which names machines by `neighbours`.
-    async fn start_http(&mut self, neighbours: Neighbours) -> Result<(), NetError> {
-        let (Some(http), Some(catalog)) = (&self.parts.config.http, &self.parts.catalog) else {
+    /// The boot config service of `[http]`.
+    async fn start_http(
+        &mut self,
+        config: &Config,
+        neighbours: Neighbours,
+    ) -> Result<(), NetError> {
+        let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
             return Ok(());
         };
         let events = self.parts.events.clone();
-        let router = http::router(Arc::clone(catalog), http.assets.clone(), neighbours, events);
-        let bind = |source| NetError::Bind {
-            service: "the boot config service",
-            port: http.listen.port(),
-            source,
-        };
-        let server = HttpServer::bind(http.listen, router).await.map_err(bind)?;
-        let address = server.local_addr().map_err(bind)?;
-        self.listeners.push(format!("http {address}"));
+        let router = http::router(data_dir, http.assets.clone(), neighbours, events);
+        let server = HttpServer::bind(http.listen, router)
+            .await
+            .map_err(|source| NetError::Bind {
+                service: "http",
+                port: http.listen.port(),
+                source,
+            })?;
+        self.listeners.push(format!("http {}", http.listen));
         let shutdown = self.shutdown.clone();
-        // Not `spawn`: transfers under way may end after the shutdown.
-        self.services.spawn(async move {
-            let served = server.serve(shutdown.cancelled_owned()).await;
-            ("the boot config service", served)
-        });
+        let serve = server.serve(async move { shutdown.cancelled().await });
+        self.services.spawn(async move { ("http", serve.await) });
         Ok(())
     }
 
