@@ -108,6 +108,9 @@ mv "$root/etc" "$root/usr/share/stand-in/etc"
 ln -sf ../proc/self/mounts "$root/usr/share/stand-in/etc/mtab"
 chmod u+s "$root/usr/bin/sudo" "$root/usr/bin/su"
 
+# The initramfs has the only use for busybox.
+mv "$root/usr/bin/busybox" "$work/busybox"
+
 find "$root/usr" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir "$work/initramfs"
 mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-progress -quiet \
@@ -115,7 +118,7 @@ mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-pr
 
 cd "$work/initramfs"
 mkdir -p bin dev proc sys run usr sysroot etc modules
-cp "$root/usr/bin/busybox" bin/busybox
+cp "$work/busybox" bin/busybox
 for link in lib lib64 sbin; do ln -s usr/$link $link; done
 install -m 0755 "$recipe/initramfs/init" init
 install -m 0755 "$recipe/initramfs/udhcpc" udhcpc
