@@ -68,10 +68,11 @@ sed -i '/pam_systemd\|pam_motd\|pam_mail\|pam_lastlog/d' "$root"/etc/pam.d/*
 cat >"$root/etc/skel/.bashrc" <<'RC'
 PS1='\u@\h \w $ '
 RC
-cp "$root/etc/skel/.bashrc" "$root/root.bashrc"
 rm -f "$root/etc/skel/.bash_logout"
 cat >"$root/etc/skel/.profile" <<'RC'
 [ -z "$BASH_VERSION" ] || . ~/.bashrc
+# Wide enough that the line editor does not scroll long lines sideways.
+[ "$TERM" != dumb ] || stty cols 500 rows 50
 RC
 
 units=$root/etc/systemd/system
@@ -103,7 +104,6 @@ rmdir "$root/usr/share/stand-in/var/log/journal"
 chmod 1777 "$root/usr/share/stand-in/var/tmp"
 ln -s ../run "$root/usr/share/stand-in/var/run"
 ln -s ../run/lock "$root/usr/share/stand-in/var/lock"
-rm -f "$root/root.bashrc"
 mv "$root/etc" "$root/usr/share/stand-in/etc"
 ln -sf ../proc/self/mounts "$root/usr/share/stand-in/etc/mtab"
 chmod u+s "$root/usr/bin/sudo" "$root/usr/bin/su"
