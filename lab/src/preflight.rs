@@ -42,7 +42,10 @@ pub fn lacks(scenarios: &[(&Scenario, Firmware)]) -> Vec<Lack> {
     {
         needed.push(("/usr/sbin/dnsmasq", "dnsmasq-base"));
     }
-    if scenarios.iter().any(|(_, firmware)| *firmware == Firmware::Uefi) {
+    if scenarios
+        .iter()
+        .any(|(_, firmware)| *firmware == Firmware::Uefi)
+    {
         needed.push(("/usr/share/qemu/firmware/60-edk2-x86_64.json", "ovmf"));
     }
     for (file, package) in needed {
@@ -73,7 +76,13 @@ fn lacks_of_an_ordinary_user() -> Vec<Lack> {
         )];
     }
     let made = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--map-auto", "--net", "--mount"])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--map-auto",
+            "--net",
+            "--mount",
+        ])
         .args(["--", "mount", "-t", "tmpfs", "tmpfs", "/run"])
         .stdin(Stdio::null())
         .output();

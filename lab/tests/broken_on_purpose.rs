@@ -15,7 +15,11 @@ fn every_fault_fails_at_its_own_stage() {
     let scenarios = Scenarios::new();
     let copy = |name: &str| scenarios.copy("ipxe-chainload", name).quick("node1");
     copy("intact");
-    copy("other-uuid").replace("data/config.yaml", NODE1_UUID, "00000000-0000-4000-8000-000000000001");
+    copy("other-uuid").replace(
+        "data/config.yaml",
+        NODE1_UUID,
+        "00000000-0000-4000-8000-000000000001",
+    );
     copy("no-kernel").replace(
         "data/specs/node1/spec.json",
         "coreos_production_pxe.vmlinuz",
@@ -54,6 +58,9 @@ fn every_fault_fails_at_its_own_stage() {
         assert_eq!(verdict["verdict"], "fail", "{name}: {verdict:#}\n{all}");
         assert_eq!(verdict["stage"], stage, "{name}: {verdict:#}\n{all}");
         let why = verdict["why"].as_str().unwrap();
-        assert!(why.contains(word), "{name} does not say `{word}`: {why}\n{all}");
+        assert!(
+            why.contains(word),
+            "{name} does not say `{word}`: {why}\n{all}"
+        );
     }
 }

@@ -14,9 +14,9 @@ fn wait_for_a_machine(scenarios: &Scenarios, lab: &mut Child) -> String {
     let deadline = Instant::now() + Duration::from_secs(120);
     let latest = scenarios.artifacts().join("latest");
     loop {
-        let booting = glob_nodes(&latest).iter().any(|node| {
-            fs::metadata(node.join("console.log")).is_ok_and(|meta| meta.len() > 0)
-        });
+        let booting = glob_nodes(&latest)
+            .iter()
+            .any(|node| fs::metadata(node.join("console.log")).is_ok_and(|meta| meta.len() > 0));
         if booting {
             let target = fs::read_link(&latest).unwrap();
             let name = target.to_string_lossy().into_owned();
@@ -32,7 +32,13 @@ fn glob_nodes(run: &Path) -> Vec<std::path::PathBuf> {
     let mut nodes = Vec::new();
     for unit in fs::read_dir(run).into_iter().flatten().flatten() {
         let folder = unit.path().join("attempt-1/nodes");
-        nodes.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()));
+        nodes.extend(
+            fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|e| e.path()),
+        );
     }
     nodes
 }
@@ -122,7 +128,9 @@ fn ctrl_c_ends_with_a_table_of_what_was_seen_and_exit_130() {
     assert_eq!(output.status.code(), Some(130), "{}", printed(&output));
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
-        table.lines().any(|line| line.contains("killed@bios") && line.contains("interrupted")),
+        table
+            .lines()
+            .any(|line| line.contains("killed@bios") && line.contains("interrupted")),
         "{}",
         printed(&output)
     );

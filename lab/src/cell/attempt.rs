@@ -126,19 +126,34 @@ async fn set_up(
     let nets = job.artifacts.join("nets");
     fs::create_dir_all(&nets).map_err(text)?;
     fs::write(nets.join("network.xml"), &xml).map_err(text)?;
-    libvirtd.hypervisor.create_network(xml).await.map_err(text)?;
+    libvirtd
+        .hypervisor
+        .create_network(xml)
+        .await
+        .map_err(text)?;
 
     let assets = PathBuf::from(CELL_DIR).join("assets");
     let image = plan::image_folder(&assets);
     fs::create_dir_all(&image).map_err(text)?;
-    mount_bind(&job.image, &image)
-        .map_err(|error| format!("the image {}: {}", job.image.display(), io::Error::from(error)))?;
+    mount_bind(&job.image, &image).map_err(|error| {
+        format!(
+            "the image {}: {}",
+            job.image.display(),
+            io::Error::from(error)
+        )
+    })?;
 
     for server in plan::boot_servers(scenario, &network.bridge, &assets) {
         let folder = job.artifacts.join(server.name);
-        start_boot_server(server.name, &job.boot_server, &server.config, &folder, told.clone())
-            .await
-            .map_err(text)?;
+        start_boot_server(
+            server.name,
+            &job.boot_server,
+            &server.config,
+            &folder,
+            told.clone(),
+        )
+        .await
+        .map_err(text)?;
     }
     if let PixiecoreService::Command(command) = &scenario.services.pixiecore {
         let command: Vec<String> = command
@@ -218,7 +233,8 @@ fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
     for node in &scenario.nodes {
         let log = format!("/var/log/libvirt/qemu/lab-{}-{}.log", job.run_id, node.name);
         if Path::new(&log).exists() {
-            if let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log")) {
+            if let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log"))
+            {
                 tracing::warn!(%error, log, "not kept");
             }
         }

@@ -55,8 +55,7 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 pub fn enter() -> Result<(), SandboxError> {
     tmpfs(Path::new("/run"))?;
     // The host's /sys shows the host's network interfaces; a fresh one shows the cell's.
-    mount("sysfs", "/sys", "sysfs", MountFlags::empty(), None)
-        .doing(|| "mount /sys".into())?;
+    mount("sysfs", "/sys", "sysfs", MountFlags::empty(), None).doing(|| "mount /sys".into())?;
     let cell_dir = Path::new(CELL_DIR);
     fs::create_dir(cell_dir).doing(|| format!("create {CELL_DIR}"))?;
     for dir in PRIVATE_DIRS {
@@ -69,8 +68,14 @@ pub fn enter() -> Result<(), SandboxError> {
 }
 
 fn tmpfs(target: &Path) -> Result<(), SandboxError> {
-    mount("tmpfs", target, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"mode=0755"))
-        .doing(|| format!("mount a tmpfs on {}", target.display()))
+    mount(
+        "tmpfs",
+        target,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        Some(c"mode=0755"),
+    )
+    .doing(|| format!("mount a tmpfs on {}", target.display()))
 }
 
 /// Covers `dir` by an empty folder; where the host has no such folder, its parent is rebuilt first.
@@ -93,7 +98,9 @@ fn rebuild(dir: &Path) -> Result<(), SandboxError> {
     for entry in fs::read_dir(dir).doing(|| format!("read {}", dir.display()))? {
         let entry = entry.doing(|| format!("read {}", dir.display()))?;
         let (from, to) = (entry.path(), staged.join(entry.file_name()));
-        let kind = entry.file_type().doing(|| format!("look at {}", from.display()))?;
+        let kind = entry
+            .file_type()
+            .doing(|| format!("look at {}", from.display()))?;
         if kind.is_symlink() {
             let target = fs::read_link(&from).doing(|| format!("read {}", from.display()))?;
             std::os::unix::fs::symlink(target, &to).doing(|| format!("link {}", to.display()))?;
@@ -111,7 +118,10 @@ fn rebuild(dir: &Path) -> Result<(), SandboxError> {
 
 fn add_libvirt_user(cell_dir: &Path) -> Result<(), SandboxError> {
     for (file, line) in [
-        ("/etc/passwd", format!("{LIBVIRT_USER}:x:64055:64055::/:/usr/sbin/nologin\n")),
+        (
+            "/etc/passwd",
+            format!("{LIBVIRT_USER}:x:64055:64055::/:/usr/sbin/nologin\n"),
+        ),
         ("/etc/group", format!("{LIBVIRT_USER}:x:64055:\n")),
     ] {
         let mut text = fs::read_to_string(file).doing(|| format!("read {file}"))?;

@@ -263,7 +263,10 @@ async fn follow(
 /// The last lines of a log, for a message of one paragraph.
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let from = lines.len().saturating_sub(8);
     match lines.get(from..) {
         Some(last) if !last.is_empty() => last.join("\n"),

@@ -126,6 +126,8 @@ impl Folders {
         absolute("XDG_CACHE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
             .map(|base| base.join("bootlab"))
-            .ok_or_else(|| "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into())
+            .ok_or_else(|| {
+                "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into()
+            })
     }
 }

@@ -97,7 +97,8 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))?;
     eprintln!("Accelerator: {}.", chosen.reason);
 
-    let internal = |what: &str, error: std::io::Error| refuse(exit::INTERNAL, format!("{what}: {error}"));
+    let internal =
+        |what: &str, error: std::io::Error| refuse(exit::INTERNAL, format!("{what}: {error}"));
     let run_id = new_run_id();
     let artifacts = report::artifacts::create(&arguments.artifacts, &now, &run_id)
         .map_err(|error| internal(&arguments.artifacts.display().to_string(), error))?;
@@ -133,7 +134,8 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     let junit = report::artifacts::write_run(&artifacts, &run)
         .map_err(|error| internal(&artifacts.display().to_string(), error))?;
     if let Some(path) = &arguments.junit {
-        std::fs::write(path, junit).map_err(|error| internal(&path.display().to_string(), error))?;
+        std::fs::write(path, junit)
+            .map_err(|error| internal(&path.display().to_string(), error))?;
     }
     let colour = if stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Colour::On
@@ -173,9 +175,7 @@ fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refu
                     firmware,
                 })
         })
-        .filter(|unit| {
-            arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware)
-        })
+        .filter(|unit| arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware))
         .collect();
     if units.is_empty() {
         return Err(refuse(

@@ -37,10 +37,16 @@ const HOPELESS: [(&str, &str); 10] = [
     ("No more network devices", "iPXE gave up"),
     ("Could not boot", "iPXE could not boot what it was given"),
     ("Boot failed:", "PXELINUX gave up"),
-    ("Unable to locate configuration file", "PXELINUX found no configuration"),
+    (
+        "Unable to locate configuration file",
+        "PXELINUX found no configuration",
+    ),
     (".vmlinuz... failed", "PXELINUX could not load the kernel"),
     ("PXE-E", "the UEFI PXE client gave up"),
-    ("BdsDxe: No bootable option", "the UEFI firmware has nothing left to boot"),
+    (
+        "BdsDxe: No bootable option",
+        "the UEFI firmware has nothing left to boot",
+    ),
     ("Kernel panic - not syncing", "the kernel panicked"),
     ("emergency mode", "the system went into emergency mode"),
 ];
@@ -102,7 +108,9 @@ impl Witness {
 pub fn now_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
 }
 
 /// Lives through one boot of `node`; returns when its machine is stopped.
@@ -167,7 +175,8 @@ async fn power_on(
         console: &socket,
         run_id: &around.run_id,
     });
-    fs::create_dir_all(&around.artifacts).map_err(|error| refused("make the artifacts folder", error))?;
+    fs::create_dir_all(&around.artifacts)
+        .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;

@@ -38,7 +38,9 @@ impl Live {
     /// When an events file can't be written.
     pub fn take(&mut self, progress: &Progress) -> io::Result<Option<String>> {
         match progress {
-            Progress::CellReady { unit } => Ok(Some(format!("{unit}: network and services are up"))),
+            Progress::CellReady { unit } => {
+                Ok(Some(format!("{unit}: network and services are up")))
+            }
             Progress::NodeStarted { unit, node } => Ok(Some(format!("{unit} {node}: starting"))),
             Progress::NodeStopped { unit, node } => Ok(Some(format!("{unit} {node}: stopped"))),
             Progress::Seen { unit, record } => {

@@ -28,7 +28,11 @@ pub fn render(run: &RunSummary, colour: Colour) -> String {
     );
     for unit in &run.units {
         for node in &unit.nodes {
-            let verdict = paint(&format!("{:11}", node.verdict.word()), &node.verdict, colour);
+            let verdict = paint(
+                &format!("{:11}", node.verdict.word()),
+                &node.verdict,
+                colour,
+            );
             let time = node
                 .seconds
                 .map_or("-".into(), |seconds| format!("{seconds:.1} s"));
@@ -96,7 +100,11 @@ fn closing(run: &RunSummary) -> String {
         run.seconds,
         run.accelerator
     );
-    if run.units.iter().any(|unit| unit.image == crate::scenario::Image::STAND_IN) {
+    if run
+        .units
+        .iter()
+        .any(|unit| unit.image == crate::scenario::Image::STAND_IN)
+    {
         sentence.push_str(
             "\nBooted was the stand-in image made from Debian packages, not CoreOS itself.",
         );

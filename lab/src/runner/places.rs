@@ -56,7 +56,9 @@ impl Places {
 /// Memory that can be used without swapping, in MiB, from the text of `/proc/meminfo`.
 #[must_use]
 pub fn available_mib(meminfo: &str) -> Option<usize> {
-    let line = meminfo.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let line = meminfo
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
     let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib / 1024)
 }
@@ -70,12 +72,19 @@ mod tests {
         let places = Places::choose(None, 2, 2048, Accelerator::Tcg);
         assert_eq!(places.machines, 4);
         assert_eq!(places.memory_mib, 1280);
-        assert_eq!(places.memory_share(1024), 1280, "one machine takes all of it");
+        assert_eq!(
+            places.memory_share(1024),
+            1280,
+            "one machine takes all of it"
+        );
     }
 
     #[test]
     fn what_was_asked_for_is_used() {
-        assert_eq!(Places::choose(Some(1), 64, 1 << 20, Accelerator::Kvm).machines, 1);
+        assert_eq!(
+            Places::choose(Some(1), 64, 1 << 20, Accelerator::Kvm).machines,
+            1
+        );
     }
 
     #[test]

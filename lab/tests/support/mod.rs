@@ -56,7 +56,11 @@ impl Scenarios {
 
     /// The verdict of the only node of `unit`, as written into `run.json`.
     pub fn verdict(&self, unit: &str) -> Value {
-        let path = self.artifacts().join("latest").join(unit).join("attempt-1/verdict.json");
+        let path = self
+            .artifacts()
+            .join("latest")
+            .join(unit)
+            .join("attempt-1/verdict.json");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let verdict: Value = serde_json::from_str(&text).unwrap();
         let nodes = verdict["nodes"].as_array().unwrap();
@@ -102,7 +106,11 @@ impl ScenarioCopy {
     pub fn replace(self, file: &str, from: &str, to: &str) -> ScenarioCopy {
         let path = self.folder.join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(text.contains(from), "{} has no `{from}`:\n{text}", path.display());
+        assert!(
+            text.contains(from),
+            "{} has no `{from}`:\n{text}",
+            path.display()
+        );
         fs::write(path, text.replace(from, to)).unwrap();
         self
     }
