@@ -2,4 +2,5 @@
 
 pub mod http;
 pub mod neighbours;
+pub mod pixiecore;
 pub mod pixiecore_api;

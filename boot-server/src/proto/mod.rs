@@ -2,3 +2,4 @@
 
 pub mod ipxe;
 pub mod mac;
+pub mod pixiecore;
