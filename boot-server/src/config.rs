@@ -2,11 +2,15 @@
 //!
 //! Relative paths are relative to the file. A section that is absent is a service that does not run.
 
+mod check;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+pub use check::ConfigProblem;
 
 /// Everything that one `boot-server` process does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,11 @@
 //! a leaf that everyone may name, [`config`] is what `cli` reads and hands down.
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod event;
+pub mod lease;
 pub mod net;
+pub mod policy;
 pub mod proto;
+pub mod respond;

@@ -1,5 +1,9 @@
 //! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
 
+pub mod dhcp;
 pub mod ipxe;
 pub mod mac;
 pub mod pixiecore;
+pub mod pxelinux;
+pub mod router_advert;
+pub mod tftp;

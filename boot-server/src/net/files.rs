@@ -1,0 +1,326 @@
+//! What a TFTP name stands for: a file below one of the served folders, or a rendered configuration.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::context::Context;
+use crate::catalog::BootCatalog;
+use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
+use crate::proto::tftp::ErrorCode;
+use crate::respond::{Machine, pxelinux_config};
+
+/// Where Debian's packages put NBPs and what they load: `ipxe`, `pxelinux`, `syslinux-common`.
+const DEBIAN_NBP_FOLDERS: [&str; 3] = [
+    "/usr/lib/ipxe",
+    "/usr/lib/PXELINUX",
+    "/usr/lib/syslinux/modules/bios",
+];
+/// The name below which the HTTP service's assets are found.
+const ASSETS: &str = "assets/";
+
+/// The contents of a file being sent.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// In memory.
+    Text(Vec<u8>),
+    /// On disk, with its length when it was opened.
+    File(File, u64),
+}
+
+impl Content {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Content::Text(text) => text.len() as u64,
+            Content::File(_, len) => *len,
+        }
+    }
+
+    /// Appends the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// The file became shorter, or the disk fails.
+    pub(super) fn read_into(&self, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Content::Text(text) => {
+                let from = usize::try_from(offset).map_err(io::Error::other)?;
+                let part = text.get(from..from.saturating_add(len));
+                out.extend(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+            Content::File(file, _) => {
+                let start = out.len();
+                out.resize(start + len, 0);
+                file.read_exact_at(out.get_mut(start..).unwrap_or_default(), offset)
+            }
+        }
+    }
+}
+
+/// A name that was found.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) content: Content,
+    /// For a rendered configuration: the group that matched.
+    pub(super) group: Option<String>,
+}
+
+/// A name that is not served, and why.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    fn not_found(reason: impl Into<String>) -> Refusal {
+        Refusal {
+            code: ErrorCode::FileNotFound,
+            reason: reason.into(),
+        }
+    }
+
+    fn denied(reason: impl Into<String>) -> Refusal {
+        Refusal {
+            code: ErrorCode::AccessViolation,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// All that TFTP serves.
+pub(super) struct TftpFiles {
+    context: Arc<Context>,
+    roots: Vec<PathBuf>,
+    /// Searched after the roots. Packages own them and link out of them (`ipxe.efi` is in `/boot`).
+    nbp_folders: Vec<PathBuf>,
+    assets: Option<PathBuf>,
+    assets_url: Option<String>,
+    catalog: Option<Arc<dyn BootCatalog>>,
+}
+
+impl TftpFiles {
+    /// `roots` come before Debian's folders; `assets_url` is where `/assets/` is by HTTP.
+    pub(super) fn new(
+        context: Arc<Context>,
+        roots: &[PathBuf],
+        assets: Option<PathBuf>,
+        assets_url: Option<String>,
+        catalog: Option<Arc<dyn BootCatalog>>,
+    ) -> TftpFiles {
+        TftpFiles {
+            context,
+            roots: roots.to_vec(),
+            nbp_folders: DEBIAN_NBP_FOLDERS.map(PathBuf::from).to_vec(),
+            assets,
+            assets_url,
+            catalog,
+        }
+    }
+
+    /// Finds what a client asks for.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not there, not allowed, or not renderable.
+    pub(super) fn open(&self, asked: &str, peer: SocketAddr) -> Result<Opened, Refusal> {
+        let name = asked.replace('\\', "/");
+        if let Some(file) = self
+            .context
+            .policy()
+            .pixiecore_file(&name)
+            .map(str::to_owned)
+        {
+            return self.open_below_roots(&file);
+        }
+        let name = name.trim_start_matches('/');
+        if let Some((_, config)) = name.rsplit_once(CONFIG_FOLDER)
+            && let Some(catalog) = &self.catalog
+        {
+            return self.render_pxelinux(&**catalog, config, peer);
+        }
+        if let (Some(below), Some(assets)) = (name.strip_prefix(ASSETS), &self.assets) {
+            let opened = open_below(assets, below, &[assets])?;
+            return opened.ok_or_else(|| Refusal::not_found("no such asset"));
+        }
+        self.open_below_roots(name)
+    }
+
+    fn open_below_roots(&self, name: &str) -> Result<Opened, Refusal> {
+        // Some boot ROMs ask for layer 0 of a boot item under its name with `.0` (PXE 2.1, §2.2.4).
+        let names = [Some(name), name.strip_suffix(".0")];
+        let served: Vec<&Path> = self
+            .roots
+            .iter()
+            .chain(&self.nbp_folders)
+            .chain(&self.assets)
+            .map(PathBuf::as_path)
+            .collect();
+        for name in names.into_iter().flatten() {
+            for root in &self.roots {
+                if let Some(opened) = open_below(root, name, &served)? {
+                    return Ok(opened);
+                }
+            }
+            for folder in &self.nbp_folders {
+                if let Some(opened) = open_below(folder, name, &[])? {
+                    return Ok(opened);
+                }
+            }
+        }
+        Err(Refusal::not_found("no such file"))
+    }
+
+    fn render_pxelinux(
+        &self,
+        catalog: &dyn BootCatalog,
+        name: &str,
+        peer: SocketAddr,
+    ) -> Result<Opened, Refusal> {
+        let name = ConfigName::parse(name)
+            .ok_or_else(|| Refusal::not_found("no name that PXELINUX asks for"))?;
+        let SocketAddr::V4(peer) = peer else {
+            return Err(Refusal::not_found("no IPv4 client"));
+        };
+        let neighbour = self.context.neighbours.lookup(*peer.ip());
+        let machine = Machine {
+            uuid: neighbour.and_then(|neighbour| neighbour.uuid),
+            mac: neighbour.map(|neighbour| neighbour.mac),
+            address: Some(*peer.ip()),
+            hostname: None,
+        };
+        let rendered = pxelinux_config(catalog, name, machine, self.assets_url.as_deref())
+            .map_err(|error| Refusal::not_found(error.to_string()))?;
+        let content = Content::Text(rendered.text.into_bytes());
+        Ok(Opened {
+            content,
+            group: Some(rendered.group),
+        })
+    }
+}
+
+/// Opens a file below a folder; `None` when there is none. A link may lead to below any of `allowed`;
+/// with none of those it may lead anywhere.
+fn open_below(root: &Path, name: &str, allowed: &[&Path]) -> Result<Option<Opened>, Refusal> {
+    let relative = Path::new(name);
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if name.contains('\0') || !relative.components().all(plain) {
+        return Err(Refusal::denied("the path leaves the served folders"));
+    }
+    let missing = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    };
+    let failed = |error: io::Error| Refusal::denied(format!("{name}: {error}"));
+    let path = match root.join(relative).canonicalize() {
+        Ok(path) => path,
+        Err(error) if missing(&error) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let is_below = |folder: &&Path| {
+        folder
+            .canonicalize()
+            .is_ok_and(|real| path.starts_with(real))
+    };
+    if !allowed.is_empty() && !allowed.iter().any(is_below) {
+        return Err(Refusal::denied("a link leaves the served folders"));
+    }
+    let file = File::open(&path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let content = Content::File(file, metadata.len());
+    Ok(Some(Opened {
+        content,
+        group: None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::BootConfig;
+    use crate::event::EventSink;
+    use crate::net::interface::Interface;
+    use crate::net::neighbours::Neighbours;
+    use crate::policy::Policy;
+
+    const PEER: &str = "10.0.0.7:2070";
+
+    fn files(root: &Path, assets: &Path) -> TftpFiles {
+        let interface = Interface::find("lo", None).unwrap();
+        let policy = Policy::boot(interface.address, BootConfig::default(), None);
+        let events = EventSink::channel().0;
+        let context = Context::new(interface, Neighbours::default(), events, policy);
+        let assets = Some(assets.to_owned());
+        let mut files = TftpFiles::new(context, &[root.to_owned()], assets, None, None);
+        files.nbp_folders = vec![root.with_file_name("nbp")];
+        files
+    }
+
+    fn read(files: &TftpFiles, name: &str) -> Result<String, ErrorCode> {
+        let opened = files
+            .open(name, PEER.parse().unwrap())
+            .map_err(|refusal| refusal.code)?;
+        let mut out = Vec::new();
+        opened
+            .content
+            .read_into(0, opened.content.len() as usize, &mut out)
+            .unwrap();
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn names_are_found_below_the_folders_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, assets) = (folder.path().join("root"), folder.path().join("assets"));
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        std::fs::create_dir_all(&assets).unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::write(root.join("undionly.kpxe"), "nbp").unwrap();
+        std::fs::write(root.join("sub/f"), "f").unwrap();
+        std::fs::write(assets.join("vmlinuz"), "kernel").unwrap();
+        std::os::unix::fs::symlink("sub/f", root.join("inside")).unwrap();
+        std::os::unix::fs::symlink("../secret", root.join("outside")).unwrap();
+        std::os::unix::fs::symlink("../nbp/ipxe.efi", root.join("served")).unwrap();
+        std::fs::create_dir_all(folder.path().join("nbp")).unwrap();
+        std::fs::write(folder.path().join("boot.efi"), "efi").unwrap();
+        std::fs::write(folder.path().join("nbp/snponly.efi"), "snp").unwrap();
+        std::os::unix::fs::symlink("../boot.efi", folder.path().join("nbp/ipxe.efi")).unwrap();
+        std::os::unix::fs::symlink("../nbp/snponly.efi", root.join("snp")).unwrap();
+        let files = files(&root, &assets);
+        for (name, expected) in [
+            ("undionly.kpxe", Ok("nbp")),
+            ("/undionly.kpxe", Ok("nbp")),
+            ("undionly.kpxe.0", Ok("nbp")),
+            ("\\sub\\f", Ok("f")),
+            ("sub//f", Ok("f")),
+            ("./sub/f", Ok("f")),
+            ("inside", Ok("f")),
+            ("ipxe.efi", Ok("efi")),
+            ("snp", Ok("snp")),
+            ("served", Err(ErrorCode::AccessViolation)),
+            ("assets/vmlinuz", Ok("kernel")),
+            ("/assets/vmlinuz", Ok("kernel")),
+            ("//assets/vmlinuz", Ok("kernel")),
+            ("vmlinuz", Err(ErrorCode::FileNotFound)),
+            ("sub", Err(ErrorCode::FileNotFound)),
+            ("", Err(ErrorCode::FileNotFound)),
+            ("undionly.kpxe/x", Err(ErrorCode::FileNotFound)),
+            ("outside", Err(ErrorCode::AccessViolation)),
+            ("../secret", Err(ErrorCode::AccessViolation)),
+            ("sub/../../secret", Err(ErrorCode::AccessViolation)),
+            ("..\\secret", Err(ErrorCode::AccessViolation)),
+            ("assets/../secret", Err(ErrorCode::AccessViolation)),
+            ("assets//etc/passwd", Err(ErrorCode::AccessViolation)),
+        ] {
+            assert_eq!(read(&files, name), expected.map(str::to_owned), "{name}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The network interface that the server works on: its index, its MAC, its addresses.
+
+use std::net::Ipv4Addr;
+
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::LinkAddr;
+
+use crate::proto::mac::MacAddr;
+
+/// An interface, as found when the server started.
+#[derive(Debug, Clone)]
+pub(super) struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Our address on it.
+    pub address: Ipv4Addr,
+    /// Its MAC; none on interfaces without link addresses.
+    pub mac: Option<MacAddr>,
+    /// Its link-layer address as the kernel names it, to bind packet sockets with.
+    pub(super) link: Option<LinkAddr>,
+}
+
+/// Why the configured interface cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InterfaceError {
+    /// The kernel would not list interfaces.
+    #[error("listing the network interfaces")]
+    List(#[source] nix::Error),
+    /// There is none of that name.
+    #[error("there is no network interface `{name}`; there are: {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// It has no IPv4 address.
+    #[error("interface `{0}` has no IPv4 address")]
+    NoAddress(String),
+    /// It does not have the configured address.
+    #[error("interface `{name}` does not have the address {address}; it has: {known}")]
+    OtherAddress {
+        /// The interface.
+        name: String,
+        /// The address asked for.
+        address: Ipv4Addr,
+        /// The addresses it has.
+        known: String,
+    },
+}
+
+impl Interface {
+    /// Finds an interface by name; `address` chooses among several of its addresses.
+    ///
+    /// # Errors
+    /// [`InterfaceError`].
+    pub(super) fn find(name: &str, address: Option<Ipv4Addr>) -> Result<Interface, InterfaceError> {
+        let (mut known, mut addresses, mut link) = (Vec::<String>::new(), Vec::new(), None);
+        for entry in getifaddrs().map_err(InterfaceError::List)? {
+            if !known.contains(&entry.interface_name) {
+                known.push(entry.interface_name.clone());
+            }
+            let Some(storage) = entry.address.filter(|_| entry.interface_name == name) else {
+                continue;
+            };
+            if let Some(v4) = storage.as_sockaddr_in() {
+                addresses.push(v4.ip());
+            } else if let Some(found) = storage.as_link_addr() {
+                link = Some(*found);
+            }
+        }
+        if !known.iter().any(|other| other == name) {
+            let known = known.join(", ");
+            return Err(InterfaceError::Unknown {
+                name: name.to_owned(),
+                known,
+            });
+        }
+        let address = match address {
+            None => *addresses
+                .first()
+                .ok_or(InterfaceError::NoAddress(name.to_owned()))?,
+            Some(address) if addresses.contains(&address) => address,
+            Some(address) => {
+                let known: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+                let (name, known) = (name.to_owned(), known.join(", "));
+                return Err(InterfaceError::OtherAddress {
+                    name,
+                    address,
+                    known,
+                });
+            }
+        };
+        let index = nix::net::if_::if_nametoindex(name).map_err(InterfaceError::List)?;
+        let mac = link
+            .filter(|link| link.halen() == 6)
+            .and_then(|l| l.addr())
+            .map(MacAddr);
+        Ok(Interface {
+            name: name.to_owned(),
+            index,
+            address,
+            mac,
+            link,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_found_with_its_address() {
+        let lo = Interface::find("lo", None).unwrap();
+        assert_eq!(lo.address, Ipv4Addr::LOCALHOST);
+        assert!(lo.index > 0);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_answered_with_the_known_ones() {
+        let error = Interface::find("nosuch0", None).unwrap_err().to_string();
+        assert!(
+            error.contains("`nosuch0`") && error.contains("lo"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_address_of_another_interface_is_refused() {
+        let error = Interface::find("lo", Some(Ipv4Addr::new(192, 0, 2, 1))).unwrap_err();
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+    }
+}

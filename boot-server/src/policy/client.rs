@@ -1,0 +1,115 @@
+//! What a DHCP message says about its sender: read once, used everywhere.
+
+use uuid::Uuid;
+
+use crate::proto::dhcp::{ClientArch, FieldError, Message, MessageType, Op};
+use crate::proto::mac::MacAddr;
+
+/// The program that speaks DHCP for the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loader {
+    /// Firmware, or an operating system.
+    Firmware,
+    /// iPXE: a network card's ROM, or an NBP that we sent. Their packets do not differ.
+    Ipxe,
+    /// Pixiecore's own build of iPXE, whose user class is `pixiecore`.
+    PixiecoreIpxe,
+}
+
+/// Who sent a DHCP message, and what it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// What it sent.
+    pub message: MessageType,
+    /// Its SMBIOS UUID, in the order that machines show it.
+    pub uuid: Option<Uuid>,
+    /// Option 97 is there but is no machine identifier.
+    pub broken_machine_id: bool,
+    /// Its architectures; empty when it names none.
+    pub arch: Vec<ClientArch>,
+    /// The program that is asking.
+    pub loader: Loader,
+    /// The user class is exactly the bytes `iPXE`, the one form that Pixiecore takes for iPXE.
+    pub bare_ipxe_class: bool,
+    /// It asks for a network boot: a PXE or HTTP client, or iPXE.
+    pub wants_boot: bool,
+}
+
+/// Why a message is not one that a server answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClassifyError {
+    /// A server's message.
+    #[error("a server's message")]
+    Reply,
+    /// The hardware address is not an Ethernet one, or a group's.
+    #[error("no Ethernet address of a machine in it")]
+    NoMac,
+    /// BOOTP without DHCP.
+    #[error("no DHCP message type")]
+    NoMessageType,
+    /// An option that decides about the answer is broken.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+}
+
+/// Reads who sent a message.
+///
+/// # Errors
+/// [`ClassifyError`]: the message is none that a server answers.
+pub fn classify(message: &Message) -> Result<Client, ClassifyError> {
+    if message.op != Op::Request {
+        return Err(ClassifyError::Reply);
+    }
+    let mac = message
+        .mac()
+        .filter(|mac| !mac.is_multicast())
+        .ok_or(ClassifyError::NoMac)?;
+    let kind = message
+        .message_type()?
+        .ok_or(ClassifyError::NoMessageType)?;
+    let classes = message.user_classes();
+    let has_class = |name: &[u8]| classes.iter().any(|class| class == name);
+    let loader = if has_class(b"pixiecore") {
+        Loader::PixiecoreIpxe
+    } else if has_class(b"iPXE") || message.ipxe_features().is_some() {
+        Loader::Ipxe
+    } else {
+        Loader::Firmware
+    };
+    let vendor_class = message.vendor_class().unwrap_or_default();
+    let mut arch = message.client_arch()?;
+    if arch.is_empty() {
+        arch.extend(arch_of_vendor_class(&vendor_class));
+    }
+    let machine_id = message.machine_id();
+    let uuid = machine_id
+        .as_ref()
+        .ok()
+        .and_then(|id| id.as_ref())
+        .map(|id| id.uuid());
+    Ok(Client {
+        mac,
+        message: kind,
+        uuid: uuid.filter(|uuid| !uuid.is_nil() && !uuid.is_max()),
+        broken_machine_id: machine_id.is_err(),
+        wants_boot: loader != Loader::Firmware
+            || !arch.is_empty()
+            || vendor_class.starts_with("PXEClient")
+            || vendor_class.starts_with("HTTPClient"),
+        arch,
+        loader,
+        bare_ipxe_class: message.options.bytes(crate::proto::dhcp::code::USER_CLASS)
+            == Some(b"iPXE"),
+    })
+}
+
+/// `PXEClient:Arch:00007:…` names the architecture when option 93 does not (PXE 2.1 §2.2).
+fn arch_of_vendor_class(vendor_class: &str) -> Option<ClientArch> {
+    let mut parts = vendor_class.split(':');
+    let (name, arch) = (parts.next()?, parts.next()?);
+    (matches!(name, "PXEClient" | "HTTPClient") && arch == "Arch")
+        .then(|| parts.next()?.parse().ok().map(ClientArch::from_wire))
+        .flatten()
+}

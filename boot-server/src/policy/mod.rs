@@ -1,0 +1,276 @@
+//! The one place that decides what a client boots next, and the one that rules out loops.
+//!
+//! Why no sequence of clients can loop: firmware is sent to an NBP; iPXE is sent to a script, which
+//! ends the sequence, unless it is to be chainloaded (a ROM with `chainload_ipxe`, or Pixiecore's
+//! rule). Then it is sent to an NBP as long as it has not fetched one; once it has, [`ChainMemory`]
+//! calls it chained while it keeps asking, and a chained iPXE is only ever sent to a script. When
+//! the fetch cannot be seen, the number of exchanges is bounded instead.
+
+mod client;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+pub use client::{ClassifyError, Client, Loader, classify};
+pub use memory::{CHAIN_MEMORY, ChainMemory, MAX_UNSEEN_FETCHES};
+
+use crate::config::{BiosLoader, BootConfig};
+use crate::proto::dhcp::ClientArch;
+use crate::proto::mac::MacAddr;
+
+/// PXELINUX's file name in Debian's package `pxelinux`.
+pub const PXELINUX_NBP: &str = "pxelinux.0";
+/// What Pixiecore sends to a BIOS iPXE ROM: iPXE with its own network card drivers.
+pub const PIXIECORE_IPXE_NBP: &str = "ipxe.pxe";
+
+/// Whose rules choose the boot files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rules {
+    /// `[boot]`: NBPs by architecture, one script for all.
+    Boot,
+    /// Pixiecore's: paths and scripts per MAC.
+    Pixiecore,
+}
+
+/// What a client is to load next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootAction {
+    /// Nothing: it boots from elsewhere, or nothing fits it.
+    Nothing,
+    /// An NBP by TFTP from our address.
+    Nbp(String),
+    /// An NBP by its whole URL, for iPXE.
+    NbpUrl(String),
+    /// An iPXE script.
+    Script(String),
+}
+
+/// A decision, and why it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootStep {
+    /// What to load.
+    pub action: BootAction,
+    /// Why, for events.
+    pub why: &'static str,
+}
+
+impl BootStep {
+    /// No decision was asked for.
+    pub fn none() -> BootStep {
+        BootStep::nothing("")
+    }
+
+    fn nothing(why: &'static str) -> BootStep {
+        BootStep {
+            action: BootAction::Nothing,
+            why,
+        }
+    }
+
+    /// The boot file as clients are told it.
+    pub fn boot_file(&self) -> Option<&str> {
+        match &self.action {
+            BootAction::Nothing => None,
+            BootAction::Nbp(file) => Some(file),
+            BootAction::NbpUrl(url) | BootAction::Script(url) => Some(url),
+        }
+    }
+}
+
+/// The decider: the rules and the memory of who was chainloaded.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Rules,
+    server: Ipv4Addr,
+    boot: BootConfig,
+    script_url: Option<String>,
+    pixiecore_port: u16,
+    memory: ChainMemory,
+}
+
+impl Policy {
+    /// `[boot]`'s rules; `script_url` is what iPXE is given when there is one.
+    pub fn boot(server: Ipv4Addr, boot: BootConfig, script_url: Option<String>) -> Policy {
+        Policy {
+            rules: Rules::Boot,
+            server,
+            boot,
+            script_url,
+            pixiecore_port: 0,
+            memory: ChainMemory::default(),
+        }
+    }
+
+    /// Pixiecore's rules, with its HTTP server on `port`.
+    pub fn pixiecore(server: Ipv4Addr, boot: BootConfig, port: u16) -> Policy {
+        Policy {
+            rules: Rules::Pixiecore,
+            server,
+            boot,
+            script_url: None,
+            pixiecore_port: port,
+            memory: ChainMemory::default(),
+        }
+    }
+
+    /// Whose rules these are.
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// Decides what the client loads next; `xid` is its exchange.
+    pub fn decide(&mut self, client: &Client, xid: u32, now: Instant) -> BootStep {
+        let chained = client.loader == Loader::Ipxe && self.memory.is_chained(client.mac, xid, now);
+        let step = match self.rules {
+            Rules::Boot => self.boot_step(client, chained),
+            Rules::Pixiecore => self.pixiecore_step(client, chained),
+        };
+        let is_nbp = matches!(step.action, BootAction::Nbp(_) | BootAction::NbpUrl(_));
+        if client.loader == Loader::Ipxe && is_nbp {
+            self.memory.nbp_sent(client.mac, xid, now);
+        }
+        step
+    }
+
+    /// A machine has fetched a file by TFTP, whole. Only our NBPs matter here.
+    pub fn file_fetched(&mut self, mac: Option<MacAddr>, file: &str, now: Instant) {
+        let by_path = (self.rules == Rules::Pixiecore)
+            .then(|| pixiecore_path(file))
+            .flatten();
+        if let Some((mac, _)) = by_path {
+            self.memory.nbp_fetched(mac, now);
+        } else if let Some(mac) = mac
+            && [&self.boot.bios_nbp, &self.boot.efi_x64_nbp]
+                .iter()
+                .any(|nbp| *nbp == file)
+        {
+            self.memory.nbp_fetched(mac, now);
+        }
+    }
+
+    /// The file behind a TFTP name that only Pixiecore's rules know, `<mac>/<number>`.
+    pub fn pixiecore_file(&self, path: &str) -> Option<&str> {
+        if self.rules != Rules::Pixiecore {
+            return None;
+        }
+        match pixiecore_path(path)? {
+            (_, 0) => Some(&self.boot.bios_nbp),
+            // Debian has no iPXE for 32-bit UEFI; whoever has one puts it into a TFTP root.
+            (_, 1) => Some("ipxe-i386.efi"),
+            (_, 2 | 3) => Some(&self.boot.efi_x64_nbp),
+            (_, 4) => Some(PIXIECORE_IPXE_NBP),
+            _ => None,
+        }
+    }
+
+    fn boot_step(&self, client: &Client, chained: bool) -> BootStep {
+        if !client.wants_boot {
+            return BootStep::nothing("no network boot asked for");
+        }
+        let arch = client.arch.iter().find_map(|arch| self.nbp_of(*arch));
+        if client.loader == Loader::Firmware {
+            return match arch {
+                Some((nbp, why)) => BootStep {
+                    action: BootAction::Nbp(nbp.to_owned()),
+                    why,
+                },
+                None => BootStep::nothing("no NBP fits this client architecture"),
+            };
+        }
+        let is_bios = client.arch.contains(&ClientArch::Bios);
+        match (arch, &self.script_url) {
+            (Some((nbp, _)), _) if is_bios && self.boot.bios == BiosLoader::Pxelinux => BootStep {
+                action: BootAction::Nbp(nbp.to_owned()),
+                why: "BIOS iPXE: PXELINUX",
+            },
+            (Some((nbp, _)), _)
+                if self.boot.chainload_ipxe && !chained && client.loader == Loader::Ipxe =>
+            {
+                BootStep {
+                    action: BootAction::Nbp(nbp.to_owned()),
+                    why: "iPXE that has not fetched our NBP: chainload it once",
+                }
+            }
+            (_, Some(url)) => BootStep {
+                action: BootAction::Script(url.clone()),
+                why: if chained {
+                    "iPXE that fetched our NBP: script"
+                } else {
+                    "iPXE: script"
+                },
+            },
+            (_, None) => BootStep::nothing("iPXE, and no script URL is known"),
+        }
+    }
+
+    fn nbp_of(&self, arch: ClientArch) -> Option<(&str, &'static str)> {
+        match (arch, self.boot.bios) {
+            (ClientArch::Bios, BiosLoader::Ipxe) => {
+                Some((&self.boot.bios_nbp, "BIOS firmware: iPXE"))
+            }
+            (ClientArch::Bios, BiosLoader::Pxelinux) => {
+                Some((PXELINUX_NBP, "BIOS firmware: PXELINUX"))
+            }
+            (ClientArch::EfiX64 | ClientArch::EfiX64OrEbc, _) => {
+                Some((&self.boot.efi_x64_nbp, "x64 UEFI firmware: iPXE"))
+            }
+            (ClientArch::EfiIa32 | ClientArch::EfiX64Http | ClientArch::Other(_), _) => None,
+        }
+    }
+
+    /// Pixiecore's table, as recorded from it, with one difference: it waits for its own iPXE's user
+    /// class and would send any other iPXE to an NBP for ever. An iPXE that has fetched an NBP of
+    /// ours is sent to the script whatever its user class. A ROM's first question is answered as
+    /// Pixiecore does, with the NBP, so that every machine runs the same iPXE version.
+    fn pixiecore_step(&self, client: &Client, chained: bool) -> BootStep {
+        let known = client.arch.iter().find_map(|arch| match arch {
+            ClientArch::Bios => Some((0, 0)),
+            ClientArch::EfiIa32 => Some((1, 0)),
+            ClientArch::EfiX64 => Some((2, 1)),
+            ClientArch::EfiX64OrEbc => Some((3, 1)),
+            ClientArch::EfiX64Http | ClientArch::Other(_) => None,
+        });
+        let Some((number, script_arch)) = known else {
+            return BootStep::nothing("no NBP fits this client architecture");
+        };
+        let (server, mac) = (self.server, client.mac);
+        if client.loader == Loader::PixiecoreIpxe || chained {
+            let port = self.pixiecore_port;
+            let url = format!("http://{server}:{port}/_/ipxe?arch={script_arch}&mac={mac}");
+            let why = if chained {
+                "iPXE that fetched our NBP: Pixiecore's script"
+            } else {
+                "Pixiecore's iPXE: its script"
+            };
+            return BootStep {
+                action: BootAction::Script(url),
+                why,
+            };
+        }
+        if number == 0 && client.bare_ipxe_class {
+            return BootStep {
+                action: BootAction::NbpUrl(format!("tftp://{server}/{mac}/4")),
+                why: "BIOS iPXE ROM: our iPXE",
+            };
+        }
+        let why = if number == 0 {
+            "BIOS firmware: iPXE"
+        } else {
+            "UEFI firmware: iPXE"
+        };
+        BootStep {
+            action: BootAction::Nbp(format!("{mac}/{number}")),
+            why,
+        }
+    }
+}
+
+/// Reads `<mac>/<number>`; Pixiecore takes no leading `/`.
+fn pixiecore_path(path: &str) -> Option<(MacAddr, u8)> {
+    let (mac, number) = path.split_once('/')?;
+    let number = number.parse().ok().filter(|_| number.len() == 1)?;
+    Some((mac.parse().ok()?, number))
+}

@@ -1,0 +1,304 @@
+//! Typed readings of the options that decide how a machine boots.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use uuid::Uuid;
+
+use super::{DEFAULT_MAX_MESSAGE_LEN, IP_UDP_HEADERS_LEN, Message, code};
+
+/// An option whose bytes do not have the shape its RFC gives it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("option {code} ({name}) has an impossible value of {len} bytes")]
+pub struct FieldError {
+    /// Its code.
+    pub code: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// Its length in bytes.
+    pub len: usize,
+}
+
+/// DHCP message types (RFC 2132 §9.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "RFC 2132's own names")]
+pub enum MessageType {
+    Discover,
+    Offer,
+    Request,
+    Decline,
+    Ack,
+    Nak,
+    Release,
+    Inform,
+    /// A later RFC's.
+    Other(u8),
+}
+
+impl MessageType {
+    /// The number on the wire.
+    pub fn to_wire(self) -> u8 {
+        match self {
+            MessageType::Discover => 1,
+            MessageType::Offer => 2,
+            MessageType::Request => 3,
+            MessageType::Decline => 4,
+            MessageType::Ack => 5,
+            MessageType::Nak => 6,
+            MessageType::Release => 7,
+            MessageType::Inform => 8,
+            MessageType::Other(value) => value,
+        }
+    }
+
+    /// The meaning of a number on the wire.
+    pub fn from_wire(value: u8) -> MessageType {
+        match value {
+            1 => MessageType::Discover,
+            2 => MessageType::Offer,
+            3 => MessageType::Request,
+            4 => MessageType::Decline,
+            5 => MessageType::Ack,
+            6 => MessageType::Nak,
+            7 => MessageType::Release,
+            8 => MessageType::Inform,
+            other => MessageType::Other(other),
+        }
+    }
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MessageType::Discover => f.write_str("discover"),
+            MessageType::Offer => f.write_str("offer"),
+            MessageType::Request => f.write_str("request"),
+            MessageType::Decline => f.write_str("decline"),
+            MessageType::Ack => f.write_str("ack"),
+            MessageType::Nak => f.write_str("nak"),
+            MessageType::Release => f.write_str("release"),
+            MessageType::Inform => f.write_str("inform"),
+            MessageType::Other(value) => write!(f, "type {value}"),
+        }
+    }
+}
+
+/// Client system architecture (RFC 4578 §2.1 and IANA's "Processor Architecture Types").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientArch {
+    /// 0: x86 BIOS.
+    Bios,
+    /// 6: x86 UEFI.
+    EfiIa32,
+    /// 7: x64 UEFI in practice, whatever RFC 4578 first printed.
+    EfiX64,
+    /// 9: EBC by IANA's list; some x64 firmware sends it, as RFC 4578 printed the two swapped.
+    EfiX64OrEbc,
+    /// 16: x64 UEFI booting over HTTP.
+    EfiX64Http,
+    /// Any other.
+    Other(u16),
+}
+
+impl ClientArch {
+    /// The meaning of a number on the wire.
+    pub fn from_wire(value: u16) -> ClientArch {
+        match value {
+            0 => ClientArch::Bios,
+            6 => ClientArch::EfiIa32,
+            7 => ClientArch::EfiX64,
+            9 => ClientArch::EfiX64OrEbc,
+            16 => ClientArch::EfiX64Http,
+            other => ClientArch::Other(other),
+        }
+    }
+
+    /// The number on the wire.
+    pub fn to_wire(self) -> u16 {
+        match self {
+            ClientArch::Bios => 0,
+            ClientArch::EfiIa32 => 6,
+            ClientArch::EfiX64 => 7,
+            ClientArch::EfiX64OrEbc => 9,
+            ClientArch::EfiX64Http => 16,
+            ClientArch::Other(value) => value,
+        }
+    }
+}
+
+/// Client machine identifier (option 97): a type byte 0 and a UUID, kept as its bytes so that it
+/// can be echoed exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineId(pub [u8; 16]);
+
+impl MachineId {
+    /// The UUID as the machine's own tools and iPXE's `${uuid}` show it.
+    ///
+    /// On the wire are SMBIOS's bytes, whose first three fields are little-endian since SMBIOS 2.6:
+    /// so send iPXE (1.0.0+git-20190125 in QEMU, as ROM and as NBP) and EDK2 (OVMF 2022.11).
+    pub fn uuid(&self) -> Uuid {
+        Uuid::from_bytes_le(self.0)
+    }
+}
+
+/// iPXE's encapsulated option 175, as far as it is read here: its presence means iPXE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpxeFeatures(pub Vec<u8>);
+
+impl Message {
+    /// Option 53.
+    ///
+    /// # Errors
+    /// It is not one byte.
+    pub fn message_type(&self) -> Result<Option<MessageType>, FieldError> {
+        let Some(bytes) = self.options.bytes(code::MESSAGE_TYPE) else {
+            return Ok(None);
+        };
+        match bytes {
+            [value] => Ok(Some(MessageType::from_wire(*value))),
+            _ => Err(FieldError {
+                code: code::MESSAGE_TYPE,
+                name: "message type",
+                len: bytes.len(),
+            }),
+        }
+    }
+
+    /// Option 93, all of its values in order; empty when absent.
+    ///
+    /// # Errors
+    /// It is empty or of odd length.
+    pub fn client_arch(&self) -> Result<Vec<ClientArch>, FieldError> {
+        let Some(bytes) = self.options.bytes(code::CLIENT_ARCH) else {
+            return Ok(Vec::new());
+        };
+        match bytes.as_chunks::<2>() {
+            (values, []) if !values.is_empty() => Ok(values
+                .iter()
+                .map(|value| ClientArch::from_wire(u16::from_be_bytes(*value)))
+                .collect()),
+            _ => Err(FieldError {
+                code: code::CLIENT_ARCH,
+                name: "client architecture",
+                len: bytes.len(),
+            }),
+        }
+    }
+
+    /// Option 97.
+    ///
+    /// # Errors
+    /// It is not 17 bytes, or not of type 0.
+    pub fn machine_id(&self) -> Result<Option<MachineId>, FieldError> {
+        let Some(bytes) = self.options.bytes(code::MACHINE_ID) else {
+            return Ok(None);
+        };
+        match bytes.split_first_chunk::<1>() {
+            Some(([0], uuid)) => uuid.try_into().ok().map(|id| Some(MachineId(id))),
+            _ => None,
+        }
+        .ok_or(FieldError {
+            code: code::MACHINE_ID,
+            name: "machine identifier",
+            len: bytes.len(),
+        })
+    }
+
+    /// Option 60 as text.
+    pub fn vendor_class(&self) -> Option<String> {
+        self.options.bytes(code::VENDOR_CLASS).map(text)
+    }
+
+    /// Option 77's classes: RFC 3004's length-prefixed list when it is one, else the bytes as one
+    /// class (iPXE sends a bare `iPXE`).
+    pub fn user_classes(&self) -> Vec<Vec<u8>> {
+        let Some(bytes) = self.options.bytes(code::USER_CLASS) else {
+            return Vec::new();
+        };
+        let mut rest = bytes;
+        let mut classes = Vec::new();
+        while let Some((&len, tail)) = rest.split_first().filter(|(len, _)| **len > 0) {
+            let Some((class, tail)) = tail.split_at_checked(usize::from(len)) else {
+                break;
+            };
+            classes.push(class.to_vec());
+            rest = tail;
+        }
+        if rest.is_empty() && !classes.is_empty() {
+            classes
+        } else {
+            vec![bytes.to_vec()]
+        }
+    }
+
+    /// Option 77 as text for people.
+    pub fn user_class_text(&self) -> Option<String> {
+        let classes = self.user_classes();
+        (!classes.is_empty()).then(|| {
+            classes
+                .iter()
+                .map(|c| text(c))
+                .collect::<Vec<_>>()
+                .join(",")
+        })
+    }
+
+    /// Option 175.
+    pub fn ipxe_features(&self) -> Option<IpxeFeatures> {
+        self.options
+            .bytes(code::IPXE)
+            .map(|bytes| IpxeFeatures(bytes.to_vec()))
+    }
+
+    /// Option 50; an option of another length counts as absent.
+    pub fn requested_address(&self) -> Option<Ipv4Addr> {
+        self.address_option(code::REQUESTED_ADDRESS)
+    }
+
+    /// Option 54; an option of another length counts as absent.
+    pub fn server_id(&self) -> Option<Ipv4Addr> {
+        self.address_option(code::SERVER_ID)
+    }
+
+    /// Whether option 55 asks for this option.
+    pub fn requests_parameter(&self, code: u8) -> bool {
+        self.options
+            .bytes(code::PARAMETER_LIST)
+            .is_some_and(|list| list.contains(&code))
+    }
+
+    /// Longest message this client accepts, from option 57 (which counts the IP and UDP headers);
+    /// never below what RFC 2131 §2 makes every client accept.
+    pub fn max_message_len(&self) -> usize {
+        self.options
+            .bytes(code::MAX_MESSAGE_SIZE)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(DEFAULT_MAX_MESSAGE_LEN, |bytes| {
+                usize::from(u16::from_be_bytes(bytes)).saturating_sub(IP_UDP_HEADERS_LEN)
+            })
+            // More than an Ethernet frame holds would be fragmented, which boot ROMs cannot join.
+            .clamp(DEFAULT_MAX_MESSAGE_LEN, 1500 - IP_UDP_HEADERS_LEN)
+    }
+
+    fn address_option(&self, code: u8) -> Option<Ipv4Addr> {
+        let octets: [u8; 4] = self.options.bytes(code)?.try_into().ok()?;
+        Some(Ipv4Addr::from(octets))
+    }
+}
+
+/// Bytes as text: control characters and bytes that are no UTF-8 become `\x…`.
+fn text(bytes: &[u8]) -> String {
+    bytes.utf8_chunks().fold(String::new(), |mut out, chunk| {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                out.extend(c.escape_default());
+            } else {
+                out.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            out.extend(std::ascii::escape_default(*byte).map(char::from));
+        }
+        out
+    })
+}

@@ -1,0 +1,124 @@
+//! DHCP options as an ordered list of codes and bytes.
+
+use std::net::Ipv4Addr;
+
+/// Option codes by the names of their RFCs.
+pub mod code {
+    /// Padding (RFC 2132 §3.1).
+    pub const PAD: u8 = 0;
+    /// Subnet mask (RFC 2132 §3.3).
+    pub const SUBNET_MASK: u8 = 1;
+    /// Routers (RFC 2132 §3.5).
+    pub const ROUTER: u8 = 3;
+    /// DNS servers (RFC 2132 §3.8).
+    pub const DNS: u8 = 6;
+    /// Host name (RFC 2132 §3.14).
+    pub const HOST_NAME: u8 = 12;
+    /// Domain name (RFC 2132 §3.17).
+    pub const DOMAIN_NAME: u8 = 15;
+    /// Broadcast address (RFC 2132 §5.3).
+    pub const BROADCAST_ADDRESS: u8 = 28;
+    /// Vendor-specific information; PXE's sub-options (RFC 2132 §8.4, PXE 2.1).
+    pub const VENDOR_SPECIFIC: u8 = 43;
+    /// Requested address (RFC 2132 §9.1).
+    pub const REQUESTED_ADDRESS: u8 = 50;
+    /// Lease time in seconds (RFC 2132 §9.2).
+    pub const LEASE_TIME: u8 = 51;
+    /// Which header fields hold options (RFC 2132 §9.3).
+    pub const OVERLOAD: u8 = 52;
+    /// Message type (RFC 2132 §9.6).
+    pub const MESSAGE_TYPE: u8 = 53;
+    /// Server identifier (RFC 2132 §9.7).
+    pub const SERVER_ID: u8 = 54;
+    /// Parameter request list (RFC 2132 §9.8).
+    pub const PARAMETER_LIST: u8 = 55;
+    /// Why a NAK was sent (RFC 2132 §9.9).
+    pub const MESSAGE: u8 = 56;
+    /// Largest message the client accepts (RFC 2132 §9.10).
+    pub const MAX_MESSAGE_SIZE: u8 = 57;
+    /// Renewal time T1 (RFC 2132 §9.11).
+    pub const RENEWAL_TIME: u8 = 58;
+    /// Rebinding time T2 (RFC 2132 §9.12).
+    pub const REBINDING_TIME: u8 = 59;
+    /// Vendor class (RFC 2132 §9.13).
+    pub const VENDOR_CLASS: u8 = 60;
+    /// Client identifier (RFC 2132 §9.14).
+    pub const CLIENT_ID: u8 = 61;
+    /// TFTP server name (RFC 2132 §9.4).
+    pub const TFTP_SERVER_NAME: u8 = 66;
+    /// Boot file name (RFC 2132 §9.5).
+    pub const BOOT_FILE_NAME: u8 = 67;
+    /// User class (RFC 3004).
+    pub const USER_CLASS: u8 = 77;
+    /// Relay agent information (RFC 3046).
+    pub const RELAY_AGENT_INFO: u8 = 82;
+    /// Client system architectures (RFC 4578 §2.1).
+    pub const CLIENT_ARCH: u8 = 93;
+    /// Client network interface identifier (RFC 4578 §2.2).
+    pub const CLIENT_NDI: u8 = 94;
+    /// Client machine identifier (RFC 4578 §2.3).
+    pub const MACHINE_ID: u8 = 97;
+    /// iPXE's encapsulated options (ipxe.org/howto/dhcpd).
+    pub const IPXE: u8 = 175;
+    /// End of options (RFC 2132 §3.2).
+    pub const END: u8 = 255;
+}
+
+/// Options in the order they were found or set. A code occurs once: parts that RFC 3396 allows an
+/// option to be split into are joined.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options(Vec<(u8, Vec<u8>)>);
+
+impl Options {
+    /// The bytes of an option.
+    pub fn bytes(&self, code: u8) -> Option<&[u8]> {
+        let (_, bytes) = self.0.iter().find(|(c, _)| *c == code)?;
+        Some(bytes)
+    }
+
+    /// Whether the option is there, even empty.
+    pub fn contains(&self, code: u8) -> bool {
+        self.bytes(code).is_some()
+    }
+
+    /// Sets an option, replacing what it was.
+    pub fn set(&mut self, code: u8, bytes: impl Into<Vec<u8>>) {
+        let bytes = bytes.into();
+        match self.0.iter_mut().find(|(c, _)| *c == code) {
+            Some((_, old)) => *old = bytes,
+            None => self.0.push((code, bytes)),
+        }
+    }
+
+    /// Sets an option of addresses; sets nothing when there are none.
+    pub fn set_addresses(&mut self, code: u8, addresses: &[Ipv4Addr]) {
+        if !addresses.is_empty() {
+            let bytes: Vec<u8> = addresses.iter().flat_map(Ipv4Addr::octets).collect();
+            self.set(code, bytes);
+        }
+    }
+
+    /// Sets an option of one 32-bit number.
+    pub fn set_u32(&mut self, code: u8, value: u32) {
+        self.set(code, value.to_be_bytes());
+    }
+
+    /// Takes an option out.
+    pub fn remove(&mut self, code: u8) -> Option<Vec<u8>> {
+        let at = self.0.iter().position(|(c, _)| *c == code)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Appends a part to an option, making it when it is not there (RFC 3396 §7).
+    pub(super) fn join(&mut self, code: u8, part: &[u8]) {
+        match self.0.iter_mut().find(|(c, _)| *c == code) {
+            Some((_, old)) => old.extend_from_slice(part),
+            None => self.0.push((code, part.to_vec())),
+        }
+    }
+
+    /// All options in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        self.0.iter().map(|(code, bytes)| (*code, bytes.as_slice()))
+    }
+}
