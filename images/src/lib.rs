@@ -1,1 +1,162 @@
 //! Bootable images: what they are called, where their files are, how the stand-in is built.
+//!
+//! `stand_in` knows what the stand-in is made of and when it has to be made anew; `recipe` holds
+//! its scripts and data, compiled in; `cache` keeps finished folders; `run` is the one place that
+//! starts programs.
+
+pub mod cache;
+mod recipe;
+mod run;
+pub mod stand_in;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use stand_in::StandIn;
+
+/// Name of the kernel's file, as CoreOS publishes it.
+pub const KERNEL_FILE: &str = "coreos_production_pxe.vmlinuz";
+/// Name of the initrd's file, as CoreOS publishes it.
+pub const INITRD_FILE: &str = "coreos_production_pxe_image.cpio.gz";
+/// Name of the file that says what an image is.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// An image on this host, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The folder with all of its files, to be served as `…/coreos/<version>/`.
+    pub folder: PathBuf,
+    /// What it is.
+    pub manifest: Manifest,
+}
+
+impl Image {
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(&self) -> PathBuf {
+        self.folder.join(KERNEL_FILE)
+    }
+
+    /// The initrd.
+    #[must_use]
+    pub fn initrd(&self) -> PathBuf {
+        self.folder.join(INITRD_FILE)
+    }
+
+    /// Reads the image in `folder`; `None` when there is none or a file is not as its manifest
+    /// says, so that a damaged image is made anew.
+    fn open(folder: &Path) -> Option<Self> {
+        let text = std::fs::read(folder.join(MANIFEST_FILE)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+        let complete = [KERNEL_FILE, INITRD_FILE].iter().all(|name| {
+            let size = std::fs::metadata(folder.join(name))
+                .map(|meta| meta.len())
+                .ok();
+            size.is_some() && size == manifest.files.get(*name).map(|file| file.size_bytes)
+        });
+        complete.then(|| Image {
+            folder: folder.to_owned(),
+            manifest,
+        })
+    }
+}
+
+/// Where an image comes from: reports name it, so that a stand-in is never taken for CoreOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageKind {
+    /// Built here from the distribution's packages.
+    StandIn,
+}
+
+/// What an image is and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Where it comes from.
+    pub kind: ImageKind,
+    /// Its version, as os-release in it has it.
+    pub version: String,
+    /// Hash of everything it was made from.
+    pub key: String,
+    /// The distribution release its packages are from, e.g. `debian bookworm`.
+    pub release: String,
+    /// Package versions.
+    pub packages: BTreeMap<String, String>,
+    /// Its files by name.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// One file of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// Why there is no image.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host's release is not one the stand-in can be made from.
+    #[error(
+        "the stand-in is made from Debian's or Ubuntu's packages, and /etc/os-release here says {0:?}"
+    )]
+    Host(String),
+    /// A program could not be started.
+    #[error("{program} does not run: {source}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A step of the recipe failed.
+    #[error(
+        "building the stand-in: {step} ended with {status}; its last lines (all of them in {log}):\n{tail}"
+    )]
+    Step {
+        /// Which step.
+        step: &'static str,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// Its last lines.
+        tail: String,
+        /// Where all lines are.
+        log: PathBuf,
+    },
+    /// The manifest could not be written as JSON.
+    #[error("the manifest does not encode: {0}")]
+    Manifest(#[from] serde_json::Error),
+}
+
+impl ImageError {
+    fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| ImageError::File { path, source }
+    }
+}
+
+/// What a build is at, for whoever waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// Another process is building in the same cache; this one waits for it.
+    Waiting,
+    /// A step begins.
+    Step(&'a str),
+    /// A line of a step's output.
+    Line(&'a str),
+}

@@ -4,4 +4,14 @@
 //! Dependencies run one way:
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
 
+pub mod cell;
+pub mod cli;
 pub mod evidence;
+pub mod hypervisor;
+pub mod node;
+pub mod preflight;
+pub mod report;
+pub mod runner;
+pub mod scenario;
+pub mod timeline;
+pub mod verdict;

@@ -7,6 +7,7 @@ mod files;
 pub mod http;
 mod interface;
 pub mod neighbours;
+pub mod pixiecore;
 pub mod pixiecore_api;
 mod router_advert;
 mod tftp;
@@ -334,13 +335,11 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         };
         let events = self.parts.events.clone();
         let router = http::router(data_dir, http.assets.clone(), neighbours, events);
-        let server = HttpServer::bind(http.listen, router)
-            .await
-            .map_err(|source| NetError::Bind {
-                service: "http",
-                port: http.listen.port(),
-                source,
-            })?;
+        let server = HttpServer::bind(http.listen, router).map_err(|source| NetError::Bind {
+            service: "http",
+            port: http.listen.port(),
+            source,
+        })?;
         self.listeners.push(format!("http {}", http.listen));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });

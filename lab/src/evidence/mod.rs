@@ -28,7 +28,7 @@ pub enum Seen {
         /// Name of the service in the cell, e.g. `boot-server` or `config-service`.
         service: String,
         /// Its event.
-        entry: Event,
+        entry: Box<Event>,
     },
     /// A service of the cell ended by itself.
     ServiceEnded {

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Installs what the lab needs and is missing; sourced by ci/lab and ci/test.
+#
+# Says what it installs and why, uses sudo for nothing else, and does nothing (needs no network) when
+# everything is there.
+set -euo pipefail
+
+PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+OLDEST_CARGO=1.89
+
+# package | what it is for
+NEEDED_PACKAGES=(
+  "gcc|linking"
+  "libc6-dev|linking"
+  "pkg-config|finding libvirt"
+  "libvirt-dev|building the virt crate"
+  "libvirt-daemon|libvirtd, started privately in each cell"
+  "libvirt-daemon-driver-qemu|libvirt's QEMU driver"
+  "qemu-system-x86|the machines"
+  "seabios|BIOS firmware"
+  "ovmf|UEFI firmware"
+  "ipxe-qemu|the network card's boot ROM"
+  "ipxe|undionly.kpxe and ipxe.efi, served by TFTP"
+  "pxelinux|pxelinux.0, served by TFTP"
+  "syslinux-common|ldlinux.c32, served by TFTP"
+  "dnsmasq-base|the DHCP server of libvirt's networks"
+  "iptables|used by libvirt's networks"
+  "iproute2|the cell's network"
+  "uidmap|cells of ordinary users"
+  "mmdebstrap|building the stand-in image"
+  "squashfs-tools|building the stand-in image"
+  "cpio|building the stand-in image"
+)
+# Only where the release has it: libvirt was split into more packages later.
+WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "ci: $*"; exit 69; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "this needs root and there is no sudo: $*"
+  fi
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+candidate_of() { apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" {print $2}'; }
+
+install_packages() {
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+    die "this set-up knows Debian and Ubuntu only; install the equivalents of: ${NEEDED_PACKAGES[*]%%|*}"
+  local missing=() entry package optional=0
+  for entry in "${NEEDED_PACKAGES[@]}"; do
+    package=${entry%%|*}
+    is_installed "$package" || missing+=("$entry")
+  done
+  # The network driver is looked for by its file, because only newer releases package it apart.
+  compgen -G '/usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so' >/dev/null || optional=1
+  [ ${#missing[@]} -gt 0 ] || [ $optional = 1 ] || return 0
+
+  say "Installing Debian packages (with apt-get${SUDO_USER:+ as root}):"
+  for entry in "${missing[@]}"; do say "  ${entry%%|*} (${entry#*|})"; done
+  as_root apt-get update -q >&2
+  local names=("${missing[@]%%|*}")
+  if [ $optional = 1 ]; then
+    for entry in "${WHERE_AVAILABLE[@]}"; do
+      package=${entry%%|*}
+      if [ -n "$(candidate_of "$package")" ] && ! is_installed "$package"; then
+        say "  $package (${entry#*|})"; names+=("$package")
+      fi
+    done
+  fi
+  # qemu-utils from a newer release (backports) can't stay beside this release's QEMU. apt would remove
+  # it; put the release's own in its place instead.
+  local options=() theirs ours
+  if is_installed qemu-utils; then
+    theirs=$(dpkg-query -W -f '${Version}' qemu-utils)
+    ours=$(candidate_of qemu-system-x86)
+    if [ -n "$ours" ] && dpkg --compare-versions "$theirs" gt "$ours"; then
+      ours=$(apt-cache madison qemu-utils | awk '{print $3}' | while read -r version; do
+        dpkg --compare-versions "$version" le "$ours" && echo "$version" && break; done)
+      if [ -n "$ours" ]; then
+        say "  qemu-utils=$ours (in the place of $theirs, which breaks this release's QEMU)"
+        names+=("qemu-utils=$ours"); options+=(--allow-downgrades)
+      fi
+    fi
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+    "${options[@]}" "${names[@]}" >&2
+}
+
+install_rust() {
+  if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    PATH="$HOME/.cargo/bin:$PATH"
+  fi
+  if ! command -v cargo >/dev/null; then
+    apt-get --version >/dev/null && [ -n "$(candidate_of rustup)" ] ||
+      die "there is no cargo; install Rust $OLDEST_CARGO or newer with rustup (https://rustup.rs)"
+    say "Installing rustup (there is no cargo)"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y rustup >&2
+    rustup toolchain install stable --profile minimal --component rustfmt --component clippy >&2
+  fi
+  local version
+  version=$(cargo --version | awk '{print $2}')
+  [ "$(printf '%s\n' "$OLDEST_CARGO" "$version" | sort -V | head -n 1)" = "$OLDEST_CARGO" ] ||
+    die "cargo $version is too old; this project needs $OLDEST_CARGO or newer (rustup update)"
+}
+
+# What an ordinary user's cells need of the host. Distributions have it so; bare containers may not.
+prepare_host() {
+  if [ ! -c /dev/net/tun ]; then
+    say "Creating /dev/net/tun (machines' network cards need it)"
+    as_root mkdir -p /dev/net
+    as_root mknod -m 0666 /dev/net/tun c 10 200
+  elif ! { : <>/dev/net/tun; } 2>/dev/null; then
+    say "Opening /dev/net/tun to all users, as distributions have it (machines' network cards need it)"
+    as_root chmod 0666 /dev/net/tun
+  fi
+  if [ "$(id -u)" != 0 ] && ! grep -q "^$(id -un):" /etc/subuid 2>/dev/null; then
+    say "Giving $(id -un) a range of subordinate user ids (cells have more than one user)"
+    as_root usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$(id -un)"
+  fi
+}
+
+setup() {
+  install_packages
+  install_rust
+  prepare_host
+}

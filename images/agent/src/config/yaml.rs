@@ -1,0 +1,274 @@
+//! YAML as a tree that keeps each scalar's own text.
+//!
+//! coreos-cloudinit's YAML library is a lenient YAML 1.1 reader: `permissions: 0640` gives a text
+//! field the text `0640`, `reboot-strategy: off` gives it `off`, and a value of the wrong type
+//! loses only itself. That needs the text and the style of scalars, not a typed deserializer.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+use thiserror::Error;
+
+/// A text that is not YAML.
+#[derive(Debug, Error)]
+pub enum YamlError {
+    /// The parser's own complaint, which names line and column.
+    #[error("not valid YAML: {0}")]
+    Syntax(#[from] granit_parser::ScanError),
+    /// An alias inside of what it stands for, or without an anchor.
+    #[error("line {line}: an alias to nothing known")]
+    Alias {
+        /// Where.
+        line: usize,
+    },
+    /// `!!binary`, which the agent does not decode: `encoding: b64` is the way here.
+    #[error("line {line}: !!binary is not supported, use encoding: b64")]
+    Binary {
+        /// Where.
+        line: usize,
+    },
+    /// Aliases of aliases that would fill the memory.
+    #[error("aliases expand to more than {MAX_NODES} values")]
+    TooLarge,
+}
+
+/// Most values a document may have once its aliases are written out.
+const MAX_NODES: usize = 200_000;
+
+/// One value and the line it stands on (from 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The line, from 1.
+    pub line: usize,
+    /// The value.
+    pub value: Value,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A single value: its text, and whether it was written without quotes.
+    Scalar {
+        /// The text after quotes and escapes.
+        text: String,
+        /// Written bare: YAML decides by its look what it is.
+        plain: bool,
+    },
+    /// A list.
+    List(Vec<Node>),
+    /// Keys (with `-` read as `_`) and values, in order.
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The value of a map's key; the last one where it is there twice.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    /// Whether this is YAML's null: nothing, `~` or `null`, unquoted.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true }
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+}
+
+/// Reads the first document of `text`; an empty text is an empty scalar.
+///
+/// # Errors
+/// [`YamlError`] when it is not YAML or an alias cannot be followed.
+pub fn parse(text: &str) -> Result<Node, YamlError> {
+    let mut builder = Builder {
+        events: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
+    let mut root = Node {
+        line: 1,
+        value: Value::Scalar {
+            text: String::new(),
+            plain: true,
+        },
+    };
+    while let Some((event, line)) = builder.next_event()? {
+        match event {
+            Event::StreamStart | Event::DocumentStart(..) => {}
+            Event::StreamEnd | Event::DocumentEnd => break,
+            event => root = builder.node(event, line)?,
+        }
+    }
+    // What follows the first document is not used, but broken YAML after it is still broken.
+    while builder.next_event()?.is_some() {}
+    Ok(root)
+}
+
+struct Builder<'a> {
+    events: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn next_event(&mut self) -> Result<Option<(Event<'a>, usize)>, YamlError> {
+        match self.events.next() {
+            Some(next) => {
+                let (event, span) = next?;
+                Ok(Some((event, span.start.line())))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The node that `event` begins, with everything inside it.
+    fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node, YamlError> {
+        self.count(1)?;
+        let (anchor, value) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                if tag.is_some_and(|tag| tag.suffix() == "binary") {
+                    return Err(YamlError::Binary { line });
+                }
+                let plain = style == ScalarStyle::Plain;
+                (
+                    anchor,
+                    Value::Scalar {
+                        text: text.into_owned(),
+                        plain,
+                    },
+                )
+            }
+            Event::SequenceStart(_, anchor, _) => (anchor, self.list()?),
+            Event::MappingStart(_, anchor, _) => (anchor, self.map()?),
+            Event::Alias(anchor) => {
+                let node = self
+                    .anchors
+                    .get(&anchor)
+                    .ok_or(YamlError::Alias { line })?
+                    .clone();
+                self.count(size(&node))?;
+                return Ok(node);
+            }
+            _ => return Err(YamlError::Alias { line }),
+        };
+        let node = Node { line, value };
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self) -> Result<Value, YamlError> {
+        let mut items = Vec::new();
+        while let Some((event, line)) = self.next_event()? {
+            if matches!(event, Event::SequenceEnd) {
+                break;
+            }
+            items.push(self.node(event, line)?);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn map(&mut self) -> Result<Value, YamlError> {
+        let mut merged = Vec::new();
+        let mut entries = Vec::new();
+        while let Some((event, line)) = self.next_event()? {
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let key = self.node(event, line)?;
+            let Some((event, line)) = self.next_event()? else {
+                break;
+            };
+            let value = self.node(event, line)?;
+            match key.value {
+                // `<<`: what is merged comes first, so that the map's own keys win.
+                Value::Scalar { text, plain: true } if text == "<<" => merge(&mut merged, value),
+                Value::Scalar { text, .. } => entries.push((text.replace('-', "_"), value)),
+                // Nothing the agent knows has a list or a map as its key.
+                Value::List(_) | Value::Map(_) => {}
+            }
+        }
+        merged.append(&mut entries);
+        Ok(Value::Map(merged))
+    }
+
+    fn count(&mut self, nodes: usize) -> Result<(), YamlError> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
+            Err(YamlError::TooLarge)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Adds what `<<: value` brings; of a list of maps the first ones win.
+fn merge(into: &mut Vec<(String, Node)>, value: Node) {
+    match value.value {
+        Value::Map(entries) => into.extend(entries),
+        Value::List(maps) => maps.into_iter().rev().for_each(|map| merge(into, map)),
+        Value::Scalar { .. } => {}
+    }
+}
+
+fn size(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar { .. } => 1,
+        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Map(entries) => 1 + entries.iter().map(|(_, value)| size(value)).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar<'a>(node: &'a Node, key: &str) -> &'a str {
+        match &node.entry(key).unwrap().value {
+            Value::Scalar { text, .. } => text,
+            other => panic!("{key} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn scalars_keep_the_text_they_were_written_with() {
+        let node = parse("a: 0640\nb: off\nc: \"0x1\"\nd: 1_000\n").unwrap();
+        assert_eq!(scalar(&node, "a"), "0640");
+        assert_eq!(scalar(&node, "b"), "off");
+        assert_eq!(scalar(&node, "c"), "0x1");
+        assert_eq!(scalar(&node, "d"), "1_000");
+    }
+
+    #[test]
+    fn hyphens_in_keys_are_underscores_and_the_last_of_two_keys_wins() {
+        let node = parse("write-files: a\nwrite_files: b\n").unwrap();
+        assert_eq!(scalar(&node, "write_files"), "b");
+    }
+
+    #[test]
+    fn aliases_and_merges_are_written_out() {
+        let node = parse("x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\n").unwrap();
+        let y = node.entry("y").unwrap();
+        assert_eq!((scalar(y, "a"), scalar(y, "b")), ("1", "3"));
+    }
+
+    #[test]
+    fn aliases_of_aliases_are_bounded() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..9 {
+            let before = vec![format!("*a{}", i - 1); 10].join(", ");
+            text.push_str(&format!("a{i}: &a{i} [{before}]\n"));
+        }
+        assert!(matches!(parse(&text), Err(YamlError::TooLarge)));
+    }
+
+    #[test]
+    fn an_unknown_escape_is_an_error_with_its_line() {
+        let error = parse("a: b\nc: \"\\$x\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+}

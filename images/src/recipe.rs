@@ -1,0 +1,136 @@
+//! The stand-in's recipe (`images/stand-in/`), compiled in so that an installed `lab` has it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::ImageError;
+
+/// Which level of the build reads a file: a change to it makes that level, and those after it, anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Packages from the network.
+    Base,
+    /// Our own files on top.
+    Assembly,
+}
+
+/// One file of the recipe.
+#[derive(Debug)]
+pub(crate) struct RecipeFile {
+    pub(crate) path: &'static str,
+    pub(crate) content: &'static str,
+    pub(crate) level: Level,
+}
+
+macro_rules! recipe {
+    ($($level:ident: $($path:literal)*;)*) => {
+        /// All files, sorted by level and path.
+        pub(crate) const FILES: &[RecipeFile] = &[
+            $($(RecipeFile {
+                path: $path,
+                content: include_str!(concat!("../stand-in/", $path)),
+                level: Level::$level,
+            },)*)*
+        ];
+    };
+}
+
+recipe! {
+    Base:
+        "base.sh"
+        "customize.sh"
+        "modules"
+        "packages"
+    ;
+    Assembly:
+        "assemble.sh"
+        "initramfs/init"
+        "initramfs/udhcpc"
+        "rootfs/etc/inputrc"
+        "rootfs/etc/sudoers.d/core"
+        "rootfs/usr/bin/update-ssh-keys"
+        "rootfs/usr/lib/stand-in/console-login"
+        "rootfs/usr/lib/stand-in/resolv-conf"
+        "rootfs/usr/lib/systemd/journald.conf.d/10-stand-in.conf"
+        "rootfs/usr/lib/systemd/network/zz-default.network"
+        "rootfs/usr/lib/systemd/system-preset/00-stand-in.preset"
+        "rootfs/usr/lib/systemd/system.conf.d/10-stand-in.conf"
+        "rootfs/usr/lib/systemd/system/cloud-config.service"
+        "rootfs/usr/lib/systemd/system/console-login.service"
+        "rootfs/usr/lib/systemd/system/docker.service"
+        "rootfs/usr/lib/systemd/system/etcd.service"
+        "rootfs/usr/lib/systemd/system/etcd2.service"
+        "rootfs/usr/lib/systemd/system/flanneld.service"
+        "rootfs/usr/lib/systemd/system/fleet.service"
+        "rootfs/usr/lib/systemd/system/locksmithd.service"
+        "rootfs/usr/lib/systemd/system/resolv-conf.service"
+        "rootfs/usr/lib/systemd/system/update-engine.service"
+        "rootfs/usr/lib/systemd/system/user-config.target"
+        "rootfs/usr/share/coreos/update.conf"
+        "units"
+    ;
+}
+
+/// Writes the recipe into `folder`; scripts (`#!`) come out executable.
+///
+/// # Errors
+/// [`ImageError::File`].
+pub(crate) fn unpack(folder: &Path) -> Result<(), ImageError> {
+    for file in FILES {
+        let path = folder.join(file.path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(ImageError::file(parent))?;
+        }
+        std::fs::write(&path, file.content).map_err(ImageError::file(&path))?;
+        let mode = if file.content.starts_with("#!") {
+            0o755
+        } else {
+            0o644
+        };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+            .map_err(ImageError::file(&path))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_disk(folder: &Path, root: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                on_disk(&path, root, found);
+            } else {
+                found.push(path.strip_prefix(root).unwrap().display().to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_recipe_is_compiled_in() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("stand-in");
+        let mut found = Vec::new();
+        on_disk(&root, &root, &mut found);
+        found.sort();
+        let mut listed: Vec<&str> = FILES.iter().map(|file| file.path).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, found);
+    }
+
+    #[test]
+    fn scripts_come_out_executable_and_data_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path()).unwrap();
+        let mode = |path: &str| {
+            std::fs::metadata(folder.path().join(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!(mode("initramfs/init"), 0o755);
+        assert_eq!(mode("packages"), 0o644);
+    }
+}

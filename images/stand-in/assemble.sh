@@ -1,0 +1,133 @@
+#!/bin/sh
+# Second level of the stand-in: first level's root + our files + the guest agent → kernel and
+# initrd. Needs neither the network nor any privilege.
+#
+# usage: assemble.sh RECIPE_DIR BASE_TAR AGENT VERSION OUT_DIR
+set -eu
+recipe=$1
+base=$2
+agent=$3
+version=$4
+out=$5
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/stand-in-assemble.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+umask 022
+export LC_ALL=C SOURCE_DATE_EPOCH=1451606400
+
+root=$work/root
+mkdir "$root"
+tar -xf "$base" -C "$root" --no-same-owner --exclude='./dev/*' --exclude='./var/lib/apt' \
+	--exclude='./etc/apt' --delay-directory-restore
+chmod -R u+rwX "$root"
+# Plain names only: distributions with a merged /usr have /lib as a link already.
+[ -L "$root/lib" ] || { echo "the base root has no merged /usr" >&2; exit 1; }
+
+cp -R "$recipe/rootfs/." "$root/"
+install -m 0755 "$agent" "$root/usr/bin/guest-agent"
+if command -v strip >/dev/null; then strip "$root/usr/bin/guest-agent"; fi
+find "$root/usr/lib/stand-in" "$root/usr/bin/update-ssh-keys" -type f -exec chmod 0755 {} +
+
+cat >"$root/usr/lib/os-release" <<OS
+ID=bootlab-stand-in
+ID_LIKE=coreos
+NAME="bootlab stand-in (not CoreOS)"
+PRETTY_NAME="bootlab stand-in $version (not CoreOS)"
+VERSION=$version
+VERSION_ID=$version
+ANSI_COLOR=
+OS
+ln -sf ../usr/lib/os-release "$root/etc/os-release"
+echo 'bootlab stand-in (not CoreOS) \m \l' >"$root/etc/issue"
+: >"$root/etc/motd"
+rm -f "$root/etc/hostname" "$root/etc/resolv.conf" "$root/etc/machine-id" \
+	"$root/etc/environment" "$root/etc/update-motd.d"/* "$root/etc/issue.net" "$root/etc/debian_version"
+echo '127.0.0.1 localhost' >"$root/etc/hosts"
+
+# The user of every CoreOS machine.
+add_group() {
+	grep -q "^$1:" "$root/etc/group" && return
+	echo "$1:x:$2:$3" >>"$root/etc/group"
+	echo "$1:!::$3" >>"$root/etc/gshadow"
+}
+add_group core 500 ''
+add_group docker 233 core
+add_group wheel 10 core
+add_group rkt 251 core
+for group in sudo systemd-journal; do
+	sed -i "s/^\($group:.*:\)$/\1core/" "$root/etc/group"
+done
+echo 'core:x:500:500:CoreOS Admin:/home/core:/bin/bash' >>"$root/etc/passwd"
+echo 'core:*:16436:0:99999:7:::' >>"$root/etc/shadow"
+rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-"
+chmod 0440 "$root/etc/sudoers" "$root/etc/sudoers.d"/*
+chmod 0640 "$root/etc/shadow" "$root/etc/gshadow"
+sed -i '/pam_systemd\|pam_motd\|pam_mail\|pam_lastlog/d' "$root"/etc/pam.d/*
+# No colours and no title sequences at the prompt: checks read this console.
+cat >"$root/etc/skel/.bashrc" <<'RC'
+PS1='\u@\h \w $ '
+RC
+rm -f "$root/etc/skel/.bash_logout"
+cat >"$root/etc/skel/.profile" <<'RC'
+[ -z "$BASH_VERSION" ] || . ~/.bashrc
+# Wide enough that the line editor does not scroll long lines sideways.
+[ "$TERM" != dumb ] || stty cols 500 rows 50
+RC
+
+units=$root/etc/systemd/system
+rm -rf "$units" && mkdir -p "$units/multi-user.target.wants" "$units/getty.target.wants" \
+	"$units/sysinit.target.wants" "$units/sockets.target.wants"
+grep -v '^#' "$recipe/units" | while read -r verb unit; do
+	case $verb in
+	mask) ln -sf /dev/null "$units/$unit" ;;
+	enable)
+		target=$(sed -n 's/^WantedBy=//p' "$root/usr/lib/systemd/system/$unit" | head -n 1)
+		mkdir -p "$units/$target.wants"
+		ln -sf "/usr/lib/systemd/system/$unit" "$units/$target.wants/$unit"
+		;;
+	want)
+		mkdir -p "$units/multi-user.target.wants"
+		ln -sf "/usr/lib/systemd/system/$unit" "$units/multi-user.target.wants/$unit"
+		;;
+	drop) rm -rf "$root/usr/lib/systemd/system/$unit" "$root/usr/lib/systemd/system"/*.wants/"$unit" ;;
+	generators) rm -f "$root"/usr/lib/systemd/system-generators/* "$root"/usr/lib/systemd/user-generators/* \
+		"$root"/usr/lib/systemd/system-environment-generators/* ;;
+	esac
+done
+ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
+
+mkdir -p "$root/usr/share/stand-in/var/log/journal" "$root/usr/share/stand-in/var/lib/systemd" \
+	"$root/usr/share/stand-in/var/tmp" "$root/usr/share/stand-in/var/cache" \
+	"$root/usr/share/stand-in/var/spool"
+rmdir "$root/usr/share/stand-in/var/log/journal"
+chmod 1777 "$root/usr/share/stand-in/var/tmp"
+ln -s ../run "$root/usr/share/stand-in/var/run"
+ln -s ../run/lock "$root/usr/share/stand-in/var/lock"
+mv "$root/etc" "$root/usr/share/stand-in/etc"
+ln -sf ../proc/self/mounts "$root/usr/share/stand-in/etc/mtab"
+chmod u+s "$root/usr/bin/sudo" "$root/usr/bin/su"
+
+# The initramfs has the only use for busybox.
+mv "$root/usr/bin/busybox" "$work/busybox"
+
+find "$root/usr" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+mkdir "$work/initramfs"
+mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-progress -quiet \
+	-comp zstd -Xcompression-level "${SQUASHFS_LEVEL:-19}" -b "${SQUASHFS_BLOCK:-128K}" -no-xattrs
+
+cd "$work/initramfs"
+mkdir -p bin dev proc sys run usr sysroot etc modules
+cp "$work/busybox" bin/busybox
+for link in lib lib64 sbin; do ln -s usr/$link $link; done
+install -m 0755 "$recipe/initramfs/init" init
+install -m 0755 "$recipe/initramfs/udhcpc" udhcpc
+kernel_version=$(cat "$root/boot/version")
+while read -r module; do
+	cp "$root/usr/lib/modules/$kernel_version/$module" modules/
+	echo "${module##*/}"
+done <"$root/boot/modules" >modules/list
+find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+find . | sort | cpio --quiet -o -H newc -R 0:0 --reproducible |
+	gzip -n -1 >"$out/coreos_production_pxe_image.cpio.gz"
+install -m 0644 "$root/boot/vmlinuz" "$out/coreos_production_pxe.vmlinuz"

@@ -1,0 +1,93 @@
+#!/bin/sh
+# Runs on the host side of the first level, on the installed root: adds kernel, modules and
+# Ignition, then takes away what a machine that lives for minutes does not need.
+#
+# usage: customize.sh ROOT WORK_DIR KERNEL_PACKAGE     (called by mmdebstrap)
+set -eu
+root=$1
+work=$2
+kernel=$3
+
+# The kernel's metapackage names the package of the real one; those with only modules come along.
+apt_in_root() {
+	APT_CONFIG=$MMDEBSTRAP_APT_CONFIG "$@"
+}
+depends_of() {
+	apt_in_root apt-cache depends --no-recommends --no-suggests --important "$1" |
+		awk '$1 == "Depends:" && $2 ~ /^linux-(image|modules)-[0-9]/ { print $2 }'
+}
+images=$(depends_of "$kernel")
+for package in $images; do
+	images="$images $(depends_of "$package")"
+done
+mkdir "$root/tmp/debs" "$root/tmp/kernel" "$root/tmp/ignition"
+# shellcheck disable=SC2086
+(cd "$root/tmp/debs" && apt_in_root apt-get download -qq -o APT::Sandbox::User=root $images ignition)
+
+for deb in "$root"/tmp/debs/linux-*.deb; do
+	dpkg-deb -x "$deb" "$root/tmp/kernel"
+done
+mkdir -p "$root/usr/share/stand-in"
+dpkg-deb -x "$root"/tmp/debs/ignition_*.deb "$root/tmp/ignition"
+mkdir -p "$root/usr/lib/ignition"
+cp "$root/tmp/ignition/usr/lib/dracut/modules.d/30ignition/ignition" "$root/usr/lib/ignition/ignition"
+
+{
+	dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version}\n'
+	for deb in "$root"/tmp/debs/*.deb; do
+		dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb"
+	done
+} | sort -u >"$root/usr/share/stand-in/packages.txt"
+
+# Modules: only those listed and what they need, uncompressed (busybox reads no zstd, and the
+# image is compressed as a whole).
+set -- "$root"/tmp/kernel/boot/vmlinuz-*
+version=${1##*/vmlinuz-}
+mkdir -p "$root/boot" "$root/usr/lib/modules/$version"
+cp "$1" "$root/boot/vmlinuz"
+chmod 0644 "$root/boot/vmlinuz"
+all=$root/tmp/kernel
+[ -d "$all/usr/lib/modules" ] || { mkdir -p "$all/usr/lib" && mv "$all/lib/modules" "$all/usr/lib/modules"; }
+rm -rf "$all/lib"
+ln -s usr/lib "$all/lib"
+chroot "$root" depmod -b /tmp/kernel "$version"
+grep -v '^#' "$work/modules" | while read -r when name; do
+	chroot "$root" modprobe -d /tmp/kernel -S "$version" --show-depends "$name" 2>/dev/null |
+		awk -v when="$when" '$1 == "insmod" { sub(/.*\/lib\/modules\/[^\/]*\//, "", $2); print when, $2 }'
+done >"$root/tmp/modules.list"
+sort -u -k2,2 "$root/tmp/modules.list" | while read -r _ file; do
+	mkdir -p "$root/usr/lib/modules/$version/${file%/*}"
+	cp "$all/usr/lib/modules/$version/$file" "$root/usr/lib/modules/$version/$file"
+	case $file in
+	*.zst) zstd -q -d --rm "$root/usr/lib/modules/$version/$file" ;;
+	*.xz) xz -d "$root/usr/lib/modules/$version/$file" ;;
+	esac
+done
+for list in modules.builtin modules.builtin.modinfo modules.order; do
+	cp "$all/usr/lib/modules/$version/$list" "$root/usr/lib/modules/$version/$list"
+done
+chroot "$root" depmod "$version"
+find "$root/usr/lib/modules/$version" -maxdepth 1 -name 'modules.*' ! -name '*.bin' ! -name modules.softdep -delete
+awk '$1 == "boot" { sub(/\.(zst|xz)$/, "", $2); if (!seen[$2]++) print $2 }' "$root/tmp/modules.list" \
+	>"$root/boot/modules"
+echo "$version" >"$root/boot/version"
+
+# Package management, Perl and everything that only interactive users, compilers or translators
+# read. What stays is a system of systemd, a shell and the tools that checks are written with.
+cd "$root"
+rm -rf tmp/* var/lib/apt var/lib/dpkg var/cache var/log var/lib/systemd/catalog
+rm -rf usr/lib/apt usr/lib/dpkg usr/share/perl* usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/libperl* \
+	usr/bin/apt* usr/bin/dpkg* usr/bin/perl* usr/bin/deb* etc/dpkg \
+	usr/share/debconf usr/share/common-licenses usr/share/doc usr/share/man usr/share/info \
+	usr/share/locale usr/share/i18n usr/share/bug usr/share/lintian usr/share/menu \
+	usr/share/zoneinfo usr/share/bash-completion usr/share/zsh usr/share/applications \
+	usr/share/doc-base usr/share/gcc* usr/share/gdb usr/share/pixmaps usr/share/polkit-1 \
+	usr/include usr/games usr/src usr/local media srv opt
+rm -rf usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin etc/udev/hwdb.bin usr/lib/systemd/catalog \
+	usr/lib/x86_64-linux-gnu/gconv usr/lib/locale usr/lib/python* usr/share/python* \
+	usr/lib/x86_64-linux-gnu/libapt* usr/lib/x86_64-linux-gnu/libdb-5* \
+	usr/lib/x86_64-linux-gnu/libmvec* usr/lib/x86_64-linux-gnu/libgprofng* usr/lib/valgrind \
+	usr/sbin/ldconfig usr/bin/localedef usr/sbin/tc usr/bin/cvtsudoers usr/sbin/nstat usr/lib/tc \
+	usr/lib/systemd/boot usr/lib/kernel usr/share/iptables usr/lib/tmpfiles.d/dpkg*
+find usr/share/terminfo usr/lib/terminfo lib/terminfo -type f 2>/dev/null |
+	grep -v -E '/(dumb|linux|vt100|vt102|vt220|xterm|xterm-256color|screen|ansi)$' | xargs -r rm -f

@@ -1,0 +1,254 @@
+//! The cell's worker: one attempt at a scenario, from libvirtd's start to the last machine's stop.
+//!
+//! It reads a [`Job`] and then [`Order`]s from standard input and writes [`Report`]s to standard output.
+//! It judges nothing. When its input ends, the lab is gone, and so is it, at once.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use boot_server::event::{BootEvent, Event, Who};
+use rustix::mount::mount_bind;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::message::{Job, Order, Report};
+use super::plan;
+use super::sandbox::CELL_DIR;
+use super::services::{Libvirtd, Told, start_boot_server, start_command};
+use crate::evidence::{Record, Seen};
+use crate::hypervisor::network;
+use crate::node::life::{Surroundings, Witness, artifacts_of, live, now_us};
+use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
+
+/// Does the attempt that is described on standard input.
+///
+/// # Errors
+/// A sentence when our own set-up failed; the lab has been told by then.
+pub async fn run() -> Result<(), String> {
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    let result = attempt(&mut orders).await;
+    if let Err(why) = &result {
+        tell(&Report::Broken { why: why.clone() });
+    }
+    result
+}
+
+async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    let line = orders.next_line().await.map_err(text)?;
+    let job: Job = serde_json::from_str(&line.unwrap_or_default())
+        .map_err(|error| format!("the job on standard input: {error}"))?;
+    // The lab has looked into the data already, or was told not to.
+    let scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
+        .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
+    let (told, mut tells) = mpsc::unbounded_channel();
+    let libvirtd = Arc::new(set_up(&job, &scenario, &told).await?);
+    tell(&Report::Ready);
+
+    let (records, mut seen) = mpsc::unbounded_channel();
+    let (stop, stopping) = watch::channel(None);
+    let mut places = HashMap::new();
+    let mut lives = JoinSet::new();
+    for node in scenario.nodes.clone() {
+        let (place, has_place) = oneshot::channel();
+        places.insert(node.name.clone(), place);
+        let around = surroundings(&job, &scenario, &node);
+        let witness = Witness::new(&node.name, records.clone());
+        let (libvirtd, stopping) = (Arc::clone(&libvirtd), stopping.clone());
+        tell(&Report::Waiting {
+            node: node.name.clone(),
+        });
+        lives.spawn(async move {
+            // The place's sender is dropped when everything is stopped before this node began.
+            let lived = match has_place.await {
+                Ok(()) => live(&node, &around, &libvirtd.hypervisor, &witness, stopping).await,
+                Err(_) => Ok(()),
+            };
+            (node.name, lived)
+        });
+    }
+    drop(records);
+
+    loop {
+        tokio::select! {
+            biased;
+            Some(record) = seen.recv() => tell(&Report::Seen(record)),
+            Some(one) = tells.recv() => tell(&Report::Seen(record_of(one, &scenario.nodes))),
+            Some(lived) = lives.join_next() => {
+                let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
+                // What was said until now belongs to this node's evidence.
+                while let Ok(record) = seen.try_recv() {
+                    tell(&Report::Seen(record));
+                }
+                tell(&Report::Stopped { node });
+                lived.map_err(|error| error.to_string())?;
+                if lives.is_empty() {
+                    break;
+                }
+            }
+            order = orders.next_line() => match order.map_err(text)? {
+                None => return Err("the lab is gone".into()),
+                Some(line) => match serde_json::from_str(&line).map_err(text)? {
+                    Order::Start { node } => {
+                        if let Some(place) = places.remove(&node) {
+                            let _ = place.send(());
+                        }
+                    }
+                    Order::Stop { reason } => {
+                        places.clear();
+                        stop.send_replace(Some(reason));
+                    }
+                },
+            },
+        }
+    }
+    while let Ok(one) = tells.try_recv() {
+        tell(&Report::Seen(record_of(one, &scenario.nodes)));
+    }
+    keep_qemu_logs(&job, &scenario);
+    Ok(())
+}
+
+/// Starts everything but the machines.
+async fn set_up(
+    job: &Job,
+    scenario: &Scenario,
+    told: &mpsc::UnboundedSender<Told>,
+) -> Result<Libvirtd, String> {
+    let libvirtd = Libvirtd::start(&job.artifacts.join("libvirtd.log"))
+        .await
+        .map_err(text)?;
+    let network = plan::network(scenario, &job.run_id);
+    let xml = network::render(&network);
+    let nets = job.artifacts.join("nets");
+    fs::create_dir_all(&nets).map_err(text)?;
+    fs::write(nets.join("network.xml"), &xml).map_err(text)?;
+    libvirtd
+        .hypervisor
+        .create_network(xml)
+        .await
+        .map_err(text)?;
+
+    let assets = PathBuf::from(CELL_DIR).join("assets");
+    let image = plan::image_folder(&assets);
+    fs::create_dir_all(&image).map_err(text)?;
+    mount_bind(&job.image, &image).map_err(|error| {
+        format!(
+            "the image {}: {}",
+            job.image.display(),
+            io::Error::from(error)
+        )
+    })?;
+
+    for server in plan::boot_servers(scenario, &network.bridge, &assets) {
+        let folder = job.artifacts.join(server.name);
+        start_boot_server(
+            server.name,
+            &job.boot_server,
+            &server.config,
+            &folder,
+            told.clone(),
+        )
+        .await
+        .map_err(text)?;
+    }
+    if let PixiecoreService::Command(command) = &scenario.services.pixiecore {
+        let command: Vec<String> = command
+            .iter()
+            .map(|word| {
+                word.replace("{api}", &plan::pixiecore_api(network.host))
+                    .replace("{interface}", &network.bridge)
+                    .replace("{address}", &network.host.to_string())
+            })
+            .collect();
+        let folder = job.artifacts.join("pixiecore");
+        start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
+    }
+    Ok(libvirtd)
+}
+
+fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
+    Surroundings {
+        run_id: job.run_id.clone(),
+        firmware: job.firmware,
+        accelerator: job.accelerator,
+        network: plan::network(scenario, &job.run_id).name,
+        sockets: PathBuf::from(CELL_DIR),
+        artifacts: artifacts_of(&job.artifacts, node),
+        deadline: scenario.deadline.boot,
+    }
+}
+
+/// A service's word as a record, named after the node it is about.
+fn record_of(told: Told, nodes: &[Node]) -> Record {
+    match told {
+        Told::Event { service, event } => Record {
+            at_us: event.at_us,
+            node: node_of(&event, nodes),
+            seen: Seen::Server {
+                service,
+                entry: Box::new(event),
+            },
+        },
+        Told::Ended { service, detail } => Record {
+            at_us: now_us(),
+            node: None,
+            seen: Seen::ServiceEnded { service, detail },
+        },
+    }
+}
+
+/// The node an event is about: by MAC first (it can't be another machine's on this bridge), then by UUID.
+fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
+    let who = who_of(&event.what)?;
+    let by_mac = |node: &&Node| who.mac.as_deref() == Some(node.mac.to_string().as_str());
+    let by_uuid = |node: &&Node| who.uuid.as_deref() == Some(node.uuid.to_string().as_str());
+    nodes
+        .iter()
+        .find(by_mac)
+        .or_else(|| nodes.iter().find(by_uuid))
+        .map(|node| node.name.clone())
+}
+
+fn who_of(event: &BootEvent) -> Option<&Who> {
+    match event {
+        BootEvent::DhcpRequest { who, .. }
+        | BootEvent::DhcpReply { who, .. }
+        | BootEvent::DhcpIgnored { who, .. }
+        | BootEvent::Malformed { who, .. }
+        | BootEvent::TftpRequest { who, .. }
+        | BootEvent::TftpDone { who, .. }
+        | BootEvent::TftpFailed { who, .. }
+        | BootEvent::HttpRequest { who, .. }
+        | BootEvent::RouterAdvertisement { who } => Some(who),
+        BootEvent::Ready { .. } | BootEvent::Reloaded { .. } => None,
+    }
+}
+
+/// QEMU's own words say why a machine died; they live in the cell and would go with it.
+fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
+    for node in &scenario.nodes {
+        let log = format!("/var/log/libvirt/qemu/lab-{}-{}.log", job.run_id, node.name);
+        if Path::new(&log).exists() {
+            if let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log"))
+            {
+                tracing::warn!(%error, log, "not kept");
+            }
+        }
+    }
+}
+
+fn tell(report: &Report) {
+    match serde_json::to_string(report) {
+        // A closed pipe means that the lab is gone; the end of our input says so as well.
+        Ok(line) => drop(writeln!(io::stdout(), "{line}")),
+        Err(error) => tracing::error!(%error, "report"),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

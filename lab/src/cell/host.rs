@@ -1,0 +1,118 @@
+//! The lab's side of a cell: start it, hand it its job, pass its reports on, end it.
+
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use serde::Serialize;
+use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::INIT_COMMAND;
+use super::message::{Job, Order, Report};
+
+/// Why a cell could not be started or understood.
+#[derive(Debug, Error)]
+pub enum CellError {
+    /// `unshare` could not be started.
+    #[error("the cell's namespaces could not be made: {0}")]
+    Start(#[source] io::Error),
+    /// Talking with the cell failed.
+    #[error("the connection to the cell broke: {0}")]
+    Talk(#[from] io::Error),
+    /// The cell said something that is no [`Report`].
+    #[error("the cell said `{line}`, which is no report: {source}")]
+    Report {
+        /// What it said.
+        line: String,
+        /// Why it can't be read.
+        source: serde_json::Error,
+    },
+}
+
+/// A running cell.
+#[derive(Debug)]
+pub struct Cell {
+    child: Child,
+    orders: ChildStdin,
+    reports: Lines<BufReader<ChildStdout>>,
+}
+
+impl Cell {
+    /// Makes the namespaces, starts the cell's first process in them and gives it its job.
+    ///
+    /// The namespaces are made by util-linux's `unshare`, which also asks `newuidmap` for the subordinate
+    /// ids of an ordinary user (QEMU's network card and dnsmasq need more than one id). `--kill-child` and
+    /// `kill_on_drop` tie the cell to the lab; the closing of its standard input ends it in any case.
+    ///
+    /// # Errors
+    /// [`CellError::Start`] when `unshare` or the lab's own program can't be started.
+    pub async fn start(job: &Job, stderr: &Path) -> Result<Cell, CellError> {
+        let lab = std::env::current_exe().map_err(CellError::Start)?;
+        let stderr = std::fs::File::create(stderr).map_err(CellError::Start)?;
+        let mut command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user", "--map-auto"]);
+        }
+        let mut child = command
+            .args(["--net", "--mount", "--ipc", "--pid", "--fork"])
+            .args(["--kill-child", "--mount-proc"])
+            .arg(lab)
+            .arg(INIT_COMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            // Ctrl-C at the terminal is the lab's to hear; it tells its cells.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(CellError::Start)?;
+        let (Some(orders), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(CellError::Start(io::Error::other("no pipe to the cell")));
+        };
+        let mut cell = Cell {
+            child,
+            orders,
+            reports: BufReader::new(stdout).lines(),
+        };
+        cell.say(job).await?;
+        Ok(cell)
+    }
+
+    /// The next report; `None` when the cell has ended.
+    ///
+    /// # Errors
+    /// [`CellError`] when the cell can't be heard or understood.
+    pub async fn next_report(&mut self) -> Result<Option<Report>, CellError> {
+        match self.reports.next_line().await? {
+            None => Ok(None),
+            Some(line) => serde_json::from_str(&line)
+                .map(Some)
+                .map_err(|source| CellError::Report { line, source }),
+        }
+    }
+
+    /// Gives an order. A cell that ended already does not mind.
+    pub async fn order(&mut self, order: &Order) {
+        if let Err(error) = self.say(order).await {
+            tracing::debug!(%error, ?order, "cell is gone");
+        }
+    }
+
+    async fn say(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.orders.write_all(&line).await?;
+        self.orders.flush().await
+    }
+
+    /// Closes the cell's standard input and waits until every process in it is gone.
+    ///
+    /// # Errors
+    /// When waiting fails.
+    pub async fn end(mut self) -> io::Result<ExitStatus> {
+        drop(self.orders);
+        self.child.wait().await
+    }
+}

@@ -1,0 +1,58 @@
+//! A cell's first process: mounts the sandbox, starts the worker, reaps whatever loses its parent.
+//!
+//! libvirtd's QEMU processes detach and become children of this process. A zombie still answers to
+//! `kill(pid, 0)`, and libvirt would wait for it in vain; so every child is reaped. When the worker ends,
+//! this process ends, and with it, by the kernel, all others.
+
+use std::io;
+use std::process::{Command, ExitCode};
+
+use rustix::process::{Pid, WaitOptions};
+
+use super::{WORKER_COMMAND, sandbox};
+
+/// Becomes the cell's first process; returns when the worker has ended.
+#[must_use]
+pub fn run() -> ExitCode {
+    match prepare_and_wait() {
+        Ok(code) => code,
+        Err(why) => {
+            let report = super::message::Report::Broken { why };
+            if let Ok(line) = serde_json::to_string(&report) {
+                println!("{line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare_and_wait() -> Result<ExitCode, String> {
+    if rustix::process::getpid() != Pid::INIT {
+        return Err(format!(
+            "`lab {}` is started by the lab as the first process of a cell, not by hand",
+            super::INIT_COMMAND
+        ));
+    }
+    sandbox::enter().map_err(|error| error.to_string())?;
+    let lab = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
+    let worker = Command::new(lab)
+        .arg(WORKER_COMMAND)
+        .spawn()
+        .map_err(|error| format!("the cell's worker could not be started: {error}"))?;
+    let worker_pid = Pid::from_child(&worker);
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == worker_pid => {
+                let code = status.exit_status().unwrap_or(1);
+                return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                return Err(format!(
+                    "waiting for the cell's worker: {}",
+                    io::Error::from(error)
+                ));
+            }
+        }
+    }
+}

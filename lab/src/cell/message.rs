@@ -1,0 +1,69 @@
+//! What the lab and a cell say to each other: one JSON value a line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::Record;
+use crate::hypervisor::accel::Accelerator;
+use crate::scenario::Firmware;
+
+/// One attempt at a scenario, all that a cell has to know. It is the first line a cell reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Id of the run: six hexadecimal digits, part of every name.
+    pub run_id: String,
+    /// The scenario's folder.
+    pub scenario: PathBuf,
+    /// Firmware of all its machines.
+    pub firmware: Firmware,
+    /// What executes them.
+    pub accelerator: Accelerator,
+    /// Folder with the image's kernel and initrd, served as `/assets/coreos/current/`.
+    pub image: PathBuf,
+    /// The `boot-server` program.
+    pub boot_server: PathBuf,
+    /// Where this attempt's artifacts go.
+    pub artifacts: PathBuf,
+}
+
+/// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// This node may use a place on the processors now.
+    Start {
+        /// Which.
+        node: String,
+    },
+    /// Stop all machines, say what was seen, end.
+    Stop {
+        /// Why, e.g. `interrupted`.
+        reason: String,
+    },
+}
+
+/// What a cell tells the lab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// Everything but the machines is up.
+    Ready,
+    /// The node waits for [`Order::Start`].
+    Waiting {
+        /// Which.
+        node: String,
+    },
+    /// Something was seen.
+    Seen(Record),
+    /// The node's machine is stopped; its place is free.
+    Stopped {
+        /// Which.
+        node: String,
+    },
+    /// Our own set-up failed; the cell ends.
+    Broken {
+        /// What failed and why.
+        why: String,
+    },
+}

@@ -1,0 +1,30 @@
+//! The hermetic sandbox a scenario runs in: own network, mount and PID namespaces (and a user
+//! namespace for ordinary users), a private libvirtd, the services of the scenario.
+//!
+//! Two cells can use one subnet at once, and when a cell's first process dies, the kernel ends
+//! everything in it. That process dies with the lab: it is killed with its parent, and it ends by
+//! itself when its standard input closes.
+//!
+//! | file | where it runs |
+//! |---|---|
+//! | [`host`] | in the lab: starts a cell, talks with it |
+//! | [`message`] | the words they exchange, JSON lines over the cell's standard input and output |
+//! | [`init`] | the cell's first process: mounts, starts the worker, reaps |
+//! | [`sandbox`] | what `init` mounts |
+//! | [`plan`] | what a scenario asks for, as configuration; pure |
+//! | [`attempt`] | the cell's worker: one attempt at a scenario |
+//! | [`services`] | the private libvirtd and the boot servers that the worker starts |
+
+pub mod attempt;
+pub mod host;
+pub mod init;
+pub mod message;
+pub mod plan;
+pub mod sandbox;
+pub mod services;
+
+/// Name of the hidden subcommand that becomes a cell's first process.
+pub const INIT_COMMAND: &str = "cell-init";
+
+/// Name of the hidden subcommand that becomes a cell's worker.
+pub const WORKER_COMMAND: &str = "cell-worker";

@@ -1,0 +1,154 @@
+//! What a cell sees of the file system: the host's, with private, empty places where libvirt, QEMU and
+//! dnsmasq keep their state, and the loopback interface up.
+//!
+//! Only `/run`, `/sys`, libvirt's own folders and, where needed, the user list are covered, so that the
+//! project, the cache and the artifacts stay where they are, wherever that is.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive};
+use thiserror::Error;
+
+/// The cell's own folder: sockets, assets, copies of changed files.
+pub const CELL_DIR: &str = "/run/lab";
+
+/// Folders in which libvirt and its helpers keep state; each is private to the cell.
+const PRIVATE_DIRS: [&str; 4] = [
+    "/etc/libvirt",
+    "/var/lib/libvirt",
+    "/var/cache/libvirt",
+    "/var/log/libvirt",
+];
+
+/// Debian's libvirt looks up this user and group before it reads its configuration, even when that names
+/// others; the package `libvirt-daemon` alone does not create them.
+const LIBVIRT_USER: &str = "libvirt-qemu";
+
+/// Why the sandbox could not be made.
+#[derive(Debug, Error)]
+#[error("the cell could not {what}: {source}")]
+pub struct SandboxError {
+    what: String,
+    source: io::Error,
+}
+
+/// Adds to an error what was being done.
+trait Doing<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, SandboxError>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, SandboxError> {
+        self.map_err(|error| SandboxError {
+            what: what(),
+            source: error.into(),
+        })
+    }
+}
+
+/// Makes the sandbox; to be called once, in fresh namespaces, before any thread is started.
+///
+/// # Errors
+/// [`SandboxError`] with what was being done.
+pub fn enter() -> Result<(), SandboxError> {
+    tmpfs(Path::new("/run"))?;
+    // The host's /sys shows the host's network interfaces; a fresh one shows the cell's.
+    mount("sysfs", "/sys", "sysfs", MountFlags::empty(), None).doing(|| "mount /sys".into())?;
+    let cell_dir = Path::new(CELL_DIR);
+    fs::create_dir(cell_dir).doing(|| format!("create {CELL_DIR}"))?;
+    for dir in PRIVATE_DIRS {
+        private_dir(Path::new(dir))?;
+    }
+    // libvirt writes leases and dnsmasq's configuration here but does not create it without privileges.
+    fs::create_dir_all("/var/lib/libvirt/dnsmasq").doing(|| "create a folder".into())?;
+    add_libvirt_user(cell_dir)?;
+    loopback_up()
+}
+
+fn tmpfs(target: &Path) -> Result<(), SandboxError> {
+    mount(
+        "tmpfs",
+        target,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        Some(c"mode=0755"),
+    )
+    .doing(|| format!("mount a tmpfs on {}", target.display()))
+}
+
+/// Covers `dir` by an empty folder; where the host has no such folder, its parent is rebuilt first.
+fn private_dir(dir: &Path) -> Result<(), SandboxError> {
+    if !dir.is_dir() {
+        if let Some(parent) = dir.parent() {
+            rebuild(parent)?;
+        }
+        fs::create_dir(dir).doing(|| format!("create {}", dir.display()))?;
+    }
+    tmpfs(dir)
+}
+
+/// Replaces `dir` by a private folder with the same entries, each bound to the original, so that entries
+/// can be added without a trace on the host.
+fn rebuild(dir: &Path) -> Result<(), SandboxError> {
+    let staged = PathBuf::from(CELL_DIR).join("rebuild");
+    fs::create_dir_all(&staged).doing(|| format!("create {}", staged.display()))?;
+    tmpfs(&staged)?;
+    for entry in fs::read_dir(dir).doing(|| format!("read {}", dir.display()))? {
+        let entry = entry.doing(|| format!("read {}", dir.display()))?;
+        let (from, to) = (entry.path(), staged.join(entry.file_name()));
+        let kind = entry
+            .file_type()
+            .doing(|| format!("look at {}", from.display()))?;
+        if kind.is_symlink() {
+            let target = fs::read_link(&from).doing(|| format!("read {}", from.display()))?;
+            std::os::unix::fs::symlink(target, &to).doing(|| format!("link {}", to.display()))?;
+            continue;
+        }
+        if kind.is_dir() {
+            fs::create_dir(&to).doing(|| format!("create {}", to.display()))?;
+        } else {
+            fs::write(&to, "").doing(|| format!("create {}", to.display()))?;
+        }
+        mount_bind_recursive(&from, &to).doing(|| format!("bind {}", from.display()))?;
+    }
+    mount_bind_recursive(&staged, dir).doing(|| format!("replace {}", dir.display()))
+}
+
+fn add_libvirt_user(cell_dir: &Path) -> Result<(), SandboxError> {
+    for (file, line) in [
+        (
+            "/etc/passwd",
+            format!("{LIBVIRT_USER}:x:64055:64055::/:/usr/sbin/nologin\n"),
+        ),
+        ("/etc/group", format!("{LIBVIRT_USER}:x:64055:\n")),
+    ] {
+        let mut text = fs::read_to_string(file).doing(|| format!("read {file}"))?;
+        let known = text
+            .lines()
+            .any(|known| known.split(':').next() == Some(LIBVIRT_USER));
+        if known {
+            continue;
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&line);
+        let copy = cell_dir.join(file.trim_start_matches("/etc/"));
+        fs::write(&copy, text).doing(|| format!("write {}", copy.display()))?;
+        mount_bind(&copy, file).doing(|| format!("replace {file}"))?;
+    }
+    Ok(())
+}
+
+fn loopback_up() -> Result<(), SandboxError> {
+    let status = std::process::Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status()
+        .doing(|| "run `ip`".into())?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(status.to_string())).doing(|| "bring the loopback interface up".into())
+}

@@ -1,0 +1,133 @@
+//! The command line: parse, call, map the result to an exit code. One file a subcommand.
+
+mod images;
+mod list;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cell;
+
+/// Exit codes that scripts may rely on.
+pub mod exit {
+    /// All is well.
+    pub const OK: u8 = 0;
+    /// An error of our own.
+    pub const INTERNAL: u8 = 1;
+    /// Wrong usage or invalid input.
+    pub const INVALID_INPUT: u8 = 2;
+    /// Nothing was selected.
+    pub const NOTHING_SELECTED: u8 = 4;
+    /// This host can't do it.
+    pub const HOST_UNSUPPORTED: u8 = 69;
+}
+
+/// Boots virtual machines over the network as bare metal would, and proves what each came up as.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    places: Folders,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where things are.
+#[derive(Debug, clap::Args)]
+struct Folders {
+    /// Folder of the scenarios
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LAB_SCENARIOS",
+        default_value = "scenarios"
+    )]
+    scenarios: PathBuf,
+    /// Cache of images [default: $XDG_CACHE_HOME/bootlab]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and print a table of verdicts
+    Run(run::RunArguments),
+    /// List the scenarios
+    List,
+    /// Build and find images
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
+    /// First process of a cell
+    #[command(name = cell::INIT_COMMAND, hide = true)]
+    CellInit,
+    /// Worker of a cell
+    #[command(name = cell::WORKER_COMMAND, hide = true)]
+    CellWorker,
+}
+
+/// Runs the program; the result is its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let code = match arguments.command {
+        // Becomes PID 1 of a cell: no runtime, no threads.
+        Command::CellInit => return cell::init::run(),
+        Command::CellWorker => with_runtime(async {
+            match cell::attempt::run().await {
+                Ok(()) => exit::OK,
+                Err(why) => {
+                    tracing::error!("{why}");
+                    exit::INTERNAL
+                }
+            }
+        }),
+        Command::Run(run) => with_runtime(run::run(arguments.places, run)),
+        Command::List => list::run(&arguments.places),
+        Command::Images(command) => images::run(&arguments.places, &command),
+    };
+    ExitCode::from(code)
+}
+
+/// Runs to the end and leaves at once: a read of standard input that never returns must not hold us.
+fn with_runtime(work: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            eprintln!("lab: no runtime: {error}");
+            exit::INTERNAL
+        }
+    }
+}
+
+impl Folders {
+    /// The scenarios' folder as an absolute path: cells and services work elsewhere.
+    fn scenarios(&self) -> PathBuf {
+        std::path::absolute(&self.scenarios).unwrap_or_else(|_| self.scenarios.clone())
+    }
+
+    /// The cache: as given, else by the XDG base directory specification.
+    fn cache(&self) -> Result<PathBuf, String> {
+        if let Some(cache) = &self.cache {
+            return Ok(cache.clone());
+        }
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+            .map(|base| base.join("bootlab"))
+            .ok_or_else(|| {
+                "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into()
+            })
+    }
+}

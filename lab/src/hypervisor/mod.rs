@@ -1,0 +1,247 @@
+//! libvirt: one actor thread that owns the connection, and typed XML for what it is asked to make.
+//!
+//! `virt` calls block, so they run on a thread of their own; callers await the answers. What a domain
+//! or a network should look like is decided in [`domain`] and [`network`]; what may be used to run it,
+//! in [`accel`].
+
+pub mod accel;
+pub mod domain;
+pub mod network;
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use virt::connect::Connect;
+use virt::enumutil::Enum;
+use virt::error::ErrorNumber;
+use virt::sys;
+
+/// What libvirt refused or could not do.
+#[derive(Debug, Error)]
+pub enum HypervisorError {
+    /// The daemon did not answer in time.
+    #[error("no libvirt at {uri} within {seconds} s: {message}")]
+    Unreachable {
+        /// The connection URI.
+        uri: String,
+        /// How long it was tried, in seconds.
+        seconds: u64,
+        /// The last answer.
+        message: String,
+    },
+    /// A call failed.
+    #[error("libvirt could not {what}: {message}")]
+    Refused {
+        /// What was asked of it.
+        what: String,
+        /// Its own words.
+        message: String,
+    },
+    /// The actor thread is gone.
+    #[error("the libvirt connection was closed")]
+    Closed,
+}
+
+type Job = Box<dyn FnOnce(&Connect) + Send>;
+
+/// A connection to one libvirt; closing it destroys the domains that it started.
+#[derive(Debug)]
+pub struct Hypervisor {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Hypervisor {
+    /// Connects to `uri`, trying again until `within` is over: a daemon that was just started needs a moment.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Unreachable`] with libvirt's last answer.
+    pub async fn open(uri: &str, within: Duration) -> Result<Hypervisor, HypervisorError> {
+        let deadline = Instant::now() + within;
+        loop {
+            match Hypervisor::connect(uri.to_owned()).await {
+                Ok(hypervisor) => return Ok(hypervisor),
+                Err(message) if Instant::now() >= deadline => {
+                    return Err(HypervisorError::Unreachable {
+                        uri: uri.to_owned(),
+                        seconds: within.as_secs(),
+                        message,
+                    });
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    async fn connect(uri: String) -> Result<Hypervisor, String> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (opened, answer) = oneshot::channel();
+        thread::Builder::new()
+            .name("libvirt".into())
+            .spawn(move || {
+                virt::error::clear_error_callback();
+                match Connect::open(Some(&uri)) {
+                    Ok(connect) => {
+                        let _ = opened.send(Ok(()));
+                        for job in inbox {
+                            job(&connect);
+                        }
+                    }
+                    Err(error) => {
+                        let _ = opened.send(Err(error.to_string()));
+                    }
+                }
+            })
+            .map_err(|error| error.to_string())?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err("the connection thread ended".into()))?;
+        Ok(Hypervisor { jobs })
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        what: String,
+        job: impl FnOnce(&Connect) -> Result<T, virt::error::Error> + Send + 'static,
+    ) -> Result<T, HypervisorError> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs
+            .send(Box::new(move |connect| {
+                let _ = answer.send(job(connect));
+            }))
+            .map_err(|_| HypervisorError::Closed)?;
+        answered
+            .await
+            .map_err(|_| HypervisorError::Closed)?
+            .map_err(|error| HypervisorError::Refused {
+                what,
+                message: error.message().to_owned(),
+            })
+    }
+
+    /// Makes a transient network; it ends with [`Hypervisor::destroy_network`] or with the daemon.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn create_network(&self, xml: String) -> Result<(), HypervisorError> {
+        self.call("make the network".into(), move |connect| {
+            connect.create_network_xml(&xml).map(|_| ())
+        })
+        .await
+    }
+
+    /// Makes a transient domain, paused, which dies with this connection; returns its full XML.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn create_domain(&self, name: &str, xml: String) -> Result<String, HypervisorError> {
+        self.call(format!("start {name}"), move |connect| {
+            let domain = connect.create_domain_xml(
+                &xml,
+                sys::VIR_DOMAIN_START_AUTODESTROY | sys::VIR_DOMAIN_START_PAUSED,
+            )?;
+            domain.xml_desc(0)
+        })
+        .await
+    }
+
+    /// Lets a paused domain run.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn resume_domain(&self, name: &str) -> Result<(), HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("resume {name}"), move |connect| {
+            connect.lookup_domain_by_name(&wanted)?.resume()
+        })
+        .await
+    }
+
+    /// Whether the domain still exists (a transient domain is gone when it stops).
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn domain_exists(&self, name: &str) -> Result<bool, HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("look for {name}"), move |connect| {
+            match connect.lookup_domain_by_name(&wanted) {
+                Ok(_) => Ok(true),
+                Err(error) if error.code() == Enum::Known(ErrorNumber::NoDomain) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Pulls the plug of a domain; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn destroy_domain(&self, name: &str) -> Result<(), HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("stop {name}"), move |connect| {
+            match connect.lookup_domain_by_name(&wanted) {
+                Ok(domain) => domain.destroy(),
+                Err(error) if error.code() == Enum::Known(ErrorNumber::NoDomain) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Removes a transient network.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn destroy_network(&self, name: &str) -> Result<(), HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("remove the network {name}"), move |connect| {
+            connect.lookup_network_by_name(&wanted)?.destroy()
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_domain_that_is_not_there_does_not_exist() {
+        let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
+            .await
+            .unwrap();
+        assert!(hypervisor.domain_exists("test").await.unwrap());
+        assert!(!hypervisor.domain_exists("nobody").await.unwrap());
+        hypervisor.destroy_domain("test").await.unwrap();
+        hypervisor.destroy_domain("nobody").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn libvirts_own_reason_reaches_the_caller() {
+        let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
+            .await
+            .unwrap();
+        let error = hypervisor
+            .create_network("<network/>".into())
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("libvirt could not make the network: "),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_daemon_is_named_with_its_uri() {
+        let error = Hypervisor::open("nosuch:///driver", Duration::ZERO)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("nosuch:///driver"), "{error}");
+    }
+}

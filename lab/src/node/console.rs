@@ -1,0 +1,253 @@
+//! A machine's serial console over a unix socket: every byte kept in a file, every line handed on.
+//!
+//! QEMU binds the socket and drops what is written before somebody connects; so the machine is
+//! created paused and runs only once [`Console::connect`] is through.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// Longest line kept in one piece; firmware that moves the cursor instead of ending lines is cut here.
+const LINE_LIMIT_BYTES: usize = 64 * 1024;
+
+/// A connected console.
+#[derive(Debug)]
+pub struct Console {
+    writer: OwnedWriteHalf,
+    text: Arc<Mutex<Text>>,
+    grown: watch::Receiver<()>,
+}
+
+/// What the console has shown so far.
+#[derive(Debug, Default)]
+struct Text {
+    lines: Vec<String>,
+    open_line: Vec<u8>,
+    closed: bool,
+}
+
+/// How a wait ended without what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// The deadline came first.
+    Deadline,
+    /// The machine closed its console.
+    Closed,
+}
+
+impl Console {
+    /// Connects to the socket QEMU has bound; bytes go to `log`, cleaned lines to `lines`.
+    ///
+    /// # Errors
+    /// When the socket refuses within five seconds or the file can't be made.
+    pub async fn connect(
+        socket: &Path,
+        log: &Path,
+        lines: mpsc::UnboundedSender<String>,
+    ) -> io::Result<Console> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let stream = loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => break stream,
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let log = File::create(log).await?;
+        let (reader, writer) = stream.into_split();
+        let text = Arc::new(Mutex::new(Text::default()));
+        let (growth, grown) = watch::channel(());
+        tokio::spawn(read_all(reader, log, Arc::clone(&text), growth, lines));
+        Ok(Console {
+            writer,
+            text,
+            grown,
+        })
+    }
+
+    /// Number of complete lines shown so far: where a later [`Console::wait_for`] may begin.
+    #[must_use]
+    pub fn line_count(&self) -> usize {
+        lock(&self.text).lines.len()
+    }
+
+    /// Waits until `pick` finds something in the lines from number `from` on, the unfinished one included.
+    ///
+    /// # Errors
+    /// [`Missed`] when the deadline comes or the console closes first.
+    pub async fn wait_for<T>(
+        &self,
+        from: usize,
+        deadline: Instant,
+        mut pick: impl FnMut(&[String], &str) -> Option<T>,
+    ) -> Result<T, Missed> {
+        let mut grown = self.grown.clone();
+        loop {
+            grown.borrow_and_update();
+            {
+                let text = lock(&self.text);
+                let lines = text.lines.get(from..).unwrap_or_default();
+                if let Some(found) = pick(lines, &clean(&text.open_line)) {
+                    return Ok(found);
+                }
+                if text.closed {
+                    return Err(Missed::Closed);
+                }
+            }
+            match tokio::time::timeout_at(deadline, grown.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Missed::Closed),
+                Err(_) => return Err(Missed::Deadline),
+            }
+        }
+    }
+
+    /// Types `text`.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub async fn type_text(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_all(text.as_bytes()).await
+    }
+}
+
+fn lock(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
+    // A panic elsewhere leaves the text whole: every change under the lock is one push.
+    text.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read_all(
+    mut reader: OwnedReadHalf,
+    mut log: File,
+    text: Arc<Mutex<Text>>,
+    growth: watch::Sender<()>,
+    lines: mpsc::UnboundedSender<String>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = match reader.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => buffer.get(..read).unwrap_or_default(),
+        };
+        if let Err(error) = log.write_all(read).await {
+            tracing::warn!(%error, "console log");
+        }
+        {
+            let mut text = lock(&text);
+            for byte in read {
+                if *byte == b'\n' || text.open_line.len() >= LINE_LIMIT_BYTES {
+                    let line = clean(&std::mem::take(&mut text.open_line));
+                    // Nobody listens any more once the attempt is over.
+                    let _ = lines.send(line.clone());
+                    text.lines.push(line);
+                }
+                if *byte != b'\n' {
+                    text.open_line.push(*byte);
+                }
+            }
+        }
+        growth.send_replace(());
+    }
+    let _ = log.flush().await;
+    lock(&text).closed = true;
+    growth.send_replace(());
+}
+
+/// A line as a reader sees it: no control sequences, and of what a carriage return overwrote only the last.
+fn clean(raw: &[u8]) -> String {
+    let visible = raw
+        .rsplit(|byte| *byte == b'\r')
+        .find(|part| !part.iter().all(u8::is_ascii_whitespace))
+        .unwrap_or_default();
+    let plain = strip_ansi_escapes::strip(visible);
+    String::from_utf8_lossy(&plain)
+        .chars()
+        .filter(|c| !c.is_control() || *c == '\t')
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixListener;
+
+    async fn pair() -> (
+        tempfile::TempDir,
+        Console,
+        UnixStream,
+        mpsc::UnboundedReceiver<String>,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("console");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (sender, lines) = mpsc::unbounded_channel();
+        let console = Console::connect(&socket, &dir.path().join("console.log"), sender)
+            .await
+            .unwrap();
+        let (machine, _) = listener.accept().await.unwrap();
+        (dir, console, machine, lines)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test]
+    async fn a_line_is_found_after_it_was_shown_and_every_byte_is_kept() {
+        let (dir, console, mut machine, mut lines) = pair().await;
+        machine
+            .write_all(b"\x1b[0;1miPXE\x1b[0m 1.21\r\nlogin: ")
+            .await
+            .unwrap();
+        let found = console
+            .wait_for(0, soon(), |lines, open| {
+                open.ends_with("login:").then(|| lines.to_vec())
+            })
+            .await
+            .unwrap();
+        assert_eq!(found, ["iPXE 1.21"]);
+        assert_eq!(lines.recv().await.unwrap(), "iPXE 1.21");
+        drop(machine);
+        assert_eq!(
+            console
+                .wait_for(1, soon(), |lines, _| lines.first().cloned())
+                .await,
+            Err(Missed::Closed)
+        );
+        let kept = std::fs::read(dir.path().join("console.log")).unwrap();
+        assert_eq!(kept, b"\x1b[0;1miPXE\x1b[0m 1.21\r\nlogin: ");
+    }
+
+    #[tokio::test]
+    async fn what_never_comes_is_missed_at_the_deadline() {
+        let (_dir, console, mut machine, _lines) = pair().await;
+        machine.write_all(b"something else\n").await.unwrap();
+        let missed = console
+            .wait_for(0, Instant::now() + Duration::from_millis(50), |lines, _| {
+                lines.iter().any(|line| line == "login:").then_some(())
+            })
+            .await;
+        assert_eq!(missed, Err(Missed::Deadline));
+    }
+
+    #[test]
+    fn text_that_a_carriage_return_overwrote_is_not_shown() {
+        assert_eq!(
+            clean(b"Press Ctrl-B...\r               \r"),
+            "Press Ctrl-B..."
+        );
+        assert_eq!(clean(b"10%\r20%\r100%\r"), "100%");
+        assert_eq!(clean(b"\x1b[2Jboot:\x07 "), "boot:");
+        assert_eq!(clean(b""), "");
+    }
+}

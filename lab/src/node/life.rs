@@ -1,0 +1,305 @@
+//! A machine's life in an attempt: created paused, console connected, powered on, watched until its shell
+//! answers, checked, destroyed.
+//!
+//! Nothing here judges: what happens becomes records, and `verdict` reads those.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::console::{Console, Missed};
+use super::shell::{Answer, Shell, ShellError};
+use crate::evidence::{Record, Seen};
+use crate::hypervisor::accel::Accelerator;
+use crate::hypervisor::domain::{self, DomainSpec};
+use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::scenario::{Firmware, Node};
+use crate::verdict::checks::{Check, checks};
+
+/// How often libvirt is asked whether the machine still runs.
+const POWER_POLL: Duration = Duration::from_millis(500);
+
+/// How long one command in the guest may take.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long checks may go on failing once the shell answers; cloud-config is applied beside the login.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Checks that fail after systemd has finished its start are tried this often again before they count.
+const ROUNDS_AFTER_START: u32 = 2;
+
+/// Console text after which a machine will not boot any more, and who says so.
+const HOPELESS: [(&str, &str); 10] = [
+    ("No bootable device", "SeaBIOS has nothing left to boot"),
+    ("No more network devices", "iPXE gave up"),
+    ("Could not boot", "iPXE could not boot what it was given"),
+    ("Boot failed:", "PXELINUX gave up"),
+    (
+        "Unable to locate configuration file",
+        "PXELINUX found no configuration",
+    ),
+    (".vmlinuz... failed", "PXELINUX could not load the kernel"),
+    ("PXE-E", "the UEFI PXE client gave up"),
+    (
+        "BdsDxe: No bootable option",
+        "the UEFI firmware has nothing left to boot",
+    ),
+    ("Kernel panic - not syncing", "the kernel panicked"),
+    ("emergency mode", "the system went into emergency mode"),
+];
+
+/// Where and how a node lives.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Run id, part of the domain's name.
+    pub run_id: String,
+    /// Its firmware.
+    pub firmware: Firmware,
+    /// What executes it.
+    pub accelerator: Accelerator,
+    /// libvirt network.
+    pub network: String,
+    /// Folder for its console socket.
+    pub sockets: PathBuf,
+    /// Folder for its artifacts.
+    pub artifacts: PathBuf,
+    /// From power-on to the last check.
+    pub deadline: Duration,
+}
+
+/// Hands in what is seen of one node.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    node: String,
+    records: mpsc::UnboundedSender<Record>,
+}
+
+impl Witness {
+    /// A witness of the node with this name.
+    #[must_use]
+    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>) -> Witness {
+        Witness {
+            node: node.to_owned(),
+            records,
+        }
+    }
+
+    fn saw(&self, seen: Seen) {
+        // Nobody listens any more once the attempt is over.
+        let _ = self.records.send(Record {
+            at_us: now_us(),
+            node: Some(self.node.clone()),
+            seen,
+        });
+    }
+
+    fn gave_up(&self, reason: impl Into<String>) {
+        self.saw(Seen::GaveUp {
+            reason: reason.into(),
+        });
+    }
+}
+
+/// Microseconds since the Unix epoch, the clock of all records.
+#[must_use]
+pub fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
+}
+
+/// Lives through one boot of `node`; returns when its machine is stopped.
+///
+/// # Errors
+/// [`HypervisorError`] when libvirt refuses the machine: our own set-up failed, not the boot.
+pub async fn live(
+    node: &Node,
+    around: &Surroundings,
+    hypervisor: &Hypervisor,
+    witness: &Witness,
+    mut stop: watch::Receiver<Option<String>>,
+) -> Result<(), HypervisorError> {
+    let name = format!("lab-{}-{}", around.run_id, node.name);
+    let outcome = async {
+        let mut console = power_on(&name, node, around, hypervisor, witness).await?;
+        let deadline = Instant::now() + around.deadline;
+        tokio::select! {
+            end = boot_and_check(node, &mut console, deadline, witness) => match end {
+                Ok(()) => {}
+                Err(ShellError::Closed) => witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
+                Err(ShellError::Silent) => witness.gave_up(format!(
+                    "the deadline of {} s came first", around.deadline.as_secs()
+                )),
+                Err(error) => witness.gave_up(error.to_string()),
+            },
+            () = powered_off(&name, hypervisor) => {
+                witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
+            }
+            Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
+                witness.gave_up(reason.unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+    .await;
+    hypervisor.destroy_domain(&name).await?;
+    outcome
+}
+
+async fn power_on(
+    name: &str,
+    node: &Node,
+    around: &Surroundings,
+    hypervisor: &Hypervisor,
+    witness: &Witness,
+) -> Result<Console, HypervisorError> {
+    let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
+        what: what.to_owned(),
+        message: error.to_string(),
+    };
+    let socket = around.sockets.join(format!("{}.console", node.name));
+    let xml = domain::render(&DomainSpec {
+        name,
+        uuid: &node.uuid.to_string(),
+        mac: &node.mac.to_string(),
+        serial: &node.name,
+        memory_mib: node.memory_mib,
+        firmware: around.firmware,
+        accelerator: around.accelerator,
+        network: &around.network,
+        console: &socket,
+        run_id: &around.run_id,
+    });
+    fs::create_dir_all(&around.artifacts)
+        .map_err(|error| refused("make the artifacts folder", error))?;
+    let full_xml = hypervisor.create_domain(name, xml).await?;
+    fs::write(around.artifacts.join("domain.xml"), full_xml)
+        .map_err(|error| refused("keep the domain's XML", error))?;
+    let (lines, mut shown) = mpsc::unbounded_channel();
+    let console = Console::connect(&socket, &around.artifacts.join("console.log"), lines)
+        .await
+        .map_err(|error| refused("open the serial console", error))?;
+    let listener = witness.clone();
+    tokio::spawn(async move {
+        while let Some(line) = shown.recv().await {
+            listener.saw(Seen::Console { line });
+        }
+    });
+    hypervisor.resume_domain(name).await?;
+    witness.saw(Seen::PowerOn);
+    Ok(console)
+}
+
+/// Returns when the domain is gone. An answerless libvirt counts as present: the deadline decides then.
+async fn powered_off(name: &str, hypervisor: &Hypervisor) {
+    loop {
+        tokio::time::sleep(POWER_POLL).await;
+        if matches!(hypervisor.domain_exists(name).await, Ok(false)) {
+            return;
+        }
+    }
+}
+
+async fn boot_and_check(
+    node: &Node,
+    console: &mut Console,
+    deadline: Instant,
+    witness: &Witness,
+) -> Result<(), ShellError> {
+    if let Some(why) = hopeless_or_login(console, deadline).await? {
+        witness.gave_up(why);
+        return Ok(());
+    }
+    let mut shell = Shell::wait_for_login(console, deadline).await?;
+    witness.saw(Seen::ShellReady);
+    let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
+    for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
+        witness.saw(check.seen(answer.status, &answer.output));
+    }
+    Ok(())
+}
+
+/// Waits for a login or for text that rules one out; the latter is returned with its meaning.
+async fn hopeless_or_login(
+    console: &Console,
+    deadline: Instant,
+) -> Result<Option<String>, ShellError> {
+    let mut read = 0;
+    console
+        .wait_for(0, deadline, |lines, open| {
+            let fresh = lines.get(read..).unwrap_or_default();
+            read = lines.len();
+            for line in fresh.iter().map(String::as_str).chain([open]) {
+                if line.contains("(automatic login)") {
+                    return Some(None);
+                }
+                if let Some((_, meaning)) = HOPELESS.iter().find(|(text, _)| line.contains(text)) {
+                    return Some(Some(format!("{meaning}: `{}`", line.trim())));
+                }
+            }
+            None
+        })
+        .await
+        .map_err(|missed: Missed| missed.into())
+}
+
+/// Runs every check until all hold, or until the system has finished starting and they still don't.
+async fn settle(
+    shell: &mut Shell<'_>,
+    checks: Vec<Check>,
+    deadline: Instant,
+) -> Result<Vec<(Check, Answer)>, ShellError> {
+    let mut settled = Vec::new();
+    let mut open = checks;
+    let mut rounds_left = ROUNDS_AFTER_START;
+    loop {
+        let started = has_started(shell, deadline).await?;
+        let mut failing = Vec::new();
+        for check in open {
+            let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
+            let answer = match shell.run(&check.command, until).await {
+                Ok(answer) => answer,
+                Err(ShellError::Silent) => Answer {
+                    status: -1,
+                    output: "no answer".into(),
+                },
+                Err(error) => return Err(error),
+            };
+            if check.judge(answer.status, &answer.output).1 {
+                settled.push((check, answer));
+            } else {
+                failing.push((check, answer));
+            }
+        }
+        if started {
+            rounds_left = rounds_left.saturating_sub(1);
+        }
+        if failing.is_empty() || rounds_left == 0 || Instant::now() >= deadline {
+            settled.extend(failing);
+            return Ok(settled);
+        }
+        open = failing.into_iter().map(|(check, _)| check).collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Whether systemd has no start job left. A shell that can't tell is asked again in the next round.
+async fn has_started(shell: &mut Shell<'_>, deadline: Instant) -> Result<bool, ShellError> {
+    let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
+    match shell.run("systemctl is-system-running", until).await {
+        Ok(answer) => Ok(["running", "degraded", "maintenance"].contains(&answer.output.trim())),
+        Err(ShellError::Silent) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The folder of a node's artifacts.
+#[must_use]
+pub fn artifacts_of(attempt: &Path, node: &Node) -> PathBuf {
+    attempt.join("nodes").join(&node.name)
+}

@@ -1,0 +1,125 @@
+//! The table of verdicts, and a paragraph for every failure.
+
+use std::fmt::Write;
+
+use super::{NodeSummary, RunSummary, UnitSummary};
+use crate::verdict::NodeVerdict;
+
+/// Whether the reader shows colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// ANSI colours.
+    On,
+    /// Plain text.
+    Off,
+}
+
+/// Renders the table: one line a node, aligned, then what failed and where to look.
+#[must_use]
+pub fn render(run: &RunSummary, colour: Colour) -> String {
+    let mut text = String::new();
+    let unit_width = width(run.units.iter().map(|unit| unit.name().len()), "scenario");
+    let node_width = width(run.nodes().map(|node| node.name.len()), "node");
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "{:unit_width$}  {:node_width$}  {:11}  {:>7}",
+        "scenario", "node", "verdict", "time"
+    );
+    for unit in &run.units {
+        for node in &unit.nodes {
+            let verdict = paint(
+                &format!("{:11}", node.verdict.word()),
+                &node.verdict,
+                colour,
+            );
+            let time = node
+                .seconds
+                .map_or("-".into(), |seconds| format!("{seconds:.1} s"));
+            let stage = match &node.verdict {
+                NodeVerdict::Fail { stage, .. } => format!("  at {stage}"),
+                _ => String::new(),
+            };
+            let _ = writeln!(
+                text,
+                "{:unit_width$}  {:node_width$}  {verdict}  {time:>7}{stage}",
+                unit.name(),
+                node.name
+            );
+        }
+    }
+    for unit in &run.units {
+        for node in &unit.nodes {
+            trouble(&mut text, unit, node);
+        }
+    }
+    let _ = writeln!(text, "\n{}", closing(run));
+    text
+}
+
+fn width(lengths: impl Iterator<Item = usize>, title: &str) -> usize {
+    lengths.chain([title.len()]).max().unwrap_or_default()
+}
+
+fn trouble(text: &mut String, unit: &UnitSummary, node: &NodeSummary) {
+    let what = match &node.verdict {
+        NodeVerdict::Pass | NodeVerdict::Interrupted => return,
+        // Told in full by its explanation.
+        NodeVerdict::Fail { .. } => unit.artifacts.join("nodes").join(&node.name),
+        NodeVerdict::Infra { .. } => unit.artifacts.clone(),
+    };
+    let explained = std::fs::read_to_string(what.join("explain.txt")).ok();
+    let _ = writeln!(text, "\n{} {}:", unit.name(), node.name);
+    match (&node.verdict, explained) {
+        (_, Some(explained)) => text.push_str(&indent(&explained)),
+        (NodeVerdict::Fail { why, .. } | NodeVerdict::Infra { why }, None) => {
+            text.push_str(&indent(why));
+        }
+        (NodeVerdict::Pass | NodeVerdict::Interrupted, None) => {}
+    }
+}
+
+fn indent(paragraph: &str) -> String {
+    paragraph
+        .trim_end()
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect()
+}
+
+/// One sentence: how many, how long, on what, and that a stand-in is a stand-in.
+fn closing(run: &RunSummary) -> String {
+    let counts: Vec<String> = run
+        .counts()
+        .into_iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    let mut sentence = format!(
+        "{} in {:.0} s, on {}.",
+        counts.join(", "),
+        run.seconds,
+        run.accelerator
+    );
+    if run
+        .units
+        .iter()
+        .any(|unit| unit.image == crate::scenario::Image::STAND_IN)
+    {
+        sentence.push_str(
+            "\nBooted was the stand-in image made from Debian packages, not CoreOS itself.",
+        );
+    }
+    sentence
+}
+
+fn paint(text: &str, verdict: &NodeVerdict, colour: Colour) -> String {
+    let code = match verdict {
+        NodeVerdict::Pass => "32",
+        NodeVerdict::Fail { .. } => "31",
+        NodeVerdict::Infra { .. } | NodeVerdict::Interrupted => "33",
+    };
+    match colour {
+        Colour::On => format!("\x1b[{code}m{text}\x1b[0m"),
+        Colour::Off => text.to_owned(),
+    }
+}

@@ -1,0 +1,96 @@
+//! How many machines run side by side.
+
+use crate::hypervisor::accel::Accelerator;
+
+/// What is left to the host and to the cells' own processes, in MiB.
+const RESERVED_MIB: usize = 768;
+
+/// QEMU's own memory beside the machine's, in MiB; TCG's translation cache is most of it.
+const OVERHEAD_MIB: usize = 350;
+
+/// Places for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// Machines at once.
+    pub machines: usize,
+    /// Memory for all of them, in MiB.
+    pub memory_mib: usize,
+}
+
+impl Places {
+    /// As many as asked for, or what the host can bear: two machines a core (a machine that boots over
+    /// the network mostly waits; under TCG four at once on two cores take 1.7 times as long each, as
+    /// measured), and no more memory than is available now.
+    #[must_use]
+    pub fn choose(
+        asked: Option<usize>,
+        cores: usize,
+        available_mib: usize,
+        accelerator: Accelerator,
+    ) -> Places {
+        let by_cores = match accelerator {
+            Accelerator::Tcg => cores * 2,
+            Accelerator::Kvm => cores * 3,
+        };
+        Places {
+            machines: asked.unwrap_or(by_cores).max(1),
+            memory_mib: available_mib.saturating_sub(RESERVED_MIB).max(1),
+        }
+    }
+
+    /// How many cells are up at once: enough that places don't stay free while a cell is set up.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.machines.div_ceil(3) + 1
+    }
+
+    /// What a machine with `memory_mib` takes of the memory; never more than all of it, so that a machine
+    /// which is too large for the host still gets its turn, alone.
+    #[must_use]
+    pub fn memory_share(&self, memory_mib: u32) -> u32 {
+        let wanted = memory_mib as usize + OVERHEAD_MIB;
+        u32::try_from(wanted.min(self.memory_mib)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Memory that can be used without swapping, in MiB, from the text of `/proc/meminfo`.
+#[must_use]
+pub fn available_mib(meminfo: &str) -> Option<usize> {
+    let line = meminfo
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_host_runs_machines_one_after_the_other() {
+        let places = Places::choose(None, 2, 2048, Accelerator::Tcg);
+        assert_eq!(places.machines, 4);
+        assert_eq!(places.memory_mib, 1280);
+        assert_eq!(
+            places.memory_share(1024),
+            1280,
+            "one machine takes all of it"
+        );
+    }
+
+    #[test]
+    fn what_was_asked_for_is_used() {
+        assert_eq!(
+            Places::choose(Some(1), 64, 1 << 20, Accelerator::Kvm).machines,
+            1
+        );
+    }
+
+    #[test]
+    fn available_memory_is_read_in_mib() {
+        let meminfo = "MemTotal:       24689472 kB\nMemAvailable:   20480000 kB\n";
+        assert_eq!(available_mib(meminfo), Some(20000));
+        assert_eq!(available_mib("MemTotal: 1 kB\n"), None);
+    }
+}

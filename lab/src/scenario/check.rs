@@ -1,0 +1,200 @@
+//! What must fit together in a scenario: names that may stand once only, services that cannot work
+//! side by side, machines that would prove nothing.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use boot_server::config::BiosLoader;
+
+use super::draft::{Draft, DraftNode};
+use super::model::{DhcpService, Firmware, PixiecoreService, ProxyDhcpService};
+use super::problem::{Located, Source, Wrong};
+
+/// Firmware and operating system may ask with different client ids, and get an address each.
+const ADDRESSES_PER_NODE: u64 = 2;
+
+/// Notes in `source` all that does not fit together.
+pub(super) fn check(draft: &Draft, source: &Source) {
+    once(
+        source,
+        "node name",
+        draft.nodes.iter().filter_map(|node| node.name.as_ref()),
+    );
+    once(
+        source,
+        "UUID",
+        draft.nodes.iter().filter_map(|node| node.uuid.as_ref()),
+    );
+    once(
+        source,
+        "MAC",
+        draft.nodes.iter().filter_map(|node| node.mac.as_ref()),
+    );
+    room_for_nodes(draft, source);
+    services(draft, source);
+    loaders(draft, source);
+    for node in &draft.nodes {
+        expectations(node, draft, source);
+    }
+}
+
+fn once<'d, T>(source: &Source, what: &str, values: impl Iterator<Item = &'d Located<T>>)
+where
+    T: Eq + Hash + std::fmt::Display + 'd,
+{
+    let mut first: HashMap<&T, &Located<T>> = HashMap::new();
+    for value in values {
+        if let Some(earlier) = first.get(&value.value) {
+            source.clash(
+                (value.at.clone(), "again here"),
+                (earlier.at.clone(), "first here"),
+                Wrong::new(
+                    format!("{what} `{}` stands twice", value.value),
+                    format!("each machine has a {what} of its own"),
+                ),
+            );
+        } else {
+            first.insert(&value.value, value);
+        }
+    }
+}
+
+fn room_for_nodes(draft: &Draft, source: &Source) {
+    let Some(subnet) = &draft.subnet else { return };
+    let nodes = draft.nodes.len() as u64;
+    // Without network, broadcast and host address.
+    let room = (1_u64 << (32 - subnet.value.prefix_len())).saturating_sub(3);
+    if room < nodes * ADDRESSES_PER_NODE {
+        let what = format!("{} has {room} addresses for {nodes} machines", subnet.value);
+        let help = format!(
+            "firmware and system may take {ADDRESSES_PER_NODE} a machine: take a shorter prefix, e.g. /24"
+        );
+        source.wrong(subnet.at.clone(), "here", Wrong::new(what, help));
+    }
+}
+
+/// Rules out what cannot boot a machine, whatever the data says.
+fn services(draft: &Draft, source: &Source) {
+    let Some(dhcp) = &draft.dhcp else { return };
+    let proxy = draft
+        .proxy_dhcp
+        .as_ref()
+        .filter(|proxy| proxy.value == ProxyDhcpService::BootServer)
+        .map(|proxy| (proxy.at.clone(), "gives boot options"));
+    let pixiecore = draft
+        .pixiecore
+        .as_ref()
+        .filter(|pixiecore| pixiecore.value != PixiecoreService::None)
+        .map(|pixiecore| (pixiecore.at.clone(), "gives boot options"));
+    if let (Some(proxy), Some(pixiecore)) = (&proxy, &pixiecore) {
+        let what = "proxyDHCP and Pixiecore would both answer every machine";
+        let help = "Pixiecore is a proxyDHCP server itself: set one of them to \"none\"";
+        source.clash(pixiecore.clone(), proxy.clone(), Wrong::new(what, help));
+    }
+    let giver = proxy.or(pixiecore);
+    match (dhcp.value, giver) {
+        (DhcpService::BootServer, Some(giver)) => {
+            let what = "the PXE-enabled DHCP server and a proxy would both give boot options";
+            let help = "a proxy stands beside a DHCP server that knows nothing of booting: `dhcp = \"libvirt\"`, or set the proxy to \"none\"";
+            source.clash(
+                giver,
+                (dhcp.at.clone(), "gives them too"),
+                Wrong::new(what, help),
+            );
+        }
+        (DhcpService::Libvirt, None) => {
+            let what = "nobody gives boot options";
+            let help = "`dhcp = \"boot-server\"`, or a `proxy_dhcp` or `pixiecore` beside it";
+            source.wrong(
+                dhcp.at.clone(),
+                "knows nothing of booting",
+                Wrong::new(what, help),
+            );
+        }
+        // `none`: an address server that the lab does not know of, or none on purpose.
+        _ => {}
+    }
+}
+
+fn loaders(draft: &Draft, source: &Source) {
+    let pixiecore = draft
+        .pixiecore
+        .as_ref()
+        .filter(|pixiecore| pixiecore.value != PixiecoreService::None);
+    let pxelinux = draft
+        .bios
+        .as_ref()
+        .filter(|bios| bios.value == BiosLoader::Pxelinux);
+    let chainload = draft
+        .chainload_ipxe
+        .as_ref()
+        .filter(|chainload| chainload.value);
+    let uefi = draft
+        .firmware
+        .iter()
+        .find(|firmware| firmware.value == Firmware::Uefi);
+    if let (Some(pxelinux), Some(uefi)) = (pxelinux, uefi) {
+        let what = "PXELINUX is for BIOS machines, and the scenario has UEFI machines as well";
+        let help = "`firmware = [\"bios\"]`, or `bios = \"ipxe\"`";
+        source.clash(
+            (pxelinux.at.clone(), "for BIOS machines"),
+            (uefi.at.clone(), "not for these"),
+            Wrong::new(what, help),
+        );
+    }
+    if let (Some(pxelinux), Some(chainload)) = (pxelinux, chainload) {
+        let what = "`chainload_ipxe` has no meaning where PXELINUX is given to every machine";
+        source.clash(
+            (chainload.at.clone(), "iPXE after the ROM's iPXE"),
+            (pxelinux.at.clone(), "no iPXE here"),
+            Wrong::new(what, "`chainload_ipxe = false`, or `bios = \"ipxe\"`"),
+        );
+    }
+    let choices = [
+        pxelinux.map(|bios| ("bios", bios.at.clone())),
+        chainload.map(|chainload| ("chainload_ipxe", chainload.at.clone())),
+    ];
+    if let Some(pixiecore) = pixiecore {
+        for (key, at) in choices.into_iter().flatten() {
+            source.clash(
+                (at, "has no effect"),
+                (pixiecore.at.clone(), "chooses the boot program itself"),
+                Wrong::new(
+                    format!("`{key}` has no effect on Pixiecore"),
+                    "remove the line: Pixiecore always gives iPXE",
+                ),
+            );
+        }
+    }
+}
+
+fn expectations(node: &DraftNode, draft: &Draft, source: &Source) {
+    let Some(expect) = &node.expect else { return };
+    if !expect.checks_something {
+        let name = node.name.as_ref().map_or("the node", |name| &name.value);
+        source.clash(
+            (expect.at.clone(), "nothing to check inside the machine"),
+            (node.at.clone(), "of this machine"),
+            Wrong::new(
+                format!("`{name}` expects nothing of the machine, so it could never fail"),
+                "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`",
+            ),
+        );
+    }
+    let has_pixiecore = draft
+        .pixiecore
+        .as_ref()
+        .is_some_and(|p| p.value != PixiecoreService::None);
+    if let Some(boot_group) = &expect.boot_group
+        && !has_pixiecore
+    {
+        source.wrong(
+            boot_group.at.clone(),
+            "here",
+            Wrong::new(
+                "`boot_group` differs from `group` only where Pixiecore asks by MAC",
+                "remove the line",
+            ),
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! Looks into a scenario's boot-config data directory (bootcfg layout) for the files that the
+//! scenario, its groups and its specs name. What is in them is under test, not checked here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use miette::SourceOffset;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::draft::Draft;
+use super::problem::{Located, Problem, Source, Wrong, nearest, one_of};
+
+/// `config.yaml`: what is looked at of it.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    name: Spanned<String>,
+    spec: Spanned<String>,
+}
+
+/// `specs/<id>/spec.json`: what is looked at of it.
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(default)]
+    cloud_id: String,
+    #[serde(default)]
+    ignition_id: String,
+}
+
+/// What is missing in `data`. Problems of the scenario's own lines are noted in `scenario`, those
+/// of other files are returned.
+pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Problem> {
+    if !data.is_dir() {
+        let what = format!("there is no data directory {}", data.display());
+        let help = "a scenario has a folder `data` with config.yaml, specs/, cloud/ and ignition/";
+        return vec![Problem::nowhere(what, help)];
+    }
+    named_files(data, draft, scenario);
+    let path = data.join("config.yaml");
+    let config = match fs::read_to_string(&path) {
+        Ok(text) => Source::new(&path, text),
+        Err(error) => {
+            let what = format!("{} cannot be read: {error}", path.display());
+            return vec![Problem::nowhere(
+                what,
+                "the groups of the boot config service stand in it",
+            )];
+        }
+    };
+    let mut problems = Vec::new();
+    match serde_saphyr::from_str::<Config>(config.text()) {
+        Ok(groups) => {
+            named_groups(&groups, draft, scenario);
+            for group in &groups.groups {
+                problems.extend(spec(data, &group.spec, &config));
+            }
+        }
+        Err(error) => {
+            let at = error
+                .location()
+                .map_or(0, |at| offset(&config, at.line(), at.column()));
+            let what = error.without_snippet().to_string();
+            let help = "it has `api_version: v1alpha1` and a list `groups` of name, spec, require and metadata";
+            config.wrong(at..at, "here", Wrong::new(what, help));
+        }
+    }
+    let mut all = config.into_problems();
+    all.append(&mut problems);
+    all
+}
+
+/// The files which the scenario expects to be served.
+fn named_files(data: &Path, draft: &Draft, scenario: &Source) {
+    for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
+        for (folder, name) in [
+            ("cloud", &expect.cloud_config),
+            ("ignition", &expect.ignition),
+        ] {
+            if let Some(name) = name
+                && let Some(wrong) = missing(data, folder, &name.value)
+            {
+                scenario.wrong(name.at.clone(), "no such file", wrong);
+            }
+        }
+    }
+}
+
+/// The groups which the scenario expects to match.
+fn named_groups(config: &Config, draft: &Draft, scenario: &Source) {
+    let known = || config.groups.iter().map(|group| group.name.value.as_str());
+    for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
+        let names: [Option<&Located<String>>; 2] =
+            [expect.group.as_ref(), expect.boot_group.as_ref()];
+        for name in names.into_iter().flatten() {
+            if known().any(|group| group == name.value) {
+                continue;
+            }
+            let help = match nearest(&name.value, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("data/config.yaml has {}", one_of(known())),
+            };
+            let what = format!("there is no group `{}`", name.value);
+            scenario.wrong(name.at.clone(), "no such group", Wrong::new(what, help));
+        }
+    }
+}
+
+/// The spec a group names, and the files which the spec names.
+fn spec(data: &Path, id: &Spanned<String>, config: &Source) -> Vec<Problem> {
+    let path: PathBuf = data.join("specs").join(&id.value).join("spec.json");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            let start = offset(config, id.referenced.line(), id.referenced.column());
+            let what = format!("spec `{}` cannot be read: {error}", id.value);
+            let help = format!("it is looked for in {}", path.display());
+            config.wrong(
+                start..start + id.value.len(),
+                "this spec",
+                Wrong::new(what, help),
+            );
+            return Vec::new();
+        }
+    };
+    let source = Source::new(&path, text);
+    match serde_json::from_str::<Spec>(source.text()) {
+        Ok(spec) => {
+            for (folder, name) in [("cloud", &spec.cloud_id), ("ignition", &spec.ignition_id)] {
+                if !name.is_empty()
+                    && let Some(wrong) = missing(data, folder, name)
+                {
+                    let at = source.text().find(&format!("\"{name}\"")).unwrap_or(0);
+                    source.wrong(at..at + name.len() + 2, "no such file", wrong);
+                }
+            }
+        }
+        Err(error) => {
+            let at = offset(&source, error.line() as u64, error.column() as u64);
+            let help = "a spec is a JSON object with id, boot, cloud_id and ignition_id";
+            source.wrong(at..at, "here", Wrong::new(error.to_string(), help));
+        }
+    }
+    source.into_problems()
+}
+
+/// What to say when `data/<folder>/<name>` is not a file.
+fn missing(data: &Path, folder: &str, name: &str) -> Option<Wrong> {
+    let path = data.join(folder).join(name);
+    if path.is_file() {
+        return None;
+    }
+    let mut there: Vec<String> = fs::read_dir(data.join(folder))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    there.sort();
+    let there = || there.iter().map(String::as_str);
+    let help = match nearest(name, there()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("data/{folder}/ has {}", one_of(there())),
+    };
+    Some(Wrong::new(
+        format!("there is no file {}", path.display()),
+        help,
+    ))
+}
+
+/// Byte offset of a line and column counted from 1.
+fn offset(source: &Source, line: u64, column: u64) -> usize {
+    let (line, column) = (line.max(1) as usize, column.max(1) as usize);
+    SourceOffset::from_location(source.text(), line, column).offset()
+}

@@ -1,0 +1,360 @@
+//! `scenario.toml` as it was written: every part that could be read, with its place in the file.
+//!
+//! Here each value is looked at by itself; what must fit together is for `check`.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::time::Duration;
+
+use boot_server::config::BiosLoader;
+use ipnet::Ipv4Net;
+use toml::de::DeTable;
+use uuid::Uuid;
+
+use super::access::FileMode;
+use super::expect::{self, DraftExpect};
+use super::mac::{MacAddr, MacError};
+use super::model::{DhcpService, Firmware, Image, PixiecoreService, ProxyDhcpService};
+use super::problem::{Located, Source, Wrong};
+use super::read::{Item, Table};
+
+/// Fewer and the image does not fit: kernel, initrd and the root unpacked from it are in memory.
+const MEMORY_MIB_MIN: u32 = 512;
+const MEMORY_MIB_MAX: u32 = 65_536;
+const MEMORY_MIB_DEFAULT: u32 = 1024;
+const BOOT_SECONDS_MAX: u32 = 7200;
+const BOOT_SECONDS_MIN: u32 = 10;
+/// A node under emulation takes 20 to 60 s; a host busy with others several times that.
+const BOOT_SECONDS_DEFAULT: u64 = 300;
+
+/// A scenario, as far as it could be read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// Whether the file is TOML at all, so that the rest means something.
+    pub(super) was_read: bool,
+    pub(super) summary: String,
+    pub(super) firmware: Vec<Located<Firmware>>,
+    pub(super) subnet: Option<Located<Ipv4Net>>,
+    pub(super) dhcp: Option<Located<DhcpService>>,
+    pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
+    pub(super) pixiecore: Option<Located<PixiecoreService>>,
+    pub(super) bios: Option<Located<BiosLoader>>,
+    pub(super) chainload_ipxe: Option<Located<bool>>,
+    pub(super) image: String,
+    pub(super) boot: Duration,
+    pub(super) nodes: Vec<DraftNode>,
+}
+
+/// A node, as far as it could be read.
+#[derive(Debug)]
+pub(super) struct DraftNode {
+    pub(super) at: Range<usize>,
+    pub(super) name: Option<Located<String>>,
+    pub(super) uuid: Option<Located<Uuid>>,
+    pub(super) mac: Option<Located<MacAddr>>,
+    pub(super) memory_mib: u32,
+    pub(super) expect: Option<DraftExpect>,
+}
+
+/// Reads the file; what is wrong is noted in `source`.
+pub(super) fn read(source: &Source) -> Draft {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    if !errors.is_empty() {
+        // After a syntax error the rest may mean something else than was meant: say only this.
+        for error in errors {
+            let wrong = Wrong::new(error.message(), "this is not TOML (https://toml.io)");
+            source.wrong(error.span().unwrap_or(0..0), "here", wrong);
+        }
+        return Draft::default();
+    }
+    let root = Table::root(source, &document);
+    let mut draft = Draft {
+        was_read: true,
+        image: Image::STAND_IN.into(),
+        boot: Duration::from_secs(BOOT_SECONDS_DEFAULT),
+        ..Draft::default()
+    };
+    draft.summary = root
+        .required(
+            "summary",
+            "summary = \"BIOS machines boot PXELINUX by TFTP\"",
+        )
+        .and_then(|item| item.parse(|text| filled(text, "summary")))
+        .map_or_else(String::new, |text| text.value);
+    draft.firmware = firmware(&root);
+    let section = |key, title, example| root.required(key, example).and_then(|i| i.table(title));
+    if let Some(network) = section("network", "[network]", "[network]") {
+        draft.subnet = network
+            .required("subnet", "subnet = \"192.168.90.0/24\"")
+            .and_then(|item| item.parse(subnet));
+        network.finish();
+    }
+    if let Some(services) = section("services", "[services]", "[services]") {
+        read_services(&services, &mut draft);
+        services.finish();
+    }
+    if let Some(boot) = root.optional("boot").and_then(|item| item.table("[boot]")) {
+        let loaders = [
+            ("ipxe", BiosLoader::Ipxe),
+            ("pxelinux", BiosLoader::Pxelinux),
+        ];
+        draft.bios = boot.optional("bios").and_then(|item| item.choice(&loaders));
+        draft.chainload_ipxe = boot.optional("chainload_ipxe").and_then(|item| item.flag());
+        boot.finish();
+    }
+    if let Some(image) = root
+        .optional("image")
+        .and_then(|item| item.table("[image]"))
+    {
+        if let Some(name) = image
+            .optional("name")
+            .and_then(|i| i.parse(|t| word(t, "image name")))
+        {
+            draft.image = name.value;
+        }
+        image.finish();
+    }
+    if let Some(deadline) = root
+        .optional("deadline")
+        .and_then(|item| item.table("[deadline]"))
+    {
+        let seconds = deadline
+            .optional("boot_seconds")
+            .and_then(|item| item.number(BOOT_SECONDS_MIN..=BOOT_SECONDS_MAX, "seconds"));
+        if let Some(seconds) = seconds {
+            draft.boot = Duration::from_secs(seconds.value.into());
+        }
+        deadline.finish();
+    }
+    let nodes = root.required("node", "[[node]]").and_then(|item| {
+        let list = item.list()?;
+        if list.is_empty() {
+            item.wrong(Wrong::new(
+                "the scenario has no machine",
+                "write at least one `[[node]]`",
+            ));
+        }
+        Some(list)
+    });
+    draft.nodes = nodes
+        .into_iter()
+        .flatten()
+        .filter_map(|item| node(&item))
+        .collect();
+    root.finish();
+    draft
+}
+
+fn firmware(root: &Table) -> Vec<Located<Firmware>> {
+    let choices = Firmware::ALL.map(|firmware| (firmware.name(), firmware));
+    let Some(item) = root.required("firmware", "firmware = [\"bios\", \"uefi\"]") else {
+        return Vec::new();
+    };
+    let list = item.list().unwrap_or_default();
+    if list.is_empty() {
+        item.wrong(Wrong::new(
+            "`firmware` names none",
+            "write at least one of `bios` and `uefi`",
+        ));
+    }
+    let mut firmware: Vec<Located<Firmware>> = Vec::new();
+    for one in list {
+        let Some(found) = one.choice(&choices) else {
+            continue;
+        };
+        if firmware.iter().any(|other| other.value == found.value) {
+            let what = format!("firmware `{}` is named twice", found.value);
+            one.wrong(Wrong::new(what, "each is run once: remove one of them"));
+        } else {
+            firmware.push(found);
+        }
+    }
+    firmware
+}
+
+fn read_services(services: &Table, draft: &mut Draft) {
+    let dhcp = [
+        ("boot-server", DhcpService::BootServer),
+        ("libvirt", DhcpService::Libvirt),
+        ("none", DhcpService::None),
+    ];
+    let proxy = [
+        ("boot-server", ProxyDhcpService::BootServer),
+        ("none", ProxyDhcpService::None),
+    ];
+    draft.dhcp = services
+        .required("dhcp", "dhcp = \"boot-server\"")
+        .and_then(|item| item.choice(&dhcp));
+    draft.proxy_dhcp = services
+        .optional("proxy_dhcp")
+        .and_then(|item| item.choice(&proxy));
+    draft.pixiecore = services
+        .optional("pixiecore")
+        .and_then(|item| pixiecore(&item));
+}
+
+fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
+    if !item.is_table() {
+        let own = item.choice(&[("none", false), ("boot-server", true)])?;
+        let value = if own.value {
+            PixiecoreService::BootServer
+        } else {
+            PixiecoreService::None
+        };
+        return Some(Located { value, at: own.at });
+    }
+    let table = item.table("services.pixiecore")?;
+    let example = "command = [\"/usr/bin/pixiecore\", \"api\", \"{api}\"]";
+    let words = table.required("command", example)?;
+    table.finish();
+    let command: Vec<String> = words
+        .list()?
+        .iter()
+        .filter_map(|word| word.text())
+        .map(|word| word.value)
+        .collect();
+    if command.first().is_none_or(|program| program.is_empty()) {
+        words.wrong(Wrong::new(
+            "the command names no program",
+            format!("write `{example}`"),
+        ));
+    }
+    Some(Located {
+        value: PixiecoreService::Command(command),
+        at: words.at(),
+    })
+}
+
+fn node(item: &Item) -> Option<DraftNode> {
+    let table = item.table("[[node]]")?;
+    let node = DraftNode {
+        at: table.at(),
+        name: table
+            .required("name", "name = \"node1\"")
+            .and_then(|item| item.parse(|text| word(text, "node name"))),
+        uuid: table
+            .required("uuid", "uuid = \"16e7d8a7-bfa9-428b-9117-363341bb330b\"")
+            .and_then(|item| item.parse(uuid)),
+        mac: table
+            .required("mac", "mac = \"52:54:00:a1:9c:ae\"")
+            .and_then(|item| item.parse(mac)),
+        memory_mib: table
+            .optional("memory_mib")
+            .and_then(|item| item.number(MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "MiB"))
+            .map_or(MEMORY_MIB_DEFAULT, |memory| memory.value),
+        expect: table
+            .required("expect", "[node.expect]")
+            .and_then(|item| item.table("[node.expect]"))
+            .map(expect::read),
+    };
+    table.finish();
+    Some(node)
+}
+
+/// A text that says something.
+fn filled(text: &str, key: &str) -> Result<String, Wrong> {
+    if text.trim().is_empty() {
+        return Err(Wrong::new(
+            format!("`{key}` is empty"),
+            "write one sentence",
+        ));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// A name that can stand in file names, domain names and on a command line.
+fn word(text: &str, what: &str) -> Result<String, Wrong> {
+    let sound = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if sound && (1..=32).contains(&text.len()) && !text.starts_with('-') {
+        return Ok(text.to_owned());
+    }
+    let what = format!("`{text}` cannot be a {what}");
+    Err(Wrong::new(
+        what,
+        "1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
+    ))
+}
+
+fn uuid(text: &str) -> Result<Uuid, Wrong> {
+    let help = "five groups of hexadecimal digits, e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
+    match Uuid::try_parse(text) {
+        Ok(uuid) if uuid.is_nil() || uuid.is_max() => {
+            Err(Wrong::new("firmware takes this UUID for none at all", help))
+        }
+        Ok(uuid) if uuid.to_string().eq_ignore_ascii_case(text) => Ok(uuid),
+        Ok(uuid) => Err(Wrong::new(
+            format!("`{text}` is not how a UUID is written"),
+            format!("write `{uuid}`"),
+        )),
+        Err(error) => Err(Wrong::new(format!("`{text}` is not a UUID: {error}"), help)),
+    }
+}
+
+fn mac(text: &str) -> Result<MacAddr, Wrong> {
+    text.parse::<MacAddr>().map_err(|error| {
+        let help = match &error {
+            MacError::Notation(_) => "six octets in hexadecimal, e.g. `52:54:00:a1:9c:ae`".into(),
+            MacError::Zero => "QEMU's own addresses begin with `52:54:00`".into(),
+            MacError::Multicast(mac) => {
+                let [first, rest @ ..] = mac.octets();
+                let rest: String = rest.iter().map(|octet| format!(":{octet:02x}")).collect();
+                format!(
+                    "the first octet has to be even, e.g. `{:02x}{rest}`",
+                    first & !1
+                )
+            }
+        };
+        Wrong::new(error.to_string(), help)
+    })
+}
+
+fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
+    let example = "a network address and a prefix length, e.g. `192.168.90.0/24`";
+    let net: Ipv4Net = text
+        .parse()
+        .map_err(|_| Wrong::new(format!("`{text}` is not an IPv4 subnet"), example))?;
+    if net.trunc() != net {
+        let what = format!("`{text}` is the address of a host in a subnet, not of the subnet");
+        return Err(Wrong::new(what, format!("write `{}`", net.trunc())));
+    }
+    let address = net.network();
+    let kind = if address.is_loopback() {
+        Some("loopback addresses, which never leave a host")
+    } else if address.is_multicast() {
+        Some("multicast addresses, which no host can have")
+    } else if address.is_link_local() {
+        Some("link-local addresses, which no DHCP server gives")
+    } else if address
+        .octets()
+        .first()
+        .is_some_and(|first| *first == 0 || *first >= 240)
+    {
+        Some("reserved addresses, which no host can have")
+    } else {
+        None
+    };
+    if let Some(kind) = kind {
+        let what = format!("`{text}` has {kind}");
+        return Err(Wrong::new(
+            what,
+            "take a private subnet, e.g. `192.168.90.0/24`",
+        ));
+    }
+    if !(16..=29).contains(&net.prefix_len()) {
+        let what = format!("a prefix length of {} is out of range", net.prefix_len());
+        let help = format!(
+            "16 to 29, e.g. `{}/24`",
+            Ipv4Addr::from(u32::from(address) & 0xffff_ff00)
+        );
+        return Err(Wrong::new(what, help));
+    }
+    Ok(net)
+}
+
+/// The mode of a file.
+pub(super) fn file_mode(text: &str) -> Result<FileMode, Wrong> {
+    text.parse::<FileMode>()
+        .map_err(|error| Wrong::new(error.to_string(), "three or four octal digits, e.g. `0644`"))
+}

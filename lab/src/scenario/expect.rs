@@ -1,0 +1,197 @@
+//! `[node.expect]` as it was written.
+
+use std::ops::Range;
+
+use super::access::Owner;
+use super::draft::file_mode;
+use super::model::{FileExpect, MatchedBy};
+use super::problem::{Located, Wrong};
+use super::read::{Item, Table};
+
+/// The expectations of a node, as far as they could be read.
+#[derive(Debug)]
+pub(super) struct DraftExpect {
+    pub(super) at: Range<usize>,
+    pub(super) matched_by: Option<Located<MatchedBy>>,
+    pub(super) group: Option<Located<String>>,
+    pub(super) boot_group: Option<Located<String>>,
+    pub(super) cloud_config: Option<Located<String>>,
+    pub(super) ignition: Option<Located<String>>,
+    pub(super) hostname: Option<Located<String>>,
+    pub(super) kernel_options: Vec<String>,
+    pub(super) units_active: Vec<String>,
+    pub(super) files: Vec<FileExpect>,
+    /// Whether anything that is checked inside the machine was written, however wrongly.
+    pub(super) checks_something: bool,
+}
+
+/// Reads the table.
+pub(super) fn read(table: Table) -> DraftExpect {
+    let matched_by = [
+        ("uuid", MatchedBy::Uuid),
+        ("mac", MatchedBy::Mac),
+        ("default", MatchedBy::Default),
+    ];
+    let named = |key| {
+        table
+            .optional(key)
+            .and_then(|item| item.parse(|text| file_name(text, key)))
+    };
+    let hostname = table.optional("hostname");
+    let kernel_options = table.optional("kernel_options");
+    let units_active = table.optional("units_active");
+    let file = table.optional("file");
+    let list = |item: &Option<Item>, parse: fn(&str) -> Result<String, Wrong>| -> Vec<String> {
+        let items = item.and_then(|item| item.list()).unwrap_or_default();
+        items
+            .iter()
+            .filter_map(|item| item.parse(parse))
+            .map(|text| text.value)
+            .collect()
+    };
+    let draft = DraftExpect {
+        at: table.at(),
+        matched_by: table
+            .required("matched_by", "matched_by = \"uuid\"")
+            .and_then(|item| item.choice(&matched_by)),
+        group: table
+            .required("group", "group = \"node1\"")
+            .and_then(|item| item.text()),
+        boot_group: table.optional("boot_group").and_then(|item| item.text()),
+        cloud_config: named("cloud_config"),
+        ignition: named("ignition"),
+        checks_something: [hostname, kernel_options, units_active, file]
+            .iter()
+            .any(|i| i.is_some()),
+        hostname: hostname.and_then(|item| item.parse(host_name)),
+        kernel_options: list(&kernel_options, kernel_option),
+        units_active: list(&units_active, unit_name),
+        files: files(file),
+    };
+    table.finish();
+    draft
+}
+
+fn files(item: Option<Item>) -> Vec<FileExpect> {
+    let mut files: Vec<FileExpect> = Vec::new();
+    for item in item.and_then(|item| item.list()).unwrap_or_default() {
+        let Some(table) = item.table("[[node.expect.file]]") else {
+            continue;
+        };
+        let path = table.required("path", "path = \"/home/core/cloud\"");
+        let found = path.and_then(|item| item.parse(file_path));
+        let content = table
+            .required("content", "content = \"text\"")
+            .and_then(|i| i.text());
+        let owner = table
+            .required("owner", "owner = \"core:core\"")
+            .and_then(|i| i.parse(owner));
+        let mode = table
+            .required("mode", "mode = \"0644\"")
+            .and_then(|i| i.parse(file_mode));
+        table.finish();
+        if let (Some(path), Some(found)) = (path, &found)
+            && files.iter().any(|other| other.path == found.value)
+        {
+            let what = format!("file `{}` is expected twice", found.value);
+            path.wrong(Wrong::new(what, "one `[[node.expect.file]]` a path"));
+        }
+        if let (Some(path), Some(content), Some(owner), Some(mode)) = (found, content, owner, mode)
+        {
+            files.push(FileExpect {
+                path: path.value,
+                content: content.value,
+                owner: owner.value,
+                mode: mode.value,
+            });
+        }
+    }
+    files
+}
+
+fn file_name(text: &str, key: &str) -> Result<String, Wrong> {
+    if text.is_empty() || text.contains(['/', '\\', '\0']) || text.starts_with('.') {
+        let folder = if key == "ignition" {
+            "ignition/"
+        } else {
+            "cloud/"
+        };
+        let help =
+            format!("the name of a file in the scenario's `data/{folder}`, e.g. `node1.yaml`");
+        return Err(Wrong::new(format!("`{text}` is not a file name"), help));
+    }
+    Ok(text.to_owned())
+}
+
+fn file_path(text: &str) -> Result<String, Wrong> {
+    let sound = text.starts_with('/')
+        && !text.ends_with('/')
+        && !text.split('/').any(|part| part == "..")
+        && !text.contains(char::is_control);
+    if sound {
+        return Ok(text.to_owned());
+    }
+    let what = format!("`{text}` is not the absolute path of a file");
+    Err(Wrong::new(
+        what,
+        "it begins with `/` and has no `..`, e.g. `/home/core/cloud`",
+    ))
+}
+
+fn owner(text: &str) -> Result<Owner, Wrong> {
+    text.parse::<Owner>()
+        .map_err(|error| Wrong::new(error.to_string(), "user and group, e.g. `core:core`"))
+}
+
+fn host_name(text: &str) -> Result<String, Wrong> {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 64 && text.split('.').all(label) {
+        return Ok(text.to_owned());
+    }
+    let help = "labels of letters, digits and hyphens, at most 64 characters, e.g. `node1`";
+    Err(Wrong::new(format!("`{text}` is not a host name"), help))
+}
+
+fn kernel_option(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        let help = "one option an entry, e.g. `console=ttyS0`";
+        return Err(Wrong::new(
+            format!("`{text}` is not one kernel option"),
+            help,
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn unit_name(text: &str) -> Result<String, Wrong> {
+    const KINDS: [&str; 8] = [
+        "service",
+        "socket",
+        "target",
+        "timer",
+        "mount",
+        "automount",
+        "path",
+        "slice",
+    ];
+    let sound = text
+        .rsplit_once('.')
+        .is_some_and(|(name, kind)| !name.is_empty() && KINDS.contains(&kind))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.@:\\".contains(&b));
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("`{text}` is not the name of a unit"),
+        "e.g. `lab-node1.service`",
+    ))
+}

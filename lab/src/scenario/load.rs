@@ -1,0 +1,221 @@
+//! Scenarios from their folders: read, checked, and chosen by name.
+
+use std::fs;
+use std::path::Path;
+
+use super::check;
+use super::data;
+use super::draft::{self, Draft, DraftNode};
+use super::expect::DraftExpect;
+use super::model::{
+    Boot, Deadline, Expect, Image, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    Services,
+};
+use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
+
+/// Name of the file that makes a folder a scenario.
+pub const FILE_NAME: &str = "scenario.toml";
+
+/// Whether the data directory is looked into as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataCheck {
+    /// Every file and group that is named has to be there.
+    Strict,
+    /// Not looked at: defects in it are for the machines to find, or it is not there any more.
+    Skip,
+}
+
+impl Scenario {
+    /// The scenario in `dir`, with its data directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with either, in one report.
+    pub fn load(dir: &Path) -> Result<Scenario, InvalidScenario> {
+        Scenario::load_with(dir, DataCheck::Strict)
+    }
+
+    /// The scenario in `dir`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in one report.
+    pub fn load_with(dir: &Path, data: DataCheck) -> Result<Scenario, InvalidScenario> {
+        let path = dir.join(FILE_NAME);
+        let name = dir
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let what = format!("{} cannot be read: {error}", path.display());
+            let problem = Problem::nowhere(what, "a scenario is a folder with a scenario.toml");
+            InvalidScenario::new(title(&name), vec![problem])
+        })?;
+        read(&name, dir, Source::new(&path, text), data)
+    }
+
+    /// A scenario from the text of `scenario.toml` or `scenario.resolved.toml`; its folder is `dir`,
+    /// which is not looked into.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in one report.
+    pub fn parse(name: &str, dir: &Path, text: &str) -> Result<Scenario, InvalidScenario> {
+        let source = Source::new(&dir.join(FILE_NAME), text.to_owned());
+        read(name, dir, source, DataCheck::Skip)
+    }
+}
+
+/// All scenarios in the folders of `root`, by name.
+///
+/// # Errors
+/// Everything that is wrong with any of them, in one report.
+pub fn load_all(root: &Path, data: DataCheck) -> Result<Vec<Scenario>, InvalidScenario> {
+    let listed = fs::read_dir(root).map_err(|error| {
+        let what = format!("{} cannot be read: {error}", root.display());
+        let problem = Problem::nowhere(what, "it is the folder that scenarios are looked for in");
+        InvalidScenario::new(root.display().to_string(), vec![problem])
+    })?;
+    let mut dirs: Vec<_> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|dir| dir.join(FILE_NAME).is_file())
+        .collect();
+    dirs.sort();
+    let mut scenarios = Vec::new();
+    let mut problems = Vec::new();
+    for dir in dirs {
+        match Scenario::load_with(&dir, data) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(mut invalid) => problems.append(&mut invalid.problems),
+        }
+    }
+    if problems.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(InvalidScenario::new(root.display().to_string(), problems))
+    }
+}
+
+/// A name that no scenario has.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("there is no scenario `{name}`")]
+#[diagnostic(code(lab::unknown_scenario))]
+pub struct UnknownScenario {
+    name: String,
+    #[help]
+    help: String,
+}
+
+/// The scenarios of these names in the order of `names`, each once; all when no name is given.
+///
+/// # Errors
+/// The first name that no scenario has.
+pub fn select(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>, UnknownScenario> {
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let mut selected: Vec<Scenario> = Vec::new();
+    for name in names {
+        let Some(scenario) = all.iter().find(|scenario| scenario.name == *name) else {
+            let known = || all.iter().map(|scenario| scenario.name.as_str());
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there is {}", one_of(known())),
+            };
+            return Err(UnknownScenario {
+                name: name.clone(),
+                help,
+            });
+        };
+        if selected.iter().all(|other| other.name != *name) {
+            selected.push(scenario.clone());
+        }
+    }
+    Ok(selected)
+}
+
+fn title(name: &str) -> String {
+    format!("scenario `{name}`")
+}
+
+fn read(
+    name: &str,
+    dir: &Path,
+    source: Source,
+    data: DataCheck,
+) -> Result<Scenario, InvalidScenario> {
+    let draft = draft::read(&source);
+    let mut elsewhere = Vec::new();
+    if draft.was_read {
+        check::check(&draft, &source);
+        if data == DataCheck::Strict {
+            elsewhere = data::check(&Scenario::data_dir_of(dir), &draft, &source);
+        }
+    }
+    let sound = source.is_sound() && elsewhere.is_empty();
+    let scenario = sound.then(|| build(name, dir, draft)).flatten();
+    scenario.ok_or_else(|| {
+        let mut problems = source.into_problems();
+        problems.append(&mut elsewhere);
+        InvalidScenario::new(title(name), problems)
+    })
+}
+
+/// The scenario, when nothing of it is missing.
+fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
+    Some(Scenario {
+        name: name.to_owned(),
+        dir: dir.to_owned(),
+        summary: draft.summary,
+        firmware: draft
+            .firmware
+            .into_iter()
+            .map(|firmware| firmware.value)
+            .collect(),
+        network: Network {
+            subnet: draft.subnet?.value,
+        },
+        services: Services {
+            dhcp: draft.dhcp?.value,
+            proxy_dhcp: draft
+                .proxy_dhcp
+                .map_or(ProxyDhcpService::None, |proxy| proxy.value),
+            pixiecore: draft.pixiecore.map_or(PixiecoreService::None, |p| p.value),
+        },
+        boot: Boot {
+            bios: draft
+                .bios
+                .map_or(boot_server::config::BiosLoader::Ipxe, |bios| bios.value),
+            chainload_ipxe: draft
+                .chainload_ipxe
+                .is_some_and(|chainload| chainload.value),
+        },
+        image: Image { name: draft.image },
+        deadline: Deadline { boot: draft.boot },
+        nodes: draft
+            .nodes
+            .into_iter()
+            .map(build_node)
+            .collect::<Option<_>>()?,
+    })
+}
+
+fn build_node(draft: DraftNode) -> Option<Node> {
+    Some(Node {
+        name: draft.name?.value,
+        uuid: draft.uuid?.value,
+        mac: draft.mac?.value,
+        memory_mib: draft.memory_mib,
+        expect: build_expect(draft.expect?)?,
+    })
+}
+
+fn build_expect(draft: DraftExpect) -> Option<Expect> {
+    Some(Expect {
+        matched_by: draft.matched_by?.value,
+        group: draft.group?.value,
+        boot_group: draft.boot_group.map(|group| group.value),
+        cloud_config: draft.cloud_config.map(|file| file.value),
+        ignition: draft.ignition.map(|file| file.value),
+        hostname: draft.hostname.map(|name| name.value),
+        kernel_options: draft.kernel_options,
+        units_active: draft.units_active,
+        files: draft.files,
+    })
+}

@@ -1,0 +1,27 @@
+//! Scenarios: `scenario.toml` read once into checked types, and which of them to run.
+//!
+//! Everything wrong with a scenario is found here, before a machine is started, and told with
+//! file, line and column. The boot config service's own data directory is only looked at for what
+//! the scenario names in it: what is served from it is under test.
+
+mod access;
+mod check;
+mod data;
+mod draft;
+mod expect;
+mod load;
+mod mac;
+mod model;
+mod problem;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use access::{FileMode, Owner};
+pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
+pub use mac::{MacAddr, MacError};
+pub use model::{
+    Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, MatchedBy, Network, Node,
+    PixiecoreService, ProxyDhcpService, Scenario, Services,
+};
+pub use problem::{InvalidScenario, Problem};

@@ -1,0 +1,306 @@
+//! What a scenario is, once it has been read and found good. Its TOML form is that of
+//! `scenario.toml`, so that a resolved scenario can be read again.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use boot_server::config::BiosLoader;
+use ipnet::Ipv4Net;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::access::{FileMode, Owner};
+use super::mac::MacAddr;
+
+/// A network environment, the machines in it, and what each must come up as.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scenario {
+    /// Name: that of its folder.
+    #[serde(skip)]
+    pub name: String,
+    /// Its folder.
+    #[serde(skip)]
+    pub dir: PathBuf,
+    /// One sentence for lists and reports.
+    pub summary: String,
+    /// Every firmware the scenario is run with.
+    pub firmware: Vec<Firmware>,
+    /// The private network.
+    pub network: Network,
+    /// Who plays which part in it.
+    pub services: Services,
+    /// What PXE clients are given.
+    pub boot: Boot,
+    /// What is booted.
+    pub image: Image,
+    /// When the lab stops waiting.
+    pub deadline: Deadline,
+    /// The machines.
+    #[serde(rename = "node")]
+    pub nodes: Vec<Node>,
+}
+
+impl Scenario {
+    /// The boot-config data directory, in the bootcfg layout.
+    pub fn data_dir(&self) -> PathBuf {
+        Self::data_dir_of(&self.dir)
+    }
+
+    /// The data directory of the scenario in `dir`.
+    pub(super) fn data_dir_of(dir: &Path) -> PathBuf {
+        dir.join("data")
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The scenario as TOML: the text of `scenario.resolved.toml`, every default written out.
+    ///
+    /// # Errors
+    /// When a value has no TOML form; none of a checked scenario has.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+/// The firmware of a virtual machine.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// SeaBIOS; the network card's ROM is iPXE.
+    Bios,
+    /// OVMF without Secure Boot; the network card has no ROM, so EDK2's own PXE client asks.
+    Uefi,
+}
+
+impl Firmware {
+    /// Every firmware there is.
+    pub const ALL: [Firmware; 2] = [Firmware::Bios, Firmware::Uefi];
+
+    /// As written in `scenario.toml` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Firmware::Bios => "bios",
+            Firmware::Uefi => "uefi",
+        }
+    }
+}
+
+impl std::fmt::Display for Firmware {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for Firmware {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Firmware::ALL
+            .into_iter()
+            .find(|firmware| firmware.name() == text)
+            .ok_or_else(|| format!("unknown firmware `{text}`: `bios` or `uefi`"))
+    }
+}
+
+/// `[network]`: the private network of the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// Its subnet; the host takes the first address.
+    pub subnet: Ipv4Net,
+}
+
+impl Network {
+    /// The host's address on the network, where our services listen.
+    pub fn host(&self) -> Ipv4Addr {
+        self.nth(1)
+    }
+
+    /// First and last address that DHCP gives out: all but the host's.
+    pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
+        let last = u32::from(self.subnet.broadcast()).saturating_sub(1);
+        (self.nth(2), Ipv4Addr::from(last))
+    }
+
+    fn nth(&self, n: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.subnet.network()).saturating_add(n))
+    }
+}
+
+/// `[services]`: who plays which part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Services {
+    /// Who gives addresses.
+    pub dhcp: DhcpService,
+    /// Who gives boot options beside it.
+    pub proxy_dhcp: ProxyDhcpService,
+    /// Who is Pixiecore; the boot config service is a process of its own then.
+    pub pixiecore: PixiecoreService,
+}
+
+impl Services {
+    /// Whether a proxy of any kind gives the boot options.
+    pub fn has_proxy(&self) -> bool {
+        self.proxy_dhcp != ProxyDhcpService::None || self.pixiecore != PixiecoreService::None
+    }
+}
+
+/// Who gives addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DhcpService {
+    /// Our boot-server, as the PXE-enabled DHCP server.
+    BootServer,
+    /// The libvirt network's own DHCP, which knows nothing of booting.
+    Libvirt,
+    /// Nobody that the lab starts: another server on the network, or none on purpose.
+    None,
+}
+
+/// Who gives boot options beside the DHCP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyDhcpService {
+    /// Our boot-server, on ports 67 and 4011.
+    BootServer,
+    /// Nobody.
+    None,
+}
+
+/// Who is Pixiecore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixiecoreService {
+    /// Nobody.
+    None,
+    /// Our boot-server in Pixiecore mode.
+    BootServer,
+    /// A program of the user's own, run as it is; `{api}` stands for the API's URL and `{address}`
+    /// for the host's address.
+    Command(Vec<String>),
+}
+
+/// `[boot]`: which network boot program clients are given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Boot {
+    /// What BIOS clients run.
+    pub bios: BiosLoader,
+    /// Also chainload firmware that already is iPXE, once.
+    pub chainload_ipxe: bool,
+}
+
+/// `[image]`: what is booted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// Name in the image catalog; served as `/assets/coreos/current/…`.
+    pub name: String,
+}
+
+impl Image {
+    /// Name of the locally built image that takes the place of CoreOS.
+    pub const STAND_IN: &'static str = "stand-in";
+    /// File name of the kernel, as CoreOS publishes it.
+    pub const KERNEL: &'static str = "coreos_production_pxe.vmlinuz";
+    /// File name of the initrd, as CoreOS publishes it.
+    pub const INITRD: &'static str = "coreos_production_pxe_image.cpio.gz";
+
+    /// Whether this is the stand-in, which is never to be reported as CoreOS.
+    pub fn is_stand_in(&self) -> bool {
+        self.name == Image::STAND_IN
+    }
+}
+
+/// `[deadline]`: when the lab stops waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Deadline {
+    /// From power-on to the last check, for one node.
+    #[serde(rename = "boot_seconds", serialize_with = "as_seconds")]
+    pub boot: Duration,
+}
+
+fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}
+
+/// `[[node]]`: one machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// Name in reports; unique.
+    pub name: String,
+    /// SMBIOS UUID; unique.
+    pub uuid: Uuid,
+    /// MAC of its boot network card; unique.
+    pub mac: MacAddr,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// What it must come up as.
+    pub expect: Expect,
+}
+
+/// `[node.expect]`: literal expectations.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Expect {
+    /// By which attribute its group must have matched.
+    pub matched_by: MatchedBy,
+    /// Name of the group that must have answered for it.
+    pub group: String,
+    /// The group that must have answered the boot question, where that is another one: Pixiecore
+    /// knows a machine by its MAC only, so one that is matched by UUID boots what its MAC matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_group: Option<String>,
+    /// File in `cloud/` that must have been served to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_config: Option<String>,
+    /// File in `ignition/` that must have been served to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignition: Option<String>,
+    /// Host name it must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Each must stand on its `/proc/cmdline`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernel_options: Vec<String>,
+    /// Each must be `active`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units_active: Vec<String>,
+    /// Files it must have.
+    #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileExpect>,
+}
+
+impl Expect {
+    /// The group that must have answered the boot question.
+    pub fn boot_group(&self) -> &str {
+        self.boot_group.as_deref().unwrap_or(&self.group)
+    }
+}
+
+/// By which attribute a group matches a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatchedBy {
+    /// SMBIOS UUID.
+    Uuid,
+    /// MAC.
+    Mac,
+    /// Nothing: the group that requires nothing.
+    Default,
+}
+
+/// `[[node.expect.file]]`: a file the machine must have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileExpect {
+    /// Absolute path.
+    pub path: String,
+    /// All of its content.
+    pub content: String,
+    /// User and group.
+    pub owner: Owner,
+    /// Permissions.
+    pub mode: FileMode,
+}

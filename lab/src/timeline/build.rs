@@ -1,0 +1,253 @@
+//! From evidence to stages.
+
+use std::collections::BTreeMap;
+
+use super::classify::{Classified, classify};
+use super::identity::{Asker, Identities};
+use super::{CheckSeen, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline};
+use crate::evidence::{Record, Seen};
+use crate::scenario::{Node, Scenario};
+
+/// How many of the last console lines are kept.
+const LAST_CONSOLE_LINES: usize = 20;
+
+/// How many lines of trouble are kept.
+const TROUBLE_LINES: usize = 10;
+
+/// Console text that tells of trouble, whoever wrote it.
+const TROUBLE: &[&str] = &[
+    "Kernel panic",
+    "Oops:",
+    "emergency mode",
+    "Entering emergency",
+    "Out of memory",
+    "Failed to start",
+    "Ignition failed",
+    "No bootable device",
+    "Could not boot",
+    "No more network devices",
+    "Connection timed out",
+    "No such file or directory (http",
+    "PXE-E",
+    "TFTP open timeout",
+    "Unable to locate configuration file",
+    "Exec format error",
+    "Not enough memory",
+    "Initramfs unpacking failed",
+];
+
+/// The timeline of `node`, out of everything that was seen in the attempt.
+pub fn build(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
+    let identities = Identities::learn(scenario, records);
+    let mut records: Vec<&Record> = records.iter().collect();
+    records.sort_by_key(|record| time_us(record));
+    let mut builder = Builder {
+        scenario,
+        node,
+        identities: &identities,
+        stages: BTreeMap::new(),
+        timeline: Timeline {
+            node: node.name.clone(),
+            stages: Vec::new(),
+            checks: Vec::new(),
+            gave_up: None,
+            powered_off: None,
+            services_ended: Vec::new(),
+            trouble: Vec::new(),
+            last_console: Vec::new(),
+        },
+    };
+    for record in records {
+        builder.take(record);
+    }
+    builder.finish()
+}
+
+struct Builder<'s> {
+    scenario: &'s Scenario,
+    node: &'s Node,
+    identities: &'s Identities<'s>,
+    stages: BTreeMap<StageName, Stage>,
+    timeline: Timeline,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, record: &Record) {
+        match &record.seen {
+            Seen::Server { entry, .. } => {
+                if let Some(classified) = classify(entry.at_us, &entry.what, self.scenario) {
+                    self.server(record, classified);
+                }
+                return;
+            }
+            Seen::ServiceEnded { service, detail } => {
+                let ended = ServiceEnded {
+                    service: service.clone(),
+                    detail: detail.clone(),
+                };
+                self.timeline.services_ended.push(ended);
+                return;
+            }
+            _ => {}
+        }
+        if record.node.as_deref() != Some(&self.node.name) {
+            return;
+        }
+        let at_us = record.at_us;
+        match &record.seen {
+            Seen::Server { .. } | Seen::ServiceEnded { .. } => {}
+            Seen::PowerOn => self.saw(StageName::PowerOn, at_us, Outcome::Done, "switched on"),
+            Seen::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
+            Seen::Console { line } => self.console(at_us, line),
+            Seen::ShellReady => {
+                self.saw(
+                    StageName::UserlandUp,
+                    at_us,
+                    Outcome::Done,
+                    "the shell answers",
+                );
+            }
+            Seen::Check {
+                check,
+                expected,
+                found,
+                holds,
+            } => {
+                let seen = CheckSeen {
+                    check: check.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
+                    holds: *holds,
+                };
+                self.check(at_us, seen);
+            }
+            Seen::GaveUp { reason } => self.timeline.gave_up = Some(reason.clone()),
+        }
+    }
+
+    fn server(&mut self, record: &Record, classified: Classified) {
+        let Classified {
+            stage,
+            who,
+            told_mac,
+            mut sighting,
+            took_us,
+        } = classified;
+        let anonymous = who.mac.is_none() && who.uuid.is_none() && told_mac.is_none();
+        let asker = self
+            .identities
+            .asker(sighting.at_us, who, told_mac.as_deref())
+            .or_else(|| {
+                // Nothing in the event tells whose it is: the collector may know.
+                let node = self.scenario.node(record.node.as_deref()?)?;
+                anonymous.then_some(Asker {
+                    node: &node.name,
+                    claimed: None,
+                })
+            });
+        let Some(asker) = asker.filter(|asker| asker.node == self.node.name) else {
+            return;
+        };
+        if let Some(other) = asker.claimed {
+            sighting.outcome = Outcome::Failed;
+            sighting.text = format!("asked in the name of {other}: {}", sighting.text);
+        }
+        self.add(stage, sighting, took_us);
+    }
+
+    fn console(&mut self, at_us: u64, line: &str) {
+        if is_kernel_line(line) {
+            let up = self.stages.get(&StageName::KernelUp);
+            if up.is_none_or(|up| up.end_us.is_none()) {
+                self.saw(StageName::KernelUp, at_us, Outcome::Done, line);
+            }
+        } else if line.contains(" login: ") || line.trim_end().ends_with(" login:") {
+            self.saw(StageName::UserlandUp, at_us, Outcome::Done, line);
+        }
+        if TROUBLE.iter().any(|text| line.contains(text))
+            && self.timeline.trouble.len() < TROUBLE_LINES
+        {
+            self.timeline.trouble.push(line.trim().to_owned());
+        }
+        if !line.trim().is_empty() {
+            let last = &mut self.timeline.last_console;
+            if last.len() == LAST_CONSOLE_LINES {
+                last.remove(0);
+            }
+            last.push(line.trim_end().to_owned());
+        }
+    }
+
+    fn check(&mut self, at_us: u64, seen: CheckSeen) {
+        let (outcome, text) = if seen.holds {
+            (Outcome::Done, format!("{}: as expected", seen.check))
+        } else {
+            (Outcome::Failed, format!("{}: {:?}", seen.check, seen.found))
+        };
+        self.saw(StageName::Checks, at_us, outcome, &text);
+        match self
+            .timeline
+            .checks
+            .iter_mut()
+            .find(|earlier| earlier.check == seen.check)
+        {
+            Some(earlier) => *earlier = seen,
+            None => self.timeline.checks.push(seen),
+        }
+    }
+
+    fn saw(&mut self, stage: StageName, at_us: u64, outcome: Outcome, text: &str) {
+        let text = text.trim().to_owned();
+        let sighting = Sighting {
+            at_us,
+            outcome,
+            subject: None,
+            group: None,
+            served: None,
+            text,
+        };
+        self.add(stage, sighting, 0);
+    }
+
+    fn add(&mut self, name: StageName, sighting: Sighting, took_us: u64) {
+        let start_us = sighting.at_us.saturating_sub(took_us);
+        let stage = self.stages.entry(name).or_insert_with(|| Stage {
+            name,
+            start_us,
+            end_us: None,
+            sightings: Vec::new(),
+        });
+        stage.start_us = stage.start_us.min(start_us);
+        if sighting.outcome == Outcome::Done
+            && (stage.end_us.is_none() || name == StageName::Checks)
+        {
+            stage.end_us = Some(sighting.at_us);
+        }
+        stage.sightings.push(sighting);
+    }
+
+    fn finish(mut self) -> Timeline {
+        self.timeline.stages = self.stages.into_values().collect();
+        self.timeline
+    }
+}
+
+/// When it happened: an event may be handed in later.
+fn time_us(record: &Record) -> u64 {
+    match &record.seen {
+        Seen::Server { entry, .. } => entry.at_us,
+        _ => record.at_us,
+    }
+}
+
+/// The kernel's banner, or a line with its time stamp (`[    0.000000] `).
+fn is_kernel_line(line: &str) -> bool {
+    let line = line.trim_start();
+    let stamp = || {
+        let (stamp, _) = line.strip_prefix('[')?.split_once(']')?;
+        let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        Some(digits(seconds) && digits(fraction) && fraction.len() == 6)
+    };
+    line.starts_with("Linux version ") || stamp().unwrap_or(false)
+}

@@ -1,0 +1,295 @@
+//! Which stage a server's event belongs to, and what it means there.
+
+use boot_server::event::{BootEvent, Who};
+
+use super::{Outcome, Sighting, StageName};
+use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
+
+/// Where a stage's sighting comes from.
+pub(super) struct Classified<'e> {
+    pub(super) stage: StageName,
+    pub(super) who: &'e Who,
+    /// A MAC that stands in the path or query, for requests whose sender is someone else.
+    pub(super) told_mac: Option<String>,
+    pub(super) sighting: Sighting,
+    /// How long it took, in microseconds; the stage began that much earlier.
+    pub(super) took_us: u64,
+}
+
+/// The stage and the meaning of an event; none for those that are of no node.
+pub(super) fn classify<'e>(
+    at_us: u64,
+    event: &'e BootEvent,
+    scenario: &Scenario,
+) -> Option<Classified<'e>> {
+    let sighting = |outcome, text: String| Sighting {
+        at_us,
+        outcome,
+        subject: None,
+        group: None,
+        served: None,
+        text,
+    };
+    let here = |stage, who, sighting| {
+        Some(Classified {
+            stage,
+            who,
+            told_mac: None,
+            sighting,
+            took_us: 0,
+        })
+    };
+    match event {
+        BootEvent::DhcpRequest {
+            who,
+            port,
+            message,
+            arch,
+            user_class,
+            address,
+            ..
+        } => {
+            let stage = if *port == 4011 {
+                StageName::Proxy
+            } else {
+                StageName::Dhcp
+            };
+            let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
+            let takes = others_dhcp && message == "request" && address.is_some();
+            let outcome = if takes { Outcome::Done } else { Outcome::Noted };
+            let class = user_class
+                .as_ref()
+                .map_or_else(String::new, |c| format!(", user class {c}"));
+            let wanted = address.map_or_else(String::new, |a| format!(" for {a}"));
+            let text = format!("{message}{wanted} on port {port}, architecture {arch:?}{class}");
+            here(stage, who, sighting(outcome, text))
+        }
+        BootEvent::DhcpReply {
+            who,
+            message,
+            role,
+            address,
+            boot_file,
+            step,
+            ..
+        } => {
+            let from_proxy = role != "dhcp";
+            let stage = if from_proxy {
+                StageName::Proxy
+            } else {
+                StageName::Dhcp
+            };
+            let outcome = match (message.as_str(), from_proxy) {
+                ("nak", _) => Outcome::Failed,
+                ("ack", false) if address.is_some() => Outcome::Done,
+                (_, true) if boot_file.is_some() => Outcome::Done,
+                _ => Outcome::Noted,
+            };
+            let given = address.map_or_else(String::new, |address| format!(" of {address}"));
+            let file = boot_file
+                .as_ref()
+                .map_or_else(String::new, |f| format!(", boot file {f}"));
+            let text = format!("{message}{given} by {role}{file} ({step})");
+            let mut sighting = sighting(outcome, text);
+            sighting.subject = boot_file.clone();
+            here(stage, who, sighting)
+        }
+        BootEvent::DhcpIgnored { who, reason } => {
+            let own_dhcp = scenario.services.dhcp == DhcpService::BootServer;
+            let stage = if own_dhcp {
+                StageName::Dhcp
+            } else {
+                StageName::Proxy
+            };
+            here(
+                stage,
+                who,
+                sighting(Outcome::Noted, format!("no answer on purpose: {reason}")),
+            )
+        }
+        BootEvent::TftpRequest { who, file, .. } => {
+            let text = format!("TFTP: {file} asked for");
+            tftp(who, file, sighting(Outcome::Noted, text), 0)
+        }
+        BootEvent::TftpDone {
+            who,
+            file,
+            bytes,
+            millis,
+            group,
+            ..
+        } => {
+            let mut sighting = sighting(
+                Outcome::Done,
+                format!("TFTP: {file}, {bytes} bytes in {millis} ms"),
+            );
+            sighting.group = group.clone();
+            tftp(who, file, sighting, *millis)
+        }
+        BootEvent::TftpFailed { who, file, reason } => {
+            // EDK2 asks for the size first and breaks that transfer off; not a failure.
+            let aborted = reason.contains("abort") || reason.starts_with("the client broke off");
+            let outcome = if aborted {
+                Outcome::Noted
+            } else {
+                Outcome::Failed
+            };
+            tftp(
+                who,
+                file,
+                sighting(outcome, format!("TFTP: {file}: {reason}")),
+                0,
+            )
+        }
+        BootEvent::HttpRequest { .. } => http(at_us, event),
+        BootEvent::Ready { .. }
+        | BootEvent::Malformed { .. }
+        | BootEvent::RouterAdvertisement { .. }
+        | BootEvent::Reloaded { .. } => None,
+    }
+}
+
+fn tftp<'e>(
+    who: &'e Who,
+    file: &str,
+    mut sighting: Sighting,
+    millis: u64,
+) -> Option<Classified<'e>> {
+    let file = file.trim_start_matches(['/', '\\']);
+    let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
+    let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
+        StageName::Script
+    } else if let Some(stage) = image_file(file) {
+        stage
+    } else {
+        StageName::Nbp
+    };
+    if base.ends_with(".c32") && sighting.outcome == Outcome::Done {
+        // A module of PXELINUX, not another boot program.
+        sighting.outcome = Outcome::Noted;
+    } else if base.ends_with(".ipxe") {
+        // iPXE tries `autoexec.ipxe` of its own accord; it need not be there.
+        sighting.outcome = Outcome::Noted;
+    }
+    sighting.subject = Some(file.to_owned());
+    // Pixiecore's boot programs are `<mac>/<number>`.
+    let told_mac = MacAddr::parse_any(folder).map(|mac| mac.to_string());
+    Some(Classified {
+        stage,
+        who,
+        told_mac,
+        sighting,
+        took_us: millis * 1000,
+    })
+}
+
+fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
+    let BootEvent::HttpRequest {
+        who,
+        method,
+        path,
+        query,
+        status,
+        bytes,
+        length,
+        group,
+        detail,
+        millis,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let (stage, told_mac) = http_stage(path, query, detail)?;
+    let whole = length.is_none_or(|length| length == *bytes);
+    let outcome = match (method.as_str(), *status) {
+        ("GET", 200) if !whole => Outcome::Failed,
+        // The script that only leads on to the next one.
+        ("GET", 200) if path.starts_with("/boot.ipxe") || path == "/_/booting" => Outcome::Noted,
+        ("GET", 200) => Outcome::Done,
+        (_, 400..) => Outcome::Failed,
+        _ => Outcome::Noted,
+    };
+    let question = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
+    let broken = match length {
+        Some(length) if !whole && method == "GET" => {
+            format!(", broke off at {bytes} of {length} bytes")
+        }
+        _ => String::new(),
+    };
+    let by = group
+        .as_ref()
+        .map_or_else(String::new, |group| format!(", group {group}"));
+    let text = format!("HTTP: {method} {path}{question}: {status} {detail}{by}{broken}");
+    Some(Classified {
+        stage,
+        who,
+        told_mac,
+        sighting: Sighting {
+            at_us,
+            outcome,
+            subject: Some(path.trim_start_matches('/').to_owned()),
+            group: group.clone(),
+            served: Some(detail.clone()),
+            text,
+        },
+        took_us: millis * 1000,
+    })
+}
+
+fn http_stage(path: &str, query: &str, detail: &str) -> Option<(StageName, Option<String>)> {
+    let label = |key: &str| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(k, _)| *k == key)
+    };
+    let told = || label("mac").map(|(_, mac)| mac.replace("%3A", ":").replace("%3a", ":"));
+    Some(match path {
+        "/boot.ipxe" | "/boot.ipxe.0" | "/ipxe" => (StageName::Script, None),
+        "/_/ipxe" => (StageName::Script, told()),
+        "/cloud" => (StageName::CloudConfig, None),
+        "/ignition" => (StageName::Ignition, None),
+        "/_/booting" => (StageName::KernelUp, told()),
+        "/_/file" => {
+            let stage = match label("type") {
+                Some((_, "kernel")) => StageName::Kernel,
+                Some((_, "initrd")) => StageName::Initrd,
+                _ => image_file(detail)?,
+            };
+            (stage, told())
+        }
+        _ => {
+            if let Some(mac) = path.strip_prefix("/pixiecore/v1/boot/") {
+                (StageName::Script, Some(mac.to_owned()))
+            } else {
+                let asset = path.strip_prefix("/assets/")?;
+                (image_file(asset).or_else(|| nbp_file(asset))?, None)
+            }
+        }
+    })
+}
+
+/// Kernel or initrd, by the names that people give them.
+fn image_file(path: &str) -> Option<StageName> {
+    let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
+    let has = |parts: &[&str]| parts.iter().any(|part| base.contains(part));
+    if base.contains(Image::INITRD) || has(&["initrd", "initramfs", ".cpio"]) {
+        Some(StageName::Initrd)
+    } else if base.contains(Image::KERNEL) || has(&["vmlinuz", "kernel", "bzImage"]) {
+        Some(StageName::Kernel)
+    } else {
+        None
+    }
+}
+
+fn nbp_file(path: &str) -> Option<StageName> {
+    [".efi", ".kpxe", ".pxe", ".0"]
+        .iter()
+        .any(|kind| path.ends_with(kind))
+        .then_some(StageName::Nbp)
+}

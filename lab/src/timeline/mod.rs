@@ -1,0 +1,179 @@
+//! What a machine went through, as stages in the order in which a network boot has them.
+//!
+//! Pure: evidence in, [`Timeline`] out. It says what was seen and when, not whether that is right;
+//! `verdict` does. Nothing but the timeline is needed for a verdict.
+
+mod build;
+mod classify;
+mod identity;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::build;
+
+/// The stages of a network boot, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageName {
+    /// The machine is switched on.
+    PowerOn,
+    /// It gets an address.
+    Dhcp,
+    /// It gets boot options from a proxy: an offer, or the answer of the boot service on port 4011.
+    Proxy,
+    /// It loads a network boot program.
+    Nbp,
+    /// It is told what to boot: an iPXE script or a `pxelinux.cfg/…`.
+    Script,
+    /// It loads the kernel.
+    Kernel,
+    /// It loads the initrd.
+    Initrd,
+    /// The kernel speaks.
+    KernelUp,
+    /// Ignition fetches its config (in the initrd).
+    Ignition,
+    /// The system is up: login on the console.
+    UserlandUp,
+    /// The cloud-config is fetched.
+    CloudConfig,
+    /// What the machine came up as is checked inside it.
+    Checks,
+}
+
+impl StageName {
+    /// As in saved verdicts.
+    pub fn name(self) -> &'static str {
+        match self {
+            StageName::PowerOn => "power-on",
+            StageName::Dhcp => "dhcp",
+            StageName::Proxy => "proxy",
+            StageName::Nbp => "nbp",
+            StageName::Script => "script",
+            StageName::Kernel => "kernel",
+            StageName::Initrd => "initrd",
+            StageName::KernelUp => "kernel-up",
+            StageName::Ignition => "ignition",
+            StageName::UserlandUp => "userland-up",
+            StageName::CloudConfig => "cloud-config",
+            StageName::Checks => "checks",
+        }
+    }
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Everything seen of one node in one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The node.
+    pub node: String,
+    /// The stages of which anything was seen, in their order.
+    pub stages: Vec<Stage>,
+    /// The last answer to each check, in the order of the checks.
+    pub checks: Vec<CheckSeen>,
+    /// Why the lab stopped waiting, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<String>,
+    /// Why the machine stopped, when it did by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub powered_off: Option<String>,
+    /// Services of the cell that ended by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services_ended: Vec<ServiceEnded>,
+    /// Console lines that tell of trouble.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trouble: Vec<String>,
+    /// The last lines of the console.
+    pub last_console: Vec<String>,
+}
+
+impl Timeline {
+    /// The stage, when anything of it was seen.
+    pub fn stage(&self, name: StageName) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// The last stage that was reached to its end.
+    pub fn reached(&self) -> Option<StageName> {
+        self.stages
+            .iter()
+            .rev()
+            .find(|stage| stage.end_us.is_some())
+            .map(|stage| stage.name)
+    }
+}
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Which.
+    pub name: StageName,
+    /// When it began: microseconds since the Unix epoch.
+    pub start_us: u64,
+    /// When it was first through, likewise; for the checks, when the last was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_us: Option<u64>,
+    /// What was seen of it, in order.
+    pub sightings: Vec<Sighting>,
+}
+
+/// One thing seen of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// Microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// What it means for the stage.
+    pub outcome: Outcome,
+    /// File or path asked for, without a leading slash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The group that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What was served, in the server's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<String>,
+    /// The sighting in words.
+    pub text: String,
+}
+
+/// What a sighting means for its stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The stage is under way.
+    Noted,
+    /// The stage is through.
+    Done,
+    /// Something went wrong; the machine may try again.
+    Failed,
+}
+
+/// The last answer to a check inside the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSeen {
+    /// What was checked.
+    pub check: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+    /// Whether they agree.
+    pub holds: bool,
+}
+
+/// A service that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEnded {
+    /// Its name.
+    pub service: String,
+    /// Exit status and last words.
+    pub detail: String,
+}

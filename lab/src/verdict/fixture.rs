@@ -1,0 +1,257 @@
+//! The evidence of a machine that came up as it should have, for tests to spoil.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use boot_server::config::BiosLoader;
+use boot_server::event::{BootEvent, Event, Who};
+
+use super::checks::checks;
+use crate::evidence::{Record, Seen};
+use crate::scenario::{
+    DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
+};
+
+/// A bundled scenario.
+pub(crate) fn scenario(name: &str) -> Scenario {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scenarios")
+        .join(name);
+    Scenario::load_with(&dir, DataCheck::Skip).unwrap()
+}
+
+/// The address that the node is given.
+pub(crate) fn address(scenario: &Scenario, node: &Node) -> Ipv4Addr {
+    let position = scenario
+        .nodes
+        .iter()
+        .position(|other| other.name == node.name)
+        .unwrap();
+    let first = u32::from(scenario.network.pool().0);
+    Ipv4Addr::from(first + u32::try_from(position).unwrap())
+}
+
+/// An HTTP request of `who` that was answered.
+pub(crate) fn http(
+    who: &Who,
+    path: &str,
+    query: &str,
+    group: Option<&str>,
+    detail: &str,
+) -> BootEvent {
+    BootEvent::HttpRequest {
+        who: who.clone(),
+        method: "GET".into(),
+        path: path.into(),
+        query: query.into(),
+        status: 200,
+        user_agent: "iPXE/1.21.1".into(),
+        bytes: 100,
+        length: Some(100),
+        group: group.map(str::to_owned),
+        detail: detail.into(),
+        millis: 2,
+    }
+}
+
+/// A TFTP transfer to `who` that ended well.
+pub(crate) fn tftp(who: &Who, file: &str, group: Option<&str>) -> BootEvent {
+    BootEvent::TftpDone {
+        who: who.clone(),
+        file: file.into(),
+        bytes: 1000,
+        retransmits: 0,
+        millis: 10,
+        group: group.map(str::to_owned),
+    }
+}
+
+/// All that is seen of a node that comes up as it should, a tenth of a second apart.
+pub(crate) fn evidence(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Record> {
+    let mut story = Story {
+        scenario,
+        node,
+        firmware,
+        records: Vec::new(),
+    };
+    story.tell();
+    story.records
+}
+
+struct Story<'s> {
+    scenario: &'s Scenario,
+    node: &'s Node,
+    firmware: Firmware,
+    records: Vec<Record>,
+}
+
+impl Story<'_> {
+    fn saw(&mut self, seen: Seen) {
+        let at_us = 1_700_000_000_000_000 + 100_000 * self.records.len() as u64;
+        let node = Some(self.node.name.clone());
+        self.records.push(Record { at_us, node, seen });
+    }
+
+    fn event(&mut self, what: BootEvent) {
+        let at_us = 1_700_000_000_000_000 + 100_000 * self.records.len() as u64;
+        let entry = Box::new(Event { at_us, what });
+        self.records.push(Record {
+            at_us,
+            node: None,
+            seen: Seen::Server {
+                service: "server".into(),
+                entry,
+            },
+        });
+    }
+
+    fn who(&self) -> Who {
+        let address = address(self.scenario, self.node);
+        Who {
+            mac: Some(self.node.mac.to_string()),
+            uuid: Some(self.node.uuid.to_string()),
+            peer: Some(SocketAddr::from((address, 49152))),
+        }
+    }
+
+    fn dhcp(&mut self, message: &str, port: u16) {
+        let address = address(self.scenario, self.node);
+        self.event(BootEvent::DhcpRequest {
+            who: Who {
+                peer: None,
+                ..self.who()
+            },
+            port,
+            xid: 1,
+            message: message.into(),
+            arch: vec![if self.firmware == Firmware::Bios {
+                0
+            } else {
+                7
+            }],
+            user_class: None,
+            vendor_class: Some("PXEClient".into()),
+            address: (message == "request").then_some(address),
+        });
+    }
+
+    fn reply(&mut self, message: &str, role: &str, boot_file: &str) {
+        let address = address(self.scenario, self.node);
+        self.event(BootEvent::DhcpReply {
+            who: Who {
+                peer: None,
+                ..self.who()
+            },
+            xid: 1,
+            message: message.into(),
+            role: role.into(),
+            address: (role == "dhcp").then_some(address),
+            next_server: None,
+            boot_file: Some(boot_file.into()),
+            step: "first step".into(),
+        });
+    }
+
+    fn tell(&mut self) {
+        self.saw(Seen::PowerOn);
+        let uefi = self.firmware == Firmware::Uefi;
+        let pixiecore = self.scenario.services.pixiecore == PixiecoreService::BootServer;
+        let pxelinux = self.scenario.boot.bios == BiosLoader::Pxelinux && !uefi;
+        let chainload = self.scenario.boot.chainload_ipxe;
+        let mac = self.node.mac;
+        let nbp = match (pixiecore, pxelinux, uefi) {
+            (true, ..) => format!("{mac}/2"),
+            (_, true, _) => "pxelinux.0".into(),
+            (_, _, true) => "ipxe.efi".into(),
+            _ => "undionly.kpxe".into(),
+        };
+        self.dhcp("discover", 67);
+        if self.scenario.services.dhcp == DhcpService::BootServer {
+            self.reply("offer", "dhcp", &nbp);
+            self.dhcp("request", 67);
+            self.reply("ack", "dhcp", &nbp);
+        } else {
+            let role = if pixiecore { "pixiecore" } else { "proxy_dhcp" };
+            self.reply("offer", role, &nbp);
+            self.dhcp("request", 67);
+        }
+        let who = self.who();
+        if uefi || pxelinux || chainload || pixiecore {
+            self.event(tftp(&who, &nbp, None));
+        }
+        self.load(pixiecore, pxelinux);
+        self.come_up();
+    }
+
+    fn load(&mut self, pixiecore: bool, pxelinux: bool) {
+        let (mac, uuid, hyp) = (self.node.mac, self.node.uuid, self.node.mac.hexhyp());
+        let group = self.node.expect.boot_group().to_owned();
+        let who = self.who();
+        let files = [(Image::KERNEL, "kernel"), (Image::INITRD, "initrd")];
+        if pixiecore {
+            let host = SocketAddr::from((self.scenario.network.host(), 40000));
+            let asker = Who {
+                mac: None,
+                uuid: None,
+                peer: Some(host),
+            };
+            let api = format!("/pixiecore/v1/boot/{mac}");
+            self.event(http(&asker, &api, "", Some(&group), &group));
+            let query = format!("arch=0&mac={mac}");
+            self.event(http(&who, "/_/ipxe", &query, None, "script"));
+            for (_, kind) in files {
+                let query = format!(
+                    "name=sealed&type={kind}&mac={}",
+                    mac.to_string().replace(':', "%3A")
+                );
+                self.event(http(&who, "/_/file", &query, None, "proxied"));
+            }
+        } else if pxelinux {
+            let file = match self.node.expect.matched_by {
+                MatchedBy::Uuid => format!("pxelinux.cfg/{uuid}"),
+                MatchedBy::Mac => format!("pxelinux.cfg/01-{hyp}"),
+                MatchedBy::Default => "pxelinux.cfg/default".into(),
+            };
+            self.event(tftp(&who, &file, Some(&group)));
+            for (file, _) in files {
+                self.event(tftp(&who, &format!("/assets/coreos/current/{file}"), None));
+            }
+        } else {
+            self.event(http(&who, "/boot.ipxe", "", None, "boot.ipxe"));
+            let query = format!("uuid={uuid}&mac={hyp}");
+            self.event(http(&who, "/ipxe", &query, Some(&group), &group));
+            for (file, _) in files {
+                self.event(http(
+                    &who,
+                    &format!("/assets/coreos/current/{file}"),
+                    "",
+                    None,
+                    file,
+                ));
+            }
+        }
+    }
+
+    fn come_up(&mut self) {
+        let expect = self.node.expect.clone();
+        let query = format!("uuid={}&mac={}", self.node.uuid, self.node.mac.hexhyp());
+        let who = self.who();
+        let line = |text: &str| Seen::Console { line: text.into() };
+        self.saw(line("[    0.000000] Linux version 6.1.0 (Debian)"));
+        if let Some(file) = &expect.ignition {
+            self.event(http(&who, "/ignition", &query, Some(&expect.group), file));
+        }
+        if let Some(file) = &expect.cloud_config {
+            self.event(http(&who, "/cloud", &query, Some(&expect.group), file));
+        }
+        self.saw(Seen::ShellReady);
+        for check in checks(self.node) {
+            self.saw(Seen::Check {
+                check: check.name,
+                found: check.expected.clone(),
+                expected: check.expected,
+                holds: true,
+            });
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! From requirements and timeline to the verdict.
+
+use super::checks::checks;
+use super::require::{Requirement, requirements};
+use super::{INTERRUPTED, NodeVerdict};
+use crate::scenario::{DhcpService, Firmware, Node, Scenario};
+use crate::timeline::{Outcome, Sighting, StageName, Timeline};
+
+/// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
+/// firmware starts over after an error a second.
+const BOOT_PROGRAM_LOADS_MAX: usize = 3;
+
+/// Services of ours that are not under test: when one of them ends, the node is not to blame.
+const INFRASTRUCTURE: &[&str] = &["libvirtd", "virtlogd", "virtqemud", "dnsmasq", "capture"];
+
+/// What is wrong with a stage.
+struct Unmet {
+    stage: StageName,
+    waited_for: String,
+    why: String,
+    missing: Vec<String>,
+    /// Whether something was seen to go wrong, and not only nothing seen.
+    went_wrong: bool,
+}
+
+impl Unmet {
+    /// The first stage in this order is the one that failed: the others follow from it. A login may
+    /// wait for a cloud-config that the server fails to give.
+    fn order(&self) -> (StageName, bool) {
+        match (self.stage, self.went_wrong) {
+            (StageName::CloudConfig, true) => (StageName::UserlandUp, false),
+            (stage, _) => (stage, true),
+        }
+    }
+}
+
+/// What became of `node`, by all that was seen of it.
+pub fn judge(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    timeline: &Timeline,
+) -> NodeVerdict {
+    let interrupted = timeline.gave_up.as_deref() == Some(INTERRUPTED);
+    if timeline.stage(StageName::PowerOn).is_none() {
+        return if interrupted {
+            NodeVerdict::Interrupted
+        } else {
+            NodeVerdict::Infra {
+                why: "the machine was never switched on".into(),
+            }
+        };
+    }
+    let mut unmet: Vec<Unmet> = requirements(scenario, node, firmware)
+        .iter()
+        .filter_map(|requirement| unmet(requirement, timeline))
+        .collect();
+    unmet.extend(no_address(scenario, node, timeline));
+    unmet.extend(boot_program_loop(timeline));
+    unmet.extend(failed_checks(node, timeline));
+    let decisive = unmet.iter().min_by_key(|unmet| unmet.order());
+    let Some(decisive) = decisive else {
+        return NodeVerdict::Pass;
+    };
+    if interrupted {
+        return NodeVerdict::Interrupted;
+    }
+    let ended = timeline.services_ended.iter();
+    for ended in ended {
+        if INFRASTRUCTURE.contains(&ended.service.as_str()) {
+            let why = format!("{} ended by itself: {}", ended.service, ended.detail);
+            return NodeVerdict::Infra { why };
+        }
+    }
+    NodeVerdict::Fail {
+        stage: decisive.stage,
+        waited_for: decisive.waited_for.clone(),
+        why: why(decisive, timeline),
+        missing: decisive.missing.clone(),
+    }
+}
+
+/// The reason, with what else is known when only silence was seen.
+fn why(decisive: &Unmet, timeline: &Timeline) -> String {
+    let mut why = decisive.why.clone();
+    for ended in &timeline.services_ended {
+        why.push_str(&format!(
+            "; {} ended by itself: {}",
+            ended.service, ended.detail
+        ));
+    }
+    if !decisive.went_wrong {
+        if let Some(reason) = &timeline.gave_up {
+            why.push_str(&format!("; the lab stopped waiting: {reason}"));
+        }
+        if let Some(line) = timeline.trouble.last() {
+            why.push_str(&format!("; the console says `{line}`"));
+        }
+        if let Some(reason) = &timeline.powered_off {
+            why.push_str(&format!("; the machine stopped by itself ({reason})"));
+        }
+    }
+    why
+}
+
+fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
+    let sightings: &[Sighting] = timeline
+        .stage(requirement.stage)
+        .map_or(&[], |stage| &stage.sightings);
+    let of_subject = || {
+        sightings
+            .iter()
+            .filter(|sighting| requirement.subject.is_of(sighting))
+    };
+    let fail = |why: String, went_wrong| {
+        Some(Unmet {
+            stage: requirement.stage,
+            waited_for: requirement.waited_for.clone(),
+            why,
+            missing: vec![requirement.waited_for.clone()],
+            went_wrong,
+        })
+    };
+    if let Some(done) = of_subject().rfind(|sighting| sighting.outcome == Outcome::Done) {
+        return wrong_answer(requirement, done).and_then(|why| fail(why, true));
+    }
+    let failed = of_subject()
+        .chain(sightings)
+        .find(|sighting| sighting.outcome == Outcome::Failed)
+        .map(|sighting| sighting.text.clone());
+    let other = sightings
+        .iter()
+        .rfind(|sighting| sighting.outcome == Outcome::Done)
+        .map(|sighting| format!("instead: {}", sighting.text));
+    let wrong: Vec<String> = failed.into_iter().chain(other).collect();
+    if !wrong.is_empty() {
+        return fail(wrong.join("; "), true);
+    }
+    match sightings.last() {
+        Some(last) => fail(format!("it got no further than this: {}", last.text), false),
+        None => fail("nothing of it was seen".into(), false),
+    }
+}
+
+/// What is wrong with an answer that came.
+fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> {
+    if let Some(group) = &requirement.group
+        && answer.group.as_ref() != Some(group)
+    {
+        return Some(match &answer.group {
+            Some(other) => format!("group {other} answered instead of {group}: {}", answer.text),
+            None => format!(
+                "it is not known that group {group} answered: {}",
+                answer.text
+            ),
+        });
+    }
+    if let Some(file) = &requirement.file {
+        let served = answer.served.as_deref().unwrap_or_default();
+        let names_it = served
+            .split(|c: char| c.is_whitespace() || c == '/' || c == '`' || c == ',' || c == ':')
+            .any(|word| word == file);
+        if !names_it {
+            return Some(format!(
+                "{served} was served instead of {file}: {}",
+                answer.text
+            ));
+        }
+    }
+    None
+}
+
+/// Where nobody of ours gives addresses, the first request over the network proves that there is one.
+fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
+    let asked = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig]
+        .into_iter()
+        .any(|stage| timeline.stage(stage).is_some());
+    if scenario.services.dhcp != DhcpService::None || asked {
+        return None;
+    }
+    let waited_for = format!("a DHCP server that gives {} an address", node.mac);
+    Some(Unmet {
+        stage: StageName::Dhcp,
+        missing: vec![waited_for.clone()],
+        waited_for,
+        why:
+            "the lab started no DHCP server (`dhcp = \"none\"`), and the machine asked for nothing \
+              over the network"
+                .into(),
+        went_wrong: false,
+    })
+}
+
+fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
+    let stage = timeline.stage(StageName::Nbp)?;
+    let loads: Vec<&Sighting> = stage
+        .sightings
+        .iter()
+        .filter(|sighting| sighting.outcome == Outcome::Done)
+        .collect();
+    if loads.len() <= BOOT_PROGRAM_LOADS_MAX {
+        return None;
+    }
+    let name = loads
+        .last()
+        .and_then(|load| load.subject.as_deref())
+        .unwrap_or("a boot program");
+    Some(Unmet {
+        stage: StageName::Nbp,
+        waited_for: "a boot program that goes on to boot a system".into(),
+        why: format!(
+            "{name} was loaded {} times: the boot chain is a loop",
+            loads.len()
+        ),
+        missing: vec![format!(
+            "at most {BOOT_PROGRAM_LOADS_MAX} loads of a boot program"
+        )],
+        went_wrong: true,
+    })
+}
+
+fn failed_checks(node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    let mut wrong = Vec::new();
+    let mut absent = Vec::new();
+    for check in checks(node) {
+        let Some(seen) = timeline.checks.iter().find(|seen| seen.check == check.name) else {
+            absent.push(format!("{} was not checked", check.name));
+            continue;
+        };
+        let (name, found, expected) = (&check.name, &seen.found, &check.expected);
+        if seen.expected != *expected {
+            wrong.push(format!(
+                "{name} was compared with {:?}, not {expected:?}",
+                seen.expected
+            ));
+        } else if !seen.holds {
+            wrong.push(format!("{name} is {found:?}, expected {expected:?}"));
+        }
+    }
+    let went_wrong = !wrong.is_empty();
+    let missing: Vec<String> = wrong.into_iter().chain(absent).collect();
+    let first = missing.first()?;
+    let why = match missing.len() - 1 {
+        0 => first.clone(),
+        1 => format!("{first}, and one check more"),
+        others => format!("{first}, and {others} checks more"),
+    };
+    Some(Unmet {
+        stage: StageName::Checks,
+        waited_for: format!("{} to be as expected inside the machine", node.name),
+        why,
+        missing,
+        went_wrong,
+    })
+}

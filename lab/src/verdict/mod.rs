@@ -1,0 +1,71 @@
+//! Whether a node came up as it should have, and if not, at which stage and why.
+//!
+//! Pure: a [`Timeline`] and the scenario's expectations in, a [`NodeVerdict`] out. What is required
+//! follows from who plays which part (`require`); what was expected is literal in the scenario.
+
+pub mod checks;
+mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod judge;
+mod require;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use explain::explain;
+pub use judge::judge;
+
+use crate::timeline::StageName;
+
+/// The reason of `Seen::GaveUp` when the run was interrupted.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// What became of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum NodeVerdict {
+    /// Everything expected was seen.
+    Pass,
+    /// It did not come up as expected.
+    Fail {
+        /// The stage that failed.
+        stage: StageName,
+        /// What was waited for.
+        waited_for: String,
+        /// What was seen instead.
+        why: String,
+        /// What is missing to pass, of this stage.
+        missing: Vec<String>,
+    },
+    /// Our own set-up failed, so nothing is known of the node.
+    Infra {
+        /// What failed.
+        why: String,
+    },
+    /// The run was interrupted before anything was decided.
+    Interrupted,
+}
+
+impl NodeVerdict {
+    /// One word for tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            NodeVerdict::Pass => "pass",
+            NodeVerdict::Fail { .. } => "fail",
+            NodeVerdict::Infra { .. } => "infra",
+            NodeVerdict::Interrupted => "interrupted",
+        }
+    }
+
+    /// One line that says what became of the node, empty for a pass.
+    pub fn sentence(&self) -> String {
+        match self {
+            NodeVerdict::Pass => String::new(),
+            NodeVerdict::Fail { stage, why, .. } => format!("{stage}: {why}"),
+            NodeVerdict::Infra { why } => why.clone(),
+            NodeVerdict::Interrupted => "stopped before it was decided".into(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What must have been seen of a node, stage by stage, given who plays which part.
+//!
+//! A stage whose service is not ours leaves no evidence with us, so it is not required: an address
+//! from libvirt's DHCP shows in what follows it.
+
+use boot_server::config::BiosLoader;
+
+use crate::scenario::{
+    DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
+};
+use crate::timeline::{Sighting, StageName};
+
+/// Something that must have been seen.
+#[derive(Debug, Clone)]
+pub(super) struct Requirement {
+    pub(super) stage: StageName,
+    /// What is waited for, in words.
+    pub(super) waited_for: String,
+    /// Which sightings count.
+    pub(super) subject: Subject,
+    /// The group that must have answered.
+    pub(super) group: Option<String>,
+    /// The file that must have been served.
+    pub(super) file: Option<String>,
+}
+
+/// What a sighting has to be about.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    /// Anything in the stage.
+    Any,
+    /// This path.
+    Path(String),
+    /// A path in this folder.
+    Folder(String),
+    /// A file of this name.
+    FileName(&'static str),
+    /// A file with one of these endings.
+    Ending(&'static [&'static str]),
+}
+
+impl Subject {
+    /// Whether the sighting is about it.
+    pub(super) fn is_of(&self, sighting: &Sighting) -> bool {
+        let path = sighting.subject.as_deref().unwrap_or_default();
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        match self {
+            Subject::Any => true,
+            Subject::Path(wanted) => path.eq_ignore_ascii_case(wanted),
+            Subject::Folder(folder) => path
+                .split_once('/')
+                .is_some_and(|(found, _)| found.eq_ignore_ascii_case(folder)),
+            Subject::FileName(wanted) => name == *wanted,
+            Subject::Ending(endings) => endings.iter().any(|ending| name.ends_with(ending)),
+        }
+    }
+}
+
+/// Everything required of `node` before what is checked inside it, in the order of the stages.
+pub(super) fn requirements(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+) -> Vec<Requirement> {
+    let mut list = Vec::new();
+    let mut add = |stage, waited_for: String, subject| {
+        list.push(Requirement {
+            stage,
+            waited_for,
+            subject,
+            group: None,
+            file: None,
+        });
+    };
+    let mac = node.mac;
+    let services = &scenario.services;
+    if services.dhcp == DhcpService::BootServer {
+        let what = format!("a DHCP exchange of {mac}, ended by our acknowledgement");
+        add(StageName::Dhcp, what, Subject::Any);
+    }
+    let own_pixiecore = services.pixiecore == PixiecoreService::BootServer;
+    if services.proxy_dhcp == ProxyDhcpService::BootServer || own_pixiecore {
+        let what = format!("boot options for {mac} from us beside the other DHCP server");
+        add(StageName::Proxy, what, Subject::Any);
+    }
+    if let Some((what, subject)) = boot_program(scenario, node, firmware) {
+        add(StageName::Nbp, format!("{what} loaded by {mac}"), subject);
+    }
+    let own_loading = !matches!(services.pixiecore, PixiecoreService::Command(_));
+    list.extend(script(scenario, node, firmware));
+    let mut add = |stage, waited_for: String, subject, group, file| {
+        list.push(Requirement {
+            stage,
+            waited_for,
+            subject,
+            group,
+            file,
+        });
+    };
+    if own_loading {
+        // Pixiecore hides the file's name from the machine; which file it is, the stage says.
+        let named = |name| {
+            if own_pixiecore {
+                Subject::Any
+            } else {
+                Subject::FileName(name)
+            }
+        };
+        for (stage, file) in [
+            (StageName::Kernel, Image::KERNEL),
+            (StageName::Initrd, Image::INITRD),
+        ] {
+            add(
+                stage,
+                format!("{file} loaded whole by {mac}"),
+                named(file),
+                None,
+                None,
+            );
+        }
+    }
+    let console = "on the console".to_owned();
+    add(
+        StageName::KernelUp,
+        format!("the kernel's first line {console}"),
+        Subject::Any,
+        None,
+        None,
+    );
+    let group = &node.expect.group;
+    if let Some(file) = &node.expect.ignition {
+        let what = format!("Ignition of {} to fetch {file} of group {group}", node.name);
+        let path = Subject::Path("ignition".into());
+        add(
+            StageName::Ignition,
+            what,
+            path,
+            Some(group.clone()),
+            Some(file.clone()),
+        );
+    }
+    add(
+        StageName::UserlandUp,
+        format!("a login {console}"),
+        Subject::Any,
+        None,
+        None,
+    );
+    if let Some(file) = &node.expect.cloud_config {
+        let what = format!(
+            "{} to fetch cloud-config {file} of group {group}",
+            node.name
+        );
+        let path = Subject::Path("cloud".into());
+        add(
+            StageName::CloudConfig,
+            what,
+            path,
+            Some(group.clone()),
+            Some(file.clone()),
+        );
+    }
+    list
+}
+
+/// The network boot program which the machine must have loaded from us, if any.
+fn boot_program(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+) -> Option<(&'static str, Subject)> {
+    const IPXE_BIOS: (&str, Subject) = ("iPXE (`*.kpxe`)", Subject::Ending(&[".kpxe", ".pxe"]));
+    const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
+    let boot = &scenario.boot;
+    match (&scenario.services.pixiecore, firmware) {
+        (PixiecoreService::Command(_), _) => None,
+        // Also to a ROM that is iPXE already, so that every machine runs the same one.
+        (PixiecoreService::BootServer, _) => Some((
+            "Pixiecore's boot program",
+            Subject::Folder(node.mac.to_string()),
+        )),
+        (PixiecoreService::None, Firmware::Uefi) => Some(IPXE_UEFI),
+        (PixiecoreService::None, Firmware::Bios) => match boot.bios {
+            BiosLoader::Pxelinux => Some(("PXELINUX", Subject::FileName("pxelinux.0"))),
+            BiosLoader::Ipxe if boot.chainload_ipxe => Some(IPXE_BIOS),
+            // The ROM is iPXE already.
+            BiosLoader::Ipxe => None,
+        },
+    }
+}
+
+/// How the machine must have been told what to boot.
+fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requirement> {
+    let group = node.expect.boot_group();
+    let requirement = |waited_for: String, path: String, group: Option<&str>| Requirement {
+        stage: StageName::Script,
+        waited_for,
+        subject: Subject::Path(path),
+        group: group.map(str::to_owned),
+        file: None,
+    };
+    let mac = node.mac;
+    let api = || {
+        let what = format!("the boot config service to answer for {mac} with group {group}");
+        requirement(what, format!("pixiecore/v1/boot/{mac}"), Some(group))
+    };
+    match scenario.services.pixiecore {
+        PixiecoreService::Command(_) => vec![api()],
+        PixiecoreService::BootServer => {
+            let what = format!("Pixiecore's iPXE script loaded by {mac}");
+            vec![api(), requirement(what, "_/ipxe".into(), None)]
+        }
+        PixiecoreService::None => {
+            if firmware == Firmware::Bios && scenario.boot.bios == BiosLoader::Pxelinux {
+                let file = pxelinux_config(node);
+                let what = format!("{file} of group {group} loaded by {mac}");
+                vec![requirement(what, file, Some(group))]
+            } else {
+                let what = format!("the iPXE script of group {group} loaded by {}", node.name);
+                vec![requirement(what, "ipxe".into(), Some(group))]
+            }
+        }
+    }
+}
+
+/// The name under which PXELINUX finds its configuration. It asks by UUID first, then by MAC (with
+/// the hardware type, 01 for Ethernet), then by address, then for `default`.
+fn pxelinux_config(node: &Node) -> String {
+    match node.expect.matched_by {
+        MatchedBy::Uuid => format!("pxelinux.cfg/{}", node.uuid),
+        MatchedBy::Mac => format!("pxelinux.cfg/01-{}", node.mac.hexhyp()),
+        MatchedBy::Default => "pxelinux.cfg/default".into(),
+    }
+}

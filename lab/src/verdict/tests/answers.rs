@@ -1,0 +1,181 @@
+//! A wrong answer, or none, fails at its own stage.
+
+use boot_server::event::BootEvent;
+
+use super::*;
+
+#[test]
+fn a_kernel_that_is_not_there_fails_the_kernel_stage() {
+    let (stage, why) = spoiled("ipxe-chainload", Firmware::Bios, "node1", |records| {
+        let path = format!("/assets/coreos/current/{}", Image::KERNEL);
+        answers(records, &path, |status, _, detail| {
+            *status = 404;
+            *detail = "no such asset".into();
+        });
+    });
+    assert_eq!(stage, StageName::Kernel);
+    assert!(why.contains("404 no such asset"), "{why}");
+}
+
+#[test]
+fn a_kernel_of_another_name_that_is_not_there_fails_the_kernel_stage() {
+    let (stage, why) = spoiled("pxe-dhcp", Firmware::Bios, "node2", |records| {
+        for event in records.iter_mut().filter_map(event) {
+            if let BootEvent::TftpDone { who, file, .. } = event
+                && file.ends_with(Image::KERNEL)
+            {
+                *event = BootEvent::TftpFailed {
+                    who: who.clone(),
+                    file: "assets/coreos/other/vmlinuz".into(),
+                    reason: "file not found".into(),
+                };
+            }
+        }
+    });
+    assert_eq!(
+        (stage, why.as_str()),
+        (
+            StageName::Kernel,
+            "TFTP: assets/coreos/other/vmlinuz: file not found"
+        )
+    );
+}
+
+#[test]
+fn a_kernel_that_broke_off_fails_the_kernel_stage() {
+    let (stage, why) = spoiled("proxy-dhcp", Firmware::Uefi, "node1", |records| {
+        for event in records.iter_mut().filter_map(event) {
+            if let BootEvent::HttpRequest { path, bytes, .. } = event
+                && path.ends_with(Image::KERNEL)
+            {
+                *bytes = 60;
+            }
+        }
+    });
+    assert_eq!(stage, StageName::Kernel);
+    assert!(why.contains("broke off at 60 of 100 bytes"), "{why}");
+}
+
+#[test]
+fn a_cloud_config_that_is_not_there_fails_the_cloud_config_stage_even_without_a_login() {
+    for with_login in [true, false] {
+        let (stage, why) = spoiled("pixiecore", Firmware::Uefi, "node3", |records| {
+            answers(records, "/cloud", |status, group, detail| {
+                *status = 404;
+                *group = None;
+                *detail = "no file default.yaml".into();
+            });
+            records.retain(|record| with_login || record.seen != Seen::ShellReady);
+        });
+        assert_eq!(stage, StageName::CloudConfig);
+        assert!(why.contains("404 no file default.yaml"), "{why}");
+    }
+}
+
+#[test]
+fn a_config_of_another_group_fails_where_it_was_first_served() {
+    let (stage, why) = spoiled("ipxe-chainload", Firmware::Uefi, "node1", |records| {
+        for path in ["/ipxe", "/cloud", "/ignition"] {
+            answers(records, path, |_, group, _| *group = Some("default".into()));
+        }
+    });
+    assert_eq!(stage, StageName::Script);
+    assert!(
+        why.starts_with("group default answered instead of node1"),
+        "{why}"
+    );
+}
+
+#[test]
+fn pxelinux_that_finds_only_the_default_fails_the_script_stage() {
+    let (stage, why) = spoiled("pxe-dhcp", Firmware::Bios, "node1", |records| {
+        for event in records.iter_mut().filter_map(event) {
+            if let BootEvent::TftpDone { file, group, .. } = event
+                && file.starts_with("pxelinux.cfg/")
+            {
+                *file = "pxelinux.cfg/default".into();
+                *group = Some("default".into());
+            }
+        }
+    });
+    assert_eq!(stage, StageName::Script);
+    assert!(why.contains("instead: TFTP: pxelinux.cfg/default"), "{why}");
+}
+
+#[test]
+fn another_file_than_the_expected_fails_its_stage() {
+    for (path, expected) in [
+        ("/cloud", StageName::CloudConfig),
+        ("/ignition", StageName::Ignition),
+    ] {
+        let (stage, why) = spoiled("pxe-dhcp", Firmware::Bios, "node1", |records| {
+            answers(records, path, |_, _, detail| {
+                *detail = "other-node1.yaml".into()
+            });
+        });
+        assert_eq!(stage, expected);
+        assert!(
+            why.starts_with("other-node1.yaml was served instead of node1."),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn silence_after_power_on_fails_at_the_first_stage_of_ours() {
+    for (name, expected) in [
+        ("pxe-dhcp", StageName::Dhcp),
+        ("proxy-dhcp", StageName::Proxy),
+        ("ipxe-chainload", StageName::Dhcp),
+        ("pixiecore", StageName::Proxy),
+    ] {
+        let (stage, why) = spoiled(name, Firmware::Bios, "node1", |records| {
+            records.truncate(1);
+            let reason = "the deadline of 300 s came first".into();
+            let at_us = records[0].at_us + 300_000_000;
+            let node = Some("node1".into());
+            records.push(Record {
+                at_us,
+                node,
+                seen: Seen::GaveUp { reason },
+            });
+        });
+        assert_eq!(stage, expected);
+        assert_eq!(
+            why,
+            "nothing of it was seen; the lab stopped waiting: the deadline of 300 s came first"
+        );
+    }
+}
+
+#[test]
+fn a_discover_that_nobody_answers_fails_the_dhcp_stage() {
+    let (stage, why) = spoiled("pxe-dhcp", Firmware::Bios, "node1", |records| {
+        records.truncate(2)
+    });
+    assert_eq!(stage, StageName::Dhcp);
+    assert!(
+        why.starts_with("it got no further than this: discover on port 67"),
+        "{why}"
+    );
+}
+
+#[test]
+fn silence_where_nobody_gives_addresses_fails_the_dhcp_stage() {
+    let mut scenario = scenario("ipxe-chainload");
+    scenario.services.dhcp = crate::scenario::DhcpService::None;
+    let node = &scenario.nodes[0];
+    let mut records = evidence(&scenario, node, Firmware::Bios);
+    assert_eq!(
+        verdict(&scenario, node, Firmware::Bios, &records),
+        NodeVerdict::Pass
+    );
+    records.truncate(1);
+    match verdict(&scenario, node, Firmware::Bios, &records) {
+        NodeVerdict::Fail { stage, why, .. } => {
+            assert_eq!(stage, StageName::Dhcp);
+            assert!(why.contains("no DHCP server"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,93 @@
+//! The scenarios that come with the project are sound, and each proves what it is there for.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use lab::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
+
+fn bundled() -> Vec<Scenario> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    load_all(&root, DataCheck::Strict)
+        .map_err(miette::Report::new)
+        .expect("sound scenarios")
+}
+
+#[test]
+fn there_are_four_on_the_firmware_they_are_meant_for() {
+    let found: Vec<(String, Vec<Firmware>)> = bundled()
+        .into_iter()
+        .map(|s| (s.name, s.firmware))
+        .collect();
+    let both = vec![Firmware::Bios, Firmware::Uefi];
+    let expected = [
+        ("ipxe-chainload".to_owned(), both.clone()),
+        ("pixiecore".to_owned(), both.clone()),
+        ("proxy-dhcp".to_owned(), both),
+        ("pxe-dhcp".to_owned(), vec![Firmware::Bios]),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn each_has_a_machine_for_every_way_to_match_and_another_config_for_each() {
+    for scenario in bundled() {
+        let ways: Vec<MatchedBy> = scenario.nodes.iter().map(|n| n.expect.matched_by).collect();
+        for way in [MatchedBy::Uuid, MatchedBy::Mac, MatchedBy::Default] {
+            assert!(
+                ways.contains(&way),
+                "{}: no node is matched by {way:?}",
+                scenario.name
+            );
+        }
+        let configs: HashSet<String> = scenario
+            .nodes
+            .iter()
+            .map(|node| {
+                let file = node.expect.cloud_config.as_ref().expect("a cloud-config");
+                fs::read_to_string(scenario.data_dir().join("cloud").join(file)).unwrap()
+            })
+            .collect();
+        assert_eq!(
+            configs.len(),
+            scenario.nodes.len(),
+            "{}: configs alike",
+            scenario.name
+        );
+        let ignition = scenario
+            .nodes
+            .iter()
+            .filter(|node| node.expect.ignition.is_some());
+        assert!(
+            ignition.count() > 0,
+            "{}: no node has an Ignition config",
+            scenario.name
+        );
+    }
+}
+
+#[test]
+fn no_two_of_them_share_a_subnet_a_mac_or_a_uuid() {
+    let scenarios = bundled();
+    let nodes = || scenarios.iter().flat_map(|scenario| &scenario.nodes);
+    let subnets: HashSet<_> = scenarios.iter().map(|s| s.network.subnet).collect();
+    let macs: HashSet<_> = nodes().map(|node| node.mac).collect();
+    let uuids: HashSet<_> = nodes().map(|node| node.uuid).collect();
+    assert_eq!(subnets.len(), scenarios.len());
+    assert_eq!(macs.len(), nodes().count());
+    assert_eq!(uuids.len(), nodes().count());
+}
+
+#[test]
+fn what_they_expect_is_literal() {
+    for scenario in bundled() {
+        let text = fs::read_to_string(scenario.dir.join("scenario.toml")).unwrap();
+        for sign in ["{{", "${"] {
+            assert!(
+                !text.contains(sign),
+                "{}: `{sign}` in what is expected",
+                scenario.name
+            );
+        }
+    }
+}

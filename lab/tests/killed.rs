@@ -1,0 +1,139 @@
+//! The end of `lab` in the middle of a boot: SIGKILL leaves nothing behind, Ctrl-C ends with a table.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{Scenarios, printed};
+
+/// Waits until a machine of the run writes on its console; returns the run's id.
+fn wait_for_a_machine(scenarios: &Scenarios, lab: &mut Child) -> String {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let latest = scenarios.artifacts().join("latest");
+    loop {
+        let booting = glob_nodes(&latest)
+            .iter()
+            .any(|node| fs::metadata(node.join("console.log")).is_ok_and(|meta| meta.len() > 0));
+        if booting {
+            let target = fs::read_link(&latest).unwrap();
+            let name = target.to_string_lossy().into_owned();
+            return name.rsplit('-').next().unwrap().to_owned();
+        }
+        assert!(lab.try_wait().unwrap().is_none(), "lab ended early");
+        assert!(Instant::now() < deadline, "no machine started in time");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn glob_nodes(run: &Path) -> Vec<std::path::PathBuf> {
+    let mut nodes = Vec::new();
+    for unit in fs::read_dir(run).into_iter().flatten().flatten() {
+        let folder = unit.path().join("attempt-1/nodes");
+        nodes.extend(
+            fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|e| e.path()),
+        );
+    }
+    nodes
+}
+
+/// Processes whose command line has `word`; processes in other PID namespaces included.
+fn processes_with(word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(command) = fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        if command.contains(word) {
+            found.push(command);
+        }
+    }
+    found
+}
+
+fn interfaces() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir("/sys/class/net")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mounts").unwrap()
+}
+
+fn booting(scenarios: &Scenarios) -> Child {
+    scenarios.copy("ipxe-chainload", "killed").quick("node1");
+    scenarios
+        .lab_run()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn sigkill_in_the_middle_of_a_boot_leaves_nothing() {
+    let scenarios = Scenarios::new();
+    let (interfaces_before, mounts_before) = (interfaces(), mounts());
+    let mut lab = booting(&scenarios);
+    let run_id = wait_for_a_machine(&scenarios, &mut lab);
+    let domain = format!("lab-{run_id}-node1");
+    let server = format!("--config {}", scenarios.artifacts().display());
+    assert!(
+        !processes_with(&domain).is_empty(),
+        "the machine's process can't be seen, so its absence would prove nothing"
+    );
+    assert!(
+        !processes_with(&server).is_empty(),
+        "the boot server's process can't be seen, so its absence would prove nothing"
+    );
+
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut left = processes_with(&domain);
+        left.extend(processes_with(&server));
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "still running: {left:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(interfaces(), interfaces_before);
+    assert_eq!(mounts(), mounts_before);
+}
+
+#[test]
+fn ctrl_c_ends_with_a_table_of_what_was_seen_and_exit_130() {
+    let scenarios = Scenarios::new();
+    let mut lab = booting(&scenarios);
+    let run_id = wait_for_a_machine(&scenarios, &mut lab);
+    let pid = rustix::process::Pid::from_child(&lab);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = lab.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", printed(&output));
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        table
+            .lines()
+            .any(|line| line.contains("killed@bios") && line.contains("interrupted")),
+        "{}",
+        printed(&output)
+    );
+    let left = processes_with(&format!("lab-{run_id}-"));
+    assert!(left.is_empty(), "still running: {left:#?}");
+}

@@ -1,0 +1,146 @@
+//! What the tests of the `lab` program share: copies of the project's scenarios, made smaller or broken
+//! on purpose, and runs on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The project's scenarios.
+pub fn project_scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// A folder of scenarios that a test may break, and a folder for artifacts.
+pub struct Scenarios {
+    dir: tempfile::TempDir,
+}
+
+impl Scenarios {
+    /// No scenario yet.
+    pub fn new() -> Scenarios {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("scenarios")).unwrap();
+        Scenarios { dir }
+    }
+
+    /// Where the scenarios are.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join("scenarios")
+    }
+
+    /// Where artifacts go.
+    pub fn artifacts(&self) -> PathBuf {
+        self.dir.path().join("runs")
+    }
+
+    /// Copies the project's scenario `from` under a new name.
+    pub fn copy(&self, from: &str, name: &str) -> ScenarioCopy {
+        let folder = self.folder().join(name);
+        copy_all(&project_scenarios().join(from), &folder);
+        ScenarioCopy { folder }
+    }
+
+    /// `lab run` on these scenarios.
+    pub fn lab_run(&self) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lab"));
+        command
+            .arg("run")
+            .arg("--scenarios")
+            .arg(self.folder())
+            .arg("--artifacts")
+            .arg(self.artifacts());
+        command
+    }
+
+    /// The verdict of the only node of `unit`, as written into `run.json`.
+    pub fn verdict(&self, unit: &str) -> Value {
+        let path = self
+            .artifacts()
+            .join("latest")
+            .join(unit)
+            .join("attempt-1/verdict.json");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let verdict: Value = serde_json::from_str(&text).unwrap();
+        let nodes = verdict["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 1, "{text}");
+        nodes[0]["verdict"].clone()
+    }
+}
+
+/// One copied scenario.
+pub struct ScenarioCopy {
+    folder: PathBuf,
+}
+
+impl ScenarioCopy {
+    /// Its `scenario.toml`.
+    pub fn toml(&self) -> PathBuf {
+        self.folder.join("scenario.toml")
+    }
+
+    /// Keeps one node and one firmware, and lets iPXE ROMs go to HTTP directly: the quickest boot there is.
+    pub fn quick(self, node: &str) -> ScenarioCopy {
+        self.edit_toml(|scenario| {
+            let nodes = scenario["node"].as_array_mut().unwrap();
+            nodes.retain(|one| one["name"].as_str() == Some(node));
+            assert_eq!(nodes.len(), 1, "no node {node}");
+            scenario.insert("firmware".into(), vec!["bios"].into());
+            let boot = scenario.entry("boot").or_insert(toml::Table::new().into());
+            boot.as_table_mut()
+                .unwrap()
+                .insert("chainload_ipxe".into(), false.into());
+        })
+    }
+
+    /// Changes `scenario.toml`.
+    pub fn edit_toml(self, change: impl FnOnce(&mut toml::Table)) -> ScenarioCopy {
+        let mut scenario = fs::read_to_string(self.toml()).unwrap().parse().unwrap();
+        change(&mut scenario);
+        fs::write(self.toml(), toml::to_string(&scenario).unwrap()).unwrap();
+        self
+    }
+
+    /// Replaces text in a file; it has to be there, or the test would break nothing.
+    pub fn replace(self, file: &str, from: &str, to: &str) -> ScenarioCopy {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(
+            text.contains(from),
+            "{} has no `{from}`:\n{text}",
+            path.display()
+        );
+        fs::write(path, text.replace(from, to)).unwrap();
+        self
+    }
+
+    /// Removes a file.
+    pub fn remove(self, file: &str) -> ScenarioCopy {
+        fs::remove_file(self.folder.join(file)).unwrap();
+        self
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What a program printed, for a failure's message.
+pub fn printed(output: &Output) -> String {
+    format!(
+        "{}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
