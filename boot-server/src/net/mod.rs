@@ -32,7 +32,7 @@ pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
 use self::pixiecore_api::PixiecoreApi;
 use self::router_advert::RouterAdvertiser;
-use self::tftp::TftpService;
+use self::tftp::{TFTP_PORT, TftpService};
 use crate::catalog::BootCatalog;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
@@ -301,10 +301,12 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             catalog,
         );
         let service =
-            TftpService::bind(Arc::clone(context), files).map_err(|source| NetError::Bind {
-                service: "tftp",
-                port: 69,
-                source,
+            TftpService::bind(Arc::clone(context), files, TFTP_PORT).map_err(|source| {
+                NetError::Bind {
+                    service: "tftp",
+                    port: TFTP_PORT,
+                    source,
+                }
             })?;
         self.listeners
             .push(format!("tftp {}:69", context.interface.address));
