@@ -125,9 +125,7 @@ async fn bootcfg_0_2_0_is_answered_to_the_byte_but_for_the_named_differences() {
     let (sink, mut events) = EventSink::channel();
     let assets = Some(racks.join("assets"));
     let router = router(Arc::new(catalog), assets, Neighbours::default(), sink);
-    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router)
-        .await
-        .unwrap();
+    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(std::future::pending()));
 

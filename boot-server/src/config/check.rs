@@ -110,7 +110,7 @@ impl DhcpConfig {
                 problems.push(ConfigProblem::new(&["dhcp", key], message, hosts.clone()));
             }
         }
-        if self.first > self.last {
+        if usable(self.first) && usable(self.last) && self.first > self.last {
             problems.push(ConfigProblem::new(
                 &["dhcp", "last"],
                 format!(

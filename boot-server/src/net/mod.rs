@@ -7,6 +7,7 @@ mod files;
 pub mod http;
 mod interface;
 pub mod neighbours;
+pub mod pixiecore;
 pub mod pixiecore_api;
 mod router_advert;
 mod tftp;
@@ -31,7 +32,7 @@ pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
 use self::pixiecore_api::PixiecoreApi;
 use self::router_advert::RouterAdvertiser;
-use self::tftp::TftpService;
+use self::tftp::{TFTP_PORT, TftpService};
 use crate::catalog::BootCatalog;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
@@ -300,10 +301,12 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             catalog,
         );
         let service =
-            TftpService::bind(Arc::clone(context), files).map_err(|source| NetError::Bind {
-                service: "tftp",
-                port: 69,
-                source,
+            TftpService::bind(Arc::clone(context), files, TFTP_PORT).map_err(|source| {
+                NetError::Bind {
+                    service: "tftp",
+                    port: TFTP_PORT,
+                    source,
+                }
             })?;
         self.listeners
             .push(format!("tftp {}:69", context.interface.address));
@@ -334,13 +337,11 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         };
         let events = self.parts.events.clone();
         let router = http::router(data_dir, http.assets.clone(), neighbours, events);
-        let server = HttpServer::bind(http.listen, router)
-            .await
-            .map_err(|source| NetError::Bind {
-                service: "http",
-                port: http.listen.port(),
-                source,
-            })?;
+        let server = HttpServer::bind(http.listen, router).map_err(|source| NetError::Bind {
+            service: "http",
+            port: http.listen.port(),
+            source,
+        })?;
         self.listeners.push(format!("http {}", http.listen));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });

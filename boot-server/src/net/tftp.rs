@@ -1,5 +1,8 @@
 //! The TFTP server: a task and a socket of its own for each transfer (RFC 1350 §4), within limits.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
@@ -22,7 +25,7 @@ use crate::proto::tftp::{
 };
 
 /// The port that requests come to.
-const TFTP_PORT: u16 = 69;
+pub(super) const TFTP_PORT: u16 = 69;
 /// Headers of IP, UDP and TFTP in each data packet.
 const DATA_HEADERS_LEN: u32 = 20 + 8 + 4;
 /// Largest window granted: beyond it a boot ROM's receive buffers only lose packets.
@@ -51,12 +54,16 @@ struct Active {
 }
 
 impl TftpService {
-    /// Binds port 69 of our address on the interface.
+    /// Binds a port of our address on the interface.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) fn bind(context: Arc<Context>, files: TftpFiles) -> io::Result<TftpService> {
-        let socket = transfer_socket(&context, TFTP_PORT)?;
+    pub(super) fn bind(
+        context: Arc<Context>,
+        files: TftpFiles,
+        port: u16,
+    ) -> io::Result<TftpService> {
+        let socket = transfer_socket(&context, port)?;
         Ok(TftpService {
             context,
             socket,

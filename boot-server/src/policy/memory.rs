@@ -53,19 +53,13 @@ impl ChainMemory {
     /// The answer stays the same within an exchange: a client whose offer named the NBP finds the
     /// NBP in its acknowledgement too.
     pub fn is_chained(&mut self, mac: MacAddr, xid: u32, now: Instant) -> bool {
-        let Some(entry) = self.entries.get(&mac) else {
-            return false;
-        };
-        if now.saturating_duration_since(entry.last) >= CHAIN_MEMORY {
-            self.forget(mac);
+        if !self.entries.contains_key(&mac) {
             return false;
         }
+        let entry = self.touch(mac, now);
         let unseen = entry.sent.len() >= MAX_UNSEEN_FETCHES && !entry.sent.contains(&xid);
-        let chained = entry.fetched || unseen;
-        if chained {
-            self.touch(mac, now).fetched = true;
-        }
-        chained
+        entry.fetched |= unseen;
+        entry.fetched
     }
 
     fn forget(&mut self, mac: MacAddr) {

@@ -3,6 +3,7 @@
 pub mod dhcp;
 pub mod ipxe;
 pub mod mac;
+pub mod pixiecore;
 pub mod pxelinux;
 pub mod router_advert;
 pub mod tftp;

@@ -1,11 +1,15 @@
 //! `/boot.ipxe` and `/boot.ipxe.0` (a name that PXELINUX chainloads): the first iPXE script.
 
-use super::answer::{Answer, TEXT};
-use crate::proto::ipxe::BOOT_SCRIPT;
+use axum::extract::RawQuery;
 
-/// The same script for every machine; it comes back with the machine's attributes.
-pub(crate) async fn handle() -> Answer {
-    Answer::ok(TEXT, BOOT_SCRIPT, "boot.ipxe")
+use super::answer::{Answer, TEXT};
+use crate::proto::ipxe::boot_script;
+
+/// The same script for every machine; it comes back with the machine's attributes, and with the
+/// query that this script is asked with.
+pub(crate) async fn handle(RawQuery(query): RawQuery) -> Answer {
+    let script = boot_script(&query.unwrap_or_default());
+    Answer::ok(TEXT, script, "boot.ipxe")
 }
 
 #[cfg(test)]
@@ -19,6 +23,9 @@ mod tests {
             assert_eq!(answer.status, 200);
             let start = "#!ipxe\nchain ipxe?uuid=${uuid}&mac=";
             assert!(answer.body.starts_with(start), "{}", answer.body);
+            assert!(answer.body.ends_with("&serial=${serial}\n"));
         }
+        let efi = get("/boot.ipxe?platform=efi").await;
+        assert!(efi.body.ends_with("&platform=efi\n"), "{}", efi.body);
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use super::App;
 use super::answer::{Answer, TEXT};
 use crate::catalog::Labels;
-use crate::proto::ipxe;
+use crate::proto::ipxe::{self, Platform};
 
 /// Renders the boot settings of the machine's spec.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
@@ -15,7 +15,8 @@ pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) ->
         Err(refusal) => return Answer::refused(&refusal),
     };
     let boot = spec.boot.unwrap_or_default().settings();
-    let script = ipxe::render(&boot.kernel, &boot.initrd, &boot.cmdline);
+    let platform = Platform::from_label(labels.value("platform"));
+    let script = ipxe::render(&boot.kernel, &boot.initrd, &boot.cmdline, platform);
     let detail = format!("spec {}", group.spec_id);
     Answer::ok(TEXT, script, detail).group(Some(group.name.clone()))
 }

@@ -20,12 +20,14 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Binds the address.
+    /// Binds the address. To be called within a tokio runtime.
     ///
     /// # Errors
     /// The address is taken, or not this host's.
-    pub async fn bind(listen: SocketAddr, router: Router) -> io::Result<HttpServer> {
-        let listener = TcpListener::bind(listen).await?;
+    pub fn bind(listen: SocketAddr, router: Router) -> io::Result<HttpServer> {
+        let listener = std::net::TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         Ok(HttpServer { listener, router })
     }
 
@@ -72,9 +74,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_never_finishes_does_not_keep_the_server_up() {
         let router = Router::new().fallback(std::future::pending::<()>);
-        let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router)
-            .await
-            .unwrap();
+        let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
         let address = server.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(async move {

@@ -1,0 +1,65 @@
+//! Pixiecore mode's HTTP: asks an API what each machine boots, and hands on what it names.
+
+mod booting;
+mod client;
+mod file;
+mod ipxe;
+mod seal;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::any;
+
+pub use client::{ApiAnswer, ApiClient, ApiError};
+use seal::Sealer;
+
+use crate::catalog::labels::query_pairs;
+use crate::event::EventSink;
+use crate::net::http::answer::Answer;
+use crate::net::http::observe::{Observer, observe};
+use crate::net::neighbours::Neighbours;
+use crate::proto::mac::MacAddr;
+
+/// What the endpoints share.
+#[derive(Clone)]
+struct App {
+    api: ApiClient,
+    sealer: Sealer,
+}
+
+/// All endpoints of Pixiecore's own HTTP server.
+pub fn router(api: ApiClient, neighbours: Neighbours, events: EventSink) -> Router {
+    let sealer = Sealer::new();
+    Router::new()
+        .route("/_/ipxe", any(ipxe::handle))
+        .route("/_/file", any(file::handle))
+        .route("/_/booting", any(booting::handle))
+        .fallback(no_endpoint)
+        .layer(from_fn_with_state(Observer { neighbours, events }, observe))
+        .with_state(App { api, sealer })
+}
+
+async fn no_endpoint() -> Answer {
+    Answer::not_found("Pixiecore mode has /_/ipxe, /_/file and /_/booting")
+}
+
+/// An error in Pixiecore's words, and the reason where there is more to say.
+fn error(status: StatusCode, line: &str, reason: Option<&str>) -> Answer {
+    let detail = match reason {
+        Some(reason) => format!("{line}: {reason}"),
+        None => line.to_owned(),
+    };
+    Answer::error(status, line, reason, detail)
+}
+
+/// The first value of a key in a query.
+fn first(query: &str, key: &str) -> Option<String> {
+    query_pairs(query)
+        .find(|(name, _)| name == key)
+        .map(|(_, value)| value)
+}
+
+fn encoded_mac(mac: MacAddr) -> String {
+    mac.to_string().replace(':', "%3A")
+}

@@ -1,0 +1,267 @@
+//! Pixiecore's API answer and the iPXE script made from it.
+//!
+//! Source: Pixiecore's `README.api.md`, and what the program was seen to do. One difference: it
+//! writes the values of an object command line as `key="value"`, and kernel-side readers of
+//! `cloud-config-url` and `coreos.config.url` take the quotes as part of the URL; here they are
+//! bare, and quoted only where white space would split them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gotmpl::{Template, Value};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// Gives the address under which a machine fetches a URL of the API's answer.
+pub type Link = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// What a Pixiecore API says of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BootSpec {
+    /// A complete iPXE script, handed on as it is.
+    Script(String),
+    /// Kernel, initrds and kernel options.
+    Boot {
+        /// Kernel URL, maybe relative.
+        kernel: String,
+        /// Initrd URLs, maybe relative.
+        initrd: Vec<String>,
+        /// Kernel options.
+        cmdline: Cmdline,
+    },
+}
+
+/// Kernel options in one of the API's forms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cmdline {
+    /// A Go template with one function, `URL`.
+    Text(String),
+    /// Option by option.
+    Options(BTreeMap<String, CmdlineValue>),
+}
+
+/// The value of an option.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CmdlineValue {
+    /// None: the key alone.
+    Bare,
+    /// Text.
+    Text(String),
+    /// A URL that the machine fetches by way of us.
+    Url(String),
+}
+
+/// An answer that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidBootSpec {
+    /// It is no JSON, or not of this shape.
+    #[error("the API's answer is not a boot spec: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The command line has a value of another type.
+    #[error(
+        "the API's answer has cmdline option `{key}` = {value}; it must be a string, a boolean or \
+         {{\"url\": …}}"
+    )]
+    Value {
+        /// The option.
+        key: String,
+        /// Its value as JSON.
+        value: String,
+    },
+    /// The command line is neither text nor an object.
+    #[error("the API's answer has a cmdline that is neither a string nor an object: {0}")]
+    Cmdline(String),
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    kernel: Option<String>,
+    #[serde(default)]
+    initrd: Option<Vec<String>>,
+    #[serde(default)]
+    cmdline: Json,
+    #[serde(default, rename = "ipxe-script")]
+    ipxe_script: Option<String>,
+}
+
+impl BootSpec {
+    /// Reads the body of a 200. A kernel may be missing here: the reference offers to boot such a
+    /// machine, and fails later.
+    ///
+    /// # Errors
+    /// See [`InvalidBootSpec`].
+    pub fn parse(body: &[u8]) -> Result<BootSpec, InvalidBootSpec> {
+        let wire: Wire = serde_json::from_slice(body)?;
+        if let Some(script) = wire.ipxe_script.filter(|script| !script.is_empty()) {
+            return Ok(BootSpec::Script(script));
+        }
+        let cmdline = match wire.cmdline {
+            Json::Null => Cmdline::Text(String::new()),
+            Json::String(text) => Cmdline::Text(text),
+            Json::Object(options) => Cmdline::Options(
+                options
+                    .into_iter()
+                    .map(|(key, value)| Ok((key.clone(), option_value(key, value)?)))
+                    .collect::<Result<_, InvalidBootSpec>>()?,
+            ),
+            other => return Err(InvalidBootSpec::Cmdline(other.to_string())),
+        };
+        Ok(BootSpec::Boot {
+            kernel: wire.kernel.unwrap_or_default(),
+            initrd: wire.initrd.unwrap_or_default(),
+            cmdline,
+        })
+    }
+}
+
+fn option_value(key: String, value: Json) -> Result<CmdlineValue, InvalidBootSpec> {
+    let url = value.get("url").and_then(Json::as_str);
+    match (&value, url) {
+        (Json::Bool(_), _) => Ok(CmdlineValue::Bare),
+        (Json::String(text), _) if text.is_empty() => Ok(CmdlineValue::Bare),
+        (Json::String(text), _) => Ok(CmdlineValue::Text(text.clone())),
+        (Json::Object(_), Some(url)) => Ok(CmdlineValue::Url(url.to_owned())),
+        _ => Err(InvalidBootSpec::Value {
+            key,
+            value: value.to_string(),
+        }),
+    }
+}
+
+impl Cmdline {
+    /// The kernel options in one line.
+    ///
+    /// # Errors
+    /// A sentence: the template does not parse or execute, a URL has no address, or the result is
+    /// more than one line (which iPXE would take as commands).
+    pub fn render(&self, link: &Link) -> Result<String, String> {
+        let line = match self {
+            Cmdline::Text(text) => render_template(text, link)?.trim().to_owned(),
+            Cmdline::Options(options) => {
+                let mut words = Vec::with_capacity(options.len());
+                for (key, value) in options {
+                    words.push(match value {
+                        CmdlineValue::Bare => key.clone(),
+                        CmdlineValue::Text(text) => format!("{key}={}", quoted(text)),
+                        CmdlineValue::Url(url) => format!("{key}={}", link(url)?),
+                    });
+                }
+                words.join(" ")
+            }
+        };
+        match line.contains(['\n', '\r']) {
+            true => Err("the kernel command line has more than one line".to_owned()),
+            false => Ok(line),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    match text.contains(char::is_whitespace) {
+        true => format!("\"{text}\""),
+        false => text.to_owned(),
+    }
+}
+
+fn render_template(text: &str, link: &Link) -> Result<String, String> {
+    let link = Arc::clone(link);
+    let template = Template::new("cmdline").func("URL", move |arguments| match arguments {
+        [Value::String(url)] => match link(url) {
+            Ok(address) => Ok(Value::String(address.into())),
+            Err(reason) => Err(gotmpl::TemplateError::Exec(reason)),
+        },
+        _ => Err(gotmpl::TemplateError::Exec(
+            "URL takes one string".to_owned(),
+        )),
+    });
+    let render = || template.parse(text)?.execute_to_string(&Value::Nil);
+    render().map_err(|error| format!("the kernel command line as a template: {error}"))
+}
+
+/// The addresses that a script names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script<'a> {
+    /// Where the kernel is fetched.
+    pub kernel: &'a str,
+    /// Where the initrds are fetched.
+    pub initrd: &'a [String],
+    /// What is fetched just before the boot, to tell that it begins.
+    pub booting: &'a str,
+    /// Kernel options in one line.
+    pub cmdline: &'a str,
+}
+
+impl Script<'_> {
+    /// The script's text. The kernel is told its initrds by name, without which an EFI kernel
+    /// started by iPXE of before 2021 finds none.
+    pub fn render(&self) -> String {
+        let mut script = format!("#!ipxe\nkernel --name kernel {}\n", self.kernel);
+        for (index, initrd) in self.initrd.iter().enumerate() {
+            script.push_str(&format!("initrd --name initrd{index} {initrd}\n"));
+        }
+        script.push_str(&format!("imgfetch --name ready {} ||\n", self.booting));
+        script.push_str("imgfree ready ||\nboot kernel ");
+        for index in 0..self.initrd.len() {
+            script.push_str(&format!("initrd=initrd{index} "));
+        }
+        script.push_str(self.cmdline);
+        script.push('\n');
+        script
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cmdline(json: &str) -> Result<String, String> {
+        let link: Link = Arc::new(|url| Ok(format!("<{url}>")));
+        let body = format!(r#"{{"kernel": "k", "cmdline": {json}}}"#);
+        match BootSpec::parse(body.as_bytes()).map_err(|error| error.to_string())? {
+            BootSpec::Boot { cmdline, .. } => cmdline.render(&link),
+            BootSpec::Script(_) => Err("a script".to_owned()),
+        }
+    }
+
+    #[test]
+    fn object_values_reach_the_kernel_without_quotes() {
+        let options = r#"{"b": true, "a": "1", "flag": "", "u": "http://x/?uuid=${uuid}&mac=1",
+                          "c": {"url": "/c"}, "words": "x y"}"#;
+        assert_eq!(
+            cmdline(options).unwrap(),
+            "a=1 b c=</c> flag u=http://x/?uuid=${uuid}&mac=1 words=\"x y\""
+        );
+    }
+
+    #[test]
+    fn text_is_a_template_with_urls() {
+        assert_eq!(
+            cmdline(r#"" console=ttyS0 cfg={{ URL \"/c\" }}\n""#).unwrap(),
+            "console=ttyS0 cfg=</c>"
+        );
+        assert_eq!(cmdline("null").unwrap(), "");
+    }
+
+    #[test]
+    fn more_than_one_line_and_other_types_are_refused() {
+        for bad in [
+            r#""a\nb""#,
+            r#"{"a": "x\ny"}"#,
+            r#"{"a": 1}"#,
+            "[]",
+            r#""{{ URL 1 }}""#,
+        ] {
+            assert!(cmdline(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_script_wins_over_everything_else() {
+        let body = br##"{"kernel": "k", "ipxe-script": "#!ipxe\nshell\n"}"##;
+        assert_eq!(
+            BootSpec::parse(body).unwrap(),
+            BootSpec::Script("#!ipxe\nshell\n".into())
+        );
+    }
+}
