@@ -46,6 +46,7 @@ recipe! {
     Assembly:
         "assemble.sh"
         "initramfs/init"
+        "initramfs/kargs"
         "initramfs/setfiles"
         "initramfs/udhcpc"
         "rootfs/etc/inputrc"

@@ -18,8 +18,9 @@ export LC_ALL=C SOURCE_DATE_EPOCH=1451606400
 
 root=$work/root
 mkdir "$root"
-tar -xf "$base" -C "$root" --no-same-owner --exclude='./dev/*' --exclude='./var/lib/apt' \
-	--exclude='./etc/apt' --delay-directory-restore
+tar -xf "$base" -C "$root" --no-same-owner --delay-directory-restore \
+	--exclude='./dev/*' --exclude='./var/*' --exclude='./etc/apt' --exclude='./etc/dpkg' \
+	--exclude='./usr/bin/apt*' --exclude='./usr/lib/apt'
 chmod -R u+rwX "$root"
 # Plain names only: distributions with a merged /usr have /lib as a link already.
 [ -L "$root/lib" ] || { echo "the base root has no merged /usr" >&2; exit 1; }
@@ -151,6 +152,7 @@ cp "$work/busybox" bin/busybox
 for link in lib lib64 sbin; do ln -s usr/$link $link; done
 install -m 0755 "$recipe/initramfs/init" init
 install -m 0755 "$recipe/initramfs/udhcpc" udhcpc
+install -m 0644 "$recipe/initramfs/kargs" kargs
 install -m 0755 "$recipe/initramfs/setfiles" bin/setfiles
 kernel_version=$(cat "$root/boot/version")
 while read -r module; do

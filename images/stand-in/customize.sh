@@ -75,7 +75,8 @@ echo "$version" >"$root/boot/version"
 # What a machine without disks that lives for minutes does not need. What stays is systemd, a shell
 # and the programs that checks are written with.
 cd "$root"
-rm -rf tmp/*
+# mmdebstrap's own settings for apt are in tmp as well: they go with its own clean-up.
+rm -rf tmp/debs tmp/kernel tmp/ignition tmp/modules.list
 grep -v '^#' "$work/strip" | while read -r pattern; do
 	# shellcheck disable=SC2086
 	rm -rf $pattern

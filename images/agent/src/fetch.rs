@@ -20,6 +20,9 @@ const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 /// Why there is no user-data.
 #[derive(Debug, Error)]
 pub enum FetchError {
+    /// An address that would need TLS, which this agent does not have.
+    #[error("{0}: https is not supported by the stand-in's agent, use http")]
+    NoTls(String),
     /// The server said that asking again is useless.
     #[error("{url}: HTTP status {status}, which is final")]
     Refused {
@@ -52,13 +55,16 @@ pub enum FetchError {
 /// Fetches `url`, saying each attempt and its outcome; `pause` waits between attempts.
 ///
 /// # Errors
-/// [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt,
+/// [`FetchError::NoTls`] on https, [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt,
 /// [`FetchError::NotText`] when the body is not UTF-8.
 pub fn fetch(
     url: &str,
     say: &mut dyn FnMut(&str),
     pause: &dyn Fn(Duration),
 ) -> Result<String, FetchError> {
+    if url.starts_with("https:") {
+        return Err(FetchError::NoTls(url.to_owned()));
+    }
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(ATTEMPT_TIMEOUT))
         .http_status_as_error(false)
@@ -228,6 +234,13 @@ mod tests {
         let pauses = pauses.into_inner();
         assert_eq!(pauses.len(), 14);
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn https_is_refused_at_once() {
+        let error =
+            fetch("https://127.0.0.1/", &mut |_| {}, &|_| panic!("no attempt")).unwrap_err();
+        assert!(matches!(error, FetchError::NoTls(_)), "{error}");
     }
 
     #[test]
