@@ -115,13 +115,14 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn next_event(&mut self) -> Result<Option<(Event<'a>, usize)>, YamlError> {
-        match self.events.next() {
-            Some(next) => {
-                let (event, span) = next?;
-                Ok(Some((event, span.start.line())))
+        for next in self.events.by_ref() {
+            let (event, span) = next?;
+            // What stands beside the values; an anchor's number comes with its node as well.
+            if !matches!(event, Event::Comment(..) | Event::Anchor(..)) {
+                return Ok(Some((event, span.start.line())));
             }
-            None => Ok(None),
         }
+        Ok(None)
     }
 
     /// The node that `event` begins, with everything inside it.
@@ -232,6 +233,13 @@ mod tests {
             Value::Scalar { text, .. } => text,
             other => panic!("{key} is {other:?}"),
         }
+    }
+
+    #[test]
+    fn comments_are_no_values() {
+        let node = parse("#cloud-config\n# on top\na: 1 # beside\nb:\n  # inside\n  - x\n").unwrap();
+        assert_eq!(scalar(&node, "a"), "1");
+        assert!(matches!(&node.entry("b").unwrap().value, Value::List(items) if items.len() == 1));
     }
 
     #[test]
