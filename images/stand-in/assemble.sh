@@ -63,6 +63,22 @@ echo 'core:*:16436:0:99999:7:::' >>"$root/etc/shadow"
 rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-"
 chmod 0440 "$root/etc/sudoers" "$root/etc/sudoers.d"/*
 chmod 0640 "$root/etc/shadow" "$root/etc/gshadow"
+# The few lines of a login shell's profile, without the programs that Debian's calls.
+cat >"$root/etc/profile" <<'RC'
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
+export PATH
+for file in /etc/profile.d/*.sh; do
+	[ ! -r "$file" ] || . "$file"
+done
+unset file
+RC
+# The login of a machine with local users alone; Debian's loads a dozen more modules.
+cat >"$root/etc/pam.d/login" <<'PAM'
+auth required pam_unix.so
+account required pam_unix.so
+password required pam_unix.so
+session required pam_unix.so
+PAM
 sed -i '/pam_systemd\|pam_motd\|pam_mail\|pam_lastlog/d' "$root"/etc/pam.d/*
 # No colours and no title sequences at the prompt: checks read this console.
 cat >"$root/etc/skel/.bashrc" <<'RC'
@@ -75,35 +91,48 @@ cat >"$root/etc/skel/.profile" <<'RC'
 [ "$TERM" != dumb ] || stty cols 500 rows 50
 RC
 
+system=$root/usr/lib/systemd/system
 units=$root/etc/systemd/system
-rm -rf "$units" && mkdir -p "$units/multi-user.target.wants" "$units/getty.target.wants" \
-	"$units/sysinit.target.wants" "$units/sockets.target.wants"
-grep -v '^#' "$recipe/units" | while read -r verb unit; do
+rm -rf "$units" && mkdir -p "$units"
+# No generator has anything to find in this image, and each costs a process at every boot.
+rm -f "$root"/usr/lib/systemd/*generators/*
+# Only scripts of System V's kind need these.
+rm -f "$system"/runlevel*.target "$system"/rc*.service "$system"/rescue.target.wants/*
+wanted_by() {
+	mkdir -p "$units/$2.wants"
+	ln -sf "/usr/lib/systemd/system/$1" "$units/$2.wants/$1"
+}
+rules=
+while read -r verb unit; do
 	case $verb in
-	mask) ln -sf /dev/null "$units/$unit" ;;
-	enable)
-		target=$(sed -n 's/^WantedBy=//p' "$root/usr/lib/systemd/system/$unit" | head -n 1)
-		mkdir -p "$units/$target.wants"
-		ln -sf "/usr/lib/systemd/system/$unit" "$units/$target.wants/$unit"
-		;;
-	want)
-		mkdir -p "$units/multi-user.target.wants"
-		ln -sf "/usr/lib/systemd/system/$unit" "$units/multi-user.target.wants/$unit"
-		;;
-	drop) rm -rf "$root/usr/lib/systemd/system/$unit" "$root/usr/lib/systemd/system"/*.wants/"$unit" ;;
-	generators) rm -f "$root"/usr/lib/systemd/system-generators/* "$root"/usr/lib/systemd/user-generators/* \
-		"$root"/usr/lib/systemd/system-environment-generators/* ;;
+	enable) wanted_by "$unit" "$(sed -n 's/^WantedBy=//p' "$system/$unit" | head -n 1)" ;;
+	want) wanted_by "$unit" multi-user.target ;;
+	lazy) rm -f "$system"/*.wants/"$unit" ;;
+	drop) rm -rf "${system:?}/$unit" "$system/$unit.d" "$system/$unit.wants" "$system"/*.wants/"$unit" ;;
+	rules) rules="$rules $unit" ;;
+	esac
+done <"$recipe/units"
+for file in "$root"/usr/lib/udev/rules.d/*; do
+	case " $rules " in
+	*" ${file##*/} "*) ;;
+	*) rm "$file" ;;
 	esac
 done
+# What these three do is asked for by files in /etc alone.
+rm -f "$root"/usr/lib/sysctl.d/* "$root"/etc/sysctl.d/* "$root"/etc/sysctl.conf \
+	"$root"/usr/lib/tmpfiles.d/* "$root"/etc/tmpfiles.d/* \
+	"$root"/usr/lib/modules-load.d/* "$root"/etc/modules-load.d/* "$root"/etc/modules
 ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
 
-mkdir -p "$root/usr/share/stand-in/var/log/journal" "$root/usr/share/stand-in/var/lib/systemd" \
-	"$root/usr/share/stand-in/var/tmp" "$root/usr/share/stand-in/var/cache" \
-	"$root/usr/share/stand-in/var/spool"
-rmdir "$root/usr/share/stand-in/var/log/journal"
-chmod 1777 "$root/usr/share/stand-in/var/tmp"
-ln -s ../run "$root/usr/share/stand-in/var/run"
-ln -s ../run/lock "$root/usr/share/stand-in/var/lock"
+mkdir -p "$root/usr/share/stand-in/var"
+(
+	cd "$root/usr/share/stand-in/var"
+	mkdir -p cache lib/systemd lib/private lib/sudo local log spool tmp
+	chmod 0700 lib/private lib/sudo
+	chmod 1777 tmp
+	ln -s ../run run
+	ln -s ../run/lock lock
+)
 mv "$root/etc" "$root/usr/share/stand-in/etc"
 ln -sf ../proc/self/mounts "$root/usr/share/stand-in/etc/mtab"
 chmod u+s "$root/usr/bin/sudo" "$root/usr/bin/su"
@@ -114,7 +143,7 @@ mv "$root/usr/bin/busybox" "$work/busybox"
 find "$root/usr" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir "$work/initramfs"
 mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-progress -quiet \
-	-comp zstd -Xcompression-level "${SQUASHFS_LEVEL:-19}" -b "${SQUASHFS_BLOCK:-128K}" -no-xattrs
+	-comp zstd -Xcompression-level 15 -b 128K -no-xattrs
 
 cd "$work/initramfs"
 mkdir -p bin dev proc sys run usr sysroot etc modules
@@ -122,6 +151,7 @@ cp "$work/busybox" bin/busybox
 for link in lib lib64 sbin; do ln -s usr/$link $link; done
 install -m 0755 "$recipe/initramfs/init" init
 install -m 0755 "$recipe/initramfs/udhcpc" udhcpc
+install -m 0755 "$recipe/initramfs/setfiles" bin/setfiles
 kernel_version=$(cat "$root/boot/version")
 while read -r module; do
 	cp "$root/usr/lib/modules/$kernel_version/$module" modules/

@@ -64,7 +64,7 @@ mkdir "$work/keyrings"
 	[ ! -r "$key" ] || cp "$key" "$work/keyrings/"
 done
 
-cp "$recipe/packages" "$recipe/modules" "$work/"
+cp "$recipe/packages" "$recipe/modules" "$recipe/strip" "$work/"
 cp "$recipe/customize.sh" "$work/"
 chmod 0755 "$work/customize.sh"
 packages=$(grep -v '^#' "$recipe/packages" | paste -sd, -)

@@ -72,22 +72,13 @@ awk '$1 == "boot" { sub(/\.(zst|xz)$/, "", $2); if (!seen[$2]++) print $2 }' "$r
 	>"$root/boot/modules"
 echo "$version" >"$root/boot/version"
 
-# Package management, Perl and everything that only interactive users, compilers or translators
-# read. What stays is a system of systemd, a shell and the tools that checks are written with.
+# What a machine without disks that lives for minutes does not need. What stays is systemd, a shell
+# and the programs that checks are written with.
 cd "$root"
-rm -rf tmp/* var/lib/apt var/lib/dpkg var/cache var/log var/lib/systemd/catalog
-rm -rf usr/lib/apt usr/lib/dpkg usr/share/perl* usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/libperl* \
-	usr/bin/apt* usr/bin/dpkg* usr/bin/perl* usr/bin/deb* etc/dpkg \
-	usr/share/debconf usr/share/common-licenses usr/share/doc usr/share/man usr/share/info \
-	usr/share/locale usr/share/i18n usr/share/bug usr/share/lintian usr/share/menu \
-	usr/share/zoneinfo usr/share/bash-completion usr/share/zsh usr/share/applications \
-	usr/share/doc-base usr/share/gcc* usr/share/gdb usr/share/pixmaps usr/share/polkit-1 \
-	usr/include usr/games usr/src usr/local media srv opt
-rm -rf usr/lib/udev/hwdb.d usr/lib/udev/hwdb.bin etc/udev/hwdb.bin usr/lib/systemd/catalog \
-	usr/lib/x86_64-linux-gnu/gconv usr/lib/locale usr/lib/python* usr/share/python* \
-	usr/lib/x86_64-linux-gnu/libapt* usr/lib/x86_64-linux-gnu/libdb-5* \
-	usr/lib/x86_64-linux-gnu/libmvec* usr/lib/x86_64-linux-gnu/libgprofng* usr/lib/valgrind \
-	usr/sbin/ldconfig usr/bin/localedef usr/sbin/tc usr/bin/cvtsudoers usr/sbin/nstat usr/lib/tc \
-	usr/lib/systemd/boot usr/lib/kernel usr/share/iptables usr/lib/tmpfiles.d/dpkg*
+rm -rf tmp/*
+grep -v '^#' "$work/strip" | while read -r pattern; do
+	# shellcheck disable=SC2086
+	rm -rf $pattern
+done
 find usr/share/terminfo usr/lib/terminfo lib/terminfo -type f 2>/dev/null |
 	grep -v -E '/(dumb|linux|vt100|vt102|vt220|xterm|xterm-256color|screen|ansi)$' | xargs -r rm -f

@@ -14,9 +14,8 @@ use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event::EventSink;
-use crate::net::pixiecore_api::PixiecoreApi;
+use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
-use crate::proto::mac::MacAddr;
 
 /// Serves what the configuration asks for.
 ///
@@ -40,10 +39,12 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let result = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;
+        let pixiecore = config.pixiecore.as_ref();
+        let pixiecore = pixiecore.map(|p| ApiClient::new(&p.api)).transpose()?;
         let parts = Parts {
             config,
             catalog,
-            pixiecore: None::<Arc<NoApi>>,
+            pixiecore,
             events,
         };
         net::run(parts, shutdown).await?;
@@ -80,14 +81,4 @@ fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
         });
     }
     Ok(())
-}
-
-/// This program's API client comes with its HTTP half; without it Pixiecore mode does not start.
-#[derive(Debug)]
-enum NoApi {}
-
-impl PixiecoreApi for NoApi {
-    async fn knows(&self, _: MacAddr) -> Result<bool, String> {
-        match *self {}
-    }
 }

@@ -13,7 +13,7 @@ mod router_advert;
 mod tftp;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use self::http::HttpServer;
 use self::interface::Interface;
 pub use self::interface::InterfaceError;
 use self::neighbours::Neighbours;
-use self::pixiecore_api::PixiecoreApi;
+use self::pixiecore::ApiClient;
 use self::router_advert::RouterAdvertiser;
 use self::tftp::{TFTP_PORT, TftpService};
 use crate::catalog::BootCatalog;
@@ -44,6 +44,9 @@ use crate::respond::{DhcpServer, Network};
 
 /// The port of DHCP servers and proxies.
 const DHCP_PORT: u16 = 67;
+/// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
+/// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
+const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
 /// The port of the PXE boot service.
 const BOOT_SERVICE_PORT: u16 = 4011;
 /// Discovers that may wait for an advertisement; more are answered by the same one.
@@ -103,13 +106,13 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 /// What a server is made from.
-pub struct Parts<A> {
+pub struct Parts {
     /// Its configuration, checked.
     pub config: Config,
     /// The boot config directory, when there is one.
     pub catalog: Option<Arc<DataDir>>,
-    /// The Pixiecore API, in Pixiecore mode.
-    pub pixiecore: Option<Arc<A>>,
+    /// The client of the Pixiecore API, in Pixiecore mode.
+    pub pixiecore: Option<ApiClient>,
     /// Where events go.
     pub events: EventSink,
 }
@@ -117,8 +120,8 @@ pub struct Parts<A> {
 type Services = JoinSet<(&'static str, io::Result<()>)>;
 
 /// A server being put together.
-struct Assembly<A> {
-    parts: Parts<A>,
+struct Assembly {
+    parts: Parts,
     shutdown: CancellationToken,
     services: Services,
     listeners: Vec<String>,
@@ -130,10 +133,7 @@ struct Assembly<A> {
 ///
 /// # Errors
 /// [`NetError`]: something could not be started, or ended by itself.
-pub async fn run<A: PixiecoreApi + 'static>(
-    parts: Parts<A>,
-    shutdown: CancellationToken,
-) -> Result<(), NetError> {
+pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), NetError> {
     let events = parts.events.clone();
     let mut assembly = Assembly {
         parts,
@@ -142,7 +142,7 @@ pub async fn run<A: PixiecoreApi + 'static>(
         listeners: Vec::new(),
         discovers: None,
     };
-    assembly.start().await?;
+    assembly.start()?;
     let Assembly {
         shutdown,
         mut services,
@@ -181,8 +181,8 @@ pub async fn run<A: PixiecoreApi + 'static>(
     result
 }
 
-impl<A: PixiecoreApi + 'static> Assembly<A> {
-    async fn start(&mut self) -> Result<(), NetError> {
+impl Assembly {
+    fn start(&mut self) -> Result<(), NetError> {
         let config = self.parts.config.clone();
         let neighbours = Neighbours::default();
         let with_packets = config.dhcp.is_some()
@@ -203,8 +203,15 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             }
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
+            if let Some(pixiecore) = &config.pixiecore {
+                let listen = (context.interface.address, pixiecore.port).into();
+                let events = self.parts.events.clone();
+                let api = self.pixiecore_api()?;
+                let router = pixiecore::router(api, neighbours.clone(), events);
+                self.start_http_server("pixiecore http", listen, router)?;
+            }
         }
-        self.start_http(&config, neighbours).await
+        self.start_boot_config_service(&config, neighbours)
     }
 
     fn start_dhcp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
@@ -235,10 +242,8 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
             )?;
         }
         let proxy = if config.pixiecore.is_some() {
-            let api = self.parts.pixiecore.clone().ok_or_else(|| {
-                NetError::Config("Pixiecore mode needs a client of its API".into())
-            })?;
-            Some(("pixiecore", Role::Pixiecore(api)))
+            let api = self.pixiecore_api()?;
+            Some(("pixiecore", Role::Pixiecore(Arc::new(api))))
         } else {
             config
                 .proxy_dhcp
@@ -258,7 +263,7 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         service: &'static str,
         listen: Listen,
         context: &Arc<Context>,
-        role: Role<A>,
+        role: Role<ApiClient>,
     ) -> Result<(), NetError> {
         let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
         let socket =
@@ -326,8 +331,13 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         Ok(())
     }
 
-    /// The boot config service of `[http]`.
-    async fn start_http(
+    fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
+        let missing = || NetError::Config("Pixiecore mode needs a client of its API".into());
+        self.parts.pixiecore.clone().ok_or_else(missing)
+    }
+
+    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    fn start_boot_config_service(
         &mut self,
         config: &Config,
         neighbours: Neighbours,
@@ -337,15 +347,25 @@ impl<A: PixiecoreApi + 'static> Assembly<A> {
         };
         let events = self.parts.events.clone();
         let router = http::router(data_dir, http.assets.clone(), neighbours, events);
-        let server = HttpServer::bind(http.listen, router).map_err(|source| NetError::Bind {
-            service: "http",
-            port: http.listen.port(),
+        self.start_http_server("http", http.listen, router)
+    }
+
+    fn start_http_server(
+        &mut self,
+        service: &'static str,
+        listen: SocketAddr,
+        router: axum::Router,
+    ) -> Result<(), NetError> {
+        let bound = HttpServer::bind(listen, router);
+        let server = bound.map_err(|source| NetError::Bind {
+            service,
+            port: listen.port(),
             source,
         })?;
-        self.listeners.push(format!("http {}", http.listen));
+        self.listeners.push(format!("{service} {listen}"));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });
-        self.services.spawn(async move { ("http", serve.await) });
+        self.services.spawn(async move { (service, serve.await) });
         Ok(())
     }
 
@@ -370,7 +390,7 @@ fn policy(config: &Config, address: Ipv4Addr) -> Policy {
                 .boot
                 .script_url
                 .clone()
-                .or_else(|| http_url(config, address).map(|url| format!("{url}/boot.ipxe")));
+                .or_else(|| http_url(config, address).map(|url| format!("{url}{BOOT_SCRIPT}")));
             Policy::boot(address, config.boot.clone(), script)
         }
     }

@@ -2,6 +2,8 @@
 //! `conformance/apply.jsonl`: outside calls in order, exit code, and every file changed with its
 //! mode, owner and content.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod recorder;
 
 use std::collections::BTreeMap;

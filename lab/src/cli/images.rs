@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use images::Progress;
+use images::stand_in::{Release, StandIn};
+
+use super::run::sibling;
 use super::{Folders, exit};
 
 /// `lab images …`
@@ -33,6 +37,17 @@ pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
 }
 
 /// The stand-in's folder, from the cache or built now.
-pub(super) fn stand_in(_folders: &Folders) -> Result<PathBuf, String> {
-    Ok("/tmp/standin-early".into())
+pub(super) fn stand_in(folders: &Folders) -> Result<PathBuf, String> {
+    let agent = sibling("guest-agent")?;
+    let release = Release::of_this_host().map_err(|error| error.to_string())?;
+    let image = StandIn::new(&folders.cache()?, &agent, release)
+        .build(&mut |progress| match progress {
+            Progress::Waiting => {
+                eprintln!("Another process is building the stand-in image; waiting for it.");
+            }
+            Progress::Step(step) => eprintln!("Stand-in image: {step}"),
+            Progress::Line(line) => tracing::info!("{line}"),
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(image.folder)
 }

@@ -167,6 +167,9 @@ fn tftp<'e>(
     if base.ends_with(".c32") && sighting.outcome == Outcome::Done {
         // A module of PXELINUX, not another boot program.
         sighting.outcome = Outcome::Noted;
+    } else if folder == "pxelinux.cfg" && base != "default" && sighting.outcome == Outcome::Failed {
+        // PXELINUX goes on to the next name; only `default` is its last.
+        sighting.outcome = Outcome::Noted;
     } else if base.ends_with(".ipxe") {
         // iPXE tries `autoexec.ipxe` of its own accord; it need not be there.
         sighting.outcome = Outcome::Noted;

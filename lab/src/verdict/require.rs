@@ -4,6 +4,7 @@
 //! from libvirt's DHCP shows in what follows it.
 
 use boot_server::config::BiosLoader;
+use uuid::Uuid;
 
 use crate::scenario::{
     DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
@@ -31,6 +32,8 @@ pub(super) enum Subject {
     Any,
     /// This path.
     Path(String),
+    /// One of these paths.
+    OneOf(Vec<String>),
     /// A path in this folder.
     Folder(String),
     /// A file of this name.
@@ -47,6 +50,7 @@ impl Subject {
         match self {
             Subject::Any => true,
             Subject::Path(wanted) => path.eq_ignore_ascii_case(wanted),
+            Subject::OneOf(wanted) => wanted.iter().any(|one| path.eq_ignore_ascii_case(one)),
             Subject::Folder(folder) => path
                 .split_once('/')
                 .is_some_and(|(found, _)| found.eq_ignore_ascii_case(folder)),
@@ -192,13 +196,14 @@ fn boot_program(
 /// How the machine must have been told what to boot.
 fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requirement> {
     let group = node.expect.boot_group();
-    let requirement = |waited_for: String, path: String, group: Option<&str>| Requirement {
+    let of = |waited_for: String, subject: Subject, group: Option<&str>| Requirement {
         stage: StageName::Script,
         waited_for,
-        subject: Subject::Path(path),
+        subject,
         group: group.map(str::to_owned),
         file: None,
     };
+    let requirement = |waited_for, path, group| of(waited_for, Subject::Path(path), group);
     let mac = node.mac;
     let api = || {
         let what = format!("the boot config service to answer for {mac} with group {group}");
@@ -212,9 +217,9 @@ fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requireme
         }
         PixiecoreService::None => {
             if firmware == Firmware::Bios && scenario.boot.bios == BiosLoader::Pxelinux {
-                let file = pxelinux_config(node);
-                let what = format!("{file} of group {group} loaded by {mac}");
-                vec![requirement(what, file, Some(group))]
+                let files = pxelinux_config(node);
+                let what = format!("{} of group {group} loaded by {mac}", files.join(" or "));
+                vec![of(what, Subject::OneOf(files), Some(group))]
             } else {
                 let what = format!("the iPXE script of group {group} loaded by {}", node.name);
                 vec![requirement(what, "ipxe".into(), Some(group))]
@@ -223,12 +228,21 @@ fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requireme
     }
 }
 
-/// The name under which PXELINUX finds its configuration. It asks by UUID first, then by MAC (with
+/// The names under which PXELINUX finds its configuration. It asks by UUID first, then by MAC (with
 /// the hardware type, 01 for Ethernet), then by address, then for `default`.
-fn pxelinux_config(node: &Node) -> String {
+///
+/// It writes the UUID as the bytes stand in SMBIOS, whose first three fields are little-endian; firmware
+/// that swaps them itself (seen: none here; SMBIOS before 2.6 left the order open) shows the usual form.
+fn pxelinux_config(node: &Node) -> Vec<String> {
     match node.expect.matched_by {
-        MatchedBy::Uuid => format!("pxelinux.cfg/{}", node.uuid),
-        MatchedBy::Mac => format!("pxelinux.cfg/01-{}", node.mac.hexhyp()),
-        MatchedBy::Default => "pxelinux.cfg/default".into(),
+        MatchedBy::Uuid => {
+            let swapped = Uuid::from_bytes(node.uuid.to_bytes_le());
+            vec![
+                format!("pxelinux.cfg/{}", node.uuid),
+                format!("pxelinux.cfg/{swapped}"),
+            ]
+        }
+        MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hexhyp())],
+        MatchedBy::Default => vec!["pxelinux.cfg/default".into()],
     }
 }

@@ -178,7 +178,7 @@ impl CloudConfig {
             ..CloudConfig::default()
         };
         reader.inside("coreos", |coreos| {
-            config.units = coreos.each("units", |unit| read_unit(unit))?;
+            config.units = coreos.each("units", read_unit)?;
             coreos.inside("update", |update| {
                 config.update = Update {
                     reboot_strategy: update.text("reboot_strategy"),
