@@ -256,10 +256,10 @@ proptest! {
         for step in steps {
             match step {
                 Step::Offer(machine, wanted) => {
-                    if let Ok(address) = pool.offer(mac(machine), wanted.map(ip), now) {
-                        if let Some((owner, until)) = believed.get(&address) {
-                            prop_assert!(*owner == mac(machine) || *until <= now);
-                        }
+                    if let Ok(address) = pool.offer(mac(machine), wanted.map(ip), now)
+                        && let Some((owner, until)) = believed.get(&address)
+                    {
+                        prop_assert!(*owner == mac(machine) || *until <= now);
                     }
                 }
                 Step::Bind(machine, address) => {

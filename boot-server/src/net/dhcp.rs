@@ -26,7 +26,7 @@ const MAX_PIXIECORE_QUESTIONS: usize = 256;
 /// As what a socket's messages are answered.
 pub(super) enum Role<A> {
     /// The DHCP server, which gives addresses.
-    Server(Mutex<DhcpServer<Box<dyn LeaseStore>>>),
+    Server(Box<Mutex<DhcpServer<Box<dyn LeaseStore>>>>),
     /// A proxy beside another DHCP server.
     Proxy,
     /// Pixiecore's proxy.

@@ -238,7 +238,7 @@ impl Assembly {
                 "dhcp",
                 Listen::All(DHCP_PORT),
                 context,
-                Role::Server(Mutex::new(server)),
+                Role::Server(Box::new(Mutex::new(server))),
             )?;
         }
         let proxy = if config.pixiecore.is_some() {

@@ -36,6 +36,8 @@ const PIXIECORE_BLOCK_SIZE: u16 = 1450;
 const MAX_TRANSFERS: usize = 1024;
 /// Of them for one address.
 const MAX_TRANSFERS_PER_CLIENT: usize = 16;
+/// The error code of clients that break off after the options (RFC 2347).
+const OPTIONS_REFUSED: u16 = ErrorCode::OptionsRefused as u16;
 /// Bytes read from a file at once.
 const READ_AHEAD: usize = 128 * 1024;
 
@@ -163,6 +165,17 @@ impl TftpService {
         });
         match drive(&socket, &opened.content, &mut transfer).await {
             Ok(Outcome::Done) => self.done(&transfer, file, peer, opened, started),
+            // EDK2 asks for a file's size first, and breaks off to ask again for the file.
+            Ok(Outcome::Aborted {
+                code: OPTIONS_REFUSED,
+                message,
+            }) if request.options.transfer_size => {
+                self.failed(
+                    peer,
+                    file,
+                    &format!("the client only asked for the size: {message}"),
+                );
+            }
             Ok(Outcome::Aborted { code, message }) => {
                 self.failed(
                     peer,

@@ -134,6 +134,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         }
         let mut message = self.reply(request, client, step, MessageType::Ack);
         message.client_address = request.client_address;
+        echo(request, &mut message);
         let to = destination(request, MessageType::Ack);
         Answer::Reply(Box::new(Reply {
             message,
@@ -184,6 +185,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         message
             .options
             .set_u32(code::REBINDING_TIME, seconds - seconds / 8);
+        echo(request, &mut message);
         let to = destination(request, kind);
         Answer::Reply(Box::new(Reply {
             message,
@@ -192,7 +194,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         }))
     }
 
-    /// All but the address and its times.
+    /// All but the address, its times, and what is echoed last.
     fn reply(
         &self,
         request: &Message,
@@ -229,7 +231,6 @@ impl<S: LeaseStore> DhcpServer<S> {
             boot_fields::set_header(&mut message, step, network.server);
             boot_fields::set_options(&mut message, step, network.server);
         }
-        echo(request, &mut message);
         message
     }
 }

@@ -56,6 +56,9 @@ pub enum ApiError {
     /// A URL in the API's answer.
     #[error("`{0}` in the API's answer is not an http URL")]
     NoHttpUrl(String),
+    /// A file behind TLS.
+    #[error("{0}: this build has no TLS; name an http URL, or serve the file under /assets/")]
+    NoTls(String),
 }
 
 /// The API's word on a machine.
@@ -148,8 +151,11 @@ impl ApiClient {
     /// Begins to fetch a file.
     ///
     /// # Errors
-    /// Its server cannot be reached, or does not answer with success.
+    /// Its server cannot be reached, or does not answer with success, or wants TLS.
     pub(super) async fn fetch(&self, url: &str) -> Result<Response, ApiError> {
+        if url.starts_with("https:") {
+            return Err(ApiError::NoTls(url.to_owned()));
+        }
         let response = self.get(url).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
@@ -210,6 +216,13 @@ mod tests {
         for wrong in ["10.0.0.1:8080", "ftp://x/", "https://x/", "", "http://"] {
             assert!(ApiClient::new(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_behind_tls_is_refused_in_words() {
+        let client = ApiClient::new("http://10.9.0.1:9000/prefix").unwrap();
+        let error = client.fetch("https://h/k").await.unwrap_err();
+        assert!(error.to_string().contains("no TLS"), "{error}");
     }
 
     #[tokio::test]

@@ -113,7 +113,7 @@ async fn pixiecores_tftp_answers_are_ours_but_for_the_named_differences() {
             (Some((packet, same_port)), false) => {
                 let opcode = u64::from(packet[1]);
                 let text = recorded["text"].as_str().unwrap();
-                Value::from(*same_port) == recorded["same_port"]
+                *same_port == recorded["same_port"]
                     && recorded["opcode"] == opcode
                     && (opcode != 6 || options(&packet[2..]) == options(text.as_bytes()))
             }
