@@ -1,6 +1,8 @@
 //! The proxy on one host with a DHCP server that libvirt would start: both hear each broadcast, and
 //! the other server's unicasts stay its own. In a network namespace made for the test; needs root.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;

@@ -4,6 +4,8 @@
 //! answer, or null for silence. Differences are listed here one by one, and argued in
 //! `docs/differences-pixiecore.md`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
