@@ -1,5 +1,7 @@
 //! The initramfs reads the kernel command line as CoreOS does.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::process::Command;
 
 /// What the initramfs makes of a command line: whether Ignition runs, and with which URL.

@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn comments_are_no_values() {
-        let node = parse("#cloud-config\n# on top\na: 1 # beside\nb:\n  # inside\n  - x\n").unwrap();
+        let node =
+            parse("#cloud-config\n# on top\na: 1 # beside\nb:\n  # inside\n  - x\n").unwrap();
         assert_eq!(scalar(&node, "a"), "1");
         assert!(matches!(&node.entry("b").unwrap().value, Value::List(items) if items.len() == 1));
     }
