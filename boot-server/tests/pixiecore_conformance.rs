@@ -1,6 +1,8 @@
 //! The HTTP exchanges recorded from Pixiecore, asked of our Pixiecore mode over loopback, with an
 //! API server beside it that says what the recorded one said.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! A client that sends requests exactly as written, and the recorded vectors.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;

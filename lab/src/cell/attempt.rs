@@ -190,7 +190,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
             node: node_of(&event, nodes),
             seen: Seen::Server {
                 service,
-                entry: Box::new(event),
+                entry: event,
             },
         },
         Told::Ended { service, detail } => Record {
@@ -232,11 +232,10 @@ fn who_of(event: &BootEvent) -> Option<&Who> {
 fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
     for node in &scenario.nodes {
         let log = format!("/var/log/libvirt/qemu/lab-{}-{}.log", job.run_id, node.name);
-        if Path::new(&log).exists() {
-            if let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log"))
-            {
-                tracing::warn!(%error, log, "not kept");
-            }
+        if Path::new(&log).exists()
+            && let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log"))
+        {
+            tracing::warn!(%error, log, "not kept");
         }
     }
 }

@@ -117,7 +117,7 @@ pub enum Told {
         /// Name of the service.
         service: String,
         /// The event.
-        event: Event,
+        event: Box<Event>,
     },
     /// The service ended by itself.
     Ended {
@@ -244,14 +244,14 @@ async fn follow(
         }
         match serde_json::from_str::<Event>(&line) {
             Ok(event) => {
-                if matches!(event.what, BootEvent::Ready { .. }) {
-                    if let Some(ready) = ready.take() {
-                        let _ = ready.send(());
-                    }
+                if matches!(event.what, BootEvent::Ready { .. })
+                    && let Some(ready) = ready.take()
+                {
+                    let _ = ready.send(());
                 }
                 let _ = told.send(Told::Event {
                     service: service.to_owned(),
-                    event,
+                    event: Box::new(event),
                 });
             }
             Err(error) => tracing::warn!(%error, service, line, "no event"),

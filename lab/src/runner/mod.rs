@@ -169,10 +169,10 @@ impl Course {
             broken: None,
             interrupted: *self.stop.borrow(),
         };
-        if !outcome.interrupted {
-            if let Err(error) = self.attempt(&mut outcome).await {
-                outcome.broken.get_or_insert(error.to_string());
-            }
+        if !outcome.interrupted
+            && let Err(error) = self.attempt(&mut outcome).await
+        {
+            outcome.broken.get_or_insert(error.to_string());
         }
         outcome
     }

@@ -8,42 +8,42 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The project's scenarios.
-pub fn project_scenarios() -> PathBuf {
+pub(crate) fn project_scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
 }
 
 /// A folder of scenarios that a test may break, and a folder for artifacts.
-pub struct Scenarios {
+pub(crate) struct Scenarios {
     dir: tempfile::TempDir,
 }
 
 impl Scenarios {
     /// No scenario yet.
-    pub fn new() -> Scenarios {
+    pub(crate) fn new() -> Scenarios {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("scenarios")).unwrap();
         Scenarios { dir }
     }
 
     /// Where the scenarios are.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.dir.path().join("scenarios")
     }
 
     /// Where artifacts go.
-    pub fn artifacts(&self) -> PathBuf {
+    pub(crate) fn artifacts(&self) -> PathBuf {
         self.dir.path().join("runs")
     }
 
     /// Copies the project's scenario `from` under a new name.
-    pub fn copy(&self, from: &str, name: &str) -> ScenarioCopy {
+    pub(crate) fn copy(&self, from: &str, name: &str) -> ScenarioCopy {
         let folder = self.folder().join(name);
         copy_all(&project_scenarios().join(from), &folder);
         ScenarioCopy { folder }
     }
 
     /// `lab run` on these scenarios.
-    pub fn lab_run(&self) -> Command {
+    pub(crate) fn lab_run(&self) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("lab"));
         command
             .arg("run")
@@ -55,7 +55,7 @@ impl Scenarios {
     }
 
     /// The verdict of the only node of `unit`, as written into `run.json`.
-    pub fn verdict(&self, unit: &str) -> Value {
+    pub(crate) fn verdict(&self, unit: &str) -> Value {
         let path = self
             .artifacts()
             .join("latest")
@@ -70,18 +70,18 @@ impl Scenarios {
 }
 
 /// One copied scenario.
-pub struct ScenarioCopy {
+pub(crate) struct ScenarioCopy {
     folder: PathBuf,
 }
 
 impl ScenarioCopy {
     /// Its `scenario.toml`.
-    pub fn toml(&self) -> PathBuf {
+    pub(crate) fn toml(&self) -> PathBuf {
         self.folder.join("scenario.toml")
     }
 
     /// Keeps one node and one firmware, and lets iPXE ROMs go to HTTP directly: the quickest boot there is.
-    pub fn quick(self, node: &str) -> ScenarioCopy {
+    pub(crate) fn quick(self, node: &str) -> ScenarioCopy {
         self.edit_toml(|scenario| {
             let nodes = scenario["node"].as_array_mut().unwrap();
             nodes.retain(|one| one["name"].as_str() == Some(node));
@@ -95,7 +95,7 @@ impl ScenarioCopy {
     }
 
     /// Changes `scenario.toml`.
-    pub fn edit_toml(self, change: impl FnOnce(&mut toml::Table)) -> ScenarioCopy {
+    pub(crate) fn edit_toml(self, change: impl FnOnce(&mut toml::Table)) -> ScenarioCopy {
         let mut scenario = fs::read_to_string(self.toml()).unwrap().parse().unwrap();
         change(&mut scenario);
         fs::write(self.toml(), toml::to_string(&scenario).unwrap()).unwrap();
@@ -103,7 +103,7 @@ impl ScenarioCopy {
     }
 
     /// Replaces text in a file; it has to be there, or the test would break nothing.
-    pub fn replace(self, file: &str, from: &str, to: &str) -> ScenarioCopy {
+    pub(crate) fn replace(self, file: &str, from: &str, to: &str) -> ScenarioCopy {
         let path = self.folder.join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert!(
@@ -116,7 +116,7 @@ impl ScenarioCopy {
     }
 
     /// Removes a file.
-    pub fn remove(self, file: &str) -> ScenarioCopy {
+    pub(crate) fn remove(self, file: &str) -> ScenarioCopy {
         fs::remove_file(self.folder.join(file)).unwrap();
         self
     }
@@ -136,7 +136,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// What a program printed, for a failure's message.
-pub fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     format!(
         "{}\n--- stdout\n{}\n--- stderr\n{}",
         output.status,

@@ -3,9 +3,7 @@
 //!
 //! All are run by one `lab run`, side by side.
 
-mod support;
-
-use support::{Scenarios, printed};
+use crate::support::{Scenarios, printed};
 
 /// The machine's UUID in `scenarios/ipxe-chainload`.
 const NODE1_UUID: &str = "1f6c0b52-64de-4c0a-8f1b-a2d35e7c4d11";

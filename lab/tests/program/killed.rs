@@ -1,13 +1,11 @@
 //! The end of `lab` in the middle of a boot: SIGKILL leaves nothing behind, Ctrl-C ends with a table.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Scenarios, printed};
+use crate::support::{Scenarios, printed};
 
 /// Waits until a machine of the run writes on its console; returns the run's id.
 fn wait_for_a_machine(scenarios: &Scenarios, lab: &mut Child) -> String {

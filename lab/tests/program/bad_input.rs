@@ -1,0 +1,79 @@
+//! Wrong input ends with exit 2 before any machine is started, and with one message that names the file,
+//! the line, what is wrong and what would be right.
+
+use std::fs;
+
+use crate::support::{ScenarioCopy, Scenarios, printed};
+
+/// Breaks a copy of `pxe-dhcp` and returns what `lab run` says of it.
+fn refusal(break_it: impl FnOnce(ScenarioCopy) -> ScenarioCopy) -> String {
+    let scenarios = Scenarios::new();
+    break_it(scenarios.copy("pxe-dhcp", "broken"));
+    let output = scenarios.lab_run().env("NO_COLOR", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    assert!(output.stdout.is_empty(), "{}", printed(&output));
+    assert!(
+        !scenarios.artifacts().exists(),
+        "a refused run leaves no artifacts"
+    );
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// The line of `text` in the scenario's file, from 1.
+fn line_of(text: &str) -> usize {
+    let file = crate::support::project_scenarios().join("pxe-dhcp/scenario.toml");
+    let content = fs::read_to_string(file).unwrap();
+    let index = content
+        .lines()
+        .position(|line| line.contains(text))
+        .unwrap();
+    index + 1
+}
+
+fn assert_says(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "no `{word}` in:\n{message}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
+    let message = refusal(|copy| copy.replace("scenario.toml", "memory_mib", "memory_mb"));
+    let place = format!("scenario.toml:{}:", line_of("memory_mib"));
+    assert_says(&message, &[&place, "memory_mb", "memory_mib"]);
+}
+
+#[test]
+fn a_mac_that_two_nodes_have_is_named_with_both() {
+    let message =
+        refusal(|copy| copy.replace("scenario.toml", "52:54:00:b2:2f:86", "52:54:00:a1:9c:ae"));
+    let place = format!("scenario.toml:{}:", line_of("52:54:00:b2:2f:86"));
+    assert_says(&message, &[&place, "52:54:00:a1:9c:ae", "node1", "node2"]);
+}
+
+#[test]
+fn a_data_file_that_is_not_there_is_named() {
+    let message = refusal(|copy| copy.remove("data/cloud/node1.yaml"));
+    assert_says(&message, &["scenario.toml:", "node1.yaml", "cloud"]);
+}
+
+#[test]
+fn a_bad_subnet_is_told_with_the_right_one() {
+    let message =
+        refusal(|copy| copy.replace("scenario.toml", "192.168.90.0/24", "192.168.90.7/24"));
+    let place = format!("scenario.toml:{}:", line_of("192.168.90.0/24"));
+    assert_says(&message, &[&place, "192.168.90.7/24", "192.168.90.0/24"]);
+}
+
+#[test]
+fn a_name_that_no_scenario_has_is_exit_4() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "pxe-dhcp");
+    let output = scenarios.lab_run().arg("pxe-dchp").output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("did you mean `pxe-dhcp`?"),
+        "{}",
+        printed(&output)
+    );
+}
