@@ -47,8 +47,9 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
 fn a_mac_that_two_nodes_have_is_named_with_both() {
     let message =
         refusal(|copy| copy.replace("scenario.toml", "52:54:00:b2:2f:86", "52:54:00:a1:9c:ae"));
-    let place = format!("scenario.toml:{}:", line_of("52:54:00:b2:2f:86"));
-    assert_says(&message, &[&place, "52:54:00:a1:9c:ae", "node1", "node2"]);
+    let first = format!("scenario.toml:{}:", line_of("mac = \"52:54:00:a1:9c:ae\""));
+    let again = format!("scenario.toml:{}:", line_of("mac = \"52:54:00:b2:2f:86\""));
+    assert_says(&message, &[&first, &again, "stands twice"]);
 }
 
 #[test]
