@@ -114,7 +114,8 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if let Some(path) = &arguments.events {
         files.push(create_file(path)?);
     }
-    let outcomes = watch_run(units, &setting, Live::new(files))
+    let live = Live::new(&units, files);
+    let outcomes = watch_run(units, &setting, live)
         .await
         .map_err(|error| internal("events.jsonl", error))?;
 
