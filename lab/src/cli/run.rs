@@ -163,6 +163,13 @@ fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refu
         code: exit::NOTHING_SELECTED,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
+    let offered: Vec<String> = selected
+        .iter()
+        .map(|scenario| {
+            let names: Vec<&str> = scenario.firmware.iter().map(|f| f.name()).collect();
+            format!("{} ({})", scenario.name, names.join(", "))
+        })
+        .collect();
     let units: Vec<Unit> = selected
         .into_iter()
         .map(Arc::new)
@@ -181,10 +188,14 @@ fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refu
     if units.is_empty() {
         return Err(refuse(
             exit::NOTHING_SELECTED,
-            format!(
-                "none of the scenarios in {} was selected; `lab list` shows them",
-                folders.scenarios().display()
-            ),
+            if offered.is_empty() {
+                format!("there is no scenario in {}", folders.scenarios().display())
+            } else {
+                format!(
+                    "no scenario is run on that firmware; selected were {}",
+                    offered.join(", ")
+                )
+            },
         ));
     }
     Ok(units)

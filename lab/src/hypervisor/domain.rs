@@ -5,15 +5,23 @@
 //! the card's ROM off, so that EDK2's own PXE client asks; BIOS machines have QEMU's, which is iPXE.
 //! virtio-rng is always there: EDK2's network stack needs it (tianocore/edk2#9530).
 
+mod shapes;
+
 use std::path::Path;
 
-use serde::Serialize;
+use shapes::{
+    BackendXml, BiosXml, BootXml, ControllerXml, CpuXml, DevicesXml, DomainXml, EntryXml,
+    FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, MacXml, MemoryXml, MetadataXml,
+    ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml, RunXml, SerialXml,
+    SmbiosXml, SocketXml, SysinfoXml, SystemXml, TcgXml, TypeXml,
+};
 
 use super::accel::Accelerator;
 use super::network::indented;
 use crate::scenario::Firmware;
 
-/// TCG's translation cache in MiB: systemd's start-up overflows smaller ones, which costs a flush each time.
+/// TCG's translation cache in MiB. QEMU's own default is up to 1 GiB a machine, which machines side by side
+/// would fill.
 const TCG_TB_CACHE_MIB: u32 = 256;
 
 /// What a node's domain is made from.
@@ -39,239 +47,6 @@ pub struct DomainSpec<'a> {
     pub console: &'a Path,
     /// Run id, kept in the domain's metadata.
     pub run_id: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename = "domain")]
-struct DomainXml<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    name: &'a str,
-    uuid: &'a str,
-    metadata: MetadataXml<'a>,
-    memory: MemoryXml,
-    vcpu: u32,
-    os: OsXml,
-    sysinfo: SysinfoXml<'a>,
-    features: FeaturesXml,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<CpuXml>,
-    on_poweroff: &'static str,
-    on_reboot: &'static str,
-    on_crash: &'static str,
-    devices: DevicesXml<'a>,
-}
-
-#[derive(Serialize)]
-struct MetadataXml<'a> {
-    #[serde(rename = "lab:run")]
-    run: RunXml<'a>,
-}
-
-#[derive(Serialize)]
-struct RunXml<'a> {
-    #[serde(rename = "@xmlns:lab")]
-    namespace: &'static str,
-    #[serde(rename = "@id")]
-    id: &'a str,
-}
-
-#[derive(Serialize)]
-struct MemoryXml {
-    #[serde(rename = "@unit")]
-    unit: &'static str,
-    #[serde(rename = "$text")]
-    amount: u32,
-}
-
-#[derive(Serialize)]
-struct OsXml {
-    #[serde(rename = "@firmware", skip_serializing_if = "Option::is_none")]
-    firmware: Option<&'static str>,
-    #[serde(rename = "type")]
-    kind: OsTypeXml,
-    #[serde(rename = "firmware", skip_serializing_if = "Option::is_none")]
-    firmware_features: Option<FirmwareXml>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bios: Option<BiosXml>,
-    smbios: SmbiosXml,
-}
-
-#[derive(Serialize)]
-struct OsTypeXml {
-    #[serde(rename = "@arch")]
-    arch: &'static str,
-    #[serde(rename = "@machine")]
-    machine: &'static str,
-    #[serde(rename = "$text")]
-    kind: &'static str,
-}
-
-#[derive(Serialize)]
-struct FirmwareXml {
-    feature: Vec<FirmwareFeatureXml>,
-}
-
-#[derive(Serialize)]
-struct FirmwareFeatureXml {
-    #[serde(rename = "@name")]
-    name: &'static str,
-    #[serde(rename = "@enabled")]
-    enabled: &'static str,
-}
-
-#[derive(Serialize)]
-struct BiosXml {
-    #[serde(rename = "@useserial")]
-    useserial: &'static str,
-}
-
-#[derive(Serialize)]
-struct SmbiosXml {
-    #[serde(rename = "@mode")]
-    mode: &'static str,
-}
-
-#[derive(Serialize)]
-struct SysinfoXml<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    system: SystemXml<'a>,
-}
-
-#[derive(Serialize)]
-struct SystemXml<'a> {
-    entry: Vec<EntryXml<'a>>,
-}
-
-#[derive(Serialize)]
-struct EntryXml<'a> {
-    #[serde(rename = "@name")]
-    name: &'static str,
-    #[serde(rename = "$text")]
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-struct FeaturesXml {
-    acpi: (),
-    apic: (),
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcg: Option<TcgXml>,
-}
-
-#[derive(Serialize)]
-struct TcgXml {
-    #[serde(rename = "tb-cache")]
-    tb_cache: MemoryXml,
-}
-
-#[derive(Serialize)]
-struct CpuXml {
-    #[serde(rename = "@mode")]
-    mode: &'static str,
-}
-
-#[derive(Serialize)]
-struct DevicesXml<'a> {
-    controller: ControllerXml,
-    interface: InterfaceXml<'a>,
-    serial: SerialXml<'a>,
-    memballoon: ModelXml,
-    rng: RngXml,
-}
-
-#[derive(Serialize)]
-struct ControllerXml {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "@model")]
-    model: &'static str,
-}
-
-#[derive(Serialize)]
-struct InterfaceXml<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    mac: MacXml<'a>,
-    source: NetworkSourceXml<'a>,
-    model: TypeXml,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rom: Option<RomXml>,
-    boot: BootXml,
-}
-
-#[derive(Serialize)]
-struct MacXml<'a> {
-    #[serde(rename = "@address")]
-    address: &'a str,
-}
-
-#[derive(Serialize)]
-struct NetworkSourceXml<'a> {
-    #[serde(rename = "@network")]
-    network: &'a str,
-}
-
-#[derive(Serialize)]
-struct TypeXml {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-}
-
-#[derive(Serialize)]
-struct ModelXml {
-    #[serde(rename = "@model")]
-    model: &'static str,
-}
-
-#[derive(Serialize)]
-struct RomXml {
-    #[serde(rename = "@enabled")]
-    enabled: &'static str,
-}
-
-#[derive(Serialize)]
-struct BootXml {
-    #[serde(rename = "@order")]
-    order: u8,
-}
-
-#[derive(Serialize)]
-struct SerialXml<'a> {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    source: SocketXml<'a>,
-    target: PortXml,
-}
-
-#[derive(Serialize)]
-struct SocketXml<'a> {
-    #[serde(rename = "@mode")]
-    mode: &'static str,
-    #[serde(rename = "@path")]
-    path: &'a Path,
-}
-
-#[derive(Serialize)]
-struct PortXml {
-    #[serde(rename = "@port")]
-    port: u8,
-}
-
-#[derive(Serialize)]
-struct RngXml {
-    #[serde(rename = "@model")]
-    model: &'static str,
-    backend: BackendXml,
-}
-
-#[derive(Serialize)]
-struct BackendXml {
-    #[serde(rename = "@model")]
-    model: &'static str,
-    #[serde(rename = "$text")]
-    path: &'static str,
 }
 
 /// Renders libvirt's domain XML.

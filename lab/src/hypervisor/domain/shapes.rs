@@ -1,0 +1,240 @@
+//! The shapes of libvirt's domain XML, as far as the lab uses it: nothing but names and nesting.
+//!
+//! Source: <https://libvirt.org/formatdomain.html>.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename = "domain")]
+pub(super) struct DomainXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) name: &'a str,
+    pub(super) uuid: &'a str,
+    pub(super) metadata: MetadataXml<'a>,
+    pub(super) memory: MemoryXml,
+    pub(super) vcpu: u32,
+    pub(super) os: OsXml,
+    pub(super) sysinfo: SysinfoXml<'a>,
+    pub(super) features: FeaturesXml,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpu: Option<CpuXml>,
+    pub(super) on_poweroff: &'static str,
+    pub(super) on_reboot: &'static str,
+    pub(super) on_crash: &'static str,
+    pub(super) devices: DevicesXml<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct MetadataXml<'a> {
+    #[serde(rename = "lab:run")]
+    pub(super) run: RunXml<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RunXml<'a> {
+    #[serde(rename = "@xmlns:lab")]
+    pub(super) namespace: &'static str,
+    #[serde(rename = "@id")]
+    pub(super) id: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct MemoryXml {
+    #[serde(rename = "@unit")]
+    pub(super) unit: &'static str,
+    #[serde(rename = "$text")]
+    pub(super) amount: u32,
+}
+
+#[derive(Serialize)]
+pub(super) struct OsXml {
+    #[serde(rename = "@firmware", skip_serializing_if = "Option::is_none")]
+    pub(super) firmware: Option<&'static str>,
+    #[serde(rename = "type")]
+    pub(super) kind: OsTypeXml,
+    #[serde(rename = "firmware", skip_serializing_if = "Option::is_none")]
+    pub(super) firmware_features: Option<FirmwareXml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bios: Option<BiosXml>,
+    pub(super) smbios: SmbiosXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct OsTypeXml {
+    #[serde(rename = "@arch")]
+    pub(super) arch: &'static str,
+    #[serde(rename = "@machine")]
+    pub(super) machine: &'static str,
+    #[serde(rename = "$text")]
+    pub(super) kind: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct FirmwareXml {
+    pub(super) feature: Vec<FirmwareFeatureXml>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FirmwareFeatureXml {
+    #[serde(rename = "@name")]
+    pub(super) name: &'static str,
+    #[serde(rename = "@enabled")]
+    pub(super) enabled: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct BiosXml {
+    #[serde(rename = "@useserial")]
+    pub(super) useserial: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct SmbiosXml {
+    #[serde(rename = "@mode")]
+    pub(super) mode: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct SysinfoXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) system: SystemXml<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SystemXml<'a> {
+    pub(super) entry: Vec<EntryXml<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct EntryXml<'a> {
+    #[serde(rename = "@name")]
+    pub(super) name: &'static str,
+    #[serde(rename = "$text")]
+    pub(super) value: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct FeaturesXml {
+    pub(super) acpi: (),
+    pub(super) apic: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tcg: Option<TcgXml>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TcgXml {
+    #[serde(rename = "tb-cache")]
+    pub(super) tb_cache: MemoryXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct CpuXml {
+    #[serde(rename = "@mode")]
+    pub(super) mode: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct DevicesXml<'a> {
+    pub(super) controller: ControllerXml,
+    pub(super) interface: InterfaceXml<'a>,
+    pub(super) serial: SerialXml<'a>,
+    pub(super) memballoon: ModelXml,
+    pub(super) rng: RngXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct ControllerXml {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@model")]
+    pub(super) model: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct InterfaceXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) mac: MacXml<'a>,
+    pub(super) source: NetworkSourceXml<'a>,
+    pub(super) model: TypeXml,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rom: Option<RomXml>,
+    pub(super) boot: BootXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct MacXml<'a> {
+    #[serde(rename = "@address")]
+    pub(super) address: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct NetworkSourceXml<'a> {
+    #[serde(rename = "@network")]
+    pub(super) network: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct TypeXml {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct ModelXml {
+    #[serde(rename = "@model")]
+    pub(super) model: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct RomXml {
+    #[serde(rename = "@enabled")]
+    pub(super) enabled: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct BootXml {
+    #[serde(rename = "@order")]
+    pub(super) order: u8,
+}
+
+#[derive(Serialize)]
+pub(super) struct SerialXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) source: SocketXml<'a>,
+    pub(super) target: PortXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct SocketXml<'a> {
+    #[serde(rename = "@mode")]
+    pub(super) mode: &'static str,
+    #[serde(rename = "@path")]
+    pub(super) path: &'a Path,
+}
+
+#[derive(Serialize)]
+pub(super) struct PortXml {
+    #[serde(rename = "@port")]
+    pub(super) port: u8,
+}
+
+#[derive(Serialize)]
+pub(super) struct RngXml {
+    #[serde(rename = "@model")]
+    pub(super) model: &'static str,
+    pub(super) backend: BackendXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct BackendXml {
+    #[serde(rename = "@model")]
+    pub(super) model: &'static str,
+    #[serde(rename = "$text")]
+    pub(super) path: &'static str,
+}
