@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use boot_server::proto::mac;
+use serde::Serialize;
 
-/// An Ethernet address. Written lowercase with colons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MacAddr([u8; 6]);
+/// The Ethernet address of one machine. Written lowercase with colons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct MacAddr(mac::MacAddr);
 
 /// Why a text is not the address of one machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,33 +28,17 @@ pub enum MacError {
 impl MacAddr {
     /// The six octets.
     pub fn octets(self) -> [u8; 6] {
-        self.0
+        self.0.0
     }
 
     /// Lowercase with hyphens, as iPXE's `${net0/mac:hexhyp}` and PXELINUX's file names have it.
     pub fn hexhyp(self) -> String {
-        self.to_string().replace(':', "-")
+        self.0.hyphenated()
     }
 
     /// The address in any common notation, without asking whether a network card can have it.
     pub fn parse_any(text: &str) -> Option<MacAddr> {
-        let group_digits = match text.chars().find(|c| !c.is_ascii_hexdigit())? {
-            '.' => 4,
-            ':' | '-' => 2,
-            _ => return None,
-        };
-        let separator = text.chars().nth(group_digits)?;
-        let groups: Vec<&str> = text.split(separator).collect();
-        if groups.iter().any(|group| group.len() != group_digits) {
-            return None;
-        }
-        let digits = groups.concat();
-        if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let value = u64::from_str_radix(&digits, 16).ok()?;
-        let [_, _, octets @ ..] = value.to_be_bytes();
-        Some(MacAddr(octets))
+        text.parse().ok().map(MacAddr)
     }
 }
 
@@ -61,10 +47,9 @@ impl FromStr for MacAddr {
 
     fn from_str(text: &str) -> Result<Self, MacError> {
         let mac = MacAddr::parse_any(text).ok_or_else(|| MacError::Notation(text.into()))?;
-        let [first, ..] = mac.0;
-        if mac.0 == [0; 6] {
+        if mac.octets() == [0; 6] {
             Err(MacError::Zero)
-        } else if first & 1 == 1 {
+        } else if mac.0.is_multicast() {
             Err(MacError::Multicast(mac))
         } else {
             Ok(mac)
@@ -74,14 +59,7 @@ impl FromStr for MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-impl Serialize for MacAddr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.0.fmt(f)
     }
 }
 
