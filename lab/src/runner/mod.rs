@@ -232,7 +232,12 @@ impl Course {
         claims.abort_all();
         let status = cell.end().await?;
         if !status.success() && outcome.broken.is_none() && !outcome.interrupted {
-            outcome.broken = Some(format!("the cell ended early ({status}); see its cell.log"));
+            // `unshare` and a panic tell their reasons there.
+            let log = std::fs::read_to_string(outcome.artifacts.join("cell.log"));
+            outcome.broken = Some(format!(
+                "the cell ended early ({status}): {}",
+                log.unwrap_or_default().trim()
+            ));
         }
         Ok(())
     }
