@@ -180,8 +180,8 @@ pub enum PixiecoreService {
     None,
     /// Our boot-server in Pixiecore mode.
     BootServer,
-    /// A program of the user's own, run as it is; `{api}` stands for the API's URL and `{address}`
-    /// for the host's address.
+    /// A program of the user's own, run as it is; `{api}` stands for the API's URL, `{interface}` for the
+    /// bridge and `{address}` for the host's address.
     Command(Vec<String>),
 }
 

@@ -1,9 +1,10 @@
-//! The `lab` program from outside: wrong input, faults that must turn a run red, and its own end in the
-//! middle of a boot. The last two boot real machines.
+//! The `lab` program from outside: wrong input, faults that must turn a run red, its own end in the
+//! middle of a boot, a Pixiecore of the user's own. All but the first boot real machines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
 mod broken_on_purpose;
 mod killed;
+mod own_pixiecore;
 mod support;
