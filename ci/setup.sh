@@ -6,6 +6,8 @@
 set -euo pipefail
 
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Where the programs are built.
+TARGET=${CARGO_TARGET_DIR:-$PROJECT/target}
 OLDEST_CARGO=1.89
 
 # package | what it is for

@@ -185,6 +185,31 @@ pub enum BootEvent {
     },
 }
 
+impl BootEvent {
+    /// The machine it is about; none for events of the server itself.
+    pub fn who(&self) -> Option<&Who> {
+        match self {
+            BootEvent::DhcpRequest { who, .. }
+            | BootEvent::DhcpReply { who, .. }
+            | BootEvent::DhcpIgnored { who, .. }
+            | BootEvent::Malformed { who, .. }
+            | BootEvent::TftpRequest { who, .. }
+            | BootEvent::TftpDone { who, .. }
+            | BootEvent::TftpFailed { who, .. }
+            | BootEvent::HttpRequest { who, .. }
+            | BootEvent::RouterAdvertisement { who } => Some(who),
+            BootEvent::Ready { .. } | BootEvent::Reloaded { .. } => None,
+        }
+    }
+}
+
+/// Microseconds since the Unix epoch: the clock of all events.
+pub fn now_us() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
+}
+
 /// Where events are handed in; cheap to clone, never blocks, never fails.
 #[derive(Debug, Clone)]
 pub struct EventSink(mpsc::UnboundedSender<Event>);
@@ -198,11 +223,10 @@ impl EventSink {
 
     /// Stamps the event with the present time and hands it in.
     pub fn emit(&self, what: BootEvent) {
-        let now = std::time::SystemTime::now();
-        let at_us = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros() as u64);
         // The receiver is gone only while the program ends.
-        let _ = self.0.send(Event { at_us, what });
+        let _ = self.0.send(Event {
+            at_us: now_us(),
+            what,
+        });
     }
 }

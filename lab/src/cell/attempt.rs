@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boot_server::event::{BootEvent, Event, Who};
+use boot_server::event::{Event, now_us};
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,7 +21,7 @@ use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::network;
-use crate::node::life::{Surroundings, Witness, artifacts_of, live, now_us};
+use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 
 /// Does the attempt that is described on standard input.
@@ -203,7 +203,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
 
 /// The node an event is about: by MAC first (it can't be another machine's on this bridge), then by UUID.
 fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
-    let who = who_of(&event.what)?;
+    let who = event.what.who()?;
     let by_mac = |node: &&Node| who.mac.as_deref() == Some(node.mac.to_string().as_str());
     let by_uuid = |node: &&Node| who.uuid.as_deref() == Some(node.uuid.to_string().as_str());
     nodes
@@ -213,25 +213,11 @@ fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
         .map(|node| node.name.clone())
 }
 
-fn who_of(event: &BootEvent) -> Option<&Who> {
-    match event {
-        BootEvent::DhcpRequest { who, .. }
-        | BootEvent::DhcpReply { who, .. }
-        | BootEvent::DhcpIgnored { who, .. }
-        | BootEvent::Malformed { who, .. }
-        | BootEvent::TftpRequest { who, .. }
-        | BootEvent::TftpDone { who, .. }
-        | BootEvent::TftpFailed { who, .. }
-        | BootEvent::HttpRequest { who, .. }
-        | BootEvent::RouterAdvertisement { who } => Some(who),
-        BootEvent::Ready { .. } | BootEvent::Reloaded { .. } => None,
-    }
-}
-
 /// QEMU's own words say why a machine died; they live in the cell and would go with it.
 fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
     for node in &scenario.nodes {
-        let log = format!("/var/log/libvirt/qemu/lab-{}-{}.log", job.run_id, node.name);
+        let name = domain_name(&job.run_id, node);
+        let log = format!("/var/log/libvirt/qemu/{name}.log");
         if Path::new(&log).exists()
             && let Err(error) = fs::copy(&log, artifacts_of(&job.artifacts, node).join("qemu.log"))
         {

@@ -159,11 +159,7 @@ pub async fn start_boot_server(
     let last_words = stderr.clone();
     tokio::spawn(async move {
         follow(&service, stdout, events, ready, &told).await;
-        let detail = match child.wait().await {
-            Ok(status) => format!("{status}; {}", tail(&last_words)),
-            Err(error) => error.to_string(),
-        };
-        let _ = told.send(Told::Ended { service, detail });
+        tell_end(service, child, &last_words, &told).await;
     });
     match tokio::time::timeout(READY_DEADLINE, is_ready).await {
         Ok(Ok(())) => Ok(()),
@@ -201,11 +197,7 @@ pub fn start_command(
         if let (Some(mut stdout), Ok(mut log)) = (stdout, tokio::fs::File::create(log).await) {
             let _ = tokio::io::copy(&mut stdout, &mut log).await;
         }
-        let detail = match child.wait().await {
-            Ok(status) => format!("{status}; {}", tail(&stderr)),
-            Err(error) => error.to_string(),
-        };
-        let _ = told.send(Told::Ended { service, detail });
+        tell_end(service, child, &stderr, &told).await;
     });
     Ok(())
 }
@@ -226,6 +218,21 @@ fn spawn(
         .spawn()
         .map_err(starting(format!("{name} ({})", program.display())))?;
     Ok((child, stderr))
+}
+
+/// Waits until a service ends and tells its status and last words.
+async fn tell_end(
+    service: String,
+    mut child: Child,
+    stderr: &Path,
+    told: &mpsc::UnboundedSender<Told>,
+) {
+    let detail = match child.wait().await {
+        Ok(status) => format!("{status}; {}", tail(stderr)),
+        Err(error) => error.to_string(),
+    };
+    // Nobody listens any more once the attempt is over.
+    let _ = told.send(Told::Ended { service, detail });
 }
 
 /// Passes events on until the stream ends; says when the first `Ready` was seen.

@@ -127,8 +127,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         units: Vec::new(),
     };
     for outcome in &outcomes {
-        let summary = UnitSummary::judged(outcome);
-        report::artifacts::write_unit(outcome, &summary)
+        let timelines = outcome.timelines();
+        let summary = UnitSummary::judged(outcome, &timelines);
+        report::artifacts::write_unit(outcome, &summary, &timelines)
             .map_err(|error| internal(&outcome.artifacts.display().to_string(), error))?;
         run.units.push(summary);
     }

@@ -5,13 +5,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use boot_server::event::now_us;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
-use super::shell::{Answer, Shell, ShellError};
+use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::{self, DomainSpec};
@@ -103,14 +104,10 @@ impl Witness {
     }
 }
 
-/// Microseconds since the Unix epoch, the clock of all records.
+/// The name that libvirt knows a run's node by.
 #[must_use]
-pub fn now_us() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-        })
+pub fn domain_name(run_id: &str, node: &Node) -> String {
+    format!("lab-{run_id}-{}", node.name)
 }
 
 /// Lives through one boot of `node`; returns when its machine is stopped.
@@ -124,7 +121,7 @@ pub async fn live(
     witness: &Witness,
     mut stop: watch::Receiver<Option<String>>,
 ) -> Result<(), HypervisorError> {
-    let name = format!("lab-{}-{}", around.run_id, node.name);
+    let name = domain_name(&around.run_id, node);
     let outcome = async {
         let mut console = power_on(&name, node, around, hypervisor, witness).await?;
         let deadline = Instant::now() + around.deadline;
@@ -235,7 +232,7 @@ async fn hopeless_or_login(
             let fresh = lines.get(read..).unwrap_or_default();
             read = lines.len();
             for line in fresh.iter().map(String::as_str).chain([open]) {
-                if line.contains("(automatic login)") {
+                if line.contains(LOGGED_IN) {
                     return Some(None);
                 }
                 if let Some((_, meaning)) = HOPELESS.iter().find(|(text, _)| line.contains(text)) {

@@ -16,6 +16,9 @@ use super::console::{Console, Missed};
 /// How often a shell that has not answered yet is greeted again.
 const GREETING_INTERVAL: Duration = Duration::from_secs(2);
 
+/// What agetty says when it logs somebody in by itself: `node1 login: core (automatic login)`.
+pub const LOGGED_IN: &str = "(automatic login)";
+
 /// Why a command has no answer.
 #[derive(Debug, Error)]
 pub enum ShellError {
@@ -58,8 +61,7 @@ pub struct Shell<'a> {
 impl<'a> Shell<'a> {
     /// Waits until the console is logged in, then greets the shell until it answers.
     ///
-    /// agetty says `… login: core (automatic login)`; nothing is typed before, because firmware and boot
-    /// loaders take keys for commands.
+    /// Nothing is typed before [`LOGGED_IN`] is seen: firmware and boot loaders take keys for commands.
     ///
     /// # Errors
     /// [`ShellError`] when the deadline comes or the machine goes first.
@@ -73,7 +75,7 @@ impl<'a> Shell<'a> {
                     .iter()
                     .map(String::as_str)
                     .chain([open])
-                    .any(|line| line.contains("(automatic login)"))
+                    .any(|line| line.contains(LOGGED_IN))
                     .then_some(())
             })
             .await?;

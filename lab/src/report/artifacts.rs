@@ -1,5 +1,6 @@
 //! The files of a run: its folder, what is written into it, and `runs/latest`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use super::{RunSummary, UnitSummary, junit};
 use crate::runner::UnitOutcome;
-use crate::timeline;
+use crate::timeline::Timeline;
 use crate::verdict::{NodeVerdict, explain};
 
 /// Makes the run's folder `<time>-<id>` and points `latest` to it.
@@ -34,7 +35,11 @@ pub fn create(parent: &Path, now: &jiff::Zoned, run_id: &str) -> io::Result<Path
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_unit(outcome: &UnitOutcome, summary: &UnitSummary) -> io::Result<()> {
+pub fn write_unit(
+    outcome: &UnitOutcome,
+    summary: &UnitSummary,
+    timelines: &[Timeline],
+) -> io::Result<()> {
     let folder = &outcome.artifacts;
     fs::create_dir_all(folder)?;
     let scenario = &outcome.unit.scenario;
@@ -44,19 +49,20 @@ pub fn write_unit(outcome: &UnitOutcome, summary: &UnitSummary) -> io::Result<()
     if let Some(why) = &outcome.broken {
         fs::write(folder.join("explain.txt"), why)?;
     }
-    let mut timelines = std::collections::BTreeMap::new();
-    for (node, judged) in scenario.nodes.iter().zip(&summary.nodes) {
-        let timeline = timeline::build(scenario, node, &outcome.records);
+    let by_name: BTreeMap<&str, &Timeline> = timelines
+        .iter()
+        .map(|timeline| (timeline.node.as_str(), timeline))
+        .collect();
+    for ((node, judged), timeline) in scenario.nodes.iter().zip(&summary.nodes).zip(timelines) {
         if matches!(judged.verdict, NodeVerdict::Fail { .. }) {
             let firmware = outcome.unit.firmware;
-            let text = explain(scenario, node, firmware, &timeline, &judged.verdict, folder);
+            let text = explain(scenario, node, firmware, timeline, &judged.verdict, folder);
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
             fs::write(nodes.join("explain.txt"), text)?;
         }
-        timelines.insert(&node.name, timeline);
     }
-    write_json(&folder.join("timeline.json"), &timelines)
+    write_json(&folder.join("timeline.json"), &by_name)
 }
 
 /// Writes `run.json` and `junit.xml`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runner::UnitOutcome;
 use crate::scenario::Firmware;
-use crate::timeline;
+use crate::timeline::Timeline;
 use crate::verdict::{NodeVerdict, judge};
 
 /// A whole run.
@@ -58,24 +58,22 @@ impl UnitSummary {
         format!("{}@{}", self.scenario, self.firmware)
     }
 
-    /// Judges what a unit came to.
+    /// Judges what a unit came to, by the timelines of its nodes in the scenario's order.
     #[must_use]
-    pub fn judged(outcome: &UnitOutcome) -> UnitSummary {
+    pub fn judged(outcome: &UnitOutcome, timelines: &[Timeline]) -> UnitSummary {
         let scenario = &outcome.unit.scenario;
         let nodes = scenario
             .nodes
             .iter()
-            .map(|node| {
+            .zip(timelines)
+            .map(|(node, timeline)| {
                 let time = outcome.node_times.get(&node.name);
                 let finished = time.is_some();
                 // A node that got through before the trouble keeps its own verdict.
                 let verdict = match (&outcome.broken, outcome.interrupted) {
                     (Some(why), _) if !finished => NodeVerdict::Infra { why: why.clone() },
                     (None, true) if !finished => NodeVerdict::Interrupted,
-                    _ => {
-                        let timeline = timeline::build(scenario, node, &outcome.records);
-                        judge(scenario, node, outcome.unit.firmware, &timeline)
-                    }
+                    _ => judge(scenario, node, outcome.unit.firmware, timeline),
                 };
                 NodeSummary {
                     name: node.name.clone(),

@@ -19,6 +19,7 @@ use crate::cell::message::{Job, Order, Report};
 use crate::evidence::Record;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::{Firmware, Scenario};
+use crate::timeline::{self, Timeline};
 use places::Places;
 
 /// How long a cell may take to end after it was told to stop.
@@ -104,6 +105,16 @@ pub struct UnitOutcome {
     pub broken: Option<String>,
     /// Whether the run was interrupted before the unit was through.
     pub interrupted: bool,
+}
+
+impl UnitOutcome {
+    /// The timeline of every node, in the scenario's order.
+    #[must_use]
+    pub fn timelines(&self) -> Vec<Timeline> {
+        let scenario = &self.unit.scenario;
+        let build = |node| timeline::build(scenario, node, &self.records);
+        scenario.nodes.iter().map(build).collect()
+    }
 }
 
 /// Runs the units; returns their outcomes in the order given.
