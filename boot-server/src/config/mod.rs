@@ -1,0 +1,50 @@
+//! The boot server's one configuration file (TOML): its shape (a file for each section), and
+//! the checks that need no network.
+//!
+//! Relative paths are relative to the file. A section that is absent is a service that does not run.
+
+mod boot;
+mod check;
+mod dhcp;
+mod http;
+mod pixiecore;
+mod tftp;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use boot::{BiosLoader, BootConfig};
+pub use check::ConfigProblem;
+pub use dhcp::{DhcpConfig, ProxyDhcpConfig, Reservation};
+pub use http::HttpConfig;
+pub use pixiecore::PixiecoreConfig;
+pub use tftp::TftpConfig;
+
+/// Everything that one `boot-server` process does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The network interface on which DHCP, proxyDHCP and TFTP are answered.
+    pub interface: Option<String>,
+    /// Our own IPv4 address there; the interface's first one when absent.
+    pub address: Option<Ipv4Addr>,
+    /// The PXE-enabled DHCP server.
+    pub dhcp: Option<DhcpConfig>,
+    /// Boot options beside another DHCP server, which keeps giving the addresses.
+    pub proxy_dhcp: Option<ProxyDhcpConfig>,
+    /// Pixiecore mode: proxyDHCP + TFTP + HTTP in one, asking an HTTP API what each MAC boots.
+    pub pixiecore: Option<PixiecoreConfig>,
+    /// What PXE clients are given (with `dhcp` or `proxy_dhcp`).
+    pub boot: BootConfig,
+    /// The TFTP server.
+    pub tftp: Option<TftpConfig>,
+    /// The HTTP boot config service.
+    pub http: Option<HttpConfig>,
+    /// Answers IPv6 router solicitations with a router advertisement that offers no route, so that
+    /// iPXE does not wait 13 s for a router that is not there. Off on real networks, on in the lab.
+    pub router_advertisement: bool,
+    /// Where events go: a file to append JSON lines to; standard output when absent.
+    pub events: Option<PathBuf>,
+}
