@@ -12,7 +12,8 @@ use super::context::Context;
 use super::dhcp::{DhcpService, Role};
 use super::dhcp_socket::{DhcpSocket, Listen};
 use super::files::TftpFiles;
-use super::http::{self, HttpServer};
+use super::folder::Folder;
+use super::http::{self, HttpServer, Limits};
 use super::interface::Interface;
 use super::neighbours::Neighbours;
 use super::pixiecore::{self, ApiClient};
@@ -86,7 +87,8 @@ impl Assembly {
                 let events = self.parts.events.clone();
                 let api = self.pixiecore_api()?;
                 let router = pixiecore::router(api, neighbours.clone(), events);
-                self.start_http_server("pixiecore http", listen, router)?;
+                let server = bind_http("pixiecore http", listen, router)?;
+                self.start_http_server("pixiecore http", listen, server);
             }
         }
         self.start_boot_config_service(&config, neighbours)
@@ -224,27 +226,24 @@ impl Assembly {
             return Ok(());
         };
         let events = self.parts.events.clone();
-        let router = http::router(data_dir, http.assets.clone(), neighbours, events);
-        self.start_http_server("http", http.listen, router)
+        let assets = http.assets.clone();
+        let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
+        let router = http::router(data_dir, assets, neighbours, events);
+        let limits = Limits {
+            connections: http.max_connections,
+            per_address: http.max_connections_per_address,
+            ..Limits::default()
+        };
+        let server = bind_http("http", http.listen, router)?.limits(limits);
+        self.start_http_server("http", http.listen, server.tls(self.parts.tls.clone()));
+        Ok(())
     }
 
-    fn start_http_server(
-        &mut self,
-        service: &'static str,
-        listen: SocketAddr,
-        router: axum::Router,
-    ) -> Result<(), NetError> {
-        let bound = HttpServer::bind(listen, router);
-        let server = bound.map_err(|source| NetError::Bind {
-            service,
-            port: listen.port(),
-            source,
-        })?;
+    fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
         self.listeners.push(format!("{service} {listen}"));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });
         self.services.spawn(async move { (service, serve.await) });
-        Ok(())
     }
 
     fn spawn(
@@ -258,6 +257,18 @@ impl Assembly {
             (name, result.unwrap_or(Ok(())))
         });
     }
+}
+
+fn bind_http(
+    service: &'static str,
+    listen: SocketAddr,
+    router: axum::Router,
+) -> Result<HttpServer, NetError> {
+    HttpServer::bind(listen, router).map_err(|source| NetError::Bind {
+        service,
+        port: listen.port(),
+        source,
+    })
 }
 
 fn policy(config: &Config, address: Ipv4Addr) -> Policy {
@@ -277,10 +288,15 @@ fn policy(config: &Config, address: Ipv4Addr) -> Policy {
 /// Where machines reach the HTTP service: the address it listens on, or ours when that is all or
 /// only this host's.
 fn http_url(config: &Config, address: Ipv4Addr) -> Option<String> {
-    let listen = config.http.as_ref()?.listen;
+    let http = config.http.as_ref()?;
+    let listen = http.listen;
     let host = match listen.ip() {
         IpAddr::V4(ip) if !ip.is_unspecified() && !ip.is_loopback() => ip,
         _ => address,
     };
-    Some(format!("http://{host}:{}", listen.port()))
+    let scheme = match http.tls_certificate {
+        Some(_) => "https",
+        None => "http",
+    };
+    Some(format!("{scheme}://{host}:{}", listen.port()))
 }

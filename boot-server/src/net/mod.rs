@@ -6,6 +6,7 @@ mod dhcp;
 mod dhcp_socket;
 mod error;
 mod files;
+pub mod folder;
 pub mod http;
 mod interface;
 pub mod neighbours;
@@ -24,6 +25,7 @@ use tracing::{error, info};
 
 use self::assembly::Assembly;
 pub use self::error::NetError;
+use self::http::Tls;
 pub use self::interface::InterfaceError;
 use self::pixiecore::ApiClient;
 use crate::catalog::data_dir::DataDir;
@@ -31,7 +33,7 @@ use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 
 /// How long services may take to end after they were asked to.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIME: Duration = http::GRACE.saturating_add(Duration::from_secs(2));
 
 /// What a server is made from.
 pub struct Parts {
@@ -41,6 +43,8 @@ pub struct Parts {
     pub catalog: Option<Arc<DataDir>>,
     /// The client of the Pixiecore API, in Pixiecore mode.
     pub pixiecore: Option<ApiClient>,
+    /// The HTTP service's identity, when it speaks TLS.
+    pub tls: Option<Tls>,
     /// Where events go.
     pub events: EventSink,
 }
