@@ -33,6 +33,23 @@ pub struct DhcpConfig {
     pub reservations: Vec<Reservation>,
 }
 
+impl DhcpConfig {
+    /// All of a subnet, with the default for everything else.
+    pub fn of(subnet: Ipv4Net) -> DhcpConfig {
+        DhcpConfig {
+            subnet,
+            first: subnet.network(),
+            last: subnet.broadcast(),
+            router: None,
+            dns: Vec::new(),
+            domain: None,
+            lease_seconds: default_lease_seconds(),
+            lease_file: None,
+            reservations: Vec::new(),
+        }
+    }
+}
+
 /// `[[dhcp.reservation]]`: a fixed address for one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,10 +62,13 @@ pub struct Reservation {
     pub hostname: Option<String>,
 }
 
-/// `[proxy_dhcp]`: ports 67 and 4011 beside another DHCP server. It has no settings yet.
+/// `[proxy_dhcp]`: ports 67 and 4011 beside another DHCP server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProxyDhcpConfig {}
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyDhcpConfig {
+    /// Listen to port 67 without binding it, for a host whose DHCP server does not share the port.
+    pub no_bind: bool,
+}
 
 fn default_lease_seconds() -> u32 {
     3600

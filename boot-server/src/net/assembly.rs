@@ -91,6 +91,11 @@ impl Assembly {
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
+        if let Some(metrics) = config.metrics {
+            let router = http::operator::router(Arc::clone(self.parts.events.metrics()));
+            let server = bind_http("metrics", metrics.listen, router)?;
+            self.start_http_server("metrics", metrics.listen, server);
+        }
         self.start_boot_config_service(&config, neighbours)
     }
 
@@ -131,7 +136,19 @@ impl Assembly {
                 .then_some(("proxyDHCP", Role::Proxy))
         };
         if let Some((name, role)) = proxy {
-            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role)?;
+            let no_bind = config
+                .proxy_dhcp
+                .as_ref()
+                .is_some_and(|proxy| proxy.no_bind)
+                || config
+                    .pixiecore
+                    .as_ref()
+                    .is_some_and(|pixiecore| pixiecore.no_bind);
+            let listen = match no_bind {
+                true => Listen::Unbound(DHCP_PORT),
+                false => Listen::Broadcasts(DHCP_PORT),
+            };
+            self.start_dhcp_role(name, listen, context, role)?;
             let listen = Listen::OwnAddress(BOOT_SERVICE_PORT);
             self.start_dhcp_role("boot service", listen, context, Role::BootService)?;
         }
@@ -145,7 +162,7 @@ impl Assembly {
         context: &Arc<Context>,
         role: Role<ApiClient>,
     ) -> Result<(), NetError> {
-        let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
+        let port = listen.port();
         let socket =
             DhcpSocket::bind(&context.interface, listen).map_err(|source| NetError::Bind {
                 service,

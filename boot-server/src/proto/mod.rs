@@ -8,3 +8,4 @@ pub mod pixiecore;
 pub mod pxelinux;
 pub mod router_advert;
 pub mod tftp;
+pub mod udp;
