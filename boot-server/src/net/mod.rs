@@ -2,10 +2,10 @@
 
 mod context;
 mod dhcp;
-mod dhcp_socket;
 mod files;
 pub mod http;
 mod interface;
+mod link;
 pub mod neighbours;
 pub mod pixiecore;
 pub mod pixiecore_api;
@@ -14,39 +14,41 @@ mod tftp;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::context::Context;
-use self::dhcp::{DhcpService, Role};
-use self::dhcp_socket::{DhcpSocket, Listen};
+use self::dhcp::{DhcpService, DhcpSocket, Listen, Prober, Role, ServerRole};
 use self::files::TftpFiles;
 use self::http::HttpServer;
 use self::interface::Interface;
 pub use self::interface::InterfaceError;
+use self::link::Link;
 use self::neighbours::Neighbours;
 use self::pixiecore::ApiClient;
 use self::router_advert::RouterAdvertiser;
 use self::tftp::{TFTP_PORT, TftpService};
 use crate::catalog::BootCatalog;
 use crate::catalog::data_dir::DataDir;
-use crate::config::Config;
+use crate::config::{Config, DhcpConfig};
 use crate::event::{BootEvent, EventSink};
-use crate::lease::{Journal, JournalError, LeasePool, LeaseStore, MemoryOnly};
+use crate::lease::{Journal, JournalError, LeaseStore, MemoryOnly};
 use crate::policy::Policy;
 use crate::proto::mac::MacAddr;
-use crate::respond::{DhcpServer, Network};
+use crate::respond::{Addressing, DhcpServer, Habits};
 
 /// The port of DHCP servers and proxies.
 const DHCP_PORT: u16 = 67;
 /// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
 /// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
 const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
+/// Where UEFI clients that boot over HTTP find the NBPs that others fetch by TFTP.
+const NBP_FOLDER: &str = "/nbp/";
 /// The port of the PXE boot service.
 const BOOT_SERVICE_PORT: u16 = 4011;
 /// Discovers that may wait for an advertisement; more are answered by the same one.
@@ -73,6 +75,14 @@ pub enum NetError {
     /// The packet socket of the router advertiser.
     #[error("router advertisement: {source}{}", hint(source))]
     Advertiser {
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A socket for whole packets.
+    #[error("{service}: {source}{}", hint(source))]
+    Packets {
+        /// What needs it.
+        service: &'static str,
         /// What the kernel said.
         source: io::Error,
     },
@@ -226,20 +236,13 @@ impl Assembly {
                 None => (store, known) = (Box::new(MemoryOnly), Vec::new()),
             }
             let address = context.interface.address;
-            let plan = dhcp.plan(address).map_err(NetError::Config)?;
-            let network = Network {
-                server: address,
-                router: dhcp.router,
-                dns: dhcp.dns.clone(),
-                domain: dhcp.domain.clone(),
-            };
-            let server = DhcpServer::new(network, LeasePool::new(plan, known, store));
-            self.start_dhcp_role(
-                "dhcp",
-                Listen::All(DHCP_PORT),
-                context,
-                Role::Server(Box::new(Mutex::new(server))),
-            )?;
+            let pools = dhcp.pools(address).map_err(NetError::Config)?;
+            let server = DhcpServer::new(address, habits(config, dhcp), pools, &known, store);
+            let link = open_link(dhcp, context)?;
+            let prober = self.start_prober(dhcp, link.clone())?;
+            let role = ServerRole::new(server, prober, self.parts.events.clone());
+            let role = Role::Server(Box::new(role));
+            self.start_dhcp_role("dhcp", Listen::All(DHCP_PORT), context, role, link)?;
         }
         let proxy = if config.pixiecore.is_some() {
             let api = self.pixiecore_api()?;
@@ -251,11 +254,31 @@ impl Assembly {
                 .then_some(("proxyDHCP", Role::Proxy))
         };
         if let Some((name, role)) = proxy {
-            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role)?;
+            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role, None)?;
             let listen = Listen::OwnAddress(BOOT_SERVICE_PORT);
-            self.start_dhcp_role("boot service", listen, context, Role::BootService)?;
+            self.start_dhcp_role("boot service", listen, context, Role::BootService, None)?;
         }
         Ok(())
+    }
+
+    /// What looks whether an address is free.
+    fn start_prober(
+        &mut self,
+        dhcp: &DhcpConfig,
+        link: Option<Arc<Link>>,
+    ) -> Result<Option<Arc<Prober>>, NetError> {
+        if dhcp.probe_ms == 0 {
+            return Ok(None);
+        }
+        let patience = Duration::from_millis(dhcp.probe_ms.into());
+        let prober = Prober::open(link, !dhcp.pools.is_empty(), patience);
+        let prober = Arc::new(prober.map_err(|source| NetError::Packets {
+            service: "looking for addresses behind relays (dhcp.probe_ms)",
+            source,
+        })?);
+        let listener = Arc::clone(&prober);
+        self.spawn("address prober", async move { listener.listen().await });
+        Ok(Some(prober))
     }
 
     fn start_dhcp_role(
@@ -264,6 +287,7 @@ impl Assembly {
         listen: Listen,
         context: &Arc<Context>,
         role: Role<ApiClient>,
+        link: Option<Arc<Link>>,
     ) -> Result<(), NetError> {
         let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
         let socket =
@@ -279,6 +303,7 @@ impl Assembly {
             socket,
             port,
             role,
+            link,
             discovers: self.discovers.clone(),
         };
         self.spawn(service, dhcp.serve());
@@ -382,6 +407,33 @@ impl Assembly {
     }
 }
 
+/// What reaches machines that have no address yet.
+fn open_link(dhcp: &DhcpConfig, context: &Context) -> Result<Option<Arc<Link>>, NetError> {
+    match Link::open(&context.interface) {
+        Ok(link) => Ok(link.map(Arc::new)),
+        // Clients can be answered by broadcast as well.
+        Err(error) if dhcp.probe_ms == 0 => {
+            warn!(%error, "no packet socket: clients without an address get broadcasts");
+            Ok(None)
+        }
+        Err(source) => Err(NetError::Packets {
+            service: "looking for addresses (dhcp.probe_ms)",
+            source,
+        }),
+    }
+}
+
+fn habits(config: &Config, dhcp: &DhcpConfig) -> Habits {
+    Habits {
+        addressing: match dhcp.always_broadcast {
+            true => Addressing::Broadcast,
+            false => Addressing::AsAsked,
+        },
+        pxe_vendor_class: config.boot.pxe_vendor_class,
+        probing: dhcp.probe_ms > 0,
+    }
+}
+
 fn policy(config: &Config, address: Ipv4Addr) -> Policy {
     match &config.pixiecore {
         Some(pixiecore) => Policy::pixiecore(address, config.boot.clone(), pixiecore.port),
@@ -391,7 +443,8 @@ fn policy(config: &Config, address: Ipv4Addr) -> Policy {
                 .script_url
                 .clone()
                 .or_else(|| http_url(config, address).map(|url| format!("{url}{BOOT_SCRIPT}")));
-            Policy::boot(address, config.boot.clone(), script)
+            let nbp_url = http_url(config, address).map(|url| format!("{url}{NBP_FOLDER}"));
+            Policy::boot(address, config.boot.clone(), script).with_nbp_url(nbp_url)
         }
     }
 }
