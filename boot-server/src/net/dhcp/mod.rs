@@ -5,6 +5,7 @@ mod limit;
 mod probe;
 mod server;
 mod socket;
+mod start;
 mod tell;
 
 use std::collections::HashMap;
@@ -17,9 +18,9 @@ use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use self::limit::{Limiter, Verdict};
-pub(super) use self::probe::Prober;
-pub(super) use self::server::ServerRole;
-pub(super) use self::socket::{DhcpSocket, Listen};
+use self::probe::Prober;
+use self::server::ServerRole;
+use self::socket::{DhcpSocket, Listen};
 use super::context::Context;
 use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;

@@ -23,12 +23,22 @@ pub(crate) async fn get(path: &str) -> Answered {
 }
 
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http/assets");
+    ask(&assets, path, headers).await
+}
+
+/// With another assets folder.
+pub(crate) async fn get_from(assets: &Path, path: &str) -> Answered {
+    ask(assets, path, &[]).await
+}
+
+async fn ask(assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
     let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
     let (catalog, _) = DataDir::open(&racks.join("bootcfg-rack"), None, None).unwrap();
     let (sink, mut events) = EventSink::channel();
     let router = super::router(
         Arc::new(catalog),
-        Some(racks.join("assets")),
+        Some(assets.to_owned()),
         Neighbours::default(),
         sink,
     );

@@ -1,0 +1,232 @@
+//! A server being put together: what the configuration asks for becomes bound sockets and tasks.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::files::{Nbps, TftpFiles};
+use super::folder::Folder;
+use super::http::{self, HttpServer, Limits};
+use super::interface::Interface;
+use super::neighbours::Neighbours;
+use super::pixiecore::{self, ApiClient};
+use super::router_advert::RouterAdvertiser;
+use super::tftp::{TFTP_PORT, TftpService};
+use super::{NetError, Parts, Services};
+use crate::catalog::BootCatalog;
+use crate::config::Config;
+use crate::policy::Policy;
+use crate::proto::mac::MacAddr;
+
+/// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
+/// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
+const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
+/// Where UEFI clients that boot over HTTP find the NBPs that others fetch by TFTP.
+const NBP_FOLDER: &str = "/nbp/";
+/// Discovers that may wait for an advertisement; more are answered by the same one.
+const DISCOVER_QUEUE: usize = 16;
+
+/// A server being put together.
+pub(super) struct Assembly {
+    pub(super) parts: Parts,
+    shutdown: CancellationToken,
+    pub(super) services: Services,
+    pub(super) listeners: Vec<String>,
+    /// Tells the router advertiser of machines that begin to boot.
+    pub(super) discovers: Option<mpsc::Sender<MacAddr>>,
+}
+
+impl Assembly {
+    pub(super) fn new(parts: Parts, shutdown: CancellationToken) -> Assembly {
+        Assembly {
+            parts,
+            shutdown,
+            services: JoinSet::new(),
+            listeners: Vec::new(),
+            discovers: None,
+        }
+    }
+
+    /// Binds everything and starts it.
+    ///
+    /// # Errors
+    /// [`NetError`]: something could not be started.
+    pub(super) fn start(&mut self) -> Result<(), NetError> {
+        let config = self.parts.config.clone();
+        let neighbours = Neighbours::default();
+        let mut nbps = None;
+        let with_packets = config.dhcp.is_some()
+            || config.proxy_dhcp.is_some()
+            || config.pixiecore.is_some()
+            || config.tftp.is_some()
+            || config.router_advertisement;
+        if with_packets {
+            let name = config.interface.as_deref().ok_or_else(|| {
+                NetError::Config("`interface` is needed for DHCP, TFTP and advertisements".into())
+            })?;
+            let interface = Interface::find(name, config.address)?;
+            let policy = policy(&config, interface.address);
+            let events = self.parts.events.clone();
+            let context = Context::new(interface, neighbours.clone(), events, policy);
+            if config.router_advertisement {
+                self.start_router_advertiser(&context)?;
+            }
+            self.start_dhcp(&config, &context)?;
+            self.start_tftp(&config, &context)?;
+            let roots = config.tftp.clone().unwrap_or_default().roots;
+            nbps = Some(http::nbp::router(Nbps::new(Arc::clone(&context), &roots)));
+            if let Some(pixiecore) = &config.pixiecore {
+                let listen = (context.interface.address, pixiecore.port).into();
+                let events = self.parts.events.clone();
+                let api = self.pixiecore_api()?;
+                let router = pixiecore::router(api, neighbours.clone(), events);
+                let server = bind_http("pixiecore http", listen, router)?;
+                self.start_http_server("pixiecore http", listen, server);
+            }
+        }
+        self.start_boot_config_service(&config, neighbours, nbps)
+    }
+
+    fn start_tftp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
+        if config.tftp.is_none() && config.pixiecore.is_none() {
+            return Ok(());
+        }
+        let tftp = config.tftp.clone().unwrap_or_default();
+        let assets = config.http.as_ref().and_then(|http| http.assets.clone());
+        let assets_url =
+            http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
+        let catalog = self
+            .parts
+            .catalog
+            .clone()
+            .map(|data_dir| data_dir as Arc<dyn BootCatalog>);
+        let files = TftpFiles::new(
+            Arc::clone(context),
+            &tftp.roots,
+            assets,
+            assets_url,
+            catalog,
+        );
+        let service =
+            TftpService::bind(Arc::clone(context), files, TFTP_PORT).map_err(|source| {
+                NetError::Bind {
+                    service: "tftp",
+                    port: TFTP_PORT,
+                    source,
+                }
+            })?;
+        self.listeners
+            .push(format!("tftp {}:69", context.interface.address));
+        self.spawn("tftp", service.serve());
+        Ok(())
+    }
+
+    fn start_router_advertiser(&mut self, context: &Arc<Context>) -> Result<(), NetError> {
+        let (sender, receiver) = mpsc::channel(DISCOVER_QUEUE);
+        self.discovers = Some(sender);
+        let service = "router advertisement";
+        let advertiser = RouterAdvertiser::bind(Arc::clone(context), receiver)
+            .map_err(|source| NetError::Advertiser { source })?;
+        self.listeners
+            .push(format!("{service} {}", context.interface.name));
+        self.spawn(service, advertiser.serve());
+        Ok(())
+    }
+
+    pub(super) fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
+        let missing = || NetError::Config("Pixiecore mode needs a client of its API".into());
+        self.parts.pixiecore.clone().ok_or_else(missing)
+    }
+
+    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    fn start_boot_config_service(
+        &mut self,
+        config: &Config,
+        neighbours: Neighbours,
+        nbps: Option<axum::Router>,
+    ) -> Result<(), NetError> {
+        let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
+            return Ok(());
+        };
+        let events = self.parts.events.clone();
+        let assets = http.assets.clone();
+        let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
+        let router = http::router(data_dir, assets, neighbours, events);
+        let router = nbps.into_iter().fold(router, axum::Router::merge);
+        let limits = Limits {
+            connections: http.max_connections,
+            per_address: http.max_connections_per_address,
+            ..Limits::default()
+        };
+        let server = bind_http("http", http.listen, router)?.limits(limits);
+        self.start_http_server("http", http.listen, server.tls(self.parts.tls.clone()));
+        Ok(())
+    }
+
+    fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
+        self.listeners.push(format!("{service} {listen}"));
+        let shutdown = self.shutdown.clone();
+        let serve = server.serve(async move { shutdown.cancelled().await });
+        self.services.spawn(async move { (service, serve.await) });
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        name: &'static str,
+        service: impl Future<Output = io::Result<()>> + Send + 'static,
+    ) {
+        let shutdown = self.shutdown.clone();
+        self.services.spawn(async move {
+            let result = shutdown.run_until_cancelled(service).await;
+            (name, result.unwrap_or(Ok(())))
+        });
+    }
+}
+
+fn bind_http(
+    service: &'static str,
+    listen: SocketAddr,
+    router: axum::Router,
+) -> Result<HttpServer, NetError> {
+    HttpServer::bind(listen, router).map_err(|source| NetError::Bind {
+        service,
+        port: listen.port(),
+        source,
+    })
+}
+
+fn policy(config: &Config, address: Ipv4Addr) -> Policy {
+    match &config.pixiecore {
+        Some(pixiecore) => Policy::pixiecore(address, config.boot.clone(), pixiecore.port),
+        None => {
+            let script = config
+                .boot
+                .script_url
+                .clone()
+                .or_else(|| http_url(config, address).map(|url| format!("{url}{BOOT_SCRIPT}")));
+            let nbp_url = http_url(config, address).map(|url| format!("{url}{NBP_FOLDER}"));
+            Policy::boot(address, config.boot.clone(), script).with_nbp_url(nbp_url)
+        }
+    }
+}
+
+/// Where machines reach the HTTP service: the address it listens on, or ours when that is all or
+/// only this host's.
+fn http_url(config: &Config, address: Ipv4Addr) -> Option<String> {
+    let http = config.http.as_ref()?;
+    let listen = http.listen;
+    let host = match listen.ip() {
+        IpAddr::V4(ip) if !ip.is_unspecified() && !ip.is_loopback() => ip,
+        _ => address,
+    };
+    let scheme = match http.tls_certificate {
+        Some(_) => "https",
+        None => "http",
+    };
+    Some(format!("{scheme}://{host}:{}", listen.port()))
+}
