@@ -9,6 +9,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
@@ -57,6 +58,9 @@ pub struct Metrics {
     dhcp_requests: Family<Message, Counter>,
     dhcp_replies: Family<Reply, Counter>,
     dhcp_ignored: Counter,
+    addresses_in_use: Counter,
+    rate_limited: Counter,
+    lease_file_broken: Gauge,
     malformed: Family<Protocol, Counter>,
     tftp_transfers: Family<Outcome, Counter>,
     tftp_sent: Counter,
@@ -78,6 +82,9 @@ impl Default for Metrics {
             dhcp_requests: Family::default(),
             dhcp_replies: Family::default(),
             dhcp_ignored: Counter::default(),
+            addresses_in_use: Counter::default(),
+            rate_limited: Counter::default(),
+            lease_file_broken: Gauge::default(),
             malformed: Family::default(),
             tftp_transfers: Family::default(),
             tftp_sent: Counter::default(),
@@ -109,6 +116,12 @@ impl Metrics {
         );
         let help = "DHCP messages that were not answered on purpose";
         registry.register("dhcp_ignored", help, self.dhcp_ignored.clone());
+        let help = "Addresses not given because somebody else uses them";
+        registry.register("addresses_in_use", help, self.addresses_in_use.clone());
+        let help = "Bursts of DHCP messages of which the rest was dropped";
+        registry.register("rate_limited_bursts", help, self.rate_limited.clone());
+        let help = "1 while leases cannot be kept, and none is given";
+        registry.register("lease_file_broken", help, self.lease_file_broken.clone());
         registry.register(
             "malformed",
             "Datagrams that make no sense",
@@ -201,6 +214,15 @@ impl Metrics {
             BootEvent::Reloaded { result } => {
                 let outcome = if result.is_ok() { OK } else { FAILED };
                 self.reloads.get_or_create(&outcome).inc();
+            }
+            BootEvent::AddressInUse { .. } => {
+                self.addresses_in_use.inc();
+            }
+            BootEvent::RateLimited { .. } => {
+                self.rate_limited.inc();
+            }
+            BootEvent::LeaseFile { result } => {
+                self.lease_file_broken.set(i64::from(result.is_err()));
             }
             BootEvent::TftpRequest { .. }
             | BootEvent::Ready { .. }

@@ -151,6 +151,19 @@ impl Narrator {
                 Weight::Warning,
                 format!("{count} events were not written: whoever reads them is too slow"),
             ),
+            BootEvent::AddressInUse { who, address, by } => {
+                let by = by.as_deref().unwrap_or("another machine");
+                let line = format!("{} {address} is not given: {by} uses it", name(who));
+                (Weight::Warning, line)
+            }
+            BootEvent::RateLimited { who, reason } => (
+                Weight::Warning,
+                format!("{} is not listened to: {reason}", name(who)),
+            ),
+            BootEvent::LeaseFile { result: Ok(what) } => (Weight::Step, format!("leases: {what}")),
+            BootEvent::LeaseFile { result: Err(why) } => {
+                (Weight::Warning, format!("leases: {why}"))
+            }
             BootEvent::Ready { .. } => return None,
         };
         Some(line)

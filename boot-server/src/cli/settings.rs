@@ -150,10 +150,8 @@ impl Settings {
         config.log.level = self.log_level.unwrap_or(config.log.level);
         config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(range) = self.dhcp_range {
-            let dhcp = config
-                .dhcp
-                .take()
-                .unwrap_or_else(|| DhcpConfig::of(range.subnet));
+            let new = || DhcpConfig::new(range.subnet, range.first, range.last);
+            let dhcp = config.dhcp.take().unwrap_or_else(new);
             config.dhcp = Some(DhcpConfig {
                 subnet: range.subnet,
                 first: range.first,

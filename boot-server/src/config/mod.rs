@@ -6,6 +6,8 @@
 mod boot;
 mod check;
 mod dhcp;
+mod dhcp_check;
+mod dhcp_option;
 mod http;
 mod log;
 mod pixiecore;
@@ -18,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use boot::{BiosLoader, BootConfig};
 pub use check::ConfigProblem;
-pub use dhcp::{DhcpConfig, ProxyDhcpConfig, Reservation};
+pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
+pub use dhcp_check::PoolSettings;
 pub use http::HttpConfig;
 pub use log::{LogConfig, LogFormat, LogLevel, MetricsConfig};
 pub use pixiecore::{FixedBoot, PixiecoreConfig};

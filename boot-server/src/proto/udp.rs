@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::frame::checksum;
+
 /// Protocol number of UDP.
 const UDP: u8 = 17;
 /// Length of a UDP header in bytes.
@@ -64,24 +66,6 @@ pub fn encode(source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8]) -
     let sum = if sum == 0 { u16::MAX } else { sum };
     bytes.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
     Some(bytes)
-}
-
-/// The Internet checksum (RFC 1071) of parts, each of an even length but the last.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let mut sum: u64 = 0;
-    for part in parts {
-        for pair in part.chunks(2) {
-            let low = pair.get(1).copied().unwrap_or(0);
-            sum += u64::from(u16::from_be_bytes([
-                pair.first().copied().unwrap_or(0),
-                low,
-            ]));
-        }
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }
 
 #[cfg(test)]

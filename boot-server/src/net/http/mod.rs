@@ -12,6 +12,7 @@ mod connections;
 mod ignition;
 mod ipxe;
 mod metadata;
+pub(super) mod nbp;
 pub(crate) mod observe;
 pub(crate) mod operator;
 mod paced;

@@ -11,12 +11,12 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::interface::Interface;
+use crate::net::interface::Interface;
 use crate::proto::udp;
 
 /// What a socket is to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Listen {
+pub(in crate::net) enum Listen {
     /// Everything for this port on the interface.
     All(u16),
     /// Broadcasts to this port only. Unicasts stay with another server on the same host and port:
@@ -31,7 +31,7 @@ pub(super) enum Listen {
 
 impl Listen {
     /// The port.
-    pub(super) fn port(self) -> u16 {
+    pub(in crate::net) fn port(self) -> u16 {
         let (Listen::All(port)
         | Listen::Broadcasts(port)
         | Listen::OwnAddress(port)
@@ -42,7 +42,7 @@ impl Listen {
 
 /// A socket of a DHCP service.
 #[derive(Debug)]
-pub(super) struct DhcpSocket {
+pub(in crate::net) struct DhcpSocket {
     socket: UdpSocket,
     interface_index: u32,
     source: Ipv4Addr,
@@ -55,7 +55,7 @@ impl DhcpSocket {
     ///
     /// # Errors
     /// The kernel's: no right to low ports, the port taken by a server that does not share it.
-    pub(super) fn bind(interface: &Interface, listen: Listen) -> io::Result<DhcpSocket> {
+    pub(in crate::net) fn bind(interface: &Interface, listen: Listen) -> io::Result<DhcpSocket> {
         if let Listen::Unbound(port) = listen {
             return DhcpSocket::open_raw(interface, port);
         }
@@ -101,17 +101,14 @@ impl DhcpSocket {
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
+    pub(in crate::net) async fn receive(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, SocketAddrV4)> {
         loop {
             let (len, from) = self.socket.recv_from(buffer).await?;
-            if let Some(port) = self.unbound {
-                let packet = buffer.get(..len).unwrap_or_default();
-                if let Some((from, start, len)) = self.unwrap(packet, port) {
-                    buffer.copy_within(start..start + len, 0);
-                    return Ok((len, from));
-                }
-            } else if let SocketAddr::V4(from) = from {
-                return Ok((len, from));
+            if let Some(received) = self.received(buffer, len, from) {
+                return Ok(received);
             }
         }
     }
@@ -127,11 +124,45 @@ impl DhcpSocket {
         Some((datagram.source, datagram.start, datagram.payload.len()))
     }
 
+    /// Receives a datagram when there is one already.
+    pub(in crate::net) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+        loop {
+            // An error is found again, and told of, by whoever waits for the next one.
+            let (len, from) = self.socket.try_recv_from(buffer).ok()?;
+            if let Some(received) = self.received(buffer, len, from) {
+                return Some(received);
+            }
+        }
+    }
+
+    /// What a datagram is to us; a raw socket's has its headers yet.
+    fn received(
+        &self,
+        buffer: &mut [u8],
+        len: usize,
+        from: SocketAddr,
+    ) -> Option<(usize, SocketAddrV4)> {
+        match (self.unbound, from) {
+            (None, SocketAddr::V4(from)) => Some((len, from)),
+            (None, SocketAddr::V6(_)) => None,
+            (Some(port), _) => {
+                let (from, start, len) = self.unwrap(buffer.get(..len)?, port)?;
+                buffer.copy_within(start..start + len, 0);
+                Some((len, from))
+            }
+        }
+    }
+
+    /// Our address and the port of this socket's service.
+    pub(in crate::net) fn source(&self, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(self.source, port)
+    }
+
     /// Sends a datagram through the interface, from our address.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    pub(in crate::net) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
         let info = in_pktinfo {
             ipi_ifindex: i32::try_from(self.interface_index).unwrap_or(0),
             ipi_spec_dst: in_addr {
