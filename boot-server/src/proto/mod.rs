@@ -1,6 +1,7 @@
 //! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
 
 pub mod dhcp;
+pub mod grub;
 pub mod ipxe;
 pub mod mac;
 pub mod pixiecore;

@@ -49,6 +49,7 @@ pub fn boot_servers(scenario: &Scenario, bridge: &str, assets: &Path) -> Vec<Boo
         listen: SocketAddr::from((host, HTTP_PORT)),
         data: scenario.data_dir(),
         config: None,
+        layout: None,
         assets: Some(assets.to_path_buf()),
     };
     let on_the_wire = Config {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use tower::ServiceExt;
 
-use crate::catalog::data_dir::DataDir;
+use crate::catalog::data_dir::{DataDir, Source};
 use crate::event::{BootEvent, EventSink};
 use crate::net::neighbours::Neighbours;
 
@@ -22,9 +22,17 @@ pub(crate) async fn get(path: &str) -> Answered {
     get_with(path, &[]).await
 }
 
+pub(crate) async fn get_matchbox(path: &str) -> Answered {
+    ask("matchbox-rack", path, &[]).await
+}
+
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
+    ask("bootcfg-rack", path, headers).await
+}
+
+async fn ask(rack: &str, path: &str, headers: &[(&str, &str)]) -> Answered {
     let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
-    let (catalog, _) = DataDir::open(&racks.join("bootcfg-rack"), None, None).unwrap();
+    let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
     let (sink, mut events) = EventSink::channel();
     let router = super::router(
         Arc::new(catalog),
