@@ -19,6 +19,7 @@ mod paced;
 mod pixiecore;
 mod range;
 mod root;
+mod sendfile;
 mod server;
 mod spec;
 #[cfg(test)]
