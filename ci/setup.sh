@@ -32,6 +32,10 @@ NEEDED_PACKAGES=(
   "mmdebstrap|building the stand-in image"
   "squashfs-tools|building the stand-in image"
   "cpio|building the stand-in image"
+  "tftp-hpa|a TFTP client of the tests"
+  "atftp|a TFTP client of the tests"
+  "curl|a TFTP client of the tests"
+  "busybox|a TFTP client of the tests"
 )
 # Only where the release has it: libvirt was split into more packages later.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")

@@ -52,9 +52,12 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
             Some(&mut http.data),
             http.config.as_mut(),
             http.assets.as_mut(),
+            http.tls_certificate.as_mut(),
+            http.tls_key.as_mut(),
         ]
         .into_iter()
         .flatten()
+        .chain(http.links_to.iter_mut())
     });
     let leases = config
         .dhcp

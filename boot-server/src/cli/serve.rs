@@ -1,5 +1,6 @@
 //! Runs the server until it is told to stop.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event::EventSink;
+use crate::net::http::Tls;
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
 
@@ -41,7 +43,9 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
         stop_on_signals(shutdown.clone())?;
         let pixiecore = config.pixiecore.as_ref();
         let pixiecore = pixiecore.map(|p| ApiClient::new(&p.api)).transpose()?;
+        let tls = tls(&config)?;
         let parts = Parts {
+            tls,
             config,
             catalog,
             pixiecore,
@@ -65,6 +69,13 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
         warn!("{warning}");
     }
     Ok(Some(Arc::new(data_dir)))
+}
+
+fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let http = config.http.as_ref();
+    let pair = http.and_then(|http| http.tls_certificate.as_ref().zip(http.tls_key.as_ref()));
+    let load = |(certificate, key): (&PathBuf, &PathBuf)| Tls::load(certificate, key);
+    Ok(pair.map(load).transpose()?)
 }
 
 /// Cancels the token on SIGTERM and SIGINT.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{BiosLoader, Config, DhcpConfig};
+use super::{BiosLoader, Config, DhcpConfig, HttpConfig};
 use crate::lease::{PoolPlan, Reserved};
 use crate::proto::mac::MacAddr;
 
@@ -81,10 +81,42 @@ impl Config {
                 "add [http], or boot.script_url = \"http://…/boot.ipxe\"",
             ));
         }
+        if let Some(http) = &self.http {
+            http.check(&mut problems);
+        }
         if let Some(dhcp) = &self.dhcp {
             dhcp.check(&mut problems);
         }
         problems
+    }
+}
+
+impl HttpConfig {
+    fn check(&self, problems: &mut Vec<ConfigProblem>) {
+        let missing = match (&self.tls_certificate, &self.tls_key) {
+            (Some(_), None) => Some(("tls_certificate", "tls_key")),
+            (None, Some(_)) => Some(("tls_key", "tls_certificate")),
+            _ => None,
+        };
+        if let Some((there, missing)) = missing {
+            problems.push(ConfigProblem::new(
+                &["http", there],
+                format!("`{there}` without `{missing}`"),
+                format!("{missing} = \"FILE.pem\", or neither for plain HTTP"),
+            ));
+        }
+        for (key, limit) in [
+            ("max_connections", self.max_connections),
+            (
+                "max_connections_per_address",
+                self.max_connections_per_address,
+            ),
+        ] {
+            if limit == 0 {
+                let message = "nobody could connect";
+                problems.push(ConfigProblem::new(&["http", key], message, "at least 1"));
+            }
+        }
     }
 }
 

@@ -24,6 +24,44 @@ pub struct HttpConfig {
     pub config: Option<PathBuf>,
     /// The folder served as `/assets/`; no `/assets/` when absent.
     pub assets: Option<PathBuf>,
+    /// Folders that symbolic links in `assets` may lead to; links elsewhere out of it are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links_to: Vec<PathBuf>,
+    /// A PEM file with the certificate and its chain: HTTPS instead of HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// The PEM file with the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// Connections at once; more wait.
+    #[serde(default = "default_connections")]
+    pub max_connections: usize,
+    /// Of them from one address; more are closed.
+    #[serde(default = "default_per_address")]
+    pub max_connections_per_address: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            listen: default_http_listen(),
+            data: PathBuf::new(),
+            layout: None,
+            config: None,
+            assets: None,
+            links_to: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            max_connections: default_connections(),
+            max_connections_per_address: default_per_address(),
+        }
+    }
+}
+
+fn default_connections() -> usize {
+    2048
+}
+
+fn default_per_address() -> usize {
+    256
 }
 
 impl HttpConfig {

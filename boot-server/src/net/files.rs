@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use crate::catalog::BootCatalog;
+use crate::proto::autoexec::{self, AUTOEXEC};
 use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
 use crate::proto::tftp::ErrorCode;
 use crate::respond::{Machine, pxelinux_config};
@@ -146,7 +147,24 @@ impl TftpFiles {
             let opened = open_below(assets, below, &[assets])?;
             return opened.ok_or_else(|| Refusal::not_found("no such asset"));
         }
-        self.open_below_roots(name)
+        match self.open_below_roots(name) {
+            // A file of that name in a root is the operator's own: it goes before ours.
+            Err(refusal) if refusal.code == ErrorCode::FileNotFound => {
+                self.autoexec(name).ok_or(refusal)
+            }
+            found => found,
+        }
+    }
+
+    /// iPXE asks for its script beside the NBP, in whatever folder that was.
+    fn autoexec(&self, name: &str) -> Option<Opened> {
+        let base = name.rsplit_once('/').map_or(name, |(_, base)| base);
+        let policy = self.context.policy();
+        let url = policy.script_url().filter(|_| base == AUTOEXEC)?;
+        Some(Opened {
+            content: Content::Text(autoexec::render(url).into_bytes()),
+            group: None,
+        })
     }
 
     fn open_below_roots(&self, name: &str) -> Result<Opened, Refusal> {
@@ -252,10 +270,12 @@ mod tests {
     use crate::policy::Policy;
 
     const PEER: &str = "10.0.0.7:2070";
+    const SCRIPT: &str = "#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || autoboot\n";
 
     fn files(root: &Path, assets: &Path) -> TftpFiles {
         let interface = Interface::find("lo", None).unwrap();
-        let policy = Policy::boot(interface.address, BootConfig::default(), None);
+        let script = Some("http://10.0.0.1/s".to_owned());
+        let policy = Policy::boot(interface.address, BootConfig::default(), script);
         let events = EventSink::channel().0;
         let context = Context::new(interface, Neighbours::default(), events, policy);
         let assets = Some(assets.to_owned());
@@ -285,6 +305,8 @@ mod tests {
         std::fs::write(folder.path().join("secret"), "secret").unwrap();
         std::fs::write(root.join("undionly.kpxe"), "nbp").unwrap();
         std::fs::write(root.join("sub/f"), "f").unwrap();
+        std::fs::create_dir_all(root.join("own")).unwrap();
+        std::fs::write(root.join("own/autoexec.ipxe"), "own").unwrap();
         std::fs::write(assets.join("vmlinuz"), "kernel").unwrap();
         std::os::unix::fs::symlink("sub/f", root.join("inside")).unwrap();
         std::os::unix::fs::symlink("../secret", root.join("outside")).unwrap();
@@ -299,6 +321,9 @@ mod tests {
             ("undionly.kpxe", Ok("nbp")),
             ("/undionly.kpxe", Ok("nbp")),
             ("undionly.kpxe.0", Ok("nbp")),
+            ("autoexec.ipxe", Ok(SCRIPT)),
+            ("/efi/autoexec.ipxe", Ok(SCRIPT)),
+            ("own/autoexec.ipxe", Ok("own")),
             ("\\sub\\f", Ok("f")),
             ("sub//f", Ok("f")),
             ("./sub/f", Ok("f")),

@@ -121,6 +121,11 @@ impl Policy {
         self.rules
     }
 
+    /// The script that iPXE is sent to, where these rules have one.
+    pub fn script_url(&self) -> Option<&str> {
+        self.script_url.as_deref()
+    }
+
     /// Decides what the client loads next; `xid` is its exchange.
     pub fn decide(&mut self, client: &Client, xid: u32, now: Instant) -> BootStep {
         let chained = client.loader == Loader::Ipxe && self.memory.is_chained(client.mac, xid, now);

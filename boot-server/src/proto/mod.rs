@@ -1,5 +1,6 @@
 //! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
 
+pub mod autoexec;
 pub mod dhcp;
 pub mod grub;
 pub mod ipxe;

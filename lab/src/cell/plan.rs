@@ -48,9 +48,8 @@ pub fn boot_servers(scenario: &Scenario, bridge: &str, assets: &Path) -> Vec<Boo
     let http = HttpConfig {
         listen: SocketAddr::from((host, HTTP_PORT)),
         data: scenario.data_dir(),
-        config: None,
-        layout: None,
         assets: Some(assets.to_path_buf()),
+        ..HttpConfig::default()
     };
     let on_the_wire = Config {
         interface: Some(bridge.to_owned()),

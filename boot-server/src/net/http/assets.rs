@@ -1,11 +1,12 @@
 //! `/assets/…`: kernels, initrds and whatever else machines fetch, from one folder.
 //!
 //! Like Go's file server: ranges, HEAD, `Last-Modified`, listings of folders, `index.html`. Symbolic
-//! links are followed.
+//! links are followed within the folder (see [`Folder`]).
 
 use std::fs::Metadata;
 use std::io::SeekFrom;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -19,6 +20,7 @@ use super::App;
 use super::answer::{Answer, TEXT};
 use super::clean_path::{decode, encode, html, redirect};
 use super::range::{Part, part, unsatisfiable};
+use crate::net::folder::{Folder, FolderError};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -27,41 +29,60 @@ const SNIFF_BYTES: u64 = 512;
 
 /// A file or a listing.
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
-    let Some(root) = &app.assets else {
+    let Some(assets) = &app.assets else {
         return Answer::not_found("this server has no assets folder");
     };
     let path = decode(request.uri().path());
     let relative = path.strip_prefix("/assets").unwrap_or_default();
     let relative = relative.trim_start_matches('/');
-    let stays = Path::new(relative)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    if !stays || relative.contains('\0') {
-        return Answer::not_found("the path leads out of the assets folder");
-    }
-    let file = root.join(relative);
-    let found = tokio::fs::metadata(&file).await;
-    match found {
-        Ok(metadata) if metadata.is_dir() && path.ends_with('/') => {
-            folder(file, relative, request.headers()).await
+    match open(assets, relative).await {
+        Ok((_, metadata)) if metadata.is_dir() && path.ends_with('/') => {
+            listing(assets, relative, request.headers()).await
         }
-        Ok(metadata) if metadata.is_dir() => {
+        Ok((_, metadata)) if metadata.is_dir() => {
             redirect(&format!("{path}/"), request.uri().query(), request.method())
         }
-        Ok(metadata) => serve(&file, &metadata, request.headers(), request.method()).await,
+        Ok((file, metadata)) if metadata.is_file() => {
+            let path = assets.root().join(relative);
+            serve(file, &path, &metadata, request.headers(), request.method()).await
+        }
+        Ok(_) => Answer::not_found(&format!("asset `{relative}` is no file")),
         Err(error) => Answer::not_found(&format!("asset `{relative}`: {error}")),
     }
 }
 
-async fn folder(folder: PathBuf, relative: &str, headers: &HeaderMap) -> Answer {
-    let index = folder.join("index.html");
-    if let Ok(metadata) = tokio::fs::metadata(&index).await
+/// Opens a file or folder and tells what it is, off the threads that answer.
+async fn open(assets: &Arc<Folder>, relative: &str) -> Result<(File, Metadata), FolderError> {
+    let (assets, name) = (Arc::clone(assets), relative.to_owned());
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = assets.open(&name)?;
+        let metadata = file.metadata();
+        match metadata {
+            Ok(metadata) => Ok((File::from_std(file), metadata)),
+            Err(source) => Err(FolderError::Failed { name, source }),
+        }
+    });
+    opened.await.unwrap_or_else(|error| {
+        Err(FolderError::Failed {
+            name: relative.to_owned(),
+            source: error.into(),
+        })
+    })
+}
+
+async fn listing(assets: &Arc<Folder>, relative: &str, headers: &HeaderMap) -> Answer {
+    let index = match relative.is_empty() {
+        true => "index.html".to_owned(),
+        false => format!("{relative}/index.html"),
+    };
+    if let Ok((file, metadata)) = open(assets, &index).await
         && metadata.is_file()
     {
-        return serve(&index, &metadata, headers, &Method::GET).await;
+        let path = assets.root().join(&index);
+        return serve(file, &path, &metadata, headers, &Method::GET).await;
     }
     let mut names = Vec::new();
-    match tokio::fs::read_dir(&folder).await {
+    match tokio::fs::read_dir(assets.root().join(relative)).await {
         Ok(mut entries) => {
             while let Ok(Some(entry)) = entries.next_entry().await {
                 let mut name = entry.file_name().to_string_lossy().into_owned();
@@ -86,7 +107,13 @@ async fn folder(folder: PathBuf, relative: &str, headers: &HeaderMap) -> Answer 
     )
 }
 
-async fn serve(path: &Path, metadata: &Metadata, headers: &HeaderMap, method: &Method) -> Answer {
+async fn serve(
+    mut file: File,
+    path: &Path,
+    metadata: &Metadata,
+    headers: &HeaderMap,
+    method: &Method,
+) -> Answer {
     let detail = format!("asset {}", path.display());
     let failed = |error: std::io::Error| {
         let reason = format!("{detail}: {error}");
@@ -110,10 +137,6 @@ async fn serve(path: &Path, metadata: &Metadata, headers: &HeaderMap, method: &M
     let part = match part(headers, length) {
         Ok(part) => part,
         Err(error) => return unsatisfiable(error, length),
-    };
-    let mut file = match File::open(path).await {
-        Ok(file) => file,
-        Err(error) => return failed(error),
     };
     let content_type = match content_type(path, &mut file).await {
         Ok(content_type) => content_type,
@@ -201,7 +224,7 @@ fn sniff(start: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::event::BootEvent;
-    use crate::net::http::testing::{get, get_with};
+    use crate::net::http::testing::{get, get_from, get_with};
 
     #[tokio::test]
     async fn a_file_has_its_exact_length_and_the_event_counts_its_bytes() {
@@ -243,6 +266,23 @@ mod tests {
                 "{path}: {}",
                 answer.status
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_out_of_the_folder_is_refused_and_its_target_named_nowhere() {
+        let assets = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", assets.path().join("p")).unwrap();
+        std::os::unix::fs::symlink("/etc", assets.path().join("etc")).unwrap();
+        for path in [
+            "/assets/p",
+            "/assets/etc/passwd",
+            "/assets/etc/",
+            "/assets/etc",
+        ] {
+            let answer = get_from(assets.path(), path).await;
+            assert_eq!(answer.status, 404, "{path}: {}", answer.body);
+            assert!(!answer.body.contains("root:"), "{path}");
         }
     }
 

@@ -8,12 +8,14 @@ mod assets;
 mod boot_ipxe;
 mod clean_path;
 mod cloud;
+mod connections;
 mod generic;
 mod grub;
 mod ignition;
 mod ipxe;
 mod metadata;
 pub(crate) mod observe;
+mod paced;
 mod pixiecore;
 mod range;
 mod root;
@@ -21,8 +23,8 @@ mod server;
 mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -30,26 +32,29 @@ use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 
-pub use server::HttpServer;
+pub use server::{GRACE, HttpServer, Limits};
+pub use tls::{Tls, TlsError};
 
 use crate::catalog::data_dir::DataDir;
 use crate::event::EventSink;
+use crate::net::folder::Folder;
 use crate::net::neighbours::Neighbours;
 
 /// What the endpoints share.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) catalog: Arc<DataDir>,
-    pub(crate) assets: Option<PathBuf>,
+    pub(crate) assets: Option<Arc<Folder>>,
 }
 
 /// All endpoints of the boot config service.
 pub fn router(
     catalog: Arc<DataDir>,
-    assets: Option<PathBuf>,
+    assets: Option<impl Into<Folder>>,
     neighbours: Neighbours,
     events: EventSink,
 ) -> Router {
+    let assets = assets.map(|assets| Arc::new(assets.into()));
     let observer = observe::Observer { neighbours, events };
     Router::new()
         .route("/", any(root::handle))

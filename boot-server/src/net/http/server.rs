@@ -1,4 +1,8 @@
 //! A bound HTTP server: bind first, so that errors show before anything is promised, then serve.
+//!
+//! The accept loop is ours because the limits are: how many connections, how large a head, how long
+//! a client may take to ask, and how long it may leave an answer standing. A request's body is never
+//! read: no endpoint takes one, and the connection is closed behind an answer that left it unread.
 
 use std::future::Future;
 use std::io;
@@ -6,17 +10,62 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::{debug, warn};
+
+use super::connections::{Connections, Place};
+use super::paced::Paced;
+use super::tls::Tls;
 
 /// How long transfers may go on after a shutdown was asked for.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Largest head of a request in bytes. iPXE's are about 300.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// How long a client may take to send the head of a request, and to stay idle between two.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long the handshake of TLS may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long to wait when the kernel has no descriptor left for another connection.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What bounds the connections of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Of them from one address; more are closed at once.
+    pub per_address: usize,
+    /// How long a client may take nothing of an answer before its connection is closed.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 2048,
+            per_address: 256,
+            stall: Duration::from_secs(30),
+        }
+    }
+}
 
 /// A server whose socket is bound and which answers once it is [served](HttpServer::serve).
 #[derive(Debug)]
 pub struct HttpServer {
     listener: TcpListener,
     router: Router,
+    limits: Limits,
+    tls: Option<Tls>,
 }
 
 impl HttpServer {
@@ -25,10 +74,30 @@ impl HttpServer {
     /// # Errors
     /// The address is taken, or not this host's.
     pub fn bind(listen: SocketAddr, router: Router) -> io::Result<HttpServer> {
-        let listener = std::net::TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
-        Ok(HttpServer { listener, router })
+        let socket = match listen {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        Ok(HttpServer {
+            listener: socket.listen(1024)?,
+            router,
+            limits: Limits::default(),
+            tls: None,
+        })
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> HttpServer {
+        HttpServer { limits, ..self }
+    }
+
+    /// Speaks TLS when there is an identity.
+    #[must_use]
+    pub fn tls(self, tls: Option<Tls>) -> HttpServer {
+        HttpServer { tls, ..self }
     }
 
     /// The address that is bound, with the port chosen for port 0.
@@ -39,8 +108,8 @@ impl HttpServer {
         self.listener.local_addr()
     }
 
-    /// Answers until `shutdown` resolves, then lets transfers end for 2 s. Transfers that take longer
-    /// end with the program.
+    /// Answers until `shutdown` resolves, then lets transfers end for [`GRACE`]. Transfers that take
+    /// longer are cut off.
     ///
     /// # Errors
     /// The socket is broken.
@@ -48,44 +117,110 @@ impl HttpServer {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let stopping = CancellationToken::new();
-        let stop = stopping.clone();
-        let app = self
-            .router
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(self.listener, app).with_graceful_shutdown(async move {
-            shutdown.await;
-            stop.cancel();
+        let (stopping, cut_off) = (CancellationToken::new(), CancellationToken::new());
+        let connections = Connections::new(self.limits.connections, self.limits.per_address);
+        let tasks = TaskTracker::new();
+        tokio::pin!(shutdown);
+        loop {
+            let place = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                place = connections.wait_for_place() => place,
+            };
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, or a client that was gone again: not the end of a server.
+                    warn!(%error, "accepting an HTTP connection");
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(place) = place.of(peer.ip()) else {
+                debug!(%peer, "too many HTTP connections from this address");
+                continue;
+            };
+            let connection = Connection {
+                peer,
+                router: self.router.clone(),
+                stall: self.limits.stall,
+                stopping: stopping.clone(),
+                _place: place,
+            };
+            let (tls, cut_off) = (self.tls.clone(), cut_off.clone());
+            tasks.spawn(cut_off.run_until_cancelled_owned(connection.serve(stream, tls)));
+        }
+        drop(self.listener);
+        stopping.cancel();
+        tasks.close();
+        if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+            warn!(left = tasks.len(), "HTTP transfers are cut off");
+            cut_off.cancel();
+            tasks.wait().await;
+        }
+        Ok(())
+    }
+}
+
+/// One client's connection.
+struct Connection {
+    peer: SocketAddr,
+    router: Router,
+    stall: Duration,
+    stopping: CancellationToken,
+    _place: Place,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, tls: Option<Tls>) {
+        // Heads and small answers leave at once; large ones fill their packets anyway.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = tls else {
+            return self.answer(stream).await;
+        };
+        match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.answer(stream).await,
+            Ok(Err(error)) => debug!(peer = %self.peer, %error, "TLS handshake"),
+            Err(_) => debug!(peer = %self.peer, "TLS handshake takes too long"),
+        }
+    }
+
+    /// Answers requests on any stream until it is closed.
+    async fn answer<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (peer, router) = (self.peer, self.router);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().call(request)
         });
-        tokio::select! {
-            result = server => result,
-            () = async { stopping.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        let io = TokioIo::new(Paced::new(stream, self.stall));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(io, service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = self.stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%peer, %error, "an HTTP connection broke off");
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpStream;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_never_finishes_does_not_keep_the_server_up() {
-        let router = Router::new().fallback(std::future::pending::<()>);
-        let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
-        let address = server.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = tokio::spawn(server.serve(async move {
-            let _ = stopped.await;
-        }));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client
-            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
-        stop.send(()).unwrap();
-        serving.await.unwrap().unwrap();
-    }
-}
+#[path = "server_tests.rs"]
+mod tests;

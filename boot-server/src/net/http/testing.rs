@@ -1,6 +1,6 @@
 //! Requests to the service over the conformance rack, without a socket, for tests of endpoints.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -23,20 +23,30 @@ pub(crate) async fn get(path: &str) -> Answered {
 }
 
 pub(crate) async fn get_matchbox(path: &str) -> Answered {
-    ask("matchbox-rack", path, &[]).await
+    ask("matchbox-rack", &conformance().join("assets"), path, &[]).await
 }
 
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
-    ask("bootcfg-rack", path, headers).await
+    let assets = conformance().join("assets");
+    ask("bootcfg-rack", &assets, path, headers).await
 }
 
-async fn ask(rack: &str, path: &str, headers: &[(&str, &str)]) -> Answered {
-    let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
+/// With another assets folder.
+pub(crate) async fn get_from(assets: &Path, path: &str) -> Answered {
+    ask("bootcfg-rack", assets, path, &[]).await
+}
+
+fn conformance() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http")
+}
+
+async fn ask(rack: &str, assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
+    let racks = conformance();
     let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
     let (sink, mut events) = EventSink::channel();
     let router = super::router(
         Arc::new(catalog),
-        Some(racks.join("assets")),
+        Some(assets.to_owned()),
         Neighbours::default(),
         sink,
     );

@@ -7,12 +7,14 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
+use super::places::MAX_TRANSFERS_PER_CLIENT;
+use super::read_ahead::READ_AHEAD_BYTES;
 use super::*;
 use crate::config::BootConfig;
 use crate::event::{Event, EventSink};
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
-use crate::policy::Policy;
+use crate::policy::{Policy, Rules};
 
 /// Longer than any answer takes, and short of the first retransmission.
 const SOON: Duration = Duration::from_millis(900);
@@ -212,7 +214,7 @@ async fn next_event(server: &mut Server, wanted: fn(&BootEvent) -> bool) -> Boot
 #[tokio::test]
 async fn a_file_larger_than_the_read_ahead_arrives_whole_and_is_told_of() {
     let mut server = server(Rules::Boot);
-    let file: Vec<u8> = (0..READ_AHEAD * 2 + 77)
+    let file: Vec<u8> = (0..READ_AHEAD_BYTES * 2 + 77)
         .map(|n| (n * 7 + n / 255) as u8)
         .collect();
     std::fs::write(server.folder.path().join("big"), &file).unwrap();
@@ -259,4 +261,72 @@ async fn one_client_has_a_limited_number_of_transfers() {
     }
     let failed = next_event(&mut server, |e| matches!(e, BootEvent::TftpFailed { .. })).await;
     assert!(matches!(failed, BootEvent::TftpFailed { reason, .. } if reason.contains("too many")));
+}
+
+/// A short block would say that the file ends there, and the client would boot half of it.
+#[tokio::test]
+async fn a_file_that_became_shorter_ends_with_an_error_and_never_with_a_short_block() {
+    let server = server(Rules::Boot);
+    let path = server.folder.path().join("shrinks");
+    std::fs::write(&path, vec![7; READ_AHEAD_BYTES * 4]).unwrap();
+    for window in ["1", "16"] {
+        std::fs::write(&path, vec![7; READ_AHEAD_BYTES * 4]).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let ask = request("shrinks", "octet", &[("windowsize", window)]);
+        client.send_to(&ask, server.address).await.unwrap();
+        let (mut buffer, mut cut) = (vec![0; 2000], false);
+        let message = loop {
+            let next = timeout(Duration::from_secs(10), client.recv_from(&mut buffer));
+            let (len, from) = next.await.expect("an answer within 10 s").unwrap();
+            let block = match Packet::decode(&buffer[..len]).unwrap() {
+                Packet::OptionsAck(_) => 0,
+                Packet::Data { block, bytes } => {
+                    assert_eq!(bytes.len(), 512, "a whole block, window {window}");
+                    block
+                }
+                Packet::Error { message, .. } => break message,
+                other => panic!("{other:?}"),
+            };
+            if !std::mem::replace(&mut cut, block > 20) && cut {
+                std::fs::write(&path, b"short").unwrap();
+            }
+            if block % window.parse::<u16>().unwrap() == 0 {
+                let ack = [0, 4, (block >> 8) as u8, block as u8];
+                client.send_to(&ack, from).await.unwrap();
+            }
+        };
+        assert!(!message.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_server_gives_up_clients_that_do_not_answer() {
+    let interface = Interface::find("lo", None).unwrap();
+    let policy = Policy::boot(interface.address, BootConfig::default(), None);
+    let (sink, mut events) = EventSink::channel();
+    let context = Context::new(interface, Neighbours::default(), sink, policy);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), [1; 5000]).unwrap();
+    let roots = [folder.path().to_owned()];
+    let files = TftpFiles::new(Arc::clone(&context), &roots, None, None, None);
+    let service = TftpService::bind(context, files, 0).unwrap();
+    let address = service.socket.local_addr().unwrap();
+    let serving = tokio::spawn(service.serve());
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client
+        .send_to(&request("f", "octet", &[]), address)
+        .await
+        .unwrap();
+    client.recv(&mut [0; 600]).await.unwrap();
+    serving.abort();
+    let ended = async {
+        while let Some(event) = events.recv().await {
+            if let BootEvent::TftpFailed { reason, .. } = event.what {
+                return reason;
+            }
+        }
+        String::new()
+    };
+    let reason = timeout(Duration::from_secs(10), ended).await.unwrap();
+    assert_eq!(reason, "the server is stopping");
 }

@@ -140,6 +140,14 @@ impl Packet {
         }
     }
 
+    /// The block of an ACK; `None` for any other packet. Transfers hear little else.
+    pub fn decode_ack(datagram: &[u8]) -> Option<u16> {
+        match datagram {
+            [0, 4, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+            _ => None,
+        }
+    }
+
     /// An ERROR packet.
     pub fn encode_error(code: ErrorCode, message: &str) -> Vec<u8> {
         let mut out = vec![0, 5, 0, code as u8];
@@ -168,7 +176,7 @@ impl Packet {
 }
 
 fn read_request(rest: &[u8]) -> Result<ReadRequest, DecodeError> {
-    let (file, rest) = take_text(rest)?;
+    let (file, rest) = take_file(rest)?;
     let (mode, rest) = take_text(rest)?;
     let mode = if mode.eq_ignore_ascii_case("octet") {
         Mode::Octet
@@ -224,7 +232,22 @@ fn options(mut rest: &[u8]) -> Result<Vec<(String, String)>, DecodeError> {
     Ok(options)
 }
 
+/// A file name. Some UEFI firmware reads option 67 one byte too far and sends the 0xff behind it:
+/// that is left out. Any other bytes that are not UTF-8 are no name of ours.
+fn take_file(bytes: &[u8]) -> Result<(String, &[u8]), DecodeError> {
+    let (name, rest) = split_text(bytes)?;
+    let name = name.strip_suffix(&[0xff]).unwrap_or(name);
+    let name = String::from_utf8(name.to_vec()).map_err(|_| DecodeError::NotText)?;
+    Ok((name, rest))
+}
+
 fn take_text(bytes: &[u8]) -> Result<(String, &[u8]), DecodeError> {
+    let (text, rest) = split_text(bytes)?;
+    let text = String::from_utf8(text.to_vec()).map_err(|_| DecodeError::NotText)?;
+    Ok((text, rest))
+}
+
+fn split_text(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let end = bytes
         .iter()
         .position(|byte| *byte == 0)
@@ -232,7 +255,6 @@ fn take_text(bytes: &[u8]) -> Result<(String, &[u8]), DecodeError> {
     let (text, rest) = bytes
         .split_at_checked(end)
         .ok_or(DecodeError::Unterminated)?;
-    let text = String::from_utf8(text.to_vec()).map_err(|_| DecodeError::NotText)?;
     Ok((text, rest.split_first().map_or(&[][..], |(_, rest)| rest)))
 }
 
@@ -275,12 +297,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_the_end_of_the_dhcp_options_behind_it_is_the_name() {
+        assert_eq!(read(b"\x00\x01ipxe.efi\xff\0octet\0").file, "ipxe.efi");
+    }
+
+    #[test]
     fn broken_packets_are_named() {
         for (bytes, error) in [
             (&b"\x00"[..], DecodeError::Short(1)),
             (b"\x00\x09", DecodeError::Opcode(9)),
             (b"\x00\x01file", DecodeError::Unterminated),
-            (b"\x00\x01\xff\0octet\0", DecodeError::NotText),
+            (b"\x00\x01\xfff\0octet\0", DecodeError::NotText),
             (
                 b"\x00\x01f\0octet\0blksize\0",
                 DecodeError::NoValue("blksize".into()),

@@ -15,6 +15,9 @@ const LONGEST_RETRANSMIT: Duration = Duration::from_secs(4);
 const LONGEST_TIMEOUT_OPTION: u8 = 10;
 /// Unanswered retransmissions before the client is given up.
 const MAX_RETRANSMITS: u32 = 6;
+/// The same, before the client has acknowledged anything: until then nobody has shown to be at the
+/// address that asked, and what is sent there may go to a stranger.
+const MAX_RETRANSMITS_UNANSWERED: u32 = 3;
 
 /// The most a server grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub struct Transfer {
     deadline: Instant,
     silent_rounds: u32,
     retransmits: u32,
+    /// The client has acknowledged something.
+    answered: bool,
     outcome: Option<Outcome>,
 }
 
@@ -126,6 +131,7 @@ impl Transfer {
             deadline: now + first,
             silent_rounds: 0,
             retransmits: 0,
+            answered: false,
             outcome: None,
         }
     }
@@ -143,6 +149,11 @@ impl Transfer {
     /// Packets that were sent again.
     pub fn retransmits(&self) -> u32 {
         self.retransmits
+    }
+
+    /// Whether the client has acknowledged anything yet.
+    pub fn is_answered(&self) -> bool {
+        self.answered
     }
 
     /// How it ended, once it did.
@@ -173,7 +184,11 @@ impl Transfer {
         }
     }
 
-    fn handle_ack(&mut self, now: Instant, block: u16) {
+    /// Takes an acknowledgement: [`Transfer::handle_packet`] without a packet around it.
+    pub fn handle_ack(&mut self, now: Instant, block: u16) {
+        if self.outcome.is_some() {
+            return;
+        }
         if self.options_ack.is_some() {
             if block == 0 {
                 self.options_ack = None;
@@ -210,6 +225,7 @@ impl Transfer {
     }
 
     fn progress(&mut self, now: Instant) {
+        self.answered = true;
         self.rewound = false;
         self.silent_rounds = 0;
         self.wait = self.retransmit_first;
@@ -222,7 +238,11 @@ impl Transfer {
             return;
         }
         self.silent_rounds += 1;
-        if self.silent_rounds > MAX_RETRANSMITS {
+        let most = match self.answered {
+            true => MAX_RETRANSMITS,
+            false => MAX_RETRANSMITS_UNANSWERED,
+        };
+        if self.silent_rounds > most {
             self.outcome = Some(Outcome::TimedOut);
             return;
         }

@@ -1,0 +1,310 @@
+//! A server being put together: what the configuration asks for becomes bound sockets and tasks.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::context::Context;
+use super::dhcp::{DhcpService, Role};
+use super::dhcp_socket::{DhcpSocket, Listen};
+use super::files::TftpFiles;
+use super::folder::Folder;
+use super::http::{self, HttpServer, Limits};
+use super::interface::Interface;
+use super::neighbours::Neighbours;
+use super::pixiecore::{self, ApiClient};
+use super::router_advert::RouterAdvertiser;
+use super::tftp::{TFTP_PORT, TftpService};
+use super::watch::DataDirWatcher;
+use super::{NetError, Parts, Services};
+use crate::catalog::BootCatalog;
+use crate::config::Config;
+use crate::lease::{Journal, LeasePool, LeaseStore, MemoryOnly};
+use crate::policy::Policy;
+use crate::proto::mac::MacAddr;
+use crate::respond::{DhcpServer, Network};
+
+/// The port of DHCP servers and proxies.
+const DHCP_PORT: u16 = 67;
+/// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
+/// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
+const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
+/// The port of the PXE boot service.
+const BOOT_SERVICE_PORT: u16 = 4011;
+/// Discovers that may wait for an advertisement; more are answered by the same one.
+const DISCOVER_QUEUE: usize = 16;
+/// A server being put together.
+pub(super) struct Assembly {
+    parts: Parts,
+    shutdown: CancellationToken,
+    pub(super) services: Services,
+    pub(super) listeners: Vec<String>,
+    /// Tells the router advertiser of machines that begin to boot.
+    discovers: Option<mpsc::Sender<MacAddr>>,
+}
+
+impl Assembly {
+    pub(super) fn new(parts: Parts, shutdown: CancellationToken) -> Assembly {
+        Assembly {
+            parts,
+            shutdown,
+            services: JoinSet::new(),
+            listeners: Vec::new(),
+            discovers: None,
+        }
+    }
+
+    /// Binds everything and starts it.
+    ///
+    /// # Errors
+    /// [`NetError`]: something could not be started.
+    pub(super) fn start(&mut self) -> Result<(), NetError> {
+        let config = self.parts.config.clone();
+        let neighbours = Neighbours::default();
+        let with_packets = config.dhcp.is_some()
+            || config.proxy_dhcp.is_some()
+            || config.pixiecore.is_some()
+            || config.tftp.is_some()
+            || config.router_advertisement;
+        if with_packets {
+            let name = config.interface.as_deref().ok_or_else(|| {
+                NetError::Config("`interface` is needed for DHCP, TFTP and advertisements".into())
+            })?;
+            let interface = Interface::find(name, config.address)?;
+            let policy = policy(&config, interface.address);
+            let events = self.parts.events.clone();
+            let context = Context::new(interface, neighbours.clone(), events, policy);
+            if config.router_advertisement {
+                self.start_router_advertiser(&context)?;
+            }
+            self.start_dhcp(&config, &context)?;
+            self.start_tftp(&config, &context)?;
+            if let Some(pixiecore) = &config.pixiecore {
+                let listen = (context.interface.address, pixiecore.port).into();
+                let events = self.parts.events.clone();
+                let api = self.pixiecore_api()?;
+                let router = pixiecore::router(api, neighbours.clone(), events);
+                let server = bind_http("pixiecore http", listen, router)?;
+                self.start_http_server("pixiecore http", listen, server);
+            }
+        }
+        self.start_boot_config_service(&config, neighbours)
+    }
+
+    fn start_dhcp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
+        if let Some(dhcp) = &config.dhcp {
+            let store: Box<dyn LeaseStore>;
+            let known;
+            match &dhcp.lease_file {
+                Some(path) => {
+                    let (journal, leases) = Journal::open(path)?;
+                    (store, known) = (Box::new(journal), leases);
+                }
+                None => (store, known) = (Box::new(MemoryOnly), Vec::new()),
+            }
+            let address = context.interface.address;
+            let plan = dhcp.plan(address).map_err(NetError::Config)?;
+            let network = Network {
+                server: address,
+                router: dhcp.router,
+                dns: dhcp.dns.clone(),
+                domain: dhcp.domain.clone(),
+            };
+            let server = DhcpServer::new(network, LeasePool::new(plan, known, store));
+            self.start_dhcp_role(
+                "dhcp",
+                Listen::All(DHCP_PORT),
+                context,
+                Role::Server(Box::new(Mutex::new(server))),
+            )?;
+        }
+        let proxy = if config.pixiecore.is_some() {
+            let api = self.pixiecore_api()?;
+            Some(("pixiecore", Role::Pixiecore(Arc::new(api))))
+        } else {
+            config
+                .proxy_dhcp
+                .is_some()
+                .then_some(("proxyDHCP", Role::Proxy))
+        };
+        if let Some((name, role)) = proxy {
+            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role)?;
+            let listen = Listen::OwnAddress(BOOT_SERVICE_PORT);
+            self.start_dhcp_role("boot service", listen, context, Role::BootService)?;
+        }
+        Ok(())
+    }
+
+    fn start_dhcp_role(
+        &mut self,
+        service: &'static str,
+        listen: Listen,
+        context: &Arc<Context>,
+        role: Role<ApiClient>,
+    ) -> Result<(), NetError> {
+        let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
+        let socket =
+            DhcpSocket::bind(&context.interface, listen).map_err(|source| NetError::Bind {
+                service,
+                port,
+                source,
+            })?;
+        self.listeners
+            .push(format!("{service} {}:{port}", context.interface.name));
+        let dhcp = DhcpService {
+            context: Arc::clone(context),
+            socket,
+            port,
+            role,
+            discovers: self.discovers.clone(),
+        };
+        self.spawn(service, dhcp.serve());
+        Ok(())
+    }
+
+    fn start_tftp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
+        if config.tftp.is_none() && config.pixiecore.is_none() {
+            return Ok(());
+        }
+        let tftp = config.tftp.clone().unwrap_or_default();
+        let assets = config.http.as_ref().and_then(|http| http.assets.clone());
+        let assets_url =
+            http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
+        let catalog = self
+            .parts
+            .catalog
+            .clone()
+            .map(|data_dir| data_dir as Arc<dyn BootCatalog>);
+        let files = TftpFiles::new(
+            Arc::clone(context),
+            &tftp.roots,
+            assets,
+            assets_url,
+            catalog,
+        );
+        let service =
+            TftpService::bind(Arc::clone(context), files, TFTP_PORT).map_err(|source| {
+                NetError::Bind {
+                    service: "tftp",
+                    port: TFTP_PORT,
+                    source,
+                }
+            })?;
+        self.listeners
+            .push(format!("tftp {}:69", context.interface.address));
+        self.spawn("tftp", service.serve());
+        Ok(())
+    }
+
+    fn start_router_advertiser(&mut self, context: &Arc<Context>) -> Result<(), NetError> {
+        let (sender, receiver) = mpsc::channel(DISCOVER_QUEUE);
+        self.discovers = Some(sender);
+        let service = "router advertisement";
+        let advertiser = RouterAdvertiser::bind(Arc::clone(context), receiver)
+            .map_err(|source| NetError::Advertiser { source })?;
+        self.listeners
+            .push(format!("{service} {}", context.interface.name));
+        self.spawn(service, advertiser.serve());
+        Ok(())
+    }
+
+    fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
+        let missing = || NetError::Config("Pixiecore mode needs a client of its API".into());
+        self.parts.pixiecore.clone().ok_or_else(missing)
+    }
+
+    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    fn start_boot_config_service(
+        &mut self,
+        config: &Config,
+        neighbours: Neighbours,
+    ) -> Result<(), NetError> {
+        let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
+            return Ok(());
+        };
+        match DataDirWatcher::new(Arc::clone(&data_dir)) {
+            Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
+            Err(error) => {
+                warn!(%error, "the data directory is not watched: changes count on SIGHUP");
+            }
+        }
+        let events = self.parts.events.clone();
+        let assets = http.assets.clone();
+        let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
+        let router = http::router(data_dir, assets, neighbours, events);
+        let limits = Limits {
+            connections: http.max_connections,
+            per_address: http.max_connections_per_address,
+            ..Limits::default()
+        };
+        let server = bind_http("http", http.listen, router)?.limits(limits);
+        self.start_http_server("http", http.listen, server.tls(self.parts.tls.clone()));
+        Ok(())
+    }
+
+    fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
+        self.listeners.push(format!("{service} {listen}"));
+        let shutdown = self.shutdown.clone();
+        let serve = server.serve(async move { shutdown.cancelled().await });
+        self.services.spawn(async move { (service, serve.await) });
+    }
+
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        service: impl Future<Output = io::Result<()>> + Send + 'static,
+    ) {
+        let shutdown = self.shutdown.clone();
+        self.services.spawn(async move {
+            let result = shutdown.run_until_cancelled(service).await;
+            (name, result.unwrap_or(Ok(())))
+        });
+    }
+}
+
+fn bind_http(
+    service: &'static str,
+    listen: SocketAddr,
+    router: axum::Router,
+) -> Result<HttpServer, NetError> {
+    HttpServer::bind(listen, router).map_err(|source| NetError::Bind {
+        service,
+        port: listen.port(),
+        source,
+    })
+}
+
+fn policy(config: &Config, address: Ipv4Addr) -> Policy {
+    match &config.pixiecore {
+        Some(pixiecore) => Policy::pixiecore(address, config.boot.clone(), pixiecore.port),
+        None => {
+            let script = config
+                .boot
+                .script_url
+                .clone()
+                .or_else(|| http_url(config, address).map(|url| format!("{url}{BOOT_SCRIPT}")));
+            Policy::boot(address, config.boot.clone(), script)
+        }
+    }
+}
+
+/// Where machines reach the HTTP service: the address it listens on, or ours when that is all or
+/// only this host's.
+fn http_url(config: &Config, address: Ipv4Addr) -> Option<String> {
+    let http = config.http.as_ref()?;
+    let listen = http.listen;
+    let host = match listen.ip() {
+        IpAddr::V4(ip) if !ip.is_unspecified() && !ip.is_loopback() => ip,
+        _ => address,
+    };
+    let scheme = match http.tls_certificate {
+        Some(_) => "https",
+        None => "http",
+    };
+    Some(format!("{scheme}://{host}:{}", listen.port()))
+}

@@ -1,0 +1,192 @@
+//! The socket of one transfer: connected to its client, sending a window in one system call, and
+//! waiting for the client as cheaply as it answers.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
+use rustix::net::sockopt::ip_mtu;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::net::interface::Interface;
+
+/// Headers of IP, UDP and TFTP in each data packet.
+const DATA_HEADERS_LEN: u32 = 20 + 8 + 4;
+/// Packets that one call may hand to the kernel (Linux' `UDP_MAX_SEGMENTS`, in its oldest value).
+const MAX_BATCH_PACKETS: usize = 64;
+/// Bytes that one call may hand over: what fits a UDP datagram.
+const MAX_BATCH_BYTES: usize = 65_507;
+/// How long a wait for the client lasts before its owner looks at the time again.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How long an answer is waited for without sleeping. Machines on the same switch answer within it;
+/// being put to sleep and woken for each block takes about as long.
+const SPIN: Duration = Duration::from_micros(50);
+/// Waits in a row that took longer before the sleepless waiting is given up for a while.
+const MISSES: u32 = 8;
+/// For how many waits it is given up.
+const PAUSE: u32 = 256;
+
+/// A connected socket and the packets about to leave through it.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: UdpSocket,
+    batch: Vec<u8>,
+    /// Length of each packet in the batch; the last one may be shorter and ends it.
+    packet_len: usize,
+    packets: usize,
+    /// The kernel cuts a batch into packets (UDP GSO); not every device can.
+    segments: bool,
+    misses: u32,
+    waits: u32,
+}
+
+impl Link {
+    /// A socket for one transfer, on a port of its own and deaf to everyone else.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn open(interface: &Interface, peer: SocketAddr) -> io::Result<Link> {
+        let socket = bound_socket(interface, 0)?;
+        socket.connect(&peer.into())?;
+        socket.set_read_timeout(Some(TICK))?;
+        socket.set_write_timeout(Some(TICK))?;
+        Ok(Link {
+            socket: socket.into(),
+            batch: Vec::new(),
+            packet_len: 0,
+            packets: 0,
+            segments: true,
+            misses: 0,
+            waits: 0,
+        })
+    }
+
+    /// Largest block whose packets are not cut on the first hop: the connected socket knows the MTU.
+    pub(super) fn safe_block_size(&self) -> u16 {
+        let mtu = ip_mtu(&self.socket).unwrap_or(1500);
+        u16::try_from(mtu.saturating_sub(DATA_HEADERS_LEN)).unwrap_or(u16::MAX)
+    }
+
+    /// Puts a packet behind those about to leave: `fill` appends its contents to the header.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub(super) fn queue(
+        &mut self,
+        header: &[u8],
+        len: usize,
+        fill: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let packet_len = header.len() + len;
+        let fits = self.packets < MAX_BATCH_PACKETS
+            && self.batch.len() + packet_len <= MAX_BATCH_BYTES
+            // Behind a short packet there is no other.
+            && self.batch.len() == self.packets * self.packet_len
+            && packet_len <= self.packet_len;
+        if !fits {
+            self.flush();
+        }
+        if self.packets == 0 {
+            self.packet_len = packet_len;
+        }
+        let start = self.batch.len();
+        self.batch.extend_from_slice(header);
+        if let Err(error) = fill(&mut self.batch) {
+            // Half a packet must never leave: its length would say that the file ends there.
+            self.batch.truncate(start);
+            return Err(error);
+        }
+        self.packets += 1;
+        Ok(())
+    }
+
+    /// Sends what is queued. What is lost on the way out is lost like on the wire: it is sent again
+    /// when the client asks, or the client is given up.
+    pub(super) fn flush(&mut self) {
+        if self.packets == 0 {
+            return;
+        }
+        let sent = if self.packets == 1 {
+            self.socket.send(&self.batch).map(|_| ())
+        } else {
+            self.send_batch()
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, "sending a TFTP packet");
+        }
+        self.batch.clear();
+        self.packets = 0;
+    }
+
+    fn send_batch(&mut self) -> io::Result<()> {
+        if self.segments {
+            let len = u16::try_from(self.packet_len).map_err(io::Error::other)?;
+            let control = [ControlMessage::UdpGsoSegments(&len)];
+            let parts = [IoSlice::new(&self.batch)];
+            let fd = self.socket.as_raw_fd();
+            match sendmsg::<()>(fd, &parts, &control, MsgFlags::empty(), None) {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    // A device without checksum offload: EIO; a kernel before 4.18: EINVAL.
+                    tracing::debug!(%error, "sending a TFTP window in one piece");
+                    self.segments = false;
+                }
+            }
+        }
+        for packet in self.batch.chunks(self.packet_len) {
+            self.socket.send(packet)?;
+        }
+        Ok(())
+    }
+
+    /// Waits up to a [`TICK`] for a packet; `None` when none came, or the client's port is closed
+    /// (boot ROMs close and reopen it, so that is no end).
+    ///
+    /// # Errors
+    /// The kernel's, other than these.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        may_spin: bool,
+    ) -> io::Result<Option<usize>> {
+        self.waits = self.waits.wrapping_add(1);
+        if self.misses >= MISSES && self.waits.is_multiple_of(PAUSE) {
+            self.misses = 0;
+        }
+        if may_spin && self.misses < MISSES {
+            let start = Instant::now();
+            loop {
+                match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                    Ok(len) => {
+                        self.misses = 0;
+                        return Ok(Some(len));
+                    }
+                    Err(nix::Error::EAGAIN) if start.elapsed() < SPIN => std::hint::spin_loop(),
+                    Err(nix::Error::EAGAIN) => break,
+                    Err(nix::Error::ECONNREFUSED | nix::Error::EINTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.misses += 1;
+        }
+        match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+            Ok(len) => Ok(Some(len)),
+            Err(nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ECONNREFUSED) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A socket at a port of our address on the interface.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn bound_socket(interface: &Interface, port: u16) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind_device(Some(interface.name.as_bytes()))?;
+    let address = SocketAddrV4::new(interface.address, port);
+    socket.bind(&SocketAddr::V4(address).into())?;
+    Ok(socket)
+}

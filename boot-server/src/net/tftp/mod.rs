@@ -1,0 +1,183 @@
+//! The TFTP server: requests come to one socket, each transfer has a socket (RFC 1350 §4) and a
+//! thread of its own, within [limits](places).
+//!
+//! A lockstep transfer waits for the client once a block. What such a wait costs is what the server's
+//! speed is made of, so transfers are plain blocking loops beside the runtime that serves the rest.
+
+mod exchange;
+mod link;
+mod places;
+mod read_ahead;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use tokio::net::UdpSocket;
+use tracing::{debug, debug_span, info, warn};
+
+use self::exchange::Exchange;
+use self::link::bound_socket;
+use self::places::{NoPlace, Places};
+use super::context::Context;
+use super::files::TftpFiles;
+use crate::event::{BootEvent, Who};
+use crate::proto::pxelinux::CONFIG_FOLDER;
+use crate::proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
+
+/// The port that requests come to.
+pub(super) const TFTP_PORT: u16 = 69;
+/// Stack of a transfer's thread: its buffers are on the heap.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The server's socket for requests, and what it serves.
+pub(super) struct TftpService {
+    socket: UdpSocket,
+    shared: Arc<Shared>,
+}
+
+/// What the transfers share.
+struct Shared {
+    context: Arc<Context>,
+    files: TftpFiles,
+    places: Arc<Places>,
+}
+
+impl TftpService {
+    /// Binds a port of our address on the interface.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn bind(
+        context: Arc<Context>,
+        files: TftpFiles,
+        port: u16,
+    ) -> io::Result<TftpService> {
+        let socket = bound_socket(&context.interface, port)?;
+        socket.set_nonblocking(true)?;
+        let places = Arc::new(Places::default());
+        Ok(TftpService {
+            socket: UdpSocket::from_std(socket.into())?,
+            shared: Arc::new(Shared {
+                context,
+                files,
+                places,
+            }),
+        })
+    }
+
+    /// Serves until the task is dropped; transfers under way are then given a moment to end.
+    pub(super) async fn serve(self) -> io::Result<()> {
+        let mut buffer = vec![0; 1500];
+        loop {
+            let (len, peer) = match self.socket.recv_from(&mut buffer).await {
+                Ok(received) => received,
+                Err(error) => {
+                    warn!(%error, "receiving a TFTP request");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            };
+            let datagram = buffer.get(..len).unwrap_or_default();
+            // Before anything is read or answered: what a client may ask for is bounded as a whole.
+            if !self.shared.places.may_ask(peer.ip(), Instant::now()) {
+                debug!(%peer, "more TFTP requests than one client may send");
+                continue;
+            }
+            if let Some(request) = self.read(datagram, peer).await {
+                self.start(request, peer);
+            }
+        }
+    }
+
+    /// Starts the transfer in a thread of its own.
+    fn start(&self, request: ReadRequest, peer: SocketAddr) {
+        let shared = &self.shared;
+        let place = match shared.places.take(peer) {
+            Ok(place) => place,
+            // A repeated request whose transfer is under way.
+            Err(NoPlace::Taken) => return,
+            Err(NoPlace::Full) => {
+                return shared.failed(peer, &request.file, "too many transfers are under way");
+            }
+        };
+        let exchange = Exchange {
+            shared: Arc::clone(shared),
+            peer,
+            place,
+        };
+        let file = request.file.clone();
+        let span = debug_span!("tftp", %peer, file = request.file);
+        let thread = thread::Builder::new()
+            .name("tftp".into())
+            .stack_size(STACK_BYTES);
+        let run = move || span.in_scope(|| exchange.run(&request));
+        if let Err(error) = thread.spawn(run) {
+            shared.failed(peer, &file, &format!("starting a thread: {error}"));
+        }
+    }
+
+    async fn read(&self, datagram: &[u8], peer: SocketAddr) -> Option<ReadRequest> {
+        let (code, reason, file) = match Packet::decode(datagram) {
+            Ok(Packet::Read(request)) if request.mode == Mode::Octet => return Some(request),
+            Ok(Packet::Read(request)) => (
+                ErrorCode::IllegalOperation,
+                "only octet mode is served",
+                Some(request.file),
+            ),
+            Ok(Packet::Write(file)) => (
+                ErrorCode::AccessViolation,
+                "nothing is written here",
+                Some(file),
+            ),
+            // Meant for a transfer that has ended: an answer would only start a game of ping-pong.
+            Ok(_) => return None,
+            Err(error) => {
+                debug!(%peer, %error, "a TFTP packet that is none");
+                let who = self.shared.context.neighbours.who(peer);
+                let (protocol, reason) = ("tftp".to_owned(), error.to_string());
+                self.shared.context.events.emit(BootEvent::Malformed {
+                    who,
+                    protocol,
+                    reason,
+                });
+                return None;
+            }
+        };
+        let _ = self
+            .socket
+            .send_to(&Packet::encode_error(code, reason), peer)
+            .await;
+        self.shared.failed(peer, &file.unwrap_or_default(), reason);
+        None
+    }
+}
+
+impl Drop for TftpService {
+    fn drop(&mut self) {
+        self.shared.places.stop(Instant::now());
+    }
+}
+
+impl Shared {
+    fn who(&self, peer: SocketAddr) -> Who {
+        self.context.neighbours.who(peer)
+    }
+
+    fn failed(&self, peer: SocketAddr, file: &str, reason: &str) {
+        // PXELINUX asks for a dozen names until one exists: that is no news.
+        if file.contains(CONFIG_FOLDER) {
+            debug!(reason, "not sent");
+        } else {
+            info!(reason, "not sent");
+        }
+        let (who, file, reason) = (self.who(peer), file.to_owned(), reason.to_owned());
+        self.context
+            .events
+            .emit(BootEvent::TftpFailed { who, file, reason });
+    }
+}

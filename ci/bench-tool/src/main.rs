@@ -1,0 +1,131 @@
+//! Measures boot-server beside the programs it replaces, and prints a table of ratios.
+//!
+//! `ci/bench` starts it in network, mount and PID namespaces of its own: whatever it starts ends with it.
+//! Servers run in a second network namespace, joined by a cable. All servers of a comparison take
+//! turns within one run, and medians are compared.
+
+mod cable;
+mod config;
+mod dhcp;
+mod http;
+mod limits;
+mod server;
+mod table;
+mod tftp;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
+
+use self::cable::Cable;
+use self::table::Report;
+
+/// Measures boot-server beside dnsmasq, Kea, tftpd-hpa, atftpd and nginx.
+#[derive(Debug, Parser)]
+#[command(name = "ci/bench")]
+struct Arguments {
+    /// What to measure.
+    #[arg(value_enum, required = true)]
+    what: Vec<What>,
+    /// How often each server is measured; medians are compared.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// Only rows whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Seconds that each measurement of requests or exchanges lasts.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Writes the table to this file, too; without a value, docs/benchmarks.md.
+    #[arg(long, num_args = 0..=1, default_missing_value = "docs/benchmarks.md")]
+    write: Option<PathBuf>,
+    /// The release build of the boot server.
+    #[arg(long, hide = true)]
+    boot_server: PathBuf,
+    /// Where atftpd was unpacked, which cannot be installed beside tftpd-hpa.
+    #[arg(long, hide = true)]
+    peers: PathBuf,
+}
+
+/// A part of the measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Address exchanges a second, and processor time for each.
+    Dhcp,
+    /// A file of 64 MB by TFTP.
+    Tftp,
+    /// A file of 64 MB by HTTP.
+    Http,
+    /// `/ipxe?mac=` with 10, 1,000 and 100,000 groups.
+    Config,
+    /// Time from power-on to kernel, on virtual machines.
+    Boot,
+    /// All of these but `boot`.
+    All,
+    /// A bare server for the physical limits; started by the tool itself.
+    #[value(hide = true)]
+    Limits,
+}
+
+/// What all measurements need.
+struct Bench {
+    cable: Cable,
+    folder: tempfile::TempDir,
+    boot_server: PathBuf,
+    peers: PathBuf,
+    repeats: usize,
+    seconds: u64,
+    only: Option<String>,
+}
+
+impl Bench {
+    /// Whether a row of this name is asked for.
+    fn wants(&self, row: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| row.contains(only))
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.what.contains(&What::Limits) {
+        return limits::serve();
+    }
+    if arguments.what.contains(&What::Boot) {
+        bail!("`boot` needs the lab's machines: not measured here yet");
+    }
+    if arguments.repeats == 0 || arguments.seconds == 0 {
+        bail!("--repeats and --seconds want at least 1");
+    }
+    let bench = Bench {
+        cable: Cable::new()?,
+        folder: tempfile::tempdir().context("making a folder for the servers' files")?,
+        boot_server: arguments.boot_server,
+        peers: arguments.peers,
+        repeats: arguments.repeats,
+        seconds: arguments.seconds,
+        only: arguments.only,
+    };
+    let asked = |what| arguments.what.contains(&what) || arguments.what.contains(&What::All);
+    let mut report = Report::new(bench.repeats);
+    if asked(What::Tftp) {
+        report.add(tftp::measure(&bench)?);
+    }
+    if asked(What::Http) {
+        report.add(http::measure(&bench)?);
+    }
+    if asked(What::Config) {
+        report.add(config::measure(&bench)?);
+    }
+    if asked(What::Dhcp) {
+        for section in dhcp::measure(&bench)? {
+            report.add(section);
+        }
+    }
+    let text = report.render();
+    println!("{text}");
+    if let Some(path) = arguments.write {
+        std::fs::write(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
