@@ -14,6 +14,7 @@ pub mod pixiecore;
 pub mod pixiecore_api;
 mod router_advert;
 mod tftp;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
