@@ -14,6 +14,7 @@ mod grub;
 mod ignition;
 mod ipxe;
 mod metadata;
+pub(super) mod nbp;
 pub(crate) mod observe;
 mod paced;
 mod pixiecore;
