@@ -16,6 +16,7 @@ mod ipxe;
 mod metadata;
 pub(super) mod nbp;
 pub(crate) mod observe;
+pub(crate) mod operator;
 mod paced;
 mod pixiecore;
 mod range;
@@ -57,6 +58,7 @@ pub fn router(
     events: EventSink,
 ) -> Router {
     let assets = assets.map(|assets| Arc::new(assets.into()));
+    let operators = operator::router(Arc::clone(events.metrics()));
     let observer = observe::Observer { neighbours, events };
     Router::new()
         .route("/", any(root::handle))
@@ -77,6 +79,7 @@ pub fn router(
         .fallback(root::no_endpoint)
         .layer(from_fn(clean_path::clean_path))
         .layer(from_fn_with_state(observer, observe::observe))
+        .merge(operators)
         .with_state(App { catalog, assets })
 }
 
