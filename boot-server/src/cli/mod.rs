@@ -1,7 +1,9 @@
-//! The command line: `boot-server --config FILE` serves, `boot-server check --config FILE` checks.
+//! The command line: `boot-server --config FILE` serves, `boot-server check --config FILE` checks,
+//! `boot-server leases --config FILE` lists.
 
 mod config_file;
 mod event_log;
+mod leases;
 mod serve;
 
 use std::path::PathBuf;
@@ -32,6 +34,15 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
         config: PathBuf,
     },
+    /// Lists the leases of [dhcp] from its lease file, also while the server runs.
+    Leases {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
+        config: PathBuf,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Exit code for invalid input.
@@ -44,6 +55,10 @@ const INVALID_INPUT: u8 = 2;
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match (cli.command, cli.config) {
         (Some(Command::Check { config }), _) => Ok(report(&problems(&config))),
+        (Some(Command::Leases { config, json }), _) => match config_file::load(&config) {
+            Ok(config) => leases::list(&config, json),
+            Err(problems) => Ok(report(&problems)),
+        },
         (None, Some(config)) => match config_file::load(&config) {
             Ok(config) => serve::serve(config),
             Err(problems) => Ok(report(&problems)),

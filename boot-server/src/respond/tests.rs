@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{BootConfig, DhcpConfig, RawOptions, Reservation};
 use crate::lease::MemoryOnly;
 use crate::policy::{BootStep, Client, Policy, classify};
-use crate::proto::dhcp::{MessageType, Op, Options, code};
+use crate::proto::dhcp::{MessageType, code};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -24,28 +24,8 @@ fn at(seconds: u64) -> SystemTime {
 
 /// A client's message.
 fn message(kind: MessageType, last: u8) -> Message {
-    let mut hardware_address = [0; 16];
-    hardware_address[..6].copy_from_slice(&MAC);
-    hardware_address[5] = last;
-    let mut options = Options::default();
-    options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
-    Message {
-        op: Op::Request,
-        hardware_type: 1,
-        hardware_len: 6,
-        hops: 0,
-        xid: 7,
-        secs: 0,
-        flags: 0,
-        client_address: Ipv4Addr::UNSPECIFIED,
-        your_address: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_agent: Ipv4Addr::UNSPECIFIED,
-        hardware_address,
-        server_name: Vec::new(),
-        boot_file: Vec::new(),
-        options,
-    }
+    let [a, b, c, d, e, _] = MAC;
+    Message::from_client(kind, MacAddr([a, b, c, d, e, last]), 7)
 }
 
 fn with(mut message: Message, change: impl FnOnce(&mut Message)) -> Message {
