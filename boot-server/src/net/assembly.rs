@@ -97,7 +97,10 @@ impl Assembly {
             return Ok(());
         }
         let tftp = config.tftp.clone().unwrap_or_default();
-        let assets = config.http.as_ref().and_then(|http| http.assets.clone());
+        let assets = config.http.as_ref().and_then(|http| {
+            let assets = http.assets.as_ref()?;
+            Some(Folder::new(assets, &http.links_to))
+        });
         let assets_url =
             http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
         let catalog = self

@@ -3,6 +3,7 @@
 pub mod autoexec;
 pub mod dhcp;
 pub mod frame;
+pub mod grub;
 pub mod ipxe;
 pub mod mac;
 pub mod pixiecore;

@@ -270,6 +270,7 @@ fn http_stage(path: &str, query: &str, detail: &str) -> Option<(StageName, Optio
         "/cloud" => (StageName::CloudConfig, None),
         "/ignition" => (StageName::Ignition, None),
         "/_/booting" => (StageName::KernelUp, told()),
+        _ if path.starts_with("/nbp/") => (StageName::Nbp, None),
         "/_/file" => {
             let stage = match label("type") {
                 Some((_, "kernel")) => StageName::Kernel,
