@@ -1,9 +1,10 @@
-//! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks, and
-//! `boot-server pixiecore …` is Pixiecore.
+//! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks,
+//! `boot-server leases` lists, and `boot-server pixiecore …` is Pixiecore.
 
 mod arguments;
 mod config_file;
 mod event_log;
+mod leases;
 mod logging;
 mod narrate;
 mod pixiecore;
@@ -65,6 +66,15 @@ enum Command {
     /// Boots machines as Pixiecore does, with its commands and flags.
     #[command(subcommand)]
     Pixiecore(Box<Pixiecore>),
+    /// Lists the leases of [dhcp] from its lease file, also while the server runs.
+    Leases {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
+        config: PathBuf,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Exit code for invalid input.
@@ -81,6 +91,12 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
     };
     let settings = match cli.command {
         Some(Command::Check { config }) => return Ok(report(&problems(&config))),
+        Some(Command::Leases { config, json }) => {
+            return match config_file::read(&config) {
+                Ok(config) => leases::list(&config, json),
+                Err(problems) => Ok(report(&problems)),
+            };
+        }
         Some(Command::Pixiecore(command)) => {
             return match command
                 .config()

@@ -31,7 +31,8 @@ impl Reloader {
     pub(super) fn reload(&self) {
         self.event_file.ask();
         if let Some(catalog) = &self.catalog {
-            catalog.groups();
+            // It tells the outcome itself, and keeps its last good state.
+            let _ = catalog.reload();
         }
         let result = match self.tls.as_ref().map(Tls::reload) {
             None => Ok("the event file is opened again".to_owned()),
