@@ -1,4 +1,4 @@
-//! The command line: `boot-server --config FILE` serves, `boot-server check --config FILE` checks.
+//! The command line: `boot-server --config FILE` serves, `boot-server check PATH` checks.
 
 mod config_file;
 mod event_log;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::catalog::check;
+use crate::catalog::data_dir::Source;
 use crate::catalog::problem::{Problem, Severity, render_problems};
 use crate::config::Config;
 
@@ -26,11 +27,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reports everything that is wrong in the configuration and its boot-config directory.
+    /// Reports everything that is wrong in a configuration and its data directory, all at once.
+    /// Exits 2 when the server would not start.
     Check {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
-        config: PathBuf,
+        config: Option<PathBuf>,
+        /// A data directory of either layout, or a configuration file.
+        #[arg(
+            value_name = "PATH",
+            conflicts_with = "config",
+            required_unless_present = "config"
+        )]
+        path: Option<PathBuf>,
+        /// The folder of a data directory's assets; kernels and initrds must be there.
+        #[arg(long, value_name = "DIR", requires = "path")]
+        assets: Option<PathBuf>,
     },
 }
 
@@ -43,7 +55,21 @@ const INVALID_INPUT: u8 = 2;
 /// Whatever kept the server from running, or ended it.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match (cli.command, cli.config) {
-        (Some(Command::Check { config }), _) => Ok(report(&problems(&config))),
+        (
+            Some(Command::Check {
+                config,
+                path,
+                assets,
+            }),
+            _,
+        ) => {
+            let problems = match path.or(config) {
+                Some(path) if path.is_dir() => check::check(&Source::of(path), assets.as_deref()),
+                Some(path) => problems(&path),
+                None => anyhow::bail!("name a data directory or a configuration file"),
+            };
+            Ok(report(&problems))
+        }
         (None, Some(config)) => match config_file::load(&config) {
             Ok(config) => serve::serve(config),
             Err(problems) => Ok(report(&problems)),

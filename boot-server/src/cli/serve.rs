@@ -15,7 +15,7 @@ use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event::EventSink;
-use crate::net::http::Tls;
+use crate::net::http::{Signer, Tls};
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
 
@@ -44,8 +44,10 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
         let pixiecore = config.pixiecore.as_ref();
         let pixiecore = pixiecore.map(|p| ApiClient::new(&p.api)).transpose()?;
         let tls = tls(&config)?;
+        let signer = signer(&config)?;
         let parts = Parts {
             tls,
+            signer,
             config,
             catalog,
             pixiecore,
@@ -76,6 +78,24 @@ fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     let pair = http.and_then(|http| http.tls_certificate.as_ref().zip(http.tls_key.as_ref()));
     let load = |(certificate, key): (&PathBuf, &PathBuf)| Tls::load(certificate, key);
     Ok(pair.map(load).transpose()?)
+}
+
+/// The signer of `http.key_ring`, unlocked by the passphrase in the environment: ours, or that of
+/// the programs whose place we take.
+fn signer(config: &Config) -> anyhow::Result<Option<Arc<Signer>>> {
+    const PASSPHRASES: [&str; 3] = [
+        "BOOT_SERVER_PASSPHRASE",
+        "MATCHBOX_PASSPHRASE",
+        "BOOTCFG_PASSPHRASE",
+    ];
+    let http = config.http.as_ref();
+    let Some(key_ring) = http.and_then(|http| http.key_ring.as_ref()) else {
+        return Ok(None);
+    };
+    let passphrase = PASSPHRASES.iter().find_map(|name| std::env::var(name).ok());
+    let signer = Signer::open(key_ring, passphrase.as_deref())?;
+    info!(key = signer.fingerprint(), "answers are signed");
+    Ok(Some(Arc::new(signer)))
 }
 
 /// Cancels the token on SIGTERM and SIGINT.
