@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::folder::{Folder, FolderError};
 use crate::catalog::BootCatalog;
 use crate::proto::autoexec::{self, AUTOEXEC};
 use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
@@ -93,13 +94,37 @@ impl Refusal {
     }
 }
 
+/// The NBPs that TFTP serves, for firmware that fetches them by HTTP.
+pub(super) struct Nbps {
+    pub(super) context: Arc<Context>,
+    files: TftpFiles,
+}
+
+impl Nbps {
+    /// `roots` come before Debian's folders.
+    pub(super) fn new(context: Arc<Context>, roots: &[PathBuf]) -> Nbps {
+        let files = TftpFiles::new(Arc::clone(&context), roots, None, None, None);
+        Nbps { context, files }
+    }
+
+    /// Finds an NBP by its name below the folders.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not there, or not allowed.
+    pub(super) fn open(&self, name: &str) -> Result<(File, u64), Refusal> {
+        match self.files.open_below_roots(name)?.content {
+            Content::File(file, len) => Ok((file, len)),
+            Content::Text(_) => Err(Refusal::not_found("no file")),
+        }
+    }
+}
+
 /// All that TFTP serves.
 pub(super) struct TftpFiles {
     context: Arc<Context>,
-    roots: Vec<PathBuf>,
-    /// Searched after the roots. Packages own them and link out of them (`ipxe.efi` is in `/boot`).
-    nbp_folders: Vec<PathBuf>,
-    assets: Option<PathBuf>,
+    /// Searched in order; the last ones are the packages'.
+    folders: Vec<Folder>,
+    assets: Option<Folder>,
     assets_url: Option<String>,
     catalog: Option<Arc<dyn BootCatalog>>,
 }
@@ -109,14 +134,40 @@ impl TftpFiles {
     pub(super) fn new(
         context: Arc<Context>,
         roots: &[PathBuf],
-        assets: Option<PathBuf>,
+        assets: Option<Folder>,
         assets_url: Option<String>,
         catalog: Option<Arc<dyn BootCatalog>>,
     ) -> TftpFiles {
+        TftpFiles::with_nbp_folders(
+            context,
+            roots,
+            DEBIAN_NBP_FOLDERS.map(PathBuf::from).to_vec(),
+            assets,
+            assets_url,
+            catalog,
+        )
+    }
+
+    fn with_nbp_folders(
+        context: Arc<Context>,
+        roots: &[PathBuf],
+        nbp_folders: Vec<PathBuf>,
+        assets: Option<Folder>,
+        assets_url: Option<String>,
+        catalog: Option<Arc<dyn BootCatalog>>,
+    ) -> TftpFiles {
+        // A link may lead from one served folder to another.
+        let served: Vec<PathBuf> = roots
+            .iter()
+            .chain(&nbp_folders)
+            .cloned()
+            .chain(assets.as_ref().map(|assets| assets.root().to_owned()))
+            .collect();
+        let roots = roots.iter().map(|root| Folder::new(root, &served));
+        let packages = nbp_folders.into_iter().map(Folder::of_packages);
         TftpFiles {
             context,
-            roots: roots.to_vec(),
-            nbp_folders: DEBIAN_NBP_FOLDERS.map(PathBuf::from).to_vec(),
+            folders: roots.chain(packages).collect(),
             assets,
             assets_url,
             catalog,
@@ -144,8 +195,7 @@ impl TftpFiles {
             return self.render_pxelinux(&**catalog, config, peer);
         }
         if let (Some(below), Some(assets)) = (name.strip_prefix(ASSETS), &self.assets) {
-            let opened = open_below(assets, below, &[assets])?;
-            return opened.ok_or_else(|| Refusal::not_found("no such asset"));
+            return open_below(assets, below)?.ok_or_else(|| Refusal::not_found("no such asset"));
         }
         match self.open_below_roots(name) {
             // A file of that name in a root is the operator's own: it goes before ours.
@@ -170,21 +220,9 @@ impl TftpFiles {
     fn open_below_roots(&self, name: &str) -> Result<Opened, Refusal> {
         // Some boot ROMs ask for layer 0 of a boot item under its name with `.0` (PXE 2.1, §2.2.4).
         let names = [Some(name), name.strip_suffix(".0")];
-        let served: Vec<&Path> = self
-            .roots
-            .iter()
-            .chain(&self.nbp_folders)
-            .chain(&self.assets)
-            .map(PathBuf::as_path)
-            .collect();
         for name in names.into_iter().flatten() {
-            for root in &self.roots {
-                if let Some(opened) = open_below(root, name, &served)? {
-                    return Ok(opened);
-                }
-            }
-            for folder in &self.nbp_folders {
-                if let Some(opened) = open_below(folder, name, &[])? {
+            for folder in &self.folders {
+                if let Some(opened) = open_below(folder, name)? {
                     return Ok(opened);
                 }
             }
@@ -220,48 +258,30 @@ impl TftpFiles {
     }
 }
 
-/// Opens a file below a folder; `None` when there is none. A link may lead to below any of `allowed`;
-/// with none of those it may lead anywhere.
-fn open_below(root: &Path, name: &str, allowed: &[&Path]) -> Result<Option<Opened>, Refusal> {
-    let relative = Path::new(name);
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    if name.contains('\0') || !relative.components().all(plain) {
-        return Err(Refusal::denied("the path leaves the served folders"));
-    }
-    let missing = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
+/// Opens a file below a folder; `None` when there is none.
+fn open_below(folder: &Folder, name: &str) -> Result<Option<Opened>, Refusal> {
+    let file = match folder.open(name) {
+        Ok(file) => file,
+        Err(FolderError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(Refusal::denied(error.to_string())),
     };
     let failed = |error: io::Error| Refusal::denied(format!("{name}: {error}"));
-    let path = match root.join(relative).canonicalize() {
-        Ok(path) => path,
-        Err(error) if missing(&error) => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let is_below = |folder: &&Path| {
-        folder
-            .canonicalize()
-            .is_ok_and(|real| path.starts_with(real))
-    };
-    if !allowed.is_empty() && !allowed.iter().any(is_below) {
-        return Err(Refusal::denied("a link leaves the served folders"));
-    }
-    let file = File::open(&path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Ok(None);
     }
-    let content = Content::File(file, metadata.len());
+    // Advice only: without it the kernel reads ahead less.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
     Ok(Some(Opened {
-        content,
+        content: Content::File(file, metadata.len()),
         group: None,
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::BootConfig;
     use crate::event::EventSink;
@@ -278,10 +298,9 @@ mod tests {
         let policy = Policy::boot(interface.address, BootConfig::default(), script);
         let events = EventSink::channel().0;
         let context = Context::new(interface, Neighbours::default(), events, policy);
-        let assets = Some(assets.to_owned());
-        let mut files = TftpFiles::new(context, &[root.to_owned()], assets, None, None);
-        files.nbp_folders = vec![root.with_file_name("nbp")];
-        files
+        let assets = Some(Folder::from(assets.to_owned()));
+        let nbp_folders = vec![root.with_file_name("nbp")];
+        TftpFiles::with_nbp_folders(context, &[root.to_owned()], nbp_folders, assets, None, None)
     }
 
     fn read(files: &TftpFiles, name: &str) -> Result<String, ErrorCode> {

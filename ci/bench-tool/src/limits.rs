@@ -68,7 +68,7 @@ impl Limits {
     pub(crate) fn start(bench: &Bench) -> anyhow::Result<Limits> {
         let tool = std::env::current_exe()?;
         let mut command = bench.cable.command(tool);
-        command.args(["limits", "--boot-server", "", "--peers", ""]);
+        command.args(["limits", "--boot-server=-", "--peers=-"]);
         let mut server = Server::start(command, bench.folder.path(), "limits")?;
         let address = SocketAddr::from((SERVERS[0], PORT));
         server.wait_for_port(address)?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tokio::fs::File;
@@ -20,10 +21,13 @@ use super::App;
 use super::answer::{Answer, TEXT};
 use super::clean_path::{decode, encode, html, redirect};
 use super::range::{Part, part, unsatisfiable};
+use super::sendfile::{FileBody, FileQueue};
 use crate::net::folder::{Folder, FolderError};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// Files of less are read and leave together with the head of the answer.
+const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
 /// Bytes looked at to tell text from other content, as Go's sniffing does.
 const SNIFF_BYTES: u64 = 512;
 
@@ -32,19 +36,20 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
     let Some(assets) = &app.assets else {
         return Answer::not_found("this server has no assets folder");
     };
-    let path = decode(request.uri().path());
+    let (request, _) = request.into_parts();
+    let path = decode(request.uri.path());
     let relative = path.strip_prefix("/assets").unwrap_or_default();
     let relative = relative.trim_start_matches('/');
     match open(assets, relative).await {
         Ok((_, metadata)) if metadata.is_dir() && path.ends_with('/') => {
-            listing(assets, relative, request.headers()).await
+            listing(assets, relative, &request).await
         }
         Ok((_, metadata)) if metadata.is_dir() => {
-            redirect(&format!("{path}/"), request.uri().query(), request.method())
+            redirect(&format!("{path}/"), request.uri.query(), &request.method)
         }
         Ok((file, metadata)) if metadata.is_file() => {
             let path = assets.root().join(relative);
-            serve(file, &path, &metadata, request.headers(), request.method()).await
+            serve(file, &path, &metadata, &request).await
         }
         Ok(_) => Answer::not_found(&format!("asset `{relative}` is no file")),
         Err(error) => Answer::not_found(&format!("asset `{relative}`: {error}")),
@@ -70,7 +75,7 @@ async fn open(assets: &Arc<Folder>, relative: &str) -> Result<(File, Metadata), 
     })
 }
 
-async fn listing(assets: &Arc<Folder>, relative: &str, headers: &HeaderMap) -> Answer {
+async fn listing(assets: &Arc<Folder>, relative: &str, request: &Parts) -> Answer {
     let index = match relative.is_empty() {
         true => "index.html".to_owned(),
         false => format!("{relative}/index.html"),
@@ -79,7 +84,7 @@ async fn listing(assets: &Arc<Folder>, relative: &str, headers: &HeaderMap) -> A
         && metadata.is_file()
     {
         let path = assets.root().join(&index);
-        return serve(file, &path, &metadata, headers, &Method::GET).await;
+        return serve(file, &path, &metadata, request).await;
     }
     let mut names = Vec::new();
     match tokio::fs::read_dir(assets.root().join(relative)).await {
@@ -107,13 +112,8 @@ async fn listing(assets: &Arc<Folder>, relative: &str, headers: &HeaderMap) -> A
     )
 }
 
-async fn serve(
-    mut file: File,
-    path: &Path,
-    metadata: &Metadata,
-    headers: &HeaderMap,
-    method: &Method,
-) -> Answer {
+async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts) -> Answer {
+    let headers = &request.headers;
     let detail = format!("asset {}", path.display());
     let failed = |error: std::io::Error| {
         let reason = format!("{detail}: {error}");
@@ -142,9 +142,9 @@ async fn serve(
         Ok(content_type) => content_type,
         Err(error) => return failed(error),
     };
-    let body = match *method == Method::HEAD {
+    let body = match request.method == Method::HEAD {
         true => Body::empty(),
-        false => match contents(file, part, length).await {
+        false => match contents(file, part, length, request.extensions.get()).await {
             Ok(body) => body,
             Err(error) => return failed(error),
         },
@@ -156,9 +156,19 @@ async fn serve(
     }
 }
 
-/// The part of an open file, as a stream of large chunks.
-async fn contents(mut file: File, part: Part, length: u64) -> std::io::Result<Body> {
+/// The part of an open file: sent by the connection itself where that can, else a stream of chunks.
+async fn contents(
+    mut file: File,
+    part: Part,
+    length: u64,
+    queue: Option<&FileQueue>,
+) -> std::io::Result<Body> {
     let (first, part_length) = part.extent(length);
+    if let Some(queue) = queue.filter(|_| part_length >= SENT_BY_ITSELF_BYTES) {
+        let file = file.into_std().await;
+        let body = FileBody::new(file, queue.clone(), first, part_length);
+        return Ok(Body::new(body));
+    }
     file.seek(SeekFrom::Start(first)).await?;
     let chunk = CHUNK_BYTES
         .min(usize::try_from(part_length).unwrap_or(CHUNK_BYTES))

@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 
 use super::connections::{Connections, Place};
 use super::paced::Paced;
+use super::sendfile::{FileQueue, FileStream};
 use super::tls::Tls;
 
 /// How long transfers may go on after a shutdown was asked for.
@@ -181,17 +182,18 @@ impl Connection {
         // Heads and small answers leave at once; large ones fill their packets anyway.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
-            return self.answer(stream).await;
+            let (stream, files) = FileStream::new(stream);
+            return self.answer(stream, Some(files)).await;
         };
         match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.answer(stream).await,
+            Ok(Ok(stream)) => self.answer(stream, None).await,
             Ok(Err(error)) => debug!(peer = %self.peer, %error, "TLS handshake"),
             Err(_) => debug!(peer = %self.peer, "TLS handshake takes too long"),
         }
     }
 
-    /// Answers requests on any stream until it is closed.
-    async fn answer<S>(self, stream: S)
+    /// Answers requests on any stream until it is closed; `files` where it can send files by itself.
+    async fn answer<S>(self, stream: S, files: Option<FileQueue>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -199,6 +201,9 @@ impl Connection {
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            if let Some(files) = &files {
+                request.extensions_mut().insert(files.clone());
+            }
             router.clone().call(request)
         });
         let io = TokioIo::new(Paced::new(stream, self.stall));

@@ -23,12 +23,11 @@ pub(crate) async fn get(path: &str) -> Answered {
 }
 
 pub(crate) async fn get_matchbox(path: &str) -> Answered {
-    ask("matchbox-rack", &conformance().join("assets"), path, &[]).await
+    ask("matchbox-rack", &conformance_assets(), path, &[]).await
 }
 
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
-    let assets = conformance().join("assets");
-    ask("bootcfg-rack", &assets, path, headers).await
+    ask("bootcfg-rack", &conformance_assets(), path, headers).await
 }
 
 /// With another assets folder.
@@ -36,12 +35,12 @@ pub(crate) async fn get_from(assets: &Path, path: &str) -> Answered {
     ask("bootcfg-rack", assets, path, &[]).await
 }
 
-fn conformance() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http")
+fn conformance_assets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http/assets")
 }
 
 async fn ask(rack: &str, assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
-    let racks = conformance();
+    let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
     let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
     let (sink, mut events) = EventSink::channel();
     let router = super::router(
