@@ -95,6 +95,33 @@ pub enum BootEvent {
         /// Why.
         reason: String,
     },
+    /// The address that was to be offered is in use by somebody who does not have it from us; it is
+    /// not given to anyone for a while.
+    AddressInUse {
+        /// Who was to get it.
+        #[serde(flatten)]
+        who: Who,
+        /// The address.
+        address: Ipv4Addr,
+        /// MAC of who uses it, when it is on our link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A client sends more than any machine that boots; what is too much is dropped. Told once until
+    /// it is within its limits again.
+    RateLimited {
+        /// Who.
+        #[serde(flatten)]
+        who: Who,
+        /// Which limit.
+        reason: String,
+    },
+    /// Something is to be known of the lease file.
+    LeaseFile {
+        /// `Ok`: all leases are in it, after something had happened to it. `Err`: leases cannot be kept,
+        /// and none is given until they can be.
+        result: Result<String, String>,
+    },
     /// A datagram could not be read.
     Malformed {
         /// From whom.
@@ -192,13 +219,17 @@ impl BootEvent {
             BootEvent::DhcpRequest { who, .. }
             | BootEvent::DhcpReply { who, .. }
             | BootEvent::DhcpIgnored { who, .. }
+            | BootEvent::AddressInUse { who, .. }
+            | BootEvent::RateLimited { who, .. }
             | BootEvent::Malformed { who, .. }
             | BootEvent::TftpRequest { who, .. }
             | BootEvent::TftpDone { who, .. }
             | BootEvent::TftpFailed { who, .. }
             | BootEvent::HttpRequest { who, .. }
             | BootEvent::RouterAdvertisement { who } => Some(who),
-            BootEvent::Ready { .. } | BootEvent::Reloaded { .. } => None,
+            BootEvent::Ready { .. } | BootEvent::Reloaded { .. } | BootEvent::LeaseFile { .. } => {
+                None
+            }
         }
     }
 }

@@ -42,10 +42,7 @@ pub fn lacks(scenarios: &[(&Scenario, Firmware)]) -> Vec<Lack> {
     {
         needed.push(("/usr/sbin/dnsmasq", "dnsmasq-base"));
     }
-    if scenarios
-        .iter()
-        .any(|(_, firmware)| *firmware == Firmware::Uefi)
-    {
+    if scenarios.iter().any(|(_, firmware)| firmware.is_uefi()) {
         needed.push(("/usr/share/qemu/firmware/60-edk2-x86_64.json", "ovmf"));
     }
     for (file, package) in needed {

@@ -20,8 +20,9 @@ fn there_are_four_on_the_firmware_they_are_meant_for() {
         .map(|s| (s.name, s.firmware))
         .collect();
     let both = vec![Firmware::Bios, Firmware::Uefi];
+    let all = vec![Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
     let expected = [
-        ("ipxe-chainload".to_owned(), both.clone()),
+        ("ipxe-chainload".to_owned(), all),
         ("pixiecore".to_owned(), both.clone()),
         ("proxy-dhcp".to_owned(), both),
         ("pxe-dhcp".to_owned(), vec![Firmware::Bios]),

@@ -3,242 +3,168 @@
 //! Each group's configs are rendered with that group's own metadata, so that what is found here is
 //! what its machines would meet.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
-use super::bootcfg::groups_file::{self, Place};
-use super::bootcfg::spec::{self, Spec};
-use super::cloud_config;
-use super::data_dir::{ignition_metadata, read_inside};
-use super::ignition::{self, Language};
-use super::matching::{Group, Groups};
+use super::Labels;
+use super::files::Root;
+use super::load::{self, Source};
+use super::matching::Group;
 use super::problem::{Problem, Severity};
-use super::template::{self, Metadata};
+use super::profile::Profile;
+use super::snapshot::{Folder, Layout, Snapshot};
 
-/// Checks a data directory in the bootcfg layout; `groups_path` is `<root>/config.yaml` when
-/// absent. With `assets`, kernels and initrds under `/assets/` must be there.
-pub fn check(root: &Path, groups_path: Option<&Path>, assets: Option<&Path>) -> Vec<Problem> {
-    let groups_path = groups_path.map_or_else(|| root.join("config.yaml"), Path::to_owned);
-    load(root, &groups_path, assets).1
+/// What the first iPXE script sends of each machine.
+const SENT_LABELS: [&str; 5] = ["uuid", "mac", "domain", "hostname", "serial"];
+
+/// Checks a data directory. With `assets`, kernels and initrds under `/assets/` must be there.
+pub fn check(source: &Source, assets: Option<&Path>) -> Vec<Problem> {
+    let (snapshot, mut problems) = load::load(source);
+    if let Ok(root) = Root::open(&source.root) {
+        let mut checker = Checker::new(&root, &snapshot);
+        checker.profiles(assets);
+        checker.configs();
+        checker.unused();
+        problems.append(&mut checker.problems);
+    }
+    problems
 }
 
-/// Reads the groups and checks everything they lead to.
-pub(super) fn load(
-    root: &Path,
-    groups_path: &Path,
-    assets: Option<&Path>,
-) -> (Groups, Vec<Problem>) {
-    let text = match fs::read_to_string(groups_path) {
-        Ok(text) => text,
-        Err(error) => {
-            let help = "name the data directory that has `config.yaml` and `specs/`";
-            let message = format!("cannot be read: {error}");
-            let problem = Problem::of_file(Severity::Error, groups_path, message, help);
-            return (Groups::default(), vec![problem]);
-        }
-    };
-    let file = groups_file::parse(groups_path, &text);
-    let mut checker = Checker {
-        root,
-        assets,
-        problems: file.problems,
-        configs_seen: BTreeSet::new(),
-    };
-    for id in checker.spec_ids(&file.places) {
-        let named_at = file.places.iter().find(|place| place.spec_id == id);
-        let Some(spec) = checker.spec(&id, named_at.map(|place| (groups_path, &*text, place)))
-        else {
-            continue;
-        };
-        for group in file.groups.iter().filter(|group| group.spec_id == id) {
-            checker.configs(group, &id, &spec);
-        }
+/// Loads a data directory, and adds what its machines would meet to the problems.
+pub(super) fn load_and_render(source: &Source) -> (Snapshot, Vec<Problem>) {
+    let (snapshot, mut problems) = load::load(source);
+    if let Ok(root) = Root::open(&source.root) {
+        let mut checker = Checker::new(&root, &snapshot);
+        checker.profiles(None);
+        checker.configs();
+        problems.append(&mut checker.problems);
     }
-    (file.groups, checker.problems)
+    (snapshot, problems)
 }
 
 struct Checker<'a> {
-    root: &'a Path,
-    assets: Option<&'a Path>,
+    root: &'a Root,
+    snapshot: &'a Snapshot,
     problems: Vec<Problem>,
     /// Problems of configs already told, so that a file shared by many groups is told once.
-    configs_seen: BTreeSet<(PathBuf, String)>,
+    told: HashSet<(Folder, String, String)>,
 }
 
-impl Checker<'_> {
-    fn warn(&mut self, path: &Path, message: impl Into<String>, help: impl Into<String>) {
+impl<'a> Checker<'a> {
+    fn new(root: &'a Root, snapshot: &'a Snapshot) -> Checker<'a> {
+        Checker {
+            root,
+            snapshot,
+            problems: Vec::new(),
+            told: HashSet::new(),
+        }
+    }
+
+    fn warn(&mut self, file: &str, message: impl Into<String>, help: impl Into<String>) {
+        let path = self.root.path_of(file);
         self.problems
-            .push(Problem::of_file(Severity::Warning, path, message, help));
+            .push(Problem::of_file(Severity::Warning, &path, message, help));
     }
 
-    /// The specs that groups name, and those that are only there.
-    fn spec_ids(&self, places: &[Place]) -> BTreeSet<String> {
-        let folders = fs::read_dir(self.root.join("specs")).into_iter().flatten();
-        let present = folders
-            .flatten()
-            .filter(|entry| entry.path().is_dir())
-            .filter_map(|entry| entry.file_name().into_string().ok());
-        let named = places.iter().map(|place| place.spec_id.clone());
-        present.chain(named).collect()
-    }
-
-    fn spec(&mut self, id: &str, named_at: Option<(&Path, &str, &Place)>) -> Option<Spec> {
-        let file = format!("specs/{id}/spec.json");
-        let path = self.root.join(&file);
-        let text = match read_inside(self.root, &file) {
-            Ok(text) => text,
-            Err(error) => {
-                let help = format!("create {}, or name a spec that is there", path.display());
-                match named_at {
-                    Some((groups_path, text, place)) => {
-                        let message = format!("group `{}`: {error}", place.group);
-                        self.problems.push(
-                            Problem::of_file(Severity::Warning, groups_path, message, help).at(
-                                text,
-                                place.line,
-                                place.column,
-                            ),
-                        );
-                    }
-                    None => self.warn(&path, error, "remove the folder, or add the file"),
-                }
-                return None;
-            }
-        };
-        for (key, known) in spec::unknown_keys(&text) {
-            let message = format!("key `{key}` means nothing here and is ignored");
-            let help = format!("known keys are {}", known.join(", "));
-            self.problems.push(
-                Problem::of_file(Severity::Warning, &path, message, help)
-                    .at_first(&text, &format!("\"{key}\"")),
-            );
+    fn profiles(&mut self, assets: Option<&Path>) {
+        let snapshot = self.snapshot;
+        for profile in snapshot.profiles.values().flatten() {
+            self.boot(profile, assets);
         }
-        match spec::parse(&text) {
-            Ok(spec) => {
-                self.spec_contents(id, &path, &text, &spec);
-                Some(spec)
-            }
-            Err(error) => {
-                let help = "a spec is {\"id\", \"boot\": {\"kernel\", \"initrd\": [], \"cmdline\": \
-                            {}}, \"cloud_id\", \"ignition_id\"}";
-                self.problems.push(
-                    Problem::of_file(Severity::Error, &path, error.to_string(), help).at(
-                        &text,
-                        error.line(),
-                        error.column(),
-                    ),
+    }
+
+    fn boot(&mut self, profile: &Profile, assets: Option<&Path>) {
+        let file = self.snapshot.layout.profile_file(&profile.id);
+        let Some(boot) = &profile.boot else {
+            // matchbox's own examples have profiles for configs alone.
+            if self.snapshot.layout == Layout::Bootcfg {
+                let help =
+                    "add \"boot\": {\"kernel\": …}, unless its machines never boot by network";
+                self.warn(
+                    &file,
+                    "it has no `boot`, so its machines are answered 404",
+                    help,
                 );
-                None
             }
-        }
-    }
-
-    fn spec_contents(&mut self, id: &str, path: &Path, text: &str, spec: &Spec) {
-        if spec.id != id {
-            let message = format!("its id is `{}`, its folder `{id}`", spec.id);
-            let help = format!("write \"id\": \"{id}\"; groups refer to the folder's name");
-            self.problems.push(
-                Problem::of_file(Severity::Warning, path, message, help).at_first(text, "\"id\""),
-            );
-        }
-        let Some(boot) = &spec.boot else {
-            let help = "add \"boot\": {\"kernel\": …}, unless its machines never boot by network";
-            return self.warn(
-                path,
-                "it has no `boot`, so its machines are answered 404",
-                help,
-            );
+            return;
         };
         if boot.kernel.is_empty() {
             let help = "add \"kernel\": \"/assets/…\" or a URL";
-            self.warn(path, "its `boot` has no `kernel`", help);
+            self.warn(&file, "its `boot` has no `kernel`", help);
         }
-        let Some(assets) = self.assets else { return };
-        for file in std::iter::once(&boot.kernel).chain(boot.initrd.iter().flatten()) {
-            let Some(asset) = file.strip_prefix("/assets/") else {
+        let Some(assets) = assets else { return };
+        for written in std::iter::once(&boot.kernel).chain(boot.initrd.iter().flatten()) {
+            let Some(asset) = asset_of(written) else {
                 continue;
             };
-            // A name with iPXE settings in it is known only to the machine.
-            if !asset.contains("${") && !assets.join(asset).is_file() {
-                let message = format!("there is no asset `{file}`");
-                let help = format!("put it to {}", assets.join(asset).display());
+            let asset_file = assets.join(asset);
+            if !asset_file.is_file() {
+                let message = format!("there is no asset `/assets/{asset}`");
+                let help = format!("put it to {}", asset_file.display());
+                let path = self.root.path_of(&file);
+                let text = self.root.read_text(&file).unwrap_or_default();
                 self.problems.push(
-                    Problem::of_file(Severity::Warning, path, message, help).at_first(text, file),
+                    Problem::of_file(Severity::Warning, &path, message, help)
+                        .at_first(&text, written),
                 );
             }
         }
     }
 
-    fn configs(&mut self, group: &Group, id: &str, spec: &Spec) {
-        if !spec.cloud_id.is_empty() {
-            let rendered = self.rendered("cloud", &spec.cloud_id, &group.metadata, group, id);
-            if let Some((path, text)) = rendered
-                && let Err(error) = cloud_config::check(&text)
-            {
-                let help = "begin with a line `#cloud-config` and go on in YAML, or write a script \
-                            that begins with `#!`";
-                self.config_problem(path, group, &text, &error.to_string(), error.place(), help);
-            }
-        }
-        if !spec.ignition_id.is_empty() {
-            let query: Vec<String> = group
-                .require
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            let metadata = ignition_metadata(&group.metadata, &query.join("&"));
-            let rendered = self.rendered("ignition", &spec.ignition_id, &metadata, group, id);
-            if let Some((path, text)) = rendered
-                && let Err(error) = ignition::to_json(&text, Language::of_file(&spec.ignition_id))
-            {
-                let help = "write Ignition JSON, or version 1 in a file named *.yaml";
-                self.config_problem(path, group, &text, &error.to_string(), error.place(), help);
+    /// Renders what each group's machines would be served.
+    fn configs(&mut self) {
+        let snapshot = self.snapshot;
+        for group in snapshot.groups.iter() {
+            let Ok(profile) = snapshot.profile(&group.profile_id) else {
+                continue;
+            };
+            for folder in Folder::ALL {
+                if let Some(file) = folder.file(profile)
+                    && let Some(Ok(_)) = snapshot.configs.get(&(folder, file.clone()))
+                {
+                    self.config(group, folder, file);
+                }
             }
         }
     }
 
-    fn rendered(
-        &mut self,
-        folder: &str,
-        file: &str,
-        metadata: &Metadata,
-        group: &Group,
-        spec_id: &str,
-    ) -> Option<(PathBuf, String)> {
-        let file = format!("{folder}/{file}");
-        let path = self.root.join(&file);
-        let text = match read_inside(self.root, &file) {
-            Ok(text) => text,
-            Err(error) => {
-                let spec_path = self.root.join(format!("specs/{spec_id}/spec.json"));
-                let help = format!("create {}", path.display());
-                if self.configs_seen.insert((path, error.clone())) {
-                    self.warn(&spec_path, error, help);
-                }
-                return None;
-            }
-        };
-        match template::render(&text, metadata) {
-            Ok(rendered) => Some((path, rendered)),
+    fn config(&mut self, group: &Group, folder: Folder, file: &std::sync::Arc<str>) {
+        let path = self.root.path_of(&format!("{}/{file}", folder.name()));
+        let mut labels = Labels::default();
+        if self.snapshot.layout == Layout::Matchbox {
+            labels
+                .0
+                .extend(SENT_LABELS.map(|key| (key.to_owned(), String::new())));
+        }
+        let required = group.require.iter();
+        labels
+            .0
+            .extend(required.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let query = group.require.text().replace(',', "&");
+        let rendered = self.snapshot.rendered(folder, file, group, &labels, &query);
+        let (error, place, text, help) = match rendered {
             Err(error) => {
                 let help = "configs are Go templates; the values are the group's `metadata`";
-                self.config_problem(path, group, &text, &error.to_string(), error.place, help);
-                None
+                (error, None, String::new(), help)
             }
-        }
-    }
-
-    fn config_problem(
-        &mut self,
-        path: PathBuf,
-        group: &Group,
-        text: &str,
-        error: &str,
-        place: Option<(usize, usize)>,
-        help: &str,
-    ) {
-        if !self.configs_seen.insert((path.clone(), error.to_owned())) {
+            Ok(text) => match self.snapshot.finished(folder, file, text.clone()) {
+                Ok(_) => return,
+                Err(error) => {
+                    let help = match (folder, self.snapshot.layout) {
+                        (Folder::Cloud, _) => {
+                            "begin with a line `#cloud-config` and go on in YAML, or write a script \
+                             that begins with `#!`"
+                        }
+                        (_, Layout::Bootcfg) => {
+                            "write Ignition JSON, or version 1 in a file named *.yaml"
+                        }
+                        (_, Layout::Matchbox) => "write Ignition JSON",
+                    };
+                    (error.to_string(), error.place(), text, help)
+                }
+            },
+        };
+        if !self.told.insert((folder, file.to_string(), error.clone())) {
             return;
         }
         let message = format!("for group `{}`: {error}", group.name);
@@ -246,21 +172,95 @@ impl Checker<'_> {
         let (line, column) = place.unwrap_or_default();
         self.problems.push(problem.at(text, line, column));
     }
+
+    /// Files that nothing leads to: forgotten ones, or misspelt.
+    fn unused(&mut self) {
+        let snapshot = self.snapshot;
+        let layout = snapshot.layout;
+        let word = layout.profile_word();
+        let named: HashSet<&str> = snapshot.groups.iter().map(|g| &*g.profile_id).collect();
+        for profile in snapshot.profiles.values().flatten() {
+            if !named.contains(&*profile.id) {
+                let message = format!("no group names this {word}");
+                let help = "name it in a group, or remove it";
+                self.warn(&layout.profile_file(&profile.id), message, help);
+            }
+        }
+        for folder in Folder::ALL {
+            if folder == Folder::Generic && layout == Layout::Bootcfg {
+                continue;
+            }
+            let used: BTreeSet<&str> = snapshot
+                .profiles
+                .values()
+                .flatten()
+                .filter_map(|profile| folder.file(profile).map(|file| &**file))
+                .collect();
+            for name in self.root.names(folder.name()).unwrap_or_default() {
+                let below = format!("{name}/");
+                if !used.contains(&*name) && !used.iter().any(|file| file.starts_with(&below)) {
+                    let message = format!("no {word} names this file");
+                    let help = format!("name it as `{}` in a {word}, or remove it", folder.key());
+                    self.warn(&format!("{}/{name}", folder.name()), message, help);
+                }
+            }
+        }
+        if layout == Layout::Matchbox {
+            for folder in ["groups", "profiles"] {
+                for name in self.root.names(folder).unwrap_or_default() {
+                    if !name.ends_with(".json") {
+                        let help = "name it *.json, or remove it";
+                        self.warn(&format!("{folder}/{name}"), "this file is not read", help);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The asset that a kernel or initrd as written is, when it is ours: iPXE options may stand before
+/// it, and GRUB's way to name a server.
+fn asset_of(written: &str) -> Option<&str> {
+    let word = written.split_whitespace().last()?;
+    let path = match word.strip_prefix("(http;") {
+        Some(grub) => grub.split_once(')')?.1,
+        None => word,
+    };
+    let asset = path.strip_prefix("/assets/")?;
+    // A name with iPXE settings in it is known only to the machine.
+    (!asset.contains("${")).then_some(asset)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_rack_of_the_conformance_vectors_has_exactly_these_problems() {
+    fn told(rack: &str) -> String {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
-        let rack = tests.join("bootcfg-rack");
-        let problems = check(&rack, None, Some(&tests.join("assets")));
+        let rack = tests.join(rack);
+        let problems = check(&Source::of(&rack), Some(&tests.join("assets")));
         let told: Vec<String> = problems
             .iter()
             .map(|p| p.to_string().replace(&*rack.to_string_lossy(), "rack"))
             .collect();
-        insta::assert_snapshot!(told.join("\n"));
+        told.join("\n")
+    }
+
+    #[test]
+    fn the_rack_of_the_conformance_vectors_has_exactly_these_problems() {
+        insta::assert_snapshot!(told("bootcfg-rack"));
+    }
+
+    #[test]
+    fn the_rack_in_the_matchbox_layout_has_exactly_these_problems() {
+        insta::assert_snapshot!(told("matchbox-rack"));
+    }
+
+    #[test]
+    fn an_asset_is_found_behind_options_and_grubs_server() {
+        assert_eq!(asset_of("--name main /assets/a"), Some("a"));
+        assert_eq!(asset_of("(http;matchbox.foo:8080)/assets/k"), Some("k"));
+        assert_eq!(asset_of("http://other/assets/k"), None);
+        assert_eq!(asset_of("/assets/${arch}/k"), None);
     }
 }

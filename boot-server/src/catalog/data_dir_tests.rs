@@ -1,5 +1,8 @@
-//! Tests of the open data directory: reading anew, and reasons.
+//! Tests of the open data directory: loading anew, and reasons.
 
+use std::fs;
+
+use super::super::snapshot::Folder;
 use super::*;
 
 const CONFIG: &str = "api_version: v1alpha1\ngroups:\n  - name: one\n    spec: s\n    require: \
@@ -25,34 +28,67 @@ fn open(
     tokio::sync::mpsc::UnboundedReceiver<crate::event::Event>,
 ) {
     let (sink, events) = EventSink::channel();
-    let (data_dir, problems) = DataDir::open(dir.path(), None, Some(sink)).unwrap();
+    let (data_dir, problems) = DataDir::open(Source::of(dir.path()), Some(sink)).unwrap();
     assert_eq!(problems, []);
     (data_dir, events)
 }
 
-#[test]
-fn an_edited_config_counts_at_the_next_request() {
-    let dir = rack(CONFIG);
-    let (data_dir, _events) = open(&dir);
+fn told(dir: &tempfile::TempDir, problems: &[Problem]) -> Vec<String> {
+    let folder = dir.path().to_string_lossy();
+    problems
+        .iter()
+        .map(|p| p.to_string().replace(&*folder, "data"))
+        .collect()
+}
+
+fn cloud_config(data_dir: &DataDir) -> Result<String, Refusal> {
     let labels = Labels::from_query("uuid=u");
-    let before = data_dir.cloud_config(&labels).unwrap();
-    assert_eq!(before.text, "#cloud-config\nhostname: one\n");
-    fs::write(dir.path().join("cloud/c.yaml"), "#!/bin/sh\n").unwrap();
-    assert_eq!(data_dir.cloud_config(&labels).unwrap().text, "#!/bin/sh\n");
+    let served = data_dir.snapshot().config(Folder::Cloud, &labels, "uuid=u");
+    served.map(|config| config.text)
 }
 
 #[test]
-fn changed_groups_count_and_broken_ones_leave_the_last_good_in_force() {
+fn a_request_reads_no_file_and_an_edit_counts_once_loaded() {
+    let dir = rack(CONFIG);
+    let (data_dir, _events) = open(&dir);
+    fs::write(dir.path().join("cloud/c.yaml"), "#!/bin/sh\n").unwrap();
+    assert_eq!(
+        cloud_config(&data_dir).unwrap(),
+        "#cloud-config\nhostname: one\n"
+    );
+    data_dir.reload().unwrap();
+    assert_eq!(cloud_config(&data_dir).unwrap(), "#!/bin/sh\n");
+}
+
+#[test]
+fn a_broken_state_leaves_the_last_good_one_in_force() {
     let dir = rack(CONFIG);
     let (data_dir, mut events) = open(&dir);
-    let labels = Labels::from_query("uuid=second");
-    assert_eq!(data_dir.group(&labels).unwrap_err().group, None);
     let second = CONFIG.replace("uuid: u", "uuid: second");
     fs::write(dir.path().join("config.yaml"), second).unwrap();
-    assert_eq!(data_dir.group(&labels).unwrap().name, "one");
-    fs::write(dir.path().join("config.yaml"), "groups: [").unwrap();
-    assert_eq!(data_dir.group(&labels).unwrap().name, "one");
-    assert_eq!(data_dir.group(&labels).unwrap().name, "one");
+    data_dir.reload().unwrap();
+    for (file, text, place) in [
+        ("config.yaml", "groups: [", "data/config.yaml:"),
+        (
+            "specs/s/spec.json",
+            "{\"boot\": 5}",
+            "data/specs/s/spec.json:1:10",
+        ),
+        (
+            "cloud/c.yaml",
+            "#cloud-config\n{{ if }}\n",
+            "data/cloud/c.yaml:2:",
+        ),
+    ] {
+        let good = fs::read_to_string(dir.path().join(file)).unwrap();
+        fs::write(dir.path().join(file), text).unwrap();
+        let told = told(&dir, &data_dir.reload().unwrap_err());
+        assert!(told[0].starts_with(place), "{told:?}");
+        let labels = Labels::from_query("uuid=second");
+        assert_eq!(data_dir.select(&labels).unwrap().group, "one");
+        fs::write(dir.path().join(file), good).unwrap();
+    }
+    data_dir.reload().unwrap();
     let mut reloads = Vec::new();
     while let Ok(event) = events.try_recv() {
         match event.what {
@@ -60,7 +96,7 @@ fn changed_groups_count_and_broken_ones_leave_the_last_good_in_force() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(reloads, [true, false]);
+    assert_eq!(reloads, [true, false, false, false, true]);
 }
 
 #[test]
@@ -68,9 +104,9 @@ fn a_missing_config_is_refused_with_its_name() {
     let dir = rack(CONFIG);
     let (data_dir, _events) = open(&dir);
     fs::remove_file(dir.path().join("cloud/c.yaml")).unwrap();
-    let refusal = data_dir.cloud_config(&Labels::from_query("uuid=u"));
+    data_dir.reload().unwrap();
     assert_eq!(
-        refusal.unwrap_err(),
+        cloud_config(&data_dir).unwrap_err(),
         Refusal {
             group: Some("one".into()),
             reason: "group `one`: there is no file `cloud/c.yaml`".into()
@@ -81,28 +117,65 @@ fn a_missing_config_is_refused_with_its_name() {
 #[test]
 fn names_that_lead_out_of_the_directory_are_refused() {
     let dir = rack(&CONFIG.replace("spec: s", "spec: ../../etc"));
-    let Err(refusal) = read_inside(dir.path(), "cloud/../../secret") else {
-        panic!("was read")
-    };
-    assert!(refusal.contains("leads out"), "{refusal}");
-    let (data_dir, problems) = DataDir::open(dir.path(), None, None).unwrap();
+    let (data_dir, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
     assert!(problems[0].message.contains("leads out"), "{problems:?}");
     let select = data_dir.select(&Labels::from_query("uuid=u"));
     assert!(select.unwrap_err().contains("leads out"));
 }
 
 #[test]
+fn a_config_that_is_a_link_out_of_the_directory_is_refused() {
+    let dir = rack(CONFIG);
+    fs::remove_file(dir.path().join("cloud/c.yaml")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", dir.path().join("cloud/c.yaml")).unwrap();
+    let (data_dir, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    assert!(problems[0].message.contains("leads out"), "{problems:?}");
+    let refusal = cloud_config(&data_dir).unwrap_err();
+    assert!(refusal.reason.contains("leads out"), "{refusal}");
+}
+
+#[test]
 fn a_directory_with_errors_does_not_open_and_tells_all_of_them() {
     let dir = rack(&CONFIG.replace("v1alpha1", "v2"));
     fs::write(dir.path().join("specs/s/spec.json"), "{\n\"boot\": 5}").unwrap();
-    let problems = DataDir::open(dir.path(), None, None).unwrap_err();
-    let told: Vec<String> = problems
-        .iter()
-        .map(|p| {
-            p.to_string()
-                .replace(&*dir.path().to_string_lossy(), "data")
-        })
-        .collect();
+    let problems = DataDir::open(Source::of(dir.path()), None).unwrap_err();
+    let told = told(&dir, &problems);
     assert!(told[0].starts_with("data/config.yaml:1:14:"), "{told:?}");
     assert!(told[1].starts_with("data/specs/s/spec.json:2:"), "{told:?}");
+}
+
+#[test]
+fn the_layout_is_told_by_what_is_there_unless_it_is_said() {
+    let dir = rack(CONFIG);
+    fs::create_dir(dir.path().join("groups")).unwrap();
+    let problems = DataDir::open(Source::of(dir.path()), None).unwrap_err();
+    let [both] = problems.as_slice() else {
+        panic!("{problems:?}")
+    };
+    assert!(
+        both.message.contains("`config.yaml`") && both.message.contains("`groups`"),
+        "{both}"
+    );
+    let source = Source {
+        layout: Some(Layout::Matchbox),
+        ..Source::of(dir.path())
+    };
+    let (data_dir, _) = DataDir::open(source, None).unwrap();
+    assert_eq!(data_dir.snapshot().layout, Layout::Matchbox);
+    let empty = tempfile::tempdir().unwrap();
+    let problems = DataDir::open(Source::of(empty.path()), None).unwrap_err();
+    assert_eq!(problems[0].message, "it is no data directory");
+}
+
+#[test]
+fn two_groups_with_the_same_requirements_are_told() {
+    let twice = format!("{CONFIG}  - name: two\n    spec: s\n    require: {{uuid: u}}\n");
+    let dir = rack(&twice);
+    let (_, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    assert_eq!(
+        told(&dir, &problems[..1]),
+        [
+            "data/config.yaml:8:11: group `two` requires the same as group `one`, so it is never chosen"
+        ]
+    );
 }

@@ -4,36 +4,40 @@
 //! the sorted `key=value` list (so `uuid=…` comes before `mac=…`; its documentation says
 //! "alphabetical", its program does this). Two groups with the same requirements keep file order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gotmpl::Value;
-
 use super::Labels;
+use super::requirements::Requirements;
+use super::template::Metadata;
+
+/// Up to this many groups are all looked at to tell which came closest to matching.
+const LOOKED_AT: usize = 1000;
 
 /// One group: which machines, and what they get.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name.
-    pub name: String,
-    /// Id of the spec.
-    pub spec_id: String,
-    /// Labels that must be equal; an empty value matches an absent label.
-    pub require: BTreeMap<String, String>,
+    /// Its name: the one it is given, or its id.
+    pub name: Arc<str>,
+    /// Id of the profile (bootcfg: spec).
+    pub profile_id: Arc<str>,
+    /// Labels that must be equal.
+    pub require: Requirements,
     /// Values for templates and `/metadata`.
-    pub metadata: BTreeMap<Arc<str>, Value>,
+    pub metadata: Metadata,
 }
 
 impl Group {
-    /// The requirements a machine does not meet, as `key: wanted X, got Y`.
-    fn unmet<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
+    /// The requirements a machine does not meet, as key and wanted value.
+    pub fn unmet<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.require
             .iter()
-            .filter(|(key, wanted)| labels.value(key) != wanted.as_str())
-            .map(|(key, wanted)| (key.as_str(), wanted.as_str()))
+            .filter(|(key, wanted)| labels.value(key) != *wanted)
     }
 
-    fn matches(&self, labels: &Labels) -> bool {
+    /// True when the machine meets all requirements.
+    pub fn matches(&self, labels: &Labels) -> bool {
         self.unmet(labels).next().is_none()
     }
 }
@@ -41,54 +45,88 @@ impl Group {
 /// The groups of a data directory in matching order, found without trying each of them.
 #[derive(Debug, Default)]
 pub struct Groups {
-    ordered: Vec<Arc<Group>>,
-    /// Group positions by one of their non-empty requirements.
-    by_requirement: HashMap<(String, String), Vec<usize>>,
+    ordered: Box<[Arc<Group>]>,
+    /// Each group that requires something, by its rarest requirement.
+    index: HashMap<Arc<str>, Box<[Entry]>>,
     /// Positions of groups that require nothing, or only that labels be absent.
-    anyone: Vec<usize>,
+    anyone: Vec<u32>,
 }
+
+/// A value that a label may have, and the group that requires it; sorted.
+type Entry = (Arc<str>, u32);
 
 impl Groups {
     /// Puts groups in matching order.
     pub fn new(groups: impl IntoIterator<Item = Group>) -> Groups {
-        let mut ordered: Vec<(String, Arc<Group>)> = groups
-            .into_iter()
-            .map(|group| (requirement_text(&group.require), Arc::new(group)))
-            .collect();
-        ordered.sort_by(|(text_a, a), (text_b, b)| {
-            let by_count = b.require.len().cmp(&a.require.len());
-            by_count.then_with(|| text_b.cmp(text_a))
+        let mut ordered: Vec<Arc<Group>> = groups.into_iter().map(Arc::new).collect();
+        ordered.sort_by_cached_key(|group| {
+            (Reverse(group.require.len()), Reverse(group.require.text()))
         });
-        let ordered: Vec<Arc<Group>> = ordered.into_iter().map(|(_, group)| group).collect();
-        let mut groups = Groups::default();
-        for (position, group) in ordered.iter().enumerate() {
-            match telling_requirement(&group.require) {
-                Some(requirement) => groups
-                    .by_requirement
-                    .entry(requirement)
+        let mut sharing: HashMap<(&str, &str), u32> = HashMap::new();
+        for requirement in ordered.iter().flat_map(|group| group.require.iter()) {
+            *sharing.entry(requirement).or_default() += 1;
+        }
+        let mut index: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
+        let mut anyone = Vec::new();
+        for (position, group) in (0_u32..).zip(&ordered) {
+            let given = group
+                .require
+                .shared()
+                .filter(|(_, value)| !value.is_empty());
+            match given.min_by_key(|(key, value)| sharing.get(&(&***key, &***value))) {
+                Some((key, value)) => index
+                    .entry(Arc::clone(key))
                     .or_default()
-                    .push(position),
-                None => groups.anyone.push(position),
+                    .push((Arc::clone(value), position)),
+                None => anyone.push(position),
             }
         }
-        Groups { ordered, ..groups }
+        let sorted = |mut entries: Vec<Entry>| {
+            entries.sort_unstable();
+            entries.into_boxed_slice()
+        };
+        Groups {
+            index: index
+                .into_iter()
+                .map(|(key, entries)| (key, sorted(entries)))
+                .collect(),
+            ordered: ordered.into_boxed_slice(),
+            anyone,
+        }
     }
 
     /// The best matching group.
     pub fn select(&self, labels: &Labels) -> Option<&Arc<Group>> {
-        let indexed = labels.0.iter().flat_map(|(key, value)| {
-            let requirement = (key.clone(), value.clone());
-            self.by_requirement.get(&requirement).into_iter().flatten()
-        });
-        let best = indexed
-            .chain(&self.anyone)
-            .filter(|position| self.group(**position).is_some_and(|g| g.matches(labels)))
-            .min()?;
-        self.group(*best)
+        self.matching(labels).min().and_then(|best| self.at(best))
     }
 
-    fn group(&self, position: usize) -> Option<&Arc<Group>> {
-        self.ordered.get(position)
+    /// Positions of all groups that match, in no order.
+    fn matching(&self, labels: &Labels) -> impl Iterator<Item = u32> {
+        self.found(labels)
+            .chain(self.anyone.iter().copied())
+            .filter(|position| {
+                self.at(*position)
+                    .is_some_and(|group| group.matches(labels))
+            })
+    }
+
+    /// Positions of the groups whose rarest requirement is met.
+    fn found(&self, labels: &Labels) -> impl Iterator<Item = u32> {
+        labels.0.iter().flat_map(|(key, value)| {
+            let entries = self
+                .index
+                .get(key.as_str())
+                .map_or(&[][..], |entries| entries);
+            let first = entries.partition_point(|(entry, _)| **entry < **value);
+            let rest = entries.get(first..).unwrap_or_default();
+            rest.iter()
+                .take_while(move |(entry, _)| **entry == **value)
+                .map(|(_, position)| *position)
+        })
+    }
+
+    fn at(&self, position: u32) -> Option<&Arc<Group>> {
+        self.ordered.get(usize::try_from(position).ok()?)
     }
 
     /// All groups in matching order.
@@ -106,17 +144,45 @@ impl Groups {
         self.ordered.is_empty()
     }
 
+    /// The groups that match or come closest, the closest first, at most `limit`; each with its
+    /// position in matching order.
+    ///
+    /// Among very many groups only those are looked at that share their rarest requirement with the
+    /// machine, and those that require least: any other differs in more.
+    pub fn nearest(&self, labels: &Labels, limit: usize) -> Vec<(usize, &Arc<Group>)> {
+        let mut positions: Vec<u32> = match self.len() > LOOKED_AT {
+            false => (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).collect(),
+            true => {
+                let least = self.len().saturating_sub(LOOKED_AT / 10)..self.len();
+                let least = least.filter_map(|position| u32::try_from(position).ok());
+                self.found(labels).take(LOOKED_AT).chain(least).collect()
+            }
+        };
+        positions.sort_unstable();
+        positions.dedup();
+        let mut nearest: Vec<(usize, Reverse<usize>, usize, &Arc<Group>)> = positions
+            .into_iter()
+            .filter_map(|position| {
+                let group = self.at(position)?;
+                let unmet = group.unmet(labels).count();
+                let position = usize::try_from(position).ok()?;
+                Some((unmet, Reverse(group.require.len()), position, group))
+            })
+            .collect();
+        nearest.sort_by_key(|(unmet, require, position, _)| (*unmet, *require, *position));
+        nearest.truncate(limit);
+        nearest
+            .into_iter()
+            .map(|(_, _, position, group)| (position, group))
+            .collect()
+    }
+
     /// Why no group matched: the groups that came closest, and by which labels they differ.
     pub fn why_none(&self, labels: &Labels) -> String {
         const NAMED: usize = 3;
-        let mut misses: Vec<(usize, &Arc<Group>)> = self
-            .iter()
-            .map(|group| (group.unmet(labels).count(), group))
-            .collect();
-        misses.sort_by_key(|(unmet, group)| (*unmet, std::cmp::Reverse(group.require.len())));
-        let closest: Vec<String> = misses
-            .iter()
-            .take(NAMED)
+        let closest: Vec<String> = self
+            .nearest(labels, NAMED)
+            .into_iter()
             .map(|(_, group)| {
                 let wants: Vec<String> = group
                     .unmet(labels)
@@ -139,41 +205,21 @@ impl Groups {
     }
 }
 
-fn requirement_text(require: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = require.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    pairs.join(",")
-}
-
-/// The requirement by which a group is looked up: the one that is most likely to be its alone.
-fn telling_requirement(require: &BTreeMap<String, String>) -> Option<(String, String)> {
-    ["uuid", "mac", "serial"]
-        .iter()
-        .filter_map(|key| require.get_key_value(*key))
-        .chain(require.iter())
-        .find(|(_, value)| !value.is_empty())
-        .map(|(key, value)| (key.clone(), value.clone()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn group(name: &str, require: &[(&str, &str)]) -> Group {
         Group {
-            name: name.to_owned(),
-            spec_id: name.to_owned(),
-            require: require
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
-            metadata: BTreeMap::new(),
+            name: name.into(),
+            profile_id: name.into(),
+            require: require.iter().copied().collect(),
+            metadata: Metadata::new(),
         }
     }
 
     fn selected<'a>(groups: &'a Groups, query: &str) -> Option<&'a str> {
-        groups
-            .select(&Labels::from_query(query))
-            .map(|g| g.name.as_str())
+        groups.select(&Labels::from_query(query)).map(|g| &*g.name)
     }
 
     #[test]
@@ -214,6 +260,23 @@ mod tests {
         );
     }
 
+    #[test]
+    fn among_many_groups_the_closest_is_found_without_looking_at_all() {
+        let many = (0..5000).map(|n| {
+            let serial = format!("s{n}");
+            group(&serial, &[("serial", &serial), ("os", "installed")])
+        });
+        let groups = Groups::new(many.chain([group("hall", &[("hall", "7")])]));
+        let labels = Labels::from_query("serial=s4711");
+        let reason = groups.why_none(&labels);
+        assert!(
+            reason.contains("closest: `s4711` requires os=installed (not given); `hall`"),
+            "{reason}"
+        );
+        let matching = groups.nearest(&Labels::from_query("serial=s7&os=installed"), 1);
+        assert_eq!(&*matching[0].1.name, "s7");
+    }
+
     proptest::proptest! {
         #[test]
         fn the_index_finds_what_trying_every_group_in_order_finds(
@@ -222,7 +285,7 @@ mod tests {
             labels in proptest::collection::btree_map("[a-c]|uuid", "[xy]?", 0..4),
         ) {
             let groups = Groups::new(requires.into_iter().enumerate().map(|(n, require)| Group {
-                require,
+                require: require.into_iter().collect(),
                 ..group(&n.to_string(), &[])
             }));
             let labels = Labels(labels);

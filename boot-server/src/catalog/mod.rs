@@ -7,15 +7,24 @@ pub mod bootcfg;
 pub mod check;
 pub mod cloud_config;
 pub mod data_dir;
+pub mod files;
 pub mod go_json;
 pub mod ignition;
 pub mod labels;
+mod load;
+pub mod matchbox;
 pub mod matching;
 pub mod problem;
+pub mod profile;
+pub mod requirements;
+pub mod snapshot;
 pub mod template;
 pub mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::requirements::Requirements;
 
 /// The attributes of a machine: `uuid`, `mac`, `hostname`, `serial`, and any free label.
 ///
@@ -24,28 +33,28 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels(pub BTreeMap<String, String>);
 
-/// How a machine boots: the `boot` object of a spec.
+/// How a machine boots: the `boot` object of a profile (bootcfg: spec).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BootSettings {
     /// Kernel URL or path, as written.
     pub kernel: String,
     /// Initrd URLs or paths, in order.
     pub initrd: Vec<String>,
-    /// Kernel options, sorted by key; an empty value is a bare key.
-    pub cmdline: BTreeMap<String, String>,
+    /// Kernel options, `key=value` or `key`, in order.
+    pub options: Vec<String>,
 }
 
-/// A group that matched, and the spec it names.
+/// A group that matched, and the profile it names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// Name of the group.
     pub group: String,
     /// What the group required, so that one can tell by which attribute it matched.
-    pub require: BTreeMap<String, String>,
-    /// Id of the spec.
+    pub require: Requirements,
+    /// Id of the profile.
     pub spec_id: String,
     /// Its boot settings, when it has any.
-    pub boot: Option<BootSettings>,
+    pub boot: Option<Arc<BootSettings>>,
 }
 
 /// Answers what a machine boots. Implemented by the loaded data directory; a trait so that the rooms

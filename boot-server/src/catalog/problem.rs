@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
@@ -29,7 +30,7 @@ pub struct Problem {
     pub message: String,
     /// What would be right.
     pub help: String,
-    text: Option<String>,
+    text: Option<Arc<str>>,
 }
 
 impl Problem {
@@ -51,26 +52,37 @@ impl Problem {
         }
     }
 
+    /// A key that means nothing, with those that would: a misspelt one, most likely.
+    pub(super) fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
+        let message = format!("key `{key}` means nothing here and is ignored");
+        let distance = |name: &&&str| strsim::damerau_levenshtein(name, key);
+        let near = |name: &&&str| {
+            distance(name) <= key.len().max(3) / 3
+                || name.starts_with(key)
+                || key.starts_with(**name)
+        };
+        let nearest = known.iter().filter(near).min_by_key(distance);
+        let nearest = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+        let help = format!("{nearest}known keys are {}", known.join(", "));
+        Problem::of_file(Severity::Warning, path, message, help)
+    }
+
     /// The same problem at a place in the file whose text this is. A line of 0 is no place.
-    pub fn at(mut self, text: &str, line: usize, column: usize) -> Problem {
+    pub fn at(mut self, text: impl Into<Arc<str>>, line: usize, column: usize) -> Problem {
         if line > 0 {
             self.line = Some(line);
             self.column = Some(column.max(1));
-            self.text = Some(text.to_owned());
+            self.text = Some(text.into());
         }
         self
     }
 
     /// The same problem at the first place where the text has `needle`.
     pub fn at_first(self, text: &str, needle: &str) -> Problem {
-        let Some(offset) = text.find(needle) else {
-            return self;
-        };
-        let before = text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let line = before.matches('\n').count() + 1;
-        self.at(text, line, column)
+        match place_of(text, needle) {
+            Some((line, column)) => self.at(text, line, column),
+            None => self,
+        }
     }
 
     fn offset(&self) -> Option<usize> {
@@ -88,6 +100,14 @@ impl Problem {
             .sum();
         Some((line_start + in_line).min(text.len()))
     }
+}
+
+/// Line and column, counted from 1, of the first place where the text has `needle`.
+pub fn place_of(text: &str, needle: &str) -> Option<(usize, usize)> {
+    let before = text.get(..text.find(needle)?)?;
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..)?.chars().count() + 1;
+    Some((before.matches('\n').count() + 1, column))
 }
 
 impl fmt::Display for Problem {
@@ -148,7 +168,7 @@ pub fn render_problems(problems: &[Problem]) -> String {
         let source = problem
             .text
             .as_ref()
-            .map(|text| NamedSource::new(problem.path.display().to_string(), text.clone()));
+            .map(|text| NamedSource::new(problem.path.display().to_string(), text.to_string()));
         if handler
             .render_report(&mut text, &Drawn(problem, source))
             .is_err()

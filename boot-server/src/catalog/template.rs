@@ -1,6 +1,7 @@
 //! Go templates in configs, and the Go spelling of values.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use gotmpl::{Template, TemplateError, Value};
@@ -38,13 +39,58 @@ impl From<TemplateError> for InvalidTemplate {
     }
 }
 
-/// Renders a Go template. A missing key renders as `<no value>`, as it did with bootcfg 0.2.0.
-///
-/// # Errors
-/// The template does not parse, or a function in it does not accept its values.
-pub fn render(text: &str, metadata: &Metadata) -> Result<String, InvalidTemplate> {
-    let template = Template::new("").parse(text)?;
-    Ok(template.execute_to_string(&Value::Map(Arc::new(metadata.clone())))?)
+/// What a key that is not there renders as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingKey {
+    /// `<no value>`, as with bootcfg 0.2.0.
+    NoValue,
+    /// An error, as with bootcfg 0.4 and matchbox.
+    Error,
+}
+
+/// A text that may have Go template actions in it, parsed.
+pub enum ConfigText {
+    /// It has none.
+    Plain(Arc<str>),
+    /// It has some.
+    Template(Box<Template>),
+}
+
+impl fmt::Debug for ConfigText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConfigText::Plain(_) => "Plain",
+            ConfigText::Template(_) => "Template",
+        })
+    }
+}
+
+impl ConfigText {
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// The template does not parse.
+    pub fn parse(text: &str, missing_key: MissingKey) -> Result<ConfigText, InvalidTemplate> {
+        if !text.contains("{{") {
+            return Ok(ConfigText::Plain(text.into()));
+        }
+        let template = Template::new("").missing_key(match missing_key {
+            MissingKey::NoValue => gotmpl::MissingKey::Invalid,
+            MissingKey::Error => gotmpl::MissingKey::Error,
+        });
+        Ok(ConfigText::Template(Box::new(template.parse(text)?)))
+    }
+
+    /// The text with these values.
+    ///
+    /// # Errors
+    /// A key is missing where that is an error, or a function does not accept its values.
+    pub fn render(&self, values: &Value) -> Result<String, InvalidTemplate> {
+        match self {
+            ConfigText::Plain(text) => Ok((**text).to_owned()),
+            ConfigText::Template(template) => Ok(template.execute_to_string(values)?),
+        }
+    }
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
@@ -55,7 +101,7 @@ pub fn value_from_json(json: &serde_json::Value) -> Value {
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(int), _) => Value::Int(int),
             (None, Some(uint)) => Value::Uint(uint),
-            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            (None, None) => float(number.as_f64().unwrap_or(f64::NAN)),
         },
         serde_json::Value::String(string) => Value::String(string.as_str().into()),
         serde_json::Value::Array(items) => Value::List(items.iter().map(value_from_json).collect()),
@@ -66,6 +112,44 @@ pub fn value_from_json(json: &serde_json::Value) -> Value {
                 .collect(),
         )),
     }
+}
+
+/// A float as Go's `%v` writes it: with an exponent from a million on, and below 0.0001.
+///
+/// The template engine writes all floats without one, so that these become their text. They can no
+/// more be compared with numbers.
+fn float(number: f64) -> Value {
+    const EXPONENTS: std::ops::Range<i32> = -4..6;
+    let text = format!("{number:e}");
+    let parts = text.split_once('e');
+    match parts.and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) {
+        Some((digits, exponent)) if !EXPONENTS.contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            let size = exponent.unsigned_abs();
+            Value::String(format!("{digits}e{sign}{size:02}").into())
+        }
+        _ => Value::Float(number),
+    }
+}
+
+/// The same for a reader that takes every number for a `float64`, as Go's `encoding/json` does.
+pub fn value_from_go_json(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Number(number) => float(number.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::Array(items) => {
+            Value::List(items.iter().map(value_from_go_json).collect())
+        }
+        serde_json::Value::Object(object) => Value::Map(Arc::new(go_json_map(object))),
+        other => value_from_json(other),
+    }
+}
+
+/// The values of an object, likewise.
+pub fn go_json_map(object: &serde_json::Map<String, serde_json::Value>) -> Metadata {
+    object
+        .iter()
+        .map(|(key, value)| (key.as_str().into(), value_from_go_json(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,10 +163,29 @@ mod tests {
         }
     }
 
+    fn render(text: &str, metadata: &Metadata) -> Result<String, InvalidTemplate> {
+        let text = ConfigText::parse(text, MissingKey::NoValue)?;
+        text.render(&Value::Map(Arc::new(metadata.clone())))
+    }
+
     #[test]
-    fn a_missing_key_renders_as_no_value() {
-        let rendered = render("a {{.b}} {{.c}}", &metadata(serde_json::json!({"b": 1}))).unwrap();
-        assert_eq!(rendered, "a 1 <no value>");
+    fn a_missing_key_renders_as_no_value_or_is_an_error() {
+        let data = metadata(serde_json::json!({"b": 1}));
+        assert_eq!(render("a {{.b}} {{.c}}", &data).unwrap(), "a 1 <no value>");
+        let strict = ConfigText::parse("a {{.b}} {{.c}}", MissingKey::Error).unwrap();
+        let error = strict.render(&Value::Map(Arc::new(data))).unwrap_err();
+        assert!(error.to_string().contains("key: c"), "{error}");
+    }
+
+    #[test]
+    fn numbers_of_json_are_floats_to_go() {
+        let value = value_from_go_json(&serde_json::json!([
+            12_345_678, 2, 1.5, 0.00001, 123_456.5, 1_000_000, -0.0001, 0
+        ]));
+        assert_eq!(
+            value.to_string(),
+            "[1.2345678e+07 2 1.5 1e-05 123456.5 1e+06 -0.0001 0]"
+        );
     }
 
     #[test]

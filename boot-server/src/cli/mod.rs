@@ -58,7 +58,7 @@ fn problems(path: &std::path::Path) -> Vec<Problem> {
         Err(problems) => return problems,
     };
     config.http.map_or_else(Vec::new, |http| {
-        check::check(&http.data, http.config.as_deref(), http.assets.as_deref())
+        check::check(&http.source(), http.assets.as_deref())
     })
 }
 

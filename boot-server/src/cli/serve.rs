@@ -64,8 +64,7 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
     let Some(http) = &config.http else {
         return Ok(None);
     };
-    let (data_dir, warnings) =
-        DataDir::open(&http.data, http.config.as_deref(), Some(events.clone()))?;
+    let (data_dir, warnings) = DataDir::open(http.source(), Some(events.clone()))?;
     for warning in warnings {
         warn!("{warning}");
     }

@@ -14,6 +14,24 @@ pub struct BootConfig {
     pub bios_nbp: String,
     /// NBP for x64 UEFI clients.
     pub efi_x64_nbp: String,
+    /// NBP for 32-bit x86 UEFI clients. Debian's package `ipxe` has none for these and the next
+    /// ones: without a setting they are told nothing.
+    pub efi_ia32_nbp: Option<String>,
+    /// NBP for 32-bit ARM UEFI clients.
+    pub efi_arm32_nbp: Option<String>,
+    /// NBP for 64-bit ARM UEFI clients.
+    pub efi_arm64_nbp: Option<String>,
+    /// NBP for 32-bit RISC-V UEFI clients.
+    pub efi_riscv32_nbp: Option<String>,
+    /// NBP for 64-bit RISC-V UEFI clients.
+    pub efi_riscv64_nbp: Option<String>,
+    /// What a Raspberry Pi's boot loader is told. It asks for files of its own choice, but only from a
+    /// server that names one. Empty: Raspberry Pis are told nothing.
+    pub raspberry_pi_nbp: String,
+    /// Says `PXEClient` (option 60) in the offers of `[dhcp]` too, with the discovery control that has
+    /// clients use the boot file. For firmware that takes no offer without; some firmware ignores the
+    /// boot file of an offer with it.
+    pub pxe_vendor_class: bool,
     /// Script given to iPXE: a URL; `http://<address>:<http port>/boot.ipxe` when absent.
     pub script_url: Option<String>,
 }
@@ -25,6 +43,13 @@ impl Default for BootConfig {
             chainload_ipxe: false,
             bios_nbp: "undionly.kpxe".into(),
             efi_x64_nbp: "ipxe.efi".into(),
+            efi_ia32_nbp: None,
+            efi_arm32_nbp: None,
+            efi_arm64_nbp: None,
+            efi_riscv32_nbp: None,
+            efi_riscv64_nbp: None,
+            raspberry_pi_nbp: "bootcode.bin".into(),
+            pxe_vendor_class: false,
             script_url: None,
         }
     }
@@ -38,4 +63,21 @@ pub enum BiosLoader {
     Ipxe,
     /// `pxelinux.0` and `pxelinux.cfg/…`, all by TFTP. iPXE ROMs are given it as well.
     Pxelinux,
+}
+
+impl BootConfig {
+    /// Every NBP that may be sent, for telling their downloads from others.
+    pub fn nbps(&self) -> impl Iterator<Item = &str> {
+        let optional = [
+            &self.efi_ia32_nbp,
+            &self.efi_arm32_nbp,
+            &self.efi_arm64_nbp,
+            &self.efi_riscv32_nbp,
+            &self.efi_riscv64_nbp,
+        ];
+        [&self.bios_nbp, &self.efi_x64_nbp]
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .map(String::as_str)
+    }
 }

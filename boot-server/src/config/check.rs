@@ -1,12 +1,6 @@
 //! Checks of a configuration that need neither network nor files: what each value may be.
 
-use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
-use std::time::Duration;
-
-use super::{BiosLoader, Config, DhcpConfig, HttpConfig};
-use crate::lease::{PoolPlan, Reserved};
-use crate::proto::mac::MacAddr;
+use super::{BiosLoader, Config, HttpConfig};
 
 /// A value that cannot be, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +14,11 @@ pub struct ConfigProblem {
 }
 
 impl ConfigProblem {
-    fn new(path: &[&str], message: impl Into<String>, help: impl Into<String>) -> ConfigProblem {
+    pub(super) fn new(
+        path: &[&str],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> ConfigProblem {
         ConfigProblem {
             path: path.iter().map(|key| (*key).to_owned()).collect(),
             message: message.into(),
@@ -28,9 +26,6 @@ impl ConfigProblem {
         }
     }
 }
-
-/// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
-const MIN_LEASE_SECONDS: u32 = 60;
 
 impl Config {
     /// Everything that is wrong in it.
@@ -117,118 +112,5 @@ impl HttpConfig {
                 problems.push(ConfigProblem::new(&["http", key], message, "at least 1"));
             }
         }
-    }
-}
-
-impl DhcpConfig {
-    fn check(&self, problems: &mut Vec<ConfigProblem>) {
-        let subnet = self.subnet.trunc();
-        if self.subnet != subnet {
-            problems.push(ConfigProblem::new(
-                &["dhcp", "subnet"],
-                format!("{} has bits behind its prefix", self.subnet),
-                format!("the subnet is {subnet}"),
-            ));
-        }
-        let hosts = format!("an address of {subnet} that a machine can have");
-        let usable = |address: Ipv4Addr| {
-            subnet.contains(&address)
-                && (subnet.prefix_len() >= 31
-                    || (address != subnet.network() && address != subnet.broadcast()))
-        };
-        for (key, address) in [("first", self.first), ("last", self.last)] {
-            if !usable(address) {
-                let message = format!("{address} is no address for machines in {subnet}");
-                problems.push(ConfigProblem::new(&["dhcp", key], message, hosts.clone()));
-            }
-        }
-        if usable(self.first) && usable(self.last) && self.first > self.last {
-            problems.push(ConfigProblem::new(
-                &["dhcp", "last"],
-                format!(
-                    "the pool ends at {} before it begins at {}",
-                    self.last, self.first
-                ),
-                format!("an address from {} on", self.first),
-            ));
-        }
-        if self.lease_seconds < MIN_LEASE_SECONDS {
-            problems.push(ConfigProblem::new(
-                &["dhcp", "lease_seconds"],
-                format!(
-                    "a lease of {} seconds is too short to be renewed",
-                    self.lease_seconds
-                ),
-                format!("at least {MIN_LEASE_SECONDS}"),
-            ));
-        }
-        let (mut macs, mut addresses) = (HashSet::new(), HashSet::new());
-        for (number, reservation) in self.reservations.iter().enumerate() {
-            let number = number.to_string();
-            let at = |key: &'static str| {
-                [
-                    "dhcp".to_owned(),
-                    "reservation".to_owned(),
-                    number.clone(),
-                    key.to_owned(),
-                ]
-            };
-            let mut problem = |key, message: String, help: String| {
-                problems.push(ConfigProblem {
-                    path: at(key).to_vec(),
-                    message,
-                    help,
-                });
-            };
-            match reservation.mac.parse::<MacAddr>() {
-                Err(error) => problem("mac", error.to_string(), "six hex bytes".into()),
-                Ok(mac) if !macs.insert(mac) => {
-                    problem(
-                        "mac",
-                        format!("{mac} has a reservation already"),
-                        "one each".into(),
-                    );
-                }
-                Ok(_) => {}
-            }
-            let address = reservation.address;
-            if !usable(address) {
-                let message = format!("{address} is no address for machines in {subnet}");
-                problem("address", message, hosts.clone());
-            } else if !addresses.insert(address) {
-                let message = format!("{address} is reserved already");
-                problem("address", message, "an address of its own".into());
-            }
-        }
-    }
-
-    /// The pool that this describes; `server` is our own address, which is never given.
-    ///
-    /// # Errors
-    /// A sentence, where [`Config::check`] has problems or `server` is not in the subnet.
-    pub fn plan(&self, server: Ipv4Addr) -> Result<PoolPlan, String> {
-        if !self.subnet.contains(&server) {
-            return Err(format!(
-                "our address {server} is not in dhcp.subnet {}; clients could not reach us",
-                self.subnet
-            ));
-        }
-        let mut reserved = HashMap::new();
-        for reservation in &self.reservations {
-            let mac: MacAddr = reservation
-                .mac
-                .parse()
-                .map_err(|e| format!("reservation: {e}"))?;
-            let (address, hostname) = (reservation.address, reservation.hostname.clone());
-            reserved.insert(mac, Reserved { address, hostname });
-        }
-        Ok(PoolPlan {
-            subnet: self.subnet,
-            first: self.first,
-            last: self.last,
-            lease_time: Duration::from_secs(self.lease_seconds.into()),
-            reserved,
-            excluded: [Some(server), self.router].into_iter().flatten().collect(),
-        })
     }
 }

@@ -6,6 +6,8 @@
 mod boot;
 mod check;
 mod dhcp;
+mod dhcp_check;
+mod dhcp_option;
 mod http;
 mod pixiecore;
 mod tftp;
@@ -17,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use boot::{BiosLoader, BootConfig};
 pub use check::ConfigProblem;
-pub use dhcp::{DhcpConfig, ProxyDhcpConfig, Reservation};
+pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
+pub use dhcp_check::PoolSettings;
 pub use http::HttpConfig;
 pub use pixiecore::PixiecoreConfig;
 pub use tftp::TftpConfig;

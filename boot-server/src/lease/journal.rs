@@ -1,15 +1,21 @@
 //! The lease file: one JSON line for each change, the last line of an address counts.
 //!
-//! A line is written before its lease is given, so a killed server has promised nothing that its
+//! Lines are written before their leases are given, so a killed server has promised nothing that its
 //! file does not say. The file is rewritten without what is superseded when it is opened, and again
-//! whenever it has grown to several times what counts.
+//! whenever it has grown to several times what counts, or is found to be lost or changed by others:
+//! the server's memory is what the file is to say.
+//!
+//! Writes are handed to the kernel and not waited for until the disk has them: a killed server loses
+//! nothing, a host that loses its power may lose the last seconds.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::lock::{Lock, beside};
 use super::{LeaseRecord, LeaseStore};
 
 /// The file is not rewritten below this many lines.
@@ -28,6 +34,12 @@ pub enum JournalError {
         /// What went wrong.
         source: io::Error,
     },
+    /// Another server uses it.
+    #[error("lease file {path} is in use by another boot-server; each needs a file of its own")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line in the middle is no lease. A cut last line is forgiven: its lease was not given.
     #[error("lease file {path}, line {line}: {source}")]
     Line {
@@ -45,10 +57,15 @@ pub enum JournalError {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Length that the file has as long as only we write it.
+    len: u64,
     current: BTreeMap<Ipv4Addr, LeaseRecord>,
+    /// Lines taken and not yet written.
+    pending: Vec<u8>,
     lines: usize,
-    /// A write failed in the middle of a line: the file must be rewritten before it is appended to.
+    /// A write failed: the file must be rewritten before it is appended to.
     torn: bool,
+    _lock: Lock,
 }
 
 impl Journal {
@@ -61,79 +78,145 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            fs::create_dir_all(folder).map_err(io)?;
-        }
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(io(error)),
-        };
-        let mut current = BTreeMap::new();
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            match serde_json::from_str::<LeaseRecord>(line) {
-                Ok(record) => {
-                    current.insert(record.address, record);
-                }
-                Err(_) if !line.ends_with('\n') => {}
-                Err(source) => {
-                    let path = path.to_owned();
-                    return Err(JournalError::Line {
-                        path,
-                        line: number + 1,
-                        source,
-                    });
-                }
-            }
-        }
-        let file = rewrite(path, &current).map_err(io)?;
-        let records = current.values().copied().collect();
+        make_folder(path).map_err(io)?;
+        let lock = Lock::take(path)?;
+        let current = read(path)?;
+        let (file, len) = rewrite(path, &current).map_err(io)?;
+        let records = current.values().cloned().collect();
         let lines = current.len();
         Ok((
             Journal {
                 path: path.to_owned(),
                 file,
+                len,
                 current,
+                pending: Vec::new(),
                 lines,
                 torn: false,
+                _lock: lock,
             },
             records,
         ))
     }
 
-    fn append(&mut self, record: LeaseRecord) -> io::Result<()> {
-        if self.torn
-            || self.lines > COMPACT_AT_LEAST && self.lines > COMPACT_RATIO * self.current.len()
-        {
-            self.file = rewrite(&self.path, &self.current)?;
-            self.lines = self.current.len();
-            self.torn = false;
+    fn write(&mut self) -> io::Result<Option<String>> {
+        let lost = self.is_lost();
+        let has_grown =
+            self.lines > COMPACT_AT_LEAST && self.lines > COMPACT_RATIO * self.current.len();
+        if let Some(lost) = lost.filter(|_| !self.torn) {
+            self.rewrite()?;
+            return Ok(Some(format!("it {lost}, and was written anew")));
         }
-        let mut line = serde_json::to_vec(&record)?;
-        line.push(b'\n');
-        self.file
-            .write_all(&line)
-            .inspect_err(|_| self.torn = true)?;
-        self.current.insert(record.address, record);
-        self.lines += 1;
+        if self.torn || has_grown {
+            self.rewrite()?;
+        } else if !self.pending.is_empty() {
+            self.file.write_all(&self.pending)?;
+            self.len += self.pending.len() as u64;
+            self.pending.clear();
+        }
+        Ok(None)
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        make_folder(&self.path)?;
+        (self.file, self.len) = rewrite(&self.path, &self.current)?;
+        self.lines = self.current.len();
+        self.pending.clear();
+        self.torn = false;
         Ok(())
+    }
+
+    /// What happened to the file, when others did something to it.
+    fn is_lost(&self) -> Option<&'static str> {
+        let (Ok(there), Ok(ours)) = (fs::metadata(&self.path), self.file.metadata()) else {
+            return Some("was removed");
+        };
+        if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
+            return Some("was replaced");
+        }
+        (there.len() != self.len).then_some("was changed by others")
     }
 }
 
 impl LeaseStore for Journal {
-    fn keep(&mut self, record: LeaseRecord) -> Result<(), String> {
-        self.append(record)
-            .map_err(|error| format!("{}: {error}", self.path.display()))
+    fn keep(&mut self, record: LeaseRecord) {
+        // Writing to memory, and a record is always JSON.
+        if serde_json::to_writer(&mut self.pending, &record).is_err() {
+            self.torn = true;
+        }
+        self.pending.push(b'\n');
+        self.current.insert(record.address, record);
+        self.lines += 1;
+    }
+
+    fn commit(&mut self) -> Result<Option<String>, String> {
+        let result = self.write();
+        if result.is_err() {
+            self.torn = true;
+            self.pending.clear();
+        }
+        let path = self.path.display();
+        result
+            .map(|warning| warning.map(|warning| format!("lease file {path}: {warning}")))
+            .map_err(|error| format!("lease file {path}: {error}"))
     }
 }
 
-/// Puts a new file in the old one's place and returns it, open at its end.
-fn rewrite(path: &Path, current: &BTreeMap<Ipv4Addr, LeaseRecord>) -> io::Result<File> {
-    let mut next = path.as_os_str().to_owned();
-    next.push(".new");
+/// The leases in a file, by address, which may be in use by a server at the same time.
+///
+/// # Errors
+/// [`JournalError`]; also when there is no file.
+pub fn read_leases(path: &Path) -> Result<Vec<LeaseRecord>, JournalError> {
+    if let Err(source) = fs::metadata(path) {
+        let path = path.to_owned();
+        return Err(JournalError::Io { path, source });
+    }
+    Ok(read(path)?.into_values().collect())
+}
+
+fn read(path: &Path) -> Result<BTreeMap<Ipv4Addr, LeaseRecord>, JournalError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(JournalError::Io { path, source });
+        }
+    };
+    parse(&bytes).map_err(|(line, source)| JournalError::Line {
+        path: path.to_owned(),
+        line,
+        source,
+    })
+}
+
+/// The last record of each address; or the line that is none, and why.
+pub(super) fn parse(
+    bytes: &[u8],
+) -> Result<BTreeMap<Ipv4Addr, LeaseRecord>, (usize, serde_json::Error)> {
+    let mut current = BTreeMap::new();
+    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        match serde_json::from_slice::<LeaseRecord>(line) {
+            Ok(record) => {
+                current.insert(record.address, record);
+            }
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(source) => return Err((number + 1, source)),
+        }
+    }
+    Ok(current)
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a new file in the old one's place and returns it, open at its end, and its length.
+fn rewrite(path: &Path, current: &BTreeMap<Ipv4Addr, LeaseRecord>) -> io::Result<(File, u64)> {
+    let next = beside(path, ".new");
     let mut text = Vec::new();
     for record in current.values() {
         serde_json::to_writer(&mut text, record)?;
@@ -147,5 +230,5 @@ fn rewrite(path: &Path, current: &BTreeMap<Ipv4Addr, LeaseRecord>) -> io::Result
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&next, path)?;
-    Ok(file)
+    Ok((file, text.len() as u64))
 }

@@ -1,54 +1,84 @@
 //! Tests of the pool: who gets which address, and that no sequence gives one to two machines.
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::dhcp::Options;
 
-const A: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xa]);
-const B: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xb]);
+const A: Holder<'static> = machine(0xa);
+const B: Holder<'static> = machine(0xb);
 
-fn ip(last: u8) -> Ipv4Addr {
+pub(super) const fn machine(last: u8) -> Holder<'static> {
+    Holder {
+        mac: MacAddr([2, 0, 0, 0, 0, last]),
+        machine_id: None,
+        client_id: None,
+        hostname: None,
+    }
+}
+
+pub(super) fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, last)
 }
 
-fn at(seconds: u64) -> SystemTime {
+pub(super) fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
 }
 
-fn plan(first: u8, last: u8) -> PoolPlan {
+pub(super) fn plan(first: u8, last: u8) -> PoolPlan {
     PoolPlan {
         subnet: "10.0.0.0/24".parse().unwrap(),
         first: ip(first),
         last: ip(last),
         lease_time: Duration::from_secs(3600),
-        reserved: HashMap::new(),
+        reserved: Vec::new(),
         excluded: vec![ip(1)],
     }
 }
 
-fn pool(first: u8, last: u8) -> LeasePool<MemoryOnly> {
-    LeasePool::new(plan(first, last), vec![], MemoryOnly)
+fn pool(first: u8, last: u8) -> LeasePool {
+    LeasePool::new(plan(first, last), &[])
+}
+
+/// The address offered.
+fn offer(
+    pool: &mut LeasePool,
+    who: Holder<'_>,
+    wanted: Option<Ipv4Addr>,
+    now: SystemTime,
+) -> Result<Ipv4Addr, LeaseError> {
+    pool.offer(&who, wanted, now).map(|offered| offered.address)
+}
+
+fn reserved(whose: ReservedFor, address: u8, hostname: Option<&str>) -> Reserved {
+    Reserved {
+        whose,
+        address: ip(address),
+        hostname: hostname.map(str::to_owned),
+        options: Options::default(),
+    }
 }
 
 #[test]
 fn a_machine_gets_the_same_address_again_and_the_next_machine_another() {
     let mut pool = pool(10, 12);
-    assert_eq!(pool.offer(A, None, at(0)), Ok(ip(10)));
-    assert_eq!(pool.offer(B, None, at(0)), Ok(ip(11)));
-    pool.bind(A, ip(10), at(1)).unwrap();
-    assert_eq!(pool.offer(A, None, at(2)), Ok(ip(10)));
-    assert_eq!(pool.offer(A, None, at(99_999)), Ok(ip(10)));
+    assert_eq!(offer(&mut pool, A, None, at(0)), Ok(ip(10)));
+    assert_eq!(offer(&mut pool, B, None, at(0)), Ok(ip(11)));
+    pool.bind(&A, ip(10), at(1)).unwrap();
+    assert_eq!(offer(&mut pool, A, None, at(2)), Ok(ip(10)));
+    assert_eq!(offer(&mut pool, A, None, at(99_999)), Ok(ip(10)));
 }
 
 #[test]
 fn an_asked_for_address_is_given_when_it_is_free() {
     let mut pool = pool(10, 12);
-    assert_eq!(pool.offer(A, Some(ip(12)), at(0)), Ok(ip(12)));
-    assert_eq!(pool.offer(B, Some(ip(12)), at(0)), Ok(ip(10)));
+    assert_eq!(offer(&mut pool, A, Some(ip(12)), at(0)), Ok(ip(12)));
+    assert_eq!(offer(&mut pool, B, Some(ip(12)), at(0)), Ok(ip(10)));
     assert_eq!(
-        pool.offer(MacAddr([2; 6]), Some(ip(200)), at(0)),
+        offer(&mut pool, machine(2), Some(ip(200)), at(0)),
         Ok(ip(11))
     );
 }
@@ -56,18 +86,18 @@ fn an_asked_for_address_is_given_when_it_is_free() {
 #[test]
 fn an_exhausted_pool_says_so_until_a_lease_ends() {
     let mut pool = pool(10, 10);
-    pool.offer(A, None, at(0)).unwrap();
-    pool.bind(A, ip(10), at(0)).unwrap();
+    offer(&mut pool, A, None, at(0)).unwrap();
+    pool.bind(&A, ip(10), at(0)).unwrap();
     assert_eq!(
-        pool.offer(B, None, at(3599)),
+        offer(&mut pool, B, None, at(3599)),
         Err(LeaseError::Exhausted {
             first: ip(10),
             last: ip(10)
         })
     );
-    assert_eq!(pool.offer(B, None, at(3600)), Ok(ip(10)));
+    assert_eq!(offer(&mut pool, B, None, at(3600)), Ok(ip(10)));
     assert!(matches!(
-        pool.bind(A, ip(10), at(3601)),
+        pool.bind(&A, ip(10), at(3601)),
         Err(LeaseError::Refused(_))
     ));
 }
@@ -75,133 +105,174 @@ fn an_exhausted_pool_says_so_until_a_lease_ends() {
 #[test]
 fn a_reservation_outside_the_pool_is_its_machines_alone() {
     let mut plan = plan(10, 12);
-    plan.reserved.insert(
-        A,
-        Reserved {
-            address: ip(200),
-            hostname: Some("node1".into()),
-        },
-    );
-    plan.reserved.insert(
-        B,
-        Reserved {
-            address: ip(10),
-            hostname: None,
-        },
-    );
-    let mut pool = LeasePool::new(plan, vec![], MemoryOnly);
-    assert_eq!(pool.offer(A, Some(ip(11)), at(0)), Ok(ip(200)));
+    plan.reserved = vec![
+        reserved(ReservedFor::Mac(A.mac), 200, Some("node1")),
+        reserved(ReservedFor::Mac(B.mac), 10, None),
+    ];
+    let mut pool = LeasePool::new(plan, &[]);
+    assert_eq!(offer(&mut pool, A, Some(ip(11)), at(0)), Ok(ip(200)));
     assert!(matches!(
-        pool.bind(A, ip(11), at(0)),
+        pool.bind(&A, ip(11), at(0)),
         Err(LeaseError::Refused(_))
     ));
-    pool.bind(A, ip(200), at(0)).unwrap();
-    assert_eq!(pool.hostname(A), Some("node1"));
-    let other = MacAddr([2; 6]);
-    assert_eq!(pool.offer(other, Some(ip(10)), at(0)), Ok(ip(11)));
+    let record = pool.bind(&A, ip(200), at(0)).unwrap();
+    assert_eq!(record.hostname.as_deref(), Some("node1"));
+    let other = machine(2);
+    assert_eq!(offer(&mut pool, other, Some(ip(10)), at(0)), Ok(ip(11)));
     assert!(matches!(
-        pool.bind(other, ip(200), at(0)),
+        pool.bind(&other, ip(200), at(0)),
         Err(LeaseError::Refused(_))
     ));
 }
 
 #[test]
+fn a_machine_is_found_by_mac_then_client_identifier_then_uuid_in_either_byte_order() {
+    let uuid: uuid::Uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b".parse().unwrap();
+    let mut plan = plan(10, 12);
+    plan.reserved = vec![
+        reserved(ReservedFor::Mac(A.mac), 200, None),
+        reserved(ReservedFor::ClientId(b"\0node".to_vec()), 201, None),
+        reserved(ReservedFor::Machine(uuid), 202, None),
+    ];
+    let mut pool = LeasePool::new(plan, &[]);
+    let little_endian = Some(MachineId(uuid.to_bytes_le()));
+    let big_endian = Some(MachineId(uuid.into_bytes()));
+    let client_id = Some(&b"\0node"[..]);
+    for (who, address) in [
+        (
+            Holder {
+                client_id,
+                machine_id: little_endian,
+                ..A
+            },
+            200,
+        ),
+        (
+            Holder {
+                client_id,
+                machine_id: little_endian,
+                ..machine(3)
+            },
+            201,
+        ),
+        (
+            Holder {
+                machine_id: little_endian,
+                ..machine(4)
+            },
+            202,
+        ),
+        (B, 10),
+    ] {
+        assert_eq!(offer(&mut pool, who, None, at(0)), Ok(ip(address)));
+    }
+    let later = at(60);
+    let other_order = Holder {
+        machine_id: big_endian,
+        ..machine(5)
+    };
+    assert_eq!(offer(&mut pool, other_order, None, later), Ok(ip(202)));
+}
+
+/// Two network cards of one machine have one UUID: an address is still one card's at a time.
+#[test]
+fn a_second_card_of_a_machine_does_not_get_the_reserved_address_while_the_first_has_it() {
+    let uuid = uuid::Uuid::from_u128(7);
+    let mut plan = plan(10, 12);
+    plan.reserved = vec![reserved(ReservedFor::Machine(uuid), 200, None)];
+    let mut pool = LeasePool::new(plan, &[]);
+    let machine_id = Some(MachineId(uuid.to_bytes_le()));
+    let (first, second) = (Holder { machine_id, ..A }, Holder { machine_id, ..B });
+    offer(&mut pool, first, None, at(0)).unwrap();
+    pool.bind(&first, ip(200), at(0)).unwrap();
+    assert!(pool.bind(&second, ip(200), at(1)).is_err());
+    assert_eq!(offer(&mut pool, second, None, at(1)), Ok(ip(10)));
+    pool.bind(&second, ip(10), at(1)).unwrap();
+}
+
+#[test]
+fn only_an_address_that_is_new_to_its_machine_is_fresh() {
+    let mut plan = plan(10, 12);
+    plan.reserved = vec![reserved(ReservedFor::Mac(B.mac), 200, None)];
+    let mut pool = LeasePool::new(plan, &[]);
+    let mut fresh = |who: &Holder<'_>, now| {
+        let offered = pool.offer(who, None, now).unwrap();
+        pool.bind(who, offered.address, now).unwrap();
+        offered.fresh
+    };
+    assert!(fresh(&A, at(0)));
+    assert!(!fresh(&A, at(1)));
+    assert!(!fresh(&A, at(99_999)));
+    assert!(!fresh(&B, at(0)), "reserved");
+}
+
+#[test]
 fn the_servers_own_address_is_never_given() {
     let mut pool = pool(1, 2);
-    assert_eq!(pool.offer(A, Some(ip(1)), at(0)), Ok(ip(2)));
-    assert!(pool.offer(B, None, at(0)).is_err());
+    assert_eq!(offer(&mut pool, A, Some(ip(1)), at(0)), Ok(ip(2)));
+    assert!(offer(&mut pool, B, None, at(0)).is_err());
 }
 
 /// RFC 2131 §4.3.3.
 #[test]
 fn a_declined_address_rests_and_cannot_be_declined_by_others() {
     let mut pool = pool(10, 11);
-    pool.offer(A, None, at(0)).unwrap();
-    pool.bind(A, ip(10), at(0)).unwrap();
-    assert!(pool.decline(B, ip(10), at(1)).is_err());
-    pool.decline(A, ip(10), at(1)).unwrap();
-    assert_eq!(pool.offer(A, None, at(2)), Ok(ip(11)));
-    pool.bind(A, ip(11), at(2)).unwrap();
-    assert!(pool.offer(B, None, at(600)).is_err());
-    assert_eq!(pool.offer(B, None, at(601)), Ok(ip(10)));
+    offer(&mut pool, A, None, at(0)).unwrap();
+    pool.bind(&A, ip(10), at(0)).unwrap();
+    assert!(pool.decline(&B, ip(10), at(1)).is_err());
+    pool.decline(&A, ip(10), at(1)).unwrap();
+    assert_eq!(offer(&mut pool, A, None, at(2)), Ok(ip(11)));
+    pool.bind(&A, ip(11), at(2)).unwrap();
+    assert!(offer(&mut pool, B, None, at(600)).is_err());
+    assert_eq!(offer(&mut pool, B, None, at(601)), Ok(ip(10)));
 }
 
 #[test]
 fn a_released_address_is_free_for_others_at_once() {
     let mut pool = pool(10, 10);
-    pool.offer(A, None, at(0)).unwrap();
-    pool.bind(A, ip(10), at(0)).unwrap();
-    assert!(pool.release(B, ip(10), at(1)).is_err());
-    pool.release(A, ip(10), at(1)).unwrap();
-    assert_eq!(pool.offer(B, None, at(1)), Ok(ip(10)));
+    offer(&mut pool, A, None, at(0)).unwrap();
+    pool.bind(&A, ip(10), at(0)).unwrap();
+    assert!(pool.release(&B, ip(10), at(1)).is_err());
+    pool.release(&A, ip(10), at(1)).unwrap();
+    assert_eq!(offer(&mut pool, B, None, at(1)), Ok(ip(10)));
 }
 
 #[test]
 fn an_offer_not_taken_is_free_for_others() {
     let mut pool = pool(10, 10);
-    pool.offer(A, None, at(0)).unwrap();
-    assert!(pool.offer(B, None, at(59)).is_err());
-    pool.withdraw_offer(A, at(59));
-    assert_eq!(pool.offer(B, None, at(59)), Ok(ip(10)));
+    offer(&mut pool, A, None, at(0)).unwrap();
+    assert!(offer(&mut pool, B, None, at(59)).is_err());
+    pool.withdraw_offer(A.mac, at(59));
+    assert_eq!(offer(&mut pool, B, None, at(59)), Ok(ip(10)));
 }
 
-struct Full;
+/// What the clients believe: the owner of each address, and until when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Believed(HashMap<Ipv4Addr, (MacAddr, u64)>);
 
-impl LeaseStore for Full {
-    fn keep(&mut self, _: LeaseRecord) -> Result<(), String> {
-        Err("disk full".into())
+impl Believed {
+    /// A client was told, or told us, what a record says.
+    pub(super) fn learn(&mut self, record: &LeaseRecord) {
+        match record.state {
+            LeaseState::Bound => {
+                self.0.insert(record.address, (record.mac, record.expires));
+            }
+            LeaseState::Released | LeaseState::Declined => {
+                self.0.remove(&record.address);
+            }
+        }
     }
-}
 
-#[test]
-fn a_lease_that_cannot_be_kept_is_not_given() {
-    let mut pool = LeasePool::new(plan(10, 10), vec![], Full);
-    pool.offer(A, None, at(0)).unwrap();
-    assert_eq!(
-        pool.bind(A, ip(10), at(0)),
-        Err(LeaseError::Store("disk full".into()))
-    );
-    assert_eq!(pool.address_of(A, at(0)), None);
-}
-
-#[test]
-fn leases_survive_a_restart_and_a_cut_last_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state/leases");
-    let open = || {
-        let (journal, known) = Journal::open(&path).unwrap();
-        LeasePool::new(plan(10, 12), known, journal)
-    };
-    let mut first = open();
-    first.offer(A, None, at(0)).unwrap();
-    first.bind(A, ip(10), at(0)).unwrap();
-    first.offer(B, None, at(0)).unwrap();
-    first.bind(B, ip(11), at(0)).unwrap();
-    first.release(B, ip(11), at(1)).unwrap();
-    // Killed: nothing is closed or flushed on purpose, and the last line is cut in the middle.
-    std::mem::forget(first);
-    let mut text = std::fs::read_to_string(&path).unwrap();
-    text.push_str("{\"address\":\"10.0.0.1");
-    std::fs::write(&path, text).unwrap();
-    let mut second = open();
-    assert_eq!(second.address_of(A, at(2)), Some(ip(10)));
-    assert_eq!(second.address_of(B, at(2)), None);
-    assert!(second.bind(B, ip(10), at(2)).is_err());
-    let other = MacAddr([2; 6]);
-    assert_ne!(second.offer(other, Some(ip(10)), at(2)), Ok(ip(10)));
-}
-
-#[test]
-fn a_broken_line_in_the_middle_of_the_lease_file_is_an_error_with_its_number() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("leases");
-    let good = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
-    std::fs::write(&path, format!("{good}\nrubbish\n{good}\n")).unwrap();
-    let error = Journal::open(&path).unwrap_err();
-    assert!(
-        matches!(error, JournalError::Line { line: 2, .. }),
-        "{error}"
-    );
+    /// Whether no other client believes to have this address.
+    pub(super) fn may_have(&self, address: Ipv4Addr, mac: MacAddr, now: SystemTime) -> bool {
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        self.0
+            .get(&address)
+            .is_none_or(|(owner, until)| *owner == mac || *until <= now)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -228,65 +299,50 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Remembers every record, as a file would.
-#[derive(Debug, Clone, Default)]
-struct Remembering(std::sync::Arc<std::sync::Mutex<Vec<LeaseRecord>>>);
-
-impl LeaseStore for Remembering {
-    fn keep(&mut self, record: LeaseRecord) -> Result<(), String> {
-        self.0.lock().unwrap().push(record);
-        Ok(())
-    }
-}
-
 proptest! {
     #[test]
     fn no_sequence_of_messages_and_restarts_gives_one_address_to_two_machines(
         steps in proptest::collection::vec(step(), 1..80)
     ) {
         let mut plan = plan(10, 13);
-        plan.reserved.insert(MacAddr([2, 0, 0, 0, 0, 0]), Reserved { address: ip(12), hostname: None });
-        plan.reserved.insert(MacAddr([2, 0, 0, 0, 0, 1]), Reserved { address: ip(15), hostname: None });
-        let store = Remembering::default();
-        let mut pool = LeasePool::new(plan.clone(), vec![], store.clone());
+        plan.reserved = vec![
+            reserved(ReservedFor::Mac(machine(0).mac), 12, None),
+            reserved(ReservedFor::Mac(machine(1).mac), 15, None),
+        ];
+        let mut kept: HashMap<Ipv4Addr, LeaseRecord> = HashMap::new();
+        let mut pool = LeasePool::new(plan.clone(), &[]);
         let mut now = at(0);
-        // What the clients believe: the address of each lease, its owner and its end.
-        let mut believed: HashMap<Ipv4Addr, (MacAddr, SystemTime)> = HashMap::new();
-        let mac = |machine: u8| MacAddr([2, 0, 0, 0, 0, machine]);
+        let mut clients = Believed::default();
         for step in steps {
             match step {
-                Step::Offer(machine, wanted) => {
-                    if let Ok(address) = pool.offer(mac(machine), wanted.map(ip), now)
-                        && let Some((owner, until)) = believed.get(&address)
-                    {
-                        prop_assert!(*owner == mac(machine) || *until <= now);
+                Step::Offer(m, wanted) => {
+                    if let Ok(address) = offer(&mut pool, machine(m), wanted.map(ip), now) {
+                        prop_assert!(clients.may_have(address, machine(m).mac, now));
                     }
                 }
-                Step::Bind(machine, address) => {
-                    if pool.bind(mac(machine), ip(address), now).is_ok() {
-                        let lease = (mac(machine), now + Duration::from_secs(3600));
-                        if let Some((owner, until)) = believed.insert(ip(address), lease) {
-                            prop_assert!(owner == mac(machine) || until <= now);
-                        }
+                Step::Bind(m, address) => {
+                    if let Ok(record) = pool.bind(&machine(m), ip(address), now) {
+                        prop_assert!(clients.may_have(ip(address), machine(m).mac, now));
+                        clients.learn(&record);
+                        kept.insert(record.address, record);
                     }
                 }
-                Step::Release(machine, address) => {
-                    if pool.release(mac(machine), ip(address), now).is_ok() {
-                        believed.remove(&ip(address));
+                Step::Release(m, address) => {
+                    if let Ok(record) = pool.release(&machine(m), ip(address), now) {
+                        clients.learn(&record);
+                        kept.insert(record.address, record);
                     }
                 }
-                Step::Decline(machine, address) => {
-                    if pool.decline(mac(machine), ip(address), now).is_ok() {
-                        believed.remove(&ip(address));
+                Step::Decline(m, address) => {
+                    if let Ok(record) = pool.decline(&machine(m), ip(address), now) {
+                        clients.learn(&record);
+                        kept.insert(record.address, record);
                     }
                 }
                 Step::Wait(seconds) => now += Duration::from_secs(seconds),
                 Step::Restart => {
-                    let mut last = HashMap::new();
-                    for record in store.0.lock().unwrap().iter() {
-                        last.insert(record.address, *record);
-                    }
-                    pool = LeasePool::new(plan.clone(), last.into_values().collect(), store.clone());
+                    let known: Vec<LeaseRecord> = kept.values().cloned().collect();
+                    pool = LeasePool::new(plan.clone(), &known);
                 }
             }
         }

@@ -2,16 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::dhcp::{DhcpService, Role};
-use super::dhcp_socket::{DhcpSocket, Listen};
-use super::files::TftpFiles;
+use super::files::{Nbps, TftpFiles};
 use super::folder::Folder;
 use super::http::{self, HttpServer, Limits};
 use super::interface::Interface;
@@ -22,28 +20,25 @@ use super::tftp::{TFTP_PORT, TftpService};
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
 use crate::config::Config;
-use crate::lease::{Journal, LeasePool, LeaseStore, MemoryOnly};
 use crate::policy::Policy;
 use crate::proto::mac::MacAddr;
-use crate::respond::{DhcpServer, Network};
 
-/// The port of DHCP servers and proxies.
-const DHCP_PORT: u16 = 67;
 /// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
 /// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
 const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
-/// The port of the PXE boot service.
-const BOOT_SERVICE_PORT: u16 = 4011;
+/// Where UEFI clients that boot over HTTP find the NBPs that others fetch by TFTP.
+const NBP_FOLDER: &str = "/nbp/";
 /// Discovers that may wait for an advertisement; more are answered by the same one.
 const DISCOVER_QUEUE: usize = 16;
+
 /// A server being put together.
 pub(super) struct Assembly {
-    parts: Parts,
+    pub(super) parts: Parts,
     shutdown: CancellationToken,
     pub(super) services: Services,
     pub(super) listeners: Vec<String>,
     /// Tells the router advertiser of machines that begin to boot.
-    discovers: Option<mpsc::Sender<MacAddr>>,
+    pub(super) discovers: Option<mpsc::Sender<MacAddr>>,
 }
 
 impl Assembly {
@@ -64,6 +59,7 @@ impl Assembly {
     pub(super) fn start(&mut self) -> Result<(), NetError> {
         let config = self.parts.config.clone();
         let neighbours = Neighbours::default();
+        let mut nbps = None;
         let with_packets = config.dhcp.is_some()
             || config.proxy_dhcp.is_some()
             || config.pixiecore.is_some()
@@ -82,6 +78,8 @@ impl Assembly {
             }
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
+            let roots = config.tftp.clone().unwrap_or_default().roots;
+            nbps = Some(http::nbp::router(Nbps::new(Arc::clone(&context), &roots)));
             if let Some(pixiecore) = &config.pixiecore {
                 let listen = (context.interface.address, pixiecore.port).into();
                 let events = self.parts.events.clone();
@@ -91,78 +89,7 @@ impl Assembly {
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
-        self.start_boot_config_service(&config, neighbours)
-    }
-
-    fn start_dhcp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
-        if let Some(dhcp) = &config.dhcp {
-            let store: Box<dyn LeaseStore>;
-            let known;
-            match &dhcp.lease_file {
-                Some(path) => {
-                    let (journal, leases) = Journal::open(path)?;
-                    (store, known) = (Box::new(journal), leases);
-                }
-                None => (store, known) = (Box::new(MemoryOnly), Vec::new()),
-            }
-            let address = context.interface.address;
-            let plan = dhcp.plan(address).map_err(NetError::Config)?;
-            let network = Network {
-                server: address,
-                router: dhcp.router,
-                dns: dhcp.dns.clone(),
-                domain: dhcp.domain.clone(),
-            };
-            let server = DhcpServer::new(network, LeasePool::new(plan, known, store));
-            self.start_dhcp_role(
-                "dhcp",
-                Listen::All(DHCP_PORT),
-                context,
-                Role::Server(Box::new(Mutex::new(server))),
-            )?;
-        }
-        let proxy = if config.pixiecore.is_some() {
-            let api = self.pixiecore_api()?;
-            Some(("pixiecore", Role::Pixiecore(Arc::new(api))))
-        } else {
-            config
-                .proxy_dhcp
-                .is_some()
-                .then_some(("proxyDHCP", Role::Proxy))
-        };
-        if let Some((name, role)) = proxy {
-            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role)?;
-            let listen = Listen::OwnAddress(BOOT_SERVICE_PORT);
-            self.start_dhcp_role("boot service", listen, context, Role::BootService)?;
-        }
-        Ok(())
-    }
-
-    fn start_dhcp_role(
-        &mut self,
-        service: &'static str,
-        listen: Listen,
-        context: &Arc<Context>,
-        role: Role<ApiClient>,
-    ) -> Result<(), NetError> {
-        let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
-        let socket =
-            DhcpSocket::bind(&context.interface, listen).map_err(|source| NetError::Bind {
-                service,
-                port,
-                source,
-            })?;
-        self.listeners
-            .push(format!("{service} {}:{port}", context.interface.name));
-        let dhcp = DhcpService {
-            context: Arc::clone(context),
-            socket,
-            port,
-            role,
-            discovers: self.discovers.clone(),
-        };
-        self.spawn(service, dhcp.serve());
-        Ok(())
+        self.start_boot_config_service(&config, neighbours, nbps)
     }
 
     fn start_tftp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
@@ -214,7 +141,7 @@ impl Assembly {
         Ok(())
     }
 
-    fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
+    pub(super) fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
         let missing = || NetError::Config("Pixiecore mode needs a client of its API".into());
         self.parts.pixiecore.clone().ok_or_else(missing)
     }
@@ -224,6 +151,7 @@ impl Assembly {
         &mut self,
         config: &Config,
         neighbours: Neighbours,
+        nbps: Option<axum::Router>,
     ) -> Result<(), NetError> {
         let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
             return Ok(());
@@ -232,6 +160,7 @@ impl Assembly {
         let assets = http.assets.clone();
         let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
         let router = http::router(data_dir, assets, neighbours, events);
+        let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,
             per_address: http.max_connections_per_address,
@@ -249,7 +178,7 @@ impl Assembly {
         self.services.spawn(async move { (service, serve.await) });
     }
 
-    fn spawn(
+    pub(super) fn spawn(
         &mut self,
         name: &'static str,
         service: impl Future<Output = io::Result<()>> + Send + 'static,
@@ -283,7 +212,8 @@ fn policy(config: &Config, address: Ipv4Addr) -> Policy {
                 .script_url
                 .clone()
                 .or_else(|| http_url(config, address).map(|url| format!("{url}{BOOT_SCRIPT}")));
-            Policy::boot(address, config.boot.clone(), script)
+            let nbp_url = http_url(config, address).map(|url| format!("{url}{NBP_FOLDER}"));
+            Policy::boot(address, config.boot.clone(), script).with_nbp_url(nbp_url)
         }
     }
 }

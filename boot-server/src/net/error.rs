@@ -27,6 +27,14 @@ pub enum NetError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A socket for whole packets.
+    #[error("{service}: {source}{}", hint(source))]
+    Packets {
+        /// What needs it.
+        service: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The lease file.
     #[error(transparent)]
     Leases(#[from] JournalError),

@@ -94,6 +94,31 @@ impl Refusal {
     }
 }
 
+/// The NBPs that TFTP serves, for firmware that fetches them by HTTP.
+pub(super) struct Nbps {
+    pub(super) context: Arc<Context>,
+    files: TftpFiles,
+}
+
+impl Nbps {
+    /// `roots` come before Debian's folders.
+    pub(super) fn new(context: Arc<Context>, roots: &[PathBuf]) -> Nbps {
+        let files = TftpFiles::new(Arc::clone(&context), roots, None, None, None);
+        Nbps { context, files }
+    }
+
+    /// Finds an NBP by its name below the folders.
+    ///
+    /// # Errors
+    /// [`Refusal`]: not there, or not allowed.
+    pub(super) fn open(&self, name: &str) -> Result<(File, u64), Refusal> {
+        match self.files.open_below_roots(name)?.content {
+            Content::File(file, len) => Ok((file, len)),
+            Content::Text(_) => Err(Refusal::not_found("no file")),
+        }
+    }
+}
+
 /// All that TFTP serves.
 pub(super) struct TftpFiles {
     context: Arc<Context>,

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::LinkAddr;
 
@@ -16,6 +17,8 @@ pub(super) struct Interface {
     pub index: u32,
     /// Our address on it.
     pub address: Ipv4Addr,
+    /// The subnet of that address.
+    pub subnet: Ipv4Net,
     /// Its MAC; none on interfaces without link addresses.
     pub mac: Option<MacAddr>,
     /// Its link-layer address as the kernel names it, to bind packet sockets with.
@@ -66,7 +69,10 @@ impl Interface {
                 continue;
             };
             if let Some(v4) = storage.as_sockaddr_in() {
-                addresses.push(v4.ip());
+                let mask = entry
+                    .netmask
+                    .and_then(|mask| Some(mask.as_sockaddr_in()?.ip()));
+                addresses.push((v4.ip(), mask.unwrap_or(Ipv4Addr::BROADCAST)));
             } else if let Some(found) = storage.as_link_addr() {
                 link = Some(*found);
             }
@@ -78,13 +84,12 @@ impl Interface {
                 known,
             });
         }
-        let address = match address {
-            None => *addresses
-                .first()
-                .ok_or(InterfaceError::NoAddress(name.to_owned()))?,
-            Some(address) if addresses.contains(&address) => address,
-            Some(address) => {
-                let known: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
+        let wanted = |known: &&(Ipv4Addr, Ipv4Addr)| address.is_none_or(|a| a == known.0);
+        let (address, mask) = match (addresses.iter().find(wanted), address) {
+            (Some(found), _) => *found,
+            (None, None) => return Err(InterfaceError::NoAddress(name.to_owned())),
+            (None, Some(address)) => {
+                let known: Vec<String> = addresses.iter().map(|(a, _)| a.to_string()).collect();
                 let (name, known) = (name.to_owned(), known.join(", "));
                 return Err(InterfaceError::OtherAddress {
                     name,
@@ -93,15 +98,19 @@ impl Interface {
                 });
             }
         };
+        let subnet = Ipv4Net::with_netmask(address, mask).unwrap_or(address.into());
         let index = nix::net::if_::if_nametoindex(name).map_err(InterfaceError::List)?;
         let mac = link
             .filter(|link| link.halen() == 6)
             .and_then(|l| l.addr())
-            .map(MacAddr);
+            .map(MacAddr)
+            // Loopback's: no frame can be addressed to it.
+            .filter(|mac| *mac != MacAddr([0; 6]));
         Ok(Interface {
             name: name.to_owned(),
             index,
             address,
+            subnet: subnet.trunc(),
             mac,
             link,
         })
@@ -116,6 +125,7 @@ mod tests {
     fn loopback_is_found_with_its_address() {
         let lo = Interface::find("lo", None).unwrap();
         assert_eq!(lo.address, Ipv4Addr::LOCALHOST);
+        assert_eq!(lo.subnet.to_string(), "127.0.0.0/8");
         assert!(lo.index > 0);
     }
 

@@ -3,12 +3,12 @@
 mod assembly;
 mod context;
 mod dhcp;
-mod dhcp_socket;
 mod error;
 mod files;
 pub mod folder;
 pub mod http;
 mod interface;
+mod link;
 pub mod neighbours;
 pub mod pixiecore;
 pub mod pixiecore_api;

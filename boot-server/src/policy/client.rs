@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::proto::dhcp::{ClientArch, FieldError, Message, MessageType, Op};
+use crate::proto::dhcp::{ClientArch, FieldError, MachineId, Message, MessageType, Op};
 use crate::proto::mac::MacAddr;
 
 /// The program that speaks DHCP for the machine.
@@ -25,6 +25,8 @@ pub struct Client {
     pub message: MessageType,
     /// Its SMBIOS UUID, in the order that machines show it.
     pub uuid: Option<Uuid>,
+    /// Option 97 as it was sent, whatever it says.
+    pub machine_id: Option<MachineId>,
     /// Option 97 is there but is no machine identifier.
     pub broken_machine_id: bool,
     /// Its architectures; empty when it names none.
@@ -33,6 +35,10 @@ pub struct Client {
     pub loader: Loader,
     /// The user class is exactly the bytes `iPXE`, the one form that Pixiecore takes for iPXE.
     pub bare_ipxe_class: bool,
+    /// It boots over HTTP (UEFI 2.10, section 24.7): it wants a URL, and `HTTPClient` in option 60.
+    pub http_boot: bool,
+    /// It is the boot loader of a Raspberry Pi.
+    pub raspberry_pi: bool,
     /// It asks for a network boot: a PXE or HTTP client, or iPXE.
     pub wants_boot: bool,
 }
@@ -93,16 +99,41 @@ pub fn classify(message: &Message) -> Result<Client, ClassifyError> {
         mac,
         message: kind,
         uuid: uuid.filter(|uuid| !uuid.is_nil() && !uuid.is_max()),
+        machine_id: machine_id.as_ref().ok().copied().flatten(),
         broken_machine_id: machine_id.is_err(),
         wants_boot: loader != Loader::Firmware
             || !arch.is_empty()
             || vendor_class.starts_with("PXEClient")
             || vendor_class.starts_with("HTTPClient"),
+        http_boot: loader == Loader::Firmware
+            && (vendor_class.starts_with("HTTPClient")
+                || (!vendor_class.starts_with("PXEClient") && arch.iter().any(|a| a.is_http()))),
+        raspberry_pi: loader == Loader::Firmware && is_raspberry_pi(mac, &arch, &vendor_class),
         arch,
         loader,
         bare_ipxe_class: message.options.bytes(crate::proto::dhcp::code::USER_CLASS)
             == Some(b"iPXE"),
     })
+}
+
+/// Makers' prefixes of Raspberry Pis.
+const RASPBERRY_PI_PREFIXES: [[u8; 3]; 6] = [
+    [0xb8, 0x27, 0xeb],
+    [0xdc, 0xa6, 0x32],
+    [0xe4, 0x5f, 0x01],
+    [0xd8, 0x3a, 0xdd],
+    [0x2c, 0xcf, 0x67],
+    [0x28, 0xcd, 0xc1],
+];
+
+/// Up to the Pi 4 they call themselves BIOS machines with a vendor class that says UNDI 2.1; newer
+/// loaders say 41. A Pi that runs UEFI firmware or U-Boot tells another architecture.
+fn is_raspberry_pi(mac: MacAddr, arch: &[ClientArch], vendor_class: &str) -> bool {
+    let MacAddr([a, b, c, ..]) = mac;
+    arch.contains(&ClientArch::RaspberryPi)
+        || (RASPBERRY_PI_PREFIXES.contains(&[a, b, c])
+            && arch == [ClientArch::Bios]
+            && vendor_class == "PXEClient:Arch:00000:UNDI:002001")
 }
 
 /// `PXEClient:Arch:00007:…` names the architecture when option 93 does not (PXE 2.1 §2.2).

@@ -44,6 +44,10 @@ pub enum BootAction {
     Nbp(String),
     /// An NBP by its whole URL, for iPXE.
     NbpUrl(String),
+    /// An NBP by HTTP, for UEFI firmware.
+    HttpNbp(String),
+    /// What a Raspberry Pi is to believe that it loads, by TFTP from our address.
+    RaspberryPi(String),
     /// An iPXE script.
     Script(String),
 }
@@ -74,8 +78,10 @@ impl BootStep {
     pub fn boot_file(&self) -> Option<&str> {
         match &self.action {
             BootAction::Nothing => None,
-            BootAction::Nbp(file) => Some(file),
-            BootAction::NbpUrl(url) | BootAction::Script(url) => Some(url),
+            BootAction::Nbp(file) | BootAction::RaspberryPi(file) => Some(file),
+            BootAction::NbpUrl(url) | BootAction::HttpNbp(url) | BootAction::Script(url) => {
+                Some(url)
+            }
         }
     }
 }
@@ -87,6 +93,8 @@ pub struct Policy {
     server: Ipv4Addr,
     boot: BootConfig,
     script_url: Option<String>,
+    /// The folder that NBPs are fetched from by HTTP, with its `/`.
+    nbp_url: Option<String>,
     pixiecore_port: u16,
     memory: ChainMemory,
 }
@@ -99,9 +107,16 @@ impl Policy {
             server,
             boot,
             script_url,
+            nbp_url: None,
             pixiecore_port: 0,
             memory: ChainMemory::default(),
         }
+    }
+
+    /// Where UEFI clients that boot over HTTP find NBPs: a URL that ends in `/`.
+    #[must_use]
+    pub fn with_nbp_url(self, nbp_url: Option<String>) -> Policy {
+        Policy { nbp_url, ..self }
     }
 
     /// Pixiecore's rules, with its HTTP server on `port`.
@@ -111,6 +126,7 @@ impl Policy {
             server,
             boot,
             script_url: None,
+            nbp_url: None,
             pixiecore_port: port,
             memory: ChainMemory::default(),
         }
@@ -140,7 +156,7 @@ impl Policy {
         step
     }
 
-    /// A machine has fetched a file by TFTP, whole. Only our NBPs matter here.
+    /// A machine has fetched a file, whole, by TFTP or as an NBP by HTTP. Only our NBPs matter here.
     pub fn file_fetched(&mut self, mac: Option<MacAddr>, file: &str, now: Instant) {
         let by_path = (self.rules == Rules::Pixiecore)
             .then(|| pixiecore_path(file))
@@ -148,9 +164,7 @@ impl Policy {
         if let Some((mac, _)) = by_path {
             self.memory.nbp_fetched(mac, now);
         } else if let Some(mac) = mac
-            && [&self.boot.bios_nbp, &self.boot.efi_x64_nbp]
-                .iter()
-                .any(|nbp| *nbp == file)
+            && self.boot.nbps().any(|nbp| nbp == file)
         {
             self.memory.nbp_fetched(mac, now);
         }
@@ -174,6 +188,12 @@ impl Policy {
     fn boot_step(&self, client: &Client, chained: bool) -> BootStep {
         if !client.wants_boot {
             return BootStep::nothing("no network boot asked for");
+        }
+        if client.raspberry_pi {
+            return self.raspberry_pi_step();
+        }
+        if client.http_boot {
+            return self.http_step(client);
         }
         let arch = client.arch.iter().find_map(|arch| self.nbp_of(*arch));
         if client.loader == Loader::Firmware {
@@ -211,19 +231,59 @@ impl Policy {
         }
     }
 
+    fn raspberry_pi_step(&self) -> BootStep {
+        match self.boot.raspberry_pi_nbp.as_str() {
+            "" => BootStep::nothing("Raspberry Pi, and boot.raspberry_pi_nbp is empty"),
+            file => BootStep {
+                action: BootAction::RaspberryPi(file.to_owned()),
+                why: "Raspberry Pi: this server",
+            },
+        }
+    }
+
+    fn http_step(&self, client: &Client) -> BootStep {
+        let nbp = client
+            .arch
+            .iter()
+            .find_map(|arch| self.nbp_of(tftp_sibling(*arch)));
+        match (nbp, &self.nbp_url) {
+            (Some((nbp, _)), Some(folder)) => BootStep {
+                action: BootAction::HttpNbp(format!("{folder}{nbp}")),
+                why: "UEFI firmware booting over HTTP: iPXE",
+            },
+            (None, _) => BootStep::nothing("no NBP fits this client architecture"),
+            (_, None) => BootStep::nothing("HTTP boot, and there is no [http] to load from"),
+        }
+    }
+
     fn nbp_of(&self, arch: ClientArch) -> Option<(&str, &'static str)> {
-        match (arch, self.boot.bios) {
-            (ClientArch::Bios, BiosLoader::Ipxe) => {
-                Some((&self.boot.bios_nbp, "BIOS firmware: iPXE"))
-            }
+        let boot = &self.boot;
+        let (nbp, why) = match (arch, boot.bios) {
+            (ClientArch::Bios, BiosLoader::Ipxe) => (Some(&boot.bios_nbp), "BIOS firmware: iPXE"),
             (ClientArch::Bios, BiosLoader::Pxelinux) => {
-                Some((PXELINUX_NBP, "BIOS firmware: PXELINUX"))
+                return Some((PXELINUX_NBP, "BIOS firmware: PXELINUX"));
             }
             (ClientArch::EfiX64 | ClientArch::EfiX64OrEbc, _) => {
-                Some((&self.boot.efi_x64_nbp, "x64 UEFI firmware: iPXE"))
+                (Some(&boot.efi_x64_nbp), "x64 UEFI firmware: iPXE")
             }
-            (ClientArch::EfiIa32 | ClientArch::EfiX64Http | ClientArch::Other(_), _) => None,
-        }
+            (ClientArch::EfiIa32, _) => (boot.efi_ia32_nbp.as_ref(), "IA32 UEFI firmware: its NBP"),
+            (ClientArch::EfiArm32, _) => {
+                (boot.efi_arm32_nbp.as_ref(), "ARM32 UEFI firmware: its NBP")
+            }
+            (ClientArch::EfiArm64, _) => {
+                (boot.efi_arm64_nbp.as_ref(), "ARM64 UEFI firmware: its NBP")
+            }
+            (ClientArch::EfiRiscV32, _) => (
+                boot.efi_riscv32_nbp.as_ref(),
+                "RISC-V 32 UEFI firmware: its NBP",
+            ),
+            (ClientArch::EfiRiscV64, _) => (
+                boot.efi_riscv64_nbp.as_ref(),
+                "RISC-V 64 UEFI firmware: its NBP",
+            ),
+            _ => return None,
+        };
+        Some((nbp?, why))
     }
 
     /// Pixiecore's table, as recorded from it, with one difference: it waits for its own iPXE's user
@@ -236,7 +296,7 @@ impl Policy {
             ClientArch::EfiIa32 => Some((1, 0)),
             ClientArch::EfiX64 => Some((2, 1)),
             ClientArch::EfiX64OrEbc => Some((3, 1)),
-            ClientArch::EfiX64Http | ClientArch::Other(_) => None,
+            _ => None,
         });
         let Some((number, script_arch)) = known else {
             return BootStep::nothing("no NBP fits this client architecture");
@@ -270,6 +330,21 @@ impl Policy {
             action: BootAction::Nbp(format!("{mac}/{number}")),
             why,
         }
+    }
+}
+
+/// The architecture whose NBPs this one runs.
+fn tftp_sibling(arch: ClientArch) -> ClientArch {
+    match arch {
+        ClientArch::EfiIa32Http => ClientArch::EfiIa32,
+        ClientArch::EfiX64Http => ClientArch::EfiX64,
+        ClientArch::EfiArm32Http => ClientArch::EfiArm32,
+        ClientArch::EfiArm64Http => ClientArch::EfiArm64,
+        ClientArch::EfiRiscV32Http => ClientArch::EfiRiscV32,
+        ClientArch::EfiRiscV64Http => ClientArch::EfiRiscV64,
+        // Never PXELINUX or another BIOS program by HTTP.
+        ClientArch::Bios => ClientArch::Other(0),
+        other => other,
     }
 }
 

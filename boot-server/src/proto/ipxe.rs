@@ -2,11 +2,14 @@
 //!
 //! `${…}` is iPXE's own and passes through; iPXE fills it in.
 
-use std::collections::BTreeMap;
-
-/// The chain line of the first script, up to where labels of its own may follow.
-const CHAIN: &str = "chain ipxe?uuid=${uuid}&mac=${net0/mac:hexhyp}&domain=${domain}\
-                     &hostname=${hostname}&serial=${serial}";
+/// Whose text a script is to the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// bootcfg 0.2.0: the MAC of `net0`, and a space at the end of `initrd` lines.
+    Bootcfg,
+    /// matchbox 0.9.0: the MAC of the interface that booted.
+    Matchbox,
+}
 
 /// Where a script is to run; it decides whether the kernel must be told its initrds by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,23 +37,19 @@ impl Platform {
 ///
 /// So `/boot.ipxe?platform=efi` adds a label of one's own; without a query the text is the
 /// reference's.
-pub fn boot_script(query: &str) -> String {
-    match query.is_empty() {
-        true => format!("#!ipxe\n{CHAIN}\n"),
-        false => format!("#!ipxe\n{CHAIN}&{query}\n"),
-    }
-}
-
-/// Kernel options in one line: `key=value`, a bare `key` where the value is empty.
-pub fn render_cmdline(cmdline: &BTreeMap<String, String>) -> String {
-    let options: Vec<String> = cmdline
-        .iter()
-        .map(|(key, value)| match value.is_empty() {
-            true => key.clone(),
-            false => format!("{key}={value}"),
-        })
-        .collect();
-    options.join(" ")
+pub fn boot_script(query: &str, dialect: Dialect) -> String {
+    let mac = match dialect {
+        Dialect::Bootcfg => "${net0/mac:hexhyp}",
+        Dialect::Matchbox => "${mac:hexhyp}",
+    };
+    let query = match query.is_empty() {
+        true => String::new(),
+        false => format!("&{query}"),
+    };
+    format!(
+        "#!ipxe\nchain ipxe?uuid=${{uuid}}&mac={mac}&domain=${{domain}}&hostname=${{hostname}}\
+         &serial=${{serial}}{query}\n"
+    )
 }
 
 /// The script that fetches kernel and initrds and boots them.
@@ -59,32 +58,50 @@ pub fn render_cmdline(cmdline: &BTreeMap<String, String>) -> String {
 /// `image_cmd.c`) takes one URI and everything after it as arguments, and fails a line without a
 /// URI; so there is one line for each here, and none for none. With one initrd both are the same to
 /// the byte, down to the space at the end of the line.
+///
+/// An initrd may be written with iPXE's own options before it (`--name main http://…`).
 pub fn render(
     kernel: &str,
     initrd: &[String],
-    cmdline: &BTreeMap<String, String>,
+    options: &[String],
     platform: Platform,
+    dialect: Dialect,
 ) -> String {
+    let told = options.iter().any(|option| option.starts_with("initrd="));
+    let naming = platform == Platform::Efi && !told;
     let mut script = format!("#!ipxe\nkernel {kernel}");
-    if platform == Platform::Efi {
-        for index in 0..initrd.len() {
-            script.push_str(&format!(" initrd=initrd{index}"));
+    let mut lines = String::new();
+    for (index, written) in initrd.iter().enumerate() {
+        lines.push_str("initrd ");
+        if naming {
+            let own = own_name(written);
+            let name = own.map_or_else(|| format!("initrd{index}"), str::to_owned);
+            script.push_str(&format!(" initrd={name}"));
+            if own.is_none() {
+                lines.push_str(&format!("--name {name} "));
+            }
         }
+        lines.push_str(written);
+        lines.push_str(match dialect {
+            Dialect::Bootcfg => " \n",
+            Dialect::Matchbox => "\n",
+        });
     }
-    if !cmdline.is_empty() {
+    for option in options {
         script.push(' ');
-        script.push_str(&render_cmdline(cmdline));
+        script.push_str(option);
     }
     script.push('\n');
-    for (index, uri) in initrd.iter().enumerate() {
-        let name = match platform {
-            Platform::Efi => format!("--name initrd{index} "),
-            Platform::Unknown => String::new(),
-        };
-        script.push_str(&format!("initrd {name}{uri} \n"));
-    }
+    script.push_str(&lines);
     script.push_str("boot\n");
     script
+}
+
+/// The name that an initrd is written with.
+fn own_name(written: &str) -> Option<&str> {
+    let mut words = written.split_whitespace();
+    words.find(|word| matches!(*word, "--name" | "-n"))?;
+    words.next()
 }
 
 #[cfg(test)]
@@ -93,32 +110,32 @@ mod tests {
 
     #[test]
     fn each_initrd_has_a_line_of_its_own() {
-        let cmdline = [("z", "1"), ("a", "x=${uuid}&y"), ("flag", "")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()));
-        let script = render(
-            "/k",
-            &["/a".into(), "/b".into()],
-            &cmdline.into(),
-            Platform::Unknown,
+        let options = ["a=x=${uuid}&y".into(), "flag".into()];
+        let initrd = ["/a".into(), "/b".into()];
+        let render = |dialect| render("/k", &initrd, &options, Platform::Unknown, dialect);
+        assert_eq!(
+            render(Dialect::Bootcfg),
+            "#!ipxe\nkernel /k a=x=${uuid}&y flag\ninitrd /a \ninitrd /b \nboot\n"
         );
         assert_eq!(
-            script,
-            "#!ipxe\nkernel /k a=x=${uuid}&y flag z=1\ninitrd /a \ninitrd /b \nboot\n"
+            render(Dialect::Matchbox),
+            "#!ipxe\nkernel /k a=x=${uuid}&y flag\ninitrd /a\ninitrd /b\nboot\n"
         );
     }
 
     #[test]
     fn a_spec_without_initrd_has_no_initrd_line() {
         assert_eq!(
-            render("/k", &[], &BTreeMap::new(), Platform::Efi),
+            render("/k", &[], &[], Platform::Efi, Dialect::Bootcfg),
             "#!ipxe\nkernel /k\nboot\n"
         );
     }
 
     #[test]
     fn an_efi_kernel_is_told_its_initrds_by_name() {
-        let cmdline = [("quiet".to_owned(), String::new())].into();
-        let script = render("/k", &["/a".into(), "/b".into()], &cmdline, Platform::Efi);
+        let initrd = ["/a".into(), "/b".into()];
+        let options = ["quiet".into()];
+        let script = render("/k", &initrd, &options, Platform::Efi, Dialect::Bootcfg);
         assert_eq!(
             script,
             "#!ipxe\nkernel /k initrd=initrd0 initrd=initrd1 quiet\ninitrd --name initrd0 /a \n\
@@ -128,7 +145,26 @@ mod tests {
 
     #[test]
     fn the_first_scripts_own_query_follows_the_machines_attributes() {
-        assert!(boot_script("").ends_with("&serial=${serial}\n"));
-        assert!(boot_script("platform=efi").ends_with("&serial=${serial}&platform=efi\n"));
+        assert!(boot_script("", Dialect::Bootcfg).ends_with("&serial=${serial}\n"));
+        assert!(
+            boot_script("platform=efi", Dialect::Bootcfg)
+                .ends_with("&serial=${serial}&platform=efi\n")
+        );
+    }
+
+    #[test]
+    fn names_that_a_profile_gives_its_initrds_stay() {
+        let initrd = ["--name main http://h/i".into(), "/b".into()];
+        let render =
+            |options: &[String]| render("/k", &initrd, options, Platform::Efi, Dialect::Matchbox);
+        assert_eq!(
+            render(&[]),
+            "#!ipxe\nkernel /k initrd=main initrd=initrd1\ninitrd --name main http://h/i\n\
+             initrd --name initrd1 /b\nboot\n"
+        );
+        assert_eq!(
+            render(&["initrd=main".into()]),
+            "#!ipxe\nkernel /k initrd=main\ninitrd --name main http://h/i\ninitrd /b\nboot\n"
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod autoexec;
 pub mod dhcp;
+pub mod frame;
+pub mod grub;
 pub mod ipxe;
 pub mod mac;
 pub mod pixiecore;

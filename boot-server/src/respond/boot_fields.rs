@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use crate::policy::{BootAction, BootStep};
-use crate::proto::dhcp::{MAX_HEADER_BOOT_FILE_LEN, Message, code};
+use crate::proto::dhcp::{
+    DISCOVERY_USE_BOOT_FILE, MAX_HEADER_BOOT_FILE_LEN, Message, code, pxe_discovery_control,
+    pxe_raspberry_pi,
+};
 
 /// Names our address as the server to load from, and what to load.
 ///
@@ -16,7 +19,7 @@ pub(super) fn set_header(message: &mut Message, step: &BootStep, server: Ipv4Add
     } else {
         message.options.set(code::BOOT_FILE_NAME, file);
     }
-    if let BootAction::Nbp(_) = step.action {
+    if let BootAction::Nbp(_) | BootAction::RaspberryPi(_) = step.action {
         message.server_name = server.to_string().into();
     }
 }
@@ -24,8 +27,41 @@ pub(super) fn set_header(message: &mut Message, step: &BootStep, server: Ipv4Add
 /// The same in options 66 and 67. EDK2 prefers 67, Raspberry Pi's firmware insists on 66.
 pub(super) fn set_options(message: &mut Message, step: &BootStep, server: Ipv4Addr) {
     let Some(file) = step.boot_file() else { return };
-    message
-        .options
-        .set(code::TFTP_SERVER_NAME, server.to_string());
+    if !matches!(step.action, BootAction::HttpNbp(_)) {
+        message
+            .options
+            .set(code::TFTP_SERVER_NAME, server.to_string());
+    }
     message.options.set(code::BOOT_FILE_NAME, file);
+}
+
+/// What a client must be told of the kind of answer this is (option 60), and of what to do with its
+/// boot file (option 43).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VendorSays {
+    /// Nothing: the boot file of a plain DHCP answer.
+    Nothing,
+    /// `PXEClient`, and to look for its boot file at the boot service of this server.
+    AskBootService,
+    /// `PXEClient`, and to use the boot file of this answer.
+    UseBootFile,
+}
+
+/// Sets options 60 and 43. Two kinds of clients always need them: UEFI's HTTP boot takes answers that
+/// say `HTTPClient` only, a Raspberry Pi those with its menu.
+pub(super) fn set_vendor(message: &mut Message, step: &BootStep, says: VendorSays) {
+    let (class, specific) = match (&step.action, says) {
+        (BootAction::HttpNbp(_), _) => (&b"HTTPClient"[..], None),
+        (BootAction::RaspberryPi(_), _) => (&b"PXEClient"[..], Some(pxe_raspberry_pi())),
+        (_, VendorSays::Nothing) => return,
+        (_, VendorSays::AskBootService) => (&b"PXEClient"[..], None),
+        (_, VendorSays::UseBootFile) => {
+            let control = pxe_discovery_control(DISCOVERY_USE_BOOT_FILE);
+            (&b"PXEClient"[..], Some(control))
+        }
+    };
+    message.options.set(code::VENDOR_CLASS, class);
+    if let Some(specific) = specific {
+        message.options.set(code::VENDOR_SPECIFIC, specific);
+    }
 }

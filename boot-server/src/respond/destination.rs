@@ -2,26 +2,43 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::Addressing;
 use crate::proto::dhcp::{Message, MessageType};
+use crate::proto::mac::MacAddr;
 
 /// The port that servers and relay agents listen on.
 const SERVER_PORT: u16 = 67;
 /// The port that clients listen on.
 const CLIENT_PORT: u16 = 68;
 
-/// Where to send a reply of this type to this request.
-///
-/// A client without an address that does not ask for broadcast would be sent a unicast frame by its
-/// hardware address; RFC 2131 allows broadcast where that cannot be done, and boot ROMs take it.
-pub(super) fn destination(request: &Message, reply: MessageType) -> SocketAddrV4 {
+/// Where to send a reply to a request, and the MAC it is reached by when it does not answer for that
+/// address yet.
+pub(super) fn destination(
+    request: &Message,
+    reply: &Message,
+    addressing: Addressing,
+) -> (SocketAddrV4, Option<MacAddr>) {
     if !request.relay_agent.is_unspecified() {
-        return SocketAddrV4::new(request.relay_agent, SERVER_PORT);
+        let relay = SocketAddrV4::new(request.relay_agent, SERVER_PORT);
+        return (relay, None);
     }
-    let unicast = !request.client_address.is_unspecified() && reply != MessageType::Nak;
-    let address = if unicast {
-        request.client_address
-    } else {
-        Ipv4Addr::BROADCAST
-    };
-    SocketAddrV4::new(address, CLIENT_PORT)
+    let broadcast = (SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT), None);
+    if matches!(reply.message_type(), Ok(Some(MessageType::Nak))) {
+        return broadcast;
+    }
+    if !request.client_address.is_unspecified() {
+        let client = SocketAddrV4::new(request.client_address, CLIENT_PORT);
+        return (client, None);
+    }
+    match request.mac() {
+        Some(mac)
+            if addressing == Addressing::AsAsked
+                && !request.wants_broadcast()
+                && !reply.your_address.is_unspecified() =>
+        {
+            let to = SocketAddrV4::new(reply.your_address, CLIENT_PORT);
+            (to, Some(mac))
+        }
+        _ => broadcast,
+    }
 }

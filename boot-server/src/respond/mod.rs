@@ -3,6 +3,7 @@
 mod boot_fields;
 mod destination;
 mod dhcp;
+mod dhcp_reply;
 mod proxy;
 mod pxelinux;
 #[cfg(test)]
@@ -11,12 +12,13 @@ mod variables;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-pub use dhcp::{DhcpServer, Network};
+pub use dhcp::{Addressing, DhcpServer, Habits};
 pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
 pub use variables::{ExpandError, Machine, expand};
 
 use crate::proto::dhcp::Message;
+use crate::proto::mac::MacAddr;
 
 /// A reply ready to be encoded and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,41 @@ pub struct Reply {
     pub to: SocketAddrV4,
     /// The address given with it.
     pub address: Option<Ipv4Addr>,
+    /// `to` is about to become this machine's address: it does not answer for it yet, and is reached
+    /// by its MAC (RFC 2131 §4.1).
+    pub link: Option<MacAddr>,
+    /// Somebody may use the address unasked: this is to be found out before the reply is sent.
+    pub probe: Option<Probe>,
+}
+
+impl Reply {
+    fn new(message: Message, to: SocketAddrV4) -> Reply {
+        Reply {
+            message,
+            to,
+            address: None,
+            link: None,
+            probe: None,
+        }
+    }
+}
+
+/// How to find out whether an address is in use (RFC 2131 §3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It is of our own link.
+    Arp(Ipv4Addr),
+    /// It is behind a relay agent.
+    Echo(Ipv4Addr),
+}
+
+impl Probe {
+    /// The address in question.
+    pub fn address(self) -> Ipv4Addr {
+        match self {
+            Probe::Arp(address) | Probe::Echo(address) => address,
+        }
+    }
 }
 
 /// What comes of a request.

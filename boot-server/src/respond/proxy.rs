@@ -3,11 +3,10 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::{Answer, Reply, boot_fields, destination::destination};
+use super::boot_fields::{self, VendorSays};
+use super::{Addressing, Answer, Reply, destination::destination};
 use crate::policy::{BootAction, BootStep, Client, Loader};
-use crate::proto::dhcp::{
-    ClientArch, DISCOVERY_USE_BOOT_FILE, Message, MessageType, code, pxe_discovery_control,
-};
+use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 
 /// Whose habits are followed where they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,21 +38,19 @@ pub fn proxy_offer(
     }
     let mut message = boot_reply(request, MessageType::Offer, step, server);
     message.set_broadcast();
-    if uses_offered_file(style, client, step) {
-        let control = pxe_discovery_control(DISCOVERY_USE_BOOT_FILE);
-        message.options.set(code::VENDOR_SPECIFIC, control);
-    }
+    let says = match uses_offered_file(style, client, step) {
+        true => VendorSays::UseBootFile,
+        false => VendorSays::AskBootService,
+    };
+    boot_fields::set_vendor(&mut message, step, says);
+    finish(request, &mut message, step, server);
     // The offer of a proxy is for a client without an address yet: never by unicast to `ciaddr`.
     let unaddressed = Message {
         client_address: Ipv4Addr::UNSPECIFIED,
         ..request.clone()
     };
-    let to = destination(&unaddressed, MessageType::Offer);
-    Answer::Reply(Box::new(Reply {
-        message,
-        to,
-        address: None,
-    }))
+    let (to, _) = destination(&unaddressed, &message, Addressing::Broadcast);
+    Answer::Reply(Box::new(Reply::new(message, to)))
 }
 
 /// The answer of the boot service on port 4011: to where the request came from, as EDK2 asks from
@@ -74,26 +71,29 @@ pub fn boot_service_ack(
     let mut message = boot_reply(request, MessageType::Ack, step, server);
     message.client_address = request.client_address;
     message.flags = 0;
-    Answer::Reply(Box::new(Reply {
-        message,
-        to: from,
-        address: None,
-    }))
+    boot_fields::set_vendor(&mut message, step, VendorSays::AskBootService);
+    finish(request, &mut message, step, server);
+    Answer::Reply(Box::new(Reply::new(message, from)))
 }
 
 fn boot_reply(request: &Message, kind: MessageType, step: &BootStep, server: Ipv4Addr) -> Message {
     let mut message = Message::reply_to(request);
     message.options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
     message.options.set_addresses(code::SERVER_ID, &[server]);
-    message.options.set(code::VENDOR_CLASS, *b"PXEClient");
-    if let Some(id) = request.options.bytes(code::MACHINE_ID) {
-        message.options.set(code::MACHINE_ID, id);
-    }
-    if let Some(relay) = request.options.bytes(code::RELAY_AGENT_INFO) {
-        message.options.set(code::RELAY_AGENT_INFO, relay);
-    }
     boot_fields::set_header(&mut message, step, server);
     message
+}
+
+/// What comes last: options for those who read nothing else, and what is echoed.
+fn finish(request: &Message, message: &mut Message, step: &BootStep, server: Ipv4Addr) {
+    if let BootAction::HttpNbp(_) | BootAction::RaspberryPi(_) = step.action {
+        boot_fields::set_options(message, step, server);
+    }
+    for code in [code::MACHINE_ID, code::RELAY_AGENT_INFO] {
+        if let Some(bytes) = request.options.bytes(code) {
+            message.options.set(code, bytes);
+        }
+    }
 }
 
 /// Whether the client is told to load the offer's boot file without asking a boot server.

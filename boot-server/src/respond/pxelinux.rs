@@ -195,7 +195,7 @@ fn place(selection: &Selection) -> Place {
         Place::Uuid
     } else if requires("mac") {
         Place::Mac
-    } else if selection.require.values().any(|value| !value.is_empty()) {
+    } else if selection.require.iter().any(|(_, value)| !value.is_empty()) {
         Place::Address
     } else {
         Place::Default
@@ -222,14 +222,6 @@ fn render(
             file: written.to_owned(),
         })
     };
-    let option = |(key, value): (&String, &String)| {
-        let (key, value) = (expanded(key)?, expanded(value)?);
-        Ok(if value.is_empty() {
-            key
-        } else {
-            format!("{key}={value}")
-        })
-    };
     let config = Config {
         kernel: file(&boot.kernel)?,
         initrds: boot
@@ -237,7 +229,11 @@ fn render(
             .iter()
             .map(|initrd| file(initrd))
             .collect::<Result<_, _>>()?,
-        options: boot.cmdline.iter().map(option).collect::<Result<_, _>>()?,
+        options: boot
+            .options
+            .iter()
+            .map(|option| expanded(option))
+            .collect::<Result<_, _>>()?,
     };
     config.render().map_err(|source| PxelinuxError::Render {
         group: group(),
@@ -257,7 +253,7 @@ fn tftp_path(file: &str, assets_url: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::*;
     use crate::proto::mac::MacAddr;
@@ -280,22 +276,16 @@ mod tests {
             let (group, require) = found.ok_or("no group matched")?;
             Ok(Selection {
                 group: (*group).to_owned(),
-                require: require
-                    .iter()
-                    .map(|(k, v)| ((*k).into(), (*v).into()))
-                    .collect(),
+                require: require.iter().copied().collect(),
                 spec_id: "spec".into(),
-                boot: Some(BootSettings {
+                boot: Some(Arc::new(BootSettings {
                     kernel: "/assets/vmlinuz".into(),
                     initrd: vec!["/assets/a".into(), "http://10.0.0.1:8080/assets/b".into()],
-                    cmdline: BTreeMap::from([
-                        (
-                            "cloud-config-url".into(),
-                            "http://x/cloud?mac=${net0/mac:hexhyp}".into(),
-                        ),
-                        ("coreos.autologin".into(), String::new()),
-                    ]),
-                }),
+                    options: vec![
+                        "cloud-config-url=http://x/cloud?mac=${net0/mac:hexhyp}".into(),
+                        "coreos.autologin".into(),
+                    ],
+                })),
             })
         }
     }

@@ -1,15 +1,13 @@
 //! Replies of the DHCP server and of the proxies, field by field.
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::config::BootConfig;
-use crate::lease::{LeasePool, MemoryOnly, PoolPlan, Reserved};
+use crate::config::{BootConfig, DhcpConfig, RawOptions, Reservation};
+use crate::lease::MemoryOnly;
 use crate::policy::{BootStep, Client, Policy, classify};
 use crate::proto::dhcp::{MessageType, Op, Options, code};
-use crate::proto::mac::MacAddr;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -82,27 +80,20 @@ fn decide(request: &Message) -> (Client, BootStep) {
 }
 
 fn server() -> DhcpServer<MemoryOnly> {
-    let plan = PoolPlan {
-        subnet: "10.0.0.0/24".parse().unwrap(),
-        first: ip(10),
-        last: ip(20),
-        lease_time: Duration::from_secs(3600),
-        reserved: HashMap::from([(
-            MacAddr([0x52, 0x54, 0, 0, 0, 9]),
-            Reserved {
-                address: ip(99),
-                hostname: Some("node9".into()),
-            },
-        )]),
-        excluded: vec![SERVER],
-    };
-    let network = Network {
-        server: SERVER,
-        router: Some(ip(254)),
-        dns: vec![ip(2), ip(3)],
-        domain: Some("lab.example".into()),
-    };
-    DhcpServer::new(network, LeasePool::new(plan, vec![], MemoryOnly))
+    let mut config = DhcpConfig::new("10.0.0.0/24".parse().unwrap(), ip(10), ip(20));
+    config.router = Some(ip(254));
+    config.dns = vec![ip(2), ip(3)];
+    config.domain = Some("lab.example".into());
+    config.reservations = vec![Reservation {
+        mac: Some("52:54:00:00:00:09".into()),
+        uuid: None,
+        client_id: None,
+        address: ip(99),
+        hostname: Some("node9".into()),
+        options: RawOptions::new(),
+    }];
+    let pools = config.pools(SERVER).unwrap();
+    DhcpServer::new(SERVER, Habits::default(), pools, &[], MemoryOnly)
 }
 
 fn handle(server: &mut DhcpServer<MemoryOnly>, request: &Message, now: u64) -> Answer {
@@ -141,22 +132,25 @@ fn leased(server: &mut DhcpServer<MemoryOnly>) {
 mod rfc2131_4_1 {
     use super::*;
 
-    fn sent_to(request: &Message) -> SocketAddrV4 {
-        reply(handle(&mut server(), request, 0)).to
-    }
-
     #[test]
     fn a_relayed_request_is_answered_to_the_relay() {
         let relayed = with(message(MessageType::Discover, 1), |m| {
             m.relay_agent = ip(253)
         });
-        assert_eq!(sent_to(&relayed), SocketAddrV4::new(ip(253), 67));
+        let answer = reply(handle(&mut server(), &relayed, 0));
+        assert_eq!(answer.to, SocketAddrV4::new(ip(253), 67));
     }
 
     #[test]
-    fn a_client_without_an_address_is_answered_by_broadcast() {
-        let broadcast = SocketAddrV4::new(Ipv4Addr::BROADCAST, 68);
-        assert_eq!(sent_to(&message(MessageType::Discover, 1)), broadcast);
+    fn a_client_without_an_address_is_answered_by_its_mac_unless_it_asks_for_broadcast() {
+        let plain = message(MessageType::Discover, 1);
+        let answer = reply(handle(&mut server(), &plain, 0));
+        assert_eq!(answer.to, SocketAddrV4::new(ip(10), 68));
+        assert_eq!(answer.link, Some(MacAddr(MAC)));
+        let asking = with(plain, |m| m.set_broadcast());
+        let answer = reply(handle(&mut server(), &asking, 0));
+        assert_eq!(answer.to, SocketAddrV4::new(Ipv4Addr::BROADCAST, 68));
+        assert_eq!(answer.link, None);
     }
 
     #[test]

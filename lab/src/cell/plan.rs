@@ -118,14 +118,8 @@ fn config_service(http: HttpConfig) -> BootServerPlan {
 fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
     let (first, last) = scenario.network.pool();
     DhcpConfig {
-        subnet: scenario.network.subnet,
-        first,
-        last,
         router: Some(host),
-        dns: Vec::new(),
-        domain: None,
         lease_seconds: LEASE_SECONDS,
-        lease_file: None,
-        reservations: Vec::new(),
+        ..DhcpConfig::new(scenario.network.subnet, first, last)
     }
 }

@@ -52,7 +52,7 @@ pub struct DomainSpec<'a> {
 /// Renders libvirt's domain XML.
 #[must_use]
 pub fn render(spec: &DomainSpec<'_>) -> String {
-    let uefi = spec.firmware == Firmware::Uefi;
+    let uefi = spec.firmware.is_uefi();
     let kvm = spec.accelerator == Accelerator::Kvm;
     indented(&DomainXml {
         kind: if kvm { "kvm" } else { "qemu" },
@@ -70,21 +70,7 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
         },
         vcpu: 1,
         os: os(uefi),
-        sysinfo: SysinfoXml {
-            kind: "smbios",
-            system: SystemXml {
-                entry: vec![
-                    EntryXml {
-                        name: "serial",
-                        value: spec.serial,
-                    },
-                    EntryXml {
-                        name: "uuid",
-                        value: spec.uuid,
-                    },
-                ],
-            },
-        },
+        sysinfo: sysinfo(spec),
         features: FeaturesXml {
             acpi: (),
             apic: (),
@@ -103,6 +89,29 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
         on_crash: "destroy",
         devices: devices(spec, uefi),
     })
+}
+
+fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
+    let entry = |name, value| EntryXml { name, value };
+    let mut sysinfo = vec![SysinfoXml {
+        kind: "smbios",
+        system: Some(SystemXml {
+            entry: vec![entry("serial", spec.serial), entry("uuid", spec.uuid)],
+        }),
+        entry: Vec::new(),
+    }];
+    if spec.firmware == Firmware::UefiHttp {
+        // OVMF offers PXE before HTTP boot, unless it is told not to (`OvmfPkg/Library/PxeBcPcdProducerLib`).
+        sysinfo.push(SysinfoXml {
+            kind: "fwcfg",
+            system: None,
+            entry: vec![
+                entry("opt/org.tianocore/IPv4PXESupport", "n"),
+                entry("opt/org.tianocore/IPv6PXESupport", "n"),
+            ],
+        });
+    }
+    sysinfo
 }
 
 fn os(uefi: bool) -> OsXml {
@@ -182,6 +191,11 @@ mod tests {
     #[test]
     fn a_bios_machine_boots_from_qemus_ipxe_rom() {
         insta::assert_snapshot!(render(&spec(Firmware::Bios, Accelerator::Tcg)));
+    }
+
+    #[test]
+    fn a_machine_that_boots_by_http_is_told_not_to_try_pxe() {
+        insta::assert_snapshot!(render(&spec(Firmware::UefiHttp, Accelerator::Tcg)));
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn loaders(draft: &Draft, source: &Source) {
     let uefi = draft
         .firmware
         .iter()
-        .find(|firmware| firmware.value == Firmware::Uefi);
+        .find(|firmware| firmware.value.is_uefi());
     if let (Some(pxelinux), Some(uefi)) = (pxelinux, uefi) {
         let what = "PXELINUX is for BIOS machines, and the scenario has UEFI machines as well";
         let help = "`firmware = [\"bios\"]`, or `bios = \"ipxe\"`";
@@ -154,6 +154,20 @@ fn loaders(draft: &Draft, source: &Source) {
         pxelinux.map(|bios| ("bios", bios.at.clone())),
         chainload.map(|chainload| ("chainload_ipxe", chainload.at.clone())),
     ];
+    let by_http = draft
+        .firmware
+        .iter()
+        .find(|firmware| firmware.value == Firmware::UefiHttp);
+    if let (Some(pixiecore), Some(by_http)) = (pixiecore, by_http) {
+        let what = "Pixiecore gives nothing to machines that boot by HTTP";
+        let help =
+            "`firmware = [\"bios\", \"uefi\"]`, or a `proxy_dhcp` in the place of `pixiecore`";
+        source.clash(
+            (by_http.at.clone(), "asks for an HTTP boot"),
+            (pixiecore.at.clone(), "knows PXE only"),
+            Wrong::new(what, help),
+        );
+    }
     if let Some(pixiecore) = pixiecore {
         for (key, at) in choices.into_iter().flatten() {
             source.clash(

@@ -154,7 +154,7 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
     if list.is_empty() {
         item.wrong(Wrong::new(
             "`firmware` names none",
-            "write at least one of `bios` and `uefi`",
+            "write at least one of `bios`, `uefi` and `uefi-http`",
         ));
     }
     let mut firmware: Vec<Located<Firmware>> = Vec::new();

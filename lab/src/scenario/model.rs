@@ -70,24 +70,32 @@ impl Scenario {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// SeaBIOS; the network card's ROM is iPXE.
     Bios,
     /// OVMF without Secure Boot; the network card has no ROM, so EDK2's own PXE client asks.
     Uefi,
+    /// The same with PXE switched off: EDK2's HTTP boot client asks, and loads its boot program by HTTP.
+    UefiHttp,
 }
 
 impl Firmware {
     /// Every firmware there is.
-    pub const ALL: [Firmware; 2] = [Firmware::Bios, Firmware::Uefi];
+    pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
 
     /// As written in `scenario.toml` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Firmware::Bios => "bios",
             Firmware::Uefi => "uefi",
+            Firmware::UefiHttp => "uefi-http",
         }
+    }
+
+    /// Whether it is UEFI firmware, however it loads its boot program.
+    pub fn is_uefi(self) -> bool {
+        self != Firmware::Bios
     }
 }
 
@@ -104,7 +112,7 @@ impl std::str::FromStr for Firmware {
         Firmware::ALL
             .into_iter()
             .find(|firmware| firmware.name() == text)
-            .ok_or_else(|| format!("unknown firmware `{text}`: `bios` or `uefi`"))
+            .ok_or_else(|| format!("unknown firmware `{text}`: `bios`, `uefi` or `uefi-http`"))
     }
 }
 

@@ -119,6 +119,9 @@ refused! {
         "dhcp = \"boot-server\"\n\n[boot]\nbios = \"pxelinux\"" =>
         "dhcp = \"libvirt\"\npixiecore = { command = [] }";
     pxelinux_for_uefi_machines_is_refused: "[\"bios\"]" => "[\"bios\", \"uefi\"]";
+    pixiecore_for_machines_that_boot_by_http_is_refused:
+        "[\"bios\"]\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"boot-server\"\n\n[boot]\nbios = \"pxelinux\"" =>
+        "[\"uefi-http\"]\n\n[network]\nsubnet = \"192.168.90.0/24\"\n\n[services]\ndhcp = \"libvirt\"\npixiecore = \"boot-server\"";
     pxelinux_under_pixiecore_is_refused:
         "dhcp = \"boot-server\"" => "dhcp = \"libvirt\"\npixiecore = \"boot-server\"";
     chainloading_ipxe_to_pxelinux_is_refused:

@@ -107,6 +107,17 @@ pub(super) fn classify<'e>(
                 sighting(Outcome::Noted, format!("no answer on purpose: {reason}")),
             )
         }
+        BootEvent::AddressInUse {
+            who, address, by, ..
+        } => {
+            let by = by.as_deref().unwrap_or("somebody");
+            let text = format!("{address} is in use by {by}");
+            here(StageName::Dhcp, who, sighting(Outcome::Noted, text))
+        }
+        BootEvent::RateLimited { who, reason } => {
+            let text = format!("messages are dropped: {reason}");
+            here(StageName::Dhcp, who, sighting(Outcome::Noted, text))
+        }
         BootEvent::TftpRequest { who, file, .. } => {
             let text = format!("TFTP: {file} asked for");
             tftp(who, file, sighting(Outcome::Noted, text), 0)
@@ -143,6 +154,7 @@ pub(super) fn classify<'e>(
         }
         BootEvent::HttpRequest { .. } => http(at_us, event),
         BootEvent::Ready { .. }
+        | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }
         | BootEvent::Reloaded { .. } => None,
@@ -258,6 +270,7 @@ fn http_stage(path: &str, query: &str, detail: &str) -> Option<(StageName, Optio
         "/cloud" => (StageName::CloudConfig, None),
         "/ignition" => (StageName::Ignition, None),
         "/_/booting" => (StageName::KernelUp, told()),
+        _ if path.starts_with("/nbp/") => (StageName::Nbp, None),
         "/_/file" => {
             let stage = match label("type") {
                 Some((_, "kernel")) => StageName::Kernel,

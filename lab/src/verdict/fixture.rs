@@ -124,10 +124,10 @@ impl Story<'_> {
             port,
             xid: 1,
             message: message.into(),
-            arch: vec![if self.firmware == Firmware::Bios {
-                0
-            } else {
-                7
+            arch: vec![match self.firmware {
+                Firmware::Bios => 0,
+                Firmware::Uefi => 7,
+                Firmware::UefiHttp => 16,
             }],
             user_class: None,
             vendor_class: Some("PXEClient".into()),
@@ -154,7 +154,7 @@ impl Story<'_> {
 
     fn tell(&mut self) {
         self.saw(Seen::PowerOn);
-        let uefi = self.firmware == Firmware::Uefi;
+        let uefi = self.firmware.is_uefi();
         let pixiecore = self.scenario.services.pixiecore == PixiecoreService::BootServer;
         let pxelinux = self.scenario.boot.bios == BiosLoader::Pxelinux && !uefi;
         let chainload = self.scenario.boot.chainload_ipxe;
@@ -176,7 +176,9 @@ impl Story<'_> {
             self.dhcp("request", 67);
         }
         let who = self.who();
-        if uefi || pxelinux || chainload || pixiecore {
+        if self.firmware == Firmware::UefiHttp {
+            self.event(http(&who, "/nbp/ipxe.efi", "", None, &nbp));
+        } else if uefi || pxelinux || chainload || pixiecore {
             self.event(tftp(&who, &nbp, None));
         }
         self.load(pixiecore, pxelinux);

@@ -175,6 +175,7 @@ fn boot_program(
 ) -> Option<(&'static str, Subject)> {
     const IPXE_BIOS: (&str, Subject) = ("iPXE (`*.kpxe`)", Subject::Ending(&[".kpxe", ".pxe"]));
     const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
+    const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
     let boot = &scenario.boot;
     match (&scenario.services.pixiecore, firmware) {
         (PixiecoreService::Command(_), _) => None,
@@ -184,6 +185,9 @@ fn boot_program(
             Subject::Folder(node.mac.to_string()),
         )),
         (PixiecoreService::None, Firmware::Uefi) => Some(IPXE_UEFI),
+        (PixiecoreService::None, Firmware::UefiHttp) => {
+            Some((IPXE_BY_HTTP, Subject::Path("nbp/ipxe.efi".into())))
+        }
         (PixiecoreService::None, Firmware::Bios) => match boot.bios {
             BiosLoader::Pxelinux => Some(("PXELINUX", Subject::FileName("pxelinux.0"))),
             BiosLoader::Ipxe if boot.chainload_ipxe => Some(IPXE_BIOS),

@@ -8,8 +8,10 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::catalog::labels::normal_mac;
-use crate::catalog::matching::{Group, Groups};
+use crate::catalog::load::{FoundGroup, Place};
+use crate::catalog::matching::Group;
 use crate::catalog::problem::{Problem, Severity};
+use crate::catalog::requirements::Names;
 use crate::catalog::template::{Metadata, value_from_json};
 use crate::catalog::yaml::{self, DuplicateKeys};
 
@@ -35,48 +37,26 @@ mod wire {
     }
 }
 
-/// Where a group stands in the file, for problems found later.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Name of the group.
-    pub group: String,
-    /// The spec it names.
-    pub spec_id: String,
-    /// Line of the spec's name, counted from 1.
-    pub line: usize,
-    /// Column of the spec's name, counted from 1.
-    pub column: usize,
-}
-
-/// The groups file, read.
-#[derive(Debug, Default)]
-pub struct GroupsFile {
-    /// Its groups in matching order.
-    pub groups: Groups,
-    /// Where each group names its spec, in file order.
-    pub places: Vec<Place>,
-    /// What is wrong with it. The groups are to be used only when nothing is an error.
-    pub problems: Vec<Problem>,
-}
-
-/// Reads the text of a groups file.
-pub fn parse(path: &Path, text: &str) -> GroupsFile {
+/// Reads the text of a groups file, and tells what is wrong with it.
+pub(in crate::catalog) fn parse(
+    path: &Path,
+    text: &Arc<str>,
+    names: &mut Names,
+) -> (Vec<FoundGroup>, Vec<Problem>) {
     let file: wire::File = match yaml::parse(text, DuplicateKeys::Refuse) {
         Ok(file) => file,
         Err(error) => {
             let help = "the file is `api_version: v1alpha1` and a list `groups`, each with `name`, \
                         `spec`, and mappings `require` and `metadata`";
             let problem = Problem::of_file(Severity::Error, path, error.message, help);
-            return GroupsFile {
-                problems: vec![problem.at(text, error.line, error.column)],
-                ..GroupsFile::default()
-            };
+            let problem = problem.at(Arc::clone(text), error.line, error.column);
+            return (Vec::new(), vec![problem]);
         }
     };
+    let shared_path: Arc<Path> = path.into();
     let mut problems = unknown_keys(path, text);
     problems.extend(wrong_version(path, text, file.api_version.as_ref()));
     let mut groups = Vec::new();
-    let mut places = Vec::new();
     for (index, group) in file.groups.unwrap_or_default().into_iter().enumerate() {
         let name = group.name.unwrap_or_else(|| format!("#{}", index + 1));
         let Some(spec) = group.spec.filter(|spec| !spec.value.is_empty()) else {
@@ -94,29 +74,24 @@ pub fn parse(path: &Path, text: &str) -> GroupsFile {
         let require = group.require.unwrap_or_default();
         problems.extend(bad_macs(path, text, &name, &require));
         let (line, column) = place(&spec);
-        places.push(Place {
-            group: name.clone(),
-            spec_id: spec.value.clone(),
+        let require = require
+            .into_iter()
+            .map(|(key, value)| (key, value.map_or_else(String::new, |v| v.value)));
+        let group = Group {
+            name: name.into(),
+            profile_id: names.share(&spec.value),
+            require: names.requirements(require),
+            metadata: to_metadata(&group.metadata.unwrap_or_default()),
+        };
+        let place = Place {
+            path: Arc::clone(&shared_path),
+            text: Arc::clone(text),
             line,
             column,
-        });
-        let metadata = group.metadata.unwrap_or_default();
-        groups.push(Group {
-            name,
-            spec_id: spec.value,
-            require: require
-                .into_iter()
-                .map(|(key, value)| (key, value.map_or_else(String::new, |v| v.value)))
-                .collect(),
-            metadata: to_metadata(&metadata),
-        });
+        };
+        groups.push(FoundGroup { group, place });
     }
-    problems.extend(same_requirements(path, text, &groups, &places));
-    GroupsFile {
-        groups: Groups::new(groups),
-        places,
-        problems,
-    }
+    (groups, problems)
 }
 
 fn place<T>(spanned: &Spanned<T>) -> (usize, usize) {
@@ -131,22 +106,26 @@ fn to_metadata(json: &BTreeMap<String, serde_json::Value>) -> Metadata {
         .collect()
 }
 
-fn wrong_version(path: &Path, text: &str, found: Option<&Spanned<String>>) -> Option<Problem> {
+fn wrong_version(path: &Path, text: &Arc<str>, found: Option<&Spanned<String>>) -> Option<Problem> {
     let help = format!("write `api_version: {API_VERSION}`");
     let Some(found) = found else {
         let message = "there is no `api_version`";
-        return Some(Problem::of_file(Severity::Error, path, message, help).at(text, 1, 1));
+        return Some(Problem::of_file(Severity::Error, path, message, help).at(
+            Arc::clone(text),
+            1,
+            1,
+        ));
     };
     let (line, column) = place(found);
     (found.value != API_VERSION).then(|| {
         let message = format!("api_version `{}` is not known", found.value);
-        Problem::of_file(Severity::Error, path, message, help).at(text, line, column)
+        Problem::of_file(Severity::Error, path, message, help).at(Arc::clone(text), line, column)
     })
 }
 
 fn bad_macs(
     path: &Path,
-    text: &str,
+    text: &Arc<str>,
     group: &str,
     require: &BTreeMap<String, Option<Spanned<String>>>,
 ) -> Vec<Problem> {
@@ -163,31 +142,13 @@ fn bad_macs(
                 "group `{group}` requires mac `{}`, which no machine can have as its label",
                 mac.value
             );
-            Some(Problem::of_file(Severity::Error, path, message, help).at(text, line, column))
+            Some(Problem::of_file(Severity::Error, path, message, help).at(
+                Arc::clone(text),
+                line,
+                column,
+            ))
         })
         .collect()
-}
-
-fn same_requirements(path: &Path, text: &str, groups: &[Group], places: &[Place]) -> Vec<Problem> {
-    let mut seen: BTreeMap<&BTreeMap<String, String>, &str> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for (group, place) in groups.iter().zip(places) {
-        if let Some(first) = seen.get(&group.require) {
-            let message = format!(
-                "group `{}` requires the same as group `{first}`, so it is never chosen",
-                group.name
-            );
-            let help = "give it a requirement of its own, or remove it";
-            problems.push(Problem::of_file(Severity::Warning, path, message, help).at(
-                text,
-                place.line,
-                place.column,
-            ));
-        } else {
-            seen.insert(&group.require, &group.name);
-        }
-    }
-    problems
 }
 
 /// Keys that mean nothing: misspelt ones, most likely.
@@ -209,10 +170,7 @@ fn unknown_keys(path: &Path, text: &str) -> Vec<Problem> {
         .chain(group_keys)
         .filter(|(key, known)| !known.contains(&key.as_str()))
         .map(|(key, known)| {
-            let message = format!("key `{key}` means nothing here and is ignored");
-            let help = format!("known keys are {}", known.join(", "));
-            Problem::of_file(Severity::Warning, path, message, help)
-                .at_first(text, &format!("{key}:"))
+            Problem::unknown_key(path, key, known).at_first(text, &format!("{key}:"))
         })
         .collect()
 }
@@ -221,24 +179,32 @@ fn unknown_keys(path: &Path, text: &str) -> Vec<Problem> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> (Vec<Group>, Vec<Problem>) {
+        let path = Path::new("config.yaml");
+        let (found, problems) = parse(path, &text.into(), &mut Names::default());
+        (
+            found.into_iter().map(|found| found.group).collect(),
+            problems,
+        )
+    }
+
     fn problems(text: &str) -> Vec<String> {
-        let file = parse(Path::new("config.yaml"), text);
-        file.problems.iter().map(Problem::to_string).collect()
+        let (_, problems) = read(text);
+        problems.iter().map(Problem::to_string).collect()
     }
 
     #[test]
     fn groups_are_read_with_metadata_of_any_shape() {
         let text = "---\napi_version: v1alpha1\ngroups:\n  - name: a\n    spec: s\n    require: \
                     {uuid: 7, os: }\n    metadata: {ips: [x, z], n: 1}\n  - spec: t\n";
-        let file = parse(Path::new("config.yaml"), text);
-        assert_eq!(file.problems, []);
-        let groups: Vec<_> = file.groups.iter().collect();
+        let (groups, problems) = read(text);
+        assert_eq!(problems, []);
         let [a, b] = groups.as_slice() else {
             panic!("{groups:?}")
         };
-        assert_eq!((a.name.as_str(), b.name.as_str()), ("a", "#2"));
-        assert_eq!(a.require.get("uuid").map(String::as_str), Some("7"));
-        assert_eq!(a.require.get("os").map(String::as_str), Some(""));
+        assert_eq!((&*a.name, &*b.name), ("a", "#2"));
+        assert_eq!(a.require.get("uuid"), Some("7"));
+        assert_eq!(a.require.get("os"), Some(""));
         assert_eq!(
             a.metadata.get("ips").map(ToString::to_string).as_deref(),
             Some("[x z]")
@@ -258,8 +224,6 @@ mod tests {
                 "config.yaml:6:11: group `b` names no spec",
                 "config.yaml:11:12: group `c` requires mac `garbage`, which no machine can have \
                  as its label",
-                "config.yaml:13:11: group `d` requires the same as group `a`, so it is never \
-                 chosen",
             ]
         );
     }

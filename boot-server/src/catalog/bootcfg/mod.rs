@@ -1,5 +1,92 @@
 //! The data directory of bootcfg 0.1 and 0.2: `config.yaml`, `specs/<id>/spec.json`, `cloud/`,
 //! `ignition/`.
 
-pub mod groups_file;
+pub(super) mod groups_file;
 pub mod spec;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::Unreadable;
+use super::load::{FoundGroup, Loader, Profiles, dangling};
+use super::problem::{Problem, Severity};
+use super::profile::Profile;
+use super::snapshot::Layout;
+
+/// Loads groups and specs. The groups file may be outside of the directory.
+pub(super) fn load(
+    loader: &mut Loader<'_>,
+    groups_file: Option<&Path>,
+) -> (Vec<FoundGroup>, Profiles) {
+    let (path, read) = match groups_file {
+        Some(path) => (
+            path.to_owned(),
+            std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}")),
+        ),
+        None => (
+            loader.root.path_of("config.yaml"),
+            loader
+                .root
+                .read_text("config.yaml")
+                .map_err(|error| error.to_string()),
+        ),
+    };
+    let groups = match read {
+        Ok(text) => {
+            let (groups, problems) = groups_file::parse(&path, &text.into(), &mut loader.names);
+            loader.problems.extend(problems);
+            groups
+        }
+        Err(message) => {
+            let help = "name the data directory that has `config.yaml` and `specs/`";
+            loader.error(&path, message, help);
+            Vec::new()
+        }
+    };
+    let mut named: BTreeMap<&Arc<str>, &FoundGroup> = BTreeMap::new();
+    for found in &groups {
+        named.entry(&found.group.profile_id).or_insert(found);
+    }
+    let folders = loader.names("specs").into_iter();
+    let folders = folders.filter(|name| loader.root.names(&format!("specs/{name}")).is_ok());
+    let folders: Vec<Arc<str>> = folders.map(Arc::from).collect();
+    let ids: BTreeSet<&Arc<str>> = folders.iter().chain(named.keys().copied()).collect();
+    let profiles = ids
+        .into_iter()
+        .map(|id| {
+            (
+                Arc::clone(id),
+                read_spec(loader, id, named.get(id).copied()),
+            )
+        })
+        .collect();
+    (groups, profiles)
+}
+
+fn read_spec(
+    loader: &mut Loader<'_>,
+    id: &Arc<str>,
+    named_by: Option<&FoundGroup>,
+) -> Result<Arc<Profile>, String> {
+    let file = Layout::Bootcfg.profile_file(id);
+    let path = loader.root.path_of(&file);
+    let text = loader.read(&file).map_err(|error| {
+        match (&error, named_by) {
+            (Unreadable::Other { .. }, _) => {}
+            (_, Some(group)) => dangling(loader, group, Layout::Bootcfg, &error),
+            (_, None) => loader.problems.push(Problem::of_file(
+                Severity::Warning,
+                &path,
+                error.to_string(),
+                "remove the folder, or add the file",
+            )),
+        }
+        error.to_string()
+    })?;
+    let (profile, problems) = spec::parse(&path, &text, id);
+    loader.problems.extend(problems);
+    profile
+        .map(Arc::new)
+        .map_err(|error| format!("{file}: {error}"))
+}

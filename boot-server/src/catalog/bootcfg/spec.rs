@@ -1,17 +1,18 @@
 //! `spec.json`: how a machine boots and which configs it gets.
 
-use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::catalog::BootSettings;
-use crate::catalog::template::value_from_json;
+use crate::catalog::problem::{Problem, Severity};
+use crate::catalog::profile::{Boot, Profile, id_of, null_is_default, unknown_keys};
 
 /// Keys of the file and of its `boot` object.
 const SPEC_KEYS: &[&str] = &["id", "boot", "cloud_id", "ignition_id"];
 const BOOT_KEYS: &[&str] = &["kernel", "initrd", "cmdline"];
 
-/// A spec as written; serialises as `/spec/<id>` and the Pixiecore API show it.
+/// A spec as written; serialises as `/spec/<id>` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
@@ -28,68 +29,64 @@ pub struct Spec {
     pub ignition_id: String,
 }
 
-/// The `boot` object. Absent lists stay absent, because answers show the difference as `null`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Boot {
-    /// Kernel URL or path.
-    #[serde(deserialize_with = "null_is_default")]
-    pub kernel: String,
-    /// Initrd URLs or paths.
-    pub initrd: Option<Vec<String>>,
-    /// Kernel options.
-    pub cmdline: Option<BTreeMap<String, serde_json::Value>>,
-}
-
-/// As in Go, `null` is the same as absent.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-impl Boot {
-    /// The settings in the form that boot loaders' configs are rendered from.
-    pub fn settings(&self) -> BootSettings {
-        let cmdline = self.cmdline.iter().flatten().map(|(key, value)| {
-            let value = value_from_json(value);
-            // The reference's template shows a value only when it is true to Go's `if`.
-            let text = match gotmpl::is_true(&value) {
-                true => value.to_string(),
-                false => String::new(),
-            };
-            (key.clone(), text)
-        });
-        BootSettings {
-            kernel: self.kernel.clone(),
-            initrd: self.initrd.clone().unwrap_or_default(),
-            cmdline: cmdline.collect(),
+impl From<&Profile> for Spec {
+    fn from(profile: &Profile) -> Spec {
+        let text = |id: &Option<Arc<str>>| id.as_deref().unwrap_or_default().to_owned();
+        Spec {
+            id: profile.written_id.clone(),
+            boot: profile.boot.clone(),
+            cloud_id: text(&profile.cloud_id),
+            ignition_id: text(&profile.ignition_id),
         }
     }
 }
 
-/// Reads a spec.
-///
-/// # Errors
-/// The text is not JSON, or not of this shape.
-pub fn parse(text: &str) -> serde_json::Result<Spec> {
-    serde_json::from_str(text)
+/// Reads a spec whose folder has this name, and tells what is wrong with it.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    id: &Arc<str>,
+) -> (serde_json::Result<Profile>, Vec<Problem>) {
+    let mut problems = misspelt(path, text);
+    let spec: Spec = match serde_json::from_str(text) {
+        Ok(spec) => spec,
+        Err(error) => {
+            let help = "a spec is {\"id\", \"boot\": {\"kernel\", \"initrd\": [], \"cmdline\": \
+                        {}}, \"cloud_id\", \"ignition_id\"}";
+            let problem = Problem::of_file(Severity::Error, path, error.to_string(), help);
+            problems.push(problem.at(text, error.line(), error.column()));
+            return (Err(error), problems);
+        }
+    };
+    if spec.id != **id {
+        let message = format!("its id is `{}`, its folder `{id}`", spec.id);
+        let help = format!("write \"id\": \"{id}\"; groups refer to the folder's name");
+        let problem = Problem::of_file(Severity::Warning, path, message, help);
+        problems.push(problem.at_first(text, "\"id\""));
+    }
+    let profile = Profile {
+        id: Arc::clone(id),
+        written_id: spec.id,
+        cloud_id: id_of(spec.cloud_id),
+        ignition_id: id_of(spec.ignition_id),
+        ..Profile::default()
+    };
+    // What bootcfg 0.2 does not read, it does not serve.
+    let boot = spec.boot.map(|boot| Boot { args: None, ..boot });
+    (Ok(profile.with_boot(boot)), problems)
 }
 
-/// Keys of a spec that mean nothing, each with those that would: misspelt ones, most likely.
-pub fn unknown_keys(text: &str) -> Vec<(String, &'static [&'static str])> {
-    let Ok(serde_json::Value::Object(spec)) = serde_json::from_str(text) else {
+fn misspelt(path: &Path, text: &str) -> Vec<Problem> {
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else {
         return Vec::new();
     };
-    let boot = spec.get("boot").and_then(serde_json::Value::as_object);
-    let boot_keys = boot.into_iter().flat_map(serde_json::Map::keys);
-    spec.keys()
-        .map(|key| (key, SPEC_KEYS))
-        .chain(boot_keys.map(|key| (key, BOOT_KEYS)))
-        .filter(|(key, known)| !known.contains(&key.as_str()))
-        .map(|(key, known)| (key.clone(), known))
+    let boot = json.get("boot").unwrap_or(&serde_json::Value::Null);
+    let unknown = unknown_keys(&json, SPEC_KEYS).into_iter();
+    let unknown = unknown.chain(unknown_keys(boot, BOOT_KEYS));
+    unknown
+        .map(|(key, known)| {
+            Problem::unknown_key(path, &key, known).at_first(text, &format!("\"{key}\""))
+        })
         .collect()
 }
 
@@ -98,38 +95,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn false_zero_null_and_empty_options_are_bare_keys() {
-        let spec = parse(
-            r#"{"boot": {"kernel": "k", "cmdline":
-            {"a": "", "b": null, "c": false, "d": 0, "e": true, "f": 1, "g": "x y"}}}"#,
-        )
-        .unwrap();
-        let settings = spec.boot.unwrap().settings();
-        let cmdline: Vec<(&str, &str)> = settings
-            .cmdline
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(
-            cmdline,
-            [
-                ("a", ""),
-                ("b", ""),
-                ("c", ""),
-                ("d", ""),
-                ("e", "true"),
-                ("f", "1"),
-                ("g", "x y")
-            ]
-        );
-    }
-
-    #[test]
     fn null_is_absent_and_misspelt_keys_are_found() {
         let text = r#"{"id": null, "cloud": "x", "boot": {"kernel": "k", "initrds": []}}"#;
-        let spec = parse(text).unwrap();
-        assert_eq!(spec.id, "");
-        let unknown: Vec<String> = unknown_keys(text).into_iter().map(|(k, _)| k).collect();
-        assert_eq!(unknown, ["cloud", "initrds"]);
+        let (profile, problems) = parse(Path::new("spec.json"), text, &"s".into());
+        assert_eq!(profile.unwrap().written_id, "");
+        let told: Vec<String> = problems
+            .iter()
+            .map(|p| format!("{p} ({})", p.help))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "spec.json:1:14: key `cloud` means nothing here and is ignored (did you mean \
+                 `cloud_id`? known keys are id, boot, cloud_id, ignition_id)",
+                "spec.json:1:52: key `initrds` means nothing here and is ignored (did you mean \
+                 `initrd`? known keys are kernel, initrd, cmdline)",
+                "spec.json:1:2: its id is ``, its folder `s` (write \"id\": \"s\"; groups refer to \
+                 the folder's name)",
+            ]
+        );
     }
 }

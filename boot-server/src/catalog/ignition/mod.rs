@@ -22,6 +22,12 @@ pub enum InvalidIgnition {
          `\"ignition\": {{\"version\": \"2.x.y\" or \"3.x.y\"}}`, YAML needs `ignition_version: 1`"
     )]
     Version,
+    /// It is another language.
+    #[error(
+        "not JSON: a Butane or Container Linux Config is not translated here; write what `butane \
+         --strict` makes of it to a file named *.ign"
+    )]
+    Butane,
     /// A partition's size or start.
     #[error(
         "partition `{label}`: {value} is not a size; write 512MiB or 10GiB in YAML, a number of \
@@ -41,7 +47,9 @@ impl InvalidIgnition {
         match self {
             InvalidIgnition::Json(error) => Some((error.line(), error.column())),
             InvalidIgnition::Yaml(error) => Some((error.line, error.column)),
-            InvalidIgnition::Version | InvalidIgnition::Dimension { .. } => None,
+            InvalidIgnition::Version
+            | InvalidIgnition::Butane
+            | InvalidIgnition::Dimension { .. } => None,
         }
     }
 }
@@ -86,6 +94,18 @@ pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition
     }
 }
 
+/// The JSON to serve where there is no other language: matchbox translated Container Linux Configs
+/// and Butane, which has its own program.
+///
+/// # Errors
+/// See [`InvalidIgnition`].
+pub fn json_only(text: &str) -> Result<String, InvalidIgnition> {
+    match text.trim_start().starts_with('{') {
+        true => to_json(text, Language::Json),
+        false => Err(InvalidIgnition::Butane),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +125,16 @@ mod tests {
         let yaml = "ignition:\n  version: 3.3.0\n";
         let error = to_json(yaml, Language::Yaml).unwrap_err();
         assert!(matches!(error, InvalidIgnition::Version), "{error}");
+    }
+
+    #[test]
+    fn another_language_is_named_and_not_taken_for_an_empty_config() {
+        let error = json_only("variant: fcos\nversion: 1.4.0\n").unwrap_err();
+        assert!(error.to_string().contains("butane"), "{error}");
+        let error = json_only("{\"ignition\": {}}").unwrap_err();
+        assert!(matches!(error, InvalidIgnition::Version), "{error}");
+        let text = "{\"ignition\": {\"version\": \"3.4.0\"}}\n";
+        assert_eq!(json_only(text).unwrap(), text);
     }
 
     #[test]

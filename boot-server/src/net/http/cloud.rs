@@ -7,6 +7,7 @@ use super::App;
 use super::answer::{Answer, TEXT};
 use super::range::serve_text;
 use crate::catalog::Labels;
+use crate::catalog::snapshot::Folder;
 
 /// Renders and checks the file that the machine's spec names. Everything that stands in the way is
 /// a 404, which coreos-cloudinit takes as final; the reason is in the body.
@@ -15,8 +16,13 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let labels = Labels::from_query(&query.unwrap_or_default());
-    match app.catalog.cloud_config(&labels) {
+    let query = query.unwrap_or_default();
+    let labels = Labels::from_query(&query);
+    match app
+        .catalog
+        .snapshot()
+        .config(Folder::Cloud, &labels, &query)
+    {
         Ok(config) => serve_text(
             &headers,
             TEXT,

@@ -5,20 +5,35 @@ use axum::extract::{RawQuery, State};
 use super::App;
 use super::answer::{Answer, TEXT};
 use crate::catalog::Labels;
-use crate::proto::ipxe::{self, Platform};
+use crate::catalog::snapshot::Layout;
+use crate::proto::ipxe::{self, Dialect, Platform};
 
-/// Renders the boot settings of the machine's spec.
+/// Whose script text a layout's users know.
+pub(crate) fn dialect(layout: Layout) -> Dialect {
+    match layout {
+        Layout::Bootcfg => Dialect::Bootcfg,
+        Layout::Matchbox => Dialect::Matchbox,
+    }
+}
+
+/// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let labels = Labels::from_query(&query.unwrap_or_default());
-    let (group, spec) = match app.catalog.bootable(&labels) {
+    let snapshot = app.catalog.snapshot();
+    let (group, boot) = match snapshot.boot(&labels) {
         Ok(found) => found,
         Err(refusal) => return Answer::refused(&refusal),
     };
-    let boot = spec.boot.unwrap_or_default().settings();
     let platform = Platform::from_label(labels.value("platform"));
-    let script = ipxe::render(&boot.kernel, &boot.initrd, &boot.cmdline, platform);
-    let detail = format!("spec {}", group.spec_id);
-    Answer::ok(TEXT, script, detail).group(Some(group.name.clone()))
+    let script = ipxe::render(
+        &boot.kernel,
+        &boot.initrd,
+        &boot.options,
+        platform,
+        dialect(snapshot.layout),
+    );
+    let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
+    Answer::ok(TEXT, script, detail).group(Some(group.name.to_string()))
 }
 
 #[cfg(test)]

@@ -9,24 +9,16 @@ use crate::catalog::Labels;
 /// Lines `KEY=value`, sorted by key; where metadata and a label share a name, the label comes last,
 /// so that it counts in an environment file, as in the reference.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let labels = Labels::from_query(&query.unwrap_or_default());
-    let group = match app.catalog.group(&labels) {
+    let query = query.unwrap_or_default();
+    let labels = Labels::from_query(&query);
+    let snapshot = app.catalog.snapshot();
+    let group = match snapshot.group(&labels) {
         Ok(group) => group,
         Err(refusal) => return Answer::refused(&refusal),
     };
-    let metadata = group
-        .metadata
-        .iter()
-        .map(|(key, value)| (key.to_uppercase(), value.to_string()));
-    let labels = labels
-        .0
-        .iter()
-        .map(|(key, value)| (key.to_uppercase(), value.clone()));
-    let mut lines: Vec<(String, String)> = metadata.chain(labels).collect();
-    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let text: String = lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+    let text = snapshot.environment(group, &labels, &query);
     // "plain/text" is the reference's own word for it.
-    Answer::ok("plain/text", text, "metadata").group(Some(group.name.clone()))
+    Answer::ok("plain/text", text, "metadata").group(Some(group.name.to_string()))
 }
 
 #[cfg(test)]

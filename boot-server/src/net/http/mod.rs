@@ -1,7 +1,7 @@
 //! The HTTP boot config service: one file for each endpoint.
 //!
 //! Methods are not looked at, except by `/spec/`, and errors begin with the reference's own line:
-//! existing clients and scripts see what they saw with bootcfg 0.2.0.
+//! existing clients and scripts see what they saw with bootcfg 0.2.0 and matchbox 0.9.0.
 
 pub(crate) mod answer;
 mod assets;
@@ -9,9 +9,12 @@ mod boot_ipxe;
 mod clean_path;
 mod cloud;
 mod connections;
+mod generic;
+mod grub;
 mod ignition;
 mod ipxe;
 mod metadata;
+pub(super) mod nbp;
 pub(crate) mod observe;
 mod paced;
 mod pixiecore;
@@ -60,8 +63,10 @@ pub fn router(
         .route("/boot.ipxe", any(boot_ipxe::handle))
         .route("/boot.ipxe.0", any(boot_ipxe::handle))
         .route("/ipxe", any(ipxe::handle))
+        .route("/grub", any(grub::handle))
         .route("/cloud", any(cloud::handle))
         .route("/ignition", any(ignition::handle))
+        .route("/generic", any(generic::handle))
         .route("/metadata", any(metadata::handle))
         .route("/spec/{id}", any(spec::handle))
         .route("/pixiecore/v1/boot/", any(pixiecore::handle_no_mac))

@@ -5,10 +5,13 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde::Serialize;
 
 use super::App;
 use super::answer::Answer;
 use crate::catalog::labels::normal_mac;
+use crate::catalog::profile::Profile;
+use crate::catalog::snapshot::Layout;
 use crate::catalog::{Labels, go_json};
 
 /// The boot settings of the machine with this MAC, as JSON.
@@ -28,16 +31,39 @@ fn answer(app: &App, text: &str) -> Answer {
         let line = format!("address {text}: invalid MAC address");
         return Answer::error(StatusCode::BAD_REQUEST, &line, None, &line);
     };
-    let found = app.catalog.bootable(&Labels::from_mac(&mac));
-    let answer = match found {
-        Ok((group, spec)) => match go_json::to_string(&spec.boot) {
-            Ok(json) => Answer::ok("application/json", json, format!("spec {}", group.spec_id))
-                .group(Some(group.name.clone())),
+    let snapshot = app.catalog.snapshot();
+    let answer = match snapshot.bootable(&Labels::from_mac(&mac)) {
+        Ok((group, profile)) => match boot_json(snapshot.layout, profile) {
+            Ok(json) => {
+                let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
+                Answer::ok("application/json", json, detail).group(Some(group.name.to_string()))
+            }
             Err(error) => Answer::not_found(&error.to_string()),
         },
         Err(refusal) => Answer::refused(&refusal),
     };
     answer.mac(mac)
+}
+
+/// What Pixiecore is to boot. matchbox 0.6 sent its `args`, which no Pixiecore reads: the kernel got
+/// no command line. So they come as `cmdline` text too.
+fn boot_json(layout: Layout, profile: &Profile) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Boot<'a> {
+        kernel: &'a str,
+        initrd: &'a [String],
+        cmdline: String,
+        args: &'a [String],
+    }
+    match (layout, &profile.settings) {
+        (Layout::Matchbox, Some(boot)) => go_json::to_string(&Boot {
+            kernel: &boot.kernel,
+            initrd: &boot.initrd,
+            cmdline: boot.options.join(" "),
+            args: &boot.options,
+        }),
+        _ => go_json::to_string(&profile.boot),
+    }
 }
 
 #[cfg(test)]

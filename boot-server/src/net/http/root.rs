@@ -1,9 +1,17 @@
 //! `/` and every path that is no endpoint: 404, and what there is instead.
 
-use super::answer::Answer;
+use axum::extract::State;
+
+use super::App;
+use super::answer::{Answer, TEXT};
+use crate::catalog::snapshot::Layout;
 
 /// `/`: bootcfg 0.2.0 had no page here, so it stays a 404; its text helps a person on.
-pub(crate) async fn handle() -> Answer {
+/// matchbox says its name.
+pub(crate) async fn handle(State(app): State<App>) -> Answer {
+    if app.catalog.snapshot().layout == Layout::Matchbox {
+        return Answer::ok(TEXT, "matchbox\n", "name");
+    }
     Answer::not_found(
         "this is a boot config service; endpoints: /boot.ipxe /ipxe /cloud /ignition /metadata \
          /spec/ID /pixiecore/v1/boot/MAC /assets/",

@@ -5,7 +5,9 @@ use axum::http::{Method, StatusCode};
 
 use super::App;
 use super::answer::Answer;
+use crate::catalog::bootcfg::spec::Spec;
 use crate::catalog::go_json;
+use crate::catalog::snapshot::Layout;
 
 /// The spec as the server reads it. The only endpoint that minds the method.
 pub(crate) async fn handle(
@@ -17,10 +19,13 @@ pub(crate) async fn handle(
         let line = "only HTTP GET is supported";
         return Answer::error(StatusCode::METHOD_NOT_ALLOWED, line, None, line);
     }
-    let json = app
-        .catalog
-        .spec(&id)
-        .and_then(|spec| go_json::to_string(&spec).map_err(|error| error.to_string()));
+    let snapshot = app.catalog.snapshot();
+    if snapshot.layout == Layout::Matchbox {
+        return Answer::not_found("matchbox has no /spec; see /explain");
+    }
+    let json = snapshot.profile(&id).and_then(|profile| {
+        go_json::to_string(&Spec::from(&**profile)).map_err(|error| error.to_string())
+    });
     match json {
         Ok(json) => Answer::ok("application/json", json, format!("spec {id}")),
         Err(reason) => Answer::not_found(&reason),

@@ -1,13 +1,13 @@
 //! Requests to the service over the conformance rack, without a socket, for tests of endpoints.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use tower::ServiceExt;
 
-use crate::catalog::data_dir::DataDir;
+use crate::catalog::data_dir::{DataDir, Source};
 use crate::event::{BootEvent, EventSink};
 use crate::net::neighbours::Neighbours;
 
@@ -22,19 +22,26 @@ pub(crate) async fn get(path: &str) -> Answered {
     get_with(path, &[]).await
 }
 
+pub(crate) async fn get_matchbox(path: &str) -> Answered {
+    ask("matchbox-rack", &conformance_assets(), path, &[]).await
+}
+
 pub(crate) async fn get_with(path: &str, headers: &[(&str, &str)]) -> Answered {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http/assets");
-    ask(&assets, path, headers).await
+    ask("bootcfg-rack", &conformance_assets(), path, headers).await
 }
 
 /// With another assets folder.
 pub(crate) async fn get_from(assets: &Path, path: &str) -> Answered {
-    ask(assets, path, &[]).await
+    ask("bootcfg-rack", assets, path, &[]).await
 }
 
-async fn ask(assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
+fn conformance_assets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http/assets")
+}
+
+async fn ask(rack: &str, assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
     let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
-    let (catalog, _) = DataDir::open(&racks.join("bootcfg-rack"), None, None).unwrap();
+    let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
     let (sink, mut events) = EventSink::channel();
     let router = super::router(
         Arc::new(catalog),

@@ -4,7 +4,8 @@
 use super::decode::COOKIE;
 use super::options::code;
 use super::{
-    HEADER_LEN, MAX_HEADER_BOOT_FILE_LEN, MAX_HEADER_SERVER_NAME_LEN, MIN_MESSAGE_LEN, Message, Op,
+    DEFAULT_MAX_MESSAGE_LEN, HEADER_LEN, MAX_HEADER_BOOT_FILE_LEN, MAX_HEADER_SERVER_NAME_LEN,
+    MIN_MESSAGE_LEN, Message, Op,
 };
 
 /// Why a message cannot be sent.
@@ -26,10 +27,30 @@ pub enum EncodeError {
     ServerName(usize),
 }
 
+/// Options that a client can do without when there is no room for all: whatever is not listed here.
+/// The relay agent's own comes last: RFC 3046 §2.2 has it left out rather than cut.
+const NEEDED: [u8; 13] = [
+    code::SUBNET_MASK,
+    code::ROUTER,
+    code::LEASE_TIME,
+    code::MESSAGE_TYPE,
+    code::SERVER_ID,
+    code::VENDOR_SPECIFIC,
+    code::VENDOR_CLASS,
+    code::CLIENT_ID,
+    code::TFTP_SERVER_NAME,
+    code::BOOT_FILE_NAME,
+    code::MACHINE_ID,
+    code::SUBNET_SELECTION,
+    code::RELAY_AGENT_INFO,
+];
+/// Code, length and value of option 52, and the end mark.
+const OVERLOAD_AND_END_LEN: usize = 4;
+
 /// An options field being filled.
 struct Area {
     bytes: Vec<u8>,
-    /// Bytes it may hold, its end mark included.
+    /// Bytes it may hold, its end mark not counted.
     capacity: usize,
 }
 
@@ -42,11 +63,38 @@ impl Area {
     }
 
     fn fits(&self, len: usize) -> bool {
-        self.bytes.len() + len < self.capacity
+        self.bytes.len() + len <= self.capacity
     }
 }
 
 impl Message {
+    /// The message as bytes of at most `limit`, less the options that find no room and that the
+    /// client can do without; their codes are returned too.
+    ///
+    /// # Errors
+    /// A header name is too long, or what the client needs fits nowhere.
+    pub fn encode_fitting(&self, limit: usize) -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
+        let mut message;
+        let mut fitting = self;
+        let mut dropped = Vec::new();
+        loop {
+            match fitting.encode(limit) {
+                Ok(bytes) => return Ok((bytes, dropped)),
+                Err(error @ EncodeError::TooLong { .. }) => {
+                    let codes = || fitting.options.iter().map(|(code, _)| code);
+                    let spare = codes().filter(|code| !NEEDED.contains(code)).last();
+                    let relay = codes().find(|code| *code == code::RELAY_AGENT_INFO);
+                    let code = spare.or(relay).ok_or(error)?;
+                    message = fitting.clone();
+                    message.options.remove(code);
+                    dropped.push(code);
+                    fitting = &message;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The message as bytes of at most `limit`, at least [`MIN_MESSAGE_LEN`].
     ///
     /// # Errors
@@ -58,30 +106,26 @@ impl Message {
         if self.server_name.len() > MAX_HEADER_SERVER_NAME_LEN {
             return Err(EncodeError::ServerName(self.server_name.len()));
         }
-        // Three bytes of the options field are kept for option 52.
-        let options_capacity = limit.saturating_sub(HEADER_LEN);
-        let mut main = Area::new(options_capacity.saturating_sub(3));
-        let mut file = Area::new(if self.boot_file.is_empty() { 128 } else { 0 });
-        let mut sname = Area::new(if self.server_name.is_empty() { 64 } else { 0 });
+        let mut main = Area::new(limit.saturating_sub(HEADER_LEN + OVERLOAD_AND_END_LEN));
+        let mut file = Area::new(if self.boot_file.is_empty() { 127 } else { 0 });
+        let mut sname = Area::new(if self.server_name.is_empty() { 63 } else { 0 });
         for (code, bytes) in self.options.iter() {
-            let encoded = split(code, bytes);
             let area = [&mut main, &mut file, &mut sname]
                 .into_iter()
-                .find(|area| area.fits(encoded.len()))
+                .find(|area| area.fits(encoded_len(bytes)))
                 .ok_or(EncodeError::TooLong { code, limit })?;
-            area.bytes.extend(encoded);
+            encode_option(code, bytes, &mut area.bytes);
         }
         let overload = u8::from(!file.bytes.is_empty()) | (u8::from(!sname.bytes.is_empty()) << 1);
-        let file = field(&self.boot_file, file.bytes);
-        let sname = field(&self.server_name, sname.bytes);
         let mut out = self.encode_header();
-        out.extend(padded::<64>(&sname));
-        out.extend(padded::<128>(&file));
+        push_field::<64>(&mut out, &self.server_name, &sname.bytes);
+        push_field::<128>(&mut out, &self.boot_file, &file.bytes);
         out.extend(COOKIE.to_be_bytes());
-        out.extend(main.bytes);
         if overload != 0 {
+            // Before all others: the relay agent's option is to be the last (RFC 3046 §2.1).
             out.extend([code::OVERLOAD, 1, overload]);
         }
+        out.extend_from_slice(&main.bytes);
         out.push(code::END);
         if out.len() < MIN_MESSAGE_LEN {
             out.resize(MIN_MESSAGE_LEN, code::PAD);
@@ -94,7 +138,7 @@ impl Message {
             Op::Request => 1,
             Op::Reply => 2,
         };
-        let mut out = Vec::with_capacity(MIN_MESSAGE_LEN);
+        let mut out = Vec::with_capacity(DEFAULT_MAX_MESSAGE_LEN);
         out.extend([op, self.hardware_type, self.hardware_len, self.hops]);
         out.extend(self.xid.to_be_bytes());
         out.extend(self.secs.to_be_bytes());
@@ -108,32 +152,30 @@ impl Message {
     }
 }
 
-/// An option in parts of at most 255 bytes (RFC 3396 §5). An empty option is one empty part.
-fn split(code: u8, bytes: &[u8]) -> Vec<u8> {
+/// Bytes an option takes on the wire. An empty option is one empty part.
+fn encoded_len(bytes: &[u8]) -> usize {
+    bytes.len() + 2 * bytes.len().div_ceil(255).max(1)
+}
+
+/// Writes an option in parts of at most 255 bytes (RFC 3396 §5).
+fn encode_option(code: u8, bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.is_empty() {
-        return vec![code, 0];
+        out.extend([code, 0]);
     }
-    let mut out = Vec::with_capacity(bytes.len() + 2);
     for part in bytes.chunks(255) {
         out.extend([code, u8::try_from(part.len()).unwrap_or(u8::MAX)]);
-        out.extend(part);
+        out.extend_from_slice(part);
     }
-    out
 }
 
-/// What a header field holds: its name, or options with their end mark.
-fn field(name: &[u8], mut options: Vec<u8>) -> Vec<u8> {
+/// Writes a header field: its name, or options with their end mark; the rest is zero.
+fn push_field<const N: usize>(out: &mut Vec<u8>, name: &[u8], options: &[u8]) {
+    let end = out.len() + N;
     if options.is_empty() {
-        return name.to_vec();
+        out.extend_from_slice(name);
+    } else {
+        out.extend_from_slice(options);
+        out.push(code::END);
     }
-    options.push(code::END);
-    options
-}
-
-fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut out = [0; N];
-    for (to, from) in out.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    out
+    out.resize(end, 0);
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use super::{DEFAULT_MAX_MESSAGE_LEN, IP_UDP_HEADERS_LEN, Message, code};
+use super::{ClientArch, DEFAULT_MAX_MESSAGE_LEN, IP_UDP_HEADERS_LEN, Message, code};
 
 /// An option whose bytes do not have the shape its RFC gives it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,49 +83,6 @@ impl fmt::Display for MessageType {
     }
 }
 
-/// Client system architecture (RFC 4578 §2.1 and IANA's "Processor Architecture Types").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientArch {
-    /// 0: x86 BIOS.
-    Bios,
-    /// 6: x86 UEFI.
-    EfiIa32,
-    /// 7: x64 UEFI in practice, whatever RFC 4578 first printed.
-    EfiX64,
-    /// 9: EBC by IANA's list; some x64 firmware sends it, as RFC 4578 printed the two swapped.
-    EfiX64OrEbc,
-    /// 16: x64 UEFI booting over HTTP.
-    EfiX64Http,
-    /// Any other.
-    Other(u16),
-}
-
-impl ClientArch {
-    /// The meaning of a number on the wire.
-    pub fn from_wire(value: u16) -> ClientArch {
-        match value {
-            0 => ClientArch::Bios,
-            6 => ClientArch::EfiIa32,
-            7 => ClientArch::EfiX64,
-            9 => ClientArch::EfiX64OrEbc,
-            16 => ClientArch::EfiX64Http,
-            other => ClientArch::Other(other),
-        }
-    }
-
-    /// The number on the wire.
-    pub fn to_wire(self) -> u16 {
-        match self {
-            ClientArch::Bios => 0,
-            ClientArch::EfiIa32 => 6,
-            ClientArch::EfiX64 => 7,
-            ClientArch::EfiX64OrEbc => 9,
-            ClientArch::EfiX64Http => 16,
-            ClientArch::Other(value) => value,
-        }
-    }
-}
-
 /// Client machine identifier (option 97): a type byte 0 and a UUID, kept as its bytes so that it
 /// can be echoed exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +96,21 @@ impl MachineId {
     pub fn uuid(&self) -> Uuid {
         Uuid::from_bytes_le(self.0)
     }
+}
+
+/// Link selection, sub-option 5 of the relay agent's option 82 (RFC 3527 §3).
+const LINK_SELECTION: u8 = 5;
+
+/// The first sub-option of this code among encapsulated options without padding (RFC 3046 §2.0).
+fn sub_option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
+    while let Some((&[code, len], tail)) = options.split_first_chunk::<2>() {
+        let (bytes, rest) = tail.split_at_checked(usize::from(len))?;
+        if code == wanted {
+            return Some(bytes);
+        }
+        options = rest;
+    }
+    None
 }
 
 /// iPXE's encapsulated option 175, as far as it is read here: its presence means iPXE.
@@ -253,6 +225,30 @@ impl Message {
     /// Option 50; an option of another length counts as absent.
     pub fn requested_address(&self) -> Option<Ipv4Addr> {
         self.address_option(code::REQUESTED_ADDRESS)
+    }
+
+    /// Option 61, when it is a client identifier: a type byte and at least one more (RFC 2132 §9.14).
+    pub fn client_id(&self) -> Option<&[u8]> {
+        self.options
+            .bytes(code::CLIENT_ID)
+            .filter(|bytes| bytes.len() >= 2)
+    }
+
+    /// Option 12 as text.
+    pub fn host_name(&self) -> Option<String> {
+        let bytes = self.options.bytes(code::HOST_NAME)?;
+        (1..=255).contains(&bytes.len()).then(|| text(bytes))
+    }
+
+    /// The subnet that the client's address is to be of, when the message says so: the relay's link
+    /// selection (RFC 3527), else the subnet selection option (RFC 3011).
+    pub fn selected_link(&self) -> Option<Ipv4Addr> {
+        let relay = self.options.bytes(code::RELAY_AGENT_INFO);
+        relay
+            .and_then(|info| sub_option(info, LINK_SELECTION))
+            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
+            .map(Ipv4Addr::from)
+            .or_else(|| self.address_option(code::SUBNET_SELECTION))
     }
 
     /// Option 54; an option of another length counts as absent.

@@ -4,6 +4,7 @@
 //! Decoding is strict about lengths and lenient about meaning: bytes that cannot be split into
 //! options are an error, values nobody knows survive as they are.
 
+mod arch;
 mod decode;
 mod encode;
 mod fields;
@@ -15,11 +16,12 @@ mod tests;
 
 use std::net::Ipv4Addr;
 
+pub use arch::ClientArch;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
-pub use fields::{ClientArch, FieldError, IpxeFeatures, MachineId, MessageType};
+pub use fields::{FieldError, IpxeFeatures, MachineId, MessageType};
 pub use options::{Options, code};
-pub use pxe::{DISCOVERY_USE_BOOT_FILE, pxe_discovery_control};
+pub use pxe::{DISCOVERY_USE_BOOT_FILE, pxe_discovery_control, pxe_raspberry_pi};
 
 use crate::proto::mac::MacAddr;
 

@@ -1,6 +1,7 @@
 //! DHCP options as an ordered list of codes and bytes.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 /// Option codes by the names of their RFCs.
 pub mod code {
@@ -16,8 +17,12 @@ pub mod code {
     pub const HOST_NAME: u8 = 12;
     /// Domain name (RFC 2132 §3.17).
     pub const DOMAIN_NAME: u8 = 15;
+    /// Interface MTU (RFC 2132 §5.1).
+    pub const MTU: u8 = 26;
     /// Broadcast address (RFC 2132 §5.3).
     pub const BROADCAST_ADDRESS: u8 = 28;
+    /// NTP servers (RFC 2132 §8.3).
+    pub const NTP: u8 = 42;
     /// Vendor-specific information; PXE's sub-options (RFC 2132 §8.4, PXE 2.1).
     pub const VENDOR_SPECIFIC: u8 = 43;
     /// Requested address (RFC 2132 §9.1).
@@ -58,6 +63,8 @@ pub mod code {
     pub const CLIENT_NDI: u8 = 94;
     /// Client machine identifier (RFC 4578 §2.3).
     pub const MACHINE_ID: u8 = 97;
+    /// Subnet selection (RFC 3011).
+    pub const SUBNET_SELECTION: u8 = 118;
     /// iPXE's encapsulated options (ipxe.org/howto/dhcpd).
     pub const IPXE: u8 = 175;
     /// End of options (RFC 2132 §3.2).
@@ -66,14 +73,21 @@ pub mod code {
 
 /// Options in the order they were found or set. A code occurs once: parts that RFC 3396 allows an
 /// option to be split into are joined.
+///
+/// One run of bytes holds them all (code, length, value), so that a message costs one allocation
+/// and a copy of a network's options is one copy of memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options(Vec<(u8, Vec<u8>)>);
+pub struct Options(Vec<u8>);
+
+/// Code and length before each value.
+const ENTRY_HEADER_LEN: usize = 5;
 
 impl Options {
     /// The bytes of an option.
     pub fn bytes(&self, code: u8) -> Option<&[u8]> {
-        let (_, bytes) = self.0.iter().find(|(c, _)| *c == code)?;
-        Some(bytes)
+        self.iter()
+            .find(|(c, _)| *c == code)
+            .map(|(_, bytes)| bytes)
     }
 
     /// Whether the option is there, even empty.
@@ -81,20 +95,31 @@ impl Options {
         self.bytes(code).is_some()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Sets an option, replacing what it was.
-    pub fn set(&mut self, code: u8, bytes: impl Into<Vec<u8>>) {
-        let bytes = bytes.into();
-        match self.0.iter_mut().find(|(c, _)| *c == code) {
-            Some((_, old)) => *old = bytes,
-            None => self.0.push((code, bytes)),
+    pub fn set(&mut self, code: u8, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        match self.range(code) {
+            Some(range) => {
+                self.0.splice(range, entry(code, bytes));
+            }
+            None => self.0.extend(entry(code, bytes)),
         }
     }
 
     /// Sets an option of addresses; sets nothing when there are none.
     pub fn set_addresses(&mut self, code: u8, addresses: &[Ipv4Addr]) {
-        if !addresses.is_empty() {
-            let bytes: Vec<u8> = addresses.iter().flat_map(Ipv4Addr::octets).collect();
-            self.set(code, bytes);
+        match addresses {
+            [] => {}
+            [one] => self.set(code, one.octets()),
+            many => {
+                let bytes: Vec<u8> = many.iter().flat_map(Ipv4Addr::octets).collect();
+                self.set(code, bytes);
+            }
         }
     }
 
@@ -103,22 +128,64 @@ impl Options {
         self.set(code, value.to_be_bytes());
     }
 
+    /// Sets each of the other options, replacing what they were.
+    pub fn set_all(&mut self, others: &Options) {
+        for (code, bytes) in others.iter() {
+            self.set(code, bytes);
+        }
+    }
+
     /// Takes an option out.
     pub fn remove(&mut self, code: u8) -> Option<Vec<u8>> {
-        let at = self.0.iter().position(|(c, _)| *c == code)?;
-        Some(self.0.remove(at).1)
+        let range = self.range(code)?;
+        Some(self.0.drain(range).skip(ENTRY_HEADER_LEN).collect())
     }
 
     /// Appends a part to an option, making it when it is not there (RFC 3396 §7).
     pub(super) fn join(&mut self, code: u8, part: &[u8]) {
-        match self.0.iter_mut().find(|(c, _)| *c == code) {
-            Some((_, old)) => old.extend_from_slice(part),
-            None => self.0.push((code, part.to_vec())),
+        let Some(Range { start, end }) = self.range(code) else {
+            self.0.extend(entry(code, part));
+            return;
+        };
+        let len = end - start - ENTRY_HEADER_LEN + part.len();
+        let header = entry_header(code, len);
+        self.0.splice(end..end, part.iter().copied());
+        self.0.splice(start..start + ENTRY_HEADER_LEN, header);
+    }
+
+    /// Where an option's entry is.
+    fn range(&self, code: u8) -> Option<Range<usize>> {
+        let mut at = 0;
+        for (c, bytes) in self.iter() {
+            let end = at + ENTRY_HEADER_LEN + bytes.len();
+            if c == code {
+                return Some(at..end);
+            }
+            at = end;
         }
+        None
     }
 
     /// All options in order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        self.0.iter().map(|(code, bytes)| (*code, bytes.as_slice()))
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let (&[code, a, b, c, d], tail) = rest.split_first_chunk::<ENTRY_HEADER_LEN>()?;
+            let len = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
+            let (bytes, tail) = tail.split_at_checked(len)?;
+            rest = tail;
+            Some((code, bytes))
+        })
     }
+}
+
+fn entry_header(code: u8, len: usize) -> [u8; ENTRY_HEADER_LEN] {
+    // A datagram holds less than 2^16 bytes; nothing longer ever comes here from a configuration.
+    let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    [code, a, b, c, d]
+}
+
+fn entry(code: u8, bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let header = entry_header(code, bytes.len()).into_iter();
+    header.chain(bytes.iter().copied())
 }

@@ -17,7 +17,7 @@ pub(super) struct DomainXml<'a> {
     pub(super) memory: MemoryXml,
     pub(super) vcpu: u32,
     pub(super) os: OsXml,
-    pub(super) sysinfo: SysinfoXml<'a>,
+    pub(super) sysinfo: Vec<SysinfoXml<'a>>,
     pub(super) features: FeaturesXml,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cpu: Option<CpuXml>,
@@ -101,7 +101,10 @@ pub(super) struct SmbiosXml {
 pub(super) struct SysinfoXml<'a> {
     #[serde(rename = "@type")]
     pub(super) kind: &'static str,
-    pub(super) system: SystemXml<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) system: Option<SystemXml<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) entry: Vec<EntryXml<'a>>,
 }
 
 #[derive(Serialize)]

@@ -42,6 +42,7 @@ fn stage_of(record: &Record, scenario: &Scenario) -> Option<StageName> {
             BootEvent::TftpDone { .. } => Some(StageName::Nbp),
             BootEvent::HttpRequest { path, query, .. } => match path.as_str() {
                 "/boot.ipxe" => None,
+                "/nbp/ipxe.efi" => Some(StageName::Nbp),
                 "/cloud" => Some(StageName::CloudConfig),
                 "/ignition" => Some(StageName::Ignition),
                 "/_/file" if query.contains("type=kernel") => Some(StageName::Kernel),

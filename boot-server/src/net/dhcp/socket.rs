@@ -11,11 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::interface::Interface;
+use crate::net::interface::Interface;
 
 /// What a socket is to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Listen {
+pub(in crate::net) enum Listen {
     /// Everything for this port on the interface.
     All(u16),
     /// Broadcasts to this port only. Unicasts stay with another server on the same host and port:
@@ -27,7 +27,7 @@ pub(super) enum Listen {
 
 /// A socket of a DHCP service.
 #[derive(Debug)]
-pub(super) struct DhcpSocket {
+pub(in crate::net) struct DhcpSocket {
     socket: UdpSocket,
     interface_index: u32,
     source: Ipv4Addr,
@@ -38,7 +38,7 @@ impl DhcpSocket {
     ///
     /// # Errors
     /// The kernel's: no right to low ports, the port taken by a server that does not share it.
-    pub(super) fn bind(interface: &Interface, listen: Listen) -> io::Result<DhcpSocket> {
+    pub(in crate::net) fn bind(interface: &Interface, listen: Listen) -> io::Result<DhcpSocket> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_broadcast(true)?;
@@ -62,7 +62,10 @@ impl DhcpSocket {
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
+    pub(in crate::net) async fn receive(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, SocketAddrV4)> {
         loop {
             let (len, from) = self.socket.recv_from(buffer).await?;
             if let SocketAddr::V4(from) = from {
@@ -71,11 +74,25 @@ impl DhcpSocket {
         }
     }
 
+    /// Receives a datagram when there is one already.
+    pub(in crate::net) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+        match self.socket.try_recv_from(buffer) {
+            Ok((len, SocketAddr::V4(from))) => Some((len, from)),
+            // An error is found again, and told of, by whoever waits for the next one.
+            Ok((_, SocketAddr::V6(_))) | Err(_) => None,
+        }
+    }
+
+    /// Our address and the port of this socket's service.
+    pub(in crate::net) fn source(&self, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(self.source, port)
+    }
+
     /// Sends a datagram through the interface, from our address.
     ///
     /// # Errors
     /// The kernel's.
-    pub(super) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    pub(in crate::net) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
         let info = in_pktinfo {
             ipi_ifindex: i32::try_from(self.interface_index).unwrap_or(0),
             ipi_spec_dst: in_addr {

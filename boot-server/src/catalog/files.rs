@@ -1,0 +1,193 @@
+//! Files of a data directory, and nothing outside of it: neither by `..` nor by a symbolic link.
+//!
+//! The kernel decides (`openat2` with `RESOLVE_BENEATH`, Linux 5.6): links are followed as long as
+//! they are relative and stay inside, as those of a Kubernetes ConfigMap do.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+
+/// The largest file that is read; configs are a few kilobytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Why a file is not read, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There is none.
+    #[error("there is no file `{0}`")]
+    Missing(String),
+    /// It is elsewhere.
+    #[error("`{0}` leads out of the data directory")]
+    Outside(String),
+    /// Anything else.
+    #[error("cannot read `{file}`: {why}")]
+    Other {
+        /// The file.
+        file: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// An open data directory.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    folder: File,
+}
+
+impl Root {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(path: &Path) -> io::Result<Root> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, path, flags, Mode::empty())?;
+        Ok(Root {
+            path: path.to_owned(),
+            folder: folder.into(),
+        })
+    }
+
+    /// Where a file of it is, for messages.
+    pub fn path_of(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+
+    fn open_beneath(&self, file: &str, flags: OFlags) -> Result<File, Unreadable> {
+        let flags = flags | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            return match openat2(&self.folder, file, flags, Mode::empty(), resolve) {
+                Ok(opened) => Ok(opened.into()),
+                // The tree is being renamed under us: resolve again.
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(Errno::NOENT | Errno::NOTDIR) => Err(Unreadable::Missing(file.into())),
+                Err(Errno::XDEV) => Err(Unreadable::Outside(file.into())),
+                Err(error) => Err(other(file, error.into())),
+            };
+        }
+    }
+
+    /// Reads a text file.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn read_text(&self, file: &str) -> Result<String, Unreadable> {
+        let opened = self.open_beneath(file, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let metadata = opened.metadata().map_err(|error| other(file, error))?;
+        if !metadata.is_file() {
+            return Err(other(file, io::Error::other("it is not a file")));
+        }
+        let too_large = || other(file, io::Error::other("it has more than 64 MiB"));
+        if metadata.len() > MAX_BYTES {
+            return Err(too_large());
+        }
+        let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+        let read = opened.take(MAX_BYTES + 1).read_to_string(&mut text);
+        match read {
+            Ok(bytes) if bytes as u64 > MAX_BYTES => Err(too_large()),
+            Ok(_) => Ok(text),
+            Err(error) => Err(other(file, error)),
+        }
+    }
+
+    /// The names in a folder, sorted, without hidden ones; none when there is no such folder.
+    ///
+    /// # Errors
+    /// The folder is there and cannot be read, or leads out.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>, Unreadable> {
+        let opened = match self.open_beneath(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(opened) => opened,
+            Err(Unreadable::Missing(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let failed = |error: Errno| other(folder, error.into());
+        let mut names = Vec::new();
+        for entry in Dir::new(opened).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// True when there is such a file or folder inside.
+    pub fn has(&self, file: &str) -> bool {
+        self.open_beneath(file, OFlags::PATH).is_ok()
+    }
+}
+
+fn other(file: &str, error: io::Error) -> Unreadable {
+    Unreadable::Other {
+        file: file.to_owned(),
+        why: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "secret").unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir_all(data.join("cloud/.hidden")).unwrap();
+        std::fs::write(data.join("cloud/a"), "a").unwrap();
+        let root = Root::open(&data).unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn neither_dots_nor_links_lead_out() {
+        let (dir, root) = root();
+        let cloud = dir.path().join("data/cloud");
+        symlink("../../secret", cloud.join("relative")).unwrap();
+        symlink(dir.path().join("secret"), cloud.join("absolute")).unwrap();
+        symlink("../..", cloud.join("folder")).unwrap();
+        for file in [
+            "cloud/../../secret",
+            "cloud/relative",
+            "cloud/absolute",
+            "cloud/folder/secret",
+            "/etc/passwd",
+        ] {
+            let read = root.read_text(file);
+            assert_eq!(read, Err(Unreadable::Outside(file.into())), "{file}");
+        }
+        assert!(root.names("cloud/folder").is_err());
+    }
+
+    #[test]
+    fn links_inside_are_followed_and_hidden_names_left_out() {
+        let (dir, root) = root();
+        symlink("../cloud/a", dir.path().join("data/cloud/b")).unwrap();
+        assert_eq!(root.read_text("cloud/b").unwrap(), "a");
+        assert_eq!(root.names("cloud").unwrap(), ["a", "b"]);
+        assert_eq!(root.names("ignition").unwrap(), [""; 0]);
+        assert!(root.has("cloud") && root.has("cloud/b") && !root.has("ignition"));
+    }
+
+    #[test]
+    fn what_is_no_file_does_not_hang_or_read() {
+        let (dir, root) = root();
+        let fifo = dir.path().join("data/fifo");
+        rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        for file in ["fifo", "cloud"] {
+            let error = root.read_text(file).unwrap_err();
+            assert!(error.to_string().contains("not a file"), "{error}");
+        }
+        let missing = root.read_text("cloud/none").unwrap_err();
+        assert_eq!(missing.to_string(), "there is no file `cloud/none`");
+    }
+}

@@ -1,0 +1,277 @@
+//! From the files of a data directory to a [`Snapshot`], with everything that is wrong on the way.
+//!
+//! What does not parse is an error: the directory is not served (or the last good one goes on being
+//! served). What only some machines will miss is a warning.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::{Root, Unreadable};
+use super::matching::{Group, Groups};
+use super::problem::{Problem, Severity, place_of};
+use super::profile::Profile;
+use super::requirements::{Names, Requirements};
+use super::snapshot::{Folder, Layout, Snapshot};
+use super::template::{ConfigText, InvalidTemplate};
+use super::{bootcfg, ignition, matchbox};
+
+/// Where a data directory is, and what is known of it beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The directory.
+    pub root: PathBuf,
+    /// The groups file of the bootcfg layout, when it is not `<root>/config.yaml`.
+    pub groups_file: Option<PathBuf>,
+    /// The layout, when it is not to be told by what is there.
+    pub layout: Option<Layout>,
+}
+
+impl Source {
+    /// A directory whose layout is told by what is there.
+    pub fn of(root: impl Into<PathBuf>) -> Source {
+        Source {
+            root: root.into(),
+            ..Source::default()
+        }
+    }
+}
+
+/// Where a group names its profile.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) path: Arc<Path>,
+    pub(super) text: Arc<str>,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// A group, and where it was found.
+#[derive(Debug)]
+pub(super) struct FoundGroup {
+    pub(super) group: Group,
+    pub(super) place: Place,
+}
+
+/// A directory being loaded.
+pub(super) struct Loader<'a> {
+    pub(super) root: &'a Root,
+    pub(super) names: Names,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Loader<'_> {
+    pub(super) fn error(&mut self, path: &Path, message: impl Into<String>, help: &str) {
+        let problem = Problem::of_file(Severity::Error, path, message, help);
+        self.problems.push(problem);
+    }
+
+    /// Reads a file; what stands in the way, except that it is missing, is an error.
+    pub(super) fn read(&mut self, file: &str) -> Result<String, Unreadable> {
+        let read = self.root.read_text(file);
+        if let Err(error @ Unreadable::Other { .. }) = &read {
+            let path = self.root.path_of(file);
+            self.error(
+                &path,
+                error.to_string(),
+                "make it a readable text file, or remove it",
+            );
+        }
+        read
+    }
+
+    pub(super) fn names(&mut self, folder: &str) -> Vec<String> {
+        self.root.names(folder).unwrap_or_else(|error| {
+            let path = self.root.path_of(folder);
+            self.error(
+                &path,
+                error.to_string(),
+                "make it a readable folder in the data directory",
+            );
+            Vec::new()
+        })
+    }
+}
+
+/// Loads a directory. The snapshot is to be served only when no problem is an error.
+pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
+    let root = match Root::open(&source.root) {
+        Ok(root) => root,
+        Err(error) => {
+            let message = format!("cannot be read: {error}");
+            let help = "name the data directory: one with `config.yaml` and `specs/`, or with \
+                        `groups/` and `profiles/`";
+            let problem = Problem::of_file(Severity::Error, &source.root, message, help);
+            return (Snapshot::default(), vec![problem]);
+        }
+    };
+    let layout = match layout(source, &root) {
+        Ok(layout) => layout,
+        Err(problem) => return (Snapshot::default(), vec![*problem]),
+    };
+    let mut loader = Loader {
+        root: &root,
+        names: Names::default(),
+        problems: Vec::new(),
+    };
+    let (groups, profiles) = match layout {
+        Layout::Bootcfg => bootcfg::load(&mut loader, source.groups_file.as_deref()),
+        Layout::Matchbox => matchbox::load(&mut loader),
+    };
+    same_requirements(&groups, &mut loader.problems);
+    let configs = configs(&mut loader, layout, &profiles);
+    let snapshot = Snapshot {
+        layout,
+        groups: Groups::new(groups.into_iter().map(|found| found.group)),
+        profiles,
+        configs,
+    };
+    (snapshot, loader.problems)
+}
+
+/// Tells the layout by what is there.
+fn layout(source: &Source, root: &Root) -> Result<Layout, Box<Problem>> {
+    if let Some(layout) = source.layout {
+        return Ok(layout);
+    }
+    let there = |names: [&'static str; 2]| names.into_iter().find(|name| root.has(name));
+    let bootcfg = match source.groups_file {
+        Some(_) => Some("a groups file"),
+        None => there(["config.yaml", "specs"]),
+    };
+    let (message, help) = match (bootcfg, there(["groups", "profiles"])) {
+        (Some(_), None) => return Ok(Layout::Bootcfg),
+        (None, Some(_)) => return Ok(Layout::Matchbox),
+        (Some(bootcfg), Some(matchbox)) => (
+            format!("it has `{bootcfg}` as bootcfg has, and `{matchbox}` as matchbox has"),
+            "say which counts: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
+        ),
+        (None, None) => (
+            "it is no data directory".to_owned(),
+            "bootcfg's has `config.yaml` and `specs/`, matchbox's has `groups/` and `profiles/`",
+        ),
+    };
+    let problem = Problem::of_file(Severity::Error, &source.root, message, help);
+    Err(Box::new(problem))
+}
+
+pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
+
+/// A profile that groups name and that cannot be had: told once, at the first of them.
+pub(super) fn dangling(
+    loader: &mut Loader<'_>,
+    named_by: &FoundGroup,
+    layout: Layout,
+    error: &Unreadable,
+) {
+    let Place {
+        path,
+        text,
+        line,
+        column,
+    } = &named_by.place;
+    let file = loader
+        .root
+        .path_of(&layout.profile_file(&named_by.group.profile_id));
+    let word = layout.profile_word();
+    let help = format!("create {}, or name a {word} that is there", file.display());
+    let message = format!("group `{}`: {error}", named_by.group.name);
+    let problem = Problem::of_file(Severity::Warning, path, message, help);
+    loader
+        .problems
+        .push(problem.at(Arc::clone(text), *line, *column));
+}
+
+fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&Requirements, &str> = BTreeMap::new();
+    for FoundGroup { group, place } in groups {
+        let Some(first) = seen.get(&group.require) else {
+            seen.insert(&group.require, &group.name);
+            continue;
+        };
+        let message = format!(
+            "group `{}` requires the same as group `{first}`, so it is never chosen",
+            group.name
+        );
+        let help = "give it a requirement of its own, or remove it";
+        problems.push(
+            Problem::of_file(Severity::Warning, &place.path, message, help).at(
+                Arc::clone(&place.text),
+                place.line,
+                place.column,
+            ),
+        );
+    }
+}
+
+type Configs = BTreeMap<(Folder, Arc<str>), Result<ConfigText, String>>;
+
+/// Reads and parses every config that a profile names.
+fn configs(loader: &mut Loader<'_>, layout: Layout, profiles: &Profiles) -> Configs {
+    let mut configs = Configs::new();
+    for profile in profiles.values().flatten() {
+        for folder in Folder::ALL {
+            let Some(id) = folder.file(profile) else {
+                continue;
+            };
+            let key = (folder, Arc::clone(id));
+            if configs.contains_key(&key) {
+                continue;
+            }
+            let config = config(loader, layout, profile, folder, id);
+            configs.insert(key, config);
+        }
+    }
+    configs
+}
+
+fn config(
+    loader: &mut Loader<'_>,
+    layout: Layout,
+    profile: &Profile,
+    folder: Folder,
+    id: &str,
+) -> Result<ConfigText, String> {
+    let file = format!("{}/{id}", folder.name());
+    let path = loader.root.path_of(&file);
+    let text = loader.read(&file).map_err(|error| {
+        if !matches!(error, Unreadable::Other { .. }) {
+            let named_in = layout.profile_file(&profile.id);
+            let help = match error {
+                Unreadable::Missing(_) => format!("create {}", path.display()),
+                _ => "name a file in the data directory".to_owned(),
+            };
+            let named_at = loader.root.path_of(&named_in);
+            let problem = Problem::of_file(Severity::Warning, &named_at, error.to_string(), help);
+            let text = loader.root.read_text(&named_in).unwrap_or_default();
+            let id = serde_json::Value::from(id).to_string();
+            let (line, column) = place_of(&text, &id).unwrap_or_default();
+            loader.problems.push(problem.at(text, line, column));
+        }
+        error.to_string()
+    })?;
+    let mut broken = |error: &dyn fmt::Display, place: Option<(usize, usize)>, help: &str| {
+        let (line, column) = place.unwrap_or_default();
+        let problem = Problem::of_file(Severity::Error, &path, error.to_string(), help);
+        loader
+            .problems
+            .push(problem.at(text.as_str(), line, column));
+        format!("{file}: {error}")
+    };
+    if layout == Layout::Matchbox && is_raw(folder, id) {
+        if let Err(error @ ignition::InvalidIgnition::Json(_)) = ignition::json_only(&text) {
+            return Err(broken(&error, error.place(), "write Ignition JSON"));
+        }
+        return Ok(ConfigText::Plain(text.into()));
+    }
+    ConfigText::parse(&text, layout.missing_key()).map_err(|error: InvalidTemplate| {
+        let help = "configs are Go templates; the values are the group's `metadata`";
+        broken(&error, error.place, help)
+    })
+}
+
+/// matchbox hands Ignition files of these names on as they are.
+fn is_raw(folder: Folder, id: &str) -> bool {
+    folder == Folder::Ignition && (id.ends_with(".ign") || id.ends_with(".ignition"))
+}

@@ -1,0 +1,159 @@
+//! `groups/<id>.json`: which machines, what they get, and the values of their templates.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::catalog::labels::normal_mac;
+use crate::catalog::load::{FoundGroup, Place};
+use crate::catalog::matching::Group;
+use crate::catalog::problem::{Problem, Severity, place_of};
+use crate::catalog::profile::{null_is_default, unknown_keys};
+use crate::catalog::requirements::Names;
+use crate::catalog::template::go_json_map;
+
+const KEYS: &[&str] = &["id", "name", "profile", "selector", "metadata"];
+
+const SHAPE: &str = "a group is {\"id\", \"name\", \"profile\": \"ID\", \"selector\": {\"mac\": \
+                     \"…\"}, \"metadata\": {}}; values of `selector` are strings";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File {
+    #[serde(deserialize_with = "null_is_default")]
+    id: String,
+    #[serde(deserialize_with = "null_is_default")]
+    name: String,
+    #[serde(deserialize_with = "null_is_default")]
+    profile: String,
+    #[serde(deserialize_with = "null_is_default")]
+    selector: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_is_default")]
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Reads a group whose file has this name before `.json`, and tells what is wrong with it.
+pub(super) fn parse(
+    path: &Path,
+    text: Arc<str>,
+    id: &str,
+    names: &mut Names,
+) -> (Option<FoundGroup>, Vec<Problem>) {
+    let file: File = match serde_json::from_str(&text) {
+        Ok(file) => file,
+        Err(error) => {
+            let problem = Problem::of_file(Severity::Error, path, error.to_string(), SHAPE);
+            let problem = problem.at(Arc::clone(&text), error.line(), error.column());
+            return (None, vec![problem]);
+        }
+    };
+    let mut problems = Vec::new();
+    let mut tell = |severity, message: String, help: &str, at: &str| {
+        let problem = Problem::of_file(severity, path, message, help);
+        problems.push(problem.at_first(&text, at));
+    };
+    if file.id != id {
+        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
+        let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
+        tell(Severity::Warning, message, &help, "\"id\"");
+    }
+    if file.profile.is_empty() {
+        let message = format!("group `{id}` names no profile");
+        tell(
+            Severity::Error,
+            message,
+            "add \"profile\": \"ID\", for profiles/ID.json",
+            "{",
+        );
+        return (None, problems);
+    }
+    let mut selector = BTreeMap::new();
+    for (key, value) in file.selector {
+        if !key.eq_ignore_ascii_case("mac") {
+            selector.insert(key, value);
+            continue;
+        }
+        match normal_mac(&value) {
+            Some(mac) => {
+                selector.insert(key, mac);
+            }
+            None => {
+                let message = format!("group `{id}` selects {key} `{value}`, which is no MAC");
+                let at = serde_json::Value::from(value).to_string();
+                tell(
+                    Severity::Error,
+                    message,
+                    "write it as 52:54:00:12:34:56",
+                    &at,
+                );
+            }
+        }
+    }
+    let json = serde_json::from_str(&text).unwrap_or_default();
+    for (key, known) in unknown_keys(&json, KEYS) {
+        let problem = Problem::unknown_key(path, &key, known);
+        problems.push(problem.at_first(&text, &format!("\"{key}\"")));
+    }
+    let (line, column) = place_of(&text, "\"profile\"").unwrap_or_default();
+    let name = match file.name.is_empty() {
+        true => id,
+        false => &file.name,
+    };
+    let group = Group {
+        name: name.into(),
+        profile_id: names.share(&file.profile),
+        require: names.requirements(&selector),
+        metadata: go_json_map(&file.metadata),
+    };
+    let place = Place {
+        path: path.into(),
+        text,
+        line,
+        column,
+    };
+    (Some(FoundGroup { group, place }), problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Group>, Vec<String>) {
+        let path = Path::new("groups/a.json");
+        let (found, problems) = parse(path, text.into(), "a", &mut Names::default());
+        let told = problems.iter().map(Problem::to_string).collect();
+        (found.map(|found| found.group), told)
+    }
+
+    #[test]
+    fn a_mac_is_normalised_and_the_file_names_a_group_without_a_name() {
+        let (group, problems) =
+            read(r#"{"id":"a","profile":"p","selector":{"mac":"52-54-00-A1-9C-AE","OS":"X"}}"#);
+        let group = group.unwrap();
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(&*group.name, "a");
+        assert_eq!(group.require.text(), "OS=X,mac=52:54:00:a1:9c:ae");
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let (_, problems) = read(
+            "{\"id\": \"b\",\n \"profile\": \"p\", \"select\": {},\n \"selector\": {\"mac\": \"x\"}}",
+        );
+        assert_eq!(
+            problems,
+            [
+                "groups/a.json:1:2: its id is `b`, its file's name `a.json`",
+                "groups/a.json:3:22: group `a` selects mac `x`, which is no MAC",
+                "groups/a.json:2:18: key `select` means nothing here and is ignored",
+            ]
+        );
+        let (group, problems) = read("{\"id\": \"a\"}");
+        assert!(group.is_none());
+        assert_eq!(problems, ["groups/a.json:1:1: group `a` names no profile"]);
+        let (_, problems) = read("{\"id\": \"a\",\n \"selector\": {\"n\": 1}}");
+        assert!(problems[0].starts_with("groups/a.json:2:"), "{problems:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! `profiles/<id>.json`: how a machine boots and which configs it gets.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::catalog::problem::{Problem, Severity};
+use crate::catalog::profile::{Boot, Profile, id_of, null_is_default, unknown_keys};
+
+const KEYS: &[&str] = &[
+    "id",
+    "name",
+    "boot",
+    "cloud_id",
+    "ignition_id",
+    "generic_id",
+];
+const BOOT_KEYS: &[&str] = &["kernel", "initrd", "args", "cmdline"];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File {
+    #[serde(deserialize_with = "null_is_default")]
+    id: String,
+    boot: Option<Boot>,
+    #[serde(deserialize_with = "null_is_default")]
+    cloud_id: String,
+    #[serde(deserialize_with = "null_is_default")]
+    ignition_id: String,
+    #[serde(deserialize_with = "null_is_default")]
+    generic_id: String,
+}
+
+/// Reads a profile whose file has this name before `.json`, and tells what is wrong with it.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    id: &Arc<str>,
+) -> (serde_json::Result<Profile>, Vec<Problem>) {
+    let file: File = match serde_json::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            let help = "a profile is {\"id\", \"name\", \"boot\": {\"kernel\", \"initrd\": [], \
+                        \"args\": []}, \"cloud_id\", \"ignition_id\", \"generic_id\"}";
+            let problem = Problem::of_file(Severity::Error, path, error.to_string(), help);
+            let problem = problem.at(text, error.line(), error.column());
+            return (Err(error), vec![problem]);
+        }
+    };
+    let mut problems = Vec::new();
+    if file.id != **id {
+        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
+        let help = format!("write \"id\": \"{id}\"; groups refer to the file's name");
+        let problem = Problem::of_file(Severity::Warning, path, message, help);
+        problems.push(problem.at_first(text, "\"id\""));
+    }
+    let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let boot = json.get("boot").unwrap_or(&serde_json::Value::Null);
+    for (key, known) in unknown_keys(&json, KEYS)
+        .into_iter()
+        .chain(unknown_keys(boot, BOOT_KEYS))
+    {
+        let problem = Problem::unknown_key(path, &key, known);
+        problems.push(problem.at_first(text, &format!("\"{key}\"")));
+    }
+    let profile = Profile {
+        id: Arc::clone(id),
+        written_id: file.id,
+        cloud_id: id_of(file.cloud_id),
+        ignition_id: id_of(file.ignition_id),
+        generic_id: id_of(file.generic_id),
+        ..Profile::default()
+    };
+    (Ok(profile.with_boot(file.boot)), problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn args_and_the_older_cmdline_are_both_read() {
+        let text = r#"{"id":"p","boot":{"kernel":"k","cmdline":{"b":"1","a":""},"args":["c"]}}"#;
+        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into());
+        assert_eq!(problems, []);
+        assert_eq!(
+            profile.unwrap().settings.unwrap().options,
+            ["a", "b=1", "c"]
+        );
+    }
+
+    #[test]
+    fn a_wrong_shape_is_told_with_its_place() {
+        let text = "{\"id\": \"p\",\n\"boot\": {\"args\": \"x\"}}";
+        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into());
+        assert!(profile.is_err());
+        assert_eq!(problems[0].line, Some(2), "{problems:?}");
+    }
+}

@@ -1,0 +1,118 @@
+//! What the machines of a group get: kernel, initrds, options, and the files of their configs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gotmpl::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::BootSettings;
+use super::template::value_from_json;
+
+/// A profile (bootcfg: spec), in the words of both layouts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Profile {
+    /// The id that groups name it by: its folder's or its file's name.
+    pub id: Arc<str>,
+    /// The id written in it.
+    pub written_id: String,
+    /// What to boot, as written.
+    pub boot: Option<Boot>,
+    /// What to boot, ready for the configs of boot loaders.
+    pub settings: Option<Arc<BootSettings>>,
+    /// File in `cloud/`.
+    pub cloud_id: Option<Arc<str>>,
+    /// File in `ignition/`.
+    pub ignition_id: Option<Arc<str>>,
+    /// File in `generic/`.
+    pub generic_id: Option<Arc<str>>,
+}
+
+impl Profile {
+    /// Makes it boot these.
+    pub fn with_boot(mut self, boot: Option<Boot>) -> Profile {
+        self.settings = boot.as_ref().map(|boot| Arc::new(boot.settings()));
+        self.boot = boot;
+        self
+    }
+}
+
+/// An id as a profile has it; empty is none.
+pub(super) fn id_of(text: String) -> Option<Arc<str>> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+/// The `boot` object. Absent lists stay absent, because answers show the difference as `null`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Boot {
+    /// Kernel URL or path.
+    #[serde(deserialize_with = "null_is_default")]
+    pub kernel: String,
+    /// Initrd URLs or paths.
+    pub initrd: Option<Vec<String>>,
+    /// Kernel options by key: bootcfg, and matchbox until 0.6.
+    pub cmdline: Option<BTreeMap<String, serde_json::Value>>,
+    /// Kernel options in order: matchbox from 0.5 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Vec<String>>,
+}
+
+/// As in Go, `null` is the same as absent.
+pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Boot {
+    /// The settings in the form that boot loaders' configs are rendered from: `cmdline` sorted by
+    /// key, then `args` in their order.
+    pub fn settings(&self) -> BootSettings {
+        let cmdline = self.cmdline.iter().flatten().map(|(key, value)| {
+            let value = value_from_json(value);
+            // The reference's template shows a value only when it is true to Go's `if`.
+            match (gotmpl::is_true(&value), value) {
+                (false, _) => key.clone(),
+                (true, Value::String(text)) if text.is_empty() => key.clone(),
+                (true, value) => format!("{key}={value}"),
+            }
+        });
+        BootSettings {
+            kernel: self.kernel.clone(),
+            initrd: self.initrd.clone().unwrap_or_default(),
+            options: cmdline.chain(self.args.iter().flatten().cloned()).collect(),
+        }
+    }
+}
+
+/// Keys of a JSON object that mean nothing, each with those that would: misspelt ones, most likely.
+pub(super) fn unknown_keys(
+    json: &serde_json::Value,
+    known: &'static [&'static str],
+) -> Vec<(String, &'static [&'static str])> {
+    let keys = json.as_object().into_iter().flat_map(serde_json::Map::keys);
+    keys.filter(|key| !known.contains(&key.as_str()))
+        .map(|key| (key.clone(), known))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn false_zero_null_and_empty_options_are_bare_keys() {
+        let boot: Boot = serde_json::from_str(
+            r#"{"kernel": "k", "args": ["z=1", "b"], "cmdline":
+            {"a": "", "b": null, "c": false, "d": 0, "e": true, "f": 1, "g": "x y"}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            boot.settings().options,
+            ["a", "b", "c", "d", "e=true", "f=1", "g=x y", "z=1", "b"]
+        );
+    }
+}

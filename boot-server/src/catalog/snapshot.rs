@@ -1,0 +1,371 @@
+//! A data directory as it was loaded: groups, profiles, configs, none of which changes any more.
+//!
+//! A request is answered from one snapshot from beginning to end, and reads no file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gotmpl::Value;
+
+use super::ignition::{self, InvalidIgnition, Language};
+use super::matching::{Group, Groups};
+use super::profile::Profile;
+use super::template::{ConfigText, Metadata, MissingKey};
+use super::{BootSettings, Labels, Selection, cloud_config};
+
+/// How a data directory is laid out, and with it whose answers are given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// bootcfg 0.1 and 0.2: `config.yaml`, `specs/<id>/spec.json`, `cloud/`, `ignition/`.
+    #[default]
+    Bootcfg,
+    /// bootcfg 0.3 and matchbox: `groups/<id>.json`, `profiles/<id>.json`, `cloud/`, `ignition/`,
+    /// `generic/`.
+    Matchbox,
+}
+
+impl Layout {
+    /// What a profile is called.
+    pub fn profile_word(self) -> &'static str {
+        match self {
+            Layout::Bootcfg => "spec",
+            Layout::Matchbox => "profile",
+        }
+    }
+
+    /// The file of a profile.
+    pub fn profile_file(self, id: &str) -> String {
+        match self {
+            Layout::Bootcfg => format!("specs/{id}/spec.json"),
+            Layout::Matchbox => format!("profiles/{id}.json"),
+        }
+    }
+
+    /// What a missing key in a template is.
+    pub(super) fn missing_key(self) -> MissingKey {
+        match self {
+            Layout::Bootcfg => MissingKey::NoValue,
+            Layout::Matchbox => MissingKey::Error,
+        }
+    }
+}
+
+/// The folders of configs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Folder {
+    /// cloud-configs and scripts.
+    Cloud,
+    /// Ignition configs.
+    Ignition,
+    /// Any text.
+    Generic,
+}
+
+impl Folder {
+    /// All of them.
+    pub const ALL: [Folder; 3] = [Folder::Cloud, Folder::Ignition, Folder::Generic];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Folder::Cloud => "cloud",
+            Folder::Ignition => "ignition",
+            Folder::Generic => "generic",
+        }
+    }
+
+    /// The key of profiles that names files in it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Folder::Cloud => "cloud_id",
+            Folder::Ignition => "ignition_id",
+            Folder::Generic => "generic_id",
+        }
+    }
+
+    /// The file in it that a profile names.
+    pub fn file(self, profile: &Profile) -> Option<&Arc<str>> {
+        match self {
+            Folder::Cloud => profile.cloud_id.as_ref(),
+            Folder::Ignition => profile.ignition_id.as_ref(),
+            Folder::Generic => profile.generic_id.as_ref(),
+        }
+    }
+}
+
+/// Why a machine gets nothing: a sentence for events and error bodies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// The group that matched, if one did.
+    pub group: Option<String>,
+    /// The reason.
+    pub reason: String,
+}
+
+/// A config that is served to a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedConfig {
+    /// The group that matched.
+    pub group: String,
+    /// Name of the file, as the profile has it.
+    pub file: String,
+    /// Its rendered text.
+    pub text: String,
+}
+
+/// Everything of a data directory, as it was at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// How it is laid out.
+    pub layout: Layout,
+    /// Its groups in matching order.
+    pub groups: Groups,
+    /// Its profiles, and why others that groups name are not there.
+    pub(super) profiles: BTreeMap<Arc<str>, Result<Arc<Profile>, String>>,
+    /// Its configs that profiles name, or why they are not there.
+    pub(super) configs: BTreeMap<(Folder, Arc<str>), Result<ConfigText, String>>,
+}
+
+impl Snapshot {
+    /// The best matching group.
+    ///
+    /// # Errors
+    /// No group matches; the reason names the closest ones.
+    pub fn group(&self, labels: &Labels) -> Result<&Arc<Group>, Refusal> {
+        self.groups.select(labels).ok_or_else(|| Refusal {
+            group: None,
+            reason: self.groups.why_none(labels),
+        })
+    }
+
+    /// A profile by its id.
+    ///
+    /// # Errors
+    /// A sentence: it is missing or broken.
+    pub fn profile(&self, id: &str) -> Result<&Arc<Profile>, String> {
+        let word = self.layout.profile_word();
+        match self.profiles.get(id) {
+            Some(Ok(profile)) => Ok(profile),
+            Some(Err(reason)) => Err(format!("{word} `{id}`: {reason}")),
+            None => {
+                let file = self.layout.profile_file(id);
+                Err(format!("{word} `{id}`: there is no file `{file}`"))
+            }
+        }
+    }
+
+    fn group_and_profile(&self, labels: &Labels) -> Result<(&Arc<Group>, &Arc<Profile>), Refusal> {
+        let group = self.group(labels)?;
+        let profile = self.profile(&group.profile_id);
+        Ok((group, profile.map_err(|reason| group.refuse(reason))?))
+    }
+
+    /// The group and profile a machine boots by.
+    ///
+    /// # Errors
+    /// No group, no readable profile, or one without `boot`.
+    pub fn bootable(&self, labels: &Labels) -> Result<(&Arc<Group>, &Arc<Profile>), Refusal> {
+        let (group, profile) = self.group_and_profile(labels)?;
+        match profile.boot {
+            Some(_) => Ok((group, profile)),
+            None => Err(group.refuse(self.lacks(group, "boot"))),
+        }
+    }
+
+    /// The group a machine boots by, and what it boots.
+    ///
+    /// # Errors
+    /// As [`Snapshot::bootable`].
+    pub fn boot(&self, labels: &Labels) -> Result<(&Arc<Group>, Arc<BootSettings>), Refusal> {
+        let (group, profile) = self.bootable(labels)?;
+        Ok((group, profile.settings.clone().unwrap_or_default()))
+    }
+
+    fn lacks(&self, group: &Group, key: &str) -> String {
+        format!(
+            "{} `{}` has no `{key}`",
+            self.layout.profile_word(),
+            group.profile_id
+        )
+    }
+
+    /// The machine's config in a folder, rendered and checked.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way, from the group to the rendered text.
+    pub fn config(
+        &self,
+        folder: Folder,
+        labels: &Labels,
+        query: &str,
+    ) -> Result<ServedConfig, Refusal> {
+        let (group, profile) = self.group_and_profile(labels)?;
+        let Some(file) = folder.file(profile) else {
+            return Err(group.refuse(self.lacks(group, folder.key())));
+        };
+        let text = self
+            .rendered(folder, file, group, labels, query)
+            .and_then(|text| {
+                let made = self.finished(folder, file, text);
+                made.map_err(|error| format!("{}/{file}, rendered: {error}", folder.name()))
+            })
+            .map_err(|reason| group.refuse(reason))?;
+        Ok(ServedConfig {
+            group: group.name.to_string(),
+            file: file.to_string(),
+            text,
+        })
+    }
+
+    /// A config with the values that it sees when it is asked for so.
+    pub(super) fn rendered(
+        &self,
+        folder: Folder,
+        file: &Arc<str>,
+        group: &Group,
+        labels: &Labels,
+        query: &str,
+    ) -> Result<String, String> {
+        let missing = || format!("there is no file `{}/{file}`", folder.name());
+        match self.configs.get(&(folder, Arc::clone(file))) {
+            Some(Ok(text @ ConfigText::Plain(_))) => text.render(&Value::Nil),
+            Some(Ok(text)) => {
+                let values = self.values(folder, group, labels, query);
+                text.render(&Value::Map(Arc::new(values)))
+            }
+            Some(Err(reason)) => return Err(reason.clone()),
+            None => return Err(missing()),
+        }
+        .map_err(|error| format!("{}/{file}: {error}", folder.name()))
+    }
+
+    /// What is served of a rendered config.
+    pub(super) fn finished(
+        &self,
+        folder: Folder,
+        file: &str,
+        text: String,
+    ) -> Result<String, InvalidConfig> {
+        match folder {
+            Folder::Generic => Ok(text),
+            Folder::Cloud => {
+                cloud_config::check(&text)?;
+                Ok(text)
+            }
+            Folder::Ignition => Ok(match self.layout {
+                Layout::Bootcfg => ignition::to_json(&text, Language::of_file(file)),
+                Layout::Matchbox => ignition::json_only(&text),
+            }?),
+        }
+    }
+
+    /// What a template sees.
+    ///
+    /// bootcfg 0.2: the metadata, and in Ignition configs the raw query as `.query`. matchbox: the
+    /// metadata, over it what the group requires (keys in lower case), over it `.request`.
+    fn values(&self, folder: Folder, group: &Group, labels: &Labels, query: &str) -> Metadata {
+        let mut values = group.metadata.clone();
+        match self.layout {
+            Layout::Bootcfg if folder == Folder::Ignition => {
+                values.insert("query".into(), Value::String(query.into()));
+            }
+            Layout::Bootcfg => {}
+            Layout::Matchbox => {
+                for (key, value) in group.require.iter() {
+                    values.insert(key.to_lowercase().into(), Value::String(value.into()));
+                }
+                let labels = labels.0.iter();
+                let labels = labels.map(|(key, value)| {
+                    (key.as_str().into(), Value::String(value.as_str().into()))
+                });
+                let request = Metadata::from([
+                    ("query".into(), Value::Map(Arc::new(labels.collect()))),
+                    ("raw_query".into(), Value::String(query.into())),
+                ]);
+                values.insert("request".into(), Value::Map(Arc::new(request)));
+            }
+        }
+        values
+    }
+
+    /// The lines `KEY=value` of a group's metadata for a machine, sorted.
+    ///
+    /// bootcfg 0.2: metadata, and after a name that both have, the label. matchbox: what templates
+    /// see, nested keys joined by `_`; lists and nulls are left out.
+    pub fn environment(&self, group: &Group, labels: &Labels, query: &str) -> String {
+        let mut lines: Vec<(String, String)> = Vec::new();
+        match self.layout {
+            Layout::Bootcfg => {
+                let metadata = group.metadata.iter();
+                lines.extend(metadata.map(|(key, value)| (key.to_uppercase(), value.to_string())));
+                let labels = labels.0.iter();
+                lines.extend(labels.map(|(key, value)| (key.to_uppercase(), value.clone())));
+            }
+            Layout::Matchbox => {
+                let values = self.values(Folder::Generic, group, labels, query);
+                flatten("", &values, &mut lines);
+            }
+        }
+        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+        lines
+            .iter()
+            .map(|(key, value)| format!("{key}={value}\n"))
+            .collect()
+    }
+
+    /// What a machine boots, for the other services.
+    ///
+    /// # Errors
+    /// A sentence: no group matches, or its profile is missing or broken.
+    pub fn select(&self, labels: &Labels) -> Result<Selection, String> {
+        let found = self.group_and_profile(labels);
+        let (group, profile) = found.map_err(|refusal| refusal.reason)?;
+        Ok(Selection {
+            group: group.name.to_string(),
+            require: group.require.clone(),
+            spec_id: group.profile_id.to_string(),
+            boot: profile.settings.clone(),
+        })
+    }
+}
+
+/// A rendered text that is not what its folder is for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidConfig {
+    #[error(transparent)]
+    Cloud(#[from] cloud_config::InvalidUserData),
+    #[error(transparent)]
+    Ignition(#[from] InvalidIgnition),
+}
+
+impl InvalidConfig {
+    /// Line and column in the rendered text.
+    pub(super) fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            InvalidConfig::Cloud(error) => error.place(),
+            InvalidConfig::Ignition(error) => error.place(),
+        }
+    }
+}
+
+fn flatten(prefix: &str, values: &Metadata, lines: &mut Vec<(String, String)>) {
+    for (key, value) in values {
+        let key = format!("{prefix}{}", key.to_uppercase());
+        match value {
+            Value::Map(inner) => flatten(&format!("{key}_"), inner, lines),
+            Value::List(_) | Value::Nil => {}
+            other => lines.push((key, other.to_string())),
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn refuse(&self, reason: String) -> Refusal {
+        Refusal {
+            group: Some(self.name.to_string()),
+            reason: format!("group `{}`: {reason}", self.name),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Checks of `[dhcp]`, and what it describes: the pools with their reservations and options.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+use super::check::ConfigProblem;
+use super::dhcp_option::{self, parse_client_id};
+use super::{DhcpConfig, PoolConfig, RawOptions, Reservation};
+use crate::lease::{PoolPlan, Reserved, ReservedFor};
+use crate::proto::dhcp::{Options, code};
+use crate::proto::mac::MacAddr;
+
+/// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
+const MIN_LEASE_SECONDS: u32 = 60;
+/// Smallest MTU of IPv4 (RFC 2132 §5.1).
+const MIN_MTU: u16 = 68;
+
+/// A pool and what its clients are told beside their address.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// The addresses.
+    pub plan: PoolPlan,
+    /// The options that are the same for all of its clients.
+    pub options: Options,
+}
+
+/// Collects problems of one table.
+struct Table<'a> {
+    path: Vec<String>,
+    problems: &'a mut Vec<ConfigProblem>,
+}
+
+impl Table<'_> {
+    fn problem(&mut self, key: &str, message: impl Into<String>, help: impl Into<String>) {
+        let mut path = self.path.clone();
+        path.extend(key.split('/').map(str::to_owned));
+        self.problems.push(ConfigProblem {
+            path,
+            message: message.into(),
+            help: help.into(),
+        });
+    }
+
+    fn options(&mut self, raw: &RawOptions) {
+        for problem in dhcp_option::parse(raw).err().unwrap_or_default() {
+            let key = format!("options/{}", problem.key);
+            self.problem(&key, problem.message, problem.help);
+        }
+    }
+}
+
+impl DhcpConfig {
+    pub(super) fn check(&self, problems: &mut Vec<ConfigProblem>) {
+        let own = self.own_pool();
+        own.check(Table {
+            path: vec!["dhcp".into()],
+            problems,
+        });
+        for (number, pool) in self.pools.iter().enumerate() {
+            let mut table = Table {
+                path: vec!["dhcp".into(), "pool".into(), number.to_string()],
+                problems,
+            };
+            let before = std::iter::once(&own).chain(self.pools.iter().take(number));
+            for other in before.map(|other| other.subnet.trunc()) {
+                if other.contains(&pool.subnet.trunc()) || pool.subnet.contains(&other) {
+                    let message = format!("{} overlaps {other} of another pool", pool.subnet);
+                    table.problem("subnet", message, "a subnet is served by one pool");
+                }
+            }
+            pool.check(table);
+        }
+        let subnets: Vec<Ipv4Net> = std::iter::once(&own)
+            .chain(&self.pools)
+            .map(|pool| pool.subnet.trunc())
+            .collect();
+        let (mut owners, mut addresses) = (HashSet::new(), HashSet::new());
+        for (number, reservation) in self.reservations.iter().enumerate() {
+            let mut table = Table {
+                path: vec!["dhcp".into(), "reservation".into(), number.to_string()],
+                problems,
+            };
+            let address = reservation.address;
+            let subnet = subnets.iter().find(|subnet| subnet.contains(&address));
+            match subnet.filter(|subnet| usable(**subnet, address)) {
+                None => {
+                    let all: Vec<String> = subnets.iter().map(Ipv4Net::to_string).collect();
+                    let all = all.join(" or ");
+                    let message = format!("{address} is no address for machines in {all}");
+                    table.problem("address", message, hosts(&all));
+                }
+                Some(_) if !addresses.insert(address) => {
+                    let message = format!("{address} is reserved already");
+                    table.problem("address", message, "an address of its own");
+                }
+                Some(_) => {}
+            }
+            match reservation.whose() {
+                Err((key, message, help)) => table.problem(key, message, help),
+                Ok((key, whose)) => {
+                    if !owners.insert((whose, subnet.copied())) {
+                        let message = "this machine has a reservation in this subnet already";
+                        table.problem(key, message, "one each");
+                    }
+                }
+            }
+            if let Some(hostname) = &reservation.hostname
+                && !(1..=255).contains(&hostname.len())
+            {
+                table.problem(
+                    "hostname",
+                    "a host name has 1 to 255 characters",
+                    "e.g. node1",
+                );
+            }
+            table.options(&reservation.options);
+        }
+    }
+
+    /// The pools that this describes, that of our own link first; `server` is our own address, which
+    /// is never given.
+    ///
+    /// # Errors
+    /// A sentence, where [`Config::check`](super::Config::check) has problems or `server` is not in
+    /// the subnet.
+    pub fn pools(&self, server: Ipv4Addr) -> Result<Vec<PoolSettings>, String> {
+        if !self.subnet.contains(&server) {
+            return Err(format!(
+                "our address {server} is not in dhcp.subnet {}; clients could not reach us",
+                self.subnet
+            ));
+        }
+        std::iter::once(&self.own_pool())
+            .chain(&self.pools)
+            .map(|pool| pool.settings(server, &self.reservations))
+            .collect()
+    }
+}
+
+impl PoolConfig {
+    fn check(&self, mut table: Table<'_>) {
+        let subnet = self.subnet.trunc();
+        if self.subnet != subnet {
+            let message = format!("{} has bits behind its prefix", self.subnet);
+            table.problem("subnet", message, format!("the subnet is {subnet}"));
+        }
+        for (key, address) in [("first", self.first), ("last", self.last)] {
+            if !usable(subnet, address) {
+                let message = format!("{address} is no address for machines in {subnet}");
+                table.problem(key, message, hosts(&subnet.to_string()));
+            }
+        }
+        let both = usable(subnet, self.first) && usable(subnet, self.last);
+        if both && self.first > self.last {
+            let (first, last) = (self.first, self.last);
+            let message = format!("the pool ends at {last} before it begins at {first}");
+            table.problem("last", message, format!("an address from {first} on"));
+        }
+        if self.lease_seconds < MIN_LEASE_SECONDS {
+            let seconds = self.lease_seconds;
+            let message = format!("a lease of {seconds} seconds is too short to be renewed");
+            table.problem(
+                "lease_seconds",
+                message,
+                format!("at least {MIN_LEASE_SECONDS}"),
+            );
+        }
+        if let Some(mtu) = self.mtu.filter(|mtu| *mtu < MIN_MTU) {
+            let message = format!("{mtu} is below the least MTU of IPv4");
+            table.problem("mtu", message, format!("at least {MIN_MTU}"));
+        }
+        if let Some(domain) = &self.domain
+            && !(1..=255).contains(&domain.len())
+        {
+            table.problem(
+                "domain",
+                "a domain has 1 to 255 characters",
+                "e.g. lab.example",
+            );
+        }
+        table.options(&self.options);
+    }
+
+    fn settings(
+        &self,
+        server: Ipv4Addr,
+        reservations: &[Reservation],
+    ) -> Result<PoolSettings, String> {
+        let first_of = |problems: Vec<dhcp_option::OptionProblem>| {
+            problems
+                .first()
+                .map_or_else(String::new, |p| p.message.clone())
+        };
+        let subnet = self.subnet.trunc();
+        let mut options = Options::default();
+        options.set_addresses(code::SUBNET_MASK, &[subnet.netmask()]);
+        options.set_addresses(code::ROUTER, self.router.as_slice());
+        options.set_addresses(code::DNS, &self.dns);
+        if let Some(domain) = &self.domain {
+            options.set(code::DOMAIN_NAME, domain);
+        }
+        options.set_addresses(code::BROADCAST_ADDRESS, &[subnet.broadcast()]);
+        options.set_addresses(code::NTP, &self.ntp);
+        if let Some(mtu) = self.mtu {
+            options.set(code::MTU, mtu.to_be_bytes());
+        }
+        options.set_all(&dhcp_option::parse(&self.options).map_err(first_of)?);
+        let mut reserved = Vec::new();
+        for reservation in reservations {
+            if !subnet.contains(&reservation.address) {
+                continue;
+            }
+            let (_, whose) = reservation.whose().map_err(|(_, message, _)| message)?;
+            reserved.push(Reserved {
+                whose,
+                address: reservation.address,
+                hostname: reservation.hostname.clone(),
+                options: dhcp_option::parse(&reservation.options).map_err(first_of)?,
+            });
+        }
+        Ok(PoolSettings {
+            plan: PoolPlan {
+                subnet,
+                first: self.first,
+                last: self.last,
+                lease_time: Duration::from_secs(self.lease_seconds.into()),
+                reserved,
+                excluded: [Some(server), self.router].into_iter().flatten().collect(),
+            },
+            options,
+        })
+    }
+}
+
+type Wrong = (&'static str, String, &'static str);
+
+impl Reservation {
+    /// By what its machine is known, and the key that says so.
+    fn whose(&self) -> Result<(&'static str, ReservedFor), Wrong> {
+        match (&self.mac, &self.uuid, &self.client_id) {
+            (Some(mac), None, None) => match mac.parse::<MacAddr>() {
+                Ok(mac) => Ok(("mac", ReservedFor::Mac(mac))),
+                Err(error) => Err(("mac", error.to_string(), "six hex bytes")),
+            },
+            (None, Some(uuid), None) => match uuid.parse::<Uuid>() {
+                Ok(uuid) => Ok(("uuid", ReservedFor::Machine(uuid))),
+                Err(error) => Err((
+                    "uuid",
+                    format!("`{uuid}` is no UUID: {error}"),
+                    "write it as 16e7d8a7-bfa9-428b-9117-363341bb330b",
+                )),
+            },
+            (None, None, Some(id)) => match parse_client_id(id) {
+                Ok(id) => Ok(("client_id", ReservedFor::ClientId(id))),
+                Err(message) => Err(("client_id", message, "\"hex:01:52:54:…\" or \"text:name\"")),
+            },
+            _ => Err((
+                "",
+                "a reservation is for one of `mac`, `uuid` and `client_id`".into(),
+                "give exactly one of them",
+            )),
+        }
+    }
+}
+
+/// Whether a machine can have this address.
+fn usable(subnet: Ipv4Net, address: Ipv4Addr) -> bool {
+    subnet.contains(&address)
+        && (subnet.prefix_len() >= 31
+            || (address != subnet.network() && address != subnet.broadcast()))
+}
+
+fn hosts(subnets: &str) -> String {
+    format!("an address of {subnets} that a machine can have")
+}

@@ -1,0 +1,230 @@
+//! Tests of the lease file: what a killed server has promised, its next run knows.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::journal::parse;
+use super::tests::{Believed, at, ip, machine, plan};
+use super::*;
+
+fn open(path: &Path) -> (Journal, LeasePool) {
+    let (journal, known) = Journal::open(path).unwrap();
+    (journal, LeasePool::new(plan(10, 12), &known))
+}
+
+fn give(journal: &mut Journal, pool: &mut LeasePool, who: u8, address: u8, seconds: u64) {
+    let record = pool.bind(&machine(who), ip(address), at(seconds)).unwrap();
+    journal.keep(record);
+    assert_eq!(journal.commit(), Ok(None));
+}
+
+#[test]
+fn leases_survive_a_restart_and_a_cut_last_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/leases");
+    let (mut journal, mut first) = open(&path);
+    give(&mut journal, &mut first, 1, 10, 0);
+    give(&mut journal, &mut first, 2, 11, 0);
+    journal.keep(first.release(&machine(2), ip(11), at(1)).unwrap());
+    assert_eq!(journal.commit(), Ok(None));
+    drop(journal);
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.push_str("{\"address\":\"10.0.0.1");
+    fs::write(&path, text).unwrap();
+    let (_journal, mut second) = open(&path);
+    assert_eq!(second.address_of(machine(1).mac, at(2)), Some(ip(10)));
+    assert_eq!(second.address_of(machine(2).mac, at(2)), None);
+    assert!(second.bind(&machine(2), ip(10), at(2)).is_err());
+}
+
+#[test]
+fn a_broken_line_in_the_middle_of_the_lease_file_is_an_error_with_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let good = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
+    fs::write(&path, format!("{good}\nrubbish\n{good}\n")).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(
+        matches!(error, JournalError::Line { line: 2, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_of_an_older_version_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let old = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
+    fs::write(&path, format!("{old}\n")).unwrap();
+    let (_journal, known) = Journal::open(&path).unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(
+        (known[0].address, known[0].state),
+        (ip(10), LeaseState::Bound)
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{old}\n"));
+}
+
+#[test]
+fn a_record_says_what_is_known_of_its_machine() {
+    let uuid = uuid::Uuid::from_u128(0x16e7_d8a7_bfa9_428b_9117_3633_41bb_330b);
+    let who = Holder {
+        machine_id: Some(MachineId(uuid.to_bytes_le())),
+        client_id: Some(&[1, 0xab]),
+        hostname: Some("node1"),
+        ..machine(1)
+    };
+    let record = LeasePool::new(plan(10, 12), &[])
+        .bind(&who, ip(10), at(0))
+        .unwrap();
+    assert_eq!(
+        serde_json::to_string(&record).unwrap(),
+        format!(
+            "{{\"address\":\"10.0.0.10\",\"mac\":\"02:00:00:00:00:01\",\"expires\":1003600,\
+             \"uuid\":\"{uuid}\",\"client_id\":\"01:ab\",\"hostname\":\"node1\"}}"
+        )
+    );
+}
+
+#[test]
+fn a_declined_address_rests_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let (mut journal, mut pool) = open(&path);
+    give(&mut journal, &mut pool, 1, 10, 0);
+    journal.keep(pool.decline(&machine(1), ip(10), at(1)).unwrap());
+    assert_eq!(journal.commit(), Ok(None));
+    drop(journal);
+    let (_journal, mut pool) = open(&path);
+    assert!(pool.bind(&machine(2), ip(10), at(2)).is_err());
+    assert!(pool.bind(&machine(2), ip(10), at(601)).is_ok());
+}
+
+#[test]
+fn a_second_server_on_the_same_lease_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let first = Journal::open(&path).unwrap();
+    assert!(matches!(
+        Journal::open(&path),
+        Err(JournalError::InUse { .. })
+    ));
+    drop(first);
+    Journal::open(&path).unwrap();
+}
+
+#[test]
+fn a_lease_file_that_is_removed_replaced_or_changed_is_written_anew_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/leases");
+    let (mut journal, mut pool) = open(&path);
+    give(&mut journal, &mut pool, 1, 10, 0);
+    let break_it: [(&str, &dyn Fn()); 4] = [
+        ("removed", &|| fs::remove_file(&path).unwrap()),
+        ("removed", &|| {
+            fs::remove_dir_all(path.parent().unwrap()).unwrap()
+        }),
+        ("replaced", &|| {
+            fs::write(folder.path().join("other"), "").unwrap();
+            fs::rename(folder.path().join("other"), &path).unwrap();
+        }),
+        ("changed by others", &|| fs::write(&path, "").unwrap()),
+    ];
+    for (says, break_it) in break_it {
+        break_it();
+        let warning = journal.commit().unwrap().unwrap();
+        assert!(warning.contains(says), "{warning}");
+        assert_eq!(journal.commit(), Ok(None));
+        let known = read_leases(&path).unwrap();
+        assert_eq!(known.len(), 1, "after it was {says}");
+    }
+    give(&mut journal, &mut pool, 2, 11, 0);
+    assert_eq!(read_leases(&path).unwrap().len(), 2);
+}
+
+/// A folder in the place of the file that is to be written: an error for root as well.
+#[test]
+fn what_cannot_be_kept_is_an_error_and_is_kept_when_it_can_be_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let (mut journal, mut pool) = open(&path);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(folder.path().join("leases.new")).unwrap();
+    journal.keep(pool.bind(&machine(1), ip(10), at(0)).unwrap());
+    let error = journal.commit().unwrap_err();
+    assert!(error.contains("leases"), "{error}");
+    assert!(read_leases(&path).is_err());
+    fs::remove_dir(folder.path().join("leases.new")).unwrap();
+    assert_eq!(journal.commit(), Ok(None));
+    assert_eq!(read_leases(&path).unwrap().len(), 1);
+}
+
+#[test]
+fn the_file_does_not_grow_with_every_renewal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let (mut journal, mut pool) = open(&path);
+    for seconds in 0..25_000 {
+        journal.keep(pool.bind(&machine(1), ip(10), at(seconds)).unwrap());
+        if seconds % 100 == 0 {
+            assert_eq!(journal.commit(), Ok(None));
+        }
+    }
+    assert_eq!(journal.commit(), Ok(None));
+    let lines = fs::read_to_string(&path).unwrap().lines().count();
+    assert!(lines < 15_000, "{lines}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The file as it was after any byte that was ever written to it, from the last commit on: the
+    /// next run gives no address that a client was told is its own.
+    #[test]
+    fn no_cut_of_the_lease_file_gives_one_address_to_two_machines(
+        steps in proptest::collection::vec((1u8..5, 10u8..13, 0u8..8, 0u64..2000), 1..12)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("leases");
+        let (mut journal, mut pool) = open(&path);
+        let mut clients = Believed::default();
+        let mut now = at(0);
+        for (who, address, kind, wait) in steps {
+            now += Duration::from_secs(wait);
+            let before = fs::read(&path).unwrap();
+            let (who, address) = (machine(who), ip(address));
+            let record = match kind {
+                0 => pool.release(&who, address, now),
+                1 => pool.decline(&who, address, now),
+                _ => pool.bind(&who, address, now),
+            };
+            let Ok(record) = record else { continue };
+            if record.state != LeaseState::Bound {
+                // It gave it up the moment it said so.
+                clients.learn(&record);
+            }
+            journal.keep(record.clone());
+            prop_assert_eq!(journal.commit(), Ok(None));
+            let after = fs::read(&path).unwrap();
+            prop_assert!(after.starts_with(&before));
+            let mut told = clients.clone();
+            told.learn(&record);
+            for cut in before.len()..=after.len() {
+                let known: Vec<LeaseRecord> = parse(&after[..cut]).unwrap().into_values().collect();
+                let believed = if cut == after.len() { &told } else { &clients };
+                for thief in 1..5 {
+                    for address in 10..13 {
+                        let mut next = LeasePool::new(plan(10, 12), &known);
+                        if next.bind(&machine(thief), ip(address), now).is_ok() {
+                            prop_assert!(believed.may_have(ip(address), machine(thief).mac, now));
+                        }
+                    }
+                }
+            }
+            clients = told;
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The addresses of one subnet, and who has which.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime};
+
+use super::reservations::Reservations;
+use super::{Holder, LeaseError, LeaseRecord, LeaseState, Reserved};
+use crate::proto::mac::MacAddr;
+
+/// How long an offered address is kept for the machine it was offered to.
+const OFFER_TIME: Duration = Duration::from_secs(60);
+/// How long a declined address is not given to anyone (RFC 2131 §4.3.3).
+const DECLINE_TIME: Duration = Duration::from_secs(600);
+
+/// What a pool is made from.
+#[derive(Debug, Clone)]
+pub struct PoolPlan {
+    /// The subnet served.
+    pub subnet: ipnet::Ipv4Net,
+    /// First address of the pool.
+    pub first: Ipv4Addr,
+    /// Last address of the pool, included.
+    pub last: Ipv4Addr,
+    /// How long a lease lasts.
+    pub lease_time: Duration,
+    /// Fixed addresses.
+    pub reserved: Vec<Reserved>,
+    /// Addresses never given, e.g. the server's own.
+    pub excluded: Vec<Ipv4Addr>,
+}
+
+/// An address to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The machine never had it, and it is not reserved for it: somebody may sit on it unasked.
+    pub fresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Offered,
+    Bound,
+    Declined,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Holding {
+    /// Of a declined address, who declined it.
+    mac: MacAddr,
+    state: State,
+    until: SystemTime,
+}
+
+/// The addresses of one subnet.
+///
+/// What it hands out as a [`LeaseRecord`] already counts here. Should the record not be kept, and the
+/// client therefore not be told, then this pool only believes an address to be taken that is free:
+/// never the other way round.
+#[derive(Debug)]
+pub struct LeasePool {
+    subnet: ipnet::Ipv4Net,
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+    lease_time: Duration,
+    reservations: Reservations,
+    /// Addresses that are nobody's to have: the server's own, the router's.
+    excluded: Vec<Ipv4Addr>,
+    by_address: HashMap<Ipv4Addr, Holding>,
+    /// The address each machine has or last had.
+    by_mac: HashMap<MacAddr, Ipv4Addr>,
+    /// Holdings by their end: the first to be free again comes first.
+    by_end: BTreeSet<(SystemTime, Ipv4Addr)>,
+    /// Addresses from here to `last` were never given to anyone.
+    untouched: u32,
+}
+
+impl LeasePool {
+    /// A pool that continues with the leases of an earlier run; those of other subnets are not its.
+    pub fn new(plan: PoolPlan, known: &[LeaseRecord]) -> LeasePool {
+        let mut pool = LeasePool {
+            subnet: plan.subnet,
+            first: plan.first,
+            last: plan.last,
+            lease_time: plan.lease_time,
+            reservations: Reservations::new(plan.reserved),
+            excluded: plan.excluded,
+            by_address: HashMap::new(),
+            by_mac: HashMap::new(),
+            by_end: BTreeSet::new(),
+            untouched: plan.first.to_bits(),
+        };
+        let mut known: Vec<&LeaseRecord> = known
+            .iter()
+            .filter(|record| pool.subnet.contains(&record.address))
+            .collect();
+        // A machine that had several addresses goes on with the one that ends last.
+        known.sort_by_key(|record| (record.expires, record.address));
+        for record in known {
+            let declined = record.state == LeaseState::Declined;
+            let holding = Holding {
+                mac: record.mac,
+                state: if declined {
+                    State::Declined
+                } else {
+                    State::Bound
+                },
+                until: SystemTime::UNIX_EPOCH + Duration::from_secs(record.expires),
+            };
+            pool.hold(record.address, holding);
+        }
+        pool
+    }
+
+    /// How long a lease lasts.
+    pub fn lease_time(&self) -> Duration {
+        self.lease_time
+    }
+
+    /// The subnet served.
+    pub fn subnet(&self) -> ipnet::Ipv4Net {
+        self.subnet
+    }
+
+    /// What is reserved for a machine.
+    pub fn reservation(&self, who: &Holder<'_>) -> Option<&Reserved> {
+        self.reservations.of(who)
+    }
+
+    /// The address a machine has at this time.
+    pub fn address_of(&self, mac: MacAddr, now: SystemTime) -> Option<Ipv4Addr> {
+        let address = self.by_mac.get(&mac)?;
+        let holding = self.by_address.get(address)?;
+        (holding.mac == mac && holding.state == State::Bound && holding.until > now)
+            .then_some(*address)
+    }
+
+    /// Finds an address to offer and keeps it for the machine for a minute (DHCPDISCOVER).
+    ///
+    /// In this order: its reservation, the address it has or had, the one it asks for, one that
+    /// nobody had, the one that is free for longest.
+    ///
+    /// # Errors
+    /// [`LeaseError::Exhausted`].
+    pub fn offer(
+        &mut self,
+        who: &Holder<'_>,
+        wanted: Option<Ipv4Addr>,
+        now: SystemTime,
+    ) -> Result<Offered, LeaseError> {
+        let had = self.by_mac.get(&who.mac).copied();
+        let fixed = self.reservations.of(who).map(|reserved| reserved.address);
+        let address = [fixed, had, wanted]
+            .into_iter()
+            .flatten()
+            .find(|address| self.may_have(who, *address, now))
+            .or_else(|| self.next_untouched(who, now))
+            .or_else(|| self.longest_free(who, now))
+            .ok_or(LeaseError::Exhausted {
+                first: self.first,
+                last: self.last,
+            })?;
+        let current = self.by_address.get(&address);
+        let same = current.filter(|h| h.mac == who.mac && h.state != State::Declined);
+        let fresh = same.is_none() && fixed != Some(address);
+        if !same.is_some_and(|h| h.state == State::Bound && h.until > now) {
+            // A lease that still runs stays what it is: an offer promises less.
+            self.hold(
+                address,
+                Holding {
+                    mac: who.mac,
+                    state: State::Offered,
+                    until: now + OFFER_TIME,
+                },
+            );
+        }
+        Ok(Offered { address, fresh })
+    }
+
+    /// Gives a lease on an address the machine was offered, has, or says it had (DHCPREQUEST).
+    ///
+    /// # Errors
+    /// [`LeaseError::Refused`] when it cannot be this machine's.
+    pub fn bind(
+        &mut self,
+        who: &Holder<'_>,
+        address: Ipv4Addr,
+        now: SystemTime,
+    ) -> Result<LeaseRecord, LeaseError> {
+        if !self.subnet.contains(&address) {
+            return Err(LeaseError::Refused(format!(
+                "{address} is not in {}",
+                self.subnet
+            )));
+        }
+        let mac = who.mac;
+        let reserved = self.reservations.of(who);
+        if let Some(fixed) = reserved
+            && fixed.address != address
+            && self.may_have(who, fixed.address, now)
+        {
+            return Err(LeaseError::Refused(format!(
+                "{} is reserved for {mac}",
+                fixed.address
+            )));
+        }
+        if !self.may_have(who, address, now) {
+            return Err(LeaseError::Refused(format!(
+                "{address} is not free for {mac}"
+            )));
+        }
+        let until = now + self.lease_time;
+        let hostname = reserved.and_then(|reserved| reserved.hostname.as_deref());
+        let record = LeaseRecord::new(who, hostname, address, LeaseState::Bound, until);
+        self.hold(
+            address,
+            Holding {
+                mac,
+                state: State::Bound,
+                until,
+            },
+        );
+        Ok(record)
+    }
+
+    /// The address this machine has, had or has reserved, as far as this server remembers.
+    pub fn recorded(&self, who: &Holder<'_>) -> Option<Ipv4Addr> {
+        let had = self.by_mac.get(&who.mac).copied();
+        had.or_else(|| self.reservations.of(who).map(|reserved| reserved.address))
+    }
+
+    /// The machine took another server's offer: ours is free again.
+    pub fn withdraw_offer(&mut self, mac: MacAddr, now: SystemTime) {
+        let Some(address) = self.by_mac.get(&mac).copied() else {
+            return;
+        };
+        if let Some(holding) = self.by_address.get(&address)
+            && holding.mac == mac
+            && holding.state == State::Offered
+        {
+            let until = now;
+            self.hold(address, Holding { until, ..*holding });
+        }
+    }
+
+    /// The machine gives its lease back (DHCPRELEASE). Anyone else's release changes nothing.
+    ///
+    /// # Errors
+    /// [`LeaseError::Unknown`].
+    pub fn release(
+        &mut self,
+        who: &Holder<'_>,
+        address: Ipv4Addr,
+        now: SystemTime,
+    ) -> Result<LeaseRecord, LeaseError> {
+        let mac = who.mac;
+        if self.address_of(mac, now) != Some(address) {
+            return Err(LeaseError::Unknown { mac, address });
+        }
+        self.hold(
+            address,
+            Holding {
+                mac,
+                state: State::Bound,
+                until: now,
+            },
+        );
+        let state = LeaseState::Released;
+        Ok(LeaseRecord::new(who, None, address, state, now))
+    }
+
+    /// The machine found its address in use by somebody else (DHCPDECLINE), or we did before the
+    /// machine was told of it: it rests, as nobody knows for how long it is taken.
+    ///
+    /// # Errors
+    /// [`LeaseError::Unknown`] when it was not this machine's to decline.
+    pub fn decline(
+        &mut self,
+        who: &Holder<'_>,
+        address: Ipv4Addr,
+        now: SystemTime,
+    ) -> Result<LeaseRecord, LeaseError> {
+        let mac = who.mac;
+        let holding = self.by_address.get(&address).copied();
+        if !holding.is_some_and(|h| h.mac == mac && h.state != State::Declined && h.until > now) {
+            return Err(LeaseError::Unknown { mac, address });
+        }
+        let until = now + DECLINE_TIME;
+        self.hold(
+            address,
+            Holding {
+                mac,
+                state: State::Declined,
+                until,
+            },
+        );
+        self.by_mac.remove(&mac);
+        let state = LeaseState::Declined;
+        Ok(LeaseRecord::new(who, None, address, state, until))
+    }
+
+    /// Whether the address could be this machine's now.
+    fn may_have(&self, who: &Holder<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
+        let in_pool = (self.first..=self.last).contains(&address);
+        let ours_to_give = match self.reservations.at(address) {
+            Some(reserved) => self
+                .reservations
+                .of(who)
+                .is_some_and(|own| own.address == reserved.address),
+            None => in_pool,
+        };
+        ours_to_give
+            && !self.excluded.contains(&address)
+            && match self.by_address.get(&address) {
+                Some(holding) if holding.until > now => {
+                    holding.mac == who.mac && holding.state != State::Declined
+                }
+                _ => true,
+            }
+    }
+
+    fn next_untouched(&mut self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+        while self.untouched <= self.last.to_bits() {
+            let address = Ipv4Addr::from_bits(self.untouched);
+            self.untouched += 1;
+            if !self.by_address.contains_key(&address) && self.may_have(who, address, now) {
+                return Some(address);
+            }
+        }
+        None
+    }
+
+    fn longest_free(&self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+        self.by_end
+            .iter()
+            .take_while(|(until, _)| *until <= now)
+            .map(|(_, address)| *address)
+            .find(|address| self.may_have(who, *address, now))
+    }
+
+    fn hold(&mut self, address: Ipv4Addr, holding: Holding) {
+        if let Some(old) = self.by_address.insert(address, holding) {
+            self.by_end.remove(&(old.until, address));
+            if old.mac != holding.mac && self.by_mac.get(&old.mac) == Some(&address) {
+                self.by_mac.remove(&old.mac);
+            }
+        }
+        self.by_end.insert((holding.until, address));
+        if holding.state != State::Declined {
+            self.by_mac.insert(holding.mac, address);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A lease as it is kept: one line of the lease file, and of `boot-server leases`.
+
+use std::net::Ipv4Addr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Holder;
+use crate::proto::mac::MacAddr;
+
+/// What became of an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseState {
+    /// Given to its machine until its end.
+    #[default]
+    Bound,
+    /// Given back.
+    Released,
+    /// Found in use by somebody else: nobody's until its end.
+    Declined,
+}
+
+impl LeaseState {
+    fn is_bound(&self) -> bool {
+        *self == LeaseState::Bound
+    }
+}
+
+/// What must survive a restart. Files of versions that knew address, MAC and end only are read too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Its owner; of a declined address, who declined it.
+    pub mac: MacAddr,
+    /// When this ends, in seconds since the Unix epoch; 0 when it was given back.
+    pub expires: u64,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "LeaseState::is_bound")]
+    pub state: LeaseState,
+    /// The owner's SMBIOS UUID, when it told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Uuid>,
+    /// The owner's client identifier in hex, when it told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The owner's host name: the reserved one, else what it calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+}
+
+impl LeaseRecord {
+    /// A record of what a machine said of itself.
+    pub(super) fn new(
+        who: &Holder<'_>,
+        hostname: Option<&str>,
+        address: Ipv4Addr,
+        state: LeaseState,
+        until: SystemTime,
+    ) -> LeaseRecord {
+        LeaseRecord {
+            address,
+            mac: who.mac,
+            expires: match state {
+                LeaseState::Released => 0,
+                LeaseState::Bound | LeaseState::Declined => seconds(until),
+            },
+            state,
+            uuid: who.machine_id.map(|id| id.uuid()),
+            client_id: who.client_id.map(hex),
+            hostname: hostname.or(who.hostname).map(str::to_owned),
+        }
+    }
+
+    /// Whether it still counts at this time.
+    pub fn is_running(&self, now: SystemTime) -> bool {
+        self.expires > seconds(now)
+    }
+}
+
+/// Bytes in hex with colons, as client identifiers are usually shown.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| {
+        DIGITS
+            .get(usize::from(nibble))
+            .map_or('?', |d| char::from(*d))
+    };
+    let mut out = String::with_capacity(3 * bytes.len());
+    for byte in bytes {
+        if !out.is_empty() {
+            out.push(':');
+        }
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
+    }
+    out
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,71 @@
+//! Fixed addresses, and whose they are.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use uuid::Uuid;
+
+use super::Holder;
+use crate::proto::dhcp::Options;
+use crate::proto::mac::MacAddr;
+
+/// By what a machine with a fixed address is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ReservedFor {
+    /// Its MAC.
+    Mac(MacAddr),
+    /// Its client identifier, type byte included (option 61).
+    ClientId(Vec<u8>),
+    /// Its UUID as it shows it; on the wire (option 97) it is found in either byte order.
+    Machine(Uuid),
+}
+
+/// A fixed address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    /// Whose it is.
+    pub whose: ReservedFor,
+    /// The machine's address.
+    pub address: Ipv4Addr,
+    /// The host name given with it.
+    pub hostname: Option<String>,
+    /// Options of its own.
+    pub options: Options,
+}
+
+/// The reservations of a pool.
+#[derive(Debug, Default)]
+pub(super) struct Reservations {
+    all: Vec<Reserved>,
+    by_owner: HashMap<ReservedFor, usize>,
+    by_address: HashMap<Ipv4Addr, usize>,
+}
+
+impl Reservations {
+    pub(super) fn new(all: Vec<Reserved>) -> Reservations {
+        let numbered = || all.iter().enumerate();
+        Reservations {
+            by_owner: numbered().map(|(n, r)| (r.whose.clone(), n)).collect(),
+            by_address: numbered().map(|(n, r)| (r.address, n)).collect(),
+            all,
+        }
+    }
+
+    /// The reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
+    pub(super) fn of(&self, who: &Holder<'_>) -> Option<&Reserved> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let find = |whose: ReservedFor| self.by_owner.get(&whose);
+        let number = find(ReservedFor::Mac(who.mac))
+            .or_else(|| find(ReservedFor::ClientId(who.client_id?.to_vec())))
+            .or_else(|| find(ReservedFor::Machine(who.machine_id?.uuid())))
+            .or_else(|| find(ReservedFor::Machine(Uuid::from_bytes(who.machine_id?.0))));
+        self.all.get(*number?)
+    }
+
+    /// Whose address this is.
+    pub(super) fn at(&self, address: Ipv4Addr) -> Option<&Reserved> {
+        self.all.get(*self.by_address.get(&address)?)
+    }
+}

@@ -1,0 +1,365 @@
+//! The DHCP loops: port 67 as server or proxy, port 4011 as boot service. Decisions are made in
+//! `policy`, replies in `respond`; here they are fetched, sent and told to the event stream.
+
+mod limit;
+mod probe;
+mod server;
+mod socket;
+mod start;
+mod tell;
+
+use std::collections::HashMap;
+use std::net::SocketAddrV4;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::MissedTickBehavior;
+use tracing::{Instrument, debug, debug_span, warn};
+
+use self::limit::{Limiter, Verdict};
+use self::probe::Prober;
+use self::server::ServerRole;
+use self::socket::{DhcpSocket, Listen};
+use super::context::Context;
+use super::link::Link;
+use super::pixiecore_api::PixiecoreApi;
+use crate::event::{BootEvent, Who};
+use crate::policy::{BootStep, Client, classify};
+use crate::proto::dhcp::{Message, MessageType};
+use crate::proto::mac::MacAddr;
+use crate::respond::{Answer, ProxyStyle, boot_service_ack, proxy_offer};
+
+/// Largest DHCP message read; longer ones are cut and then fail to decode.
+const RECEIVE_BUFFER_LEN: usize = 4096;
+/// Messages answered together: their leases are kept with one write.
+const MAX_BATCH: usize = 64;
+/// Questions to a Pixiecore API that may be under way at once; more are dropped, clients ask again.
+const MAX_PIXIECORE_QUESTIONS: usize = 256;
+/// How often the lease file is looked at when nobody asks for anything.
+const UPKEEP: Duration = Duration::from_secs(2);
+
+/// As what a socket's messages are answered.
+pub(super) enum Role<A> {
+    /// The DHCP server, which gives addresses.
+    Server(Box<ServerRole>),
+    /// A proxy beside another DHCP server.
+    Proxy,
+    /// Pixiecore's proxy.
+    Pixiecore(Arc<A>),
+    /// The boot service on port 4011.
+    BootService,
+}
+
+/// One socket and its role.
+pub(super) struct DhcpService<A> {
+    pub(super) context: Arc<Context>,
+    pub(super) socket: DhcpSocket,
+    pub(super) port: u16,
+    pub(super) role: Role<A>,
+    /// Reaches machines that have no address yet; without it they are answered by broadcast.
+    pub(super) link: Option<Arc<Link>>,
+    /// Told of each Discover, for the router advertiser.
+    pub(super) discovers: Option<mpsc::Sender<MacAddr>>,
+}
+
+/// A request, read.
+struct Request {
+    message: Message,
+    client: Client,
+    from: SocketAddrV4,
+}
+
+/// A request with what was decided about it.
+struct Answered {
+    request: Request,
+    step: BootStep,
+    answer: Answer,
+}
+
+impl<A: PixiecoreApi + 'static> DhcpService<A> {
+    /// Serves until the task is dropped.
+    pub(super) async fn serve(self) -> std::io::Result<()> {
+        let service = Arc::new(self);
+        let questions = Arc::new(Semaphore::new(MAX_PIXIECORE_QUESTIONS));
+        let mut limiter = Limiter::new(Instant::now());
+        let mut buffer = vec![0; RECEIVE_BUFFER_LEN];
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        let mut upkeep = tokio::time::interval(UPKEEP);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let received = tokio::select! {
+                received = service.socket.receive(&mut buffer) => received,
+                _ = upkeep.tick() => {
+                    service.keep_up();
+                    continue;
+                }
+            };
+            let mut next = match received {
+                Ok(received) => Some(received),
+                Err(error) => {
+                    // E.g. the network is down for a moment: not the end of a server.
+                    warn!(%error, "receiving a DHCP message");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            };
+            let now = Instant::now();
+            while let Some((len, from)) = next {
+                let datagram = buffer.get(..len).unwrap_or_default();
+                batch.extend(service.read(datagram, from, &mut limiter, now));
+                next = match batch.len() < MAX_BATCH {
+                    true => service.socket.try_receive(&mut buffer),
+                    false => None,
+                };
+            }
+            service.answer_all(&mut batch, &questions).await;
+        }
+    }
+
+    fn read(
+        &self,
+        datagram: &[u8],
+        from: SocketAddrV4,
+        limiter: &mut Limiter,
+        now: Instant,
+    ) -> Option<Request> {
+        let peer = Who {
+            peer: Some(from.into()),
+            ..Who::default()
+        };
+        let message = match Message::decode(datagram) {
+            Ok(message) => message,
+            Err(error) => {
+                // Of these there may be any number, from anyone: they count as one client.
+                if self.admits(limiter, MacAddr([0; 6]), &peer, now) {
+                    self.malformed(peer, error.to_string());
+                }
+                return None;
+            }
+        };
+        let client = match classify(&message) {
+            Ok(client) => client,
+            // A reply of another server on the link, heard because it was broadcast to port 67.
+            Err(crate::policy::ClassifyError::Reply) => return None,
+            Err(error) => {
+                if self.admits(limiter, MacAddr([0; 6]), &peer, now) {
+                    let mac = message.mac().map(|mac| mac.to_string());
+                    self.malformed(Who { mac, ..peer }, error.to_string());
+                }
+                return None;
+            }
+        };
+        if !self.admits(limiter, client.mac, &peer, now) {
+            return None;
+        }
+        let request = Request {
+            message,
+            client,
+            from,
+        };
+        self.heard(&request);
+        Some(request)
+    }
+
+    fn admits(&self, limiter: &mut Limiter, mac: MacAddr, peer: &Who, now: Instant) -> bool {
+        let reason = match limiter.admit(mac, now) {
+            Verdict::Allowed => return true,
+            Verdict::Dropped => return false,
+            Verdict::FirstDropped => "more DHCP messages of one client than a boot needs",
+            Verdict::FirstOverload => "more DHCP messages of all clients than can be answered",
+        };
+        warn!(%mac, reason, "messages are dropped");
+        let who = Who {
+            mac: (mac != MacAddr([0; 6])).then(|| mac.to_string()),
+            ..peer.clone()
+        };
+        let reason = reason.to_owned();
+        self.context
+            .events
+            .emit(BootEvent::RateLimited { who, reason });
+        false
+    }
+
+    fn malformed(&self, who: Who, reason: String) {
+        debug!(?who, reason, "a DHCP message that is none");
+        self.context.events.emit(BootEvent::Malformed {
+            who,
+            protocol: "dhcp".to_owned(),
+            reason,
+        });
+    }
+
+    /// Answers everything that was read, in order; leases are kept before they are told.
+    async fn answer_all(self: &Arc<Self>, batch: &mut Vec<Request>, questions: &Arc<Semaphore>) {
+        let mut answered = Vec::with_capacity(batch.len());
+        for request in batch.drain(..) {
+            match &self.role {
+                Role::Pixiecore(api) if request.client.message == MessageType::Discover => {
+                    self.ask_pixiecore(request, api, questions);
+                }
+                _ => answered.extend(self.answer(request)),
+            }
+        }
+        self.keep_leases(&mut answered);
+        for answered in answered {
+            let span = span(&answered.request);
+            self.dispatch(answered).instrument(span).await;
+        }
+    }
+
+    fn decide(&self, request: &Request) -> BootStep {
+        self.context
+            .policy()
+            .decide(&request.client, request.message.xid, Instant::now())
+    }
+
+    /// Decides about a request; `None` when that happens elsewhere.
+    fn answer(&self, request: Request) -> Option<Answered> {
+        let (message, client) = (&request.message, &request.client);
+        let server = self.context.interface.address;
+        let is_proxy = matches!(self.role, Role::Proxy | Role::Pixiecore(_));
+        if is_proxy && client.message != MessageType::Discover {
+            // Not even decided upon: the policy remembers what it sends machines to.
+            let silence = Answer::Silence("a proxy answers a discover only".into());
+            return Some(Answered {
+                request,
+                step: BootStep::none(),
+                answer: silence,
+            });
+        }
+        if let Role::BootService = self.role
+            && let Err(reason) = self.may_answer_boot_service(&request)
+        {
+            return Some(Answered {
+                request,
+                step: BootStep::none(),
+                answer: Answer::Silence(reason.into()),
+            });
+        }
+        if let Role::Server(server) = &self.role {
+            return server.answer(request, |request| self.decide(request));
+        }
+        let step = self.decide(&request);
+        let answer = match &self.role {
+            Role::Proxy => proxy_offer(ProxyStyle::Plain, message, client, &step, server),
+            Role::Pixiecore(_) => {
+                proxy_offer(ProxyStyle::Pixiecore, message, client, &step, server)
+            }
+            _ => boot_service_ack(message, client, &step, server, request.from),
+        };
+        Some(Answered {
+            request,
+            step,
+            answer,
+        })
+    }
+
+    /// The boot service answers to where a request says it is from, which anyone can write there:
+    /// only to our subnet and to machines whose own DHCP exchange was heard, and never to a port that
+    /// belongs to another service.
+    fn may_answer_boot_service(&self, request: &Request) -> Result<(), &'static str> {
+        let (address, port) = (*request.from.ip(), request.from.port());
+        let known = || {
+            let neighbour = self.context.neighbours.lookup(address);
+            neighbour.is_some_and(|neighbour| neighbour.mac == request.client.mac)
+        };
+        if !self.context.interface.subnet.contains(&address) && !known() {
+            return Err("from outside the subnet, and no DHCP exchange of this machine was heard");
+        }
+        match port {
+            67 | 68 | 1024.. => Ok(()),
+            _ => Err("from a port of another service"),
+        }
+    }
+
+    fn ask_pixiecore(self: &Arc<Self>, request: Request, api: &Arc<A>, questions: &Arc<Semaphore>) {
+        // The one answer that takes time: others are not kept waiting.
+        let Ok(permit) = Arc::clone(questions).try_acquire_owned() else {
+            return self.ignored(&request, "too many questions to the Pixiecore API");
+        };
+        let (service, api) = (Arc::clone(self), Arc::clone(api));
+        let span = span(&request);
+        let work = async move {
+            match api.knows(request.client.mac).await {
+                Ok(true) => {
+                    if let Some(answered) = service.answer(request) {
+                        service.dispatch(answered).await;
+                    }
+                }
+                Ok(false) => service.ignored(&request, "the Pixiecore API refuses this machine"),
+                Err(error) => {
+                    service.ignored(&request, &format!("asking the Pixiecore API: {error}"));
+                }
+            }
+            drop(permit);
+        };
+        tokio::spawn(work.instrument(span));
+    }
+
+    /// Sends an answer, after its address was looked for where that is to be done.
+    async fn dispatch(self: &Arc<Self>, answered: Answered) {
+        match (&self.role, &answered.answer) {
+            (Role::Server(_), Answer::Reply(reply)) if reply.probe.is_some() => {
+                let service = Arc::clone(self);
+                let span = span(&answered.request);
+                let work = async move { service.look_then_send(answered).await };
+                tokio::spawn(work.instrument(span));
+            }
+            _ => self.send(answered).await,
+        }
+    }
+
+    async fn send(&self, answered: Answered) {
+        let Answered {
+            request,
+            step,
+            answer,
+        } = answered;
+        let reply = match answer {
+            Answer::Reply(reply) => reply,
+            Answer::Silence(reason) => return self.ignored(&request, &reason),
+        };
+        let limit = request.message.max_message_len();
+        let bytes = match reply.message.encode_fitting(limit) {
+            Ok((bytes, dropped)) if dropped.is_empty() => bytes,
+            Ok((bytes, dropped)) => {
+                debug!(?dropped, limit, "options that do not fit are left out");
+                bytes
+            }
+            Err(error) => return self.ignored(&request, &format!("no answer fits: {error}")),
+        };
+        if let Some(address) = reply.address {
+            let client = &request.client;
+            self.context
+                .neighbours
+                .learn(address, client.mac, client.uuid);
+        }
+        let sent = match (reply.link, &self.link) {
+            (Some(mac), Some(link)) => {
+                let source = self.socket.source(self.port);
+                link.send_udp(source, (mac, reply.to), &bytes).await
+            }
+            (Some(_), None) => {
+                let everyone = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, reply.to.port());
+                self.socket.send(&bytes, everyone).await
+            }
+            (None, _) => self.socket.send(&bytes, reply.to).await,
+        };
+        match sent {
+            Ok(()) => self.answered(&request, &step, &reply),
+            Err(error) => {
+                warn!(to = %reply.to, %error, "sending a DHCP reply");
+                let reason = format!("the reply to {} failed: {error}", reply.to);
+                self.ignored(&request, &reason);
+            }
+        }
+    }
+}
+
+/// Requests of machines whose address is being looked for, by MAC.
+type Probing = Mutex<HashMap<MacAddr, Option<Request>>>;
+
+fn span(request: &Request) -> tracing::Span {
+    debug_span!("dhcp", xid = request.message.xid, mac = %request.client.mac)
+}

@@ -1,0 +1,100 @@
+//! What the event stream and the log are told of DHCP messages.
+
+use tracing::{debug, info};
+
+use super::{DhcpService, Request, Role};
+use crate::event::{BootEvent, Who};
+use crate::policy::BootStep;
+use crate::proto::dhcp::MessageType;
+use crate::respond::Reply;
+
+impl<A> DhcpService<A> {
+    /// Tells of a request, and learns what it says about addresses.
+    pub(super) fn heard(&self, request: &Request) {
+        let (message, client) = (&request.message, &request.client);
+        let address = match message.client_address {
+            none if none.is_unspecified() => message.requested_address(),
+            own => Some(own),
+        };
+        let settled = matches!(client.message, MessageType::Request | MessageType::Inform);
+        // The server's own answers say who has which address; a proxy and the boot service hear the
+        // requests to the other server: that is how they know its clients.
+        let elsewhere = !matches!(self.role, Role::Server(_));
+        if let Some(address) = address.filter(|_| settled && elsewhere) {
+            self.context
+                .neighbours
+                .learn(address, client.mac, client.uuid);
+        }
+        if client.message == MessageType::Discover
+            && let Some(discovers) = &self.discovers
+        {
+            // A full queue means that an advertisement is about to be sent anyway.
+            let _ = discovers.try_send(client.mac);
+        }
+        self.context.events.emit(BootEvent::DhcpRequest {
+            who: who(request),
+            port: self.port,
+            xid: message.xid,
+            message: client.message.to_string(),
+            arch: client.arch.iter().map(|arch| arch.to_wire()).collect(),
+            user_class: message.user_class_text(),
+            vendor_class: message.vendor_class(),
+            address,
+        });
+    }
+
+    /// Tells of a reply that was sent.
+    pub(super) fn answered(&self, request: &Request, step: &BootStep, reply: &Reply) {
+        let kind = reply.message.message_type().ok().flatten();
+        let message = kind.map_or_else(String::new, |kind| kind.to_string());
+        let boot_file = step.boot_file().filter(|_| kind != Some(MessageType::Nak));
+        let next_server =
+            Some(reply.message.next_server).filter(|address| !address.is_unspecified());
+        info!(
+            address = reply.address.map(tracing::field::display),
+            boot_file, why = step.why, to = %reply.to, "{message}"
+        );
+        let why = match kind {
+            Some(MessageType::Nak) => "the address is refused",
+            _ => step.why,
+        };
+        self.context.events.emit(BootEvent::DhcpReply {
+            who: who(request),
+            xid: request.message.xid,
+            message,
+            role: self.role_name().to_owned(),
+            address: reply.address,
+            next_server,
+            boot_file: boot_file.map(str::to_owned),
+            step: why.to_owned(),
+        });
+    }
+
+    /// Tells of a request that is not answered.
+    pub(super) fn ignored(&self, request: &Request, reason: &str) {
+        debug!(reason, "no answer");
+        let reason = reason.to_owned();
+        self.context.events.emit(BootEvent::DhcpIgnored {
+            who: who(request),
+            reason,
+        });
+    }
+
+    fn role_name(&self) -> &'static str {
+        match self.role {
+            Role::Server(_) => "dhcp",
+            Role::Proxy => "proxy_dhcp",
+            Role::Pixiecore(_) => "pixiecore",
+            Role::BootService => "boot_service",
+        }
+    }
+}
+
+/// Whose request it is.
+pub(super) fn who(request: &Request) -> Who {
+    Who {
+        mac: Some(request.client.mac.to_string()),
+        uuid: request.client.uuid.map(|uuid| uuid.to_string()),
+        peer: Some(request.from.into()),
+    }
+}

@@ -1,0 +1,40 @@
+//! `/grub?labels`: the menu by which GRUB boots this machine.
+
+use axum::extract::{RawQuery, State};
+
+use super::App;
+use super::answer::{Answer, TEXT};
+use crate::catalog::Labels;
+use crate::proto::grub;
+
+/// Renders the boot settings of the machine's profile.
+pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let labels = Labels::from_query(&query.unwrap_or_default());
+    let snapshot = app.catalog.snapshot();
+    match snapshot.boot(&labels) {
+        Ok((group, boot)) => {
+            let config = grub::render(&boot.kernel, &boot.initrd, &boot.options);
+            let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
+            Answer::ok(TEXT, config, detail).group(Some(group.name.to_string()))
+        }
+        Err(refusal) => Answer::refused(&refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::net::http::testing::{get, get_matchbox};
+
+    #[tokio::test]
+    async fn both_layouts_have_menus() {
+        let answer = get_matchbox("/grub?serial=S1").await;
+        assert!(
+            answer.body.contains("linuxefi \"http://other/k\"\n"),
+            "{}",
+            answer.body
+        );
+        let answer = get("/grub?mac=52-54-00-89-D8-10").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.starts_with("default=0\n"), "{}", answer.body);
+    }
+}
