@@ -78,6 +78,7 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
         [
             Some(&mut http.data),
             http.config.as_mut(),
+            http.key_ring.as_mut(),
             http.assets.as_mut(),
             http.tls_certificate.as_mut(),
             http.tls_key.as_mut(),

@@ -1,9 +1,10 @@
-//! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks, and
-//! `boot-server pixiecore …` is Pixiecore.
+//! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks,
+//! `boot-server leases` lists, and `boot-server pixiecore …` is Pixiecore.
 
 mod arguments;
 mod config_file;
 mod event_log;
+mod leases;
 mod logging;
 mod narrate;
 mod pixiecore;
@@ -22,6 +23,7 @@ use self::arguments::{Arguments, Flag};
 use self::pixiecore::Pixiecore;
 use self::settings::Settings;
 use crate::catalog::check;
+use crate::catalog::data_dir::Source;
 use crate::catalog::problem::{Problem, Severity, render_problems};
 use crate::config::Config;
 
@@ -56,15 +58,35 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reports everything that is wrong in the configuration and its boot-config directory.
+    /// Reports everything that is wrong in a configuration and its data directory, all at once.
+    /// Exits 2 when the server would not start.
     Check {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
-        config: PathBuf,
+        config: Option<PathBuf>,
+        /// A data directory of either layout, or a configuration file.
+        #[arg(
+            value_name = "PATH",
+            conflicts_with = "config",
+            required_unless_present = "config"
+        )]
+        path: Option<PathBuf>,
+        /// The folder of a data directory's assets; kernels and initrds must be there.
+        #[arg(long, value_name = "DIR", requires = "path")]
+        assets: Option<PathBuf>,
     },
     /// Boots machines as Pixiecore does, with its commands and flags.
     #[command(subcommand)]
     Pixiecore(Box<Pixiecore>),
+    /// Lists the leases of [dhcp] from its lease file, also while the server runs.
+    Leases {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
+        config: PathBuf,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Exit code for invalid input.
@@ -80,7 +102,24 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let settings = match cli.command {
-        Some(Command::Check { config }) => return Ok(report(&problems(&config))),
+        Some(Command::Check {
+            config,
+            path,
+            assets,
+        }) => {
+            let problems = match path.or(config) {
+                Some(path) if path.is_dir() => check::check(&Source::of(path), assets.as_deref()),
+                Some(path) => problems(&path),
+                None => anyhow::bail!("name a data directory or a configuration file"),
+            };
+            return Ok(report(&problems));
+        }
+        Some(Command::Leases { config, json }) => {
+            return match config_file::read(&config) {
+                Ok(config) => leases::list(&config, json),
+                Err(problems) => Ok(report(&problems)),
+            };
+        }
         Some(Command::Pixiecore(command)) => {
             return match command
                 .config()

@@ -18,7 +18,7 @@ use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event::EventSink;
-use crate::net::http::Tls;
+use crate::net::http::{Signer, Tls};
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
 
@@ -74,6 +74,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
                 .run_until_cancelled_owned(reload_on(hangup, reloader)),
         );
         let parts = Parts {
+            signer: signer(&config)?,
             pixiecore: pixiecore(&config)?,
             config,
             catalog,
@@ -131,6 +132,24 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!(%error, "the limit of open files stays as it is");
     }
+}
+
+/// The signer of `http.key_ring`, unlocked by the passphrase in the environment: ours, or that of
+/// the programs whose place we take.
+fn signer(config: &Config) -> anyhow::Result<Option<Arc<Signer>>> {
+    const PASSPHRASES: [&str; 3] = [
+        "BOOT_SERVER_PASSPHRASE",
+        "MATCHBOX_PASSPHRASE",
+        "BOOTCFG_PASSPHRASE",
+    ];
+    let http = config.http.as_ref();
+    let Some(key_ring) = http.and_then(|http| http.key_ring.as_ref()) else {
+        return Ok(None);
+    };
+    let passphrase = PASSPHRASES.iter().find_map(|name| std::env::var(name).ok());
+    let signer = Signer::open(key_ring, passphrase.as_deref())?;
+    info!(key = signer.fingerprint(), "answers are signed");
+    Ok(Some(Arc::new(signer)))
 }
 
 /// Cancels the token on SIGTERM and SIGINT.

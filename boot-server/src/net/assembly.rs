@@ -172,7 +172,8 @@ impl Assembly {
         let events = self.parts.events.clone();
         let assets = http.assets.clone();
         let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
-        let router = http::router(data_dir, assets, neighbours, events);
+        let signer = self.parts.signer.as_ref();
+        let router = http::signing_router(data_dir, assets, neighbours, events, signer);
         let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,

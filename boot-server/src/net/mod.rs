@@ -26,7 +26,7 @@ use tracing::{error, info};
 
 use self::assembly::Assembly;
 pub use self::error::NetError;
-use self::http::Tls;
+use self::http::{Signer, Tls};
 pub use self::interface::{InterfaceError, interface_of};
 use self::pixiecore::ApiClient;
 use crate::catalog::data_dir::DataDir;
@@ -46,6 +46,8 @@ pub struct Parts {
     pub pixiecore: Option<ApiClient>,
     /// The HTTP service's identity, when it speaks TLS.
     pub tls: Option<Tls>,
+    /// Signs the answers of the boot config service, when there is a key.
+    pub signer: Option<Arc<Signer>>,
     /// Where events go.
     pub events: EventSink,
     /// Called once everything is bound.

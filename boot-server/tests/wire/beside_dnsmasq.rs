@@ -1,22 +1,19 @@
 //! The proxy on one host with a DHCP server that libvirt would start: both hear each broadcast, and
 //! the other server's unicasts stay its own. In a network namespace made for the test; needs root.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/cable.rs"]
-mod cable;
-
 use std::io::BufReader;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Stdio;
 
 use boot_server::proto::dhcp::{Message, MessageType, code};
-use cable::{Running, ServerSide, client, exchange, in_namespace, request, run, wait_for_line};
+use boot_server::proto::mac::MacAddr;
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 1);
+use crate::support::{
+    Running, SERVER, Server, ServerSide, client, exchange, is_inside, run, wait_for_line,
+};
 
-/// How libvirt has its dnsmasq share port 67, and how dnsmasq is without that.
+/// How libvirt has its dnsmasq share port 67; dnsmasq of itself does not.
 const SHARED: &str = "bind-dynamic\n";
 const EXCLUSIVE: &str = "";
 
@@ -42,24 +39,13 @@ fn start_dnsmasq(side: &ServerSide, folder: &Path, binding: &str) -> Running {
     running
 }
 
-fn start_boot_server(side: &ServerSide, folder: &Path, no_bind: bool) -> Running {
-    let config = folder.join("boot-server.toml");
-    let text = format!(
-        "interface = \"srv\"\n[proxy_dhcp]\nno_bind = {no_bind}\n[boot]\n\
-         script_url = \"http://10.91.0.1/s\"\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut child = side
-        .command(env!("CARGO_BIN_EXE_boot-server"))
-        .arg("--config")
-        .arg(&config)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let events = BufReader::new(child.stdout.take().unwrap());
-    let running = Running(child);
-    wait_for_line(events, "\"ready\"");
-    running
+pub(crate) fn request(kind: MessageType, xid: u32) -> Message {
+    let mut request = Message::from_client(kind, MacAddr([0x52, 0x54, 0, 0, 0, 1]), xid);
+    let vendor_class = *b"PXEClient:Arch:00000:UNDI:002001";
+    request.options.set(code::VENDOR_CLASS, vendor_class);
+    request.options.set(code::CLIENT_ARCH, [0, 0]);
+    request.set_broadcast();
+    request
 }
 
 fn is_from_proxy(message: &Message) -> bool {
@@ -68,18 +54,16 @@ fn is_from_proxy(message: &Message) -> bool {
 
 #[test]
 fn a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: making a network namespace and binding port 67 needs root");
-        return;
-    }
-    let name = "a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it";
-    if !in_namespace(name) {
+    let name =
+        "beside_dnsmasq::a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it";
+    if !is_inside(name) {
         return;
     }
     let side = ServerSide::new();
     let folder = tempfile::tempdir().unwrap();
     let _dnsmasq = start_dnsmasq(&side, folder.path(), SHARED);
-    let _boot_server = start_boot_server(&side, folder.path(), false);
+    let config = "interface = \"srv\"\n[proxy_dhcp]\n[boot]\nscript_url = \"http://10.91.0.1/s\"\n";
+    let _boot_server = Server::start(&side, folder.path(), config);
     let socket = client();
 
     let both = |answers: &[Message]| {
@@ -122,12 +106,9 @@ fn a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it() {
 
 #[test]
 fn a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_share_it() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: making a network namespace and raw sockets needs root");
-        return;
-    }
-    let name = "a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_share_it";
-    if !in_namespace(name) {
+    let name = "beside_dnsmasq::\
+                a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_share_it";
+    if !is_inside(name) {
         return;
     }
     let side = ServerSide::new();
@@ -135,19 +116,16 @@ fn a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_sha
     let _dnsmasq = start_dnsmasq(&side, folder.path(), EXCLUSIVE);
     let refused = side
         .command(env!("CARGO_BIN_EXE_boot-server"))
-        .args([
-            "--interface",
-            "srv",
-            "--proxy-dhcp",
-            "--script-url",
-            "http://10.91.0.1/s",
-        ])
+        .args(["--interface", "srv", "--proxy-dhcp"])
+        .args(["--script-url", "http://10.91.0.1/s"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("no_bind"), "{said}");
 
-    let _boot_server = start_boot_server(&side, folder.path(), true);
+    let config = "interface = \"srv\"\n[proxy_dhcp]\nno_bind = true\n\
+                  [boot]\nscript_url = \"http://10.91.0.1/s\"\n";
+    let _boot_server = Server::start(&side, folder.path(), config);
     let socket = client();
     let both = |answers: &[Message]| {
         answers.iter().any(is_from_proxy) && answers.iter().any(|answer| !is_from_proxy(answer))

@@ -1,13 +1,17 @@
-//! Two network namespaces joined by a cable, for tests with real servers on real ports; needs root.
+//! Two network namespaces made for a test and joined by a cable, programs in them, and a client.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::{Message, MessageType, Op, Options, code};
+use boot_server::proto::dhcp::Message;
 
+/// How long anything may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// The servers' address.
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 1);
 
 /// Ends a process when the test ends, however it ends.
 pub(crate) struct Running(pub(crate) Child);
@@ -25,7 +29,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) {
 }
 
 /// Runs a part of this test in a network namespace of its own, by starting this program again.
-pub(crate) fn in_namespace(test: &str) -> bool {
+fn in_namespace(test: &str) -> bool {
     if std::env::var_os("BOOT_SERVER_TEST_NAMESPACE").is_some() {
         return true;
     }
@@ -39,6 +43,15 @@ pub(crate) fn in_namespace(test: &str) -> bool {
         .unwrap();
     assert!(status.success(), "inside the namespace: {status}");
     false
+}
+
+/// Whether a test can be made here, and this is its run inside the namespace.
+pub(crate) fn is_inside(test: &str) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: making a network namespace and binding port 67 needs root");
+        return false;
+    }
+    in_namespace(test)
 }
 
 /// A second network namespace for the servers, joined to this one by a cable: `srv` there, `cli` here.
@@ -125,29 +138,51 @@ pub(crate) fn client() -> UdpSocket {
     socket
 }
 
-pub(crate) fn request(kind: MessageType, xid: u32) -> Message {
-    let mut hardware_address = [0; 16];
-    hardware_address[..6].copy_from_slice(&[0x52, 0x54, 0, 0, 0, 1]);
-    let mut options = Options::default();
-    options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
-    options.set(code::VENDOR_CLASS, *b"PXEClient:Arch:00000:UNDI:002001");
-    options.set(code::CLIENT_ARCH, [0, 0]);
-    Message {
-        op: Op::Request,
-        hardware_type: 1,
-        hardware_len: 6,
-        hops: 0,
-        xid,
-        secs: 0,
-        flags: 0x8000,
-        client_address: Ipv4Addr::UNSPECIFIED,
-        your_address: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_agent: Ipv4Addr::UNSPECIFIED,
-        hardware_address,
-        server_name: Vec::new(),
-        boot_file: Vec::new(),
-        options,
+/// A server over there, its events as they come.
+pub(crate) struct Server {
+    pub(crate) process: Running,
+    events: std::sync::mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// Starts boot-server with a configuration and waits until it is ready.
+    pub(crate) fn start(side: &ServerSide, folder: &Path, config: &str) -> Server {
+        let file = folder.join("boot-server.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut child = side
+            .command(env!("CARGO_BIN_EXE_boot-server"))
+            .arg("--config")
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, events) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let process = Running(child);
+        let server = Server { process, events };
+        server.wait_for("\"ready\"");
+        server
+    }
+
+    /// The next event that has this text.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let mut last = Vec::new();
+        while let Ok(line) = self
+            .events
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            if line.contains(text) {
+                return line;
+            }
+            last.push(line);
+        }
+        panic!("no `{text}` in:\n{}", last.join("\n"));
     }
 }
 

@@ -1,10 +1,5 @@
 //! The server with the two rights that its service unit gives it, and nothing else: all that it does
-//! works. In network namespaces made for the test; needs root.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/cable.rs"]
-mod cable;
+//! works.
 
 use std::collections::HashMap;
 use std::io::BufReader;
@@ -13,7 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use boot_server::proto::dhcp::{Message, MessageType, code};
-use cable::{Running, ServerSide, client, exchange, in_namespace, request, run, wait_for_line};
+
+use crate::beside_dnsmasq::request;
+use crate::support::{
+    Running, SERVER, ServerSide, client, exchange, is_inside, run, wait_for_line,
+};
 
 /// CAP_NET_BIND_SERVICE (10) and CAP_NET_RAW (13).
 const RIGHTS: u64 = 1 << 10 | 1 << 13;
@@ -101,8 +100,7 @@ fn assert_everything_is_served(folder: &Path) {
     let offers = exchange(&socket, &discover, Ipv4Addr::BROADCAST, offered);
     assert_eq!(offers[0].boot_file, b"undionly.kpxe");
     let mut select = request(MessageType::Request, 2);
-    let ours = [Ipv4Addr::new(10, 91, 0, 1)];
-    select.options.set_addresses(code::SERVER_ID, &ours);
+    select.options.set_addresses(code::SERVER_ID, &[SERVER]);
     let wanted = [offers[0].your_address];
     select
         .options
@@ -130,17 +128,9 @@ fn assert_everything_is_served(folder: &Path) {
     assert!(events.contains("\"dhcp_reply\""), "{events}");
 }
 
-fn may_run(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: making a network namespace needs root");
-        return false;
-    }
-    in_namespace(test)
-}
-
 #[test]
 fn a_server_started_as_root_keeps_two_rights_and_serves_everything() {
-    if !may_run("a_server_started_as_root_keeps_two_rights_and_serves_everything") {
+    if !is_inside("privileges::a_server_started_as_root_keeps_two_rights_and_serves_everything") {
         return;
     }
     let (side, folder) = (ServerSide::new(), folder());
@@ -157,7 +147,7 @@ fn a_server_started_as_root_keeps_two_rights_and_serves_everything() {
 
 #[test]
 fn the_rights_of_the_service_unit_are_enough() {
-    if !may_run("the_rights_of_the_service_unit_are_enough") {
+    if !is_inside("privileges::the_rights_of_the_service_unit_are_enough") {
         return;
     }
     let (side, folder) = (ServerSide::new(), folder());
