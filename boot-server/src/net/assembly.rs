@@ -91,6 +91,11 @@ impl Assembly {
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
+        if let Some(metrics) = config.metrics {
+            let router = http::operator::router(Arc::clone(self.parts.events.metrics()));
+            let server = bind_http("metrics", metrics.listen, router)?;
+            self.start_http_server("metrics", metrics.listen, server);
+        }
         self.start_boot_config_service(&config, neighbours, nbps)
     }
 

@@ -140,7 +140,7 @@ mod tests {
 
     struct Watched {
         data_dir: Arc<DataDir>,
-        events: mpsc::UnboundedReceiver<event::Event>,
+        events: mpsc::Receiver<event::Event>,
         task: tokio::task::JoinHandle<io::Result<()>>,
     }
 

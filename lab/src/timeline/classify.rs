@@ -157,7 +157,8 @@ pub(super) fn classify<'e>(
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }
-        | BootEvent::Reloaded { .. } => None,
+        | BootEvent::Reloaded { .. }
+        | BootEvent::EventsDropped { .. } => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod ipxe;
 mod metadata;
 pub(super) mod nbp;
 pub(crate) mod observe;
+pub(crate) mod operator;
 mod paced;
 mod pixiecore;
 mod range;
@@ -72,6 +73,7 @@ pub fn signing_router(
     signer: Option<&Arc<Signer>>,
 ) -> Router {
     let assets = assets.map(|assets| Arc::new(assets.into()));
+    let operators = operator::router(Arc::clone(events.metrics()));
     let observer = observe::Observer { neighbours, events };
     let endpoints = Router::new()
         .route("/", any(root::handle))
@@ -98,6 +100,7 @@ pub fn signing_router(
     }
     .layer(from_fn(clean_path::clean_path))
     .layer(from_fn_with_state(observer, observe::observe))
+    .merge(operators)
 }
 
 async fn add_slash(request: Request) -> answer::Answer {

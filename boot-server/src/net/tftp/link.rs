@@ -20,13 +20,15 @@ const MAX_BATCH_PACKETS: usize = 64;
 const MAX_BATCH_BYTES: usize = 65_507;
 /// How long a wait for the client lasts before its owner looks at the time again.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// How long an answer is waited for without sleeping. Machines on the same switch answer within it;
-/// being put to sleep and woken for each block takes about as long.
-const SPIN: Duration = Duration::from_micros(50);
-/// Waits in a row that took longer before the sleepless waiting is given up for a while.
-const MISSES: u32 = 8;
-/// For how many waits it is given up.
-const PAUSE: u32 = 256;
+/// A client that answers within this is worth waiting for without sleeping: to be put to sleep and
+/// woken for each block takes about as long as its answer.
+const QUICK: Duration = Duration::from_micros(100);
+/// Quick answers in a row after which the wait is a sleepless one. One slow answer ends that.
+const QUICK_ANSWERS: i32 = 16;
+/// A sleepless wait that took longer had its processor taken away: there is other work for it.
+const CROWDED: Duration = Duration::from_millis(1);
+/// How many more quick answers it takes then until the next sleepless wait.
+const CROWDED_PAUSE: i32 = 4096;
 
 /// A connected socket and the packets about to leave through it.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ pub(super) struct Link {
     packets: usize,
     /// The kernel cuts a batch into packets (UDP GSO); not every device can.
     segments: bool,
-    misses: u32,
-    waits: u32,
+    /// Quick answers in a row.
+    quick: i32,
 }
 
 impl Link {
@@ -58,8 +60,7 @@ impl Link {
             packet_len: 0,
             packets: 0,
             segments: true,
-            misses: 0,
-            waits: 0,
+            quick: 0,
         })
     }
 
@@ -151,27 +152,22 @@ impl Link {
         buffer: &mut [u8],
         may_spin: bool,
     ) -> io::Result<Option<usize>> {
-        self.waits = self.waits.wrapping_add(1);
-        if self.misses >= MISSES && self.waits.is_multiple_of(PAUSE) {
-            self.misses = 0;
+        let start = Instant::now();
+        let sleepless = may_spin && self.quick >= QUICK_ANSWERS;
+        let mut received = Err(nix::Error::EAGAIN);
+        while sleepless && received == Err(nix::Error::EAGAIN) && start.elapsed() < QUICK {
+            received = recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT);
         }
-        if may_spin && self.misses < MISSES {
-            let start = Instant::now();
-            loop {
-                match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
-                    Ok(len) => {
-                        self.misses = 0;
-                        return Ok(Some(len));
-                    }
-                    Err(nix::Error::EAGAIN) if start.elapsed() < SPIN => std::hint::spin_loop(),
-                    Err(nix::Error::EAGAIN) => break,
-                    Err(nix::Error::ECONNREFUSED | nix::Error::EINTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            self.misses += 1;
+        if received == Err(nix::Error::EAGAIN) {
+            received = recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty());
         }
-        match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+        let took = start.elapsed();
+        self.quick = match () {
+            () if took <= QUICK => self.quick.saturating_add(1),
+            () if sleepless && took >= CROWDED => -CROWDED_PAUSE,
+            () => self.quick.min(0),
+        };
+        match received {
             Ok(len) => Ok(Some(len)),
             Err(nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ECONNREFUSED) => Ok(None),
             Err(error) => Err(error.into()),
