@@ -26,6 +26,7 @@ mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod workers;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use axum::routing::any;
 
 pub use server::{GRACE, HttpServer, Limits};
 pub use tls::{Tls, TlsError};
+pub use workers::Workers;
 
 use crate::catalog::data_dir::DataDir;
 use crate::event::EventSink;
