@@ -36,6 +36,8 @@ NEEDED_PACKAGES=(
   "atftp|a TFTP client of the tests"
   "curl|a TFTP client of the tests"
   "busybox|a TFTP client of the tests"
+  "gnupg|verifying signatures in the tests"
+  "gpgv|verifying signatures in the tests"
 )
 # Only where the release has it: libvirt was split into more packages later.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")

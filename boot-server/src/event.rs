@@ -4,9 +4,12 @@
 //! MACs are lowercase with colons, UUIDs lowercase with hyphens, wherever they were learned.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+
+use crate::metrics::Metrics;
 
 /// One event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -205,6 +208,11 @@ pub enum BootEvent {
         #[serde(flatten)]
         who: Who,
     },
+    /// Events were not written, because whoever reads them is too slow.
+    EventsDropped {
+        /// How many since the last such event.
+        count: u64,
+    },
     /// Configuration was read again.
     Reloaded {
         /// `Ok`: what is in force now. `Err`: why the last good state stays in force.
@@ -227,9 +235,10 @@ impl BootEvent {
             | BootEvent::TftpFailed { who, .. }
             | BootEvent::HttpRequest { who, .. }
             | BootEvent::RouterAdvertisement { who } => Some(who),
-            BootEvent::Ready { .. } | BootEvent::Reloaded { .. } | BootEvent::LeaseFile { .. } => {
-                None
-            }
+            BootEvent::Ready { .. }
+            | BootEvent::EventsDropped { .. }
+            | BootEvent::LeaseFile { .. }
+            | BootEvent::Reloaded { .. } => None,
         }
     }
 }
@@ -241,23 +250,56 @@ pub fn now_us() -> u64 {
         .map_or(0, |since| since.as_micros() as u64)
 }
 
+/// Events that wait to be written. When whoever reads them stands still, more are dropped and counted:
+/// machines are served on, in bounded memory.
+const MAX_WAITING: usize = 8192;
+
 /// Where events are handed in; cheap to clone, never blocks, never fails.
 #[derive(Debug, Clone)]
-pub struct EventSink(mpsc::UnboundedSender<Event>);
+pub struct EventSink {
+    sender: mpsc::Sender<Event>,
+    metrics: Arc<Metrics>,
+}
 
 impl EventSink {
     /// A sink and the stream that it feeds.
-    pub fn channel() -> (EventSink, mpsc::UnboundedReceiver<Event>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (EventSink(sender), receiver)
+    pub fn channel() -> (EventSink, mpsc::Receiver<Event>) {
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        let metrics = Arc::default();
+        (EventSink { sender, metrics }, receiver)
     }
 
-    /// Stamps the event with the present time and hands it in.
+    /// The counters of everything that was handed in.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Counts the event, stamps it with the present time and hands it in.
     pub fn emit(&self, what: BootEvent) {
+        self.metrics.count(&what);
+        let at_us = now_us();
         // The receiver is gone only while the program ends.
-        let _ = self.0.send(Event {
-            at_us: now_us(),
-            what,
-        });
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(Event { at_us, what })
+        {
+            self.metrics.event_dropped();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_nobody_reads_are_dropped_and_counted() {
+        let (sink, mut events) = EventSink::channel();
+        for _ in 0..MAX_WAITING + 5 {
+            sink.emit(BootEvent::Ready {
+                listeners: Vec::new(),
+            });
+        }
+        assert_eq!(sink.metrics().events_dropped(), 5);
+        let read = std::iter::from_fn(|| events.try_recv().ok()).count();
+        assert_eq!(read, MAX_WAITING);
     }
 }

@@ -2,13 +2,14 @@
 //! mode in one program.
 //!
 //! Dependencies run one way: `proto ← catalog ← policy ← respond ← net ← cli ← main`; [`event`] is
-//! a leaf that everyone may name, [`config`] is what `cli` reads and hands down.
+//! a leaf that everyone may name, [`metrics`] counts its events, [`config`] is what `cli` reads and hands down.
 
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod event;
 pub mod lease;
+pub mod metrics;
 pub mod net;
 pub mod policy;
 pub mod proto;

@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -66,7 +67,11 @@ async fn boot(
 }
 
 async fn start() -> SocketAddr {
-    let api = ApiClient::new(&format!("http://{}/prefix", start_api().await)).unwrap();
+    let api = ApiClient::new(
+        &format!("http://{}/prefix", start_api().await),
+        Duration::from_secs(5),
+    )
+    .unwrap();
     let (sink, _) = EventSink::channel();
     let router = router(api, Neighbours::default(), sink);
     let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();

@@ -21,12 +21,7 @@ fn rack(config: &str) -> tempfile::TempDir {
     dir
 }
 
-fn open(
-    dir: &tempfile::TempDir,
-) -> (
-    DataDir,
-    tokio::sync::mpsc::UnboundedReceiver<crate::event::Event>,
-) {
+fn open(dir: &tempfile::TempDir) -> (DataDir, tokio::sync::mpsc::Receiver<crate::event::Event>) {
     let (sink, events) = EventSink::channel();
     let (data_dir, problems) = DataDir::open(Source::of(dir.path()), Some(sink)).unwrap();
     assert_eq!(problems, []);
@@ -178,4 +173,37 @@ fn two_groups_with_the_same_requirements_are_told() {
             "data/config.yaml:8:11: group `two` requires the same as group `one`, so it is never chosen"
         ]
     );
+}
+
+#[test]
+fn no_request_is_dropped_or_sees_half_of_two_states() {
+    let dir = rack(CONFIG);
+    let (data_dir, _events) = open(&dir);
+    let write = |version: usize| {
+        let config = CONFIG.replace("who: one", &format!("who: v{version}"));
+        fs::write(dir.path().join("config.yaml"), config).unwrap();
+        let cloud = format!("#cloud-config\na: [{{{{.who}}}}, v{version}]\n");
+        fs::write(dir.path().join("cloud/c.yaml"), cloud).unwrap();
+        data_dir.reload().unwrap();
+    };
+    write(0);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut seen = std::collections::BTreeSet::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let text = cloud_config(&data_dir).unwrap();
+                let (_, pair) = text.trim_end().split_once('[').unwrap();
+                let (metadata, file) = pair.trim_end_matches(']').split_once(", ").unwrap();
+                assert_eq!(metadata, file);
+                seen.insert(metadata.to_owned());
+            }
+            seen.len()
+        });
+        for version in 1..200 {
+            write(version);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(asking.join().unwrap() > 1);
+    });
 }

@@ -7,6 +7,7 @@ pub mod bootcfg;
 pub mod check;
 pub mod cloud_config;
 pub mod data_dir;
+pub mod explain;
 pub mod files;
 pub mod go_json;
 pub mod ignition;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::of_command_line;
+use super::settings::Settings;
 use crate::catalog::problem::{Problem, Severity};
 use crate::config::{Config, ConfigProblem};
 
@@ -13,7 +15,43 @@ use crate::config::{Config, ConfigProblem};
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(super) fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+pub(super) fn read(path: &Path) -> Result<Config, Vec<Problem>> {
+    load(Settings::of_file(path))
+}
+
+/// Reads the configuration file that the settings name, changes it as they say, and checks it.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn load(settings: Settings) -> Result<Config, Vec<Problem>> {
+    let (mut config, path, text) = match settings.config_file().map(Path::to_owned) {
+        Some(path) => {
+            let (config, text) = parse(&path)?;
+            (config, path, text)
+        }
+        None => (Config::default(), "command line".into(), String::new()),
+    };
+    settings
+        .apply(&mut config)
+        .map_err(|message| vec![of_command_line(message)])?;
+    let problems = config.check().into_iter().map(|problem| {
+        let span = span_of(&text, &problem);
+        let (message, help) = (problem.message, problem.help);
+        at_span(
+            Problem::of_file(Severity::Error, &path, message, help),
+            &text,
+            span,
+        )
+    });
+    let problems: Vec<Problem> = problems.collect();
+    match problems.is_empty() {
+        true => Ok(config),
+        false => Err(problems),
+    }
+}
+
+/// A file's configuration, with its paths made whole, and its text.
+fn parse(path: &Path) -> Result<(Config, String), Vec<Problem>> {
     let error =
         |message: String, help: String| Problem::of_file(Severity::Error, path, message, help);
     let text = std::fs::read_to_string(path).map_err(|source| {
@@ -27,22 +65,11 @@ pub(super) fn load(path: &Path) -> Result<Config, Vec<Problem>> {
         let help = nearest_key(&message).unwrap_or_default();
         vec![at_span(error(message, help), &text, source.span())]
     })?;
-    let problems: Vec<Problem> = config
-        .check()
-        .into_iter()
-        .map(|problem| {
-            let span = span_of(&text, &problem);
-            at_span(error(problem.message, problem.help), &text, span)
-        })
-        .collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let folder = path.parent().unwrap_or(Path::new(""));
     for relative in paths(&mut config) {
         *relative = folder.join(&*relative);
     }
-    Ok(config)
+    Ok((config, text))
 }
 
 /// Every path in a configuration.
@@ -51,6 +78,7 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
         [
             Some(&mut http.data),
             http.config.as_mut(),
+            http.key_ring.as_mut(),
             http.assets.as_mut(),
             http.tls_certificate.as_mut(),
             http.tls_key.as_mut(),
@@ -64,7 +92,9 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
         .as_mut()
         .and_then(|dhcp| dhcp.lease_file.as_mut());
     let roots = config.tftp.as_mut().map(|tftp| tftp.roots.iter_mut());
-    let single = [config.events.as_mut(), leases].into_iter().flatten();
+    let events = config.events.as_mut();
+    let events = events.filter(|path| path.as_path() != Path::new("-"));
+    let single = [events, leases].into_iter().flatten();
     single
         .chain(http.into_iter().flatten())
         .chain(roots.into_iter().flatten())
@@ -128,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("boot-server.toml");
         std::fs::write(&path, text).unwrap();
-        load(&path)
+        read(&path)
     }
 
     fn only_problem(text: &str) -> Problem {
@@ -159,7 +189,7 @@ data = "data"
             format!("events = \"log/e\"\n{GOOD}\nassets = \"/srv\"\n"),
         )
         .unwrap();
-        let config = load(&path).unwrap();
+        let config = read(&path).unwrap();
         assert_eq!(config.events, Some(folder.path().join("log/e")));
         let http = config.http.unwrap();
         assert_eq!(http.data, folder.path().join("data"));

@@ -1,51 +1,141 @@
-//! Writes events as they come, one JSON line each, to a file or to standard output.
+//! Writes events as they come: one JSON line each to a file or to standard output, and a line for
+//! people to the log.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use tokio::sync::mpsc::UnboundedReceiver;
-use tracing::error;
+use tokio::sync::mpsc::Receiver;
+use tracing::{debug, error, info, warn};
 
-use crate::event::Event;
+use super::narrate::{Narrator, Weight};
+use crate::event::{BootEvent, Event, now_us};
+use crate::metrics::Metrics;
 
 /// A thread that writes until all event sinks are gone.
-pub(super) struct EventLog(JoinHandle<()>);
+pub(super) struct EventLog {
+    thread: JoinHandle<()>,
+    reopen: Reopen,
+}
+
+/// Asks for the event file to be opened again, after it was renamed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reopen(Arc<AtomicBool>);
+
+impl Reopen {
+    /// The next event opens it.
+    pub(super) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Where JSON lines go.
+enum Out {
+    File(PathBuf, BufWriter<File>),
+    Stdout(BufWriter<io::Stdout>),
+    /// Standard output is a terminal, where they would only hide the log.
+    Nowhere,
+}
+
+impl Out {
+    fn open(path: Option<&Path>) -> io::Result<Out> {
+        Ok(match path {
+            None if io::stdout().is_terminal() => Out::Nowhere,
+            None => Out::Stdout(BufWriter::new(io::stdout())),
+            Some(path) if path == Path::new("-") => Out::Stdout(BufWriter::new(io::stdout())),
+            Some(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                Out::File(path.to_owned(), BufWriter::new(file))
+            }
+        })
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if let Out::File(path, _) = self {
+            let path = path.clone();
+            *self = Out::open(Some(&path))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        let out: &mut dyn Write = match self {
+            Out::File(_, file) => file,
+            Out::Stdout(stdout) => stdout,
+            Out::Nowhere => return Ok(()),
+        };
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        out.write_all(&line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::File(_, file) => file.flush(),
+            Out::Stdout(stdout) => stdout.flush(),
+            Out::Nowhere => Ok(()),
+        }
+    }
+}
 
 impl EventLog {
-    /// Starts writing: appends to the file, or writes to standard output when there is none.
+    /// Starts writing: appends to the file; to standard output when there is none.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn start(
         path: Option<&Path>,
-        events: UnboundedReceiver<Event>,
+        events: Receiver<Event>,
+        metrics: Arc<Metrics>,
     ) -> io::Result<EventLog> {
-        let out: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-            None => Box::new(io::stdout()),
-        };
-        let write = move || write_all(BufWriter::new(out), events);
-        Ok(EventLog(
-            thread::Builder::new().name("events".into()).spawn(write)?,
-        ))
+        let out = Out::open(path)?;
+        let reopen = Reopen::default();
+        let asked = reopen.clone();
+        let write = move || write_all(out, events, &metrics, &asked);
+        let thread = thread::Builder::new().name("events".into()).spawn(write)?;
+        Ok(EventLog { thread, reopen })
+    }
+
+    /// Asks for the event file to be opened again.
+    pub(super) fn reopener(&self) -> Reopen {
+        self.reopen.clone()
     }
 
     /// Waits until everything is written.
     pub(super) fn finish(self) {
-        if self.0.join().is_err() {
+        if self.thread.join().is_err() {
             error!("the event log ended early");
         }
     }
 }
 
-fn write_all(mut out: impl Write, mut events: UnboundedReceiver<Event>) {
-    let mut failing = false;
+fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reopen: &Reopen) {
+    let mut narrator = Narrator::default();
+    let (mut failing, mut told) = (false, 0);
     while let Some(event) = events.blocking_recv() {
-        let mut written = write_line(&mut out, &event);
-        while let Ok(event) = events.try_recv() {
-            written = written.and(write_line(&mut out, &event));
+        if reopen.0.swap(false, Ordering::Relaxed)
+            && let Err(error) = out.flush().and_then(|()| out.reopen())
+        {
+            error!(%error, "the event file cannot be opened again; the old one is written on");
+        }
+        let dropped = metrics.events_dropped();
+        let gap = (dropped > told).then(|| Event {
+            at_us: now_us(),
+            what: BootEvent::EventsDropped {
+                count: dropped - told,
+            },
+        });
+        told = dropped;
+        let mut written = Ok(());
+        let mut next = Some(event);
+        for event in gap.into_iter().chain(std::iter::from_fn(|| {
+            next.take().or_else(|| events.try_recv().ok())
+        })) {
+            written = written.and(out.write(&event));
+            log(narrator.tell(&event.what));
         }
         let flushed = written.and(out.flush());
         if let Err(error) = &flushed
@@ -58,8 +148,11 @@ fn write_all(mut out: impl Write, mut events: UnboundedReceiver<Event>) {
     }
 }
 
-fn write_line(out: &mut impl Write, event: &Event) -> io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
-    line.push(b'\n');
-    out.write_all(&line)
+fn log(line: Option<(Weight, String)>) {
+    match line {
+        Some((Weight::Warning, line)) => warn!("{line}"),
+        Some((Weight::Step, line)) => info!("{line}"),
+        Some((Weight::Detail, line)) => debug!("{line}"),
+        None => {}
+    }
 }

@@ -1,36 +1,91 @@
-//! The command line: `boot-server --config FILE` serves, `boot-server check --config FILE` checks.
+//! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks,
+//! `boot-server leases` lists, and `boot-server pixiecore …` is Pixiecore.
 
+mod arguments;
 mod config_file;
 mod event_log;
+mod leases;
+mod logging;
+mod narrate;
+mod pixiecore;
+mod privileges;
+mod reload;
 mod serve;
+mod settings;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
+use self::arguments::{Arguments, Flag};
+use self::pixiecore::Pixiecore;
+use self::settings::Settings;
 use crate::catalog::check;
+use crate::catalog::data_dir::Source;
 use crate::catalog::problem::{Problem, Severity, render_problems};
 use crate::config::Config;
 
+const AFTER_HELP: &str = "\
+Every setting has a variable: BOOT_SERVER_ and its name in capitals, e.g. BOOT_SERVER_DATA_PATH. A flag
+beats a variable, a variable beats the configuration file.
+
+The flags and variables of bootcfg and matchbox (BOOTCFG_…, MATCHBOX_…) are understood, with one dash or
+two; a program that is called by the name bootcfg or matchbox has its defaults.
+
+Examples:
+  boot-server --config /etc/boot-server.toml
+  boot-server --interface br0 --dhcp-range 172.17.0.43-172.17.0.99/24 --data-path /var/lib/boot-server
+  boot-server -address=0.0.0.0:8080 -data-path=/var/lib/matchbox -assets-path=/var/lib/matchbox/assets
+  boot-server pixiecore api http://172.17.0.2:8080/pixiecore";
+
 /// DHCP, proxyDHCP, TFTP and HTTP boot config service for machines that boot over the network.
 #[derive(Debug, Parser)]
-#[command(name = "boot-server", version, subcommand_negates_reqs = true)]
-pub struct Cli {
+#[command(
+    name = "boot-server",
+    version,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    after_help = AFTER_HELP
+)]
+struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The configuration file (TOML).
-    #[arg(long, value_name = "FILE", required = true, env = "BOOT_SERVER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reports everything that is wrong in the configuration and its boot-config directory.
+    /// Reports everything that is wrong in a configuration and its data directory, all at once.
+    /// Exits 2 when the server would not start.
     Check {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
+        config: Option<PathBuf>,
+        /// A data directory of either layout, or a configuration file.
+        #[arg(
+            value_name = "PATH",
+            conflicts_with = "config",
+            required_unless_present = "config"
+        )]
+        path: Option<PathBuf>,
+        /// The folder of a data directory's assets; kernels and initrds must be there.
+        #[arg(long, value_name = "DIR", requires = "path")]
+        assets: Option<PathBuf>,
+    },
+    /// Boots machines as Pixiecore does, with its commands and flags.
+    #[command(subcommand)]
+    Pixiecore(Box<Pixiecore>),
+    /// Lists the leases of [dhcp] from its lease file, also while the server runs.
+    Leases {
+        /// The configuration file (TOML).
+        #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
         config: PathBuf,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -41,19 +96,87 @@ const INVALID_INPUT: u8 = 2;
 ///
 /// # Errors
 /// Whatever kept the server from running, or ended it.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match (cli.command, cli.config) {
-        (Some(Command::Check { config }), _) => Ok(report(&problems(&config))),
-        (None, Some(config)) => match config_file::load(&config) {
-            Ok(config) => serve::serve(config),
-            Err(problems) => Ok(report(&problems)),
-        },
-        (None, None) => anyhow::bail!("--config FILE is missing"),
+pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
+    let cli = match parse(typed) {
+        Ok(cli) => cli,
+        Err(code) => return Ok(code),
+    };
+    let settings = match cli.command {
+        Some(Command::Check {
+            config,
+            path,
+            assets,
+        }) => {
+            let problems = match path.or(config) {
+                Some(path) if path.is_dir() => check::check(&Source::of(path), assets.as_deref()),
+                Some(path) => problems(&path),
+                None => anyhow::bail!("name a data directory or a configuration file"),
+            };
+            return Ok(report(&problems));
+        }
+        Some(Command::Leases { config, json }) => {
+            return match config_file::read(&config) {
+                Ok(config) => leases::list(&config, json),
+                Err(problems) => Ok(report(&problems)),
+            };
+        }
+        Some(Command::Pixiecore(command)) => {
+            return match command
+                .config()
+                .map_err(|message| vec![of_command_line(message)])
+            {
+                Ok(config) => serve::serve(config, None),
+                Err(problems) => Ok(report(&problems)),
+            };
+        }
+        None => cli.settings,
+    };
+    let file = settings.config_file().map(Path::to_owned);
+    match config_file::load(settings) {
+        Ok(config) => serve::serve(config, file),
+        Err(problems) => Ok(report(&problems)),
     }
 }
 
-fn problems(path: &std::path::Path) -> Vec<Problem> {
-    let config: Config = match config_file::load(path) {
+/// Reads the command line and the environment; says itself what is wrong with them.
+fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
+    let command = Cli::command();
+    let flags: Vec<Flag> = command
+        .get_arguments()
+        .filter(|argument| !matches!(argument.get_action(), ArgAction::Help | ArgAction::Version))
+        .filter_map(|argument| {
+            Some(Flag {
+                name: argument.get_long()?.to_owned(),
+                is_switch: matches!(argument.get_action(), ArgAction::SetTrue),
+            })
+        })
+        .collect();
+    let collected = arguments::collect(typed, &flags, |name| std::env::var_os(name));
+    let Arguments {
+        list,
+        from_environment,
+    } = collected.map_err(|message| report(&[of_command_line(message)]))?;
+    Cli::try_parse_from(&list).map_err(|error| {
+        // Where nothing can be written to, nobody reads it either.
+        let _ = error.print();
+        let text = error.to_string();
+        for (flag, variable) in from_environment {
+            if text.contains(&format!("--{flag}")) {
+                eprintln!("--{flag} comes from the environment: {variable}");
+            }
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(INVALID_INPUT))
+    })
+}
+
+/// A problem that is in no file.
+fn of_command_line(message: String) -> Problem {
+    let help = "`boot-server --help` lists all settings";
+    Problem::of_file(Severity::Error, Path::new("command line"), message, help)
+}
+
+fn problems(path: &Path) -> Vec<Problem> {
+    let config: Config = match config_file::read(path) {
         Ok(config) => config,
         Err(problems) => return problems,
     };

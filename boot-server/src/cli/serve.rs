@@ -1,35 +1,53 @@
 //! Runs the server until it is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::event_log::EventLog;
-use super::report;
+use super::reload::Reloader;
+use super::{logging, privileges, report};
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event::EventSink;
-use crate::net::http::Tls;
+use crate::net::http::{Signer, Tls};
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
 
-/// Serves what the configuration asks for.
+/// Serves what the configuration asks for; `file` is where it came from.
 ///
 /// # Errors
 /// Whatever kept it from starting, or ended it.
-pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    logging::start(config.log);
+    let event_file = config
+        .events
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
+    // Keys are often root's own: they are read before that is given up.
+    let tls = tls(&config)?;
+    if let Some(user) = &config.user {
+        let leases = config
+            .dhcp
+            .as_ref()
+            .and_then(|dhcp| dhcp.lease_file.as_deref());
+        let files: Vec<&Path> = event_file.into_iter().chain(leases).collect();
+        privileges::drop_to(user, &files)?;
+    }
+    raise_file_limit();
     let (events, receiver) = EventSink::channel();
-    let log = EventLog::start(config.events.as_deref(), receiver).with_context(|| {
-        format!(
-            "opening the event file {}",
-            config.events.clone().unwrap_or_default().display()
-        )
+    let metrics = Arc::clone(events.metrics());
+    let log = EventLog::start(config.events.as_deref(), receiver, metrics).with_context(|| {
+        let path = event_file.unwrap_or(Path::new("-"));
+        format!("opening the event file {}", path.display())
     })?;
     let catalog = match catalog(&config, &events) {
         Ok(catalog) => catalog,
@@ -41,16 +59,29 @@ pub(super) fn serve(config: Config) -> anyhow::Result<ExitCode> {
         .build()?;
     let result = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        stop_on_signals(shutdown.clone())?;
-        let pixiecore = config.pixiecore.as_ref();
-        let pixiecore = pixiecore.map(|p| ApiClient::new(&p.api)).transpose()?;
-        let tls = tls(&config)?;
+        stop_on_signals(&shutdown)?;
+        let hangup = signal(SignalKind::hangup())?;
+        let reloader = Reloader {
+            file,
+            config: config.clone(),
+            catalog: catalog.clone(),
+            tls: tls.clone(),
+            event_file: log.reopener(),
+            events: events.clone(),
+        };
+        tokio::spawn(
+            shutdown
+                .clone()
+                .run_until_cancelled_owned(reload_on(hangup, reloader)),
+        );
         let parts = Parts {
-            tls,
+            signer: signer(&config)?,
+            pixiecore: pixiecore(&config)?,
             config,
             catalog,
-            pixiecore,
+            tls,
             events,
+            ready: Some(Box::new(|| tell(&[NotifyState::Ready]))),
         };
         net::run(parts, shutdown).await?;
         anyhow::Ok(())
@@ -79,17 +110,88 @@ fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     Ok(pair.map(load).transpose()?)
 }
 
+fn pixiecore(config: &Config) -> anyhow::Result<Option<ApiClient>> {
+    let Some(pixiecore) = &config.pixiecore else {
+        return Ok(None);
+    };
+    let timeout = Duration::from_millis(pixiecore.api_timeout_ms);
+    Ok(Some(match &pixiecore.boot {
+        Some(boot) => ApiClient::fixed(boot)?,
+        None => ApiClient::new(&pixiecore.api, timeout)?,
+    }))
+}
+
+/// Each connection and each transfer is a descriptor; the usual soft limit of 1024 is for programs
+/// that use `select`.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// The signer of `http.key_ring`, unlocked by the passphrase in the environment: ours, or that of
+/// the programs whose place we take.
+fn signer(config: &Config) -> anyhow::Result<Option<Arc<Signer>>> {
+    const PASSPHRASES: [&str; 3] = [
+        "BOOT_SERVER_PASSPHRASE",
+        "MATCHBOX_PASSPHRASE",
+        "BOOTCFG_PASSPHRASE",
+    ];
+    let http = config.http.as_ref();
+    let Some(key_ring) = http.and_then(|http| http.key_ring.as_ref()) else {
+        return Ok(None);
+    };
+    let passphrase = PASSPHRASES.iter().find_map(|name| std::env::var(name).ok());
+    let signer = Signer::open(key_ring, passphrase.as_deref())?;
+    info!(key = signer.fingerprint(), "answers are signed");
+    Ok(Some(Arc::new(signer)))
+}
+
 /// Cancels the token on SIGTERM and SIGINT.
-fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+fn stop_on_signals(shutdown: &CancellationToken) -> std::io::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut stream = signal(kind)?;
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             if stream.recv().await.is_some() {
                 info!("stopping");
+                tell(&[NotifyState::Stopping]);
                 shutdown.cancel();
             }
         });
     }
     Ok(())
+}
+
+/// Reloads at each signal.
+async fn reload_on(mut hangup: Signal, reloader: Reloader) {
+    let reloader = Arc::new(reloader);
+    while hangup.recv().await.is_some() {
+        let now = NotifyState::monotonic_usec_now();
+        tell(
+            &[NotifyState::Reloading]
+                .into_iter()
+                .chain(now.ok())
+                .collect::<Vec<_>>(),
+        );
+        let task = Arc::clone(&reloader);
+        // It reads files: off the threads that answer.
+        if let Err(error) = tokio::task::spawn_blocking(move || task.reload()).await {
+            warn!(%error, "a reload broke off");
+        }
+        tell(&[NotifyState::Ready]);
+    }
+}
+
+/// Tells systemd, when it started us.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "telling systemd");
+    }
 }

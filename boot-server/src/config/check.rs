@@ -76,6 +76,22 @@ impl Config {
                 "add [http], or boot.script_url = \"http://…/boot.ipxe\"",
             ));
         }
+        if let Some(pixiecore) = &self.pixiecore {
+            let (message, help) = match (pixiecore.api.is_empty(), &pixiecore.boot) {
+                (true, None) => (
+                    "nothing says what machines boot",
+                    "add api = \"http://…\", or [pixiecore.boot]",
+                ),
+                (false, Some(_)) => (
+                    "both an API and [pixiecore.boot] say what machines boot",
+                    "keep one of them",
+                ),
+                _ => ("", ""),
+            };
+            if !message.is_empty() {
+                problems.push(ConfigProblem::new(&["pixiecore"], message, help));
+            }
+        }
         if let Some(http) = &self.http {
             http.check(&mut problems);
         }

@@ -145,10 +145,13 @@ pub struct Reservation {
     pub options: RawOptions,
 }
 
-/// `[proxy_dhcp]`: ports 67 and 4011 beside another DHCP server. It has no settings yet.
+/// `[proxy_dhcp]`: ports 67 and 4011 beside another DHCP server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProxyDhcpConfig {}
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyDhcpConfig {
+    /// Listen to port 67 without binding it, for a host whose DHCP server does not share the port.
+    pub no_bind: bool,
+}
 
 fn default_lease_seconds() -> u32 {
     3600

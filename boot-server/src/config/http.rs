@@ -22,6 +22,10 @@ pub struct HttpConfig {
     pub layout: Option<Layout>,
     /// The groups file when it is not `<data>/config.yaml`.
     pub config: Option<PathBuf>,
+    /// An OpenPGP key ring with one secret key: answers have signatures at `/NAME.asc` (armored) and
+    /// `/NAME.sig`. Its passphrase comes from the environment variable `BOOT_SERVER_PASSPHRASE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ring: Option<PathBuf>,
     /// The folder served as `/assets/`; no `/assets/` when absent.
     pub assets: Option<PathBuf>,
     /// Folders that symbolic links in `assets` may lead to; links elsewhere out of it are refused.
@@ -46,6 +50,7 @@ impl Default for HttpConfig {
             data: PathBuf::new(),
             layout: None,
             config: None,
+            key_ring: None,
             assets: None,
             links_to: Vec::new(),
             tls_certificate: None,

@@ -9,6 +9,7 @@ mod dhcp;
 mod dhcp_check;
 mod dhcp_option;
 mod http;
+mod log;
 mod pixiecore;
 mod tftp;
 
@@ -22,7 +23,8 @@ pub use check::ConfigProblem;
 pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
 pub use dhcp_check::PoolSettings;
 pub use http::HttpConfig;
-pub use pixiecore::PixiecoreConfig;
+pub use log::{LogConfig, LogFormat, LogLevel, MetricsConfig};
+pub use pixiecore::{FixedBoot, PixiecoreConfig};
 pub use tftp::TftpConfig;
 
 /// Everything that one `boot-server` process does.
@@ -48,6 +50,13 @@ pub struct Config {
     /// Answers IPv6 router solicitations with a router advertisement that offers no route, so that
     /// iPXE does not wait 13 s for a router that is not there. Off on real networks, on in the lab.
     pub router_advertisement: bool,
-    /// Where events go: a file to append JSON lines to; standard output when absent.
+    /// Where events go: a file to append JSON lines to, `-` for standard output. When absent,
+    /// standard output unless that is a terminal, where only log lines are shown.
     pub events: Option<PathBuf>,
+    /// The user to run as when started as root.
+    pub user: Option<String>,
+    /// `/metrics` and `/healthz` at an address of their own.
+    pub metrics: Option<MetricsConfig>,
+    /// What is logged on standard error.
+    pub log: LogConfig,
 }

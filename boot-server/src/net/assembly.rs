@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::context::Context;
 use super::files::{Nbps, TftpFiles};
@@ -17,6 +18,7 @@ use super::neighbours::Neighbours;
 use super::pixiecore::{self, ApiClient};
 use super::router_advert::RouterAdvertiser;
 use super::tftp::{TFTP_PORT, TftpService};
+use super::watch::DataDirWatcher;
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
 use crate::config::Config;
@@ -89,6 +91,11 @@ impl Assembly {
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
+        if let Some(metrics) = config.metrics {
+            let router = http::operator::router(Arc::clone(self.parts.events.metrics()));
+            let server = bind_http("metrics", metrics.listen, router)?;
+            self.start_http_server("metrics", metrics.listen, server);
+        }
         self.start_boot_config_service(&config, neighbours, nbps)
     }
 
@@ -156,10 +163,17 @@ impl Assembly {
         let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
             return Ok(());
         };
+        match DataDirWatcher::new(Arc::clone(&data_dir)) {
+            Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
+            Err(error) => {
+                warn!(%error, "the data directory is not watched: changes count on SIGHUP");
+            }
+        }
         let events = self.parts.events.clone();
         let assets = http.assets.clone();
         let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
-        let router = http::router(data_dir, assets, neighbours, events);
+        let signer = self.parts.signer.as_ref();
+        let router = http::signing_router(data_dir, assets, neighbours, events, signer);
         let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,
@@ -172,6 +186,8 @@ impl Assembly {
     }
 
     fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
+        // Port 0 has become a port by now.
+        let listen = server.local_addr().unwrap_or(listen);
         self.listeners.push(format!("{service} {listen}"));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });

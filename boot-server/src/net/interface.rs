@@ -39,6 +39,12 @@ pub enum InterfaceError {
         /// The names there are.
         known: String,
     },
+    /// No interface has the address.
+    #[error("no network interface has the address {0}")]
+    NoneHas(Ipv4Addr),
+    /// Several interfaces, or none, have an address.
+    #[error("which network interface is meant cannot be told; with IPv4 addresses there are: {0}")]
+    Several(String),
     /// It has no IPv4 address.
     #[error("interface `{0}` has no IPv4 address")]
     NoAddress(String),
@@ -52,6 +58,29 @@ pub enum InterfaceError {
         /// The addresses it has.
         known: String,
     },
+}
+
+/// The name of the interface with an address; without one, of the only interface that has any but
+/// the loopback's.
+///
+/// # Errors
+/// [`InterfaceError`].
+pub fn interface_of(address: Option<Ipv4Addr>) -> Result<String, InterfaceError> {
+    let mut found: Vec<String> = Vec::new();
+    for entry in getifaddrs().map_err(InterfaceError::List)? {
+        let Some(ip) = entry.address.and_then(|a| Some(a.as_sockaddr_in()?.ip())) else {
+            continue;
+        };
+        let meant = address.map_or(!ip.is_loopback(), |address| address == ip);
+        if meant && !found.contains(&entry.interface_name) {
+            found.push(entry.interface_name);
+        }
+    }
+    match (found.as_slice(), address) {
+        ([name], _) => Ok(name.clone()),
+        ([], Some(address)) => Err(InterfaceError::NoneHas(address)),
+        (names, _) => Err(InterfaceError::Several(names.join(", "))),
+    }
 }
 
 impl Interface {

@@ -14,6 +14,7 @@ pub mod pixiecore;
 pub mod pixiecore_api;
 mod router_advert;
 mod tftp;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use tracing::{error, info};
 
 use self::assembly::Assembly;
 pub use self::error::NetError;
-use self::http::Tls;
-pub use self::interface::InterfaceError;
+use self::http::{Signer, Tls};
+pub use self::interface::{InterfaceError, interface_of};
 use self::pixiecore::ApiClient;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
@@ -45,8 +46,12 @@ pub struct Parts {
     pub pixiecore: Option<ApiClient>,
     /// The HTTP service's identity, when it speaks TLS.
     pub tls: Option<Tls>,
+    /// Signs the answers of the boot config service, when there is a key.
+    pub signer: Option<Arc<Signer>>,
     /// Where events go.
     pub events: EventSink,
+    /// Called once everything is bound.
+    pub ready: Option<Box<dyn FnOnce() + Send>>,
 }
 
 type Services = JoinSet<(&'static str, io::Result<()>)>;
@@ -56,7 +61,8 @@ type Services = JoinSet<(&'static str, io::Result<()>)>;
 /// # Errors
 /// [`NetError`]: something could not be started, or ended by itself.
 pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), NetError> {
-    let events = parts.events.clone();
+    let (events, mut parts) = (parts.events.clone(), parts);
+    let tell_ready = parts.ready.take();
     let mut assembly = Assembly::new(parts, shutdown.clone());
     assembly.start()?;
     let Assembly {
@@ -66,6 +72,9 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), NetErr
     } = assembly;
     info!(listeners = listeners.join(", "), "ready");
     events.emit(BootEvent::Ready { listeners });
+    if let Some(tell) = tell_ready {
+        tell();
+    }
     let ended = tokio::select! {
         // Services end when told to stop: that is not an end of their own.
         biased;

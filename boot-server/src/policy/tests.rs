@@ -18,8 +18,8 @@ fn client(loader: Loader, arch: u16) -> Client {
         uuid: None,
         machine_id: None,
         broken_machine_id: false,
-        http_boot: false,
-        raspberry_pi: false,
+        http_boot: loader == Loader::Firmware && ClientArch::from_wire(arch).is_http(),
+        raspberry_pi: loader == Loader::Firmware && arch == 41,
         arch: vec![ClientArch::from_wire(arch)],
         loader,
         bare_ipxe_class: loader == Loader::Ipxe,
@@ -56,7 +56,7 @@ fn firmware_is_sent_to_the_nbp_of_its_architecture() {
 
 #[test]
 fn the_first_architecture_of_a_list_that_has_an_nbp_counts() {
-    let mut both = client(Loader::Firmware, 16);
+    let mut both = client(Loader::Firmware, 12);
     both.arch.push(ClientArch::EfiX64);
     assert_eq!(
         decide(&mut policy(|_| ()), &both, 1),
@@ -172,17 +172,13 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let ask = (
-        0u8..2,
-        prop::sample::select(vec![0u16, 6, 7, 9, 11]),
+        prop::sample::select(vec![Loader::Firmware, Loader::Ipxe, Loader::PixiecoreIpxe]),
+        prop::sample::select(vec![0u16, 6, 7, 9, 10, 11, 15, 16, 19, 25, 27, 28, 41, 99]),
         any::<bool>(),
         any::<bool>(),
     )
         .prop_map(|(loader, arch, fetch, seen)| Move::Ask {
-            loader: if loader == 0 {
-                Loader::Firmware
-            } else {
-                Loader::Ipxe
-            },
+            loader,
             arch,
             fetch,
             seen,
@@ -201,11 +197,16 @@ proptest! {
         moves in moves(),
         pixiecore in any::<bool>(),
     ) {
-        let boot = BootConfig { chainload_ipxe: true, ..BootConfig::default() };
+        let boot = BootConfig {
+            chainload_ipxe: true,
+            efi_ia32_nbp: Some("ia32.efi".into()),
+            efi_arm64_nbp: Some("arm64.efi".into()),
+            ..BootConfig::default()
+        };
         let mut policy = if pixiecore {
             Policy::pixiecore(SERVER, boot, 80)
         } else {
-            Policy::boot(SERVER, boot, Some(SCRIPT.into()))
+            Policy::boot(SERVER, boot, Some(SCRIPT.into())).with_nbp_url(Some("http://n/".into()))
         };
         let mut now = Instant::now();
         let mut sent = 0;
@@ -222,10 +223,20 @@ proptest! {
                     if loader == Loader::Ipxe && step.action != BootAction::Nothing {
                         silent = 0;
                     }
-                    let (BootAction::Nbp(_) | BootAction::NbpUrl(_)) = step.action else { continue };
+                    if loader != Loader::Firmware {
+                        let by_firmware_only =
+                            matches!(step.action, BootAction::HttpNbp(_) | BootAction::RaspberryPi(_));
+                        prop_assert!(!by_firmware_only, "{step:?}");
+                    }
+                    let (BootAction::Nbp(_) | BootAction::NbpUrl(_) | BootAction::HttpNbp(_)) =
+                        step.action
+                    else {
+                        continue;
+                    };
                     sent += usize::from(loader == Loader::Ipxe);
                     let file = step.boot_file().unwrap();
                     let file = file.strip_prefix("tftp://10.0.0.1/").unwrap_or(file);
+                    let file = file.strip_prefix("http://n/").unwrap_or(file);
                     if fetch && seen {
                         policy.file_fetched(Some(MAC), file, now);
                     }

@@ -122,7 +122,7 @@ fn ethernet(to: MacAddr, from: MacAddr, ethertype: u16) -> Vec<u8> {
 }
 
 /// The Internet checksum (RFC 1071) of parts of which all but the last have an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum: u64 = 0;
     for part in parts {
         let (words, rest) = part.as_chunks::<2>();

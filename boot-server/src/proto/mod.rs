@@ -10,3 +10,4 @@ pub mod pixiecore;
 pub mod pxelinux;
 pub mod router_advert;
 pub mod tftp;
+pub mod udp;

@@ -7,10 +7,9 @@ use super::*;
 use crate::config::{BootConfig, DhcpConfig, RawOptions, Reservation};
 use crate::lease::MemoryOnly;
 use crate::policy::{BootStep, Client, Policy, classify};
-use crate::proto::dhcp::{MessageType, Op, Options, code};
+use crate::proto::dhcp::{MessageType, code};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const SCRIPT: &str = "http://10.0.0.1:8080/boot.ipxe";
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 
@@ -24,28 +23,8 @@ fn at(seconds: u64) -> SystemTime {
 
 /// A client's message.
 fn message(kind: MessageType, last: u8) -> Message {
-    let mut hardware_address = [0; 16];
-    hardware_address[..6].copy_from_slice(&MAC);
-    hardware_address[5] = last;
-    let mut options = Options::default();
-    options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
-    Message {
-        op: Op::Request,
-        hardware_type: 1,
-        hardware_len: 6,
-        hops: 0,
-        xid: 7,
-        secs: 0,
-        flags: 0,
-        client_address: Ipv4Addr::UNSPECIFIED,
-        your_address: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_agent: Ipv4Addr::UNSPECIFIED,
-        hardware_address,
-        server_name: Vec::new(),
-        boot_file: Vec::new(),
-        options,
-    }
+    let [a, b, c, d, e, _] = MAC;
+    Message::from_client(kind, MacAddr([a, b, c, d, e, last]), 7)
 }
 
 fn with(mut message: Message, change: impl FnOnce(&mut Message)) -> Message {
@@ -117,204 +96,6 @@ fn silence(answer: Answer) -> String {
 
 fn kind(reply: &Reply) -> MessageType {
     reply.message.message_type().unwrap().unwrap()
-}
-
-fn leased(server: &mut DhcpServer<MemoryOnly>) {
-    reply(handle(server, &message(MessageType::Discover, 1), 0));
-    let request = with(message(MessageType::Request, 1), |m| {
-        m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(10)]);
-        m.options.set_addresses(code::SERVER_ID, &[SERVER]);
-    });
-    assert_eq!(kind(&reply(handle(server, &request, 0))), MessageType::Ack);
-}
-
-/// RFC 2131 §4.1: where replies go.
-mod rfc2131_4_1 {
-    use super::*;
-
-    #[test]
-    fn a_relayed_request_is_answered_to_the_relay() {
-        let relayed = with(message(MessageType::Discover, 1), |m| {
-            m.relay_agent = ip(253)
-        });
-        let answer = reply(handle(&mut server(), &relayed, 0));
-        assert_eq!(answer.to, SocketAddrV4::new(ip(253), 67));
-    }
-
-    #[test]
-    fn a_client_without_an_address_is_answered_by_its_mac_unless_it_asks_for_broadcast() {
-        let plain = message(MessageType::Discover, 1);
-        let answer = reply(handle(&mut server(), &plain, 0));
-        assert_eq!(answer.to, SocketAddrV4::new(ip(10), 68));
-        assert_eq!(answer.link, Some(MacAddr(MAC)));
-        let asking = with(plain, |m| m.set_broadcast());
-        let answer = reply(handle(&mut server(), &asking, 0));
-        assert_eq!(answer.to, SocketAddrV4::new(Ipv4Addr::BROADCAST, 68));
-        assert_eq!(answer.link, None);
-    }
-
-    #[test]
-    fn a_client_that_renews_is_answered_at_its_address() {
-        let mut server = server();
-        leased(&mut server);
-        let renew = with(message(MessageType::Request, 1), |m| {
-            m.client_address = ip(10)
-        });
-        let answer = reply(handle(&mut server, &renew, 1800));
-        assert_eq!(answer.to, SocketAddrV4::new(ip(10), 68));
-        assert_eq!(
-            (kind(&answer), answer.address),
-            (MessageType::Ack, Some(ip(10)))
-        );
-        assert_eq!(answer.message.client_address, ip(10));
-    }
-
-    #[test]
-    fn a_nak_is_broadcast_and_through_a_relay_asks_for_broadcast() {
-        let mut server = server();
-        let renew = with(message(MessageType::Request, 1), |m| {
-            m.client_address = Ipv4Addr::new(192, 0, 2, 1);
-        });
-        let nak = reply(handle(&mut server, &renew, 0));
-        assert_eq!(kind(&nak), MessageType::Nak);
-        assert_eq!(nak.to, SocketAddrV4::new(Ipv4Addr::BROADCAST, 68));
-        let nak = reply(handle(
-            &mut server,
-            &with(renew, |m| m.relay_agent = ip(253)),
-            0,
-        ));
-        assert_eq!(nak.to, SocketAddrV4::new(ip(253), 67));
-        assert!(nak.message.wants_broadcast());
-    }
-}
-
-/// RFC 2131 §4.3: what each message is answered with.
-mod rfc2131_4_3 {
-    use super::*;
-
-    #[test]
-    fn an_offer_has_the_address_and_the_networks_options() {
-        let offer = reply(handle(&mut server(), &message(MessageType::Discover, 1), 0));
-        let options = &offer.message.options;
-        assert_eq!(offer.message.your_address, ip(10));
-        for (option, bytes) in [
-            (code::MESSAGE_TYPE, &[2][..]),
-            (code::SERVER_ID, &[10, 0, 0, 1]),
-            (code::SUBNET_MASK, &[255, 255, 255, 0]),
-            (code::BROADCAST_ADDRESS, &[10, 0, 0, 255]),
-            (code::ROUTER, &[10, 0, 0, 254]),
-            (code::DNS, &[10, 0, 0, 2, 10, 0, 0, 3]),
-            (code::DOMAIN_NAME, b"lab.example"),
-            (code::LEASE_TIME, &3600u32.to_be_bytes()),
-            (code::RENEWAL_TIME, &1800u32.to_be_bytes()),
-            (code::REBINDING_TIME, &3150u32.to_be_bytes()),
-        ] {
-            assert_eq!(options.bytes(option), Some(bytes), "option {option}");
-        }
-        assert!(!options.contains(code::HOST_NAME));
-    }
-
-    #[test]
-    fn a_reservation_comes_with_its_host_name() {
-        let offer = reply(handle(&mut server(), &message(MessageType::Discover, 9), 0));
-        assert_eq!(offer.address, Some(ip(99)));
-        assert_eq!(
-            offer.message.options.bytes(code::HOST_NAME),
-            Some(&b"node9"[..])
-        );
-    }
-
-    #[test]
-    fn a_request_to_another_server_frees_the_offer() {
-        let mut server = server();
-        reply(handle(&mut server, &message(MessageType::Discover, 1), 0));
-        let request = with(message(MessageType::Request, 1), |m| {
-            m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(200)]);
-            m.options.set_addresses(code::SERVER_ID, &[OTHER_SERVER]);
-        });
-        assert!(silence(handle(&mut server, &request, 1)).contains("10.0.0.2"));
-        let other = with(message(MessageType::Discover, 2), |m| {
-            m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(10)]);
-        });
-        assert_eq!(reply(handle(&mut server, &other, 1)).address, Some(ip(10)));
-    }
-
-    #[test]
-    fn a_rebooted_client_that_nobody_knows_is_left_alone_and_one_on_another_network_refused() {
-        let mut server = server();
-        let reboot = |address| {
-            with(message(MessageType::Request, 1), |m| {
-                m.options.set_addresses(code::REQUESTED_ADDRESS, &[address]);
-            })
-        };
-        silence(handle(&mut server, &reboot(ip(10)), 0));
-        let elsewhere = Ipv4Addr::new(192, 168, 1, 5);
-        assert_eq!(
-            kind(&reply(handle(&mut server, &reboot(elsewhere), 0))),
-            MessageType::Nak
-        );
-        leased(&mut server);
-        assert_eq!(
-            kind(&reply(handle(&mut server, &reboot(ip(10)), 1))),
-            MessageType::Ack
-        );
-    }
-
-    #[test]
-    fn an_address_of_somebody_else_is_refused() {
-        let mut server = server();
-        leased(&mut server);
-        let thief = with(message(MessageType::Request, 2), |m| {
-            m.client_address = ip(10)
-        });
-        assert_eq!(
-            kind(&reply(handle(&mut server, &thief, 1))),
-            MessageType::Nak
-        );
-    }
-
-    #[test]
-    fn a_released_address_can_be_anyone_elses() {
-        let mut server = server();
-        leased(&mut server);
-        let release = with(message(MessageType::Release, 1), |m| {
-            m.client_address = ip(10)
-        });
-        assert_eq!(silence(handle(&mut server, &release, 1)), "released");
-        let other = with(message(MessageType::Discover, 2), |m| {
-            m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(10)]);
-        });
-        assert_eq!(reply(handle(&mut server, &other, 1)).address, Some(ip(10)));
-    }
-
-    #[test]
-    fn a_declined_address_is_not_offered_again() {
-        let mut server = server();
-        leased(&mut server);
-        let decline = with(message(MessageType::Decline, 1), |m| {
-            m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(10)]);
-            m.options.set_addresses(code::SERVER_ID, &[SERVER]);
-        });
-        silence(handle(&mut server, &decline, 1));
-        let again = reply(handle(&mut server, &message(MessageType::Discover, 1), 2));
-        assert_eq!(again.address, Some(ip(11)));
-    }
-
-    #[test]
-    fn an_inform_gets_options_and_no_address() {
-        let inform = with(message(MessageType::Inform, 1), |m| {
-            m.client_address = ip(50)
-        });
-        let ack = reply(handle(&mut server(), &inform, 0));
-        assert_eq!(kind(&ack), MessageType::Ack);
-        assert_eq!(ack.message.your_address, Ipv4Addr::UNSPECIFIED);
-        assert!(!ack.message.options.contains(code::LEASE_TIME));
-        assert!(ack.message.options.contains(code::ROUTER));
-        let outside = with(message(MessageType::Inform, 1), |m| {
-            m.client_address = Ipv4Addr::new(192, 0, 2, 7);
-        });
-        silence(handle(&mut server(), &outside, 0));
-    }
 }
 
 /// RFC 3046 §2.2 and RFC 6842 §3.

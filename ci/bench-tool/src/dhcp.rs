@@ -208,7 +208,7 @@ fn start(bench: &Bench, kind: Kind, folder: &Path) -> anyhow::Result<Server> {
                 "interface = \"srv\"\naddress = \"{address}\"\nevents = \"/dev/null\"\n\
                  [boot]\nscript_url = \"http://{address}/boot.ipxe\"\n[dhcp]\n\
                  subnet = \"10.77.0.0/16\"\nfirst = \"10.77.1.0\"\nlast = \"10.77.254.255\"\n\
-                 lease_file = {leases:?}\n"
+                 lease_file = {leases:?}\nprobe_ms = 0\n"
             );
             std::fs::write(&config, text)?;
             let mut command = bench.cable.command(&bench.boot_server);

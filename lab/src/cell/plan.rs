@@ -66,7 +66,7 @@ pub fn boot_servers(scenario: &Scenario, bridge: &str, assets: &Path) -> Vec<Boo
         tftp: Some(TftpConfig::default()),
         http: None,
         router_advertisement: true,
-        events: None,
+        ..Config::default()
     };
     match &services.pixiecore {
         PixiecoreService::None => vec![BootServerPlan {
@@ -83,7 +83,7 @@ pub fn boot_servers(scenario: &Scenario, bridge: &str, assets: &Path) -> Vec<Boo
                 config: Config {
                     pixiecore: Some(PixiecoreConfig {
                         api: pixiecore_api(host),
-                        port: 80,
+                        ..PixiecoreConfig::default()
                     }),
                     ..on_the_wire
                 },

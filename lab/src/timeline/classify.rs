@@ -154,10 +154,12 @@ pub(super) fn classify<'e>(
         }
         BootEvent::HttpRequest { .. } => http(at_us, event),
         BootEvent::Ready { .. }
+        | BootEvent::EventsDropped { .. }
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }
-        | BootEvent::Reloaded { .. } => None,
+        | BootEvent::Reloaded { .. }
+        | BootEvent::EventsDropped { .. } => None,
     }
 }
 

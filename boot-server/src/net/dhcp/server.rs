@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::probe::{Found, Prober};
 use super::{Answered, DhcpService, Probing, Request, Role, tell};
@@ -153,7 +153,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 break;
             };
             let address = probe.address();
-            warn!(%address, by = by.map(tracing::field::display), "in use by somebody else");
+            debug!(%address, by = by.map(tracing::field::display), "in use by somebody else");
             server.events.emit(BootEvent::AddressInUse {
                 who: tell::who(&answered.request),
                 address,

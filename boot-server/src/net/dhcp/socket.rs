@@ -7,11 +7,12 @@ use std::os::fd::AsRawFd;
 
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::net::interface::Interface;
+use crate::proto::udp;
 
 /// What a socket is to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,20 @@ pub(in crate::net) enum Listen {
     Broadcasts(u16),
     /// Datagrams to our own address and this port.
     OwnAddress(u16),
+    /// Broadcasts to this port and datagrams to our own address, heard without binding the port: for
+    /// a host whose DHCP server holds it and does not share it.
+    Unbound(u16),
+}
+
+impl Listen {
+    /// The port.
+    pub(in crate::net) fn port(self) -> u16 {
+        let (Listen::All(port)
+        | Listen::Broadcasts(port)
+        | Listen::OwnAddress(port)
+        | Listen::Unbound(port)) = self;
+        port
+    }
 }
 
 /// A socket of a DHCP service.
@@ -31,6 +46,8 @@ pub(in crate::net) struct DhcpSocket {
     socket: UdpSocket,
     interface_index: u32,
     source: Ipv4Addr,
+    /// The port that a raw socket listens to and sends from.
+    unbound: Option<u16>,
 }
 
 impl DhcpSocket {
@@ -39,6 +56,9 @@ impl DhcpSocket {
     /// # Errors
     /// The kernel's: no right to low ports, the port taken by a server that does not share it.
     pub(in crate::net) fn bind(interface: &Interface, listen: Listen) -> io::Result<DhcpSocket> {
+        if let Listen::Unbound(port) = listen {
+            return DhcpSocket::open_raw(interface, port);
+        }
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_broadcast(true)?;
@@ -48,13 +68,32 @@ impl DhcpSocket {
         let address = match listen {
             Listen::All(port) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
             Listen::Broadcasts(port) => SocketAddrV4::new(Ipv4Addr::BROADCAST, port),
-            Listen::OwnAddress(port) => SocketAddrV4::new(interface.address, port),
+            Listen::OwnAddress(port) | Listen::Unbound(port) => {
+                SocketAddrV4::new(interface.address, port)
+            }
         };
         socket.bind(&SocketAddr::V4(address).into())?;
         Ok(DhcpSocket {
             socket: UdpSocket::from_std(socket.into())?,
             interface_index: interface.index,
             source: interface.address,
+            unbound: None,
+        })
+    }
+
+    /// A raw socket. Linux hands it a copy of each UDP packet for this host, whoever bound the port;
+    /// a filter lets through only those to `port`.
+    fn open_raw(interface: &Interface, port: u16) -> io::Result<DhcpSocket> {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP))?;
+        socket.attach_filter(&only_port(port))?;
+        socket.set_nonblocking(true)?;
+        socket.set_broadcast(true)?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        Ok(DhcpSocket {
+            socket: UdpSocket::from_std(socket.into())?,
+            interface_index: interface.index,
+            source: interface.address,
+            unbound: Some(port),
         })
     }
 
@@ -68,18 +107,49 @@ impl DhcpSocket {
     ) -> io::Result<(usize, SocketAddrV4)> {
         loop {
             let (len, from) = self.socket.recv_from(buffer).await?;
-            if let SocketAddr::V4(from) = from {
-                return Ok((len, from));
+            if let Some(received) = self.received(buffer, len, from) {
+                return Ok(received);
             }
         }
     }
 
+    /// Who sent a packet, and where its payload is; `None` for what is not ours to answer.
+    fn unwrap(&self, packet: &[u8], port: u16) -> Option<(SocketAddrV4, usize, usize)> {
+        let datagram = udp::decode_packet(packet)?;
+        let to = *datagram.destination.ip();
+        let ours = to.is_broadcast() || to == self.source;
+        if !ours || datagram.destination.port() != port {
+            return None;
+        }
+        Some((datagram.source, datagram.start, datagram.payload.len()))
+    }
+
     /// Receives a datagram when there is one already.
     pub(in crate::net) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
-        match self.socket.try_recv_from(buffer) {
-            Ok((len, SocketAddr::V4(from))) => Some((len, from)),
+        loop {
             // An error is found again, and told of, by whoever waits for the next one.
-            Ok((_, SocketAddr::V6(_))) | Err(_) => None,
+            let (len, from) = self.socket.try_recv_from(buffer).ok()?;
+            if let Some(received) = self.received(buffer, len, from) {
+                return Some(received);
+            }
+        }
+    }
+
+    /// What a datagram is to us; a raw socket's has its headers yet.
+    fn received(
+        &self,
+        buffer: &mut [u8],
+        len: usize,
+        from: SocketAddr,
+    ) -> Option<(usize, SocketAddrV4)> {
+        match (self.unbound, from) {
+            (None, SocketAddr::V4(from)) => Some((len, from)),
+            (None, SocketAddr::V6(_)) => None,
+            (Some(port), _) => {
+                let (from, start, len) = self.unwrap(buffer.get(..len)?, port)?;
+                buffer.copy_within(start..start + len, 0);
+                Some((len, from))
+            }
         }
     }
 
@@ -100,7 +170,18 @@ impl DhcpSocket {
             },
             ipi_addr: in_addr { s_addr: 0 },
         };
-        let to = SockaddrIn::from(to);
+        let wrapped;
+        let (bytes, to) = match self.unbound {
+            None => (bytes, SockaddrIn::from(to)),
+            Some(port) => {
+                let from = SocketAddrV4::new(self.source, port);
+                wrapped = udp::encode(from, to, bytes).ok_or(io::ErrorKind::InvalidInput)?;
+                (
+                    wrapped.as_slice(),
+                    SockaddrIn::from(SocketAddrV4::new(*to.ip(), 0)),
+                )
+            }
+        };
         let send = || {
             let control = [ControlMessage::Ipv4PacketInfo(&info)];
             let parts = [IoSlice::new(bytes)];
@@ -112,4 +193,24 @@ impl DhcpSocket {
             .await
             .map(|_| ())
     }
+}
+
+/// A classic BPF program: unfragmented UDP packets to a port, whole.
+fn only_port(port: u16) -> [SockFilter; 9] {
+    let step = SockFilter::new;
+    [
+        // ldb [9]; jeq UDP, else reject.
+        step(0x30, 0, 0, 9),
+        step(0x15, 0, 6, 17),
+        // ldh [6]; jset the offset of a later fragment: reject.
+        step(0x28, 0, 0, 6),
+        step(0x45, 4, 0, 0x1fff),
+        // ldxb 4*([0]&0xf); ldh [x + 2]; jeq the port, else reject.
+        step(0xb1, 0, 0, 0),
+        step(0x48, 0, 0, 2),
+        step(0x15, 0, 1, u32::from(port)),
+        // accept all of it; reject.
+        step(0x06, 0, 0, u32::MAX),
+        step(0x06, 0, 0, 0),
+    ]
 }

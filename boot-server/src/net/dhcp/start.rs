@@ -59,7 +59,15 @@ impl Assembly {
                 .then_some(("proxyDHCP", Role::Proxy))
         };
         if let Some((name, role)) = proxy {
-            self.start_dhcp_role(name, Listen::Broadcasts(DHCP_PORT), context, role, None)?;
+            let proxy = config.proxy_dhcp.as_ref();
+            let pixiecore = config.pixiecore.as_ref();
+            let no_bind = proxy.is_some_and(|proxy| proxy.no_bind)
+                || pixiecore.is_some_and(|pixiecore| pixiecore.no_bind);
+            let listen = match no_bind {
+                true => Listen::Unbound(DHCP_PORT),
+                false => Listen::Broadcasts(DHCP_PORT),
+            };
+            self.start_dhcp_role(name, listen, context, role, None)?;
             let listen = Listen::OwnAddress(BOOT_SERVICE_PORT);
             self.start_dhcp_role("boot service", listen, context, Role::BootService, None)?;
         }
@@ -94,7 +102,7 @@ impl Assembly {
         role: Role<ApiClient>,
         link: Option<Arc<Link>>,
     ) -> Result<(), NetError> {
-        let (Listen::All(port) | Listen::Broadcasts(port) | Listen::OwnAddress(port)) = listen;
+        let port = listen.port();
         let socket =
             DhcpSocket::bind(&context.interface, listen).map_err(|source| NetError::Bind {
                 service,

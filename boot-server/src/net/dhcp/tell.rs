@@ -1,6 +1,6 @@
 //! What the event stream and the log are told of DHCP messages.
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{DhcpService, Request, Role};
 use crate::event::{BootEvent, Who};
@@ -50,7 +50,7 @@ impl<A> DhcpService<A> {
         let boot_file = step.boot_file().filter(|_| kind != Some(MessageType::Nak));
         let next_server =
             Some(reply.message.next_server).filter(|address| !address.is_unspecified());
-        info!(
+        debug!(
             address = reply.address.map(tracing::field::display),
             boot_file, why = step.why, to = %reply.to, "{message}"
         );

@@ -9,6 +9,7 @@ mod boot_ipxe;
 mod clean_path;
 mod cloud;
 mod connections;
+mod explain;
 mod generic;
 mod grub;
 mod ignition;
@@ -16,12 +17,15 @@ mod ipxe;
 mod metadata;
 pub(super) mod nbp;
 pub(crate) mod observe;
+pub(crate) mod operator;
 mod paced;
 mod pixiecore;
 mod range;
 mod root;
 mod sendfile;
 mod server;
+mod signatures;
+mod signer;
 mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,6 +40,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 
 pub use server::{GRACE, HttpServer, Limits};
+pub use signer::{Signer, SignerError};
 pub use tls::{Tls, TlsError};
 pub use workers::Workers;
 
@@ -51,16 +56,28 @@ pub(crate) struct App {
     pub(crate) assets: Option<Arc<Folder>>,
 }
 
-/// All endpoints of the boot config service.
+/// All endpoints of the boot config service, without signatures.
 pub fn router(
     catalog: Arc<DataDir>,
     assets: Option<impl Into<Folder>>,
     neighbours: Neighbours,
     events: EventSink,
 ) -> Router {
+    signing_router(catalog, assets, neighbours, events, None)
+}
+
+/// All endpoints of the boot config service, with signatures when there is a signer.
+pub fn signing_router(
+    catalog: Arc<DataDir>,
+    assets: Option<impl Into<Folder>>,
+    neighbours: Neighbours,
+    events: EventSink,
+    signer: Option<&Arc<Signer>>,
+) -> Router {
     let assets = assets.map(|assets| Arc::new(assets.into()));
+    let operators = operator::router(Arc::clone(events.metrics()));
     let observer = observe::Observer { neighbours, events };
-    Router::new()
+    let endpoints = Router::new()
         .route("/", any(root::handle))
         .route("/boot.ipxe", any(boot_ipxe::handle))
         .route("/boot.ipxe.0", any(boot_ipxe::handle))
@@ -71,15 +88,21 @@ pub fn router(
         .route("/generic", any(generic::handle))
         .route("/metadata", any(metadata::handle))
         .route("/spec/{id}", any(spec::handle))
+        .route("/explain", any(explain::handle))
         .route("/pixiecore/v1/boot/", any(pixiecore::handle_no_mac))
         .route("/pixiecore/v1/boot/{*mac}", any(pixiecore::handle))
         .route("/assets", any(add_slash))
         .route("/assets/", any(assets::handle))
         .route("/assets/{*path}", any(assets::handle))
         .fallback(root::no_endpoint)
-        .layer(from_fn(clean_path::clean_path))
-        .layer(from_fn_with_state(observer, observe::observe))
-        .with_state(App { catalog, assets })
+        .with_state(App { catalog, assets });
+    match signer {
+        Some(signer) => signatures::with_signatures(endpoints, signer),
+        None => endpoints,
+    }
+    .layer(from_fn(clean_path::clean_path))
+    .layer(from_fn_with_state(observer, observe::observe))
+    .merge(operators)
 }
 
 async fn add_slash(request: Request) -> answer::Answer {

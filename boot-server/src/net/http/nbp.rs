@@ -95,7 +95,7 @@ mod tests {
     use crate::net::interface::Interface;
     use crate::net::neighbours::Neighbours;
     use crate::policy::{BootAction, Loader, Policy, classify};
-    use crate::proto::dhcp::{Message, MessageType, Op, Options, code};
+    use crate::proto::dhcp::{Message, MessageType, code};
     use crate::proto::mac::MacAddr;
 
     const PEER: [u8; 4] = [127, 0, 0, 9];
@@ -143,30 +143,9 @@ mod tests {
 
     /// Whether an iPXE of our machine is sent to its script, and not to an NBP first.
     fn is_chained(context: &Context) -> bool {
-        let mut options = Options::default();
-        options.set(code::MESSAGE_TYPE, [MessageType::Discover.to_wire()]);
-        options.set(code::CLIENT_ARCH, [0, 7]);
-        options.set(code::USER_CLASS, *b"iPXE");
-        let mut hardware_address = [0; 16];
-        hardware_address[..6].copy_from_slice(&MAC.0);
-        let any = std::net::Ipv4Addr::UNSPECIFIED;
-        let discover = Message {
-            op: Op::Request,
-            hardware_type: 1,
-            hardware_len: 6,
-            hops: 0,
-            xid: 1,
-            secs: 0,
-            flags: 0,
-            client_address: any,
-            your_address: any,
-            next_server: any,
-            relay_agent: any,
-            hardware_address,
-            server_name: Vec::new(),
-            boot_file: Vec::new(),
-            options,
-        };
+        let mut discover = Message::from_client(MessageType::Discover, MAC, 1);
+        discover.options.set(code::CLIENT_ARCH, [0, 7]);
+        discover.options.set(code::USER_CLASS, *b"iPXE");
         let client = classify(&discover).unwrap();
         assert_eq!(client.loader, Loader::Ipxe);
         let now = std::time::Instant::now();

@@ -13,8 +13,8 @@ pub(crate) async fn handle(State(app): State<App>) -> Answer {
         return Answer::ok(TEXT, "matchbox\n", "name");
     }
     Answer::not_found(
-        "this is a boot config service; endpoints: /boot.ipxe /ipxe /cloud /ignition /metadata \
-         /spec/ID /pixiecore/v1/boot/MAC /assets/",
+        "this is a boot config service; endpoints: /boot.ipxe /ipxe /grub /cloud /ignition \
+         /generic /metadata /spec/ID /pixiecore/v1/boot/MAC /assets/ /explain",
     )
 }
 

@@ -1,21 +1,31 @@
-//! The client of a Pixiecore API server: `GET <api>/v1/boot/<mac>`.
+//! Who says what machines boot: a Pixiecore API server, asked by `GET <api>/v1/boot/<mac>`, or one
+//! fixed boot for all. And where the files come from: an http server, or, for the fixed boot, the
+//! files that it names.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode, Url};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
 
+use crate::config::FixedBoot;
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::proto::mac::MacAddr;
-use crate::proto::pixiecore::{BootSpec, InvalidBootSpec};
+use crate::proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec};
 
-/// How long the API may take to answer; the same as Pixiecore's default.
-const API_TIME: Duration = Duration::from_secs(5);
 /// How long a server of files may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long a transfer of a file may stand still.
 const STALL_TIME: Duration = Duration::from_secs(30);
 /// Largest answer of the API that is read.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Bytes read from a file at once.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Why the API's word is not known, or makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +66,14 @@ pub enum ApiError {
     /// A URL in the API's answer.
     #[error("`{0}` in the API's answer is not an http URL")]
     NoHttpUrl(String),
+    /// A file of the fixed boot.
+    #[error("{path}: {source}")]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file behind TLS.
     #[error("{0}: this build has no TLS; name an http URL, or serve the file under /assets/")]
     NoTls(String),
@@ -70,19 +88,34 @@ pub enum ApiAnswer {
     Refused(StatusCode),
 }
 
-/// A client of one API server. Clones share their connections.
+/// A client of one API server, or the fixed boot. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ApiClient {
-    api: Url,
+    source: Source,
     http: Client,
+    timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Api(Url),
+    Fixed(Arc<FixedBoot>),
+}
+
+/// A file on its way to a machine.
+pub(super) struct Fetched {
+    pub(super) length: Option<u64>,
+    pub(super) content_type: Option<HeaderValue>,
+    pub(super) body: Body,
 }
 
 impl ApiClient {
-    /// A client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`.
+    /// A client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`, which may take
+    /// `timeout` to answer.
     ///
     /// # Errors
     /// [`ApiError::Address`], or no HTTP client can be made on this host.
-    pub fn new(api: &str) -> Result<ApiClient, ApiError> {
+    pub fn new(api: &str, timeout: Duration) -> Result<ApiClient, ApiError> {
         let address = || ApiError::Address(api.to_owned());
         let mut url = Url::parse(api).map_err(|_| address())?;
         if url.scheme() != "http" || url.host().is_none() {
@@ -90,25 +123,72 @@ impl ApiClient {
         }
         url.set_query(None);
         url.set_fragment(None);
+        ApiClient::of(Source::Api(url), timeout)
+    }
+
+    /// One boot for every machine. Paths of files are made absolute, so that it does not matter from
+    /// where they are served.
+    ///
+    /// # Errors
+    /// A file cannot be read, or no HTTP client can be made on this host.
+    pub fn fixed(boot: &FixedBoot) -> Result<ApiClient, ApiError> {
+        let mut boot = boot.clone();
+        for file in std::iter::once(&mut boot.kernel).chain(&mut boot.initrd) {
+            if is_url(file) {
+                continue;
+            }
+            let failed = |source| ApiError::File {
+                path: file.clone().into(),
+                source,
+            };
+            std::fs::File::open(&*file).map_err(failed)?;
+            *file = absolute(file)?;
+        }
+        ApiClient::of(Source::Fixed(Arc::new(boot)), Duration::ZERO)
+    }
+
+    fn of(source: Source, timeout: Duration) -> Result<ApiClient, ApiError> {
         let http = Client::builder()
             .connect_timeout(CONNECT_TIME)
             .read_timeout(STALL_TIME)
             .build()
-            .map_err(|error| unreachable(api, &error))?;
-        Ok(ApiClient { api: url, http })
+            .map_err(|error| unreachable("HTTP", &error))?;
+        Ok(ApiClient {
+            source,
+            http,
+            timeout,
+        })
+    }
+
+    /// What machines show before they boot.
+    pub(super) fn message(&self) -> Option<&str> {
+        match &self.source {
+            Source::Fixed(boot) if !boot.message.is_empty() => Some(&boot.message),
+            _ => None,
+        }
     }
 
     /// Asks what this machine boots.
     ///
     /// # Errors
-    /// The API cannot be reached within 5 s, or its 200 makes no sense.
+    /// The API cannot be reached in time, or its 200 makes no sense.
     pub async fn boot(&self, mac: MacAddr) -> Result<ApiAnswer, ApiError> {
-        let url = format!("{}/v1/boot/{mac}", self.api.as_str().trim_end_matches('/'));
+        let api = match &self.source {
+            Source::Api(api) => api,
+            Source::Fixed(boot) => {
+                return Ok(ApiAnswer::Boot(BootSpec::Boot {
+                    kernel: boot.kernel.clone(),
+                    initrd: boot.initrd.clone(),
+                    cmdline: Cmdline::Text(boot.cmdline.clone()),
+                }));
+            }
+        };
+        let url = format!("{}/v1/boot/{mac}", api.as_str().trim_end_matches('/'));
         let late = |_| ApiError::Unreachable {
             url: url.clone(),
-            reason: format!("no answer within {} s", API_TIME.as_secs()),
+            reason: format!("no answer within {:?}", self.timeout),
         };
-        let asked = tokio::time::timeout(API_TIME, self.ask(&url));
+        let asked = tokio::time::timeout(self.timeout, self.ask(&url));
         asked.await.map_err(late)?
     }
 
@@ -133,13 +213,19 @@ impl ApiClient {
         Ok(ApiAnswer::Boot(spec))
     }
 
-    /// The absolute form of a URL in an answer: `/x` starts at the API server's root.
+    /// The absolute form of a URL in an answer: `/x` starts at the API server's root. In the fixed
+    /// boot, what is no URL is a file.
     ///
     /// # Errors
     /// It is no http URL.
     pub fn resolve(&self, url: &str) -> Result<String, ApiError> {
         let no_url = || ApiError::NoHttpUrl(url.to_owned());
-        let mut root = self.api.clone();
+        let api = match &self.source {
+            Source::Api(api) => api,
+            Source::Fixed(_) if is_url(url) => return Ok(url.to_owned()),
+            Source::Fixed(_) => return Ok(format!("{FILE}{}", absolute(url)?)),
+        };
+        let mut root = api.clone();
         root.set_path("/");
         let resolved = root.join(url).map_err(|_| no_url())?;
         match resolved.scheme() {
@@ -148,17 +234,26 @@ impl ApiClient {
         }
     }
 
-    /// Begins to fetch a file.
+    /// Begins to fetch a file that [`resolve`](ApiClient::resolve) named.
     ///
     /// # Errors
-    /// Its server cannot be reached, or does not answer with success, or wants TLS.
-    pub(super) async fn fetch(&self, url: &str) -> Result<Response, ApiError> {
+    /// Its server cannot be reached, or does not answer with success, or wants TLS; or the file
+    /// cannot be read.
+    pub(super) async fn fetch(&self, url: &str) -> Result<Fetched, ApiError> {
+        if let (Some(path), Source::Fixed(_)) = (url.strip_prefix(FILE), &self.source) {
+            return open(Path::new(path)).await;
+        }
         if url.starts_with("https:") {
             return Err(ApiError::NoTls(url.to_owned()));
         }
         let response = self.get(url).await?;
+        let header = |name| response.headers().get(name).cloned();
         match response.status() {
-            status if status.is_success() => Ok(response),
+            status if status.is_success() => Ok(Fetched {
+                length: response.content_length(),
+                content_type: header(CONTENT_TYPE),
+                body: Body::from_stream(response.bytes_stream()),
+            }),
             status => Err(ApiError::Status {
                 url: url.to_owned(),
                 status,
@@ -170,6 +265,41 @@ impl ApiClient {
         let response = self.http.get(url).send().await;
         response.map_err(|error| unreachable(url, &error))
     }
+}
+
+/// How files of the fixed boot are named; only we can seal such a name.
+const FILE: &str = "file://";
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+fn absolute(path: &str) -> Result<String, ApiError> {
+    let failed = |source| ApiError::File {
+        path: path.into(),
+        source,
+    };
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+async fn open(path: &Path) -> Result<Fetched, ApiError> {
+    let failed = |source| ApiError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let metadata = file.metadata().await.map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(failed(std::io::Error::other("it is no file")));
+    }
+    let length = metadata.len();
+    Ok(Fetched {
+        length: Some(length),
+        content_type: None,
+        // Whatever is written to it meanwhile: no more than was promised.
+        body: Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK_BYTES)),
+    })
 }
 
 /// Names the cause, which `reqwest` keeps behind its error.
@@ -198,9 +328,53 @@ impl PixiecoreApi for ApiClient {
 mod tests {
     use super::*;
 
+    const TIME: Duration = Duration::from_secs(5);
+
+    fn fixed(kernel: &str) -> FixedBoot {
+        FixedBoot {
+            kernel: kernel.to_owned(),
+            initrd: vec!["http://h/initrd".into()],
+            cmdline: "a=b".into(),
+            message: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fixed_boot_is_everyones_and_its_files_are_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("vmlinuz");
+        std::fs::write(&kernel, "kernel").unwrap();
+        let client = ApiClient::fixed(&fixed(kernel.to_str().unwrap())).unwrap();
+        let Ok(ApiAnswer::Boot(BootSpec::Boot { kernel, initrd, .. })) =
+            client.boot(MacAddr([2, 0, 0, 0, 0, 9])).await
+        else {
+            panic!("no boot")
+        };
+        assert_eq!(client.resolve(&initrd[0]).unwrap(), "http://h/initrd");
+        let fetched = client
+            .fetch(&client.resolve(&kernel).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(fetched.length, Some(6));
+        let body = axum::body::to_bytes(fetched.body, 100).await.unwrap();
+        assert_eq!(body, "kernel");
+    }
+
+    #[test]
+    fn a_kernel_that_is_not_there_is_told_at_the_start() {
+        let error = ApiClient::fixed(&fixed("/nothing/vmlinuz")).unwrap_err();
+        assert!(error.to_string().contains("/nothing/vmlinuz"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_api_cannot_name_files_of_ours() {
+        let client = ApiClient::new("http://10.9.0.1:9000", TIME).unwrap();
+        assert!(client.fetch("file:///etc/passwd").await.is_err());
+    }
+
     #[test]
     fn relative_urls_start_at_the_servers_root() {
-        let client = ApiClient::new("http://10.9.0.1:9000/prefix").unwrap();
+        let client = ApiClient::new("http://10.9.0.1:9000/prefix", TIME).unwrap();
         for (url, resolved) in [
             ("/i2", "http://10.9.0.1:9000/i2"),
             ("i2?a=${b}", "http://10.9.0.1:9000/i2?a=${b}"),
@@ -214,14 +388,14 @@ mod tests {
     #[test]
     fn an_address_that_is_no_http_url_is_refused() {
         for wrong in ["10.0.0.1:8080", "ftp://x/", "https://x/", "", "http://"] {
-            assert!(ApiClient::new(wrong).is_err(), "{wrong}");
+            assert!(ApiClient::new(wrong, TIME).is_err(), "{wrong}");
         }
     }
 
     #[tokio::test]
     async fn a_file_behind_tls_is_refused_in_words() {
-        let client = ApiClient::new("http://10.9.0.1:9000/prefix").unwrap();
-        let error = client.fetch("https://h/k").await.unwrap_err();
+        let client = ApiClient::new("http://10.9.0.1:9000/prefix", TIME).unwrap();
+        let error = client.fetch("https://h/k").await.err().unwrap();
         assert!(error.to_string().contains("no TLS"), "{error}");
     }
 
@@ -230,7 +404,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let client = ApiClient::new(&format!("http://{address}")).unwrap();
+        let client = ApiClient::new(&format!("http://{address}"), TIME).unwrap();
         let error = client.knows(MacAddr([2, 0, 0, 0, 0, 1])).await.unwrap_err();
         assert!(error.contains("refused"), "{error}");
     }

@@ -24,21 +24,20 @@ pub(super) async fn handle(
         Ok(url) => url,
         Err(error) => return failed(error.to_string()),
     };
-    let response = match app.api.fetch(&url).await {
-        Ok(response) => response,
+    let fetched = match app.api.fetch(&url).await {
+        Ok(fetched) => fetched,
         Err(error) => return failed(error.to_string()),
     };
-    let kept = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
-    let headers = kept.map(|name| (response.headers().get(&name).cloned(), name));
     let body = match method == Method::HEAD {
         true => Body::empty(),
-        false => Body::from_stream(response.bytes_stream()),
+        false => fetched.body,
     };
-    let answer = Answer::ok("application/octet-stream", body, format!("file {url}"));
-    headers
-        .into_iter()
-        .fold(answer, |answer, (value, name)| match value {
-            Some(value) => answer.header(name, value),
-            None => answer,
-        })
+    let mut answer = Answer::ok("application/octet-stream", body, format!("file {url}"));
+    if let Some(content_type) = fetched.content_type {
+        answer = answer.header(header::CONTENT_TYPE, content_type);
+    }
+    match fetched.length {
+        Some(length) => answer.header(header::CONTENT_LENGTH, length.into()),
+        None => answer,
+    }
 }

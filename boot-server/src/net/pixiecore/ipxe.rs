@@ -87,7 +87,16 @@ fn script(
         booting: &format!("{base}/_/booting?mac={mac_text}"),
         cmdline: &cmdline.render(&link)?,
     };
-    Ok((script.render(), format!("script for kernel {kernel}")))
+    let mut text = script.render();
+    if let Some(message) = app.api.message() {
+        text = text.replacen('\n', &format!("\necho {}\n", one_line(message)), 1);
+    }
+    Ok((text, format!("script for kernel {kernel}")))
+}
+
+/// A message as iPXE's `echo` takes it: no line of it may become a command.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Links to files by way of us. Without a `Host` they are relative to the script, which iPXE takes.
@@ -104,6 +113,11 @@ fn link(app: &App, base: &str) -> Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_several_lines_is_one_line_of_the_script() {
+        assert_eq!(one_line("Hello\nshell\r\n  now"), "Hello shell now");
+    }
 
     #[test]
     fn the_query_is_checked_as_pixiecore_checks_it() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 use super::places::MAX_TRANSFERS_PER_CLIENT;
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_millis(900);
 
 struct Server {
     address: SocketAddr,
-    events: UnboundedReceiver<Event>,
+    events: Receiver<Event>,
     folder: TempDir,
 }
 

@@ -86,6 +86,30 @@ pub struct Message {
 const BROADCAST_FLAG: u16 = 0x8000;
 
 impl Message {
+    /// A client's message that says nothing but its type.
+    pub fn from_client(kind: MessageType, mac: MacAddr, xid: u32) -> Message {
+        let mut options = Options::default();
+        options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
+        let MacAddr([a, b, c, d, e, f]) = mac;
+        Message {
+            op: Op::Request,
+            hardware_type: 1,
+            hardware_len: 6,
+            hops: 0,
+            xid,
+            secs: 0,
+            flags: 0,
+            client_address: Ipv4Addr::UNSPECIFIED,
+            your_address: Ipv4Addr::UNSPECIFIED,
+            next_server: Ipv4Addr::UNSPECIFIED,
+            relay_agent: Ipv4Addr::UNSPECIFIED,
+            hardware_address: [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            server_name: Vec::new(),
+            boot_file: Vec::new(),
+            options,
+        }
+    }
+
     /// An empty reply to `request`: same transaction, hardware address, relay and flags.
     pub fn reply_to(request: &Message) -> Message {
         Message {

@@ -5,27 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn discover() -> Message {
-    let mut hardware_address = [0; 16];
-    hardware_address[..6].copy_from_slice(&[0x52, 0x54, 0, 0, 0, 1]);
-    let mut options = Options::default();
-    options.set(code::MESSAGE_TYPE, [1]);
-    Message {
-        op: Op::Request,
-        hardware_type: 1,
-        hardware_len: 6,
-        hops: 0,
-        xid: 0x1122_3344,
-        secs: 4,
-        flags: 0x8000,
-        client_address: Ipv4Addr::UNSPECIFIED,
-        your_address: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_agent: Ipv4Addr::UNSPECIFIED,
-        hardware_address,
-        server_name: Vec::new(),
-        boot_file: Vec::new(),
-        options,
-    }
+    let mac = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+    let mut message = Message::from_client(MessageType::Discover, mac, 0x1122_3344);
+    message.secs = 4;
+    message.set_broadcast();
+    message
 }
 
 fn bytes_with_options(options: &[u8]) -> Vec<u8> {

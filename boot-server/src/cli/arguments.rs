@@ -1,0 +1,299 @@
+//! The command line as it was typed, and the environment, brought into one form.
+//!
+//! Three things are done before the flags are read: variables of the environment become flags before
+//! the typed ones (which so win), flags with one dash, as Go programs take them, get two, and a
+//! program called by the name `bootcfg` or `matchbox` gets the defaults that one has.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// The prefixes of variables, the strongest first: our own, matchbox's, bootcfg's.
+pub(super) const PREFIXES: [&str; 3] = ["BOOT_SERVER_", "MATCHBOX_", "BOOTCFG_"];
+
+/// A flag, as far as this module has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flag {
+    pub(super) name: String,
+    /// Whether it stands alone: `--web-ssl`.
+    pub(super) is_switch: bool,
+}
+
+/// What the program was called by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CalledAs {
+    BootServer,
+    Bootcfg,
+    Matchbox,
+}
+
+impl CalledAs {
+    pub(super) fn of(program: &OsStr) -> CalledAs {
+        match Path::new(program).file_name().and_then(OsStr::to_str) {
+            Some("bootcfg") => CalledAs::Bootcfg,
+            Some("matchbox") => CalledAs::Matchbox,
+            _ => CalledAs::BootServer,
+        }
+    }
+
+    /// The flags whose defaults differ from ours: those of bootcfg 0.2, of matchbox 0.5 and later.
+    fn defaults(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            CalledAs::BootServer => &[],
+            CalledAs::Bootcfg => &[
+                ("address", "127.0.0.1:8080"),
+                ("data-path", "./data"),
+                ("assets-path", "./assets"),
+            ],
+            CalledAs::Matchbox => &[
+                ("address", "127.0.0.1:8080"),
+                ("data-path", "/var/lib/matchbox"),
+                ("assets-path", "/var/lib/matchbox/assets"),
+            ],
+        }
+    }
+}
+
+/// The arguments to read, and where those came from that nobody typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Arguments {
+    pub(super) list: Vec<OsString>,
+    /// Flag and variable.
+    pub(super) from_environment: Vec<(String, String)>,
+}
+
+/// Other names of flags.
+const ALIASES: [(&str, &str); 1] = [("images-path", "assets-path")];
+
+/// Brings everything into one form. `variable` reads the environment.
+///
+/// # Errors
+/// A sentence about a variable that makes no sense.
+pub(super) fn collect(
+    typed: &[OsString],
+    flags: &[Flag],
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Arguments, String> {
+    let (program, typed) = typed
+        .split_first()
+        .map_or((OsStr::new("boot-server"), typed), |s| {
+            (s.0.as_os_str(), s.1)
+        });
+    let typed = go_dashes(typed);
+    let named = named(&typed);
+    let called_as = CalledAs::of(program);
+    let mut list = vec![program.to_owned()];
+    let mut from_environment = Vec::new();
+    let has_subcommand = typed.first().is_some_and(|word| !is_flag(word));
+    for flag in flags.iter().filter(|_| !has_subcommand) {
+        let aliases = ALIASES.iter().filter(|(_, of)| *of == flag.name);
+        let names: Vec<&str> = std::iter::once(flag.name.as_str())
+            .chain(aliases.map(|(alias, _)| *alias))
+            .collect();
+        if names.iter().any(|name| named.contains(*name)) {
+            continue;
+        }
+        let found = PREFIXES.iter().find_map(|prefix| {
+            let variables = names
+                .iter()
+                .map(|name| format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_")));
+            variables
+                .into_iter()
+                .find_map(|name| Some((variable(&name)?, name)))
+        });
+        let value = match found {
+            Some((value, name)) => {
+                from_environment.push((flag.name.clone(), name));
+                value
+            }
+            None => match called_as
+                .defaults()
+                .iter()
+                .find(|(name, _)| *name == flag.name)
+            {
+                Some((_, value)) => (*value).into(),
+                None => continue,
+            },
+        };
+        if flag.is_switch {
+            match value.to_str() {
+                Some("true" | "1" | "t" | "T" | "TRUE" | "True") => {
+                    list.push(format!("--{}", flag.name).into());
+                }
+                Some("" | "false" | "0" | "f" | "F" | "FALSE" | "False") => {}
+                _ => {
+                    let (_, name) = from_environment.last().cloned().unwrap_or_default();
+                    return Err(format!("{name}={}: write true or false", value.display()));
+                }
+            }
+        } else {
+            let mut word = OsString::from(format!("--{}=", flag.name));
+            word.push(value);
+            list.push(word);
+        }
+    }
+    list.extend(typed);
+    Ok(Arguments {
+        list,
+        from_environment,
+    })
+}
+
+fn is_flag(word: &OsStr) -> bool {
+    word.as_encoded_bytes().first() == Some(&b'-')
+}
+
+/// Flags that were typed, by name.
+fn named(typed: &[OsString]) -> BTreeSet<String> {
+    let flag = |word: &OsString| {
+        let name = word.to_str()?.strip_prefix("--")?;
+        Some(name.split('=').next().unwrap_or(name).to_owned())
+    };
+    typed.iter().filter_map(flag).collect()
+}
+
+/// Go's `flag` package takes `-name` for `--name`; switches may be written `-name=true`. Subcommands
+/// have flags of their own, which are left alone.
+fn go_dashes(typed: &[OsString]) -> Vec<OsString> {
+    let mut words = Vec::with_capacity(typed.len());
+    let mut subcommand = false;
+    let mut value_of_flag = false;
+    for word in typed {
+        let text = word.to_str().unwrap_or_default();
+        if subcommand || (value_of_flag && !text.starts_with('-')) {
+            words.push(word.clone());
+            value_of_flag = false;
+            continue;
+        }
+        let single = text.strip_prefix('-').filter(|name| {
+            name.len() > 1 && name.starts_with(|first: char| first.is_ascii_lowercase())
+        });
+        match single {
+            Some(_) => {
+                let mut double = OsString::from("-");
+                double.push(word);
+                words.push(double);
+            }
+            None => words.push(word.clone()),
+        }
+        value_of_flag = text.starts_with('-') && !text.contains('=');
+        subcommand = !text.starts_with('-');
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Vec<Flag> {
+        let flag = |name: &str, is_switch| Flag {
+            name: name.to_owned(),
+            is_switch,
+        };
+        vec![
+            flag("address", false),
+            flag("data-path", false),
+            flag("assets-path", false),
+            flag("web-ssl", true),
+        ]
+    }
+
+    fn collected(typed: &[&str], environment: &[(&str, &str)]) -> Vec<String> {
+        let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(other, _)| *other == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let arguments = collect(&typed, &flags(), variable).unwrap();
+        let words = arguments.list.into_iter().skip(1);
+        words.map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let typed = [
+            "x",
+            "-address=0.0.0.0:80",
+            "-data-path",
+            "/d",
+            "-h",
+            "--web-ssl",
+        ];
+        let words = [
+            "--address=0.0.0.0:80",
+            "--data-path",
+            "/d",
+            "-h",
+            "--web-ssl",
+        ];
+        assert_eq!(collected(&typed, &[]), words);
+    }
+
+    #[test]
+    fn the_flags_of_subcommands_are_left_alone() {
+        let typed = ["x", "pixiecore", "boot", "vmlinuz", "-cmdline", "-d"];
+        assert_eq!(
+            collected(&typed, &[("MATCHBOX_ADDRESS", "1.1.1.1:1")]),
+            typed[1..]
+        );
+    }
+
+    #[test]
+    fn a_flag_beats_a_variable_and_our_variables_beat_theirs() {
+        let environment = [
+            ("BOOTCFG_ADDRESS", "b:1"),
+            ("MATCHBOX_ADDRESS", "m:1"),
+            ("BOOT_SERVER_DATA_PATH", "/ours"),
+            ("MATCHBOX_DATA_PATH", "/theirs"),
+            ("BOOTCFG_IMAGES_PATH", "/images"),
+        ];
+        let words = [
+            "--address=m:1",
+            "--data-path=/ours",
+            "--assets-path=/images",
+        ];
+        assert_eq!(collected(&["x"], &environment), words);
+        let words = [
+            "--address=m:1",
+            "--assets-path=/images",
+            "--data-path",
+            "/typed",
+        ];
+        assert_eq!(
+            collected(&["x", "-data-path", "/typed"], &environment),
+            words
+        );
+        let typed = ["x", "-images-path=/i", "-address=a:1", "-data-path=d"];
+        assert_eq!(collected(&typed, &environment).len(), 3);
+    }
+
+    #[test]
+    fn a_switch_in_the_environment_is_true_or_false() {
+        assert_eq!(
+            collected(&["x"], &[("MATCHBOX_WEB_SSL", "true")]),
+            ["--web-ssl"]
+        );
+        assert!(collected(&["x"], &[("MATCHBOX_WEB_SSL", "false")]).is_empty());
+        let error = collect(&["x".into()], &flags(), |name| {
+            (name == "MATCHBOX_WEB_SSL").then(|| "yes please".into())
+        });
+        assert_eq!(
+            error.unwrap_err(),
+            "MATCHBOX_WEB_SSL=yes please: write true or false"
+        );
+    }
+
+    #[test]
+    fn the_name_it_is_called_by_chooses_the_defaults() {
+        let words = collected(&["/usr/bin/matchbox", "-assets-path="], &[]);
+        let expected = [
+            "--address=127.0.0.1:8080",
+            "--data-path=/var/lib/matchbox",
+            "--assets-path=",
+        ];
+        assert_eq!(words, expected);
+        assert!(collected(&["./bootcfg"], &[]).contains(&"--data-path=./data".to_owned()));
+        assert!(collected(&["boot-server"], &[]).is_empty());
+    }
+}

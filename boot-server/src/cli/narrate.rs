@@ -1,0 +1,309 @@
+//! Events in a line for people: who asked what, what was answered, and why. Pure.
+
+use std::collections::VecDeque;
+
+use crate::event::{BootEvent, Who};
+
+/// Questions remembered until they are answered.
+const MAX_QUESTIONS: usize = 256;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Somebody should look at it.
+    Warning,
+    /// A boot step.
+    Step,
+    /// What is of use only to somebody who looks for a fault.
+    Detail,
+}
+
+/// Tells a question and its answer in one line.
+#[derive(Debug, Default)]
+pub(super) struct Narrator {
+    /// MAC, and what it asked.
+    questions: VecDeque<(String, String)>,
+}
+
+impl Narrator {
+    /// The line for an event, if it is worth one.
+    pub(super) fn tell(&mut self, event: &BootEvent) -> Option<(Weight, String)> {
+        let line = match event {
+            BootEvent::DhcpRequest {
+                who,
+                message,
+                arch,
+                user_class,
+                port,
+                ..
+            } => {
+                self.ask(who, question(message, arch, user_class.as_deref(), *port));
+                return None;
+            }
+            BootEvent::DhcpReply {
+                who,
+                message,
+                role,
+                address,
+                boot_file,
+                step,
+                ..
+            } => {
+                let mut answer = message.clone();
+                if let Some(address) = address {
+                    answer.push_str(&format!(" {address}"));
+                }
+                if role != "dhcp" {
+                    answer.push_str(&format!(" ({})", role.replace('_', " ")));
+                }
+                if let Some(file) = boot_file {
+                    answer.push_str(&format!(", boot {file}"));
+                }
+                if !step.is_empty() {
+                    answer.push_str(&format!(": {step}"));
+                }
+                let line = format!("{} {} -> {answer}", name(who), self.answered(who));
+                (Weight::Step, line)
+            }
+            BootEvent::DhcpIgnored { who, reason } => {
+                let line = format!(
+                    "{} {} -> no answer: {reason}",
+                    name(who),
+                    self.answered(who)
+                );
+                (Weight::Detail, line)
+            }
+            BootEvent::Malformed {
+                who,
+                protocol,
+                reason,
+            } => (
+                Weight::Detail,
+                format!("{} {protocol}: not readable: {reason}", name(who)),
+            ),
+            BootEvent::TftpRequest { .. } => return None,
+            BootEvent::TftpDone {
+                who,
+                file,
+                bytes,
+                retransmits,
+                millis,
+                group,
+            } => {
+                let mut line = format!("{} TFTP {file} -> {bytes} bytes in {millis} ms", name(who));
+                if *retransmits > 0 {
+                    line.push_str(&format!(", {retransmits} packets sent again"));
+                }
+                if let Some(group) = group {
+                    line.push_str(&format!(": group {group}"));
+                }
+                (Weight::Step, line)
+            }
+            BootEvent::TftpFailed { who, file, reason } => {
+                // PXELINUX asks for a dozen names until one exists, EDK2 for a size: no news.
+                let usual =
+                    file.contains("pxelinux.cfg/") || reason.contains("only asked for the size");
+                let weight = if usual { Weight::Detail } else { Weight::Step };
+                (
+                    weight,
+                    format!("{} TFTP {file} -> not sent: {reason}", name(who)),
+                )
+            }
+            BootEvent::HttpRequest {
+                who,
+                method,
+                path,
+                status,
+                bytes,
+                length,
+                group,
+                detail,
+                millis,
+                ..
+            } => {
+                let mut line = format!("{} HTTP {method} {path} -> {status}", name(who));
+                match length {
+                    Some(length) if length != bytes && method != "HEAD" => {
+                        line.push_str(&format!(", broke off after {bytes} of {length} bytes"));
+                    }
+                    _ => line.push_str(&format!(", {bytes} bytes in {millis} ms")),
+                }
+                if let Some(group) = group {
+                    line.push_str(&format!(", group {group}"));
+                }
+                if !detail.is_empty() {
+                    line.push_str(&format!(": {detail}"));
+                }
+                (Weight::Step, line)
+            }
+            BootEvent::RouterAdvertisement { who } => (
+                Weight::Detail,
+                format!("{} router advertisement", name(who)),
+            ),
+            BootEvent::EventsDropped { count } => (
+                Weight::Warning,
+                format!("{count} events were not written: whoever reads them is too slow"),
+            ),
+            BootEvent::AddressInUse { who, address, by } => {
+                let by = by.as_deref().unwrap_or("another machine");
+                let line = format!("{} {address} is not given: {by} uses it", name(who));
+                (Weight::Warning, line)
+            }
+            BootEvent::RateLimited { who, reason } => (
+                Weight::Warning,
+                format!("{} is not listened to: {reason}", name(who)),
+            ),
+            // Whoever makes these logs them with more to say.
+            BootEvent::LeaseFile { .. } | BootEvent::Reloaded { .. } | BootEvent::Ready { .. } => {
+                return None;
+            }
+        };
+        Some(line)
+    }
+
+    fn ask(&mut self, who: &Who, question: String) {
+        let Some(mac) = &who.mac else { return };
+        self.questions.retain(|(other, _)| other != mac);
+        if self.questions.len() >= MAX_QUESTIONS {
+            self.questions.pop_front();
+        }
+        self.questions.push_back((mac.clone(), question));
+    }
+
+    fn answered(&mut self, who: &Who) -> String {
+        let asked = self
+            .questions
+            .iter()
+            .position(|(mac, _)| Some(mac) == who.mac.as_ref());
+        let asked = asked.and_then(|at| self.questions.remove(at));
+        asked.map_or_else(|| "DHCP".to_owned(), |(_, question)| question)
+    }
+}
+
+fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) -> String {
+    let arch = arch.first().map(|arch| match arch {
+        0 => "BIOS".to_owned(),
+        6 => "IA32 UEFI".to_owned(),
+        7 | 9 => "x64 UEFI".to_owned(),
+        10 => "ARM32 UEFI".to_owned(),
+        11 => "ARM64 UEFI".to_owned(),
+        15 | 16 | 18 | 19 => "UEFI HTTP".to_owned(),
+        25 => "RISC-V32 UEFI".to_owned(),
+        27 => "RISC-V64 UEFI".to_owned(),
+        41 => "Raspberry Pi".to_owned(),
+        other => format!("architecture {other}"),
+    });
+    let user_class = user_class.map(str::to_owned);
+    let about: Vec<String> = [arch, user_class].into_iter().flatten().collect();
+    let service = if port == 4011 { "boot service" } else { "DHCP" };
+    match about.is_empty() {
+        true => format!("{service} {message}"),
+        false => format!("{service} {message} ({})", about.join(", ")),
+    }
+}
+
+/// The machine's MAC; its address where that is not known.
+fn name(who: &Who) -> String {
+    match (&who.mac, &who.peer) {
+        (Some(mac), _) => mac.clone(),
+        (None, Some(peer)) => peer.ip().to_string(),
+        (None, None) => "somebody".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who() -> Who {
+        Who {
+            mac: Some("52:54:00:00:00:01".into()),
+            uuid: None,
+            peer: Some("0.0.0.0:68".parse().unwrap()),
+        }
+    }
+
+    fn discover() -> BootEvent {
+        BootEvent::DhcpRequest {
+            who: who(),
+            port: 67,
+            xid: 1,
+            message: "discover".into(),
+            arch: vec![7],
+            user_class: None,
+            vendor_class: None,
+            address: None,
+        }
+    }
+
+    #[test]
+    fn a_question_and_its_answer_are_one_line() {
+        let mut narrator = Narrator::default();
+        assert_eq!(narrator.tell(&discover()), None);
+        let offer = BootEvent::DhcpReply {
+            who: who(),
+            xid: 1,
+            message: "offer".into(),
+            role: "dhcp".into(),
+            address: Some([172, 17, 0, 43].into()),
+            next_server: None,
+            boot_file: Some("ipxe.efi".into()),
+            step: "x64 UEFI firmware: iPXE".into(),
+        };
+        let line = "52:54:00:00:00:01 DHCP discover (x64 UEFI) -> offer 172.17.0.43, boot ipxe.efi: \
+                    x64 UEFI firmware: iPXE";
+        assert_eq!(narrator.tell(&offer), Some((Weight::Step, line.to_owned())));
+    }
+
+    #[test]
+    fn silence_is_told_with_its_reason_to_those_who_ask() {
+        let mut narrator = Narrator::default();
+        narrator.tell(&discover());
+        let ignored = BootEvent::DhcpIgnored {
+            who: who(),
+            reason: "no NBP fits".into(),
+        };
+        let line = "52:54:00:00:00:01 DHCP discover (x64 UEFI) -> no answer: no NBP fits";
+        assert_eq!(
+            narrator.tell(&ignored),
+            Some((Weight::Detail, line.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_transfer_that_broke_off_says_where() {
+        let request = BootEvent::HttpRequest {
+            who: who(),
+            method: "GET".into(),
+            path: "/assets/k".into(),
+            query: String::new(),
+            status: 200,
+            user_agent: "iPXE".into(),
+            bytes: 10,
+            length: Some(100),
+            group: None,
+            detail: "asset /a/k".into(),
+            millis: 5,
+        };
+        let (_, line) = Narrator::default().tell(&request).unwrap();
+        let wanted = "52:54:00:00:00:01 HTTP GET /assets/k -> 200, broke off after 10 of 100 bytes: \
+                      asset /a/k";
+        assert_eq!(line, wanted);
+    }
+
+    #[test]
+    fn unanswered_questions_are_forgotten_in_the_end() {
+        let mut narrator = Narrator::default();
+        for number in 0..2 * MAX_QUESTIONS {
+            let mac = Some(number.to_string());
+            narrator.ask(
+                &Who {
+                    mac,
+                    ..Who::default()
+                },
+                "q".into(),
+            );
+        }
+        assert_eq!(narrator.questions.len(), MAX_QUESTIONS);
+    }
+}

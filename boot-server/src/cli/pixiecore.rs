@@ -1,0 +1,315 @@
+//! `boot-server pixiecore …`: Pixiecore's commands with Pixiecore's flags.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::config::{Config, FixedBoot, LogLevel, MetricsConfig, PixiecoreConfig, TftpConfig};
+use crate::net::interface_of;
+
+/// Pixiecore's commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Pixiecore {
+    /// Boot machines as an HTTP API says.
+    Api {
+        /// The API's prefix; <URL>/v1/boot/<mac> is asked.
+        url: String,
+        /// How long the API may take to answer, e.g. 5s.
+        #[arg(long, value_name = "TIME", default_value = "5s", value_parser = go_duration)]
+        api_request_timeout: Duration,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Boot a kernel and initrds on every machine that asks.
+    Boot {
+        /// The kernel: a file or an http URL.
+        kernel: String,
+        /// Initrds: files or http URLs.
+        initrd: Vec<String>,
+        /// Kernel options; {{ URL "…" }} stands for where machines fetch a file or URL.
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            allow_hyphen_values = true
+        )]
+        cmdline: String,
+        /// Shown by machines before they boot.
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            allow_hyphen_values = true
+        )]
+        bootmsg: String,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    #[command(hide = true)]
+    Quick {
+        #[arg(num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
+        rest: Vec<String>,
+    },
+    #[command(hide = true)]
+    Bootipv6 {
+        #[arg(num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
+        rest: Vec<String>,
+    },
+    #[command(hide = true)]
+    Ipv6api {
+        #[arg(num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
+        rest: Vec<String>,
+    },
+}
+
+/// Flags that both commands share.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// The interface that machines are reached by; by default that of --listen-addr, or the only one.
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// Our IPv4 address to listen on.
+    #[arg(short, long, value_name = "IP", default_value = "0.0.0.0")]
+    listen_addr: Ipv4Addr,
+    /// Port of the HTTP server.
+    #[arg(short, long, default_value_t = 80)]
+    port: u16,
+    /// Port of /metrics and /healthz; none when 0.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    status_port: u16,
+    /// Listen to DHCP without binding port 67, beside a server that does not share it.
+    #[arg(long)]
+    dhcp_no_bind: bool,
+    /// Our iPXE for BIOS machines, instead of undionly.kpxe.
+    #[arg(long, value_name = "FILE")]
+    ipxe_bios: Option<PathBuf>,
+    /// Our iPXE for BIOS machines whose ROM is iPXE: a file called ipxe.pxe.
+    #[arg(long, value_name = "FILE")]
+    ipxe_ipxe: Option<PathBuf>,
+    /// Our iPXE for 32-bit UEFI machines: a file called ipxe-i386.efi.
+    #[arg(long, value_name = "FILE")]
+    ipxe_efi32: Option<PathBuf>,
+    /// Our iPXE for 64-bit UEFI machines, instead of ipxe.efi.
+    #[arg(long, value_name = "FILE")]
+    ipxe_efi64: Option<PathBuf>,
+    /// Log what is ignored and why, too.
+    #[arg(short, long)]
+    debug: bool,
+    /// Accepted for Pixiecore's sake: log lines have their time anyway.
+    #[arg(short = 't', long)]
+    log_timestamps: bool,
+    /// User to run as when started as root.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Pixiecore {
+    /// The configuration that means the same.
+    ///
+    /// # Errors
+    /// A sentence about the command line.
+    pub(super) fn config(self) -> Result<Config, String> {
+        match self {
+            Pixiecore::Api {
+                url,
+                api_request_timeout,
+                flags,
+            } => flags.config(PixiecoreConfig {
+                api: url,
+                api_timeout_ms: u64::try_from(api_request_timeout.as_millis()).unwrap_or(u64::MAX),
+                ..PixiecoreConfig::default()
+            }),
+            Pixiecore::Boot {
+                kernel,
+                initrd,
+                cmdline,
+                bootmsg,
+                flags,
+            } => flags.config(PixiecoreConfig {
+                boot: Some(FixedBoot {
+                    kernel,
+                    initrd,
+                    cmdline,
+                    message: bootmsg,
+                }),
+                ..PixiecoreConfig::default()
+            }),
+            Pixiecore::Quick { .. } => Err(
+                "`pixiecore quick` is not offered: it fetches somebody else's system at every boot. \
+                 Name its kernel and initrd: boot-server pixiecore boot KERNEL INITRD --cmdline TEXT"
+                    .to_owned(),
+            ),
+            Pixiecore::Bootipv6 { .. } | Pixiecore::Ipv6api { .. } => {
+                Err("booting over IPv6 is not offered: use `pixiecore api` or `pixiecore boot`".to_owned())
+            }
+        }
+    }
+}
+
+impl Flags {
+    fn config(self, pixiecore: PixiecoreConfig) -> Result<Config, String> {
+        let address = Some(self.listen_addr).filter(|address| !address.is_unspecified());
+        let interface = match self.interface {
+            Some(name) => name,
+            None => interface_of(address).map_err(|error| {
+                format!("{error}; name it with --interface NAME or --listen-addr IP")
+            })?,
+        };
+        let mut config = Config {
+            interface: Some(interface),
+            address,
+            user: self.user,
+            ..Config::default()
+        };
+        let mut roots = Vec::new();
+        for (flag, file, name) in [
+            ("--ipxe-bios", &self.ipxe_bios, None),
+            ("--ipxe-efi64", &self.ipxe_efi64, None),
+            ("--ipxe-ipxe", &self.ipxe_ipxe, Some("ipxe.pxe")),
+            ("--ipxe-efi32", &self.ipxe_efi32, Some("ipxe-i386.efi")),
+        ] {
+            let Some(file) = file else { continue };
+            let (folder, found) = own_nbp(flag, file, name)?;
+            match flag {
+                "--ipxe-bios" => config.boot.bios_nbp = found,
+                "--ipxe-efi64" => config.boot.efi_x64_nbp = found,
+                _ => {}
+            }
+            roots.push(folder);
+        }
+        config.tftp = Some(TftpConfig { roots });
+        if self.status_port != 0 {
+            let listen = (self.listen_addr, self.status_port).into();
+            config.metrics = Some(MetricsConfig { listen });
+        }
+        if self.debug {
+            config.log.level = LogLevel::Debug;
+        }
+        config.pixiecore = Some(PixiecoreConfig {
+            port: self.port,
+            no_bind: self.dhcp_no_bind,
+            ..pixiecore
+        });
+        Ok(config)
+    }
+}
+
+/// Folder and name of an NBP of the operator's own.
+fn own_nbp(flag: &str, file: &Path, name: Option<&str>) -> Result<(PathBuf, String), String> {
+    let file = file
+        .canonicalize()
+        .map_err(|error| format!("{flag} {}: {error}", file.display()))?;
+    let found = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    if let Some(name) = name.filter(|name| *name != found) {
+        return Err(format!(
+            "{flag}: the file must be called {name}, not {found}"
+        ));
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    Ok((folder.to_owned(), found.to_owned()))
+}
+
+/// A duration as Go writes it: `5s`, `1m30s`, `500ms`.
+fn go_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time as 5s, 500ms or 1m30s".to_owned();
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(subcommand)]
+        command: Pixiecore,
+    }
+
+    fn config(words: &[&str]) -> Result<Config, String> {
+        let words = std::iter::once("pixiecore").chain(words.iter().copied());
+        let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
+        program.command.config()
+    }
+
+    #[test]
+    fn api_takes_pixiecores_flags() {
+        let config = config(&[
+            "api",
+            "http://10.0.0.1:8080/pixiecore",
+            "--listen-addr",
+            "127.0.0.1",
+            "--port=8000",
+            "--status-port",
+            "8001",
+            "--dhcp-no-bind",
+            "--api-request-timeout=1m30s",
+            "-d",
+            "-t",
+        ]);
+        let config = config.unwrap();
+        let pixiecore = config.pixiecore.clone().unwrap();
+        assert_eq!(config.interface.as_deref(), Some("lo"));
+        assert_eq!((pixiecore.port, pixiecore.no_bind), (8000, true));
+        assert_eq!(pixiecore.api_timeout_ms, 90_000);
+        assert_eq!(
+            config.metrics.unwrap().listen,
+            "127.0.0.1:8001".parse().unwrap()
+        );
+        assert_eq!(config.check(), []);
+    }
+
+    #[test]
+    fn boot_takes_files_and_a_command_line_that_begins_with_a_dash() {
+        let words = [
+            "boot",
+            "vmlinuz",
+            "http://h/initrd",
+            "more",
+            "--cmdline",
+            "-a console=ttyS0",
+            "--interface=lo",
+        ];
+        let config = config(&words).unwrap();
+        let boot = config.pixiecore.clone().unwrap().boot.unwrap();
+        assert_eq!(boot.initrd, ["http://h/initrd", "more"]);
+        assert_eq!(boot.cmdline, "-a console=ttyS0");
+        assert_eq!(config.check(), []);
+    }
+
+    #[test]
+    fn what_is_not_offered_is_answered_with_what_is() {
+        for (words, says) in [
+            (&["quick", "debian"][..], "pixiecore boot KERNEL"),
+            (&["ipv6api", "--listen-addr=::"], "pixiecore api"),
+            (
+                &[
+                    "api",
+                    "http://h",
+                    "--interface=lo",
+                    "--ipxe-ipxe=/etc/passwd",
+                ],
+                "ipxe.pxe",
+            ),
+            (
+                &["api", "http://h", "--interface=lo", "--ipxe-bios=/nothing"],
+                "/nothing",
+            ),
+            (&["api", "http://h", "--listen-addr=192.0.2.9"], "192.0.2.9"),
+            (&["api", "http://h", "--api-request-timeout=soon"], "500ms"),
+        ] {
+            let error = config(words).unwrap_err();
+            assert!(error.contains(says), "{words:?}: {error}");
+        }
+    }
+}

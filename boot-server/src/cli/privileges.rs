@@ -1,0 +1,73 @@
+//! From root to an ordinary user: what is kept is the right to low ports and raw sockets.
+//!
+//! It is done before there is a second thread, since the kernel keeps rights thread by thread, and
+//! before anything is read from the network or from data directories.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::fchown;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use nix::unistd::{User, initgroups, setresgid, setresuid};
+use rustix::fs::{Access, access};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
+};
+
+/// What serving needs: ports below 1024, and packet sockets.
+pub(super) const KEPT: CapabilitySet =
+    CapabilitySet::NET_BIND_SERVICE.union(CapabilitySet::NET_RAW);
+
+/// Becomes the user for good. `files` are made first, as the user's own.
+///
+/// # Errors
+/// There is no such user, we are not root, or a file could not be written by the user.
+pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
+    let user = User::from_name(name)
+        .with_context(|| format!("looking up the user `{name}`"))?
+        .with_context(|| {
+            format!("there is no user `{name}`; make one: useradd --system --shell /usr/sbin/nologin {name}")
+        })?;
+    let own = nix::unistd::geteuid();
+    if own == user.uid {
+        return Ok(());
+    }
+    ensure!(
+        own.is_root(),
+        "becoming the user `{name}` needs root; leave `user` out"
+    );
+    for file in files {
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        opened
+            .and_then(|opened| fchown(&opened, Some(user.uid.as_raw()), Some(user.gid.as_raw())))
+            .with_context(|| format!("making {} the user {name}'s", file.display()))?;
+    }
+    let c_name = std::ffi::CString::new(name)?;
+    set_keep_capabilities(true).context("keeping capabilities")?;
+    initgroups(&c_name, user.gid).context("taking the user's groups")?;
+    setresgid(user.gid, user.gid, user.gid).context("taking the user's group")?;
+    setresuid(user.uid, user.uid, user.uid).context("becoming the user")?;
+    let kept = CapabilitySets {
+        effective: KEPT,
+        permitted: KEPT,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, kept).context("giving up all other capabilities")?;
+    set_keep_capabilities(false).context("keeping no capabilities from now on")?;
+    set_no_new_privs(true).context("giving up new privileges")?;
+    for folder in files.iter().filter_map(|file| file.parent()) {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        if access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            bail!(
+                "the user `{name}` cannot write to {}: chown {name} {}",
+                folder.display(),
+                folder.display()
+            );
+        }
+    }
+    Ok(())
+}

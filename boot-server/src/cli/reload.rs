@@ -1,0 +1,68 @@
+//! SIGHUP: everything that can change while machines boot is read again.
+//!
+//! The data directory, the certificate and the event file (for logrotate). Addresses, ports and the
+//! like need a restart: a change of those is told, not made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::config_file;
+use super::event_log::Reopen;
+use crate::catalog::data_dir::DataDir;
+use crate::config::Config;
+use crate::event::{BootEvent, EventSink};
+use crate::net::http::Tls;
+
+/// What a reload reads again.
+pub(super) struct Reloader {
+    pub(super) file: Option<PathBuf>,
+    /// The configuration in force, as the file and the flags said it.
+    pub(super) config: Config,
+    pub(super) catalog: Option<Arc<DataDir>>,
+    pub(super) tls: Option<Tls>,
+    pub(super) event_file: Reopen,
+    pub(super) events: EventSink,
+}
+
+impl Reloader {
+    /// Reads everything again; what fails keeps its last good state, and is told.
+    pub(super) fn reload(&self) {
+        self.event_file.ask();
+        if let Some(catalog) = &self.catalog {
+            // It tells the outcome itself, and keeps its last good state.
+            let _ = catalog.reload();
+        }
+        if let Some(tls) = &self.tls {
+            let result = match tls.reload() {
+                Ok(()) => Ok("certificate and key".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            match &result {
+                Ok(what) => info!("read again: {what}"),
+                Err(why) => error!("the last good certificate stays in force: {why}"),
+            }
+            self.events.emit(BootEvent::Reloaded { result });
+        }
+        if let Some(file) = &self.file {
+            self.compare(file);
+        }
+    }
+
+    /// Says what a restart would change.
+    fn compare(&self, file: &std::path::Path) {
+        match config_file::read(file) {
+            Ok(config) if config == self.config => {}
+            Ok(_) => warn!(
+                "{} has changed: addresses, ports, pools and paths count after a restart",
+                file.display()
+            ),
+            Err(problems) => {
+                for problem in problems {
+                    warn!("after a restart: {problem}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Flags of the server, and what each changes in the configuration.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ipnet::Ipv4Net;
+
+use crate::config::{
+    Config, DhcpConfig, HttpConfig, LogFormat, LogLevel, MetricsConfig, ProxyDhcpConfig,
+};
+
+/// Settings that can be given without a configuration file, or instead of what it says.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct Settings {
+    /// The configuration file (TOML); a name ending in .yaml is bootcfg's groups file instead.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Network interface on which DHCP, proxyDHCP and TFTP are answered.
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// Our own IPv4 address there, where it has several.
+    #[arg(long, value_name = "IP")]
+    interface_address: Option<Ipv4Addr>,
+    /// Address and port of the HTTP boot config service [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+    /// The boot config data directory; switches the HTTP service on.
+    #[arg(long, value_name = "DIR")]
+    data_path: Option<PathBuf>,
+    /// The folder served as /assets/; none when empty.
+    #[arg(long, value_name = "DIR", alias = "images-path")]
+    assets_path: Option<PathBuf>,
+    /// Serve HTTPS.
+    #[arg(long)]
+    web_ssl: bool,
+    /// Certificate (with its chain) for --web-ssl, a PEM file.
+    #[arg(long, value_name = "FILE")]
+    web_cert_file: Option<PathBuf>,
+    /// Key for --web-ssl, a PEM file.
+    #[arg(long, value_name = "FILE")]
+    web_key_file: Option<PathBuf>,
+    /// Key ring that signs answers (`.sig`, `.asc`); its passphrase is in BOOT_SERVER_PASSPHRASE.
+    #[arg(long, value_name = "FILE")]
+    key_ring_path: Option<PathBuf>,
+    /// Give addresses by DHCP, e.g. 172.17.0.43-172.17.0.99/24.
+    #[arg(long, value_name = "FIRST-LAST/PREFIX")]
+    dhcp_range: Option<DhcpRange>,
+    /// Router given with --dhcp-range.
+    #[arg(long, value_name = "IP")]
+    dhcp_router: Option<Ipv4Addr>,
+    /// Where leases are kept across restarts.
+    #[arg(long, value_name = "FILE")]
+    lease_file: Option<PathBuf>,
+    /// Give boot options beside another DHCP server.
+    #[arg(long)]
+    proxy_dhcp: bool,
+    /// A folder that TFTP serves; switches TFTP on, as --dhcp-range and --proxy-dhcp do.
+    #[arg(long, value_name = "DIR")]
+    tftp_root: Option<PathBuf>,
+    /// Script given to iPXE, instead of our own /boot.ipxe.
+    #[arg(long, value_name = "URL")]
+    script_url: Option<String>,
+    /// Append events as JSON lines to a file; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Serve /metrics and /healthz at an address of their own.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_address: Option<SocketAddr>,
+    /// User to run as when started as root; only CAP_NET_BIND_SERVICE and CAP_NET_RAW are kept.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// How much is logged on standard error.
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    log_level: Option<LogLevel>,
+    /// One line a boot step for people, or JSON.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    not_offered: NotOffered,
+}
+
+/// Flags of matchbox that cannot mean the same here.
+#[derive(Debug, Default, Args)]
+struct NotOffered {
+    #[arg(long, hide = true)]
+    rpc_address: Option<String>,
+    #[arg(long, hide = true)]
+    ca_file: Option<String>,
+    #[arg(long, hide = true)]
+    cert_file: Option<String>,
+    #[arg(long, hide = true)]
+    key_file: Option<String>,
+}
+
+/// The addresses of a pool and its subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct DhcpRange {
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+    subnet: Ipv4Net,
+}
+
+impl std::str::FromStr for DhcpRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DhcpRange, String> {
+        let form = || "write FIRST-LAST/PREFIX, e.g. 172.17.0.43-172.17.0.99/24".to_owned();
+        let (range, prefix) = text.split_once('/').ok_or_else(form)?;
+        let (first, last) = range.split_once('-').ok_or_else(form)?;
+        let first = first.trim().parse().map_err(|_| form())?;
+        let last = last.trim().parse().map_err(|_| form())?;
+        let prefix = prefix.parse().map_err(|_| form())?;
+        let subnet = Ipv4Net::new(first, prefix).map_err(|_| form())?.trunc();
+        Ok(DhcpRange {
+            first,
+            last,
+            subnet,
+        })
+    }
+}
+
+impl Settings {
+    /// Only a configuration file.
+    pub(super) fn of_file(path: &Path) -> Settings {
+        Settings {
+            config: Some(path.to_owned()),
+            ..Settings::default()
+        }
+    }
+
+    /// The configuration file to read: none when `--config` names bootcfg's groups file.
+    pub(super) fn config_file(&self) -> Option<&Path> {
+        self.config.as_deref().filter(|path| !is_yaml(path))
+    }
+
+    /// Changes the configuration as the flags say.
+    ///
+    /// # Errors
+    /// A sentence about a flag.
+    pub(super) fn apply(self, config: &mut Config) -> Result<(), String> {
+        self.not_offered.check()?;
+        let groups_file = self.config.filter(|path| is_yaml(path));
+        set(&mut config.interface, self.interface);
+        set(&mut config.address, self.interface_address);
+        set(&mut config.events, self.events);
+        set(&mut config.user, self.user);
+        set(&mut config.boot.script_url, self.script_url);
+        if let Some(listen) = self.metrics_address {
+            config.metrics = Some(MetricsConfig { listen });
+        }
+        config.log.level = self.log_level.unwrap_or(config.log.level);
+        config.log.format = self.log_format.unwrap_or(config.log.format);
+        if let Some(range) = self.dhcp_range {
+            let new = || DhcpConfig::new(range.subnet, range.first, range.last);
+            let dhcp = config.dhcp.take().unwrap_or_else(new);
+            config.dhcp = Some(DhcpConfig {
+                subnet: range.subnet,
+                first: range.first,
+                last: range.last,
+                ..dhcp
+            });
+        }
+        for (flag, given) in [
+            ("--dhcp-router", self.dhcp_router.is_some()),
+            ("--lease-file", self.lease_file.is_some()),
+        ] {
+            if given && config.dhcp.is_none() {
+                return Err(format!(
+                    "{flag} needs --dhcp-range, or [dhcp] in a configuration file"
+                ));
+            }
+        }
+        if let Some(dhcp) = &mut config.dhcp {
+            set(&mut dhcp.router, self.dhcp_router);
+            set(&mut dhcp.lease_file, self.lease_file);
+        }
+        if self.proxy_dhcp {
+            config
+                .proxy_dhcp
+                .get_or_insert_with(ProxyDhcpConfig::default);
+        }
+        let boots = self.dhcp_range.is_some() || self.proxy_dhcp;
+        if boots || self.tftp_root.is_some() {
+            config
+                .tftp
+                .get_or_insert_default()
+                .roots
+                .extend(self.tftp_root);
+        }
+        let tls = match (self.web_ssl, self.web_cert_file, self.web_key_file) {
+            (true, Some(certificate), Some(key)) => Some((certificate, key)),
+            (true, ..) => return Err("--web-ssl needs --web-cert-file and --web-key-file".into()),
+            (false, ..) => None,
+        };
+        let key_ring = self
+            .key_ring_path
+            .filter(|path| !path.as_os_str().is_empty());
+        let needs_http = [
+            ("--data-path", self.data_path.is_some()),
+            ("--address", self.address.is_some()),
+            ("--assets-path", self.assets_path.is_some()),
+            ("--config FILE.yaml", groups_file.is_some()),
+            ("--web-ssl", tls.is_some()),
+            ("--key-ring-path", key_ring.is_some()),
+        ];
+        let Some((flag, _)) = needs_http.iter().find(|(_, given)| *given) else {
+            return Ok(());
+        };
+        let http = config.http.get_or_insert_with(HttpConfig::default);
+        set_path(&mut http.data, self.data_path);
+        if http.data.as_os_str().is_empty() {
+            return Err(format!(
+                "{flag} is for the HTTP service, which needs --data-path DIR as well"
+            ));
+        }
+        if let Some(address) = &self.address {
+            http.listen = socket_address(address)?;
+        }
+        if let Some(assets) = self.assets_path {
+            http.assets = Some(assets).filter(|path| !path.as_os_str().is_empty());
+        }
+        set(&mut http.key_ring, key_ring);
+        set(&mut http.config, groups_file);
+        if let Some((certificate, key)) = tls {
+            (http.tls_certificate, http.tls_key) = (Some(certificate), Some(key));
+        }
+        Ok(())
+    }
+}
+
+impl NotOffered {
+    fn check(&self) -> Result<(), String> {
+        for (flag, value) in [
+            ("--rpc-address", &self.rpc_address),
+            ("--ca-file", &self.ca_file),
+            ("--cert-file", &self.cert_file),
+            ("--key-file", &self.key_file),
+        ] {
+            if value.as_ref().is_some_and(|value| !value.is_empty()) {
+                return Err(format!(
+                    "{flag} belongs to matchbox's gRPC API, which is not offered: leave it out, and \
+                     edit the data directory instead (edits count at once)"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+fn set<T>(value: &mut Option<T>, given: Option<T>) {
+    if given.is_some() {
+        *value = given;
+    }
+}
+
+fn set_path(value: &mut PathBuf, given: Option<PathBuf>) {
+    if let Some(given) = given {
+        *value = given;
+    }
+}
+
+/// An address as Go takes it: `:8080` is every address, names are looked up.
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: &str| format!("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080");
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port.parse().map_err(|_| wrong("the port is no number"))?;
+        return Ok((IpAddr::from(Ipv4Addr::UNSPECIFIED), port).into());
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if !text.contains(':') {
+        return Err(wrong("there is no port"));
+    }
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| wrong(&error.to_string()))?;
+    found.next().ok_or_else(|| wrong("the name has no address"))
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

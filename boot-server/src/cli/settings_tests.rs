@@ -1,0 +1,88 @@
+//! What flags do to a configuration, alone and over a file.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn applied(mut config: Config, flags: &str) -> Result<Config, String> {
+    let words = std::iter::once("x").chain(flags.split_whitespace());
+    let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
+    program.settings.apply(&mut config)?;
+    Ok(config)
+}
+
+#[test]
+fn bootcfgs_command_line_is_a_whole_configuration() {
+    let flags = "--address=0.0.0.0:8081 --config=/d/config.yaml --data-path=/d --assets-path=/a";
+    let config = applied(Config::default(), flags).unwrap();
+    let http = config.http.clone().unwrap();
+    assert_eq!(http.listen, "0.0.0.0:8081".parse().unwrap());
+    assert_eq!(http.data, Path::new("/d"));
+    assert_eq!(http.config.as_deref(), Some(Path::new("/d/config.yaml")));
+    assert_eq!(http.assets.as_deref(), Some(Path::new("/a")));
+    assert_eq!(config.check(), []);
+}
+
+#[test]
+fn an_empty_assets_path_means_none_and_a_bare_port_every_address() {
+    let config = applied(
+        Config::default(),
+        "--data-path=/d --assets-path= --address=:80",
+    );
+    let http = config.unwrap().http.unwrap();
+    assert_eq!(
+        (http.assets, http.listen),
+        (None, "0.0.0.0:80".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_flag_beats_the_file_and_leaves_the_rest_of_it() {
+    let file = "interface = \"a\"\n[http]\ndata = \"/file\"\nlisten = \"10.0.0.1:80\"\n";
+    let config = applied(
+        toml::from_str(file).unwrap(),
+        "--interface b --data-path /flag",
+    );
+    let config = config.unwrap();
+    let http = config.http.unwrap();
+    assert_eq!(config.interface.as_deref(), Some("b"));
+    assert_eq!(http.data, Path::new("/flag"));
+    assert_eq!(http.listen, "10.0.0.1:80".parse().unwrap());
+}
+
+#[test]
+fn a_pool_is_one_flag() {
+    let flags = "--interface br0 --dhcp-range 172.17.0.43-172.17.0.99/24 --dhcp-router 172.17.0.1 \
+                 --data-path /d";
+    let config = applied(Config::default(), flags).unwrap();
+    let dhcp = config.dhcp.clone().unwrap();
+    assert_eq!(dhcp.subnet, "172.17.0.0/24".parse().unwrap());
+    assert_eq!(dhcp.last, Ipv4Addr::new(172, 17, 0, 99));
+    assert_eq!(dhcp.router, Some(Ipv4Addr::new(172, 17, 0, 1)));
+    assert!(config.tftp.is_some());
+    assert_eq!(config.check(), []);
+}
+
+#[test]
+fn what_cannot_be_is_answered_with_what_can() {
+    for (flags, says) in [
+        ("--rpc-address=0.0.0.0:8081 --data-path /d", "gRPC"),
+        ("--ca-file=/etc/ca.crt", "gRPC"),
+        ("--assets-path /a", "--data-path"),
+        ("--web-ssl --data-path /d", "--web-cert-file"),
+        ("--address 8080 --data-path /d", "HOST:PORT"),
+        ("--dhcp-router 10.0.0.1", "--dhcp-range"),
+        ("--dhcp-range 10.0.0.1", "FIRST-LAST/PREFIX"),
+        ("--log-level loud", "info"),
+    ] {
+        let error = applied(Config::default(), flags).unwrap_err();
+        assert!(error.contains(says), "{flags}: {error}");
+    }
+    assert!(applied(Config::default(), "--rpc-address= --data-path /d").is_ok());
+}

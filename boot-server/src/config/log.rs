@@ -1,0 +1,58 @@
+//! `[log]` and `[metrics]`: what the operator sees.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// `[log]`: what is written to standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Only what keeps the server from its work.
+    #[value(alias = "critical")]
+    #[serde(alias = "critical")]
+    Error,
+    /// What needs somebody's eye, too.
+    #[value(alias = "warning")]
+    #[serde(alias = "warning")]
+    Warn,
+    /// Each boot step, too.
+    #[default]
+    #[value(alias = "notice")]
+    #[serde(alias = "notice")]
+    Info,
+    /// What was ignored and why, too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+/// `[metrics]`: where `/metrics` and `/healthz` are served besides the HTTP service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Address and port, e.g. `127.0.0.1:9100`.
+    pub listen: SocketAddr,
+}

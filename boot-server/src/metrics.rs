@@ -1,0 +1,368 @@
+//! Counters of what the server does, made from its events, in Prometheus' text format.
+//!
+//! Everything that happens is an event, so that a counter can neither be forgotten nor tell another
+//! story than the events. Counting is an atomic addition behind a lookup of constant labels.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::event::BootEvent;
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Message {
+    message: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reply {
+    role: &'static str,
+    message: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Protocol {
+    protocol: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    endpoint: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Endpoint {
+    endpoint: &'static str,
+}
+
+const OK: Outcome = Outcome { result: "ok" };
+const FAILED: Outcome = Outcome { result: "failed" };
+
+/// All counters of a server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    dhcp_requests: Family<Message, Counter>,
+    dhcp_replies: Family<Reply, Counter>,
+    dhcp_ignored: Counter,
+    addresses_in_use: Counter,
+    rate_limited: Counter,
+    lease_file_broken: Gauge,
+    malformed: Family<Protocol, Counter>,
+    tftp_transfers: Family<Outcome, Counter>,
+    tftp_sent: Counter,
+    tftp_retransmits: Counter,
+    tftp_duration: Histogram,
+    http_requests: Family<Answered, Counter>,
+    http_sent: Counter,
+    http_duration: Family<Endpoint, Histogram>,
+    router_advertisements: Counter,
+    reloads: Family<Outcome, Counter>,
+    events_dropped: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let duration = || Histogram::new(exponential_buckets(0.001, 4.0, 9));
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("boot_server"),
+            dhcp_requests: Family::default(),
+            dhcp_replies: Family::default(),
+            dhcp_ignored: Counter::default(),
+            addresses_in_use: Counter::default(),
+            rate_limited: Counter::default(),
+            lease_file_broken: Gauge::default(),
+            malformed: Family::default(),
+            tftp_transfers: Family::default(),
+            tftp_sent: Counter::default(),
+            tftp_retransmits: Counter::default(),
+            tftp_duration: duration(),
+            http_requests: Family::default(),
+            http_sent: Counter::default(),
+            http_duration: Family::new_with_constructor(duration),
+            router_advertisements: Counter::default(),
+            reloads: Family::default(),
+            events_dropped: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", version);
+        let name = "dhcp_requests";
+        registry.register(name, "DHCP messages of clients", self.dhcp_requests.clone());
+        registry.register(
+            "dhcp_replies",
+            "DHCP messages sent to clients",
+            self.dhcp_replies.clone(),
+        );
+        let help = "DHCP messages that were not answered on purpose";
+        registry.register("dhcp_ignored", help, self.dhcp_ignored.clone());
+        let help = "Addresses not given because somebody else uses them";
+        registry.register("addresses_in_use", help, self.addresses_in_use.clone());
+        let help = "Bursts of DHCP messages of which the rest was dropped";
+        registry.register("rate_limited_bursts", help, self.rate_limited.clone());
+        let help = "1 while leases cannot be kept, and none is given";
+        registry.register("lease_file_broken", help, self.lease_file_broken.clone());
+        registry.register(
+            "malformed",
+            "Datagrams that make no sense",
+            self.malformed.clone(),
+        );
+        let help = "TFTP transfers that ended";
+        registry.register("tftp_transfers", help, self.tftp_transfers.clone());
+        let help = "Bytes of files sent whole by TFTP";
+        registry.register_with_unit("tftp_sent", help, Unit::Bytes, self.tftp_sent.clone());
+        let help = "TFTP packets that were sent again";
+        registry.register("tftp_retransmits", help, self.tftp_retransmits.clone());
+        let help = "How long whole TFTP transfers took";
+        let duration = self.tftp_duration.clone();
+        registry.register_with_unit("tftp_duration", help, Unit::Seconds, duration);
+        let help = "HTTP requests that were answered or broke off";
+        registry.register("http_requests", help, self.http_requests.clone());
+        let help = "Bytes of bodies sent by HTTP";
+        registry.register_with_unit("http_sent", help, Unit::Bytes, self.http_sent.clone());
+        let help = "How long HTTP answers took, to their last byte";
+        let duration = self.http_duration.clone();
+        registry.register_with_unit("http_duration", help, Unit::Seconds, duration);
+        let help = "Router advertisements sent";
+        registry.register(
+            "router_advertisements",
+            help,
+            self.router_advertisements.clone(),
+        );
+        registry.register("reloads", "Configuration read again", self.reloads.clone());
+        let help = "Events that were not written because their reader is too slow";
+        registry.register("events_dropped", help, self.events_dropped.clone());
+        // There from the start, so that a rate over them has a beginning.
+        for outcome in [OK, FAILED] {
+            let _ = self.reloads.get_or_create(&outcome);
+            let _ = self.tftp_transfers.get_or_create(&outcome);
+        }
+    }
+
+    /// Counts an event.
+    pub fn count(&self, event: &BootEvent) {
+        match event {
+            BootEvent::DhcpRequest { message, .. } => {
+                let message = dhcp_message(message);
+                self.dhcp_requests.get_or_create(&Message { message }).inc();
+            }
+            BootEvent::DhcpReply { message, role, .. } => {
+                let (role, message) = (dhcp_role(role), dhcp_message(message));
+                self.dhcp_replies
+                    .get_or_create(&Reply { role, message })
+                    .inc();
+            }
+            BootEvent::DhcpIgnored { .. } => {
+                self.dhcp_ignored.inc();
+            }
+            BootEvent::Malformed { protocol, .. } => {
+                let protocol = if protocol == "tftp" { "tftp" } else { "dhcp" };
+                self.malformed.get_or_create(&Protocol { protocol }).inc();
+            }
+            BootEvent::TftpDone {
+                bytes,
+                retransmits,
+                millis,
+                ..
+            } => {
+                self.tftp_transfers.get_or_create(&OK).inc();
+                self.tftp_sent.inc_by(*bytes);
+                self.tftp_retransmits.inc_by(u64::from(*retransmits));
+                self.tftp_duration.observe(seconds(*millis));
+            }
+            BootEvent::TftpFailed { .. } => {
+                self.tftp_transfers.get_or_create(&FAILED).inc();
+            }
+            BootEvent::HttpRequest {
+                path,
+                status,
+                bytes,
+                millis,
+                ..
+            } => {
+                let (endpoint, status) = (http_endpoint(path), *status);
+                self.http_requests
+                    .get_or_create(&Answered { endpoint, status })
+                    .inc();
+                self.http_sent.inc_by(*bytes);
+                let duration = self.http_duration.get_or_create(&Endpoint { endpoint });
+                duration.observe(seconds(*millis));
+            }
+            BootEvent::RouterAdvertisement { .. } => {
+                self.router_advertisements.inc();
+            }
+            BootEvent::Reloaded { result } => {
+                let outcome = if result.is_ok() { OK } else { FAILED };
+                self.reloads.get_or_create(&outcome).inc();
+            }
+            BootEvent::AddressInUse { .. } => {
+                self.addresses_in_use.inc();
+            }
+            BootEvent::RateLimited { .. } => {
+                self.rate_limited.inc();
+            }
+            BootEvent::LeaseFile { result } => {
+                self.lease_file_broken.set(i64::from(result.is_err()));
+            }
+            BootEvent::TftpRequest { .. }
+            | BootEvent::Ready { .. }
+            | BootEvent::EventsDropped { .. } => {}
+        }
+    }
+
+    /// Counts an event that nobody will read.
+    pub(crate) fn event_dropped(&self) {
+        self.events_dropped.inc();
+    }
+
+    /// Events that nobody read.
+    pub(crate) fn events_dropped(&self) -> u64 {
+        self.events_dropped.get()
+    }
+
+    /// All counters as text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn seconds(millis: u64) -> f64 {
+    Duration::from_millis(millis).as_secs_f64()
+}
+
+/// Constant names, so that hostile input makes no new ones.
+fn dhcp_message(message: &str) -> &'static str {
+    const KNOWN: [&str; 8] = [
+        "discover", "offer", "request", "decline", "ack", "nak", "release", "inform",
+    ];
+    known(&KNOWN, message)
+}
+
+fn dhcp_role(role: &str) -> &'static str {
+    known(&["dhcp", "proxy_dhcp", "boot_service", "pixiecore"], role)
+}
+
+fn http_endpoint(path: &str) -> &'static str {
+    const KNOWN: [&str; 14] = [
+        "/",
+        "/assets",
+        "/boot.ipxe",
+        "/boot.ipxe.0",
+        "/ipxe",
+        "/grub",
+        "/cloud",
+        "/ignition",
+        "/generic",
+        "/metadata",
+        "/spec",
+        "/pixiecore",
+        "/explain",
+        "/nbp",
+    ];
+    const PIXIECORE: [&str; 3] = ["/_/ipxe", "/_/file", "/_/booting"];
+    let end = path.char_indices().skip(1).find(|(_, c)| *c == '/');
+    let first = end.and_then(|(at, _)| path.get(..at)).unwrap_or(path);
+    match first {
+        "/_" => known(&PIXIECORE, path),
+        _ => known(
+            &KNOWN,
+            first.trim_end_matches(".asc").trim_end_matches(".sig"),
+        ),
+    }
+}
+
+fn known(names: &[&'static str], name: &str) -> &'static str {
+    let found = names.iter().find(|known| **known == name);
+    found.copied().unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Who;
+
+    fn request(path: &str, status: u16) -> BootEvent {
+        BootEvent::HttpRequest {
+            who: Who::default(),
+            method: "GET".into(),
+            path: path.into(),
+            query: String::new(),
+            status,
+            user_agent: String::new(),
+            bytes: 10,
+            length: None,
+            group: None,
+            detail: String::new(),
+            millis: 3,
+        }
+    }
+
+    #[test]
+    fn what_happened_is_counted_under_its_name() {
+        let metrics = Metrics::default();
+        metrics.count(&request("/ipxe", 200));
+        metrics.count(&request("/assets/coreos/vmlinuz", 200));
+        metrics.count(&request("/assets/none", 404));
+        metrics.count(&BootEvent::Reloaded {
+            result: Err("x".into()),
+        });
+        let text = metrics.render();
+        for line in [
+            "boot_server_http_requests_total{endpoint=\"/ipxe\",status=\"200\"} 1",
+            "boot_server_http_requests_total{endpoint=\"/assets\",status=\"404\"} 1",
+            "boot_server_http_sent_bytes_total 30",
+            "boot_server_http_duration_seconds_count{endpoint=\"/assets\"} 2",
+            "boot_server_reloads_total{result=\"failed\"} 1",
+            "boot_server_reloads_total{result=\"ok\"} 0",
+        ] {
+            assert!(
+                text.lines().any(|other| other == line),
+                "{line} is not in:\n{text}"
+            );
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn made_up_paths_and_messages_make_no_new_names() {
+        let metrics = Metrics::default();
+        for number in 0..100 {
+            metrics.count(&request(&format!("/x{number}/y"), 404));
+            metrics.count(&request(&format!("/_/{number}"), 404));
+        }
+        let text = metrics.render();
+        assert_eq!(
+            text.matches("boot_server_http_requests_total{").count(),
+            1,
+            "{text}"
+        );
+        assert!(
+            text.contains("endpoint=\"other\",status=\"404\"} 200"),
+            "{text}"
+        );
+        assert_eq!(dhcp_message("type 99"), "other");
+    }
+}
