@@ -53,7 +53,8 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
         Ok(catalog) => catalog,
         Err(problems) => return Ok(report(&problems)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread for what waits for packets: DHCP, requests by TFTP. HTTP and transfers have their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::context::Context;
 use super::files::{Nbps, TftpFiles};
 use super::folder::Folder;
-use super::http::{self, HttpServer, Limits};
+use super::http::{self, HttpServer, Limits, Workers};
 use super::interface::Interface;
 use super::neighbours::Neighbours;
 use super::pixiecore::{self, ApiClient};
@@ -212,7 +212,8 @@ fn bind_http(
     listen: SocketAddr,
     router: axum::Router,
 ) -> Result<HttpServer, NetError> {
-    HttpServer::bind(listen, router).map_err(|source| NetError::Bind {
+    let bind = || Ok(HttpServer::bind(listen, router)?.workers(Workers::start()?));
+    bind().map_err(|source| NetError::Bind {
         service,
         port: listen.port(),
         source,

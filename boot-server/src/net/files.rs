@@ -13,7 +13,7 @@ use crate::catalog::BootCatalog;
 use crate::proto::autoexec::{self, AUTOEXEC};
 use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
 use crate::proto::tftp::ErrorCode;
-use crate::respond::{Machine, pxelinux_config};
+use crate::respond::{Machine, RenderedConfig, grub_config, pxelinux_config};
 
 /// Where Debian's packages put NBPs and what they load: `ipxe`, `pxelinux`, `syslinux-common`.
 const DEBIAN_NBP_FOLDERS: [&str; 3] = [
@@ -23,6 +23,9 @@ const DEBIAN_NBP_FOLDERS: [&str; 3] = [
 ];
 /// The name below which the HTTP service's assets are found.
 const ASSETS: &str = "assets/";
+
+/// The file that GRUB looks for in its folder, `grub/` or the NBP's own.
+const GRUB_CONFIG: &str = "grub.cfg";
 
 /// The contents of a file being sent.
 #[derive(Debug)]
@@ -68,6 +71,15 @@ pub(super) struct Opened {
     pub(super) content: Content,
     /// For a rendered configuration: the group that matched.
     pub(super) group: Option<String>,
+}
+
+impl Opened {
+    fn rendered(config: RenderedConfig) -> Opened {
+        Opened {
+            content: Content::Text(config.text.into_bytes()),
+            group: Some(config.group),
+        }
+    }
 }
 
 /// A name that is not served, and why.
@@ -200,17 +212,21 @@ impl TftpFiles {
         match self.open_below_roots(name) {
             // A file of that name in a root is the operator's own: it goes before ours.
             Err(refusal) if refusal.code == ErrorCode::FileNotFound => {
-                self.autoexec(name).ok_or(refusal)
+                let base = name.rsplit_once('/').map_or(name, |(_, base)| base);
+                match (base, &self.catalog) {
+                    (AUTOEXEC, _) => self.autoexec().ok_or(refusal),
+                    (GRUB_CONFIG, Some(catalog)) => self.render_grub(&**catalog, peer),
+                    _ => Err(refusal),
+                }
             }
             found => found,
         }
     }
 
     /// iPXE asks for its script beside the NBP, in whatever folder that was.
-    fn autoexec(&self, name: &str) -> Option<Opened> {
-        let base = name.rsplit_once('/').map_or(name, |(_, base)| base);
+    fn autoexec(&self) -> Option<Opened> {
         let policy = self.context.policy();
-        let url = policy.script_url().filter(|_| base == AUTOEXEC)?;
+        let url = policy.script_url()?;
         Some(Opened {
             content: Content::Text(autoexec::render(url).into_bytes()),
             group: None,
@@ -238,22 +254,29 @@ impl TftpFiles {
     ) -> Result<Opened, Refusal> {
         let name = ConfigName::parse(name)
             .ok_or_else(|| Refusal::not_found("no name that PXELINUX asks for"))?;
+        let machine = self.machine(peer)?;
+        let rendered = pxelinux_config(catalog, name, machine, self.assets_url.as_deref())
+            .map_err(|error| Refusal::not_found(error.to_string()))?;
+        Ok(Opened::rendered(rendered))
+    }
+
+    fn render_grub(&self, catalog: &dyn BootCatalog, peer: SocketAddr) -> Result<Opened, Refusal> {
+        let rendered = grub_config(catalog, &self.machine(peer)?, self.assets_url.as_deref())
+            .map_err(|error| Refusal::not_found(error.to_string()))?;
+        Ok(Opened::rendered(rendered))
+    }
+
+    /// What is known of the machine that asks.
+    fn machine(&self, peer: SocketAddr) -> Result<Machine, Refusal> {
         let SocketAddr::V4(peer) = peer else {
             return Err(Refusal::not_found("no IPv4 client"));
         };
         let neighbour = self.context.neighbours.lookup(*peer.ip());
-        let machine = Machine {
+        Ok(Machine {
             uuid: neighbour.and_then(|neighbour| neighbour.uuid),
             mac: neighbour.map(|neighbour| neighbour.mac),
             address: Some(*peer.ip()),
             hostname: None,
-        };
-        let rendered = pxelinux_config(catalog, name, machine, self.assets_url.as_deref())
-            .map_err(|error| Refusal::not_found(error.to_string()))?;
-        let content = Content::Text(rendered.text.into_bytes());
-        Ok(Opened {
-            content,
-            group: Some(rendered.group),
         })
     }
 }

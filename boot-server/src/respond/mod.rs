@@ -4,6 +4,7 @@ mod boot_fields;
 mod destination;
 mod dhcp;
 mod dhcp_reply;
+mod grub;
 mod proxy;
 mod pxelinux;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod variables;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub use dhcp::{Addressing, DhcpServer, Habits};
+pub use grub::grub_config;
 pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
 pub use variables::{ExpandError, Machine, expand};

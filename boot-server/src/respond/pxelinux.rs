@@ -139,7 +139,7 @@ fn select_by_uuid(
     catalog.select(&labels(machine))
 }
 
-fn labels(machine: &Machine) -> Labels {
+pub(super) fn labels(machine: &Machine) -> Labels {
     let mut labels = Labels::default();
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {

@@ -59,9 +59,7 @@ enum What {
     Http,
     /// `/ipxe?mac=` with 10, 1,000 and 100,000 groups.
     Config,
-    /// Time from power-on to kernel, on virtual machines.
-    Boot,
-    /// All of these but `boot`.
+    /// All of these.
     All,
     /// A bare server for the physical limits; started by the tool itself.
     #[value(hide = true)]
@@ -90,9 +88,6 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if arguments.what.contains(&What::Limits) {
         return limits::serve();
-    }
-    if arguments.what.contains(&What::Boot) {
-        bail!("`boot` needs the lab's machines: not measured here yet");
     }
     if arguments.repeats == 0 || arguments.seconds == 0 {
         bail!("--repeats and --seconds want at least 1");

@@ -30,6 +30,7 @@ mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod workers;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ use axum::routing::any;
 pub use server::{GRACE, HttpServer, Limits};
 pub use signer::{Signer, SignerError};
 pub use tls::{Tls, TlsError};
+pub use workers::Workers;
 
 use crate::catalog::data_dir::DataDir;
 use crate::event::EventSink;

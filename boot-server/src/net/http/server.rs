@@ -27,6 +27,7 @@ use super::connections::{Connections, Place};
 use super::paced::Paced;
 use super::sendfile::{FileQueue, FileStream};
 use super::tls::Tls;
+use super::workers::Workers;
 
 /// How long transfers may go on after a shutdown was asked for.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -67,6 +68,7 @@ pub struct HttpServer {
     router: Router,
     limits: Limits,
     tls: Option<Tls>,
+    workers: Option<Workers>,
 }
 
 impl HttpServer {
@@ -86,6 +88,7 @@ impl HttpServer {
             router,
             limits: Limits::default(),
             tls: None,
+            workers: None,
         })
     }
 
@@ -99,6 +102,15 @@ impl HttpServer {
     #[must_use]
     pub fn tls(self, tls: Option<Tls>) -> HttpServer {
         HttpServer { tls, ..self }
+    }
+
+    /// Answers on threads of its own instead of those that accept.
+    #[must_use]
+    pub fn workers(self, workers: Workers) -> HttpServer {
+        HttpServer {
+            workers: Some(workers),
+            ..self
+        }
     }
 
     /// The address that is bound, with the port chosen for port 0.
@@ -154,7 +166,19 @@ impl HttpServer {
                 _place: place,
             };
             let (tls, cut_off) = (self.tls.clone(), cut_off.clone());
-            tasks.spawn(cut_off.run_until_cancelled_owned(connection.serve(stream, tls)));
+            let Some(workers) = &self.workers else {
+                tasks.spawn(cut_off.run_until_cancelled_owned(connection.serve(stream, tls)));
+                continue;
+            };
+            // A stream belongs to the runtime that waits for it.
+            let moved = stream.into_std();
+            let serve = async move {
+                match moved.and_then(TcpStream::from_std) {
+                    Ok(stream) => connection.serve(stream, tls).await,
+                    Err(error) => debug!(%peer, %error, "an HTTP connection is lost"),
+                }
+            };
+            tasks.spawn_on(cut_off.run_until_cancelled_owned(serve), &workers.next());
         }
         drop(self.listener);
         stopping.cancel();
