@@ -171,20 +171,27 @@ fn sighup_opens_the_event_file_anew_and_reads_the_directory_again() {
     let (events, old) = (folder.path().join("events"), folder.path().join("events.1"));
     let flag = format!("--events={}", events.display());
     let mut server = start(&[&flag]);
-    server.wait_for(&["ready"]);
+    wait_for_event(&mut server, &events, "\"ready\"");
     std::fs::rename(&events, &old).unwrap();
     server.signal("-HUP");
-    let deadline = Instant::now() + DEADLINE;
-    let text = loop {
-        let text = std::fs::read_to_string(&events).unwrap_or_default();
-        if text.contains("\"reloaded\"") {
-            break text;
-        }
-        assert!(Instant::now() < deadline, "{:?} {text}", server.seen);
-        let _ = server.lines.recv_timeout(Duration::from_millis(50));
-    };
+    let text = wait_for_event(&mut server, &events, "\"reloaded\"");
     assert!(text.contains("\"Ok\""), "{text}");
     assert!(std::fs::read_to_string(&old).unwrap().contains("\"ready\""));
+}
+
+/// The event file, once it has this text.
+fn wait_for_event(server: &mut Server, file: &Path, wanted: &str) -> String {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.contains(wanted) {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "{:?} {text}", server.seen);
+        if let Ok(line) = server.lines.recv_timeout(Duration::from_millis(50)) {
+            server.seen.push(line);
+        }
+    }
 }
 
 #[test]
