@@ -78,7 +78,14 @@ impl ConfigText {
             MissingKey::NoValue => gotmpl::MissingKey::Invalid,
             MissingKey::Error => gotmpl::MissingKey::Error,
         });
-        Ok(ConfigText::Template(Box::new(template.parse(text)?)))
+        let template = template.parse(text)?;
+        match stray_end(text) {
+            Some(place) => Err(InvalidTemplate {
+                message: format!("unexpected {{{{end}}}} (line {})", place.0),
+                place: Some(place),
+            }),
+            None => Ok(ConfigText::Template(Box::new(template))),
+        }
     }
 
     /// The text with these values.
@@ -91,6 +98,28 @@ impl ConfigText {
             ConfigText::Template(template) => Ok(template.execute_to_string(values)?),
         }
     }
+}
+
+/// Where an `{{end}}` closes nothing. The engine takes it for the end of the template and drops what
+/// follows; Go refuses it. So what follows is made wrong: if that does not matter, it is dropped.
+fn stray_end(text: &str) -> Option<(usize, usize)> {
+    const WRONG: &str = "{{if}}";
+    let is_dropped = |part: &str| Template::new("").parse(&format!("{part}{WRONG}")).is_ok();
+    if !is_dropped(text) {
+        return None;
+    }
+    let mut ends = text.match_indices("}}").map(|(at, close)| at + close.len());
+    let end = ends.find(|end| text.get(..*end).is_some_and(is_dropped))?;
+    let before = text.get(..end)?;
+    let action = before.get(..before.rfind("{{")?)?;
+    let column = action
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    Some((action.matches('\n').count() + 1, column))
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
@@ -175,6 +204,15 @@ mod tests {
         let strict = ConfigText::parse("a {{.b}} {{.c}}", MissingKey::Error).unwrap();
         let error = strict.render(&Value::Map(Arc::new(data))).unwrap_err();
         assert!(error.to_string().contains("key: c"), "{error}");
+    }
+
+    #[test]
+    fn an_end_that_closes_nothing_is_refused_with_its_place() {
+        let text = "a {{if .b}}\n{{end}}\nx {{end}}\nlost {{.c}}\n";
+        let error = render(text, &Metadata::new()).unwrap_err();
+        assert_eq!(error.place, Some((3, 3)), "{error}");
+        let closed = "a {{if .b}}b{{else}}c{{end}} {{/* end */}}{{range .d}}{{end}}";
+        assert_eq!(render(closed, &Metadata::new()).unwrap(), "a c ");
     }
 
     #[test]

@@ -140,13 +140,6 @@ impl Narrator {
                 Weight::Detail,
                 format!("{} router advertisement", name(who)),
             ),
-            BootEvent::Reloaded { result: Ok(what) } => {
-                (Weight::Step, format!("read again: {what}"))
-            }
-            BootEvent::Reloaded { result: Err(why) } => (
-                Weight::Warning,
-                format!("the last good state stays in force: {why}"),
-            ),
             BootEvent::EventsDropped { count } => (
                 Weight::Warning,
                 format!("{count} events were not written: whoever reads them is too slow"),
@@ -160,11 +153,10 @@ impl Narrator {
                 Weight::Warning,
                 format!("{} is not listened to: {reason}", name(who)),
             ),
-            BootEvent::LeaseFile { result: Ok(what) } => (Weight::Step, format!("leases: {what}")),
-            BootEvent::LeaseFile { result: Err(why) } => {
-                (Weight::Warning, format!("leases: {why}"))
+            // Whoever makes these logs them with more to say.
+            BootEvent::LeaseFile { .. } | BootEvent::Reloaded { .. } | BootEvent::Ready { .. } => {
+                return None;
             }
-            BootEvent::Ready { .. } => return None,
         };
         Some(line)
     }

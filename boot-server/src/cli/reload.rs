@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use super::config_file;
 use super::event_log::Reopen;
@@ -34,12 +34,17 @@ impl Reloader {
             // It tells the outcome itself, and keeps its last good state.
             let _ = catalog.reload();
         }
-        let result = match self.tls.as_ref().map(Tls::reload) {
-            None => Ok("the event file is opened again".to_owned()),
-            Some(Ok(())) => Ok("certificate and key; the event file is opened again".to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
-        };
-        self.events.emit(BootEvent::Reloaded { result });
+        if let Some(tls) = &self.tls {
+            let result = match tls.reload() {
+                Ok(()) => Ok("certificate and key".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            match &result {
+                Ok(what) => info!("read again: {what}"),
+                Err(why) => error!("the last good certificate stays in force: {why}"),
+            }
+            self.events.emit(BootEvent::Reloaded { result });
+        }
         if let Some(file) = &self.file {
             self.compare(file);
         }

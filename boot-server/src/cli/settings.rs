@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use ipnet::Ipv4Net;
 
 use crate::config::{
@@ -30,7 +31,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "DIR")]
     data_path: Option<PathBuf>,
     /// The folder served as /assets/; none when empty.
-    #[arg(long, value_name = "DIR", alias = "images-path")]
+    #[arg(long, value_name = "DIR", alias = "images-path", value_parser = maybe_empty())]
     assets_path: Option<PathBuf>,
     /// Serve HTTPS.
     #[arg(long)]
@@ -41,6 +42,9 @@ pub(super) struct Settings {
     /// Key for --web-ssl, a PEM file.
     #[arg(long, value_name = "FILE")]
     web_key_file: Option<PathBuf>,
+    /// Key ring that signs answers (`.sig`, `.asc`); its passphrase is in BOOT_SERVER_PASSPHRASE.
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
+    key_ring_path: Option<PathBuf>,
     /// Give addresses by DHCP, e.g. 172.17.0.43-172.17.0.99/24.
     #[arg(long, value_name = "FIRST-LAST/PREFIX")]
     dhcp_range: Option<DhcpRange>,
@@ -191,12 +195,16 @@ impl Settings {
             (true, ..) => return Err("--web-ssl needs --web-cert-file and --web-key-file".into()),
             (false, ..) => None,
         };
+        let key_ring = self
+            .key_ring_path
+            .filter(|path| !path.as_os_str().is_empty());
         let needs_http = [
             ("--data-path", self.data_path.is_some()),
             ("--address", self.address.is_some()),
             ("--assets-path", self.assets_path.is_some()),
             ("--config FILE.yaml", groups_file.is_some()),
             ("--web-ssl", tls.is_some()),
+            ("--key-ring-path", key_ring.is_some()),
         ];
         let Some((flag, _)) = needs_http.iter().find(|(_, given)| *given) else {
             return Ok(());
@@ -214,6 +222,7 @@ impl Settings {
         if let Some(assets) = self.assets_path {
             http.assets = Some(assets).filter(|path| !path.as_os_str().is_empty());
         }
+        set(&mut http.key_ring, key_ring);
         set(&mut http.config, groups_file);
         if let Some((certificate, key)) = tls {
             (http.tls_certificate, http.tls_key) = (Some(certificate), Some(key));
@@ -239,6 +248,11 @@ impl NotOffered {
         }
         Ok(())
     }
+}
+
+/// A path that may be empty, which means none.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 fn is_yaml(path: &Path) -> bool {

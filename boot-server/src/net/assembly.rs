@@ -186,6 +186,8 @@ impl Assembly {
     }
 
     fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
+        // Port 0 has become a port by now.
+        let listen = server.local_addr().unwrap_or(listen);
         self.listeners.push(format!("{service} {listen}"));
         let shutdown = self.shutdown.clone();
         let serve = server.serve(async move { shutdown.cancelled().await });

@@ -58,7 +58,7 @@ fn hint(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::AddrInUse => {
             " (another server holds it and does not share it; dnsmasq shares port 67 with \
-             --bind-dynamic or --bind-interfaces)"
+             --bind-dynamic or --bind-interfaces, and a proxy need not bind it: no_bind = true)"
         }
         _ => "",
     }

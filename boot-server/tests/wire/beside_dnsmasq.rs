@@ -13,13 +13,17 @@ use crate::support::{
     Running, SERVER, Server, ServerSide, client, exchange, is_inside, run, wait_for_line,
 };
 
+/// How libvirt has its dnsmasq share port 67; dnsmasq of itself does not.
+const SHARED: &str = "bind-dynamic\n";
+const EXCLUSIVE: &str = "";
+
 /// dnsmasq with the options libvirt gives it for a network with `<dhcp>`.
-fn start_dnsmasq(side: &ServerSide, folder: &Path) -> Running {
+fn start_dnsmasq(side: &ServerSide, folder: &Path, binding: &str) -> Running {
     let conf = folder.join("dnsmasq.conf");
-    let text = "strict-order\nexcept-interface=lo\nbind-dynamic\ninterface=srv\nport=0\nuser=root\n\
+    let text = "strict-order\nexcept-interface=lo\ninterface=srv\nport=0\nuser=root\n\
                 dhcp-range=10.91.0.100,10.91.0.200,255.255.255.0\ndhcp-no-override\n\
                 dhcp-authoritative\nlog-dhcp\nlog-facility=-\nno-ping\n";
-    std::fs::write(&conf, text).unwrap();
+    std::fs::write(&conf, format!("{binding}{text}")).unwrap();
     let leases = folder.join("leases");
     let mut child = side
         .command("dnsmasq")
@@ -35,7 +39,7 @@ fn start_dnsmasq(side: &ServerSide, folder: &Path) -> Running {
     running
 }
 
-fn request(kind: MessageType, xid: u32) -> Message {
+pub(crate) fn request(kind: MessageType, xid: u32) -> Message {
     let mut request = Message::from_client(kind, MacAddr([0x52, 0x54, 0, 0, 0, 1]), xid);
     let vendor_class = *b"PXEClient:Arch:00000:UNDI:002001";
     request.options.set(code::VENDOR_CLASS, vendor_class);
@@ -57,7 +61,7 @@ fn a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it() {
     }
     let side = ServerSide::new();
     let folder = tempfile::tempdir().unwrap();
-    let _dnsmasq = start_dnsmasq(&side, folder.path());
+    let _dnsmasq = start_dnsmasq(&side, folder.path(), SHARED);
     let config = "interface = \"srv\"\n[proxy_dhcp]\n[boot]\nscript_url = \"http://10.91.0.1/s\"\n";
     let _boot_server = Server::start(&side, folder.path(), config);
     let socket = client();
@@ -98,4 +102,38 @@ fn a_proxy_shares_port_67_with_libvirts_dnsmasq_and_takes_nothing_from_it() {
     let acks = exchange(&socket, &renew, SERVER, acked);
     assert_eq!(acks[0].message_type(), Ok(Some(MessageType::Ack)));
     assert_eq!(acks[0].your_address, lease.your_address);
+}
+
+#[test]
+fn a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_share_it() {
+    let name = "beside_dnsmasq::\
+                a_proxy_that_does_not_bind_port_67_answers_beside_a_dnsmasq_that_does_not_share_it";
+    if !is_inside(name) {
+        return;
+    }
+    let side = ServerSide::new();
+    let folder = tempfile::tempdir().unwrap();
+    let _dnsmasq = start_dnsmasq(&side, folder.path(), EXCLUSIVE);
+    let refused = side
+        .command(env!("CARGO_BIN_EXE_boot-server"))
+        .args(["--interface", "srv", "--proxy-dhcp"])
+        .args(["--script-url", "http://10.91.0.1/s"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("no_bind"), "{said}");
+
+    let config = "interface = \"srv\"\n[proxy_dhcp]\nno_bind = true\n\
+                  [boot]\nscript_url = \"http://10.91.0.1/s\"\n";
+    let _boot_server = Server::start(&side, folder.path(), config);
+    let socket = client();
+    let both = |answers: &[Message]| {
+        answers.iter().any(is_from_proxy) && answers.iter().any(|answer| !is_from_proxy(answer))
+    };
+    let discover = request(MessageType::Discover, 1);
+    let offers = exchange(&socket, &discover, Ipv4Addr::BROADCAST, both);
+    let proxy = offers.iter().find(|offer| is_from_proxy(offer)).unwrap();
+    assert_eq!(proxy.your_address, Ipv4Addr::UNSPECIFIED);
+    assert_eq!(proxy.next_server, SERVER);
+    assert_eq!(proxy.boot_file, b"undionly.kpxe");
 }

@@ -6,4 +6,5 @@
 mod beside_dnsmasq;
 mod leases;
 mod link;
+mod privileges;
 mod support;

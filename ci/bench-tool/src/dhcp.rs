@@ -205,7 +205,8 @@ fn start(bench: &Bench, kind: Kind, folder: &Path) -> anyhow::Result<Server> {
             let config = folder.join("boot-server.toml");
             let leases = folder.join("leases");
             let text = format!(
-                "interface = \"srv\"\naddress = \"{address}\"\nevents = \"/dev/null\"\n[dhcp]\n\
+                "interface = \"srv\"\naddress = \"{address}\"\nevents = \"/dev/null\"\n\
+                 [boot]\nscript_url = \"http://{address}/boot.ipxe\"\n[dhcp]\n\
                  subnet = \"10.77.0.0/16\"\nfirst = \"10.77.1.0\"\nlast = \"10.77.254.255\"\n\
                  lease_file = {leases:?}\nprobe_ms = 0\n"
             );

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::shape;
 use crate::catalog::labels::normal_mac;
 use crate::catalog::load::{FoundGroup, Place};
 use crate::catalog::matching::Group;
@@ -50,7 +51,13 @@ pub(in crate::catalog) fn parse(
                         `spec`, and mappings `require` and `metadata`";
             let problem = Problem::of_file(Severity::Error, path, error.message, help);
             let problem = problem.at(Arc::clone(text), error.line, error.column);
-            return (Vec::new(), vec![problem]);
+            let mut problems = shape::problems(path, text);
+            // Unless it is told there in better words.
+            if !problems.iter().any(|told| told.line == problem.line) {
+                problems.insert(0, problem);
+            }
+            problems.extend(unknown_keys(path, text));
+            return (Vec::new(), problems);
         }
     };
     let shared_path: Arc<Path> = path.into();
@@ -233,5 +240,30 @@ mod tests {
         assert!(problems("api_version: v1alpha1\ngroups: [\n")[0].starts_with("config.yaml:"));
         let wrong = problems("api_version: v1alpha1\ngroups:\n  - spec: [a]\n");
         assert!(wrong[0].starts_with("config.yaml:3:"), "{wrong:?}");
+    }
+
+    #[test]
+    fn every_wrong_shape_is_told_at_once() {
+        let text = "api_version: [v1]\ngroups:\n  - name: {a: b}\n    require: [uuid]\n  - just\n  \
+                    - spec: s\n    metadata: 7\n    require: {mac: [a, b]}\n    requires: x\n";
+        assert_eq!(
+            problems(text),
+            [
+                "config.yaml:1:14: `api_version` is a list, not a text",
+                "config.yaml:3:11: `name` of group 1 is a mapping, not a text",
+                "config.yaml:4:14: `require` of group 1 is a list, not a mapping of names to values",
+                "config.yaml:5:5: group 2 is a single value, not a mapping with `name`, `spec`, \
+                 `require` and `metadata`",
+                "config.yaml:7:15: `metadata` of group 3 is a single value, not a mapping of names \
+                 to values",
+                "config.yaml:8:20: label `mac` of group 3 is a list, not a text: a group has one \
+                 value for a label",
+                "config.yaml:9:5: key `requires` means nothing here and is ignored",
+            ]
+        );
+        assert_eq!(
+            problems("- a\n"),
+            ["config.yaml:1:1: the file is a list, not a mapping with `api_version` and `groups`"]
+        );
     }
 }

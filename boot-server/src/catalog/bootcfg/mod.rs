@@ -2,6 +2,7 @@
 //! `ignition/`.
 
 pub(super) mod groups_file;
+mod shape;
 pub mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Instant;
 
-use tracing::info;
+use tracing::debug;
 
 use super::Shared;
 use super::link::Link;
@@ -161,7 +161,7 @@ impl Exchange {
         let now = Instant::now();
         let millis = u64::try_from(now.duration_since(started).as_millis()).unwrap_or(u64::MAX);
         let bytes = opened.content.len();
-        info!(bytes, millis, group = opened.group, "sent");
+        debug!(bytes, millis, group = opened.group, "sent");
         let mac = match self.peer.ip() {
             IpAddr::V4(ip) => context.neighbours.lookup(ip).map(|neighbour| neighbour.mac),
             IpAddr::V6(_) => None,

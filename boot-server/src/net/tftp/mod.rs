@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tracing::{debug, debug_span, info, warn};
+use tracing::{debug, debug_span, warn};
 
 use self::exchange::Exchange;
 use self::link::bound_socket;
@@ -26,7 +26,6 @@ use self::places::{NoPlace, Places};
 use super::context::Context;
 use super::files::TftpFiles;
 use crate::event::{BootEvent, Who};
-use crate::proto::pxelinux::CONFIG_FOLDER;
 use crate::proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.
@@ -169,12 +168,7 @@ impl Shared {
     }
 
     fn failed(&self, peer: SocketAddr, file: &str, reason: &str) {
-        // PXELINUX asks for a dozen names until one exists: that is no news.
-        if file.contains(CONFIG_FOLDER) {
-            debug!(reason, "not sent");
-        } else {
-            info!(reason, "not sent");
-        }
+        debug!(reason, "not sent");
         let (who, file, reason) = (self.who(peer), file.to_owned(), reason.to_owned());
         self.context
             .events

@@ -1,0 +1,66 @@
+//! `docs/boot-server.md`: each configuration in it is one, and each command line is understood.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use boot_server::config::Config;
+
+fn blocks(language: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/boot-server.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = text.split(&begin).skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_configuration_of_the_guide_is_without_problems() {
+    let blocks = blocks("toml");
+    assert!(blocks.len() >= 7, "{}", blocks.len());
+    for block in blocks {
+        let config: Config =
+            toml::from_str(&block).unwrap_or_else(|error| panic!("{block}{error}"));
+        assert_eq!(config.check(), [], "{block}");
+    }
+}
+
+#[test]
+fn every_command_line_of_the_guide_gets_as_far_as_its_data_directory() {
+    let lines: Vec<String> = blocks("sh")
+        .iter()
+        .flat_map(|b| b.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(lines.len() >= 2);
+    let folder = tempfile::tempdir().unwrap();
+    for line in lines {
+        let words = line.split_whitespace().skip(1);
+        let words = words.map(|word| word.replace("/var/lib", "none"));
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_boot-server"))
+            .args(words)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(!said.contains("command line"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn every_key_of_the_configuration_is_in_the_guide() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/boot-server.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let top = toml::Value::try_from(Config::default()).unwrap();
+    let http =
+        "[http]\ndata = \"d\"\n[pixiecore]\n[proxy_dhcp]\n[metrics]\nlisten = \"127.0.0.1:1\"\n";
+    let all = toml::Value::try_from(toml::from_str::<Config>(http).unwrap()).unwrap();
+    let tables = [&top, &all].map(|value| value.as_table().unwrap().clone());
+    for (key, value) in tables.into_iter().flatten() {
+        assert!(text.contains(&key), "{key}");
+        for inner in value.as_table().into_iter().flat_map(|table| table.keys()) {
+            // The whole of [boot]'s NBPs stands with DHCP's own documentation.
+            assert!(text.contains(inner) || key == "boot", "{key}.{inner}");
+        }
+    }
+}
