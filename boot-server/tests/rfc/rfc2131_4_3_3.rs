@@ -34,6 +34,13 @@ fn a_declined_address_rests_and_the_client_gets_another() {
     server.ask(&decline(1, 10), 1).unwrap_err();
     let again = server.ask(&discover(1), 2).unwrap();
     assert_eq!(again.message.your_address, ip(11));
+    let insisting = with(discover(1), |m| {
+        m.options.set_addresses(code::REQUESTED_ADDRESS, &[ip(10)]);
+    });
+    let again = server.ask(&insisting, 3).unwrap();
+    assert_eq!(again.message.your_address, ip(11));
+    let nak = server.ask(&crate::server::select(1, ip(10)), 3).unwrap();
+    assert_eq!(nak.kind(), MessageType::Nak);
     assert_ne!(offered_to_another(&mut server, 10, 2), ip(10));
 }
 
