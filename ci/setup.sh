@@ -32,12 +32,17 @@ NEEDED_PACKAGES=(
   "mmdebstrap|building the stand-in image"
   "squashfs-tools|building the stand-in image"
   "cpio|building the stand-in image"
+)
+# Other people's clients and checkers that the tests use; only ci/test installs them.
+TEST_PACKAGES=(
   "tftp-hpa|a TFTP client of the tests"
   "atftp|a TFTP client of the tests"
   "curl|a TFTP client of the tests"
   "busybox|a TFTP client of the tests"
   "gnupg|verifying signatures in the tests"
   "gpgv|verifying signatures in the tests"
+  "openssl|certificates of the tests"
+  "systemd|systemd-analyze, which checks the service unit"
 )
 # Only where the release has it: libvirt was split into more packages later.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")
@@ -134,7 +139,9 @@ prepare_host() {
   fi
 }
 
+# `setup tests` also installs what only the tests need.
 setup() {
+  [ "${1:-}" != tests ] || NEEDED_PACKAGES+=("${TEST_PACKAGES[@]}")
   install_packages
   install_rust
   prepare_host

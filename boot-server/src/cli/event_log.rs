@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
@@ -14,6 +15,9 @@ use tracing::{debug, error, info, warn};
 use super::narrate::{Narrator, Weight};
 use crate::event::{BootEvent, Event, now_us};
 use crate::metrics::Metrics;
+
+/// Events that come within this time of the last ones are written with those that follow them.
+const TOGETHER: Duration = Duration::from_millis(2);
 
 /// A thread that writes until all event sinks are gone.
 pub(super) struct EventLog {
@@ -115,7 +119,13 @@ impl EventLog {
 fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reopen: &Reopen) {
     let mut narrator = Narrator::default();
     let (mut failing, mut told) = (false, 0);
+    let mut last = Instant::now();
     while let Some(event) = events.blocking_recv() {
+        if last.elapsed() < TOGETHER {
+            // They come one upon the other: to be woken for each would cost more than to write it.
+            thread::sleep(TOGETHER);
+        }
+        last = Instant::now();
         if reopen.0.swap(false, Ordering::Relaxed)
             && let Err(error) = out.flush().and_then(|()| out.reopen())
         {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use ipnet::Ipv4Net;
 
 use crate::config::{
@@ -30,7 +31,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "DIR")]
     data_path: Option<PathBuf>,
     /// The folder served as /assets/; none when empty.
-    #[arg(long, value_name = "DIR", alias = "images-path")]
+    #[arg(long, value_name = "DIR", alias = "images-path", value_parser = maybe_empty())]
     assets_path: Option<PathBuf>,
     /// Serve HTTPS.
     #[arg(long)]
@@ -42,7 +43,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "FILE")]
     web_key_file: Option<PathBuf>,
     /// Key ring that signs answers (`.sig`, `.asc`); its passphrase is in BOOT_SERVER_PASSPHRASE.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     key_ring_path: Option<PathBuf>,
     /// Give addresses by DHCP, e.g. 172.17.0.43-172.17.0.99/24.
     #[arg(long, value_name = "FIRST-LAST/PREFIX")]
@@ -247,6 +248,11 @@ impl NotOffered {
         }
         Ok(())
     }
+}
+
+/// A path that may be empty, which means none.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 fn is_yaml(path: &Path) -> bool {

@@ -154,7 +154,6 @@ pub(super) fn classify<'e>(
         }
         BootEvent::HttpRequest { .. } => http(at_us, event),
         BootEvent::Ready { .. }
-        | BootEvent::EventsDropped { .. }
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }

@@ -169,7 +169,6 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             Verdict::FirstDropped => "more DHCP messages of one client than a boot needs",
             Verdict::FirstOverload => "more DHCP messages of all clients than can be answered",
         };
-        debug!(%mac, reason, "messages are dropped");
         let who = Who {
             mac: (mac != MacAddr([0; 6])).then(|| mac.to_string()),
             ..peer.clone()

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use tracing::{debug, error, info};
-
 use super::probe::{Found, Prober};
 use super::{Answered, DhcpService, Probing, Request, Role, tell};
 use crate::event::{BootEvent, EventSink};
@@ -84,10 +82,6 @@ impl ServerRole {
             _ => None,
         };
         if let Some(result) = told {
-            match &result {
-                Ok(what) => info!("{what}"),
-                Err(error) => error!("no lease is given until it can be kept: {error}"),
-            }
             self.events.emit(BootEvent::LeaseFile { result });
         }
         result.map(|_| ())
@@ -153,7 +147,6 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 break;
             };
             let address = probe.address();
-            debug!(%address, by = by.map(tracing::field::display), "in use by somebody else");
             server.events.emit(BootEvent::AddressInUse {
                 who: tell::who(&answered.request),
                 address,
