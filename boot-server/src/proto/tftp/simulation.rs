@@ -212,6 +212,15 @@ fn a_client_that_falls_silent_is_given_up() {
     assert!(!run.finished);
 }
 
+/// The address in a request may be a stranger's: until it answers, hardly anything is sent there.
+#[test]
+fn an_address_that_never_answers_gets_four_packets_and_no_more() {
+    for asked in [RequestedOptions::default(), options(Some(1024), Some(16))] {
+        let run = run(&file(512 * 50), asked, Vec::new);
+        assert_eq!((run.outcome, run.packets_sent), (Outcome::TimedOut, 4));
+    }
+}
+
 /// EDK2 7.2 (OVMF) asks for a file's size and then breaks off with error 8.
 #[test]
 fn a_client_that_only_wanted_the_size_ends_the_transfer() {
