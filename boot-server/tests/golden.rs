@@ -43,7 +43,7 @@ impl Datagram {
 }
 
 enum Setup {
-    Server(BootConfig),
+    Server(Box<BootConfig>),
     Proxy,
     Pixiecore,
 }
@@ -104,7 +104,7 @@ impl Replay {
             .collect();
         let script = format!("http://{server}:8080/boot.ipxe?platform=${{platform}}");
         let policy = match &setup {
-            Setup::Server(boot) => Policy::boot(server, boot.clone(), Some(script)),
+            Setup::Server(boot) => Policy::boot(server, BootConfig::clone(boot), Some(script)),
             Setup::Proxy => Policy::boot(server, BootConfig::default(), Some(script)),
             Setup::Pixiecore => Policy::pixiecore(server, BootConfig::default(), 80),
         };
@@ -252,7 +252,7 @@ fn an_ipxe_rom_chainloads_undionly_once_and_then_gets_its_script() {
     let files = Replay::new(
         "rom-ipxe_undionly.jsonl",
         "192.168.92.1",
-        Setup::Server(boot),
+        Setup::Server(Box::new(boot)),
     )
     .run();
     let script = "http://192.168.92.1:8080/boot.ipxe?platform=${platform}";
@@ -261,7 +261,7 @@ fn an_ipxe_rom_chainloads_undionly_once_and_then_gets_its_script() {
 
 #[test]
 fn edk2_loads_ipxe_efi_and_then_gets_its_script() {
-    let setup = Setup::Server(BootConfig::default());
+    let setup = Setup::Server(Box::default());
     let files = Replay::new("edk2_ipxe-efi.jsonl", "192.168.92.1", setup).run();
     let script = "http://192.168.92.1:8080/boot.ipxe?platform=${platform}";
     assert_eq!(files, ["ipxe.efi", script, ""]);
@@ -276,7 +276,7 @@ fn an_ipxe_rom_loads_pxelinux() {
     let files = Replay::new(
         "rom-ipxe_pxelinux.jsonl",
         "192.168.90.1",
-        Setup::Server(boot),
+        Setup::Server(Box::new(boot)),
     )
     .run();
     assert_eq!(files, ["pxelinux.0", ""]);
