@@ -120,6 +120,8 @@ fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
     DhcpConfig {
         router: Some(host),
         lease_seconds: LEASE_SECONDS,
+        // The cell's network has no strangers: nobody waits for an address to be looked for.
+        probe_ms: 0,
         ..DhcpConfig::new(scenario.network.subnet, first, last)
     }
 }
