@@ -81,11 +81,17 @@ fn begin(context: &Context<'_>, kind: MessageType) -> Message {
 /// All the rest: in the order in which it is given up when there is no room, last first.
 fn finish(context: &Context<'_>, mut message: Message) -> Reply {
     let Context { request, step, .. } = *context;
+    // The mask goes before the router (RFC 2132 §3.3), and what an address is good for before all
+    // that is for booting.
+    for code in [code::SUBNET_MASK, code::BROADCAST_ADDRESS, code::ROUTER] {
+        if let Some(bytes) = context.options.bytes(code) {
+            message.options.set(code, bytes);
+        }
+    }
     if step.action != BootAction::Nothing {
         boot_fields::set_header(&mut message, step, context.server);
         boot_fields::set_options(&mut message, step, context.server);
         boot_fields::set_vendor(&mut message, step, vendor_says(context));
-        echo(request, &mut message, &[code::MACHINE_ID]);
     }
     if context.client.loader != Loader::Firmware {
         // No proxy is to be waited for where this server says what to boot.
@@ -97,6 +103,11 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
     message.options.set_all(context.options);
     if let Some(own) = context.reserved {
         message.options.set_all(&own.options);
+    }
+    if step.action != BootAction::Nothing {
+        // After all that the firmware reads: EDK2 (Debian 12's OVMF) declined an acknowledgement in
+        // which a UUID with a byte 0xff stood before the subnet mask.
+        echo(request, &mut message, &[code::MACHINE_ID]);
     }
     // The client identifier by RFC 6842, the link by RFC 3011, the relay agent's last of all
     // (RFC 3046 §2.2).
