@@ -81,20 +81,33 @@ impl<S: LeaseStore> DhcpServer<S> {
         step: &BootStep,
         now: SystemTime,
     ) -> Answer {
-        let Some(number) = self.pool_for(request) else {
+        let found = self.pool_for(request);
+        let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
             return Answer::silence(format!("no pool serves the link of {link}"));
         };
         let hostname = request.host_name();
-        let who = holder(request, client, hostname.as_deref());
-        match client.message {
-            MessageType::Discover => self.discover(number, request, client, step, &who, now),
-            MessageType::Request => self.request(number, request, client, step, &who, now),
-            MessageType::Inform => self.inform(number, request, client, step, &who),
-            MessageType::Release => self.release(number, request, &who, now),
-            MessageType::Decline => self.decline(number, request, &who, now),
-            _ => Answer::silence("not a client's message"),
+        let ask = Ask {
+            server: self.server,
+            habits: self.habits,
+            request,
+            client,
+            step,
+            who: holder(request, client, hostname.as_deref()),
+            now,
+        };
+        let (answer, record) = match client.message {
+            MessageType::Discover => (served.discover(&ask, number == 0), None),
+            MessageType::Request => served.request(&ask),
+            MessageType::Inform => (served.inform(&ask), None),
+            MessageType::Release => served.release(&ask),
+            MessageType::Decline => served.decline(&ask),
+            _ => (Answer::silence("not a client's message"), None),
+        };
+        if let Some(record) = record {
+            self.keep(record);
         }
+        answer
     }
 
     /// The address that was to be offered is in use by somebody else: it rests for a while.
@@ -149,208 +162,145 @@ impl<S: LeaseStore> DhcpServer<S> {
             None => Some(of(request.client_address).unwrap_or(0)),
         }
     }
+}
 
-    fn context<'a>(
-        &'a self,
-        number: usize,
-        request: &'a Message,
-        client: &'a Client,
-        step: &'a BootStep,
-        who: &Holder<'_>,
-    ) -> Option<Context<'a>> {
-        let served = self.pools.get(number)?;
-        Some(Context {
-            server: self.server,
-            habits: self.habits,
-            options: &served.options,
-            lease_time: served.pool.lease_time(),
-            reserved: served.pool.reservation(who),
-            request,
-            client,
-            step,
-        })
+/// A message, and what is known of it.
+struct Ask<'a> {
+    server: Ipv4Addr,
+    habits: Habits,
+    request: &'a Message,
+    client: &'a Client,
+    step: &'a BootStep,
+    who: Holder<'a>,
+    now: SystemTime,
+}
+
+impl Ask<'_> {
+    /// The server it is for, when that is not us.
+    fn another_server(&self) -> Option<Ipv4Addr> {
+        let server = self.request.server_id();
+        server.filter(|server| *server != self.server)
+    }
+}
+
+/// What is said, and what is to be kept before that.
+type Outcome = (Answer, Option<LeaseRecord>);
+
+fn silent(why: impl Into<String>) -> Outcome {
+    (Answer::silence(why), None)
+}
+
+/// Nothing is said of this, but it is kept.
+fn kept(result: Result<LeaseRecord, LeaseError>, why: impl Into<String>) -> Outcome {
+    match result {
+        Ok(record) => (Answer::silence(why), Some(record)),
+        Err(error) => silent(error.to_string()),
+    }
+}
+
+impl ServedPool {
+    fn context<'a>(&'a self, ask: &Ask<'a>) -> Context<'a> {
+        Context {
+            server: ask.server,
+            habits: ask.habits,
+            options: &self.options,
+            lease_time: self.pool.lease_time(),
+            reserved: self.pool.reservation(&ask.who),
+            request: ask.request,
+            client: ask.client,
+            step: ask.step,
+        }
     }
 
-    fn discover(
-        &mut self,
-        number: usize,
-        request: &Message,
-        client: &Client,
-        step: &BootStep,
-        who: &Holder<'_>,
-        now: SystemTime,
-    ) -> Answer {
-        let Some(served) = self.pools.get_mut(number) else {
-            return Answer::silence("no such pool");
-        };
-        let offered = match served.pool.offer(who, request.requested_address(), now) {
+    fn discover(&mut self, ask: &Ask<'_>, is_of_our_link: bool) -> Answer {
+        let wanted = ask.request.requested_address();
+        let offered = match self.pool.offer(&ask.who, wanted, ask.now) {
             Ok(offered) => offered,
             Err(error) => return Answer::silence(error.to_string()),
         };
-        let Some(context) = self.context(number, request, client, step, who) else {
-            return Answer::silence("no such pool");
-        };
-        let mut reply = give(&context, MessageType::Offer, offered.address);
-        if self.habits.probing && offered.fresh {
-            reply.probe = Some(match (number, request.relay_agent.is_unspecified()) {
-                (0, true) => Probe::Arp(offered.address),
-                _ => Probe::Echo(offered.address),
+        let mut reply = give(&self.context(ask), MessageType::Offer, offered.address);
+        if ask.habits.probing && offered.fresh {
+            let is_near = is_of_our_link && ask.request.relay_agent.is_unspecified();
+            reply.probe = Some(match is_near {
+                true => Probe::Arp(offered.address),
+                false => Probe::Echo(offered.address),
             });
         }
         Answer::Reply(Box::new(reply))
     }
 
-    fn request(
-        &mut self,
-        number: usize,
-        request: &Message,
-        client: &Client,
-        step: &BootStep,
-        who: &Holder<'_>,
-        now: SystemTime,
-    ) -> Answer {
-        let Some(served) = self.pools.get_mut(number) else {
-            return Answer::silence("no such pool");
-        };
-        let pool = &mut served.pool;
-        let mac = client.mac;
-        let renewing = !request.client_address.is_unspecified();
-        match request.server_id() {
-            Some(server) if server != self.server => {
-                pool.withdraw_offer(mac, now);
-                return Answer::silence(format!("it took the offer of {server}"));
-            }
-            _ => {}
+    fn request(&mut self, ask: &Ask<'_>) -> Outcome {
+        let Ask {
+            request, who, now, ..
+        } = ask;
+        let mac = who.mac;
+        if let Some(server) = ask.another_server() {
+            self.pool.withdraw_offer(mac, *now);
+            return silent(format!("it took the offer of {server}"));
         }
+        let renewing = !request.client_address.is_unspecified();
         let address = match request.requested_address() {
             _ if renewing => request.client_address,
             Some(address) => address,
-            None => return Answer::silence("a request without an address"),
+            None => return silent("a request without an address"),
         };
         // RFC 2131 §4.3.2, INIT-REBOOT: silence about a client of whom nothing is known, unless it is
         // on the wrong network; a refusal to one that we know to have another address. One that
         // renews what we do not remember (no lease file, and a restart) is given it again when it is
         // free, which never makes two owners.
         let rebooting = request.server_id().is_none() && !renewing;
-        if rebooting && pool.subnet().contains(&address) {
-            let reserved = pool.reservation(who).map(|reserved| reserved.address);
-            match pool.recorded(who) {
+        if rebooting && self.pool.subnet().contains(&address) {
+            let reserved = self.pool.reservation(who).map(|reserved| reserved.address);
+            match self.pool.recorded(who) {
                 Some(known) if known == address || reserved == Some(address) => {}
                 Some(known) => {
-                    let why = format!("{mac} has {known}, not {address}");
-                    return self.refuse(number, request, client, step, who, &why);
+                    return self.refuse(ask, &format!("{mac} has {known}, not {address}"));
                 }
-                None => {
-                    return Answer::silence(LeaseError::Unknown { mac, address }.to_string());
-                }
+                None => return silent(LeaseError::Unknown { mac, address }.to_string()),
             }
         }
-        match pool.bind(who, address, now) {
+        match self.pool.bind(who, address, *now) {
             Ok(record) => {
-                self.keep(record);
-                match self.context(number, request, client, step, who) {
-                    Some(context) => {
-                        Answer::Reply(Box::new(give(&context, MessageType::Ack, address)))
-                    }
-                    None => Answer::silence("no such pool"),
-                }
+                let reply = give(&self.context(ask), MessageType::Ack, address);
+                (Answer::Reply(Box::new(reply)), Some(record))
             }
-            Err(LeaseError::Refused(why)) => self.refuse(number, request, client, step, who, &why),
-            Err(error) => Answer::silence(error.to_string()),
+            Err(LeaseError::Refused(why)) => self.refuse(ask, &why),
+            Err(error) => silent(error.to_string()),
         }
     }
 
-    fn refuse(
-        &self,
-        number: usize,
-        request: &Message,
-        client: &Client,
-        step: &BootStep,
-        who: &Holder<'_>,
-        why: &str,
-    ) -> Answer {
-        match self.context(number, request, client, step, who) {
-            Some(context) => Answer::Reply(Box::new(refuse(&context, why))),
-            None => Answer::silence("no such pool"),
-        }
+    fn refuse(&self, ask: &Ask<'_>, why: &str) -> Outcome {
+        let reply = refuse(&self.context(ask), why);
+        (Answer::Reply(Box::new(reply)), None)
     }
 
     /// RFC 2131 §4.3.4.
-    fn release(
-        &mut self,
-        number: usize,
-        request: &Message,
-        who: &Holder<'_>,
-        now: SystemTime,
-    ) -> Answer {
-        if let Some(server) = self.another_server(request) {
-            return Answer::silence(format!("a release for {server}"));
+    fn release(&mut self, ask: &Ask<'_>) -> Outcome {
+        if let Some(server) = ask.another_server() {
+            return silent(format!("a release for {server}"));
         }
-        let address = request.client_address;
-        let released = self
-            .pools
-            .get_mut(number)
-            .map(|s| s.pool.release(who, address, now));
-        match released {
-            Some(Ok(record)) => {
-                self.keep(record);
-                Answer::silence("released")
-            }
-            Some(Err(error)) => Answer::silence(error.to_string()),
-            None => Answer::silence("no such pool"),
-        }
+        let address = ask.request.client_address;
+        kept(self.pool.release(&ask.who, address, ask.now), "released")
     }
 
     /// RFC 2131 §4.3.3.
-    fn decline(
-        &mut self,
-        number: usize,
-        request: &Message,
-        who: &Holder<'_>,
-        now: SystemTime,
-    ) -> Answer {
-        if let Some(server) = self.another_server(request) {
-            return Answer::silence(format!("a decline for {server}"));
+    fn decline(&mut self, ask: &Ask<'_>) -> Outcome {
+        if let Some(server) = ask.another_server() {
+            return silent(format!("a decline for {server}"));
         }
-        let Some(address) = request.requested_address() else {
-            return Answer::silence("a decline without an address");
+        let Some(address) = ask.request.requested_address() else {
+            return silent("a decline without an address");
         };
-        let declined = self
-            .pools
-            .get_mut(number)
-            .map(|s| s.pool.decline(who, address, now));
-        match declined {
-            Some(Ok(record)) => {
-                self.keep(record);
-                Answer::silence(format!("{address} is in use by somebody else, as declined"))
-            }
-            Some(Err(error)) => Answer::silence(error.to_string()),
-            None => Answer::silence("no such pool"),
-        }
+        let why = format!("{address} is in use by somebody else, as declined");
+        kept(self.pool.decline(&ask.who, address, ask.now), why)
     }
 
     /// RFC 2131 §4.3.5: configuration without a lease.
-    fn inform(
-        &self,
-        number: usize,
-        request: &Message,
-        client: &Client,
-        step: &BootStep,
-        who: &Holder<'_>,
-    ) -> Answer {
-        let subnet = self.pools.get(number).map(|served| served.pool.subnet());
-        if !subnet.is_some_and(|subnet| subnet.contains(&request.client_address)) {
+    fn inform(&self, ask: &Ask<'_>) -> Answer {
+        if !self.pool.subnet().contains(&ask.request.client_address) {
             return Answer::silence("an inform from outside the subnet");
         }
-        match self.context(number, request, client, step, who) {
-            Some(context) => Answer::Reply(Box::new(inform_ack(&context))),
-            None => Answer::silence("no such pool"),
-        }
-    }
-
-    /// The server a message is for, when that is not us.
-    fn another_server(&self, request: &Message) -> Option<Ipv4Addr> {
-        request.server_id().filter(|server| *server != self.server)
+        Answer::Reply(Box::new(inform_ack(&self.context(ask))))
     }
 }
 
