@@ -46,6 +46,16 @@ enum State {
     Declined,
 }
 
+impl From<LeaseState> for State {
+    fn from(state: LeaseState) -> State {
+        match state {
+            // What was given back is a lease that has ended.
+            LeaseState::Bound | LeaseState::Released => State::Bound,
+            LeaseState::Declined => State::Declined,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Holding {
     /// Of a declined address, who declined it.
@@ -99,14 +109,9 @@ impl LeasePool {
         // A machine that had several addresses goes on with the one that ends last.
         known.sort_by_key(|record| (record.expires, record.address));
         for record in known {
-            let declined = record.state == LeaseState::Declined;
             let holding = Holding {
                 mac: record.mac,
-                state: if declined {
-                    State::Declined
-                } else {
-                    State::Bound
-                },
+                state: record.state.into(),
                 until: SystemTime::UNIX_EPOCH + Duration::from_secs(record.expires),
             };
             pool.hold(record.address, holding);
@@ -214,15 +219,7 @@ impl LeasePool {
         let until = now + self.lease_time;
         let hostname = reserved.and_then(|reserved| reserved.hostname.as_deref());
         let record = LeaseRecord::new(who, hostname, address, LeaseState::Bound, until);
-        self.hold(
-            address,
-            Holding {
-                mac,
-                state: State::Bound,
-                until,
-            },
-        );
-        Ok(record)
+        Ok(self.hold_recorded(record, until))
     }
 
     /// The address this machine has, had or has reserved, as far as this server remembers.
@@ -259,16 +256,8 @@ impl LeasePool {
         if self.address_of(mac, now) != Some(address) {
             return Err(LeaseError::Unknown { mac, address });
         }
-        self.hold(
-            address,
-            Holding {
-                mac,
-                state: State::Bound,
-                until: now,
-            },
-        );
-        let state = LeaseState::Released;
-        Ok(LeaseRecord::new(who, None, address, state, now))
+        let record = LeaseRecord::new(who, None, address, LeaseState::Released, now);
+        Ok(self.hold_recorded(record, now))
     }
 
     /// The machine found its address in use by somebody else (DHCPDECLINE), or we did before the
@@ -288,17 +277,9 @@ impl LeasePool {
             return Err(LeaseError::Unknown { mac, address });
         }
         let until = now + DECLINE_TIME;
-        self.hold(
-            address,
-            Holding {
-                mac,
-                state: State::Declined,
-                until,
-            },
-        );
         self.by_mac.remove(&mac);
-        let state = LeaseState::Declined;
-        Ok(LeaseRecord::new(who, None, address, state, until))
+        let record = LeaseRecord::new(who, None, address, LeaseState::Declined, until);
+        Ok(self.hold_recorded(record, until))
     }
 
     /// Whether the address could be this machine's now.
@@ -338,6 +319,17 @@ impl LeasePool {
             .take_while(|(until, _)| *until <= now)
             .map(|(_, address)| *address)
             .find(|address| self.may_have(who, *address, now))
+    }
+
+    /// Lets the record count here, to the fraction of a second that it does not keep.
+    fn hold_recorded(&mut self, record: LeaseRecord, until: SystemTime) -> LeaseRecord {
+        let holding = Holding {
+            mac: record.mac,
+            state: record.state.into(),
+            until,
+        };
+        self.hold(record.address, holding);
+        record
     }
 
     fn hold(&mut self, address: Ipv4Addr, holding: Holding) {
