@@ -6,7 +6,6 @@ use axum::http::HeaderMap;
 use super::App;
 use super::answer::{Answer, TEXT};
 use super::range::serve_text;
-use crate::catalog::Labels;
 use crate::catalog::snapshot::Folder;
 
 /// Renders and checks the file that the machine's spec names. Everything that stands in the way is
@@ -16,22 +15,9 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let query = query.unwrap_or_default();
-    let labels = Labels::from_query(&query);
-    match app
-        .catalog
-        .snapshot()
-        .config(Folder::Cloud, &labels, &query)
-    {
-        Ok(config) => serve_text(
-            &headers,
-            TEXT,
-            config.text,
-            format!("cloud/{}", config.file),
-        )
-        .group(Some(config.group)),
-        Err(refusal) => Answer::refused(&refusal),
-    }
+    app.config(Folder::Cloud, query, |text, detail| {
+        serve_text(&headers, TEXT, text, detail)
+    })
 }
 
 #[cfg(test)]

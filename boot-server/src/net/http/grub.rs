@@ -3,22 +3,14 @@
 use axum::extract::{RawQuery, State};
 
 use super::App;
-use super::answer::{Answer, TEXT};
-use crate::catalog::Labels;
+use super::answer::Answer;
 use crate::proto::grub;
 
 /// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let labels = Labels::from_query(&query.unwrap_or_default());
-    let snapshot = app.catalog.snapshot();
-    match snapshot.boot(&labels) {
-        Ok((group, boot)) => {
-            let config = grub::render(&boot.kernel, &boot.initrd, &boot.options);
-            let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
-            Answer::ok(TEXT, config, detail).group(Some(group.name.to_string()))
-        }
-        Err(refusal) => Answer::refused(&refusal),
-    }
+    app.boot_script(query, |boot, _, _| {
+        grub::render(&boot.kernel, &boot.initrd, &boot.options)
+    })
 }
 
 #[cfg(test)]

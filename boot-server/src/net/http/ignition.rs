@@ -4,24 +4,13 @@ use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::Answer;
-use crate::catalog::Labels;
 use crate::catalog::snapshot::Folder;
 
 /// Renders the file that the machine's spec names.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let query = query.unwrap_or_default();
-    let labels = Labels::from_query(&query);
-    match app
-        .catalog
-        .snapshot()
-        .config(Folder::Ignition, &labels, &query)
-    {
-        Ok(config) => {
-            let detail = format!("ignition/{}", config.file);
-            Answer::ok("application/json", config.text, detail).group(Some(config.group))
-        }
-        Err(refusal) => Answer::refused(&refusal),
-    }
+    app.config(Folder::Ignition, query, |text, detail| {
+        Answer::ok("application/json", text, detail)
+    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use axum::extract::{RawQuery, State};
 
 use super::App;
-use super::answer::{Answer, TEXT};
-use crate::catalog::Labels;
+use super::answer::Answer;
 use crate::catalog::snapshot::Layout;
 use crate::proto::ipxe::{self, Dialect, Platform};
 
@@ -18,22 +17,11 @@ pub(crate) fn dialect(layout: Layout) -> Dialect {
 
 /// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let labels = Labels::from_query(&query.unwrap_or_default());
-    let snapshot = app.catalog.snapshot();
-    let (group, boot) = match snapshot.boot(&labels) {
-        Ok(found) => found,
-        Err(refusal) => return Answer::refused(&refusal),
-    };
-    let platform = Platform::from_label(labels.value("platform"));
-    let script = ipxe::render(
-        &boot.kernel,
-        &boot.initrd,
-        &boot.options,
-        platform,
-        dialect(snapshot.layout),
-    );
-    let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
-    Answer::ok(TEXT, script, detail).group(Some(group.name.to_string()))
+    app.boot_script(query, |boot, labels, layout| {
+        let platform = Platform::from_label(labels.value("platform"));
+        let dialect = dialect(layout);
+        ipxe::render(&boot.kernel, &boot.initrd, &boot.options, platform, dialect)
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod generic;
 mod grub;
 mod ignition;
 mod ipxe;
+mod machine;
 mod metadata;
 pub(super) mod nbp;
 pub(crate) mod observe;
