@@ -104,10 +104,14 @@ impl Problem {
 
 /// Line and column, counted from 1, of the first place where the text has `needle`.
 pub fn place_of(text: &str, needle: &str) -> Option<(usize, usize)> {
-    let before = text.get(..text.find(needle)?)?;
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before.get(line_start..)?.chars().count() + 1;
-    Some((before.matches('\n').count() + 1, column))
+    Some(place_after(text.get(..text.find(needle)?)?))
+}
+
+/// Line and column, counted from 1, of what follows this text.
+pub fn place_after(before: &str) -> (usize, usize) {
+    let last_line = before.rsplit('\n').next().unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    (line, last_line.chars().count() + 1)
 }
 
 impl fmt::Display for Problem {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use gotmpl::{Template, TemplateError, Value};
 
+use super::problem::place_after;
+
 /// Values for a template, by name.
 pub type Metadata = BTreeMap<Arc<str>, Value>;
 
@@ -112,14 +114,7 @@ fn stray_end(text: &str) -> Option<(usize, usize)> {
     let end = ends.find(|end| text.get(..*end).is_some_and(is_dropped))?;
     let before = text.get(..end)?;
     let action = before.get(..before.rfind("{{")?)?;
-    let column = action
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    Some((action.matches('\n').count() + 1, column))
+    Some(place_after(action))
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.

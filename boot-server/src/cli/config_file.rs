@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::of_command_line;
 use super::settings::Settings;
-use crate::catalog::problem::{Problem, Severity};
+use crate::catalog::problem::{Problem, Severity, place_after};
 use crate::config::{Config, ConfigProblem};
 
 /// Reads and checks a configuration file.
@@ -104,14 +104,7 @@ fn at_span(problem: Problem, text: &str, span: Option<Range<usize>>) -> Problem 
     let Some(before) = span.and_then(|span| text.get(..span.start)) else {
         return problem;
     };
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
+    let (line, column) = place_after(before);
     problem.at(text, line, column)
 }
 
