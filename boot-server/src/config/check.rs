@@ -31,11 +31,7 @@ impl Config {
     /// Everything that is wrong in it.
     pub fn check(&self) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
-        let packets = self.dhcp.is_some()
-            || self.proxy_dhcp.is_some()
-            || self.pixiecore.is_some()
-            || self.tftp.is_some()
-            || self.router_advertisement;
+        let packets = self.needs_interface();
         if packets && self.interface.is_none() {
             problems.push(ConfigProblem::new(
                 &[],

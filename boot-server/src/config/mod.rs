@@ -60,3 +60,14 @@ pub struct Config {
     /// What is logged on standard error.
     pub log: LogConfig,
 }
+
+impl Config {
+    /// Whether anything in it is done with packets of one network interface.
+    pub fn needs_interface(&self) -> bool {
+        self.dhcp.is_some()
+            || self.proxy_dhcp.is_some()
+            || self.pixiecore.is_some()
+            || self.tftp.is_some()
+            || self.router_advertisement
+    }
+}

@@ -21,7 +21,7 @@ use super::tftp::{TFTP_PORT, TftpService};
 use super::watch::DataDirWatcher;
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::policy::Policy;
 use crate::proto::mac::MacAddr;
 
@@ -62,12 +62,7 @@ impl Assembly {
         let config = self.parts.config.clone();
         let neighbours = Neighbours::default();
         let mut nbps = None;
-        let with_packets = config.dhcp.is_some()
-            || config.proxy_dhcp.is_some()
-            || config.pixiecore.is_some()
-            || config.tftp.is_some()
-            || config.router_advertisement;
-        if with_packets {
+        if config.needs_interface() {
             let name = config.interface.as_deref().ok_or_else(|| {
                 NetError::Config("`interface` is needed for DHCP, TFTP and advertisements".into())
             })?;
@@ -80,8 +75,8 @@ impl Assembly {
             }
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
-            let roots = config.tftp.clone().unwrap_or_default().roots;
-            nbps = Some(http::nbp::router(Nbps::new(Arc::clone(&context), &roots)));
+            let roots = config.tftp.as_ref().map_or(&[][..], |tftp| &tftp.roots);
+            nbps = Some(http::nbp::router(Nbps::new(Arc::clone(&context), roots)));
             if let Some(pixiecore) = &config.pixiecore {
                 let listen = (context.interface.address, pixiecore.port).into();
                 let events = self.parts.events.clone();
@@ -104,10 +99,7 @@ impl Assembly {
             return Ok(());
         }
         let tftp = config.tftp.clone().unwrap_or_default();
-        let assets = config.http.as_ref().and_then(|http| {
-            let assets = http.assets.as_ref()?;
-            Some(Folder::new(assets, &http.links_to))
-        });
+        let assets = config.http.as_ref().and_then(assets);
         let assets_url =
             http_url(config, context.interface.address).map(|url| format!("{url}/assets/"));
         let catalog = self
@@ -170,10 +162,8 @@ impl Assembly {
             }
         }
         let events = self.parts.events.clone();
-        let assets = http.assets.clone();
-        let assets = assets.map(|assets| Folder::new(assets, &http.links_to));
         let signer = self.parts.signer.as_ref();
-        let router = http::signing_router(data_dir, assets, neighbours, events, signer);
+        let router = http::signing_router(data_dir, assets(http), neighbours, events, signer);
         let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,
@@ -218,6 +208,12 @@ fn bind_http(
         port: listen.port(),
         source,
     })
+}
+
+/// The folder of assets, served by HTTP and by TFTP.
+fn assets(http: &HttpConfig) -> Option<Folder> {
+    let assets = http.assets.as_ref()?;
+    Some(Folder::new(assets, &http.links_to))
 }
 
 fn policy(config: &Config, address: Ipv4Addr) -> Policy {
