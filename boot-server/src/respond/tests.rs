@@ -241,3 +241,24 @@ fn the_boot_service_answers_to_where_the_request_came_from() {
         assert_eq!(answer.message.boot_file, b"ipxe.efi");
     }
 }
+
+#[test]
+fn the_mask_goes_before_the_router_and_the_machine_id_after_all_that_firmware_reads() {
+    // EDK2 (Debian 12's OVMF) declined an acknowledgement whose machine id, with a byte 0xff in it,
+    // stood before the mask.
+    let offer = reply(handle(&mut server(), &pxe(MessageType::Discover, 7), 0)).message;
+    let codes: Vec<u8> = offer.options.iter().map(|(code, _)| code).collect();
+    let place = |code: u8| codes.iter().position(|c| *c == code).unwrap();
+    assert!(place(code::SUBNET_MASK) < place(code::ROUTER), "{codes:?}");
+    for read in [
+        code::SUBNET_MASK,
+        code::ROUTER,
+        code::LEASE_TIME,
+        code::DNS,
+        code::DOMAIN_NAME,
+        code::TFTP_SERVER_NAME,
+        code::BOOT_FILE_NAME,
+    ] {
+        assert!(place(read) < place(code::MACHINE_ID), "{read}: {codes:?}");
+    }
+}
