@@ -9,14 +9,9 @@ mod row;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::EventSink;
-use boot_server::net::http::{HttpServer, router};
-use boot_server::net::neighbours::Neighbours;
-use row::Row;
-use support::{Answer, conformance, rows, send};
+use row::{Row, assert_no_failures, serve_rack};
+use support::{Answer, rows, send};
 
 /// Where our answer is another than the reference's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,14 +80,7 @@ impl Compared<'_> {
 
 #[tokio::test]
 async fn bootcfg_0_2_0_is_answered_to_the_byte_but_for_the_named_differences() {
-    let racks = conformance().join("http");
-    let (catalog, _) = DataDir::open(Source::of(racks.join("bootcfg-rack")), None).unwrap();
-    let (sink, mut events) = EventSink::channel();
-    let assets = Some(racks.join("assets"));
-    let router = router(Arc::new(catalog), assets, Neighbours::default(), sink);
-    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
-    let address = server.local_addr().unwrap();
-    tokio::spawn(server.serve(std::future::pending()));
+    let (address, mut events) = serve_rack("bootcfg-rack");
 
     let rows: Vec<Row> = rows("http/bootcfg-0.2.0.jsonl");
     let mut differences: BTreeMap<Difference, u32> = BTreeMap::new();
@@ -112,13 +100,7 @@ async fn bootcfg_0_2_0_is_answered_to_the_byte_but_for_the_named_differences() {
         assert_eq!(event["status"], row.status, "{event}");
         assert_eq!(event["bytes"], answer.body.len() as u64, "{event}");
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {} rows differ:\n{}",
-        failures.len(),
-        rows.len(),
-        failures.join("\n")
-    );
+    assert_no_failures(&failures, rows.len());
     assert_eq!(rows.len(), 191);
     insta::assert_debug_snapshot!(differences);
 }

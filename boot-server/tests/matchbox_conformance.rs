@@ -12,14 +12,9 @@ mod row;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::EventSink;
-use boot_server::net::http::{HttpServer, router};
-use boot_server::net::neighbours::Neighbours;
-use row::Row;
-use support::{Answer, conformance, rows, send};
+use row::{Row, assert_no_failures, serve_rack};
+use support::{Answer, rows, send};
 
 /// Where our answer is another than the reference's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,14 +124,7 @@ fn wanted(row: &Row, version: Version, answer: &Answer) -> (u16, String) {
 }
 
 async fn compare(version: Version, file: &str) -> BTreeMap<Difference, u32> {
-    let racks = conformance().join("http");
-    let (catalog, _) = DataDir::open(Source::of(racks.join("matchbox-rack")), None).unwrap();
-    let (sink, mut events) = EventSink::channel();
-    let assets = Some(racks.join("assets"));
-    let router = router(Arc::new(catalog), assets, Neighbours::default(), sink);
-    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
-    let address = server.local_addr().unwrap();
-    tokio::spawn(server.serve(std::future::pending()));
+    let (address, mut events) = serve_rack("matchbox-rack");
 
     let rows: Vec<Row> = rows(file);
     assert_eq!(rows.len(), 257);
@@ -160,13 +148,7 @@ async fn compare(version: Version, file: &str) -> BTreeMap<Difference, u32> {
         let event = serde_json::to_value(events.recv().await.unwrap()).unwrap();
         assert_eq!(event["status"], status, "{event}");
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {} rows differ:\n{}",
-        failures.len(),
-        rows.len(),
-        failures.join("\n")
-    );
+    assert_no_failures(&failures, rows.len());
     differences
 }
 

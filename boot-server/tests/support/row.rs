@@ -1,10 +1,41 @@
 //! A recorded exchange with the HTTP service, and how an answer is compared with it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use boot_server::catalog::data_dir::{DataDir, Source};
+use boot_server::event::{Event, EventSink};
+use boot_server::net::http::{HttpServer, router};
+use boot_server::net::neighbours::Neighbours;
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
-use crate::support::Answer;
+use crate::support::{Answer, conformance};
+
+/// Serves a recorded rack and its assets on loopback, within a tokio runtime.
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+pub(crate) fn serve_rack(rack: &str) -> (SocketAddr, mpsc::Receiver<Event>) {
+    let racks = conformance().join("http");
+    let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
+    let (sink, events) = EventSink::channel();
+    let assets = Some(racks.join("assets"));
+    let router = router(Arc::new(catalog), assets, Neighbours::default(), sink);
+    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve(std::future::pending()));
+    (address, events)
+}
+
+/// Fails with all that differs, when anything does.
+pub(crate) fn assert_no_failures(failures: &[String], rows: usize) {
+    assert!(
+        failures.is_empty(),
+        "{} of {rows} rows differ:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
 
 /// One recorded exchange over HTTP.
 #[derive(Debug, Deserialize)]
