@@ -6,6 +6,7 @@
 
 pub mod cell;
 pub mod cli;
+pub mod diagnosis;
 pub mod evidence;
 pub mod hypervisor;
 pub mod node;

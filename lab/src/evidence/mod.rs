@@ -3,6 +3,9 @@
 //! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read
 //! nothing else.
 
+pub mod packet;
+pub mod saved;
+
 use boot_server::event::Event;
 use serde::{Deserialize, Serialize};
 

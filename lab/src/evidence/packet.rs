@@ -1,0 +1,227 @@
+//! A packet of a scenario's network, read as far as network booting needs to know it.
+//!
+//! Packets are read from the capture, live or saved: what `lab run` says of them and what `lab explain`
+//! says later come from the same bytes. The data of a transfer is no packet here but part of one
+//! [`Transfer`].
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything read from a capture.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Packets that say something, in the order of the capture.
+    pub packets: Vec<Packet>,
+    /// Files that went over the wire, in the order in which they began.
+    pub transfers: Vec<Transfer>,
+    /// Frames in the capture, those not in `packets` included.
+    pub frames: u64,
+}
+
+/// One packet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Packet {
+    /// Microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// Its number in the capture, from 1, as Wireshark counts.
+    pub frame: u64,
+    /// Who sent it.
+    pub from: Endpoint,
+    /// Whom it was sent to.
+    pub to: Endpoint,
+    /// What it says.
+    pub what: Said,
+}
+
+/// One end of a packet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// MAC, lowercase with colons.
+    pub mac: String,
+    /// IP address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// UDP or TCP port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// What a packet says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "said", rename_all = "snake_case")]
+pub enum Said {
+    /// A DHCP message, on whichever of the ports 67, 68 and 4011.
+    Dhcp(Box<DhcpSaid>),
+    /// A TFTP request to read (or, with `write`, to write) a file.
+    TftpRequest {
+        /// File name as asked.
+        file: String,
+        /// Options asked for, in order, e.g. `("blksize", "1432")`.
+        options: Vec<(String, String)>,
+        /// A write request.
+        write: bool,
+    },
+    /// The options that a TFTP server acknowledged.
+    TftpOptions {
+        /// Name and value.
+        options: Vec<(String, String)>,
+    },
+    /// A TFTP error, from either side.
+    TftpError {
+        /// Its code (RFC 1350 §5).
+        code: u16,
+        /// Its text.
+        message: String,
+        /// The file that was asked for, when its request is in the capture.
+        file: Option<String>,
+    },
+    /// An HTTP request.
+    HttpRequest {
+        /// Method.
+        method: String,
+        /// Path with its query.
+        target: String,
+        /// Header `Host`.
+        host: Option<String>,
+        /// Header `User-Agent`.
+        user_agent: Option<String>,
+    },
+    /// The head of an HTTP answer.
+    HttpResponse {
+        /// Status code.
+        status: u16,
+        /// `Content-Length`.
+        length: Option<u64>,
+        /// Path with its query of the request it answers, when that is in the capture.
+        target: Option<String>,
+        /// First characters of a small textual body (a script, an error's reason).
+        body: Option<String>,
+    },
+    /// A TCP connection was asked for.
+    TcpSyn,
+    /// A TCP connection was refused or broken off.
+    TcpReset,
+    /// Who has this address?
+    ArpRequest {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// This address is mine.
+    ArpReply {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// ICMP or ICMPv6: a packet could not be delivered.
+    Unreachable {
+        /// Which kind, e.g. `port unreachable`, `administratively prohibited`.
+        why: String,
+        /// Port that could not be reached, when the quoted packet tells.
+        port: Option<u16>,
+    },
+    /// Is there an IPv6 router?
+    RouterSolicitation,
+    /// There is.
+    RouterAdvertisement,
+    /// It claims to be of this protocol and can't be read.
+    Malformed {
+        /// `dhcp`, `tftp` or `http`.
+        protocol: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A DHCP message, in the field's words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DhcpSaid {
+    /// `discover`, `offer`, `request`, `ack`, `nak`, `decline`, `release`, `inform`; `bootp` without option 53.
+    pub message: String,
+    /// From a server to a client.
+    pub from_server: bool,
+    /// Transaction id.
+    pub xid: u32,
+    /// MAC of the client it is about.
+    pub client: String,
+    /// The client's UUID (option 97), in its usual form.
+    pub uuid: Option<String>,
+    /// Client architectures (option 93).
+    pub arch: Vec<u16>,
+    /// Option 60.
+    pub vendor_class: Option<String>,
+    /// Option 77.
+    pub user_class: Option<String>,
+    /// Whether iPXE's own options (175) are there.
+    pub ipxe: bool,
+    /// Address asked for: option 50, else `ciaddr`.
+    pub wanted: Option<Ipv4Addr>,
+    /// Address given (`yiaddr`); none from a proxy.
+    pub given: Option<Ipv4Addr>,
+    /// Server identifier (option 54).
+    pub server: Option<Ipv4Addr>,
+    /// Where to boot from next: option 66 or `siaddr`.
+    pub next_server: Option<String>,
+    /// What to boot: option 67 or `file`.
+    pub boot_file: Option<String>,
+    /// PXE discovery control (option 43.6).
+    pub discovery_control: Option<u8>,
+    /// Whether a PXE boot server list or menu (43.8, 43.9) is there.
+    pub boot_servers: bool,
+    /// Message of a nak or decline (option 56).
+    pub text: Option<String>,
+    /// Codes of all its options, in order.
+    pub options: Vec<u8>,
+}
+
+/// A file that went over the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// How.
+    pub protocol: Protocol,
+    /// File, or path with its query.
+    pub name: String,
+    /// Who sent it.
+    pub from: Endpoint,
+    /// Who got it.
+    pub to: Endpoint,
+    /// First packet of data, microseconds since the Unix epoch.
+    pub start_us: u64,
+    /// Last packet of it that was seen, likewise.
+    pub end_us: u64,
+    /// Frame of its first packet of data.
+    pub frame: u64,
+    /// Bytes that went over the wire, repeated ones not counted.
+    pub bytes: u64,
+    /// Bytes that were announced (`tsize`, `Content-Length`).
+    pub announced: Option<u64>,
+    /// Packets of data that were sent again.
+    pub retransmits: u64,
+    /// Longest time without any packet of it, in microseconds.
+    pub longest_silence_us: u64,
+    /// How it ended.
+    pub end: TransferEnd,
+}
+
+/// How a file is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TFTP.
+    Tftp,
+    /// HTTP over TCP.
+    Http,
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferEnd {
+    /// All of it arrived and was acknowledged.
+    Whole,
+    /// The receiver broke it off (TFTP error 8 after reading `tsize` is EDK2's habit, and no failure).
+    BrokenByReceiver,
+    /// The sender broke it off: an error, a reset, or an end before all announced bytes.
+    BrokenBySender,
+    /// Nothing more came, and the capture goes on or ends.
+    Open,
+}
