@@ -101,6 +101,8 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
                         places.clear();
                         stop.send_replace(Some(reason));
                     }
+                    // Said only once every machine is through.
+                    Order::Keep => tracing::warn!("told to stay before all machines are through"),
                 },
             },
         }
@@ -109,6 +111,26 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         tell(&Report::Seen(record_of(one, &scenario.nodes)));
     }
     keep_qemu_logs(&job, &scenario);
+    if job.hold {
+        hold(orders, &mut tells).await?;
+    }
+    Ok(())
+}
+
+/// Waits with all machines running: returns when the cell is to end, never when it is to stay.
+async fn hold(
+    orders: &mut Lines<BufReader<Stdin>>,
+    tells: &mut mpsc::UnboundedReceiver<Told>,
+) -> Result<(), String> {
+    tell(&Report::Through);
+    while let Some(line) = orders.next_line().await.map_err(text)? {
+        if serde_json::from_str::<Order>(&line).map_err(text)? == Order::Keep {
+            tell(&Report::Kept);
+            // What the services tell is in their files; here it only must not pile up.
+            while tells.recv().await.is_some() {}
+            std::future::pending::<()>().await;
+        }
+    }
     Ok(())
 }
 
@@ -179,6 +201,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         sockets: PathBuf::from(CELL_DIR),
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
+        hold: job.hold,
     }
 }
 

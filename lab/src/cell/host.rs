@@ -107,6 +107,18 @@ impl Cell {
         self.orders.flush().await
     }
 
+    /// The process that holds the cell: with it the cell ends. None once it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Leaves the cell alive, after it said that it stays.
+    pub fn detach(self) {
+        // Dropping the child would kill it; this is the one place where it has to outlive us.
+        std::mem::forget(self.child);
+    }
+
     /// Closes the cell's standard input and waits until every process in it is gone.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct Job {
     pub boot_server: PathBuf,
     /// Where this attempt's artifacts go.
     pub artifacts: PathBuf,
+    /// Machines that are through run on, until it is decided whether the cell is kept.
+    pub hold: bool,
 }
 
 /// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.
@@ -41,6 +43,9 @@ pub enum Order {
         /// Why, e.g. `interrupted`.
         reason: String,
     },
+    /// Stay alive with everything in it, whatever becomes of the lab: the last order to a cell that holds
+    /// its machines.
+    Keep,
 }
 
 /// What a cell tells the lab.
@@ -56,11 +61,15 @@ pub enum Report {
     },
     /// Something was seen.
     Seen(Record),
-    /// The node's machine is stopped; its place is free.
+    /// The node's machine is stopped (or through, in a cell that holds its machines).
     Stopped {
         /// Which.
         node: String,
     },
+    /// Every machine is through, and runs on: the cell waits for [`Order::Keep`] or for its end.
+    Through,
+    /// The cell stays alive by itself from now on.
+    Kept,
     /// Our own set-up failed; the cell ends.
     Broken {
         /// What failed and why.

@@ -3,6 +3,7 @@
 mod images;
 mod list;
 mod run;
+mod select;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

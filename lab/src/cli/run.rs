@@ -1,42 +1,63 @@
 //! `lab run`: select, check the host, boot, judge, report.
 
 use std::io::{IsTerminal, stdout};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use super::select::select;
 use super::{Folders, exit};
 use crate::hypervisor::accel::{AccelChoice, Accelerator, choose};
 use crate::preflight;
 use crate::report::live::Live;
 use crate::report::table::Colour;
 use crate::report::{self, RunSummary, UnitSummary};
+use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
-use crate::runner::{self, Setting, Unit};
-use crate::scenario::{self, DataCheck, Firmware, Image, Scenario};
+use crate::runner::shard::Shard;
+use crate::runner::{self, Policy, Setting, Unit};
+use crate::scenario::{Firmware, Image, Scenario};
 
 /// `lab run`
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     /// Scenarios to run; all when none is named
     #[arg(value_name = "NAME")]
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
-    firmware: Vec<Firmware>,
+    pub(super) firmware: Vec<Firmware>,
     /// What executes the machines
     #[arg(long, value_enum, default_value_t)]
     accel: AccelChoice,
-    /// Machines at once [default: by cores and memory]
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    /// Machines at once: a number, or `auto` by cores; never more than fit into free memory
+    #[arg(long, value_name = "N", default_value = "auto")]
+    jobs: Jobs,
+    /// Run the M-th of N parts of the scenarios, chosen by their names: for several machines
+    #[arg(long, value_name = "M/N")]
+    pub(super) shard: Option<Shard>,
+    /// Try a scenario that failed this often again; the first attempt's evidence stays
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// What it means for the exit code when a machine passed only when tried again
+    #[arg(long, value_enum, default_value_t)]
+    flaky_result: FlakyResult,
+    /// Start no further scenario once one has failed
+    #[arg(long)]
+    fail_fast: bool,
+    /// Run each scenario this often
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) repeat: NonZeroU32,
+    /// Leave cells alive, with everything in them, and say how to look into them
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    keep: Keep,
     /// Don't look into the data directories before: what is wrong there is for the machines to find
     #[arg(long)]
-    unchecked_data: bool,
+    pub(super) unchecked_data: bool,
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
@@ -59,13 +80,46 @@ pub(super) async fn run(folders: Folders, arguments: RunArguments) -> u8 {
     }
 }
 
-/// Why nothing was run, and the exit code for it.
-struct Refusal {
-    code: u8,
-    message: String,
+/// `--jobs`: machines at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jobs {
+    /// By cores.
+    Auto,
+    /// This many.
+    Number(NonZeroUsize),
 }
 
-fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
+impl FromStr for Jobs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Jobs, String> {
+        match text {
+            "auto" => Ok(Jobs::Auto),
+            number => number
+                .parse()
+                .map(Jobs::Number)
+                .map_err(|_| "write `auto`, or a number from 1 on".into()),
+        }
+    }
+}
+
+/// `--flaky-result`: what a pass that came only on a retry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum FlakyResult {
+    /// A success.
+    #[default]
+    Pass,
+    /// A failure, exit code 101.
+    Fail,
+}
+
+/// Why nothing was run, and the exit code for it.
+pub(super) struct Refusal {
+    pub(super) code: u8,
+    pub(super) message: String,
+}
+
+pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
     Refusal {
         code,
         message: format!("lab: {message}"),
@@ -76,6 +130,10 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     let started = std::time::Instant::now();
     let now = jiff::Zoned::now();
     let units = select(folders, arguments)?;
+    check_memory(&units, arguments)?;
+    if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
+        eprintln!("Shard {shard} has no scenario of those selected.");
+    }
     let wanted: Vec<(&Scenario, Firmware)> = units
         .iter()
         .map(|unit| (&*unit.scenario, unit.firmware))
@@ -109,6 +167,11 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
         accelerator: chosen.accelerator,
         places: places(arguments.jobs, chosen.accelerator),
+        policy: Policy {
+            retries: arguments.retries,
+            fail_fast: arguments.fail_fast,
+            keep: arguments.keep,
+        },
     };
     let mut files = vec![create_file(&artifacts.join("events.jsonl"))?];
     if let Some(path) = &arguments.events {
@@ -124,16 +187,20 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         started: now.timestamp().to_string(),
         seconds: started.elapsed().as_secs_f64(),
         accelerator: chosen.reason,
+        shard: arguments.shard.map(|shard| shard.to_string()),
+        flaky_fails: arguments.flaky_result == FlakyResult::Fail,
         units: Vec::new(),
+        folder: artifacts.clone(),
     };
     for outcome in &outcomes {
-        let timelines = outcome.timelines();
-        let summary = UnitSummary::judged(outcome, &timelines);
-        report::artifacts::write_unit(outcome, &summary, &timelines)
-            .map_err(|error| internal(&outcome.artifacts.display().to_string(), error))?;
+        let summary = UnitSummary::of(outcome, &artifacts);
+        for (attempt, summed_up) in outcome.attempts.iter().zip(&summary.attempts) {
+            report::artifacts::write_attempt(attempt, summed_up)
+                .map_err(|error| internal(&attempt.artifacts.display().to_string(), error))?;
+        }
         run.units.push(summary);
     }
-    let junit = report::artifacts::write_run(&artifacts, &run)
+    let junit = report::artifacts::write_run(&run)
         .map_err(|error| internal(&artifacts.display().to_string(), error))?;
     if let Some(path) = &arguments.junit {
         std::fs::write(path, junit)
@@ -146,60 +213,17 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     };
     print!("{}", report::table::render(&run, colour));
     println!("Artifacts: {}", artifacts.display());
-    Ok(run.exit_code())
-}
-
-/// The units asked for, in the order of their names.
-fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
-    let data = if arguments.unchecked_data {
-        DataCheck::Skip
-    } else {
-        DataCheck::Strict
-    };
-    let all = scenario::load_all(&folders.scenarios(), data).map_err(|error| Refusal {
-        code: exit::INVALID_INPUT,
-        message: format!("{:?}", miette::Report::new(error)),
-    })?;
-    let selected = scenario::select(all, &arguments.names).map_err(|error| Refusal {
-        code: exit::NOTHING_SELECTED,
-        message: format!("{:?}", miette::Report::new(error)),
-    })?;
-    let offered: Vec<String> = selected
-        .iter()
-        .map(|scenario| {
-            let names: Vec<&str> = scenario.firmware.iter().map(|f| f.name()).collect();
-            format!("{} ({})", scenario.name, names.join(", "))
-        })
-        .collect();
-    let units: Vec<Unit> = selected
-        .into_iter()
-        .map(Arc::new)
-        .flat_map(|scenario| {
-            scenario
-                .firmware
-                .clone()
-                .into_iter()
-                .map(move |firmware| Unit {
-                    scenario: Arc::clone(&scenario),
-                    firmware,
-                })
-        })
-        .filter(|unit| arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware))
-        .collect();
-    if units.is_empty() {
-        return Err(refuse(
-            exit::NOTHING_SELECTED,
-            if offered.is_empty() {
-                format!("there is no scenario in {}", folders.scenarios().display())
-            } else {
-                format!(
-                    "no scenario is run on that firmware; selected were {}",
-                    offered.join(", ")
-                )
-            },
-        ));
+    for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
+        let kept = outcome.attempts.last()?.kept.as_ref()?;
+        Some((outcome, kept))
+    }) {
+        let unit = &outcome.unit;
+        print!(
+            "\n{}",
+            kept.instructions(&run.run_id, &unit.name(), &unit.scenario)
+        );
     }
-    Ok(units)
+    Ok(run.exit_code())
 }
 
 /// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
@@ -234,14 +258,42 @@ fn interrupted(stop: &watch::Sender<bool>) {
     stop.send_replace(true);
 }
 
-fn places(jobs: Option<NonZeroUsize>, accelerator: Accelerator) -> Places {
+fn places(jobs: Jobs, accelerator: Accelerator) -> Places {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    // Where memory can't be read, one machine of usual size at a time.
-    let available = std::fs::read_to_string("/proc/meminfo")
+    let asked = match jobs {
+        Jobs::Auto => None,
+        Jobs::Number(number) => Some(number.get()),
+    };
+    Places::choose(asked, cores, free_memory_mib(), accelerator)
+}
+
+/// Where memory can't be read, that of one machine of usual size.
+fn free_memory_mib() -> usize {
+    std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| available_mib(&text))
-        .unwrap_or(2048);
-    Places::choose(jobs.map(NonZeroUsize::get), cores, available, accelerator)
+        .unwrap_or(2048)
+}
+
+/// A cell that may be kept runs all its machines at once, to the end.
+fn check_memory(units: &[Unit], arguments: &RunArguments) -> Result<(), Refusal> {
+    if arguments.keep == Keep::Never {
+        return Ok(());
+    }
+    let places = places(arguments.jobs, Accelerator::Tcg);
+    for unit in units {
+        let wanted = places.all_at_once_mib(unit.scenario.nodes.iter().map(|node| node.memory_mib));
+        if wanted > places.memory_mib {
+            let message = format!(
+                "--keep runs all machines of a scenario at once; {} needs {wanted} MiB for that, and {} MiB \
+                 are free",
+                unit.name(),
+                places.memory_mib
+            );
+            return Err(refuse(exit::HOST_UNSUPPORTED, message));
+        }
+    }
+    Ok(())
 }
 
 fn create_file(path: &Path) -> Result<std::fs::File, Refusal> {

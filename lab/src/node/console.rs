@@ -24,6 +24,7 @@ pub struct Console {
     writer: OwnedWriteHalf,
     text: Arc<Mutex<Text>>,
     grown: watch::Receiver<()>,
+    reading: tokio::task::JoinHandle<()>,
 }
 
 /// What the console has shown so far.
@@ -65,12 +66,18 @@ impl Console {
         let (reader, writer) = stream.into_split();
         let text = Arc::new(Mutex::new(Text::default()));
         let (growth, grown) = watch::channel(());
-        tokio::spawn(read_all(reader, log, Arc::clone(&text), growth, lines));
+        let reading = tokio::spawn(read_all(reader, log, Arc::clone(&text), growth, lines));
         Ok(Console {
             writer,
             text,
             grown,
+            reading,
         })
+    }
+
+    /// Lets go of the console, so that somebody else may connect: QEMU serves one client at a time.
+    pub fn disconnect(self) {
+        self.reading.abort();
     }
 
     /// Number of complete lines shown so far: where a later [`Console::wait_for`] may begin.

@@ -69,6 +69,8 @@ pub struct Surroundings {
     pub artifacts: PathBuf,
     /// From power-on to the last check.
     pub deadline: Duration,
+    /// The machine runs on when it is through, with its console free for somebody else.
+    pub hold: bool,
 }
 
 /// Hands in what is seen of one node.
@@ -141,9 +143,15 @@ pub async fn live(
                 witness.gave_up(reason.unwrap_or_default());
             }
         }
+        if around.hold {
+            console.disconnect();
+        }
         Ok(())
     }
     .await;
+    if around.hold && outcome.is_ok() {
+        return outcome;
+    }
     hypervisor.destroy_domain(&name).await?;
     outcome
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{RunSummary, UnitSummary, junit};
-use crate::runner::UnitOutcome;
+use super::{AttemptSummary, RunSummary, junit};
+use crate::runner::AttemptOutcome;
+use crate::scenario::Firmware;
 use crate::timeline::Timeline;
 use crate::verdict::{NodeVerdict, explain};
 
@@ -31,45 +32,62 @@ pub fn create(parent: &Path, now: &jiff::Zoned, run_id: &str) -> io::Result<Path
     Ok(folder)
 }
 
-/// Writes a unit's files: verdict, resolved scenario, and each node's timeline and explanation.
+/// Writes an attempt's files: verdict, resolved scenario, and each node's timeline and explanation.
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_unit(
-    outcome: &UnitOutcome,
-    summary: &UnitSummary,
-    timelines: &[Timeline],
-) -> io::Result<()> {
+pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::Result<()> {
     let folder = &outcome.artifacts;
     fs::create_dir_all(folder)?;
-    let scenario = &outcome.unit.scenario;
+    let attempt = &outcome.attempt;
+    let scenario = &attempt.scenario;
     let resolved = scenario.to_toml().map_err(io::Error::other)?;
     fs::write(folder.join("scenario.resolved.toml"), resolved)?;
-    write_json(&folder.join("verdict.json"), summary)?;
-    if let Some(why) = &outcome.broken {
+    write_json(
+        &folder.join("verdict.json"),
+        &AttemptVerdict {
+            scenario: &scenario.name,
+            firmware: attempt.firmware,
+            image: &scenario.image.name,
+            attempt: summary,
+        },
+    )?;
+    if let Some(why) = &attempt.broken {
         fs::write(folder.join("explain.txt"), why)?;
     }
-    let by_name: BTreeMap<&str, &Timeline> = timelines
-        .iter()
-        .map(|timeline| (timeline.node.as_str(), timeline))
-        .collect();
-    for ((node, judged), timeline) in scenario.nodes.iter().zip(&summary.nodes).zip(timelines) {
-        if matches!(judged.verdict, NodeVerdict::Fail { .. }) {
-            let firmware = outcome.unit.firmware;
-            let text = explain(scenario, node, firmware, timeline, &judged.verdict, folder);
+    for (node, result) in scenario.nodes.iter().zip(&outcome.results) {
+        if matches!(result.verdict, NodeVerdict::Fail { .. }) {
+            let (firmware, timeline) = (attempt.firmware, &result.timeline);
+            let text = explain(scenario, node, firmware, timeline, &result.verdict, folder);
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
             fs::write(nodes.join("explain.txt"), text)?;
         }
     }
-    write_json(&folder.join("timeline.json"), &by_name)
+    let timelines: BTreeMap<&str, &Timeline> = outcome
+        .results
+        .iter()
+        .map(|result| (result.node.as_str(), &result.timeline))
+        .collect();
+    write_json(&folder.join("timeline.json"), &timelines)
+}
+
+/// `verdict.json` of an attempt.
+#[derive(Debug, Serialize)]
+struct AttemptVerdict<'a> {
+    scenario: &'a str,
+    firmware: Firmware,
+    image: &'a str,
+    #[serde(flatten)]
+    attempt: &'a AttemptSummary,
 }
 
 /// Writes `run.json` and `junit.xml`.
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_run(folder: &Path, run: &RunSummary) -> io::Result<String> {
+pub fn write_run(run: &RunSummary) -> io::Result<String> {
+    let folder = &run.folder;
     write_json(&folder.join("run.json"), run)?;
     let xml = junit::render(run).map_err(io::Error::other)?;
     fs::write(folder.join("junit.xml"), &xml)?;

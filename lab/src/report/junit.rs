@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::{NodeSummary, RunSummary};
 use crate::verdict::NodeVerdict;
@@ -32,6 +32,24 @@ pub fn render(run: &RunSummary) -> Result<String, quick_junit::SerializeError> {
 fn status(node: &NodeSummary) -> TestCaseStatus {
     match &node.verdict {
         NodeVerdict::Pass => TestCaseStatus::success(),
+        NodeVerdict::Flaky { attempts, first } => {
+            let mut status = TestCaseStatus::success();
+            let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+            rerun.set_type("flaky").set_message(first.clone());
+            rerun.set_description(format!("passed in attempt {attempts}"));
+            status.add_rerun(rerun);
+            status
+        }
+        NodeVerdict::Skipped { reason } => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(reason.clone());
+            status
+        }
+        NodeVerdict::Leaked { what } => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_type("leaked").set_message(what.clone());
+            status
+        }
         NodeVerdict::Fail { stage, why, .. } => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status

@@ -57,6 +57,18 @@ impl Live {
     /// When an events file can't be written.
     pub fn take(&mut self, progress: &Progress) -> io::Result<Option<String>> {
         match progress {
+            Progress::AttemptStarted { unit, attempt } => {
+                if *attempt == 1 {
+                    return Ok(None);
+                }
+                // An earlier attempt's evidence is its own.
+                if let Some(seen) = self.units.get_mut(unit) {
+                    seen.records.clear();
+                    seen.started.clear();
+                }
+                Ok(Some(format!("{unit}: attempt {attempt}")))
+            }
+            Progress::Skipped { unit, reason } => Ok(Some(format!("{unit}: skipped, {reason}"))),
             Progress::CellReady { unit } => {
                 Ok(Some(format!("{unit}: network and services are up")))
             }

@@ -9,4 +9,4 @@ pub mod live;
 pub mod summary;
 pub mod table;
 
-pub use summary::{NodeSummary, RunSummary, UnitSummary};
+pub use summary::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};

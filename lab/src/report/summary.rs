@@ -1,14 +1,13 @@
 //! The result of a run as data: `run.json`, and what the other reports are made from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::runner::UnitOutcome;
+use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
 use crate::scenario::Firmware;
-use crate::timeline::Timeline;
-use crate::verdict::{NodeVerdict, judge};
+use crate::verdict::NodeVerdict;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,8 +20,17 @@ pub struct RunSummary {
     pub seconds: f64,
     /// What executed the machines, and why.
     pub accelerator: String,
+    /// Which part of the units it ran, e.g. `1/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// Whether a node that passed only when tried again counts as a failure.
+    #[serde(default)]
+    pub flaky_fails: bool,
     /// Its units in the order asked for.
     pub units: Vec<UnitSummary>,
+    /// The run's folder: where `run.json` is.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// A scenario on one firmware.
@@ -32,11 +40,25 @@ pub struct UnitSummary {
     pub scenario: String,
     /// Firmware.
     pub firmware: Firmware,
+    /// Which of several repetitions, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetition: Option<u32>,
     /// What was booted; the stand-in says so.
     pub image: String,
-    /// Folder of its artifacts.
+    /// What became of its nodes, by all attempts.
+    pub nodes: Vec<NodeSummary>,
+    /// Its attempts in order; none when it was skipped.
+    pub attempts: Vec<AttemptSummary>,
+}
+
+/// One attempt at a unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptSummary {
+    /// Which, from 1.
+    pub number: u32,
+    /// Folder of its artifacts, relative to the run's.
     pub artifacts: PathBuf,
-    /// Its nodes.
+    /// What became of its nodes.
     pub nodes: Vec<NodeSummary>,
 }
 
@@ -51,44 +73,95 @@ pub struct NodeSummary {
     pub seconds: Option<f64>,
 }
 
+impl AttemptSummary {
+    /// Sums up an attempt in the run's `folder`.
+    #[must_use]
+    pub fn of(outcome: &AttemptOutcome, folder: &Path) -> AttemptSummary {
+        let node = |result: &crate::verdict::NodeResult| NodeSummary {
+            name: result.node.clone(),
+            verdict: result.verdict.clone(),
+            seconds: result.seconds,
+        };
+        let artifacts = outcome.artifacts.strip_prefix(folder);
+        AttemptSummary {
+            number: outcome.number,
+            artifacts: artifacts.unwrap_or(&outcome.artifacts).to_owned(),
+            nodes: outcome.results.iter().map(node).collect(),
+        }
+    }
+}
+
 impl UnitSummary {
-    /// `scenario@firmware`.
+    /// `scenario@firmware`, with `#2` for a repetition.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}@{}", self.scenario, self.firmware)
+        unit_name(&self.scenario, self.firmware, self.repetition)
     }
 
-    /// Judges what a unit came to, by the timelines of its nodes in the scenario's order.
+    /// Sums up a unit in the run's `folder`.
     #[must_use]
-    pub fn judged(outcome: &UnitOutcome, timelines: &[Timeline]) -> UnitSummary {
+    pub fn of(outcome: &UnitOutcome, folder: &Path) -> UnitSummary {
         let scenario = &outcome.unit.scenario;
-        let nodes = scenario
-            .nodes
-            .iter()
-            .zip(timelines)
-            .map(|(node, timeline)| {
-                let time = outcome.node_times.get(&node.name);
-                let finished = time.is_some();
-                // A node that got through before the trouble keeps its own verdict.
-                let verdict = match (&outcome.broken, outcome.interrupted) {
-                    (Some(why), _) if !finished => NodeVerdict::Infra { why: why.clone() },
-                    (None, true) if !finished => NodeVerdict::Interrupted,
-                    _ => judge(scenario, node, outcome.unit.firmware, timeline),
-                };
-                NodeSummary {
-                    name: node.name.clone(),
-                    verdict,
-                    seconds: time.map(std::time::Duration::as_secs_f64),
-                }
-            })
-            .collect();
+        let sum_up = |attempt| AttemptSummary::of(attempt, folder);
+        let attempts: Vec<AttemptSummary> = outcome.attempts.iter().map(sum_up).collect();
+        let nodes = scenario.nodes.iter().map(|node| match &outcome.skipped {
+            Some(reason) => NodeSummary {
+                name: node.name.clone(),
+                verdict: NodeVerdict::Skipped {
+                    reason: reason.clone(),
+                },
+                seconds: None,
+            },
+            None => over_all(&node.name, &attempts),
+        });
         UnitSummary {
             scenario: scenario.name.clone(),
             firmware: outcome.unit.firmware,
+            repetition: outcome.unit.repetition,
             image: scenario.image.name.clone(),
-            artifacts: outcome.artifacts.clone(),
-            nodes,
+            nodes: nodes.collect(),
+            attempts,
         }
+    }
+
+    /// The last attempt.
+    #[must_use]
+    pub fn last(&self) -> Option<&AttemptSummary> {
+        self.attempts.last()
+    }
+}
+
+/// What became of a node by all attempts: the last one counts, and a pass that did not come at once is
+/// flaky. A node that passed before and fails when tried again, beside others, fails.
+fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
+    let all = attempts
+        .iter()
+        .filter_map(|attempt| attempt.nodes.iter().find(|node| node.name == name));
+    let Some(last) = all.clone().next_back() else {
+        return NodeSummary {
+            name: name.to_owned(),
+            verdict: NodeVerdict::Interrupted,
+            seconds: None,
+        };
+    };
+    let earlier = all.map(|node| &node.verdict);
+    let mut failed = earlier.filter(|verdict| {
+        matches!(
+            verdict,
+            NodeVerdict::Fail { .. } | NodeVerdict::Infra { .. }
+        )
+    });
+    let verdict = match (&last.verdict, failed.next()) {
+        (NodeVerdict::Pass, Some(first)) => NodeVerdict::Flaky {
+            attempts: attempts.last().map_or(0, |attempt| attempt.number),
+            first: first.sentence(),
+        },
+        (verdict, _) => verdict.clone(),
+    };
+    NodeSummary {
+        name: name.to_owned(),
+        verdict,
+        seconds: last.seconds,
     }
 }
 
@@ -108,7 +181,8 @@ impl RunSummary {
         self.units.iter().flat_map(|unit| &unit.nodes)
     }
 
-    /// The exit code that scripts rely on: 130 interrupted, 100 failures, 75 only infrastructure failed, 0.
+    /// The exit code that scripts rely on: 130 interrupted, 100 failures, 102 leaked, 101 flaky where that
+    /// is not allowed, 75 only infrastructure failed, 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let any = |wanted: &str| self.nodes().any(|node| node.verdict.word() == wanted);
@@ -116,10 +190,116 @@ impl RunSummary {
             130
         } else if any("fail") {
             100
+        } else if any("leaked") {
+            102
+        } else if any("flaky") && self.flaky_fails {
+            101
         } else if any("infra") {
             75
         } else {
             0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Image;
+    use crate::timeline::StageName;
+
+    fn fail() -> NodeVerdict {
+        NodeVerdict::Fail {
+            stage: StageName::Script,
+            waited_for: "a script".into(),
+            why: "nothing came".into(),
+            missing: Vec::new(),
+        }
+    }
+
+    fn attempts(verdicts: &[NodeVerdict]) -> Vec<AttemptSummary> {
+        let attempt = |(index, verdict): (usize, &NodeVerdict)| AttemptSummary {
+            number: u32::try_from(index).unwrap() + 1,
+            artifacts: PathBuf::new(),
+            nodes: vec![NodeSummary {
+                name: "node1".into(),
+                verdict: verdict.clone(),
+                seconds: Some(1.0),
+            }],
+        };
+        verdicts.iter().enumerate().map(attempt).collect()
+    }
+
+    fn exit_code(verdict: NodeVerdict, flaky_fails: bool) -> u8 {
+        let run = RunSummary {
+            run_id: "4f2a11".into(),
+            started: String::new(),
+            seconds: 1.0,
+            accelerator: String::new(),
+            shard: None,
+            flaky_fails,
+            units: vec![UnitSummary {
+                scenario: "one".into(),
+                firmware: Firmware::Bios,
+                repetition: None,
+                image: Image::STAND_IN.into(),
+                nodes: vec![NodeSummary {
+                    name: "node1".into(),
+                    verdict,
+                    seconds: None,
+                }],
+                attempts: Vec::new(),
+            }],
+            folder: PathBuf::new(),
+        };
+        run.exit_code()
+    }
+
+    #[test]
+    fn a_pass_after_a_failure_is_flaky_and_remembers_the_failure() {
+        let verdict = over_all("node1", &attempts(&[fail(), NodeVerdict::Pass])).verdict;
+        let NodeVerdict::Flaky { attempts, first } = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(attempts, 2);
+        assert_eq!(first, "script: nothing came");
+    }
+
+    #[test]
+    fn a_failure_after_a_pass_is_a_failure() {
+        let verdict = over_all("node1", &attempts(&[NodeVerdict::Pass, fail()])).verdict;
+        assert_eq!(verdict, fail());
+    }
+
+    #[test]
+    fn two_passes_are_a_pass() {
+        let both = [NodeVerdict::Pass, NodeVerdict::Pass];
+        assert_eq!(
+            over_all("node1", &attempts(&both)).verdict,
+            NodeVerdict::Pass
+        );
+    }
+
+    #[test]
+    fn exit_codes_tell_what_happened() {
+        let flaky = NodeVerdict::Flaky {
+            attempts: 2,
+            first: String::new(),
+        };
+        let leaked = NodeVerdict::Leaked {
+            what: String::new(),
+        };
+        let infra = NodeVerdict::Infra { why: String::new() };
+        let skipped = NodeVerdict::Skipped {
+            reason: String::new(),
+        };
+        assert_eq!(exit_code(NodeVerdict::Pass, true), 0);
+        assert_eq!(exit_code(fail(), false), 100);
+        assert_eq!(exit_code(flaky.clone(), false), 0);
+        assert_eq!(exit_code(flaky, true), 101);
+        assert_eq!(exit_code(leaked, false), 102);
+        assert_eq!(exit_code(infra, false), 75);
+        assert_eq!(exit_code(skipped, false), 0);
+        assert_eq!(exit_code(NodeVerdict::Interrupted, false), 130);
     }
 }

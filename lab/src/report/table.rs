@@ -50,7 +50,7 @@ pub fn render(run: &RunSummary, colour: Colour) -> String {
     }
     for unit in &run.units {
         for node in &unit.nodes {
-            trouble(&mut text, unit, node);
+            trouble(&mut text, run, unit, node);
         }
     }
     let _ = writeln!(text, "\n{}", closing(run));
@@ -61,22 +61,25 @@ fn width(lengths: impl Iterator<Item = usize>, title: &str) -> usize {
     lengths.chain([title.len()]).max().unwrap_or_default()
 }
 
-fn trouble(text: &mut String, unit: &UnitSummary, node: &NodeSummary) {
-    let what = match &node.verdict {
+fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeSummary) {
+    let attempt = || {
+        let last = unit.last()?;
+        Some(run.folder.join(&last.artifacts))
+    };
+    let explained = match &node.verdict {
         NodeVerdict::Pass | NodeVerdict::Interrupted => return,
         // Told in full by its explanation.
-        NodeVerdict::Fail { .. } => unit.artifacts.join("nodes").join(&node.name),
-        NodeVerdict::Infra { .. } => unit.artifacts.clone(),
-    };
-    let explained = std::fs::read_to_string(what.join("explain.txt")).ok();
-    let _ = writeln!(text, "\n{} {}:", unit.name(), node.name);
-    match (&node.verdict, explained) {
-        (_, Some(explained)) => text.push_str(&indent(&explained)),
-        (NodeVerdict::Fail { why, .. } | NodeVerdict::Infra { why }, None) => {
-            text.push_str(&indent(why));
+        NodeVerdict::Fail { .. } => attempt().map(|dir| dir.join("nodes").join(&node.name)),
+        NodeVerdict::Infra { .. } => attempt(),
+        NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
+            None
         }
-        (NodeVerdict::Pass | NodeVerdict::Interrupted, None) => {}
-    }
+    };
+    let explained = explained.and_then(|dir| std::fs::read_to_string(dir.join("explain.txt")).ok());
+    let _ = writeln!(text, "\n{} {}:", unit.name(), node.name);
+    text.push_str(&indent(
+        &explained.unwrap_or_else(|| node.verdict.sentence()),
+    ));
 }
 
 fn indent(paragraph: &str) -> String {
@@ -115,8 +118,11 @@ fn closing(run: &RunSummary) -> String {
 fn paint(text: &str, verdict: &NodeVerdict, colour: Colour) -> String {
     let code = match verdict {
         NodeVerdict::Pass => "32",
-        NodeVerdict::Fail { .. } => "31",
-        NodeVerdict::Infra { .. } | NodeVerdict::Interrupted => "33",
+        NodeVerdict::Fail { .. } | NodeVerdict::Leaked { .. } => "31",
+        NodeVerdict::Flaky { .. }
+        | NodeVerdict::Skipped { .. }
+        | NodeVerdict::Infra { .. }
+        | NodeVerdict::Interrupted => "33",
     };
     match colour {
         Colour::On => format!("\x1b[{code}m{text}\x1b[0m"),

@@ -51,6 +51,11 @@ impl Places {
         let wanted = memory_mib as usize + OVERHEAD_MIB;
         u32::try_from(wanted.min(self.memory_mib)).unwrap_or(u32::MAX)
     }
+
+    /// What machines with this memory, in MiB each, take when all run at the same time.
+    pub fn all_at_once_mib(&self, machines: impl Iterator<Item = u32>) -> usize {
+        machines.map(|mib| mib as usize + OVERHEAD_MIB).sum()
+    }
 }
 
 /// Memory that can be used without swapping, in MiB, from the text of `/proc/meminfo`.

@@ -33,7 +33,11 @@ pub fn explain(
         line("image: the stand-in, not CoreOS");
     }
     match verdict {
-        NodeVerdict::Pass | NodeVerdict::Interrupted => {}
+        NodeVerdict::Pass
+        | NodeVerdict::Flaky { .. }
+        | NodeVerdict::Skipped { .. }
+        | NodeVerdict::Leaked { .. }
+        | NodeVerdict::Interrupted => {}
         NodeVerdict::Infra { why } => line(&format!("\nour own set-up failed: {why}")),
         NodeVerdict::Fail {
             stage,

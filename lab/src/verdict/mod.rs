@@ -3,6 +3,7 @@
 //! Pure: a [`Timeline`] and the scenario's expectations in, a [`NodeVerdict`] out. What is required
 //! follows from who plays which part (`require`); what was expected is literal in the scenario.
 
+mod attempt;
 pub mod checks;
 mod explain;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use attempt::{NodeResult, judge_attempt};
 pub use explain::explain;
 pub use judge::judge;
 
@@ -39,10 +41,27 @@ pub enum NodeVerdict {
         /// What is missing to pass, of this stage.
         missing: Vec<String>,
     },
+    /// It came up as expected when it was tried again; the first attempt's evidence stays.
+    Flaky {
+        /// How many attempts it took.
+        attempts: u32,
+        /// What went wrong in the first, in one line.
+        first: String,
+    },
+    /// It was not tried.
+    Skipped {
+        /// Why not.
+        reason: String,
+    },
     /// Our own set-up failed, so nothing is known of the node.
     Infra {
         /// What failed.
         why: String,
+    },
+    /// It came up as expected, and something of its cell was still there afterwards.
+    Leaked {
+        /// What was left.
+        what: String,
     },
     /// The run was interrupted before anything was decided.
     Interrupted,
@@ -54,7 +73,10 @@ impl NodeVerdict {
         match self {
             NodeVerdict::Pass => "pass",
             NodeVerdict::Fail { .. } => "fail",
+            NodeVerdict::Flaky { .. } => "flaky",
+            NodeVerdict::Skipped { .. } => "skipped",
             NodeVerdict::Infra { .. } => "infra",
+            NodeVerdict::Leaked { .. } => "leaked",
             NodeVerdict::Interrupted => "interrupted",
         }
     }
@@ -64,7 +86,12 @@ impl NodeVerdict {
         match self {
             NodeVerdict::Pass => String::new(),
             NodeVerdict::Fail { stage, why, .. } => format!("{stage}: {why}"),
+            NodeVerdict::Flaky { attempts, first } => {
+                format!("passed in attempt {attempts}; at first: {first}")
+            }
+            NodeVerdict::Skipped { reason } => reason.clone(),
             NodeVerdict::Infra { why } => why.clone(),
+            NodeVerdict::Leaked { what } => format!("left behind: {what}"),
             NodeVerdict::Interrupted => "stopped before it was decided".into(),
         }
     }

@@ -1,0 +1,75 @@
+//! Which units a run is made of: scenarios by name, firmware, repetitions, shard.
+
+use std::sync::Arc;
+
+use super::run::{Refusal, RunArguments, refuse};
+use super::{Folders, exit};
+use crate::runner::Unit;
+use crate::scenario::{self, DataCheck};
+
+/// The units asked for, in the order of their names.
+pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
+    let data = if arguments.unchecked_data {
+        DataCheck::Skip
+    } else {
+        DataCheck::Strict
+    };
+    let all = scenario::load_all(&folders.scenarios(), data).map_err(|error| Refusal {
+        code: exit::INVALID_INPUT,
+        message: format!("{:?}", miette::Report::new(error)),
+    })?;
+    let selected = scenario::select(all, &arguments.names).map_err(|error| Refusal {
+        code: exit::NOTHING_SELECTED,
+        message: format!("{:?}", miette::Report::new(error)),
+    })?;
+    let offered: Vec<String> = selected
+        .iter()
+        .map(|scenario| {
+            let names: Vec<&str> = scenario.firmware.iter().map(|f| f.name()).collect();
+            format!("{} ({})", scenario.name, names.join(", "))
+        })
+        .collect();
+    let units: Vec<Unit> = selected
+        .into_iter()
+        .map(Arc::new)
+        .flat_map(|scenario| {
+            scenario
+                .firmware
+                .clone()
+                .into_iter()
+                .map(move |firmware| Unit {
+                    scenario: Arc::clone(&scenario),
+                    firmware,
+                    repetition: None,
+                })
+        })
+        .filter(|unit| arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware))
+        .collect();
+    if units.is_empty() {
+        return Err(refuse(
+            exit::NOTHING_SELECTED,
+            if offered.is_empty() {
+                format!("there is no scenario in {}", folders.scenarios().display())
+            } else {
+                format!(
+                    "no scenario is run on that firmware; selected were {}",
+                    offered.join(", ")
+                )
+            },
+        ));
+    }
+    let of_shard = |unit: &Unit| arguments.shard.is_none_or(|shard| shard.has(&unit.name()));
+    let units = units.into_iter().filter(of_shard);
+    Ok(units
+        .flat_map(|unit| repeated(&unit, arguments.repeat.get()))
+        .collect())
+}
+
+/// The unit as often as asked for, numbered when it is more than once.
+fn repeated(unit: &Unit, times: u32) -> Vec<Unit> {
+    let one = |number| Unit {
+        repetition: (times > 1).then_some(number),
+        ..unit.clone()
+    };
+    (1..=times).map(one).collect()
+}

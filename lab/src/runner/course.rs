@@ -1,0 +1,103 @@
+//! A unit's course through a run: attempts until it passes, or is out of retries, or the run is stopped.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::keep::Keep;
+use super::{AttemptOutcome, Progress, Setting, Unit, UnitOutcome};
+
+/// What all units of a run share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    /// Places for machines.
+    pub(super) processors: Arc<Semaphore>,
+    /// Memory for machines, in MiB.
+    pub(super) memory: Arc<Semaphore>,
+    /// The unit whose failure ended the run early, with `--fail-fast`.
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+impl Shared {
+    pub(super) fn new(setting: &Setting) -> Shared {
+        Shared {
+            processors: Arc::new(Semaphore::new(setting.places.machines)),
+            memory: Arc::new(Semaphore::new(setting.places.memory_mib)),
+            failed: Arc::default(),
+        }
+    }
+
+    fn failed(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one unit's task needs.
+pub(super) struct Course {
+    pub(super) setting: Setting,
+    pub(super) shared: Shared,
+    pub(super) progress: mpsc::UnboundedSender<Progress>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Course {
+    /// Tries the unit, again where the policy says so.
+    pub(super) async fn run(mut self, unit: Unit) -> UnitOutcome {
+        let name = unit.name();
+        let mut outcome = UnitOutcome {
+            unit,
+            attempts: Vec::new(),
+            skipped: self.reason_to_skip(),
+        };
+        if let Some(reason) = outcome.skipped.clone() {
+            self.say(Progress::Skipped { unit: name, reason });
+            return outcome;
+        }
+        for number in 1..=self.setting.policy.retries.saturating_add(1) {
+            self.say(Progress::AttemptStarted {
+                unit: name.clone(),
+                attempt: number,
+            });
+            let artifacts = attempt_folder(&self.setting.artifacts, &outcome.unit, number);
+            let attempt = self.attempt(&outcome.unit, number, artifacts).await;
+            let again = attempt.may_be_retried() && attempt.kept.is_none();
+            outcome.attempts.push(attempt);
+            if !again || *self.stop.borrow() {
+                break;
+            }
+        }
+        let failed = |last: &AttemptOutcome| last.may_be_retried();
+        if self.setting.policy.fail_fast && outcome.attempts.last().is_some_and(failed) {
+            self.shared.failed().get_or_insert(name);
+        }
+        outcome
+    }
+
+    /// Why this unit is not tried, if it is not.
+    fn reason_to_skip(&self) -> Option<String> {
+        self.shared.failed().as_ref().map(|other| {
+            format!("{other} failed before, and the run was to end then (--fail-fast)")
+        })
+    }
+
+    /// Whether the attempt's cell stays alive.
+    pub(super) fn keeps(&self, attempt: &AttemptOutcome) -> bool {
+        match self.setting.policy.keep {
+            Keep::Never => false,
+            // Evidence of a failure is what is to be looked at, not a half-stopped run.
+            Keep::Failed => attempt.may_be_retried(),
+            Keep::Always => !attempt.attempt.interrupted,
+        }
+    }
+
+    pub(super) fn say(&self, progress: Progress) {
+        // Nobody listens any more once reports are closed.
+        let _ = self.progress.send(progress);
+    }
+}
+
+/// Where an attempt's artifacts go.
+fn attempt_folder(run: &Path, unit: &Unit, number: u32) -> PathBuf {
+    run.join(unit.name()).join(format!("attempt-{number}"))
+}

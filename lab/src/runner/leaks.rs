@@ -1,0 +1,62 @@
+//! Whether a cell is really gone: no process may be left in its network.
+//!
+//! What runs in the cell's PID namespace ends with it, by the kernel. A process that entered only its
+//! network (a shell somebody opened, a tool of a user's own command) lives on and keeps the network, its
+//! bridge and its addresses.
+
+use std::fs;
+use std::path::Path;
+
+/// The network namespace of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CellNetwork(String);
+
+impl CellNetwork {
+    /// That of process `pid`; none when it has ended, or has none of its own.
+    #[must_use]
+    pub(super) fn of(pid: u32) -> Option<CellNetwork> {
+        let theirs = network_of(format!("/proc/{pid}"))?;
+        (network_of("/proc/self")? != theirs).then_some(CellNetwork(theirs))
+    }
+
+    /// Processes that are still in it, each with its number and command line.
+    #[must_use]
+    pub(super) fn processes(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = entry.path();
+            if name.parse::<u32>().is_ok() && network_of(&path).is_some_and(|net| net == self.0) {
+                let command = fs::read(path.join("cmdline")).unwrap_or_default();
+                let command = String::from_utf8_lossy(&command).replace('\0', " ");
+                found.push(format!("process {name} ({})", command.trim()));
+            }
+        }
+        found
+    }
+}
+
+/// Identity of a process's network namespace, e.g. `net:[4026531840]`.
+fn network_of(process: impl AsRef<Path>) -> Option<String> {
+    // Processes of other users, and those that just ended, can't be read: they are nobody of ours.
+    let link = fs::read_link(process.as_ref().join("ns/net")).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_network_is_no_cells() {
+        assert_eq!(CellNetwork::of(std::process::id()), None);
+    }
+
+    #[test]
+    fn a_process_in_the_network_is_found_by_its_command_line() {
+        let own = CellNetwork(network_of("/proc/self").unwrap());
+        let wanted = format!("process {} (", std::process::id());
+        assert!(own.processes().iter().any(|one| one.starts_with(&wanted)));
+        assert!(CellNetwork("net:[1]".into()).processes().is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+//! A run's part of the units, so that several machines share the work.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+/// Shard `number` of `count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    number: u32,
+    count: u32,
+}
+
+/// Why a text names no shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidShard {
+    /// Not two numbers with a slash between them.
+    #[error("`{0}` is no shard; write M/N, e.g. 1/3 for the first of three")]
+    Form(String),
+    /// The number is not among them.
+    #[error("there is no shard {number} of {count}; shards are numbered from 1 to {count}")]
+    Range {
+        /// The number.
+        number: u32,
+        /// How many there are.
+        count: u32,
+    },
+}
+
+impl FromStr for Shard {
+    type Err = InvalidShard;
+
+    fn from_str(text: &str) -> Result<Shard, InvalidShard> {
+        let form = || InvalidShard::Form(text.to_owned());
+        let (number, count) = text.split_once('/').ok_or_else(form)?;
+        let number: u32 = number.parse().map_err(|_| form())?;
+        let count: u32 = count.parse().map_err(|_| form())?;
+        if (1..=count).contains(&number) {
+            Ok(Shard { number, count })
+        } else {
+            Err(InvalidShard::Range { number, count })
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.count)
+    }
+}
+
+impl Shard {
+    /// Whether the unit of this name is in the shard. It depends on the name alone: another scenario more
+    /// or less moves no unit to another shard.
+    #[must_use]
+    pub fn has(self, unit: &str) -> bool {
+        let digest = Sha256::digest(unit.as_bytes());
+        let start = digest.first_chunk::<8>().copied().unwrap_or_default();
+        u64::from_be_bytes(start) % u64::from(self.count) == u64::from(self.number - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNITS: [&str; 5] = [
+        "pxe-dhcp@bios",
+        "proxy-dhcp@bios",
+        "proxy-dhcp@uefi",
+        "ipxe-chainload@uefi-http",
+        "pixiecore@bios",
+    ];
+
+    #[test]
+    fn every_unit_is_in_exactly_one_shard() {
+        for count in 1..=7 {
+            for unit in UNITS {
+                let shards = (1..=count).map(|number| Shard { number, count });
+                assert_eq!(shards.filter(|shard| shard.has(unit)).count(), 1, "{unit}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_stay_in_their_shards() {
+        let second: Shard = "2/3".parse().unwrap();
+        let has: Vec<&str> = UNITS.into_iter().filter(|unit| second.has(unit)).collect();
+        insta::assert_debug_snapshot!(has);
+    }
+
+    #[test]
+    fn what_is_no_shard_is_refused_with_what_would_be() {
+        let said = |text: &str| text.parse::<Shard>().unwrap_err().to_string();
+        assert!(said("3").contains("write M/N"));
+        assert!(said("a/3").contains("`a/3`"));
+        assert_eq!(
+            said("0/3"),
+            "there is no shard 0 of 3; shards are numbered from 1 to 3"
+        );
+        assert!(said("4/3").contains("no shard 4 of 3"));
+        assert!("1/0".parse::<Shard>().is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! The verdicts of all nodes of an attempt.
+
+use super::{NodeVerdict, judge};
+use crate::evidence::saved::Attempt;
+use crate::timeline::{self, Timeline};
+
+/// What became of one node in an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeResult {
+    /// Its name.
+    pub node: String,
+    /// Its verdict.
+    pub verdict: NodeVerdict,
+    /// What it went through.
+    pub timeline: Timeline,
+    /// From its start to its stop, in seconds; none when it never started.
+    pub seconds: Option<f64>,
+}
+
+/// Judges every node by all that was seen, in the scenario's order.
+#[must_use]
+pub fn judge_attempt(attempt: &Attempt) -> Vec<NodeResult> {
+    let scenario = &attempt.scenario;
+    let result = |node| {
+        let timeline = timeline::build(scenario, node, &attempt.records);
+        let seconds = attempt.node_seconds.get(&node.name).copied();
+        // A node that got through before the trouble keeps its own verdict.
+        let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
+            (Some(why), _, None) => NodeVerdict::Infra { why: why.clone() },
+            (None, true, None) => NodeVerdict::Interrupted,
+            _ => judge(scenario, node, attempt.firmware, &timeline),
+        };
+        NodeResult {
+            node: node.name.clone(),
+            verdict,
+            timeline,
+            seconds,
+        }
+    };
+    scenario.nodes.iter().map(result).collect()
+}
