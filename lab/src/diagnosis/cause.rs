@@ -77,3 +77,109 @@ pub enum Cause {
     /// The lab's own set-up failed.
     Infrastructure,
 }
+
+impl Cause {
+    /// Every cause there is.
+    pub const ALL: [Cause; 35] = [
+        Cause::NoDhcpServer,
+        Cause::PoolExhausted,
+        Cause::AddressConflict,
+        Cause::TwoDhcpServers,
+        Cause::OfferWithoutBootOptions,
+        Cause::ProxySilent,
+        Cause::ProxyMalformed,
+        Cause::WrongArchitectureNbp,
+        Cause::NbpNotFound,
+        Cause::TftpOptionsRefused,
+        Cause::TftpServerDied,
+        Cause::ChainloadLoop,
+        Cause::ScriptNotFound,
+        Cause::KernelNotFound,
+        Cause::InitrdNotFound,
+        Cause::TruncatedTransfer,
+        Cause::StalledTransfer,
+        Cause::TooLittleMemory,
+        Cause::KernelPanic,
+        Cause::GuestWithoutNetwork,
+        Cause::ConfigUrlWrong,
+        Cause::ConfigNotFound,
+        Cause::ConfigServerError,
+        Cause::ConfigRefused,
+        Cause::WrongConfigServed,
+        Cause::GuestDiffers,
+        Cause::SecureBootRefusal,
+        Cause::NoRng,
+        Cause::StaleNvram,
+        Cause::HttpBlocked,
+        Cause::PacketLoss,
+        Cause::TooSlow,
+        Cause::BorrowedIdentity,
+        Cause::ServiceDied,
+        Cause::Infrastructure,
+    ];
+
+    /// Its name in reports, in fault scenarios and as heading in `docs/troubleshooting.md`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::NoDhcpServer => "no-dhcp-server",
+            Cause::PoolExhausted => "pool-exhausted",
+            Cause::AddressConflict => "address-conflict",
+            Cause::TwoDhcpServers => "two-dhcp-servers",
+            Cause::OfferWithoutBootOptions => "offer-without-boot-options",
+            Cause::ProxySilent => "proxy-silent",
+            Cause::ProxyMalformed => "proxy-malformed",
+            Cause::WrongArchitectureNbp => "wrong-architecture-nbp",
+            Cause::NbpNotFound => "nbp-not-found",
+            Cause::TftpOptionsRefused => "tftp-options-refused",
+            Cause::TftpServerDied => "tftp-server-died",
+            Cause::ChainloadLoop => "chainload-loop",
+            Cause::ScriptNotFound => "script-not-found",
+            Cause::KernelNotFound => "kernel-not-found",
+            Cause::InitrdNotFound => "initrd-not-found",
+            Cause::TruncatedTransfer => "truncated-transfer",
+            Cause::StalledTransfer => "stalled-transfer",
+            Cause::TooLittleMemory => "too-little-memory",
+            Cause::KernelPanic => "kernel-panic",
+            Cause::GuestWithoutNetwork => "guest-without-network",
+            Cause::ConfigUrlWrong => "config-url-wrong",
+            Cause::ConfigNotFound => "config-not-found",
+            Cause::ConfigServerError => "config-server-error",
+            Cause::ConfigRefused => "config-refused",
+            Cause::WrongConfigServed => "wrong-config-served",
+            Cause::GuestDiffers => "guest-differs",
+            Cause::SecureBootRefusal => "secure-boot-refusal",
+            Cause::NoRng => "no-rng",
+            Cause::StaleNvram => "stale-nvram",
+            Cause::HttpBlocked => "http-blocked",
+            Cause::PacketLoss => "packet-loss",
+            Cause::TooSlow => "too-slow",
+            Cause::BorrowedIdentity => "borrowed-identity",
+            Cause::ServiceDied => "service-died",
+            Cause::Infrastructure => "infrastructure",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cause;
+
+    #[test]
+    fn a_cause_is_saved_by_its_name_and_stands_once_in_the_list() {
+        let mut names: Vec<&str> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+        for cause in Cause::ALL {
+            let saved = serde_json::to_string(&cause).unwrap();
+            assert_eq!(saved, format!("\"{cause}\""));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Cause::ALL.len());
+    }
+}

@@ -3,12 +3,27 @@
 //! Pure: an attempt's evidence in, [`Finding`]s out. `verdict` says whether and at which stage a node
 //! failed; this room says what that most likely comes from. Nothing here looks at files or clocks, so that
 //! the explanation of a saved attempt is the same on every machine.
+//!
+//! One file for each family of causes, in it one function for each cause: it looks at the [`case::Case`]
+//! and answers with a finding or with none. A new cause is a variant of [`Cause`], such a function, its
+//! place in [`DETECTORS`] and its section in `docs/troubleshooting.md`.
 
+#[expect(dead_code, reason = "detectors of the other families ask for the rest")]
+mod case;
 mod cause;
+mod dhcp;
+mod explain;
 
 pub use cause::Cause;
+pub use explain::{Explained, explain};
 
 use serde::{Deserialize, Serialize};
+
+use crate::evidence::saved::Attempt;
+use crate::scenario::Node;
+use crate::timeline::Timeline;
+use crate::verdict::NodeVerdict;
+use case::Case;
 
 /// A possible cause of a failure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +36,8 @@ pub struct Finding {
     pub evidence: Vec<Proof>,
     /// What to try, in the imperative.
     pub remedy: String,
-    /// How strongly the evidence speaks for it, 0 to 100; findings are ranked by it.
+    /// How strongly the evidence speaks for it, 0 to 100; findings are ranked by it. From 90 on it was
+    /// seen to happen; from 60 on it fits everything that was seen; below, it is only possible.
     pub weight: u8,
 }
 
@@ -36,4 +52,65 @@ pub struct Proof {
     pub frame: Option<u64>,
     /// It in words.
     pub text: String,
+}
+
+impl Proof {
+    /// Of something that was not seen, or of no moment.
+    fn of(text: impl Into<String>) -> Proof {
+        Proof {
+            at_us: None,
+            frame: None,
+            text: text.into(),
+        }
+    }
+
+    /// Of something at that time.
+    fn at(at_us: u64, text: impl Into<String>) -> Proof {
+        Proof {
+            at_us: Some(at_us),
+            ..Proof::of(text)
+        }
+    }
+}
+
+/// Looks for one cause.
+type Detector = fn(&Case) -> Option<Finding>;
+
+/// All that are known, in the order of a boot: of two that weigh the same, the earlier one is told first.
+const DETECTORS: &[Detector] = &[
+    dhcp::no_server,
+    dhcp::pool_exhausted,
+    dhcp::two_servers,
+    dhcp::address_conflict,
+    dhcp::no_boot_options,
+];
+
+/// The causes that fit what became of `node`, best first; empty when it passed or nothing was decided.
+pub fn diagnose(
+    attempt: &Attempt,
+    node: &Node,
+    timeline: &Timeline,
+    verdict: &NodeVerdict,
+) -> Vec<Finding> {
+    let stage = match verdict {
+        NodeVerdict::Fail { stage, .. } => *stage,
+        NodeVerdict::Infra { why } => return vec![infrastructure(why)],
+        _ => return Vec::new(),
+    };
+    let case = Case::new(attempt, node, timeline, stage);
+    let mut findings: Vec<Finding> = DETECTORS.iter().filter_map(|look| look(&case)).collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+    findings
+}
+
+fn infrastructure(why: &str) -> Finding {
+    Finding {
+        cause: Cause::Infrastructure,
+        sentence: format!("the lab's own set-up failed: {why}"),
+        evidence: vec![Proof::of(why)],
+        remedy: "read cell.log and libvirtd.log in the attempt's folder, mend what they name, and \
+                 run again; nothing is known of the machine"
+            .into(),
+        weight: 100,
+    }
 }

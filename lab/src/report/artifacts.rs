@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{AttemptSummary, RunSummary, junit};
+use crate::diagnosis::explain;
 use crate::runner::AttemptOutcome;
 use crate::scenario::Firmware;
 use crate::timeline::Timeline;
-use crate::verdict::{NodeVerdict, explain};
+use crate::verdict::NodeVerdict;
 
 /// Makes the run's folder `<time>-<id>` and points `latest` to it.
 ///
@@ -57,8 +58,7 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
     }
     for (node, result) in scenario.nodes.iter().zip(&outcome.results) {
         if matches!(result.verdict, NodeVerdict::Fail { .. }) {
-            let (firmware, timeline) = (attempt.firmware, &result.timeline);
-            let text = explain(scenario, node, firmware, timeline, &result.verdict, folder);
+            let text = explain(attempt, node).text;
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
             fs::write(nodes.join("explain.txt"), text)?;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::evidence::Record;
+use crate::evidence::packet::Wire;
 use crate::runner::{Progress, Unit};
 use crate::timeline;
 use crate::verdict::judge;
@@ -104,7 +105,7 @@ impl Seen {
         let seconds = self.started.get(node)?.elapsed().as_secs();
         let scenario = &self.unit.scenario;
         let node = scenario.node(node)?;
-        let timeline = timeline::build(scenario, node, &self.records);
+        let timeline = timeline::build(scenario, node, &self.records, &Wire::default());
         let verdict = judge(scenario, node, self.unit.firmware, &timeline);
         let sentence = match verdict.sentence() {
             sentence if sentence.is_empty() => String::new(),

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnosis::{Finding, diagnose};
+use crate::evidence::saved::Attempt;
 use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
 use crate::scenario::Firmware;
-use crate::verdict::NodeVerdict;
+use crate::verdict::{NodeResult, NodeVerdict};
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +71,9 @@ pub struct NodeSummary {
     pub name: String,
     /// Its verdict.
     pub verdict: NodeVerdict,
+    /// Why it failed, best first; empty when it did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// From power-on to its stop, in seconds; none when it never started.
     pub seconds: Option<f64>,
 }
@@ -77,9 +82,10 @@ impl AttemptSummary {
     /// Sums up an attempt in the run's `folder`.
     #[must_use]
     pub fn of(outcome: &AttemptOutcome, folder: &Path) -> AttemptSummary {
-        let node = |result: &crate::verdict::NodeResult| NodeSummary {
+        let node = |result: &NodeResult| NodeSummary {
             name: result.node.clone(),
             verdict: result.verdict.clone(),
+            findings: findings(&outcome.attempt, result),
             seconds: result.seconds,
         };
         let artifacts = outcome.artifacts.strip_prefix(folder);
@@ -89,6 +95,13 @@ impl AttemptSummary {
             nodes: outcome.results.iter().map(node).collect(),
         }
     }
+}
+
+fn findings(attempt: &Attempt, result: &NodeResult) -> Vec<Finding> {
+    let node = attempt.scenario.node(&result.node);
+    node.map_or_else(Vec::new, |node| {
+        diagnose(attempt, node, &result.timeline, &result.verdict)
+    })
 }
 
 impl UnitSummary {
@@ -110,6 +123,7 @@ impl UnitSummary {
                 verdict: NodeVerdict::Skipped {
                     reason: reason.clone(),
                 },
+                findings: Vec::new(),
                 seconds: None,
             },
             None => over_all(&node.name, &attempts),
@@ -141,6 +155,7 @@ fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
         return NodeSummary {
             name: name.to_owned(),
             verdict: NodeVerdict::Interrupted,
+            findings: Vec::new(),
             seconds: None,
         };
     };
@@ -161,6 +176,7 @@ fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
     NodeSummary {
         name: name.to_owned(),
         verdict,
+        findings: last.findings.clone(),
         seconds: last.seconds,
     }
 }
@@ -224,6 +240,7 @@ mod tests {
             nodes: vec![NodeSummary {
                 name: "node1".into(),
                 verdict: verdict.clone(),
+                findings: Vec::new(),
                 seconds: Some(1.0),
             }],
         };
@@ -246,6 +263,7 @@ mod tests {
                 nodes: vec![NodeSummary {
                     name: "node1".into(),
                     verdict,
+                    findings: Vec::new(),
                     seconds: None,
                 }],
                 attempts: Vec::new(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::classify::{Classified, classify};
 use super::identity::{Asker, Identities};
-use super::{CheckSeen, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline};
+use super::{CheckSeen, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline};
+use crate::evidence::packet::Wire;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Node, Scenario};
 
@@ -13,6 +14,22 @@ const LAST_CONSOLE_LINES: usize = 20;
 
 /// How many lines of trouble are kept.
 const TROUBLE_LINES: usize = 10;
+
+/// What iPXE says of itself when it starts, as ROM or as boot program.
+const IPXE_BANNER: &str = "Open Source Network Boot Firmware";
+
+/// Console text that tells of a config's application, and whether that is good news. The agent of the
+/// stand-in, its initrd, Ignition itself, coreos-cloudinit.
+const APPLIED: &[(&str, Outcome)] = &[
+    ("guest-agent: cloud-config applied", Outcome::Done),
+    ("guest-agent: script started", Outcome::Done),
+    ("guest-agent: nothing applied", Outcome::Failed),
+    ("guest-agent: FAILED", Outcome::Failed),
+    ("stand-in: Ignition finished successfully", Outcome::Done),
+    ("stand-in: FAILED: Ignition", Outcome::Failed),
+    ("Ignition failed", Outcome::Failed),
+    ("Failed to apply cloud-config", Outcome::Failed),
+];
 
 /// Console text that tells of trouble, whoever wrote it.
 const TROUBLE: &[&str] = &[
@@ -36,8 +53,9 @@ const TROUBLE: &[&str] = &[
     "Initramfs unpacking failed",
 ];
 
-/// The timeline of `node`, out of everything that was seen in the attempt.
-pub fn build(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
+/// The timeline of `node`, out of everything that was seen in the attempt: records, and packets of the
+/// captures (an empty [`Wire`] where there are none yet).
+pub fn build(scenario: &Scenario, node: &Node, records: &[Record], _wire: &Wire) -> Timeline {
     let identities = Identities::learn(scenario, records);
     let mut records: Vec<&Record> = records.iter().collect();
     records.sort_by_key(|record| time_us(record));
@@ -96,16 +114,15 @@ impl Builder<'_> {
         let at_us = record.at_us;
         match &record.seen {
             Seen::Server { .. } | Seen::ServiceEnded { .. } => {}
-            Seen::PowerOn => self.saw(StageName::PowerOn, at_us, Outcome::Done, "switched on"),
+            Seen::PowerOn => {
+                let said = (Origin::Lab, Outcome::Done);
+                self.saw(StageName::PowerOn, at_us, said, "switched on");
+            }
             Seen::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
             Seen::Console { line } => self.console(at_us, line),
             Seen::ShellReady => {
-                self.saw(
-                    StageName::UserlandUp,
-                    at_us,
-                    Outcome::Done,
-                    "the shell answers",
-                );
+                let said = (Origin::Lab, Outcome::Done);
+                self.saw(StageName::UserlandUp, at_us, said, "the shell answers");
             }
             Seen::Check {
                 check,
@@ -156,13 +173,18 @@ impl Builder<'_> {
     }
 
     fn console(&mut self, at_us: u64, line: &str) {
+        let shown = |outcome| (Origin::Console, outcome);
         if is_kernel_line(line) {
             let up = self.stages.get(&StageName::KernelUp);
             if up.is_none_or(|up| up.end_us.is_none()) {
-                self.saw(StageName::KernelUp, at_us, Outcome::Done, line);
+                self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
             }
         } else if line.contains(" login: ") || line.trim_end().ends_with(" login:") {
-            self.saw(StageName::UserlandUp, at_us, Outcome::Done, line);
+            self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), line);
+        } else if line.contains(IPXE_BANNER) {
+            self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
+        } else if let Some(outcome) = applied(line) {
+            self.saw(StageName::ConfigApplied, at_us, shown(outcome), line);
         }
         if TROUBLE.iter().any(|text| line.contains(text))
             && self.timeline.trouble.len() < TROUBLE_LINES
@@ -184,7 +206,7 @@ impl Builder<'_> {
         } else {
             (Outcome::Failed, format!("{}: {:?}", seen.check, seen.found))
         };
-        self.saw(StageName::Checks, at_us, outcome, &text);
+        self.saw(StageName::Checks, at_us, (Origin::Lab, outcome), &text);
         match self
             .timeline
             .checks
@@ -196,10 +218,18 @@ impl Builder<'_> {
         }
     }
 
-    fn saw(&mut self, stage: StageName, at_us: u64, outcome: Outcome, text: &str) {
+    fn saw(
+        &mut self,
+        stage: StageName,
+        at_us: u64,
+        (origin, outcome): (Origin, Outcome),
+        text: &str,
+    ) {
         let text = text.trim().to_owned();
         let sighting = Sighting {
             at_us,
+            origin,
+            frame: None,
             outcome,
             subject: None,
             group: None,
@@ -238,6 +268,12 @@ fn time_us(record: &Record) -> u64 {
         Seen::Server { entry, .. } => entry.at_us,
         _ => record.at_us,
     }
+}
+
+/// What the line says of a config's application, if anything.
+fn applied(line: &str) -> Option<Outcome> {
+    let found = APPLIED.iter().find(|(text, _)| line.contains(text));
+    found.map(|(_, outcome)| *outcome)
 }
 
 /// The kernel's banner, or a line with its time stamp (`[    0.000000] `).

@@ -2,7 +2,7 @@
 
 use boot_server::event::{BootEvent, Who};
 
-use super::{Outcome, Sighting, StageName};
+use super::{Origin, Outcome, Sighting, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
 /// Where a stage's sighting comes from.
@@ -24,6 +24,8 @@ pub(super) fn classify<'e>(
 ) -> Option<Classified<'e>> {
     let sighting = |outcome, text: String| Sighting {
         at_us,
+        origin: Origin::Server,
+        frame: None,
         outcome,
         subject: None,
         group: None,
@@ -247,6 +249,8 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
         told_mac,
         sighting: Sighting {
             at_us,
+            origin: Origin::Server,
+            frame: None,
             outcome,
             subject: Some(path.trim_start_matches('/').to_owned()),
             group: group.clone(),

@@ -25,6 +25,8 @@ pub enum StageName {
     Proxy,
     /// It loads a network boot program.
     Nbp,
+    /// iPXE runs: the card's ROM, or the boot program that was loaded.
+    Ipxe,
     /// It is told what to boot: an iPXE script or a `pxelinux.cfg/…`.
     Script,
     /// It loads the kernel.
@@ -39,6 +41,8 @@ pub enum StageName {
     UserlandUp,
     /// The cloud-config is fetched.
     CloudConfig,
+    /// The config is applied, by the machine's own words.
+    ConfigApplied,
     /// What the machine came up as is checked inside it.
     Checks,
 }
@@ -51,6 +55,7 @@ impl StageName {
             StageName::Dhcp => "dhcp",
             StageName::Proxy => "proxy",
             StageName::Nbp => "nbp",
+            StageName::Ipxe => "ipxe",
             StageName::Script => "script",
             StageName::Kernel => "kernel",
             StageName::Initrd => "initrd",
@@ -58,6 +63,7 @@ impl StageName {
             StageName::Ignition => "ignition",
             StageName::UserlandUp => "userland-up",
             StageName::CloudConfig => "cloud-config",
+            StageName::ConfigApplied => "config-applied",
             StageName::Checks => "checks",
         }
     }
@@ -100,6 +106,13 @@ impl Timeline {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// When the machine was switched on, else when the first of it was seen: what times are told from.
+    pub fn zero_us(&self) -> u64 {
+        let starts = || self.stages.iter().map(|stage| stage.start_us);
+        let power_on = self.stage(StageName::PowerOn);
+        power_on.map_or_else(|| starts().min().unwrap_or(0), |stage| stage.start_us)
+    }
+
     /// The last stage that was reached to its end.
     pub fn reached(&self) -> Option<StageName> {
         self.stages
@@ -129,6 +142,12 @@ pub struct Stage {
 pub struct Sighting {
     /// Microseconds since the Unix epoch.
     pub at_us: u64,
+    /// Who saw it.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Number of the packet in the capture that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u64>,
     /// What it means for the stage.
     pub outcome: Outcome,
     /// File or path asked for, without a leading slash.
@@ -142,6 +161,21 @@ pub struct Sighting {
     pub served: Option<String>,
     /// The sighting in words.
     pub text: String,
+}
+
+/// Who saw something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A boot server of ours; the capture may show the same.
+    #[default]
+    Server,
+    /// The capture alone: somebody else's server, or nobody's answer.
+    Wire,
+    /// The serial console.
+    Console,
+    /// The lab: power, login, checks.
+    Lab,
 }
 
 /// What a sighting means for its stage.

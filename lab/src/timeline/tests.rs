@@ -2,10 +2,15 @@
 
 use std::fmt::Write;
 
-use super::build;
+use super::Timeline;
+use crate::evidence::packet::Wire;
 use crate::evidence::{Record, Seen};
-use crate::scenario::Firmware;
+use crate::scenario::{Firmware, Node, Scenario};
 use crate::verdict::fixture::{evidence, scenario};
+
+fn build(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
+    super::build(scenario, node, records, &Wire::default())
+}
 
 /// The timeline in short.
 fn shown(name: &str, node: &str, firmware: Firmware) -> String {

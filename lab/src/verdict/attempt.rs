@@ -2,6 +2,7 @@
 
 use super::{NodeVerdict, judge};
 use crate::evidence::saved::Attempt;
+use crate::scenario::Node;
 use crate::timeline::{self, Timeline};
 
 /// What became of one node in an attempt.
@@ -20,22 +21,26 @@ pub struct NodeResult {
 /// Judges every node by all that was seen, in the scenario's order.
 #[must_use]
 pub fn judge_attempt(attempt: &Attempt) -> Vec<NodeResult> {
+    let nodes = attempt.scenario.nodes.iter();
+    nodes.map(|node| judge_node(attempt, node)).collect()
+}
+
+/// Judges one node by all that was seen.
+#[must_use]
+pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
     let scenario = &attempt.scenario;
-    let result = |node| {
-        let timeline = timeline::build(scenario, node, &attempt.records);
-        let seconds = attempt.node_seconds.get(&node.name).copied();
-        // A node that got through before the trouble keeps its own verdict.
-        let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
-            (Some(why), _, None) => NodeVerdict::Infra { why: why.clone() },
-            (None, true, None) => NodeVerdict::Interrupted,
-            _ => judge(scenario, node, attempt.firmware, &timeline),
-        };
-        NodeResult {
-            node: node.name.clone(),
-            verdict,
-            timeline,
-            seconds,
-        }
+    let timeline = timeline::build(scenario, node, &attempt.records, &attempt.wire);
+    let seconds = attempt.node_seconds.get(&node.name).copied();
+    // A node that got through before the trouble keeps its own verdict.
+    let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
+        (Some(why), _, None) => NodeVerdict::Infra { why: why.clone() },
+        (None, true, None) => NodeVerdict::Interrupted,
+        _ => judge(scenario, node, attempt.firmware, &timeline),
     };
-    scenario.nodes.iter().map(result).collect()
+    NodeResult {
+        node: node.name.clone(),
+        verdict,
+        timeline,
+        seconds,
+    }
 }

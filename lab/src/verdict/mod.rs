@@ -5,7 +5,6 @@
 
 mod attempt;
 pub mod checks;
-mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod judge;
@@ -15,8 +14,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use attempt::{NodeResult, judge_attempt};
-pub use explain::explain;
+pub use attempt::{NodeResult, judge_attempt, judge_node};
 pub use judge::judge;
 
 use crate::timeline::StageName;

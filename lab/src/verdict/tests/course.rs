@@ -1,10 +1,12 @@
 //! What happens around the requests: loops, checks, services that end, interrupts, explanations.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use boot_server::event::{BootEvent, Who};
 
 use super::*;
+use crate::diagnosis::explain;
+use crate::evidence::saved::Attempt;
 
 #[test]
 fn a_boot_server_that_ended_is_named_in_the_reason() {
@@ -258,15 +260,14 @@ fn an_explanation_names_stage_reason_console_and_what_to_do_next() {
             seen,
         });
     }
-    let timeline = timeline::build(&scenario, node, &records);
-    let verdict = judge(&scenario, node, Firmware::Bios, &timeline);
-    let folder = Path::new("runs/latest/ipxe-chainload@bios/attempt-1");
-    insta::assert_snapshot!(explain(
-        &scenario,
-        node,
-        Firmware::Bios,
-        &timeline,
-        &verdict,
-        folder
-    ));
+    let attempt = Attempt {
+        scenario: scenario.clone(),
+        firmware: Firmware::Bios,
+        records,
+        wire: Wire::default(),
+        node_seconds: BTreeMap::from([("node1".into(), 20.0)]),
+        broken: None,
+        interrupted: false,
+    };
+    insta::assert_snapshot!(explain(&attempt, node).text);
 }

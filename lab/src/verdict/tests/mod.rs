@@ -10,9 +10,15 @@ use boot_server::event::BootEvent;
 use super::checks::checks;
 use super::fixture::{address, evidence, http, scenario, tftp};
 use super::*;
+use crate::evidence::packet::Wire;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Firmware, Image, Node, PixiecoreService, Scenario};
-use crate::timeline;
+use crate::timeline::Timeline;
+
+/// The timeline by records alone.
+fn timeline(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
+    crate::timeline::build(scenario, node, records, &Wire::default())
+}
 
 fn verdict(
     scenario: &Scenario,
@@ -20,12 +26,7 @@ fn verdict(
     firmware: Firmware,
     records: &[Record],
 ) -> NodeVerdict {
-    judge(
-        scenario,
-        node,
-        firmware,
-        &timeline::build(scenario, node, records),
-    )
+    judge(scenario, node, firmware, &timeline(scenario, node, records))
 }
 
 /// Every bundled scenario on each of its firmwares, with each of its nodes.

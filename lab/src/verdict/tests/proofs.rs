@@ -140,7 +140,7 @@ fn a_machine_that_asks_in_anothers_name_fails_and_proves_nothing_for_the_other()
         }
         other => panic!("{other:?}"),
     }
-    let of_two = timeline::build(&scenario, two, &records);
+    let of_two = timeline(&scenario, two, &records);
     assert!(of_two.stage(StageName::CloudConfig).is_none(), "{of_two:?}");
 }
 
@@ -150,7 +150,7 @@ fn a_verdict_and_a_timeline_read_back_as_themselves() {
     let node = &scenario.nodes[0];
     let mut records = evidence(&scenario, node, Firmware::Uefi);
     records.truncate(6);
-    let timeline = timeline::build(&scenario, node, &records);
+    let timeline = timeline(&scenario, node, &records);
     let verdict = judge(&scenario, node, Firmware::Uefi, &timeline);
     let json = serde_json::to_string(&(&timeline, &verdict)).unwrap();
     let back: (crate::timeline::Timeline, NodeVerdict) = serde_json::from_str(&json).unwrap();

@@ -1,0 +1,254 @@
+//! The evidence about one node that failed, as detectors ask for it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use boot_server::event::{BootEvent, Who};
+
+use super::Proof;
+use crate::evidence::packet::{DhcpSaid, Packet, Said, Transfer, Wire};
+use crate::evidence::saved::Attempt;
+use crate::evidence::{Record, Seen};
+use crate::scenario::{DhcpService, Node};
+use crate::timeline::{Outcome, Sighting, StageName, Timeline};
+
+/// A node that failed.
+pub(super) struct Case<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) node: &'a Node,
+    pub(super) timeline: &'a Timeline,
+    /// The stage that failed.
+    pub(super) stage: StageName,
+    /// Its MAC, as packets and events have it.
+    pub(super) mac: String,
+    /// Its UUID, likewise.
+    pub(super) uuid: String,
+    /// Every address it was given or said to have.
+    pub(super) addresses: BTreeSet<Ipv4Addr>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        attempt: &'a Attempt,
+        node: &'a Node,
+        timeline: &'a Timeline,
+        stage: StageName,
+    ) -> Case<'a> {
+        let mut case = Case {
+            attempt,
+            node,
+            timeline,
+            stage,
+            mac: node.mac.to_string(),
+            uuid: node.uuid.to_string(),
+            addresses: BTreeSet::new(),
+        };
+        let said = case.dhcp().filter_map(|(_, said)| match said.from_server {
+            true => said.given,
+            false => said.wanted,
+        });
+        let told = case.events().filter_map(|(_, event)| match event {
+            BootEvent::DhcpReply { address, .. } => *address,
+            _ => None,
+        });
+        case.addresses = said.chain(told).collect();
+        case
+    }
+
+    /// The packets of all machines.
+    pub(super) fn wire(&self) -> &'a Wire {
+        &self.attempt.wire
+    }
+
+    /// Whether there is a capture at all: without one, a packet that is not there proves nothing.
+    pub(super) fn has_capture(&self) -> bool {
+        self.attempt.wire.frames > 0
+    }
+
+    /// DHCP messages from and to this machine.
+    pub(super) fn dhcp(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
+        self.wire()
+            .packets
+            .iter()
+            .filter_map(|packet| match &packet.what {
+                Said::Dhcp(said) if said.client == self.mac => Some((packet, &**said)),
+                _ => None,
+            })
+    }
+
+    /// DHCP messages of this machine, of that kind.
+    pub(super) fn asked(
+        &self,
+        message: &'static str,
+    ) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
+        self.dhcp()
+            .filter(move |(_, said)| !said.from_server && said.message == message)
+    }
+
+    /// Offers and acknowledgements for this machine.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
+        self.dhcp().filter(|(_, said)| {
+            said.from_server && ["offer", "ack", "bootp"].contains(&said.message.as_str())
+        })
+    }
+
+    /// Those of before the kernel: what firmware and boot programs asked and were told.
+    pub(super) fn in_firmware<'c>(
+        &self,
+        messages: impl Iterator<Item = (&'c Packet, &'c DhcpSaid)>,
+    ) -> impl Iterator<Item = (&'c Packet, &'c DhcpSaid)> {
+        let kernel = self.timeline.stage(StageName::KernelUp);
+        let until_us = kernel.map_or(u64::MAX, |stage| stage.start_us);
+        messages.filter(move |(packet, _)| packet.at_us < until_us)
+    }
+
+    /// Whether anybody offered its firmware an address.
+    pub(super) fn gives_address(&self) -> bool {
+        let mut answers = self.in_firmware(self.answers());
+        answers.any(|(_, said)| said.given.is_some())
+    }
+
+    /// Whether it was acknowledged an address.
+    pub(super) fn gives_address_in_the_end(&self) -> bool {
+        let mut answers = self.in_firmware(self.answers());
+        let acked = answers.any(|(_, said)| said.given.is_some() && said.message == "ack");
+        acked || self.is_through(StageName::Dhcp)
+    }
+
+    /// The last refusal, when no acknowledgement came after it.
+    pub(super) fn nak(&self) -> Option<(&'a Packet, &'a DhcpSaid)> {
+        let answers = self.dhcp().filter(|(_, said)| said.from_server);
+        let last = answers.filter(|(_, said)| ["nak", "ack"].contains(&said.message.as_str()));
+        last.last().filter(|(_, said)| said.message == "nak")
+    }
+
+    /// Whether the scenario has a proxy give the boot options.
+    pub(super) fn expects_proxy(&self) -> bool {
+        self.attempt.scenario.services.has_proxy()
+    }
+
+    /// Who is to give addresses, where the lab plays that part.
+    pub(super) fn expected_server(&self) -> Option<Ipv4Addr> {
+        let scenario = &self.attempt.scenario;
+        (scenario.services.dhcp != DhcpService::None).then(|| scenario.network.host())
+    }
+
+    /// Packets that this machine sent.
+    pub(super) fn sent(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
+        let packets = self.wire().packets.iter();
+        packets.filter(|packet| packet.from.mac == self.mac)
+    }
+
+    /// Packets that were sent to this machine alone.
+    pub(super) fn received(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
+        let packets = self.wire().packets.iter();
+        packets.filter(|packet| packet.to.mac == self.mac)
+    }
+
+    /// Files that this machine got, or some of them.
+    pub(super) fn transfers(&self) -> impl Iterator<Item = &'a Transfer> + use<'a, '_> {
+        let transfers = self.wire().transfers.iter();
+        transfers.filter(|transfer| transfer.to.mac == self.mac)
+    }
+
+    /// Events of our servers about this machine.
+    pub(super) fn events(&self) -> impl Iterator<Item = (u64, &'a BootEvent)> + use<'a, '_> {
+        self.attempt
+            .records
+            .iter()
+            .filter_map(|record| match &record.seen {
+                Seen::Server { entry, .. } => {
+                    let ours = record.node.as_deref() == Some(&self.node.name)
+                        || entry.what.who().is_some_and(|who| self.is(who));
+                    ours.then_some((entry.at_us, &entry.what))
+                }
+                _ => None,
+            })
+    }
+
+    fn is(&self, who: &Who) -> bool {
+        match (&who.mac, &who.uuid, who.peer) {
+            (Some(mac), ..) => *mac == self.mac,
+            (None, Some(uuid), _) => uuid.eq_ignore_ascii_case(&self.uuid),
+            (None, None, Some(peer)) => match peer.ip().to_canonical() {
+                IpAddr::V4(address) => self.addresses.contains(&address),
+                IpAddr::V6(_) => false,
+            },
+            (None, None, None) => false,
+        }
+    }
+
+    /// Records of this machine alone.
+    fn records(&self) -> impl Iterator<Item = &'a Record> + use<'a, '_> {
+        let records = self.attempt.records.iter();
+        records.filter(|record| record.node.as_deref() == Some(&self.node.name))
+    }
+
+    /// The lines of its console.
+    pub(super) fn console(&self) -> impl Iterator<Item = (u64, &'a str)> + use<'a, '_> {
+        self.records().filter_map(|record| match &record.seen {
+            Seen::Console { line } => Some((record.at_us, line.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The first console line that has one of these texts.
+    pub(super) fn line(&self, texts: &[&str]) -> Option<(u64, &'a str)> {
+        self.console()
+            .find(|(_, line)| texts.iter().any(|text| line.contains(text)))
+    }
+
+    /// What was seen of a stage.
+    pub(super) fn sightings(&self, stage: StageName) -> &'a [Sighting] {
+        let stage = self.timeline.stage(stage);
+        stage.map_or(&[], |stage| &stage.sightings)
+    }
+
+    /// Whether the stage was through.
+    pub(super) fn is_through(&self, stage: StageName) -> bool {
+        let through = |sighting: &Sighting| sighting.outcome == Outcome::Done;
+        self.sightings(stage).iter().any(through)
+    }
+
+    /// When the machine was switched on, else the first thing that was seen of it.
+    pub(super) fn start_us(&self) -> u64 {
+        self.timeline.zero_us()
+    }
+
+    /// The last thing that was seen at all.
+    pub(super) fn end_us(&self) -> u64 {
+        let records = self.attempt.records.iter().map(|record| record.at_us);
+        let packets = self.wire().packets.iter().map(|packet| packet.at_us);
+        let transfers = self.wire().transfers.iter().map(|one| one.end_us);
+        records.chain(packets).chain(transfers).max().unwrap_or(0)
+    }
+
+    /// A time, in seconds since [`Case::start_us`].
+    pub(super) fn time(&self, at_us: u64) -> String {
+        let seconds = (at_us as f64 - self.start_us() as f64) / 1e6;
+        format!("{seconds:.2} s")
+    }
+
+    /// A packet as evidence.
+    pub(super) fn packet(&self, packet: &Packet, text: impl Into<String>) -> Proof {
+        Proof {
+            at_us: Some(packet.at_us),
+            frame: Some(packet.frame),
+            text: text.into(),
+        }
+    }
+
+    /// `at 2.31 s (frame 14)`.
+    pub(super) fn when(&self, packet: &Packet) -> String {
+        format!("at {} (frame {})", self.time(packet.at_us), packet.frame)
+    }
+}
+
+/// Who sent a DHCP answer: its server identifier, else its address.
+pub(super) fn server_of(packet: &Packet, said: &DhcpSaid) -> String {
+    match (said.server, packet.from.address) {
+        (Some(server), _) => server.to_string(),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => packet.from.mac.clone(),
+    }
+}

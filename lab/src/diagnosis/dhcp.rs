@@ -1,0 +1,365 @@
+//! The address: nobody gives one, nobody has one left, two give one, somebody else has it, or it comes
+//! without a word about booting.
+
+use std::collections::BTreeMap;
+
+use boot_server::event::BootEvent;
+
+use super::case::{Case, server_of};
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{DhcpSaid, Packet, Said};
+
+/// How many packets of a kind are shown as evidence.
+const SHOWN: usize = 3;
+
+/// DISCOVERs, and no address from anybody.
+pub(super) fn no_server(case: &Case) -> Option<Finding> {
+    let asked: Vec<(&Packet, &DhcpSaid)> = case.in_firmware(case.asked("discover")).collect();
+    let (first, _) = asked.first()?;
+    if case.gives_address() || case.nak().is_some() {
+        return None;
+    }
+    // A server that answers others is there: it has no address for this one, or will not give it any.
+    let others = others_got(case);
+    let refused = case
+        .events()
+        .any(|(_, event)| matches!(event, BootEvent::DhcpIgnored { .. }));
+    let weight = match (&others, refused) {
+        (None, false) => 95,
+        (None, true) => 70,
+        (Some(_), _) => 55,
+    };
+    let mut evidence: Vec<Proof> = asked
+        .iter()
+        .take(SHOWN)
+        .map(|(packet, said)| {
+            case.packet(
+                packet,
+                format!("DISCOVER of {}, xid {:08x}", case.mac, said.xid),
+            )
+        })
+        .collect();
+    evidence.push(Proof::of(format!(
+        "no OFFER with an address for {} in {} frames of the capture",
+        case.mac,
+        case.wire().frames
+    )));
+    evidence.extend(case.answers().next().map(|(packet, said)| {
+        let server = server_of(packet, said);
+        case.packet(
+            packet,
+            format!("{server} answers without an address: a proxy, which gives none"),
+        )
+    }));
+    Some(Finding {
+        cause: Cause::NoDhcpServer,
+        sentence: format!(
+            "no DHCP server answered: {} sent {} DISCOVER{} from {} on, and nobody offered an address",
+            case.mac,
+            asked.len(),
+            if asked.len() == 1 { "" } else { "s" },
+            case.when(first),
+        ),
+        evidence,
+        remedy: "see that a DHCP server runs, listens on this network's interface and is allowed \
+                 through its firewall (UDP 67); across a router, set up a DHCP relay; on a switch, \
+                 let the port forward at once (portfast)"
+            .into(),
+        weight,
+    })
+}
+
+/// Another machine that was given an address.
+fn others_got<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a DhcpSaid)> {
+    case.wire()
+        .packets
+        .iter()
+        .find_map(|packet| match &packet.what {
+            Said::Dhcp(said)
+                if said.client != case.mac && said.from_server && said.given.is_some() =>
+            {
+                Some((packet, &**said))
+            }
+            _ => None,
+        })
+}
+
+/// A refusal, or a server that answers others and not this one.
+pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::PoolExhausted,
+            sentence,
+            evidence,
+            remedy:
+                "enlarge the server's address range, shorten its lease time, or remove leases of \
+                     machines that are gone; see that the machine's subnet has a range at all"
+                    .into(),
+            weight,
+        })
+    };
+    let ignored = case.events().find_map(|(at_us, event)| match event {
+        BootEvent::DhcpIgnored { reason, .. } if reason.contains("no free address") => {
+            Some((at_us, reason))
+        }
+        _ => None,
+    });
+    if case.gives_address_in_the_end() {
+        return None;
+    }
+    if let Some((at_us, reason)) = ignored {
+        let told = format!("the boot server kept silent: {reason}");
+        let sentence = format!(
+            "the DHCP server has no address left for {}: {reason}",
+            case.mac
+        );
+        return finding(sentence, vec![Proof::at(at_us, told)], 97);
+    }
+    if let Some((packet, said)) = case.nak() {
+        let server = server_of(packet, said);
+        let text = said.text.as_deref().unwrap_or("no reason given");
+        let sentence = format!(
+            "{server} refused {} an address with a NAK {}: {text}",
+            case.mac,
+            case.when(packet)
+        );
+        return finding(
+            sentence,
+            vec![case.packet(packet, format!("NAK: {text}"))],
+            90,
+        );
+    }
+    let (asked, _) = case.in_firmware(case.asked("discover")).next()?;
+    let (packet, said) = others_got(case)?;
+    let server = server_of(packet, said);
+    let other = &said.client;
+    let sentence = format!(
+        "{server} gives addresses to others and answered none of the DISCOVERs of {}: it has none \
+         left, or none for this machine",
+        case.mac
+    );
+    let evidence = vec![
+        case.packet(packet, format!("{server} answers {other} with an address")),
+        case.packet(
+            asked,
+            format!("DISCOVER of {}, never answered with an address", case.mac),
+        ),
+    ];
+    finding(sentence, evidence, 80)
+}
+
+/// Two that offer addresses.
+pub(super) fn two_servers(case: &Case) -> Option<Finding> {
+    let mut servers: BTreeMap<String, (&Packet, &DhcpSaid)> = BTreeMap::new();
+    let answers = case.in_firmware(case.answers());
+    for (packet, said) in answers.filter(|(_, said)| said.given.is_some()) {
+        servers
+            .entry(server_of(packet, said))
+            .or_insert((packet, said));
+    }
+    if servers.len() < 2 {
+        return None;
+    }
+    let chosen = case
+        .in_firmware(case.answers())
+        .filter(|(_, said)| said.message == "ack" && said.given.is_some())
+        .last()
+        .map(|(packet, said)| server_of(packet, said));
+    let expected = case.expected_server().map(|address| address.to_string());
+    let weight = match (&chosen, &expected) {
+        // It took the address of somebody who is not to give any.
+        (Some(chosen), Some(expected)) if chosen != expected => 96,
+        (None, _) => 88,
+        (Some(_), None) => 75,
+        (Some(_), Some(_)) => 50,
+    };
+    let names: Vec<&str> = servers.keys().map(String::as_str).collect();
+    let took = chosen.map_or_else(
+        || "none of them acknowledged one".to_owned(),
+        |server| format!("the machine took {server}'s"),
+    );
+    let mut sentence = format!(
+        "{} servers offer addresses to {}: {}; {took}",
+        names.len(),
+        case.mac,
+        names.join(" and ")
+    );
+    if let Some(expected) = expected.filter(|_| weight == 96) {
+        sentence.push_str(&format!(", and the boot options are {expected}'s to give"));
+    }
+    let evidence = servers
+        .iter()
+        .map(|(server, (packet, said))| {
+            let file = said.boot_file.as_deref();
+            let file = file.map_or("no boot file".into(), |file| format!("boot file {file}"));
+            let given = said
+                .given
+                .map_or_else(String::new, |given| given.to_string());
+            let from = &packet.from.mac;
+            case.packet(
+                packet,
+                format!("{server} (MAC {from}) offers {given}, {file}"),
+            )
+        })
+        .collect();
+    Some(Finding {
+        cause: Cause::TwoDhcpServers,
+        sentence,
+        evidence,
+        remedy: "find the server by its MAC in the switch's table and switch one of the two off, or \
+                 let the second be a proxyDHCP server, which gives no addresses; DHCP snooping on the \
+                 switch keeps strangers out"
+            .into(),
+        weight,
+    })
+}
+
+/// The address is somebody else's too.
+pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::AddressConflict,
+            sentence,
+            evidence,
+            remedy:
+                "take the address out of the server's range, or off the machine that has it by \
+                     hand; let the server look for strangers before it offers (`dhcp.probe_ms`)"
+                    .into(),
+            weight,
+        })
+    };
+    let acks = || case.answers().filter(|(_, said)| said.message == "ack");
+    for (ack, said) in acks() {
+        let Some(address) = said.given else { continue };
+        let ended = case.asked("release").map(|(packet, _)| packet.at_us).min();
+        let stranger = case.wire().packets.iter().find(|packet| {
+            let claims = match packet.what {
+                Said::ArpReply { address: claimed } => claimed == address,
+                _ => packet.from.address == Some(address.into()),
+            };
+            let known = case
+                .attempt
+                .scenario
+                .nodes
+                .iter()
+                .any(|node| node.mac.to_string() == packet.from.mac);
+            claims
+                && packet.from.mac != case.mac
+                && !known
+                && packet.at_us.abs_diff(ack.at_us) < 600_000_000
+                && ended.is_none_or(|ended| packet.at_us < ended)
+        });
+        if let Some(stranger) = stranger {
+            let by = &stranger.from.mac;
+            let sentence = format!(
+                "the address {address} that {} was given is in use by {by} as well",
+                case.mac
+            );
+            let evidence = vec![
+                case.packet(
+                    ack,
+                    format!("{} gives {address} to {}", server_of(ack, said), case.mac),
+                ),
+                case.packet(stranger, format!("{by} says that {address} is its own")),
+            ];
+            return finding(sentence, evidence, 93);
+        }
+    }
+    if let Some((packet, said)) = case.asked("decline").next() {
+        let address = said.wanted.map_or("its address".into(), |a| a.to_string());
+        let sentence = format!(
+            "{} found {address} in use by somebody else, and declined it",
+            case.mac
+        );
+        return finding(
+            sentence,
+            vec![case.packet(packet, format!("DECLINE of {address}"))],
+            92,
+        );
+    }
+    let in_use = case.events().find_map(|(at_us, event)| match event {
+        BootEvent::AddressInUse { address, by, .. } => Some((at_us, address, by)),
+        _ => None,
+    });
+    let (at_us, address, by) = in_use?;
+    let by = by.as_deref().unwrap_or("somebody");
+    let told = format!("the boot server found {address} in use by {by}");
+    // The server took another one: by itself no reason to fail.
+    let weight = if case.gives_address_in_the_end() {
+        30
+    } else {
+        91
+    };
+    let sentence = format!("the address {address} that was to be given is in use by {by}");
+    finding(sentence, vec![Proof::at(at_us, told)], weight)
+}
+
+/// An address, and no word about booting from anybody.
+pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
+    let answers: Vec<(&Packet, &DhcpSaid)> = case.in_firmware(case.answers()).collect();
+    let with_address: Vec<&(&Packet, &DhcpSaid)> = answers
+        .iter()
+        .filter(|(_, said)| said.given.is_some())
+        .collect();
+    let (offer, said) = with_address.first()?;
+    let to_boot = |said: &DhcpSaid| said.boot_file.is_some() || said.boot_servers;
+    if answers.iter().any(|(_, said)| to_boot(said)) {
+        return None;
+    }
+    let asks_to_boot = case.in_firmware(case.asked("discover")).any(|(_, said)| {
+        said.ipxe
+            || !said.arch.is_empty()
+            || said
+                .vendor_class
+                .as_deref()
+                .is_some_and(|class| class.starts_with("PXEClient"))
+    });
+    if !asks_to_boot {
+        return None;
+    }
+    let server = server_of(offer, said);
+    let servers: std::collections::BTreeSet<String> = with_address
+        .iter()
+        .map(|(packet, said)| server_of(packet, said))
+        .collect();
+    let weight = match (case.expects_proxy(), servers.len()) {
+        // What is to come from a proxy is the proxy's fault.
+        (true, _) => 58,
+        (false, 1) => 94,
+        (false, _) => 72,
+    };
+    let message = said.message.to_uppercase();
+    let sentence = format!(
+        "{server} gave {} an address with an {message} {}, and no server named a boot file",
+        case.mac,
+        case.when(offer)
+    );
+    let given = said
+        .given
+        .map_or_else(String::new, |given| given.to_string());
+    let codes: Vec<String> = said.options.iter().map(u8::to_string).collect();
+    let evidence = vec![
+        case.packet(
+            offer,
+            format!(
+                "{message} of {given} by {server}, without a boot file (options {})",
+                codes.join(" ")
+            ),
+        ),
+        Proof::of(format!(
+            "none of {} answers to {} has option 67, a file name or a boot server list",
+            answers.len(),
+            case.mac
+        )),
+    ];
+    Some(Finding {
+        cause: Cause::OfferWithoutBootOptions,
+        sentence,
+        evidence,
+        remedy: format!(
+            "give {server} the boot server's address (option 66, next-server) and a boot file \
+             (option 67), or let a proxyDHCP server on the same network give them"
+        ),
+        weight,
+    })
+}

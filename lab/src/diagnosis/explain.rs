@@ -1,0 +1,218 @@
+//! A failure told to a person: `explain.txt`, and what `lab explain` prints.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Proof, diagnose};
+use crate::evidence::saved::Attempt;
+use crate::scenario::{Firmware, Node};
+use crate::timeline::{Outcome, Stage, StageName, Timeline};
+use crate::verdict::{NodeResult, NodeVerdict, judge_node};
+
+/// Everything that is to be said of one node of an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// Scenario.
+    pub scenario: String,
+    /// Firmware.
+    pub firmware: Firmware,
+    /// Name of the node.
+    pub node: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub verdict: NodeVerdict,
+    /// Last stage that was through.
+    pub reached: Option<StageName>,
+    /// Why, best first.
+    pub findings: Vec<Finding>,
+    /// The whole in words.
+    #[serde(skip)]
+    pub text: String,
+    /// What it went through.
+    #[serde(skip)]
+    pub timeline: Option<Timeline>,
+}
+
+/// Explains one node of an attempt, from its evidence alone: the same on every machine.
+pub fn explain(attempt: &Attempt, node: &Node) -> Explained {
+    let NodeResult {
+        verdict, timeline, ..
+    } = judge_node(attempt, node);
+    let findings = diagnose(attempt, node, &timeline, &verdict);
+    Explained {
+        scenario: attempt.scenario.name.clone(),
+        firmware: attempt.firmware,
+        node: node.name.clone(),
+        reached: timeline.reached(),
+        text: text(attempt, node, &timeline, &verdict, &findings),
+        verdict,
+        findings,
+        timeline: Some(timeline),
+    }
+}
+
+/// What became of the node, how far it came, why, its last console lines and where to look further.
+fn text(
+    attempt: &Attempt,
+    node: &Node,
+    timeline: &Timeline,
+    verdict: &NodeVerdict,
+    findings: &[Finding],
+) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{line}");
+    };
+    let (scenario, firmware, name) = (&attempt.scenario, attempt.firmware, &node.name);
+    line(&format!(
+        "{}@{firmware}/{name}: {}",
+        scenario.name,
+        verdict.word()
+    ));
+    line(&format!("machine: uuid {}, mac {}", node.uuid, node.mac));
+    if scenario.image.is_stand_in() {
+        line("image: the stand-in, not CoreOS");
+    }
+    match verdict {
+        NodeVerdict::Pass | NodeVerdict::Interrupted => {}
+        NodeVerdict::Infra { why } => line(&format!("\nour own set-up failed: {why}")),
+        // What becomes of all attempts together; one alone has none of these.
+        NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
+            line(&verdict.sentence());
+        }
+        NodeVerdict::Fail {
+            stage,
+            waited_for,
+            why,
+            missing,
+        } => {
+            line(&format!("\nfailed stage: {stage}"));
+            let reached = timeline.reached().map_or("none", |stage| stage.name());
+            line(&format!("last stage that was through: {reached}"));
+            line(&format!("waited for: {waited_for}"));
+            line(&format!("but: {why}"));
+            line("missing:");
+            for one in missing {
+                line(&format!("  - {one}"));
+            }
+        }
+    }
+    if let Some(reason) = &timeline.gave_up {
+        line(&format!("the lab stopped waiting: {reason}"));
+    }
+    let zero_us = timeline.zero_us();
+    if matches!(
+        verdict,
+        NodeVerdict::Fail { .. } | NodeVerdict::Infra { .. }
+    ) {
+        line("\nwhy, most likely first (times in seconds since power-on):");
+        if findings.is_empty() {
+            line("  nothing that is known fits; the stages and the console below are all there is");
+        }
+        for (index, finding) in findings.iter().enumerate() {
+            for one in finding_lines(index + 1, finding, zero_us) {
+                line(&one);
+            }
+        }
+    }
+    line("\nstages (seconds since power-on):");
+    for stage in &timeline.stages {
+        for one in stage_lines(stage, zero_us) {
+            line(&one);
+        }
+    }
+    if !timeline.trouble.is_empty() {
+        line("\nconsole lines that tell of trouble:");
+        for one in &timeline.trouble {
+            line(&format!("  {one}"));
+        }
+    }
+    line("\nlast lines of the console:");
+    if timeline.last_console.is_empty() {
+        line("  (it is empty)");
+    }
+    for one in &timeline.last_console {
+        line(&format!("  {one}"));
+    }
+    // No absolute path: the folder may lie elsewhere by now, and the text is the same there.
+    line("\nto look further, in the attempt's folder:");
+    line(&format!("  less nodes/{name}/console.log"));
+    line(&format!("  grep {} server/events.jsonl", node.mac));
+    line(&format!(
+        "and again: lab run {} --firmware {firmware}",
+        scenario.name
+    ));
+    text
+}
+
+/// A time, in seconds since power-on.
+fn seconds(at_us: u64, zero_us: u64) -> f64 {
+    (at_us as f64 - zero_us as f64) / 1e6
+}
+
+fn finding_lines(number: usize, finding: &Finding, zero_us: u64) -> Vec<String> {
+    let Finding {
+        cause,
+        sentence,
+        evidence,
+        remedy,
+        weight,
+    } = finding;
+    let mut lines = vec![format!("  {number}. {sentence}")];
+    lines.push(format!("     cause {cause}, weight {weight} of 100"));
+    for proof in evidence {
+        lines.extend(proof_lines(proof, zero_us));
+    }
+    lines.push(format!("     try: {remedy}"));
+    lines
+}
+
+fn proof_lines(proof: &Proof, zero_us: u64) -> Vec<String> {
+    let time = proof.at_us.map(|at_us| seconds(at_us, zero_us));
+    let place = match (time, proof.frame) {
+        (Some(time), Some(frame)) => format!("{time:.2} frame {frame}: "),
+        (Some(time), None) => format!("{time:.2}: "),
+        (None, Some(frame)) => format!("frame {frame}: "),
+        (None, None) => String::new(),
+    };
+    let mut rows = proof.text.lines();
+    let first = rows.next().unwrap_or_default();
+    let mut lines = vec![format!("     - {place}{first}")];
+    lines.extend(rows.map(|row| format!("         {row}")));
+    lines
+}
+
+/// How many sightings of a stage are shown; the first and the last tell most.
+const SHOWN_SIGHTINGS: usize = 6;
+
+fn stage_lines(stage: &Stage, zero_us: u64) -> Vec<String> {
+    let end = stage.end_us.map_or("   …".into(), |end| {
+        format!("{:7.2}", seconds(end, zero_us))
+    });
+    let mut lines = vec![format!(
+        "  {:<14} {:7.2} – {end}",
+        stage.name,
+        seconds(stage.start_us, zero_us)
+    )];
+    let hidden = stage.sightings.len().saturating_sub(SHOWN_SIGHTINGS);
+    for (index, sighting) in stage.sightings.iter().enumerate() {
+        if hidden > 0 && index == SHOWN_SIGHTINGS / 2 {
+            lines.push(format!("      … {hidden} more"));
+        }
+        let in_gap = (SHOWN_SIGHTINGS / 2..SHOWN_SIGHTINGS / 2 + hidden).contains(&index);
+        if hidden == 0 || !in_gap {
+            let mark = match sighting.outcome {
+                Outcome::Noted => "·",
+                Outcome::Done => "✓",
+                Outcome::Failed => "✗",
+            };
+            let frame = sighting
+                .frame
+                .map_or_else(String::new, |frame| format!(" (frame {frame})"));
+            lines.push(format!("      {mark} {}{frame}", sighting.text));
+        }
+    }
+    lines
+}
