@@ -5,6 +5,7 @@
 
 pub mod packet;
 pub mod saved;
+pub mod wire;
 
 use boot_server::event::Event;
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,15 @@ pub struct Wire {
     pub transfers: Vec<Transfer>,
     /// Frames in the capture, those not in `packets` included.
     pub frames: u64,
+    /// Frames that the capturing system had to drop: what is missing may have been sent all the same.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Packets and transfers beyond the number that is kept.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Why the capture could not be read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 /// One packet.
@@ -98,9 +107,11 @@ pub enum Said {
         /// First characters of a small textual body (a script, an error's reason).
         body: Option<String>,
     },
-    /// A TCP connection was asked for.
+    /// A TCP connection was asked for, and nobody in the capture accepted it. Accepted ones are not listed:
+    /// what was said on them is.
     TcpSyn,
-    /// A TCP connection was refused or broken off.
+    /// A TCP connection was refused, or broken off while something was asked or on its way. A reset after
+    /// all was said is not listed.
     TcpReset,
     /// Who has this address?
     ArpRequest {
@@ -184,13 +195,14 @@ pub struct Transfer {
     pub from: Endpoint,
     /// Who got it.
     pub to: Endpoint,
-    /// First packet of data, microseconds since the Unix epoch.
+    /// First packet of the answer, microseconds since the Unix epoch: data, TFTP's acknowledgement of
+    /// options, or the head of an HTTP response.
     pub start_us: u64,
     /// Last packet of it that was seen, likewise.
     pub end_us: u64,
-    /// Frame of its first packet of data.
+    /// Frame of that first packet.
     pub frame: u64,
-    /// Bytes that went over the wire, repeated ones not counted.
+    /// Bytes of the file that went over the wire, repeated ones not counted.
     pub bytes: u64,
     /// Bytes that were announced (`tsize`, `Content-Length`).
     pub announced: Option<u64>,

@@ -1,0 +1,423 @@
+//! HTTP/1 heads and bodies out of one side of a connection (RFC 9112).
+//!
+//! Bodies are counted, not kept: only the first characters of small texts are. A capture may hold no more than
+//! a message's first kilobyte; how much there was is known from the lengths.
+
+use std::collections::VecDeque;
+
+use super::{Datagram, Wire};
+use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
+
+/// A head that is longer is none.
+const HEAD_LIMIT_BYTES: usize = 16 * 1024;
+
+/// Header lines read of one head.
+const HEADER_LIMIT: usize = 64;
+
+/// Requests without an answer that are remembered for each connection.
+const ASKED_LIMIT: usize = 64;
+
+/// Longest text of which the first characters are shown.
+const TEXT_LIMIT_BYTES: u64 = 16 * 1024;
+
+/// How much of it is shown.
+const SHOWN_BYTES: usize = 2048;
+
+/// What a message may begin with.
+const BEGINNINGS: [&[u8]; 8] = [
+    b"HTTP/1.", b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ",
+];
+
+/// How a body that is sent in chunks ends (RFC 9112 §7.1).
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// What was asked on a connection and not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    asked: VecDeque<Asked>,
+}
+
+impl Exchange {
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.asked.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Asked {
+    is_head: bool,
+    target: String,
+}
+
+/// Reads one side's stream.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    state: State,
+    /// The transfer that was on its way last.
+    last: Option<usize>,
+    /// Transfers that were sent to their end since this was emptied.
+    pub(super) completed: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Within a head, or before one.
+    Head(Vec<u8>),
+    /// Within a body.
+    Body(Body),
+    /// Within something unknown, until a message begins.
+    Lost,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Head(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+struct Body {
+    /// Bytes to come; `None` when only the end tells.
+    left: Option<u64>,
+    seen: u64,
+    transfer: Option<usize>,
+    /// Packet of the head, and the text so far, while it still may be text.
+    text: Option<(usize, Vec<u8>)>,
+}
+
+/// A head, as far as it matters.
+struct Head {
+    length: usize,
+    body: Option<u64>,
+    said: Said,
+}
+
+impl Reader {
+    /// Takes the next bytes of the stream in; those behind `datagram.payload` were not captured.
+    pub(super) fn deliver(
+        &mut self,
+        datagram: &Datagram<'_>,
+        exchange: &mut Exchange,
+        wire: &mut Wire,
+    ) {
+        let mut rest = *datagram;
+        while rest.length > 0 {
+            let used = match &mut self.state {
+                State::Lost => {
+                    if !begins_message(rest.payload) {
+                        return;
+                    }
+                    self.state = State::default();
+                    0
+                }
+                State::Head(_) => self.head(&rest, exchange, wire),
+                State::Body(body) => {
+                    let is_next = body.left.is_none()
+                        && exchange.is_waiting()
+                        && rest.payload.starts_with(b"HTTP/1.");
+                    if is_next {
+                        self.complete();
+                        0
+                    } else {
+                        self.body(&rest, wire)
+                    }
+                }
+            };
+            rest.payload = rest.payload.get(used..).unwrap_or_default();
+            rest.length = rest.length.saturating_sub(used);
+        }
+    }
+
+    /// Reads on in a head; how many bytes of `datagram` belonged to it.
+    fn head(
+        &mut self,
+        datagram: &Datagram<'_>,
+        exchange: &mut Exchange,
+        wire: &mut Wire,
+    ) -> usize {
+        let State::Head(mut buffer) = std::mem::replace(&mut self.state, State::Lost) else {
+            return datagram.length;
+        };
+        let before = buffer.len();
+        let room = HEAD_LIMIT_BYTES.saturating_sub(before);
+        let fresh = datagram.payload.get(..room).unwrap_or(datagram.payload);
+        buffer.extend_from_slice(fresh);
+        if !begins_message(&buffer) {
+            return datagram.length;
+        }
+        let is_cut = datagram.payload.len() < datagram.length;
+        let head = match parse(&buffer, exchange) {
+            Ok(None) if is_cut => parse(&closed(&buffer), exchange).map(|head| {
+                // What was not captured may be head or body: it ends with the segment.
+                let length = before + datagram.length;
+                head.map(|head| Head { length, ..head })
+            }),
+            result => result,
+        };
+        match head {
+            Ok(Some(head)) => {
+                let used = head.length.saturating_sub(before);
+                self.begin(head, datagram, exchange, wire);
+                used
+            }
+            Ok(None) if buffer.len() < HEAD_LIMIT_BYTES && !is_cut => {
+                self.state = State::Head(buffer);
+                datagram.length
+            }
+            Ok(None) => datagram.length,
+            Err(why) => {
+                let protocol = "http".into();
+                wire.say(datagram, Said::Malformed { protocol, why });
+                datagram.length
+            }
+        }
+    }
+
+    /// A head was read: what follows is its body, or the next head.
+    fn begin(
+        &mut self,
+        head: Head,
+        datagram: &Datagram<'_>,
+        exchange: &mut Exchange,
+        wire: &mut Wire,
+    ) {
+        let mut transfer = None;
+        match &head.said {
+            Said::HttpRequest { method, target, .. } => {
+                if exchange.asked.len() < ASKED_LIMIT {
+                    exchange.asked.push_back(Asked {
+                        is_head: method == "HEAD",
+                        target: target.clone(),
+                    });
+                }
+            }
+            Said::HttpResponse {
+                status,
+                length,
+                target,
+                ..
+            } => {
+                let asked = if *status >= 200 {
+                    exchange.asked.pop_front()
+                } else {
+                    None
+                };
+                let has_body = *status != 204 && !asked.is_some_and(|asked| asked.is_head);
+                if (200..300).contains(status) && has_body {
+                    transfer = wire.begin(Transfer {
+                        protocol: Protocol::Http,
+                        name: target.clone().unwrap_or_default(),
+                        from: datagram.from.clone(),
+                        to: datagram.to.clone(),
+                        start_us: datagram.at_us,
+                        end_us: datagram.at_us,
+                        frame: datagram.frame,
+                        bytes: 0,
+                        announced: *length,
+                        retransmits: 0,
+                        longest_silence_us: 0,
+                        end: TransferEnd::Open,
+                    });
+                }
+            }
+            _ => {}
+        }
+        let is_response = matches!(head.said, Said::HttpResponse { .. });
+        let packet = wire.say(datagram, head.said);
+        let is_small = head.body.is_none_or(|bytes| bytes <= TEXT_LIMIT_BYTES);
+        self.last = transfer.or(self.last);
+        self.state = State::Body(Body {
+            left: head.body,
+            seen: 0,
+            transfer,
+            text: packet
+                .filter(|_| is_response && is_small)
+                .map(|packet| (packet, Vec::new())),
+        });
+        if head.body == Some(0) {
+            self.complete();
+        }
+    }
+
+    /// Reads on in a body; how many bytes of `datagram` belonged to it.
+    fn body(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) -> usize {
+        let State::Body(body) = &mut self.state else {
+            return datagram.length;
+        };
+        let used = match body.left {
+            Some(left) => usize::try_from(left).map_or(datagram.length, |l| l.min(datagram.length)),
+            None => datagram.length,
+        };
+        let captured = datagram.payload.get(..used).unwrap_or(datagram.payload);
+        body.show(captured, wire);
+        body.seen += used as u64;
+        body.left = body.left.map(|left| left.saturating_sub(used as u64));
+        if let Some(index) = body.transfer {
+            wire.touch(index, datagram.at_us);
+            if let Some(transfer) = wire.transfers.get_mut(index) {
+                transfer.bytes = body.seen;
+            }
+        }
+        let is_last_chunk =
+            body.left.is_none() && captured.len() == used && captured.ends_with(LAST_CHUNK);
+        if body.left == Some(0) || is_last_chunk {
+            self.complete();
+        }
+        used
+    }
+
+    fn complete(&mut self) {
+        if let State::Body(body) = std::mem::take(&mut self.state) {
+            self.completed.extend(body.transfer);
+        }
+    }
+
+    /// The stream is at its end: the transfer that this completes.
+    pub(super) fn close(&mut self) -> Option<usize> {
+        match &self.state {
+            State::Body(body) if body.left.is_none() => {
+                let transfer = body.transfer;
+                self.state = State::Lost;
+                transfer
+            }
+            _ => None,
+        }
+    }
+
+    /// Nothing more will come: the transfer that is not complete.
+    pub(super) fn break_off(&mut self) -> Option<usize> {
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Body(body) => body.transfer,
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_within_body(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
+    /// What comes next has nothing to do with what came before.
+    pub(super) fn lose_track(&mut self) {
+        self.state = State::Lost;
+    }
+
+    /// Bytes were sent again.
+    pub(super) fn sent_again(&self, wire: &mut Wire) {
+        if let Some(transfer) = self.last.and_then(|index| wire.transfers.get_mut(index)) {
+            transfer.retransmits += 1;
+        }
+    }
+}
+
+impl Body {
+    /// Shows the first characters in the packet of the head, as long as they are text without a gap.
+    fn show(&mut self, captured: &[u8], wire: &mut Wire) {
+        let Some((packet, text)) = &mut self.text else {
+            return;
+        };
+        let room = SHOWN_BYTES.saturating_sub(text.len());
+        if text.len() as u64 != self.seen || room == 0 {
+            return;
+        }
+        text.extend_from_slice(captured.get(..room).unwrap_or(captured));
+        let shown = readable(text);
+        if let Some(Said::HttpResponse { body, .. }) =
+            wire.packets.get_mut(*packet).map(|packet| &mut packet.what)
+        {
+            body.clone_from(&shown);
+        }
+        if shown.is_none() {
+            self.text = None;
+        }
+    }
+}
+
+/// Bytes as text, if they are; the last character may be cut.
+fn readable(bytes: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    (!text.is_empty() && !text.contains(is_odd)).then(|| text.to_owned())
+}
+
+/// Whether a message begins so; too few bytes may still become one.
+fn begins_message(bytes: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|beginning| {
+        let common = beginning.len().min(bytes.len());
+        common > 0 && beginning.get(..common) == bytes.get(..common)
+    })
+}
+
+/// A head of which the end was not captured, ended behind its last whole line.
+fn closed(head: &[u8]) -> Vec<u8> {
+    let lines = head.windows(2).rposition(|two| two == b"\r\n");
+    let mut closed = head.get(..lines.unwrap_or(0)).unwrap_or_default().to_vec();
+    closed.extend_from_slice(b"\r\n\r\n");
+    closed
+}
+
+/// Reads a head; `None` when it is not whole.
+fn parse(bytes: &[u8], exchange: &Exchange) -> Result<Option<Head>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    if bytes.starts_with(b"HTTP/") {
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(bytes).map_err(|error| error.to_string())?;
+        let (httparse::Status::Complete(length), Some(status)) = (parsed, response.code) else {
+            return Ok(None);
+        };
+        let asked = exchange.asked.front();
+        let content_length = content_length(response.headers);
+        let is_bodiless = status < 200
+            || matches!(status, 204 | 304)
+            || asked.is_some_and(|asked| asked.is_head);
+        Ok(Some(Head {
+            length,
+            body: if is_bodiless { Some(0) } else { content_length },
+            said: Said::HttpResponse {
+                status,
+                length: content_length,
+                target: asked.map(|asked| asked.target.clone()),
+                body: None,
+            },
+        }))
+    } else {
+        let mut request = httparse::Request::new(&mut headers);
+        let parsed = request.parse(bytes).map_err(|error| error.to_string())?;
+        let (httparse::Status::Complete(length), Some(method), Some(target)) =
+            (parsed, request.method, request.path)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Head {
+            length,
+            // A request without a length has no body (RFC 9112 §6.3).
+            body: Some(content_length(request.headers).unwrap_or(0)),
+            said: Said::HttpRequest {
+                method: method.to_owned(),
+                target: target.to_owned(),
+                host: header(request.headers, "host"),
+                user_agent: header(request.headers, "user-agent"),
+            },
+        }))
+    }
+}
+
+/// `Content-Length`, unless the body is sent in chunks (RFC 9112 §6.3).
+fn content_length(headers: &[httparse::Header<'_>]) -> Option<u64> {
+    if header(headers, "transfer-encoding").is_some() {
+        return None;
+    }
+    header(headers, "content-length")?.trim().parse().ok()
+}
+
+fn header(headers: &[httparse::Header<'_>], name: &str) -> Option<String> {
+    headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| String::from_utf8_lossy(header.value).into_owned())
+}

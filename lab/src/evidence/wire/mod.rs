@@ -1,0 +1,189 @@
+//! A capture read as far as network booting needs it: bytes → [`Wire`]. Pure, and bounded in memory however
+//! long the capture is.
+//!
+//! | file | reads |
+//! |---|---|
+//! | [`file`] | frames out of pcapng and classic pcap |
+//! | [`packet`] | a frame's layers |
+//! | [`dhcp`] | DHCP messages, on 67, 68 and 4011 |
+//! | [`tftp`] | TFTP requests, options, errors, transfers |
+//! | [`tcp`] | TCP connections: what of each stream is new, again, or missing |
+//! | [`http`] | HTTP heads and bodies out of a stream |
+
+mod dhcp;
+mod file;
+mod http;
+mod packet;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tftp;
+
+use std::io::Read;
+
+pub use file::CaptureError;
+
+use self::file::Frame;
+use self::packet::{Body, Version};
+use super::packet::{Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
+
+/// Packets kept; a capture that holds more that say something is no boot any more.
+const PACKET_LIMIT: usize = 250_000;
+
+/// Transfers kept.
+const TRANSFER_LIMIT: usize = 50_000;
+
+/// Reads a capture, pcapng or classic pcap.
+///
+/// # Errors
+/// [`CaptureError`] when it is no capture. One that is damaged behind its beginning is read up to there,
+/// and [`Wire::damage`] says so.
+pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
+    let mut reading = Reading::default();
+    let ending = file::for_each_frame(capture, |frame| reading.take(&frame))?;
+    let mut wire = reading.finish();
+    wire.frames = ending.frames;
+    wire.dropped = ending.dropped;
+    wire.damage = ending.damage;
+    Ok(wire)
+}
+
+/// A datagram or segment with its ends.
+#[derive(Debug, Clone, Copy)]
+struct Datagram<'a> {
+    at_us: u64,
+    frame: u64,
+    from: &'a Endpoint,
+    to: &'a Endpoint,
+    payload: &'a [u8],
+    length: usize,
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    wire: Wire,
+    tftp: tftp::Tftp,
+    tcp: tcp::Tcp,
+}
+
+impl Reading {
+    fn take(&mut self, frame: &Frame<'_>) {
+        let Some(parsed) = packet::parse(frame) else {
+            return;
+        };
+        let mut datagram = Datagram {
+            at_us: frame.at_us,
+            frame: frame.number,
+            from: &parsed.from,
+            to: &parsed.to,
+            payload: &[],
+            length: 0,
+        };
+        let wire = &mut self.wire;
+        match parsed.body {
+            Body::ArpRequest(address) => {
+                wire.say(&datagram, Said::ArpRequest { address });
+            }
+            Body::ArpReply(address) => {
+                wire.say(&datagram, Said::ArpReply { address });
+            }
+            Body::Udp { payload, length } => {
+                (datagram.payload, datagram.length) = (payload, length);
+                let is_dhcp = |end: &Endpoint| end.port.is_some_and(|p| dhcp::PORTS.contains(&p));
+                if !self.tftp.take(&datagram, wire) && (is_dhcp(datagram.from) || is_dhcp(datagram.to))
+                {
+                    wire.say(&datagram, dhcp::read(payload, length));
+                }
+            }
+            Body::Tcp(segment) => {
+                (datagram.payload, datagram.length) = (segment.payload, segment.length);
+                self.tcp.take(&datagram, &segment, wire);
+            }
+            Body::Icmp {
+                version,
+                kind,
+                code,
+                quoted,
+            } => {
+                if let Some(said) = icmp(version, kind, code, quoted) {
+                    wire.say(&datagram, said);
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Wire {
+        self.tcp.finish(&mut self.wire);
+        self.wire
+    }
+}
+
+fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<Said> {
+    let why = match (version, kind, code) {
+        // RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1.
+        (Version::V4, 3, 0) => "network unreachable",
+        (Version::V4, 3, 1) => "host unreachable",
+        (Version::V4, 3, 2) => "protocol unreachable",
+        (Version::V4, 3, 3) => "port unreachable",
+        (Version::V4, 3, 4) => "fragmentation needed",
+        (Version::V4, 3, 9 | 10 | 13) => "administratively prohibited",
+        (Version::V4, 3, _) => "unreachable",
+        // RFC 4443 §3.1, RFC 4861 §4.1 and §4.2.
+        (Version::V6, 1, 0) => "no route",
+        (Version::V6, 1, 1) => "administratively prohibited",
+        (Version::V6, 1, 3) => "address unreachable",
+        (Version::V6, 1, 4) => "port unreachable",
+        (Version::V6, 1, _) => "unreachable",
+        (Version::V6, 2, _) => "packet too big",
+        (Version::V6, 133, _) => return Some(Said::RouterSolicitation),
+        (Version::V6, 134, _) => return Some(Said::RouterAdvertisement),
+        _ => return None,
+    };
+    Some(Said::Unreachable {
+        why: why.into(),
+        port: packet::quoted_port(version, quoted),
+    })
+}
+
+impl Wire {
+    /// Index of the packet, when there is room for it.
+    fn say(&mut self, datagram: &Datagram<'_>, what: Said) -> Option<usize> {
+        if self.packets.len() >= PACKET_LIMIT {
+            self.left_out += 1;
+            return None;
+        }
+        self.packets.push(Packet {
+            at_us: datagram.at_us,
+            frame: datagram.frame,
+            from: datagram.from.clone(),
+            to: datagram.to.clone(),
+            what,
+        });
+        Some(self.packets.len() - 1)
+    }
+
+    /// Index of the transfer, when there is room for it.
+    fn begin(&mut self, transfer: Transfer) -> Option<usize> {
+        if self.transfers.len() >= TRANSFER_LIMIT {
+            self.left_out += 1;
+            return None;
+        }
+        self.transfers.push(transfer);
+        Some(self.transfers.len() - 1)
+    }
+
+    fn end(&mut self, index: usize, end: TransferEnd) {
+        if let Some(transfer) = self.transfers.get_mut(index) {
+            transfer.end = end;
+        }
+    }
+
+    /// Something of the transfer was seen.
+    fn touch(&mut self, index: usize, at_us: u64) {
+        if let Some(transfer) = self.transfers.get_mut(index) {
+            let silence_us = at_us.saturating_sub(transfer.end_us);
+            transfer.longest_silence_us = transfer.longest_silence_us.max(silence_us);
+            transfer.end_us = transfer.end_us.max(at_us);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! TFTP: requests, options, errors, and each transfer as one thing (RFC 1350, 2347, 2348, 7440).
+//!
+//! A transfer is known by the client's address and port; the server's port is learned from its first
+//! answer. Of data packets only the header and the length are needed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use boot_server::proto::tftp::Packet as TftpPacket;
+
+use super::{Datagram, Wire};
+use crate::evidence::packet::{Endpoint, Protocol, Said, Transfer, TransferEnd};
+
+/// Port on which requests are made (RFC 1350 §4).
+pub(super) const PORT: u16 = 69;
+
+/// Block size without the option (RFC 1350 §2).
+const DEFAULT_BLOCK_SIZE: u64 = 512;
+
+/// Bytes before a data packet's contents.
+const DATA_HEADER_LEN: usize = 4;
+
+/// Transfers followed at once; beyond it the one that was silent longest is let go.
+const SESSION_LIMIT: usize = 1024;
+
+/// All transfers that go on.
+#[derive(Debug, Default)]
+pub(super) struct Tftp {
+    sessions: HashMap<(IpAddr, u16), Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    file: String,
+    client: Endpoint,
+    server: Endpoint,
+    /// The server has answered: its port is known.
+    answered: bool,
+    block_size: u64,
+    announced: Option<u64>,
+    /// Index in the wire's transfers.
+    transfer: Option<usize>,
+    /// Highest block seen, counted on where the number on the wire wraps.
+    highest: u64,
+    /// The block that was shorter than the others.
+    last: Option<u64>,
+    seen_us: u64,
+}
+
+/// Who sent a packet of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl Tftp {
+    /// Takes a datagram in; `false` when it is no TFTP.
+    pub(super) fn take(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) -> bool {
+        if datagram.to.port == Some(PORT) && matches!(datagram.payload, [0, 1 | 2, ..]) {
+            self.request(datagram, wire);
+            return true;
+        }
+        let Some((key, side)) = self.session_of(datagram) else {
+            return false;
+        };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return false;
+        };
+        let is_over = session.take(side, datagram, wire);
+        if is_over {
+            self.sessions.remove(&key);
+        }
+        true
+    }
+
+    fn request(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) {
+        let (Some(address), Some(port)) = (datagram.from.address, datagram.from.port) else {
+            return;
+        };
+        let Some((file, options)) = request_texts(datagram.payload) else {
+            wire.say(
+                datagram,
+                Said::Malformed {
+                    protocol: "tftp".into(),
+                    why: "a request whose texts have no end".into(),
+                },
+            );
+            return;
+        };
+        let write = datagram.payload.get(1) == Some(&2);
+        wire.say(
+            datagram,
+            Said::TftpRequest {
+                file: file.clone(),
+                options,
+                write,
+            },
+        );
+        if self.sessions.len() >= SESSION_LIMIT {
+            let silent = self.sessions.iter().min_by_key(|(_, s)| s.seen_us);
+            if let Some(key) = silent.map(|(key, _)| *key) {
+                self.sessions.remove(&key);
+            }
+        }
+        let session = Session {
+            file,
+            client: datagram.from.clone(),
+            server: datagram.to.clone(),
+            answered: false,
+            block_size: DEFAULT_BLOCK_SIZE,
+            announced: None,
+            transfer: None,
+            highest: 0,
+            last: None,
+            seen_us: datagram.at_us,
+        };
+        // A request that is sent again, or a new one from the same port, begins anew.
+        self.sessions.insert((address, port), session);
+    }
+
+    fn session_of(&self, datagram: &Datagram<'_>) -> Option<((IpAddr, u16), Side)> {
+        let key = |end: &Endpoint| Some((end.address?, end.port?));
+        let (from, to) = (key(datagram.from)?, key(datagram.to)?);
+        let is_server = |session: &Session, address, port| {
+            session.server.address == Some(address)
+                && (!session.answered || session.server.port == Some(port))
+        };
+        if let Some(session) = self.sessions.get(&to)
+            && is_server(session, from.0, from.1)
+        {
+            return Some((to, Side::Server));
+        }
+        let session = self.sessions.get(&from)?;
+        is_server(session, to.0, to.1).then_some((from, Side::Client))
+    }
+}
+
+impl Session {
+    /// Takes a packet in; `true` when the transfer is over.
+    fn take(&mut self, side: Side, datagram: &Datagram<'_>, wire: &mut Wire) -> bool {
+        if side == Side::Server && !self.answered {
+            self.answered = true;
+            self.server = datagram.from.clone();
+        }
+        self.touch(datagram.at_us, wire);
+        match (side, datagram.payload) {
+            (Side::Server, [0, 3, high, low, ..]) => {
+                self.data(u16::from_be_bytes([*high, *low]), datagram, wire);
+                false
+            }
+            (Side::Client, [0, 4, high, low, ..]) => {
+                self.acknowledged(u16::from_be_bytes([*high, *low]), wire)
+            }
+            (_, payload) => match TftpPacket::decode(payload) {
+                Ok(TftpPacket::OptionsAck(options)) if side == Side::Server => {
+                    self.options(&options);
+                    wire.say(datagram, Said::TftpOptions { options });
+                    self.begin(datagram, wire);
+                    false
+                }
+                Ok(TftpPacket::Error { code, message }) => {
+                    let said = Said::TftpError {
+                        code,
+                        message,
+                        file: Some(self.file.clone()),
+                    };
+                    wire.say(datagram, said);
+                    self.end(
+                        match side {
+                            Side::Client => TransferEnd::BrokenByReceiver,
+                            Side::Server => TransferEnd::BrokenBySender,
+                        },
+                        wire,
+                    );
+                    true
+                }
+                // An acknowledgement from the server or data from the client: an upload, or nothing.
+                Ok(_) => false,
+                Err(error) => {
+                    let said = Said::Malformed {
+                        protocol: "tftp".into(),
+                        why: error.to_string(),
+                    };
+                    wire.say(datagram, said);
+                    false
+                }
+            },
+        }
+    }
+
+    fn options(&mut self, options: &[(String, String)]) {
+        for (name, value) in options {
+            let number = value.parse::<u64>().ok();
+            match (name.to_ascii_lowercase().as_str(), number) {
+                ("blksize", Some(bytes)) if bytes > 0 => self.block_size = bytes,
+                ("tsize", size) => self.announced = size,
+                _ => {}
+            }
+        }
+    }
+
+    fn data(&mut self, block: u16, datagram: &Datagram<'_>, wire: &mut Wire) {
+        self.begin(datagram, wire);
+        let number = unwrapped(block, self.highest);
+        let length = datagram.length.saturating_sub(DATA_HEADER_LEN) as u64;
+        let Some(transfer) = self.transfer.and_then(|index| wire.transfers.get_mut(index)) else {
+            return;
+        };
+        if number <= self.highest {
+            transfer.retransmits += 1;
+            return;
+        }
+        self.highest = number;
+        // Counted from the block's number: what a lossy capture missed was sent all the same.
+        let before = number.saturating_sub(1).saturating_mul(self.block_size);
+        transfer.bytes = before.saturating_add(length);
+        if length < self.block_size {
+            self.last = Some(number);
+        }
+    }
+
+    /// `true` when it was the last block.
+    fn acknowledged(&mut self, block: u16, wire: &mut Wire) -> bool {
+        let number = unwrapped(block, self.highest);
+        if self.last != Some(number) {
+            return false;
+        }
+        let transfer = self.transfer.and_then(|index| wire.transfers.get(index));
+        let is_short = transfer.is_some_and(|t| t.announced.is_some_and(|all| t.bytes < all));
+        self.end(
+            if is_short {
+                TransferEnd::BrokenBySender
+            } else {
+                TransferEnd::Whole
+            },
+            wire,
+        );
+        true
+    }
+
+    fn begin(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) {
+        if self.transfer.is_none() {
+            self.transfer = wire.begin(Transfer {
+                protocol: Protocol::Tftp,
+                name: self.file.clone(),
+                from: self.server.clone(),
+                to: self.client.clone(),
+                start_us: datagram.at_us,
+                end_us: datagram.at_us,
+                frame: datagram.frame,
+                bytes: 0,
+                announced: self.announced,
+                retransmits: 0,
+                longest_silence_us: 0,
+                end: TransferEnd::Open,
+            });
+        }
+    }
+
+    fn touch(&mut self, at_us: u64, wire: &mut Wire) {
+        self.seen_us = at_us;
+        if let Some(index) = self.transfer {
+            wire.touch(index, at_us);
+        }
+    }
+
+    fn end(&self, end: TransferEnd, wire: &mut Wire) {
+        if let Some(transfer) = self.transfer.and_then(|index| wire.transfers.get_mut(index)) {
+            transfer.end = end;
+        }
+    }
+}
+
+/// A block number counted on past 65535, nearest to the highest so far.
+fn unwrapped(block: u16, highest: u64) -> u64 {
+    const ROUND: u64 = 1 << 16;
+    let base = highest - highest % ROUND + u64::from(block);
+    let nearest = |candidate: &u64| candidate.abs_diff(highest);
+    [
+        Some(base),
+        base.checked_sub(ROUND),
+        base.checked_add(ROUND),
+    ]
+    .into_iter()
+    .flatten()
+    .min_by_key(nearest)
+    .unwrap_or(base)
+}
+
+/// File name and options of a request, exactly as asked: the server's codec keeps only what it understands.
+fn request_texts(payload: &[u8]) -> Option<(String, Vec<(String, String)>)> {
+    let body = payload.get(2..)?;
+    let mut texts = body.split(|byte| *byte == 0);
+    // Behind the last NUL comes nothing; without any NUL the name has no end.
+    let file = texts.next().filter(|name| name.len() < body.len())?;
+    // Some UEFI firmware sends the byte that ends the DHCP options with the name.
+    let file = file.strip_suffix(&[0xff]).unwrap_or(file);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let _mode = texts.next();
+    let mut options = Vec::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        if !name.is_empty() {
+            options.push((text(name), text(value)));
+        }
+    }
+    Some((text(file), options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_numbers_go_on_where_they_wrap() {
+        assert_eq!(unwrapped(1, 0), 1);
+        assert_eq!(unwrapped(65535, 65534), 65535);
+        assert_eq!(unwrapped(0, 65535), 65536);
+        assert_eq!(unwrapped(65535, 65537), 65535, "an old one");
+        assert_eq!(unwrapped(2, 131_073), 131_074);
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_asked() {
+        let payload = b"\x00\x01pxelinux.cfg/default\0octet\0TSIZE\x000\0blksize\x001408\0";
+        assert_eq!(
+            request_texts(payload),
+            Some((
+                "pxelinux.cfg/default".to_owned(),
+                vec![
+                    ("TSIZE".to_owned(), "0".to_owned()),
+                    ("blksize".to_owned(), "1408".to_owned())
+                ]
+            ))
+        );
+        assert_eq!(request_texts(b"\x00\x01no-end"), None);
+    }
+}
