@@ -19,6 +19,7 @@ use super::message::{Job, Order, Report};
 use super::plan;
 use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
+use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
@@ -44,6 +45,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     // The lab has looked into the data already, or was told not to.
     let scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
+    let mut kept = RecordFile::create(&job.artifacts).map_err(text)?;
     let (told, mut tells) = mpsc::unbounded_channel();
     let libvirtd = Arc::new(set_up(&job, &scenario, &told).await?);
     tell(&Report::Ready);
@@ -75,13 +77,13 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     loop {
         tokio::select! {
             biased;
-            Some(record) = seen.recv() => tell(&Report::Seen(record)),
-            Some(one) = tells.recv() => tell(&Report::Seen(record_of(one, &scenario.nodes))),
+            Some(record) = seen.recv() => saw(record, &mut kept),
+            Some(one) = tells.recv() => saw(record_of(one, &scenario.nodes), &mut kept),
             Some(lived) = lives.join_next() => {
                 let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
                 // What was said until now belongs to this node's evidence.
                 while let Ok(record) = seen.try_recv() {
-                    tell(&Report::Seen(record));
+                    saw(record, &mut kept);
                 }
                 tell(&Report::Stopped { node });
                 lived.map_err(|error| error.to_string())?;
@@ -108,7 +110,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         }
     }
     while let Ok(one) = tells.try_recv() {
-        tell(&Report::Seen(record_of(one, &scenario.nodes)));
+        saw(record_of(one, &scenario.nodes), &mut kept);
     }
     keep_qemu_logs(&job, &scenario);
     if job.hold {
@@ -247,6 +249,15 @@ fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
             tracing::warn!(%error, log, "not kept");
         }
     }
+}
+
+/// Keeps a record in the artifacts and tells it.
+fn saw(record: Record, kept: &mut RecordFile) {
+    if let Err(error) = kept.add(&record) {
+        // The lab has it all the same; a full disk shows in many places.
+        tracing::warn!(%error, "a record could not be kept");
+    }
+    tell(&Report::Seen(record));
 }
 
 fn tell(report: &Report) {

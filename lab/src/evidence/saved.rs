@@ -6,13 +6,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `scenario.resolved.toml` | the scenario with every default written out |
-//! | `attempt.json` | [`Course`]: which firmware, how long each node took, what broke |
+//! | `attempt.json` | which firmware, how long each node took, what broke |
 //! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
 //! | `nets/*.pcapng` | the captures |
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ use crate::scenario::{Firmware, InvalidScenario, Scenario};
 /// The scenario with every default written out.
 pub const SCENARIO_FILE: &str = "scenario.resolved.toml";
 
-/// [`Course`] as JSON.
-pub const COURSE_FILE: &str = "attempt.json";
+/// The rest of an attempt, as JSON.
+pub const OUTLINE_FILE: &str = "attempt.json";
 
 /// Records, a JSON line each.
 pub const RECORDS_FILE: &str = "evidence.jsonl";
@@ -53,22 +53,18 @@ pub struct Attempt {
     pub interrupted: bool,
 }
 
-/// What is known of an attempt beside its scenario and what was seen.
+/// `attempt.json`: what is known of an attempt beside its scenario and what was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Course {
+struct Outline {
     /// Name of the scenario: that of the folder it was read from.
-    pub scenario: String,
-    /// On which firmware it was run.
-    pub firmware: Firmware,
-    /// Seconds each node took from its start to its stop; nodes that never started are absent.
+    scenario: String,
+    firmware: Firmware,
     #[serde(default)]
-    pub node_seconds: BTreeMap<String, f64>,
-    /// What of our own set-up failed.
+    node_seconds: BTreeMap<String, f64>,
     #[serde(default)]
-    pub broken: Option<String>,
-    /// Whether the run was interrupted before the attempt was through.
+    broken: Option<String>,
     #[serde(default)]
-    pub interrupted: bool,
+    interrupted: bool,
 }
 
 /// Why a folder is no attempt, or not a readable one.
@@ -116,19 +112,55 @@ pub enum SavedError {
     },
 }
 
-/// Writes what `folder` needs beside evidence and captures to be read by [`load`].
+/// Writes what `folder` needs to be read by [`load`], beside records and captures, which are written while
+/// they are seen.
 ///
 /// # Errors
 /// [`SavedError::File`] when a file can't be written.
-pub fn save(folder: &Path, scenario: &Scenario, course: &Course) -> Result<(), SavedError> {
+pub fn save(folder: &Path, attempt: &Attempt) -> Result<(), SavedError> {
+    let outline = Outline {
+        scenario: attempt.scenario.name.clone(),
+        firmware: attempt.firmware,
+        node_seconds: attempt.node_seconds.clone(),
+        broken: attempt.broken.clone(),
+        interrupted: attempt.interrupted,
+    };
     let write = |name: &str, text: Result<String, io::Error>| {
         let path = folder.join(name);
         text.and_then(|text| fs::write(&path, text))
             .map_err(|source| SavedError::File { path, source })
     };
-    write(SCENARIO_FILE, scenario.to_toml().map_err(io::Error::other))?;
-    let json = serde_json::to_string_pretty(course).map_err(io::Error::from);
-    write(COURSE_FILE, json.map(|json| json + "\n"))
+    let scenario = attempt.scenario.to_toml().map_err(io::Error::other);
+    write(SCENARIO_FILE, scenario)?;
+    let json = serde_json::to_string_pretty(&outline).map_err(io::Error::from);
+    write(OUTLINE_FILE, json.map(|json| json + "\n"))
+}
+
+/// Writes records while they are seen.
+#[derive(Debug)]
+pub struct RecordFile(File);
+
+impl RecordFile {
+    /// Makes the file in the attempt's folder.
+    ///
+    /// # Errors
+    /// [`SavedError::File`] when it can't be made.
+    pub fn create(folder: &Path) -> Result<RecordFile, SavedError> {
+        let path = folder.join(RECORDS_FILE);
+        File::create(&path)
+            .map(RecordFile)
+            .map_err(|source| SavedError::File { path, source })
+    }
+
+    /// Adds a record: one write, so that a reader never sees half of one but the last.
+    ///
+    /// # Errors
+    /// When the disk is full or the like.
+    pub fn add(&mut self, record: &Record) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.0.write_all(&line)
+    }
 }
 
 /// Reads an attempt from its folder alone; nothing else of the run or of the project is needed.
@@ -149,23 +181,23 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
             Err(source) => Err(SavedError::File { path, source }),
         }
     };
-    let (path, text) = read(COURSE_FILE)?;
-    let course: Course = serde_json::from_str(&text).map_err(|source| SavedError::Json {
+    let (path, text) = read(OUTLINE_FILE)?;
+    let outline: Outline = serde_json::from_str(&text).map_err(|source| SavedError::Json {
         path,
         line: source.line(),
         source,
     })?;
     let (_, text) = read(SCENARIO_FILE)?;
-    let scenario = Scenario::parse(&course.scenario, folder, &text)
+    let scenario = Scenario::parse(&outline.scenario, folder, &text)
         .map_err(|invalid| SavedError::Scenario(Box::new(invalid)))?;
     Ok(Attempt {
         scenario,
-        firmware: course.firmware,
+        firmware: outline.firmware,
         records: records(&folder.join(RECORDS_FILE))?,
-        wire: captures(&folder.join(CAPTURES_FOLDER))?,
-        node_seconds: course.node_seconds,
-        broken: course.broken,
-        interrupted: course.interrupted,
+        wire: captures(folder)?,
+        node_seconds: outline.node_seconds,
+        broken: outline.broken,
+        interrupted: outline.interrupted,
     })
 }
 
@@ -200,8 +232,12 @@ fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
     Ok(records)
 }
 
-/// What was captured on all networks. Frame numbers are those of each capture.
-fn captures(folder: &Path) -> Result<Wire, SavedError> {
+/// What was captured on all networks of the attempt in `folder`. Frame numbers are those of each capture.
+///
+/// # Errors
+/// [`SavedError`] when a capture is none or can't be read.
+pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
+    let folder = &folder.join(CAPTURES_FOLDER);
     let failed = |path: &Path, source| SavedError::File {
         path: path.to_owned(),
         source,
@@ -211,7 +247,10 @@ fn captures(folder: &Path) -> Result<Wire, SavedError> {
         Ok(entries) => {
             for entry in entries {
                 let path = entry.map_err(|error| failed(folder, error))?.path();
-                if path.extension().is_some_and(|extension| extension == "pcapng") {
+                if path
+                    .extension()
+                    .is_some_and(|extension| extension == "pcapng")
+                {
                     paths.push(path);
                 }
             }
@@ -247,15 +286,13 @@ mod tests {
     use super::*;
     use crate::evidence::Seen;
 
-    fn scenario() -> Scenario {
+    fn attempt() -> Attempt {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ipxe-chainload");
-        Scenario::load(&dir).unwrap()
-    }
-
-    fn course() -> Course {
-        Course {
-            scenario: "ipxe-chainload".into(),
+        Attempt {
+            scenario: Scenario::load(&dir).unwrap(),
             firmware: Firmware::Uefi,
+            records: Vec::new(),
+            wire: Wire::default(),
             node_seconds: BTreeMap::from([("node1".to_owned(), 41.25)]),
             broken: None,
             interrupted: true,
@@ -265,7 +302,7 @@ mod tests {
     #[test]
     fn an_attempt_is_read_from_its_folder_alone() {
         let folder = tempfile::tempdir().unwrap();
-        save(folder.path(), &scenario(), &course()).unwrap();
+        save(folder.path(), &attempt()).unwrap();
         let record = Record {
             at_us: 1_700_000_000_000_000,
             node: Some("node1".into()),
@@ -276,14 +313,14 @@ mod tests {
         let lines = format!("{line}\n{{\"at_us\":17000");
         fs::write(folder.path().join(RECORDS_FILE), lines).unwrap();
 
-        let attempt = load(folder.path()).unwrap();
-        assert_eq!(attempt.scenario.nodes, scenario().nodes);
-        assert_eq!(attempt.scenario.name, "ipxe-chainload");
-        assert_eq!(attempt.firmware, Firmware::Uefi);
-        assert_eq!(attempt.records, [record]);
-        assert_eq!(attempt.node_seconds, course().node_seconds);
-        assert!(attempt.interrupted);
-        assert_eq!(attempt.wire, Wire::default());
+        let (loaded, saved) = (load(folder.path()).unwrap(), attempt());
+        assert_eq!(loaded.scenario.nodes, saved.scenario.nodes);
+        assert_eq!(loaded.scenario.name, "ipxe-chainload");
+        assert_eq!(loaded.firmware, Firmware::Uefi);
+        assert_eq!(loaded.records, [record]);
+        assert_eq!(loaded.node_seconds, saved.node_seconds);
+        assert!(loaded.interrupted);
+        assert_eq!(loaded.wire, Wire::default());
     }
 
     #[test]
@@ -297,7 +334,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_record_is_named_by_its_number() {
         let folder = tempfile::tempdir().unwrap();
-        save(folder.path(), &scenario(), &course()).unwrap();
+        save(folder.path(), &attempt()).unwrap();
         fs::write(folder.path().join(RECORDS_FILE), "{}\n").unwrap();
         let text = load(folder.path()).unwrap_err().to_string();
         assert!(text.contains("evidence.jsonl, line 1: "), "{text}");

@@ -33,7 +33,7 @@ pub fn create(parent: &Path, now: &jiff::Zoned, run_id: &str) -> io::Result<Path
     Ok(folder)
 }
 
-/// Writes an attempt's files: verdict, resolved scenario, and each node's timeline and explanation.
+/// Writes what was made of an attempt: verdict, timelines, explanations. What was seen is there already.
 ///
 /// # Errors
 /// When a file can't be written.
@@ -42,8 +42,6 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
     fs::create_dir_all(folder)?;
     let attempt = &outcome.attempt;
     let scenario = &attempt.scenario;
-    let resolved = scenario.to_toml().map_err(io::Error::other)?;
-    fs::write(folder.join("scenario.resolved.toml"), resolved)?;
     write_json(
         &folder.join("verdict.json"),
         &AttemptVerdict {

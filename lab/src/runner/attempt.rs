@@ -15,8 +15,8 @@ use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{Job, Order, Report};
 use crate::evidence::packet::Wire;
-use crate::evidence::saved::Attempt;
-use crate::verdict::{NodeVerdict, judge_attempt};
+use crate::evidence::saved::{self, Attempt};
+use crate::verdict::NodeVerdict;
 
 /// How long a cell may take to end after it was told to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -66,7 +66,13 @@ impl Course {
             }
         }
         if outcome.results.is_empty() {
-            outcome.results = judge_attempt(&outcome.attempt);
+            outcome.judge();
+        }
+        // The folder is missing when nothing was tried.
+        if outcome.artifacts.is_dir()
+            && let Err(error) = saved::save(&outcome.artifacts, &outcome.attempt)
+        {
+            outcome.attempt.broken.get_or_insert(error.to_string());
         }
         if !left.is_empty() {
             let what = left.join(", ");
@@ -100,7 +106,7 @@ impl Course {
         let mut state = State::default();
         self.follow(unit, &mut cell, outcome, &mut state).await?;
         if job.hold && outcome.attempt.broken.is_none() {
-            outcome.results = judge_attempt(&outcome.attempt);
+            outcome.judge();
             if self.keeps(outcome)
                 && let Some(kept) = keep(&mut cell).await?
             {

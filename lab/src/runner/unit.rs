@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::keep::Kept;
-use crate::evidence::saved::Attempt;
+use crate::evidence::saved::{self, Attempt};
 use crate::scenario::{Firmware, Scenario};
-use crate::verdict::{NodeResult, NodeVerdict};
+use crate::verdict::{NodeResult, NodeVerdict, judge_attempt};
 
 /// A scenario on one firmware.
 #[derive(Debug, Clone)]
@@ -52,6 +52,18 @@ pub struct AttemptOutcome {
 }
 
 impl AttemptOutcome {
+    /// Judges what was seen, packets included: those that lie in the artifacts folder, as `lab explain`
+    /// will find them there.
+    pub(super) fn judge(&mut self) {
+        match saved::captures(&self.artifacts) {
+            Ok(wire) => self.attempt.wire = wire,
+            Err(error) => {
+                self.attempt.broken.get_or_insert(error.to_string());
+            }
+        }
+        self.results = judge_attempt(&self.attempt);
+    }
+
     /// Whether every node passed.
     #[must_use]
     pub fn passed(&self) -> bool {

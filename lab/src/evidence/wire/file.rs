@@ -118,7 +118,9 @@ impl Interface {
         let units = (u128::from(high) << 32) | u128::from(low);
         let us = units * 1_000_000 / self.units_per_second;
         let offset_us = i128::from(self.offset_seconds) * 1_000_000;
-        let us = i128::try_from(us).unwrap_or(i128::MAX).saturating_add(offset_us);
+        let us = i128::try_from(us)
+            .unwrap_or(i128::MAX)
+            .saturating_add(offset_us);
         u64::try_from(us).unwrap_or(0)
     }
 }
@@ -230,8 +232,8 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
                 let Some((link, units_per_us)) = self.legacy else {
                     return;
                 };
-                let at_us = u64::from(block.ts_sec) * 1_000_000
-                    + u64::from(block.ts_usec / units_per_us);
+                let at_us =
+                    u64::from(block.ts_sec) * 1_000_000 + u64::from(block.ts_usec / units_per_us);
                 self.frame(at_us, link, block.data);
             }
             PcapBlockOwned::NG(Block::SectionHeader(_)) => self.interfaces.clear(),

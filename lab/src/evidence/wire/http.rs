@@ -5,14 +5,12 @@
 
 use std::collections::VecDeque;
 
+use super::head::{self, Head};
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
 
 /// A head that is longer is none.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
-
-/// Header lines read of one head.
-const HEADER_LIMIT: usize = 64;
 
 /// Requests without an answer that are remembered for each connection.
 const ASKED_LIMIT: usize = 64;
@@ -22,11 +20,6 @@ const TEXT_LIMIT_BYTES: u64 = 16 * 1024;
 
 /// How much of it is shown.
 const SHOWN_BYTES: usize = 2048;
-
-/// What a message may begin with.
-const BEGINNINGS: [&[u8]; 8] = [
-    b"HTTP/1.", b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ",
-];
 
 /// How a body that is sent in chunks ends (RFC 9112 §7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -41,12 +34,22 @@ impl Exchange {
     pub(super) fn is_waiting(&self) -> bool {
         !self.asked.is_empty()
     }
+
+    fn ask(&mut self, method: &str, target: &str) {
+        if self.asked.len() < ASKED_LIMIT {
+            self.asked.push_back(Asked {
+                is_head: method == "HEAD",
+                target: target.to_owned(),
+            });
+        }
+    }
 }
 
+/// A request.
 #[derive(Debug)]
-struct Asked {
-    is_head: bool,
-    target: String,
+pub(super) struct Asked {
+    pub(super) is_head: bool,
+    pub(super) target: String,
 }
 
 /// Reads one side's stream.
@@ -85,13 +88,6 @@ struct Body {
     text: Option<(usize, Vec<u8>)>,
 }
 
-/// A head, as far as it matters.
-struct Head {
-    length: usize,
-    body: Option<u64>,
-    said: Said,
-}
-
 impl Reader {
     /// Takes the next bytes of the stream in; those behind `datagram.payload` were not captured.
     pub(super) fn deliver(
@@ -104,7 +100,7 @@ impl Reader {
         while rest.length > 0 {
             let used = match &mut self.state {
                 State::Lost => {
-                    if !begins_message(rest.payload) {
+                    if !head::is_begun(rest.payload) {
                         return;
                     }
                     self.state = State::default();
@@ -129,12 +125,7 @@ impl Reader {
     }
 
     /// Reads on in a head; how many bytes of `datagram` belonged to it.
-    fn head(
-        &mut self,
-        datagram: &Datagram<'_>,
-        exchange: &mut Exchange,
-        wire: &mut Wire,
-    ) -> usize {
+    fn head(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) -> usize {
         let State::Head(mut buffer) = std::mem::replace(&mut self.state, State::Lost) else {
             return datagram.length;
         };
@@ -142,16 +133,18 @@ impl Reader {
         let room = HEAD_LIMIT_BYTES.saturating_sub(before);
         let fresh = datagram.payload.get(..room).unwrap_or(datagram.payload);
         buffer.extend_from_slice(fresh);
-        if !begins_message(&buffer) {
+        if !head::is_begun(&buffer) {
             return datagram.length;
         }
         let is_cut = datagram.payload.len() < datagram.length;
-        let head = match parse(&buffer, exchange) {
-            Ok(None) if is_cut => parse(&closed(&buffer), exchange).map(|head| {
-                // What was not captured may be head or body: it ends with the segment.
-                let length = before + datagram.length;
-                head.map(|head| Head { length, ..head })
-            }),
+        let head = match head::parse(&buffer, exchange.asked.front()) {
+            Ok(None) if is_cut => {
+                head::parse(&head::closed(&buffer), exchange.asked.front()).map(|head| {
+                    // What was not captured may be head or body: it ends with the segment.
+                    let length = before + datagram.length;
+                    head.map(|head| Head { length, ..head })
+                })
+            }
             result => result,
         };
         match head {
@@ -183,14 +176,7 @@ impl Reader {
     ) {
         let mut transfer = None;
         match &head.said {
-            Said::HttpRequest { method, target, .. } => {
-                if exchange.asked.len() < ASKED_LIMIT {
-                    exchange.asked.push_back(Asked {
-                        is_head: method == "HEAD",
-                        target: target.clone(),
-                    });
-                }
-            }
+            Said::HttpRequest { method, target, .. } => exchange.ask(method, target),
             Said::HttpResponse {
                 status,
                 length,
@@ -343,81 +329,4 @@ fn readable(bytes: &[u8]) -> Option<String> {
     };
     let is_odd = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
     (!text.is_empty() && !text.contains(is_odd)).then(|| text.to_owned())
-}
-
-/// Whether a message begins so; too few bytes may still become one.
-fn begins_message(bytes: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|beginning| {
-        let common = beginning.len().min(bytes.len());
-        common > 0 && beginning.get(..common) == bytes.get(..common)
-    })
-}
-
-/// A head of which the end was not captured, ended behind its last whole line.
-fn closed(head: &[u8]) -> Vec<u8> {
-    let lines = head.windows(2).rposition(|two| two == b"\r\n");
-    let mut closed = head.get(..lines.unwrap_or(0)).unwrap_or_default().to_vec();
-    closed.extend_from_slice(b"\r\n\r\n");
-    closed
-}
-
-/// Reads a head; `None` when it is not whole.
-fn parse(bytes: &[u8], exchange: &Exchange) -> Result<Option<Head>, String> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
-    if bytes.starts_with(b"HTTP/") {
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(bytes).map_err(|error| error.to_string())?;
-        let (httparse::Status::Complete(length), Some(status)) = (parsed, response.code) else {
-            return Ok(None);
-        };
-        let asked = exchange.asked.front();
-        let content_length = content_length(response.headers);
-        let is_bodiless = status < 200
-            || matches!(status, 204 | 304)
-            || asked.is_some_and(|asked| asked.is_head);
-        Ok(Some(Head {
-            length,
-            body: if is_bodiless { Some(0) } else { content_length },
-            said: Said::HttpResponse {
-                status,
-                length: content_length,
-                target: asked.map(|asked| asked.target.clone()),
-                body: None,
-            },
-        }))
-    } else {
-        let mut request = httparse::Request::new(&mut headers);
-        let parsed = request.parse(bytes).map_err(|error| error.to_string())?;
-        let (httparse::Status::Complete(length), Some(method), Some(target)) =
-            (parsed, request.method, request.path)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Head {
-            length,
-            // A request without a length has no body (RFC 9112 §6.3).
-            body: Some(content_length(request.headers).unwrap_or(0)),
-            said: Said::HttpRequest {
-                method: method.to_owned(),
-                target: target.to_owned(),
-                host: header(request.headers, "host"),
-                user_agent: header(request.headers, "user-agent"),
-            },
-        }))
-    }
-}
-
-/// `Content-Length`, unless the body is sent in chunks (RFC 9112 §6.3).
-fn content_length(headers: &[httparse::Header<'_>]) -> Option<u64> {
-    if header(headers, "transfer-encoding").is_some() {
-        return None;
-    }
-    header(headers, "content-length")?.trim().parse().ok()
-}
-
-fn header(headers: &[httparse::Header<'_>], name: &str) -> Option<String> {
-    headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case(name))
-        .map(|header| String::from_utf8_lossy(header.value).into_owned())
 }

@@ -7,13 +7,17 @@
 //! | [`packet`] | a frame's layers |
 //! | [`dhcp`] | DHCP messages, on 67, 68 and 4011 |
 //! | [`tftp`] | TFTP requests, options, errors, transfers |
-//! | [`tcp`] | TCP connections: what of each stream is new, again, or missing |
-//! | [`http`] | HTTP heads and bodies out of a stream |
+//! | [`tcp`] | TCP connections |
+//! | [`stream`] | one side of a connection: its bytes in order, each once |
+//! | [`http`] | HTTP messages out of a stream |
+//! | [`head`] | the head of an HTTP message |
 
 mod dhcp;
 mod file;
+mod head;
 mod http;
 mod packet;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -90,7 +94,8 @@ impl Reading {
             Body::Udp { payload, length } => {
                 (datagram.payload, datagram.length) = (payload, length);
                 let is_dhcp = |end: &Endpoint| end.port.is_some_and(|p| dhcp::PORTS.contains(&p));
-                if !self.tftp.take(&datagram, wire) && (is_dhcp(datagram.from) || is_dhcp(datagram.to))
+                if !self.tftp.take(&datagram, wire)
+                    && (is_dhcp(datagram.from) || is_dhcp(datagram.to))
                 {
                     wire.say(&datagram, dhcp::read(payload, length));
                 }

@@ -163,7 +163,28 @@ fn layers<'a>(frame: &Frame<'a>) -> Option<(String, String, LaxSlicedPacket<'a>)
         }
         Link::Cooked2 => {
             let (header, rest) = bytes.split_first_chunk::<COOKED2_LEN>()?;
-            let [high, low, _, _, _, _, _, _, _, _, _, _, a, b, c, d, e, f, _, _] = *header;
+            let [
+                high,
+                low,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                a,
+                b,
+                c,
+                d,
+                e,
+                f,
+                _,
+                _,
+            ] = *header;
             let kind = EtherType(u16::from_be_bytes([high, low]));
             let packet = LaxSlicedPacket::from_ether_type(kind, rest);
             Some((mac(&[a, b, c, d, e, f]), String::new(), packet))
@@ -236,4 +257,3 @@ pub(super) fn quoted_port(version: Version, quoted: &[u8]) -> Option<u16> {
 pub(super) fn is_told(address: Ipv4Addr) -> bool {
     address != Ipv4Addr::UNSPECIFIED
 }
-

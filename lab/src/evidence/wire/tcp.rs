@@ -1,24 +1,16 @@
-//! TCP connections (RFC 9293): what of each side's stream is new, sent again, or missing from the capture.
-//!
-//! Segments may be cut after their headers and may come again or out of order; sequence numbers say what
-//! is what. What one side acknowledges has arrived, whether it was captured or not.
+//! TCP connections (RFC 9293): asked for, accepted, closed, refused or broken off.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::http::{Exchange, Reader};
+use super::http::Exchange;
 use super::packet::Segment;
+use super::stream::Stream;
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Endpoint, Said, TransferEnd};
 
 /// Connections followed at once; beyond it the one that was silent longest is let go.
 const CONNECTION_LIMIT: usize = 1024;
-
-/// Segments kept for each side until those before them come.
-const PENDING_LIMIT: usize = 64;
-
-/// A larger gap is no gap but another stream.
-const GAP_LIMIT: i32 = 64 << 20;
 
 type Address = (IpAddr, u16);
 
@@ -41,35 +33,9 @@ struct Connection {
     seen_us: u64,
 }
 
-/// What one side sends.
-#[derive(Debug, Default)]
-struct Stream {
-    next: Option<u32>,
-    pending: Vec<Piece>,
-    reader: Reader,
-    fin_at: Option<u32>,
-    is_closed: bool,
-    /// Transfers that were sent to their end, and the sequence number whose acknowledgement completes them.
-    unacknowledged: Vec<(u32, usize)>,
-}
-
-#[derive(Debug)]
-struct Piece {
-    at_us: u64,
-    frame: u64,
-    sequence: u32,
-    payload: Vec<u8>,
-    length: usize,
-}
-
 impl Tcp {
     /// Takes a segment in.
-    pub(super) fn take(
-        &mut self,
-        datagram: &Datagram<'_>,
-        segment: &Segment<'_>,
-        wire: &mut Wire,
-    ) {
+    pub(super) fn take(&mut self, datagram: &Datagram<'_>, segment: &Segment<'_>, wire: &mut Wire) {
         let (Some(from), Some(to)) = (address(datagram.from), address(datagram.to)) else {
             return;
         };
@@ -194,13 +160,7 @@ impl Connection {
         }
     }
 
-    fn take(
-        &mut self,
-        me: usize,
-        datagram: &Datagram<'_>,
-        segment: &Segment<'_>,
-        wire: &mut Wire,
-    ) {
+    fn take(&mut self, me: usize, datagram: &Datagram<'_>, segment: &Segment<'_>, wire: &mut Wire) {
         let (mine, theirs, exchange) = self.split(me);
         if let Some(acknowledged) = segment.acknowledged {
             // What is missing there went the other way.
@@ -263,184 +223,4 @@ impl Connection {
             high.end(TransferEnd::BrokenByReceiver, wire);
         }
     }
-}
-
-impl Stream {
-    fn receive(
-        &mut self,
-        sequence: u32,
-        datagram: &Datagram<'_>,
-        exchange: &mut Exchange,
-        wire: &mut Wire,
-    ) {
-        if datagram.length == 0 {
-            return;
-        }
-        let next = *self.next.get_or_insert(sequence);
-        let ahead = distance(next, sequence);
-        if ahead > GAP_LIMIT {
-            self.reader.lose_track();
-            self.pending.clear();
-            self.next = Some(sequence);
-            self.deliver(datagram, exchange, wire);
-        } else if ahead > 0 {
-            self.pending.push(Piece {
-                at_us: datagram.at_us,
-                frame: datagram.frame,
-                sequence,
-                payload: datagram.payload.to_vec(),
-                length: datagram.length,
-            });
-            if self.pending.len() > PENDING_LIMIT {
-                self.skip_gap(None, datagram, exchange, wire);
-            }
-        } else {
-            self.receive_from(ahead, datagram, exchange, wire);
-            self.drain(datagram, exchange, wire);
-        }
-    }
-
-    /// A segment that begins `ahead` (at most 0) of what is expected.
-    fn receive_from(
-        &mut self,
-        ahead: i32,
-        datagram: &Datagram<'_>,
-        exchange: &mut Exchange,
-        wire: &mut Wire,
-    ) {
-        let known = usize::try_from(ahead.unsigned_abs()).unwrap_or(usize::MAX);
-        if known > 0 {
-            self.reader.sent_again(wire);
-        }
-        if known < datagram.length {
-            let fresh = Datagram {
-                payload: datagram.payload.get(known..).unwrap_or_default(),
-                length: datagram.length - known,
-                ..*datagram
-            };
-            self.deliver(&fresh, exchange, wire);
-        }
-    }
-
-    /// Delivers the kept segments whose turn it is.
-    fn drain(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) {
-        while let Some(next) = self.next {
-            let Some(position) = self
-                .pending
-                .iter()
-                .position(|piece| distance(next, piece.sequence) <= 0)
-            else {
-                return;
-            };
-            let piece = self.pending.swap_remove(position);
-            let piece_datagram = Datagram {
-                at_us: piece.at_us,
-                frame: piece.frame,
-                payload: &piece.payload,
-                length: piece.length,
-                ..*datagram
-            };
-            let ahead = distance(next, piece.sequence);
-            self.receive_from(ahead, &piece_datagram, exchange, wire);
-        }
-    }
-
-    /// Goes on behind a gap: up to `to`, or to the first kept segment.
-    fn skip_gap(
-        &mut self,
-        to: Option<u32>,
-        datagram: &Datagram<'_>,
-        exchange: &mut Exchange,
-        wire: &mut Wire,
-    ) {
-        let Some(next) = self.next else { return };
-        let kept = self.pending.iter().map(|piece| piece.sequence);
-        let Some(missing) = kept
-            .chain(to)
-            .map(|sequence| distance(next, sequence))
-            .filter(|ahead| (1..=GAP_LIMIT).contains(ahead))
-            .min()
-            .and_then(|ahead| usize::try_from(ahead).ok())
-        else {
-            return;
-        };
-        let gap = Datagram {
-            payload: &[],
-            length: missing,
-            ..*datagram
-        };
-        self.deliver(&gap, exchange, wire);
-        self.drain(datagram, exchange, wire);
-    }
-
-    fn deliver(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) {
-        let length = u32::try_from(datagram.length).unwrap_or(u32::MAX);
-        let after = self.next.map_or(0, |next| next.wrapping_add(length));
-        self.next = Some(after);
-        self.reader.deliver(datagram, exchange, wire);
-        let complete = self.reader.completed.drain(..);
-        self.unacknowledged.extend(complete.map(|t| (after, t)));
-        // Only garbage gets there: nobody pipelines that much without an acknowledgement.
-        self.unacknowledged.truncate(PENDING_LIMIT);
-    }
-
-    /// The other side says what has arrived.
-    fn acknowledge(
-        &mut self,
-        acknowledged: u32,
-        datagram: &Datagram<'_>,
-        exchange: &mut Exchange,
-        wire: &mut Wire,
-    ) {
-        // The end of the stream takes a number of its own, which is no byte.
-        let bytes = match self.fin_at {
-            Some(fin) if distance(fin, acknowledged) > 0 => fin,
-            _ => acknowledged,
-        };
-        while self.next.is_some_and(|next| distance(next, bytes) > 0) {
-            let before = self.next;
-            self.skip_gap(Some(bytes), datagram, exchange, wire);
-            if self.next == before {
-                break;
-            }
-        }
-        self.unacknowledged.retain(|(end, transfer)| {
-            let is_complete = distance(*end, acknowledged) >= 0;
-            if is_complete {
-                wire.touch(*transfer, datagram.at_us);
-                wire.end(*transfer, TransferEnd::Whole);
-            }
-            !is_complete
-        });
-    }
-
-    /// This side has sent all it had.
-    fn close(&mut self, receiver_is_closed: bool, wire: &mut Wire) {
-        self.is_closed = true;
-        if let Some(transfer) = self.reader.close() {
-            let end = self.fin_at.unwrap_or_default();
-            self.unacknowledged.push((end, transfer));
-        } else {
-            self.end(
-                if receiver_is_closed {
-                    TransferEnd::BrokenByReceiver
-                } else {
-                    TransferEnd::BrokenBySender
-                },
-                wire,
-            );
-        }
-    }
-
-    /// What is on its way will not arrive.
-    fn end(&mut self, end: TransferEnd, wire: &mut Wire) {
-        if let Some(transfer) = self.reader.break_off() {
-            wire.end(transfer, end);
-        }
-    }
-}
-
-/// How far `to` is ahead of `from`; negative when it is behind (RFC 9293 §3.4).
-fn distance(from: u32, to: u32) -> i32 {
-    to.wrapping_sub(from).cast_signed()
 }

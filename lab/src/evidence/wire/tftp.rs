@@ -204,7 +204,10 @@ impl Session {
         self.begin(datagram, wire);
         let number = unwrapped(block, self.highest);
         let length = datagram.length.saturating_sub(DATA_HEADER_LEN) as u64;
-        let Some(transfer) = self.transfer.and_then(|index| wire.transfers.get_mut(index)) else {
+        let Some(transfer) = self
+            .transfer
+            .and_then(|index| wire.transfers.get_mut(index))
+        else {
             return;
         };
         if number <= self.highest {
@@ -266,7 +269,10 @@ impl Session {
     }
 
     fn end(&self, end: TransferEnd, wire: &mut Wire) {
-        if let Some(transfer) = self.transfer.and_then(|index| wire.transfers.get_mut(index)) {
+        if let Some(transfer) = self
+            .transfer
+            .and_then(|index| wire.transfers.get_mut(index))
+        {
             transfer.end = end;
         }
     }
@@ -277,15 +283,11 @@ fn unwrapped(block: u16, highest: u64) -> u64 {
     const ROUND: u64 = 1 << 16;
     let base = highest - highest % ROUND + u64::from(block);
     let nearest = |candidate: &u64| candidate.abs_diff(highest);
-    [
-        Some(base),
-        base.checked_sub(ROUND),
-        base.checked_add(ROUND),
-    ]
-    .into_iter()
-    .flatten()
-    .min_by_key(nearest)
-    .unwrap_or(base)
+    [Some(base), base.checked_sub(ROUND), base.checked_add(ROUND)]
+        .into_iter()
+        .flatten()
+        .min_by_key(nearest)
+        .unwrap_or(base)
 }
 
 /// File name and options of a request, exactly as asked: the server's codec keeps only what it understands.

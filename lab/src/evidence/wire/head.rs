@@ -1,0 +1,103 @@
+//! The head of an HTTP/1 message (RFC 9112), request or response.
+
+use super::http::Asked;
+use crate::evidence::packet::Said;
+
+/// Header lines read of one head.
+const HEADER_LIMIT: usize = 64;
+
+/// What a message may begin with.
+const BEGINNINGS: [&[u8]; 8] = [
+    b"HTTP/1.",
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"OPTIONS ",
+    b"DELETE ",
+    b"PATCH ",
+];
+
+/// A head, as far as it matters.
+pub(super) struct Head {
+    /// Its bytes.
+    pub(super) length: usize,
+    /// Bytes of the body; `None` when only its end tells.
+    pub(super) body: Option<u64>,
+    pub(super) said: Said,
+}
+
+/// Whether a message begins so; too few bytes may still become one.
+pub(super) fn is_begun(bytes: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|beginning| {
+        let common = beginning.len().min(bytes.len());
+        common > 0 && beginning.get(..common) == bytes.get(..common)
+    })
+}
+
+/// A head of which the end was not captured, ended behind its last whole line.
+pub(super) fn closed(head: &[u8]) -> Vec<u8> {
+    let lines = head.windows(2).rposition(|two| two == b"\r\n");
+    let mut closed = head.get(..lines.unwrap_or(0)).unwrap_or_default().to_vec();
+    closed.extend_from_slice(b"\r\n\r\n");
+    closed
+}
+
+/// Reads a head; `None` when it is not whole. `asked` is what a response answers.
+pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    if bytes.starts_with(b"HTTP/") {
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(bytes).map_err(|error| error.to_string())?;
+        let (httparse::Status::Complete(length), Some(status)) = (parsed, response.code) else {
+            return Ok(None);
+        };
+        let content_length = content_length(response.headers);
+        let is_bodiless =
+            status < 200 || matches!(status, 204 | 304) || asked.is_some_and(|asked| asked.is_head);
+        Ok(Some(Head {
+            length,
+            body: if is_bodiless { Some(0) } else { content_length },
+            said: Said::HttpResponse {
+                status,
+                length: content_length,
+                target: asked.map(|asked| asked.target.clone()),
+                body: None,
+            },
+        }))
+    } else {
+        let mut request = httparse::Request::new(&mut headers);
+        let parsed = request.parse(bytes).map_err(|error| error.to_string())?;
+        let (httparse::Status::Complete(length), Some(method), Some(target)) =
+            (parsed, request.method, request.path)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Head {
+            length,
+            // A request without a length has no body (RFC 9112 §6.3).
+            body: Some(content_length(request.headers).unwrap_or(0)),
+            said: Said::HttpRequest {
+                method: method.to_owned(),
+                target: target.to_owned(),
+                host: header(request.headers, "host"),
+                user_agent: header(request.headers, "user-agent"),
+            },
+        }))
+    }
+}
+
+/// `Content-Length`, unless the body is sent in chunks (RFC 9112 §6.3).
+fn content_length(headers: &[httparse::Header<'_>]) -> Option<u64> {
+    if header(headers, "transfer-encoding").is_some() {
+        return None;
+    }
+    header(headers, "content-length")?.trim().parse().ok()
+}
+
+fn header(headers: &[httparse::Header<'_>], name: &str) -> Option<String> {
+    headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| String::from_utf8_lossy(header.value).into_owned())
+}
