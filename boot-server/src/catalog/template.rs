@@ -233,4 +233,28 @@ mod tests {
         let error = render("ok\n{{ if }}\n", &Metadata::new()).unwrap_err();
         assert_eq!(error.place.map(|(line, _)| line), Some(2), "{error}");
     }
+
+    /// On a thread with as little stack as those that answer have.
+    #[test]
+    fn a_template_without_end_is_an_error_and_not_the_end_of_the_server() {
+        let endless = [
+            "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}".to_owned(),
+            "{{define \"a\"}}{{template \"b\" .}}{{end}}{{define \"b\"}}x{{if true}}{{template \"a\" .}}{{end}}{{end}}{{template \"a\" .}}"
+                .to_owned(),
+            format!("{}x{}", "{{if true}}".repeat(5_000), "{{end}}".repeat(5_000)),
+            format!("{{{{ {}1{} }}}}", "(".repeat(5_000), ")".repeat(5_000)),
+        ];
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        let rendered = thread.spawn(move || {
+            let render = |text: &String| render(text, &Metadata::new()).unwrap_err();
+            endless.iter().map(render).collect::<Vec<_>>()
+        });
+        for error in rendered.unwrap().join().unwrap() {
+            let error = error.to_string();
+            assert!(
+                error.contains("recursion") || error.contains("depth"),
+                "{error}"
+            );
+        }
+    }
 }

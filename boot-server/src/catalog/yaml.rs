@@ -1,7 +1,7 @@
 //! YAML as the reference's Go library reads it, with the place of an error.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::DuplicateKeyPolicy;
+use serde_saphyr::{DuplicateKeyPolicy, Location};
 
 /// Text that is not the YAML that was wanted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -30,8 +30,7 @@ pub enum DuplicateKeys {
 /// Bad syntax, a shape that `T` is not, or (with [`DuplicateKeys::Refuse`]) a key given twice.
 pub fn parse<T: DeserializeOwned>(text: &str, keys: DuplicateKeys) -> Result<T, InvalidYaml> {
     let options = serde_saphyr::options! {
-        // Node budgets would refuse a large inventory; aliases stay limited on their own.
-        budget: None,
+        budget: budget(),
         duplicate_keys: match keys {
             DuplicateKeys::Refuse => DuplicateKeyPolicy::Error,
             DuplicateKeys::LastCounts => DuplicateKeyPolicy::LastWins,
@@ -40,14 +39,39 @@ pub fn parse<T: DeserializeOwned>(text: &str, keys: DuplicateKeys) -> Result<T, 
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let location = error.location();
-        let number = |n: u64| usize::try_from(n).unwrap_or_default();
+        let (line, column) = error.location().map_or((0, 0), |at| place(&at));
         InvalidYaml {
             message: error.without_snippet().to_string(),
-            line: location.map_or(0, |l| number(l.line())),
-            column: location.map_or(0, |l| number(l.column())),
+            line,
+            column,
         }
     })
+}
+
+/// Line and column of a place, counted from 1.
+pub fn place(at: &Location) -> (usize, usize) {
+    let number = |n: u64| usize::try_from(n).unwrap_or_default();
+    (number(at.line()), number(at.column()))
+}
+
+/// How deep lists and mappings may lie in each other: reading them takes stack.
+const MAX_DEPTH: usize = 64;
+
+/// A large inventory is no attack, so that only its depth is limited here; what aliases stand for stays
+/// limited on its own, and the file's size where it is read.
+fn budget() -> Option<serde_saphyr::Budget> {
+    const ANY: usize = usize::MAX;
+    serde_saphyr::budget! {
+        max_depth: MAX_DEPTH,
+        max_reader_input_bytes: None,
+        max_events: ANY,
+        max_aliases: ANY,
+        max_anchors: ANY,
+        max_nodes: ANY,
+        max_total_scalar_bytes: ANY,
+        max_merge_keys: ANY,
+        enforce_alias_anchor_ratio: false,
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +98,21 @@ mod tests {
         let value: serde_json::Value =
             parse("[yes, off, true, \"yes\", 0755]", DuplicateKeys::Refuse).unwrap();
         assert_eq!(value, serde_json::json!([true, false, true, "yes", 493]));
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_refused_and_does_not_end_the_program() {
+        for (open, close) in [("[", "]"), ("{a: ", "}")] {
+            let deep = |depth| format!("{}{}", open.repeat(depth), close.repeat(depth));
+            for depth in [MAX_DEPTH + 1, 200, 100_000] {
+                let read = parse::<serde_json::Value>(&deep(depth), DuplicateKeys::Refuse);
+                assert!(read.is_err(), "{depth}");
+            }
+            parse::<serde_json::Value>(&deep(MAX_DEPTH - 1), DuplicateKeys::Refuse).unwrap();
+        }
+        let block: String = (0..10_000)
+            .map(|depth| " ".repeat(depth) + "- - -\n")
+            .collect();
+        assert!(parse::<serde_json::Value>(&block, DuplicateKeys::Refuse).is_err());
     }
 }

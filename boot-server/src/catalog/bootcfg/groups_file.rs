@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::shape;
+use super::{shape, wire};
 use crate::catalog::labels::normal_mac;
 use crate::catalog::load::{FoundGroup, Place};
 use crate::catalog::matching::Group;
@@ -18,25 +17,6 @@ use crate::catalog::yaml::{self, DuplicateKeys};
 
 /// The only version of the file there ever was.
 const API_VERSION: &str = "v1alpha1";
-
-mod wire {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    pub(super) struct File {
-        pub(super) api_version: Option<Spanned<String>>,
-        #[serde(default)]
-        pub(super) groups: Option<Vec<Group>>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    pub(super) struct Group {
-        pub(super) name: Option<String>,
-        pub(super) spec: Option<Spanned<String>>,
-        pub(super) require: Option<BTreeMap<String, Option<Spanned<String>>>>,
-        pub(super) metadata: Option<BTreeMap<String, serde_json::Value>>,
-    }
-}
 
 /// Reads the text of a groups file, and tells what is wrong with it.
 pub(in crate::catalog) fn parse(
@@ -56,16 +36,21 @@ pub(in crate::catalog) fn parse(
             if !problems.iter().any(|told| told.line == problem.line) {
                 problems.insert(0, problem);
             }
-            problems.extend(unknown_keys(path, text));
             return (Vec::new(), problems);
         }
     };
     let shared_path: Arc<Path> = path.into();
-    let mut problems = unknown_keys(path, text);
+    let mut problems = Vec::new();
+    problems.extend(file.unknown.iter().map(|key| key.tell(path, text)));
     problems.extend(wrong_version(path, text, file.api_version.as_ref()));
     let mut groups = Vec::new();
     for (index, group) in file.groups.unwrap_or_default().into_iter().enumerate() {
-        let name = group.name.unwrap_or_else(|| format!("#{}", index + 1));
+        let starts = yaml::place(&group.referenced);
+        let group = group.value;
+        let named_at = group.name.as_ref().map_or(starts, place);
+        let name = group
+            .name
+            .map_or_else(|| format!("#{}", index + 1), |name| name.value);
         let Some(spec) = group.spec.filter(|spec| !spec.value.is_empty()) else {
             problems.push(
                 Problem::of_file(
@@ -74,7 +59,7 @@ pub(in crate::catalog) fn parse(
                     format!("group `{name}` names no spec"),
                     "add `spec: ID`, for `specs/ID/spec.json`",
                 )
-                .at_first(text, &name),
+                .at(Arc::clone(text), named_at.0, named_at.1),
             );
             continue;
         };
@@ -102,9 +87,7 @@ pub(in crate::catalog) fn parse(
 }
 
 fn place<T>(spanned: &Spanned<T>) -> (usize, usize) {
-    let number = |n: u64| usize::try_from(n).unwrap_or_default();
-    let at = &spanned.referenced;
-    (number(at.line()), number(at.column()))
+    yaml::place(&spanned.referenced)
 }
 
 fn to_metadata(json: &BTreeMap<String, serde_json::Value>) -> Metadata {
@@ -154,30 +137,6 @@ fn bad_macs(
                 line,
                 column,
             ))
-        })
-        .collect()
-}
-
-/// Keys that mean nothing: misspelt ones, most likely.
-fn unknown_keys(path: &Path, text: &str) -> Vec<Problem> {
-    const FILE_KEYS: &[&str] = &["api_version", "groups"];
-    const GROUP_KEYS: &[&str] = &["name", "spec", "require", "metadata"];
-    let Ok(serde_json::Value::Object(file)) = yaml::parse(text, DuplicateKeys::LastCounts) else {
-        return Vec::new();
-    };
-    let groups = file.get("groups").and_then(serde_json::Value::as_array);
-    let group_keys = groups
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_object)
-        .flat_map(serde_json::Map::keys)
-        .map(|key| (key, GROUP_KEYS));
-    file.keys()
-        .map(|key| (key, FILE_KEYS))
-        .chain(group_keys)
-        .filter(|(key, known)| !known.contains(&key.as_str()))
-        .map(|(key, known)| {
-            Problem::unknown_key(path, key, known).at_first(text, &format!("{key}:"))
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 pub(super) mod groups_file;
 mod shape;
 pub mod spec;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Everything in a `config.yaml` that has another shape than it should, at once.
+//! Everything in a `config.yaml` that has another shape than it should, at once, and keys that mean
+//! nothing.
 //!
 //! Reading into types ends at the first mistake; this looks at the tree of the file.
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use super::wire::{FILE_KEYS, GROUP_KEYS, UnknownKey};
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::yaml::{self, DuplicateKeys};
 
@@ -18,7 +20,7 @@ enum Node {
     Null,
     Scalar,
     List(Vec<Spanned<Node>>),
-    Mapping(Vec<(String, Spanned<Node>)>),
+    Mapping(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
 impl Node {
@@ -87,7 +89,7 @@ impl<'de> Visitor<'de> for Shapes {
 
     fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Node, A::Error> {
         let mut mapping = Vec::new();
-        while let Some(key) = pairs.next_key::<String>()? {
+        while let Some(key) = pairs.next_key::<Spanned<String>>()? {
             mapping.push((key, pairs.next_value()?));
         }
         Ok(Node::Mapping(mapping))
@@ -113,8 +115,10 @@ pub(super) fn problems(path: &Path, text: &Arc<str>) -> Vec<Problem> {
         path,
         text,
         problems: Vec::new(),
+        unknown: Vec::new(),
     };
     finder.file(&root);
+    finder.problems.extend(finder.unknown);
     finder.problems
 }
 
@@ -122,15 +126,13 @@ struct Finder<'a> {
     path: &'a Path,
     text: &'a Arc<str>,
     problems: Vec<Problem>,
+    /// Keys that mean nothing, told after what is wrong.
+    unknown: Vec<Problem>,
 }
 
 impl Finder<'_> {
     fn tell(&mut self, what: &str, wanted: &str, found: &Spanned<Node>) {
-        let number = |n: u64| usize::try_from(n).unwrap_or_default();
-        let (line, column) = (
-            number(found.referenced.line()),
-            number(found.referenced.column()),
-        );
+        let (line, column) = yaml::place(&found.referenced);
         let message = format!("{what} is {}, not {wanted}", found.value.what());
         let problem = Problem::of_file(
             Severity::Error,
@@ -151,7 +153,7 @@ impl Finder<'_> {
             );
         };
         for (key, value) in keys {
-            match (key.as_str(), &value.value) {
+            match (key.value.as_str(), &value.value) {
                 ("api_version", Node::List(_) | Node::Mapping(_)) => {
                     self.tell("`api_version`", "a text", value);
                 }
@@ -163,7 +165,7 @@ impl Finder<'_> {
                 ("groups", Node::Scalar | Node::Mapping(_)) => {
                     self.tell("`groups`", "a list of groups", value);
                 }
-                _ => {}
+                _ => self.unknown(key, FILE_KEYS),
             }
         }
     }
@@ -174,8 +176,8 @@ impl Finder<'_> {
             return self.tell(&format!("group {number}"), wanted, group);
         };
         for (key, value) in keys {
-            let what = || format!("`{key}` of group {number}");
-            match (key.as_str(), &value.value) {
+            let what = || format!("`{}` of group {number}", key.value);
+            match (key.value.as_str(), &value.value) {
                 ("name" | "spec", Node::List(_) | Node::Mapping(_)) => {
                     self.tell(&what(), "a text", value);
                 }
@@ -185,13 +187,23 @@ impl Finder<'_> {
                 ("require", Node::Mapping(labels)) => {
                     for (label, wanted) in labels {
                         if matches!(wanted.value, Node::List(_) | Node::Mapping(_)) {
-                            let what = format!("label `{label}` of group {number}");
+                            let what = format!("label `{}` of group {number}", label.value);
                             self.tell(&what, "a text: a group has one value for a label", wanted);
                         }
                     }
                 }
-                _ => {}
+                _ => self.unknown(key, GROUP_KEYS),
             }
+        }
+    }
+
+    fn unknown(&mut self, key: &Spanned<String>, known: &'static [&'static str]) {
+        if !known.contains(&key.value.as_str()) {
+            let key = UnknownKey {
+                key: key.clone(),
+                known,
+            };
+            self.unknown.push(key.tell(self.path, self.text));
         }
     }
 }
