@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match cli::run(&typed) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("boot-server: {error:#}");
+            eprintln!("boot-server: {}", cli::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -138,6 +138,20 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// An error and its causes in one line. What a message says already of its cause is not said again.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
+}
+
 /// Reads the command line and the environment; says itself what is wrong with them.
 fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
     let command = Cli::command();
@@ -191,4 +205,29 @@ fn report(problems: &[Problem]) -> ExitCode {
         .iter()
         .any(|problem| problem.severity == Severity::Error);
     ExitCode::from(if errors { INVALID_INPUT } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::net::NetError;
+
+    #[test]
+    fn an_error_tells_each_cause_once() {
+        let source = std::io::Error::from_raw_os_error(98);
+        let bind = NetError::Bind {
+            service: "dhcp",
+            port: 67,
+            source,
+        };
+        let error: anyhow::Error = Err::<(), _>(bind).context("starting").unwrap_err();
+        let told = told(&error);
+        assert!(
+            told.starts_with("starting: dhcp on port 67: Address"),
+            "{told}"
+        );
+        assert_eq!(told.matches("Address already in use").count(), 1, "{told}");
+    }
 }

@@ -34,6 +34,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
         .filter(|path| *path != Path::new("-"));
     // Keys are often root's own: they are read before that is given up.
     let tls = tls(&config)?;
+    let signer = signer(&config)?;
     if let Some(user) = &config.user {
         let leases = config
             .dhcp
@@ -75,7 +76,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
                 .run_until_cancelled_owned(reload_on(hangup, reloader)),
         );
         let parts = Parts {
-            signer: signer(&config)?,
+            signer,
             pixiecore: pixiecore(&config)?,
             config,
             catalog,
