@@ -11,6 +11,7 @@ use super::context::Context;
 use super::folder::{Folder, FolderError};
 use crate::catalog::BootCatalog;
 use crate::proto::autoexec::{self, AUTOEXEC};
+use crate::proto::grub;
 use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
 use crate::proto::tftp::ErrorCode;
 use crate::respond::{Machine, RenderedConfig, grub_config, pxelinux_config};
@@ -23,9 +24,6 @@ const DEBIAN_NBP_FOLDERS: [&str; 3] = [
 ];
 /// The name below which the HTTP service's assets are found.
 const ASSETS: &str = "assets/";
-
-/// The file that GRUB looks for in its folder, `grub/` or the NBP's own.
-const GRUB_CONFIG: &str = "grub.cfg";
 
 /// The contents of a file being sent.
 #[derive(Debug)]
@@ -160,7 +158,7 @@ impl TftpFiles {
         )
     }
 
-    fn with_nbp_folders(
+    pub(super) fn with_nbp_folders(
         context: Arc<Context>,
         roots: &[PathBuf],
         nbp_folders: Vec<PathBuf>,
@@ -213,9 +211,13 @@ impl TftpFiles {
             // A file of that name in a root is the operator's own: it goes before ours.
             Err(refusal) if refusal.code == ErrorCode::FileNotFound => {
                 let base = name.rsplit_once('/').map_or(name, |(_, base)| base);
-                match (base, &self.catalog) {
-                    (AUTOEXEC, _) => self.autoexec().ok_or(refusal),
-                    (GRUB_CONFIG, Some(catalog)) => self.render_grub(&**catalog, peer),
+                match (grub::config_name(base), &self.catalog) {
+                    _ if base == AUTOEXEC => self.autoexec().ok_or(refusal),
+                    // GRUB is to go on to the operator's own.
+                    (Some(_), _) if self.open_below_roots(&grub::last_asked(name)).is_ok() => {
+                        Err(refusal)
+                    }
+                    (Some(asked), Some(catalog)) => self.render_grub(&**catalog, asked, peer),
                     _ => Err(refusal),
                 }
             }
@@ -260,8 +262,14 @@ impl TftpFiles {
         Ok(Opened::rendered(rendered))
     }
 
-    fn render_grub(&self, catalog: &dyn BootCatalog, peer: SocketAddr) -> Result<Opened, Refusal> {
-        let rendered = grub_config(catalog, &self.machine(peer)?, self.assets_url.as_deref())
+    fn render_grub(
+        &self,
+        catalog: &dyn BootCatalog,
+        name: ConfigName,
+        peer: SocketAddr,
+    ) -> Result<Opened, Refusal> {
+        let machine = self.machine(peer)?;
+        let rendered = grub_config(catalog, name, machine, self.assets_url.as_deref())
             .map_err(|error| Refusal::not_found(error.to_string()))?;
         Ok(Opened::rendered(rendered))
     }
@@ -299,95 +307,4 @@ fn open_below(folder: &Folder, name: &str) -> Result<Option<Opened>, Refusal> {
         content: Content::File(file, metadata.len()),
         group: None,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::BootConfig;
-    use crate::event::EventSink;
-    use crate::net::interface::Interface;
-    use crate::net::neighbours::Neighbours;
-    use crate::policy::Policy;
-
-    const PEER: &str = "10.0.0.7:2070";
-    const SCRIPT: &str = "#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || autoboot\n";
-
-    fn files(root: &Path, assets: &Path) -> TftpFiles {
-        let interface = Interface::find("lo", None).unwrap();
-        let script = Some("http://10.0.0.1/s".to_owned());
-        let policy = Policy::boot(interface.address, BootConfig::default(), script);
-        let events = EventSink::channel().0;
-        let context = Context::new(interface, Neighbours::default(), events, policy);
-        let assets = Some(Folder::from(assets.to_owned()));
-        let nbp_folders = vec![root.with_file_name("nbp")];
-        TftpFiles::with_nbp_folders(context, &[root.to_owned()], nbp_folders, assets, None, None)
-    }
-
-    fn read(files: &TftpFiles, name: &str) -> Result<String, ErrorCode> {
-        let opened = files
-            .open(name, PEER.parse().unwrap())
-            .map_err(|refusal| refusal.code)?;
-        let mut out = Vec::new();
-        opened
-            .content
-            .read_into(0, opened.content.len() as usize, &mut out)
-            .unwrap();
-        Ok(String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn names_are_found_below_the_folders_and_nowhere_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let (root, assets) = (folder.path().join("root"), folder.path().join("assets"));
-        std::fs::create_dir_all(root.join("sub")).unwrap();
-        std::fs::create_dir_all(&assets).unwrap();
-        std::fs::write(folder.path().join("secret"), "secret").unwrap();
-        std::fs::write(root.join("undionly.kpxe"), "nbp").unwrap();
-        std::fs::write(root.join("sub/f"), "f").unwrap();
-        std::fs::create_dir_all(root.join("own")).unwrap();
-        std::fs::write(root.join("own/autoexec.ipxe"), "own").unwrap();
-        std::fs::write(assets.join("vmlinuz"), "kernel").unwrap();
-        std::os::unix::fs::symlink("sub/f", root.join("inside")).unwrap();
-        std::os::unix::fs::symlink("../secret", root.join("outside")).unwrap();
-        std::os::unix::fs::symlink("../nbp/ipxe.efi", root.join("served")).unwrap();
-        std::fs::create_dir_all(folder.path().join("nbp")).unwrap();
-        std::fs::write(folder.path().join("boot.efi"), "efi").unwrap();
-        std::fs::write(folder.path().join("nbp/snponly.efi"), "snp").unwrap();
-        std::os::unix::fs::symlink("../boot.efi", folder.path().join("nbp/ipxe.efi")).unwrap();
-        std::os::unix::fs::symlink("../nbp/snponly.efi", root.join("snp")).unwrap();
-        let files = files(&root, &assets);
-        for (name, expected) in [
-            ("undionly.kpxe", Ok("nbp")),
-            ("/undionly.kpxe", Ok("nbp")),
-            ("undionly.kpxe.0", Ok("nbp")),
-            ("autoexec.ipxe", Ok(SCRIPT)),
-            ("/efi/autoexec.ipxe", Ok(SCRIPT)),
-            ("own/autoexec.ipxe", Ok("own")),
-            ("\\sub\\f", Ok("f")),
-            ("sub//f", Ok("f")),
-            ("./sub/f", Ok("f")),
-            ("inside", Ok("f")),
-            ("ipxe.efi", Ok("efi")),
-            ("snp", Ok("snp")),
-            ("served", Err(ErrorCode::AccessViolation)),
-            ("assets/vmlinuz", Ok("kernel")),
-            ("/assets/vmlinuz", Ok("kernel")),
-            ("//assets/vmlinuz", Ok("kernel")),
-            ("vmlinuz", Err(ErrorCode::FileNotFound)),
-            ("sub", Err(ErrorCode::FileNotFound)),
-            ("", Err(ErrorCode::FileNotFound)),
-            ("undionly.kpxe/x", Err(ErrorCode::FileNotFound)),
-            ("outside", Err(ErrorCode::AccessViolation)),
-            ("../secret", Err(ErrorCode::AccessViolation)),
-            ("sub/../../secret", Err(ErrorCode::AccessViolation)),
-            ("..\\secret", Err(ErrorCode::AccessViolation)),
-            ("assets/../secret", Err(ErrorCode::AccessViolation)),
-            ("assets//etc/passwd", Err(ErrorCode::AccessViolation)),
-        ] {
-            assert_eq!(read(&files, name), expected.map(str::to_owned), "{name}");
-        }
-    }
 }

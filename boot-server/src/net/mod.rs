@@ -5,6 +5,8 @@ mod context;
 mod dhcp;
 mod error;
 mod files;
+#[cfg(test)]
+mod files_tests;
 pub mod folder;
 pub mod http;
 mod interface;

@@ -1,7 +1,37 @@
-//! GRUB configuration text: a menu entry for EFI and one for BIOS, as matchbox writes it.
+//! GRUB: the names it looks for its configuration under, and its text: a menu entry for EFI and one for BIOS, as matchbox writes it.
 //!
 //! Files are named as the profile has them, with GRUB's own device where it has one
 //! (`(http;boot.example:8080)/assets/…`).
+
+use super::mac::MacAddr;
+use super::pxelinux::ConfigName;
+
+/// The last name that GRUB asks for.
+const CONFIG: &str = "grub.cfg";
+
+/// Under which name GRUB asks for its configuration; `None` for other files.
+///
+/// Before `grub.cfg` GRUB 2.06 asks for names like PXELINUX's behind `grub.cfg-`: the UUID, `01-` and
+/// the MAC, the address in hex with ever fewer digits (`grub_net_search_config_file`). Its manual
+/// leaves out the `01-`, so that people do too.
+pub fn config_name(file: &str) -> Option<ConfigName> {
+    let rest = file.strip_prefix(CONFIG)?;
+    if rest.is_empty() {
+        return Some(ConfigName::Default);
+    }
+    let rest = rest.strip_prefix('-')?;
+    let mac = rest.parse::<MacAddr>().ok().map(ConfigName::Mac);
+    let name = mac.or_else(|| ConfigName::parse(rest));
+    name.filter(|name| *name != ConfigName::Default)
+}
+
+/// The file that GRUB asks for last in the folder in which it asks for this one.
+pub fn last_asked(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{CONFIG}"),
+        None => CONFIG.to_owned(),
+    }
+}
 
 /// The configuration that boots this kernel. There is no `initrd` line where there is no initrd:
 /// GRUB stops at one with an error.
@@ -33,6 +63,34 @@ pub fn render(kernel: &str, initrd: &[String], options: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_that_grub_asks_for_are_read() {
+        let uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b";
+        let mac = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+        for (name, expected) in [
+            ("grub.cfg", Some(ConfigName::Default)),
+            (
+                &format!("grub.cfg-{uuid}"),
+                Some(ConfigName::Uuid(uuid.parse().unwrap())),
+            ),
+            ("grub.cfg-01-52-54-00-00-00-01", Some(ConfigName::Mac(mac))),
+            ("grub.cfg-52-54-00-00-00-01", Some(ConfigName::Mac(mac))),
+            (
+                "grub.cfg-0A000082",
+                Some(ConfigName::Address([10, 0, 0, 130].into())),
+            ),
+            ("grub.cfg-0A00", Some(ConfigName::AddressPrefix)),
+            ("grub.cfg-default", None),
+            ("grub.cfg-", None),
+            ("grub.cfg.bak", None),
+            ("menu.cfg", None),
+        ] {
+            assert_eq!(config_name(name), expected, "{name}");
+        }
+        assert_eq!(last_asked("boot/grub/grub.cfg-0A"), "boot/grub/grub.cfg");
+        assert_eq!(last_asked("grub.cfg-0A"), "grub.cfg");
+    }
 
     #[test]
     fn there_is_an_entry_for_each_firmware() {

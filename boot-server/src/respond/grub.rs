@@ -1,12 +1,16 @@
 //! `grub.cfg` by TFTP, rendered from the same groups as iPXE's scripts.
 //!
-//! GRUB says nothing of its machine when it asks, and knows none of iPXE's variables: the machine is
-//! the one seen with the address that asks, and its attributes are filled in here.
+//! GRUB asks for several names and takes the first that exists. Unlike PXELINUX's, all of them mean the
+//! same here: the machine is the one seen with the address that asks, and the name adds its UUID or MAC.
+//! It knows none of iPXE's variables: the machine's attributes are filled in here.
 
-use super::pxelinux::{RenderedConfig, labels};
+use uuid::Uuid;
+
+use super::pxelinux::{RenderedConfig, labels, select_by_uuid};
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::BootCatalog;
 use crate::proto::grub;
+use crate::proto::pxelinux::ConfigName;
 
 /// Why there is no configuration for a machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +18,9 @@ pub enum GrubError {
     /// No group, or no usable profile.
     #[error("{0}")]
     NoMatch(String),
+    /// The name is another machine's, or a whole network's.
+    #[error("it says nothing of this machine; GRUB goes on to other names")]
+    OtherName,
     /// The profile boots nothing.
     #[error("group `{0}`: nothing to boot")]
     NoBoot(String),
@@ -27,17 +34,34 @@ pub enum GrubError {
     },
 }
 
-/// Renders the menu of the machine. `assets_url` is where `/assets/` is by HTTP: what is there comes by
+/// Renders the menu that a machine finds under a name. `assets_url` is where `/assets/` is by HTTP: what is there comes by
 /// TFTP as well, and so GRUB needs no HTTP.
 ///
 /// # Errors
 /// [`GrubError`].
 pub fn grub_config(
     catalog: &dyn BootCatalog,
-    machine: &Machine,
+    name: ConfigName,
+    mut machine: Machine,
     assets_url: Option<&str>,
 ) -> Result<RenderedConfig, GrubError> {
-    let selection = catalog.select(&labels(machine));
+    let selection = match name {
+        ConfigName::Uuid(asked) if !is_known(asked, &machine) => {
+            select_by_uuid(catalog, asked, &mut machine)
+        }
+        ConfigName::Address(asked) if machine.address != Some(asked) => {
+            return Err(GrubError::OtherName);
+        }
+        ConfigName::AddressPrefix => return Err(GrubError::OtherName),
+        ConfigName::Mac(mac) => {
+            machine.mac = Some(mac);
+            catalog.select(&labels(&machine))
+        }
+        ConfigName::Uuid(_) | ConfigName::Address(_) | ConfigName::Default => {
+            catalog.select(&labels(&machine))
+        }
+    };
+    let machine = &machine;
     let selection = selection.map_err(GrubError::NoMatch)?;
     let group = selection.group;
     let Some(boot) = selection.boot else {
@@ -62,8 +86,15 @@ pub fn grub_config(
     Ok(RenderedConfig { text, group })
 }
 
+/// Whether it is the UUID of the machine's DHCP exchange, in either order of bytes.
+fn is_known(asked: Uuid, machine: &Machine) -> bool {
+    let known = machine.uuid;
+    known == Some(asked) || known == Some(Uuid::from_bytes_le(asked.into_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use super::*;
@@ -102,7 +133,7 @@ mod tests {
     #[test]
     fn the_menu_names_files_by_tftp_and_has_the_machines_attributes() {
         let url = Some("http://10.0.0.1:8080/assets/");
-        let config = grub_config(&One, &machine(1, Some("n1")), url).unwrap();
+        let config = grub_config(&One, ConfigName::Default, machine(1, Some("n1")), url).unwrap();
         assert_eq!(config.group, "one");
         let wanted = "linux \"/assets/vmlinuz\" mac=02-00-00-00-00-01 host=n1\n";
         assert!(config.text.contains(wanted), "{}", config.text);
@@ -111,9 +142,41 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error_and_not_a_hole() {
-        let unknown = grub_config(&One, &machine(2, None), None);
+        let unknown = grub_config(&One, ConfigName::Default, machine(2, None), None);
         assert_eq!(unknown, Err(GrubError::NoMatch("no group matched".into())));
-        let error = grub_config(&One, &machine(1, None), None).unwrap_err();
+        let error = grub_config(&One, ConfigName::Default, machine(1, None), None).unwrap_err();
         assert!(matches!(error, GrubError::Variable { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_name_says_which_machine_asks_and_another_machines_is_not_there() {
+        let asked = |name, machine| grub_config(&One, name, machine, None);
+        let hers = Ipv4Addr::new(10, 0, 0, 7);
+        let by_mac = ConfigName::Mac(MacAddr([2, 0, 0, 0, 0, 1]));
+        let nobody = Machine {
+            hostname: Some("n1".into()),
+            address: Some(hers),
+            ..Machine::default()
+        };
+        assert_eq!(asked(by_mac, nobody.clone()).unwrap().group, "one");
+        assert!(asked(ConfigName::Default, nobody).is_err());
+        let known = Machine {
+            address: Some(hers),
+            uuid: Some(Uuid::from_u128(7)),
+            ..machine(1, Some("n1"))
+        };
+        for name in [
+            ConfigName::Address(hers),
+            ConfigName::Uuid(Uuid::from_u128(7)),
+            ConfigName::Uuid(Uuid::from_bytes_le(Uuid::from_u128(7).into_bytes())),
+        ] {
+            assert_eq!(asked(name, known.clone()).unwrap().group, "one", "{name:?}");
+        }
+        for name in [
+            ConfigName::Address(Ipv4Addr::new(10, 0, 0, 8)),
+            ConfigName::AddressPrefix,
+        ] {
+            assert_eq!(asked(name, known.clone()), Err(GrubError::OtherName));
+        }
     }
 }

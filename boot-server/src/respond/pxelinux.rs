@@ -119,7 +119,7 @@ pub fn pxelinux_config(
 /// PXELINUX 6.04 writes the bytes of option 97 as they are, so the first three fields of the name
 /// come in SMBIOS's byte order; people, and other loaders, write the UUID as it is shown. Both mean
 /// the same machine: the order under which a group asks for this UUID is the right one.
-fn select_by_uuid(
+pub(super) fn select_by_uuid(
     catalog: &dyn BootCatalog,
     asked: Uuid,
     machine: &mut Machine,
