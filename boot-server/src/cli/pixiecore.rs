@@ -24,9 +24,9 @@ pub(super) enum Pixiecore {
     },
     /// Boot a kernel and initrds on every machine that asks.
     Boot {
-        /// The kernel: a file or an http URL.
+        /// The kernel: a file, or an http or https URL.
         kernel: String,
-        /// Initrds: files or http URLs.
+        /// Initrds: files, or http or https URLs.
         initrd: Vec<String>,
         /// Kernel options; {{ URL "…" }} stands for where machines fetch a file or URL.
         #[arg(

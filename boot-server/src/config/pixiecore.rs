@@ -22,9 +22,9 @@ pub struct PixiecoreConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixedBoot {
-    /// The kernel: a file, or an http URL.
+    /// The kernel: a file, or an http or https URL.
     pub kernel: String,
-    /// Initrds: files, or http URLs.
+    /// Initrds: files, or http or https URLs.
     #[serde(default)]
     pub initrd: Vec<String>,
     /// Kernel options: a Go template, whose `URL "…"` stands for where machines fetch a file or URL.

@@ -1,5 +1,5 @@
 //! Who says what machines boot: a Pixiecore API server, asked by `GET <api>/v1/boot/<mac>`, or one
-//! fixed boot for all. And where the files come from: an http server, or, for the fixed boot, the
+//! fixed boot for all. And where the files come from: an http or https server, or, for the fixed boot, the
 //! files that it names.
 
 use std::path::{Path, PathBuf};
@@ -11,8 +11,10 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::AsyncReadExt;
+use tokio_rustls::rustls::{self, RootCertStore};
 use tokio_util::io::ReaderStream;
 
+use super::trust;
 use crate::config::FixedBoot;
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::proto::mac::MacAddr;
@@ -31,7 +33,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address in the configuration.
-    #[error("`{0}` is not the URL of an API; write http://HOST:PORT/PREFIX")]
+    #[error("`{0}` is not the URL of an API; write http://HOST:PORT/PREFIX or https://…")]
     Address(String),
     /// The API, or the server of a file, did not answer.
     #[error("{url}: {reason}")]
@@ -74,9 +76,9 @@ pub enum ApiError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file behind TLS.
-    #[error("{0}: this build has no TLS; name an http URL, or serve the file under /assets/")]
-    NoTls(String),
+    /// No client of TLS can be made.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 /// The API's word on a machine.
@@ -118,12 +120,12 @@ impl ApiClient {
     pub fn new(api: &str, timeout: Duration) -> Result<ApiClient, ApiError> {
         let address = || ApiError::Address(api.to_owned());
         let mut url = Url::parse(api).map_err(|_| address())?;
-        if url.scheme() != "http" || url.host().is_none() {
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(address());
         }
         url.set_query(None);
         url.set_fragment(None);
-        ApiClient::of(Source::Api(url), timeout)
+        ApiClient::of(Source::Api(url), timeout, trust::authorities_of_host())
     }
 
     /// One boot for every machine. Paths of files are made absolute, so that it does not matter from
@@ -132,6 +134,17 @@ impl ApiClient {
     /// # Errors
     /// A file cannot be read, or no HTTP client can be made on this host.
     pub fn fixed(boot: &FixedBoot) -> Result<ApiClient, ApiError> {
+        ApiClient::fixed_trusting(boot, trust::authorities_of_host())
+    }
+
+    /// The same with these certificate authorities.
+    ///
+    /// # Errors
+    /// As [`ApiClient::fixed`].
+    pub(super) fn fixed_trusting(
+        boot: &FixedBoot,
+        authorities: RootCertStore,
+    ) -> Result<ApiClient, ApiError> {
         let mut boot = boot.clone();
         for file in std::iter::once(&mut boot.kernel).chain(&mut boot.initrd) {
             if is_url(file) {
@@ -144,11 +157,16 @@ impl ApiClient {
             std::fs::File::open(&*file).map_err(failed)?;
             *file = absolute(file)?;
         }
-        ApiClient::of(Source::Fixed(Arc::new(boot)), Duration::ZERO)
+        ApiClient::of(Source::Fixed(Arc::new(boot)), Duration::ZERO, authorities)
     }
 
-    fn of(source: Source, timeout: Duration) -> Result<ApiClient, ApiError> {
+    fn of(
+        source: Source,
+        timeout: Duration,
+        authorities: RootCertStore,
+    ) -> Result<ApiClient, ApiError> {
         let http = Client::builder()
+            .tls_backend_preconfigured(trust::client(authorities)?)
             .connect_timeout(CONNECT_TIME)
             .read_timeout(STALL_TIME)
             .build()
@@ -237,14 +255,11 @@ impl ApiClient {
     /// Begins to fetch a file that [`resolve`](ApiClient::resolve) named.
     ///
     /// # Errors
-    /// Its server cannot be reached, or does not answer with success, or wants TLS; or the file
-    /// cannot be read.
+    /// Its server cannot be reached, or does not answer with success; or the file cannot be
+    /// read.
     pub(super) async fn fetch(&self, url: &str) -> Result<Fetched, ApiError> {
         if let (Some(path), Source::Fixed(_)) = (url.strip_prefix(FILE), &self.source) {
             return open(Path::new(path)).await;
-        }
-        if url.starts_with("https:") {
-            return Err(ApiError::NoTls(url.to_owned()));
         }
         let response = self.get(url).await?;
         let header = |name| response.headers().get(name).cloned();
@@ -321,91 +336,5 @@ impl PixiecoreApi for ApiClient {
             Ok(ApiAnswer::Refused(_)) => Ok(false),
             Err(error) => Err(error.to_string()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIME: Duration = Duration::from_secs(5);
-
-    fn fixed(kernel: &str) -> FixedBoot {
-        FixedBoot {
-            kernel: kernel.to_owned(),
-            initrd: vec!["http://h/initrd".into()],
-            cmdline: "a=b".into(),
-            message: String::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_fixed_boot_is_everyones_and_its_files_are_served() {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = folder.path().join("vmlinuz");
-        std::fs::write(&kernel, "kernel").unwrap();
-        let client = ApiClient::fixed(&fixed(kernel.to_str().unwrap())).unwrap();
-        let Ok(ApiAnswer::Boot(BootSpec::Boot { kernel, initrd, .. })) =
-            client.boot(MacAddr([2, 0, 0, 0, 0, 9])).await
-        else {
-            panic!("no boot")
-        };
-        assert_eq!(client.resolve(&initrd[0]).unwrap(), "http://h/initrd");
-        let fetched = client
-            .fetch(&client.resolve(&kernel).unwrap())
-            .await
-            .unwrap();
-        assert_eq!(fetched.length, Some(6));
-        let body = axum::body::to_bytes(fetched.body, 100).await.unwrap();
-        assert_eq!(body, "kernel");
-    }
-
-    #[test]
-    fn a_kernel_that_is_not_there_is_told_at_the_start() {
-        let error = ApiClient::fixed(&fixed("/nothing/vmlinuz")).unwrap_err();
-        assert!(error.to_string().contains("/nothing/vmlinuz"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn an_api_cannot_name_files_of_ours() {
-        let client = ApiClient::new("http://10.9.0.1:9000", TIME).unwrap();
-        assert!(client.fetch("file:///etc/passwd").await.is_err());
-    }
-
-    #[test]
-    fn relative_urls_start_at_the_servers_root() {
-        let client = ApiClient::new("http://10.9.0.1:9000/prefix", TIME).unwrap();
-        for (url, resolved) in [
-            ("/i2", "http://10.9.0.1:9000/i2"),
-            ("i2?a=${b}", "http://10.9.0.1:9000/i2?a=${b}"),
-            ("http://other/k", "http://other/k"),
-        ] {
-            assert_eq!(client.resolve(url).unwrap(), resolved);
-        }
-        assert!(client.resolve("file:///etc/shadow").is_err());
-    }
-
-    #[test]
-    fn an_address_that_is_no_http_url_is_refused() {
-        for wrong in ["10.0.0.1:8080", "ftp://x/", "https://x/", "", "http://"] {
-            assert!(ApiClient::new(wrong, TIME).is_err(), "{wrong}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_file_behind_tls_is_refused_in_words() {
-        let client = ApiClient::new("http://10.9.0.1:9000/prefix", TIME).unwrap();
-        let error = client.fetch("https://h/k").await.err().unwrap();
-        assert!(error.to_string().contains("no TLS"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_is_not_there_is_told_with_the_cause() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let client = ApiClient::new(&format!("http://{address}"), TIME).unwrap();
-        let error = client.knows(MacAddr([2, 0, 0, 0, 0, 1])).await.unwrap_err();
-        assert!(error.contains("refused"), "{error}");
     }
 }

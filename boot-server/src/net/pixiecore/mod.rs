@@ -2,9 +2,12 @@
 
 mod booting;
 mod client;
+#[cfg(test)]
+mod client_tests;
 mod file;
 mod ipxe;
 mod seal;
+mod trust;
 
 use axum::Router;
 use axum::http::StatusCode;

@@ -1,0 +1,34 @@
+//! Whose certificates count when files, or the API, are behind TLS: those of the authorities that this
+//! host trusts (`/etc/ssl/certs`, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tracing::debug;
+
+/// The authorities that this host trusts; what cannot be read of them is left out.
+pub(super) fn authorities_of_host() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        debug!(%error, "a certificate authority is left out");
+    }
+    let mut authorities = RootCertStore::empty();
+    let (_, ignored) = authorities.add_parsable_certificates(found.certs);
+    if ignored > 0 {
+        debug!(ignored, "certificate authorities that make no sense");
+    }
+    authorities
+}
+
+/// A client that trusts these.
+///
+/// # Errors
+/// The library's.
+pub(super) fn client(authorities: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(authorities)
+        .with_no_client_auth())
+}
