@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::event::BootEvent;
+use crate::lease::Usage;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Message {
@@ -25,6 +27,11 @@ struct Message {
 struct Reply {
     role: &'static str,
     message: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Subnet {
+    subnet: String,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -61,6 +68,8 @@ pub struct Metrics {
     addresses_in_use: Counter,
     rate_limited: Counter,
     lease_file_broken: Gauge,
+    pool_addresses: Family<Subnet, Gauge>,
+    leases: Family<Subnet, Gauge>,
     malformed: Family<Protocol, Counter>,
     tftp_transfers: Family<Outcome, Counter>,
     tftp_sent: Counter,
@@ -85,6 +94,8 @@ impl Default for Metrics {
             addresses_in_use: Counter::default(),
             rate_limited: Counter::default(),
             lease_file_broken: Gauge::default(),
+            pool_addresses: Family::default(),
+            leases: Family::default(),
             malformed: Family::default(),
             tftp_transfers: Family::default(),
             tftp_sent: Counter::default(),
@@ -122,6 +133,10 @@ impl Metrics {
         registry.register("rate_limited_bursts", help, self.rate_limited.clone());
         let help = "1 while leases cannot be kept, and none is given";
         registry.register("lease_file_broken", help, self.lease_file_broken.clone());
+        let help = "Addresses that a subnet's pool may give";
+        registry.register("pool_addresses", help, self.pool_addresses.clone());
+        let help = "Leases of a subnet that run";
+        registry.register("leases", help, self.leases.clone());
         registry.register(
             "malformed",
             "Datagrams that make no sense",
@@ -230,6 +245,17 @@ impl Metrics {
         }
     }
 
+    /// Sets how much of a pool is in use. Time alone changes it, so that no event tells it.
+    pub(crate) fn pool(&self, subnet: Ipv4Net, usage: Usage) {
+        let subnet = Subnet {
+            subnet: subnet.to_string(),
+        };
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let set = |gauges: &Family<Subnet, Gauge>, n| gauges.get_or_create(&subnet).set(number(n));
+        set(&self.pool_addresses, usage.addresses);
+        set(&self.leases, usage.leases);
+    }
+
     /// Counts an event that nobody will read.
     pub(crate) fn event_dropped(&self) {
         self.events_dropped.inc();
@@ -329,8 +355,13 @@ mod tests {
         metrics.count(&BootEvent::Reloaded {
             result: Err("x".into()),
         });
+        let subnet = "10.0.0.0/24".parse().unwrap();
+        let (addresses, leases) = (12, 5);
+        metrics.pool(subnet, Usage { addresses, leases });
         let text = metrics.render();
         for line in [
+            "boot_server_pool_addresses{subnet=\"10.0.0.0/24\"} 12",
+            "boot_server_leases{subnet=\"10.0.0.0/24\"} 5",
             "boot_server_http_requests_total{endpoint=\"/ipxe\",status=\"200\"} 1",
             "boot_server_http_requests_total{endpoint=\"/assets\",status=\"404\"} 1",
             "boot_server_http_sent_bytes_total 30",

@@ -11,7 +11,9 @@ use boot_server::lease::MemoryOnly;
 use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::tftp::{Limits, Packet, Transfer, Transmit};
-use boot_server::respond::{Answer, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer};
+use boot_server::respond::{
+    Answer, Arrival, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer,
+};
 use serde::Deserialize;
 
 /// The largest block that the captured server granted: Ethernet's MTU less headers.
@@ -157,7 +159,8 @@ impl Replay {
             }
             (Setup::Server(_), 67) => {
                 let step = decide();
-                self.dhcp.handle(request, &client, &step, time)
+                self.dhcp
+                    .handle(request, &client, &step, Arrival::Broadcast, time)
             }
             (Setup::Proxy, 67) => {
                 proxy_offer(ProxyStyle::Plain, request, &client, &decide(), self.server)

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::lease::Durability;
+
 /// Raw options by their code, in the notation of [`super::dhcp_option`].
 pub type RawOptions = BTreeMap<String, String>;
 
@@ -40,6 +42,10 @@ pub struct DhcpConfig {
     pub options: RawOptions,
     /// Where leases are kept across restarts; only in memory when absent.
     pub lease_file: Option<PathBuf>,
+    /// Waits for the disk before a lease is given, so that it survives a loss of power and not only the
+    /// end of the server.
+    #[serde(default)]
+    pub lease_sync: bool,
     /// How long an address that its client never had is looked for on the network before it is
     /// offered, in milliseconds; 0 offers without looking.
     #[serde(default = "default_probe_ms")]
@@ -101,10 +107,19 @@ impl DhcpConfig {
             lease_seconds: default_lease_seconds(),
             options: RawOptions::new(),
             lease_file: None,
+            lease_sync: false,
             probe_ms: default_probe_ms(),
             always_broadcast: false,
             pools: Vec::new(),
             reservations: Vec::new(),
+        }
+    }
+
+    /// What its leases survive.
+    pub fn durability(&self) -> Durability {
+        match self.lease_sync {
+            true => Durability::PowerLoss,
+            false => Durability::Death,
         }
     }
 

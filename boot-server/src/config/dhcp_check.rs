@@ -60,6 +60,18 @@ impl DhcpConfig {
             path: vec!["dhcp".into()],
             problems,
         });
+        if self.lease_sync && self.lease_file.is_none() {
+            let mut table = Table {
+                path: vec!["dhcp".into()],
+                problems,
+            };
+            let message = "there is no `lease_file` that could be waited for";
+            table.problem(
+                "lease_sync",
+                message,
+                "add lease_file, or leave lease_sync out",
+            );
+        }
         for (number, pool) in self.pools.iter().enumerate() {
             let mut table = Table {
                 path: vec!["dhcp".into(), "pool".into(), number.to_string()],

@@ -5,8 +5,8 @@
 //! whenever it has grown to several times what counts, or is found to be lost or changed by others:
 //! the server's memory is what the file is to say.
 //!
-//! Writes are handed to the kernel and not waited for until the disk has them: a killed server loses
-//! nothing, a host that loses its power may lose the last seconds.
+//! Writes are handed to the kernel: a killed server loses nothing. Whether they are waited for until
+//! the disk has them, so that a host may lose its power too, is [`Durability`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -52,6 +52,16 @@ pub enum JournalError {
     },
 }
 
+/// What kept leases survive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the server. A host that loses its power may lose the last seconds.
+    #[default]
+    Death,
+    /// The loss of power as well: each commit waits for the disk.
+    PowerLoss,
+}
+
 /// An open lease file.
 #[derive(Debug)]
 pub struct Journal {
@@ -65,6 +75,9 @@ pub struct Journal {
     lines: usize,
     /// A write failed: the file must be rewritten before it is appended to.
     torn: bool,
+    durability: Durability,
+    /// How the disk is waited for.
+    pub(super) sync: fn(&File) -> io::Result<()>,
     _lock: Lock,
 }
 
@@ -73,7 +86,10 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn open(path: &Path) -> Result<(Journal, Vec<LeaseRecord>), JournalError> {
+    pub fn open(
+        path: &Path,
+        durability: Durability,
+    ) -> Result<(Journal, Vec<LeaseRecord>), JournalError> {
         let io = |source| JournalError::Io {
             path: path.to_owned(),
             source,
@@ -93,6 +109,8 @@ impl Journal {
                 pending: Vec::new(),
                 lines,
                 torn: false,
+                durability,
+                sync: File::sync_data,
                 _lock: lock,
             },
             records,
@@ -113,6 +131,9 @@ impl Journal {
             self.file.write_all(&self.pending)?;
             self.len += self.pending.len() as u64;
             self.pending.clear();
+            if self.durability == Durability::PowerLoss {
+                (self.sync)(&self.file)?;
+            }
         }
         Ok(None)
     }
@@ -208,10 +229,14 @@ pub(super) fn parse(
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder),
-        _ => Ok(()),
-    }
+    fs::create_dir_all(folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Puts a new file in the old one's place and returns it, open at its end, and its length.
@@ -230,5 +255,7 @@ fn rewrite(path: &Path, current: &BTreeMap<Ipv4Addr, LeaseRecord>) -> io::Result
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&next, path)?;
+    // The name too: without it, the disk may still have the old file after a loss of power.
+    File::open(folder_of(path))?.sync_all()?;
     Ok((file, text.len() as u64))
 }

@@ -11,7 +11,7 @@ use super::tests::{Believed, at, ip, machine, plan};
 use super::*;
 
 fn open(path: &Path) -> (Journal, LeasePool) {
-    let (journal, known) = Journal::open(path).unwrap();
+    let (journal, known) = Journal::open(path, Durability::Death).unwrap();
     (journal, LeasePool::new(plan(10, 12), &known))
 }
 
@@ -46,7 +46,7 @@ fn a_broken_line_in_the_middle_of_the_lease_file_is_an_error_with_its_number() {
     let path = folder.path().join("leases");
     let good = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
     fs::write(&path, format!("{good}\nrubbish\n{good}\n")).unwrap();
-    let error = Journal::open(&path).unwrap_err();
+    let error = Journal::open(&path, Durability::Death).unwrap_err();
     assert!(
         matches!(error, JournalError::Line { line: 2, .. }),
         "{error}"
@@ -59,7 +59,7 @@ fn a_file_of_an_older_version_is_read() {
     let path = folder.path().join("leases");
     let old = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
     fs::write(&path, format!("{old}\n")).unwrap();
-    let (_journal, known) = Journal::open(&path).unwrap();
+    let (_journal, known) = Journal::open(&path, Durability::Death).unwrap();
     assert_eq!(known.len(), 1);
     assert_eq!(
         (known[0].address, known[0].state),
@@ -107,13 +107,13 @@ fn a_declined_address_rests_after_a_restart_too() {
 fn a_second_server_on_the_same_lease_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases");
-    let first = Journal::open(&path).unwrap();
+    let first = Journal::open(&path, Durability::Death).unwrap();
     assert!(matches!(
-        Journal::open(&path),
+        Journal::open(&path, Durability::Death),
         Err(JournalError::InUse { .. })
     ));
     drop(first);
-    Journal::open(&path).unwrap();
+    Journal::open(&path, Durability::Death).unwrap();
 }
 
 #[test]
@@ -160,6 +160,23 @@ fn what_cannot_be_kept_is_an_error_and_is_kept_when_it_can_be_again() {
     fs::remove_dir(folder.path().join("leases.new")).unwrap();
     assert_eq!(journal.commit(), Ok(None));
     assert_eq!(read_leases(&path).unwrap().len(), 1);
+}
+
+/// A disk that does not take what it was given, found out only when it is waited for.
+#[test]
+fn a_lease_that_is_to_survive_a_loss_of_power_is_not_kept_before_the_disk_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    for (durability, is_kept) in [(Durability::Death, true), (Durability::PowerLoss, false)] {
+        let (mut journal, known) = Journal::open(&path, durability).unwrap();
+        let mut pool = LeasePool::new(plan(10, 12), &known);
+        journal.sync = |_| Err(std::io::Error::other("the disk is gone"));
+        journal.keep(pool.bind(&machine(1), ip(10), at(0)).unwrap());
+        let kept = journal.commit();
+        assert_eq!(kept.is_ok(), is_kept, "{durability:?}: {kept:?}");
+        // What is tried again is written anew, and waited for in any case.
+        assert_eq!(journal.commit(), Ok(None));
+    }
 }
 
 #[test]

@@ -17,8 +17,8 @@ mod tests;
 
 use std::net::Ipv4Addr;
 
-pub use journal::{Journal, JournalError, read_leases};
-pub use pool::{LeasePool, Offered, PoolPlan};
+pub use journal::{Durability, Journal, JournalError, read_leases};
+pub use pool::{LeasePool, Offered, PoolPlan, Usage};
 pub use record::{LeaseRecord, LeaseState};
 pub use reservations::{Reserved, ReservedFor};
 

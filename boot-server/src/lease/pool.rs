@@ -39,6 +39,15 @@ pub struct Offered {
     pub fresh: bool,
 }
 
+/// How much of a pool is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Addresses that it may give: its range, and reserved ones beside it.
+    pub addresses: u64,
+    /// Leases that run.
+    pub leases: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Offered,
@@ -140,6 +149,20 @@ impl LeasePool {
         let holding = self.by_address.get(address)?;
         (holding.mac == mac && holding.state == State::Bound && holding.until > now)
             .then_some(*address)
+    }
+
+    /// How many addresses it has to give, and how many of them a machine has at this time.
+    pub fn usage(&self, now: SystemTime) -> Usage {
+        let in_range = |address: &Ipv4Addr| (self.first..=self.last).contains(address);
+        let range = u64::from(self.last.to_bits() - self.first.to_bits()) + 1;
+        let excluded: BTreeSet<_> = self.excluded.iter().filter(|a| in_range(a)).collect();
+        let reserved = self.reservations.addresses().filter(|a| !in_range(a));
+        let held = self.by_address.values();
+        let leased = held.filter(|held| held.state == State::Bound && held.until > now);
+        Usage {
+            addresses: (range + reserved.count() as u64).saturating_sub(excluded.len() as u64),
+            leases: leased.count() as u64,
+        }
     }
 
     /// Finds an address to offer and keeps it for the machine for a minute (DHCPDISCOVER).

@@ -64,6 +64,11 @@ impl Reservations {
         self.all.get(*number?)
     }
 
+    /// All addresses that are somebody's.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Ipv4Addr> {
+        self.by_address.keys()
+    }
+
     /// Whose address this is.
     pub(super) fn at(&self, address: Ipv4Addr) -> Option<&Reserved> {
         self.all.get(*self.by_address.get(&address)?)

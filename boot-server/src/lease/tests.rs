@@ -63,6 +63,31 @@ fn reserved(whose: ReservedFor, address: u8, hostname: Option<&str>) -> Reserved
 }
 
 #[test]
+fn usage_counts_what_can_be_given_and_leases_that_run() {
+    let mut plan = plan(1, 12);
+    plan.reserved = vec![
+        reserved(ReservedFor::Mac(A.mac), 5, None),
+        reserved(ReservedFor::Mac(B.mac), 99, None),
+    ];
+    let mut pool = LeasePool::new(plan, &[]);
+    let usage = |pool: &LeasePool, second| {
+        let usage = pool.usage(at(second));
+        (usage.addresses, usage.leases)
+    };
+    // 1 to 12 without the server's own, and 99.
+    assert_eq!(usage(&pool, 0), (12, 0));
+    offer(&mut pool, machine(3), None, at(0)).unwrap();
+    pool.bind(&A, ip(5), at(0)).unwrap();
+    pool.bind(&B, ip(99), at(0)).unwrap();
+    pool.bind(&machine(4), ip(7), at(10)).unwrap();
+    assert_eq!(usage(&pool, 10), (12, 3), "an offer is no lease");
+    pool.release(&B, ip(99), at(11)).unwrap();
+    pool.decline(&A, ip(5), at(11)).unwrap();
+    assert_eq!(usage(&pool, 11), (12, 1));
+    assert_eq!(usage(&pool, 3610), (12, 0), "it has ended");
+}
+
+#[test]
 fn a_machine_gets_the_same_address_again_and_the_next_machine_another() {
     let mut pool = pool(10, 12);
     assert_eq!(offer(&mut pool, A, None, at(0)), Ok(ip(10)));

@@ -4,10 +4,12 @@
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+use ipnet::Ipv4Net;
+
 use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::{Answer, Probe};
 use crate::config::PoolSettings;
-use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore};
+use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
 use crate::proto::dhcp::{Message, MessageType, Options};
 
@@ -19,6 +21,15 @@ pub enum Addressing {
     AsAsked,
     /// Always by broadcast.
     Broadcast,
+}
+
+/// To whom a message without a relay agent was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// To everyone on our link: its sender is on it.
+    Broadcast,
+    /// To our own address: its sender may be anywhere.
+    Unicast,
 }
 
 /// What an operator may choose of how the server behaves.
@@ -71,7 +82,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         }
     }
 
-    /// Answers a message that came to port 67.
+    /// Answers a message that came to port 67, to everyone or to us.
     ///
     /// An acknowledgement may be sent only after [`DhcpServer::commit`] has succeeded.
     pub fn handle(
@@ -79,9 +90,10 @@ impl<S: LeaseStore> DhcpServer<S> {
         request: &Message,
         client: &Client,
         step: &BootStep,
+        arrival: Arrival,
         now: SystemTime,
     ) -> Answer {
-        let found = self.pool_for(request);
+        let found = self.pool_for(request, arrival);
         let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
             return Answer::silence(format!("no pool serves the link of {link}"));
@@ -128,6 +140,12 @@ impl<S: LeaseStore> DhcpServer<S> {
         }
     }
 
+    /// How much of each subnet's pool is in use.
+    pub fn usage(&self, now: SystemTime) -> impl Iterator<Item = (Ipv4Net, Usage)> {
+        let pools = self.pools.iter().map(|served| &served.pool);
+        pools.map(move |pool| (pool.subnet(), pool.usage(now)))
+    }
+
     /// Whether there is something to commit before acknowledgements are sent.
     pub fn is_uncommitted(&self) -> bool {
         self.uncommitted
@@ -149,8 +167,9 @@ impl<S: LeaseStore> DhcpServer<S> {
 
     /// The pool of the link that the client is on: the one it or its relay names (RFC 3527,
     /// RFC 3011), else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a
-    /// client behind a relay renews without it, else ours.
-    fn pool_for(&self, request: &Message) -> Option<usize> {
+    /// client behind a relay renews without it, else ours. One that broadcasts on our link is on it,
+    /// whatever address it uses: it has been moved here.
+    fn pool_for(&self, request: &Message, arrival: Arrival) -> Option<usize> {
         let of = |address: Ipv4Addr| {
             let mut pools = self.pools.iter();
             pools.position(|served| served.pool.subnet().contains(&address))
@@ -158,6 +177,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         let relay = Some(request.relay_agent).filter(|relay| !relay.is_unspecified());
         match request.selected_link().or(relay) {
             Some(link) => of(link),
+            None if arrival == Arrival::Broadcast => Some(0),
             None if request.client_address.is_unspecified() => Some(0),
             None => Some(of(request.client_address).unwrap_or(0)),
         }
@@ -176,10 +196,12 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// The server it is for, when that is not us.
+    /// The server it is for, when that is not us, nor the relay agent that stands in for us
+    /// (RFC 5107).
     fn another_server(&self) -> Option<Ipv4Addr> {
+        let stand_in = self.request.server_id_override();
         let server = self.request.server_id();
-        server.filter(|server| *server != self.server)
+        server.filter(|server| *server != self.server && Some(*server) != stand_in)
     }
 }
 

@@ -74,7 +74,9 @@ fn begin(context: &Context<'_>, kind: MessageType) -> Message {
     let mut message = Message::reply_to(context.request);
     let options = &mut message.options;
     options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
-    options.set_addresses(code::SERVER_ID, &[context.server]);
+    // RFC 5107 §4: the relay agent's address, so that renewals come through it.
+    let stand_in = context.request.server_id_override();
+    options.set_addresses(code::SERVER_ID, &[stand_in.unwrap_or(context.server)]);
     message
 }
 

@@ -77,7 +77,7 @@ fn server() -> DhcpServer<MemoryOnly> {
 
 fn handle(server: &mut DhcpServer<MemoryOnly>, request: &Message, now: u64) -> Answer {
     let (client, step) = decide(request);
-    server.handle(request, &client, &step, at(now))
+    server.handle(request, &client, &step, Arrival::Broadcast, at(now))
 }
 
 fn reply(answer: Answer) -> Reply {
@@ -168,7 +168,7 @@ fn a_script_url_too_long_for_the_header_is_in_option_67() {
     let client = classify(&request).unwrap();
     let mut policy = Policy::boot(SERVER, BootConfig::default(), Some(url.clone()));
     let step = policy.decide(&client, 7, Instant::now());
-    let offer = reply(server().handle(&request, &client, &step, at(0))).message;
+    let offer = reply(server().handle(&request, &client, &step, Arrival::Broadcast, at(0))).message;
     assert!(offer.boot_file.is_empty());
     let bytes = offer.encode(request.max_message_len()).unwrap();
     let read = Message::decode(&bytes).unwrap();

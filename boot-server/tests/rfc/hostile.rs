@@ -7,7 +7,9 @@ use boot_server::config::BootConfig;
 use boot_server::lease::MemoryOnly;
 use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, code};
-use boot_server::respond::{Answer, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer};
+use boot_server::respond::{
+    Answer, Arrival, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -93,7 +95,10 @@ fn answers(
     let from = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 50), 4011);
     let proxy = |style| proxy_offer(style, &request, &client, &step, SERVER);
     [
-        (Role::Server, server.handle(&request, &client, &step, now)),
+        (
+            Role::Server,
+            server.handle(&request, &client, &step, Arrival::Broadcast, now),
+        ),
         (Role::Proxy, proxy(ProxyStyle::Plain)),
         (Role::Proxy, proxy(ProxyStyle::Pixiecore)),
         (

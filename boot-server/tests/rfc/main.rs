@@ -18,6 +18,7 @@ mod rfc3011_rfc3527;
 mod rfc3046;
 mod rfc3396;
 mod rfc4578;
+mod rfc5107;
 mod rfc6842;
 mod server;
 mod uefi_http_boot;

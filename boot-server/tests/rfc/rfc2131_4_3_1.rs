@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use boot_server::proto::dhcp::{MessageType, code};
+use boot_server::respond::Arrival;
 
 use crate::server::{RELAY, Server, discover, ip, message, renew, select, with};
 
@@ -111,7 +112,8 @@ fn a_client_that_renews_past_its_relay_is_served_from_its_pool() {
     let offer = server.ask(&relayed(discover(1)), 0).unwrap();
     let address = offer.message.your_address;
     server.ask(&relayed(select(1, address)), 0).unwrap();
-    let ack = server.ask(&renew(1, address), 300).unwrap();
+    let renewal = renew(1, address);
+    let ack = server.ask_by(Arrival::Unicast, &renewal, 300).unwrap();
     assert_eq!(
         (ack.kind(), ack.message.your_address),
         (MessageType::Ack, address)

@@ -2,10 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{MessageType, code};
+use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server::respond::Arrival;
 
 use crate::server::{
-    OTHER_SERVER, SERVER, Server, discover, ip, message, reboot, renew, select, with,
+    EVERYONE, OTHER_SERVER, RELAY, SERVER, Server, discover, ip, message, reboot, renew, select,
+    with,
 };
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 5);
@@ -138,4 +140,24 @@ fn a_request_without_any_address_is_left_alone() {
     Server::new()
         .ask(&message(MessageType::Request, 1), 0)
         .unwrap_err();
+}
+
+/// It was moved from behind a relay to our own link: its address is of no use there, and a unicast
+/// renewal from where it was is not.
+#[test]
+fn rebinding_on_our_link_with_an_address_from_behind_a_relay_is_refused() {
+    let mut server = Server::new();
+    let relayed = |m: &mut Message| m.relay_agent = RELAY;
+    let address = server.ask(&with(discover(1), relayed), 0).unwrap();
+    let address = address.message.your_address;
+    let ack = server.ask(&with(select(1, address), relayed), 0).unwrap();
+    assert_eq!(ack.kind(), MessageType::Ack);
+    let renewed = server.ask_by(Arrival::Unicast, &renew(1, address), 300);
+    assert_eq!(renewed.unwrap().kind(), MessageType::Ack);
+    let rebound = server.ask_by(Arrival::Broadcast, &renew(1, address), 525);
+    let nak = rebound.unwrap();
+    assert_eq!((nak.kind(), nak.to), (MessageType::Nak, EVERYONE));
+    // Through its relay it is where it was.
+    let rebound = server.ask(&with(renew(1, address), relayed), 525);
+    assert_eq!(rebound.unwrap().kind(), MessageType::Ack);
 }

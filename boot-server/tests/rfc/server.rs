@@ -9,7 +9,7 @@ use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::mac::MacAddr;
 use boot_server::respond::{
-    Answer, DhcpServer, Habits, Probe, ProxyStyle, boot_service_ack, proxy_offer,
+    Answer, Arrival, DhcpServer, Habits, Probe, ProxyStyle, boot_service_ack, proxy_offer,
 };
 
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -100,11 +100,22 @@ impl Server {
 
     /// The answer at this second, or why there is none.
     pub(crate) fn ask(&mut self, request: &Message, second: u64) -> Result<Got, String> {
+        self.ask_by(Arrival::Broadcast, request, second)
+    }
+
+    /// The same for a message that was sent so.
+    pub(crate) fn ask_by(
+        &mut self,
+        arrival: Arrival,
+        request: &Message,
+        second: u64,
+    ) -> Result<Got, String> {
         let request = through_the_wire(request);
         let client = classify(&request).unwrap();
         let step = self.policy.decide(&client, request.xid, Instant::now());
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second);
-        read(&request, self.dhcp.handle(&request, &client, &step, now))
+        let answer = self.dhcp.handle(&request, &client, &step, arrival, now);
+        read(&request, answer)
     }
 
     /// Takes a machine through offer and acknowledgement; returns its address.

@@ -6,12 +6,13 @@ use std::io::BufReader;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use boot_server::proto::dhcp::{Message, MessageType, code};
 
 use crate::beside_dnsmasq::request;
 use crate::support::{
-    Running, SERVER, ServerSide, client, exchange, is_inside, run, wait_for_line,
+    DEADLINE, Running, SERVER, ServerSide, client, exchange, is_inside, run, wait_for_line,
 };
 
 /// CAP_NET_BIND_SERVICE (10) and CAP_NET_RAW (13).
@@ -124,8 +125,31 @@ fn assert_everything_is_served(folder: &Path) {
             "{url}: {fetched:?}"
         );
     }
+    assert_pool_is_shown();
     let events = std::fs::read_to_string(folder.join("events")).unwrap();
     assert!(events.contains("\"dhcp_reply\""), "{events}");
+}
+
+/// The gauges follow within two seconds.
+fn assert_pool_is_shown() {
+    let wanted = [
+        "boot_server_pool_addresses{subnet=\"10.91.0.0/24\"} 11",
+        "boot_server_leases{subnet=\"10.91.0.0/24\"} 1",
+    ];
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let metrics = Command::new("curl")
+            .args(["-sS", "--max-time", "15", "http://10.91.0.1/metrics"])
+            .output();
+        let metrics = String::from_utf8(metrics.unwrap().stdout).unwrap();
+        if wanted
+            .iter()
+            .all(|line| metrics.lines().any(|other| other == *line))
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+    }
 }
 
 #[test]
@@ -135,6 +159,7 @@ fn a_server_started_as_root_keeps_two_rights_and_serves_everything() {
     }
     let (side, folder) = (ServerSide::new(), folder());
     let config = folder.path().join("c.toml");
+    add_key_ring_of_root(folder.path(), &config);
     let program = program(folder.path());
     let mut command = side.command(program.to_str().unwrap());
     let server = start(
@@ -143,6 +168,49 @@ fn a_server_started_as_root_keeps_two_rights_and_serves_everything() {
     );
     assert_unprivileged(server.0.id());
     assert_everything_is_served(folder.path());
+    let url = "http://10.91.0.1/boot.ipxe.asc";
+    let signed = Command::new("curl")
+        .args(["-sS", "--max-time", "15", url])
+        .output();
+    let signature = String::from_utf8(signed.unwrap().stdout).unwrap();
+    assert!(
+        signature.starts_with("-----BEGIN PGP SIGNATURE-----"),
+        "{signature}"
+    );
+}
+
+/// Signs with a key that only root can read.
+fn add_key_ring_of_root(folder: &Path, config: &Path) {
+    let (home, ring) = (folder.join("gnupg"), folder.join("secret.gpg"));
+    std::fs::create_dir(&home).unwrap();
+    let gpg = |arguments: &[&str]| {
+        let run = Command::new("gpg")
+            .args([
+                "--batch",
+                "--pinentry-mode",
+                "loopback",
+                "--passphrase",
+                "",
+                "--homedir",
+            ])
+            .arg(&home)
+            .args(arguments)
+            .output()
+            .expect("gpg (package gnupg) is installed");
+        assert!(run.status.success(), "{run:?}");
+    };
+    gpg(&[
+        "--quick-generate-key",
+        "Boot",
+        "ed25519",
+        "default",
+        "never",
+    ]);
+    gpg(&["--output", ring.to_str().unwrap(), "--export-secret-keys"]);
+    let only_root = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&ring, only_root).unwrap();
+    let text = std::fs::read_to_string(config).unwrap();
+    std::fs::write(config, text + "key_ring = \"secret.gpg\"\n").unwrap();
 }
 
 #[test]

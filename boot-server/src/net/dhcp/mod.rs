@@ -20,7 +20,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 use self::limit::{Limiter, Verdict};
 use self::probe::Prober;
 use self::server::ServerRole;
-use self::socket::{DhcpSocket, Listen};
+use self::socket::{DhcpSocket, Listen, Received};
 use super::context::Context;
 use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;
@@ -28,7 +28,7 @@ use crate::event::{BootEvent, Who};
 use crate::policy::{BootStep, Client, classify};
 use crate::proto::dhcp::{Message, MessageType};
 use crate::proto::mac::MacAddr;
-use crate::respond::{Answer, ProxyStyle, boot_service_ack, proxy_offer};
+use crate::respond::{Answer, Arrival, ProxyStyle, boot_service_ack, proxy_offer};
 
 /// Largest DHCP message read; longer ones are cut and then fail to decode.
 const RECEIVE_BUFFER_LEN: usize = 4096;
@@ -68,6 +68,7 @@ struct Request {
     message: Message,
     client: Client,
     from: SocketAddrV4,
+    arrival: Arrival,
 }
 
 /// A request with what was decided about it.
@@ -105,9 +106,9 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 }
             };
             let now = Instant::now();
-            while let Some((len, from)) = next {
-                let datagram = buffer.get(..len).unwrap_or_default();
-                batch.extend(service.read(datagram, from, &mut limiter, now));
+            while let Some(received) = next {
+                let datagram = buffer.get(..received.len).unwrap_or_default();
+                batch.extend(service.read(datagram, received, &mut limiter, now));
                 next = match batch.len() < MAX_BATCH {
                     true => service.socket.try_receive(&mut buffer),
                     false => None,
@@ -120,7 +121,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
     fn read(
         &self,
         datagram: &[u8],
-        from: SocketAddrV4,
+        Received { from, arrival, .. }: Received,
         limiter: &mut Limiter,
         now: Instant,
     ) -> Option<Request> {
@@ -157,6 +158,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             message,
             client,
             from,
+            arrival,
         };
         self.heard(&request);
         Some(request)

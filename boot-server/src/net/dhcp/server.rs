@@ -60,7 +60,7 @@ impl ServerRole {
         let (message, client) = (&request.message, &request.client);
         let answer = self
             .dhcp()
-            .handle(message, client, &step, SystemTime::now());
+            .handle(message, client, &step, request.arrival, SystemTime::now());
         Some(Answered {
             request,
             step,
@@ -97,11 +97,15 @@ impl ServerRole {
 }
 
 impl<A: PixiecoreApi + 'static> DhcpService<A> {
-    /// Looks after the lease file while nobody asks for anything.
+    /// Looks after the lease file and the gauges of the pools while nobody asks for anything.
     pub(super) fn keep_up(&self) {
         if let Role::Server(server) = &self.role {
             // Told where it is noticed.
             let _ = server.commit();
+            let metrics = self.context.events.metrics();
+            for (subnet, usage) in server.dhcp().usage(SystemTime::now()) {
+                metrics.pool(subnet, usage);
+            }
         }
     }
 
@@ -156,7 +160,8 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             let now = SystemTime::now();
             let mut dhcp = server.dhcp();
             dhcp.found_in_use(message, client, address, now);
-            answered.answer = dhcp.handle(message, client, &answered.step, now);
+            let arrival = answered.request.arrival;
+            answered.answer = dhcp.handle(message, client, &answered.step, arrival, now);
             drop(dhcp);
             // That it rests is remembered as well as can be; nobody is told of it.
             let _ = server.commit();

@@ -1,18 +1,23 @@
 //! UDP sockets for DHCP: bound to one interface, beside other servers on the same port, and
 //! answering from the configured address.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
+use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo};
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::net::interface::Interface;
 use crate::proto::udp;
+use crate::respond::Arrival;
 
 /// What a socket is to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +45,22 @@ impl Listen {
     }
 }
 
+/// A datagram that lies at the beginning of a buffer.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) struct Received {
+    pub(in crate::net) len: usize,
+    pub(in crate::net) from: SocketAddrV4,
+    pub(in crate::net) arrival: Arrival,
+}
+
 /// A socket of a DHCP service.
 #[derive(Debug)]
 pub(in crate::net) struct DhcpSocket {
     socket: UdpSocket,
     interface_index: u32,
     source: Ipv4Addr,
+    /// The broadcast address of our subnet.
+    everyone: Ipv4Addr,
     /// The port that a raw socket listens to and sends from.
     unbound: Option<u16>,
 }
@@ -73,10 +88,13 @@ impl DhcpSocket {
             }
         };
         socket.bind(&SocketAddr::V4(address).into())?;
+        // Who broadcasts is on our link: see `Arrival`.
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         Ok(DhcpSocket {
             socket: UdpSocket::from_std(socket.into())?,
             interface_index: interface.index,
             source: interface.address,
+            everyone: interface.subnet.broadcast(),
             unbound: None,
         })
     }
@@ -93,6 +111,7 @@ impl DhcpSocket {
             socket: UdpSocket::from_std(socket.into())?,
             interface_index: interface.index,
             source: interface.address,
+            everyone: interface.subnet.broadcast(),
             unbound: Some(port),
         })
     }
@@ -101,56 +120,70 @@ impl DhcpSocket {
     ///
     /// # Errors
     /// The kernel's.
-    pub(in crate::net) async fn receive(
-        &self,
-        buffer: &mut [u8],
-    ) -> io::Result<(usize, SocketAddrV4)> {
+    pub(in crate::net) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
-            let (len, from) = self.socket.recv_from(buffer).await?;
-            if let Some(received) = self.received(buffer, len, from) {
+            let read = || self.read(buffer);
+            if let Some(received) = self.socket.async_io(Interest::READABLE, read).await? {
                 return Ok(received);
             }
         }
     }
 
-    /// Who sent a packet, and where its payload is; `None` for what is not ours to answer.
-    fn unwrap(&self, packet: &[u8], port: u16) -> Option<(SocketAddrV4, usize, usize)> {
-        let datagram = udp::decode_packet(packet)?;
-        let to = *datagram.destination.ip();
-        let ours = to.is_broadcast() || to == self.source;
-        if !ours || datagram.destination.port() != port {
-            return None;
-        }
-        Some((datagram.source, datagram.start, datagram.payload.len()))
-    }
-
     /// Receives a datagram when there is one already.
-    pub(in crate::net) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddrV4)> {
+    pub(in crate::net) fn try_receive(&self, buffer: &mut [u8]) -> Option<Received> {
         loop {
             // An error is found again, and told of, by whoever waits for the next one.
-            let (len, from) = self.socket.try_recv_from(buffer).ok()?;
-            if let Some(received) = self.received(buffer, len, from) {
+            let read = || self.read(buffer);
+            if let Some(received) = self.socket.try_io(Interest::READABLE, read).ok()? {
                 return Some(received);
             }
         }
     }
 
-    /// What a datagram is to us; a raw socket's has its headers yet.
-    fn received(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        from: SocketAddr,
-    ) -> Option<(usize, SocketAddrV4)> {
-        match (self.unbound, from) {
-            (None, SocketAddr::V4(from)) => Some((len, from)),
-            (None, SocketAddr::V6(_)) => None,
-            (Some(port), _) => {
-                let (from, start, len) = self.unwrap(buffer.get(..len)?, port)?;
-                buffer.copy_within(start..start + len, 0);
-                Some((len, from))
-            }
+    /// Reads a datagram; `None` for what is not ours to answer.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        if let Some(port) = self.unbound {
+            let mut parts = [IoSliceMut::new(buffer)];
+            let fd = self.socket.as_raw_fd();
+            let len = recvmsg::<()>(fd, &mut parts, None, MsgFlags::empty())?.bytes;
+            return Ok(self.unwrap(buffer, len, port));
         }
+        let mut control = cmsg_space!(in_pktinfo);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let fd = self.socket.as_raw_fd();
+        let message = recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let to = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()))
+            }
+            _ => None,
+        });
+        Ok(message.address.map(|from| Received {
+            len: message.bytes,
+            from: SocketAddrV4::new(from.ip(), from.port()),
+            arrival: self.arrival(to),
+        }))
+    }
+
+    fn arrival(&self, to: Option<Ipv4Addr>) -> Arrival {
+        match to {
+            Some(to) if to.is_broadcast() || to == self.everyone => Arrival::Broadcast,
+            _ => Arrival::Unicast,
+        }
+    }
+
+    /// Moves the payload of a packet to the buffer's beginning.
+    fn unwrap(&self, buffer: &mut [u8], len: usize, port: u16) -> Option<Received> {
+        let datagram = udp::decode_packet(buffer.get(..len)?)?;
+        let (from, to) = (datagram.source, datagram.destination);
+        let (start, len) = (datagram.start, datagram.payload.len());
+        let ours = to.ip().is_broadcast() || *to.ip() == self.source;
+        if !ours || to.port() != port {
+            return None;
+        }
+        buffer.copy_within(start..start + len, 0);
+        let arrival = self.arrival(Some(*to.ip()));
+        Some(Received { len, from, arrival })
     }
 
     /// Our address and the port of this socket's service.

@@ -35,7 +35,7 @@ impl Assembly {
             let known;
             match &dhcp.lease_file {
                 Some(path) => {
-                    let (journal, leases) = Journal::open(path)?;
+                    let (journal, leases) = Journal::open(path, dhcp.durability())?;
                     (store, known) = (Box::new(journal), leases);
                 }
                 None => (store, known) = (Box::new(MemoryOnly), Vec::new()),

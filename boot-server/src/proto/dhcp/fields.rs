@@ -101,6 +101,9 @@ impl MachineId {
 /// Link selection, sub-option 5 of the relay agent's option 82 (RFC 3527 §3).
 const LINK_SELECTION: u8 = 5;
 
+/// Server identifier override, sub-option 11 of option 82 (RFC 5107 §4).
+const SERVER_ID_OVERRIDE: u8 = 11;
+
 /// The first sub-option of this code among encapsulated options without padding (RFC 3046 §2.0).
 fn sub_option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
     while let Some((&[code, len], tail)) = options.split_first_chunk::<2>() {
@@ -243,12 +246,21 @@ impl Message {
     /// The subnet that the client's address is to be of, when the message says so: the relay's link
     /// selection (RFC 3527), else the subnet selection option (RFC 3011).
     pub fn selected_link(&self) -> Option<Ipv4Addr> {
-        let relay = self.options.bytes(code::RELAY_AGENT_INFO);
-        relay
-            .and_then(|info| sub_option(info, LINK_SELECTION))
-            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-            .map(Ipv4Addr::from)
+        self.relay_address(LINK_SELECTION)
             .or_else(|| self.address_option(code::SUBNET_SELECTION))
+    }
+
+    /// The address by which the client is to know its server, when its relay agent says so: the relay's
+    /// own, so that it hears renewals too (RFC 5107). Only a relay agent may say it.
+    pub fn server_id_override(&self) -> Option<Ipv4Addr> {
+        self.relay_address(SERVER_ID_OVERRIDE)
+            .filter(|address| !self.relay_agent.is_unspecified() && !address.is_unspecified())
+    }
+
+    fn relay_address(&self, sub: u8) -> Option<Ipv4Addr> {
+        let info = self.options.bytes(code::RELAY_AGENT_INFO)?;
+        let octets: [u8; 4] = sub_option(info, sub)?.try_into().ok()?;
+        Some(Ipv4Addr::from(octets))
     }
 
     /// Option 54; an option of another length counts as absent.
