@@ -43,6 +43,7 @@ TEST_PACKAGES=(
   "gpgv|verifying signatures in the tests"
   "openssl|certificates of the tests"
   "systemd|systemd-analyze, which checks the service unit"
+  "python3-venv|checkers of the CI examples, from PyPI"
 )
 # Only where the release has it: libvirt was split into more packages later.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")

@@ -2,6 +2,7 @@
 
 mod images;
 mod list;
+mod report;
 mod run;
 mod select;
 
@@ -62,6 +63,9 @@ enum Command {
     /// Build and find images
     #[command(subcommand)]
     Images(images::ImagesCommand),
+    /// Make reports again from the folders of runs
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// First process of a cell
     #[command(name = cell::INIT_COMMAND, hide = true)]
     CellInit,
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::List => list::run(&arguments.places),
+        Command::Report(command) => report::run(&command),
         Command::Images(command) => images::run(&arguments.places, &command),
     };
     ExitCode::from(code)

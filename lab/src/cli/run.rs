@@ -206,12 +206,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         std::fs::write(path, junit)
             .map_err(|error| internal(&path.display().to_string(), error))?;
     }
-    let colour = if stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        Colour::On
-    } else {
-        Colour::Off
-    };
-    print!("{}", report::table::render(&run, colour));
+    print!("{}", report::table::render(&run, colour()));
     println!("Artifacts: {}", artifacts.display());
     for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
         let kept = outcome.attempts.last()?.kept.as_ref()?;
@@ -301,8 +296,17 @@ fn create_file(path: &Path) -> Result<std::fs::File, Refusal> {
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", path.display())))
 }
 
+/// Colours for a person at a terminal who did not decline them (https://no-color.org).
+pub(super) fn colour() -> Colour {
+    if stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Colour::On
+    } else {
+        Colour::Off
+    }
+}
+
 /// Six hexadecimal digits: part of every name, so that two runs never share one.
-fn new_run_id() -> String {
+pub(super) fn new_run_id() -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     id.chars().take(6).collect()
 }

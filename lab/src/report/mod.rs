@@ -6,6 +6,7 @@
 pub mod artifacts;
 pub mod junit;
 pub mod live;
+pub mod merge;
 pub mod summary;
 pub mod table;
 

@@ -61,7 +61,7 @@ impl Course {
             });
             let artifacts = attempt_folder(&self.setting.artifacts, &outcome.unit, number);
             let attempt = self.attempt(&outcome.unit, number, artifacts).await;
-            let again = attempt.may_be_retried() && attempt.kept.is_none();
+            let again = attempt.may_be_retried();
             outcome.attempts.push(attempt);
             if !again || *self.stop.borrow() {
                 break;
@@ -81,13 +81,13 @@ impl Course {
         })
     }
 
-    /// Whether the attempt's cell stays alive.
+    /// Whether the attempt's cell stays alive; one that failed only when it is not tried again.
     pub(super) fn keeps(&self, attempt: &AttemptOutcome) -> bool {
+        let is_last = attempt.number > self.setting.policy.retries;
         match self.setting.policy.keep {
             Keep::Never => false,
-            // Evidence of a failure is what is to be looked at, not a half-stopped run.
-            Keep::Failed => attempt.may_be_retried(),
-            Keep::Always => !attempt.attempt.interrupted,
+            Keep::Failed => is_last && attempt.may_be_retried(),
+            Keep::Always => !attempt.attempt.interrupted && (is_last || attempt.passed()),
         }
     }
 

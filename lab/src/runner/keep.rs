@@ -24,7 +24,7 @@ pub enum Keep {
 /// A cell that was left alive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Process whose end ends the cell and everything in it.
+    /// Process whose end ends the cell and everything in it (`unshare`, which ignores SIGTERM).
     pub holder: u32,
     /// First process of the cell, as seen from outside: its namespaces are the cell's.
     pub init: u32,
@@ -55,7 +55,7 @@ impl Kept {
         }
         text.push_str(&format!(
             "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect qemu:///system list\n  \
-             end it and everything in it: kill {}\n",
+             end it and everything in it: kill -KILL {}\n",
             self.holder
         ));
         text

@@ -1,0 +1,59 @@
+//! `lab report …`: reports made again from the folders of runs.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::exit;
+use super::run::{Refusal, colour, new_run_id, refuse};
+use crate::report::merge::{MergeError, check, load, merge};
+use crate::report::{self, table};
+
+/// `lab report …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ReportCommand {
+    /// Join the runs of several machines (`lab run --shard`) into one; the exit code is that of the whole
+    Merge {
+        /// Folders of runs
+        #[arg(value_name = "DIR", required = true)]
+        runs: Vec<PathBuf>,
+        /// Where the joined run's folder is made
+        #[arg(long, value_name = "DIR", default_value = "runs")]
+        artifacts: PathBuf,
+    },
+}
+
+/// Runs and returns the exit code.
+pub(super) fn run(command: &ReportCommand) -> u8 {
+    let ReportCommand::Merge { runs, artifacts } = command;
+    match merged(runs, artifacts) {
+        Ok(code) => code,
+        Err(Refusal { code, message }) => {
+            eprintln!("{message}");
+            code
+        }
+    }
+}
+
+fn merged(folders: &[PathBuf], artifacts: &std::path::Path) -> Result<u8, Refusal> {
+    let invalid = |error: MergeError| {
+        let code = match error {
+            MergeError::Copy { .. } => exit::INTERNAL,
+            _ => exit::INVALID_INPUT,
+        };
+        refuse(code, error)
+    };
+    let runs: Result<Vec<_>, _> = folders.iter().map(|folder| load(folder)).collect();
+    let runs = runs.map_err(invalid)?;
+    // Before anything is made, so that a refusal leaves nothing behind.
+    check(&runs).map_err(invalid)?;
+    let run_id = new_run_id();
+    let folder = report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id)
+        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", artifacts.display())))?;
+    let run = merge(&run_id, runs, &folder).map_err(invalid)?;
+    report::artifacts::write_run(&run)
+        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
+    print!("{}", table::render(&run, colour()));
+    println!("Artifacts: {}", folder.display());
+    Ok(run.exit_code())
+}

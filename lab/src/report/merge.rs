@@ -1,0 +1,275 @@
+//! Several runs as one: the shards of a run that several machines shared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::RunSummary;
+
+/// Why runs can't be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Not a run's folder.
+    #[error(
+        "{folder} is not the folder of a run: {source}; name folders that `lab run` made, with their run.json"
+    )]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// Why its `run.json` can't be read.
+        source: io::Error,
+    },
+    /// One scenario was run by two of them.
+    #[error(
+        "{unit} is in {first} and in {second}: these are two runs of the same, not parts of one"
+    )]
+    Twice {
+        /// The unit.
+        unit: String,
+        /// One run.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// A part of the whole is not there; what it would have said is not known.
+    #[error("shard {missing} is missing: the folders named are of {found}")]
+    Missing {
+        /// The shards that were not named.
+        missing: String,
+        /// Those that were.
+        found: String,
+    },
+    /// Artifacts could not be copied.
+    #[error("{path}: {source}")]
+    Copy {
+        /// What was being written.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Reads a run from its folder.
+///
+/// # Errors
+/// [`MergeError::NoRun`].
+pub fn load(folder: &Path) -> Result<RunSummary, MergeError> {
+    let no_run = |source| MergeError::NoRun {
+        folder: folder.to_owned(),
+        source,
+    };
+    let folder = &fs::canonicalize(folder).map_err(no_run)?;
+    let text = fs::read_to_string(folder.join("run.json")).map_err(no_run)?;
+    let run: RunSummary =
+        serde_json::from_str(&text).map_err(|error| no_run(io::Error::other(error)))?;
+    Ok(RunSummary {
+        folder: folder.clone(),
+        ..run
+    })
+}
+
+/// Joins runs into one in the new folder `into`: their units, ordered by name, with copies of their
+/// artifacts. It took as long as the longest of them: they ran side by side.
+///
+/// # Errors
+/// [`MergeError`]; nothing is copied when the runs don't fit together.
+pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSummary, MergeError> {
+    for (unit, run) in &owners(&runs)? {
+        let from = run.folder.join(unit);
+        // A skipped unit has no artifacts.
+        if from.exists() {
+            copy_all(&from, &into.join(unit))?;
+        }
+    }
+    let distinct = |of: fn(&RunSummary) -> &str| {
+        let all: BTreeSet<&str> = runs.iter().map(of).collect();
+        all.into_iter().collect::<Vec<_>>().join("; ")
+    };
+    let mut merged = RunSummary {
+        run_id: run_id.to_owned(),
+        started: runs
+            .iter()
+            .map(|run| run.started.clone())
+            .min()
+            .unwrap_or_default(),
+        seconds: runs.iter().map(|run| run.seconds).fold(0.0, f64::max),
+        accelerator: distinct(|run| &run.accelerator),
+        shard: None,
+        flaky_fails: runs.iter().any(|run| run.flaky_fails),
+        units: Vec::new(),
+        folder: into.to_owned(),
+    };
+    merged.units = runs.into_iter().flat_map(|run| run.units).collect();
+    merged.units.sort_by_key(super::UnitSummary::name);
+    Ok(merged)
+}
+
+/// Whether the runs are parts of one.
+///
+/// # Errors
+/// [`MergeError::Missing`] and [`MergeError::Twice`].
+pub fn check(runs: &[RunSummary]) -> Result<(), MergeError> {
+    owners(runs).map(|_| ())
+}
+
+/// Which run has which unit.
+fn owners(runs: &[RunSummary]) -> Result<BTreeMap<String, &RunSummary>, MergeError> {
+    complete(runs)?;
+    let mut owners: BTreeMap<String, &RunSummary> = BTreeMap::new();
+    for run in runs {
+        for unit in &run.units {
+            if let Some(other) = owners.insert(unit.name(), run) {
+                return Err(MergeError::Twice {
+                    unit: unit.name(),
+                    first: other.folder.clone(),
+                    second: run.folder.clone(),
+                });
+            }
+        }
+    }
+    Ok(owners)
+}
+
+/// Whether all shards are there, where they are shards.
+fn complete(runs: &[RunSummary]) -> Result<(), MergeError> {
+    let found: BTreeSet<&str> = runs.iter().filter_map(|run| run.shard.as_deref()).collect();
+    let counts: BTreeSet<u32> = found
+        .iter()
+        .filter_map(|shard| shard.split_once('/')?.1.parse().ok())
+        .collect();
+    let missing: Vec<String> = counts
+        .into_iter()
+        .flat_map(|count| (1..=count).map(move |number| format!("{number}/{count}")))
+        .filter(|shard| !found.contains(shard.as_str()))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(MergeError::Missing {
+        missing: missing.join(", "),
+        found: found.into_iter().collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<(), MergeError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| MergeError::Copy { path, source }
+    };
+    fs::create_dir_all(to).map_err(failed(to))?;
+    for entry in fs::read_dir(from).map_err(failed(from))? {
+        let entry = entry.map_err(failed(from))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().map_err(failed(&path))?.is_dir() {
+            copy_all(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).map_err(failed(&target))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{AttemptSummary, NodeSummary, UnitSummary};
+    use crate::scenario::{Firmware, Image};
+    use crate::verdict::NodeVerdict;
+
+    fn run(folder: &Path, name: &str, shard: Option<&str>, scenario: &str) -> RunSummary {
+        let nodes = vec![NodeSummary {
+            name: "node1".into(),
+            verdict: NodeVerdict::Pass,
+            seconds: Some(1.0),
+        }];
+        let unit = UnitSummary {
+            scenario: scenario.into(),
+            firmware: Firmware::Bios,
+            repetition: None,
+            image: Image::STAND_IN.into(),
+            nodes: nodes.clone(),
+            attempts: vec![AttemptSummary {
+                number: 1,
+                artifacts: format!("{scenario}@bios/attempt-1").into(),
+                nodes,
+            }],
+        };
+        let folder = folder.join(name);
+        let attempt = folder.join(format!("{scenario}@bios/attempt-1"));
+        fs::create_dir_all(&attempt).unwrap();
+        fs::write(attempt.join("verdict.json"), scenario).unwrap();
+        let run = RunSummary {
+            run_id: name.into(),
+            started: format!("2026-01-01T00:00:0{}Z", name.len()),
+            seconds: name.len() as f64,
+            accelerator: "TCG".into(),
+            shard: shard.map(str::to_owned),
+            flaky_fails: false,
+            units: vec![unit],
+            folder: folder.clone(),
+        };
+        fs::write(
+            folder.join("run.json"),
+            serde_json::to_string(&run).unwrap(),
+        )
+        .unwrap();
+        run
+    }
+
+    #[test]
+    fn shards_become_one_run_with_all_artifacts() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = run(dir.path(), "a", Some("1/2"), "z-scenario");
+        let second = run(dir.path(), "bb", Some("2/2"), "a-scenario");
+        let runs = vec![load(&first.folder).unwrap(), load(&second.folder).unwrap()];
+        let into = dir.path().join("all");
+        let merged = merge("4f2a11", runs, &into).unwrap();
+        let names: Vec<String> = merged.units.iter().map(UnitSummary::name).collect();
+        assert_eq!(names, ["a-scenario@bios", "z-scenario@bios"]);
+        assert_eq!(merged.seconds, 2.0);
+        assert_eq!(merged.started, "2026-01-01T00:00:01Z");
+        for unit in &merged.units {
+            let verdict = into.join(&unit.attempts[0].artifacts).join("verdict.json");
+            assert_eq!(fs::read_to_string(verdict).unwrap(), unit.scenario);
+        }
+    }
+
+    #[test]
+    fn a_missing_shard_is_no_success() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = vec![
+            run(dir.path(), "a", Some("1/3"), "one"),
+            run(dir.path(), "b", Some("3/3"), "two"),
+        ];
+        let said = merge("4f2a11", runs, &dir.path().join("all")).unwrap_err();
+        assert_eq!(
+            said.to_string(),
+            "shard 2/3 is missing: the folders named are of 1/3, 3/3"
+        );
+        assert!(!dir.path().join("all").exists());
+    }
+
+    #[test]
+    fn one_scenario_in_two_runs_is_refused_with_both_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = vec![
+            run(dir.path(), "first", None, "one"),
+            run(dir.path(), "second", None, "one"),
+        ];
+        let said = merge("4f2a11", runs, &dir.path().join("all"))
+            .unwrap_err()
+            .to_string();
+        for word in ["one@bios", "first", "second"] {
+            assert!(said.contains(word), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = load(dir.path()).unwrap_err().to_string();
+        assert!(said.contains("is not the folder of a run"), "{said}");
+        assert!(said.contains(&dir.path().display().to_string()), "{said}");
+    }
+}

@@ -1,0 +1,199 @@
+//! What is done about failures: tried again, left alive, told when something is left behind.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{ScenarioCopy, Scenarios, printed};
+
+const KERNEL: &str = "coreos_production_pxe.vmlinuz";
+const SPEC: &str = "data/specs/node1/spec.json";
+
+/// A scenario whose only machine does not find its kernel, which is seen within seconds.
+fn without_kernel(scenarios: &Scenarios, name: &str) -> ScenarioCopy {
+    let copy = scenarios.copy("ipxe-chainload", name).quick("node1");
+    copy.replace(SPEC, KERNEL, "gone.vmlinuz")
+}
+
+fn lab(scenarios: &Scenarios, arguments: &[&str]) -> Command {
+    let mut command = scenarios.lab_run();
+    command
+        .args(["--unchecked-data", "--accel", "tcg"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run_json(scenarios: &Scenarios) -> Value {
+    let path = scenarios.artifacts().join("latest/run.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Waits until `ready` holds, while the lab runs.
+fn wait_for(lab: &mut Child, what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !ready() {
+        assert!(lab.try_wait().unwrap().is_none(), "lab ended before {what}");
+        assert!(Instant::now() < deadline, "no {what} in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn attempt(scenarios: &Scenarios, unit: &str, number: u32) -> PathBuf {
+    let unit = scenarios.artifacts().join("latest").join(unit);
+    unit.join(format!("attempt-{number}"))
+}
+
+#[test]
+fn a_machine_that_passes_only_when_tried_again_is_flaky() {
+    let scenarios = Scenarios::new();
+    let copy = without_kernel(&scenarios, "mended");
+    let spec = copy.toml().with_file_name(SPEC);
+    let console = attempt(&scenarios, "mended@bios", 1).join("nodes/node1/console.log");
+    let mut run = lab(&scenarios, &["--retries", "1", "--flaky-result", "fail"])
+        .spawn()
+        .unwrap();
+    wait_for(&mut run, "failure", || {
+        fs::read_to_string(&console).is_ok_and(|text| text.contains("Could not boot"))
+    });
+    let broken = fs::read_to_string(&spec).unwrap();
+    fs::write(&spec, broken.replace("gone.vmlinuz", KERNEL)).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(101), "{}", printed(&output));
+
+    let unit = &run_json(&scenarios)["units"][0];
+    assert_eq!(unit["nodes"][0]["verdict"]["verdict"], "flaky", "{unit:#}");
+    assert_eq!(
+        unit["attempts"][0]["nodes"][0]["verdict"]["stage"],
+        "kernel"
+    );
+    assert_eq!(
+        unit["attempts"][1]["nodes"][0]["verdict"]["verdict"],
+        "pass"
+    );
+    for number in [1, 2] {
+        let folder = attempt(&scenarios, "mended@bios", number);
+        assert!(folder.join("verdict.json").exists(), "{}", folder.display());
+    }
+    let junit = fs::read_to_string(scenarios.artifacts().join("latest/junit.xml")).unwrap();
+    assert!(junit.contains("<flakyFailure"), "{junit}");
+}
+
+#[test]
+fn after_a_failure_nothing_more_is_started_where_that_was_asked_for() {
+    let scenarios = Scenarios::new();
+    for name in ["a", "b", "c"] {
+        without_kernel(&scenarios, name);
+    }
+    // One machine at a time is one cell and the next in advance: the third is not begun.
+    let output = lab(
+        &scenarios,
+        &["--fail-fast", "--jobs", "1", "--retries", "1"],
+    )
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(100), "{}", printed(&output));
+    let run = run_json(&scenarios);
+    let verdict = |index: usize| run["units"][index]["nodes"][0]["verdict"]["verdict"].clone();
+    assert_eq!(verdict(0), "fail", "{run:#}");
+    assert_eq!(verdict(2), "skipped", "{run:#}");
+    assert_eq!(run["units"][0]["attempts"].as_array().unwrap().len(), 2);
+    assert!(!scenarios.artifacts().join("latest/c@bios").exists());
+}
+
+#[test]
+fn a_kept_cell_lives_on_until_its_holder_is_killed() {
+    let scenarios = Scenarios::new();
+    without_kernel(&scenarios, "kept");
+    let output = lab(&scenarios, &["--keep", "failed"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(100), "{}", printed(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number_after = |words: &str| -> String {
+        let (_, rest) = said
+            .split_once(words)
+            .unwrap_or_else(|| panic!("no `{words}`: {said}"));
+        rest.chars().take_while(char::is_ascii_digit).collect()
+    };
+    let (init, holder) = (
+        number_after("nsenter --target "),
+        number_after("kill -KILL "),
+    );
+    let inside = |script: &str| {
+        let enter = ["--target", &init, "--all", "sh", "-c", script];
+        Command::new("nsenter").args(enter).output().unwrap()
+    };
+    let seen = inside("ip -brief link; cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+    let kill = || {
+        Command::new("kill")
+            .args(["-KILL", &holder])
+            .status()
+            .unwrap()
+    };
+    let text = printed(&seen);
+    let alive =
+        text.contains("lab-") && text.contains("qemu-system") && text.contains("boot-server");
+    let console = said_on_console(Path::new(&format!(
+        "/proc/{init}/root/run/lab/node1.console"
+    )));
+    assert!(kill().success());
+    assert!(alive, "{text}");
+    assert!(
+        printed(&console).contains("connected"),
+        "{}",
+        printed(&console)
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while PathBuf::from(format!("/proc/{init}")).exists() {
+        assert!(Instant::now() < deadline, "the cell outlives its holder");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Connects to a console, presses Enter, returns how many bytes came within ten seconds. QEMU serves one
+/// client at a time: another one is let in by the kernel and hears nothing.
+fn said_on_console(socket: &Path) -> usize {
+    let mut console = UnixStream::connect(socket).unwrap();
+    console
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    console.write_all(b"\r").unwrap();
+    console.read(&mut [0; 256]).unwrap_or(0)
+}
+
+#[test]
+fn a_process_that_stays_in_a_cells_network_is_told_as_left_behind() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "haunted").quick("node1");
+    let console = attempt(&scenarios, "haunted@bios", 1).join("nodes/node1/console.log");
+    let mut run = lab(&scenarios, &[]).spawn().unwrap();
+    wait_for(&mut run, "machine", || console.exists());
+    let servers = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let config = attempt(&scenarios, "haunted@bios", 1);
+        let config = fs::canonicalize(config).unwrap().join("server/config.toml");
+        String::from_utf8_lossy(&command).contains(&config.display().to_string())
+    });
+    let server = servers.map(|entry| entry.file_name()).next().unwrap();
+    let mut ghost = Command::new("nsenter")
+        .arg("--target")
+        .arg(server)
+        .args(["--net", "sleep", "300"])
+        .spawn()
+        .unwrap();
+    let output = run.wait_with_output().unwrap();
+    ghost.kill().unwrap();
+    ghost.wait().unwrap();
+    assert_eq!(output.status.code(), Some(102), "{}", printed(&output));
+    assert!(
+        printed(&output).contains("sleep 300"),
+        "{}",
+        printed(&output)
+    );
+}
