@@ -182,6 +182,7 @@ mod tests {
             name: "node1".into(),
             verdict: NodeVerdict::Pass,
             seconds: Some(1.0),
+            findings: Vec::new(),
         }];
         let unit = UnitSummary {
             scenario: scenario.into(),
