@@ -153,6 +153,19 @@ fn called_by_the_name_of_matchbox_it_takes_matchboxs_variables() {
 }
 
 #[test]
+fn all_http_servers_share_one_thread_a_processor() {
+    let mut server = start(&["--metrics-address=127.0.0.1:0"]);
+    let address = server.address("metrics");
+    assert!(get(address, "/metrics").starts_with("HTTP/1.1 200"));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap();
+    let names =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+    let workers = names.filter(|name| name == "http\n").count();
+    let processors = std::thread::available_parallelism().unwrap();
+    assert_eq!(workers, usize::from(processors));
+}
+
+#[test]
 fn requests_are_counted() {
     let mut server = start(&["--metrics-address=127.0.0.1:0"]);
     let address = server.address("http");

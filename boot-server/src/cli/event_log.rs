@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 
-use super::narrate::{Narrator, Weight};
+use super::narrate::{Narrator, Weight, is_warning};
 use crate::event::{BootEvent, Event, now_us};
 use crate::metrics::Metrics;
 
-/// Events that come within this time of the last ones are written with those that follow them.
-const TOGETHER: Duration = Duration::from_millis(2);
+/// After it has written, the thread sleeps this long: events that come meanwhile are written together,
+/// and nobody who tells of them has to wake it.
+const TOGETHER: Duration = Duration::from_millis(10);
+/// Lines handed to the kernel together.
+const BUFFER_LEN: usize = 64 * 1024;
 
 /// A thread that writes until all event sinks are gone.
 pub(super) struct EventLog {
@@ -48,11 +51,13 @@ impl Out {
     fn open(path: Option<&Path>) -> io::Result<Out> {
         Ok(match path {
             None if io::stdout().is_terminal() => Out::Nowhere,
-            None => Out::Stdout(BufWriter::new(io::stdout())),
-            Some(path) if path == Path::new("-") => Out::Stdout(BufWriter::new(io::stdout())),
+            None => Out::Stdout(BufWriter::with_capacity(BUFFER_LEN, io::stdout())),
+            Some(path) if path == Path::new("-") => {
+                Out::Stdout(BufWriter::with_capacity(BUFFER_LEN, io::stdout()))
+            }
             Some(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path)?;
-                Out::File(path.to_owned(), BufWriter::new(file))
+                Out::File(path.to_owned(), BufWriter::with_capacity(BUFFER_LEN, file))
             }
         })
     }
@@ -66,14 +71,15 @@ impl Out {
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        let out: &mut dyn Write = match self {
-            Out::File(_, file) => file,
-            Out::Stdout(stdout) => stdout,
-            Out::Nowhere => return Ok(()),
-        };
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
-        out.write_all(&line)
+        fn line(mut out: impl Write, event: &Event) -> io::Result<()> {
+            serde_json::to_writer(&mut out, event)?;
+            out.write_all(b"\n")
+        }
+        match self {
+            Out::File(_, file) => line(file, event),
+            Out::Stdout(stdout) => line(stdout, event),
+            Out::Nowhere => Ok(()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -119,13 +125,10 @@ impl EventLog {
 fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reopen: &Reopen) {
     let mut narrator = Narrator::default();
     let (mut failing, mut told) = (false, 0);
-    let mut last = Instant::now();
-    while let Some(event) = events.blocking_recv() {
-        if last.elapsed() < TOGETHER {
-            // They come one upon the other: to be woken for each would cost more than to write it.
-            thread::sleep(TOGETHER);
-        }
-        last = Instant::now();
+    // Lines that nobody is shown are not even made.
+    let narrates = tracing::enabled!(Level::INFO);
+    let mut first = events.blocking_recv();
+    while let Some(event) = first {
         if reopen.0.swap(false, Ordering::Relaxed)
             && let Err(error) = out.flush().and_then(|()| out.reopen())
         {
@@ -145,7 +148,9 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
             next.take().or_else(|| events.try_recv().ok())
         })) {
             written = written.and(out.write(&event));
-            log(narrator.tell(&event.what));
+            if narrates || is_warning(&event.what) {
+                log(narrator.tell(&event.what));
+            }
         }
         let flushed = written.and(out.flush());
         if let Err(error) = &flushed
@@ -155,6 +160,8 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
             error!(%error, "events cannot be written");
         }
         failing = flushed.is_err();
+        thread::sleep(TOGETHER);
+        first = events.try_recv().ok().or_else(|| events.blocking_recv());
     }
 }
 

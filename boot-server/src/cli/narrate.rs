@@ -180,6 +180,16 @@ impl Narrator {
     }
 }
 
+/// Whether the line of an event is a [`Weight::Warning`].
+pub(super) fn is_warning(event: &BootEvent) -> bool {
+    matches!(
+        event,
+        BootEvent::EventsDropped { .. }
+            | BootEvent::AddressInUse { .. }
+            | BootEvent::RateLimited { .. }
+    )
+}
+
 fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) -> String {
     let arch = arch.first().map(|arch| match arch {
         0 => "BIOS".to_owned(),
@@ -289,6 +299,27 @@ mod tests {
         let wanted = "52:54:00:00:00:01 HTTP GET /assets/k -> 200, broke off after 10 of 100 bytes: \
                       asset /a/k";
         assert_eq!(line, wanted);
+    }
+
+    #[test]
+    fn what_is_a_warning_is_known_before_its_line_is_made() {
+        let (who, reason) = (who(), String::new());
+        let limited = BootEvent::RateLimited {
+            who: who.clone(),
+            reason: reason.clone(),
+        };
+        let in_use = BootEvent::AddressInUse {
+            who: who.clone(),
+            address: [10, 0, 0, 1].into(),
+            by: None,
+        };
+        let dropped = BootEvent::EventsDropped { count: 1 };
+        let ignored = BootEvent::DhcpIgnored { who, reason };
+        for event in [limited, in_use, dropped, ignored, discover()] {
+            let line = Narrator::default().tell(&event);
+            let told = line.is_some_and(|(weight, _)| weight == Weight::Warning);
+            assert_eq!(is_warning(&event), told, "{event:?}");
+        }
     }
 
     #[test]

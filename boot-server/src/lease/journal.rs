@@ -9,7 +9,7 @@
 //! the disk has them, so that a host may lose its power too, is [`Durability`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
@@ -67,6 +67,8 @@ pub enum Durability {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Device and inode of the file.
+    identity: (u64, u64),
     /// Length that the file has as long as only we write it.
     len: u64,
     current: BTreeMap<Ipv4Addr, LeaseRecord>,
@@ -98,12 +100,14 @@ impl Journal {
         let lock = Lock::take(path)?;
         let current = read(path)?;
         let (file, len) = rewrite(path, &current).map_err(io)?;
+        let identity = identity(&file.metadata().map_err(io)?);
         let records = current.values().cloned().collect();
         let lines = current.len();
         Ok((
             Journal {
                 path: path.to_owned(),
                 file,
+                identity,
                 len,
                 current,
                 pending: Vec::new(),
@@ -141,6 +145,7 @@ impl Journal {
     fn rewrite(&mut self) -> io::Result<()> {
         make_folder(&self.path)?;
         (self.file, self.len) = rewrite(&self.path, &self.current)?;
+        self.identity = identity(&self.file.metadata()?);
         self.lines = self.current.len();
         self.pending.clear();
         self.torn = false;
@@ -149,10 +154,11 @@ impl Journal {
 
     /// What happened to the file, when others did something to it.
     fn is_lost(&self) -> Option<&'static str> {
-        let (Ok(there), Ok(ours)) = (fs::metadata(&self.path), self.file.metadata()) else {
+        let Ok(there) = fs::metadata(&self.path) else {
             return Some("was removed");
         };
-        if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
+        // Ours is open, so that its inode is nobody else's.
+        if identity(&there) != self.identity {
             return Some("was replaced");
         }
         (there.len() != self.len).then_some("was changed by others")
@@ -226,6 +232,10 @@ pub(super) fn parse(
         }
     }
     Ok(current)
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {

@@ -41,6 +41,8 @@ pub(super) struct Assembly {
     pub(super) listeners: Vec<String>,
     /// Tells the router advertiser of machines that begin to boot.
     pub(super) discovers: Option<mpsc::Sender<MacAddr>>,
+    /// The threads of all HTTP servers, once there is one.
+    workers: Option<Workers>,
 }
 
 impl Assembly {
@@ -51,6 +53,7 @@ impl Assembly {
             services: JoinSet::new(),
             listeners: Vec::new(),
             discovers: None,
+            workers: None,
         }
     }
 
@@ -82,13 +85,13 @@ impl Assembly {
                 let events = self.parts.events.clone();
                 let api = self.pixiecore_api()?;
                 let router = pixiecore::router(api, neighbours.clone(), events);
-                let server = bind_http("pixiecore http", listen, router)?;
+                let server = self.bind_http("pixiecore http", listen, router)?;
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
         if let Some(metrics) = config.metrics {
             let router = http::operator::router(Arc::clone(self.parts.events.metrics()));
-            let server = bind_http("metrics", metrics.listen, router)?;
+            let server = self.bind_http("metrics", metrics.listen, router)?;
             self.start_http_server("metrics", metrics.listen, server);
         }
         self.start_boot_config_service(&config, neighbours, nbps)
@@ -170,9 +173,30 @@ impl Assembly {
             per_address: http.max_connections_per_address,
             ..Limits::default()
         };
-        let server = bind_http("http", http.listen, router)?.limits(limits);
+        let server = self.bind_http("http", http.listen, router)?.limits(limits);
         self.start_http_server("http", http.listen, server.tls(self.parts.tls.clone()));
         Ok(())
+    }
+
+    fn bind_http(
+        &mut self,
+        service: &'static str,
+        listen: SocketAddr,
+        router: axum::Router,
+    ) -> Result<HttpServer, NetError> {
+        let bind = || {
+            let server = HttpServer::bind(listen, router)?;
+            let workers = match &self.workers {
+                Some(workers) => workers.clone(),
+                None => self.workers.insert(Workers::start()?).clone(),
+            };
+            Ok(server.workers(workers))
+        };
+        bind().map_err(|source| NetError::Bind {
+            service,
+            port: listen.port(),
+            source,
+        })
     }
 
     fn start_http_server(&mut self, service: &'static str, listen: SocketAddr, server: HttpServer) {
@@ -195,19 +219,6 @@ impl Assembly {
             (name, result.unwrap_or(Ok(())))
         });
     }
-}
-
-fn bind_http(
-    service: &'static str,
-    listen: SocketAddr,
-    router: axum::Router,
-) -> Result<HttpServer, NetError> {
-    let bind = || Ok(HttpServer::bind(listen, router)?.workers(Workers::start()?));
-    bind().map_err(|source| NetError::Bind {
-        service,
-        port: listen.port(),
-        source,
-    })
 }
 
 /// The folder of assets, served by HTTP and by TFTP.

@@ -1,19 +1,25 @@
-//! Threads that answer HTTP: one for each processor, each with connections of its own.
+//! Threads that answer HTTP: one for each processor, each with connections of its own. All HTTP servers
+//! of a program share one set.
 //!
 //! A connection stays on its thread. Runtimes that move work between threads wake one of them for
 //! each part of a large file, only to find nothing to do; and a busy download would keep DHCP waiting,
 //! which runs on another thread this way.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The threads; they end when this is dropped, and what still runs on them with them.
+/// The threads. Clones share them; they end when the last clone is dropped, and what still runs on them
+/// with them.
+#[derive(Debug, Clone)]
+pub struct Workers(Arc<Threads>);
+
 #[derive(Debug)]
-pub struct Workers {
+struct Threads {
     handles: Vec<Handle>,
     next: AtomicUsize,
     _running: DropGuard,
@@ -35,17 +41,18 @@ impl Workers {
             let run = move || runtime.block_on(stopped);
             thread::Builder::new().name("http".into()).spawn(run)?;
         }
-        Ok(Workers {
+        Ok(Workers(Arc::new(Threads {
             handles,
             next: AtomicUsize::new(0),
             _running: stop.drop_guard(),
-        })
+        })))
     }
 
     /// The thread whose turn it is.
     pub(super) fn next(&self) -> Handle {
-        let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let handle = self.handles.get(n % self.handles.len().max(1));
+        let Threads { handles, next, .. } = &*self.0;
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let handle = handles.get(n % handles.len().max(1));
         handle.cloned().unwrap_or_else(Handle::current)
     }
 }
