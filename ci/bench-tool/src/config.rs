@@ -1,18 +1,35 @@
-//! `/ipxe?mac=` with more and more groups: requests a second, the slowest hundredth, memory.
+//! `/ipxe?mac=` with more and more groups: requests a second, the slowest hundredth, memory, and how
+//! long it takes to load them.
 
-use std::fmt::Write;
-use std::net::SocketAddr;
-use std::process::Command;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 use crate::Bench;
 use crate::cable::SERVERS;
 use crate::server::Server;
 use crate::table::{Better, Row, Section, median};
+use crate::wrk;
 
 const GROUPS: [u32; 3] = [10, 1_000, 100_000];
 const CONNECTIONS: u32 = 32;
+/// Requests with any number of groups, of those with the fewest.
+const MIN_KEPT: f64 = 0.8;
+/// Resident memory with so many groups.
+const MAX_RESIDENT: (u32, f64) = (1_000, 16.0);
+/// How long any number of groups may take to load.
+const MAX_LOAD_SECONDS: f64 = 20.0;
+
+/// A server with its groups.
+struct Loaded {
+    address: SocketAddr,
+    server: Server,
+    load_seconds: f64,
+}
 
 /// All rows.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
@@ -23,43 +40,57 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
         if !bench.wants(&name) {
             continue;
         }
-        let (address, server) = start(bench, groups)?;
+        let loaded = start(bench, groups)?;
+        check_answers(loaded.address, groups)?;
         let script = bench.folder.path().join("ask.lua");
         std::fs::write(&script, lua(groups))?;
+        // Warms up what is not measured.
+        wrk::run(loaded.address, &script, CONNECTIONS, 1)?;
         let (mut rates, mut p99) = (Vec::new(), Vec::new());
         for _ in 0..bench.repeats {
-            let (rate, slowest) = ask(bench, address, &script)?;
-            eprintln!("config: {name}: {rate:.0} requests/s, p99 {slowest:.2} ms");
-            rates.push(rate);
-            p99.push(slowest);
+            let run = wrk::run(loaded.address, &script, CONNECTIONS, bench.seconds)?;
+            eprintln!(
+                "config: {name}: {:.0} requests/s, p99 {:.2} ms",
+                run.rate, run.p99_ms
+            );
+            rates.push(run.rate);
+            p99.push(run.p99_ms);
         }
-        let rate = median(&rates).unwrap_or(0.0);
-        let first = *first.get_or_insert(rate);
+        let kept = {
+            let rate = median(&rates).unwrap_or(0.0);
+            rate / *first.get_or_insert(rate)
+        };
+        let resident = loaded.server.resident_mib()?;
+        drop(loaded.server);
+        let fits = groups != MAX_RESIDENT.0 || resident <= MAX_RESIDENT.1;
         rows.push(Row {
             name,
             values: vec![rates],
-            limit: None,
+            limit: Some(constant_answers(bench, &script)?),
+            met: Some(fits && kept >= MIN_KEPT && loaded.load_seconds < MAX_LOAD_SECONDS),
             remark: format!(
-                "p99 {:.2} ms, {:.1} MiB resident, {:.2} × the first row",
+                "p99 {:.2} ms, {resident:.1} MiB resident, loaded in {:.2} s, {kept:.2} × the first row",
                 median(&p99).unwrap_or(0.0),
-                server.resident_mib()?,
-                rate / first
+                loaded.load_seconds,
             ),
         });
     }
     Ok(Section {
         title: "Boot config service: `/ipxe?mac=`, requests a second".into(),
         note: format!(
-            "Each request asks for another machine, over {CONNECTIONS} connections (wrk). The load generator \
-             shares the processors."
+            "Each request asks for another machine, over {CONNECTIONS} connections (wrk, one thread). Targets: \
+             at least {MIN_KEPT} × the first row, at most {} MiB resident with {} groups, loaded within \
+             {MAX_LOAD_SECONDS} s. The limit is nginx answering the same requests with a constant.",
+            MAX_RESIDENT.1, MAX_RESIDENT.0
         ),
         servers: vec!["boot-server".into()],
         better: Better::More,
+        target: None,
         rows,
     })
 }
 
-fn start(bench: &Bench, groups: u32) -> anyhow::Result<(SocketAddr, Server)> {
+fn start(bench: &Bench, groups: u32) -> anyhow::Result<Loaded> {
     let address = SocketAddr::from((SERVERS[0], 8081));
     let folder = bench.folder.path().join(format!("groups-{groups}"));
     let spec = folder.join("specs/machine");
@@ -79,14 +110,69 @@ fn start(bench: &Bench, groups: u32) -> anyhow::Result<(SocketAddr, Server)> {
     }
     std::fs::write(folder.join("config.yaml"), text)?;
     let config = folder.join("boot-server.toml");
-    let text =
-        format!("events = \"/dev/null\"\n[http]\nlisten = \"{address}\"\ndata = {folder:?}\n");
+    let text = format!(
+        "events = \"/dev/null\"\n[log]\nlevel = \"warn\"\n[http]\nlisten = \"{address}\"\ndata = {folder:?}\n"
+    );
     std::fs::write(&config, text)?;
     let mut command = bench.cable.command(&bench.boot_server);
     command.arg("--config").arg(&config);
+    let began = Instant::now();
     let mut server = Server::start(command, &folder, "boot-server")?;
     server.wait_for_port(address)?;
-    Ok((address, server))
+    let load_seconds = began.elapsed().as_secs_f64();
+    Ok(Loaded {
+        address,
+        server,
+        load_seconds,
+    })
+}
+
+/// The first and the last machine get their script, one that is in no group gets none.
+fn check_answers(address: SocketAddr, groups: u32) -> anyhow::Result<()> {
+    for n in [0, groups - 1] {
+        let answer = get(address, n)?;
+        let right =
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains("kernel /assets/vmlinuz");
+        ensure!(right, "machine {n} of {groups} got:\n{answer}");
+    }
+    let answer = get(address, groups)?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 404 "),
+        "a machine of no group got:\n{answer}"
+    );
+    Ok(())
+}
+
+fn get(address: SocketAddr, machine: u32) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let mac = mac(machine, "-");
+    write!(
+        stream,
+        "GET /ipxe?mac={mac} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .context("reading a script")?;
+    Ok(answer)
+}
+
+/// Requests a second of a server that answers anything with the same few bytes.
+fn constant_answers(bench: &Bench, script: &Path) -> anyhow::Result<f64> {
+    let address = SocketAddr::from((SERVERS[1], 8081));
+    let folder = bench.folder.path();
+    let text = crate::http::nginx_config(
+        folder,
+        &format!("listen {address}; return 200 '{}';", "x".repeat(200)),
+    );
+    let config = folder.join("constant.conf");
+    std::fs::write(&config, text)?;
+    let mut command = bench.cable.command("nginx");
+    command.arg("-c").arg(&config);
+    let mut server = Server::start(command, folder, "nginx")?;
+    server.wait_for_port(address)?;
+    wrk::run(address, script, CONNECTIONS, 1)?;
+    Ok(wrk::run(address, script, CONNECTIONS, bench.seconds)?.rate)
 }
 
 fn mac(n: u32, between: &str) -> String {
@@ -105,65 +191,9 @@ fn lua(groups: u32) -> String {
     )
 }
 
-/// Requests a second and the 99th percentile in milliseconds.
-fn ask(bench: &Bench, address: SocketAddr, script: &std::path::Path) -> anyhow::Result<(f64, f64)> {
-    let output = Command::new("wrk")
-        .args([
-            "-t1",
-            &format!("-c{CONNECTIONS}"),
-            &format!("-d{}s", bench.seconds),
-            "--latency",
-        ])
-        .arg("-s")
-        .arg(script)
-        .arg(format!("http://{address}/"))
-        .output()
-        .context("wrk")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() || text.contains("Non-2xx") {
-        bail!(
-            "wrk: {}\n{text}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    let after = |word: &str| {
-        let line = text
-            .lines()
-            .find(|line| line.trim_start().starts_with(word));
-        let value = line.and_then(|line| line.split_whitespace().last());
-        value
-            .map(str::to_owned)
-            .with_context(|| format!("wrk told no `{word}`:\n{text}"))
-    };
-    Ok((
-        after("Requests/sec:")?.parse()?,
-        milliseconds(&after("99%")?)?,
-    ))
-}
-
-/// Reads wrk's times: `812.00us`, `1.35ms`, `1.02s`.
-fn milliseconds(text: &str) -> anyhow::Result<f64> {
-    for (unit, factor) in [("us", 0.001), ("ms", 1.0), ("s", 1000.0)] {
-        if let Some(number) = text.strip_suffix(unit) {
-            return Ok(number.parse::<f64>()? * factor);
-        }
-    }
-    bail!("`{text}` is no time")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_of_all_sizes_are_milliseconds() {
-        let read = |text| milliseconds(text).map_err(|error| error.to_string());
-        assert_eq!(read("812.00us"), Ok(0.812));
-        assert_eq!(read("1.35ms"), Ok(1.35));
-        assert_eq!(read("1.02s"), Ok(1020.0));
-        assert!(read("fast").is_err());
-    }
 
     #[test]
     fn each_machine_has_a_mac_of_its_own() {

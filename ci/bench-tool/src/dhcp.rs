@@ -1,38 +1,48 @@
 //! Address exchanges (Discover, Offer, Request, Ack) beside dnsmasq and Kea, leases kept on disk.
 //!
-//! perfdhcp plays a relay agent and thousands of clients. A rate counts when under 1 % of it is lost.
-//! perfdhcp fills a processor near 9,600 exchanges a second, so a server's processor time for each
-//! exchange is told beside the rate.
+//! perfdhcp plays a relay agent and thousands of clients that have leases already and ask again. A rate
+//! counts when under 1 % of it is lost. perfdhcp fills a processor near 9,600 exchanges a second, so a
+//! server's processor time for each exchange is told beside the rate.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 use crate::Bench;
-use crate::cable::SERVERS;
-use crate::server::Server;
-use crate::table::{Better, Row, Section, median};
+use crate::dhcp_servers::start;
+use crate::leases;
+use crate::limits::Limits;
+use crate::perfdhcp;
+use crate::table::{Better, Row, Section, median, turns};
 
 const CLIENTS: [u32; 3] = [1_000, 10_000, 50_000];
-/// Rates that are tried, from above: the first that holds counts.
-const RATES: [u32; 12] = [
-    16_000, 12_000, 10_000, 8_000, 6_500, 5_000, 4_000, 3_000, 2_000, 1_000, 500, 250,
+/// Rates that are tried.
+const RATES: [u32; 16] = [
+    16_000, 12_000, 10_000, 8_000, 6_500, 5_000, 4_000, 3_000, 2_000, 1_000, 500, 250, 100, 50, 20,
+    10,
 ];
+/// The rate at which processor time is compared of all that hold it.
+const COMMON_RATE: u32 = 1_000;
 /// Exchanges that may be lost.
 const MAX_LOST: f64 = 0.01;
+/// How long the prepared leases last: less than new ones, so that it shows which were renewed.
+const PREPARED_SECONDS: u64 = leases::LEASE_SECONDS / 4;
+/// Length of an answer, for the physical limit.
+const ANSWER_LEN: u32 = 300;
 
+/// A server of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Ours,
     Dnsmasq,
     Kea,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Ours, Kind::Dnsmasq, Kind::Kea];
+    pub(crate) const ALL: [Kind; 3] = [Kind::Ours, Kind::Dnsmasq, Kind::Kea];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Ours => "boot-server",
             Kind::Dnsmasq => "dnsmasq",
@@ -42,10 +52,11 @@ impl Kind {
 }
 
 /// What a run at one rate came to.
+#[derive(Debug, Clone, Copy)]
 struct Run {
     /// Whole exchanges a second.
     rate: f64,
-    /// The share of messages that were not answered.
+    /// The share of exchanges that were not ended.
     lost: f64,
     /// Microseconds of processor time for each exchange.
     cpu_us: f64,
@@ -55,69 +66,114 @@ struct Run {
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Section>> {
     let names: Vec<String> = Kind::ALL.map(|kind| kind.name().to_owned()).to_vec();
     let (mut rates, mut cpu) = (Vec::new(), Vec::new());
+    let limits = Limits::start(bench)?;
     for clients in CLIENTS {
         let name = format!("{clients} clients");
-        if !bench.wants(&name) {
-            continue;
+        if bench.wants(&name) {
+            let (rate, cost) = highest(bench, &name, clients)?;
+            let limit = Some(limits.round_trips_per_second(ANSWER_LEN)? / 2.0);
+            rates.push(Row { limit, ..rate });
+            let limit = Some(2.0 * limits.cpu_us_per_answer(ANSWER_LEN)?);
+            cpu.push(Row { limit, ..cost });
         }
-        let mut best = vec![Vec::new(); 3];
-        let mut cost = vec![Vec::new(); 3];
-        // Where the search for a rate starts: where it ended the last time, and one above.
-        let mut from = [0; 3];
-        for _ in 0..bench.repeats {
-            for (n, kind) in Kind::ALL.into_iter().enumerate() {
-                let (at, run) = highest_rate(bench, kind, clients, from[n])?;
-                eprintln!(
-                    "dhcp: {name}: {}: {:.0}/s, {:.1} % lost, {:.0} µs each",
-                    kind.name(),
-                    run.rate,
-                    run.lost * 100.0,
-                    run.cpu_us
-                );
-                from[n] = at.saturating_sub(1);
-                best[n].push(run.rate);
-                cost[n].push(run.cpu_us);
-            }
-        }
-        let row = |values: Vec<Vec<f64>>| Row {
-            name: name.clone(),
-            values,
-            limit: None,
-            remark: String::new(),
-        };
-        rates.push(row(best));
-        cpu.push(row(cost));
     }
-    let flat = |rows: &[Row]| {
-        let ours = |row: &Row| row.values.first().and_then(|values| median(values));
-        let (first, last) = (ours(rows.first()?)?, ours(rows.last()?)?);
-        Some(format!("{:.2}", last / first))
-    };
-    let flat = flat(&cpu).unwrap_or_else(|| "–".into());
+    let name = format!("{} clients, {COMMON_RATE}/s", CLIENTS[0]);
+    if bench.wants(&name) {
+        let limit = Some(2.0 * limits.cpu_us_per_answer(ANSWER_LEN)?);
+        let row = at_common_rate(bench, name)?;
+        cpu.push(Row { limit, ..row });
+    }
     Ok(vec![
         Section {
             title: "DHCP: exchanges of four messages a second, under 1 % lost".into(),
-            note: "perfdhcp as relay agent; leases are kept on disk by all. perfdhcp itself ends near 9,600/s on \
-                   this kind of machine."
+            note: "perfdhcp as relay agent, for clients that have leases already and ask again; all servers \
+                   start from the same leases, keep them on disk before they acknowledge (each file is read \
+                   and compared after each run) and log no single exchange; ours writes its events, to \
+                   `/dev/null`. perfdhcp itself ends near 9,600/s on a processor of its own. The limit is the \
+                   round trips of a bare UDP echo, two an exchange."
                 .into(),
             servers: names.clone(),
             better: Better::More,
+            target: Some(1.0),
             rows: rates,
         },
         Section {
             title: "DHCP: the server's processor time for each exchange, µs".into(),
             note: format!(
-                "Of the same runs. Less is better. Ours at the most clients is {flat} × ours at the fewest."
+                "Of the same runs, each server at its own highest rate, where waking up serves several \
+                 messages; and all at {COMMON_RATE}/s, where each message wakes its server. The limit is a bare \
+                 UDP echo that sleeps between messages."
             ),
             servers: names,
             better: Better::Less,
+            target: Some(0.5),
             rows: cpu,
         },
     ])
 }
 
-/// The highest rate that holds, and its place among [`RATES`].
-fn highest_rate(
+/// A row of rates and one of processor time, at the highest rate that holds.
+fn highest(bench: &Bench, name: &str, clients: u32) -> anyhow::Result<(Row, Row)> {
+    let mut best = vec![Vec::new(); Kind::ALL.len()];
+    let mut cost = best.clone();
+    let mut from = [0; Kind::ALL.len()];
+    for (n, kind) in Kind::ALL.into_iter().enumerate() {
+        from[n] = search(|rate| Ok(run(bench, kind, clients, rate)?.lost < MAX_LOST))?;
+    }
+    let mut lossy = Vec::new();
+    for round in 0..bench.repeats {
+        for n in turns(round, Kind::ALL.len()) {
+            let kind = Kind::ALL[n];
+            let (at, found) = highest_from(bench, kind, clients, from[n])?;
+            tell(name, kind, found);
+            ensure!(
+                found.rate > 0.0,
+                "{} answers nothing, at {}/s",
+                kind.name(),
+                RATES[at]
+            );
+            // The next time it begins one above.
+            from[n] = at.saturating_sub(1);
+            best[n].push(found.rate);
+            cost[n].push(found.cpu_us);
+            if found.lost >= MAX_LOST {
+                lossy.push(format!(
+                    "{} lost {:.0} % even of {}/s",
+                    kind.name(),
+                    found.lost * 100.0,
+                    RATES[at]
+                ));
+            }
+        }
+    }
+    lossy.dedup();
+    let row = |values| Row {
+        name: name.to_owned(),
+        values,
+        ..Row::default()
+    };
+    let rate = Row {
+        remark: lossy.join("; "),
+        ..row(best)
+    };
+    Ok((rate, row(cost)))
+}
+
+/// The place in [`RATES`] of the highest rate that holds; the last when none does.
+fn search(mut holds: impl FnMut(u32) -> anyhow::Result<bool>) -> anyhow::Result<usize> {
+    let (mut from, mut to) = (0, RATES.len() - 1);
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        match holds(RATES[middle])? {
+            true => to = middle,
+            false => from = middle + 1,
+        }
+    }
+    Ok(from)
+}
+
+/// The highest rate that holds, from this place of [`RATES`] on.
+fn highest_from(
     bench: &Bench,
     kind: Kind,
     clients: u32,
@@ -126,153 +182,104 @@ fn highest_rate(
     let mut last = None;
     for (n, rate) in RATES.into_iter().enumerate().skip(from) {
         let run = run(bench, kind, clients, rate)?;
-        if run.lost < MAX_LOST {
-            return Ok((n, run));
-        }
         last = Some((n, run));
+        if run.lost < MAX_LOST {
+            break;
+        }
     }
-    // None held: what the lowest came to, which says enough.
+    // When none held: what the lowest came to.
     last.context("no rates")
 }
 
-fn run(bench: &Bench, kind: Kind, clients: u32, rate: u32) -> anyhow::Result<Run> {
-    let folder = tempfile::tempdir_in(bench.folder.path())?;
-    let server = start(bench, kind, folder.path())?;
-    let before = server.cpu_seconds()?;
-    let output = Command::new("perfdhcp")
-        .args([
-            "-4",
-            "-l",
-            "cli",
-            "-r",
-            &rate.to_string(),
-            "-R",
-            &clients.to_string(),
-        ])
-        .args(["-p", &bench.seconds.to_string(), "-W", "500000", "-u"])
-        .arg(SERVERS[0].to_string())
-        .stdin(Stdio::null())
-        .output()
-        .context("perfdhcp")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let counts = Counts::parse(&text).with_context(|| {
-        format!(
-            "perfdhcp: {}\n{text}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })?;
-    if counts.acks == 0 {
-        bail!("{} answers nothing: {}", kind.name(), server.last_words());
+fn at_common_rate(bench: &Bench, name: String) -> anyhow::Result<Row> {
+    let mut values = vec![Vec::new(); Kind::ALL.len()];
+    let mut lost = vec![Vec::new(); Kind::ALL.len()];
+    for round in 0..bench.repeats {
+        for n in turns(round, Kind::ALL.len()) {
+            let found = run(bench, Kind::ALL[n], CLIENTS[0], COMMON_RATE)?;
+            tell(&name, Kind::ALL[n], found);
+            values[n].push(found.cpu_us);
+            lost[n].push(found.lost);
+        }
     }
-    let cpu = server.cpu_seconds()? - before;
-    Ok(Run {
-        rate: counts.acks as f64 / bench.seconds as f64,
-        lost: 1.0 - counts.acks as f64 / counts.discovers as f64,
-        cpu_us: cpu * 1e6 / counts.acks as f64,
+    let mut remarks = Vec::new();
+    for (n, kind) in Kind::ALL.into_iter().enumerate() {
+        let lost = median(&lost[n]).unwrap_or(0.0);
+        if lost >= MAX_LOST {
+            values[n].clear();
+            remarks.push(format!(
+                "{} does not hold it: {:.0} % lost",
+                kind.name(),
+                lost * 100.0
+            ));
+        }
+    }
+    let remark = remarks.join("; ");
+    Ok(Row {
+        name,
+        values,
+        remark,
+        ..Row::default()
     })
 }
 
-/// perfdhcp's counts of messages.
-#[derive(Debug, PartialEq, Eq)]
-struct Counts {
-    discovers: u64,
-    acks: u64,
+fn tell(name: &str, kind: Kind, run: Run) {
+    eprintln!(
+        "dhcp: {name}: {}: {:.0}/s, {:.1} % lost, {:.1} µs each",
+        kind.name(),
+        run.rate,
+        run.lost * 100.0,
+        run.cpu_us
+    );
 }
 
-impl Counts {
-    fn parse(text: &str) -> anyhow::Result<Counts> {
-        let counts = |word: &str| -> anyhow::Result<Vec<u64>> {
-            let lines = text.lines().filter_map(|line| line.strip_prefix(word));
-            let numbers = lines.map(|rest| Ok(rest.trim().parse::<u64>()?));
-            numbers.collect()
-        };
-        let (sent, received) = (counts("sent packets:")?, counts("received packets:")?);
-        let ([discovers, _], [_, acks]) = (&sent[..], &received[..]) else {
-            bail!("no counts of two exchanges");
-        };
-        Ok(Counts {
-            discovers: *discovers,
-            acks: *acks,
+/// One run of a server that was started for it, after a second of a tenth of the rate.
+fn run(bench: &Bench, kind: Kind, clients: u32, rate: u32) -> anyhow::Result<Run> {
+    let folder = tempfile::tempdir_in(bench.folder.path())?;
+    let file = folder.path().join("leases");
+    let prepared = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + PREPARED_SECONDS;
+    leases::prepare(kind, &file, clients, prepared)?;
+    let server = start(bench, kind, folder.path(), &file)?;
+    let measured = || -> anyhow::Result<Run> {
+        perfdhcp::run((rate / 10).max(1), clients, 1)?;
+        let before = server.cpu_seconds()?;
+        let counts = perfdhcp::run(rate, clients, bench.seconds)?;
+        let cpu = server.cpu_seconds()? - before;
+        if counts.acks == 0 {
+            // Too far behind to answer anyone in time.
+            return Ok(Run {
+                rate: 0.0,
+                lost: 1.0,
+                cpu_us: f64::INFINITY,
+            });
+        }
+        check_leases(kind, &file, clients, prepared, counts)?;
+        Ok(Run {
+            rate: counts.acks as f64 / bench.seconds as f64,
+            lost: counts.lost(),
+            cpu_us: cpu * 1e6 / counts.acks as f64,
         })
-    }
-}
-
-fn start(bench: &Bench, kind: Kind, folder: &Path) -> anyhow::Result<Server> {
-    let address = SERVERS[0];
-    let (command, ready) = match kind {
-        Kind::Ours => {
-            let config = folder.join("boot-server.toml");
-            let leases = folder.join("leases");
-            let text = format!(
-                "interface = \"srv\"\naddress = \"{address}\"\nevents = \"/dev/null\"\n\
-                 [boot]\nscript_url = \"http://{address}/boot.ipxe\"\n[dhcp]\n\
-                 subnet = \"10.77.0.0/16\"\nfirst = \"10.77.1.0\"\nlast = \"10.77.254.255\"\n\
-                 lease_file = {leases:?}\nprobe_ms = 0\n"
-            );
-            std::fs::write(&config, text)?;
-            let mut command = bench.cable.command(&bench.boot_server);
-            command.env("BOOT_SERVER_LOG", "warn");
-            command.arg("--config").arg(&config);
-            (command, None)
-        }
-        Kind::Dnsmasq => {
-            let mut command = bench.cable.command("dnsmasq");
-            command.args([
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--port=0",
-                "--interface=srv",
-                "--bind-dynamic",
-                "--user=root",
-                "--pid-file=",
-                "--log-facility=-",
-                "--quiet-dhcp",
-                "--no-ping",
-                "--dhcp-authoritative",
-                "--dhcp-lease-max=200000",
-                "--dhcp-range=10.77.1.0,10.77.254.255,255.255.0.0,1h",
-                &format!("--dhcp-leasefile={}", folder.join("leases").display()),
-            ]);
-            (command, Some("DHCP, IP range"))
-        }
-        Kind::Kea => {
-            let config = folder.join("kea.json");
-            let leases = folder.join("leases.csv");
-            let text = format!(
-                r#"{{"Dhcp4":{{"interfaces-config":{{"interfaces":["srv/{address}"],"dhcp-socket-type":"udp"}},
-                "lease-database":{{"type":"memfile","persist":true,"lfc-interval":0,"name":{leases:?}}},
-                "valid-lifetime":3600,
-                "subnet4":[{{"subnet":"10.77.0.0/16","pools":[{{"pool":"10.77.1.0-10.77.254.255"}}]}}],
-                "loggers":[{{"name":"kea-dhcp4","severity":"INFO","output_options":[{{"output":"stdout"}}]}},
-                {{"name":"kea-dhcp4.leases","severity":"WARN"}},{{"name":"kea-dhcp4.packets","severity":"WARN"}}]}}}}"#
-            );
-            std::fs::write(&config, text)?;
-            let mut command = bench.cable.command("kea-dhcp4");
-            command
-                .env("KEA_PIDFILE_DIR", folder)
-                .env("KEA_LOCKFILE_DIR", folder);
-            command.arg("-c").arg(&config);
-            (command, Some("DHCP4_STARTED"))
-        }
     };
-    let mut server = Server::start(command, folder, kind.name())?;
-    let events = folder.join("boot-server.log");
-    server.wait_until(|log| match ready {
-        Some(word) => log.contains(word),
-        // Our own says it in its log at the level `info`: its socket is what shows here.
-        None => events.exists() && bound(&bench.cable),
-    })?;
-    Ok(server)
+    measured().with_context(|| format!("{}: {}", kind.name(), server.last_words()))
 }
 
-/// Whether port 67 is bound at the far end.
-fn bound(cable: &crate::cable::Cable) -> bool {
-    let listed = cable
-        .command("ss")
-        .args(["-Hlnu", "sport", "=", ":67"])
-        .output();
-    listed.is_ok_and(|listed| !listed.stdout.is_empty())
+/// Whether the lease file tells of each client that was acknowledged.
+fn check_leases(
+    kind: Kind,
+    file: &Path,
+    clients: u32,
+    prepared: u64,
+    counts: perfdhcp::Counts,
+) -> anyhow::Result<()> {
+    let renewed = leases::renewed(kind, file, prepared)?;
+    // Clients ask in turn: each that was not lost is another one until all have asked.
+    let lost = counts.discovers - counts.acks;
+    let least = counts.acks.min(u64::from(clients).saturating_sub(lost));
+    ensure!(
+        renewed >= least,
+        "{renewed} leases are kept where {least} clients were given one"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -280,18 +287,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn perfdhcps_counts_are_read() {
-        let text = "***Rate statistics***\nRate: 100 4-way exchanges/second\n\n\
-                    ***Statistics for: DISCOVER-OFFER***\nsent packets: 200\nreceived packets: 198\n\
-                    drops: 2\n\n***Statistics for: REQUEST-ACK***\nsent packets: 198\n\
-                    received packets: 197\ndrops: 1\n";
-        assert_eq!(
-            Counts::parse(text).unwrap(),
-            Counts {
-                discovers: 200,
-                acks: 197
-            }
-        );
-        assert!(Counts::parse("sent packets: 1\n").is_err());
+    fn the_search_ends_at_the_highest_rate_that_holds() {
+        for (place, highest) in RATES.into_iter().enumerate() {
+            let found = search(|rate| Ok(rate <= highest)).unwrap();
+            assert_eq!(found, place, "{highest}");
+        }
+        assert_eq!(search(|_| Ok(false)).unwrap(), RATES.len() - 1);
+    }
+
+    #[test]
+    fn acknowledged_clients_must_be_in_the_lease_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("leases");
+        leases::prepare(Kind::Ours, &file, 100, 2000).unwrap();
+        let check = |clients, acks| {
+            let counts = perfdhcp::Counts {
+                discovers: acks + 1,
+                acks,
+            };
+            check_leases(Kind::Ours, &file, clients, 1999, counts)
+        };
+        assert!(check(100, 5000).is_ok());
+        assert!(check(101, 5000).is_ok(), "one was lost");
+        assert!(check(102, 5000).is_err());
+        assert!(check(1000, 100).is_ok());
+        assert!(check(1000, 101).is_err());
     }
 }

@@ -11,7 +11,7 @@ use crate::Bench;
 use crate::cable::SERVERS;
 use crate::limits::Limits;
 use crate::server::Server;
-use crate::table::{Better, Row, Section, median};
+use crate::table::{Better, Row, Section, median, turns};
 
 const FILE_BYTES: usize = 64 * 1000 * 1000;
 const PATH: &str = "/assets/image";
@@ -36,14 +36,15 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
             continue;
         }
         // The slower the machine, the fewer times; each connection asks again on the same connection.
-        let times = if connections == 1 { 8 } else { 1 };
+        let times = if connections == 1 { 16 } else { 4 };
         let mut values = vec![Vec::new(); servers.len()];
         let mut cpu = vec![Vec::new(); servers.len()];
         for (_, (address, _)) in &servers {
             fetch(*address, 1, Some(&file))?;
         }
-        for _ in 0..bench.repeats {
-            for (n, (server, (address, process))) in servers.iter().enumerate() {
+        for round in 0..bench.repeats {
+            for n in turns(round, servers.len()) {
+                let (server, (address, process)) = &servers[n];
                 let before = process.cpu_seconds()?;
                 let seconds = fetch_all(*address, connections, times)?;
                 let gigabytes = (FILE_BYTES as u64 * connections * times) as f64 / 1e9;
@@ -65,6 +66,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
             values,
             limit: Some(limits.copy_mb_per_second(FILE_BYTES as u64, connections)?),
             remark: format!("processor ms for each GB: {}", cpu.join(", ")),
+            ..Row::default()
         });
     }
     Ok(Section {
@@ -74,6 +76,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
             .into(),
         servers: servers.iter().map(|(name, _)| (*name).to_owned()).collect(),
         better: Better::More,
+        target: Some(0.95),
         rows,
     })
 }
@@ -144,7 +147,7 @@ fn start_ours(bench: &Bench, folder: &Path, assets: &Path) -> anyhow::Result<(So
     )?;
     let config = folder.join("boot-server.toml");
     let text = format!(
-        "events = \"/dev/null\"\n[http]\nlisten = \"{address}\"\ndata = {data:?}\nassets = {assets:?}\n"
+        "events = \"/dev/null\"\n[log]\nlevel = \"warn\"\n[http]\nlisten = \"{address}\"\ndata = {data:?}\nassets = {assets:?}\n"
     );
     std::fs::write(&config, text)?;
     let mut command = bench.cable.command(&bench.boot_server);
@@ -157,19 +160,25 @@ fn start_ours(bench: &Bench, folder: &Path, assets: &Path) -> anyhow::Result<(So
 fn start_nginx(bench: &Bench, folder: &Path) -> anyhow::Result<(SocketAddr, Server)> {
     let address = SocketAddr::from((SERVERS[1], 8080));
     let config = folder.join("nginx.conf");
-    let root = folder.display();
-    let text = format!(
-        "daemon off; user root; worker_processes auto; pid {root}/nginx.pid; error_log {root}/error.log;\n\
-         events {{ worker_connections 1024; }}\n\
-         http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000;\n\
-         client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
-         uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
-         server {{ listen {address}; root {root}; }} }}\n"
-    );
+    let server = format!("listen {address}; root {};", folder.display());
+    let text = nginx_config(folder, &server);
     std::fs::write(&config, text)?;
     let mut command = bench.cable.command("nginx");
     command.arg("-c").arg(&config);
     let mut server = Server::start(command, folder, "nginx")?;
     server.wait_for_port(address)?;
     Ok((address, server))
+}
+
+/// A configuration of nginx with one server, its files in a folder.
+pub(crate) fn nginx_config(folder: &Path, server: &str) -> String {
+    let root = folder.display();
+    format!(
+        "daemon off; user root; worker_processes auto; pid {root}/nginx.pid; error_log {root}/error.log;\n\
+         events {{ worker_connections 1024; }}\n\
+         http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 10000000;\n\
+         client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
+         uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
+         server {{ {server} }} }}\n"
+    )
 }

@@ -1,7 +1,8 @@
 //! The physical limits: what bare programs move over the same cable.
 //!
 //! A UDP echo answers each datagram with one of the length that was asked for; it neither reads files
-//! nor sleeps. A TCP port sends the bytes it was asked for from memory.
+//! nor sleeps. Another one sleeps between datagrams, as a server does: what it uses of the processors is
+//! the kernel's share of an answer. A TCP port sends the bytes it was asked for from memory.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -14,8 +15,24 @@ use crate::cable::SERVERS;
 use crate::server::Server;
 
 const PORT: u16 = 7;
+const SLEEPING_PORT: u16 = 8;
 /// Round trips of the echo.
 const ROUND_TRIPS: u32 = 20_000;
+
+/// Datagrams by which processor time is found, and the pause between two of them.
+const DATAGRAMS: u32 = 4_000;
+const PAUSE: Duration = Duration::from_micros(250);
+
+/// Answers datagrams until it is ended, and sleeps between them.
+pub(crate) fn echo() -> anyhow::Result<()> {
+    let echo = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, SLEEPING_PORT))?;
+    let (mut asked, answer) = ([0; 4], vec![0; 65_536]);
+    loop {
+        let (_, from) = echo.recv_from(&mut asked)?;
+        let len = u32::from_be_bytes(asked) as usize;
+        let _ = echo.send_to(answer.get(..len).unwrap_or(&answer), from);
+    }
+}
 
 /// Serves until it is ended.
 pub(crate) fn serve() -> anyhow::Result<()> {
@@ -62,20 +79,51 @@ fn send_bytes(mut stream: TcpStream) -> std::io::Result<()> {
 pub(crate) struct Limits {
     _server: Server,
     address: SocketAddr,
+    sleeping: Server,
 }
 
 impl Limits {
     pub(crate) fn start(bench: &Bench) -> anyhow::Result<Limits> {
         let tool = std::env::current_exe()?;
-        let mut command = bench.cable.command(tool);
-        command.args(["limits", "--boot-server=-", "--peers=-"]);
-        let mut server = Server::start(command, bench.folder.path(), "limits")?;
+        let start = |name: &str| {
+            let mut command = bench.cable.command(&tool);
+            command.args([name, "--boot-server=-", "--peers=-", "--results=-"]);
+            Server::start(command, bench.folder.path(), name)
+        };
+        let mut server = start("limits")?;
         let address = SocketAddr::from((SERVERS[0], PORT));
         server.wait_for_port(address)?;
+        let sleeping = start("echo")?;
         Ok(Limits {
             _server: server,
             address,
+            sleeping,
         })
+    }
+
+    /// Microseconds of processor time for one answer of this length by a server that sleeps in between.
+    pub(crate) fn cpu_us_per_answer(&self, answer_len: u32) -> anyhow::Result<f64> {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect((SERVERS[0], SLEEPING_PORT))?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut answer = vec![0; 65_536];
+        let mut before = 0.0;
+        for n in 0..DATAGRAMS + 1 {
+            let mut tries = 0;
+            // It may not listen yet when the first is sent.
+            while socket.send(&answer_len.to_be_bytes()).is_err()
+                || socket.recv(&mut answer).is_err()
+            {
+                tries += 1;
+                anyhow::ensure!(n == 0 && tries < 100, "the echo does not answer");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if n == 0 {
+                before = self.sleeping.cpu_seconds()?;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok((self.sleeping.cpu_seconds()? - before) * 1e6 / f64::from(DATAGRAMS))
     }
 
     /// Round trips a second of a lockstep exchange with answers of this length.

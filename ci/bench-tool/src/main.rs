@@ -4,14 +4,21 @@
 //! Servers run in a second network namespace, joined by a cable. All servers of a comparison take
 //! turns within one run, and medians are compared.
 
+mod boot;
 mod cable;
 mod config;
 mod dhcp;
+mod dhcp_servers;
 mod http;
+mod leases;
 mod limits;
+mod perfdhcp;
+mod report;
 mod server;
 mod table;
 mod tftp;
+mod tftp_client;
+mod wrk;
 
 use std::path::PathBuf;
 
@@ -19,7 +26,8 @@ use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 
 use self::cable::Cable;
-use self::table::Report;
+use self::report::Report;
+use self::table::Section;
 
 /// Measures boot-server beside dnsmasq, Kea, tftpd-hpa, atftpd and nginx.
 #[derive(Debug, Parser)]
@@ -37,7 +45,8 @@ struct Arguments {
     /// Seconds that each measurement of requests or exchanges lasts.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-    /// Writes the table to this file, too; without a value, docs/benchmarks.md.
+    /// Writes the table to this file, too, with what earlier runs with `--write` measured on this machine;
+    /// without a value, docs/benchmarks.md.
     #[arg(long, num_args = 0..=1, default_missing_value = "docs/benchmarks.md")]
     write: Option<PathBuf>,
     /// The release build of the boot server.
@@ -46,6 +55,12 @@ struct Arguments {
     /// Where atftpd was unpacked, which cannot be installed beside tftpd-hpa.
     #[arg(long, hide = true)]
     peers: PathBuf,
+    /// A Linux kernel for the machine that boots.
+    #[arg(long, hide = true)]
+    kernel: Option<PathBuf>,
+    /// Where results are kept, so that a table can be put together from several runs.
+    #[arg(long, hide = true)]
+    results: PathBuf,
 }
 
 /// A part of the measurements.
@@ -59,11 +74,16 @@ enum What {
     Http,
     /// `/ipxe?mac=` with 10, 1,000 and 100,000 groups.
     Config,
+    /// A virtual machine's time from power-on to its kernel.
+    Boot,
     /// All of these.
     All,
     /// A bare server for the physical limits; started by the tool itself.
     #[value(hide = true)]
     Limits,
+    /// A bare server that sleeps; likewise.
+    #[value(hide = true)]
+    Echo,
 }
 
 /// What all measurements need.
@@ -72,6 +92,7 @@ struct Bench {
     folder: tempfile::TempDir,
     boot_server: PathBuf,
     peers: PathBuf,
+    kernel: Option<PathBuf>,
     repeats: usize,
     seconds: u64,
     only: Option<String>,
@@ -89,6 +110,9 @@ fn main() -> anyhow::Result<()> {
     if arguments.what.contains(&What::Limits) {
         return limits::serve();
     }
+    if arguments.what.contains(&What::Echo) {
+        return limits::echo();
+    }
     if arguments.repeats == 0 || arguments.seconds == 0 {
         bail!("--repeats and --seconds want at least 1");
     }
@@ -97,30 +121,47 @@ fn main() -> anyhow::Result<()> {
         folder: tempfile::tempdir().context("making a folder for the servers' files")?,
         boot_server: arguments.boot_server,
         peers: arguments.peers,
+        kernel: arguments.kernel,
         repeats: arguments.repeats,
         seconds: arguments.seconds,
         only: arguments.only,
     };
     let asked = |what| arguments.what.contains(&what) || arguments.what.contains(&What::All);
-    let mut report = Report::new(bench.repeats);
+    let mut report = Report::begin(&bench.peers);
+    // What is measured is kept at once: the parts take minutes.
+    let mut keep = |sections: Vec<Section>| -> anyhow::Result<()> {
+        sections.into_iter().for_each(|section| report.add(section));
+        if let Some(path) = arguments.write.as_ref().filter(|_| !report.is_empty()) {
+            report.join(&arguments.results)?;
+            let written = std::fs::write(path, report.render());
+            written.with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(())
+    };
+    if asked(What::Dhcp) {
+        keep(dhcp::measure(&bench)?)?;
+    }
     if asked(What::Tftp) {
-        report.add(tftp::measure(&bench)?);
+        keep(vec![tftp::measure(&bench)?])?;
     }
     if asked(What::Http) {
-        report.add(http::measure(&bench)?);
+        keep(vec![http::measure(&bench)?])?;
     }
     if asked(What::Config) {
-        report.add(config::measure(&bench)?);
+        keep(vec![config::measure(&bench)?])?;
     }
-    if asked(What::Dhcp) {
-        for section in dhcp::measure(&bench)? {
-            report.add(section);
-        }
+    if asked(What::Boot) {
+        keep(vec![boot::measure(&bench)?])?;
     }
-    let text = report.render();
-    println!("{text}");
-    if let Some(path) = arguments.write {
-        std::fs::write(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+    if report.is_empty() {
+        bail!(
+            "no row's name contains `{}`",
+            bench.only.unwrap_or_default()
+        );
+    }
+    println!("{}", report.render());
+    for row in report.missed() {
+        eprintln!("ci/bench: target missed: {row}");
     }
     Ok(())
 }

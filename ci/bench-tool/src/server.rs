@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 /// How long a server may take until it answers.
 const START_TIME: Duration = Duration::from_secs(30);
-/// Clock ticks a second in `/proc/<pid>/stat`: the same on every Linux of today.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A running server; ends with this.
 pub(crate) struct Server {
@@ -54,22 +54,24 @@ impl Server {
         self.wait_until(|_| TcpStream::connect(address).is_ok())
     }
 
+    /// Whether it has not ended by itself.
+    pub(crate) fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Processor time used so far, in seconds, by it and the processes it started.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let mut ticks = 0;
-        let mut processes = vec![self.child.id().to_string()];
+        let mut seconds = 0.0;
+        let mut processes = vec![i32::try_from(self.child.id())?];
         while let Some(pid) = processes.pop() {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-            let fields = stat.rsplit_once(") ").context("no stat line")?.1;
-            // Fields 14 to 17: utime, stime, cutime, cstime; the rest starts at field 3.
-            for field in fields.split(' ').skip(11).take(4) {
-                ticks += field.parse::<u64>()?;
-            }
+            // To the nanosecond, threads that have ended included.
+            let clock = clock_getcpuclockid(Pid::from_raw(pid))?;
+            seconds += Duration::from(clock.now()?).as_secs_f64();
             let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
             let children = children.unwrap_or_default();
-            processes.extend(children.split_whitespace().map(str::to_owned));
+            processes.extend(children.split_whitespace().flat_map(str::parse::<i32>));
         }
-        Ok(ticks as f64 / TICKS_PER_SECOND)
+        Ok(seconds)
     }
 
     /// Resident memory in MiB.

@@ -1,8 +1,11 @@
-//! Medians, ratios and the report as Markdown.
+//! Comparisons as Markdown tables: medians with their spread, ratios, and whether a target is met.
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
 /// One comparison: the same thing measured of several servers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) title: String,
     /// What is compared and how to read it.
@@ -11,23 +14,28 @@ pub(crate) struct Section {
     pub(crate) servers: Vec<String>,
     /// More is better, or less.
     pub(crate) better: Better,
+    /// What ours divided by the best of the others is to be.
+    pub(crate) target: Option<f64>,
     pub(crate) rows: Vec<Row>,
 }
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
     More,
     Less,
 }
 
 /// One line of a table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
     /// Measurements of each server; none where it does not do this.
     pub(crate) values: Vec<Vec<f64>>,
     /// What the machine itself can do, in the same unit.
     pub(crate) limit: Option<f64>,
+    /// Whether a target is met that is no ratio to the others.
+    pub(crate) met: Option<bool>,
     /// More about it.
     pub(crate) remark: String,
 }
@@ -43,7 +51,13 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
+/// Who is measured when, so that nobody is always the first: each round begins one further.
+pub(crate) fn turns(round: usize, servers: usize) -> impl Iterator<Item = usize> {
+    (0..servers).map(move |n| (round + n) % servers)
+}
+
 impl Section {
+    /// Ours divided by the best of the others.
     fn ratio(&self, row: &Row) -> Option<f64> {
         let mut medians = row.values.iter().map(|values| median(values));
         let ours = medians.next()??;
@@ -54,28 +68,48 @@ impl Section {
         }
     }
 
-    fn render(&self, out: &mut String) {
+    /// Whether a row meets its target; `None` when it has none.
+    pub(crate) fn is_met(&self, row: &Row) -> Option<bool> {
+        let by_ratio = self.target.zip(self.ratio(row));
+        let by_ratio = by_ratio.map(|(target, ratio)| match self.better {
+            Better::More => ratio >= target,
+            Better::Less => ratio <= target,
+        });
+        match (by_ratio, row.met) {
+            (Some(one), Some(other)) => Some(one && other),
+            (one, other) => one.or(other),
+        }
+    }
+
+    pub(crate) fn render(&self, out: &mut String) {
         let _ = writeln!(out, "## {}\n\n{}\n", self.title, self.note);
         let compared = self.servers.len() > 1;
-        let mut head = vec!["".to_owned()];
+        let mut head = vec![String::new()];
         head.extend(self.servers.iter().cloned());
         if compared {
-            head.push("ours / best".into());
+            head.push(match (self.target, self.better) {
+                (Some(target), Better::More) => format!("ours / best (at least {target})"),
+                (Some(target), Better::Less) => format!("ours / best (at most {target})"),
+                (None, _) => "ours / best".into(),
+            });
         }
-        head.push("physical limit".into());
-        head.push("".into());
+        head.extend(["target".into(), "physical limit".into(), String::new()]);
         let _ = writeln!(out, "| {} |", head.join(" | "));
         let _ = writeln!(out, "|{}", " --- |".repeat(head.len()));
         for row in &self.rows {
             let mut cells = vec![row.name.clone()];
-            cells.extend(row.values.iter().map(|values| number(median(values))));
+            cells.extend(row.values.iter().map(|values| spread(values)));
             if compared {
-                cells.push(
-                    self.ratio(row)
-                        .map_or("–".into(), |ratio| format!("**{ratio:.2}**")),
-                );
+                let ratio = self.ratio(row).map(|ratio| format!("**{ratio:.2}**"));
+                cells.push(ratio.unwrap_or("–".into()));
             }
-            cells.push(number(row.limit));
+            let met = match self.is_met(row) {
+                Some(true) => "met",
+                Some(false) => "**missed**",
+                None => "–",
+            };
+            cells.push(met.into());
+            cells.push(row.limit.map_or("–".into(), number));
             cells.push(row.remark.clone());
             let _ = writeln!(out, "| {} |", cells.join(" | "));
         }
@@ -83,84 +117,46 @@ impl Section {
     }
 }
 
-fn number(value: Option<f64>) -> String {
+/// The median, and from where to where the measurements went.
+fn spread(values: &[f64]) -> String {
+    let Some(middle) = median(values) else {
+        return "–".into();
+    };
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    format!("{} ({}…{})", number(middle), number(least), number(most))
+}
+
+fn number(value: f64) -> String {
     match value {
-        None => "–".into(),
-        Some(value) if value >= 100.0 => format!("{value:.0}"),
-        Some(value) => format!("{value:.1}"),
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
     }
-}
-
-/// All comparisons of a run.
-pub(crate) struct Report {
-    repeats: usize,
-    sections: Vec<Section>,
-}
-
-impl Report {
-    pub(crate) fn new(repeats: usize) -> Report {
-        Report {
-            repeats,
-            sections: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add(&mut self, section: Section) {
-        self.sections.push(section);
-    }
-
-    /// The report as Markdown.
-    pub(crate) fn render(&self) -> String {
-        let mut out = String::from("# boot-server beside the programs it replaces\n\n");
-        // The first argument is this program; `ci/bench` hands the hidden ones in.
-        let asked: Vec<String> = std::env::args().skip(1).collect();
-        let hidden = ["--boot-server", "--peers"];
-        let mut shown = vec!["ci/bench".to_owned()];
-        let mut arguments = asked.iter();
-        while let Some(argument) = arguments.next() {
-            match hidden.contains(&argument.as_str()) {
-                true => drop(arguments.next()),
-                false => shown.push(argument.clone()),
-            }
-        }
-        let _ = writeln!(
-            out,
-            "Made by `{}` on {} ({} processors, Linux {}). Each number is the median of {}; the servers of \
-             a row took turns within one run, across a cable between two network namespaces.\n",
-            shown.join(" "),
-            processor(),
-            std::thread::available_parallelism().map_or(1, usize::from),
-            kernel(),
-            self.repeats,
-        );
-        for section in &self.sections {
-            section.render(&mut out);
-        }
-        out.truncate(out.trim_end().len());
-        out.push('\n');
-        out
-    }
-}
-
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    let name = name
-        .and_then(|line| line.split_once(": "))
-        .map(|(_, name)| name);
-    name.unwrap_or("an unnamed processor").to_owned()
-}
-
-fn kernel() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    text.trim().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn section(better: Better, target: f64) -> Section {
+        Section {
+            title: "Title".into(),
+            note: "Note.".into(),
+            servers: ["ours", "a", "b", "c"].map(str::to_owned).to_vec(),
+            better,
+            target: Some(target),
+            rows: Vec::new(),
+        }
+    }
+
+    fn row() -> Row {
+        Row {
+            name: "row".into(),
+            values: vec![vec![30.0, 29.0, 31.5], vec![], vec![10.0], vec![20.0]],
+            ..Row::default()
+        }
+    }
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two_middle_ones() {
@@ -171,21 +167,48 @@ mod tests {
 
     #[test]
     fn ours_is_compared_with_the_best_of_the_others() {
-        let mut section = Section {
-            title: String::new(),
-            note: String::new(),
-            servers: Vec::new(),
-            better: Better::More,
-            rows: Vec::new(),
-        };
-        let row = Row {
-            name: String::new(),
-            values: vec![vec![30.0], vec![], vec![10.0], vec![20.0]],
-            limit: None,
-            remark: String::new(),
-        };
-        assert_eq!(section.ratio(&row), Some(1.5));
-        section.better = Better::Less;
-        assert_eq!(section.ratio(&row), Some(3.0));
+        assert_eq!(section(Better::More, 1.0).ratio(&row()), Some(1.5));
+        assert_eq!(section(Better::Less, 1.0).ratio(&row()), Some(3.0));
+    }
+
+    #[test]
+    fn a_target_is_met_on_its_better_side_only() {
+        assert_eq!(section(Better::More, 1.5).is_met(&row()), Some(true));
+        assert_eq!(section(Better::More, 1.6).is_met(&row()), Some(false));
+        assert_eq!(section(Better::Less, 3.0).is_met(&row()), Some(true));
+        assert_eq!(section(Better::Less, 2.9).is_met(&row()), Some(false));
+    }
+
+    #[test]
+    fn a_row_with_a_target_of_its_own_must_meet_both() {
+        let other = |met| Row { met, ..row() };
+        assert_eq!(
+            section(Better::More, 1.0).is_met(&other(Some(false))),
+            Some(false)
+        );
+        let mut alone = section(Better::More, 1.0);
+        alone.target = None;
+        assert_eq!(alone.is_met(&other(Some(true))), Some(true));
+        assert_eq!(alone.is_met(&row()), None);
+    }
+
+    #[test]
+    fn a_table_tells_medians_spread_ratio_and_verdict() {
+        let mut section = section(Better::More, 1.6);
+        section.rows.push(Row {
+            limit: Some(200.0),
+            ..row()
+        });
+        let mut text = String::new();
+        section.render(&mut text);
+        let line = "| row | 30.0 (29.0…31.5) | – | 10.0 (10.0…10.0) | 20.0 (20.0…20.0) | **1.50** | \
+                    **missed** | 200 |  |";
+        assert!(text.lines().any(|other| other == line), "{text}");
+    }
+
+    #[test]
+    fn each_server_has_each_place_in_the_order() {
+        let orders: Vec<Vec<usize>> = (0..3).map(|round| turns(round, 3).collect()).collect();
+        assert_eq!(orders, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]);
     }
 }
