@@ -19,8 +19,10 @@ use super::message::{Job, Order, Report};
 use super::plan;
 use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
+use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
+use crate::hypervisor::events::Lifecycle;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
@@ -47,10 +49,15 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     let mut kept = RecordFile::create(&job.artifacts).map_err(text)?;
     let (told, mut tells) = mpsc::unbounded_channel();
-    let libvirtd = Arc::new(set_up(&job, &scenario, &told).await?);
+    let SetUp { libvirtd, capture } = set_up(&job, &scenario, &told).await?;
+    let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
 
     let (records, mut seen) = mpsc::unbounded_channel();
+    if let Some(events) = libvirtd.hypervisor.take_lifecycle() {
+        let names = domain_names(&job, &scenario);
+        tokio::spawn(pass_on(events, names, records.clone()));
+    }
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
     let mut lives = JoinSet::new();
@@ -74,45 +81,58 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     }
     drop(records);
 
-    loop {
-        tokio::select! {
-            biased;
-            Some(record) = seen.recv() => saw(record, &mut kept),
-            Some(one) = tells.recv() => saw(record_of(one, &scenario.nodes), &mut kept),
-            Some(lived) = lives.join_next() => {
-                let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
-                // What was said until now belongs to this node's evidence.
-                while let Ok(record) = seen.try_recv() {
-                    saw(record, &mut kept);
+    let lived = async {
+        loop {
+            tokio::select! {
+                biased;
+                Some(record) = seen.recv() => saw(record, &mut kept),
+                Some(one) = tells.recv() => saw(record_of(one, &scenario.nodes), &mut kept),
+                Some(lived) = lives.join_next() => {
+                    let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
+                    // What was said until now belongs to this node's evidence.
+                    while let Ok(record) = seen.try_recv() {
+                        saw(record, &mut kept);
+                    }
+                    tell(&Report::Stopped { node });
+                    lived.map_err(|error| error.to_string())?;
+                    if lives.is_empty() {
+                        break;
+                    }
                 }
-                tell(&Report::Stopped { node });
-                lived.map_err(|error| error.to_string())?;
-                if lives.is_empty() {
-                    break;
-                }
-            }
-            order = orders.next_line() => match order.map_err(text)? {
-                None => return Err("the lab is gone".into()),
-                Some(line) => match serde_json::from_str(&line).map_err(text)? {
-                    Order::Start { node } => {
-                        if let Some(place) = places.remove(&node) {
-                            let _ = place.send(());
+                order = orders.next_line() => match order.map_err(text)? {
+                    None => return Err("the lab is gone".into()),
+                    Some(line) => match serde_json::from_str(&line).map_err(text)? {
+                        Order::Start { node } => {
+                            if let Some(place) = places.remove(&node) {
+                                let _ = place.send(());
+                            }
                         }
-                    }
-                    Order::Stop { reason } => {
-                        places.clear();
-                        stop.send_replace(Some(reason));
-                    }
-                    // Said only once every machine is through.
-                    Order::Keep => tracing::warn!("told to stay before all machines are through"),
+                        Order::Stop { reason } => {
+                            places.clear();
+                            stop.send_replace(Some(reason));
+                        }
+                        // Said only once every machine is through.
+                        Order::Keep => tracing::warn!("told to stay before all machines are through"),
+                    },
                 },
-            },
+            }
         }
+        Ok::<(), String>(())
+    }
+    .await;
+    // While the last frames are waited for, so are the last words of libvirt and the services.
+    if let Some(capture) = capture {
+        let record = captured(capture).await?;
+        saw(record, &mut kept);
+    }
+    while let Ok(record) = seen.try_recv() {
+        saw(record, &mut kept);
     }
     while let Ok(one) = tells.try_recv() {
         saw(record_of(one, &scenario.nodes), &mut kept);
     }
     keep_qemu_logs(&job, &scenario);
+    lived?;
     if job.hold {
         hold(orders, &mut tells).await?;
     }
@@ -136,12 +156,18 @@ async fn hold(
     Ok(())
 }
 
+/// Everything but the machines.
+struct SetUp {
+    libvirtd: Libvirtd,
+    capture: Option<Capture>,
+}
+
 /// Starts everything but the machines.
 async fn set_up(
     job: &Job,
     scenario: &Scenario,
     told: &mpsc::UnboundedSender<Told>,
-) -> Result<Libvirtd, String> {
+) -> Result<SetUp, String> {
     let libvirtd = Libvirtd::start(&job.artifacts.join("libvirtd.log"))
         .await
         .map_err(text)?;
@@ -155,6 +181,10 @@ async fn set_up(
         .create_network(xml)
         .await
         .map_err(text)?;
+    let capture = match plan::capture(scenario, &network, job) {
+        Some(spec) => Some(capture::start(&spec).map_err(text)?),
+        None => None,
+    };
 
     let assets = PathBuf::from(CELL_DIR).join("assets");
     let image = plan::image_folder(&assets);
@@ -191,7 +221,48 @@ async fn set_up(
         let folder = job.artifacts.join("pixiecore");
         start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
     }
-    Ok(libvirtd)
+    Ok(SetUp { libvirtd, capture })
+}
+
+/// Completes the capture and tells what it came to.
+async fn captured(capture: Capture) -> Result<Record, String> {
+    let counts = capture.stop().await.map_err(text)?;
+    Ok(Record {
+        at_us: now_us(),
+        node: None,
+        seen: Seen::Captured {
+            network: plan::NETWORK.to_owned(),
+            frames: counts.frames,
+            dropped: counts.dropped,
+        },
+    })
+}
+
+/// Each node's name by its domain's.
+fn domain_names(job: &Job, scenario: &Scenario) -> HashMap<String, String> {
+    let name = |node: &Node| (domain_name(&job.run_id, node), node.name.clone());
+    scenario.nodes.iter().map(name).collect()
+}
+
+/// Passes on what libvirt tells of the scenario's domains.
+async fn pass_on(
+    mut events: mpsc::UnboundedReceiver<Lifecycle>,
+    names: HashMap<String, String>,
+    records: mpsc::UnboundedSender<Record>,
+) {
+    while let Some(heard) = events.recv().await {
+        let record = Record {
+            at_us: heard.at_us,
+            node: names.get(&heard.domain).cloned(),
+            seen: Seen::Lifecycle {
+                event: heard.event.to_owned(),
+                detail: heard.detail.to_owned(),
+            },
+        };
+        if records.send(record).is_err() {
+            return;
+        }
+    }
 }
 
 fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
@@ -199,6 +270,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         run_id: job.run_id.clone(),
         firmware: job.firmware,
         accelerator: job.accelerator,
+        firmware_log: job.depth.firmware_log,
         network: plan::network(scenario, &job.run_id).name,
         sockets: PathBuf::from(CELL_DIR),
         artifacts: artifacts_of(&job.artifacts, node),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::Record;
+use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
 
@@ -27,6 +27,8 @@ pub struct Job {
     pub artifacts: PathBuf,
     /// Machines that are through run on, until it is decided whether the cell is kept.
     pub hold: bool,
+    /// How much evidence is collected.
+    pub depth: Depth,
 }
 
 /// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.

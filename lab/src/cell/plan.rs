@@ -7,6 +7,9 @@ use boot_server::config::{
     BootConfig, Config, DhcpConfig, HttpConfig, PixiecoreConfig, ProxyDhcpConfig, TftpConfig,
 };
 
+use super::message::Job;
+use crate::evidence::capture::{CaptureSpec, Extent};
+use crate::evidence::saved::CAPTURES_FOLDER;
 use crate::hypervisor::network::NetworkSpec;
 use crate::scenario::{DhcpService, PixiecoreService, ProxyDhcpService, Scenario};
 
@@ -25,11 +28,38 @@ pub struct BootServerPlan {
     pub config: Config,
 }
 
+/// Name of a scenario's network in its artifacts; in libvirt the run's id stands before it.
+pub const NETWORK: &str = "net";
+
+/// What is captured of the scenario's network; `None` for nothing.
+#[must_use]
+pub fn capture(scenario: &Scenario, network: &NetworkSpec, job: &Job) -> Option<CaptureSpec> {
+    (job.depth.pcap != Extent::Off).then(|| CaptureSpec {
+        interface: network.bridge.clone(),
+        file: job
+            .artifacts
+            .join(CAPTURES_FOLDER)
+            .join(format!("{NETWORK}.pcapng")),
+        extent: job.depth.pcap,
+        title: format!(
+            "scenario {} on {}, run {}",
+            scenario.name, job.firmware, job.run_id
+        ),
+        host: network.host,
+        subnet: network.subnet,
+        nodes: scenario
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.mac))
+            .collect(),
+    })
+}
+
 /// The scenario's network, with names that carry the run id.
 #[must_use]
 pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
     NetworkSpec {
-        name: format!("lab-{run_id}-net"),
+        name: format!("lab-{run_id}-{NETWORK}"),
         bridge: format!("lab-{run_id}-br"),
         subnet: scenario.network.subnet,
         host: scenario.network.host(),

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::select::select;
 use super::{Folders, exit};
+use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, choose};
 use crate::preflight;
 use crate::report::live::Live;
@@ -55,6 +56,8 @@ pub(super) struct RunArguments {
     /// Leave cells alive, with everything in them, and say how to look into them
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     keep: Keep,
+    #[command(flatten)]
+    depth: Depth,
     /// Don't look into the data directories before: what is wrong there is for the machines to find
     #[arg(long)]
     pub(super) unchecked_data: bool,
@@ -167,6 +170,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
         accelerator: chosen.accelerator,
         places: places(arguments.jobs, chosen.accelerator),
+        depth: arguments.depth,
         policy: Policy {
             retries: arguments.retries,
             fail_fast: arguments.fail_fast,

@@ -3,12 +3,27 @@
 //! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read
 //! nothing else.
 
+pub mod capture;
 pub mod packet;
 pub mod saved;
 pub mod wire;
 
 use boot_server::event::Event;
+use clap::Args;
 use serde::{Deserialize, Serialize};
+
+use self::capture::Extent;
+
+/// How much evidence is collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args, Serialize, Deserialize)]
+pub struct Depth {
+    /// How much of the packets on the network is captured; `headers` keeps the first 2 KiB of each message
+    #[arg(long, value_enum, value_name = "EXTENT", default_value_t)]
+    pub pcap: Extent,
+    /// Also keep what UEFI firmware says on its debug console
+    #[arg(long)]
+    pub firmware_log: bool,
+}
 
 /// One thing seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +62,27 @@ pub enum Seen {
     PowerOff {
         /// Why, as libvirt tells it (`shutdown`, `crashed`, `destroyed`, …).
         reason: String,
+    },
+    /// What libvirt tells of the machine while it lives.
+    Lifecycle {
+        /// `started`, `suspended`, `resumed`, `stopped`, `shutdown`, `crashed`, `pm_suspended`.
+        event: String,
+        /// Why, e.g. `booted`, `unpaused`, `destroyed`, `panicked`.
+        detail: String,
+    },
+    /// A line of the firmware's own debug console, with `--firmware-log`.
+    Firmware {
+        /// The line, without control sequences.
+        line: String,
+    },
+    /// The capture of a network is complete.
+    Captured {
+        /// Which network.
+        network: String,
+        /// Frames in the file.
+        frames: u64,
+        /// Frames that were sent and could not be captured.
+        dropped: u64,
     },
     /// A line on the serial console.
     Console {

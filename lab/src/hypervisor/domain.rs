@@ -10,10 +10,10 @@ mod shapes;
 use std::path::Path;
 
 use shapes::{
-    BackendXml, BiosXml, BootXml, ControllerXml, CpuXml, DevicesXml, DomainXml, EntryXml,
-    FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, MacXml, MemoryXml, MetadataXml,
-    ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml, RunXml, SerialXml,
-    SmbiosXml, SocketXml, SysinfoXml, SystemXml, TcgXml, TypeXml,
+    AddressXml, BackendXml, BiosXml, BootXml, ControllerXml, CpuXml, DevicesXml, DomainXml,
+    EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, MacXml, MemoryXml,
+    MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, RngXml, RomXml,
+    RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml,
 };
 
 use super::accel::Accelerator;
@@ -23,6 +23,9 @@ use crate::scenario::Firmware;
 /// TCG's translation cache in MiB. QEMU's own default is up to 1 GiB a machine, which machines side by side
 /// would fill.
 const TCG_TB_CACHE_MIB: u32 = 256;
+
+/// I/O port that OVMF writes its debug output to (`OvmfPkg/README`).
+const OVMF_DEBUG_PORT: &str = "0x402";
 
 /// What a node's domain is made from.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct DomainSpec<'a> {
     pub network: &'a str,
     /// Unix socket on which its serial console listens.
     pub console: &'a Path,
+    /// Unix socket on which its firmware's debug console listens, if it has one.
+    pub debug_console: Option<&'a Path>,
     /// Run id, kept in the domain's metadata.
     pub run_id: &'a str,
 }
@@ -134,6 +139,38 @@ fn os(uefi: bool) -> OsXml {
     }
 }
 
+/// The serial console first; it is the port that is numbered 0.
+fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
+    let on = |path| SerialXml {
+        kind: "unix",
+        source: SocketXml { mode: "bind", path },
+        target: TargetXml {
+            kind: "isa-serial",
+            port: 0,
+            model: ModelNameXml { name: "isa-serial" },
+        },
+        address: None,
+    };
+    let debug = spec.debug_console.map(|path| SerialXml {
+        target: TargetXml {
+            kind: "isa-debug",
+            port: 1,
+            model: ModelNameXml {
+                name: "isa-debugcon",
+            },
+        },
+        address: Some(AddressXml {
+            kind: "isa",
+            iobase: OVMF_DEBUG_PORT,
+        }),
+        ..on(path)
+    });
+    [Some(on(spec.console)), debug]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
     DevicesXml {
         controller: ControllerXml {
@@ -150,14 +187,7 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
             rom: uefi.then_some(RomXml { enabled: "no" }),
             boot: BootXml { order: 1 },
         },
-        serial: SerialXml {
-            kind: "unix",
-            source: SocketXml {
-                mode: "bind",
-                path: spec.console,
-            },
-            target: PortXml { port: 0 },
-        },
+        serial: serials(spec),
         memballoon: ModelXml { model: "none" },
         rng: RngXml {
             model: "virtio",
@@ -184,6 +214,7 @@ mod tests {
             accelerator,
             network: "lab-4f2a11-net",
             console: Path::new("/run/lab/node1.console"),
+            debug_console: None,
             run_id: "4f2a11",
         }
     }
@@ -191,6 +222,16 @@ mod tests {
     #[test]
     fn a_bios_machine_boots_from_qemus_ipxe_rom() {
         insta::assert_snapshot!(render(&spec(Firmware::Bios, Accelerator::Tcg)));
+    }
+
+    #[test]
+    fn the_firmwares_debug_console_is_a_second_serial_device() {
+        let xml = render(&DomainSpec {
+            debug_console: Some(Path::new("/run/lab/node1.firmware")),
+            ..spec(Firmware::Uefi, Accelerator::Tcg)
+        });
+        let serials = xml.split_once("<serial").unwrap().1;
+        insta::assert_snapshot!(serials.split_once("<memballoon").unwrap().0);
     }
 
     #[test]

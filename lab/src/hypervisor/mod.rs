@@ -6,19 +6,23 @@
 
 pub mod accel;
 pub mod domain;
+pub mod events;
 pub mod network;
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use virt::connect::Connect;
 use virt::enumutil::Enum;
 use virt::error::ErrorNumber;
 use virt::sys;
+
+use self::events::Lifecycle;
 
 /// What libvirt refused or could not do.
 #[derive(Debug, Error)]
@@ -52,6 +56,7 @@ type Job = Box<dyn FnOnce(&Connect) + Send>;
 #[derive(Debug)]
 pub struct Hypervisor {
     jobs: mpsc::Sender<Job>,
+    lifecycle: Mutex<Option<UnboundedReceiver<Lifecycle>>>,
 }
 
 impl Hypervisor {
@@ -79,13 +84,18 @@ impl Hypervisor {
     async fn connect(uri: String) -> Result<Hypervisor, String> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (opened, answer) = oneshot::channel();
+        let (told, lifecycle) = tokio::sync::mpsc::unbounded_channel();
         thread::Builder::new()
             .name("libvirt".into())
             .spawn(move || {
                 virt::error::clear_error_callback();
+                events::start_loop();
                 match Connect::open(Some(&uri)) {
                     Ok(connect) => {
                         let _ = opened.send(Ok(()));
+                        // Held until the last job is done.
+                        let _watch = events::watch(&connect, told)
+                            .inspect_err(|error| tracing::warn!(%error, "libvirt's events"));
                         for job in inbox {
                             job(&connect);
                         }
@@ -99,7 +109,20 @@ impl Hypervisor {
         answer
             .await
             .unwrap_or_else(|_| Err("the connection thread ended".into()))?;
-        Ok(Hypervisor { jobs })
+        Ok(Hypervisor {
+            jobs,
+            lifecycle: Mutex::new(Some(lifecycle)),
+        })
+    }
+
+    /// What happens to domains from now on, those of other connections included; `None` when it was taken
+    /// already.
+    pub fn take_lifecycle(&self) -> Option<UnboundedReceiver<Lifecycle>> {
+        let mut lifecycle = self
+            .lifecycle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        lifecycle.take()
     }
 
     async fn call<T: Send + 'static>(

@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub firmware: Firmware,
     /// What executes it.
     pub accelerator: Accelerator,
+    /// Whether its firmware's debug console is kept; only UEFI firmware has one.
+    pub firmware_log: bool,
     /// libvirt network.
     pub network: String,
     /// Folder for its console socket.
@@ -168,6 +170,8 @@ async fn power_on(
         message: error.to_string(),
     };
     let socket = around.sockets.join(format!("{}.console", node.name));
+    let debug_socket = (around.firmware_log && around.firmware.is_uefi())
+        .then(|| around.sockets.join(format!("{}.firmware", node.name)));
     let xml = domain::render(&DomainSpec {
         name,
         uuid: &node.uuid.to_string(),
@@ -178,6 +182,7 @@ async fn power_on(
         accelerator: around.accelerator,
         network: &around.network,
         console: &socket,
+        debug_console: debug_socket.as_deref(),
         run_id: &around.run_id,
     });
     fs::create_dir_all(&around.artifacts)
@@ -185,18 +190,37 @@ async fn power_on(
     let full_xml = hypervisor.create_domain(name, xml).await?;
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
-    let (lines, mut shown) = mpsc::unbounded_channel();
-    let console = Console::connect(&socket, &around.artifacts.join("console.log"), lines)
+    let log = around.artifacts.join("console.log");
+    let console = watched(&socket, &log, witness, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
+    if let Some(socket) = debug_socket {
+        let log = around.artifacts.join("firmware.log");
+        // Nothing is typed there; it is read as long as the machine is there.
+        watched(&socket, &log, witness, |line| Seen::Firmware { line })
+            .await
+            .map_err(|error| refused("open the firmware's debug console", error))?;
+    }
+    hypervisor.resume_domain(name).await?;
+    witness.saw(Seen::PowerOn);
+    Ok(console)
+}
+
+/// A console whose lines are handed in as they come.
+async fn watched(
+    socket: &Path,
+    log: &Path,
+    witness: &Witness,
+    seen: impl Fn(String) -> Seen + Send + 'static,
+) -> std::io::Result<Console> {
+    let (lines, mut shown) = mpsc::unbounded_channel();
+    let console = Console::connect(socket, log, lines).await?;
     let listener = witness.clone();
     tokio::spawn(async move {
         while let Some(line) = shown.recv().await {
-            listener.saw(Seen::Console { line });
+            listener.saw(seen(line));
         }
     });
-    hypervisor.resume_domain(name).await?;
-    witness.saw(Seen::PowerOn);
     Ok(console)
 }
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::evidence::Record;
+use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
 use course::{Course, Shared};
 use keep::Keep;
@@ -54,6 +54,8 @@ pub struct Setting {
     pub places: Places,
     /// What to do about failures.
     pub policy: Policy,
+    /// How much evidence is collected.
+    pub depth: Depth,
 }
 
 /// What to do about failures.

@@ -113,7 +113,11 @@ impl Builder<'_> {
         }
         let at_us = record.at_us;
         match &record.seen {
-            Seen::Server { .. } | Seen::ServiceEnded { .. } => {}
+            Seen::Server { .. }
+            | Seen::ServiceEnded { .. }
+            | Seen::Lifecycle { .. }
+            | Seen::Firmware { .. }
+            | Seen::Captured { .. } => {}
             Seen::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);
                 self.saw(StageName::PowerOn, at_us, said, "switched on");

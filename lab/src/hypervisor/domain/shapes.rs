@@ -144,7 +144,7 @@ pub(super) struct CpuXml {
 pub(super) struct DevicesXml<'a> {
     pub(super) controller: ControllerXml,
     pub(super) interface: InterfaceXml<'a>,
-    pub(super) serial: SerialXml<'a>,
+    pub(super) serial: Vec<SerialXml<'a>>,
     pub(super) memballoon: ModelXml,
     pub(super) rng: RngXml,
 }
@@ -210,7 +210,9 @@ pub(super) struct SerialXml<'a> {
     #[serde(rename = "@type")]
     pub(super) kind: &'static str,
     pub(super) source: SocketXml<'a>,
-    pub(super) target: PortXml,
+    pub(super) target: TargetXml,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<AddressXml>,
 }
 
 #[derive(Serialize)]
@@ -222,9 +224,26 @@ pub(super) struct SocketXml<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct PortXml {
+pub(super) struct TargetXml {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
     #[serde(rename = "@port")]
     pub(super) port: u8,
+    pub(super) model: ModelNameXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct ModelNameXml {
+    #[serde(rename = "@name")]
+    pub(super) name: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct AddressXml {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@iobase")]
+    pub(super) iobase: &'static str,
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,305 @@
+//! The live capture of a scenario's network: every frame on its bridge, from before the first machine.
+//!
+//! libpcap reads from a ring that it shares with the kernel: frames carry the kernel's times (the clock of
+//! all records), they are copied in blocks and not one by one, and what did not fit is counted. It needs no
+//! more than a cell has, an ordinary user's included. In promiscuous mode a bridge also hands up what it
+//! forwards between machines.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`cut`] | how much of a frame is kept; pure |
+//! | [`pcapng`] | blocks of the file; pure |
+//! | [`names`] | which node a MAC or an address is |
+
+mod cut;
+mod names;
+mod pcapng;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use boot_server::event::now_us;
+use clap::ValueEnum;
+use ipnet::Ipv4Net;
+use pcap::{Active, BreakLoop, Linktype};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use self::cut::Cutter;
+use self::names::Names;
+use crate::scenario::MacAddr;
+
+/// How long the kernel gathers frames before it hands them over.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Bytes taken over of a frame when only the beginnings of messages are kept.
+const SNAP_LENGTH: i32 = 4096;
+
+/// Bytes taken over of a frame when all is kept: what offloading cards hand over at most.
+const FULL_SNAP_LENGTH: i32 = 262_144;
+
+/// Memory of the ring. A second of the fastest transfer seen in a cell fits.
+const RING_BYTES: i32 = 8 << 20;
+
+/// The same when all is kept.
+const FULL_RING_BYTES: i32 = 64 << 20;
+
+/// How much is captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    /// Every frame, to its last byte.
+    Full,
+    /// Every frame; of file transfers only headers and the beginning.
+    #[default]
+    Headers,
+    /// Nothing.
+    Off,
+}
+
+/// What is captured, and who is who on it.
+#[derive(Debug, Clone)]
+pub struct CaptureSpec {
+    /// Bridge.
+    pub interface: String,
+    /// Where to.
+    pub file: PathBuf,
+    /// How much.
+    pub extent: Extent,
+    /// Scenario and firmware, for whoever opens the file.
+    pub title: String,
+    /// The host's address on the network, and the network.
+    pub host: Ipv4Addr,
+    /// The network.
+    pub subnet: Ipv4Net,
+    /// The machines.
+    pub nodes: Vec<(String, MacAddr)>,
+}
+
+/// Why there is no capture.
+#[derive(Debug, Error)]
+pub enum CaptureFault {
+    /// libpcap refused.
+    #[error(
+        "the packets on {interface} cannot be captured: {source}; `--pcap off` runs without a capture"
+    )]
+    Open {
+        /// Which interface.
+        interface: String,
+        /// libpcap's reason.
+        source: pcap::Error,
+    },
+    /// The interface is no Ethernet.
+    #[error("{interface} is no Ethernet interface: its link type is {linktype}")]
+    NotEthernet {
+        /// Which interface.
+        interface: String,
+        /// What it is.
+        linktype: i32,
+    },
+    /// The capture began and broke.
+    #[error("the capture on {interface} broke off: {source}")]
+    Broken {
+        /// Which interface.
+        interface: String,
+        /// Why.
+        source: pcap::Error,
+    },
+    /// The file can't be written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The task is gone.
+    #[error("the capture's task ended: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// What a capture came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames in the file.
+    pub frames: u64,
+    /// Frames that came while the ring was full.
+    pub dropped: u64,
+}
+
+/// A running capture.
+pub struct Capture {
+    is_stopped: Arc<AtomicBool>,
+    wake: BreakLoop,
+    task: JoinHandle<Result<Counts, CaptureFault>>,
+}
+
+/// Starts a capture; from its return on every frame is seen. To be called within a tokio runtime.
+///
+/// # Errors
+/// [`CaptureFault`] when the interface can't be listened on or the file can't be made.
+pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
+    let is_full = spec.extent == Extent::Full;
+    let mut capture = pcap::Capture::from_device(spec.interface.as_str())
+        .and_then(|capture| {
+            capture
+                .promisc(true)
+                .snaplen(if is_full {
+                    FULL_SNAP_LENGTH
+                } else {
+                    SNAP_LENGTH
+                })
+                .buffer_size(if is_full { FULL_RING_BYTES } else { RING_BYTES })
+                .timeout(i32::try_from(GATHER.as_millis()).unwrap_or(i32::MAX))
+                .open()
+        })
+        .map_err(|source| CaptureFault::Open {
+            interface: spec.interface.clone(),
+            source,
+        })?;
+    let linktype = capture.get_datalink();
+    if linktype != Linktype::ETHERNET {
+        return Err(CaptureFault::NotEthernet {
+            interface: spec.interface.clone(),
+            linktype: linktype.0,
+        });
+    }
+    let names = Names::new(spec);
+    let beginning = pcapng::beginning(spec, &names);
+    let file = File::create(&spec.file)
+        .map(BufWriter::new)
+        .and_then(|mut file| {
+            file.write_all(&beginning)?;
+            file.flush()?;
+            Ok(file)
+        })
+        .map_err(|source| CaptureFault::File {
+            path: spec.file.clone(),
+            source,
+        })?;
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let recorder = Recorder {
+        interface: spec.interface.clone(),
+        path: spec.file.clone(),
+        file,
+        cutter: (!is_full).then(Cutter::default),
+        names,
+        frames: 0,
+        is_stopped: Arc::clone(&is_stopped),
+    };
+    Ok(Capture {
+        is_stopped,
+        wake: capture.breakloop_handle(),
+        task: tokio::task::spawn_blocking(move || recorder.run(capture)),
+    })
+}
+
+impl Capture {
+    /// Takes in what the kernel still holds, completes the file and ends.
+    ///
+    /// # Errors
+    /// [`CaptureFault`] when it broke off before.
+    pub async fn stop(self) -> Result<Counts, CaptureFault> {
+        // What was sent before now is handed over when the kernel's gathering ends.
+        sleep(GATHER * 2).await;
+        self.is_stopped.store(true, Ordering::Release);
+        self.wake.breakloop();
+        self.task.await?
+    }
+}
+
+struct Recorder {
+    interface: String,
+    path: PathBuf,
+    file: BufWriter<File>,
+    cutter: Option<Cutter>,
+    names: Names,
+    frames: u64,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Recorder {
+    fn run(mut self, mut capture: pcap::Capture<Active>) -> Result<Counts, CaptureFault> {
+        while !self.is_stopped.load(Ordering::Acquire) {
+            self.take(&mut capture)?;
+        }
+        let mut capture = capture.setnonblock().map_err(|error| self.broken(error))?;
+        while self.take(&mut capture)? > 0 {}
+        let dropped = capture
+            .stats()
+            .map(|stats| u64::from(stats.dropped) + u64::from(stats.if_dropped))
+            .map_err(|error| self.broken(error))?;
+        let counts = Counts {
+            frames: self.frames,
+            dropped,
+        };
+        self.file
+            .write_all(&pcapng::statistics(now_us(), counts))
+            .and_then(|()| self.file.flush())
+            .map_err(|error| self.file_fault(error))?;
+        Ok(counts)
+    }
+
+    /// Takes one batch of frames from the kernel, waiting for it unless the capture does not block. The
+    /// file is complete up to there afterwards: somebody may kill the lab next.
+    fn take(&mut self, capture: &mut pcap::Capture<Active>) -> Result<usize, CaptureFault> {
+        let mut written = Ok(());
+        let taken = capture.dispatch(None, |packet| {
+            if written.is_ok() {
+                written = self.write(&packet);
+            }
+        });
+        written
+            .and_then(|()| self.file.flush())
+            .map_err(|error| self.file_fault(error))?;
+        match taken {
+            Ok(count) => Ok(count),
+            // Being woken up to stop is told as an error.
+            Err(_) if self.is_stopped.load(Ordering::Acquire) => Ok(0),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn write(&mut self, packet: &pcap::Packet<'_>) -> io::Result<()> {
+        let time = packet.header.ts;
+        let at_us = u64::try_from(time.tv_sec)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000)
+            .saturating_add(u64::try_from(time.tv_usec).unwrap_or(0));
+        let kept = match &mut self.cutter {
+            Some(cutter) => cutter.keep(packet.data),
+            None => packet.data.len(),
+        };
+        let kept = packet.data.get(..kept).unwrap_or(packet.data);
+        self.frames += 1;
+        let block = pcapng::frame(at_us, kept, packet.header.len);
+        self.file.write_all(&block)?;
+        match self.names.learn(packet.data) {
+            Some(block) => self.file.write_all(&block),
+            None => Ok(()),
+        }
+    }
+
+    fn file_fault(&self, source: io::Error) -> CaptureFault {
+        CaptureFault::File {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn broken(&self, source: pcap::Error) -> CaptureFault {
+        CaptureFault::Broken {
+            interface: self.interface.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Which node a MAC or an address is, for whoever opens the capture.
+//!
+//! MACs are known from the scenario; addresses are learned from the acknowledgements that DHCP servers send.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::Ipv4Addr;
+
+use boot_server::proto::dhcp::{Message, MessageType};
+use etherparse::{LaxSlicedPacket, TransportSlice};
+
+use super::{CaptureSpec, pcapng};
+use crate::scenario::MacAddr;
+
+/// Port of DHCP clients (RFC 2131 §4.1).
+const CLIENT_PORT: u16 = 68;
+
+/// Addresses that are given a name; a pool has no more.
+const NAME_LIMIT: usize = 4096;
+
+/// Name of the host on the network.
+const HOST_NAME: &str = "boot-server";
+
+/// Names of the machines.
+#[derive(Debug)]
+pub(super) struct Names {
+    nodes: BTreeMap<[u8; 6], String>,
+    host: Ipv4Addr,
+    told: HashSet<(Ipv4Addr, [u8; 6])>,
+}
+
+impl Names {
+    pub(super) fn new(spec: &CaptureSpec) -> Names {
+        let by_mac = |(name, mac): &(String, MacAddr)| (mac.octets(), name.clone());
+        Names {
+            nodes: spec.nodes.iter().map(by_mac).collect(),
+            host: spec.host,
+            told: HashSet::new(),
+        }
+    }
+
+    /// What is known before the first frame: MACs and the host's address.
+    pub(super) fn known(&self) -> Vec<pcapng::Name<'_>> {
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|(mac, name)| pcapng::Name::Mac(*mac, name))
+            .chain([pcapng::Name::Address(self.host, HOST_NAME)])
+            .collect()
+    }
+
+    /// The name of an address that this frame gives to a node for the first time, as a block.
+    pub(super) fn learn(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        let packet = LaxSlicedPacket::from_ethernet(frame).ok()?;
+        let TransportSlice::Udp(udp) = packet.transport? else {
+            return None;
+        };
+        if udp.destination_port() != CLIENT_PORT {
+            return None;
+        }
+        let message = Message::decode(udp.payload()).ok()?;
+        if message.message_type() != Ok(Some(MessageType::Ack)) {
+            return None;
+        }
+        let mac = message.mac()?.0;
+        let name = self.nodes.get(&mac)?;
+        let address = message.your_address;
+        let is_new = !address.is_unspecified()
+            && self.told.len() < NAME_LIMIT
+            && self.told.insert((address, mac));
+        is_new.then(|| pcapng::names(&[pcapng::Name::Address(address, name)]))
+    }
+}

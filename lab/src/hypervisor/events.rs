@@ -1,0 +1,286 @@
+//! What libvirt tells by itself of domains: started, suspended, resumed, stopped, crashed, and why.
+//!
+//! Asking for a domain's state can't replace it: a transient domain that stopped is gone, with the reason.
+//! `virt` has no safe registration for these events, so libvirt's C functions are called here, and nowhere
+//! else in the lab. What makes that sound stands beside each call.
+#![expect(
+    unsafe_code,
+    reason = "virt 0.5 does not wrap virConnectDomainEventRegisterAny"
+)]
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+use std::sync::Once;
+use std::thread;
+
+use boot_server::event::now_us;
+use tokio::sync::mpsc::UnboundedSender;
+use virt::connect::Connect;
+use virt::{event, sys};
+
+/// Something happened to a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// When it was heard of, in microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// The domain's name.
+    pub domain: String,
+    /// What, e.g. `stopped`.
+    pub event: &'static str,
+    /// Why, e.g. `destroyed`.
+    pub detail: &'static str,
+}
+
+/// Starts libvirt's event loop, once in a process; to be called before the first connection is opened,
+/// because connections look for it then.
+pub(super) fn start_loop() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        if let Err(error) = event::event_register_default_impl() {
+            tracing::warn!(%error, "no events from libvirt");
+            return;
+        }
+        let run = || {
+            while event::event_run_default_impl().is_ok() {}
+            tracing::warn!("libvirt's event loop ended");
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("libvirt-events".into())
+            .spawn(run)
+        {
+            tracing::warn!(%error, "no events from libvirt");
+        }
+    });
+}
+
+/// A registration; dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Watch<'c> {
+    connect: &'c Connect,
+    id: c_int,
+}
+
+/// Has all lifecycle events of the connection's domains sent to `events`.
+///
+/// # Errors
+/// libvirt's reason, where the driver has no events.
+pub(super) fn watch(
+    connect: &Connect,
+    events: UnboundedSender<Lifecycle>,
+) -> Result<Watch<'_>, virt::error::Error> {
+    let opaque: *mut UnboundedSender<Lifecycle> = Box::into_raw(Box::new(events));
+    // SAFETY: libvirt's own `VIR_DOMAIN_EVENT_CALLBACK` is this cast: the registration takes the type that
+    // events without arguments have, and libvirt casts back to the event's own before it calls. Function
+    // pointers have one size.
+    let callback = unsafe {
+        std::mem::transmute::<LifecycleCallback, sys::virConnectDomainEventGenericCallback>(Some(
+            heard,
+        ))
+    };
+    // SAFETY: the connection is open as long as `connect` is borrowed. No domain means all. `opaque` stays
+    // valid until libvirt calls `free_sender`, which it does once, after the last call of `heard`.
+    let id = unsafe {
+        sys::virConnectDomainEventRegisterAny(
+            connect.as_ptr(),
+            ptr::null_mut(),
+            lifecycle_id(),
+            callback,
+            opaque.cast::<c_void>(),
+            Some(free_sender),
+        )
+    };
+    if id < 0 {
+        let error = virt::error::Error::last_error();
+        // SAFETY: a registration that failed has not taken `opaque` over and does not free it.
+        drop(unsafe { Box::from_raw(opaque) });
+        return Err(error);
+    }
+    Ok(Watch { connect, id })
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        // A registration holds a reference to the connection: without this, closing it would neither close
+        // it nor destroy its domains.
+        // SAFETY: the connection is still borrowed, and the id came from it.
+        let result =
+            unsafe { sys::virConnectDomainEventDeregisterAny(self.connect.as_ptr(), self.id) };
+        if result < 0 {
+            let error = virt::error::Error::last_error();
+            tracing::warn!(%error, "libvirt's events");
+        }
+    }
+}
+
+type LifecycleCallback = sys::virConnectDomainEventCallback;
+
+fn lifecycle_id() -> c_int {
+    // An enumeration of libvirt's with small numbers; C passes it as `int`.
+    c_int::try_from(sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE).unwrap_or_default()
+}
+
+/// Called by libvirt, from the thread of its event loop.
+unsafe extern "C" fn heard(
+    _connect: sys::virConnectPtr,
+    domain: sys::virDomainPtr,
+    event: c_int,
+    detail: c_int,
+    opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: libvirt lends the domain for the time of the call; its name is a C string that lives as long.
+    let name = unsafe {
+        let name = sys::virDomainGetName(domain);
+        if name.is_null() {
+            return 0;
+        }
+        CStr::from_ptr(name)
+    };
+    // SAFETY: `opaque` is the sender that `watch` gave to libvirt, which frees it only after its last use;
+    // calls come from one thread, and sending needs no exclusive access.
+    let events = unsafe { &*opaque.cast_const().cast::<UnboundedSender<Lifecycle>>() };
+    let (event, detail) = words(event, detail);
+    // Nobody listens any more once the attempt is over. Nothing here panics, so nothing unwinds into C.
+    let _ = events.send(Lifecycle {
+        at_us: now_us(),
+        domain: name.to_string_lossy().into_owned(),
+        event,
+        detail,
+    });
+    0
+}
+
+unsafe extern "C" fn free_sender(opaque: *mut c_void) {
+    // SAFETY: libvirt calls it once for each registration, with what `watch` made by `Box::into_raw`.
+    drop(unsafe { Box::from_raw(opaque.cast::<UnboundedSender<Lifecycle>>()) });
+}
+
+/// libvirt's numbers as its documentation's words (`virDomainEventType` and its details).
+fn words(event: c_int, detail: c_int) -> (&'static str, &'static str) {
+    let (event, details): (_, &[&str]) = match event {
+        0 => ("defined", &["added", "updated", "renamed", "from snapshot"]),
+        1 => ("undefined", &["removed", "renamed"]),
+        2 => (
+            "started",
+            &[
+                "booted",
+                "migrated",
+                "restored",
+                "from snapshot",
+                "wakeup",
+                "recreated",
+            ],
+        ),
+        3 => (
+            "suspended",
+            &[
+                "paused",
+                "migrated",
+                "I/O error",
+                "watchdog",
+                "restored",
+                "from snapshot",
+                "API error",
+                "post-copy",
+                "post-copy failed",
+                "guest shutdown",
+            ],
+        ),
+        4 => (
+            "resumed",
+            &[
+                "unpaused",
+                "migrated",
+                "from snapshot",
+                "post-copy",
+                "post-copy failed",
+            ],
+        ),
+        5 => (
+            "stopped",
+            &[
+                "shutdown",
+                "destroyed",
+                "crashed",
+                "migrated",
+                "saved",
+                "failed",
+                "from snapshot",
+                "recreated",
+            ],
+        ),
+        6 => ("shutdown", &["finished", "by the guest", "by the host"]),
+        7 => ("pm_suspended", &["memory", "disk"]),
+        8 => ("crashed", &["panicked", "crash loaded"]),
+        _ => ("unknown", &[]),
+    };
+    let detail = usize::try_from(detail)
+        .ok()
+        .and_then(|index| details.get(index));
+    (event, detail.copied().unwrap_or("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hypervisor::Hypervisor;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_happens_to_a_domain_is_told_with_its_reason() {
+        let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
+            .await
+            .unwrap();
+        let mut events = hypervisor.take_lifecycle().unwrap();
+        hypervisor.destroy_domain("test").await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(10), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (heard.domain.as_str(), heard.event, heard.detail),
+            ("test", "stopped", "destroyed")
+        );
+        drop(hypervisor);
+        assert_eq!(events.recv().await, None, "the registration has ended");
+    }
+
+    #[test]
+    fn libvirts_numbers_are_its_words() {
+        for (event, detail, words_of_it) in [
+            (
+                sys::VIR_DOMAIN_EVENT_STARTED,
+                sys::VIR_DOMAIN_EVENT_STARTED_BOOTED,
+                ("started", "booted"),
+            ),
+            (
+                sys::VIR_DOMAIN_EVENT_RESUMED,
+                sys::VIR_DOMAIN_EVENT_RESUMED_UNPAUSED,
+                ("resumed", "unpaused"),
+            ),
+            (
+                sys::VIR_DOMAIN_EVENT_STOPPED,
+                sys::VIR_DOMAIN_EVENT_STOPPED_CRASHED,
+                ("stopped", "crashed"),
+            ),
+            (
+                sys::VIR_DOMAIN_EVENT_STOPPED,
+                sys::VIR_DOMAIN_EVENT_STOPPED_FAILED,
+                ("stopped", "failed"),
+            ),
+            (
+                sys::VIR_DOMAIN_EVENT_CRASHED,
+                sys::VIR_DOMAIN_EVENT_CRASHED_PANICKED,
+                ("crashed", "panicked"),
+            ),
+            (
+                sys::VIR_DOMAIN_EVENT_SUSPENDED,
+                sys::VIR_DOMAIN_EVENT_SUSPENDED_IOERROR,
+                ("suspended", "I/O error"),
+            ),
+            (99, 0, ("unknown", "unknown")),
+        ] {
+            let number = |value| c_int::try_from(value).unwrap();
+            assert_eq!(words(number(event), number(detail)), words_of_it);
+        }
+    }
+}
