@@ -4,7 +4,7 @@ use super::checks::checks;
 use super::require::{Requirement, requirements};
 use super::{INTERRUPTED, NodeVerdict};
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
-use crate::timeline::{Outcome, Sighting, StageName, Timeline};
+use crate::timeline::{Origin, Outcome, Sighting, StageName, Timeline};
 
 /// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
 /// firmware starts over after an error a second.
@@ -121,7 +121,10 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
             went_wrong,
         })
     };
-    if let Some(done) = of_subject().rfind(|sighting| sighting.outcome == Outcome::Done) {
+    // Our own servers are asked for proofs; a packet alone may be a stranger's answer.
+    let proves =
+        |sighting: &&Sighting| sighting.outcome == Outcome::Done && sighting.origin != Origin::Wire;
+    if let Some(done) = of_subject().rfind(proves) {
         return wrong_answer(requirement, done).and_then(|why| fail(why, true));
     }
     let failed = of_subject()
