@@ -324,7 +324,7 @@ fn applied(line: &str) -> Option<Outcome> {
 }
 
 /// The kernel's banner, or a line with its time stamp (`[    0.000000] `).
-fn is_kernel_line(line: &str) -> bool {
+pub(super) fn is_kernel_line(line: &str) -> bool {
     let line = line.trim_start();
     let stamp = || {
         let (stamp, _) = line.strip_prefix('[')?.split_once(']')?;

@@ -6,6 +6,7 @@
 mod build;
 mod classify;
 mod identity;
+mod patience;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::build;
 use classify::Named;
+pub use patience::{Deadline, Patience, Silences};
 
 /// A sighting on its way into its stage.
 #[derive(Debug)]

@@ -197,11 +197,19 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
 
 fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
     let stage = timeline.stage(StageName::Nbp)?;
-    let loads: Vec<&Sighting> = stage
-        .sightings
-        .iter()
-        .filter(|sighting| sighting.outcome == Outcome::Done)
-        .collect();
+    // Ours tell of each load, and the capture shows each; what only one of them saw counts as well.
+    let of = |seen: fn(&Sighting) -> bool| -> Vec<&Sighting> {
+        let done = stage.sightings.iter();
+        done.filter(|sighting| sighting.outcome == Outcome::Done && seen(sighting))
+            .collect()
+    };
+    let told = of(|sighting| sighting.origin != Origin::Wire);
+    let shown = of(|sighting| sighting.frame.is_some());
+    let loads = if told.len() >= shown.len() {
+        told
+    } else {
+        shown
+    };
     if loads.len() <= BOOT_PROGRAM_LOADS_MAX {
         return None;
     }
