@@ -2,7 +2,7 @@
 //! machines boot over the network and proves that each came up with the configuration meant for it.
 //!
 //! Dependencies run one way:
-//! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → report`.
+//! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → diagnosis → report`.
 
 pub mod cell;
 pub mod cli;

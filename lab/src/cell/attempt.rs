@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use boot_server::event::{Event, now_us};
 use rustix::mount::mount_bind;
@@ -22,10 +23,13 @@ use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
+use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::events::Lifecycle;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
+use crate::node::progress::Progress;
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
+use crate::timeline::Silences;
 
 /// Does the attempt that is described on standard input.
 ///
@@ -61,11 +65,15 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
     let mut lives = JoinSet::new();
+    let (known, silences) = (Arc::new(scenario.clone()), silences(&job, &scenario));
+    let mut watched: HashMap<String, Progress> = HashMap::new();
     for node in scenario.nodes.clone() {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
         let around = surroundings(&job, &scenario, &node);
-        let witness = Witness::new(&node.name, records.clone());
+        let progress = Progress::new(Arc::clone(&known), silences);
+        watched.insert(node.name.clone(), progress.clone());
+        let witness = Witness::new(&node.name, records.clone(), progress);
         let (libvirtd, stopping) = (Arc::clone(&libvirtd), stopping.clone());
         tell(&Report::Waiting {
             node: node.name.clone(),
@@ -86,7 +94,13 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
             tokio::select! {
                 biased;
                 Some(record) = seen.recv() => saw(record, &mut kept),
-                Some(one) = tells.recv() => saw(record_of(one, &scenario.nodes), &mut kept),
+                Some(one) = tells.recv() => {
+                    let record = record_of(one, &scenario.nodes);
+                    if let Some(progress) = record.node.as_ref().and_then(|node| watched.get(node)) {
+                        progress.saw(&record);
+                    }
+                    saw(record, &mut kept);
+                }
                 Some(lived) = lives.join_next() => {
                     let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
                     // What was said until now belongs to this node's evidence.
@@ -276,6 +290,24 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
         hold: job.hold,
+    }
+}
+
+/// How long a machine may be without progress: as the scenario says, else by what executes it.
+fn silences(job: &Job, scenario: &Scenario) -> Silences {
+    let usual = match job.accelerator {
+        Accelerator::Kvm => Silences::KVM,
+        Accelerator::Tcg => Silences::TCG,
+    };
+    let said = &scenario.deadline.silence;
+    let or = |seconds: Option<u32>, usual| {
+        seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+    };
+    Silences {
+        firmware: or(said.firmware_seconds, usual.firmware),
+        dhcp: or(said.dhcp_seconds, usual.dhcp),
+        load: or(said.load_seconds, usual.load),
+        system: or(said.system_seconds, usual.system),
     }
 }
 

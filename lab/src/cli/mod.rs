@@ -1,5 +1,6 @@
 //! The command line: parse, call, map the result to an exit code. One file a subcommand.
 
+mod explain;
 mod images;
 mod list;
 mod report;
@@ -58,6 +59,8 @@ struct Folders {
 enum Command {
     /// Run scenarios and print a table of verdicts
     Run(run::RunArguments),
+    /// Say why a machine did not boot, from a run's artifacts or from a capture
+    Explain(explain::ExplainArguments),
     /// List the scenarios
     List,
     /// Build and find images
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
             }
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
+        Command::Explain(what) => explain::run(&what),
         Command::List => list::run(&arguments.places),
         Command::Report(command) => report::run(&command),
         Command::Images(command) => images::run(&arguments.places, &command),

@@ -133,6 +133,37 @@ impl<'a> Case<'a> {
         (scenario.services.dhcp != DhcpService::None).then(|| scenario.network.host())
     }
 
+    /// libvirt's XML of its machine, when that was kept.
+    pub(super) fn domain(&self) -> Option<&'a str> {
+        let domains = &self.attempt.beside.domains;
+        domains.get(&self.node.name).map(String::as_str)
+    }
+
+    /// Its memory in MiB: as libvirt had it, else as the scenario asks.
+    pub(super) fn memory_mib(&self) -> u32 {
+        let told = self.domain().and_then(|xml| {
+            let (_, rest) = xml.split_once("<memory")?;
+            let (attributes, rest) = rest.split_once('>')?;
+            let amount: u64 = rest.split('<').next()?.trim().parse().ok()?;
+            // libvirt tells KiB unless it says otherwise.
+            let mib = if attributes.contains("MiB") {
+                amount
+            } else {
+                amount / 1024
+            };
+            u32::try_from(mib).ok()
+        });
+        told.unwrap_or(self.node.memory_mib)
+    }
+
+    /// When the lab stopped waiting.
+    pub(super) fn gave_up_us(&self) -> Option<u64> {
+        self.records()
+            .filter(|record| matches!(record.seen, Seen::GaveUp { .. }))
+            .map(|record| record.at_us)
+            .last()
+    }
+
     /// Packets that this machine sent.
     pub(super) fn sent(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
         let packets = self.wire().packets.iter();

@@ -26,12 +26,11 @@ pub struct Explained {
     pub reached: Option<StageName>,
     /// Why, best first.
     pub findings: Vec<Finding>,
+    /// What it went through.
+    pub timeline: Timeline,
     /// The whole in words.
     #[serde(skip)]
     pub text: String,
-    /// What it went through.
-    #[serde(skip)]
-    pub timeline: Option<Timeline>,
 }
 
 /// Explains one node of an attempt, from its evidence alone: the same on every machine.
@@ -40,15 +39,44 @@ pub fn explain(attempt: &Attempt, node: &Node) -> Explained {
         verdict, timeline, ..
     } = judge_node(attempt, node);
     let findings = diagnose(attempt, node, &timeline, &verdict);
+    explained(attempt, node, timeline, verdict, findings, Origin::Run)
+}
+
+/// The same of a machine in a capture of which the lab knows nothing else.
+pub(super) fn of_capture(
+    attempt: &Attempt,
+    node: &Node,
+    timeline: Timeline,
+    verdict: NodeVerdict,
+    findings: Vec<Finding>,
+) -> Explained {
+    explained(attempt, node, timeline, verdict, findings, Origin::Capture)
+}
+
+/// Where the evidence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Run,
+    Capture,
+}
+
+fn explained(
+    attempt: &Attempt,
+    node: &Node,
+    timeline: Timeline,
+    verdict: NodeVerdict,
+    findings: Vec<Finding>,
+    origin: Origin,
+) -> Explained {
     Explained {
         scenario: attempt.scenario.name.clone(),
         firmware: attempt.firmware,
         node: node.name.clone(),
         reached: timeline.reached(),
-        text: text(attempt, node, &timeline, &verdict, &findings),
+        text: text(attempt, node, &timeline, &verdict, &findings, origin),
         verdict,
         findings,
-        timeline: Some(timeline),
+        timeline,
     }
 }
 
@@ -59,6 +87,7 @@ fn text(
     timeline: &Timeline,
     verdict: &NodeVerdict,
     findings: &[Finding],
+    origin: Origin,
 ) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
@@ -66,12 +95,23 @@ fn text(
         let _ = writeln!(text, "{line}");
     };
     let (scenario, firmware, name) = (&attempt.scenario, attempt.firmware, &node.name);
-    line(&format!(
-        "{}@{firmware}/{name}: {}",
-        scenario.name,
-        verdict.word()
-    ));
-    line(&format!("machine: uuid {}, mac {}", node.uuid, node.mac));
+    match origin {
+        Origin::Run => {
+            let scenario = &scenario.name;
+            line(&format!("{scenario}@{firmware}/{name}: {}", verdict.word()));
+            line(&format!("machine: uuid {}, mac {}", node.uuid, node.mac));
+        }
+        Origin::Capture => {
+            let word = match verdict {
+                NodeVerdict::Pass => "nothing went wrong that the capture shows",
+                _ => "it did not boot, as far as the capture shows",
+            };
+            line(&format!("{}, machine {name}: {word}", scenario.name));
+            if !node.uuid.is_nil() {
+                line(&format!("uuid {}", node.uuid));
+            }
+        }
+    }
     if scenario.image.is_stand_in() {
         line("image: the stand-in, not CoreOS");
     }
@@ -103,11 +143,17 @@ fn text(
         line(&format!("the lab stopped waiting: {reason}"));
     }
     let zero_us = timeline.zero_us();
+    let since = match origin {
+        Origin::Run => "power-on",
+        Origin::Capture => "its first packet",
+    };
     if matches!(
         verdict,
         NodeVerdict::Fail { .. } | NodeVerdict::Infra { .. }
     ) {
-        line("\nwhy, most likely first (times in seconds since power-on):");
+        line(&format!(
+            "\nwhy, most likely first (times in seconds since {since}):"
+        ));
         if findings.is_empty() {
             line("  nothing that is known fits; the stages and the console below are all there is");
         }
@@ -117,7 +163,7 @@ fn text(
             }
         }
     }
-    line("\nstages (seconds since power-on):");
+    line(&format!("\nstages (seconds since {since}):"));
     for stage in &timeline.stages {
         for one in stage_lines(stage, zero_us) {
             line(&one);
@@ -129,12 +175,18 @@ fn text(
             line(&format!("  {one}"));
         }
     }
+    if origin == Origin::Capture && timeline.last_console.is_empty() {
+        return text;
+    }
     line("\nlast lines of the console:");
     if timeline.last_console.is_empty() {
         line("  (it is empty)");
     }
     for one in &timeline.last_console {
         line(&format!("  {one}"));
+    }
+    if origin == Origin::Capture {
+        return text;
     }
     // No absolute path: the folder may lie elsewhere by now, and the text is the same there.
     line("\nto look further, in the attempt's folder:");

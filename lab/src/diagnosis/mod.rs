@@ -8,11 +8,27 @@
 //! and answers with a finding or with none. A new cause is a variant of [`Cause`], such a function, its
 //! place in [`DETECTORS`] and its section in `docs/troubleshooting.md`.
 
-#[expect(dead_code, reason = "detectors of the other families ask for the rest")]
+pub mod capture;
 mod case;
 mod cause;
+mod chainload;
+mod config;
+mod config_url;
 mod dhcp;
 mod explain;
+mod firmware;
+mod guest;
+mod identity;
+mod image;
+mod kernel;
+mod link;
+mod nbp;
+mod proxy;
+mod script;
+mod service;
+#[cfg(test)]
+mod tests;
+mod tftp;
 
 pub use cause::Cause;
 pub use explain::{Explained, explain};
@@ -83,6 +99,35 @@ const DETECTORS: &[Detector] = &[
     dhcp::two_servers,
     dhcp::address_conflict,
     dhcp::no_boot_options,
+    service::died,
+    identity::borrowed,
+    firmware::no_rng,
+    firmware::stale_nvram,
+    firmware::secure_boot,
+    proxy::malformed,
+    proxy::silent,
+    nbp::not_found,
+    nbp::wrong_architecture,
+    tftp::options_refused,
+    tftp::server_died,
+    chainload::endless,
+    link::http_blocked,
+    script::not_found,
+    image::kernel_not_found,
+    image::initrd_not_found,
+    image::truncated,
+    image::stalled,
+    kernel::too_little_memory,
+    kernel::panic,
+    guest::without_network,
+    config_url::leads_nowhere,
+    config::not_found,
+    config::server_error,
+    config::refused_by_guest,
+    config::wrong_served,
+    link::packet_loss,
+    link::too_slow,
+    guest::differs,
 ];
 
 /// The causes that fit what became of `node`, best first; empty when it passed or nothing was decided.

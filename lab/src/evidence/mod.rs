@@ -3,6 +3,7 @@
 //! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read
 //! nothing else.
 
+pub mod beside;
 pub mod capture;
 pub mod packet;
 pub mod saved;

@@ -184,6 +184,15 @@ pub struct DhcpSaid {
     pub options: Vec<u8>,
 }
 
+impl DhcpSaid {
+    /// Whether iPXE says it: by its user class, however written, or by its own options.
+    #[must_use]
+    pub fn is_ipxe(&self) -> bool {
+        let class = self.user_class.as_deref();
+        self.ipxe || class.is_some_and(|class| class.contains("iPXE"))
+    }
+}
+
 /// A file that went over the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {

@@ -9,6 +9,7 @@
 //! | `attempt.json` | which firmware, how long each node took, what broke |
 //! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
 //! | `nets/*.pcapng` | the captures |
+//! | `data/`, `nodes/*/domain.xml` | see [`super::beside`] |
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::beside::Beside;
 use super::wire::{self, CaptureError};
 use super::{Record, packet::Wire};
 use crate::scenario::{Firmware, InvalidScenario, Scenario};
@@ -51,6 +53,8 @@ pub struct Attempt {
     pub broken: Option<String>,
     /// Whether the run was interrupted before the attempt was through.
     pub interrupted: bool,
+    /// What lies beside it in its folder.
+    pub beside: Beside,
 }
 
 /// `attempt.json`: what is known of an attempt beside its scenario and what was seen.
@@ -198,6 +202,7 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
         node_seconds: outline.node_seconds,
         broken: outline.broken,
         interrupted: outline.interrupted,
+        beside: Beside::read(folder),
     })
 }
 
@@ -296,6 +301,7 @@ mod tests {
             node_seconds: BTreeMap::from([("node1".to_owned(), 41.25)]),
             broken: None,
             interrupted: true,
+            beside: Beside::default(),
         }
     }
 

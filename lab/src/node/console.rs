@@ -32,6 +32,7 @@ pub struct Console {
 struct Text {
     lines: Vec<String>,
     open_line: Vec<u8>,
+    bytes: u64,
     closed: bool,
 }
 
@@ -80,6 +81,11 @@ impl Console {
         self.reading.abort();
     }
 
+    /// Counts its bytes.
+    pub(super) fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.text))
+    }
+
     /// Number of complete lines shown so far: where a later [`Console::wait_for`] may begin.
     #[must_use]
     pub fn line_count(&self) -> usize {
@@ -126,6 +132,17 @@ impl Console {
     }
 }
 
+/// Counts what a console shows, for somebody who does not read it.
+#[derive(Debug, Clone)]
+pub struct Meter(Arc<Mutex<Text>>);
+
+impl Meter {
+    /// Bytes shown so far.
+    pub(super) fn bytes(&self) -> u64 {
+        lock(&self.0).bytes
+    }
+}
+
 fn lock(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
     // A panic elsewhere leaves the text whole: every change under the lock is one push.
     text.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,6 +166,7 @@ async fn read_all(
         }
         {
             let mut text = lock(&text);
+            text.bytes += read.len() as u64;
             for byte in read {
                 if *byte == b'\n' || text.open_line.len() >= LINE_LIMIT_BYTES {
                     let line = clean(&std::mem::take(&mut text.open_line));

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
+use super::progress::{Progress, device_in};
 use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
@@ -80,25 +81,29 @@ pub struct Surroundings {
 pub struct Witness {
     node: String,
     records: mpsc::UnboundedSender<Record>,
+    progress: Progress,
 }
 
 impl Witness {
     /// A witness of the node with this name.
     #[must_use]
-    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>) -> Witness {
+    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>, progress: Progress) -> Witness {
         Witness {
             node: node.to_owned(),
             records,
+            progress,
         }
     }
 
     fn saw(&self, seen: Seen) {
-        // Nobody listens any more once the attempt is over.
-        let _ = self.records.send(Record {
+        let record = Record {
             at_us: now_us(),
             node: Some(self.node.clone()),
             seen,
-        });
+        };
+        self.progress.saw(&record);
+        // Nobody listens any more once the attempt is over.
+        let _ = self.records.send(record);
     }
 
     fn gave_up(&self, reason: impl Into<String>) {
@@ -127,7 +132,8 @@ pub async fn live(
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
-        let mut console = power_on(&name, node, around, hypervisor, witness).await?;
+        let (mut console, device) = power_on(&name, node, around, hypervisor, witness).await?;
+        let meter = console.meter();
         let deadline = Instant::now() + around.deadline;
         tokio::select! {
             end = boot_and_check(node, &mut console, deadline, witness) => match end {
@@ -138,6 +144,7 @@ pub async fn live(
                 )),
                 Err(error) => witness.gave_up(error.to_string()),
             },
+            why = witness.progress.overdue(meter, device) => witness.gave_up(why),
             () = powered_off(&name, hypervisor) => {
                 witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
             }
@@ -158,13 +165,14 @@ pub async fn live(
     outcome
 }
 
+/// Also returns the host's end of the machine's network card.
 async fn power_on(
     name: &str,
     node: &Node,
     around: &Surroundings,
     hypervisor: &Hypervisor,
     witness: &Witness,
-) -> Result<Console, HypervisorError> {
+) -> Result<(Console, Option<String>), HypervisorError> {
     let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
         what: what.to_owned(),
         message: error.to_string(),
@@ -188,6 +196,7 @@ async fn power_on(
     fs::create_dir_all(&around.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
+    let device = device_in(&full_xml);
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     let log = around.artifacts.join("console.log");
@@ -202,8 +211,9 @@ async fn power_on(
             .map_err(|error| refused("open the firmware's debug console", error))?;
     }
     hypervisor.resume_domain(name).await?;
+    witness.progress.begin();
     witness.saw(Seen::PowerOn);
-    Ok(console)
+    Ok((console, device))
 }
 
 /// A console whose lines are handed in as they come.

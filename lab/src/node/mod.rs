@@ -2,4 +2,5 @@
 
 pub mod console;
 pub mod life;
+pub mod progress;
 pub mod shell;

@@ -66,20 +66,39 @@ fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeS
         let last = unit.last()?;
         Some(run.folder.join(&last.artifacts))
     };
-    let explained = match &node.verdict {
+    let broken = match &node.verdict {
         NodeVerdict::Pass | NodeVerdict::Interrupted => return,
-        // Told in full by its explanation.
-        NodeVerdict::Fail { .. } => attempt().map(|dir| dir.join("nodes").join(&node.name)),
-        NodeVerdict::Infra { .. } => attempt(),
-        NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
-            None
-        }
+        NodeVerdict::Infra { .. } => attempt().map(|dir| dir.join("explain.txt")),
+        _ => None,
     };
-    let explained = explained.and_then(|dir| std::fs::read_to_string(dir.join("explain.txt")).ok());
     let _ = writeln!(text, "\n{} {}:", unit.name(), node.name);
+    let sentence = broken.and_then(|path| std::fs::read_to_string(path).ok());
     text.push_str(&indent(
-        &explained.unwrap_or_else(|| node.verdict.sentence()),
+        &sentence.unwrap_or_else(|| node.verdict.sentence()),
     ));
+    if let Some(best) = node.findings.first() {
+        let _ = writeln!(text, "  why: {} ({})", best.sentence, best.cause);
+        let _ = writeln!(text, "  try: {}", best.remedy);
+    }
+    if matches!(node.verdict, NodeVerdict::Fail { .. }) {
+        let (run, unit, node) = (shown(&run.folder), unit.name(), &node.name);
+        let _ = writeln!(text, "  more: lab explain {run}/{unit}/{node}");
+    }
+}
+
+/// The run's folder as one would type it: from here when it is below.
+fn shown(folder: &std::path::Path) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| {
+        folder
+            .strip_prefix(here)
+            .ok()
+            .map(std::path::Path::to_owned)
+    });
+    below
+        .unwrap_or_else(|| folder.to_owned())
+        .display()
+        .to_string()
 }
 
 fn indent(paragraph: &str) -> String {

@@ -14,6 +14,7 @@ use super::leaks::CellNetwork;
 use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{Job, Order, Report};
+use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::verdict::NodeVerdict;
@@ -52,6 +53,7 @@ impl Course {
                 node_seconds: BTreeMap::new(),
                 broken: None,
                 interrupted: *self.stop.borrow(),
+                beside: Beside::default(),
             },
             results: Vec::new(),
             kept: None,
@@ -92,6 +94,7 @@ impl Course {
         outcome: &mut AttemptOutcome,
     ) -> Result<Vec<String>, CellError> {
         std::fs::create_dir_all(&outcome.artifacts)?;
+        beside::keep_data(&unit.scenario.data_dir(), &outcome.artifacts)?;
         let job = Job {
             run_id: self.setting.run_id.clone(),
             scenario: unit.scenario.dir.clone(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::keep::Kept;
+use crate::evidence::beside::Beside;
 use crate::evidence::saved::{self, Attempt};
 use crate::scenario::{Firmware, Scenario};
 use crate::verdict::{NodeResult, NodeVerdict, judge_attempt};
@@ -61,6 +62,7 @@ impl AttemptOutcome {
                 self.attempt.broken.get_or_insert(error.to_string());
             }
         }
+        self.attempt.beside = Beside::read(&self.artifacts);
         self.results = judge_attempt(&self.attempt);
     }
 

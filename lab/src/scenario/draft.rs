@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::access::FileMode;
 use super::expect::{self, DraftExpect};
 use super::mac::{MacAddr, MacError};
-use super::model::{DhcpService, Firmware, Image, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, Firmware, Image, PixiecoreService, ProxyDhcpService, Silence};
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
 
@@ -42,6 +42,7 @@ pub(super) struct Draft {
     pub(super) chainload_ipxe: Option<Located<bool>>,
     pub(super) image: String,
     pub(super) boot: Duration,
+    pub(super) silence: Silence,
     pub(super) nodes: Vec<DraftNode>,
 }
 
@@ -124,6 +125,17 @@ pub(super) fn read(source: &Source) -> Draft {
         if let Some(seconds) = seconds {
             draft.boot = Duration::from_secs(seconds.value.into());
         }
+        let silence = |key| {
+            let item = deadline.optional(key)?;
+            let seconds = item.number(BOOT_SECONDS_MIN..=BOOT_SECONDS_MAX, "seconds")?;
+            Some(seconds.value)
+        };
+        draft.silence = Silence {
+            firmware_seconds: silence("firmware_seconds"),
+            dhcp_seconds: silence("dhcp_seconds"),
+            load_seconds: silence("load_seconds"),
+            system_seconds: silence("system_seconds"),
+        };
         deadline.finish();
     }
     let nodes = root.required("node", "[[node]]").and_then(|item| {

@@ -187,7 +187,10 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
                 .is_some_and(|chainload| chainload.value),
         },
         image: Image { name: draft.image },
-        deadline: Deadline { boot: draft.boot },
+        deadline: Deadline {
+            boot: draft.boot,
+            silence: draft.silence,
+        },
         nodes: draft
             .nodes
             .into_iter()

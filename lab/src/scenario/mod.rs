@@ -22,6 +22,6 @@ pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{
     Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, MatchedBy, Network, Node,
-    PixiecoreService, ProxyDhcpService, Scenario, Services,
+    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 pub use problem::{InvalidScenario, Problem};

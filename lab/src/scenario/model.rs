@@ -229,6 +229,26 @@ pub struct Deadline {
     /// From power-on to the last check, for one node.
     #[serde(rename = "boot_seconds", serialize_with = "as_seconds")]
     pub boot: Duration,
+    /// How long a machine may be without progress; what is not said depends on what executes it.
+    #[serde(flatten)]
+    pub silence: Silence,
+}
+
+/// How long a machine may be without progress before the lab stops waiting, in seconds, by how far it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Silence {
+    /// Switched on, nothing asked yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware_seconds: Option<u32>,
+    /// Asking for an address and boot options.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp_seconds: Option<u32>,
+    /// Loading boot program, script, kernel, initrd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_seconds: Option<u32>,
+    /// From the kernel's first line to the login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_seconds: Option<u32>,
 }
 
 fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::classify::{Classified, classify};
 use super::identity::{Asker, Identities};
-use super::{CheckSeen, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline};
-use crate::evidence::packet::Wire;
+use super::wire;
+use super::{
+    CheckSeen, Entry, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
+};
+use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Node, Scenario};
 
@@ -55,7 +58,7 @@ const TROUBLE: &[&str] = &[
 
 /// The timeline of `node`, out of everything that was seen in the attempt: records, and packets of the
 /// captures (an empty [`Wire`] where there are none yet).
-pub fn build(scenario: &Scenario, node: &Node, records: &[Record], _wire: &Wire) -> Timeline {
+pub fn build(scenario: &Scenario, node: &Node, records: &[Record], packets: &Wire) -> Timeline {
     let identities = Identities::learn(scenario, records);
     let mut records: Vec<&Record> = records.iter().collect();
     records.sort_by_key(|record| time_us(record));
@@ -63,7 +66,8 @@ pub fn build(scenario: &Scenario, node: &Node, records: &[Record], _wire: &Wire)
         scenario,
         node,
         identities: &identities,
-        stages: BTreeMap::new(),
+        entries: Vec::new(),
+        kernel_is_up: false,
         timeline: Timeline {
             node: node.name.clone(),
             stages: Vec::new(),
@@ -78,6 +82,9 @@ pub fn build(scenario: &Scenario, node: &Node, records: &[Record], _wire: &Wire)
     for record in records {
         builder.take(record);
     }
+    let seen = wire::entries(packets, &node.mac.to_string());
+    wire::merge(&mut builder.entries, seen);
+    builder.ipxe(packets);
     builder.finish()
 }
 
@@ -85,7 +92,8 @@ struct Builder<'s> {
     scenario: &'s Scenario,
     node: &'s Node,
     identities: &'s Identities<'s>,
-    stages: BTreeMap<StageName, Stage>,
+    entries: Vec<Entry>,
+    kernel_is_up: bool,
     timeline: Timeline,
 }
 
@@ -153,6 +161,7 @@ impl Builder<'_> {
             told_mac,
             mut sighting,
             took_us,
+            key,
         } = classified;
         let anonymous = who.mac.is_none() && who.uuid.is_none() && told_mac.is_none();
         let asker = self
@@ -173,14 +182,19 @@ impl Builder<'_> {
             sighting.outcome = Outcome::Failed;
             sighting.text = format!("asked in the name of {other}: {}", sighting.text);
         }
-        self.add(stage, sighting, took_us);
+        self.entries.push(Entry {
+            stage,
+            sighting,
+            took_us,
+            key,
+            on_the_wire: String::new(),
+        });
     }
 
     fn console(&mut self, at_us: u64, line: &str) {
         let shown = |outcome| (Origin::Console, outcome);
         if is_kernel_line(line) {
-            let up = self.stages.get(&StageName::KernelUp);
-            if up.is_none_or(|up| up.end_us.is_none()) {
+            if !std::mem::replace(&mut self.kernel_is_up, true) {
                 self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
             }
         } else if line.contains(" login: ") || line.trim_end().ends_with(" login:") {
@@ -240,28 +254,61 @@ impl Builder<'_> {
             served: None,
             text,
         };
-        self.add(stage, sighting, 0);
+        self.entries.push(Entry {
+            stage,
+            sighting,
+            took_us: 0,
+            key: None,
+            on_the_wire: String::new(),
+        });
     }
 
-    fn add(&mut self, name: StageName, sighting: Sighting, took_us: u64) {
-        let start_us = sighting.at_us.saturating_sub(took_us);
-        let stage = self.stages.entry(name).or_insert_with(|| Stage {
-            name,
-            start_us,
-            end_us: None,
-            sightings: Vec::new(),
+    /// iPXE tells who it is when it asks for an address.
+    fn ipxe(&mut self, packets: &Wire) {
+        let mac = self.node.mac.to_string();
+        let seen = packets
+            .packets
+            .iter()
+            .find_map(|packet| match &packet.what {
+                Said::Dhcp(said) if said.client == mac && !said.from_server && said.is_ipxe() => {
+                    Some((packet.at_us, Some(packet.frame), Origin::Wire))
+                }
+                _ => None,
+            });
+        let told = self.entries.iter().find(|entry| {
+            entry.sighting.origin == Origin::Server && entry.sighting.text.contains("class iPXE")
         });
-        stage.start_us = stage.start_us.min(start_us);
-        if sighting.outcome == Outcome::Done
-            && (stage.end_us.is_none() || name == StageName::Checks)
-        {
-            stage.end_us = Some(sighting.at_us);
+        let told = told.map(|entry| (entry.sighting.at_us, None, Origin::Server));
+        if let Some((at_us, frame, origin)) = seen.or(told) {
+            let text = "asks as iPXE (user class)";
+            self.saw(StageName::Ipxe, at_us, (origin, Outcome::Done), text);
+            if let Some(entry) = self.entries.last_mut() {
+                entry.sighting.frame = frame;
+            }
         }
-        stage.sightings.push(sighting);
     }
 
     fn finish(mut self) -> Timeline {
-        self.timeline.stages = self.stages.into_values().collect();
+        self.entries.sort_by_key(|entry| entry.sighting.at_us);
+        let mut stages: BTreeMap<StageName, Stage> = BTreeMap::new();
+        for entry in self.entries {
+            let (name, sighting) = (entry.stage, entry.sighting);
+            let start_us = sighting.at_us.saturating_sub(entry.took_us);
+            let stage = stages.entry(name).or_insert_with(|| Stage {
+                name,
+                start_us,
+                end_us: None,
+                sightings: Vec::new(),
+            });
+            stage.start_us = stage.start_us.min(start_us);
+            if sighting.outcome == Outcome::Done
+                && (stage.end_us.is_none() || name == StageName::Checks)
+            {
+                stage.end_us = Some(sighting.at_us);
+            }
+            stage.sightings.push(sighting);
+        }
+        self.timeline.stages = stages.into_values().collect();
         self.timeline
     }
 }
@@ -281,7 +328,7 @@ fn applied(line: &str) -> Option<Outcome> {
 }
 
 /// The kernel's banner, or a line with its time stamp (`[    0.000000] `).
-fn is_kernel_line(line: &str) -> bool {
+pub(super) fn is_kernel_line(line: &str) -> bool {
     let line = line.trim_start();
     let stamp = || {
         let (stamp, _) = line.strip_prefix('[')?.split_once(']')?;

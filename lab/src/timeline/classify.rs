@@ -2,7 +2,8 @@
 
 use boot_server::event::{BootEvent, Who};
 
-use super::{Origin, Outcome, Sighting, StageName};
+use super::wire::leads_on;
+use super::{Key, Origin, Outcome, Sighting, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
 /// Where a stage's sighting comes from.
@@ -14,6 +15,8 @@ pub(super) struct Classified<'e> {
     pub(super) sighting: Sighting,
     /// How long it took, in microseconds; the stage began that much earlier.
     pub(super) took_us: u64,
+    /// What tells that a packet shows the same.
+    pub(super) key: Option<Key>,
 }
 
 /// The stage and the meaning of an event; none for those that are of no node.
@@ -39,12 +42,30 @@ pub(super) fn classify<'e>(
             told_mac: None,
             sighting,
             took_us: 0,
+            key: None,
+        })
+    };
+    // An answer or a question of DHCP, as packets have it.
+    let dhcp = |stage, who, sighting, message: &str, xid, given| {
+        let message = message.to_owned();
+        Some(Classified {
+            stage,
+            who,
+            told_mac: None,
+            sighting,
+            took_us: 0,
+            key: Some(Key::Dhcp {
+                message,
+                xid,
+                given,
+            }),
         })
     };
     match event {
         BootEvent::DhcpRequest {
             who,
             port,
+            xid,
             message,
             arch,
             user_class,
@@ -64,10 +85,11 @@ pub(super) fn classify<'e>(
                 .map_or_else(String::new, |c| format!(", user class {c}"));
             let wanted = address.map_or_else(String::new, |a| format!(" for {a}"));
             let text = format!("{message}{wanted} on port {port}, architecture {arch:?}{class}");
-            here(stage, who, sighting(outcome, text))
+            dhcp(stage, who, sighting(outcome, text), message, *xid, None)
         }
         BootEvent::DhcpReply {
             who,
+            xid,
             message,
             role,
             address,
@@ -94,7 +116,7 @@ pub(super) fn classify<'e>(
             let text = format!("{message}{given} by {role}{file} ({step})");
             let mut sighting = sighting(outcome, text);
             sighting.subject = boot_file.clone();
-            here(stage, who, sighting)
+            dhcp(stage, who, sighting, message, *xid, *address)
         }
         BootEvent::DhcpIgnored { who, reason } => {
             let own_dhcp = scenario.services.dhcp == DhcpService::BootServer;
@@ -122,7 +144,8 @@ pub(super) fn classify<'e>(
         }
         BootEvent::TftpRequest { who, file, .. } => {
             let text = format!("TFTP: {file} asked for");
-            tftp(who, file, sighting(Outcome::Noted, text), 0)
+            let noted = sighting(Outcome::Noted, text);
+            tftp(who, file, noted, 0, Key::TftpAsked)
         }
         BootEvent::TftpDone {
             who,
@@ -137,7 +160,7 @@ pub(super) fn classify<'e>(
                 format!("TFTP: {file}, {bytes} bytes in {millis} ms"),
             );
             sighting.group = group.clone();
-            tftp(who, file, sighting, *millis)
+            tftp(who, file, sighting, *millis, Key::TftpDone)
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 asks for the size first and breaks that transfer off; not a failure.
@@ -152,6 +175,7 @@ pub(super) fn classify<'e>(
                 file,
                 sighting(outcome, format!("TFTP: {file}: {reason}")),
                 0,
+                Key::TftpFailed,
             )
         }
         BootEvent::HttpRequest { .. } => http(at_us, event),
@@ -167,9 +191,26 @@ pub(super) fn classify<'e>(
 fn tftp<'e>(
     who: &'e Who,
     file: &str,
-    mut sighting: Sighting,
+    sighting: Sighting,
     millis: u64,
+    key: fn(Named) -> Key,
 ) -> Option<Classified<'e>> {
+    let (stage, sighting) = tftp_stage(file, sighting);
+    let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
+    // Pixiecore's boot programs are `<mac>/<number>`.
+    let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
+    Some(Classified {
+        stage,
+        who,
+        told_mac: told_mac.map(|mac| mac.to_string()),
+        sighting,
+        took_us: millis * 1000,
+        key: Some(key(Named::of(file))),
+    })
+}
+
+/// The stage of a file that is loaded by TFTP, and what the sighting means there.
+pub(super) fn tftp_stage(file: &str, mut sighting: Sighting) -> (StageName, Sighting) {
     let file = file.trim_start_matches(['/', '\\']);
     let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
     let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
@@ -190,15 +231,17 @@ fn tftp<'e>(
         sighting.outcome = Outcome::Noted;
     }
     sighting.subject = Some(file.to_owned());
-    // Pixiecore's boot programs are `<mac>/<number>`.
-    let told_mac = MacAddr::parse_any(folder).map(|mac| mac.to_string());
-    Some(Classified {
-        stage,
-        who,
-        told_mac,
-        sighting,
-        took_us: millis * 1000,
-    })
+    (stage, sighting)
+}
+
+/// A file name as asked for by TFTP, whatever slashes it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named(String);
+
+impl Named {
+    pub(super) fn of(file: &str) -> Named {
+        Named(file.trim_start_matches(['/', '\\']).to_owned())
+    }
 }
 
 fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
@@ -223,7 +266,7 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
         // The script that only leads on to the next one.
-        ("GET", 200) if path.starts_with("/boot.ipxe") || path == "/_/booting" => Outcome::Noted,
+        ("GET", 200) if leads_on(path) => Outcome::Noted,
         ("GET", 200) => Outcome::Done,
         (_, 400..) => Outcome::Failed,
         _ => Outcome::Noted,
@@ -258,10 +301,15 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
             text,
         },
         took_us: millis * 1000,
+        key: Some(Key::Http(format!("{path}{question}"))),
     })
 }
 
-fn http_stage(path: &str, query: &str, detail: &str) -> Option<(StageName, Option<String>)> {
+pub(super) fn http_stage(
+    path: &str,
+    query: &str,
+    detail: &str,
+) -> Option<(StageName, Option<String>)> {
     let label = |key: &str| {
         query
             .split('&')
@@ -296,7 +344,7 @@ fn http_stage(path: &str, query: &str, detail: &str) -> Option<(StageName, Optio
 }
 
 /// Kernel or initrd, by the names that people give them.
-fn image_file(path: &str) -> Option<StageName> {
+pub(super) fn image_file(path: &str) -> Option<StageName> {
     let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
     let has = |parts: &[&str]| parts.iter().any(|part| base.contains(part));
     if base.contains(Image::INITRD) || has(&["initrd", "initramfs", ".cpio"]) {
@@ -308,7 +356,7 @@ fn image_file(path: &str) -> Option<StageName> {
     }
 }
 
-fn nbp_file(path: &str) -> Option<StageName> {
+pub(super) fn nbp_file(path: &str) -> Option<StageName> {
     [".efi", ".kpxe", ".pxe", ".0"]
         .iter()
         .any(|kind| path.ends_with(kind))

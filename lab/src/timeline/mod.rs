@@ -6,12 +6,45 @@
 mod build;
 mod classify;
 mod identity;
+mod patience;
 #[cfg(test)]
 mod tests;
+mod wire;
+
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 pub use build::build;
+use classify::Named;
+pub use patience::{Deadline, Patience, Silences};
+
+/// A sighting on its way into its stage.
+#[derive(Debug)]
+struct Entry {
+    stage: StageName,
+    sighting: Sighting,
+    /// How long it took; the stage began that much earlier.
+    took_us: u64,
+    key: Option<Key>,
+    /// What packets know beyond what a server tells.
+    on_the_wire: String,
+}
+
+/// By what an event and a packet are known to be the same thing.
+#[derive(Debug, PartialEq)]
+enum Key {
+    Dhcp {
+        message: String,
+        xid: u32,
+        given: Option<Ipv4Addr>,
+    },
+    TftpAsked(Named),
+    TftpDone(Named),
+    TftpFailed(Named),
+    /// Path with its query.
+    Http(String),
+}
 
 /// The stages of a network boot, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::checks::checks;
 use super::require::{Requirement, requirements};
 use super::{INTERRUPTED, NodeVerdict};
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
-use crate::timeline::{Outcome, Sighting, StageName, Timeline};
+use crate::timeline::{Origin, Outcome, Sighting, StageName, Timeline};
 
 /// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
 /// firmware starts over after an error a second.
@@ -121,7 +121,10 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
             went_wrong,
         })
     };
-    if let Some(done) = of_subject().rfind(|sighting| sighting.outcome == Outcome::Done) {
+    // Our own servers are asked for proofs; a packet alone may be a stranger's answer.
+    let proves =
+        |sighting: &&Sighting| sighting.outcome == Outcome::Done && sighting.origin != Origin::Wire;
+    if let Some(done) = of_subject().rfind(proves) {
         return wrong_answer(requirement, done).and_then(|why| fail(why, true));
     }
     let failed = of_subject()
@@ -194,11 +197,19 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
 
 fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
     let stage = timeline.stage(StageName::Nbp)?;
-    let loads: Vec<&Sighting> = stage
-        .sightings
-        .iter()
-        .filter(|sighting| sighting.outcome == Outcome::Done)
-        .collect();
+    // Ours tell of each load, and the capture shows each; what only one of them saw counts as well.
+    let of = |seen: fn(&Sighting) -> bool| -> Vec<&Sighting> {
+        let done = stage.sightings.iter();
+        done.filter(|sighting| sighting.outcome == Outcome::Done && seen(sighting))
+            .collect()
+    };
+    let told = of(|sighting| sighting.origin != Origin::Wire);
+    let shown = of(|sighting| sighting.frame.is_some());
+    let loads = if told.len() >= shown.len() {
+        told
+    } else {
+        shown
+    };
     if loads.len() <= BOOT_PROGRAM_LOADS_MAX {
         return None;
     }

@@ -6,6 +6,7 @@ use boot_server::event::{BootEvent, Who};
 
 use super::*;
 use crate::diagnosis::explain;
+use crate::evidence::beside::Beside;
 use crate::evidence::saved::Attempt;
 
 #[test]
@@ -268,6 +269,7 @@ fn an_explanation_names_stage_reason_console_and_what_to_do_next() {
         node_seconds: BTreeMap::from([("node1".into(), 20.0)]),
         broken: None,
         interrupted: false,
+        beside: Beside::default(),
     };
     insta::assert_snapshot!(explain(&attempt, node).text);
 }

@@ -1,0 +1,255 @@
+//! A capture from somebody's own network: no scenario, no expectations, perhaps a console.
+//!
+//! Each machine that asks to boot becomes an attempt of its own at a scenario in which the lab plays no
+//! part, so that what is known of packets is the same here and there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::Ipv4Net;
+use uuid::Uuid;
+
+use super::explain::{Explained, of_capture};
+use super::{Finding, diagnose};
+use crate::evidence::beside::Beside;
+use crate::evidence::packet::{DhcpSaid, Said, Wire};
+use crate::evidence::saved::Attempt;
+use crate::evidence::{Record, Seen};
+use crate::scenario::{
+    Boot, Deadline, DhcpService, Expect, Firmware, Image, MacAddr, MatchedBy, Network, Node,
+    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+};
+use crate::timeline::{self, Outcome, StageName, Timeline};
+use crate::verdict::NodeVerdict;
+
+/// Option 93 of firmware that is no UEFI.
+const BIOS_ARCH: u16 = 0;
+
+/// The MACs of the machines that boot over the network in this capture, in the order of their appearance:
+/// those whose DHCP says so; else all that load files by TFTP or HTTP; else all that ask for an address.
+#[must_use]
+pub fn machines(wire: &Wire) -> Vec<MacAddr> {
+    let boots = |said: &DhcpSaid| {
+        let class = said.vendor_class.as_deref().unwrap_or_default();
+        !said.arch.is_empty()
+            || said.is_ipxe()
+            || class.starts_with("PXEClient")
+            || class.starts_with("HTTPClient")
+    };
+    let clients = |wanted: &dyn Fn(&DhcpSaid) -> bool| -> Vec<&str> {
+        let packets = wire.packets.iter();
+        let macs = packets.filter_map(|packet| match &packet.what {
+            Said::Dhcp(said) if !said.from_server && wanted(said) => Some(said.client.as_str()),
+            _ => None,
+        });
+        macs.collect()
+    };
+    let loaders = || -> Vec<&str> {
+        let packets = wire.packets.iter();
+        let asks = packets.filter(|packet| {
+            matches!(
+                packet.what,
+                Said::TftpRequest { .. } | Said::HttpRequest { .. }
+            )
+        });
+        asks.map(|packet| packet.from.mac.as_str()).collect()
+    };
+    let mut found = clients(&boots);
+    if found.is_empty() {
+        found = loaders();
+    }
+    if found.is_empty() {
+        found = clients(&|_| true);
+    }
+    let mut machines: Vec<MacAddr> = Vec::new();
+    for mac in found.into_iter().filter_map(MacAddr::parse_any) {
+        if !machines.contains(&mac) {
+            machines.push(mac);
+        }
+    }
+    machines
+}
+
+/// Explains what became of one machine of a capture called `name`; `console` is what its serial console
+/// showed, without times.
+#[must_use]
+pub fn explain_machine(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Explained {
+    let attempt = attempt(name, wire, mac, console);
+    let Some(node) = attempt.scenario.nodes.iter().find(|node| node.mac == mac) else {
+        unreachable!("the scenario was made with it");
+    };
+    let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire);
+    let verdict = judge(node, &timeline);
+    let findings: Vec<Finding> = diagnose(&attempt, node, &timeline, &verdict);
+    of_capture(&attempt, node, timeline, verdict, findings)
+}
+
+fn attempt(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Attempt {
+    let mut others = machines(wire);
+    others.retain(|other| *other != mac);
+    let nodes: Vec<Node> = std::iter::once(mac)
+        .chain(others)
+        .map(|mac| node(wire, mac))
+        .collect();
+    let end_us = wire.packets.last().map_or(0, |packet| packet.at_us);
+    // Behind all packets: nobody knows when a line was shown.
+    let lines = console.unwrap_or_default().lines().zip(1..);
+    let records = lines.map(|(line, number)| Record {
+        at_us: end_us + number,
+        node: Some(mac.to_string()),
+        seen: Seen::Console {
+            line: String::from_utf8_lossy(&strip_ansi_escapes::strip(line)).into_owned(),
+        },
+    });
+    let text = mac.to_string();
+    let said = wire.packets.iter().find_map(|packet| match &packet.what {
+        Said::Dhcp(said) if said.client == text && !said.arch.is_empty() => Some(said),
+        _ => None,
+    });
+    let is_uefi = said.is_some_and(|said| said.arch.iter().all(|arch| *arch != BIOS_ARCH));
+    let firmware = if is_uefi {
+        Firmware::Uefi
+    } else {
+        Firmware::Bios
+    };
+    Attempt {
+        firmware,
+        records: records.collect(),
+        wire: wire.clone(),
+        node_seconds: BTreeMap::new(),
+        broken: None,
+        interrupted: false,
+        beside: Beside::default(),
+        scenario: Scenario {
+            name: name.into(),
+            dir: std::path::PathBuf::new(),
+            summary: "a capture".into(),
+            firmware: vec![firmware],
+            network: Network {
+                subnet: subnet(wire),
+            },
+            services: Services {
+                dhcp: DhcpService::None,
+                proxy_dhcp: ProxyDhcpService::None,
+                pixiecore: PixiecoreService::None,
+            },
+            boot: Boot {
+                bios: boot_server::config::BiosLoader::Ipxe,
+                chainload_ipxe: true,
+            },
+            image: Image {
+                name: "unknown".into(),
+            },
+            deadline: Deadline {
+                boot: std::time::Duration::ZERO,
+                silence: Silence::default(),
+            },
+            nodes,
+        },
+    }
+}
+
+fn node(wire: &Wire, mac: MacAddr) -> Node {
+    let text = mac.to_string();
+    let uuid = wire.packets.iter().find_map(|packet| match &packet.what {
+        Said::Dhcp(said) if said.client == text => said.uuid.as_deref()?.parse::<Uuid>().ok(),
+        _ => None,
+    });
+    Node {
+        name: text,
+        uuid: uuid.unwrap_or_default(),
+        mac,
+        memory_mib: 0,
+        expect: Expect {
+            matched_by: MatchedBy::Default,
+            group: String::new(),
+            boot_group: None,
+            cloud_config: None,
+            ignition: None,
+            hostname: None,
+            kernel_options: Vec::new(),
+            units_active: Vec::new(),
+            files: Vec::new(),
+        },
+    }
+}
+
+/// The subnet of the first address that is seen; it is only for show.
+fn subnet(wire: &Wire) -> Ipv4Net {
+    let address = wire
+        .packets
+        .iter()
+        .find_map(|packet| match packet.from.address {
+            Some(IpAddr::V4(address)) if !address.is_unspecified() => Some(address),
+            _ => None,
+        });
+    let address = address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
+    Ipv4Net::new(address, 24).map_or_else(|_| Ipv4Net::default(), |net| net.trunc())
+}
+
+/// What became of it, without anybody's expectations: it failed at the first stage that was begun, or is
+/// next, and never through.
+fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
+    let through = |stage| {
+        timeline
+            .stage(stage)
+            .is_some_and(|stage| stage.end_us.is_some())
+    };
+    let failed = |stage| {
+        let sightings = timeline
+            .stage(stage)
+            .map_or(&[][..], |stage| &stage.sightings);
+        sightings
+            .last()
+            .filter(|last| last.outcome == Outcome::Failed)
+    };
+    let chain = [
+        StageName::Dhcp,
+        StageName::Nbp,
+        StageName::Script,
+        StageName::Kernel,
+        StageName::Initrd,
+    ];
+    let last = chain.into_iter().rev().find(|stage| through(*stage));
+    let late = [
+        StageName::Ignition,
+        StageName::CloudConfig,
+        StageName::ConfigApplied,
+    ];
+    let stage = match last {
+        // What follows is optional, or not on the wire: only a failure that was seen counts.
+        Some(StageName::Kernel | StageName::Initrd) => std::iter::once(StageName::Initrd)
+            .chain(late)
+            .find(|stage| {
+                failed(*stage).is_some()
+                    || (*stage == StageName::Initrd && begun(timeline, *stage) && !through(*stage))
+            })
+            .or_else(|| (!timeline.trouble.is_empty()).then_some(StageName::KernelUp)),
+        Some(StageName::Script) => Some(StageName::Kernel),
+        // PXELINUX and GRUB have no script of their own, iPXE as ROM no boot program.
+        Some(StageName::Nbp) if begun(timeline, StageName::Kernel) => Some(StageName::Kernel),
+        Some(StageName::Nbp) => Some(StageName::Script),
+        Some(_) if begun(timeline, StageName::Script) => Some(StageName::Script),
+        Some(_) => Some(StageName::Nbp),
+        None => Some(StageName::Dhcp),
+    };
+    let Some(stage) = stage else {
+        return NodeVerdict::Pass;
+    };
+    let why = match failed(stage) {
+        Some(sighting) => sighting.text.clone(),
+        None if begun(timeline, stage) => "it was begun, and its end is not in the capture".into(),
+        None => "nothing of it is in the capture".into(),
+    };
+    let waited_for = format!("{stage} of {} to be through", node.mac);
+    NodeVerdict::Fail {
+        stage,
+        missing: vec![waited_for.clone()],
+        waited_for,
+        why,
+    }
+}
+
+fn begun(timeline: &Timeline, stage: StageName) -> bool {
+    timeline.stage(stage).is_some()
+}

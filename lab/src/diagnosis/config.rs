@@ -1,0 +1,256 @@
+//! The config: its server, its content, and whose it is.
+
+use boot_server::catalog::Labels;
+use boot_server::event::BootEvent;
+
+use super::case::Case;
+use super::nbp::proof;
+use super::script::why_no_group;
+use super::{Cause, Finding, Proof};
+use crate::timeline::{Outcome, Sighting, StageName};
+
+const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
+
+/// Requests for configs, in both stages.
+pub(super) fn requests<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Sighting> + use<'a> {
+    let of = STAGES.map(|stage| case.sightings(stage));
+    of.into_iter().flatten()
+}
+
+/// Whether the last word about this config was a good one.
+fn came(case: &Case, failed: &Sighting) -> bool {
+    requests(case).any(|other| {
+        other.subject == failed.subject
+            && other.outcome == Outcome::Done
+            && other.at_us >= failed.at_us
+    })
+}
+
+fn refused<'a>(case: &Case<'a>, is: impl Fn(u16) -> bool) -> Option<(&'a Sighting, u16)> {
+    requests(case).find_map(|sighting| {
+        let status = status(&sighting.text)?;
+        (is(status) && !came(case, sighting)).then_some((sighting, status))
+    })
+}
+
+/// The status in a sighting of an HTTP request: `HTTP: GET /cloud?…: 404 …`.
+fn status(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("HTTP: ")?;
+    rest.split(": ").skip(1).find_map(|part| {
+        let word = part.split_whitespace().next()?;
+        (word.len() == 3).then(|| word.parse().ok()).flatten()
+    })
+}
+
+/// 404 and its like: final for every client.
+pub(super) fn not_found(case: &Case) -> Option<Finding> {
+    let (sighting, status) = refused(case, |status| (400..500).contains(&status))?;
+    let path = sighting.subject.as_deref().unwrap_or("the config");
+    let mut evidence = vec![proof(sighting)];
+    let asked = case.events().find_map(|(_, event)| match event {
+        BootEvent::HttpRequest {
+            path: asked,
+            query,
+            status: 400..500,
+            detail,
+            ..
+        } if asked.trim_start_matches('/') == path => Some((query, detail)),
+        _ => None,
+    });
+    let mut reason = String::new();
+    if let Some((query, detail)) = asked {
+        reason = format!(": {detail}");
+        evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
+    }
+    evidence.extend(said(case));
+    Some(Finding {
+        cause: Cause::ConfigNotFound,
+        sentence: format!("the config service answered /{path} with {status}{reason}"),
+        evidence,
+        remedy: "put the file that the profile names into the service's folder (`cloud/`, \
+                 `ignition/`), or correct the name; see that the labels in the config URL lead to the \
+                 machine's group; the guest does not ask again after a 4xx"
+            .into(),
+        weight: 95,
+    })
+}
+
+/// 5xx: the service's own trouble.
+pub(super) fn server_error(case: &Case) -> Option<Finding> {
+    let (sighting, status) = refused(case, |status| status >= 500)?;
+    let path = sighting.subject.as_deref().unwrap_or("the config");
+    let times = requests(case)
+        .filter(|one| one.subject == sighting.subject)
+        .count();
+    let mut evidence = vec![proof(sighting)];
+    evidence.extend(said(case));
+    Some(Finding {
+        cause: Cause::ConfigServerError,
+        sentence: format!(
+            "the config service failed with {status} on /{path}, asked {times} times"
+        ),
+        evidence,
+        remedy: "read the config service's log: a 5xx is its own error (a backend that is gone, a \
+                 signature that cannot be made), and the guest asks again until it gives up"
+            .into(),
+        weight: 95,
+    })
+}
+
+/// What the guest says of its config, when it says something bad.
+const COMPLAINTS: &[&str] = &[
+    "guest-agent: FAILED",
+    "guest-agent: nothing applied",
+    "stand-in: FAILED: Ignition",
+    "Ignition failed",
+    "failed to parse config",
+    "Failed to apply cloud-config",
+    "couldn't parse",
+    "error at $",
+    "config is not valid",
+    "couldn't fetch config",
+    "couldn't find a config",
+];
+
+fn complaint<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
+    case.line(COMPLAINTS)
+}
+
+fn said(case: &Case) -> Option<Proof> {
+    let (at_us, line) = complaint(case)?;
+    Some(Proof::at(
+        at_us,
+        format!("the console says `{}`", line.trim()),
+    ))
+}
+
+/// It came, and the guest would not have it.
+pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
+    let (at_us, line) = complaint(case)?;
+    let served = requests(case)
+        .filter(|one| one.outcome == Outcome::Done && one.at_us <= at_us)
+        .last();
+    let about_fetch = [
+        "HTTP status",
+        "gave up after",
+        "stage ended with exit code",
+        "neither an http",
+    ]
+    .iter()
+    .any(|text| line.contains(text));
+    let served = served?;
+    // Ignition tells the mistake before its wrapper tells that it failed.
+    let mistakes: Vec<(u64, &str)> = case
+        .console()
+        .filter(|(other_us, other)| {
+            *other_us <= at_us
+                && [
+                    "error at",
+                    "CRITICAL",
+                    "CRIT",
+                    "failed:",
+                    "invalid",
+                    "not valid",
+                    "unable to",
+                ]
+                .iter()
+                .any(|word| other.contains(word))
+        })
+        .collect();
+    if about_fetch && mistakes.is_empty() {
+        return None;
+    }
+    let (told_us, told) = mistakes.last().copied().unwrap_or((at_us, line));
+    let mut evidence = vec![Proof::at(
+        told_us,
+        format!("the console says `{}`", told.trim()),
+    )];
+    if told_us != at_us {
+        evidence.push(Proof::at(
+            at_us,
+            format!("the console says `{}`", line.trim()),
+        ));
+    }
+    evidence.push(proof(served));
+    let file = served
+        .served
+        .as_deref()
+        .or(served.subject.as_deref())
+        .unwrap_or("its config");
+    Some(Finding {
+        cause: Cause::ConfigRefused,
+        sentence: format!("the guest got {file} and refused it: `{}`", told.trim()),
+        evidence,
+        remedy: "correct the config: `#cloud-config` has to be its first line, Ignition's version one \
+                 that the image knows; `boot-server check DIR` and `ignition-validate` name the line"
+            .into(),
+        weight: 93,
+    })
+}
+
+/// Another machine's config was served or applied.
+pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::WrongConfigServed,
+            sentence,
+            evidence,
+            remedy: "see which group the machine belongs to (`/explain?uuid=…&mac=…` of the boot \
+                     server): its requirements, and which file its profile names; and whether that \
+                     file's content is the right machine's"
+                .into(),
+            weight,
+        })
+    };
+    let expect = &case.node.expect;
+    let wanted = [
+        (StageName::Script, expect.boot_group()),
+        (StageName::Ignition, expect.group.as_str()),
+        (StageName::CloudConfig, expect.group.as_str()),
+    ];
+    for (stage, group) in wanted {
+        let other = case.sightings(stage).iter().find(|one| {
+            one.outcome == Outcome::Done && one.group.as_deref().is_some_and(|found| found != group)
+        });
+        if let Some(sighting) = other {
+            let found = sighting.group.as_deref().unwrap_or_default();
+            let mut evidence = vec![proof(sighting)];
+            let query = sighting
+                .text
+                .split_once('?')
+                .map_or("", |(_, rest)| rest.split(": ").next().unwrap_or_default());
+            evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
+            let sentence = format!("group `{found}` answered for this machine, not `{group}`");
+            return finding(sentence, evidence, 94);
+        }
+    }
+    // What is found in it is what another machine should have.
+    for check in case.timeline.checks.iter().filter(|check| !check.holds) {
+        let others = case
+            .attempt
+            .scenario
+            .nodes
+            .iter()
+            .filter(|node| node.name != case.node.name);
+        let owner = others.into_iter().find(|other| {
+            crate::verdict::checks::checks(other).iter().any(|theirs| {
+                theirs.name == check.check
+                    && theirs.expected == check.found
+                    && theirs.expected != check.expected
+            })
+        });
+        if let Some(owner) = owner {
+            let served = requests(case)
+                .filter(|one| one.outcome == Outcome::Done)
+                .last();
+            let mut evidence = vec![Proof::of(super::guest::told(check))];
+            evidence.extend(served.map(proof));
+            let sentence = format!(
+                "{} came up with the config of {}: its {} is {}'s",
+                case.node.name, owner.name, check.check, owner.name
+            );
+            return finding(sentence, evidence, 93);
+        }
+    }
+    None
+}

@@ -1,0 +1,185 @@
+//! The config's URL: the kernel is told a wrong one, or none.
+
+use boot_server::event::BootEvent;
+
+use super::case::Case;
+use super::config::requests;
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{Packet, Said};
+use crate::timeline::StageName;
+
+/// Keys under which kernels are told where their config is.
+const URL_KEYS: &[&str] = &[
+    "cloud-config-url=",
+    "coreos.config.url=",
+    "ignition.config.url=",
+    "flatcar.config.url=",
+];
+
+/// The config URLs on the kernel's command line, as the console or the boot script shows it.
+fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
+    let mut urls: Vec<(u64, &str, Option<u64>)> = Vec::new();
+    let lines = case.console().map(|(at_us, line)| (at_us, line, None));
+    let scripts = case.received().filter_map(|packet| match &packet.what {
+        Said::HttpResponse {
+            body: Some(body), ..
+        } => Some((packet.at_us, body.as_str(), Some(packet.frame))),
+        _ => None,
+    });
+    for (at_us, text, frame) in lines.chain(scripts) {
+        for key in URL_KEYS {
+            let Some((_, rest)) = text.split_once(key) else {
+                continue;
+            };
+            let url = rest.split_whitespace().next().unwrap_or_default();
+            if url.starts_with("http") && !urls.iter().any(|(_, known, _)| *known == url) {
+                urls.push((at_us, url, frame));
+            }
+        }
+    }
+    urls
+}
+
+/// The URL leads nowhere: no such host, nothing listening, another path.
+pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
+    let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
+    let asked_well = requests(case).any(|one| one.at_us > up_us);
+    let urls = urls(case);
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::ConfigUrlWrong,
+            sentence,
+            evidence,
+            remedy: "correct the config URL in the profile's kernel options: scheme, host, port and \
+                     path (`/cloud?…`, `/ignition?…`) of the boot config service, and nothing in it \
+                     that the boot loader takes for its own (`&` and `${…}` in some)"
+                .into(),
+            weight,
+        })
+    };
+    let as_seen = |(at_us, url, frame): &(u64, &str, Option<u64>)| Proof {
+        at_us: Some(*at_us),
+        frame: *frame,
+        text: format!("the kernel is told {url}"),
+    };
+    // It asked for something that is no config.
+    let strange = case.events().find_map(|(at_us, event)| match event {
+        BootEvent::HttpRequest {
+            path,
+            status: 404,
+            user_agent,
+            ..
+        } if at_us > up_us && !user_agent.starts_with("iPXE") && !asked_well => Some((at_us, path)),
+        _ => None,
+    });
+    if let Some((at_us, path)) = strange {
+        let mut evidence = vec![Proof::at(
+            at_us,
+            format!("GET {path}: 404, no path of the service"),
+        )];
+        evidence.extend(urls.iter().map(as_seen));
+        let sentence = format!("the guest asked for its config at {path}, where there is none");
+        return finding(sentence, evidence, 93);
+    }
+    let tried: Vec<&Packet> = case
+        .sent()
+        .filter(|packet| packet.at_us > up_us && matches!(packet.what, Said::TcpSyn))
+        .collect();
+    let dead = tried.iter().rev().find(|syn| !answered(case, syn));
+    let fetch_failed = case.line(&[
+        "guest-agent: fetch",
+        "guest-agent: FAILED",
+        "GET http",
+        "couldn't fetch",
+    ]);
+    let failed =
+        fetch_failed.filter(|(_, line)| !line.contains(": 200") && !line.contains("result: OK"));
+    let host = case.attempt.scenario.network.host().to_string();
+    let elsewhere = urls
+        .iter()
+        .find(|(_, url, _)| host_of(url) != Some(host.as_str()));
+    match (dead, failed, urls.last()) {
+        _ if asked_well => None,
+        (Some(syn), _, url) => {
+            let at = syn
+                .to
+                .address
+                .map_or_else(|| syn.to.mac.clone(), |a| a.to_string());
+            let port = syn.to.port.unwrap_or_default();
+            let refused = case.received().any(|packet| {
+                matches!(packet.what, Said::TcpReset | Said::Unreachable { .. })
+                    && packet.at_us >= syn.at_us
+            });
+            let how = if refused {
+                "is refused"
+            } else {
+                "is not answered"
+            };
+            let mut evidence = vec![case.packet(syn, format!("connection to {at}:{port} {how}"))];
+            evidence.extend(urls.iter().map(as_seen));
+            let place = url.map_or_else(|| format!("{at}:{port}"), |(_, url, _)| (*url).to_owned());
+            let weight = if refused || elsewhere.is_some() {
+                92
+            } else {
+                84
+            };
+            finding(
+                format!("the config URL leads nowhere: {place}; {at}:{port} {how}"),
+                evidence,
+                weight,
+            )
+        }
+        (None, Some((at_us, line)), Some((_, url, _))) if elsewhere.is_some() => {
+            let mut evidence = vec![Proof::at(
+                at_us,
+                format!("the console says `{}`", line.trim()),
+            )];
+            evidence.extend(urls.iter().map(as_seen));
+            finding(format!("the config URL leads nowhere: {url}"), evidence, 90)
+        }
+        (None, _, None) if case.node.expect.cloud_config.is_some() => no_url(case),
+        _ => None,
+    }
+}
+
+/// The kernel runs without any config URL.
+fn no_url(case: &Case) -> Option<Finding> {
+    let nothing = case.line(&[
+        "no cloud-config-url on the kernel command line",
+        "first boot without a config URL",
+    ]);
+    let (at_us, line) = nothing?;
+    Some(Finding {
+        cause: Cause::ConfigUrlWrong,
+        sentence: "the kernel was given no config URL".into(),
+        evidence: vec![Proof::at(
+            at_us,
+            format!("the console says `{}`", line.trim()),
+        )],
+        remedy:
+            "add `cloud-config-url=…` (or `coreos.config.url=…` and `coreos.first_boot=1`) to the \
+                 kernel options of the machine's profile"
+                .into(),
+        weight: 92,
+    })
+}
+
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    Some(
+        authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host),
+    )
+}
+
+/// Whether anything was asked over this connection.
+pub(super) fn answered(case: &Case, syn: &Packet) -> bool {
+    case.sent().any(|packet| {
+        packet.at_us >= syn.at_us
+            && packet.from.port == syn.from.port
+            && packet.to.address == syn.to.address
+            && matches!(packet.what, Said::HttpRequest { .. })
+    })
+}

@@ -1,0 +1,163 @@
+//! The firmware itself: it refuses a boot program, has no random numbers, remembers another machine.
+
+use super::case::Case;
+use super::{Cause, Finding, Proof};
+use crate::timeline::StageName;
+
+/// What firmware and iPXE say of a program that they may not run.
+const DENIED: &[&str] = &[
+    "Access Denied",
+    "Security Violation",
+    "Secure Boot",
+    "Permission denied (https://ipxe.org",
+    "Verification failed",
+    "Bad shim signature",
+];
+
+/// The line in which a program is refused for its signature.
+pub(super) fn denied<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
+    case.line(DENIED)
+}
+
+/// Whether the machine's XML asks for Secure Boot; none when that is not known.
+fn enforces(case: &Case) -> Option<bool> {
+    let xml = case.domain()?;
+    let secure_loader = xml.contains("secure='yes'") || xml.contains("secure=\"yes\"");
+    let feature = xml.lines().any(|line| {
+        line.contains("secure-boot")
+            && (line.contains("enabled='yes'") || line.contains("enabled=\"yes\""))
+    });
+    let keys = xml.contains(".ms.fd") || xml.contains("secboot") || xml.contains("snakeoil");
+    Some(secure_loader || feature || keys)
+}
+
+/// Secure Boot is on, and the boot program is not signed for it.
+pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
+    let (at_us, line) = denied(case)?;
+    // Where Secure Boot is known to be off, keys that were left behind refuse it.
+    let weight = match enforces(case) {
+        Some(true) => 97,
+        None => 90,
+        Some(false) => 62,
+    };
+    let mut evidence = vec![Proof::at(
+        at_us,
+        format!("the console says `{}`", line.trim()),
+    )];
+    evidence.extend(last_program(case));
+    if enforces(case) == Some(true) {
+        evidence.push(Proof::of(
+            "the machine's definition switches Secure Boot on",
+        ));
+    }
+    Some(Finding {
+        cause: Cause::SecureBootRefusal,
+        sentence: format!("Secure Boot refused the boot program: `{}`", line.trim()),
+        evidence,
+        remedy:
+            "boot a signed chain (shim, then a signed GRUB or iPXE), enrol the key that signed \
+                 the boot program, or switch Secure Boot off"
+                .into(),
+        weight,
+    })
+}
+
+fn last_program(case: &Case) -> Option<Proof> {
+    case.sightings(StageName::Nbp).last().map(super::nbp::proof)
+}
+
+/// Keys, or boot entries of another network card, left in the firmware's variables.
+pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::StaleNvram,
+            sentence,
+            evidence,
+            remedy: "give the machine fresh firmware variables: remove its NVRAM file (libvirt: \
+                     `virsh undefine --nvram`, or `<nvram>` of its own for each machine); on hardware, \
+                     reset the firmware's settings"
+                .into(),
+            weight,
+        })
+    };
+    if let (Some((at_us, line)), Some(false)) = (denied(case), enforces(case)) {
+        let evidence = vec![
+            Proof::at(at_us, format!("the console says `{}`", line.trim())),
+            Proof::of("the machine's definition does not ask for Secure Boot"),
+        ];
+        let sentence = format!(
+            "the firmware refuses the boot program for its signature (`{}`), though the machine is \
+             defined without Secure Boot: its variables still hold keys",
+            line.trim()
+        );
+        return finding(sentence, evidence, 95);
+    }
+    let own = case.mac.replace(':', "").to_uppercase();
+    let (at_us, line, mac) = case.console().find_map(|(at_us, line)| {
+        let mac = card_in(line)?;
+        (mac != own && line.contains("Boot0")).then_some((at_us, line, mac))
+    })?;
+    let evidence = vec![
+        Proof::at(at_us, format!("the console says `{}`", line.trim())),
+        Proof::of(format!("this machine's network card is {}", case.mac)),
+    ];
+    let sentence = format!(
+        "the firmware boots from an entry for another network card ({mac}), left in its variables"
+    );
+    finding(sentence, evidence, 94)
+}
+
+/// The MAC in an EFI device path: `MAC(525400123456,0x1)`.
+fn card_in(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("MAC(")?;
+    let digits: String = rest
+        .chars()
+        .take_while(char::is_ascii_hexdigit)
+        .take(12)
+        .collect();
+    (digits.len() == 12).then(|| digits.to_uppercase())
+}
+
+/// UEFI without random numbers has no network.
+pub(super) fn no_rng(case: &Case) -> Option<Finding> {
+    if !case.attempt.firmware.is_uefi() || case.asked("discover").next().is_some() {
+        return None;
+    }
+    let asked = case.events().next().is_some() || case.sent().next().is_some();
+    let xml = case.domain();
+    let lacks = xml.map(|xml| !xml.contains("<rng"));
+    if asked || lacks == Some(false) || (lacks.is_none() && !case.has_capture()) {
+        return None;
+    }
+    let mut evidence = vec![Proof::of(format!(
+        "not one packet of {} in {} frames of the capture",
+        case.mac,
+        case.wire().frames
+    ))];
+    if lacks == Some(true) {
+        evidence.insert(0, Proof::of("the machine's definition has no `<rng>`"));
+    }
+    let nothing = case.line(&[
+        "No bootable option",
+        "No mapping found",
+        "Shell>",
+        "failed to load Boot",
+    ]);
+    evidence.extend(
+        nothing
+            .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim()))),
+    );
+    Some(Finding {
+        cause: Cause::NoRng,
+        sentence: format!(
+            "the UEFI firmware of {} never used its network: without a random number generator \
+             EDK2 starts no network stack",
+            case.node.name
+        ),
+        evidence,
+        remedy: "add a virtio random number generator (`<rng model='virtio'><backend \
+                 model='random'>/dev/urandom</backend></rng>`), or let the processor have RDRAND"
+            .into(),
+        weight: if lacks == Some(true) { 96 } else { 60 },
+    })
+}

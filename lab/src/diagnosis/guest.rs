@@ -1,0 +1,163 @@
+//! The system inside: without a network, or other than expected.
+
+use similar::TextDiff;
+
+use super::case::Case;
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{Packet, Said};
+use crate::timeline::{CheckSeen, Outcome, StageName};
+
+/// Console text of a system without a network, in the words of CoreOS and of the stand-in.
+const NO_NETWORK: &[&str] = &[
+    "Network is unreachable",
+    "network is unreachable",
+    "no interface got an address by DHCP",
+    "Failed to start Network",
+    "no network configuration found",
+    "Failed to start Wait for Network",
+    "Temporary failure in name resolution",
+    "no lease, failing",
+    "No route to host",
+];
+
+/// The kernel runs, and nothing it asks over the network comes through.
+pub(super) fn without_network(case: &Case) -> Option<Finding> {
+    let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
+    let fetched = [StageName::CloudConfig, StageName::Ignition]
+        .into_iter()
+        .any(|stage| case.sightings(stage).iter().any(|one| one.at_us > up_us));
+    let wants_config =
+        case.node.expect.cloud_config.is_some() || case.node.expect.ignition.is_some();
+    if fetched || !wants_config || case.stage < StageName::KernelUp {
+        return None;
+    }
+    let after = |packet: &&Packet| packet.at_us > up_us;
+    let asked = case
+        .asked("discover")
+        .filter(|(packet, _)| packet.at_us > up_us)
+        .count();
+    let acked = case
+        .answers()
+        .any(|(packet, said)| packet.at_us > up_us && said.message == "ack");
+    let spoke = case.sent().filter(after).count();
+    let tried = case
+        .sent()
+        .filter(after)
+        .find(|packet| matches!(packet.what, Said::TcpSyn | Said::HttpRequest { .. }));
+    let line = case.line(NO_NETWORK);
+    let mut evidence: Vec<Proof> = line
+        .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim())))
+        .into_iter()
+        .collect();
+    evidence.push(Proof::at(up_us, "the kernel came up"));
+    let (sentence, weight) = match (case.has_capture(), asked, acked) {
+        // It has a network and asks somebody: then that is the trouble.
+        _ if tried.is_some() => return None,
+        (true, 0, false) if spoke == 0 => (
+            "the system inside sent nothing at all after its kernel came up: it has no network card \
+             that it knows, or its network is not configured"
+                .to_owned(),
+            90,
+        ),
+        (true, 0, false) => (
+            "the system inside never asked for an address after its kernel came up".to_owned(),
+            86,
+        ),
+        (true, asked, false) => (
+            format!("the system inside asked {asked} times for an address, and got none"),
+            92,
+        ),
+        (true, _, true) if line.is_none() => return None,
+        (false, ..) if line.is_none() => return None,
+        _ => ("the system inside has no working network".to_owned(), 80),
+    };
+    evidence.push(Proof::of(format!(
+        "after that: {spoke} packets of {}, {asked} DISCOVERs, {} acknowledgement",
+        case.mac,
+        if acked { "an" } else { "no" }
+    )));
+    Some(Finding {
+        cause: Cause::GuestWithoutNetwork,
+        sentence,
+        evidence,
+        remedy: "see that the initrd has the driver of this network card (`virtio_net` and its \
+                 like), that nothing on the kernel's command line switches the network off (`ip=`, \
+                 `rd.neednet=0`), and that the DHCP server answers the system as it answered firmware"
+            .into(),
+        weight,
+    })
+}
+
+/// How many lines of a difference are shown.
+const DIFF_LINES: usize = 40;
+
+/// What is inside differs from what is expected.
+pub(super) fn differs(case: &Case) -> Option<Finding> {
+    let wrong: Vec<&CheckSeen> = case
+        .timeline
+        .checks
+        .iter()
+        .filter(|check| !check.holds)
+        .collect();
+    let first = wrong.first()?;
+    let evidence: Vec<Proof> = wrong.iter().map(|check| Proof::of(told(check))).collect();
+    let others = match wrong.len() {
+        1 => String::new(),
+        count => format!(", and {} more differ", count - 1),
+    };
+    let applied = case.sightings(StageName::ConfigApplied).last();
+    let whole = applied.is_some_and(|one| one.outcome == Outcome::Done);
+    let so = if whole {
+        ", although its config was applied"
+    } else {
+        ""
+    };
+    Some(Finding {
+        cause: Cause::GuestDiffers,
+        sentence: format!(
+            "{} in {} is not as expected{so}: found {}, expected {}{others}",
+            first.check,
+            case.node.name,
+            short(&first.found),
+            short(&first.expected)
+        ),
+        evidence,
+        remedy: "compare the config that was served (its file stands in the cloud-config and Ignition \
+                 stages) with what is expected; if the config is right, look for the unit or the step \
+                 that failed on the console"
+            .into(),
+        weight: 80,
+    })
+}
+
+fn short(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        format!("{shown:?}…")
+    } else {
+        format!("{shown:?}")
+    }
+}
+
+/// A check that does not hold; for texts of several lines or some length, what differs.
+pub(super) fn told(check: &CheckSeen) -> String {
+    let CheckSeen {
+        check: name,
+        expected,
+        found,
+        ..
+    } = check;
+    let long = expected.lines().count() > 1 || expected.len() + found.len() > 100;
+    if !long {
+        return format!("{name}: found {found:?}, expected {expected:?}");
+    }
+    let diff = TextDiff::from_lines(expected.as_str(), found.as_str());
+    let diff = diff
+        .unified_diff()
+        .context_radius(2)
+        .header("expected", "found")
+        .to_string();
+    let lines: Vec<&str> = diff.lines().take(DIFF_LINES).collect();
+    format!("{name} differs:\n{}", lines.join("\n"))
+}

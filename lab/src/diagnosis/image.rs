@@ -1,0 +1,246 @@
+//! Kernel and initrd on their way: not there, cut short, standing still.
+
+use boot_server::event::BootEvent;
+
+use super::case::Case;
+use super::nbp::{proof, refusal};
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::timeline::StageName;
+
+/// So long without a packet a transfer does not go on.
+const STILL_US: u64 = 15_000_000;
+
+/// Console text of a file that ended too early.
+const CUT_SHORT: &[&str] = &[
+    "unexpected EOF",
+    "unexpected end of",
+    "is truncated",
+    "data is corrupt",
+    "premature end",
+    "uncompression error",
+    "decoding failed",
+    "broken padding",
+];
+
+/// The server has no such kernel.
+pub(super) fn kernel_not_found(case: &Case) -> Option<Finding> {
+    not_found(case, StageName::Kernel, Cause::KernelNotFound)
+}
+
+/// The server has no such initrd.
+pub(super) fn initrd_not_found(case: &Case) -> Option<Finding> {
+    not_found(case, StageName::Initrd, Cause::InitrdNotFound)
+}
+
+fn not_found(case: &Case, stage: StageName, cause: Cause) -> Option<Finding> {
+    let refused = refusal(case, stage)?;
+    if case.is_through(stage) || case.is_through(StageName::KernelUp) {
+        return None;
+    }
+    let file = refused.subject.as_deref().unwrap_or("it");
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let mut evidence = vec![proof(refused)];
+    let script = case.sightings(StageName::Script).last();
+    evidence.extend(script.map(proof));
+    let on_console = case.line(&["No such file or directory", "not found", "... failed"]);
+    evidence.extend(
+        on_console
+            .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim()))),
+    );
+    Some(Finding {
+        cause,
+        sentence: format!(
+            "the {stage} {name} is not on the server: /{file} was asked for and refused"
+        ),
+        evidence,
+        remedy: format!(
+            "put {name} where the profile says it is (below the assets folder), or correct the path \
+             in the profile of this machine's group"
+        ),
+        weight: 95,
+    })
+}
+
+/// A file came shorter than it is.
+pub(super) fn truncated(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::TruncatedTransfer,
+            sentence,
+            evidence,
+            remedy: "compare the file's size on the server with that of its source, and see what \
+                     stands between server and machine (a proxy or firewall that ends connections); \
+                     replace the file if it was only half copied"
+                .into(),
+            weight,
+        })
+    };
+    let http = || {
+        case.transfers()
+            .filter(|one| one.protocol == Protocol::Http)
+    };
+    let short = http()
+        .filter(|one| one.end == TransferEnd::BrokenBySender)
+        .filter(|one| one.announced.is_some_and(|all| one.bytes < all))
+        .filter(|one| !became_whole(case, one))
+        .last();
+    if let Some(short) = short {
+        let all = short.announced.unwrap_or_default();
+        let from = short
+            .from
+            .address
+            .map_or_else(|| short.from.mac.clone(), |a| a.to_string());
+        let sentence = format!(
+            "{from} ended {} after {} of {all} bytes",
+            short.name, short.bytes
+        );
+        return finding(sentence, vec![transfer_proof(short)], 94);
+    }
+    let event = case.events().find_map(|(at_us, event)| match event {
+        BootEvent::HttpRequest {
+            method,
+            path,
+            status: 200,
+            bytes,
+            length: Some(length),
+            ..
+        } if method == "GET" && bytes < length && short_in(case, path) => {
+            Some((at_us, path, bytes, length))
+        }
+        _ => None,
+    });
+    if let Some((at_us, path, bytes, length)) = event {
+        let text = format!("the boot server sent {bytes} of {length} bytes of {path}");
+        let sentence = format!("{path} broke off after {bytes} of {length} bytes");
+        return finding(sentence, vec![Proof::at(at_us, text)], 82);
+    }
+    let (at_us, line) = case.line(CUT_SHORT)?;
+    let mut evidence = vec![Proof::at(
+        at_us,
+        format!("the console says `{}`", line.trim()),
+    )];
+    let initrd = case.sightings(StageName::Initrd).last();
+    evidence.extend(initrd.map(proof));
+    let sentence = format!(
+        "the initrd or kernel that came is damaged or cut short: `{}`",
+        line.trim()
+    );
+    finding(sentence, evidence, 84)
+}
+
+/// Whether the stage of this path was never through.
+fn short_in(case: &Case, path: &str) -> bool {
+    let stages = [StageName::Nbp, StageName::Kernel, StageName::Initrd];
+    stages.into_iter().any(|stage| {
+        let of_path = case.sightings(stage).iter();
+        let named =
+            of_path.filter(|one| one.subject.as_deref() == Some(path.trim_start_matches('/')));
+        named.count() > 0 && !case.is_through(stage)
+    })
+}
+
+fn became_whole(case: &Case, broken: &Transfer) -> bool {
+    case.transfers().any(|other| {
+        other.name == broken.name
+            && other.end == TransferEnd::Whole
+            && other.end_us > broken.start_us
+    })
+}
+
+fn transfer_proof(transfer: &Transfer) -> Proof {
+    let of = transfer
+        .announced
+        .map_or_else(String::new, |all| format!(" of {all}"));
+    Proof {
+        at_us: Some(transfer.end_us),
+        frame: Some(transfer.frame),
+        text: format!(
+            "{}: {}{of} bytes, {} packets sent again, longest silence {:.1} s",
+            transfer.name,
+            transfer.bytes,
+            transfer.retransmits,
+            transfer.longest_silence_us as f64 / 1e6
+        ),
+    }
+}
+
+/// HTTP that stands still in the middle of a file, or never begins it.
+pub(super) fn stalled(case: &Case) -> Option<Finding> {
+    let still = |one: &&Transfer| {
+        let silence = match one.end {
+            TransferEnd::Open => case
+                .end_us()
+                .saturating_sub(one.end_us)
+                .max(one.longest_silence_us),
+            _ => one.longest_silence_us,
+        };
+        silence >= STILL_US
+    };
+    let stood = case
+        .transfers()
+        .filter(|one| one.protocol == Protocol::Http && one.end != TransferEnd::Whole)
+        .filter(still)
+        .filter(|one| !became_whole(case, one))
+        .last();
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::StalledTransfer,
+            sentence,
+            evidence,
+            remedy:
+                "look at the HTTP server: its disk, its limits for each client, whether it waits \
+                     for another server; and for what lies between (a proxy, a link of another MTU \
+                     that swallows large packets)"
+                    .into(),
+            weight,
+        })
+    };
+    if let Some(one) = stood {
+        let of = one
+            .announced
+            .map_or_else(String::new, |all| format!(" of {all}"));
+        let from = one
+            .from
+            .address
+            .map_or_else(|| one.from.mac.clone(), |a| a.to_string());
+        let sentence = format!(
+            "{} stood still after {}{of} bytes: nothing more came from {from} after {}",
+            one.name,
+            one.bytes,
+            case.time(one.end_us)
+        );
+        return finding(sentence, vec![transfer_proof(one)], 94);
+    }
+    let (packet, target) = unanswered(case)?;
+    let server = packet
+        .to
+        .address
+        .map_or_else(|| packet.to.mac.clone(), |a| a.to_string());
+    let sentence = format!(
+        "{server} took the request for {target} {} and never answered it",
+        case.when(packet)
+    );
+    finding(
+        sentence,
+        vec![case.packet(packet, format!("GET {target}, no answer"))],
+        86,
+    )
+}
+
+/// A request to which no answer came for long.
+fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
+    let (packet, target) = case
+        .sent()
+        .filter_map(|packet| match &packet.what {
+            Said::HttpRequest { target, .. } => Some((packet, target.as_str())),
+            _ => None,
+        })
+        .last()?;
+    let answered = case.received().any(|other| {
+        other.at_us >= packet.at_us
+            && matches!(&other.what, Said::HttpResponse { target: Some(of), .. } if of == target)
+    }) || case.transfers().any(|one| one.name == target);
+    (!answered && case.end_us().saturating_sub(packet.at_us) >= STILL_US)
+        .then_some((packet, target))
+}

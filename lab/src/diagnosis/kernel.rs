@@ -1,0 +1,119 @@
+//! The kernel runs and comes to an end: no memory, or a panic.
+
+use super::case::Case;
+use super::{Cause, Finding, Proof};
+use crate::timeline::StageName;
+
+/// Console text of too little memory: the kernel's, iPXE's, EDK2's, the initramfs's.
+const NO_MEMORY: &[&str] = &[
+    "Initramfs unpacking failed: write error",
+    "Not enough memory",
+    "Out of memory",
+    "out of memory",
+    "Out of Resources",
+    "Cannot allocate memory",
+    "System is deadlocked on memory",
+    "not enough space",
+    "Initrd does not fit",
+    "No space left on device",
+    "Not enough space",
+];
+
+/// As little is suspicious where a system lives in memory, in MiB.
+const LITTLE_MIB: u32 = 768;
+
+/// Too little memory for kernel, initrd and the system in it.
+pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
+    let memory_mib = case.memory_mib();
+    let initrd = case
+        .transfers()
+        .filter(|one| one.name.contains("initr") || one.name.contains("cpio"));
+    let initrd_mib = initrd
+        .map(|one| one.announced.unwrap_or(one.bytes).max(one.bytes))
+        .max();
+    let initrd_mib = initrd_mib.map(|bytes| bytes / 1024 / 1024);
+    let size = initrd_mib.map_or_else(String::new, |mib| format!(", the initrd {mib} MiB packed"));
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::TooLittleMemory,
+            sentence,
+            evidence,
+            remedy: format!(
+                "give the machine more memory (it has {memory_mib} MiB; CoreOS in memory wants 1024 \
+                 or more, three times the unpacked initrd is safe), or boot a smaller initrd"
+            ),
+            weight,
+        })
+    };
+    if let Some((at_us, line)) = case.line(NO_MEMORY) {
+        let sentence = format!(
+            "the machine has too little memory ({memory_mib} MiB{size}): `{}`",
+            line.trim()
+        );
+        let said = Proof::at(at_us, format!("the console says `{}`", line.trim()));
+        let has = Proof::of(format!("the machine has {memory_mib} MiB of memory{size}"));
+        return finding(sentence, vec![said, has], 95);
+    }
+    // A panic or a reset without a word, with an initrd that cannot fit unpacked.
+    let cramped = initrd_mib.is_some_and(|mib| mib * 4 > u64::from(memory_mib));
+    let stuck = case.stage >= StageName::Initrd && case.stage <= StageName::UserlandUp;
+    if stuck && memory_mib < LITTLE_MIB && cramped {
+        let sentence =
+            format!("the machine has little memory for what it boots: {memory_mib} MiB{size}");
+        return finding(sentence.clone(), vec![Proof::of(sentence)], 55);
+    }
+    None
+}
+
+/// A panic, or the kernel's own last words.
+pub(super) fn panic(case: &Case) -> Option<Finding> {
+    let (at_us, line) = case.line(&[
+        "Kernel panic",
+        "end Kernel panic",
+        "Oops:",
+        "BUG: unable to handle",
+    ])?;
+    let before: Vec<Proof> = case
+        .console()
+        .take_while(|(other_us, other)| *other_us <= at_us && *other != line)
+        .filter(|(_, other)| tells(other))
+        .map(|(other_us, other)| Proof::at(other_us, other.trim()))
+        .collect();
+    let mut evidence = vec![Proof::at(at_us, line.trim())];
+    evidence.extend(before.into_iter().rev().take(4));
+    let reason = line
+        .split_once("syncing: ")
+        .map_or(line, |(_, reason)| reason)
+        .trim();
+    let no_root = reason.contains("Unable to mount root") || reason.contains("No working init");
+    let remedy = if no_root {
+        "see that the initrd is loaded and named to the kernel (UEFI iPXE wants `initrd=NAME` on the \
+         kernel line), that it belongs to this kernel, and that it is not damaged"
+    } else {
+        "read the lines before the panic; boot with `ignore_loglevel earlyprintk=ttyS0`, without the \
+         options that are new, or with the kernel that worked before"
+    };
+    Some(Finding {
+        cause: Cause::KernelPanic,
+        sentence: format!("the kernel panicked at {}: {reason}", case.time(at_us)),
+        evidence,
+        remedy: remedy.into(),
+        weight: 90,
+    })
+}
+
+fn tells(line: &str) -> bool {
+    [
+        "Initramfs",
+        "VFS:",
+        "RIP:",
+        "BUG",
+        "Oops",
+        "error",
+        "failed",
+        "cannot",
+        "Failed",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
+}

@@ -1,0 +1,229 @@
+//! The way between: blocked, lossy, or slow.
+
+use super::case::Case;
+use super::config_url::answered;
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::timeline::StageName;
+
+/// So much sent again is more than a link without loss has, in packets.
+const MANY_AGAIN: u64 = 8;
+
+/// A transfer that had a packet so shortly before the end was still under way.
+const UNDER_WAY_US: u64 = 10_000_000;
+
+/// A transfer slower than this will not be through before anybody's deadline, in bytes a second.
+const SLOW_BYTES_PER_SECOND: f64 = 1_000_000.0;
+
+/// Connections for HTTP come to nothing, while other packets go through.
+pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
+    let kernel = case.timeline.stage(StageName::KernelUp);
+    let until_us = kernel.map_or(u64::MAX, |stage| stage.start_us);
+    let tried: Vec<&Packet> = case
+        .sent()
+        .filter(|packet| packet.at_us < until_us && matches!(packet.what, Said::TcpSyn))
+        .collect();
+    let last = tried.last()?;
+    if tried.iter().any(|syn| answered(case, syn)) {
+        return None;
+    }
+    let server = last
+        .to
+        .address
+        .map_or_else(|| last.to.mac.clone(), |address| address.to_string());
+    let port = last.to.port.unwrap_or(80);
+    let mut evidence: Vec<Proof> = tried
+        .iter()
+        .take(3)
+        .map(|packet| case.packet(packet, format!("SYN to {server}:{port}")))
+        .collect();
+    let answer = case.received().find_map(|packet| match &packet.what {
+        Said::Unreachable { why, .. } => Some((packet, why.clone())),
+        Said::TcpReset if packet.from.port == last.to.port => Some((packet, "reset".into())),
+        _ => None,
+    });
+    let (how, weight) = match &answer {
+        Some((packet, why)) => {
+            evidence.push(case.packet(packet, format!("{server} answers: {why}")));
+            let how = if why == "reset" {
+                "refused: nothing listens there"
+            } else {
+                "prohibited"
+            };
+            (how, 92)
+        }
+        None => {
+            evidence.push(Proof::of("no answer to any of them"));
+            ("never answered", 90)
+        }
+    };
+    let reachable = case.wire().packets.iter().find(|packet| {
+        let from_server = packet.from.address.is_some() && packet.from.address == last.to.address;
+        matches!(packet.what, Said::ArpReply { address } if Some(address.into()) == last.to.address)
+            || (from_server
+                && packet.to.mac == case.mac
+                && matches!(packet.what, Said::TftpOptions { .. }))
+    });
+    let tftp = case.transfers().find(|one| one.protocol == Protocol::Tftp);
+    if let Some(packet) = reachable {
+        evidence.push(case.packet(packet, format!("{server} is there: it answers otherwise")));
+    } else if let Some(one) = tftp {
+        evidence.push(Proof::at(
+            one.end_us,
+            format!("{server} is there: it sent {} by TFTP", one.name),
+        ));
+    }
+    Some(Finding {
+        cause: Cause::HttpBlocked,
+        sentence: format!(
+            "HTTP from {} to {server}:{port} is blocked: {} connection attempts, {how}",
+            case.node.name,
+            tried.len()
+        ),
+        evidence,
+        remedy: format!(
+            "open TCP {port} for this network in the server's firewall (libvirt's firewalld zone \
+             lets only DHCP, DNS, TFTP and SSH through), and see that the server listens on {server}"
+        ),
+        weight,
+    })
+}
+
+/// Packets are sent again and again, in more than one conversation.
+pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
+    let lossy: Vec<&Transfer> = case.transfers().filter(|one| one.retransmits > 0).collect();
+    let again: u64 = lossy.iter().map(|one| one.retransmits).sum();
+    let bytes: u64 = case.transfers().map(|one| one.bytes).sum();
+    let packets = (bytes / 1400).max(1);
+    let asked_again = repeated_questions(case);
+    if again + asked_again < MANY_AGAIN {
+        return None;
+    }
+    let share = again as f64 / packets as f64 * 100.0;
+    let unfinished = case.transfers().any(|one| one.end != TransferEnd::Whole);
+    let weight = match (lossy.len(), unfinished) {
+        (2.., true) => 89,
+        (1, true) => 76,
+        (2.., false) => 72,
+        _ => 50,
+    };
+    let mut worst = lossy.clone();
+    worst.sort_by_key(|one| std::cmp::Reverse(one.retransmits));
+    let mut evidence: Vec<Proof> = worst
+        .iter()
+        .take(4)
+        .map(|one| Proof {
+            at_us: Some(one.start_us),
+            frame: Some(one.frame),
+            text: format!(
+                "{}: {} packets sent again in {} bytes, longest silence {:.1} s",
+                one.name,
+                one.retransmits,
+                one.bytes,
+                one.longest_silence_us as f64 / 1e6
+            ),
+        })
+        .collect();
+    if asked_again > 0 {
+        evidence.push(Proof::of(format!(
+            "{asked_again} DHCP and TFTP questions were asked again"
+        )));
+    }
+    Some(Finding {
+        cause: Cause::PacketLoss,
+        sentence: format!(
+            "packets are lost between {} and its servers: {again} were sent again, {share:.1} % of \
+             what was transferred",
+            case.node.name
+        ),
+        evidence,
+        remedy:
+            "look for errors on the switch port, the cable and the network card (`ip -s link`, \
+                 `ethtool -S`), for a duplex mismatch or an overloaded link; prefer HTTP to TFTP, \
+                 which waits for each lost packet"
+                .into(),
+        weight,
+    })
+}
+
+/// Questions that were asked more than once with the same words.
+fn repeated_questions(case: &Case) -> u64 {
+    let mut xids: Vec<(u32, &str)> = case
+        .dhcp()
+        .filter(|(_, said)| !said.from_server)
+        .map(|(_, said)| (said.xid, said.message.as_str()))
+        .collect();
+    let all = xids.len();
+    xids.sort_unstable();
+    xids.dedup();
+    (all - xids.len()) as u64
+}
+
+/// It went on to the end, only not fast enough.
+pub(super) fn too_slow(case: &Case) -> Option<Finding> {
+    let reason = case.timeline.gave_up.as_deref()?;
+    if !reason.contains("deadline") {
+        return None;
+    }
+    let end_us = case.gave_up_us()?;
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::TooSlow,
+            sentence,
+            evidence,
+            remedy: "give it longer (`[deadline] boot_seconds` in scenario.toml), fewer machines at \
+                     once (`--jobs`), a faster way (HTTP instead of TFTP, a smaller initrd), or see \
+                     what makes server and link slow"
+                .into(),
+            weight,
+        })
+    };
+    let under_way = case
+        .transfers()
+        .filter(|one| one.end != TransferEnd::Whole && one.start_us < end_us)
+        .filter(|one| end_us.saturating_sub(one.end_us) < UNDER_WAY_US)
+        .last();
+    if let Some(one) = under_way {
+        let seconds = one.end_us.saturating_sub(one.start_us) as f64 / 1e6;
+        let rate = one.bytes as f64 / seconds.max(0.001);
+        let of = one
+            .announced
+            .map_or_else(String::new, |all| format!(" of {all}"));
+        let sentence = format!(
+            "{} was still coming when the deadline came: {}{of} bytes in {seconds:.0} s, {:.0} kB/s",
+            one.name,
+            one.bytes,
+            rate / 1000.0
+        );
+        let proof = Proof {
+            at_us: Some(one.end_us),
+            frame: Some(one.frame),
+            text: format!(
+                "the last packet of {}, shortly before the lab stopped waiting",
+                one.name
+            ),
+        };
+        let weight = if rate < SLOW_BYTES_PER_SECOND { 90 } else { 84 };
+        return finding(sentence, vec![proof], weight);
+    }
+    let (last_us, line) = case
+        .console()
+        .filter(|(at_us, line)| *at_us <= end_us && !line.trim().is_empty())
+        .last()?;
+    if end_us.saturating_sub(last_us) > UNDER_WAY_US {
+        return None;
+    }
+    let sentence = format!(
+        "{} was still going on when the deadline came: it had reached {}",
+        case.node.name,
+        case.timeline.reached().map_or("no stage", StageName::name)
+    );
+    finding(
+        sentence,
+        vec![Proof::at(
+            last_us,
+            format!("the console says `{}`", line.trim()),
+        )],
+        66,
+    )
+}

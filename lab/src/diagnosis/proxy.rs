@@ -1,0 +1,197 @@
+//! Boot options beside another DHCP server: nobody gives them, or they cannot be used.
+
+use boot_server::event::BootEvent;
+
+use super::case::Case;
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{DhcpSaid, Packet, Said};
+use crate::timeline::{Outcome, StageName};
+
+/// A proxy should answer, and none does.
+pub(super) fn silent(case: &Case) -> Option<Finding> {
+    if !case.has_capture() {
+        return None;
+    }
+    on_4011(case).or_else(|| on_67(case))
+}
+
+fn on_67(case: &Case) -> Option<Finding> {
+    let mut asked = case.in_firmware(case.asked("discover"));
+    let (first, _) = asked.next()?;
+    if !case.expects_proxy() || proxied(case).next().is_some() || !case.gives_address() {
+        return None;
+    }
+    let host = case.attempt.scenario.network.host();
+    let mut evidence = vec![
+        case.packet(first, format!("DISCOVER of {}", case.mac)),
+        Proof::of(format!(
+            "no answer without an address, as a proxy gives it, to {} DISCOVERs",
+            1 + asked.count()
+        )),
+    ];
+    let on_purpose = case.events().find_map(|(at_us, event)| match event {
+        BootEvent::DhcpIgnored { reason, .. } => Some(Proof::at(
+            at_us,
+            format!("the boot server kept silent on purpose: {reason}"),
+        )),
+        _ => None,
+    });
+    // Pixiecore says nothing to machines that its API does not know: then that is the trouble.
+    let refused = case
+        .sightings(StageName::Script)
+        .iter()
+        .any(|one| one.outcome == Outcome::Failed);
+    let weight = match (refused, &on_purpose) {
+        (true, _) => 65,
+        (false, Some(_)) => 90,
+        (false, None) => 95,
+    };
+    evidence.extend(on_purpose);
+    Some(Finding {
+        cause: Cause::ProxySilent,
+        sentence: format!(
+            "{} was given an address and no boot options: no proxy answered its DISCOVER {}",
+            case.mac,
+            case.when(first)
+        ),
+        evidence,
+        remedy: format!(
+            "see that the proxyDHCP server (expected at {host}) runs on this network, that nothing \
+             else has its ports (UDP 67 and 4011) and that its rules let this machine boot"
+        ),
+        weight,
+    })
+}
+
+/// The machine asks a proxy on its own port, in vain.
+fn on_4011(case: &Case) -> Option<Finding> {
+    let to_4011 = |packet: &Packet| packet.to.port == Some(4011);
+    let from_4011 = |packet: &Packet| packet.from.port == Some(4011);
+    let asked: Vec<(&Packet, &DhcpSaid)> = case
+        .in_firmware(case.dhcp())
+        .filter(|(packet, said)| !said.from_server && to_4011(packet))
+        .collect();
+    let (first, _) = asked.first()?;
+    if case.answers().any(|(packet, _)| from_4011(packet)) || case.is_through(StageName::Nbp) {
+        return None;
+    }
+    let server = first
+        .to
+        .address
+        .map_or_else(|| first.to.mac.clone(), |address| address.to_string());
+    let mut evidence: Vec<Proof> = asked
+        .iter()
+        .take(2)
+        .map(|(packet, _)| case.packet(packet, format!("REQUEST to {server} port 4011")))
+        .collect();
+    evidence.push(Proof::of("nothing came back from port 4011"));
+    let refused = case.received().find(|packet| {
+        matches!(
+            packet.what,
+            Said::Unreachable {
+                port: Some(4011),
+                ..
+            }
+        )
+    });
+    evidence.extend(refused.map(|packet| case.packet(packet, "the port cannot be reached")));
+    Some(Finding {
+        cause: Cause::ProxySilent,
+        sentence: format!(
+            "the boot service that {server} offered does not answer on port 4011, {} requests",
+            asked.len()
+        ),
+        evidence,
+        remedy:
+            "open UDP 4011 in the server's firewall and see that its boot service listens there; \
+                 or let it name the boot file in its offer, so that nobody need ask again"
+                .into(),
+        weight: 93,
+    })
+}
+
+/// Answers that carry no address: a proxy's.
+fn proxied<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> {
+    let answers: Vec<_> = case.in_firmware(case.answers()).collect();
+    answers.into_iter().filter(|(_, said)| said.given.is_none())
+}
+
+/// A proxy answers, and firmware can't use it.
+pub(super) fn malformed(case: &Case) -> Option<Finding> {
+    if case.is_through(StageName::Nbp) {
+        return None;
+    }
+    let (packet, what) = unreadable(case).or_else(|| unusable(case))?;
+    let server = packet
+        .from
+        .address
+        .map_or_else(|| packet.from.mac.clone(), |address| address.to_string());
+    Some(Finding {
+        cause: Cause::ProxyMalformed,
+        sentence: format!(
+            "the proxy at {server} answered {} in a way that firmware passes over: {what}",
+            case.when(packet)
+        ),
+        evidence: vec![case.packet(packet, format!("answer of {server}: {what}"))],
+        remedy: "let the proxy's answer carry option 60 `PXEClient` (`HTTPClient` for UEFI HTTP \
+                 boot), the boot server's address and a boot file, each option with its right length"
+            .into(),
+        weight: 95,
+    })
+}
+
+/// Something from a server's port that is no DHCP message.
+fn unreadable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+    let asked = case.in_firmware(case.asked("discover")).next()?.0.at_us;
+    case.wire()
+        .packets
+        .iter()
+        .find_map(|packet| match &packet.what {
+            Said::Malformed { protocol, why }
+                if protocol == "dhcp"
+                    && matches!(packet.from.port, Some(67 | 4011))
+                    && packet.at_us >= asked =>
+            {
+                Some((packet, why.clone()))
+            }
+            _ => None,
+        })
+}
+
+fn unusable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+    let usable = |said: &DhcpSaid| said.boot_file.is_some() && flaw(said).is_none();
+    if proxied(case).any(|(_, said)| usable(said)) {
+        return None;
+    }
+    proxied(case).find_map(|(packet, said)| Some((packet, flaw(said)?)))
+}
+
+fn flaw(said: &DhcpSaid) -> Option<String> {
+    match &said.vendor_class {
+        None => return Some("it has no option 60, by which a proxy is known".into()),
+        Some(class)
+            if !["PXEClient", "HTTPClient"]
+                .iter()
+                .any(|known| class.starts_with(known)) =>
+        {
+            return Some(format!("its option 60 says `{class}`, not `PXEClient`"));
+        }
+        Some(_) => {}
+    }
+    if said.boot_file.is_none() && !said.boot_servers && said.next_server.is_none() {
+        return Some("it names neither a boot file nor a server to ask".into());
+    }
+    if said.boot_file.as_deref() == Some("") {
+        return Some("the name of its boot file is empty".into());
+    }
+    let absolute = said
+        .boot_file
+        .as_deref()
+        .is_some_and(|file| file.contains("://"));
+    if said.next_server.is_none() && said.boot_file.is_some() && !absolute {
+        return Some(
+            "it names a boot file, and no server to load it from (siaddr, option 66)".into(),
+        );
+    }
+    None
+}

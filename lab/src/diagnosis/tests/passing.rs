@@ -1,0 +1,119 @@
+//! A boot that passed explains nothing, whatever stage one pretends that it failed at.
+
+use super::*;
+use crate::diagnosis::case::Case;
+use crate::diagnosis::{DETECTORS, Explained, explain};
+use crate::timeline::{self, Origin, StageName};
+use crate::verdict::fixture::scenario;
+
+/// Every bundled scenario on each firmware, with each of its nodes.
+fn all() -> Vec<Story> {
+    let mut stories = Vec::new();
+    for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
+        let scenario = scenario(name);
+        for firmware in scenario.firmware.clone() {
+            for node in &scenario.nodes {
+                stories.push(Story::of(name, &node.name, firmware));
+            }
+        }
+    }
+    stories
+}
+
+#[test]
+fn packets_leave_the_verdict_of_a_pass_alone() {
+    for story in all() {
+        assert_eq!(
+            story.verdict(),
+            NodeVerdict::Pass,
+            "{}",
+            story.attempt.scenario.name
+        );
+        let Explained { findings, .. } = explain(&story.attempt, &story.node);
+        assert_eq!(findings, []);
+    }
+}
+
+#[test]
+fn no_detector_fires_on_a_boot_that_passed_at_any_stage() {
+    const STAGES: [StageName; 14] = [
+        StageName::PowerOn,
+        StageName::Dhcp,
+        StageName::Proxy,
+        StageName::Nbp,
+        StageName::Ipxe,
+        StageName::Script,
+        StageName::Kernel,
+        StageName::Initrd,
+        StageName::KernelUp,
+        StageName::Ignition,
+        StageName::UserlandUp,
+        StageName::CloudConfig,
+        StageName::ConfigApplied,
+        StageName::Checks,
+    ];
+    for story in all() {
+        let attempt = &story.attempt;
+        for wire in [attempt.wire.clone(), Wire::default()] {
+            let attempt = Attempt {
+                wire,
+                ..attempt.clone()
+            };
+            let timeline = timeline::build(
+                &attempt.scenario,
+                &story.node,
+                &attempt.records,
+                &attempt.wire,
+            );
+            for stage in STAGES {
+                let case = Case::new(&attempt, &story.node, &timeline, stage);
+                for look in DETECTORS {
+                    let finding = look(&case);
+                    assert_eq!(
+                        finding, None,
+                        "{}@{} {} at {stage}",
+                        attempt.scenario.name, attempt.firmware, story.node.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
+    for story in all() {
+        let Story { attempt, node } = &story;
+        let count = |wire: &Wire, of: fn(&timeline::Sighting) -> bool| {
+            let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire);
+            let sightings = timeline.stages.iter().flat_map(|stage| &stage.sightings);
+            sightings.filter(|sighting| of(sighting)).count()
+        };
+        let told = |sighting: &timeline::Sighting| sighting.origin == Origin::Server;
+        let name = format!(
+            "{}@{} {}",
+            attempt.scenario.name, attempt.firmware, node.name
+        );
+        assert_eq!(
+            count(&Wire::default(), told),
+            count(&attempt.wire, told),
+            "{name}"
+        );
+        // DHCP and files are in both; TFTP's questions, the guest's DHCP and libvirt's are packets alone.
+        let alone = |sighting: &timeline::Sighting| {
+            let dhcp = ["discover", "offer", "request", "ack"];
+            sighting.origin == Origin::Wire
+                && !sighting.text.ends_with("asked for")
+                && !dhcp
+                    .iter()
+                    .any(|message| sighting.text.starts_with(message))
+        };
+        assert_eq!(count(&attempt.wire, alone), 0, "{name}");
+        let numbered = |sighting: &timeline::Sighting| {
+            sighting.origin == Origin::Server
+                && sighting.frame.is_none()
+                && !sighting.text.contains("/pixiecore/v1/boot/")
+        };
+        assert_eq!(count(&attempt.wire, numbered), 0, "{name}");
+    }
+}

@@ -1,0 +1,244 @@
+//! The packets of a boot, made from what servers told of it.
+
+use std::net::SocketAddr;
+
+use boot_server::event::BootEvent;
+
+use super::*;
+use crate::scenario::{DhcpService, Scenario};
+
+/// Our end.
+pub(super) fn host(scenario: &Scenario, port: u16) -> Endpoint {
+    Endpoint {
+        mac: HOST.into(),
+        address: Some(scenario.network.host().into()),
+        port: Some(port),
+    }
+}
+
+/// The machine's end.
+pub(super) fn guest(scenario: &Scenario, node: &Node, port: u16) -> Endpoint {
+    Endpoint {
+        mac: node.mac.to_string(),
+        address: Some(address(scenario, node).into()),
+        port: Some(port),
+    }
+}
+
+/// Everybody, or somebody who has no address yet.
+pub(super) fn nobody(mac: &str, port: u16) -> Endpoint {
+    Endpoint {
+        mac: mac.into(),
+        address: None,
+        port: Some(port),
+    }
+}
+
+struct Wiring<'s> {
+    scenario: &'s Scenario,
+    node: &'s Node,
+    wire: Wire,
+}
+
+/// The packets behind these records, and those of servers that are not ours.
+pub(super) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire {
+    let mut wiring = Wiring {
+        scenario,
+        node,
+        wire: Wire::default(),
+    };
+    for record in records {
+        let at_us = time_us(record);
+        match &record.seen {
+            Seen::Server { entry, .. } => wiring.event(at_us, &entry.what),
+            Seen::Console { line } if line.contains("Linux version") => wiring.guest_asks(at_us),
+            _ => {}
+        }
+    }
+    wiring.wire
+}
+
+impl Wiring<'_> {
+    fn packet(&mut self, at_us: u64, from: Endpoint, to: Endpoint, what: Said) {
+        self.wire.frames += 1;
+        let frame = self.wire.frames;
+        self.wire.packets.push(Packet {
+            at_us,
+            frame,
+            from,
+            to,
+            what,
+        });
+    }
+
+    fn said(&self, message: &str) -> DhcpSaid {
+        DhcpSaid {
+            message: message.into(),
+            from_server: ["offer", "ack"].contains(&message),
+            xid: 1,
+            client: self.node.mac.to_string(),
+            uuid: Some(self.node.uuid.to_string()),
+            ..DhcpSaid::default()
+        }
+    }
+
+    fn to_client(&mut self, at_us: u64, said: DhcpSaid) {
+        let (from, mac) = (host(self.scenario, 67), self.node.mac.to_string());
+        self.packet(at_us, from, nobody(&mac, 68), Said::Dhcp(Box::new(said)));
+    }
+
+    fn to_servers(&mut self, at_us: u64, port: u16, said: DhcpSaid) {
+        let mac = self.node.mac.to_string();
+        let to = nobody("ff:ff:ff:ff:ff:ff", port);
+        self.packet(at_us, nobody(&mac, 68), to, Said::Dhcp(Box::new(said)));
+    }
+
+    /// An answer with an address and nothing else, as libvirt's DHCP gives it.
+    fn plain(&self, message: &str) -> DhcpSaid {
+        let node_address = address(self.scenario, self.node);
+        DhcpSaid {
+            given: Some(node_address),
+            server: Some(self.scenario.network.host()),
+            options: vec![53, 54, 51, 1, 3],
+            ..self.said(message)
+        }
+    }
+
+    fn event(&mut self, at_us: u64, event: &BootEvent) {
+        match event {
+            BootEvent::DhcpRequest {
+                port,
+                message,
+                arch,
+                vendor_class,
+                address,
+                ..
+            } => {
+                let said = DhcpSaid {
+                    arch: arch.clone(),
+                    vendor_class: vendor_class.clone(),
+                    wanted: *address,
+                    ..self.said(message)
+                };
+                self.to_servers(at_us, *port, said);
+                if self.scenario.services.dhcp == DhcpService::Libvirt {
+                    let answer = if message == "discover" {
+                        "offer"
+                    } else {
+                        "ack"
+                    };
+                    let plain = self.plain(answer);
+                    self.to_client(at_us + 1000, plain);
+                }
+            }
+            BootEvent::DhcpReply {
+                message,
+                address,
+                boot_file,
+                ..
+            } => {
+                let said = DhcpSaid {
+                    given: *address,
+                    boot_file: boot_file.clone(),
+                    next_server: Some(self.scenario.network.host().to_string()),
+                    server: Some(self.scenario.network.host()),
+                    vendor_class: Some("PXEClient".into()),
+                    ..self.said(message)
+                };
+                self.to_client(at_us, said);
+            }
+            BootEvent::TftpDone { file, bytes, .. } => self.tftp(at_us, file, *bytes),
+            BootEvent::HttpRequest {
+                who,
+                path,
+                query,
+                status,
+                length,
+                ..
+            } => {
+                let own = SocketAddr::from((self.scenario.network.host(), 0)).ip();
+                // What Pixiecore asks the API never leaves the host.
+                if who.peer.is_none_or(|peer| peer.ip() != own) {
+                    let target = if query.is_empty() {
+                        path.clone()
+                    } else {
+                        format!("{path}?{query}")
+                    };
+                    self.http(at_us, &target, *status, *length);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn transfer(&mut self, protocol: Protocol, at_us: u64, name: &str, bytes: u64) {
+        self.wire.frames += 1;
+        self.wire.transfers.push(Transfer {
+            protocol,
+            name: name.into(),
+            from: host(self.scenario, 8080),
+            to: guest(self.scenario, self.node, 49152),
+            start_us: at_us - 10_000,
+            end_us: at_us,
+            frame: self.wire.frames,
+            bytes,
+            announced: Some(bytes),
+            retransmits: 0,
+            longest_silence_us: 1000,
+            end: TransferEnd::Whole,
+        });
+    }
+
+    fn tftp(&mut self, at_us: u64, file: &str, bytes: u64) {
+        let (from, to) = (
+            guest(self.scenario, self.node, 49152),
+            host(self.scenario, 69),
+        );
+        let options = vec![("blksize".into(), "1432".into())];
+        let what = Said::TftpRequest {
+            file: file.into(),
+            options: options.clone(),
+            write: false,
+        };
+        self.packet(at_us - 12_000, from.clone(), to.clone(), what);
+        self.packet(at_us - 11_000, to, from, Said::TftpOptions { options });
+        self.transfer(Protocol::Tftp, at_us, file, bytes);
+    }
+
+    fn http(&mut self, at_us: u64, target: &str, status: u16, length: Option<u64>) {
+        let (from, to) = (
+            guest(self.scenario, self.node, 49152),
+            host(self.scenario, 8080),
+        );
+        self.packet(at_us - 13_000, from.clone(), to.clone(), Said::TcpSyn);
+        let what = Said::HttpRequest {
+            method: "GET".into(),
+            target: target.into(),
+            host: None,
+            user_agent: Some("iPXE/1.21.1".into()),
+        };
+        self.packet(at_us - 12_000, from.clone(), to.clone(), what);
+        let what = Said::HttpResponse {
+            status,
+            length,
+            target: Some(target.into()),
+            body: None,
+        };
+        self.packet(at_us - 11_000, to, from, what);
+        self.transfer(Protocol::Http, at_us, target, length.unwrap_or_default());
+    }
+
+    /// The system inside asks for an address of its own, and gets one.
+    fn guest_asks(&mut self, at_us: u64) {
+        for (index, message) in (1..).zip(["discover", "offer", "request", "ack"]) {
+            let at_us = at_us + index * 1000;
+            if ["offer", "ack"].contains(&message) {
+                let plain = self.plain(message);
+                self.to_client(at_us, plain);
+            } else {
+                let said = self.said(message);
+                self.to_servers(at_us, 67, said);
+            }
+        }
+    }
+}

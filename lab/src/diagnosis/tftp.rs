@@ -1,0 +1,196 @@
+//! TFTP itself: options that one side refuses, and a server that is gone.
+
+use super::case::Case;
+use super::{Cause, Finding, Proof};
+use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+
+/// RFC 2347 §4: options are refused with this code.
+const OPTIONS_REFUSED: u16 = 8;
+
+/// One side refuses the other's options, and that is the end of it.
+pub(super) fn options_refused(case: &Case) -> Option<Finding> {
+    let packets: Vec<&Packet> = case.sent().chain(case.received()).collect();
+    let refusals = packets.iter().filter_map(|packet| match &packet.what {
+        Said::TftpError {
+            code: OPTIONS_REFUSED,
+            message,
+            file,
+        } => Some((*packet, message, file.as_deref())),
+        _ => None,
+    });
+    let (packet, message, file) = refusals.max_by_key(|(packet, ..)| packet.frame)?;
+    let named = file.unwrap_or("a file");
+    let is_whole = |transfer: &Transfer| {
+        transfer.end == TransferEnd::Whole && file.is_none_or(|file| transfer.name == file)
+    };
+    // EDK2 reads the size, breaks off with this very code, and asks again.
+    let asked_again = packets.iter().find(|other| {
+        let again = matches!(&other.what, Said::TftpRequest { file: asked, .. } if file.is_none_or(|file| asked == file));
+        again && other.frame > packet.frame
+    });
+    if case.transfers().any(is_whole) || asked_again.is_some() {
+        return None;
+    }
+    let by_machine = packet.from.mac == case.mac;
+    let mut evidence = vec![case.packet(packet, format!("error 8 on {named}: {message}"))];
+    let shown = packets.iter().filter(|other| other.frame < packet.frame);
+    evidence.extend(shown.filter_map(|other| match &other.what {
+        Said::TftpOptions { options } => Some(case.packet(
+            other,
+            format!("the server acknowledges {}", listed(options)),
+        )),
+        Said::TftpRequest {
+            file: asked,
+            options,
+            ..
+        } if file.is_none_or(|file| asked == file) => Some(case.packet(
+            other,
+            format!("the machine asks for {asked} with {}", listed(options)),
+        )),
+        _ => None,
+    }));
+    evidence.truncate(4);
+    let (who, whose) = match by_machine {
+        true => (
+            "the machine",
+            "the options that the TFTP server acknowledged",
+        ),
+        false => ("the TFTP server", "the options that the machine asked for"),
+    };
+    Some(Finding {
+        cause: Cause::TftpOptionsRefused,
+        sentence: format!("{who} refused {whose} for {named} (error 8, `{message}`)"),
+        evidence,
+        remedy: "let the TFTP server acknowledge only options that were asked for, with a block size \
+                 no greater than asked and no greater than the link carries (1428 over PPPoE or VPNs); \
+                 or update it: old servers refuse what they do not know instead of passing over it"
+            .into(),
+        weight: 94,
+    })
+}
+
+fn listed(options: &[(String, String)]) -> String {
+    let pairs: Vec<String> = options
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if pairs.is_empty() {
+        "no options".into()
+    } else {
+        pairs.join(", ")
+    }
+}
+
+/// A transfer that never ends, or a server that never begins.
+pub(super) fn server_died(case: &Case) -> Option<Finding> {
+    stopped_within(case).or_else(|| never_answers(case))
+}
+
+fn finding(sentence: String, evidence: Vec<Proof>, weight: u8) -> Option<Finding> {
+    Some(Finding {
+        cause: Cause::TftpServerDied,
+        sentence,
+        evidence,
+        remedy:
+            "look at the TFTP server's log and whether it still runs; let a service manager start \
+                 it again, and see that a firewall lets answers from its transfer ports through"
+                .into(),
+        weight,
+    })
+}
+
+fn stopped_within(case: &Case) -> Option<Finding> {
+    let tftp = || {
+        case.transfers()
+            .filter(|transfer| transfer.protocol == Protocol::Tftp)
+    };
+    let broken = tftp()
+        .filter(|one| matches!(one.end, TransferEnd::Open | TransferEnd::BrokenBySender))
+        .filter(|one| one.announced.is_none_or(|all| one.bytes < all))
+        .filter(|one| {
+            !tftp().any(|other| other.end == TransferEnd::Whole && other.name == one.name)
+        })
+        .last()?;
+    let Transfer { name, bytes, .. } = broken;
+    let from = broken
+        .from
+        .address
+        .map_or_else(|| broken.from.mac.clone(), |a| a.to_string());
+    let of = broken
+        .announced
+        .map_or_else(String::new, |all| format!(" of {all}"));
+    let last = Proof::at(
+        broken.end_us,
+        format!("the last packet of {name} from {from}, {bytes}{of} bytes"),
+    );
+    let mut evidence = vec![
+        last,
+        Proof {
+            at_us: Some(broken.start_us),
+            frame: Some(broken.frame),
+            text: format!(
+                "the first packet of it, {} packets sent again meanwhile",
+                broken.retransmits
+            ),
+        },
+    ];
+    let gone = unreachable(case, broken.start_us);
+    evidence.extend(gone.map(|(packet, why)| case.packet(packet, format!("{from}: {why}"))));
+    let sentence = format!(
+        "the TFTP server {from} stopped in the middle of {name}: {bytes}{of} bytes came, the last at {}",
+        case.time(broken.end_us)
+    );
+    finding(sentence, evidence, 92)
+}
+
+/// A request after which nothing comes.
+fn never_answers(case: &Case) -> Option<Finding> {
+    let asked: Vec<(&Packet, &str)> = case
+        .sent()
+        .filter_map(|packet| match &packet.what {
+            Said::TftpRequest {
+                file, write: false, ..
+            } => Some((packet, file.as_str())),
+            _ => None,
+        })
+        .collect();
+    let (first, file) = asked.first()?;
+    let server = first.to.address;
+    let answered = case.received().any(|packet| {
+        matches!(
+            packet.what,
+            Said::TftpOptions { .. } | Said::TftpError { .. }
+        ) && packet.from.address == server
+    });
+    let transferred = case
+        .transfers()
+        .any(|one| one.protocol == Protocol::Tftp && one.from.address == server);
+    if answered || transferred {
+        return None;
+    }
+    let shown = server.map_or_else(|| first.to.mac.clone(), |address| address.to_string());
+    let mut evidence: Vec<Proof> = asked
+        .iter()
+        .take(3)
+        .map(|(packet, file)| case.packet(packet, format!("{file} asked for from {shown}")))
+        .collect();
+    evidence.push(Proof::of(format!(
+        "no TFTP answer from {shown} in the capture"
+    )));
+    let gone = unreachable(case, first.at_us);
+    evidence.extend(gone.map(|(packet, why)| case.packet(packet, format!("{shown}: {why}"))));
+    let weight = if gone.is_some() { 91 } else { 86 };
+    let sentence = format!(
+        "the TFTP server {shown} never answered: {file} was asked for {} times from {} on",
+        asked.len(),
+        case.when(first)
+    );
+    finding(sentence, evidence, weight)
+}
+
+fn unreachable<'a>(case: &Case<'a>, since_us: u64) -> Option<(&'a Packet, &'a str)> {
+    case.received().find_map(|packet| match &packet.what {
+        Said::Unreachable { why, .. } if packet.at_us >= since_us => Some((packet, why.as_str())),
+        _ => None,
+    })
+}

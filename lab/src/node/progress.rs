@@ -1,0 +1,124 @@
+//! A machine's progress while it boots: what its servers and its console tell, and how many bytes its
+//! network card was sent; and the moment when there was none for too long.
+
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use boot_server::event::now_us;
+
+use super::console::Meter;
+use crate::evidence::Record;
+use crate::scenario::Scenario;
+use crate::timeline::{Patience, Silences};
+
+/// How often bytes are counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Counters of network devices, in the network namespace of whoever reads it (`proc_pid_net(5)`).
+const DEVICES: &str = "/proc/self/net/dev";
+
+/// What is known of one machine's progress; shared by all who see something of it.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    scenario: Arc<Scenario>,
+    silences: Silences,
+    patience: Arc<Mutex<Patience>>,
+}
+
+impl Progress {
+    /// Of a machine that is not switched on yet.
+    #[must_use]
+    pub fn new(scenario: Arc<Scenario>, silences: Silences) -> Progress {
+        let patience = Arc::new(Mutex::new(Patience::new(silences, now_us())));
+        Progress {
+            scenario,
+            silences,
+            patience,
+        }
+    }
+
+    /// Something was seen of this machine.
+    pub fn saw(&self, record: &Record) {
+        self.patience().saw(record, &self.scenario);
+    }
+
+    /// It is switched on now.
+    pub(super) fn begin(&self) {
+        *self.patience() = Patience::new(self.silences, now_us());
+    }
+
+    /// Returns when there was no progress for too long, with the reason.
+    pub(super) async fn overdue(&self, console: Meter, device: Option<String>) -> String {
+        let mut shown = console.bytes();
+        loop {
+            tokio::time::sleep(COUNT_INTERVAL).await;
+            let now_us = now_us();
+            let devices = device
+                .as_ref()
+                .and_then(|_| fs::read_to_string(DEVICES).ok());
+            let sent = devices
+                .zip(device.as_deref())
+                .and_then(|(all, one)| sent_to(&all, one));
+            let grown = std::mem::replace(&mut shown, console.bytes()) != shown;
+            let mut patience = self.patience();
+            if grown {
+                patience.console_grew(now_us);
+            }
+            if let Some(bytes) = sent {
+                patience.received(now_us, bytes);
+            }
+            let deadline = patience.deadline();
+            if deadline.at_us.is_some_and(|at_us| at_us <= now_us) {
+                return deadline.reason;
+            }
+        }
+    }
+
+    fn patience(&self) -> MutexGuard<'_, Patience> {
+        // Nothing is left half done under the lock.
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that the host sent into this device, in the form of `/proc/net/dev`: name, eight numbers of what
+/// was received, eight of what was sent.
+fn sent_to(devices: &str, device: &str) -> Option<u64> {
+    let numbers = devices.lines().find_map(|line| {
+        let (name, numbers) = line.split_once(':')?;
+        (name.trim() == device).then_some(numbers)
+    })?;
+    numbers.split_whitespace().nth(8)?.parse().ok()
+}
+
+/// The host's end of the machine's network card, out of libvirt's XML of a machine that exists.
+pub(super) fn device_in(xml: &str) -> Option<String> {
+    let (_, interface) = xml.split_once("<interface")?;
+    let (interface, _) = interface.split_once("</interface>")?;
+    let (_, target) = interface.split_once("<target dev=")?;
+    let quote = target.chars().next()?;
+    let (name, _) = target.get(1..)?.split_once(quote)?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_the_host_sent_are_the_ninth_number() {
+        let devices = "Inter-|   Receive                |  Transmit\n face |bytes packets\n    \
+                       lo:     100 1 0 0 0 0 0 0 100 1 0 0 0 0 0 0\n \
+                       vnet0: 2000 9 0 0 0 0 0 0 345678 80 0 0 0 0 0 0\n";
+        assert_eq!(sent_to(devices, "vnet0"), Some(345_678));
+        assert_eq!(sent_to(devices, "vnet"), None);
+    }
+
+    #[test]
+    fn the_hosts_end_of_the_card_stands_in_libvirts_xml() {
+        let xml = "<devices><disk><target dev='sda'/></disk><interface type='network'>\
+                   <mac address='52:54:00:a1:9c:ae'/><target dev='vnet3'/></interface></devices>";
+        assert_eq!(device_in(xml).as_deref(), Some("vnet3"));
+        assert_eq!(device_in("<devices/>"), None);
+    }
+}

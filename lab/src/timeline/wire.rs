@@ -1,0 +1,382 @@
+//! Stages as packets show them: also those of servers that are not ours.
+//!
+//! What an event of ours tells as well is told once: the event, with the packet's number.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::classify::{Named, http_stage, image_file, nbp_file, tftp_stage};
+use super::{Entry, Key, Origin, Outcome, Sighting, StageName};
+use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+
+/// How far an event and the packet it is about may lie apart: a server reports an HTTP answer or a
+/// transfer when it is over, the capture when it begins.
+const SAME_WITHIN_US: u64 = 3_000_000;
+
+/// Everything that packets show of the machine with this MAC, in order.
+pub(super) fn entries(wire: &Wire, mac: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = wire
+        .packets
+        .iter()
+        .filter_map(|packet| of_packet(packet, mac, wire))
+        .chain(
+            wire.transfers
+                .iter()
+                .filter(|transfer| transfer.to.mac == mac)
+                .filter_map(|transfer| of_transfer(transfer, wire)),
+        )
+        .collect();
+    entries.sort_by_key(|entry| entry.sighting.at_us);
+    entries
+}
+
+/// Adds what packets show to what servers told, without doubling.
+pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
+    let mut taken = vec![false; told.len()];
+    for entry in seen {
+        let same = told.iter().zip(&taken).position(|(other, taken)| {
+            !taken
+                && entry.key.is_some()
+                && other.key == entry.key
+                && apart_us(other, &entry) <= SAME_WITHIN_US
+        });
+        match same {
+            Some(index) => {
+                if let Some(taken) = taken.get_mut(index) {
+                    *taken = true;
+                }
+                if let Some(other) = told.get_mut(index) {
+                    other.sighting.frame = entry.sighting.frame;
+                    other.sighting.text.push_str(&entry.on_the_wire);
+                }
+            }
+            None => {
+                taken.push(true);
+                told.push(entry);
+            }
+        }
+    }
+}
+
+/// How far two stretches of time lie apart.
+fn apart_us(one: &Entry, other: &Entry) -> u64 {
+    let start = |entry: &Entry| entry.sighting.at_us.saturating_sub(entry.took_us);
+    let gap = |late: &Entry, early: &Entry| start(late).saturating_sub(early.sighting.at_us);
+    gap(one, other).max(gap(other, one))
+}
+
+fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
+    let (from_it, to_it) = (packet.from.mac == mac, packet.to.mac == mac);
+    let told = |outcome, text: String| Sighting {
+        at_us: packet.at_us,
+        origin: Origin::Wire,
+        frame: Some(packet.frame),
+        outcome,
+        subject: None,
+        group: None,
+        served: None,
+        text,
+    };
+    match &packet.what {
+        Said::Dhcp(said) if said.client == mac => Some(dhcp(packet, said, told)),
+        Said::TftpRequest {
+            file, write: false, ..
+        } if from_it => {
+            let text = format!("TFTP: {file} asked for");
+            tftp(
+                file,
+                told(Outcome::Noted, text),
+                Key::TftpAsked(Named::of(file)),
+            )
+        }
+        Said::TftpError {
+            code,
+            message,
+            file: Some(file),
+        } if from_it || to_it => {
+            // A receiver that breaks off after reading the size will ask again.
+            let outcome = if from_it {
+                Outcome::Noted
+            } else {
+                Outcome::Failed
+            };
+            let who = if from_it { "the machine" } else { "the server" };
+            let text = format!("TFTP: {file}: {who} says error {code}, {message}");
+            tftp(file, told(outcome, text), Key::TftpFailed(Named::of(file)))
+        }
+        Said::HttpResponse {
+            status,
+            target: Some(target),
+            body,
+            length,
+        } if to_it => {
+            let has_transfer = wire.transfers.iter().any(|transfer| {
+                transfer.protocol == Protocol::Http
+                    && transfer.to.mac == mac
+                    && transfer.name == *target
+                    && transfer.end_us >= packet.at_us
+                    && transfer.start_us.abs_diff(packet.at_us) < SAME_WITHIN_US
+            });
+            if has_transfer && *status < 300 {
+                return None;
+            }
+            let outcome = match status {
+                400.. => Outcome::Failed,
+                200..300 => Outcome::Done,
+                _ => Outcome::Noted,
+            };
+            let from = packet
+                .from
+                .address
+                .map_or_else(String::new, |a| format!(" from {a}"));
+            let agent = agent_of(wire, packet, target);
+            let hash = hash(body.as_deref(), *length);
+            let text = format!("HTTP: GET {target}: {status}{from}{hash}");
+            let mut entry = http(target, agent, body.as_deref(), told(outcome, text))?;
+            entry.on_the_wire = hash;
+            Some(entry)
+        }
+        _ => None,
+    }
+}
+
+fn dhcp(packet: &Packet, said: &DhcpSaid, told: impl Fn(Outcome, String) -> Sighting) -> Entry {
+    let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
+    let message = &said.message;
+    let server = said.server.map(|server| server.to_string());
+    let from = server
+        .or_else(|| packet.from.address.map(|address| address.to_string()))
+        .unwrap_or_else(|| packet.from.mac.clone());
+    let file = said.boot_file.as_ref();
+    let with_file = file.map_or_else(String::new, |file| format!(", boot file {file}"));
+    let (stage, sighting) = match (said.from_server, said.given) {
+        (false, _) => {
+            let stage = if on_4011 {
+                StageName::Proxy
+            } else {
+                StageName::Dhcp
+            };
+            let port = if on_4011 { 4011 } else { 67 };
+            let wanted = said
+                .wanted
+                .map_or_else(String::new, |a| format!(" for {a}"));
+            let class = said
+                .user_class
+                .as_ref()
+                .map_or_else(String::new, |c| format!(", user class {c}"));
+            let text = format!(
+                "{message}{wanted} on port {port}, architecture {:?}{class}",
+                said.arch
+            );
+            (stage, told(Outcome::Noted, text))
+        }
+        (true, given) if message == "nak" || (given.is_some() && !on_4011) => {
+            let outcome = match message.as_str() {
+                "nak" => Outcome::Failed,
+                "ack" | "bootp" => Outcome::Done,
+                _ => Outcome::Noted,
+            };
+            let given = given.map_or_else(String::new, |given| format!(" of {given}"));
+            (
+                StageName::Dhcp,
+                told(outcome, format!("{message}{given} by {from}{with_file}")),
+            )
+        }
+        (true, _) => {
+            let outcome = if file.is_some() {
+                Outcome::Done
+            } else {
+                Outcome::Noted
+            };
+            let port = if on_4011 { " on port 4011" } else { "" };
+            (
+                StageName::Proxy,
+                told(
+                    outcome,
+                    format!("{message} of a proxy, {from}{port}{with_file}"),
+                ),
+            )
+        }
+    };
+    let mut sighting = sighting;
+    sighting.subject = said.boot_file.clone().filter(|_| said.from_server);
+    let key = Key::Dhcp {
+        message: message.clone(),
+        xid: said.xid,
+        given: said.given.filter(|_| said.from_server),
+    };
+    Entry {
+        stage,
+        sighting,
+        took_us: 0,
+        key: Some(key),
+        on_the_wire: String::new(),
+    }
+}
+
+fn tftp(file: &str, sighting: Sighting, key: Key) -> Option<Entry> {
+    let (stage, sighting) = tftp_stage(file, sighting);
+    Some(Entry {
+        stage,
+        sighting,
+        took_us: 0,
+        key: Some(key),
+        on_the_wire: String::new(),
+    })
+}
+
+fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
+    let Transfer { name, bytes, .. } = transfer;
+    let whole = transfer.end == TransferEnd::Whole;
+    let outcome = match transfer.end {
+        TransferEnd::Whole => Outcome::Done,
+        TransferEnd::BrokenBySender => Outcome::Failed,
+        TransferEnd::BrokenByReceiver | TransferEnd::Open => Outcome::Noted,
+    };
+    let took_us = transfer.end_us.saturating_sub(transfer.start_us);
+    let from = transfer
+        .from
+        .address
+        .map_or_else(|| transfer.from.mac.clone(), |a| a.to_string());
+    let protocol = match transfer.protocol {
+        Protocol::Tftp => "TFTP: ",
+        Protocol::Http => "HTTP: GET ",
+    };
+    let mut speed = String::new();
+    // Writing to a `String` cannot fail.
+    if took_us > 0 {
+        let rate = *bytes as f64 / took_us as f64;
+        let _ = write!(speed, ", {rate:.2} MB/s");
+    }
+    if transfer.retransmits > 0 {
+        let _ = write!(speed, ", {} packets sent again", transfer.retransmits);
+    }
+    let end = match (transfer.end, transfer.announced) {
+        (TransferEnd::Whole, _) => String::new(),
+        (TransferEnd::BrokenByReceiver, _) => ", the machine broke off".into(),
+        (TransferEnd::BrokenBySender, Some(all)) => {
+            format!(", broke off at {bytes} of {all} bytes")
+        }
+        (TransferEnd::BrokenBySender, None) => ", the server broke off".into(),
+        (TransferEnd::Open, Some(all)) => format!(", no further than {bytes} of {all} bytes"),
+        (TransferEnd::Open, None) => ", no end was seen".into(),
+    };
+    let text = format!("{protocol}{name}, {bytes} bytes from {from}{speed}{end}");
+    let sighting = Sighting {
+        at_us: transfer.end_us,
+        origin: Origin::Wire,
+        frame: Some(transfer.frame),
+        outcome,
+        subject: None,
+        group: None,
+        served: None,
+        text,
+    };
+    let mut entry = match transfer.protocol {
+        Protocol::Tftp => {
+            let named = Named::of(name);
+            let key = if whole {
+                Key::TftpDone(named)
+            } else {
+                Key::TftpFailed(named)
+            };
+            tftp(name, sighting, key)?
+        }
+        Protocol::Http => {
+            let answer = wire.packets.iter().find(|packet| {
+                packet.to.mac == transfer.to.mac
+                    && packet.at_us.abs_diff(transfer.start_us) < SAME_WITHIN_US
+                    && matches!(&packet.what, Said::HttpResponse { target: Some(target), .. } if target == name)
+            });
+            let (body, length) = match answer.map(|packet| &packet.what) {
+                Some(Said::HttpResponse { body, length, .. }) => (body.as_deref(), *length),
+                _ => (None, None),
+            };
+            let hash = hash(body, length);
+            speed.push_str(&hash);
+            let agent = answer.and_then(|packet| agent_of(wire, packet, name));
+            let mut entry = http(name, agent, body, sighting)?;
+            entry.sighting.text.push_str(&hash);
+            entry
+        }
+    };
+    entry.took_us = took_us;
+    entry.on_the_wire = speed;
+    Some(entry)
+}
+
+/// The hash of a body that is known whole.
+fn hash(body: Option<&str>, length: Option<u64>) -> String {
+    let Some(body) = body.filter(|body| Some(body.len() as u64) == length) else {
+        return String::new();
+    };
+    let digest = Sha256::digest(body.as_bytes());
+    let mut text = String::from(", sha256 ");
+    for byte in digest.iter().take(8) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The `User-Agent` of the request that this packet answers.
+fn agent_of<'w>(wire: &'w Wire, answer: &Packet, wanted: &str) -> Option<&'w str> {
+    let asked = wire.packets.iter().rfind(|packet| {
+        packet.frame < answer.frame
+            && packet.from.mac == answer.to.mac
+            && matches!(&packet.what, Said::HttpRequest { target, .. } if target == wanted)
+    })?;
+    match &asked.what {
+        Said::HttpRequest { user_agent, .. } => user_agent.as_deref(),
+        _ => None,
+    }
+}
+
+fn http(
+    target: &str,
+    agent: Option<&str>,
+    body: Option<&str>,
+    mut sighting: Sighting,
+) -> Option<Entry> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let known = http_stage(path, query, "").map(|(stage, _)| stage);
+    let stage = known.or_else(|| foreign_stage(path, agent, body))?;
+    sighting.subject = Some(path.trim_start_matches('/').to_owned());
+    if leads_on(path) && sighting.outcome == Outcome::Done {
+        sighting.outcome = Outcome::Noted;
+    }
+    Some(Entry {
+        stage,
+        sighting,
+        took_us: 0,
+        key: Some(Key::Http(target.to_owned())),
+        on_the_wire: String::new(),
+    })
+}
+
+/// Whether this is only the script that leads on to the next one.
+pub(super) fn leads_on(path: &str) -> bool {
+    path.starts_with("/boot.ipxe") || path == "/_/booting"
+}
+
+/// The stage of a request to a server that is laid out otherwise than ours, by who asks and what comes.
+fn foreign_stage(path: &str, agent: Option<&str>, body: Option<&str>) -> Option<StageName> {
+    let agent = agent.unwrap_or_default();
+    let script = body.is_some_and(|body| body.starts_with("#!ipxe")) || path.ends_with(".ipxe");
+    if script {
+        return Some(StageName::Script);
+    }
+    if agent.starts_with("Ignition/") || path.ends_with(".ign") {
+        return Some(StageName::Ignition);
+    }
+    if agent.starts_with("guest-agent/")
+        || agent.contains("cloudinit")
+        || agent.starts_with("Cloud-Init")
+    {
+        return Some(StageName::CloudConfig);
+    }
+    image_file(path).or_else(|| nbp_file(path)).or_else(|| {
+        // iPXE asks for scripts, kernels and initrds; what is none of the latter by its name is the first.
+        agent.starts_with("iPXE/").then_some(StageName::Script)
+    })
+}
