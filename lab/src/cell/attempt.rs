@@ -15,8 +15,10 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::fault::{self, Killer};
 use super::message::{Job, Order, Report};
 use super::plan;
+use super::plug::Plug;
 use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use crate::evidence::saved::RecordFile;
@@ -24,6 +26,7 @@ use crate::evidence::{Record, Seen};
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
+use crate::sim;
 
 /// Does the attempt that is described on standard input.
 ///
@@ -47,7 +50,12 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     let mut kept = RecordFile::create(&job.artifacts).map_err(text)?;
     let (told, mut tells) = mpsc::unbounded_channel();
-    let libvirtd = Arc::new(set_up(&job, &scenario, &told).await?);
+    let Cell {
+        libvirtd,
+        machines,
+        mut killer,
+    } = set_up(&job, &scenario, &told).await?;
+    let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
 
     let (records, mut seen) = mpsc::unbounded_channel();
@@ -58,6 +66,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
         let around = surroundings(&job, &scenario, &node);
+        let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let witness = Witness::new(&node.name, records.clone());
         let (libvirtd, stopping) = (Arc::clone(&libvirtd), stopping.clone());
         tell(&Report::Waiting {
@@ -66,8 +75,16 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         lives.spawn(async move {
             // The place's sender is dropped when everything is stopped before this node began.
             let lived = match has_place.await {
-                Ok(()) => live(&node, &around, &libvirtd.hypervisor, &witness, stopping).await,
                 Err(_) => Ok(()),
+                Ok(()) if simulated => {
+                    let lived = sim::life::live(&node, &around, &machines, &witness, stopping);
+                    lived.await.map_err(text)
+                }
+                Ok(()) => {
+                    let hypervisor = &libvirtd.hypervisor;
+                    let lived = live(&node, &around, hypervisor, &witness, stopping);
+                    lived.await.map_err(text)
+                }
             };
             (node.name, lived)
         });
@@ -78,7 +95,10 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         tokio::select! {
             biased;
             Some(record) = seen.recv() => saw(record, &mut kept),
-            Some(one) = tells.recv() => saw(record_of(one, &scenario.nodes), &mut kept),
+            Some(one) = tells.recv() => {
+                killer.hear(&one, &told);
+                saw(record_of(one, &scenario.nodes), &mut kept);
+            }
             Some(lived) = lives.join_next() => {
                 let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
                 // What was said until now belongs to this node's evidence.
@@ -86,7 +106,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
                     saw(record, &mut kept);
                 }
                 tell(&Report::Stopped { node });
-                lived.map_err(|error| error.to_string())?;
+                lived?;
                 if lives.is_empty() {
                     break;
                 }
@@ -136,12 +156,20 @@ async fn hold(
     Ok(())
 }
 
+/// Everything but the machines.
+struct Cell {
+    libvirtd: Libvirtd,
+    /// Where simulated machines are plugged in.
+    machines: Plug,
+    killer: Killer,
+}
+
 /// Starts everything but the machines.
 async fn set_up(
     job: &Job,
     scenario: &Scenario,
     told: &mpsc::UnboundedSender<Told>,
-) -> Result<Libvirtd, String> {
+) -> Result<Cell, String> {
     let libvirtd = Libvirtd::start(&job.artifacts.join("libvirtd.log"))
         .await
         .map_err(text)?;
@@ -156,6 +184,7 @@ async fn set_up(
         .await
         .map_err(text)?;
 
+    let machines = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
     let assets = PathBuf::from(CELL_DIR).join("assets");
     let image = plan::image_folder(&assets);
     fs::create_dir_all(&image).map_err(text)?;
@@ -167,9 +196,13 @@ async fn set_up(
         )
     })?;
 
-    for server in plan::boot_servers(scenario, &network.bridge, &assets) {
+    let mut killer = Killer::default();
+    for mut server in plan::boot_servers(scenario, &network.bridge, &assets) {
         let folder = job.artifacts.join(server.name);
-        start_boot_server(
+        if server.name == fault::SERVER {
+            server.config = crate::fault::server::changed(&server.config, &job.injections.server)?;
+        }
+        let pid = start_boot_server(
             server.name,
             &job.boot_server,
             &server.config,
@@ -178,6 +211,9 @@ async fn set_up(
         )
         .await
         .map_err(text)?;
+        if server.name == fault::SERVER {
+            killer = Killer::new(job, server.config, pid);
+        }
     }
     if let PixiecoreService::Command(command) = &scenario.services.pixiecore {
         let command: Vec<String> = command
@@ -191,7 +227,12 @@ async fn set_up(
         let folder = job.artifacts.join("pixiecore");
         start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
     }
-    Ok(libvirtd)
+    fault::stations(job, scenario, &network, &machines, &image, told).await?;
+    Ok(Cell {
+        libvirtd,
+        machines,
+        killer,
+    })
 }
 
 fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
@@ -199,11 +240,12 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         run_id: job.run_id.clone(),
         firmware: job.firmware,
         accelerator: job.accelerator,
-        network: plan::network(scenario, &job.run_id).name,
+        network: fault::network_of_machines(job, plan::network(scenario, &job.run_id).name),
         sockets: PathBuf::from(CELL_DIR),
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
         hold: job.hold,
+        machine: job.injections.machine.clone(),
     }
 }
 

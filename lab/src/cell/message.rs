@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Record;
+use crate::fault::Injections;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
 
@@ -27,6 +28,9 @@ pub struct Job {
     pub artifacts: PathBuf,
     /// Machines that are through run on, until it is decided whether the cell is kept.
     pub hold: bool,
+    /// What is injected.
+    #[serde(default)]
+    pub injections: Injections,
 }
 
 /// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.

@@ -101,6 +101,7 @@ impl Course {
             boot_server: self.setting.boot_server.clone(),
             artifacts: outcome.artifacts.clone(),
             hold: self.setting.policy.keep != Keep::Never,
+            injections: unit.injections.clone(),
         };
         let mut cell = Cell::start(&job, &outcome.artifacts.join("cell.log")).await?;
         let mut state = State::default();
