@@ -155,7 +155,15 @@ async fn raise(barrier: &Barrier, bridge: &str) -> io::Result<()> {
         true => &["REJECT", "--reject-with", "icmp-admin-prohibited"],
         false => &["DROP"],
     };
-    let rule = ["--wait", "-I", "INPUT", "-i", bridge, "-p", &barrier.protocol];
+    let rule = [
+        "--wait",
+        "-I",
+        "INPUT",
+        "-i",
+        bridge,
+        "-p",
+        &barrier.protocol,
+    ];
     let rest = ["--dport", &port, "-j"];
     plug::run("iptables", &[&rule[..], &rest[..], target].concat()).await
 }

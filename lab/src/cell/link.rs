@@ -3,9 +3,10 @@
 //!
 //! `tc netem` would do the same but is not in every kernel; taps are wherever virtual machines are.
 
-use std::collections::BinaryHeap;
 use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::io;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use tun_rs::{AsyncDevice, DeviceBuilder, Layer};
@@ -35,20 +36,24 @@ pub async fn join(link: Link, run_id: &str, bridge: &str) -> io::Result<()> {
     ip(&["link", "set", &far, "up"]).await?;
     let near_tap = tap(&format!("lab-{run_id}-t1"), bridge).await?;
     let far_tap = tap(&format!("lab-{run_id}-t2"), &far).await?;
-    let back = (near_tap.try_clone()?, far_tap.try_clone()?);
-    tokio::spawn(carry(far_tap, near_tap, Impairment::new(link, Direction::Out)));
+    let back = (Arc::clone(&near_tap), Arc::clone(&far_tap));
+    tokio::spawn(carry(
+        far_tap,
+        near_tap,
+        Impairment::new(link, Direction::Out),
+    ));
     tokio::spawn(carry(back.0, back.1, Impairment::new(link, Direction::In)));
     Ok(())
 }
 
-async fn tap(name: &str, bridge: &str) -> io::Result<AsyncDevice> {
+async fn tap(name: &str, bridge: &str) -> io::Result<Arc<AsyncDevice>> {
     let device = DeviceBuilder::new()
         .name(name)
         .layer(Layer::L2)
         .enable(false)
         .build_async()?;
     ip(&["link", "set", name, "master", bridge, "up"]).await?;
-    Ok(device)
+    Ok(Arc::new(device))
 }
 
 /// A frame on its way.
@@ -86,7 +91,7 @@ impl Ord for Late {
 }
 
 /// Carries one direction's frames, until a tap is gone.
-async fn carry(from: AsyncDevice, to: AsyncDevice, mut impairment: Impairment) {
+async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut impairment: Impairment) {
     let mut late: BinaryHeap<Reverse<Late>> = BinaryHeap::new();
     let mut number = 0;
     let mut buffer = vec![0; FRAME_MAX];

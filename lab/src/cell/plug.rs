@@ -72,7 +72,10 @@ impl Plug {
         let mut station = spawn(unshare, stderr)?;
         wait_for(&mut station, INSIDE, stderr).await?;
         let pid = station.child.id().unwrap_or_default().to_string();
-        ip(&["link", "add", &ours, "type", "veth", "peer", "name", &theirs]).await?;
+        ip(&[
+            "link", "add", &ours, "type", "veth", "peer", "name", &theirs,
+        ])
+        .await?;
         ip(&["link", "set", &ours, "master", &self.bridge, "up"]).await?;
         ip(&["link", "set", &theirs, "netns", &pid]).await?;
         hand_over(station, &job, stderr).await
@@ -105,11 +108,7 @@ fn spawn(mut command: Command, stderr: &Path) -> io::Result<Plugged> {
     })
 }
 
-async fn hand_over(
-    mut station: Plugged,
-    job: &StationJob,
-    stderr: &Path,
-) -> io::Result<Plugged> {
+async fn hand_over(mut station: Plugged, job: &StationJob, stderr: &Path) -> io::Result<Plugged> {
     let mut line = serde_json::to_vec(job)?;
     line.push(b'\n');
     if let Some(mut stdin) = station.child.stdin.take() {

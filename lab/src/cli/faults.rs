@@ -67,8 +67,8 @@ pub(super) fn select(
         code: exit::INVALID_INPUT,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
-    let selected = fault::select(all, &arguments.names)
-        .map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
+    let selected =
+        fault::select(all, &arguments.names).map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
     let treatment = match wanted.without_injection {
         true => Treatment::Control,
         false => Treatment::Broken,
@@ -109,9 +109,9 @@ fn unfit(error: OverlayError) -> Refusal {
 impl FaultArguments {
     fn wants(&self, fault: &Fault, arguments: &RunArguments) -> bool {
         let firmware = &arguments.firmware;
-        let kind = self.machines.is_none_or(|kind| {
-            fault.machines.is_virtual() == (kind == MachinesArgument::Virtual)
-        });
+        let kind = self
+            .machines
+            .is_none_or(|kind| fault.machines.is_virtual() == (kind == MachinesArgument::Virtual));
         kind && (firmware.is_empty() || firmware.contains(&fault.firmware))
     }
 }
@@ -158,12 +158,19 @@ impl Faults {
         let last = outcome.attempts.last();
         let nodes: Vec<(Found, Vec<Cause>, Option<f64>)> = last
             .iter()
-            .flat_map(|last| last.results.iter().zip(&last.attempt.scenario.nodes).map(|(result, node)| {
-                let findings = diagnose(&last.attempt, node, &result.timeline, &result.verdict);
-                let causes: Vec<Cause> = findings.iter().map(|finding| finding.cause).collect();
-                let found = fault::found(&result.verdict, &causes);
-                (found, causes, result.seconds)
-            }))
+            .flat_map(|last| {
+                last.results
+                    .iter()
+                    .zip(&last.attempt.scenario.nodes)
+                    .map(|(result, node)| {
+                        let findings =
+                            diagnose(&last.attempt, node, &result.timeline, &result.verdict);
+                        let causes: Vec<Cause> =
+                            findings.iter().map(|finding| finding.cause).collect();
+                        let found = fault::found(&result.verdict, &causes);
+                        (found, causes, result.seconds)
+                    })
+            })
             .collect();
         // Every node of the fault has to come out as expected; the first that does not is told.
         let wrong = nodes.iter().find(|(found, ..)| !found.is(&expected));
@@ -183,7 +190,10 @@ impl Faults {
             found: told.map_or_else(nothing, |(found, ..)| found.clone()),
             ok: wrong.is_none() && !nodes.is_empty(),
             causes: told.map_or_else(Vec::new, |(_, causes, _)| causes.clone()),
-            seconds: nodes.iter().filter_map(|(.., seconds)| *seconds).fold(0.0, f64::max),
+            seconds: nodes
+                .iter()
+                .filter_map(|(.., seconds)| *seconds)
+                .fold(0.0, f64::max),
             artifacts,
         }
     }

@@ -107,6 +107,10 @@ mod tests {
 
     #[test]
     fn a_link_without_impairments_passes_everything_at_once() {
-        assert!(fates(Link::default()).iter().all(|f| *f == [Duration::ZERO]));
+        assert!(
+            fates(Link::default())
+                .iter()
+                .all(|f| *f == [Duration::ZERO])
+        );
     }
 }

@@ -72,7 +72,10 @@ fn server(table: Table, source: &Source) -> ServerChange {
             .map(|part| part.value)
             .collect(),
         // Its keys are the boot server's own; they are checked where they are put into its configuration.
-        set: set.then(|| sub_table(source.text())).flatten().unwrap_or_default(),
+        set: set
+            .then(|| sub_table(source.text()))
+            .flatten()
+            .unwrap_or_default(),
     };
     table.finish();
     change
@@ -193,7 +196,9 @@ type FlawKey<T> = (&'static str, fn(u32) -> T);
 
 const WEB_FLAWS: [FlawKey<WebFlaw>; 5] = [
     ("stall_after", |bytes| WebFlaw::StallAfter(bytes.into())),
-    ("truncate_after", |bytes| WebFlaw::TruncateAfter(bytes.into())),
+    ("truncate_after", |bytes| {
+        WebFlaw::TruncateAfter(bytes.into())
+    }),
     ("short_file", |bytes| WebFlaw::ShortFile(bytes.into())),
     ("bytes_per_second", |bytes| WebFlaw::Rate(bytes.into())),
     ("status", |status| {
@@ -215,12 +220,17 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
         };
         if found.is_some() {
             let what = format!("`{key}` is a second flaw");
-            item.wrong(Wrong::new(what, "a station has one flaw: remove one of them"));
+            item.wrong(Wrong::new(
+                what,
+                "a station has one flaw: remove one of them",
+            ));
             continue;
         }
         found = match *key {
             "refuse_options" => item.flag().map(|_| make(0)),
-            _ => item.number(0..=u32::MAX, "").map(|number| make(number.value)),
+            _ => item
+                .number(0..=u32::MAX, "")
+                .map(|number| make(number.value)),
         };
     }
     if found.is_none() {

@@ -119,12 +119,11 @@ pub fn materialise(
             }
         }
     }
-    let mut scenario = Scenario::load_with(folder, DataCheck::Skip).map_err(|source| {
-        OverlayError::Invalid {
+    let mut scenario =
+        Scenario::load_with(folder, DataCheck::Skip).map_err(|source| OverlayError::Invalid {
             fault: fault.name.clone(),
             source,
-        }
-    })?;
+        })?;
     narrow(fault, &mut scenario)?;
     let path = folder.join(scenario::FILE_NAME);
     let text = scenario
@@ -132,12 +131,11 @@ pub fn materialise(
         .map_err(|error| at(&path, io::Error::other(error)))?;
     fs::write(&path, text).map_err(|error| at(&path, error))?;
     // Once more, because what is written now has to be a scenario for whoever reads it.
-    let mut scenario = Scenario::load_with(folder, DataCheck::Skip).map_err(|source| {
-        OverlayError::Invalid {
+    let mut scenario =
+        Scenario::load_with(folder, DataCheck::Skip).map_err(|source| OverlayError::Invalid {
             fault: fault.name.clone(),
             source,
-        }
-    })?;
+        })?;
     scenario.name = format!("fault/{}", fault.name);
     let injections = match treatment {
         Treatment::Broken => fault.injections.clone(),
@@ -148,14 +146,20 @@ pub fn materialise(
 
 /// Leaves only the fault's nodes and its firmware.
 fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
-    if let Some(unknown) = fault.nodes.iter().find(|name| scenario.node(name).is_none()) {
+    if let Some(unknown) = fault
+        .nodes
+        .iter()
+        .find(|name| scenario.node(name).is_none())
+    {
         return Err(OverlayError::NoNode {
             fault: fault.name.clone(),
             scenario: fault.scenario.clone(),
             node: unknown.clone(),
         });
     }
-    scenario.nodes.retain(|node| fault.nodes.contains(&node.name));
+    scenario
+        .nodes
+        .retain(|node| fault.nodes.contains(&node.name));
     scenario.firmware = vec![fault.firmware];
     scenario.machines = fault.machines;
     scenario.deadline.boot = std::time::Duration::from_secs(fault.boot_seconds.into());

@@ -163,7 +163,8 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         && source.is_sound();
     if breaks_nothing {
         let what = "the fault breaks nothing";
-        let help = "write a `[[change]]` or something to inject, or put files into its folder `data`";
+        let help =
+            "write a `[[change]]` or something to inject, or put files into its folder `data`";
         source.wrong(0..0, "here", Wrong::new(what, help));
     }
     root.finish();

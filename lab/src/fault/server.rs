@@ -47,7 +47,11 @@ mod tests {
         let pool = ["192.168.92.2", "192.168.92.254"].map(|address| address.parse().unwrap());
         let [first, last] = pool;
         Config {
-            dhcp: Some(DhcpConfig::new("192.168.92.0/24".parse().unwrap(), first, last)),
+            dhcp: Some(DhcpConfig::new(
+                "192.168.92.0/24".parse().unwrap(),
+                first,
+                last,
+            )),
             tftp: Some(TftpConfig::default()),
             ..Config::default()
         }

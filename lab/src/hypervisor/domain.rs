@@ -123,7 +123,10 @@ fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
     // Left to itself libvirt takes the Secure Boot build, which refuses unsigned iPXE.
     let features = match has_secure_boot {
         false => vec![feature("secure-boot", "no")],
-        true => vec![feature("secure-boot", "yes"), feature("enrolled-keys", "yes")],
+        true => vec![
+            feature("secure-boot", "yes"),
+            feature("enrolled-keys", "yes"),
+        ],
     };
     OsXml {
         firmware: uefi.then_some("efi"),

@@ -8,8 +8,8 @@ use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{
-    Boot, Deadline, Expect, Image, Machines, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
-    Services,
+    Boot, Deadline, Expect, Image, Machines, Network, Node, PixiecoreService, ProxyDhcpService,
+    Scenario, Services,
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
 
@@ -168,7 +168,9 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             .into_iter()
             .map(|firmware| firmware.value)
             .collect(),
-        machines: draft.machines.map_or(Machines::Virtual, |machines| machines.value),
+        machines: draft
+            .machines
+            .map_or(Machines::Virtual, |machines| machines.value),
         network: Network {
             subnet: draft.subnet?.value,
         },

@@ -70,9 +70,7 @@ impl Scenario {
 }
 
 /// What the machines of a scenario are.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machines {
     /// Virtual machines with real firmware.

@@ -25,16 +25,18 @@ pub enum Program {
 /// Largest message that it takes (option 57).
 const MAX_MESSAGE: [u8; 2] = 1472_u16.to_be_bytes();
 const IPXE_PARAMETERS: &[u8] = &[
-    1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175, 203,
+    1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175,
+    203,
 ];
 const EDK2_PARAMETERS: &[u8] = &[
-    1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66, 67,
-    97, 128, 129, 130, 131, 132, 133, 134, 135,
+    1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66,
+    67, 97, 128, 129, 130, 131, 132, 133, 134, 135,
 ];
 /// iPXE's features (option 175): HTTP, TFTP, DNS, menus and the like.
 const IPXE_FEATURES: &[u8] = &[
-    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0x41, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x22, 1, 1, 0x13, 1, 1, 0x11, 1,
-    1, 0x27, 1, 1, 0x19, 1, 1, 0x29, 1, 1, 0x10, 1, 2, 0x21, 1, 1, 0x15, 1, 1, 0x18, 1, 1, 0x12, 1, 1,
+    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0x41, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x22, 1, 1, 0x13, 1, 1, 0x11,
+    1, 1, 0x27, 1, 1, 0x19, 1, 1, 0x29, 1, 1, 0x10, 1, 2, 0x21, 1, 1, 0x15, 1, 1, 0x18, 1, 1, 0x12,
+    1, 1,
 ];
 
 /// Who asks.
@@ -129,7 +131,8 @@ pub enum Answer {
 #[must_use]
 pub fn read_offer(offer: &Message) -> Answer {
     let class = offer.vendor_class();
-    let is_proxy = class.is_some_and(|class| class.starts_with("PXEClient") || class.starts_with("HTTPClient"));
+    let is_proxy = class
+        .is_some_and(|class| class.starts_with("PXEClient") || class.starts_with("HTTPClient"));
     match (offer.your_address.is_unspecified(), is_proxy) {
         (false, _) => Answer::Offer,
         (true, true) => Answer::Proxy,

@@ -150,7 +150,9 @@ impl Machine<'_> {
             Err(error) => {
                 let text = match &error {
                     LoadError::TimedOut => "PXE-E18: Server response timeout.".into(),
-                    LoadError::NotFound => "PXE-E23: Client received TFTP error from server.".into(),
+                    LoadError::NotFound => {
+                        "PXE-E23: Client received TFTP error from server.".into()
+                    }
                     other => format!("PXE-E99: Unexpected network error ({other})."),
                 };
                 say(&text);

@@ -31,7 +31,12 @@ pub(super) enum Habits {
 /// [`LoadError`] when it does not come whole.
 pub(super) fn load(server: Ipv4Addr, file: &str, habits: Habits) -> Result<Vec<u8>, LoadError> {
     match habits {
-        Habits::Ipxe => read(server, file, &[("blksize", "1432"), ("tsize", "0")], Until::End),
+        Habits::Ipxe => read(
+            server,
+            file,
+            &[("blksize", "1432"), ("tsize", "0")],
+            Until::End,
+        ),
         Habits::Edk2 => {
             let asked = [("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")];
             read(server, file, &asked, Until::Size)?;
@@ -103,7 +108,8 @@ fn read(
         transfer.peer = Some(from);
         to = from;
         if let (Packet::OptionsAck(_), Until::Size) = (&packet, until) {
-            let enough = Packet::encode_error(ErrorCode::OptionsRefused, "User aborted the transfer");
+            let enough =
+                Packet::encode_error(ErrorCode::OptionsRefused, "User aborted the transfer");
             send(&socket, &enough, to)?;
             return Ok(Vec::new());
         }

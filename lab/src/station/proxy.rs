@@ -93,6 +93,9 @@ mod tests {
             program: Program::Plain,
         };
         let request = asker.message(MessageType::Discover, 9);
-        assert_eq!(offer(&request, Ipv4Addr::LOCALHOST, ProxyFlaw::NoBootFile), None);
+        assert_eq!(
+            offer(&request, Ipv4Addr::LOCALHOST, ProxyFlaw::NoBootFile),
+            None
+        );
     }
 }

@@ -52,9 +52,8 @@ fn answer(mut stream: TcpStream, flaw: WebFlaw, image: &Path) -> io::Result<()> 
         WebFlaw::ShortFile(length) => length.min(whole),
         _ => whole,
     };
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\nConnection: close\r\n\r\n"
-    );
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     if method == "HEAD" {
         return Ok(());
@@ -104,7 +103,10 @@ fn request(stream: &TcpStream) -> io::Result<Option<(String, String)>> {
 
 /// The file that a target names, which cannot be outside of the folder.
 fn asset(target: &str, image: &Path) -> Option<PathBuf> {
-    let path = target.split('?').next()?.strip_prefix("/assets/coreos/current/")?;
+    let path = target
+        .split('?')
+        .next()?
+        .strip_prefix("/assets/coreos/current/")?;
     let path = Path::new(path);
     let inside = path
         .components()
@@ -143,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_stalled_body_and_a_truncated_one_are_announced_whole() {
-        for flaw in [WebFlaw::StallAfter(150_000), WebFlaw::TruncateAfter(150_000)] {
+        for flaw in [
+            WebFlaw::StallAfter(150_000),
+            WebFlaw::TruncateAfter(150_000),
+        ] {
             let (head, body) = loaded(flaw, "/assets/coreos/current/file");
             assert!(head.contains("Content-Length: 200000"), "{head}");
             assert_eq!(body.len(), 150_000);
