@@ -16,8 +16,10 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::fault::{self, Killer};
 use super::message::{Job, Order, Report};
 use super::plan;
+use super::plug::Plug;
 use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use crate::evidence::capture::{self, Capture};
@@ -29,6 +31,7 @@ use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
+use crate::sim;
 use crate::timeline::Silences;
 
 /// Does the attempt that is described on standard input.
@@ -53,7 +56,12 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     let mut kept = RecordFile::create(&job.artifacts).map_err(text)?;
     let (told, mut tells) = mpsc::unbounded_channel();
-    let SetUp { libvirtd, capture } = set_up(&job, &scenario, &told).await?;
+    let SetUp {
+        libvirtd,
+        capture,
+        machines,
+        mut killer,
+    } = set_up(&job, &scenario, &told).await?;
     let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
 
@@ -71,6 +79,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
         let around = surroundings(&job, &scenario, &node);
+        let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let progress = Progress::new(Arc::clone(&known), silences);
         watched.insert(node.name.clone(), progress.clone());
         let witness = Witness::new(&node.name, records.clone(), progress);
@@ -81,8 +90,16 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         lives.spawn(async move {
             // The place's sender is dropped when everything is stopped before this node began.
             let lived = match has_place.await {
-                Ok(()) => live(&node, &around, &libvirtd.hypervisor, &witness, stopping).await,
                 Err(_) => Ok(()),
+                Ok(()) if simulated => {
+                    let lived = sim::life::live(&node, &around, &machines, &witness, stopping);
+                    lived.await.map_err(text)
+                }
+                Ok(()) => {
+                    let hypervisor = &libvirtd.hypervisor;
+                    let lived = live(&node, &around, hypervisor, &witness, stopping);
+                    lived.await.map_err(text)
+                }
             };
             (node.name, lived)
         });
@@ -95,6 +112,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
                 biased;
                 Some(record) = seen.recv() => saw(record, &mut kept),
                 Some(one) = tells.recv() => {
+                    killer.hear(&one, &told);
                     let record = record_of(one, &scenario.nodes);
                     if let Some(progress) = record.node.as_ref().and_then(|node| watched.get(node)) {
                         progress.saw(&record);
@@ -108,7 +126,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
                         saw(record, &mut kept);
                     }
                     tell(&Report::Stopped { node });
-                    lived.map_err(|error| error.to_string())?;
+                    lived?;
                     if lives.is_empty() {
                         break;
                     }
@@ -174,6 +192,9 @@ async fn hold(
 struct SetUp {
     libvirtd: Libvirtd,
     capture: Option<Capture>,
+    /// Where simulated machines are plugged in.
+    machines: Plug,
+    killer: Killer,
 }
 
 /// Starts everything but the machines.
@@ -200,6 +221,7 @@ async fn set_up(
         None => None,
     };
 
+    let machines = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
     let assets = PathBuf::from(CELL_DIR).join("assets");
     let image = plan::image_folder(&assets);
     fs::create_dir_all(&image).map_err(text)?;
@@ -211,9 +233,13 @@ async fn set_up(
         )
     })?;
 
-    for server in plan::boot_servers(scenario, &network.bridge, &assets) {
+    let mut killer = Killer::default();
+    for mut server in plan::boot_servers(scenario, &network.bridge, &assets) {
         let folder = job.artifacts.join(server.name);
-        start_boot_server(
+        if server.name == fault::SERVER {
+            server.config = crate::fault::server::changed(&server.config, &job.injections.server)?;
+        }
+        let pid = start_boot_server(
             server.name,
             &job.boot_server,
             &server.config,
@@ -222,6 +248,9 @@ async fn set_up(
         )
         .await
         .map_err(text)?;
+        if server.name == fault::SERVER {
+            killer = Killer::new(job, server.config, pid);
+        }
     }
     if let PixiecoreService::Command(command) = &scenario.services.pixiecore {
         let command: Vec<String> = command
@@ -235,7 +264,13 @@ async fn set_up(
         let folder = job.artifacts.join("pixiecore");
         start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
     }
-    Ok(SetUp { libvirtd, capture })
+    fault::stations(job, scenario, &network, &machines, &image, told).await?;
+    Ok(SetUp {
+        libvirtd,
+        capture,
+        machines,
+        killer,
+    })
 }
 
 /// Completes the capture and tells what it came to.
@@ -285,11 +320,12 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         firmware: job.firmware,
         accelerator: job.accelerator,
         firmware_log: job.depth.firmware_log,
-        network: plan::network(scenario, &job.run_id).name,
+        network: fault::network_of_machines(job, plan::network(scenario, &job.run_id).name),
         sockets: PathBuf::from(CELL_DIR),
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
         hold: job.hold,
+        machine: job.injections.machine.clone(),
     }
 }
 

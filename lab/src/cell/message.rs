@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Depth, Record};
+use crate::fault::Injections;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
 
@@ -29,6 +30,9 @@ pub struct Job {
     pub hold: bool,
     /// How much evidence is collected.
     pub depth: Depth,
+    /// What is injected.
+    #[serde(default)]
+    pub injections: Injections,
 }
 
 /// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.

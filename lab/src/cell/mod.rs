@@ -14,12 +14,18 @@
 //! | [`plan`] | what a scenario asks for, as configuration; pure |
 //! | [`attempt`] | the cell's worker: one attempt at a scenario |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
+//! | [`fault`] | what a fault injects |
+//! | [`link`] | an impaired link |
+//! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
+pub mod fault;
 pub mod host;
 pub mod init;
+pub mod link;
 pub mod message;
 pub mod plan;
+pub mod plug;
 pub mod sandbox;
 pub mod services;
 
@@ -28,3 +34,6 @@ pub const INIT_COMMAND: &str = "cell-init";
 
 /// Name of the hidden subcommand that becomes a cell's worker.
 pub const WORKER_COMMAND: &str = "cell-worker";
+
+/// Name of the hidden subcommand that becomes another host on a cell's network.
+pub const STATION_COMMAND: &str = "cell-station";

@@ -130,7 +130,8 @@ pub enum Told {
 
 /// Starts a boot server with `config` and waits until all its sockets are bound.
 ///
-/// Its configuration, events and standard error are kept in `folder`. It ends with the cell.
+/// Its configuration, events and standard error are kept in `folder`. It ends with the cell. Returned is its
+/// process id.
 ///
 /// # Errors
 /// [`ServiceError`] when it can't be started or is not ready in time.
@@ -140,7 +141,7 @@ pub async fn start_boot_server(
     config: &Config,
     folder: &Path,
     told: mpsc::UnboundedSender<Told>,
-) -> Result<(), ServiceError> {
+) -> Result<u32, ServiceError> {
     fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
     let config_file = folder.join("config.toml");
     let text = toml::to_string(config)
@@ -154,6 +155,7 @@ pub async fn start_boot_server(
     let events = tokio::fs::File::create(folder.join("events.jsonl"))
         .await
         .map_err(starting("events.jsonl"))?;
+    let pid = child.id().unwrap_or_default();
     let (ready, is_ready) = oneshot::channel();
     let service = name.to_owned();
     let last_words = stderr.clone();
@@ -162,7 +164,7 @@ pub async fn start_boot_server(
         tell_end(service, child, &last_words, &told).await;
     });
     match tokio::time::timeout(READY_DEADLINE, is_ready).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(pid),
         Ok(Err(_)) => Err(ServiceError::NotReady {
             name: name.to_owned(),
             detail: tail(&stderr),

@@ -1,6 +1,7 @@
 //! The command line: parse, call, map the result to an exit code. One file a subcommand.
 
 mod explain;
+mod faults;
 mod images;
 mod list;
 mod report;
@@ -75,6 +76,9 @@ enum Command {
     /// Worker of a cell
     #[command(name = cell::WORKER_COMMAND, hide = true)]
     CellWorker,
+    /// Another host on a cell's network
+    #[command(name = cell::STATION_COMMAND, hide = true)]
+    CellStation,
 }
 
 /// Runs the program; the result is its exit code.
@@ -84,6 +88,8 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         // Becomes PID 1 of a cell: no runtime, no threads.
         Command::CellInit => return cell::init::run(),
+        // Executes another program, or works in threads of its own.
+        Command::CellStation => return crate::station::run(),
         Command::CellWorker => with_runtime(async {
             match cell::attempt::run().await {
                 Ok(()) => exit::OK,

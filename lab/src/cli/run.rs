@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::select::select;
-use super::{Folders, exit};
+use super::{Folders, exit, faults};
 use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, choose};
 use crate::preflight;
@@ -26,7 +26,9 @@ use crate::scenario::{Firmware, Image, Scenario};
 /// `lab run`
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
-    /// Scenarios to run; all when none is named
+    #[command(flatten)]
+    pub(super) faults: faults::FaultArguments,
+    /// Scenarios to run (faults with --faults); all when none is named
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
     /// Only on this firmware (may be repeated)
@@ -132,7 +134,11 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
 async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refusal> {
     let started = std::time::Instant::now();
     let now = jiff::Zoned::now();
-    let units = select(folders, arguments)?;
+    let faults = faults::select(folders, arguments)?;
+    let units = match &faults {
+        Some(faults) => faults.units(arguments),
+        None => select(folders, arguments)?,
+    };
     check_memory(&units, arguments)?;
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
         eprintln!("Shard {shard} has no scenario of those selected.");
@@ -153,9 +159,14 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         ));
     }
     let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
-    let chosen = choose(arguments.accel, &image.join(Image::KERNEL))
-        .await
-        .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))?;
+    let executes = units.iter().any(|unit| unit.scenario.machines.is_virtual());
+    let chosen = if executes {
+        choose(arguments.accel, &image.join(Image::KERNEL))
+            .await
+            .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))?
+    } else {
+        faults::nothing_is_executed()
+    };
     eprintln!("Accelerator: {}.", chosen.reason);
 
     let internal =
@@ -204,13 +215,21 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         }
         run.units.push(summary);
     }
-    let junit = report::artifacts::write_run(&run)
+    let mut junit = report::artifacts::write_run(&run)
         .map_err(|error| internal(&artifacts.display().to_string(), error))?;
+    let results = faults.map(|faults| faults.results(&outcomes, &artifacts));
+    if let Some(results) = &results {
+        junit = report::faults::write(results, &artifacts)
+            .map_err(|error| internal(&artifacts.display().to_string(), error))?;
+    }
     if let Some(path) = &arguments.junit {
         std::fs::write(path, junit)
             .map_err(|error| internal(&path.display().to_string(), error))?;
     }
-    print!("{}", report::table::render(&run, colour()));
+    match &results {
+        Some(results) => print!("{}", report::faults::render(results, colour())),
+        None => print!("{}", report::table::render(&run, colour())),
+    }
     println!("Artifacts: {}", artifacts.display());
     for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
         let kept = outcome.attempts.last()?.kept.as_ref()?;
@@ -222,7 +241,10 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
             kept.instructions(&run.run_id, &unit.name(), &unit.scenario)
         );
     }
-    Ok(run.exit_code())
+    Ok(match results {
+        Some(results) => report::faults::exit_code(&results, run.exit_code()),
+        None => run.exit_code(),
+    })
 }
 
 /// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.

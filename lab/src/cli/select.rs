@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::run::{Refusal, RunArguments, refuse};
 use super::{Folders, exit};
+use crate::fault::Injections;
 use crate::runner::Unit;
 use crate::scenario::{self, DataCheck};
 
@@ -41,6 +42,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
                     scenario: Arc::clone(&scenario),
                     firmware,
                     repetition: None,
+                    injections: Injections::default(),
                 })
         })
         .filter(|unit| arguments.firmware.is_empty() || arguments.firmware.contains(&unit.firmware))

@@ -124,6 +124,7 @@ fn attempt(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Atte
             name: name.into(),
             dir: std::path::PathBuf::new(),
             summary: "a capture".into(),
+            machines: Machines::Virtual,
             firmware: vec![firmware],
             network: Network {
                 subnet: subnet(wire),
@@ -160,6 +161,7 @@ fn node(wire: &Wire, mac: MacAddr) -> Node {
         uuid: uuid.unwrap_or_default(),
         mac,
         memory_mib: 0,
+        secure_boot: false,
         expect: Expect {
             matched_by: MatchedBy::Default,
             group: String::new(),

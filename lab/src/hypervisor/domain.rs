@@ -52,6 +52,10 @@ pub struct DomainSpec<'a> {
     pub debug_console: Option<&'a Path>,
     /// Run id, kept in the domain's metadata.
     pub run_id: &'a str,
+    /// Whether it has virtio-rng.
+    pub has_rng: bool,
+    /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys enrolled.
+    pub has_secure_boot: bool,
 }
 
 /// Renders libvirt's domain XML.
@@ -74,7 +78,7 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
             amount: spec.memory_mib,
         },
         vcpu: 1,
-        os: os(uefi),
+        os: os(uefi, spec.has_secure_boot),
         sysinfo: sysinfo(spec),
         features: FeaturesXml {
             acpi: (),
@@ -119,7 +123,16 @@ fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
     sysinfo
 }
 
-fn os(uefi: bool) -> OsXml {
+fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
+    let feature = |name, enabled| FirmwareFeatureXml { name, enabled };
+    // Left to itself libvirt takes the Secure Boot build, which refuses unsigned iPXE.
+    let features = match has_secure_boot {
+        false => vec![feature("secure-boot", "no")],
+        true => vec![
+            feature("secure-boot", "yes"),
+            feature("enrolled-keys", "yes"),
+        ],
+    };
     OsXml {
         firmware: uefi.then_some("efi"),
         kind: OsTypeXml {
@@ -127,13 +140,7 @@ fn os(uefi: bool) -> OsXml {
             machine: "q35",
             kind: "hvm",
         },
-        // Left to itself libvirt takes the Secure Boot build, which refuses unsigned iPXE.
-        firmware_features: uefi.then(|| FirmwareXml {
-            feature: vec![FirmwareFeatureXml {
-                name: "secure-boot",
-                enabled: "no",
-            }],
-        }),
+        firmware_features: uefi.then_some(FirmwareXml { feature: features }),
         bios: (!uefi).then_some(BiosXml { useserial: "yes" }),
         smbios: SmbiosXml { mode: "sysinfo" },
     }
@@ -189,13 +196,13 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
         },
         serial: serials(spec),
         memballoon: ModelXml { model: "none" },
-        rng: RngXml {
+        rng: spec.has_rng.then_some(RngXml {
             model: "virtio",
             backend: BackendXml {
                 model: "random",
                 path: "/dev/urandom",
             },
-        },
+        }),
     }
 }
 
@@ -216,6 +223,8 @@ mod tests {
             console: Path::new("/run/lab/node1.console"),
             debug_console: None,
             run_id: "4f2a11",
+            has_rng: true,
+            has_secure_boot: false,
         }
     }
 

@@ -95,6 +95,36 @@ pub fn render(spec: &NetworkSpec) -> String {
     indented(&network)
 }
 
+#[derive(Serialize)]
+#[serde(rename = "network")]
+struct BridgeNetworkXml<'a> {
+    name: &'a str,
+    forward: ForwardXml,
+    bridge: NameXml<'a>,
+}
+
+#[derive(Serialize)]
+struct ForwardXml {
+    #[serde(rename = "@mode")]
+    mode: &'static str,
+}
+
+#[derive(Serialize)]
+struct NameXml<'a> {
+    #[serde(rename = "@name")]
+    name: &'a str,
+}
+
+/// Renders a network of libvirt's that only names a bridge which is there already.
+#[must_use]
+pub fn render_bridge(name: &str, bridge: &str) -> String {
+    indented(&BridgeNetworkXml {
+        name,
+        forward: ForwardXml { mode: "bridge" },
+        bridge: NameXml { name: bridge },
+    })
+}
+
 /// Serialises a value of ours as indented XML.
 ///
 /// The shapes are ours and hold only text and numbers, so serialising cannot fail.

@@ -15,6 +15,7 @@ use super::console::{Console, Missed};
 use super::progress::{Progress, device_in};
 use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
 use crate::evidence::{Record, Seen};
+use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::{Hypervisor, HypervisorError};
@@ -74,6 +75,8 @@ pub struct Surroundings {
     pub deadline: Duration,
     /// The machine runs on when it is through, with its console free for somebody else.
     pub hold: bool,
+    /// What a fault has changed about it.
+    pub machine: MachineChange,
 }
 
 /// Hands in what is seen of one node.
@@ -95,7 +98,8 @@ impl Witness {
         }
     }
 
-    fn saw(&self, seen: Seen) {
+    /// Hands in one thing seen now.
+    pub fn saw(&self, seen: Seen) {
         let record = Record {
             at_us: now_us(),
             node: Some(self.node.clone()),
@@ -106,7 +110,8 @@ impl Witness {
         let _ = self.records.send(record);
     }
 
-    fn gave_up(&self, reason: impl Into<String>) {
+    /// Hands in that the lab stopped waiting.
+    pub fn gave_up(&self, reason: impl Into<String>) {
         self.saw(Seen::GaveUp {
             reason: reason.into(),
         });
@@ -182,7 +187,7 @@ async fn power_on(
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
     let xml = domain::render(&DomainSpec {
         name,
-        uuid: &node.uuid.to_string(),
+        uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
         mac: &node.mac.to_string(),
         serial: &node.name,
         memory_mib: node.memory_mib,
@@ -192,6 +197,8 @@ async fn power_on(
         console: &socket,
         debug_console: debug_socket.as_deref(),
         run_id: &around.run_id,
+        has_rng: !around.machine.without_rng,
+        has_secure_boot: node.secure_boot || around.machine.stale_keys,
     });
     fs::create_dir_all(&around.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;

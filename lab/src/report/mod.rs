@@ -4,6 +4,7 @@
 //! here decides whether a machine passed.
 
 pub mod artifacts;
+pub mod faults;
 pub mod junit;
 pub mod live;
 pub mod merge;

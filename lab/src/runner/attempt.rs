@@ -105,6 +105,7 @@ impl Course {
             artifacts: outcome.artifacts.clone(),
             hold: self.setting.policy.keep != Keep::Never,
             depth: self.setting.depth,
+            injections: unit.injections.clone(),
         };
         let mut cell = Cell::start(&job, &outcome.artifacts.join("cell.log")).await?;
         let mut state = State::default();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::keep::Kept;
 use crate::evidence::beside::Beside;
 use crate::evidence::saved::{self, Attempt};
+use crate::fault::Injections;
 use crate::scenario::{Firmware, Scenario};
 use crate::verdict::{NodeResult, NodeVerdict, judge_attempt};
 
@@ -18,6 +19,8 @@ pub struct Unit {
     pub firmware: Firmware,
     /// Which of several repetitions it is, from 1; none when it is run once.
     pub repetition: Option<u32>,
+    /// What is injected: nothing, unless it shows a fault.
+    pub injections: Injections,
 }
 
 impl Unit {

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use boot_server::config::BiosLoader;
 
 use super::draft::{Draft, DraftNode};
-use super::model::{DhcpService, Firmware, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, Firmware, Machines, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 
 /// Firmware and operating system may ask with different client ids, and get an address each.
@@ -33,8 +33,55 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     room_for_nodes(draft, source);
     services(draft, source);
     loaders(draft, source);
+    simulated(draft, source);
     for node in &draft.nodes {
+        secure_boot(node, draft, source);
         expectations(node, draft, source);
+    }
+}
+
+/// Simulated machines know how iPXE boots, and nothing else.
+fn simulated(draft: &Draft, source: &Source) {
+    let simulated = |machines: &&Located<Machines>| !machines.value.is_virtual();
+    let Some(machines) = draft.machines.as_ref().filter(simulated) else {
+        return;
+    };
+    let pxelinux = draft
+        .bios
+        .as_ref()
+        .filter(|bios| bios.value == BiosLoader::Pxelinux)
+        .map(|bios| (bios.at.clone(), "PXELINUX"));
+    let pixiecore = draft
+        .pixiecore
+        .as_ref()
+        .filter(|pixiecore| pixiecore.value != PixiecoreService::None)
+        .map(|pixiecore| (pixiecore.at.clone(), "Pixiecore"));
+    for (at, what) in [pxelinux, pixiecore].into_iter().flatten() {
+        source.clash(
+            (machines.at.clone(), "cannot be simulated"),
+            (at, what),
+            Wrong::new(
+                format!("simulated machines do not know how to boot by {what}"),
+                "`machines = \"virtual\"`: they boot by DHCP, TFTP and iPXE scripts only",
+            ),
+        );
+    }
+}
+
+fn secure_boot(node: &DraftNode, draft: &Draft, source: &Source) {
+    let Some(secure) = node.secure_boot.as_ref().filter(|secure| secure.value) else {
+        return;
+    };
+    let bios = |firmware: &&Located<Firmware>| !firmware.value.is_uefi();
+    if let Some(bios) = draft.firmware.iter().find(bios) {
+        source.clash(
+            (secure.at.clone(), "UEFI only"),
+            (bios.at.clone(), "has no Secure Boot"),
+            Wrong::new(
+                "Secure Boot is a matter of UEFI firmware",
+                "`firmware = [\"uefi\"]`, or remove `secure_boot`",
+            ),
+        );
     }
 }
 

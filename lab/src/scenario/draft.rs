@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::access::FileMode;
 use super::expect::{self, DraftExpect};
 use super::mac::{MacAddr, MacError};
-use super::model::{DhcpService, Firmware, Image, PixiecoreService, ProxyDhcpService, Silence};
+use super::model::{
+    DhcpService, Firmware, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
+};
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
 
@@ -34,6 +36,7 @@ pub(super) struct Draft {
     pub(super) was_read: bool,
     pub(super) summary: String,
     pub(super) firmware: Vec<Located<Firmware>>,
+    pub(super) machines: Option<Located<Machines>>,
     pub(super) subnet: Option<Located<Ipv4Net>>,
     pub(super) dhcp: Option<Located<DhcpService>>,
     pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
@@ -54,6 +57,7 @@ pub(super) struct DraftNode {
     pub(super) uuid: Option<Located<Uuid>>,
     pub(super) mac: Option<Located<MacAddr>>,
     pub(super) memory_mib: u32,
+    pub(super) secure_boot: Option<Located<bool>>,
     pub(super) expect: Option<DraftExpect>,
 }
 
@@ -68,7 +72,7 @@ pub(super) fn read(source: &Source) -> Draft {
         }
         return Draft::default();
     }
-    let root = Table::root(source, &document);
+    let root = Table::root(source, &document, "the scenario");
     let mut draft = Draft {
         was_read: true,
         image: Image::STAND_IN.into(),
@@ -83,6 +87,10 @@ pub(super) fn read(source: &Source) -> Draft {
         .and_then(|item| item.parse(|text| filled(text, "summary")))
         .map_or_else(String::new, |text| text.value);
     draft.firmware = firmware(&root);
+    let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
+    draft.machines = root
+        .optional("machines")
+        .and_then(|item| item.choice(&machines));
     let section = |key, title, example| root.required(key, example).and_then(|i| i.table(title));
     if let Some(network) = section("network", "[network]", "[network]") {
         draft.subnet = network
@@ -254,6 +262,7 @@ fn node(item: &Item) -> Option<DraftNode> {
             .optional("memory_mib")
             .and_then(|item| item.number(MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "MiB"))
             .map_or(MEMORY_MIB_DEFAULT, |memory| memory.value),
+        secure_boot: table.optional("secure_boot").and_then(|item| item.flag()),
         expect: table
             .required("expect", "[node.expect]")
             .and_then(|item| item.table("[node.expect]"))

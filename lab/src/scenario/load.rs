@@ -8,8 +8,8 @@ use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{
-    Boot, Deadline, Expect, Image, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
-    Services,
+    Boot, Deadline, Expect, Image, Machines, Network, Node, PixiecoreService, ProxyDhcpService,
+    Scenario, Services,
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
 
@@ -168,6 +168,9 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             .into_iter()
             .map(|firmware| firmware.value)
             .collect(),
+        machines: draft
+            .machines
+            .map_or(Machines::Virtual, |machines| machines.value),
         network: Network {
             subnet: draft.subnet?.value,
         },
@@ -205,6 +208,7 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         uuid: draft.uuid?.value,
         mac: draft.mac?.value,
         memory_mib: draft.memory_mib,
+        secure_boot: draft.secure_boot.is_some_and(|secure| secure.value),
         expect: build_expect(draft.expect?)?,
     })
 }

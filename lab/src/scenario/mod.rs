@@ -12,8 +12,8 @@ mod expect;
 mod load;
 mod mac;
 mod model;
-mod problem;
-mod read;
+pub(crate) mod problem;
+pub(crate) mod read;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,7 @@ pub use access::{FileMode, Owner};
 pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{
-    Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, MatchedBy, Network, Node,
-    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, Machines, MatchedBy, Network,
+    Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 pub use problem::{InvalidScenario, Problem};

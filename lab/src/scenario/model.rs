@@ -26,6 +26,9 @@ pub struct Scenario {
     pub summary: String,
     /// Every firmware the scenario is run with.
     pub firmware: Vec<Firmware>,
+    /// Whether its machines are virtual or only simulated.
+    #[serde(skip_serializing_if = "Machines::is_virtual")]
+    pub machines: Machines,
     /// The private network.
     pub network: Network,
     /// Who plays which part in it.
@@ -63,6 +66,33 @@ impl Scenario {
     /// When a value has no TOML form; none of a checked scenario has.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
+    }
+}
+
+/// What the machines of a scenario are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Machines {
+    /// Virtual machines with real firmware.
+    #[default]
+    Virtual,
+    /// Programs that ask as firmware does and execute nothing: they prove what servers and network do,
+    /// up to the initrd, and nothing of what comes after.
+    Simulated,
+}
+
+impl Machines {
+    /// As written in `scenario.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machines::Virtual => "virtual",
+            Machines::Simulated => "simulated",
+        }
+    }
+
+    /// Whether they are virtual machines.
+    pub fn is_virtual(&self) -> bool {
+        *self == Machines::Virtual
     }
 }
 
@@ -266,6 +296,9 @@ pub struct Node {
     pub mac: MacAddr,
     /// Memory in MiB.
     pub memory_mib: u32,
+    /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub secure_boot: bool,
     /// What it must come up as.
     pub expect: Expect,
 }

@@ -23,7 +23,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem that is in no line of a file: a file or folder that cannot be read.
-    pub(super) fn nowhere(what: impl Into<String>, help: impl Into<String>) -> Problem {
+    pub(crate) fn nowhere(what: impl Into<String>, help: impl Into<String>) -> Problem {
         Problem {
             what: what.into(),
             help: Some(help.into()),
@@ -46,7 +46,7 @@ pub struct InvalidScenario {
 
 impl InvalidScenario {
     /// The problems of `subject`, e.g. ``scenario `pxe-dhcp` ``.
-    pub(super) fn new(subject: impl Into<String>, problems: Vec<Problem>) -> InvalidScenario {
+    pub(crate) fn new(subject: impl Into<String>, problems: Vec<Problem>) -> InvalidScenario {
         InvalidScenario {
             subject: subject.into(),
             problems,
@@ -56,13 +56,13 @@ impl InvalidScenario {
 
 /// What is wrong with a value, before it is known where the value stands.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) what: String,
-    pub(super) help: String,
+pub(crate) struct Wrong {
+    pub(crate) what: String,
+    pub(crate) help: String,
 }
 
 impl Wrong {
-    pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
+    pub(crate) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
         Wrong {
             what: what.into(),
             help: help.into(),
@@ -72,21 +72,21 @@ impl Wrong {
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Located<T> {
-    pub(super) value: T,
-    pub(super) at: Range<usize>,
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) at: Range<usize>,
 }
 
 /// A text file being read, and what has been found wrong with it so far.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     name: String,
     text: Arc<str>,
     problems: RefCell<Vec<(usize, Problem)>>,
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, text: String) -> Source {
+    pub(crate) fn new(path: &Path, text: String) -> Source {
         Source {
             name: path.display().to_string(),
             text: text.into(),
@@ -94,17 +94,17 @@ impl Source {
         }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Notes a problem at one place.
-    pub(super) fn wrong(&self, at: Range<usize>, label: &str, wrong: Wrong) {
+    pub(crate) fn wrong(&self, at: Range<usize>, label: &str, wrong: Wrong) {
         self.note(vec![(at, label)], wrong);
     }
 
     /// Notes two things that may not be together; `at` is the one to change.
-    pub(super) fn clash(
+    pub(crate) fn clash(
         &self,
         at: (Range<usize>, &str),
         other: (Range<usize>, &str),
@@ -138,20 +138,20 @@ impl Source {
     }
 
     /// The problems found, in the order of the lines.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(at, _)| *at);
         problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
     /// Whether nothing has been found wrong.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 }
 
 /// The known word most like `word`, when one is like it.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
@@ -161,7 +161,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 }
 
 /// `a`, `b` or `c`.
-pub(super) fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
+pub(crate) fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
     let mut quoted: Vec<String> = known.into_iter().map(|word| format!("`{word}`")).collect();
     match (quoted.pop(), quoted.is_empty()) {
         (None, _) => "nothing".into(),

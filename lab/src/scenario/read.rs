@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Located, Source, Wrong, nearest, one_of};
 
 /// A table and the keys asked of it so far.
-pub(super) struct Table<'s, 'i> {
+pub(crate) struct Table<'s, 'i> {
     source: &'s Source,
     /// How it is called in messages: `[network]`, `[[node]]`, `the scenario`.
     title: &'static str,
@@ -21,18 +21,22 @@ pub(super) struct Table<'s, 'i> {
 
 /// The value of a key.
 #[derive(Clone, Copy)]
-pub(super) struct Item<'s, 'i> {
+pub(crate) struct Item<'s, 'i> {
     source: &'s Source,
     key: &'static str,
     value: &'s Spanned<DeValue<'i>>,
 }
 
 impl<'s, 'i> Table<'s, 'i> {
-    /// The document itself.
-    pub(super) fn root(source: &'s Source, document: &'s Spanned<DeTable<'i>>) -> Self {
+    /// The document itself, called `title` in messages.
+    pub(crate) fn root(
+        source: &'s Source,
+        document: &'s Spanned<DeTable<'i>>,
+        title: &'static str,
+    ) -> Self {
         Table {
             source,
-            title: "the scenario",
+            title,
             at: 0..0,
             entries: document.get_ref(),
             asked: RefCell::default(),
@@ -40,12 +44,12 @@ impl<'s, 'i> Table<'s, 'i> {
     }
 
     /// Where the table begins.
-    pub(super) fn at(&self) -> Range<usize> {
+    pub(crate) fn at(&self) -> Range<usize> {
         self.at.clone()
     }
 
     /// The value of `key`, which need not be there.
-    pub(super) fn optional(&self, key: &'static str) -> Option<Item<'s, 'i>> {
+    pub(crate) fn optional(&self, key: &'static str) -> Option<Item<'s, 'i>> {
         self.asked.borrow_mut().push(key);
         let value = self.entries.get(key)?;
         Some(Item {
@@ -56,7 +60,7 @@ impl<'s, 'i> Table<'s, 'i> {
     }
 
     /// The value of `key`; `example` is what to write when it is missing.
-    pub(super) fn required(&self, key: &'static str, example: &str) -> Option<Item<'s, 'i>> {
+    pub(crate) fn required(&self, key: &'static str, example: &str) -> Option<Item<'s, 'i>> {
         let item = self.optional(key);
         if item.is_none() {
             self.source.wrong(
@@ -72,7 +76,7 @@ impl<'s, 'i> Table<'s, 'i> {
     }
 
     /// Notes every key that was never asked for.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let asked = self.asked.into_inner();
         for (key, _) in self.entries.iter() {
             let word = key.get_ref().as_ref();
@@ -92,12 +96,12 @@ impl<'s, 'i> Table<'s, 'i> {
 
 impl<'s, 'i> Item<'s, 'i> {
     /// Where the value stands.
-    pub(super) fn at(&self) -> Range<usize> {
+    pub(crate) fn at(&self) -> Range<usize> {
         self.value.span()
     }
 
     /// Notes that the value is wrong.
-    pub(super) fn wrong(&self, wrong: Wrong) {
+    pub(crate) fn wrong(&self, wrong: Wrong) {
         self.source.wrong(self.at(), "here", wrong);
     }
 
@@ -118,7 +122,7 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// A text.
-    pub(super) fn text(&self) -> Option<Located<String>> {
+    pub(crate) fn text(&self) -> Option<Located<String>> {
         match self.value.get_ref().as_str() {
             Some(text) => Some(self.located(text.to_owned())),
             None => self.wrong_type("a text in quotes"),
@@ -126,7 +130,7 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// A text which `parse` makes something of.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, Wrong>,
     ) -> Option<Located<T>> {
@@ -141,12 +145,12 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// One word out of `choices`.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<Located<T>> {
+    pub(crate) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<Located<T>> {
         self.parse(|text| pick(self.key, text, choices))
     }
 
     /// A whole number in `range`; `unit` is said in the message.
-    pub(super) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<Located<u32>> {
+    pub(crate) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<Located<u32>> {
         let Some(integer) = self.value.get_ref().as_integer() else {
             return self.wrong_type("a whole number");
         };
@@ -164,7 +168,7 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self) -> Option<Located<bool>> {
+    pub(crate) fn flag(&self) -> Option<Located<bool>> {
         match self.value.get_ref().as_bool() {
             Some(value) => Some(self.located(value)),
             None => self.wrong_type("`true` or `false`"),
@@ -172,7 +176,7 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// The elements of an array.
-    pub(super) fn list(&self) -> Option<Vec<Item<'s, 'i>>> {
+    pub(crate) fn list(&self) -> Option<Vec<Item<'s, 'i>>> {
         match self.value.get_ref().as_array() {
             Some(values) => Some(values.iter().map(|value| Item { value, ..*self }).collect()),
             None => self.wrong_type("a list in square brackets"),
@@ -180,12 +184,12 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 
     /// Whether it is a table.
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
 
     /// A table, called `title` in messages.
-    pub(super) fn table(&self, title: &'static str) -> Option<Table<'s, 'i>> {
+    pub(crate) fn table(&self, title: &'static str) -> Option<Table<'s, 'i>> {
         let Some(entries) = self.value.get_ref().as_table() else {
             return self.wrong_type("a table");
         };

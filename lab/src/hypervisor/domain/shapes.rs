@@ -146,7 +146,8 @@ pub(super) struct DevicesXml<'a> {
     pub(super) interface: InterfaceXml<'a>,
     pub(super) serial: Vec<SerialXml<'a>>,
     pub(super) memballoon: ModelXml,
-    pub(super) rng: RngXml,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rng: Option<RngXml>,
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,157 @@
+//! Plugs another host into a cell's network: a process in a network namespace of its own, with a veth pair
+//! to the bridge.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::STATION_COMMAND;
+use crate::station::{INSIDE, StationJob, UP};
+
+/// How long a station may take to be at work; one that takes leases makes whole exchanges first.
+const UP_DEADLINE: Duration = Duration::from_secs(40);
+
+/// Where hosts are plugged in.
+#[derive(Debug, Clone)]
+pub struct Plug {
+    /// Run id, part of interface names.
+    run_id: String,
+    /// The bridge.
+    bridge: String,
+    /// Number of the next host.
+    next: Arc<AtomicU32>,
+}
+
+/// A running station.
+#[derive(Debug)]
+pub struct Plugged {
+    /// Its process; it is killed when this is dropped.
+    pub child: Child,
+    /// What it says after it is up.
+    pub stdout: BufReader<ChildStdout>,
+}
+
+impl Plug {
+    /// A place on this bridge.
+    #[must_use]
+    pub fn new(run_id: &str, bridge: &str) -> Plug {
+        Plug {
+            run_id: run_id.to_owned(),
+            bridge: bridge.to_owned(),
+            next: Arc::default(),
+        }
+    }
+
+    /// The same hosts' numbers on another bridge.
+    #[must_use]
+    pub fn on(&self, bridge: &str) -> Plug {
+        Plug {
+            bridge: bridge.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Starts a station on the network and waits until it is at work.
+    ///
+    /// # Errors
+    /// When it can't be started or plugged in, or does not come up.
+    pub async fn start(&self, mut job: StationJob, stderr: &Path) -> io::Result<Plugged> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let ours = format!("lab-{}-s{number}", self.run_id);
+        let theirs = format!("lab-{}-p{number}", self.run_id);
+        job.interface = Some(theirs.clone());
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--net").arg(std::env::current_exe()?);
+        let mut station = spawn(unshare, stderr)?;
+        wait_for(&mut station, INSIDE, stderr).await?;
+        let pid = station.child.id().unwrap_or_default().to_string();
+        ip(&[
+            "link", "add", &ours, "type", "veth", "peer", "name", &theirs,
+        ])
+        .await?;
+        ip(&["link", "set", &ours, "master", &self.bridge, "up"]).await?;
+        ip(&["link", "set", &theirs, "netns", &pid]).await?;
+        hand_over(station, &job, stderr).await
+    }
+}
+
+/// Starts a station in the servers' own place and waits until it is at work.
+///
+/// # Errors
+/// When it can't be started or does not come up.
+pub async fn start_in_place(job: StationJob, stderr: &Path) -> io::Result<Plugged> {
+    let mut station = spawn(Command::new(std::env::current_exe()?), stderr)?;
+    wait_for(&mut station, INSIDE, stderr).await?;
+    hand_over(station, &job, stderr).await
+}
+
+fn spawn(mut command: Command, stderr: &Path) -> io::Result<Plugged> {
+    let mut child = command
+        .arg(STATION_COMMAND)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(File::create(stderr)?)
+        .kill_on_drop(true)
+        .spawn()?;
+    let stdout = child.stdout.take();
+    let stdout = stdout.ok_or_else(|| io::Error::other("no pipe from a station"))?;
+    Ok(Plugged {
+        child,
+        stdout: BufReader::new(stdout),
+    })
+}
+
+async fn hand_over(mut station: Plugged, job: &StationJob, stderr: &Path) -> io::Result<Plugged> {
+    let mut line = serde_json::to_vec(job)?;
+    line.push(b'\n');
+    if let Some(mut stdin) = station.child.stdin.take() {
+        stdin.write_all(&line).await?;
+    }
+    wait_for(&mut station, UP, stderr).await?;
+    Ok(station)
+}
+
+/// Reads up to the line that says `word`.
+async fn wait_for(station: &mut Plugged, word: &str, stderr: &Path) -> io::Result<()> {
+    let mut line = String::new();
+    let heard = tokio::time::timeout(UP_DEADLINE, station.stdout.read_line(&mut line)).await;
+    if matches!(heard, Ok(Ok(_))) && line.trim_end() == word {
+        return Ok(());
+    }
+    let said = std::fs::read_to_string(stderr).unwrap_or_default();
+    Err(io::Error::other(format!(
+        "a host on the network did not come up (`{word}` was awaited): {line}{said}"
+    )))
+}
+
+/// Runs `ip`.
+///
+/// # Errors
+/// With what it said.
+pub async fn ip(arguments: &[&str]) -> io::Result<()> {
+    run("ip", arguments).await
+}
+
+/// Runs a program that sets something up.
+///
+/// # Errors
+/// With what it said.
+pub async fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
+    let output = Command::new(program).args(arguments).output().await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!(
+        "{program} {}: {}",
+        arguments.join(" "),
+        said.trim()
+    )))
+}

@@ -1,0 +1,200 @@
+//! `lab run --faults`: faults by name, each as a unit of its broken scenario, and what came of each.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+use tempfile::TempDir;
+
+use super::run::{Refusal, RunArguments, refuse};
+use super::{Folders, exit};
+use crate::diagnosis::{Cause, diagnose};
+use crate::fault::{self, Expectation, Fault, Found, Injections, OverlayError, Treatment};
+use crate::hypervisor::accel::{Accelerator, Chosen};
+use crate::report::faults::FaultResult;
+use crate::runner::{Unit, UnitOutcome};
+use crate::scenario::Scenario;
+
+/// Folder of the faults, among the scenarios.
+const FOLDER: &str = "faults";
+
+/// What concerns faults.
+#[derive(Debug, Args)]
+pub(super) struct FaultArguments {
+    /// Run faults instead of scenarios: each breaks a scenario in one place, and has to come out as it says
+    #[arg(
+        long = "faults",
+        conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
+    )]
+    asked: bool,
+    /// Run them with nothing broken or injected: each has to pass then
+    #[arg(long, requires = "asked")]
+    without_injection: bool,
+    /// Only faults whose machines are simulated, or only those that need virtual ones
+    #[arg(long, value_enum, value_name = "KIND", requires = "asked")]
+    machines: Option<MachinesArgument>,
+}
+
+/// `--machines`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum MachinesArgument {
+    /// Simulated machines.
+    Simulated,
+    /// Virtual machines.
+    Virtual,
+}
+
+/// The faults of a run.
+#[derive(Debug)]
+pub(super) struct Faults {
+    list: Vec<(Fault, Arc<Scenario>, Injections)>,
+    treatment: Treatment,
+    /// The broken scenarios; gone with the run.
+    _folder: TempDir,
+}
+
+/// The faults asked for, made of their scenarios; none when scenarios were asked for.
+pub(super) fn select(
+    folders: &Folders,
+    arguments: &RunArguments,
+) -> Result<Option<Faults>, Refusal> {
+    let wanted = &arguments.faults;
+    if !wanted.asked {
+        return Ok(None);
+    }
+    let scenarios = folders.scenarios();
+    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| Refusal {
+        code: exit::INVALID_INPUT,
+        message: format!("{:?}", miette::Report::new(error)),
+    })?;
+    let selected =
+        fault::select(all, &arguments.names).map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
+    let treatment = match wanted.without_injection {
+        true => Treatment::Control,
+        false => Treatment::Broken,
+    };
+    let folder = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
+    let mut list = Vec::new();
+    for fault in selected {
+        if !wanted.wants(&fault, arguments) {
+            continue;
+        }
+        let own = folder.path().join(&fault.name);
+        let made = fault::materialise(&fault, &scenarios, &own, treatment);
+        let (scenario, injections) = made.map_err(unfit)?;
+        list.push((fault, Arc::new(scenario), injections));
+    }
+    if list.is_empty() {
+        let why = "no fault is left by --firmware and --machines";
+        return Err(refuse(exit::NOTHING_SELECTED, why));
+    }
+    Ok(Some(Faults {
+        list,
+        treatment,
+        _folder: folder,
+    }))
+}
+
+fn unfit(error: OverlayError) -> Refusal {
+    let told = error.to_string();
+    match error {
+        OverlayError::Invalid { source, .. } => Refusal {
+            code: exit::INVALID_INPUT,
+            message: format!("lab: {told}\n{:?}", miette::Report::new(source)),
+        },
+        _ => refuse(exit::INVALID_INPUT, told),
+    }
+}
+
+impl FaultArguments {
+    fn wants(&self, fault: &Fault, arguments: &RunArguments) -> bool {
+        let firmware = &arguments.firmware;
+        let kind = self
+            .machines
+            .is_none_or(|kind| fault.machines.is_virtual() == (kind == MachinesArgument::Virtual));
+        kind && (firmware.is_empty() || firmware.contains(&fault.firmware))
+    }
+}
+
+/// In the place of an accelerator, where all machines are simulated.
+pub(super) fn nothing_is_executed() -> Chosen {
+    Chosen {
+        accelerator: Accelerator::Tcg,
+        reason: "none (all machines are simulated)".into(),
+    }
+}
+
+impl Faults {
+    /// A unit for each, those of the run's shard.
+    pub(super) fn units(&self, arguments: &RunArguments) -> Vec<Unit> {
+        let unit = |(fault, scenario, injections): &(Fault, Arc<Scenario>, Injections)| Unit {
+            scenario: Arc::clone(scenario),
+            firmware: fault.firmware,
+            repetition: None,
+            injections: injections.clone(),
+        };
+        let of_shard = |unit: &Unit| arguments.shard.is_none_or(|shard| shard.has(&unit.name()));
+        self.list.iter().map(unit).filter(of_shard).collect()
+    }
+
+    /// What came of each, in the order of the outcomes.
+    pub(super) fn results(&self, outcomes: &[UnitOutcome], folder: &Path) -> Vec<FaultResult> {
+        outcomes
+            .iter()
+            .filter_map(|outcome| {
+                let name = &outcome.unit.scenario.name;
+                let mut faults = self.list.iter();
+                let (fault, ..) = faults.find(|(_, scenario, _)| scenario.name == *name)?;
+                Some(self.result(fault, outcome, folder))
+            })
+            .collect()
+    }
+
+    fn result(&self, fault: &Fault, outcome: &UnitOutcome, folder: &Path) -> FaultResult {
+        let expected = match self.treatment {
+            Treatment::Broken => fault.expect,
+            Treatment::Control => Expectation::Pass,
+        };
+        let last = outcome.attempts.last();
+        let nodes: Vec<(Found, Vec<Cause>, Option<f64>)> = last
+            .iter()
+            .flat_map(|last| {
+                last.results
+                    .iter()
+                    .zip(&last.attempt.scenario.nodes)
+                    .map(|(result, node)| {
+                        let findings =
+                            diagnose(&last.attempt, node, &result.timeline, &result.verdict);
+                        let causes: Vec<Cause> =
+                            findings.iter().map(|finding| finding.cause).collect();
+                        let found = fault::found(&result.verdict, &causes);
+                        (found, causes, result.seconds)
+                    })
+            })
+            .collect();
+        // Every node of the fault has to come out as expected; the first that does not is told.
+        let wrong = nodes.iter().find(|(found, ..)| !found.is(&expected));
+        let told = wrong.or(nodes.first());
+        let artifacts = last.map(|last| {
+            let artifacts = last.artifacts.strip_prefix(folder);
+            artifacts.unwrap_or(&last.artifacts).to_owned()
+        });
+        let nothing = || Found::Nothing {
+            why: "it was not run".into(),
+        };
+        FaultResult {
+            name: fault.name.clone(),
+            summary: fault.summary.clone(),
+            machines: fault.machines,
+            expected,
+            found: told.map_or_else(nothing, |(found, ..)| found.clone()),
+            ok: wrong.is_none() && !nodes.is_empty(),
+            causes: told.map_or_else(Vec::new, |(_, causes, _)| causes.clone()),
+            seconds: nodes
+                .iter()
+                .filter_map(|(.., seconds)| *seconds)
+                .fold(0.0, f64::max),
+            artifacts,
+        }
+    }
+}

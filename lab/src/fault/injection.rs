@@ -1,0 +1,265 @@
+//! What a fault injects into the running cell, as written in `fault.toml`.
+
+use std::net::Ipv4Addr;
+
+use uuid::Uuid;
+
+use super::model::{
+    Barrier, Injections, Kill, Link, MachineChange, ProxyFlaw, Role, ServerChange, ServerPart,
+    Station, TftpFlaw, WebFlaw,
+};
+use crate::scenario::problem::{Source, Wrong};
+use crate::scenario::read::{Item, Table};
+
+/// Reads every section that injects something; what is wrong is noted in `source`.
+pub(super) fn read(root: &Table, source: &Source) -> Injections {
+    let section = |key, title| root.optional(key).and_then(|item| item.table(title));
+    Injections {
+        machine: section("machine", "[machine]").map_or_else(MachineChange::default, machine),
+        server: section("server", "[server]")
+            .map_or_else(ServerChange::default, |table| server(table, source)),
+        link: section("link", "[link]").and_then(link),
+        barriers: each(root, "barrier", barrier),
+        stations: each(root, "station", station),
+        kill: section("kill", "[kill]").and_then(kill),
+    }
+}
+
+fn each<T>(root: &Table, key: &'static str, read: fn(&Item) -> Option<T>) -> Vec<T> {
+    let list = root.optional(key).and_then(|item| item.list());
+    list.unwrap_or_default().iter().filter_map(read).collect()
+}
+
+fn is_set(table: &Table, key: &'static str) -> bool {
+    let flag = table.optional(key).and_then(|item| item.flag());
+    flag.is_some_and(|flag| flag.value)
+}
+
+fn machine(table: Table) -> MachineChange {
+    let change = MachineChange {
+        without_rng: is_set(&table, "without_rng"),
+        uuid: table
+            .optional("uuid")
+            .and_then(|item| {
+                item.parse(|text| {
+                    Uuid::try_parse(text).map_err(|error| {
+                        let help = "e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
+                        Wrong::new(format!("`{text}` is not a UUID: {error}"), help)
+                    })
+                })
+            })
+            .map(|uuid| uuid.value),
+        stale_keys: is_set(&table, "stale_keys"),
+    };
+    table.finish();
+    change
+}
+
+fn server(table: Table, source: &Source) -> ServerChange {
+    let parts = [
+        ("dhcp", ServerPart::Dhcp),
+        ("proxy_dhcp", ServerPart::ProxyDhcp),
+        ("tftp", ServerPart::Tftp),
+        ("http", ServerPart::Http),
+    ];
+    let without = table.optional("without").and_then(|item| item.list());
+    let set = table.optional("set").is_some_and(|item| item.is_table());
+    let change = ServerChange {
+        without: without
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| item.choice(&parts))
+            .map(|part| part.value)
+            .collect(),
+        // Its keys are the boot server's own; they are checked where they are put into its configuration.
+        set: set
+            .then(|| sub_table(source.text()))
+            .flatten()
+            .unwrap_or_default(),
+    };
+    table.finish();
+    change
+}
+
+/// `[server.set]` as plain values.
+fn sub_table(text: &str) -> Option<toml::Table> {
+    let document: toml::Table = text.parse().ok()?;
+    document.get("server")?.get("set")?.as_table().cloned()
+}
+
+fn link(table: Table) -> Option<Link> {
+    let number = |key, limit, unit| {
+        let item = table.optional(key);
+        let number = item.and_then(|item| item.number(0..=limit, unit));
+        number.map_or(0, |number| number.value)
+    };
+    let link = Link {
+        loss_percent: number("loss_percent", 100, "percent"),
+        duplicate_percent: number("duplicate_percent", 100, "percent"),
+        reorder_percent: number("reorder_percent", 100, "percent"),
+        delay_ms: number("delay_ms", 10_000, "ms"),
+        seed: number("seed", u32::MAX, ""),
+    };
+    table.finish();
+    Some(link)
+}
+
+fn barrier(item: &Item) -> Option<Barrier> {
+    let table = item.table("[[barrier]]")?;
+    let protocol = table
+        .required("protocol", "protocol = \"tcp\"")
+        .and_then(|item| item.choice(&[("tcp", "tcp"), ("udp", "udp")]));
+    let port = table
+        .required("port", "port = 8080")
+        .and_then(|item| item.number(1..=65_535, ""));
+    let tells = is_set(&table, "tells");
+    table.finish();
+    Some(Barrier {
+        protocol: protocol?.value.to_owned(),
+        port: u16::try_from(port?.value).ok()?,
+        tells,
+    })
+}
+
+fn station(item: &Item) -> Option<Station> {
+    let table = item.table("[[station]]")?;
+    let address_of = |item: Item| item.parse(address).map(|address| address.value);
+    let role = table
+        .required("role", "role = \"silent\"")
+        .and_then(|item| item.choice(&ROLES))?;
+    // A TFTP server stands in the place of the one that machines are told.
+    let address = match role.value {
+        Word::Tftp => None,
+        _ => Some(
+            table
+                .required("address", "address = \"192.168.92.200\"")
+                .and_then(address_of)?,
+        ),
+    };
+    let role = match role.value {
+        Word::Silent => Some(Role::Silent),
+        Word::DhcpServer => {
+            let first = table
+                .required("first", "first = \"192.168.92.210\"")
+                .and_then(address_of);
+            let last = table
+                .required("last", "last = \"192.168.92.219\"")
+                .and_then(address_of);
+            first
+                .zip(last)
+                .map(|(first, last)| Role::DhcpServer { first, last })
+        }
+        Word::Leases => table
+            .required("count", "count = 1")
+            .and_then(|item| item.number(1..=64, "leases"))
+            .map(|count| Role::Leases { count: count.value }),
+        Word::Web => flaw(&table, &WEB_FLAWS).map(Role::Web),
+        Word::Tftp => flaw(&table, &TFTP_FLAWS).map(Role::Tftp),
+        Word::Proxy => table
+            .required("flaw", "flaw = \"no-boot-file\"")
+            .and_then(|item| item.choice(&PROXY_FLAWS))
+            .map(|flaw| Role::Proxy(flaw.value)),
+    };
+    table.finish();
+    Some(Station {
+        address,
+        role: role?,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Word {
+    Silent,
+    DhcpServer,
+    Leases,
+    Web,
+    Tftp,
+    Proxy,
+}
+
+const ROLES: [(&str, Word); 6] = [
+    ("silent", Word::Silent),
+    ("dhcp-server", Word::DhcpServer),
+    ("leases", Word::Leases),
+    ("web", Word::Web),
+    ("tftp", Word::Tftp),
+    ("proxy", Word::Proxy),
+];
+
+const PROXY_FLAWS: [(&str, ProxyFlaw); 2] = [
+    ("no-vendor-class", ProxyFlaw::NoVendorClass),
+    ("no-boot-file", ProxyFlaw::NoBootFile),
+];
+
+/// A flaw's key and what is made of its number.
+type FlawKey<T> = (&'static str, fn(u32) -> T);
+
+const WEB_FLAWS: [FlawKey<WebFlaw>; 5] = [
+    ("stall_after", |bytes| WebFlaw::StallAfter(bytes.into())),
+    ("truncate_after", |bytes| {
+        WebFlaw::TruncateAfter(bytes.into())
+    }),
+    ("short_file", |bytes| WebFlaw::ShortFile(bytes.into())),
+    ("bytes_per_second", |bytes| WebFlaw::Rate(bytes.into())),
+    ("status", |status| {
+        WebFlaw::Status(u16::try_from(status).unwrap_or(u16::MAX))
+    }),
+];
+
+const TFTP_FLAWS: [FlawKey<TftpFlaw>; 2] = [
+    ("die_after", |bytes| TftpFlaw::DieAfter(bytes.into())),
+    ("refuse_options", |_| TftpFlaw::RefuseOptions),
+];
+
+/// The one flaw of a station.
+fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
+    let mut found = None;
+    for (key, make) in flaws {
+        let Some(item) = table.optional(key) else {
+            continue;
+        };
+        if found.is_some() {
+            let what = format!("`{key}` is a second flaw");
+            item.wrong(Wrong::new(
+                what,
+                "a station has one flaw: remove one of them",
+            ));
+            continue;
+        }
+        found = match *key {
+            "refuse_options" => item.flag().map(|_| make(0)),
+            _ => item
+                .number(0..=u32::MAX, "")
+                .map(|number| make(number.value)),
+        };
+    }
+    if found.is_none() {
+        // Asked for with `required`, so that the message names the table and an example.
+        let (key, _) = flaws.first()?;
+        table.required(key, &format!("{key} = 1000000"));
+    }
+    found
+}
+
+fn kill(table: Table) -> Option<Kill> {
+    let after = table
+        .required("after", "after = \"tftp_request\"")
+        .and_then(|item| item.text());
+    let with = table.optional("with").and_then(|item| item.text());
+    let restart_ms = table
+        .optional("restart_ms")
+        .and_then(|item| item.number(0..=60_000, "ms"));
+    table.finish();
+    Some(Kill {
+        after: after?.value,
+        with: with.map(|with| with.value),
+        restart_ms: restart_ms.map(|restart| restart.value),
+    })
+}
+
+fn address(text: &str) -> Result<Ipv4Addr, Wrong> {
+    text.parse().map_err(|_| {
+        let help = "four numbers with dots, e.g. `192.168.92.200`";
+        Wrong::new(format!("`{text}` is not an IPv4 address"), help)
+    })
+}

@@ -1,0 +1,86 @@
+//! What came of a fault against what had to come of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Expectation;
+use crate::diagnosis::Cause;
+use crate::timeline::StageName;
+use crate::verdict::NodeVerdict;
+
+/// What came of a fault on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "found", rename_all = "lowercase")]
+pub enum Found {
+    /// It passed.
+    Pass,
+    /// It failed.
+    Fail {
+        /// At this stage.
+        stage: StageName,
+        /// With this cause ranked first; none when no cause was found.
+        cause: Option<Cause>,
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// Nothing is known: the lab's own set-up failed, or the run was interrupted.
+    Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a verdict and the causes that explain it, best first, mean for a fault.
+#[must_use]
+pub fn found(verdict: &NodeVerdict, causes: &[Cause]) -> Found {
+    match verdict {
+        NodeVerdict::Pass => Found::Pass,
+        NodeVerdict::Fail { stage, why, .. } => Found::Fail {
+            stage: *stage,
+            cause: causes.first().copied(),
+            why: why.clone(),
+        },
+        other => Found::Nothing {
+            why: format!("{}: {}", other.word(), other.sentence()),
+        },
+    }
+}
+
+impl Found {
+    /// Whether it is what had to come.
+    #[must_use]
+    pub fn is(&self, expected: &Expectation) -> bool {
+        match (self, expected) {
+            (Found::Pass, Expectation::Pass) => true,
+            (
+                Found::Fail { stage, cause, .. },
+                Expectation::Fail {
+                    stage: wanted_stage,
+                    cause: wanted_cause,
+                },
+            ) => stage == wanted_stage && cause.as_ref() == Some(wanted_cause),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Found::Pass => f.pad("pass"),
+            Found::Fail { stage, cause, .. } => {
+                let cause = cause.map_or("no cause found", Cause::name);
+                f.pad(&format!("{stage}: {cause}"))
+            }
+            Found::Nothing { .. } => f.pad("nothing known"),
+        }
+    }
+}
+
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expectation::Pass => f.pad("pass"),
+            Expectation::Fail { stage, cause } => f.pad(&format!("{stage}: {}", cause.name())),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `fault.toml` read and checked, every mistake told with its place, and faults chosen by name.
+
+use std::fs;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::injection;
+use super::model::{Change, Edit, Expectation, Fault, Injections};
+use crate::diagnosis::Cause;
+use crate::scenario::problem::{InvalidScenario, Problem, Source, Wrong, nearest, one_of};
+use crate::scenario::read::{Item, Table};
+use crate::scenario::{Firmware, Machines};
+use crate::timeline::StageName;
+
+/// Name of the file that makes a folder a fault.
+pub const FILE_NAME: &str = "fault.toml";
+
+const BOOT_SECONDS_DEFAULT: u32 = 120;
+const BOOT_SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
+
+const STAGES: [StageName; 12] = [
+    StageName::PowerOn,
+    StageName::Dhcp,
+    StageName::Proxy,
+    StageName::Nbp,
+    StageName::Script,
+    StageName::Kernel,
+    StageName::Initrd,
+    StageName::KernelUp,
+    StageName::Ignition,
+    StageName::UserlandUp,
+    StageName::CloudConfig,
+    StageName::Checks,
+];
+
+/// The fault in `dir`.
+///
+/// # Errors
+/// Everything that is wrong with it, in one report.
+pub fn load(dir: &Path) -> Result<Fault, InvalidScenario> {
+    let path = dir.join(FILE_NAME);
+    let name = dir
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let title = format!("fault `{name}`");
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let what = format!("{} cannot be read: {error}", path.display());
+        let problem = Problem::nowhere(what, "a fault is a folder with a fault.toml");
+        InvalidScenario::new(title.clone(), vec![problem])
+    })?;
+    let source = Source::new(&path, text);
+    let fault = parse(&name, dir, &source);
+    match fault {
+        Some(fault) if source.is_sound() => Ok(fault),
+        _ => Err(InvalidScenario::new(title, source.into_problems())),
+    }
+}
+
+/// All faults in the folders of `root`, by name.
+///
+/// # Errors
+/// Everything that is wrong with any of them, in one report.
+pub fn load_all(root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
+    let listed = fs::read_dir(root).map_err(|error| {
+        let what = format!("{} cannot be read: {error}", root.display());
+        let problem = Problem::nowhere(what, "it is the folder that faults are looked for in");
+        InvalidScenario::new(root.display().to_string(), vec![problem])
+    })?;
+    let mut dirs: Vec<_> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|dir| dir.join(FILE_NAME).is_file())
+        .collect();
+    dirs.sort();
+    let mut faults = Vec::new();
+    let mut problems = Vec::new();
+    for dir in dirs {
+        match load(&dir) {
+            Ok(fault) => faults.push(fault),
+            Err(mut invalid) => problems.append(&mut invalid.problems),
+        }
+    }
+    if problems.is_empty() {
+        Ok(faults)
+    } else {
+        Err(InvalidScenario::new(root.display().to_string(), problems))
+    }
+}
+
+/// The faults of these names in the order of `names`, each once; all when no name is given.
+///
+/// # Errors
+/// A sentence about the first name that no fault has.
+pub fn select(all: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>, String> {
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let mut selected: Vec<Fault> = Vec::new();
+    for name in names {
+        // As it is called in reports, too.
+        let name = name.strip_prefix("fault/").unwrap_or(name);
+        let Some(fault) = all.iter().find(|fault| fault.name == name) else {
+            let known = || all.iter().map(|fault| fault.name.as_str());
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there is {}", one_of(known())),
+            };
+            return Err(format!("there is no fault `{name}`; {help}"));
+        };
+        if selected.iter().all(|other| other.name != name) {
+            selected.push(fault.clone());
+        }
+    }
+    Ok(selected)
+}
+
+/// Reads the file; what is wrong is noted in `source`.
+pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    if !errors.is_empty() {
+        for error in errors {
+            let wrong = Wrong::new(error.message(), "this is not TOML (https://toml.io)");
+            source.wrong(error.span().unwrap_or(0..0), "here", wrong);
+        }
+        return None;
+    }
+    let root = Table::root(source, &document, "the fault");
+    let summary = root
+        .required("summary", "summary = \"Nobody answers DHCP\"")
+        .and_then(|item| item.text());
+    let scenario = root
+        .required("scenario", "scenario = \"ipxe-chainload\"")
+        .and_then(|item| item.text());
+    let firmware = Firmware::ALL.map(|firmware| (firmware.name(), firmware));
+    let firmware = root
+        .required("firmware", "firmware = \"bios\"")
+        .and_then(|item| item.choice(&firmware));
+    let nodes = root
+        .required("nodes", "nodes = [\"node1\"]")
+        .and_then(|item| names(&item));
+    let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
+    let machines = root
+        .optional("machines")
+        .and_then(|item| item.choice(&machines));
+    let boot_seconds = root
+        .optional("boot_seconds")
+        .and_then(|item| item.number(BOOT_SECONDS, "seconds"));
+    let expect = root
+        .required("expect", "[expect]")
+        .and_then(|item| item.table("[expect]"))
+        .and_then(expectation);
+    let changes: Vec<Change> = root
+        .optional("change")
+        .and_then(|item| item.list())
+        .unwrap_or_default()
+        .iter()
+        .filter_map(change)
+        .collect();
+    let injections = injection::read(&root, source);
+    let breaks_nothing = changes.is_empty()
+        && injections == Injections::default()
+        && !dir.join("data").is_dir()
+        && source.is_sound();
+    if breaks_nothing {
+        let what = "the fault breaks nothing";
+        let help =
+            "write a `[[change]]` or something to inject, or put files into its folder `data`";
+        source.wrong(0..0, "here", Wrong::new(what, help));
+    }
+    root.finish();
+    Some(Fault {
+        name: name.to_owned(),
+        dir: dir.to_owned(),
+        summary: summary?.value,
+        scenario: scenario?.value,
+        firmware: firmware?.value,
+        nodes: nodes?,
+        machines: machines.map_or(Machines::Virtual, |machines| machines.value),
+        boot_seconds: boot_seconds.map_or(BOOT_SECONDS_DEFAULT, |seconds| seconds.value),
+        changes,
+        injections,
+        expect: expect?,
+    })
+}
+
+fn names(item: &Item) -> Option<Vec<String>> {
+    let list = item.list()?;
+    if list.is_empty() {
+        item.wrong(Wrong::new("`nodes` names none", "name at least one node"));
+    }
+    list.iter()
+        .map(|item| item.text().map(|text| text.value))
+        .collect()
+}
+
+fn expectation(table: Table) -> Option<Expectation> {
+    let verdict = table
+        .required("verdict", "verdict = \"fail\"")
+        .and_then(|item| item.choice(&[("pass", true), ("fail", false)]))?;
+    if verdict.value {
+        table.finish();
+        return Some(Expectation::Pass);
+    }
+    let stages = STAGES.map(|stage| (stage.name(), stage));
+    let causes = Cause::ALL.map(|cause| (cause.name(), cause));
+    let stage = table
+        .required("stage", "stage = \"dhcp\"")
+        .and_then(|item| item.choice(&stages));
+    let cause = table
+        .required("cause", "cause = \"no-dhcp-server\"")
+        .and_then(|item| item.choice(&causes));
+    table.finish();
+    Some(Expectation::Fail {
+        stage: stage?.value,
+        cause: cause?.value,
+    })
+}
+
+fn change(item: &Item) -> Option<Change> {
+    let table = item.table("[[change]]")?;
+    let file = table
+        .required("file", "file = \"data/config.yaml\"")
+        .and_then(|item| item.parse(inside))?;
+    let remove = table.optional("remove").and_then(|item| item.flag());
+    let edit = if remove.is_some_and(|remove| remove.value) {
+        Some(Edit::Remove)
+    } else {
+        let from = table
+            .required("replace", "replace = \"text that is in the file\"")
+            .and_then(|item| item.parse(filled));
+        let to = table
+            .required("with", "with = \"text in its place\"")
+            .and_then(|item| item.text());
+        from.zip(to).map(|(from, to)| Edit::Replace {
+            from: from.value,
+            to: to.value,
+        })
+    };
+    table.finish();
+    Some(Change {
+        file: file.value,
+        edit: edit?,
+    })
+}
+
+fn filled(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new(
+            "no text is in every place",
+            "write text that stands in the file",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A path that stays inside the scenario's folder.
+fn inside(text: &str) -> Result<String, Wrong> {
+    use std::path::Component;
+    let stays = Path::new(text)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if stays && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("`{text}` is no file of the scenario"),
+        "a path inside the scenario's folder, e.g. `data/config.yaml`",
+    ))
+}

@@ -1,0 +1,72 @@
+//! A simulated machine's life in an attempt: its process started, its console read, its end told.
+
+use std::fs;
+use std::io;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::watch;
+
+use crate::cell::plug::{Plug, Plugged};
+use crate::evidence::Seen;
+use crate::node::life::{Surroundings, Witness};
+use crate::scenario::Node;
+use crate::station::{StationJob, Task};
+
+use super::machine::MachineJob;
+
+/// Lives through one simulated boot of `node`; returns when its process is stopped.
+///
+/// # Errors
+/// When the process can't be started: our own set-up failed, not the boot.
+pub async fn live(
+    node: &Node,
+    around: &Surroundings,
+    plug: &Plug,
+    witness: &Witness,
+    mut stop: watch::Receiver<Option<String>>,
+) -> io::Result<()> {
+    fs::create_dir_all(&around.artifacts)?;
+    let job = StationJob {
+        interface: None,
+        mac: node.mac.to_string(),
+        address: None,
+        task: Task::Machine(MachineJob {
+            mac: node.mac.octets(),
+            uuid: around.machine.uuid.unwrap_or(node.uuid),
+            serial: node.name.clone(),
+            firmware: around.firmware,
+        }),
+    };
+    let stderr = around.artifacts.join("simulation.log");
+    let mut plugged: Plugged = plug.start(job, &stderr).await?;
+    witness.saw(Seen::PowerOn);
+    let mut log = tokio::fs::File::create(around.artifacts.join("console.log")).await?;
+    let mut lines = BufReader::new(plugged.stdout).lines();
+    let deadline = tokio::time::sleep(around.deadline);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            line = lines.next_line() => match line? {
+                Some(line) => {
+                    log.write_all(format!("{line}\n").as_bytes()).await?;
+                    witness.saw(Seen::Console { line });
+                }
+                None => {
+                    let reason = "a simulated machine ends here".to_owned();
+                    witness.saw(Seen::PowerOff { reason });
+                    break;
+                }
+            },
+            () = &mut deadline => {
+                witness.gave_up(format!("the deadline of {} s came first", around.deadline.as_secs()));
+                break;
+            }
+            Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
+                witness.gave_up(reason.unwrap_or_default());
+                break;
+            }
+        }
+    }
+    log.flush().await?;
+    plugged.child.kill().await
+}

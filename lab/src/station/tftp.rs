@@ -1,0 +1,111 @@
+//! A TFTP server with a flaw. What is right about it is boot-server's own transfer.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Component, Path, PathBuf};
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use boot_server::proto::tftp::{
+    ErrorCode, Limits, Packet, ReadRequest, RequestedOptions, Transfer, Transmit,
+};
+
+use crate::fault::TftpFlaw;
+
+const PORT: u16 = 69;
+
+/// As boot-server's: no packet is fragmented on Ethernet.
+const LIMITS: Limits = Limits {
+    block_size: 1468,
+    window_size: 16,
+};
+
+/// Serves until it is killed, or dies; `up` is called when it listens.
+pub(super) fn serve(
+    address: Ipv4Addr,
+    flaw: TftpFlaw,
+    roots: &[PathBuf],
+    up: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let socket = UdpSocket::bind((address, PORT))?;
+    up()?;
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, peer) = socket.recv_from(&mut buffer)?;
+        let heard = buffer.get(..length).unwrap_or_default();
+        let Ok(Packet::Read(request)) = Packet::decode(heard) else {
+            continue;
+        };
+        let answers = UdpSocket::bind((address, 0))?;
+        if flaw == TftpFlaw::RefuseOptions && request.options != RequestedOptions::default() {
+            let text = "no options, please";
+            answers.send_to(&Packet::encode_error(ErrorCode::OptionsRefused, text), peer)?;
+            continue;
+        }
+        let Some(file) = find(&request, roots) else {
+            let text = "file not found";
+            answers.send_to(&Packet::encode_error(ErrorCode::FileNotFound, text), peer)?;
+            continue;
+        };
+        // A client that goes away is its own business.
+        thread::spawn(move || send(&answers, peer, &request, &file, flaw));
+    }
+}
+
+/// The file's bytes, when it is in one of the folders.
+fn find(request: &ReadRequest, roots: &[PathBuf]) -> Option<Vec<u8>> {
+    let path = Path::new(request.file.trim_start_matches('/'));
+    let inside = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let mut files = roots.iter().map(|root| fs::read(root.join(path)));
+    inside.then(|| files.find_map(Result::ok)).flatten()
+}
+
+fn send(
+    socket: &UdpSocket,
+    peer: SocketAddr,
+    request: &ReadRequest,
+    file: &[u8],
+    flaw: TftpFlaw,
+) -> io::Result<()> {
+    let length = u64::try_from(file.len()).unwrap_or(u64::MAX);
+    let mut transfer = Transfer::new(&request.options, LIMITS, length, Instant::now());
+    let mut buffer = [0; 2048];
+    loop {
+        while let Some(packet) = transfer.poll_transmit() {
+            let bytes = match packet {
+                Transmit::OptionsAck(bytes) => bytes,
+                Transmit::Data { block, offset, len } => {
+                    if let TftpFlaw::DieAfter(bytes) = flaw
+                        && offset >= bytes
+                    {
+                        // With all its sockets, as a server that crashes.
+                        process::exit(1);
+                    }
+                    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                    let data = file.get(start..start.saturating_add(len));
+                    let mut bytes = Packet::data_header(block).to_vec();
+                    bytes.extend(data.unwrap_or_default());
+                    bytes
+                }
+            };
+            socket.send_to(&bytes, peer)?;
+        }
+        let Some(timeout) = transfer.poll_timeout() else {
+            return Ok(());
+        };
+        let wait = timeout.saturating_duration_since(Instant::now());
+        socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+        if let Ok((length, from)) = socket.recv_from(&mut buffer)
+            && from == peer
+            && let Ok(packet) = Packet::decode(buffer.get(..length).unwrap_or_default())
+        {
+            transfer.handle_packet(Instant::now(), &packet);
+        } else {
+            transfer.handle_timeout(Instant::now());
+        }
+    }
+}
