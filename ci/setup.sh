@@ -45,6 +45,8 @@ TEST_PACKAGES=(
   "gpgv|verifying signatures in the tests"
   "openssl|certificates of the tests"
   "systemd|systemd-analyze, which checks the service unit"
+  "chromium|the page of a run, looked at in a browser"
+  "libxml2-utils|xmllint, which checks the JUnit report"
   "python3-venv|checkers of the CI examples, from PyPI"
 )
 # Only where the release has it: libvirt was split into more packages later.

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::Labels;
@@ -48,12 +49,16 @@ pub struct Groups {
     ordered: Box<[Arc<Group>]>,
     /// Each group that requires something, by its rarest requirement.
     index: HashMap<Arc<str>, Box<[Entry]>>,
+    hasher: RandomState,
     /// Positions of groups that require nothing, or only that labels be absent.
     anyone: Vec<u32>,
 }
 
-/// A value that a label may have, and the group that requires it; sorted.
-type Entry = (Arc<str>, u32);
+/// The hash of a value that a label may have, and the group that requires it; sorted.
+///
+/// Not the value itself: among very many groups each step of a search would be a look into memory that
+/// is in no cache. Whoever finds a group here still has to see whether it matches.
+type Entry = (u64, u32);
 
 impl Groups {
     /// Puts groups in matching order.
@@ -66,6 +71,7 @@ impl Groups {
         for requirement in ordered.iter().flat_map(|group| group.require.iter()) {
             *sharing.entry(requirement).or_default() += 1;
         }
+        let hasher = RandomState::new();
         let mut index: HashMap<Arc<str>, Vec<Entry>> = HashMap::new();
         let mut anyone = Vec::new();
         for (position, group) in (0_u32..).zip(&ordered) {
@@ -77,7 +83,7 @@ impl Groups {
                 Some((key, value)) => index
                     .entry(Arc::clone(key))
                     .or_default()
-                    .push((Arc::clone(value), position)),
+                    .push((hasher.hash_one(&**value), position)),
                 None => anyone.push(position),
             }
         }
@@ -91,6 +97,7 @@ impl Groups {
                 .map(|(key, entries)| (key, sorted(entries)))
                 .collect(),
             ordered: ordered.into_boxed_slice(),
+            hasher,
             anyone,
         }
     }
@@ -110,17 +117,18 @@ impl Groups {
             })
     }
 
-    /// Positions of the groups whose rarest requirement is met.
+    /// Positions of the groups whose rarest requirement is met, and now and then of one more.
     fn found(&self, labels: &Labels) -> impl Iterator<Item = u32> {
         labels.0.iter().flat_map(|(key, value)| {
             let entries = self
                 .index
                 .get(key.as_str())
                 .map_or(&[][..], |entries| entries);
-            let first = entries.partition_point(|(entry, _)| **entry < **value);
+            let hash = self.hasher.hash_one(value.as_str());
+            let first = entries.partition_point(|(entry, _)| *entry < hash);
             let rest = entries.get(first..).unwrap_or_default();
             rest.iter()
-                .take_while(move |(entry, _)| **entry == **value)
+                .take_while(move |(entry, _)| *entry == hash)
                 .map(|(_, position)| *position)
         })
     }

@@ -74,3 +74,20 @@ fn the_ipxe_that_it_loads_is_sent_to_the_script() {
     assert_eq!(offer.message.boot_file, SCRIPT.as_bytes());
     assert_eq!(offer.option(code::VENDOR_CLASS), None);
 }
+
+/// Some firmware says `HTTPClient` with the architecture that it has for TFTP: its vendor class counts.
+#[test]
+fn firmware_that_calls_itself_httpclient_is_told_a_url_whatever_its_architecture() {
+    for offer in [
+        Server::new().ask(&http_client(7), 0),
+        ask_proxy(&http_client(7)),
+    ] {
+        let offer = offer.unwrap();
+        assert_eq!(offer.option(code::VENDOR_CLASS), Some(&b"HTTPClient"[..]));
+        assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(URL));
+    }
+    let by_tftp = Server::new()
+        .ask(&pxe(MessageType::Discover, 7), 0)
+        .unwrap();
+    assert_eq!(by_tftp.message.boot_file, b"ipxe.efi");
+}

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -12,9 +12,10 @@ use anyhow::{Context, ensure};
 use crate::Bench;
 use crate::cable::SERVERS;
 use crate::server::Server;
-use crate::table::{Better, Row, Section, median};
+use crate::table::{Better, Row, Section, median, turns};
 use crate::wrk;
 
+/// In the order of the rows: the others are compared with the first.
 const GROUPS: [u32; 3] = [10, 1_000, 100_000];
 const CONNECTIONS: u32 = 32;
 /// Requests with any number of groups, of those with the fewest.
@@ -24,55 +25,61 @@ const MAX_RESIDENT: (u32, f64) = (1_000, 16.0);
 /// How long any number of groups may take to load.
 const MAX_LOAD_SECONDS: f64 = 20.0;
 
-/// A server with its groups.
+/// A server with its groups, and what was measured of it.
 struct Loaded {
+    groups: u32,
+    name: String,
     address: SocketAddr,
+    /// What wrk asks for.
+    script: PathBuf,
     server: Server,
     load_seconds: f64,
+    runs: Vec<wrk::Run>,
 }
 
 /// All rows.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
-    let mut rows = Vec::new();
-    let mut first = None;
-    for groups in GROUPS {
+    let mut all = Vec::new();
+    for (groups, port) in GROUPS.into_iter().zip(8081..) {
         let name = format!("{groups} groups");
-        if !bench.wants(&name) {
-            continue;
+        if bench.wants(&name) {
+            let address = SocketAddr::from((SERVERS[0], port));
+            let loaded = start(bench, groups, name, address)?;
+            check_answers(address, groups)?;
+            // Warms up what is not measured.
+            wrk::run(address, &loaded.script, CONNECTIONS, 1)?;
+            all.push(loaded);
         }
-        let loaded = start(bench, groups)?;
-        check_answers(loaded.address, groups)?;
-        let script = bench.folder.path().join("ask.lua");
-        std::fs::write(&script, lua(groups))?;
-        // Warms up what is not measured.
-        wrk::run(loaded.address, &script, CONNECTIONS, 1)?;
-        let (mut rates, mut p99) = (Vec::new(), Vec::new());
-        for _ in 0..bench.repeats {
-            let run = wrk::run(loaded.address, &script, CONNECTIONS, bench.seconds)?;
+    }
+    for round in 0..bench.repeats {
+        for n in turns(round, all.len()) {
+            let loaded = &mut all[n];
+            let run = wrk::run(loaded.address, &loaded.script, CONNECTIONS, bench.seconds)?;
             eprintln!(
-                "config: {name}: {:.0} requests/s, p99 {:.2} ms",
-                run.rate, run.p99_ms
+                "config: {}: {:.0} requests/s, p99 {:.2} ms",
+                loaded.name, run.rate, run.p99_ms
             );
-            rates.push(run.rate);
-            p99.push(run.p99_ms);
+            loaded.runs.push(run);
         }
-        let kept = {
-            let rate = median(&rates).unwrap_or(0.0);
-            rate / *first.get_or_insert(rate)
-        };
+    }
+    let rate = |loaded: &Loaded| median(&loaded.rates()).unwrap_or(0.0);
+    let first = all.first().map_or(0.0, rate);
+    let mut rows = Vec::new();
+    for loaded in all {
+        let kept = rate(&loaded) / first;
+        let p99: Vec<f64> = loaded.runs.iter().map(|run| run.p99_ms).collect();
         let resident = loaded.server.resident_mib()?;
-        drop(loaded.server);
-        let fits = groups != MAX_RESIDENT.0 || resident <= MAX_RESIDENT.1;
+        let fits = loaded.groups != MAX_RESIDENT.0 || resident <= MAX_RESIDENT.1;
         rows.push(Row {
-            name,
-            values: vec![rates],
-            limit: Some(constant_answers(bench, &script)?),
+            values: vec![loaded.rates()],
+            limit: Some(constant_answers(bench, &loaded.script)?),
             met: Some(fits && kept >= MIN_KEPT && loaded.load_seconds < MAX_LOAD_SECONDS),
             remark: format!(
                 "p99 {:.2} ms, {resident:.1} MiB resident, loaded in {:.2} s, {kept:.2} × the first row",
                 median(&p99).unwrap_or(0.0),
                 loaded.load_seconds,
             ),
+            name: loaded.name,
         });
     }
     Ok(Section {
@@ -90,8 +97,13 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     })
 }
 
-fn start(bench: &Bench, groups: u32) -> anyhow::Result<Loaded> {
-    let address = SocketAddr::from((SERVERS[0], 8081));
+impl Loaded {
+    fn rates(&self) -> Vec<f64> {
+        self.runs.iter().map(|run| run.rate).collect()
+    }
+}
+
+fn start(bench: &Bench, groups: u32, name: String, address: SocketAddr) -> anyhow::Result<Loaded> {
     let folder = bench.folder.path().join(format!("groups-{groups}"));
     let spec = folder.join("specs/machine");
     std::fs::create_dir_all(&spec)?;
@@ -120,10 +132,16 @@ fn start(bench: &Bench, groups: u32) -> anyhow::Result<Loaded> {
     let mut server = Server::start(command, &folder, "boot-server")?;
     server.wait_for_port(address)?;
     let load_seconds = began.elapsed().as_secs_f64();
+    let script = folder.join("ask.lua");
+    std::fs::write(&script, lua(groups))?;
     Ok(Loaded {
+        groups,
+        name,
         address,
+        script,
         server,
         load_seconds,
+        runs: Vec::new(),
     })
 }
 

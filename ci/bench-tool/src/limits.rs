@@ -143,6 +143,32 @@ impl Limits {
         Ok(f64::from(ROUND_TRIPS) / start.elapsed().as_secs_f64())
     }
 
+    /// Round trips a second of so many clients at once that sleep until they are answered, by a server
+    /// that does as well.
+    pub(crate) fn round_trips_of_many(&self, answer_len: u32, clients: u32) -> anyhow::Result<f64> {
+        let each = ROUND_TRIPS / clients;
+        let ask = || -> anyhow::Result<()> {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.connect((SERVERS[0], SLEEPING_PORT))?;
+            socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+            let mut answer = vec![0; 65_536];
+            for _ in 0..each {
+                socket.send(&answer_len.to_be_bytes())?;
+                socket
+                    .recv(&mut answer)
+                    .context("the echo does not answer")?;
+            }
+            Ok(())
+        };
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..clients).map(|_| scope.spawn(ask)).collect();
+            all.into_iter()
+                .try_for_each(|one| one.join().ok().context("a thread ended early")?)
+        })?;
+        Ok(f64::from(each * clients) / start.elapsed().as_secs_f64())
+    }
+
     /// MB a second of this many bytes over so many TCP connections at once.
     pub(crate) fn copy_mb_per_second(&self, bytes: u64, connections: u64) -> anyhow::Result<f64> {
         let start = Instant::now();

@@ -60,6 +60,22 @@ impl Counts {
     }
 }
 
+/// Whether a single Discover is answered.
+///
+/// # Errors
+/// It does not start.
+pub(crate) fn is_answered() -> anyhow::Result<bool> {
+    let output = Command::new("perfdhcp")
+        .args(["-4", "-l", "cli", "-r", "1", "-n", "1", "-R", "1"])
+        .args(["-W", LAST_ANSWERS_US])
+        .arg(SERVERS[0].to_string())
+        .stdin(Stdio::null())
+        .output()
+        .context("perfdhcp")?;
+    // It ends with the offer and calls the exchange lost.
+    Ok(String::from_utf8_lossy(&output.stdout).contains("received packets: 1\n"))
+}
+
 /// Begins `rate` exchanges a second for so long, of so many clients in turn.
 ///
 /// # Errors

@@ -124,7 +124,7 @@ impl Report {
         let commands: Vec<String> = self.commands.iter().map(|one| format!("`{one}`")).collect();
         let _ = writeln!(
             out,
-            "Made by {}, with the release build, on a machine that did nothing else.\n\n\
+            "Made by {}, with the release build. Other work on the machine makes the numbers noise.\n\n\
              - Machine: {}.\n- Beside it: {}.\n\n\
              Each number is a median, with the least and the most in brackets. Before anything counts, each \
              server is warmed up; the servers of a row take turns, each round begun by another one, across a \

@@ -16,6 +16,7 @@ use super::link;
 use super::message::Job;
 use super::plug::{self, Plug, Plugged};
 use super::services::{Told, start_boot_server};
+use crate::evidence::STATION_PREFIX;
 use crate::fault::{Barrier, Kill, Role, Station};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
@@ -84,7 +85,7 @@ pub async fn stations(
 ) -> Result<(), String> {
     let plug = machines.on(&network.bridge);
     for (number, station) in job.injections.stations.iter().enumerate() {
-        let name = format!("station-{}", number + 1);
+        let name = format!("{STATION_PREFIX}{}", number + 1);
         let failed = |error: io::Error| format!("{name}: {error}");
         let folder = job.artifacts.join(&name);
         fs::create_dir_all(&folder).map_err(failed)?;

@@ -7,6 +7,7 @@ mod list;
 mod report;
 mod run;
 mod select;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,11 +1,12 @@
 //! `lab report …`: reports made again from the folders of runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::exit;
-use super::run::{Refusal, colour, new_run_id, refuse};
+use super::run::{Refusal, new_run_id, refuse};
+use super::terminal::Look;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
 
@@ -21,12 +22,21 @@ pub(super) enum ReportCommand {
         #[arg(long, value_name = "DIR", default_value = "runs")]
         artifacts: PathBuf,
     },
+    /// Make a run's index.html again, from the files in its folder
+    Html {
+        /// Folder of a run
+        #[arg(value_name = "DIR", default_value = "runs/latest")]
+        run: PathBuf,
+    },
 }
 
 /// Runs and returns the exit code.
 pub(super) fn run(command: &ReportCommand) -> u8 {
-    let ReportCommand::Merge { runs, artifacts } = command;
-    match merged(runs, artifacts) {
+    let done = match command {
+        ReportCommand::Merge { runs, artifacts } => merged(runs, artifacts),
+        ReportCommand::Html { run } => page(run),
+    };
+    match done {
         Ok(code) => code,
         Err(Refusal { code, message }) => {
             eprintln!("{message}");
@@ -35,7 +45,16 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
     }
 }
 
-fn merged(folders: &[PathBuf], artifacts: &std::path::Path) -> Result<u8, Refusal> {
+/// Writes the page, prints where it is.
+fn page(folder: &Path) -> Result<u8, Refusal> {
+    let run = load(folder).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+    let path = report::artifacts::write_page(&run)
+        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
+    println!("{}", path.display());
+    Ok(exit::OK)
+}
+
+fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
     let invalid = |error: MergeError| {
         let code = match error {
             MergeError::Copy { .. } => exit::INTERNAL,
@@ -53,7 +72,7 @@ fn merged(folders: &[PathBuf], artifacts: &std::path::Path) -> Result<u8, Refusa
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
     report::artifacts::write_run(&run)
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
-    print!("{}", table::render(&run, colour()));
+    print!("{}", table::render(&run, Look::choose(false, false).table));
     println!("Artifacts: {}", folder.display());
     Ok(run.exit_code())
 }

@@ -1,22 +1,23 @@
 //! `lab run`: select, check the host, boot, judge, report.
 
-use std::io::{IsTerminal, stdout};
+use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::select::select;
+use super::terminal::{self, Look};
 use super::{Folders, exit, faults};
 use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, choose};
 use crate::preflight;
 use crate::report::live::Live;
-use crate::report::table::Colour;
-use crate::report::{self, RunSummary, UnitSummary};
+use crate::report::{self, RunSummary, UnitSummary, github};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::shard::Shard;
@@ -72,6 +73,12 @@ pub(super) struct RunArguments {
     /// Also write every event here, a JSON line each, as it happens
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Show no progress: only the table and where the artifacts are
+    #[arg(long)]
+    quiet: bool,
+    /// Write without colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 for colours everywhere]
+    #[arg(long)]
+    no_color: bool,
 }
 
 /// Runs and returns the exit code.
@@ -132,8 +139,9 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
 }
 
 async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refusal> {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let now = jiff::Zoned::now();
+    let look = Look::choose(arguments.quiet, arguments.no_color);
     let faults = faults::select(folders, arguments)?;
     let units = match &faults {
         Some(faults) => faults.units(arguments),
@@ -167,7 +175,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     } else {
         faults::nothing_is_executed()
     };
-    eprintln!("Accelerator: {}.", chosen.reason);
+    if !arguments.quiet {
+        eprintln!("Accelerator: {}.", chosen.reason);
+    }
 
     let internal =
         |what: &str, error: std::io::Error| refuse(exit::INTERNAL, format!("{what}: {error}"));
@@ -192,7 +202,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if let Some(path) = &arguments.events {
         files.push(create_file(path)?);
     }
-    let live = Live::new(&units, files);
+    let live = Live::new(&units, &artifacts, files, look.progress, std::io::stderr());
     let outcomes = watch_run(units, &setting, live)
         .await
         .map_err(|error| internal("events.jsonl", error))?;
@@ -227,10 +237,11 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
             .map_err(|error| internal(&path.display().to_string(), error))?;
     }
     match &results {
-        Some(results) => print!("{}", report::faults::render(results, colour())),
-        None => print!("{}", report::table::render(&run, colour())),
+        Some(results) => print!("{}", report::faults::render(results, look.table)),
+        None => print!("{}", report::table::render(&run, look.table)),
     }
     println!("Artifacts: {}", artifacts.display());
+    on_github(&run, &folders.scenarios);
     for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
         let kept = outcome.attempts.last()?.kept.as_ref()?;
         Some((outcome, kept))
@@ -247,35 +258,61 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     })
 }
 
+/// On GitHub Actions: annotations on standard output, and the job's summary
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+fn on_github(run: &RunSummary, scenarios: &Path) {
+    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+        return;
+    }
+    print!("{}", github::annotations(run, &scenarios.to_string_lossy()));
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
+        let path = PathBuf::from(path);
+        let appended = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(github::summary(run).as_bytes()));
+        // The verdicts stand; a summary that can't be written does not change them.
+        if let Err(error) = appended {
+            eprintln!("lab: the summary {}: {error}", path.display());
+        }
+    }
+}
+
 /// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
 async fn watch_run(
     units: Vec<Unit>,
     setting: &Setting,
-    mut live: Live,
+    mut live: Live<std::io::Stderr>,
 ) -> std::io::Result<Vec<runner::UnitOutcome>> {
     let (stop, stopping) = watch::channel(false);
     let (progress, mut seen) = mpsc::unbounded_channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut resized = signal(SignalKind::window_change())?;
+    let mut ticks = tokio::time::interval(live.period());
+    // A tick that came late is not made up for.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let course = runner::run(units, setting, progress, stopping);
     tokio::pin!(course);
     loop {
         tokio::select! {
             biased;
-            Some(progress) = seen.recv() => {
-                if let Some(line) = live.take(&progress)? {
-                    eprintln!("{line}");
-                }
+            Some(progress) = seen.recv() => live.take(&progress)?,
+            outcomes = &mut course => {
+                live.end();
+                return Ok(outcomes);
             }
-            outcomes = &mut course => return Ok(outcomes),
-            Some(()) = interrupt.recv() => interrupted(&stop),
-            Some(()) = terminate.recv() => interrupted(&stop),
+            Some(()) = interrupt.recv() => interrupted(&stop, &mut live),
+            Some(()) = terminate.recv() => interrupted(&stop, &mut live),
+            Some(()) = resized.recv() => live.tick(Instant::now(), terminal::width()),
+            now = ticks.tick() => live.tick(now.into_std(), terminal::width()),
         }
     }
 }
 
-fn interrupted(stop: &watch::Sender<bool>) {
-    eprintln!("Interrupted: stopping the machines.");
+fn interrupted(stop: &watch::Sender<bool>, live: &mut Live<std::io::Stderr>) {
+    live.say("Interrupted: stopping the machines.");
     stop.send_replace(true);
 }
 
@@ -320,15 +357,6 @@ fn check_memory(units: &[Unit], arguments: &RunArguments) -> Result<(), Refusal>
 fn create_file(path: &Path) -> Result<std::fs::File, Refusal> {
     std::fs::File::create(path)
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", path.display())))
-}
-
-/// Colours for a person at a terminal who did not decline them (https://no-color.org).
-pub(super) fn colour() -> Colour {
-    if stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        Colour::On
-    } else {
-        Colour::Off
-    }
 }
 
 /// Six hexadecimal digits: part of every name, so that two runs never share one.

@@ -16,8 +16,8 @@ use crate::evidence::packet::{DhcpSaid, Said, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{
-    Boot, Deadline, DhcpService, Expect, Firmware, Image, MacAddr, MatchedBy, Network, Node,
-    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, Deadline, DhcpService, Expect, Firmware, Image, MacAddr, Machines, MatchedBy, Network,
+    Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 use crate::timeline::{self, Outcome, StageName, Timeline};
 use crate::verdict::NodeVerdict;

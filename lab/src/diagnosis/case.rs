@@ -257,7 +257,8 @@ impl<'a> Case<'a> {
     /// A time, in seconds since [`Case::start_us`].
     pub(super) fn time(&self, at_us: u64) -> String {
         let seconds = (at_us as f64 - self.start_us() as f64) / 1e6;
-        format!("{seconds:.2} s")
+        // Clocks of libvirt and the kernel differ by less than is shown: no "-0.00".
+        format!("{:.2} s", (seconds * 100.0).round() / 100.0 + 0.0)
     }
 
     /// A packet as evidence.

@@ -54,7 +54,7 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::NoDhcpServer,
         sentence: format!(
-            "no DHCP server answered: {} sent {} DISCOVER{} from {} on, and nobody offered an address",
+            "no DHCP server answered: {} sent {} DISCOVER{}, the first {}, and nobody offered an address",
             case.mac,
             asked.len(),
             if asked.len() == 1 { "" } else { "s" },
@@ -113,7 +113,12 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
             "the DHCP server has no address left for {}: {reason}",
             case.mac
         );
-        return finding(sentence, vec![Proof::at(at_us, told)], 97);
+        // Where addresses are left out because strangers use them, those are what is wrong.
+        let strangers = case
+            .events()
+            .any(|(_, event)| matches!(event, BootEvent::AddressInUse { .. }));
+        let weight = if strangers { 80 } else { 97 };
+        return finding(sentence, vec![Proof::at(at_us, told)], weight);
     }
     if let Some((packet, said)) = case.nak() {
         let server = server_of(packet, said);

@@ -57,7 +57,12 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
             "the system inside sent nothing at all after its kernel came up: it has no network card \
              that it knows, or its network is not configured"
                 .to_owned(),
-            90,
+            // A kernel that hangs says nothing either.
+            if line.is_some() || case.is_through(StageName::UserlandUp) {
+                90
+            } else {
+                62
+            },
         ),
         (true, 0, false) => (
             "the system inside never asked for an address after its kernel came up".to_owned(),

@@ -30,7 +30,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             .iter()
             .find(|node| node.uuid.to_string().eq_ignore_ascii_case(uuid));
         let whose = owner.map_or_else(
-            || "no machine's here".into(),
+            || "which no machine here should have".into(),
             |node| format!("that of {}", node.name),
         );
         let told = format!("{} says UUID {uuid}", case.mac);
@@ -40,8 +40,12 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             case.node.name, case.uuid
         )));
         let sentence = format!("{} has the UUID {uuid}, {whose}", case.node.name);
-        // A UUID of nobody is a swapped order of bytes, or a board that was replaced.
-        return owner.and_then(|_| finding(sentence, evidence));
+        // Firmware that swaps the first three fields says the same in another order.
+        let swapped = uuid::Uuid::from_bytes(case.node.uuid.to_bytes_le());
+        if owner.is_none() && uuid.eq_ignore_ascii_case(&swapped.to_string()) {
+            return None;
+        }
+        return finding(sentence, evidence);
     }
     let shared = case
         .wire()

@@ -11,6 +11,9 @@ use crate::timeline::StageName;
 /// So long without a packet a transfer does not go on.
 const STILL_US: u64 = 15_000_000;
 
+/// A receiver that breaks off after so long without a packet did so for that reason.
+const PATIENCE_US: u64 = 5_000_000;
+
 /// Console text of a file that ended too early.
 const CUT_SHORT: &[&str] = &[
     "unexpected EOF",
@@ -173,7 +176,12 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
                 .end_us()
                 .saturating_sub(one.end_us)
                 .max(one.longest_silence_us),
-            _ => one.longest_silence_us,
+            // Whoever breaks off waited as long as it does; the rest is silence.
+            TransferEnd::BrokenByReceiver => {
+                let waited = case.end_us().saturating_sub(one.end_us);
+                return waited.max(one.longest_silence_us) >= PATIENCE_US;
+            }
+            TransferEnd::Whole | TransferEnd::BrokenBySender => one.longest_silence_us,
         };
         silence >= STILL_US
     };

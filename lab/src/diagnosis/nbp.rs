@@ -193,7 +193,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         }
     }
     let (_, line) = complaint?;
-    let last = loaded().last()?;
+    let last = loaded().next_back()?;
     // Secure Boot and old keys have words of their own.
     if super::firmware::denied(case).is_some() {
         return None;

@@ -2,7 +2,11 @@
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::Seen;
+use crate::evidence::packet::{Transfer, TransferEnd};
+use crate::evidence::{STATION_PREFIX, Seen};
+
+/// A transfer whose last packet came so shortly before its server's end was under way then.
+const CUT_OFF_US: u64 = 2_000_000;
 
 /// A service of the scenario ended by itself.
 pub(super) fn died(case: &Case) -> Option<Finding> {
@@ -11,7 +15,10 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         .records
         .iter()
         .find_map(|record| match &record.seen {
-            Seen::ServiceEnded { service, detail } => Some((record.at_us, service, detail)),
+            // A station stands for somebody else's server, of whose processes nobody tells us.
+            Seen::ServiceEnded { service, detail } if !service.starts_with(STATION_PREFIX) => {
+                Some((record.at_us, service, detail))
+            }
             _ => None,
         });
     let (at_us, service, detail) = ended?;
@@ -23,8 +30,17 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         record.at_us > at_us
             && matches!(&record.seen, Seen::Server { service: of, .. } if of == service)
     });
-    // One that came back need not be the reason.
-    let weight = if back { 58 } else { 96 };
+    let cut_off = case.transfers().any(|one| {
+        let whole_again = |other: &Transfer| {
+            other.end == TransferEnd::Whole && other.name == one.name && other.end_us > at_us
+        };
+        one.start_us <= at_us
+            && at_us <= one.end_us.saturating_add(CUT_OFF_US)
+            && one.end != TransferEnd::Whole
+            && !case.transfers().any(whole_again)
+    });
+    // One that came back need not be the reason, unless it left a transfer in the middle.
+    let weight = if back && !cut_off { 58 } else { 96 };
     Some(Finding {
         cause: Cause::ServiceDied,
         sentence: format!("{service} ended by itself at {}: {last}", case.time(at_us)),

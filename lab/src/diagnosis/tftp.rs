@@ -181,7 +181,7 @@ fn never_answers(case: &Case) -> Option<Finding> {
     evidence.extend(gone.map(|(packet, why)| case.packet(packet, format!("{shown}: {why}"))));
     let weight = if gone.is_some() { 91 } else { 86 };
     let sentence = format!(
-        "the TFTP server {shown} never answered: {file} was asked for {} times from {} on",
+        "the TFTP server {shown} never answered: {file} was asked for {} times, first {}",
         asked.len(),
         case.when(first)
     );

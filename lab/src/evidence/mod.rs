@@ -26,6 +26,9 @@ pub struct Depth {
     pub firmware_log: bool,
 }
 
+/// Name of a service, up to its number, that only stands for somebody else's server on the network.
+pub const STATION_PREFIX: &str = "station-";
+
 /// One thing seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

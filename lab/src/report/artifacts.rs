@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{AttemptSummary, RunSummary, junit};
+use super::{AttemptSummary, RunSummary, html, junit};
 use crate::diagnosis::explain;
+use crate::evidence::saved;
 use crate::runner::AttemptOutcome;
 use crate::scenario::Firmware;
 use crate::timeline::Timeline;
@@ -80,7 +81,7 @@ struct AttemptVerdict<'a> {
     attempt: &'a AttemptSummary,
 }
 
-/// Writes `run.json` and `junit.xml`.
+/// Writes `run.json`, `junit.xml` and `index.html`; returns the JUnit report.
 ///
 /// # Errors
 /// When a file can't be written.
@@ -89,7 +90,19 @@ pub fn write_run(run: &RunSummary) -> io::Result<String> {
     write_json(&folder.join("run.json"), run)?;
     let xml = junit::render(run).map_err(io::Error::other)?;
     fs::write(folder.join("junit.xml"), &xml)?;
+    write_page(run)?;
     Ok(xml)
+}
+
+/// Writes `index.html` from what lies in the run's folder; returns its path.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_page(run: &RunSummary) -> io::Result<PathBuf> {
+    let path = run.folder.join("index.html");
+    let page = html::gather::gather(run, saved::load);
+    fs::write(&path, html::render(&page))?;
+    Ok(path)
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {

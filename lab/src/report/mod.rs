@@ -3,12 +3,21 @@
 //! Everything here is made from one [`RunSummary`] or from the stream of the runner's progress; nothing
 //! here decides whether a machine passed.
 
+pub mod amounts;
 pub mod artifacts;
 pub mod faults;
+pub mod github;
+pub mod html;
 pub mod junit;
 pub mod live;
 pub mod merge;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod sample_run;
+pub mod sequence;
 pub mod summary;
 pub mod table;
+mod words;
 
 pub use summary::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};

@@ -139,10 +139,10 @@ pub async fn run(
             progress: progress.clone(),
             stop: stop.clone(),
         };
-        let cells = Arc::clone(&cells);
+        // Asked for here and not in the task, so that units begin in their order.
+        let cell = Arc::clone(&cells).acquire_owned().await;
         running.spawn(async move {
-            // Semaphores serve in the order of asking, and tasks are spawned in the order of units.
-            let _cell = cells.acquire_owned().await;
+            let _cell = cell;
             (index, course.run(unit).await)
         });
     }

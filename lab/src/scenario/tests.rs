@@ -128,7 +128,7 @@ refused! {
         "bios = \"pxelinux\"" => "bios = \"pxelinux\"\nchainload_ipxe = true";
     a_boot_group_without_pixiecore_is_refused:
         "group = \"node1\"" => "group = \"node1\"\nboot_group = \"default\"";
-    too_little_memory_is_refused: "2048" => "128";
+    too_little_memory_is_refused: "2048" => "64";
     a_deadline_of_no_time_is_refused: "[boot]" => "[deadline]\nboot_seconds = 0\n[boot]";
     a_file_mode_in_letters_is_refused: "0644" => "rw-r--r--";
     an_owner_without_group_is_refused: "core:core" => "core";

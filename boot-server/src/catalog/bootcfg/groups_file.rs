@@ -41,7 +41,9 @@ pub(in crate::catalog) fn parse(
     };
     let shared_path: Arc<Path> = path.into();
     let mut problems = Vec::new();
-    problems.extend(file.unknown.iter().map(|key| key.tell(path, text)));
+    if file.has_unknown {
+        problems.extend(shape::problems(path, text));
+    }
     problems.extend(wrong_version(path, text, file.api_version.as_ref()));
     let mut groups = Vec::new();
     for (index, group) in file.groups.unwrap_or_default().into_iter().enumerate() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::wire::{FILE_KEYS, GROUP_KEYS, UnknownKey};
+use super::wire::{FILE_KEYS, GROUP_KEYS};
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::yaml::{self, DuplicateKeys};
 
@@ -199,11 +199,10 @@ impl Finder<'_> {
 
     fn unknown(&mut self, key: &Spanned<String>, known: &'static [&'static str]) {
         if !known.contains(&key.value.as_str()) {
-            let key = UnknownKey {
-                key: key.clone(),
-                known,
-            };
-            self.unknown.push(key.tell(self.path, self.text));
+            let (line, column) = yaml::place(&key.referenced);
+            let problem = Problem::unknown_key(self.path, &key.value, known);
+            self.unknown
+                .push(problem.at(Arc::clone(self.text), line, column));
         }
     }
 }

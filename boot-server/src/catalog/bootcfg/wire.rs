@@ -1,33 +1,49 @@
-//! The shape of `config.yaml`. Keys that mean nothing are kept, so that they can be told.
+//! The shape of `config.yaml`, read in one go. Keys that mean nothing are only noticed: where they are, and
+//! what they were to be, is told by `shape`.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use crate::catalog::problem::Problem;
-use crate::catalog::yaml;
-
 pub(super) const FILE_KEYS: &[&str] = &["api_version", "groups"];
 pub(super) const GROUP_KEYS: &[&str] = &["name", "spec", "require", "metadata"];
 
-/// A key that means nothing: a misspelt one, most likely.
-#[derive(Debug)]
-pub(super) struct UnknownKey {
-    pub(super) key: Spanned<String>,
-    /// Those that would mean something.
-    pub(super) known: &'static [&'static str],
+/// A key of a mapping. Of those known no copy is made: an inventory has hundreds of thousands.
+enum Key {
+    ApiVersion,
+    Groups,
+    Name,
+    Spec,
+    Require,
+    Metadata,
+    Other,
 }
 
-impl UnknownKey {
-    /// Says so.
-    pub(super) fn tell(&self, path: &Path, text: &Arc<str>) -> Problem {
-        let (line, column) = yaml::place(&self.key.referenced);
-        let problem = Problem::unknown_key(path, &self.key.value, self.known);
-        problem.at(Arc::clone(text), line, column)
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key, E> {
+                Ok(match text {
+                    "api_version" => Key::ApiVersion,
+                    "groups" => Key::Groups,
+                    "name" => Key::Name,
+                    "spec" => Key::Spec,
+                    "require" => Key::Require,
+                    "metadata" => Key::Metadata,
+                    _ => Key::Other,
+                })
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -36,8 +52,8 @@ impl UnknownKey {
 pub(super) struct File {
     pub(super) api_version: Option<Spanned<String>>,
     pub(super) groups: Option<Vec<Spanned<Group>>>,
-    /// Of the file, and then of its groups.
-    pub(super) unknown: Vec<UnknownKey>,
+    /// It has, or a group has, keys that mean nothing.
+    pub(super) has_unknown: bool,
 }
 
 /// One group.
@@ -47,7 +63,7 @@ pub(super) struct Group {
     pub(super) spec: Option<Spanned<String>>,
     pub(super) require: Option<BTreeMap<String, Option<Spanned<String>>>>,
     pub(super) metadata: Option<BTreeMap<String, serde_json::Value>>,
-    unknown: Vec<UnknownKey>,
+    has_unknown: bool,
 }
 
 struct FileKeys;
@@ -61,16 +77,15 @@ impl<'de> Visitor<'de> for FileKeys {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
         let mut file = File::default();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            match key.value.as_str() {
-                "api_version" => file.api_version = map.next_value()?,
-                "groups" => file.groups = map.next_value()?,
-                _ => file.unknown.push(skip(&mut map, key, FILE_KEYS)?),
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::ApiVersion => file.api_version = map.next_value()?,
+                Key::Groups => file.groups = map.next_value()?,
+                _ => file.has_unknown |= skip(&mut map)?,
             }
         }
-        for group in file.groups.iter_mut().flatten() {
-            file.unknown.append(&mut group.value.unknown);
-        }
+        let mut groups = file.groups.iter().flatten();
+        file.has_unknown |= groups.any(|group| group.value.has_unknown);
         Ok(file)
     }
 }
@@ -86,26 +101,22 @@ impl<'de> Visitor<'de> for GroupKeys {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Group, A::Error> {
         let mut group = Group::default();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            match key.value.as_str() {
-                "name" => group.name = map.next_value()?,
-                "spec" => group.spec = map.next_value()?,
-                "require" => group.require = map.next_value()?,
-                "metadata" => group.metadata = map.next_value()?,
-                _ => group.unknown.push(skip(&mut map, key, GROUP_KEYS)?),
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Name => group.name = map.next_value()?,
+                Key::Spec => group.spec = map.next_value()?,
+                Key::Require => group.require = map.next_value()?,
+                Key::Metadata => group.metadata = map.next_value()?,
+                _ => group.has_unknown |= skip(&mut map)?,
             }
         }
         Ok(group)
     }
 }
 
-fn skip<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    key: Spanned<String>,
-    known: &'static [&'static str],
-) -> Result<UnknownKey, A::Error> {
+fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
     map.next_value::<IgnoredAny>()?;
-    Ok(UnknownKey { key, known })
+    Ok(true)
 }
 
 impl<'de> Deserialize<'de> for File {

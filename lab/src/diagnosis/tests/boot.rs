@@ -39,7 +39,7 @@ fn a_boot_program_that_is_not_there_is_named_with_who_named_it() {
     );
     story.is_explained(
         Cause::NbpNotFound,
-        &["undionly.kpxe", "ack names undionly.kpxe on 192.168.92.1"],
+        &["undionly.kpxe", "offer names undionly.kpxe on 192.168.92.1"],
     );
 }
 

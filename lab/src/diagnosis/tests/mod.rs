@@ -1,6 +1,7 @@
 //! Both sides of every detector: it fires on its evidence, and nothing fires on a boot that passed.
 
 mod boot;
+mod captures;
 mod images;
 mod inside;
 mod offers;

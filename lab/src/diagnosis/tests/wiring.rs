@@ -82,12 +82,12 @@ impl Wiring<'_> {
         }
     }
 
-    fn to_client(&mut self, at_us: u64, said: DhcpSaid) {
+    fn client_hears(&mut self, at_us: u64, said: DhcpSaid) {
         let (from, mac) = (host(self.scenario, 67), self.node.mac.to_string());
         self.packet(at_us, from, nobody(&mac, 68), Said::Dhcp(Box::new(said)));
     }
 
-    fn to_servers(&mut self, at_us: u64, port: u16, said: DhcpSaid) {
+    fn servers_hear(&mut self, at_us: u64, port: u16, said: DhcpSaid) {
         let mac = self.node.mac.to_string();
         let to = nobody("ff:ff:ff:ff:ff:ff", port);
         self.packet(at_us, nobody(&mac, 68), to, Said::Dhcp(Box::new(said)));
@@ -120,7 +120,7 @@ impl Wiring<'_> {
                     wanted: *address,
                     ..self.said(message)
                 };
-                self.to_servers(at_us, *port, said);
+                self.servers_hear(at_us, *port, said);
                 if self.scenario.services.dhcp == DhcpService::Libvirt {
                     let answer = if message == "discover" {
                         "offer"
@@ -128,7 +128,7 @@ impl Wiring<'_> {
                         "ack"
                     };
                     let plain = self.plain(answer);
-                    self.to_client(at_us + 1000, plain);
+                    self.client_hears(at_us + 1000, plain);
                 }
             }
             BootEvent::DhcpReply {
@@ -145,7 +145,7 @@ impl Wiring<'_> {
                     vendor_class: Some("PXEClient".into()),
                     ..self.said(message)
                 };
-                self.to_client(at_us, said);
+                self.client_hears(at_us, said);
             }
             BootEvent::TftpDone { file, bytes, .. } => self.tftp(at_us, file, *bytes),
             BootEvent::HttpRequest {
@@ -234,10 +234,10 @@ impl Wiring<'_> {
             let at_us = at_us + index * 1000;
             if ["offer", "ack"].contains(&message) {
                 let plain = self.plain(message);
-                self.to_client(at_us, plain);
+                self.client_hears(at_us, plain);
             } else {
                 let said = self.said(message);
-                self.to_servers(at_us, 67, said);
+                self.servers_hear(at_us, 67, said);
             }
         }
     }

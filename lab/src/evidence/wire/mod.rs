@@ -52,6 +52,20 @@ pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     Ok(wire)
 }
 
+/// Reads a capture that is still being written: `seen` is shown after each frame what was read so far. Whoever
+/// writes `capture` decides when it ends.
+///
+/// # Errors
+/// [`CaptureError`] when it is no capture.
+pub fn follow(capture: impl Read + Send, mut seen: impl FnMut(&Wire)) -> Result<(), CaptureError> {
+    let mut reading = Reading::default();
+    file::for_each_frame(capture, |frame| {
+        reading.take(&frame);
+        seen(&reading.wire);
+    })?;
+    Ok(())
+}
+
 /// A datagram or segment with its ends.
 #[derive(Debug, Clone, Copy)]
 struct Datagram<'a> {

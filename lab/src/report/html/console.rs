@@ -1,0 +1,146 @@
+//! The serial console with what matters in it marked, bounded: the log file has all of it.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::text::{clean, shorten, time};
+use super::view::Machine;
+use crate::timeline::StageName;
+use crate::verdict::NodeVerdict;
+
+/// Lines shown before and after a marked one.
+const AROUND: usize = 4;
+/// Lines of the beginning that are shown.
+const FIRST: usize = 6;
+/// Lines of the end that are shown, of a machine that came up and of one that did not.
+const LAST_OF_PASS: usize = 25;
+const LAST_OF_FAIL: usize = 120;
+/// Most marked lines that are shown with what is around them.
+const MOST_MARKED: usize = 40;
+/// Longest line.
+const MOST_CHARS: usize = 240;
+
+/// Why a line is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// A stage was seen by it.
+    Stage(StageName),
+    /// It tells of trouble.
+    Trouble,
+    /// A finding rests on it.
+    Evidence,
+}
+
+/// A part of the console.
+#[derive(Debug, PartialEq)]
+enum Part<'m> {
+    Line(u64, &'m str, Option<Mark>),
+    LeftOut(usize),
+}
+
+/// The console of a machine.
+pub(super) fn console(machine: &Machine) -> Markup {
+    if machine.console.is_empty() {
+        return html! { p.none { "Nothing was written to the serial console." } };
+    }
+    let zero_us = machine.zero_us();
+    let parts = parts(machine);
+    let marked = parts
+        .iter()
+        .filter(|part| matches!(part, Part::Line(_, _, Some(_))));
+    let count = marked.count();
+    let failed = !matches!(machine.verdict, NodeVerdict::Pass);
+    html! {
+        details.more open[failed] {
+            summary { (machine.console.len()) " lines, " (count) " marked" }
+            // It scrolls, so the keyboard must reach it.
+            div.console tabindex="0" role="group" aria-label={ "console of " (machine.name) } {
+                @for part in &parts {
+                    @match part {
+                        Part::LeftOut(lines) => p.gap { (lines) " lines are left out" },
+                        Part::Line(at_us, text, mark) => (line(zero_us, *at_us, text, *mark)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(zero_us: u64, at_us: u64, text: &str, mark: Option<Mark>) -> Markup {
+    let text = shorten(&clean(text), MOST_CHARS);
+    let (class, label) = match mark {
+        None => ("", String::new()),
+        Some(Mark::Stage(stage)) => ("good", format!("✓ {stage}")),
+        Some(Mark::Trouble) => ("bad", "✗ trouble".into()),
+        Some(Mark::Evidence) => ("bad", "✗ evidence".into()),
+    };
+    html! {
+        div.line.(class) {
+            span.t { (time(zero_us, at_us)) }
+            @if mark.is_some() {
+                mark { (text) }
+                b { (label) }
+            } @else {
+                span { (text) }
+            }
+        }
+    }
+}
+
+/// The lines that are worth reading: the first, the last, and those around a mark.
+fn parts(machine: &Machine) -> Vec<Part<'_>> {
+    let lines = &machine.console;
+    let marks: Vec<Option<Mark>> = lines
+        .iter()
+        .map(|(at_us, line)| mark(machine, *at_us, line))
+        .collect();
+    let last = match machine.verdict {
+        NodeVerdict::Pass => LAST_OF_PASS,
+        _ => LAST_OF_FAIL,
+    };
+    let mut kept: BTreeSet<usize> = (0..FIRST.min(lines.len())).collect();
+    kept.extend(lines.len().saturating_sub(last)..lines.len());
+    let marked = (0..lines.len()).filter(|at| marks.get(*at).is_some_and(Option::is_some));
+    for at in marked.take(MOST_MARKED) {
+        kept.extend(at.saturating_sub(AROUND)..(at + AROUND + 1).min(lines.len()));
+    }
+    let mut parts = Vec::new();
+    let mut next = 0;
+    for at in kept {
+        if at > next {
+            parts.push(Part::LeftOut(at - next));
+        }
+        if let (Some((at_us, line)), Some(mark)) = (lines.get(at), marks.get(at)) {
+            parts.push(Part::Line(*at_us, line, *mark));
+        }
+        next = at + 1;
+    }
+    parts
+}
+
+fn mark(machine: &Machine, at_us: u64, line: &str) -> Option<Mark> {
+    let text = line.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let timeline = machine.timeline.as_ref()?;
+    if timeline.trouble.iter().any(|trouble| trouble == text) {
+        return Some(Mark::Trouble);
+    }
+    let proofs = machine.findings.iter().flat_map(|found| &found.evidence);
+    let rests = |proof: &crate::diagnosis::Proof| {
+        proof.frame.is_none() && proof.at_us == Some(at_us) && proof.text.contains(text)
+    };
+    if proofs.into_iter().any(rests) {
+        return Some(Mark::Evidence);
+    }
+    // Stages that are seen on the console carry its line.
+    let seen = timeline.stages.iter().find(|stage| {
+        let sightings = stage.sightings.iter();
+        sightings
+            .into_iter()
+            .any(|one| one.at_us == at_us && one.text == text)
+    });
+    seen.map(|stage| Mark::Stage(stage.name))
+}

@@ -1,0 +1,262 @@
+//! From what lies in a run's folder to what the page shows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::view::{AttemptView, Link, Machine, Page, UnitView};
+use crate::diagnosis::diagnose;
+use crate::evidence::packet::{Said, Wire};
+use crate::evidence::saved::Attempt;
+use crate::evidence::{Record, Seen};
+use crate::report::amounts::count;
+use crate::report::sequence::{self, Moment, Tone};
+use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
+use crate::scenario::Node;
+use crate::timeline::{StageName, Timeline};
+use crate::verdict::{NodeResult, judge_node};
+
+/// Gathers the page of a run; `load` reads an attempt from its folder.
+pub fn gather<E: std::fmt::Display>(
+    run: &RunSummary,
+    load: impl Fn(&Path) -> Result<Attempt, E>,
+) -> Page {
+    let mut units = Vec::new();
+    for (position, summary) in run.units.iter().enumerate() {
+        let mut unit = UnitView {
+            name: summary.name(),
+            scenario: summary.scenario.clone(),
+            firmware: summary.firmware,
+            summary: String::new(),
+            attempts: Vec::new(),
+        };
+        for attempt in &summary.attempts {
+            let is_last = Some(attempt.number) == summary.last().map(|last| last.number);
+            let verdicts = if is_last {
+                &summary.nodes
+            } else {
+                &attempt.nodes
+            };
+            let seen = Seeing {
+                run,
+                attempt,
+                verdicts,
+                anchor: format!("u{position}-a{}", attempt.number),
+            };
+            // One at a time: captures of a large run don't fit into memory together.
+            let loaded = load(&run.folder.join(&attempt.artifacts));
+            if let Ok(loaded) = &loaded {
+                unit.summary.clone_from(&loaded.scenario.summary);
+            }
+            unit.attempts.push(seen.view(loaded));
+        }
+        if unit.attempts.is_empty() {
+            unit.attempts.push(never_tried(position, summary));
+        }
+        units.push(unit);
+    }
+    Page {
+        run: run.clone(),
+        units,
+    }
+}
+
+/// A unit of which no attempt was made, as an attempt without evidence.
+fn never_tried(position: usize, summary: &UnitSummary) -> AttemptView {
+    let machine =
+        |(index, node): (usize, &NodeSummary)| bare(format!("u{position}-n{index}"), node);
+    AttemptView {
+        number: 1,
+        links: Vec::new(),
+        unreadable: None,
+        machines: summary.nodes.iter().enumerate().map(machine).collect(),
+    }
+}
+
+/// A machine of which only the verdict is known.
+fn bare(anchor: String, node: &NodeSummary) -> Machine {
+    Machine {
+        anchor,
+        name: node.name.clone(),
+        facts: Vec::new(),
+        verdict: node.verdict.clone(),
+        seconds: node.seconds,
+        timeline: None,
+        findings: node.findings.clone(),
+        diagram: sequence::Diagram::default(),
+        console: Vec::new(),
+        links: Vec::new(),
+        screenshot: None,
+    }
+}
+
+/// One attempt on its way to the page.
+struct Seeing<'r> {
+    run: &'r RunSummary,
+    attempt: &'r AttemptSummary,
+    verdicts: &'r [NodeSummary],
+    anchor: String,
+}
+
+impl Seeing<'_> {
+    fn view<E: std::fmt::Display>(&self, loaded: Result<Attempt, E>) -> AttemptView {
+        let machines = self.verdicts.iter().enumerate().map(|(index, verdict)| {
+            let machine = bare(format!("{}-n{index}", self.anchor), verdict);
+            let known = loaded.as_ref().ok().and_then(|attempt| {
+                let node = attempt.scenario.node(&verdict.name)?;
+                Some((attempt, node))
+            });
+            match known {
+                Some((attempt, node)) => self.machine(machine, attempt, node),
+                None => Machine {
+                    links: self.links(&self.folder_of(&verdict.name), ""),
+                    ..machine
+                },
+            }
+        });
+        let machines = machines.collect();
+        AttemptView {
+            number: self.attempt.number,
+            links: self.links(&self.attempt.artifacts, "nodes"),
+            unreadable: loaded.err().map(|error| error.to_string()),
+            machines,
+        }
+    }
+
+    fn machine(&self, bare: Machine, attempt: &Attempt, node: &Node) -> Machine {
+        let mac = node.mac.to_string();
+        let NodeResult {
+            verdict, timeline, ..
+        } = judge_node(attempt, node);
+        let records = attempt
+            .records
+            .iter()
+            .filter(|record| record.node.as_deref() == Some(&node.name));
+        let records: Vec<&Record> = records.collect();
+        let moments = moments(&timeline, &records);
+        let console = records.iter().filter_map(|record| match &record.seen {
+            Seen::Console { line } => Some((record.at_us, line.clone())),
+            _ => None,
+        });
+        let links = self.links(&self.folder_of(&node.name), "");
+        let is_picture = |link: &&Link| {
+            let extension = link.path.extension();
+            extension.is_some_and(|extension| extension == "png")
+        };
+        Machine {
+            facts: facts(node, &mac, &attempt.wire),
+            findings: diagnose(attempt, node, &timeline, &verdict),
+            diagram: sequence::build(&attempt.wire, &mac, &moments),
+            console: console.collect(),
+            screenshot: links.iter().find(is_picture).map(|link| link.path.clone()),
+            links,
+            timeline: Some(timeline),
+            ..bare
+        }
+    }
+
+    /// A node's folder, relative to the run's.
+    fn folder_of(&self, node: &str) -> PathBuf {
+        self.attempt.artifacts.join("nodes").join(node)
+    }
+
+    /// The files in a folder of the run and in those right below it, but for the folder `except`.
+    fn links(&self, folder: &Path, except: &str) -> Vec<Link> {
+        let mut found = Vec::new();
+        for (path, is_folder) in entries(&self.run.folder.join(folder)) {
+            let Some(name) = path.file_name() else {
+                continue;
+            };
+            if !is_folder {
+                found.push(PathBuf::from(name));
+            } else if name.to_string_lossy() != except {
+                let inner = entries(&path)
+                    .into_iter()
+                    .filter(|(_, is_folder)| !is_folder);
+                let inner =
+                    inner.filter_map(|(inner, _)| Some(Path::new(name).join(inner.file_name()?)));
+                found.extend(inner);
+            }
+        }
+        // Captures first: they are what is opened most.
+        found.sort_by_key(|path| {
+            (
+                path.extension().is_none_or(|kind| kind != "pcapng"),
+                path.clone(),
+            )
+        });
+        let link = |path: PathBuf| Link {
+            text: path.display().to_string(),
+            path: folder.join(path),
+        };
+        found.into_iter().map(link).collect()
+    }
+}
+
+/// What is in a folder, and whether it is a folder itself; nothing when it can't be read: links to files
+/// are not worth a page.
+fn entries(folder: &Path) -> Vec<(PathBuf, bool)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            (entry.path(), is_folder)
+        })
+        .collect()
+}
+
+/// What a machine is known by.
+fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
+    let given = wire.packets.iter().filter_map(|packet| match &packet.what {
+        Said::Dhcp(said) if said.client == mac && said.message == "ack" => said.given,
+        _ => None,
+    });
+    let mut given = given.filter(|address| !address.is_unspecified());
+    let address = given.next_back();
+    let mut facts = vec![("MAC", mac.to_owned()), ("UUID", node.uuid.to_string())];
+    facts.extend(address.map(|address| ("address", address.to_string())));
+    facts.push(("memory", format!("{} MiB", node.memory_mib)));
+    facts
+}
+
+/// What happened to a machine beside its packets.
+fn moments(timeline: &Timeline, records: &[&Record]) -> Vec<Moment> {
+    let moment = |at_us, text: &str, tone| Moment {
+        at_us,
+        text: text.to_owned(),
+        tone,
+    };
+    let mut moments = Vec::new();
+    let named = [
+        (StageName::PowerOn, "power on"),
+        (StageName::KernelUp, "the kernel is up"),
+        (StageName::UserlandUp, "the system is up"),
+    ];
+    for (name, text) in named {
+        let through = timeline.stage(name).and_then(|stage| stage.end_us);
+        moments.extend(through.map(|at_us| moment(at_us, text, Tone::Plain)));
+    }
+    if let Some(stage) = timeline.stage(StageName::Checks)
+        && let Some(last) = stage.sightings.last()
+    {
+        let failed = timeline.checks.iter().filter(|check| !check.holds).count();
+        let all = count(timeline.checks.len(), "check", "checks");
+        let (text, tone) = match failed {
+            0 => (format!("{all} made, all hold"), Tone::Good),
+            failed => (format!("{all} made, {failed} failed"), Tone::Bad),
+        };
+        moments.push(moment(last.at_us, &text, tone));
+    }
+    for record in records {
+        match &record.seen {
+            Seen::GaveUp { reason } => {
+                let text = format!("the lab stopped waiting: {reason}");
+                moments.push(moment(record.at_us, &text, Tone::Bad));
+            }
+            Seen::PowerOff { reason } => {
+                moments.push(moment(record.at_us, reason, Tone::Bad));
+            }
+            _ => {}
+        }
+    }
+    moments
+}

@@ -1,0 +1,106 @@
+//! All of one machine: what became of it, why, what it said on the wire, its stages, checks and console.
+
+use maud::{Markup, html};
+
+use super::link::{files, href};
+use super::overview::badge;
+use super::text::clean;
+use super::view::{AttemptView, Machine, Page, UnitView};
+use super::{checks, console, findings, sequence, stages};
+use crate::report::amounts;
+use crate::timeline::StageName;
+use crate::verdict::NodeVerdict;
+
+/// Every unit with its machines.
+pub(super) fn units(page: &Page) -> Markup {
+    html! {
+        @for unit in &page.units {
+            section.unit {
+                h2 { (unit.name) }
+                p.summary { (unit.summary) }
+                @for attempt in unit.attempts.iter().rev() { (attempt_of(unit, attempt)) }
+            }
+        }
+    }
+}
+
+fn attempt_of(unit: &UnitView, attempt: &AttemptView) -> Markup {
+    html! {
+        @if unit.attempts.len() > 1 {
+            h3.attempt { "Attempt " (attempt.number) " of " (unit.attempts.len()) }
+        }
+        @if let Some(why) = &attempt.unreadable {
+            p.none { "Its evidence can't be shown: " (clean(why)) }
+        }
+        @for machine in &attempt.machines { (details(machine)) }
+        (files(&attempt.links))
+    }
+}
+
+fn details(machine: &Machine) -> Markup {
+    let passed = matches!(
+        machine.verdict,
+        NodeVerdict::Pass | NodeVerdict::Skipped { .. }
+    );
+    html! {
+        details.machine id=(machine.anchor) open[!passed] {
+            summary {
+                span.name { (machine.name) }
+                " " (badge(&machine.verdict))
+                @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " span.at { "at " (stage) } }
+                @if let Some(seconds) = machine.seconds { " " span.time { (amounts::seconds(seconds)) } }
+            }
+            dl.facts {
+                @for (name, value) in &machine.facts { div { dt { (name) } dd { code { (value) } } } }
+            }
+            (verdict(machine))
+            @if !machine.findings.is_empty() {
+                h4 { "Why" }
+                (findings::findings(machine))
+            }
+            @if machine.timeline.is_some() {
+                h4 { "On the wire" }
+                (sequence::diagram(machine))
+                (checks::checks(machine))
+                h4 { "Stages" }
+                (stages::chart(machine))
+                h4 { "Serial console" }
+                (console::console(machine))
+            }
+            @if let Some(picture) = &machine.screenshot {
+                h4 { "Screen" }
+                img.screen src=(href(picture)) loading="lazy" alt={ "the screen of " (machine.name) " at its end" };
+            }
+            (files(&machine.links))
+        }
+    }
+}
+
+/// The verdict in words, where there is more to it than the word.
+fn verdict(machine: &Machine) -> Markup {
+    let stopped = machine
+        .timeline
+        .as_ref()
+        .and_then(|timeline| timeline.gave_up.clone());
+    html! {
+        @match &machine.verdict {
+            NodeVerdict::Pass => {},
+            NodeVerdict::Fail { stage, waited_for, why, missing } => {
+                div.verdict {
+                    dl {
+                        dt { "Stopped at" } dd { b.stage { (stage) } }
+                        dt { "Waited for" } dd { (clean(waited_for)) }
+                        dt { "But" } dd { (clean(why)) }
+                        // What failed inside the machine is shown side by side below.
+                        @if *stage != StageName::Checks && missing.iter().any(|one| one != waited_for && one != why) {
+                            dt { "Missing" }
+                            dd { ul { @for one in missing { li { (clean(one)) } } } }
+                        }
+                        @if let Some(reason) = stopped { dt { "In the end" } dd { (clean(&reason)) } }
+                    }
+                }
+            }
+            other => p.verdict { (findings::sentence(&other.sentence())) },
+        }
+    }
+}

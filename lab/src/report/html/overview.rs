@@ -1,0 +1,220 @@
+//! The top of the page: how the run went, what went wrong, and every machine in one table.
+
+use maud::{Markup, html};
+
+use super::findings::{ended, sentence};
+use super::text::{clean, shorten};
+use super::view::{Machine, Page, UnitView};
+use crate::report::amounts::{self, count, seconds_between};
+use crate::scenario::Image;
+use crate::timeline::StageName;
+use crate::verdict::NodeVerdict;
+
+/// Longest reason in a card.
+const MOST_CHARS: usize = 420;
+
+/// Which machines have which sign; the word stands beside it.
+pub(super) fn sign(verdict: &NodeVerdict) -> (&'static str, &'static str) {
+    match verdict.word() {
+        "pass" => ("good", "✓"),
+        "fail" | "leaked" => ("bad", "✗"),
+        "flaky" => ("warn", "~"),
+        "skipped" => ("quiet", "–"),
+        _ => ("warn", "!"),
+    }
+}
+
+/// A verdict as sign and word.
+pub(super) fn badge(verdict: &NodeVerdict) -> Markup {
+    let (class, sign) = sign(verdict);
+    html! { span.badge.(class) { span aria-hidden="true" { (sign) } " " (verdict.word()) } }
+}
+
+/// The head of the page.
+pub(super) fn header(page: &Page) -> Markup {
+    let run = &page.run;
+    let stand_in = run.units.iter().any(|unit| unit.image == Image::STAND_IN);
+    html! {
+        header.top {
+            p.run { "run " code { (run.run_id) } " · " (began(&run.started)) }
+            h1 { (headline(page)) }
+            (proportions(page))
+            p.setting {
+                (count(page.units.len(), "scenario and firmware", "scenarios and firmwares"))
+                " in " (amounts::seconds(run.seconds)) ", on " (run.accelerator) "."
+                @if stand_in {
+                    " Booted was the stand-in image made from Debian packages, not CoreOS itself."
+                }
+            }
+        }
+    }
+}
+
+/// When the run began, as people write it; as it stands where it can't be read.
+fn began(started: &str) -> String {
+    started.parse::<jiff::Timestamp>().map_or_else(
+        |_| started.to_owned(),
+        |at| at.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+    )
+}
+
+/// The run in one sentence.
+fn headline(page: &Page) -> String {
+    let all = page.run.nodes().count();
+    let came_up = |word: &str| ["pass", "flaky", "leaked"].contains(&word);
+    let up = page
+        .run
+        .nodes()
+        .filter(|node| came_up(node.verdict.word()))
+        .count();
+    let machines = |number| count(number, "machine", "machines");
+    match (up, all) {
+        (_, 0) => "No machine was run.".into(),
+        (up, all) if up == all && all == 1 => "The machine came up as expected.".into(),
+        (up, all) if up == all => format!("All {} came up as expected.", machines(all)),
+        (0, 1) => "The machine did not come up as expected.".into(),
+        (0, all) => format!("None of {} came up as expected.", machines(all)),
+        (up, all) => format!("{up} of {} came up as expected.", machines(all)),
+    }
+}
+
+/// How many machines have each verdict, as a bar and in words.
+fn proportions(page: &Page) -> Markup {
+    let mut groups: Vec<(&NodeVerdict, usize)> = Vec::new();
+    for node in page.run.nodes() {
+        match groups
+            .iter_mut()
+            .find(|(known, _)| known.word() == node.verdict.word())
+        {
+            Some((_, number)) => *number += 1,
+            None => groups.push((&node.verdict, 1)),
+        }
+    }
+    groups.sort_by_key(|(verdict, _)| verdict.word() != "pass");
+    html! {
+        @if !groups.is_empty() {
+            div.bar aria-hidden="true" {
+                @for (verdict, number) in &groups {
+                    span.(sign(verdict).0) style={ "flex:" (number) } {}
+                }
+            }
+            ul.legend {
+                @for (verdict, number) in &groups { li { b { (number) } " " (badge(verdict)) } }
+            }
+        }
+    }
+}
+
+/// What went wrong, machine by machine: where, why, and what to try.
+pub(super) fn troubles(page: &Page) -> Markup {
+    let troubled: Vec<(&UnitView, &Machine)> = page
+        .machines()
+        .filter(|(_, machine)| !["pass", "skipped"].contains(&machine.verdict.word()))
+        .collect();
+    html! {
+        @if !troubled.is_empty() {
+            section aria-labelledby="wrong" {
+                h2 #wrong { "What went wrong" }
+                ul.cards { @for (unit, machine) in troubled { li { (card(unit, machine)) } } }
+            }
+        }
+    }
+}
+
+fn card(unit: &UnitView, machine: &Machine) -> Markup {
+    let (class, _) = sign(&machine.verdict);
+    let best = machine.findings.first();
+    let why = match (best, &machine.verdict) {
+        (Some(best), _) => best.sentence.clone(),
+        (None, NodeVerdict::Fail { why, .. }) => why.clone(),
+        (None, verdict) => verdict.sentence(),
+    };
+    html! {
+        article.card.(class) {
+            p.where {
+                (badge(&machine.verdict)) " "
+                @if let NodeVerdict::Fail { stage, .. } = &machine.verdict {
+                    "at " b.stage { (stage) }
+                }
+                @if let Some(seconds) = machine.seconds { " after " (amounts::seconds(seconds)) }
+            }
+            h3 { a href={ "#" (machine.anchor) } { (machine.name) } " " small { (unit.name) } }
+            p.why { (shorten(&sentence(&why), MOST_CHARS)) }
+            @if let Some(best) = best {
+                p.remedy { b { "Try" } " " (shorten(&ended(&clean(&best.remedy)), MOST_CHARS)) }
+            }
+        }
+    }
+}
+
+/// Every machine of the run.
+pub(super) fn table(page: &Page) -> Markup {
+    let longest = page
+        .machines()
+        .filter_map(|(_, machine)| machine.seconds)
+        .fold(1.0, f64::max);
+    html! {
+        section aria-labelledby="machines" {
+            h2 #machines { "Machines" }
+            p.phases aria-hidden="true" {
+                span.network { "network boot" }
+                span.system { "kernel and system" }
+                span.config { "config and checks" }
+            }
+            table {
+                thead.unseen { tr { th { "machine" } th { "verdict" } th { "course" } th { "time" } } }
+                @for unit in &page.units {
+                    tbody {
+                        tr.unit { th colspan="4" scope="rowgroup" { (unit.name) " " small { (unit.summary) } } }
+                        @for machine in unit.attempts.last().iter().flat_map(|attempt| &attempt.machines) {
+                            (line(machine, longest))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(machine: &Machine, longest: f64) -> Markup {
+    html! {
+        tr {
+            td { a href={ "#" (machine.anchor) } { (machine.name) } }
+            td {
+                (badge(&machine.verdict))
+                @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " small { "at " (stage) } }
+            }
+            td.course { (course(machine, longest)) }
+            td.time { @if let Some(seconds) = machine.seconds { (amounts::seconds(seconds)) } @else { "–" } }
+        }
+    }
+}
+
+/// A boot as three stretches of time, on one scale for all machines.
+fn course(machine: &Machine, longest: f64) -> Markup {
+    let Some((timeline, seconds)) = machine.timeline.as_ref().zip(machine.seconds) else {
+        return html! {};
+    };
+    let zero_us = machine.zero_us();
+    let at = |name| {
+        let stage = timeline.stage(name)?;
+        Some(seconds_between(zero_us, stage.start_us).clamp(0.0, seconds))
+    };
+    let kernel = at(StageName::KernelUp).unwrap_or(seconds);
+    let system = at(StageName::UserlandUp).unwrap_or(seconds).max(kernel);
+    let stretches = [
+        ("network", 0.0, kernel),
+        ("system", kernel, system),
+        ("config", system, seconds),
+    ];
+    let percent = |value: f64| format!("{:.2}%", value / longest * 100.0);
+    html! {
+        svg aria-hidden="true" height="10" {
+            @for (class, from, to) in stretches {
+                @if to > from {
+                    rect.(class) x=(percent(from)) width=(percent(to - from)) y="1" height="8" {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Files that are on their way right now, read from a capture while it is written.
+//!
+//! Only a terminal shows them, so only for one are captures followed: a thread for each network that is up.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::evidence::packet::{Transfer, TransferEnd, Wire};
+use crate::evidence::saved::CAPTURES_FOLDER;
+use crate::evidence::wire;
+
+/// How often a capture is looked at for more.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// A transfer of which nothing came for so long is not shown as under way.
+const STALE_US: u64 = 5_000_000;
+
+/// A file on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OnItsWay {
+    /// Its name without its folder.
+    pub(super) file: String,
+    /// Bytes that came.
+    pub(super) bytes: u64,
+    /// Bytes that were announced.
+    pub(super) announced: Option<u64>,
+}
+
+/// Follows the captures of one attempt until it is dropped.
+#[derive(Debug)]
+pub(super) struct Follower {
+    stop: Arc<AtomicBool>,
+    open: Arc<Mutex<Vec<Transfer>>>,
+}
+
+impl Follower {
+    /// Follows the captures in the folder of an attempt; they may still have to be made.
+    pub(super) fn start(attempt: &Path) -> Follower {
+        let follower = Follower {
+            stop: Arc::default(),
+            open: Arc::default(),
+        };
+        let folder = attempt.join(CAPTURES_FOLDER);
+        let (stop, open) = (Arc::clone(&follower.stop), Arc::clone(&follower.open));
+        // A thread that can't be had costs a bar on the screen, nothing else.
+        let _ = std::thread::Builder::new()
+            .name("transfers".into())
+            .spawn(move || watch(&folder, &stop, &open));
+        follower
+    }
+
+    /// What the machine of this MAC is getting at this moment.
+    pub(super) fn under_way(&self, mac: &str, now_us: u64) -> Option<OnItsWay> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_now = |one: &&Transfer| one.to.mac == mac && one.end_us + STALE_US > now_us;
+        let transfer = open.iter().rev().find(is_now)?;
+        let path = transfer.name.split('?').next().unwrap_or_default();
+        let file = path.rsplit('/').next().unwrap_or(path);
+        Some(OnItsWay {
+            file: file.to_owned(),
+            bytes: transfer.bytes,
+            announced: transfer.announced,
+        })
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn watch(folder: &Path, stop: &Arc<AtomicBool>, open: &Mutex<Vec<Transfer>>) {
+    let Some(path) = first_capture(folder, stop) else {
+        return;
+    };
+    let Ok(file) = File::open(path) else {
+        return;
+    };
+    let growing = Growing {
+        file,
+        stop: Arc::clone(stop),
+    };
+    let mut told = Instant::now();
+    // What can't be read is told when the attempt is judged.
+    let _ = wire::follow(growing, |wire| {
+        if told.elapsed() >= LOOK_AGAIN {
+            told = Instant::now();
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            *open = still_open(wire);
+        }
+    });
+}
+
+fn still_open(wire: &Wire) -> Vec<Transfer> {
+    let open = |one: &&Transfer| one.end == TransferEnd::Open;
+    wire.transfers.iter().filter(open).cloned().collect()
+}
+
+/// Waits for the capture; none when told to stop.
+fn first_capture(folder: &Path, stop: &AtomicBool) -> Option<PathBuf> {
+    while !stop.load(Ordering::Relaxed) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        let is_capture = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "pcapng");
+        // Its header comes with the file's first write.
+        let has_begun = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 0);
+        if let Some(path) = paths.find(|path| is_capture(path) && has_begun(path)) {
+            return Some(path);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    None
+}
+
+/// A file that goes on growing until told to stop.
+struct Growing {
+    file: File,
+    stop: Arc<AtomicBool>,
+}
+
+impl Read for Growing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(buffer)? {
+                0 if buffer.is_empty() || self.stop.load(Ordering::Relaxed) => return Ok(0),
+                0 => std::thread::sleep(LOOK_AGAIN),
+                read => return Ok(read),
+            }
+        }
+    }
+}
