@@ -1,0 +1,1 @@
+//! What each machine of an inventory would get.

@@ -1,0 +1,1 @@
+//! Everything wrong with a data directory.
