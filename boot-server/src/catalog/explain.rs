@@ -139,8 +139,8 @@ fn requirements(group: &Group, labels: &Labels) -> Vec<Requirement> {
         .collect()
 }
 
-/// Why this group was chosen among those that match.
-fn why(chosen: &Group, matching: &[&Group]) -> String {
+/// Why this group was chosen among those that match, in matching order.
+pub fn why(chosen: &Group, matching: &[&Group]) -> String {
     let mut others = matching
         .iter()
         .filter(|group| !std::ptr::eq(**group, chosen));

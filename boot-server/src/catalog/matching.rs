@@ -107,6 +107,15 @@ impl Groups {
         self.matching(labels).min().and_then(|best| self.at(best))
     }
 
+    /// All groups that match, in matching order: the first is the machine's, and the others would be if
+    /// that were not there.
+    pub fn all_matching(&self, labels: &Labels) -> Vec<&Arc<Group>> {
+        let mut positions: Vec<u32> = self.matching(labels).collect();
+        positions.sort_unstable();
+        let groups = positions.into_iter();
+        groups.filter_map(|position| self.at(position)).collect()
+    }
+
     /// Positions of all groups that match, in no order.
     fn matching(&self, labels: &Labels) -> impl Iterator<Item = u32> {
         self.found(labels)
@@ -297,8 +306,11 @@ mod tests {
                 ..group(&n.to_string(), &[])
             }));
             let labels = Labels(labels);
-            let tried = groups.iter().find(|g| g.matches(&labels)).map(|g| &g.name);
-            proptest::prop_assert_eq!(groups.select(&labels).map(|g| &g.name), tried);
+            let tried: Vec<_> =
+                groups.iter().filter(|g| g.matches(&labels)).map(|g| &g.name).collect();
+            proptest::prop_assert_eq!(groups.select(&labels).map(|g| &g.name), tried.first().copied());
+            let all = groups.all_matching(&labels);
+            proptest::prop_assert_eq!(all.iter().map(|g| &g.name).collect::<Vec<_>>(), tried);
         }
     }
 }

@@ -55,14 +55,8 @@ impl Problem {
     /// A key that means nothing, with those that would: a misspelt one, most likely.
     pub(super) fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
         let message = format!("key `{key}` means nothing here and is ignored");
-        let distance = |name: &&&str| strsim::damerau_levenshtein(name, key);
-        let near = |name: &&&str| {
-            distance(name) <= key.len().max(3) / 3
-                || name.starts_with(key)
-                || key.starts_with(**name)
-        };
-        let nearest = known.iter().filter(near).min_by_key(distance);
-        let nearest = nearest.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+        let nearest =
+            nearest(key, known).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         let help = format!("{nearest}known keys are {}", known.join(", "));
         Problem::of_file(Severity::Warning, path, message, help)
     }
@@ -100,6 +94,17 @@ impl Problem {
             .sum();
         Some((line_start + in_line).min(text.len()))
     }
+}
+
+/// The known word that a misspelt one was to be, most likely.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |name: &&&str| strsim::damerau_levenshtein(name, word);
+    let near = |name: &&&str| {
+        distance(name) <= word.len().max(3) / 3
+            || (!word.is_empty() && name.starts_with(word))
+            || word.starts_with(**name)
+    };
+    known.iter().filter(near).min_by_key(distance).copied()
 }
 
 /// Line and column, counted from 1, of the first place where the text has `needle`.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use gotmpl::Value;
 
 use super::ignition::{self, InvalidIgnition, Language};
+use super::load::{self, Source};
 use super::matching::{Group, Groups};
+use super::problem::Problem;
 use super::profile::Profile;
 use super::template::{ConfigText, Metadata, MissingKey};
 use super::{BootSettings, Labels, Selection, cloud_config};
+use crate::proto::ipxe::{self, Dialect, Platform};
 
 /// How a data directory is laid out, and with it whose answers are given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -40,6 +43,25 @@ impl Layout {
             Layout::Bootcfg => format!("specs/{id}/spec.json"),
             Layout::Matchbox => format!("profiles/{id}.json"),
         }
+    }
+
+    /// Whose text its users know of an iPXE script.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Layout::Bootcfg => Dialect::Bootcfg,
+            Layout::Matchbox => Dialect::Matchbox,
+        }
+    }
+
+    /// The iPXE script by which a machine with these labels boots.
+    pub fn ipxe_script(self, boot: &BootSettings, labels: &Labels) -> String {
+        let platform = Platform::from_label(labels.value("platform"));
+        let BootSettings {
+            kernel,
+            initrd,
+            options,
+        } = boot;
+        ipxe::render(kernel, initrd, options, platform, self.dialect())
     }
 
     /// What a missing key in a template is.
@@ -129,6 +151,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Loads a data directory. It is fit to be served only when no problem is an error.
+    pub fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
+        load::load(source)
+    }
+
     /// The best matching group.
     ///
     /// # Errors

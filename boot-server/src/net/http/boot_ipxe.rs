@@ -4,13 +4,12 @@ use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::{Answer, TEXT};
-use super::ipxe::dialect;
 use crate::proto::ipxe::boot_script;
 
 /// The same script for every machine; it comes back with the machine's attributes, and with the
 /// query that this script is asked with.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let dialect = dialect(app.catalog.snapshot().layout);
+    let dialect = app.catalog.snapshot().layout.dialect();
     let script = boot_script(&query.unwrap_or_default(), dialect);
     Answer::ok(TEXT, script, "boot.ipxe")
 }

@@ -4,23 +4,11 @@ use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::Answer;
-use crate::catalog::snapshot::Layout;
-use crate::proto::ipxe::{self, Dialect, Platform};
-
-/// Whose script text a layout's users know.
-pub(crate) fn dialect(layout: Layout) -> Dialect {
-    match layout {
-        Layout::Bootcfg => Dialect::Bootcfg,
-        Layout::Matchbox => Dialect::Matchbox,
-    }
-}
 
 /// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     app.boot_script(query, |boot, labels, layout| {
-        let platform = Platform::from_label(labels.value("platform"));
-        let dialect = dialect(layout);
-        ipxe::render(&boot.kernel, &boot.initrd, &boot.options, platform, dialect)
+        layout.ipxe_script(boot, labels)
     })
 }
 
