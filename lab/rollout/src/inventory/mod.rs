@@ -1,4 +1,15 @@
-//! The machines of a site.
+//! The machines of a site: their list, in four languages, and what it can be imported from.
+//!
+//! `source` reads a language into a tree with places, `check` makes machines of it and tells every mistake;
+//! `write` is the way back. `import` reads what people have instead of a list.
+
+mod check;
+pub mod import;
+pub mod read;
+mod seen;
+mod source;
+mod value;
+pub mod write;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +59,57 @@ pub enum Firmware {
     Uefi,
     /// UEFI HTTP boot.
     UefiHttp,
+}
+
+impl Firmware {
+    /// All of them.
+    pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
+
+    /// Its name in lists of machines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Firmware::Bios => "bios",
+            Firmware::Uefi => "uefi",
+            Firmware::UefiHttp => "uefi-http",
+        }
+    }
+
+    /// By its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Firmware> {
+        Firmware::ALL
+            .into_iter()
+            .find(|firmware| firmware.name() == name)
+    }
+}
+
+/// A language that lists of machines are written in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// TOML.
+    #[default]
+    Toml,
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// CSV with a header.
+    Csv,
+}
+
+impl Format {
+    /// By a file's extension.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Format> {
+        match name {
+            "toml" => Some(Format::Toml),
+            "yaml" | "yml" => Some(Format::Yaml),
+            "json" => Some(Format::Json),
+            "csv" => Some(Format::Csv),
+            _ => None,
+        }
+    }
 }
 
 /// What a machine is to get; `None` where the list does not say.

@@ -1,0 +1,157 @@
+//! Machines as they are found one after another: each checked, named, and there once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
+
+use crate::inventory::value;
+use crate::inventory::{Inventory, Machine};
+
+/// Machines that were imported.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// The machines.
+    pub inventory: Inventory,
+    /// What was left out: a sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// What a source says of one machine, as it stands there.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Names that it may be called by, the best first.
+    pub(super) names: Vec<String>,
+    pub(super) macs: Vec<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) hostname: Option<String>,
+    pub(super) memory_mib: Option<u32>,
+    pub(super) cpus: Option<u32>,
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+/// The machines so far.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    machines: Vec<Machine>,
+    names: HashSet<String>,
+    /// MACs and UUIDs, and whose they are.
+    ids: HashMap<String, String>,
+    skipped: Vec<String>,
+    parts: BTreeMap<String, usize>,
+}
+
+impl Gathered {
+    /// Notes something that is no machine, or not wholly understood.
+    pub(super) fn skip(&mut self, place: impl Display, why: impl Display) {
+        self.skipped.push(format!("{place}: {why}"));
+    }
+
+    /// Notes a part of a machine that has no place in a list, to be counted.
+    pub(super) fn without(&mut self, part: impl Into<String>) {
+        *self.parts.entry(part.into()).or_default() += 1;
+    }
+
+    /// Takes a machine in, as far as it can be.
+    pub(super) fn add(&mut self, place: impl Display, found: Found) {
+        let place = place.to_string();
+        let mut macs: Vec<String> = Vec::new();
+        for text in &found.macs {
+            match value::mac(&padded(text)) {
+                Ok(mac) if macs.contains(&mac) => {}
+                Ok(mac) => macs.push(mac),
+                Err(error) => self.skip(&place, error),
+            }
+        }
+        let uuid = found.uuid.and_then(|text| match value::uuid(&text) {
+            Ok(uuid) => Some(uuid),
+            Err(error) => {
+                self.skip(&place, error);
+                None
+            }
+        });
+        if macs.is_empty() && uuid.is_none() {
+            self.skip(&place, "no machine: it has neither a MAC nor a UUID");
+            return;
+        }
+        for id in macs.iter().chain(&uuid) {
+            if let Some(whose) = self.ids.get(id) {
+                let why = format!("{id} is `{whose}`'s already, so this is left out");
+                self.skip(&place, why);
+                return;
+            }
+        }
+        let serial = found.serial.and_then(|text| self.one_line(&place, text));
+        let hostname = found.hostname.and_then(|text| self.one_line(&place, text));
+        let name = self.name(found.names, serial.as_deref(), &macs, uuid.as_deref());
+        for id in macs.iter().chain(&uuid) {
+            self.ids.insert(id.clone(), name.clone());
+        }
+        self.machines.push(Machine {
+            name,
+            macs,
+            uuid,
+            serial,
+            hostname,
+            memory_mib: found.memory_mib,
+            cpus: found.cpus,
+            labels: found.labels,
+            ..Machine::default()
+        });
+    }
+
+    fn one_line(&mut self, place: &str, text: String) -> Option<String> {
+        let text = text.trim();
+        if text.contains(char::is_control) {
+            self.skip(place, format!("{text:?} has control characters"));
+            return None;
+        }
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn name(
+        &mut self,
+        names: Vec<String>,
+        serial: Option<&str>,
+        macs: &[String],
+        uuid: Option<&str>,
+    ) -> String {
+        let given = names.iter().map(String::as_str).chain(serial);
+        let ids = macs.first().map(String::as_str).into_iter().chain(uuid);
+        let mut usable = given.chain(ids).filter_map(value::usable_name);
+        let wanted = usable.next().unwrap_or_else(|| "machine".to_owned());
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while !self.names.insert(name.clone()) {
+            number += 1;
+            let kept: String = wanted.chars().take(55).collect();
+            name = format!("{kept}-{number}");
+        }
+        name
+    }
+
+    /// The machines, and what was left out.
+    pub(super) fn finish(self) -> Imported {
+        let parts = self.parts.into_iter().map(|(part, count)| match count {
+            1 => format!("{part} (1 time)"),
+            _ => format!("{part} ({count} times)"),
+        });
+        Imported {
+            inventory: Inventory {
+                machines: self.machines,
+            },
+            left_out: self.skipped.into_iter().chain(parts).collect(),
+        }
+    }
+}
+
+/// A MAC whose bytes may be written with one digit, as DHCP servers take them.
+fn padded(text: &str) -> String {
+    let parts: Vec<&str> = text.split([':', '-']).collect();
+    match parts.len() == 6 && parts.iter().all(|part| matches!(part.len(), 1 | 2)) {
+        true => {
+            let parts: Vec<String> = parts.iter().map(|part| format!("{part:0>2}")).collect();
+            parts.join(":")
+        }
+        false => text.to_owned(),
+    }
+}

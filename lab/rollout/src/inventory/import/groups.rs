@@ -1,0 +1,58 @@
+//! The groups of a data directory: one that selects a UUID or a MAC is a machine.
+
+use std::path::Path;
+
+use boot_server::catalog::data_dir::{Snapshot, Source};
+use boot_server::catalog::problem::{Problem, Severity};
+
+use super::gather::{Found, Gathered, Imported};
+
+pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Problem>> {
+    let (snapshot, problems) = Snapshot::load(&Source::of(path));
+    let errors: Vec<Problem> = problems
+        .into_iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    add(&snapshot, gathered);
+    Ok(())
+}
+
+/// The machines that the groups of a loaded directory select.
+#[must_use]
+pub fn of_snapshot(snapshot: &Snapshot) -> Imported {
+    let mut gathered = Gathered::default();
+    add(snapshot, &mut gathered);
+    gathered.finish()
+}
+
+fn add(snapshot: &Snapshot, gathered: &mut Gathered) {
+    // Of two groups for one machine (not installed, installed) that which requires less is the machine.
+    let mut groups: Vec<_> = snapshot.groups.iter().collect();
+    groups.sort_by_key(|group| (group.require.len(), group.name.clone()));
+    for group in groups {
+        let place = format!("group `{}`", group.name);
+        let mut found = Found {
+            names: vec![group.name.to_string()],
+            ..Found::default()
+        };
+        for (key, value) in group.require.iter() {
+            let value = value.to_owned();
+            match key {
+                "uuid" => found.uuid = Some(value),
+                "mac" => found.macs.push(value),
+                "serial" => found.serial = Some(value),
+                "hostname" => found.hostname = Some(value),
+                other => {
+                    found.labels.insert(other.to_owned(), value);
+                }
+            }
+        }
+        match found.uuid.is_none() && found.macs.is_empty() {
+            true => gathered.skip(place, "it selects neither a UUID nor a MAC"),
+            false => gathered.add(place, found),
+        }
+    }
+}

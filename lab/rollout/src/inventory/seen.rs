@@ -1,0 +1,48 @@
+//! Which names, MACs and UUIDs a list has had already.
+
+use std::collections::HashMap;
+
+use super::source::Place;
+use super::value::InvalidValue;
+
+/// Names, MACs and UUIDs, with the machine and the place that had each first.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashMap<(&'static str, String), (String, Place)>);
+
+impl Seen {
+    /// Notes an id; what is wrong when it was there already.
+    pub(super) fn once(
+        &mut self,
+        kind: &'static str,
+        id: &str,
+        machine: &str,
+        at: Place,
+    ) -> Option<InvalidValue> {
+        if id.is_empty() {
+            return None;
+        }
+        let key = (kind, id.to_owned());
+        let Some((first, first_at)) = self.0.get(&key) else {
+            self.0.insert(key, (machine.to_owned(), at));
+            return None;
+        };
+        let (line, is_name) = (first_at.line, kind == "name");
+        let message = match is_name {
+            true => format!("two machines are called `{id}`: here and in line {line}"),
+            false if first == machine => format!("{kind} {id} stands twice in `{machine}`"),
+            false => format!("{kind} {id} is `{machine}`'s here and `{first}`'s in line {line}"),
+        };
+        let help = match kind {
+            "UUID" => {
+                "each machine has its own; where firmware gives the same to all, leave it out and \
+                 tell them by `mac`"
+            }
+            "MAC" => "each card has its own",
+            _ => "give each a name of its own",
+        };
+        Some(InvalidValue {
+            message,
+            help: help.to_owned(),
+        })
+    }
+}
