@@ -1,1 +1,254 @@
-//! What each machine of an inventory would get.
+//! What each machine of an inventory would get from a data directory, to the byte; and what changes for each
+//! between two directories.
+//!
+//! Pure but for `revision`, which takes a directory out of git. The plan asks the catalog what boot-server's
+//! HTTP service asks it, with the requests that iPXE and the guest would send; nothing is guessed from files.
+//!
+//! ```text
+//! asking    what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
+//! machine   one machine's plan
+//! change    two plans compared
+//! redact    secrets out of what is posted elsewhere
+//! report/   table, Markdown, JSON, one machine whole
+//! ```
+
+mod asking;
+pub mod change;
+mod machine;
+pub mod redact;
+pub mod report;
+pub mod revision;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use boot_server::catalog::data_dir::{Layout, Snapshot};
+use boot_server::catalog::snapshot::Folder;
+use sha2::{Digest, Sha256};
+
+use crate::inventory::Inventory;
+
+pub use asking::Asking;
+pub use change::changed;
+
+/// From this many machines on it is worth a thread for each processor.
+const MANY: usize = 200;
+
+/// What all machines get, in the order of their inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Layout of the directory, whose words are used.
+    pub layout: Layout,
+    /// The machines.
+    pub machines: Vec<MachinePlan>,
+}
+
+/// What one machine gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachinePlan {
+    /// Its name in the inventory.
+    pub name: String,
+    /// What it asks for its boot script: path and query.
+    pub request: String,
+    /// What it boots, or why nothing.
+    pub outcome: Result<Booted, Refused>,
+    /// Where that is not what the inventory expects.
+    pub unmet: Vec<Unmet>,
+}
+
+/// What a machine boots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Booted {
+    /// Name of the group that wins.
+    pub group: String,
+    /// Labels by which it matches, as `uuid` or `mac+os`; empty when it requires nothing.
+    pub by: String,
+    /// Why it wins over others that match: a sentence.
+    pub why: String,
+    /// Id of the spec or profile.
+    pub profile: String,
+    /// Kernel, as the profile has it.
+    pub kernel: String,
+    /// Initrds, in order.
+    pub initrd: Vec<String>,
+    /// The kernel command line, with what iPXE fills in.
+    pub command_line: String,
+    /// The iPXE script.
+    pub script: Document,
+    /// Its configs: cloud-config, Ignition, generic.
+    pub configs: Vec<Config>,
+}
+
+/// Why a machine boots nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The group that matched, if one did.
+    pub group: Option<String>,
+    /// The reason, as the server's 404 tells it.
+    pub reason: String,
+}
+
+/// A config of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// What it is.
+    pub folder: Folder,
+    /// How the machine comes to ask for it.
+    pub asked: Asked,
+    /// Path and query by which it is asked for.
+    pub request: String,
+    /// What it is served, or the reason of a 404.
+    pub served: Result<Document, String>,
+}
+
+/// How a machine comes to ask for a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A kernel option has its URL.
+    ByKernelOption,
+    /// The profile names it, and no kernel option asks for it.
+    ByNothing,
+}
+
+/// Something that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Path and query by which it is asked for.
+    pub request: String,
+    /// The file it is made of, below the data directory; none for scripts.
+    pub file: Option<String>,
+    /// Its bytes.
+    pub text: Arc<str>,
+}
+
+impl Document {
+    /// Its SHA-256 in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        sha256(&self.text)
+    }
+}
+
+/// The SHA-256 of a text in hexadecimal.
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// An expectation of the inventory that is not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// `spec`, `profile`, `cloud-config` or `ignition`.
+    pub what: &'static str,
+    /// What was expected.
+    pub wanted: String,
+    /// What it gets, if anything.
+    pub got: Option<String>,
+}
+
+impl Plan {
+    /// Machines that boot nothing, miss a config that they ask for, or get something else than expected.
+    pub fn failing(&self) -> impl Iterator<Item = &MachinePlan> {
+        let machines = self.machines.iter();
+        machines.filter(|machine| !machine.problems().is_empty())
+    }
+
+    /// A machine by its name.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Option<&MachinePlan> {
+        self.machines.iter().find(|machine| machine.name == name)
+    }
+}
+
+impl MachinePlan {
+    /// What is wrong: a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        match &self.outcome {
+            Err(refused) => problems.push(format!("boots nothing: {}", refused.reason)),
+            Ok(booted) => {
+                for config in &booted.configs {
+                    if let (Asked::ByKernelOption, Err(reason)) = (&config.asked, &config.served) {
+                        let what = folder_word(config.folder);
+                        problems.push(format!("asks for its {what} and gets none: {reason}"));
+                    }
+                }
+            }
+        }
+        problems.extend(self.unmet.iter().map(ToString::to_string));
+        problems
+    }
+}
+
+impl Booted {
+    /// Its config of a kind.
+    #[must_use]
+    pub fn config(&self, folder: Folder) -> Option<&Config> {
+        self.configs.iter().find(|config| config.folder == folder)
+    }
+}
+
+impl std::fmt::Display for Unmet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Unmet { what, wanted, got } = self;
+        match got {
+            Some(got) => write!(f, "expected {what} `{wanted}`, gets `{got}`"),
+            None => write!(f, "expected {what} `{wanted}`, gets none"),
+        }
+    }
+}
+
+/// What is in a folder of configs, as people call it.
+#[must_use]
+pub fn folder_word(folder: Folder) -> &'static str {
+    match folder {
+        Folder::Cloud => "cloud-config",
+        Folder::Ignition => "Ignition config",
+        Folder::Generic => "generic config",
+    }
+}
+
+/// Plans what each machine would get, with the first script as boot-server's DHCP names it.
+#[must_use]
+pub fn plan(snapshot: &Snapshot, inventory: &Inventory) -> Plan {
+    plan_asking(snapshot, inventory, &Asking::default())
+}
+
+/// Plans what each machine would get.
+#[must_use]
+pub fn plan_asking(snapshot: &Snapshot, inventory: &Inventory, asking: &Asking) -> Plan {
+    let one = |machine| machine::plan(snapshot, machine, asking);
+    let all = inventory.machines.as_slice();
+    let threads = match all.len() < MANY {
+        true => 1,
+        false => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let machines = match threads {
+        1 => all.iter().map(one).collect(),
+        _ => std::thread::scope(|scope| {
+            let parts = all.chunks(all.len().div_ceil(threads));
+            let started: Vec<_> = parts
+                .map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>()))
+                .collect();
+            let joined = started.into_iter().map(|thread| match thread.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            joined.flatten().collect()
+        }),
+    };
+    Plan {
+        layout: snapshot.layout,
+        machines,
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

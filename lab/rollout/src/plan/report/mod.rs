@@ -1,0 +1,93 @@
+//! Plans and their changes for people, for pull requests and for programs.
+
+mod changes;
+pub mod json;
+pub mod markdown;
+mod show;
+mod table;
+
+pub use changes::render as changes;
+pub use show::render as show;
+pub use table::render as table;
+
+use console::Style;
+
+use super::{Asked, Booted, Config, Document};
+
+/// Whether the reader shows colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// ANSI colours.
+    On,
+    /// Plain text.
+    Off,
+}
+
+impl Colour {
+    fn paint(self, style: Style, text: &str) -> String {
+        match self {
+            Colour::On => style.force_styling(true).apply_to(text).to_string(),
+            Colour::Off => text.to_owned(),
+        }
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.paint(Style::new().red(), text)
+    }
+
+    fn good(self, text: &str) -> String {
+        self.paint(Style::new().green(), text)
+    }
+
+    fn strong(self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+}
+
+/// A number of things, in words.
+fn counted(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {several}"),
+    }
+}
+
+/// A number of machines, in words.
+fn machines(count: usize) -> String {
+    counted(count, "machine", "machines")
+}
+
+/// The beginning of a document's hash: enough to see that two differ.
+fn short_hash(document: &Document) -> String {
+    document.sha256().chars().take(8).collect()
+}
+
+/// A config in a cell: its file and hash, or why there is none.
+fn cell(config: Option<&Config>) -> String {
+    let Some(config) = config else {
+        return "-".to_owned();
+    };
+    match (&config.served, &config.asked) {
+        (Err(_), _) => "404".to_owned(),
+        (Ok(document), asked) => {
+            let file = document.file.as_deref().unwrap_or_default();
+            let name = file.split_once('/').map_or(file, |(_, name)| name);
+            let unasked = match asked {
+                Asked::ByKernelOption => "",
+                Asked::ByNothing => " (not asked for)",
+            };
+            format!("{name} {}{unasked}", short_hash(document))
+        }
+    }
+}
+
+/// By which labels a group matches.
+fn by(booted: &Booted) -> &str {
+    match booted.by.is_empty() {
+        true => "default",
+        false => &booted.by,
+    }
+}
+
+#[cfg(test)]
+mod tests;
