@@ -3,7 +3,9 @@
 mod explain;
 mod faults;
 mod images;
+mod inventory;
 mod list;
+mod plan;
 mod report;
 mod run;
 mod select;
@@ -28,6 +30,8 @@ pub mod exit {
     pub const NOTHING_SELECTED: u8 = 4;
     /// This host can't do it.
     pub const HOST_UNSUPPORTED: u8 = 69;
+    /// Something that was looked at is not as it has to be.
+    pub const FAILED: u8 = 100;
 }
 
 /// Boots virtual machines over the network as bare metal would, and proves what each came up as.
@@ -65,6 +69,11 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// List the scenarios
     List,
+    /// Show what each machine would get from a data directory, and what changes
+    Plan(plan::PlanArguments),
+    /// Read lists of machines, and import them from what there is
+    #[command(subcommand)]
+    Inventory(inventory::InventoryCommand),
     /// Build and find images
     #[command(subcommand)]
     Images(images::ImagesCommand),
@@ -103,6 +112,8 @@ pub fn main() -> ExitCode {
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Explain(what) => explain::run(&what),
         Command::List => list::run(&arguments.places),
+        Command::Plan(what) => plan::run(&what),
+        Command::Inventory(command) => inventory::run(&command),
         Command::Report(command) => report::run(&command),
         Command::Images(command) => images::run(&arguments.places, &command),
     };

@@ -128,6 +128,21 @@ impl Revision {
         Ok(Revision { folder, commit })
     }
 
+    /// Whether the repository of a directory knows a revision by this name.
+    #[must_use]
+    pub fn is_known(dir: &Path, revision: &str) -> bool {
+        let commit = format!("{revision}^{{commit}}");
+        let git = Git { dir, index: None };
+        let found = git.run(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &commit,
+        ]);
+        matches!(found, Ok(Ok(_)))
+    }
+
     /// Where the directory is now.
     #[must_use]
     pub fn path(&self) -> PathBuf {

@@ -23,8 +23,16 @@ pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Pro
 /// The machines that the groups of a loaded directory select.
 #[must_use]
 pub fn of_snapshot(snapshot: &Snapshot) -> Imported {
+    of_snapshots(&[snapshot])
+}
+
+/// The machines that the groups of several directories select; one that several know is the first's.
+#[must_use]
+pub fn of_snapshots(snapshots: &[&Snapshot]) -> Imported {
     let mut gathered = Gathered::default();
-    add(snapshot, &mut gathered);
+    for snapshot in snapshots {
+        add(snapshot, &mut gathered);
+    }
     gathered.finish()
 }
 

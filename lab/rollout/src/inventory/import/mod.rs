@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use boot_server::catalog::problem::{Problem, Severity};
 
 pub use gather::Imported;
-pub use groups::of_snapshot;
+pub use groups::{of_snapshot, of_snapshots};
 
 use gather::Gathered;
 

@@ -1,0 +1,154 @@
+//! `lab inventory`: lists of machines, read and imported.
+
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use boot_server::catalog::problem::{Problem, render_problems};
+use clap::{Args, Subcommand};
+use rollout::inventory::import::{self, Kind, Source};
+use rollout::inventory::{Format, Inventory, read, write};
+
+use super::exit;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InventoryCommand {
+    /// Make a list of machines from what there is
+    ///
+    /// KIND is dmidecode (what it prints; a file each machine), dnsmasq (`dhcp-host` lines), dhcpd (`host`
+    /// declarations of ISC dhcpd), kea (reservations) or groups (a data directory: each group that selects a
+    /// UUID or a MAC is a machine). Without it, each file tells. Without FILE, standard input is read. What
+    /// has no place in a list is left out, and told on standard error.
+    Import(ImportArguments),
+    /// Read a list of machines and tell every mistake in it
+    Check(CheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// What to import from, and its files
+    #[arg(value_name = "[KIND] FILE")]
+    what: Vec<String>,
+    /// Language of the list
+    #[arg(long, value_name = "toml|yaml|json|csv", default_value = "toml", value_parser = format)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The list: *.toml, *.yaml, *.yml, *.json or *.csv
+    #[arg(value_name = "FILE")]
+    list: PathBuf,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::from_name(name)
+        .ok_or_else(|| format!("`{name}` is none of the languages: toml, yaml, json, csv"))
+}
+
+/// Runs a subcommand; the result is its exit code.
+pub(super) fn run(command: &InventoryCommand) -> u8 {
+    match command {
+        InventoryCommand::Import(arguments) => import(arguments),
+        InventoryCommand::Check(arguments) => match read_or_tell(&arguments.list) {
+            Ok(inventory) => {
+                let count = inventory.machines.len();
+                print(&format!("{}: {count} machines\n", arguments.list.display()))
+            }
+            Err(code) => code,
+        },
+    }
+}
+
+fn import(arguments: &ImportArguments) -> u8 {
+    let (kind, files) = match arguments.what.split_first() {
+        Some((first, rest)) if !Path::new(first).exists() => match Kind::from_name(first) {
+            Some(kind) => (Some(kind), rest),
+            None => (None, arguments.what.as_slice()),
+        },
+        _ => (None, arguments.what.as_slice()),
+    };
+    let sources = match files {
+        [] => vec![standard_input()],
+        files => files
+            .iter()
+            .map(|file| match file.as_str() {
+                "-" => standard_input(),
+                file => Source::open(Path::new(file)),
+            })
+            .collect(),
+    };
+    let mut problems = Vec::new();
+    let sources: Vec<Source> = sources
+        .into_iter()
+        .filter_map(|source| source.map_err(|problem| problems.push(*problem)).ok())
+        .collect();
+    if !problems.is_empty() {
+        return tell(&problems);
+    }
+    let imported = match import::import(kind, &sources) {
+        Ok(imported) => imported,
+        Err(problems) => return tell(&problems),
+    };
+    for left_out in &imported.left_out {
+        eprintln!("left out: {left_out}");
+    }
+    match write::write(&imported.inventory, arguments.format) {
+        Ok(text) => print(&text),
+        Err(error) => {
+            eprintln!("lab: {error}");
+            exit::INTERNAL
+        }
+    }
+}
+
+fn standard_input() -> Result<Source, Box<Problem>> {
+    if stdin().is_terminal() {
+        eprintln!("reading standard input; end it with Ctrl-D");
+    }
+    let mut text = String::new();
+    let read = stdin().read_to_string(&mut text);
+    let path = PathBuf::from("-");
+    match read {
+        Ok(_) => Ok(Source {
+            path,
+            text: Some(text),
+        }),
+        Err(error) => {
+            use boot_server::catalog::problem::Severity;
+            let message = format!("standard input cannot be read: {error}");
+            let help = "give it text";
+            Err(Box::new(Problem::of_file(
+                Severity::Error,
+                &path,
+                message,
+                help,
+            )))
+        }
+    }
+}
+
+/// Reads a list; where it has mistakes, tells them all. The error is the exit code.
+pub(super) fn read_or_tell(list: &Path) -> Result<Inventory, u8> {
+    read::read(list).map_err(|problems| tell(&problems))
+}
+
+/// Tells problems; the result is the exit code.
+pub(super) fn tell(problems: &[Problem]) -> u8 {
+    eprint!("{}", render_problems(problems));
+    exit::INVALID_INPUT
+}
+
+/// Prints a result; whoever stops reading it is no error.
+pub(super) fn print(text: &str) -> u8 {
+    let mut output = stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("lab: cannot write the result: {error}");
+            exit::INTERNAL
+        }
+        _ => exit::OK,
+    }
+}
