@@ -5,8 +5,10 @@
 
 pub mod bootcfg;
 pub mod check;
+pub mod checked;
 pub mod cloud_config;
 pub mod data_dir;
+mod environment;
 pub mod explain;
 pub mod files;
 pub mod go_json;

@@ -128,13 +128,13 @@ pub struct Refusal {
 
 /// A config that is served to a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServedConfig {
+pub struct ServedConfig<T = String> {
     /// The group that matched.
     pub group: String,
     /// Name of the file, as the profile has it.
     pub file: String,
     /// Its rendered text.
-    pub text: String,
+    pub text: T,
 }
 
 /// Everything of a data directory, as it was at one moment.
@@ -228,16 +228,36 @@ impl Snapshot {
         labels: &Labels,
         query: &str,
     ) -> Result<ServedConfig, Refusal> {
+        let finish = |file: &Arc<str>, text| self.finish(folder, file, text);
+        self.config_by(folder, labels, query, finish)
+    }
+
+    /// What is served of a rendered config, or the reason why nothing is.
+    pub(super) fn finish(
+        &self,
+        folder: Folder,
+        file: &str,
+        text: String,
+    ) -> Result<String, String> {
+        let made = self.finished(folder, file, text);
+        made.map_err(|error| format!("{}/{file}, rendered: {error}", folder.name()))
+    }
+
+    /// The same, made of the rendered text by whoever asks.
+    pub(super) fn config_by<T>(
+        &self,
+        folder: Folder,
+        labels: &Labels,
+        query: &str,
+        finish: impl FnOnce(&Arc<str>, String) -> Result<T, String>,
+    ) -> Result<ServedConfig<T>, Refusal> {
         let (group, profile) = self.group_and_profile(labels)?;
         let Some(file) = folder.file(profile) else {
             return Err(group.refuse(self.lacks(group, folder.key())));
         };
         let text = self
             .rendered(folder, file, group, labels, query)
-            .and_then(|text| {
-                let made = self.finished(folder, file, text);
-                made.map_err(|error| format!("{}/{file}, rendered: {error}", folder.name()))
-            })
+            .and_then(|text| finish(file, text))
             .map_err(|reason| group.refuse(reason))?;
         Ok(ServedConfig {
             group: group.name.to_string(),
@@ -292,7 +312,13 @@ impl Snapshot {
     ///
     /// bootcfg 0.2: the metadata, and in Ignition configs the raw query as `.query`. matchbox: the
     /// metadata, over it what the group requires (keys in lower case), over it `.request`.
-    fn values(&self, folder: Folder, group: &Group, labels: &Labels, query: &str) -> Metadata {
+    pub(super) fn values(
+        &self,
+        folder: Folder,
+        group: &Group,
+        labels: &Labels,
+        query: &str,
+    ) -> Metadata {
         let mut values = group.metadata.clone();
         match self.layout {
             Layout::Bootcfg if folder == Folder::Ignition => {
@@ -315,31 +341,6 @@ impl Snapshot {
             }
         }
         values
-    }
-
-    /// The lines `KEY=value` of a group's metadata for a machine, sorted.
-    ///
-    /// bootcfg 0.2: metadata, and after a name that both have, the label. matchbox: what templates
-    /// see, nested keys joined by `_`; lists and nulls are left out.
-    pub fn environment(&self, group: &Group, labels: &Labels, query: &str) -> String {
-        let mut lines: Vec<(String, String)> = Vec::new();
-        match self.layout {
-            Layout::Bootcfg => {
-                let metadata = group.metadata.iter();
-                lines.extend(metadata.map(|(key, value)| (key.to_uppercase(), value.to_string())));
-                let labels = labels.0.iter();
-                lines.extend(labels.map(|(key, value)| (key.to_uppercase(), value.clone())));
-            }
-            Layout::Matchbox => {
-                let values = self.values(Folder::Generic, group, labels, query);
-                flatten("", &values, &mut lines);
-            }
-        }
-        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
-        lines
-            .iter()
-            .map(|(key, value)| format!("{key}={value}\n"))
-            .collect()
     }
 
     /// What a machine boots, for the other services.
@@ -373,17 +374,6 @@ impl InvalidConfig {
         match self {
             InvalidConfig::Cloud(error) => error.place(),
             InvalidConfig::Ignition(error) => error.place(),
-        }
-    }
-}
-
-fn flatten(prefix: &str, values: &Metadata, lines: &mut Vec<(String, String)>) {
-    for (key, value) in values {
-        let key = format!("{prefix}{}", key.to_uppercase());
-        match value {
-            Value::Map(inner) => flatten(&format!("{key}_"), inner, lines),
-            Value::List(_) | Value::Nil => {}
-            other => lines.push((key, other.to_string())),
         }
     }
 }

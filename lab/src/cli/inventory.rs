@@ -51,8 +51,11 @@ pub(super) fn run(command: &InventoryCommand) -> u8 {
         InventoryCommand::Import(arguments) => import(arguments),
         InventoryCommand::Check(arguments) => match read_or_tell(&arguments.list) {
             Ok(inventory) => {
-                let count = inventory.machines.len();
-                print(&format!("{}: {count} machines\n", arguments.list.display()))
+                let machines = match inventory.machines.len() {
+                    1 => "1 machine".to_owned(),
+                    count => format!("{count} machines"),
+                };
+                print(&format!("{}: {machines}\n", arguments.list.display()))
             }
             Err(code) => code,
         },

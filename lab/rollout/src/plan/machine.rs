@@ -1,8 +1,7 @@
 //! One machine: which group wins, what its script says, and which configs its kernel options lead to.
 
-use std::sync::Arc;
-
 use boot_server::catalog::Labels;
+use boot_server::catalog::checked::Checked;
 use boot_server::catalog::data_dir::{Layout, Refusal, Snapshot};
 use boot_server::catalog::explain;
 use boot_server::catalog::matching::Group;
@@ -19,10 +18,15 @@ const ENDPOINTS: [(Folder, &str); 3] = [
     (Folder::Generic, "/generic"),
 ];
 
-pub(super) fn plan(snapshot: &Snapshot, machine: &Machine, asking: &Asking) -> MachinePlan {
+pub(super) fn plan(
+    snapshot: &Snapshot,
+    machine: &Machine,
+    asking: &Asking,
+    checked: &Checked,
+) -> MachinePlan {
     let query = asking.query(snapshot.layout, machine);
     let labels = Labels::from_query(&query);
-    let outcome = booted(snapshot, machine, &query, &labels);
+    let outcome = booted(snapshot, machine, &query, &labels, checked);
     let outcome = outcome.map_err(|refusal| Refused {
         group: refusal.group,
         reason: refusal.reason,
@@ -44,6 +48,7 @@ fn booted(
     machine: &Machine,
     query: &str,
     labels: &Labels,
+    checked: &Checked,
 ) -> Result<Booted, Refusal> {
     let (group, boot) = snapshot.boot(labels)?;
     let matching: Vec<&Group> = snapshot
@@ -62,7 +67,7 @@ fn booted(
         group: group.name.to_string(),
         kernel: boot.kernel.clone(),
         initrd: boot.initrd.clone(),
-        configs: configs(snapshot, group, &command_line, query),
+        configs: configs(snapshot, group, &command_line, query, checked),
         command_line,
         script: Document {
             request: format!("/ipxe?{query}"),
@@ -80,7 +85,13 @@ fn options<'a>(script: &'a str, kernel: &str) -> &'a str {
     line.unwrap_or_default().trim()
 }
 
-fn configs(snapshot: &Snapshot, group: &Group, command_line: &str, query: &str) -> Vec<Config> {
+fn configs(
+    snapshot: &Snapshot,
+    group: &Group,
+    command_line: &str,
+    query: &str,
+    checked: &Checked,
+) -> Vec<Config> {
     let profile = snapshot.profile(&group.profile_id).ok();
     ENDPOINTS
         .into_iter()
@@ -96,12 +107,13 @@ fn configs(snapshot: &Snapshot, group: &Group, command_line: &str, query: &str) 
                 true => endpoint.to_owned(),
                 false => format!("{endpoint}?{query}"),
             };
-            let config = snapshot.config(folder, &Labels::from_query(query), query);
+            let labels = Labels::from_query(query);
+            let config = snapshot.config_checked(folder, &labels, query, checked);
             let served = config
                 .map(|config| Document {
                     request: request.clone(),
                     file: Some(format!("{}/{}", folder.name(), config.file)),
-                    text: Arc::from(config.text),
+                    text: config.text,
                 })
                 .map_err(|refusal| refusal.reason);
             Some(Config {

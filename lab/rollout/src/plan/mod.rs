@@ -22,6 +22,7 @@ pub mod revision;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use boot_server::catalog::checked::Checked;
 use boot_server::catalog::data_dir::{Layout, Snapshot};
 use boot_server::catalog::snapshot::Folder;
 use sha2::{Digest, Sha256};
@@ -222,7 +223,8 @@ pub fn plan(snapshot: &Snapshot, inventory: &Inventory) -> Plan {
 /// Plans what each machine would get.
 #[must_use]
 pub fn plan_asking(snapshot: &Snapshot, inventory: &Inventory, asking: &Asking) -> Plan {
-    let one = |machine| machine::plan(snapshot, machine, asking);
+    let checked = Checked::default();
+    let one = |machine| machine::plan(snapshot, machine, asking, &checked);
     let all = inventory.machines.as_slice();
     let threads = match all.len() < MANY {
         true => 1,

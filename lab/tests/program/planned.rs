@@ -1,0 +1,225 @@
+//! `lab plan` and `lab inventory`: exit codes, what goes to which output, and a directory of a git repository
+//! against its own past. No machine is started.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{printed, project_scenarios};
+
+fn lab(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A git repository with a scenario's data directory `data` and a list of its machines.
+fn repository() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let data = project_scenarios().join("pxe-dhcp/data");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(data)
+        .arg(folder.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let list = "name,mac,uuid\n\
+                node1,52:54:00:a1:9c:ae,16e7d8a7-bfa9-428b-9117-363341bb330b\n\
+                node2,52:54:00:b2:2f:86,\n\
+                node3,52:54:00:c3:61:77,\n";
+    fs::write(folder.path().join("machines.csv"), list).unwrap();
+    for arguments in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "."],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "commit",
+            "--quiet",
+            "-m",
+            "first",
+        ],
+    ] {
+        let git = Command::new("git")
+            .args(arguments)
+            .current_dir(folder.path())
+            .status();
+        assert!(git.unwrap().success());
+    }
+    folder
+}
+
+fn replace(folder: &Path, file: &str, from: &str, to: &str) {
+    let path = folder.join(file);
+    let before = fs::read_to_string(&path).unwrap();
+    assert!(before.contains(from), "{file} has no {from}");
+    fs::write(path, before.replace(from, to)).unwrap();
+}
+
+const PLAN: [&str; 4] = ["plan", "data", "--machines", "machines.csv"];
+
+fn plan(folder: &Path, more: &[&str]) -> Output {
+    lab(&[&PLAN[..], more].concat(), folder)
+}
+
+#[test]
+fn a_good_directory_is_planned_and_exit_is_0() {
+    let folder = repository();
+    let output = plan(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let table = text(&output.stdout);
+    for line in ["node1", "node2", "node3", "3 machines by 3 specs"] {
+        assert!(table.contains(line), "{table}");
+    }
+    assert!(!table.contains('\u{1b}'), "{table}");
+    let output = plan(folder.path(), &["--show", "node3"]);
+    assert!(
+        text(&output.stdout).contains("\n#!ipxe\nkernel "),
+        "{}",
+        printed(&output)
+    );
+}
+
+#[test]
+fn a_change_of_the_working_tree_is_planned_against_a_revision() {
+    let folder = repository();
+    replace(
+        folder.path(),
+        "data/config.yaml",
+        "52:54:00:b2:2f:86",
+        "52:54:00:b2:2f:87",
+    );
+    replace(
+        folder.path(),
+        "data/cloud/node1.yaml",
+        "#cloud-config\n",
+        "#cloud-config\n# new\n",
+    );
+    let output = plan(folder.path(), &["--against", "main"]);
+    let told = text(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "node2 falls to the default: {}",
+        printed(&output)
+    );
+    assert!(told.starts_with("Against main ("), "{told}");
+    assert!(told.contains("2 change, 1 doesn't change"), "{told}");
+    assert!(told.contains("group: `node2` → `default`"), "{told}");
+    assert!(told.contains("    +# new\n"), "{told}");
+    let json = plan(folder.path(), &["--against", "main", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        json["against"]["changing"],
+        serde_json::json!(["node1", "node2"])
+    );
+    let markdown = plan(
+        folder.path(),
+        &["--against", "main", "--format", "markdown"],
+    );
+    assert!(text(&markdown.stdout).starts_with("### Boot plan against main ("));
+}
+
+#[test]
+fn machines_that_get_nothing_are_exit_100() {
+    let folder = repository();
+    let config = folder.path().join("data/config.yaml");
+    let kept = fs::read_to_string(&config).unwrap();
+    let (kept, _) = kept.split_once("  - name: default").unwrap();
+    fs::write(&config, kept).unwrap();
+    let output = plan(folder.path(), &["--against", "HEAD"]);
+    assert_eq!(output.status.code(), Some(100), "{}", printed(&output));
+    let told = text(&output.stdout);
+    assert!(told.contains("node3: stops matching\n"), "{told}");
+    let without = lab(&["plan", "data", "--against", "HEAD"], folder.path());
+    assert_eq!(
+        without.status.code(),
+        Some(0),
+        "groups are machines: {}",
+        printed(&without)
+    );
+}
+
+#[test]
+fn wrong_input_is_exit_2_with_all_that_is_wrong() {
+    let folder = repository();
+    fs::write(
+        folder.path().join("bad.toml"),
+        "[[machines]]\nnmae = 'a'\nmac = 'x'\n",
+    )
+    .unwrap();
+    fs::create_dir(folder.path().join("main")).unwrap();
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let output = lab(arguments, folder.path());
+        assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+        assert!(output.stdout.is_empty(), "{}", printed(&output));
+        for word in words {
+            assert!(
+                text(&output.stderr).contains(word),
+                "no {word}: {}",
+                printed(&output)
+            );
+        }
+    };
+    let bad = ["plan", "data", "--machines", "bad.toml"];
+    refused(
+        &bad,
+        &[
+            "bad.toml:2:1",
+            "did you mean `name`?",
+            "bad.toml:3:7",
+            "is no MAC address",
+        ],
+    );
+    refused(&["inventory", "check", "bad.toml"], &["is no MAC address"]);
+    refused(
+        &[&PLAN[..], &["--against", "nowhere"]].concat(),
+        &["`nowhere` is neither"],
+    );
+    refused(
+        &[&PLAN[..], &["--against", "main"]].concat(),
+        &["write `./main` or `refs/heads/main`"],
+    );
+    refused(
+        &[&PLAN[..], &["--show", "node"]].concat(),
+        &["no machine `node`; did you mean"],
+    );
+    refused(&["plan", "main"], &["no data directory"]);
+    refused(
+        &["inventory", "import", "nothing-there"],
+        &["nothing-there", "cannot be read"],
+    );
+    replace(folder.path(), "data/config.yaml", "v1alpha1", "v9");
+    refused(&PLAN, &["config.yaml:", "v1alpha1"]);
+}
+
+#[test]
+fn an_imported_list_is_read_and_what_is_left_out_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = "dhcp-host=52:54:00:a1:9c:ae,node1,10.0.0.1\ndhcp-host=52:54:00:a1:9c:af,ignore\n";
+    fs::write(folder.path().join("dnsmasq.conf"), hosts).unwrap();
+    for arguments in [
+        &["inventory", "import", "dnsmasq", "dnsmasq.conf"][..],
+        &["inventory", "import", "dnsmasq.conf"],
+    ] {
+        let output = lab(arguments, folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("left out: dnsmasq.conf:2: dnsmasq ignores this host"),
+            "{told}"
+        );
+        fs::write(folder.path().join("machines.toml"), &output.stdout).unwrap();
+        let checked = lab(&["inventory", "check", "machines.toml"], folder.path());
+        assert_eq!(text(&checked.stdout), "machines.toml: 1 machine\n");
+    }
+}
