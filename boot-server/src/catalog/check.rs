@@ -30,6 +30,30 @@ pub fn check(source: &Source, assets: Option<&Path>) -> Vec<Problem> {
     problems
 }
 
+/// What there is to say of a loaded directory without rendering a config: profiles that boot nothing,
+/// assets that are not there, files that nothing names.
+pub fn files(root: &Root, snapshot: &Snapshot, assets: Option<&Path>) -> Vec<Problem> {
+    let mut checker = Checker::new(root, snapshot);
+    checker.profiles(assets);
+    checker.unused();
+    checker.problems
+}
+
+/// The labels and the query of a machine that is what a group requires, and nothing else.
+pub fn labels_of(group: &Group, layout: Layout) -> (Labels, String) {
+    let mut labels = Labels::default();
+    if layout == Layout::Matchbox {
+        labels
+            .0
+            .extend(SENT_LABELS.map(|key| (key.to_owned(), String::new())));
+    }
+    let required = group.require.iter();
+    labels
+        .0
+        .extend(required.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    (labels, group.require.text().replace(',', "&"))
+}
+
 /// Loads a data directory, and adds what its machines would meet to the problems.
 pub(super) fn load_and_render(source: &Source) -> (Snapshot, Vec<Problem>) {
     let (snapshot, mut problems) = load::load(source);
@@ -60,10 +84,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn warn(&mut self, file: &str, message: impl Into<String>, help: impl Into<String>) {
+    fn warn(
+        &mut self,
+        rule: &'static str,
+        file: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let path = self.root.path_of(file);
-        self.problems
-            .push(Problem::of_file(Severity::Warning, &path, message, help));
+        let problem = Problem::of_file(Severity::Warning, &path, message, help);
+        self.problems.push(problem.of_rule(rule));
     }
 
     fn profiles(&mut self, assets: Option<&Path>) {
@@ -81,6 +111,7 @@ impl<'a> Checker<'a> {
                 let help =
                     "add \"boot\": {\"kernel\": …}, unless its machines never boot by network";
                 self.warn(
+                    "no-boot",
                     &file,
                     "it has no `boot`, so its machines are answered 404",
                     help,
@@ -90,7 +121,7 @@ impl<'a> Checker<'a> {
         };
         if boot.kernel.is_empty() {
             let help = "add \"kernel\": \"/assets/…\" or a URL";
-            self.warn(&file, "its `boot` has no `kernel`", help);
+            self.warn("no-kernel", &file, "its `boot` has no `kernel`", help);
         }
         let Some(assets) = assets else { return };
         for written in std::iter::once(&boot.kernel).chain(boot.initrd.iter().flatten()) {
@@ -103,10 +134,9 @@ impl<'a> Checker<'a> {
                 let help = format!("put it to {}", asset_file.display());
                 let path = self.root.path_of(&file);
                 let text = self.root.read_text(&file).unwrap_or_default();
-                self.problems.push(
-                    Problem::of_file(Severity::Warning, &path, message, help)
-                        .at_first(&text, written),
-                );
+                let problem = Problem::of_file(Severity::Warning, &path, message, help);
+                let problem = problem.of_rule("missing-asset");
+                self.problems.push(problem.at_first(&text, written));
             }
         }
     }
@@ -130,17 +160,7 @@ impl<'a> Checker<'a> {
 
     fn config(&mut self, group: &Group, folder: Folder, file: &std::sync::Arc<str>) {
         let path = self.root.path_of(&format!("{}/{file}", folder.name()));
-        let mut labels = Labels::default();
-        if self.snapshot.layout == Layout::Matchbox {
-            labels
-                .0
-                .extend(SENT_LABELS.map(|key| (key.to_owned(), String::new())));
-        }
-        let required = group.require.iter();
-        labels
-            .0
-            .extend(required.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        let query = group.require.text().replace(',', "&");
+        let (labels, query) = labels_of(group, self.snapshot.layout);
         let rendered = self.snapshot.rendered(folder, file, group, &labels, &query);
         let (error, place, text, help) = match rendered {
             Err(error) => {
@@ -183,7 +203,7 @@ impl<'a> Checker<'a> {
             if !named.contains(&*profile.id) {
                 let message = format!("no group names this {word}");
                 let help = "name it in a group, or remove it";
-                self.warn(&layout.profile_file(&profile.id), message, help);
+                self.warn("unused-profile", &layout.profile_file(&profile.id), message, help);
             }
         }
         for folder in Folder::ALL {
@@ -201,7 +221,7 @@ impl<'a> Checker<'a> {
                 if !used.contains(&*name) && !used.iter().any(|file| file.starts_with(&below)) {
                     let message = format!("no {word} names this file");
                     let help = format!("name it as `{}` in a {word}, or remove it", folder.key());
-                    self.warn(&format!("{}/{name}", folder.name()), message, help);
+                    self.warn("unused-config", &format!("{}/{name}", folder.name()), message, help);
                 }
             }
         }
@@ -210,7 +230,7 @@ impl<'a> Checker<'a> {
                 for name in self.root.names(folder).unwrap_or_default() {
                     if !name.ends_with(".json") {
                         let help = "name it *.json, or remove it";
-                        self.warn(&format!("{folder}/{name}"), "this file is not read", help);
+                        self.warn("unread-file", &format!("{folder}/{name}"), "this file is not read", help);
                     }
                 }
             }
@@ -220,7 +240,7 @@ impl<'a> Checker<'a> {
 
 /// The asset that a kernel or initrd as written is, when it is ours: iPXE options may stand before
 /// it, and GRUB's way to name a server.
-fn asset_of(written: &str) -> Option<&str> {
+pub fn asset_of(written: &str) -> Option<&str> {
     let word = written.split_whitespace().last()?;
     let path = match word.strip_prefix("(http;") {
         Some(grub) => grub.split_once(')')?.1,

@@ -341,6 +341,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             metadata: Default::default(),
+            number: 0,
         });
         let snapshot = Snapshot {
             groups: super::super::matching::Groups::new(groups),

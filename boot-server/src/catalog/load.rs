@@ -40,11 +40,15 @@ impl Source {
 
 /// Where a group names its profile.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) path: Arc<Path>,
-    pub(super) text: Arc<str>,
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub struct Place {
+    /// The file.
+    pub path: Arc<Path>,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Line, counted from 1; 0 when it is not known.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
 }
 
 /// A group, and where it was found.
@@ -64,7 +68,7 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     pub(super) fn error(&mut self, path: &Path, message: impl Into<String>, help: &str) {
         let problem = Problem::of_file(Severity::Error, path, message, help);
-        self.problems.push(problem);
+        self.problems.push(problem.of_rule("unreadable"));
     }
 
     /// Reads a file; what stands in the way, except that it is missing, is an error.
@@ -94,8 +98,34 @@ impl Loader<'_> {
     }
 }
 
+/// A directory that was loaded to be looked at: what it says, where, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What it says; to be served only when no problem is an error.
+    pub snapshot: Snapshot,
+    /// Where each group stands, by its [`Group::number`].
+    pub places: Vec<Place>,
+    /// What was found wrong on the way.
+    pub problems: Vec<Problem>,
+}
+
+impl From<Problem> for Loaded {
+    fn from(problem: Problem) -> Loaded {
+        Loaded {
+            problems: vec![problem],
+            ..Loaded::default()
+        }
+    }
+}
+
 /// Loads a directory. The snapshot is to be served only when no problem is an error.
 pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
+    let loaded = survey(source);
+    (loaded.snapshot, loaded.problems)
+}
+
+/// Loads a directory, and keeps where its groups stand.
+pub fn survey(source: &Source) -> Loaded {
     let root = match Root::open(&source.root) {
         Ok(root) => root,
         Err(error) => {
@@ -103,12 +133,13 @@ pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
             let help = "name the data directory: one with `config.yaml` and `specs/`, or with \
                         `groups/` and `profiles/`";
             let problem = Problem::of_file(Severity::Error, &source.root, message, help);
-            return (Snapshot::default(), vec![problem]);
+            let problem = problem.of_rule("unreadable");
+            return problem.into();
         }
     };
     let layout = match layout(source, &root) {
         Ok(layout) => layout,
-        Err(problem) => return (Snapshot::default(), vec![*problem]),
+        Err(problem) => return (*problem).into(),
     };
     let mut loader = Loader {
         root: &root,
@@ -121,13 +152,25 @@ pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
     };
     same_requirements(&groups, &mut loader.problems);
     let configs = configs(&mut loader, layout, &profiles);
+    let mut places = Vec::with_capacity(groups.len());
+    let groups = groups.into_iter().enumerate().map(|(number, found)| {
+        places.push(found.place);
+        Group {
+            number,
+            ..found.group
+        }
+    });
     let snapshot = Snapshot {
         layout,
-        groups: Groups::new(groups.into_iter().map(|found| found.group)),
+        groups: Groups::new(groups),
         profiles,
         configs,
     };
-    (snapshot, loader.problems)
+    Loaded {
+        snapshot,
+        places,
+        problems: loader.problems,
+    }
 }
 
 /// Tells the layout by what is there.
@@ -153,7 +196,7 @@ fn layout(source: &Source, root: &Root) -> Result<Layout, Box<Problem>> {
         ),
     };
     let problem = Problem::of_file(Severity::Error, &source.root, message, help);
-    Err(Box::new(problem))
+    Err(Box::new(problem.of_rule("layout")))
 }
 
 pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
@@ -178,6 +221,7 @@ pub(super) fn dangling(
     let help = format!("create {}, or name a {word} that is there", file.display());
     let message = format!("group `{}`: {error}", named_by.group.name);
     let problem = Problem::of_file(Severity::Warning, path, message, help);
+    let problem = problem.of_rule("missing-profile");
     loader
         .problems
         .push(problem.at(Arc::clone(text), *line, *column));
@@ -190,18 +234,21 @@ fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
             seen.insert(&group.require, &group.name);
             continue;
         };
+        let (rule, same) = match group.require.is_empty() {
+            true => ("several-defaults", "nothing, as does"),
+            false => ("same-requirements", "the same as"),
+        };
         let message = format!(
-            "group `{}` requires the same as group `{first}`, so it is never chosen",
+            "group `{}` requires {same} group `{first}`, so it is never chosen",
             group.name
         );
         let help = "give it a requirement of its own, or remove it";
-        problems.push(
-            Problem::of_file(Severity::Warning, &place.path, message, help).at(
-                Arc::clone(&place.text),
-                place.line,
-                place.column,
-            ),
-        );
+        let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
+        problems.push(problem.of_rule(rule).at(
+            Arc::clone(&place.text),
+            place.line,
+            place.column,
+        ));
     }
 }
 
@@ -247,13 +294,15 @@ fn config(
             let text = loader.root.read_text(&named_in).unwrap_or_default();
             let id = serde_json::Value::from(id).to_string();
             let (line, column) = place_of(&text, &id).unwrap_or_default();
+            let problem = problem.of_rule("missing-config");
             loader.problems.push(problem.at(text, line, column));
         }
         error.to_string()
     })?;
-    let mut broken = |error: &dyn fmt::Display, place: Option<(usize, usize)>, help: &str| {
+    let mut broken = |rule, error: &dyn fmt::Display, place: Option<(usize, usize)>, help: &str| {
         let (line, column) = place.unwrap_or_default();
         let problem = Problem::of_file(Severity::Error, &path, error.to_string(), help);
+        let problem = problem.of_rule(rule);
         loader
             .problems
             .push(problem.at(text.as_str(), line, column));
@@ -261,13 +310,13 @@ fn config(
     };
     if layout == Layout::Matchbox && is_raw(folder, id) {
         if let Err(error @ ignition::InvalidIgnition::Json(_)) = ignition::json_only(&text) {
-            return Err(broken(&error, error.place(), "write Ignition JSON"));
+            return Err(broken("ignition-syntax", &error, error.place(), "write Ignition JSON"));
         }
         return Ok(ConfigText::Plain(text.into()));
     }
     ConfigText::parse(&text, layout.missing_key()).map_err(|error: InvalidTemplate| {
         let help = "configs are Go templates; the values are the group's `metadata`";
-        broken(&error, error.place, help)
+        broken("template-syntax", &error, error.place, help)
     })
 }
 

@@ -27,6 +27,8 @@ pub struct Group {
     pub require: Requirements,
     /// Values for templates and `/metadata`.
     pub metadata: Metadata,
+    /// Its place among the groups as their files have them, from 0.
+    pub number: usize,
 }
 
 impl Group {
@@ -232,6 +234,7 @@ mod tests {
             profile_id: name.into(),
             require: require.iter().copied().collect(),
             metadata: Metadata::new(),
+            number: 0,
         }
     }
 

@@ -14,7 +14,7 @@ pub mod files;
 pub mod go_json;
 pub mod ignition;
 pub mod labels;
-mod load;
+pub mod load;
 pub mod matchbox;
 pub mod matching;
 pub mod problem;

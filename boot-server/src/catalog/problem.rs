@@ -1,14 +1,21 @@
 //! What is wrong in a data directory: where, why, and what would be right.
 
-use std::fmt;
+use std::collections::HashMap;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan};
+
+use self::excerpt::{Excerpt, Lines};
+
+mod excerpt;
 
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// Worth knowing, and no more.
+    Info,
     /// Some machines are answered 404 because of it; `check` reports it.
     Warning,
     /// The directory cannot be served; the server refuses to start.
@@ -30,6 +37,8 @@ pub struct Problem {
     pub message: String,
     /// What would be right.
     pub help: String,
+    /// Id of the rule that is broken; empty where there is no list of rules.
+    pub rule: &'static str,
     text: Option<Arc<str>>,
 }
 
@@ -48,17 +57,34 @@ impl Problem {
             column: None,
             message: message.into(),
             help: help.into(),
+            rule: "",
             text: None,
         }
     }
 
+    /// The same problem, as one of a rule.
+    #[must_use]
+    pub fn of_rule(mut self, rule: &'static str) -> Problem {
+        self.rule = rule;
+        self
+    }
+
+    /// JSON that is none, or of another shape than is wanted.
+    pub(super) fn of_json(path: &Path, error: &serde_json::Error, help: &str) -> Problem {
+        let rule = match error.classify() {
+            serde_json::error::Category::Data => "wrong-type",
+            _ => "syntax",
+        };
+        Problem::of_file(Severity::Error, path, error.to_string(), help).of_rule(rule)
+    }
+
     /// A key that means nothing, with those that would: a misspelt one, most likely.
-    pub(super) fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
+    pub fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
         let message = format!("key `{key}` means nothing here and is ignored");
         let nearest =
             nearest(key, known).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         let help = format!("{nearest}known keys are {}", known.join(", "));
-        Problem::of_file(Severity::Warning, path, message, help)
+        Problem::of_file(Severity::Warning, path, message, help).of_rule("unknown-key")
     }
 
     /// The same problem at a place in the file whose text this is. A line of 0 is no place.
@@ -79,21 +105,24 @@ impl Problem {
         }
     }
 
-    fn offset(&self) -> Option<usize> {
-        let text = self.text.as_ref()?;
-        let line_start: usize = text
-            .split_inclusive('\n')
-            .take(self.line?.saturating_sub(1))
-            .map(str::len)
-            .sum();
-        let line = text.get(line_start..)?;
-        let in_line: usize = line
-            .chars()
-            .take(self.column?.saturating_sub(1))
-            .map(char::len_utf8)
-            .sum();
-        Some((line_start + in_line).min(text.len()))
+    /// The text that line and column are counted in.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        self.text.as_ref()
     }
+}
+
+/// The line that each problem is about, without its end. Each text is gone through once.
+pub fn line_texts<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Option<&'a str>> {
+    let mut lines: HashMap<*const u8, Lines<'a>> = HashMap::new();
+    problems
+        .map(|problem| {
+            let text = problem.text.as_ref()?;
+            let lines = lines
+                .entry(text.as_ptr())
+                .or_insert_with(|| Lines::of(text));
+            lines.line(problem.line?)
+        })
+        .collect()
 }
 
 /// The known word that a misspelt one was to be, most likely.
@@ -133,7 +162,7 @@ impl std::error::Error for Problem {}
 
 /// A problem with its source, as miette wants it for drawing.
 #[derive(Debug)]
-struct Drawn<'a>(&'a Problem, Option<NamedSource<String>>);
+struct Drawn<'a>(&'a Problem, Option<Excerpt<'a>>);
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,8 +176,13 @@ impl fmt::Display for Drawn<'_> {
 impl std::error::Error for Drawn<'_> {}
 
 impl Diagnostic for Drawn<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        (!self.0.rule.is_empty()).then(|| Box::new(self.0.rule) as Box<dyn fmt::Display>)
+    }
+
     fn severity(&self) -> Option<miette::Severity> {
         Some(match self.0.severity {
+            Severity::Info => miette::Severity::Advice,
             Severity::Warning => miette::Severity::Warning,
             Severity::Error => miette::Severity::Error,
         })
@@ -163,26 +197,31 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let offset = self.0.offset()?;
-        let span = LabeledSpan::at_offset(offset, "here");
+        let span = LabeledSpan::at_offset(self.1.as_ref()?.offset(), "here");
         Some(Box::new(std::iter::once(span)))
     }
 }
 
 /// Renders problems for a person, without colours: message, place with the line itself, help.
+///
+/// Each text is gone through once, however many problems it has.
 pub fn render_problems(problems: &[Problem]) -> String {
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
     let mut text = String::new();
+    let mut lines: HashMap<*const u8, Lines<'_>> = HashMap::new();
     for problem in problems {
-        let source = problem
-            .text
-            .as_ref()
-            .map(|text| NamedSource::new(problem.path.display().to_string(), text.to_string()));
+        let source = problem.text.as_ref().and_then(|text| {
+            let lines = lines
+                .entry(text.as_ptr())
+                .or_insert_with(|| Lines::of(text));
+            Excerpt::new(&problem.path, lines, problem.line?, problem.column?)
+        });
         if handler
             .render_report(&mut text, &Drawn(problem, source))
             .is_err()
         {
-            text.push_str(&format!("{problem}\n  help: {}\n", problem.help));
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{problem}\n  help: {}", problem.help);
         }
     }
     text
@@ -207,5 +246,32 @@ mod tests {
             "data/config.yaml:2:11: group `a` names a spec that is not there"
         );
         insta::assert_snapshot!(render_problems(&[problem]));
+    }
+
+    #[test]
+    fn many_problems_of_one_large_text_are_drawn_in_linear_time() {
+        let text: Arc<str> = "- name: a\n".repeat(50_000).into();
+        let problems: Vec<Problem> = (1..=2_000)
+            .map(|n| {
+                Problem::of_file(Severity::Info, Path::new("a"), "m", "h")
+                    .of_rule("r")
+                    .at(Arc::clone(&text), n * 25, 3)
+            })
+            .collect();
+        let started = std::time::Instant::now();
+        let drawn = render_problems(&problems);
+        assert_eq!(drawn.matches("[a:").count(), 2_000);
+        assert!(drawn.contains("[a:50000:3]"), "{}", &drawn[drawn.len() - 400..]);
+        // Going through the text for each of them takes minutes.
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_place_behind_the_end_is_drawn_at_the_end() {
+        let problem = Problem::of_file(Severity::Error, Path::new("a"), "m", "h");
+        for (text, line, column) in [("", 1, 1), ("x: [\n", 2, 1), ("x: [", 1, 99), ("é: ü\n", 1, 4)] {
+            let drawn = render_problems(&[problem.clone().at(text, line, column)]);
+            assert!(drawn.contains("here") || text.is_empty(), "{text:?}: {drawn}");
+        }
     }
 }

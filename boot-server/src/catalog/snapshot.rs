@@ -12,7 +12,7 @@ use super::load::{self, Source};
 use super::matching::{Group, Groups};
 use super::problem::Problem;
 use super::profile::Profile;
-use super::template::{ConfigText, Metadata, MissingKey};
+use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey};
 use super::{BootSettings, Labels, Selection, cloud_config};
 use crate::proto::ipxe::{self, Dialect, Platform};
 
@@ -156,6 +156,17 @@ impl Snapshot {
         load::load(source)
     }
 
+    /// Its profiles that could be read, by id.
+    pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.profiles.values().flatten()
+    }
+
+    /// The configs that profiles name and that could be read.
+    pub fn configs(&self) -> impl Iterator<Item = (Folder, &Arc<str>, &ConfigText)> {
+        let configs = self.configs.iter();
+        configs.filter_map(|((folder, file), text)| Some((*folder, file, text.as_ref().ok()?)))
+    }
+
     /// The best matching group.
     ///
     /// # Errors
@@ -266,8 +277,12 @@ impl Snapshot {
         })
     }
 
-    /// A config with the values that it sees when it is asked for so.
-    pub(super) fn rendered(
+    /// A config with the values that it sees when it is asked for so, before it is looked at whether it is
+    /// what its folder is for.
+    ///
+    /// # Errors
+    /// It is not there, or its template cannot be executed with these values.
+    pub fn rendered(
         &self,
         folder: Folder,
         file: &Arc<str>,
@@ -286,6 +301,22 @@ impl Snapshot {
             None => return Err(missing()),
         }
         .map_err(|error| format!("{}/{file}: {error}", folder.name()))
+    }
+
+    /// A template with the values that a group's configs see.
+    ///
+    /// # Errors
+    /// It cannot be executed with them.
+    pub fn rendered_text(
+        &self,
+        text: &ConfigText,
+        folder: Folder,
+        group: &Group,
+        labels: &Labels,
+        query: &str,
+    ) -> Result<String, InvalidTemplate> {
+        let values = self.values(folder, group, labels, query);
+        text.render(&Value::Map(Arc::new(values)))
     }
 
     /// What is served of a rendered config.

@@ -29,7 +29,8 @@ pub(in crate::catalog) fn parse(
         Err(error) => {
             let help = "the file is `api_version: v1alpha1` and a list `groups`, each with `name`, \
                         `spec`, and mappings `require` and `metadata`";
-            let problem = Problem::of_file(Severity::Error, path, error.message, help);
+            let problem =
+                Problem::of_file(Severity::Error, path, error.message, help).of_rule("syntax");
             let problem = problem.at(Arc::clone(text), error.line, error.column);
             let mut problems = shape::problems(path, text);
             // Unless it is told there in better words.
@@ -61,6 +62,7 @@ pub(in crate::catalog) fn parse(
                     format!("group `{name}` names no spec"),
                     "add `spec: ID`, for `specs/ID/spec.json`",
                 )
+                .of_rule("missing-key")
                 .at(Arc::clone(text), named_at.0, named_at.1),
             );
             continue;
@@ -76,6 +78,7 @@ pub(in crate::catalog) fn parse(
             profile_id: names.share(&spec.value),
             require: names.requirements(require),
             metadata: to_metadata(&group.metadata.unwrap_or_default()),
+            number: groups.len(),
         };
         let place = Place {
             path: Arc::clone(&shared_path),
@@ -102,16 +105,16 @@ fn wrong_version(path: &Path, text: &Arc<str>, found: Option<&Spanned<String>>) 
     let help = format!("write `api_version: {API_VERSION}`");
     let Some(found) = found else {
         let message = "there is no `api_version`";
-        return Some(Problem::of_file(Severity::Error, path, message, help).at(
-            Arc::clone(text),
-            1,
-            1,
-        ));
+        let problem = Problem::of_file(Severity::Error, path, message, help);
+        return Some(problem.of_rule("missing-key").at(Arc::clone(text), 1, 1));
     };
     let (line, column) = place(found);
     (found.value != API_VERSION).then(|| {
         let message = format!("api_version `{}` is not known", found.value);
-        Problem::of_file(Severity::Error, path, message, help).at(Arc::clone(text), line, column)
+        let problem = Problem::of_file(Severity::Error, path, message, help);
+        problem
+            .of_rule("api-version")
+            .at(Arc::clone(text), line, column)
     })
 }
 
@@ -134,11 +137,9 @@ fn bad_macs(
                 "group `{group}` requires mac `{}`, which no machine can have as its label",
                 mac.value
             );
-            Some(Problem::of_file(Severity::Error, path, message, help).at(
-                Arc::clone(text),
-                line,
-                column,
-            ))
+            let problem = Problem::of_file(Severity::Error, path, message, help);
+            let problem = problem.of_rule("unmatchable-mac");
+            Some(problem.at(Arc::clone(text), line, column))
         })
         .collect()
 }

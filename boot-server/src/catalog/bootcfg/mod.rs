@@ -77,12 +77,11 @@ fn read_spec(
         match (&error, named_by) {
             (Unreadable::Other { .. }, _) => {}
             (_, Some(group)) => dangling(loader, group, Layout::Bootcfg, &error),
-            (_, None) => loader.problems.push(Problem::of_file(
-                Severity::Warning,
-                &path,
-                error.to_string(),
-                "remove the folder, or add the file",
-            )),
+            (_, None) => {
+                let help = "remove the folder, or add the file";
+                let problem = Problem::of_file(Severity::Warning, &path, error.to_string(), help);
+                loader.problems.push(problem.of_rule("missing-profile"));
+            }
         }
         error.to_string()
     })?;

@@ -140,6 +140,7 @@ impl Finder<'_> {
             message,
             format!("make it {wanted}"),
         );
+        let problem = problem.of_rule("wrong-type");
         self.problems
             .push(problem.at(Arc::clone(self.text), line, column));
     }

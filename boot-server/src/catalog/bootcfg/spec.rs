@@ -53,7 +53,7 @@ pub(super) fn parse(
         Err(error) => {
             let help = "a spec is {\"id\", \"boot\": {\"kernel\", \"initrd\": [], \"cmdline\": \
                         {}}, \"cloud_id\", \"ignition_id\"}";
-            let problem = Problem::of_file(Severity::Error, path, error.to_string(), help);
+            let problem = Problem::of_json(path, &error, help);
             problems.push(problem.at(text, error.line(), error.column()));
             return (Err(error), problems);
         }
@@ -62,7 +62,7 @@ pub(super) fn parse(
         let message = format!("its id is `{}`, its folder `{id}`", spec.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the folder's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
-        problems.push(problem.at_first(text, "\"id\""));
+        problems.push(problem.of_rule("id-mismatch").at_first(text, "\"id\""));
     }
     let profile = Profile {
         id: Arc::clone(id),

@@ -44,24 +44,25 @@ pub(super) fn parse(
     let file: File = match serde_json::from_str(&text) {
         Ok(file) => file,
         Err(error) => {
-            let problem = Problem::of_file(Severity::Error, path, error.to_string(), SHAPE);
+            let problem = Problem::of_json(path, &error, SHAPE);
             let problem = problem.at(Arc::clone(&text), error.line(), error.column());
             return (None, vec![problem]);
         }
     };
     let mut problems = Vec::new();
-    let mut tell = |severity, message: String, help: &str, at: &str| {
+    let mut tell = |rule, severity, message: String, help: &str, at: &str| {
         let problem = Problem::of_file(severity, path, message, help);
-        problems.push(problem.at_first(&text, at));
+        problems.push(problem.of_rule(rule).at_first(&text, at));
     };
     if file.id != id {
         let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
-        tell(Severity::Warning, message, &help, "\"id\"");
+        tell("id-mismatch", Severity::Warning, message, &help, "\"id\"");
     }
     if file.profile.is_empty() {
         let message = format!("group `{id}` names no profile");
         tell(
+            "missing-key",
             Severity::Error,
             message,
             "add \"profile\": \"ID\", for profiles/ID.json",
@@ -83,6 +84,7 @@ pub(super) fn parse(
                 let message = format!("group `{id}` selects {key} `{value}`, which is no MAC");
                 let at = serde_json::Value::from(value).to_string();
                 tell(
+                    "unmatchable-mac",
                     Severity::Error,
                     message,
                     "write it as 52:54:00:12:34:56",
@@ -106,6 +108,7 @@ pub(super) fn parse(
         profile_id: names.share(&file.profile),
         require: names.requirements(&selector),
         metadata: go_json_map(&file.metadata),
+        number: 0,
     };
     let place = Place {
         path: path.into(),

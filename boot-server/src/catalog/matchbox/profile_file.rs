@@ -43,7 +43,7 @@ pub(super) fn parse(
         Err(error) => {
             let help = "a profile is {\"id\", \"name\", \"boot\": {\"kernel\", \"initrd\": [], \
                         \"args\": []}, \"cloud_id\", \"ignition_id\", \"generic_id\"}";
-            let problem = Problem::of_file(Severity::Error, path, error.to_string(), help);
+            let problem = Problem::of_json(path, &error, help);
             let problem = problem.at(text, error.line(), error.column());
             return (Err(error), vec![problem]);
         }
@@ -53,7 +53,7 @@ pub(super) fn parse(
         let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the file's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
-        problems.push(problem.at_first(text, "\"id\""));
+        problems.push(problem.of_rule("id-mismatch").at_first(text, "\"id\""));
     }
     let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let boot = json.get("boot").unwrap_or(&serde_json::Value::Null);

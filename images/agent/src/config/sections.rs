@@ -5,9 +5,12 @@ use super::read::Reader;
 
 /// How an option's value is read. What is empty, false or 0 is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// As it is written.
     Text,
+    /// A boolean.
     Flag,
+    /// A number.
     Number,
 }
 
@@ -18,6 +21,11 @@ use Kind::{Flag, Number, Text};
 pub struct Section(&'static [(&'static str, Kind, &'static str)]);
 
 impl Section {
+    /// Its keys, and how each value is read.
+    pub fn keys(self) -> impl Iterator<Item = (&'static str, Kind)> {
+        self.0.iter().map(|(key, kind, _)| (*key, *kind))
+    }
+
     /// The variables that `options` sets.
     #[must_use]
     pub fn read(self, options: &mut Reader<'_>) -> Vec<(&'static str, String)> {

@@ -1,1 +1,184 @@
-//! Everything wrong with a data directory.
+//! Everything wrong with a data directory, with file, line, rule and what would be right.
+//!
+//! | part | job |
+//! |---|---|
+//! | [`rule`] | the rules: id, level, family |
+//! | [`tree`] | YAML and JSON with places |
+//! | `structure`, `matching`, `boot`, [`cloud_config`], `ignition`, `templates`, `secrets` | a family each |
+//! | [`report`] | what was found: for people, as JSON, as SARIF, for GitHub |
+//!
+//! What can be known without the machines is found by the loaders and the check of `boot-server`; here it gets
+//! its level, and everything is added that needs machines, assets or the languages of the configs.
+
+mod boot;
+pub mod cloud_config;
+mod context;
+mod finding;
+mod ignition;
+mod matching;
+pub mod report;
+pub mod rule;
+mod secrets;
+mod structure;
+mod templates;
+pub mod tree;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use boot_server::catalog::check;
+use boot_server::catalog::files::Root;
+use boot_server::catalog::load::{self, Loaded};
+use boot_server::catalog::snapshot::Layout;
+
+use self::context::Context;
+pub use self::finding::Finding;
+use self::finding::{Findings, Source};
+pub use self::ignition::program::Program;
+pub use self::rule::{Family, Level, RULES, Rule};
+use crate::inventory::read::Listed;
+
+/// Which servers the machines boot from, where that makes a difference to what is right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Ones that chainload iPXE.
+    #[default]
+    Ipxe,
+    /// Pixiecore, which asks for a machine by its MAC alone.
+    Pixiecore,
+}
+
+/// What is to be validated.
+#[derive(Default)]
+pub struct Request<'a> {
+    /// The data directory.
+    pub root: PathBuf,
+    /// The machines that it is meant for.
+    pub machines: Option<&'a Listed>,
+    /// The folder of the assets, to look at kernels and initrds.
+    pub assets: Option<PathBuf>,
+    /// Which servers the machines boot from.
+    pub network: Network,
+    /// The folders in which programs are looked for, as in `PATH`.
+    pub program_path: Option<&'a OsStr>,
+}
+
+/// What was found, and what was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What is wrong, by file and line.
+    pub findings: Vec<Finding>,
+    /// The layout of the directory.
+    pub layout: Layout,
+    /// How many groups there are.
+    pub groups: usize,
+    /// How many specs or profiles.
+    pub profiles: usize,
+    /// How many machines.
+    pub machines: usize,
+    /// Whether `ignition-validate` had its say.
+    pub ignition_validate: Program,
+}
+
+impl Report {
+    /// How many findings are of this level.
+    #[must_use]
+    pub fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|finding| finding.level() == level).count()
+    }
+}
+
+/// Validates a data directory: reads all of it, and tells everything that it finds.
+#[must_use]
+pub fn validate(request: &Request<'_>) -> Report {
+    let mut findings = Findings::default();
+    let Loaded {
+        snapshot,
+        places,
+        problems,
+    } = load::survey(&load::Source::of(&request.root));
+    for problem in problems {
+        findings.add(problem);
+    }
+    let mut report = Report {
+        findings: Vec::new(),
+        layout: snapshot.layout,
+        groups: snapshot.groups.len(),
+        profiles: snapshot.profiles().count(),
+        machines: request.machines.map_or(0, |list| list.inventory.machines.len()),
+        ignition_validate: Program::NotNeeded,
+    };
+    let Ok(root) = Root::open(&request.root) else {
+        report.findings = findings.sorted();
+        return report;
+    };
+    let assets = request.assets.as_deref();
+    for problem in check::files(&root, &snapshot, assets) {
+        findings.add(problem);
+    }
+    let mut context = Context {
+        root: &root,
+        snapshot: &snapshot,
+        places: &places,
+        machines: request.machines,
+        assets,
+        network: request.network,
+        subjects: Vec::new(),
+        unmatched: Vec::new(),
+    };
+    context.find_subjects();
+    let groups = groups_tree(&context);
+    let groups = groups.as_ref().map(|(source, tree)| (source, tree));
+    structure::check(&context, groups, &mut findings);
+    matching::check(&context, groups, &mut findings);
+    boot::check(&context, &mut findings);
+    let clean = templates::check(&context, &mut findings);
+    secrets::check(&context, &mut findings);
+    report.ignition_validate = ask_program(&clean, request.program_path, &mut findings);
+    report.findings = findings.sorted();
+    report
+}
+
+/// The groups file of the bootcfg layout.
+fn groups_tree(context: &Context<'_>) -> Option<(Source, tree::Node)> {
+    if context.snapshot.layout != Layout::Bootcfg {
+        return None;
+    }
+    let source = context.source("config.yaml")?;
+    let tree = tree::yaml::parse(&source.text).ok()?;
+    Some((source, tree))
+}
+
+/// As many configs are given to `ignition-validate`: each is a process.
+const PROGRAM_CONFIGS: usize = 100;
+
+fn ask_program(
+    clean: &[templates::CleanIgnition],
+    path: Option<&OsStr>,
+    findings: &mut Findings,
+) -> Program {
+    if clean.is_empty() {
+        return Program::NotNeeded;
+    }
+    let Some(program) = ignition::program::find(path) else {
+        return Program::NotInstalled;
+    };
+    let asked = clean.get(..PROGRAM_CONFIGS).unwrap_or(clean);
+    for config in asked {
+        let said = match ignition::program::run(&program, &config.text) {
+            Ok(None) => continue,
+            Ok(Some(said)) => said,
+            Err(error) => format!("it can't be run: {error}"),
+        };
+        let at = ignition::program::place(&said).unwrap_or_default();
+        let message = format!("ignition-validate: {said}");
+        let help = "it is the program that comes with Ignition, and has the last word";
+        let problem = config.source.problem("ignition-validate", at.into(), message, help);
+        findings.add(problem);
+    }
+    Program::Ran {
+        program,
+        configs: asked.len(),
+        left_out: clean.len() - asked.len(),
+    }
+}

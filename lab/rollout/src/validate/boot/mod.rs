@@ -1,0 +1,232 @@
+//! Boot settings: kernel, initrds and options of each spec or profile.
+
+mod assets;
+mod image;
+mod initrd;
+pub(super) mod options;
+mod script;
+mod url;
+
+use boot_server::catalog::profile::Profile;
+use boot_server::catalog::snapshot::{Folder, Layout};
+
+use self::options::{FIRST_BOOT, KernelOption, misspelt, normal, url_keys};
+use super::Network;
+use super::context::{Context, Subject};
+use super::finding::{Findings, Source};
+use super::tree::{At, Node, json};
+
+/// A spec or profile that boots something, and those that boot it.
+struct Booted<'a> {
+    context: &'a Context<'a>,
+    profile: &'a Profile,
+    source: Source,
+    tree: Node,
+    options: Vec<KernelOption>,
+    subjects: Vec<&'a Subject<'a>>,
+}
+
+/// Looks at every spec or profile.
+pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
+    let mut users: std::collections::HashMap<&str, Vec<&Subject<'_>>> = Default::default();
+    for subject in &context.subjects {
+        users.entry(&subject.group.profile_id).or_default().push(subject);
+    }
+    let mut assets = assets::Assets::default();
+    for profile in context.snapshot.profiles().filter(|p| p.boot.is_some()) {
+        let file = context.snapshot.layout.profile_file(&profile.id);
+        let Some(source) = context.source(&file) else {
+            continue;
+        };
+        let Ok(tree) = json::parse(&source.text) else {
+            continue;
+        };
+        let booted = Booted {
+            context,
+            profile,
+            options: options::read(&tree),
+            source,
+            tree,
+            subjects: users.remove(&*profile.id).unwrap_or_default(),
+        };
+        booted.spelling(findings);
+        booted.partners(findings);
+        booted.variables(findings);
+        booted.grub(findings);
+        booted.pixiecore(findings);
+        initrd::check(&booted, findings);
+        url::check(&booted, findings);
+        assets.check(&booted, findings);
+    }
+    script::check(context, findings);
+}
+
+impl Booted<'_> {
+    fn tell(
+        &self,
+        findings: &mut Findings,
+        rule: &'static str,
+        at: At,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        findings.add(self.source.problem(rule, at, message, help));
+    }
+
+    /// The boot settings as they are written.
+    fn boot(&self) -> Option<&Node> {
+        self.tree.child("boot")
+    }
+
+    /// The nodes of kernel and initrds.
+    fn images(&self) -> impl Iterator<Item = &Node> {
+        let kernel = self.boot().and_then(|boot| boot.child("kernel"));
+        kernel.into_iter().chain(self.initrds())
+    }
+
+    fn initrds(&self) -> &[Node] {
+        let initrd = self.boot().and_then(|boot| boot.child("initrd"));
+        initrd.map_or(&[][..], Node::items)
+    }
+
+    fn spelling(&self, findings: &mut Findings) {
+        for option in &self.options {
+            if let Some(meant) = misspelt(&option.key) {
+                let message = format!("kernel option `{}` is not known", option.key);
+                let help = format!("did you mean `{meant}`?");
+                self.tell(findings, "misspelt-option", option.at, message, help);
+            }
+        }
+        let console = self.options.iter().any(|option| option.meant() == "console");
+        if !console {
+            let at = self.tree.entry("boot").map(|entry| entry.at);
+            let help = "add console=ttyS0 or console=tty0, so that somebody sees why it doesn't boot";
+            let at = at.unwrap_or_default();
+            self.tell(findings, "no-console", at, "no kernel option `console`", help);
+        }
+    }
+
+    /// The last option that names where a config of this folder is fetched.
+    fn url(&self, folder: Folder) -> Option<&KernelOption> {
+        let mut options = self.options.iter().rev();
+        options.find(|option| {
+            let key = option.meant();
+            url_keys(folder).iter().any(|known| normal(known) == key)
+        })
+    }
+
+    /// Options that are of no use without each other.
+    fn partners(&self, findings: &mut Findings) {
+        let first = self.options.iter().rev();
+        let first = first.clone().find(|option| FIRST_BOOT.contains(&&*option.meant()));
+        let is_on = first.is_some_and(KernelOption::is_on);
+        let elsewhere = self.options.iter().any(|option| {
+            let metal = matches!(option.value.as_deref(), None | Some("metal" | "pxe"));
+            match option.meant().as_str() {
+                "ignition.platform.id" | "coreos.oem.id" | "flatcar.oem.id" => !metal,
+                "ignition.config.data" | "coreos.inst.ignition-url" => true,
+                _ => false,
+            }
+        });
+        let ignition = self.url(Folder::Ignition);
+        match (ignition, first) {
+            (Some(url), _) if !is_on => {
+                let name = match url.meant().split('.').next() {
+                    Some("ignition") => "ignition.firstboot",
+                    Some("flatcar") => "flatcar.first_boot=1",
+                    _ => "coreos.first_boot=1",
+                };
+                let message = format!("`{}` without `{name}`: Ignition does not run", url.key);
+                let help = format!("add {name}");
+                let rule = "config-url-without-first-boot";
+                self.tell(findings, rule, url.at, message, help);
+            }
+            (None, Some(first)) if is_on && !elsewhere => {
+                let message = format!("`{}` without a config URL: Ignition has nothing to do", first.key);
+                let help = "add coreos.config.url=http://…/ignition?… (ignition.config.url on newer images)";
+                let rule = "first-boot-without-config-url";
+                self.tell(findings, rule, first.at, message, help);
+            }
+            (None, _) if !elsewhere => self.never_asked(Folder::Ignition, findings),
+            _ => {}
+        }
+        if self.url(Folder::Cloud).is_none() {
+            self.never_asked(Folder::Cloud, findings);
+        }
+    }
+
+    fn never_asked(&self, folder: Folder, findings: &mut Findings) {
+        let Some(file) = folder.file(self.profile) else {
+            return;
+        };
+        let at = self.tree.entry(folder.key()).map(|entry| entry.at);
+        let option = url_keys(folder).first().unwrap_or(&"");
+        let message = format!("no kernel option leads to `{}/{file}`", folder.name());
+        let help = format!("add {option}=http://…/{}?…", folder.name());
+        let at = at.unwrap_or_default();
+        self.tell(findings, "config-never-asked", at, message, help);
+    }
+
+    /// `${…}` that iPXE makes nothing of.
+    fn variables(&self, findings: &mut Findings) {
+        let images = self.images().filter_map(|node| Some((node.scalar()?.to_owned(), node.at)));
+        let options = self.options.iter().map(|option| (option.text(), option.at));
+        for (text, at) in images.chain(options) {
+            for variable in url::variables(&text) {
+                if let Some(meant) = url::misspelt_variable(variable) {
+                    let message = format!("iPXE knows no `${{{variable}}}` and puts nothing there");
+                    let help = format!("did you mean `${{{meant}}}`?");
+                    self.tell(findings, "unknown-variable", at, message, help);
+                }
+            }
+        }
+    }
+
+    /// A profile that is written for GRUB: its script takes some characters for its own.
+    fn grub(&self, findings: &mut Findings) {
+        let mut images = self.images().filter_map(Node::scalar);
+        if !images.any(|image| image.trim_start().starts_with('(')) {
+            return;
+        }
+        for option in &self.options {
+            let text = option.text();
+            let mut escaped = false;
+            let found = text.chars().find(|char| match char {
+                '\\' => {
+                    escaped = !escaped;
+                    false
+                }
+                '&' | ';' | '|' | '<' | '>' | '{' | '}' if !escaped => true,
+                _ => {
+                    escaped = false;
+                    false
+                }
+            });
+            if let Some(char) = found {
+                let message = format!("GRUB takes `{char}` in `{}` for its own", option.key);
+                let help = "write a backslash before it (\\\\ in JSON)";
+                self.tell(findings, "grub-metacharacter", option.at, message, help);
+            }
+        }
+    }
+
+    /// What Pixiecore does not do for a machine.
+    fn pixiecore(&self, findings: &mut Findings) {
+        if self.context.network != Network::Pixiecore {
+            return;
+        }
+        for option in &self.options {
+            let text = option.text();
+            if let Some(variable) = url::variables(&text).next() {
+                let message = format!("Pixiecore of before 2016 does not fill in `${{{variable}}}`");
+                let help = "it boots by PXELINUX: let the group match by MAC, and write that into the URL";
+                self.tell(findings, "pixiecore-variable", option.at, message, help);
+            }
+            if option.is_pair && self.context.snapshot.layout == Layout::Bootcfg {
+                let message = format!("Pixiecore puts the value of `{}` in quotes", option.key);
+                let help = format!("write it as one key: \"{text}\": true");
+                self.tell(findings, "pixiecore-quotes", option.at, message, help);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What was found: each with its rule, its place, what is wrong and what would be right.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use boot_server::catalog::problem::{Problem, Severity};
+
+use super::rule::{self, Level, Rule};
+use super::tree::At;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The rule that is broken.
+    pub rule: &'static Rule,
+    /// File, place, what is wrong, what would be right; its severity is the rule's level.
+    pub problem: Problem,
+}
+
+impl Finding {
+    /// How bad it is.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.rule.level
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Info => Severity::Info,
+        Level::Warning => Severity::Warning,
+        Level::Error => Severity::Error,
+    }
+}
+
+/// Where the rules put what they find.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<(&'static str, PathBuf, Option<usize>, Option<usize>, String)>,
+}
+
+impl Findings {
+    /// Adds a problem; one that is already there is not told twice.
+    pub(super) fn add(&mut self, mut problem: Problem) {
+        let Some(rule) = rule::of_id(problem.rule) else {
+            debug_assert!(false, "no rule `{}`: {problem}", problem.rule);
+            return;
+        };
+        problem.severity = severity(rule.level);
+        let key = (
+            rule.id,
+            problem.path.clone(),
+            problem.line,
+            problem.column,
+            problem.message.clone(),
+        );
+        if self.seen.insert(key) {
+            self.list.push(Finding { rule, problem });
+        }
+    }
+
+    /// All of them, by file and line.
+    pub(super) fn sorted(mut self) -> Vec<Finding> {
+        self.list.sort_by(|a, b| {
+            let key = |f: &Finding| (f.problem.line.unwrap_or(0), f.problem.column.unwrap_or(0));
+            let (pa, pb) = (&a.problem, &b.problem);
+            pa.path.cmp(&pb.path).then_with(|| key(a).cmp(&key(b)))
+        });
+        self.list
+    }
+}
+
+/// A file that rules look at.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) text: Arc<str>,
+}
+
+impl Source {
+    pub(super) fn new(path: &Path, text: impl Into<Arc<str>>) -> Source {
+        Source {
+            path: path.to_owned(),
+            text: text.into(),
+        }
+    }
+
+    /// A problem at a place in it; a line of 0 is no place.
+    pub(super) fn problem(
+        &self,
+        rule: &'static str,
+        at: At,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem::of_file(Severity::Error, &self.path, message, help)
+            .of_rule(rule)
+            .at(Arc::clone(&self.text), at.line, at.column)
+    }
+}

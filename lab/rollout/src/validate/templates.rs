@@ -1,0 +1,288 @@
+//! Configs as each machine gets them: rendered, and held against the rules of their language.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use boot_server::catalog::ignition::Language;
+use boot_server::catalog::problem::place_after;
+use boot_server::catalog::snapshot::{Folder, Layout};
+use boot_server::catalog::template::{ConfigText, MissingKey};
+
+use super::context::{Context, Subject, named};
+use super::finding::{Findings, Source};
+use super::tree::At;
+use super::{cloud_config, ignition};
+
+/// A config of Ignition 3 that our own rules have nothing against.
+pub(super) struct CleanIgnition {
+    pub(super) source: Source,
+    pub(super) text: String,
+}
+
+/// Renders every config for each that gets it, and looks at what comes out.
+pub(super) fn check(context: &Context<'_>, findings: &mut Findings) -> Vec<CleanIgnition> {
+    let mut users: HashMap<(Folder, &str), Vec<&Subject<'_>>> = HashMap::new();
+    for subject in &context.subjects {
+        let Some(profile) = subject.profile else {
+            continue;
+        };
+        for folder in Folder::ALL {
+            if let Some(file) = folder.file(profile) {
+                users.entry((folder, file)).or_default().push(subject);
+            }
+        }
+    }
+    let mut clean = Vec::new();
+    for (folder, file, text) in context.snapshot.configs() {
+        let Some(source) = context.source(&format!("{}/{file}", folder.name())) else {
+            continue;
+        };
+        let config = Config {
+            context,
+            folder,
+            file,
+            text,
+            source,
+        };
+        let users = users.get(&(folder, &**file)).map_or(&[][..], |users| users);
+        clean.extend(config.check(users, findings));
+    }
+    clean
+}
+
+/// A config that profiles name.
+struct Config<'a> {
+    context: &'a Context<'a>,
+    folder: Folder,
+    file: &'a Arc<str>,
+    text: &'a ConfigText,
+    source: Source,
+}
+
+impl Config<'_> {
+    fn check(&self, users: &[&Subject<'_>], findings: &mut Findings) -> Option<CleanIgnition> {
+        if matches!(self.text, ConfigText::Plain(_)) {
+            let text = self.source.text.to_string();
+            let major = self.look(&text, &|at| at, findings);
+            return self.clean(major, text);
+        }
+        let mut missing: BTreeMap<String, (At, Vec<&str>)> = BTreeMap::new();
+        let mut looked_at: HashSet<String> = HashSet::new();
+        let mut told = HashSet::new();
+        let mut clean = None;
+        for user in users {
+            match self.rendered(user) {
+                Rendered::Missing(names) => {
+                    for (name, at) in names {
+                        let entry = missing.entry(name).or_insert((at, Vec::new()));
+                        entry.1.push(&user.name);
+                    }
+                }
+                Rendered::Failed(why) => {
+                    let message = format!("for {}: {why}", user.name);
+                    if told.insert(("template-failed", None, why)) {
+                        let help = "configs are Go templates; the values are the group's `metadata`";
+                        let problem = self.source.problem("template-failed", At::default(), message, help);
+                        findings.add(problem);
+                    }
+                }
+                Rendered::Text(text) => {
+                    if !looked_at.insert(text.clone()) {
+                        continue;
+                    }
+                    let lines = Lines::new(&self.source.text, &text);
+                    let mut found = Findings::default();
+                    let major = self.look(&text, &|at| lines.in_source(at), &mut found);
+                    for finding in found.sorted() {
+                        let mut problem = finding.problem;
+                        let key = (finding.rule.id, problem.line, problem.message.clone());
+                        if told.insert(key) {
+                            problem.message = format!("{} (for {})", problem.message, user.name);
+                            findings.add(problem);
+                        }
+                    }
+                    clean = clean.or_else(|| self.clean(major, text));
+                }
+            }
+        }
+        for (name, (at, who)) in missing {
+            let what = match self.context.snapshot.layout {
+                Layout::Bootcfg => "`<no value>` is served in its place",
+                Layout::Matchbox => "they are answered 404",
+            };
+            let message = format!("variable `{name}` has no value for {}", named(&who));
+            let help = format!("add `{name}` to the `metadata` of their groups; without it {what}");
+            findings.add(self.source.problem("template-missing-key", at, message, help));
+        }
+        clean
+    }
+
+    /// Looks at a rendered text by the rules of its language; an Ignition config's major version when
+    /// nothing is wrong with it.
+    fn look(&self, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) -> Option<u8> {
+        match self.folder {
+            Folder::Cloud => {
+                cloud_config::check(&self.source, text, place, "", findings);
+                None
+            }
+            Folder::Ignition => {
+                let language = match self.context.snapshot.layout {
+                    Layout::Bootcfg => Language::of_file(self.file),
+                    Layout::Matchbox => Language::Json,
+                };
+                ignition::check(&self.source, text, language, place, "", findings)
+            }
+            Folder::Generic => None,
+        }
+    }
+
+    fn clean(&self, major: Option<u8>, text: String) -> Option<CleanIgnition> {
+        (major == Some(3)).then(|| CleanIgnition {
+            source: self.source.clone(),
+            text,
+        })
+    }
+
+    fn rendered(&self, user: &Subject<'_>) -> Rendered {
+        let Subject {
+            labels,
+            query,
+            group,
+            ..
+        } = user;
+        let snapshot = self.context.snapshot;
+        let rendered = snapshot.rendered(self.folder, self.file, group, labels, query);
+        let (lacks, why) = match rendered {
+            Ok(text) if text.contains("<no value>") => (true, String::new()),
+            Ok(text) => return Rendered::Text(text),
+            Err(why) => (why.contains("no entry for key"), why),
+        };
+        if !lacks {
+            return Rendered::Failed(why);
+        }
+        let mut missing: Vec<(String, At)> = Vec::new();
+        for (name, at) in outputs(&self.source.text) {
+            let probe = ConfigText::parse(&format!("{{{{.{name}}}}}"), MissingKey::Error);
+            let probed = probe.and_then(|probe| {
+                snapshot.rendered_text(&probe, self.folder, group, labels, query)
+            });
+            if probed.is_err() && missing.iter().all(|(other, _)| *other != name) {
+                missing.push((name, at));
+            }
+        }
+        if let (true, Some((_, name))) = (missing.is_empty(), why.rsplit_once("key: ")) {
+            let at = boot_server::catalog::problem::place_of(&self.source.text, &format!(".{name}"));
+            missing.push((name.to_owned(), at.unwrap_or_default().into()));
+        }
+        match missing.is_empty() {
+            true => Rendered::Failed("it writes `<no value>`".to_owned()),
+            false => Rendered::Missing(missing),
+        }
+    }
+}
+
+enum Rendered {
+    Text(String),
+    /// Variables that have no value, and where the first use of each is.
+    Missing(Vec<(String, At)>),
+    Failed(String),
+}
+
+/// The variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
+fn outputs(text: &str) -> Vec<(String, At)> {
+    let mut found = Vec::new();
+    let mut blocks: Vec<bool> = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let Some(close) = rest.get(open..).and_then(|rest| rest.find("}}")) else {
+            break;
+        };
+        let action = rest.get(open + 2..open + close).unwrap_or_default();
+        let start = text.len() - rest.len() + open;
+        let action = action.trim_start_matches('-').trim_end_matches('-').trim();
+        match action.split_whitespace().next().unwrap_or_default() {
+            "range" | "with" | "define" | "block" => blocks.push(true),
+            "if" => blocks.push(false),
+            "end" => {
+                blocks.pop();
+            }
+            word => {
+                let path = word.strip_prefix('.').unwrap_or_default();
+                let known = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+                let moved = blocks.iter().any(|moves| *moves);
+                if !path.is_empty() && path.chars().all(known) && !moved {
+                    let at = place_after(text.get(..start).unwrap_or_default());
+                    found.push((path.to_owned(), at.into()));
+                }
+            }
+        }
+        rest = rest.get(open + close + 2..).unwrap_or_default();
+    }
+    found
+}
+
+/// Which line of a template a rendered line comes from.
+struct Lines {
+    /// By rendered line; 0 where there is none. Empty when the lines are the same.
+    source_lines: Vec<usize>,
+}
+
+impl Lines {
+    fn new(source: &str, rendered: &str) -> Lines {
+        let (old, new): (Vec<&str>, Vec<&str>) =
+            (source.lines().collect(), rendered.lines().collect());
+        let mut source_lines = Vec::new();
+        if old.len() != new.len() {
+            source_lines = vec![0; new.len()];
+            for op in similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new) {
+                let (old, new) = (op.old_range(), op.new_range());
+                for (offset, line) in new.enumerate() {
+                    let last = old.end.saturating_sub(1).max(old.start);
+                    let from = (old.start + offset).min(last);
+                    if let Some(slot) = source_lines.get_mut(line) {
+                        *slot = from + 1;
+                    }
+                }
+            }
+        }
+        Lines { source_lines }
+    }
+
+    fn in_source(&self, at: At) -> At {
+        match self.source_lines.get(at.line.wrapping_sub(1)) {
+            Some(line) => At {
+                line: *line,
+                column: at.column,
+            },
+            None => at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_where_the_dot_is_the_whole() {
+        let text = "a {{.b}}\n{{ .c.d | printf \"%s\" }}{{range .e}}{{.f}}{{end}}{{if .g}}{{- .h -}}\n{{end}}";
+        let found: Vec<_> = outputs(text)
+            .into_iter()
+            .map(|(name, at)| (name, at.line, at.column))
+            .collect();
+        assert_eq!(
+            found,
+            [("b".to_owned(), 1, 3), ("c.d".to_owned(), 2, 1), ("h".to_owned(), 2, 59)]
+        );
+    }
+
+    #[test]
+    fn a_line_is_found_in_the_template_that_it_comes_from() {
+        let source = "a\n{{range .x}}\nb {{.}}\n{{end}}\nc\n";
+        let rendered = "a\n\nb 1\n\nb 2\n\nc\n";
+        let lines = Lines::new(source, rendered);
+        let at = |line| lines.in_source(At { line, column: 1 }).line;
+        assert_eq!((at(1), at(7)), (1, 5));
+        assert!((2..=4).contains(&at(3)));
+    }
+}

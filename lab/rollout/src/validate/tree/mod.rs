@@ -1,0 +1,184 @@
+//! YAML and JSON as a tree that keeps where each key and value stands, and how a value is written.
+//!
+//! Reading into types loses both, and a rule has to name the line that it is about.
+
+pub mod json;
+pub mod yaml;
+
+/// A place in a text: line and column in characters, both from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    /// Line; 0 for no place at all.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+impl From<(usize, usize)> for At {
+    fn from((line, column): (usize, usize)) -> At {
+        At { line, column }
+    }
+}
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where it begins.
+    pub at: At,
+    /// What it is.
+    pub value: Value,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A single value: its text after quotes and escapes.
+    Scalar(String, Style),
+    /// A list.
+    List(Vec<Node>),
+    /// Keys and values, in order.
+    Map(Vec<Entry>),
+}
+
+/// How a single value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bare: its look decides whether it is a text.
+    Plain,
+    /// In quotes, or as a block: a text.
+    Text,
+}
+
+/// A key, its place, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key begins.
+    pub at: At,
+    /// The value.
+    pub value: Node,
+}
+
+/// What a single value means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Bool,
+    /// A whole number.
+    Int,
+    /// Another number.
+    Float,
+    /// A text.
+    Text,
+    /// A list.
+    List,
+    /// Keys and values.
+    Map,
+}
+
+impl Kind {
+    /// With its article, for sentences.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Null => "nothing",
+            Kind::Bool => "a boolean",
+            Kind::Int => "a whole number",
+            Kind::Float => "a number",
+            Kind::Text => "a text",
+            Kind::List => "a list",
+            Kind::Map => "a mapping",
+        }
+    }
+}
+
+impl Node {
+    /// The entries of a mapping; none of anything else.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entry of a key; the last one where it is there twice.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().rev().find(|entry| entry.key == key)
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn child(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The text of a single value.
+    #[must_use]
+    pub fn scalar(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What it means by the rules of YAML 1.1, which hold for JSON as well.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.value {
+            Value::List(_) => Kind::List,
+            Value::Map(_) => Kind::Map,
+            Value::Scalar(_, Style::Text) => Kind::Text,
+            Value::Scalar(text, Style::Plain) => yaml::kind(text),
+        }
+    }
+
+    /// Calls `see` with every entry in it, however deep, in the order of the text.
+    pub fn walk<'a>(&'a self, see: &mut impl FnMut(&'a Entry)) {
+        match &self.value {
+            Value::Scalar(..) => {}
+            Value::List(items) => items.iter().for_each(|item| item.walk(see)),
+            Value::Map(entries) => {
+                for entry in entries {
+                    see(entry);
+                    entry.value.walk(see);
+                }
+            }
+        }
+    }
+
+    /// Keys that stand twice in one mapping, however deep: where the second stands.
+    #[must_use]
+    pub fn duplicate_keys(&self) -> Vec<&Entry> {
+        let mut found = Vec::new();
+        self.collect_duplicates(&mut found);
+        found
+    }
+
+    fn collect_duplicates<'a>(&'a self, found: &mut Vec<&'a Entry>) {
+        let mut seen = std::collections::HashSet::new();
+        for entry in self.entries() {
+            // A merge brings keys that the mapping's own override; that is what it is for.
+            if entry.at.line > 0 && !seen.insert(&entry.key) {
+                found.push(entry);
+            }
+            entry.value.collect_duplicates(found);
+        }
+        for item in self.items() {
+            item.collect_duplicates(found);
+        }
+    }
+}
