@@ -71,11 +71,12 @@ impl Problem {
 
     /// JSON that is none, or of another shape than is wanted.
     pub(super) fn of_json(path: &Path, error: &serde_json::Error, help: &str) -> Problem {
+        let message = error.to_string();
         let rule = match error.classify() {
-            serde_json::error::Category::Data => "wrong-type",
+            serde_json::error::Category::Data if !message.starts_with("duplicate") => "wrong-type",
             _ => "syntax",
         };
-        Problem::of_file(Severity::Error, path, error.to_string(), help).of_rule(rule)
+        Problem::of_file(Severity::Error, path, message, help).of_rule(rule)
     }
 
     /// A key that means nothing, with those that would: a misspelt one, most likely.

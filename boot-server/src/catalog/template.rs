@@ -81,12 +81,14 @@ impl ConfigText {
             MissingKey::Error => gotmpl::MissingKey::Error,
         });
         let template = template.parse(text)?;
-        match stray_end(text) {
-            Some(place) => Err(InvalidTemplate {
-                message: format!("unexpected {{{{end}}}} (line {})", place.0),
-                place: Some(place),
-            }),
-            None => Ok(ConfigText::Template(Box::new(template))),
+        let invalid = |what: &str, place: (usize, usize)| InvalidTemplate {
+            message: format!("{what} (line {})", place.0),
+            place: Some(place),
+        };
+        match (stray_end(text), open_block(text)) {
+            (Some(place), _) => Err(invalid("unexpected {{end}}", place)),
+            (None, Some(place)) => Err(invalid("no {{end}} closes this block", place)),
+            (None, None) => Ok(ConfigText::Template(Box::new(template))),
         }
     }
 
@@ -105,8 +107,6 @@ impl ConfigText {
 /// Where an `{{end}}` closes nothing. The engine takes it for the end of the template and drops what
 /// follows; Go refuses it. So what follows is made wrong: if that does not matter, it is dropped.
 fn stray_end(text: &str) -> Option<(usize, usize)> {
-    const WRONG: &str = "{{if}}";
-    let is_dropped = |part: &str| Template::new("").parse(&format!("{part}{WRONG}")).is_ok();
     if !is_dropped(text) {
         return None;
     }
@@ -115,6 +115,35 @@ fn stray_end(text: &str) -> Option<(usize, usize)> {
     let before = text.get(..end)?;
     let action = before.get(..before.rfind("{{")?)?;
     Some(place_after(action))
+}
+
+/// Whether the engine drops what follows a text.
+fn is_dropped(text: &str) -> bool {
+    const WRONG: &str = "{{if}}";
+    Template::new("").parse(&format!("{text}{WRONG}")).is_ok()
+}
+
+/// Where a block begins that nothing closes. The engine lets the end of the text close it; Go refuses it.
+/// So an `{{end}}` is added: where no block is open it closes nothing, and what follows is dropped.
+fn open_block(text: &str) -> Option<(usize, usize)> {
+    if is_dropped(&format!("{text}{{{{end}}}}")) {
+        return None;
+    }
+    let mut open = Vec::new();
+    for (at, _) in text.match_indices("{{") {
+        let action = text.get(at + 2..).unwrap_or_default();
+        let action = action.trim_start_matches('-').trim_start();
+        let word = action.split(|c: char| !c.is_ascii_alphabetic()).next();
+        match word {
+            Some("if" | "range" | "with" | "define" | "block") => open.push(at),
+            Some("end") => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    let at = open.last().copied().unwrap_or_default();
+    Some(place_after(text.get(..at)?))
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
@@ -208,6 +237,13 @@ mod tests {
         assert_eq!(error.place, Some((3, 3)), "{error}");
         let closed = "a {{if .b}}b{{else}}c{{end}} {{/* end */}}{{range .d}}{{end}}";
         assert_eq!(render(closed, &Metadata::new()).unwrap(), "a c ");
+    }
+
+    #[test]
+    fn a_block_that_nothing_closes_is_refused_with_its_place() {
+        let text = "{{if .b}}x{{end}}\n y {{- range .c}}z\n";
+        let error = render(text, &Metadata::new()).unwrap_err();
+        assert_eq!(error.place, Some((2, 4)), "{error}");
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(super) fn parse(
             }
             None => {
                 let message = format!("group `{id}` selects {key} `{value}`, which is no MAC");
-                let at = serde_json::Value::from(value).to_string();
+                let at = serde_json::Value::from(value.as_str()).to_string();
                 tell(
                     "unmatchable-mac",
                     Severity::Error,
@@ -90,6 +90,8 @@ pub(super) fn parse(
                     "write it as 52:54:00:12:34:56",
                     &at,
                 );
+                // It is not served so; but what is said of it is not to be of a group that requires less.
+                selector.insert(key, value);
             }
         }
     }

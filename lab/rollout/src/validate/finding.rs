@@ -61,6 +61,34 @@ impl Findings {
         }
     }
 
+    /// Whether a rule is broken.
+    pub(super) fn has(&self, rule: &str) -> bool {
+        self.list.iter().any(|finding| finding.rule.id == rule)
+    }
+
+    /// Takes away what only follows from something else that is told: what is named by a file that can't be
+    /// read, or was to be named by a name that is misspelt, looks as if nothing named it.
+    pub(super) fn without_consequences(mut self) -> Findings {
+        let told = |rules: &[&str], folders: &[&str]| {
+            self.list.iter().any(|finding| {
+                let mut parts = finding.problem.path.iter();
+                let there = parts.any(|part| folders.iter().any(|folder| part == *folder));
+                rules.contains(&finding.rule.id) && there
+            })
+        };
+        const BROKEN: &[&str] = &["syntax", "wrong-type", "missing-key", "unreadable"];
+        let groups = told(BROKEN, &["config.yaml", "groups"]);
+        let profiles = told(BROKEN, &["specs", "profiles"]);
+        let (names, files) = (self.has("missing-profile"), self.has("missing-config"));
+        self.list.retain(|finding| match finding.rule.id {
+            "unused-profile" => !groups && !names,
+            "no-default-group" => !groups,
+            "unused-config" => !profiles && !names && !files,
+            _ => true,
+        });
+        self
+    }
+
     /// All of them, by file and line.
     pub(super) fn sorted(mut self) -> Vec<Finding> {
         self.list.sort_by(|a, b| {

@@ -108,7 +108,8 @@ pub fn validate(request: &Request<'_>) -> Report {
         machines: request.machines.map_or(0, |list| list.inventory.machines.len()),
         ignition_validate: Program::NotNeeded,
     };
-    let Ok(root) = Root::open(&request.root) else {
+    let root = Root::open(&request.root);
+    let (Ok(root), false) = (root, findings.has("layout")) else {
         report.findings = findings.sorted();
         return report;
     };
@@ -135,7 +136,7 @@ pub fn validate(request: &Request<'_>) -> Report {
     let clean = templates::check(&context, &mut findings);
     secrets::check(&context, &mut findings);
     report.ignition_validate = ask_program(&clean, request.program_path, &mut findings);
-    report.findings = findings.sorted();
+    report.findings = findings.without_consequences().sorted();
     report
 }
 

@@ -93,10 +93,14 @@ impl Config<'_> {
                     let lines = Lines::new(&self.source.text, &text);
                     let mut found = Findings::default();
                     let major = self.look(&text, &|at| lines.in_source(at), &mut found);
+                    // The same mistake reads otherwise for each machine: the first of a line is the first.
+                    let mut of_line: HashMap<(&str, Option<usize>), usize> = HashMap::new();
                     for finding in found.sorted() {
                         let mut problem = finding.problem;
-                        let key = (finding.rule.id, problem.line, problem.message.clone());
-                        if told.insert(key) {
+                        let place = (finding.rule.id, problem.line);
+                        let number = of_line.entry(place).or_default();
+                        *number += 1;
+                        if told.insert((place.0, place.1, number.to_string())) {
                             problem.message = format!("{} (for {})", problem.message, user.name);
                             findings.add(problem);
                         }

@@ -89,6 +89,11 @@ fn served(
     let mut others: Vec<&str> = Vec::new();
     let mut other = String::new();
     for subject in &booted.subjects {
+        // A group that no machine can be of is told elsewhere.
+        let own = snapshot.group(&Labels::from_query(&subject.query));
+        if own.map(|group| group.number) != Ok(subject.group.number) {
+            continue;
+        }
         let Some(query) = expand(query, subject) else {
             continue;
         };

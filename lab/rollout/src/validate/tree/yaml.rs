@@ -27,6 +27,7 @@ const MAX_DEPTH: usize = 64;
 /// The syntax, an alias that leads nowhere, or aliases that would fill the memory.
 pub fn parse(text: &str) -> Result<Node, InvalidYaml> {
     let mut builder = Builder {
+        text,
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
         nodes: 0,
@@ -48,6 +49,7 @@ pub fn parse(text: &str) -> Result<Node, InvalidYaml> {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     events: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -56,9 +58,14 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn next_event(&mut self) -> Result<Option<(Event<'a>, At)>, InvalidYaml> {
         for next in self.events.by_ref() {
-            let (event, span) = next.map_err(|error| InvalidYaml {
-                message: error.info(),
-                at: place(error.marker().line(), error.marker().col()),
+            let (event, span) = next.map_err(|error| {
+                let message = error.info();
+                let at = place(error.marker().line(), error.marker().col());
+                let tab = message.contains("tab").then(|| tab_from(self.text, at.line)).flatten();
+                InvalidYaml {
+                    at: tab.unwrap_or(at),
+                    message,
+                }
             })?;
             // What stands beside the values; an anchor's number comes with its node as well.
             if !matches!(event, Event::Comment(..) | Event::Anchor(..)) {
@@ -157,6 +164,16 @@ fn place(line: usize, column: usize) -> At {
         line,
         column: column + 1,
     }
+}
+
+/// The first tab that indents a line, from this line on: the parser names where the value begins.
+fn tab_from(text: &str, line: usize) -> Option<At> {
+    let lines = text.lines().enumerate().skip(line.saturating_sub(1));
+    lines.map(|(index, line)| (index + 1, line)).find_map(|(number, line)| {
+        let indented = line.split(|c: char| !c.is_whitespace()).next()?;
+        let column = indented.chars().position(|c| c == '\t')?;
+        Some(place(number, column))
+    })
 }
 
 /// Adds what `<<: value` brings, without a place of its own; of a list of mappings the first ones win.

@@ -1,0 +1,46 @@
+//! Directories with which nothing is wrong.
+
+use std::path::Path;
+
+use rollout::validate::{Level, Report, Request, report, validate};
+
+use super::{folders, machines, project, write_assets};
+
+fn validated(folder: &Path) -> Report {
+    let assets = tempfile::tempdir().unwrap();
+    write_assets(assets.path());
+    let listed = machines(folder);
+    validate(&Request {
+        root: folder.join("data"),
+        machines: listed.as_ref(),
+        assets: Some(assets.path().to_owned()),
+        ..Request::default()
+    })
+}
+
+#[test]
+fn the_scenarios_have_no_error_and_no_warning() {
+    let scenarios = folders(&project().join("scenarios"));
+    let scenarios: Vec<_> = scenarios.iter().filter(|f| f.join("data").is_dir()).collect();
+    assert!(scenarios.len() >= 4, "{scenarios:?}");
+    for scenario in scenarios {
+        expect_good(&validated(scenario), scenario);
+    }
+}
+
+#[test]
+fn the_rollouts_have_no_error_and_no_warning_and_know_their_machines() {
+    let rollouts = folders(&project().join("scenarios/rollout"));
+    assert!(rollouts.len() >= 6, "{rollouts:?}");
+    for rollout in rollouts {
+        let report = validated(&rollout);
+        expect_good(&report, &rollout);
+        assert!(report.machines >= 3, "{}", rollout.display());
+    }
+}
+
+fn expect_good(report: &Report, folder: &Path) {
+    assert!(report.groups > 0, "{}", folder.display());
+    let bad = report.findings.iter().any(|finding| finding.level() > Level::Info);
+    assert!(!bad, "{}:\n{}", folder.display(), report::text(report));
+}
