@@ -203,7 +203,12 @@ impl<'a> Checker<'a> {
             if !named.contains(&*profile.id) {
                 let message = format!("no group names this {word}");
                 let help = "name it in a group, or remove it";
-                self.warn("unused-profile", &layout.profile_file(&profile.id), message, help);
+                self.warn(
+                    "unused-profile",
+                    &layout.profile_file(&profile.id),
+                    message,
+                    help,
+                );
             }
         }
         for folder in Folder::ALL {
@@ -221,7 +226,12 @@ impl<'a> Checker<'a> {
                 if !used.contains(&*name) && !used.iter().any(|file| file.starts_with(&below)) {
                     let message = format!("no {word} names this file");
                     let help = format!("name it as `{}` in a {word}, or remove it", folder.key());
-                    self.warn("unused-config", &format!("{}/{name}", folder.name()), message, help);
+                    self.warn(
+                        "unused-config",
+                        &format!("{}/{name}", folder.name()),
+                        message,
+                        help,
+                    );
                 }
             }
         }
@@ -230,7 +240,12 @@ impl<'a> Checker<'a> {
                 for name in self.root.names(folder).unwrap_or_default() {
                     if !name.ends_with(".json") {
                         let help = "name it *.json, or remove it";
-                        self.warn("unread-file", &format!("{folder}/{name}"), "this file is not read", help);
+                        self.warn(
+                            "unread-file",
+                            &format!("{folder}/{name}"),
+                            "this file is not read",
+                            help,
+                        );
                     }
                 }
             }

@@ -244,11 +244,11 @@ fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
         );
         let help = "give it a requirement of its own, or remove it";
         let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
-        problems.push(problem.of_rule(rule).at(
-            Arc::clone(&place.text),
-            place.line,
-            place.column,
-        ));
+        problems.push(
+            problem
+                .of_rule(rule)
+                .at(Arc::clone(&place.text), place.line, place.column),
+        );
     }
 }
 
@@ -310,7 +310,12 @@ fn config(
     };
     if layout == Layout::Matchbox && is_raw(folder, id) {
         if let Err(error @ ignition::InvalidIgnition::Json(_)) = ignition::json_only(&text) {
-            return Err(broken("ignition-syntax", &error, error.place(), "write Ignition JSON"));
+            return Err(broken(
+                "ignition-syntax",
+                &error,
+                error.place(),
+                "write Ignition JSON",
+            ));
         }
         return Ok(ConfigText::Plain(text.into()));
     }

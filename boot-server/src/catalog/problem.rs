@@ -262,7 +262,11 @@ mod tests {
         let started = std::time::Instant::now();
         let drawn = render_problems(&problems);
         assert_eq!(drawn.matches("[a:").count(), 2_000);
-        assert!(drawn.contains("[a:50000:3]"), "{}", &drawn[drawn.len() - 400..]);
+        assert!(
+            drawn.contains("[a:50000:3]"),
+            "{}",
+            &drawn[drawn.len() - 400..]
+        );
         // Going through the text for each of them takes minutes.
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
@@ -270,9 +274,17 @@ mod tests {
     #[test]
     fn a_place_behind_the_end_is_drawn_at_the_end() {
         let problem = Problem::of_file(Severity::Error, Path::new("a"), "m", "h");
-        for (text, line, column) in [("", 1, 1), ("x: [\n", 2, 1), ("x: [", 1, 99), ("é: ü\n", 1, 4)] {
+        for (text, line, column) in [
+            ("", 1, 1),
+            ("x: [\n", 2, 1),
+            ("x: [", 1, 99),
+            ("é: ü\n", 1, 4),
+        ] {
             let drawn = render_problems(&[problem.clone().at(text, line, column)]);
-            assert!(drawn.contains("here") || text.is_empty(), "{text:?}: {drawn}");
+            assert!(
+                drawn.contains("here") || text.is_empty(),
+                "{text:?}: {drawn}"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod select;
 mod terminal;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// List the scenarios
     List,
+    /// Tell everything that is wrong with a boot-config data directory
+    Validate(validate::ValidateArguments),
     /// Show what each machine would get from a data directory, and what changes
     Plan(plan::PlanArguments),
     /// Read lists of machines, and import them from what there is
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),
         Command::Report(command) => report::run(&command),
+        Command::Validate(what) => validate::run(&what),
         Command::Images(command) => images::run(&arguments.places, &command),
     };
     ExitCode::from(code)

@@ -55,11 +55,21 @@ pub(super) struct Excerpt<'a> {
 impl<'a> Excerpt<'a> {
     /// The lines around a place, whose line and column in characters are counted from 1.
     pub(super) fn new(path: &Path, lines: &Lines<'a>, line: usize, column: usize) -> Option<Self> {
-        // A place behind the last line is its end.
-        let line = line.saturating_sub(1).min(lines.starts.len() - 1);
+        // A place behind the last line is its end: where there is nothing, nothing can be pointed at.
+        let last = lines.starts.len() - 1;
+        let last = last.saturating_sub(usize::from(lines.start(last) == lines.text.len()));
+        let (line, column) = match line.saturating_sub(1) {
+            line if line > last => (last, usize::MAX),
+            line => (line, column),
+        };
         let start_of_line = lines.start(line);
         let rest = lines.text.get(start_of_line..lines.start(line + 1))?;
         let rest = rest.trim_end_matches(['\r', '\n']);
+        // miette draws nothing at the very end of a text: its last character is pointed at.
+        let column = match start_of_line + rest.len() == lines.text.len() {
+            true => column.min(rest.chars().count()),
+            false => column,
+        };
         let before: Vec<char> = rest.chars().take(column.saturating_sub(1)).collect();
         let bytes: usize = before.iter().copied().map(char::len_utf8).sum();
         let offset = start_of_line + bytes;

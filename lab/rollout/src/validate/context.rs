@@ -12,8 +12,8 @@ use boot_server::catalog::matching::Group;
 use boot_server::catalog::profile::Profile;
 use boot_server::catalog::snapshot::Snapshot;
 
-use super::finding::Source;
 use super::Network;
+use super::finding::Source;
 use crate::inventory::Machine;
 use crate::inventory::read::Listed;
 
@@ -54,7 +54,9 @@ impl<'a> Context<'a> {
     pub(super) fn find_subjects(&mut self) {
         let snapshot = self.snapshot;
         let mut chosen = HashSet::new();
-        let machines = self.machines.map_or(&[][..], |list| &list.inventory.machines);
+        let machines = self
+            .machines
+            .map_or(&[][..], |list| &list.inventory.machines);
         for (index, machine) in machines.iter().enumerate() {
             let labels = machine.request_labels();
             match snapshot.group(&labels) {
@@ -104,7 +106,10 @@ fn query(labels: &Labels) -> String {
     let pairs = labels.0.iter().map(|(key, value)| {
         let value = match key.as_str() {
             "mac" => value.replace(':', "-"),
-            _ => value.replace('%', "%25").replace('&', "%26").replace(' ', "%20"),
+            _ => value
+                .replace('%', "%25")
+                .replace('&', "%26")
+                .replace(' ', "%20"),
         };
         format!("{key}={value}")
     });

@@ -34,11 +34,14 @@ fn severity(level: Level) -> Severity {
     }
 }
 
+/// By what a finding is told from others: rule, file, line, column, message.
+type Key = (&'static str, PathBuf, Option<usize>, Option<usize>, String);
+
 /// Where the rules put what they find.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     list: Vec<Finding>,
-    seen: HashSet<(&'static str, PathBuf, Option<usize>, Option<usize>, String)>,
+    seen: HashSet<Key>,
 }
 
 impl Findings {

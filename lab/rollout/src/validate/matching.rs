@@ -11,14 +11,22 @@ use super::tree::{Entry, Node, json};
 use crate::inventory::{Expected, Machine};
 
 /// Looks at groups, and at the machines of an inventory. `groups` is the tree of `config.yaml`.
-pub(super) fn check(context: &Context<'_>, groups: Option<(&Source, &Node)>, findings: &mut Findings) {
+pub(super) fn check(
+    context: &Context<'_>,
+    groups: Option<(&Source, &Node)>,
+    findings: &mut Findings,
+) {
     selectors(context, groups, findings);
     no_default(context, findings);
     let Some(machines) = context.machines else {
         return;
     };
     for (index, why) in &context.unmatched {
-        let name = machines.inventory.machines.get(*index).map_or("", |m| &m.name);
+        let name = machines
+            .inventory
+            .machines
+            .get(*index)
+            .map_or("", |m| &m.name);
         let message = format!("machine `{name}` gets nothing: {why}");
         let help = "add a group for it, or one that requires nothing".to_owned();
         let problem = machines.problem(*index, Severity::Error, message, help);
@@ -125,7 +133,10 @@ fn unexpected(
         ("cloud-config", cloud_config, config(Folder::Cloud)),
         ("Ignition config", ignition, config(Folder::Ignition)),
     ] {
-        let Some(wanted) = wanted.as_ref().filter(|wanted| got.as_ref() != Some(*wanted)) else {
+        let Some(wanted) = wanted
+            .as_ref()
+            .filter(|wanted| got.as_ref() != Some(*wanted))
+        else {
             continue;
         };
         let got = got.map_or_else(|| "none".to_owned(), |got| format!("`{got}`"));
@@ -137,7 +148,10 @@ fn unexpected(
         return Some(("machine-unexpected", message, help.to_owned()));
     }
     (group.require.is_empty() && profile.is_none()).then(|| {
-        let message = format!("machine `{}` gets the default group `{}`", machine.name, group.name);
+        let message = format!(
+            "machine `{}` gets the default group `{}`",
+            machine.name, group.name
+        );
         let help = format!(
             "add a group for it; or, when it is meant, say so: {word} = \"{}\" in the inventory",
             group.profile_id
@@ -170,7 +184,10 @@ fn never_chosen(context: &Context<'_>, machines: &[Machine], findings: &mut Find
         let Some(lost) = losers.get(&group.number).filter(|_| is_identity) else {
             continue;
         };
-        let Some(place) = context.places.get(group.number).filter(|_| !winners.contains(&group.number))
+        let Some(place) = context
+            .places
+            .get(group.number)
+            .filter(|_| !winners.contains(&group.number))
         else {
             continue;
         };

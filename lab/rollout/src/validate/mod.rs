@@ -21,6 +21,8 @@ pub mod rule;
 mod secrets;
 mod structure;
 mod templates;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 use std::ffi::OsStr;
@@ -84,7 +86,10 @@ impl Report {
     /// How many findings are of this level.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {
-        self.findings.iter().filter(|finding| finding.level() == level).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.level() == level)
+            .count()
     }
 }
 
@@ -105,7 +110,9 @@ pub fn validate(request: &Request<'_>) -> Report {
         layout: snapshot.layout,
         groups: snapshot.groups.len(),
         profiles: snapshot.profiles().count(),
-        machines: request.machines.map_or(0, |list| list.inventory.machines.len()),
+        machines: request
+            .machines
+            .map_or(0, |list| list.inventory.machines.len()),
         ignition_validate: Program::NotNeeded,
     };
     let root = Root::open(&request.root);
@@ -174,7 +181,9 @@ fn ask_program(
         let at = ignition::program::place(&said).unwrap_or_default();
         let message = format!("ignition-validate: {said}");
         let help = "it is the program that comes with Ignition, and has the last word";
-        let problem = config.source.problem("ignition-validate", at.into(), message, help);
+        let problem = config
+            .source
+            .problem("ignition-validate", at.into(), message, help);
         findings.add(problem);
     }
     Program::Ran {

@@ -25,8 +25,8 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
             let Some(file) = folder.file(profile) else {
                 continue;
             };
-            let by_https = options::config_url(profile, folder)
-                .is_some_and(|url| url.starts_with("https://"));
+            let by_https =
+                options::config_url(profile, folder).is_some_and(|url| url.starts_with("https://"));
             let entry = safe.entry((folder, file)).or_insert(true);
             *entry &= by_https;
         }

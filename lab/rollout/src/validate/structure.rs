@@ -10,7 +10,11 @@ use super::finding::{Findings, Source};
 use super::tree::{Kind, Node, Style, Value, json, yaml};
 
 /// Looks at the files that say who gets what. `groups` is the tree of `config.yaml`.
-pub(super) fn check(context: &Context<'_>, groups: Option<(&Source, &Node)>, findings: &mut Findings) {
+pub(super) fn check(
+    context: &Context<'_>,
+    groups: Option<(&Source, &Node)>,
+    findings: &mut Findings,
+) {
     if let Some((source, root)) = groups {
         let items = root.child("groups").map_or(&[][..], Node::items);
         duplicate_names(source, items, findings);
@@ -81,7 +85,9 @@ fn surprises(source: &Source, metadata: &Node, findings: &mut Findings) {
         Value::Scalar(text, Style::Plain) => {
             if let Some((rule, becomes)) = surprise(text) {
                 let message = match rule {
-                    "yaml-sexagesimal" => format!("`{text}` is the number {becomes} to some readers"),
+                    "yaml-sexagesimal" => {
+                        format!("`{text}` is the number {becomes} to some readers")
+                    }
                     _ => format!("`{text}` is served as `{becomes}`"),
                 };
                 let help = format!("write it in quotes: \"{text}\"");
@@ -101,7 +107,9 @@ fn surprise(text: &str) -> Option<(&'static str, String)> {
         }
         Kind::Int => {
             let digits = text.trim_start_matches(['+', '-']);
-            let octal = digits.strip_prefix("0o").or_else(|| digits.strip_prefix('0'));
+            let octal = digits
+                .strip_prefix("0o")
+                .or_else(|| digits.strip_prefix('0'));
             let number = match octal {
                 Some(rest) if !rest.is_empty() && rest.chars().all(|c| c.is_digit(8)) => {
                     return Some(("yaml-octal", u64::from_str_radix(rest, 8).ok()?.to_string()));
@@ -168,12 +176,17 @@ mod tests {
             ("1.2.3", None),
             ("10.0.0.1", None),
             ("12345678.5", Some(("yaml-number", "1.23456785e+07"))),
-            ("52:54:00:12:34:56", Some(("yaml-sexagesimal", "41135085296"))),
+            (
+                "52:54:00:12:34:56",
+                Some(("yaml-sexagesimal", "41135085296")),
+            ),
             ("52:54:00:a1:9c:ae", None),
             ("http://10.0.0.1:80", None),
         ] {
             let found = surprise(text);
-            let found = found.as_ref().map(|(rule, becomes)| (*rule, becomes.as_str()));
+            let found = found
+                .as_ref()
+                .map(|(rule, becomes)| (*rule, becomes.as_str()));
             assert_eq!(found, expected, "{text}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use boot_server::catalog::ignition::Language;
-use boot_server::catalog::problem::place_after;
+use boot_server::catalog::problem::{place_after, place_of};
 use boot_server::catalog::snapshot::{Folder, Layout};
 use boot_server::catalog::template::{ConfigText, MissingKey};
 
@@ -81,8 +81,11 @@ impl Config<'_> {
                 Rendered::Failed(why) => {
                     let message = format!("for {}: {why}", user.name);
                     if told.insert(("template-failed", None, why)) {
-                        let help = "configs are Go templates; the values are the group's `metadata`";
-                        let problem = self.source.problem("template-failed", At::default(), message, help);
+                        let help =
+                            "configs are Go templates; the values are the group's `metadata`";
+                        let problem =
+                            self.source
+                                .problem("template-failed", At::default(), message, help);
                         findings.add(problem);
                     }
                 }
@@ -116,7 +119,10 @@ impl Config<'_> {
             };
             let message = format!("variable `{name}` has no value for {}", named(&who));
             let help = format!("add `{name}` to the `metadata` of their groups; without it {what}");
-            findings.add(self.source.problem("template-missing-key", at, message, help));
+            findings.add(
+                self.source
+                    .problem("template-missing-key", at, message, help),
+            );
         }
         clean
     }
@@ -164,19 +170,36 @@ impl Config<'_> {
         if !lacks {
             return Rendered::Failed(why);
         }
-        let mut missing: Vec<(String, At)> = Vec::new();
-        for (name, at) in outputs(&self.source.text) {
-            let probe = ConfigText::parse(&format!("{{{{.{name}}}}}"), MissingKey::Error);
+        let outputs = outputs(&self.source.text);
+        let lacking = |output: &&Output| {
+            let probe = ConfigText::parse(&format!("{{{{.{}}}}}", output.name), MissingKey::Error);
             let probed = probe.and_then(|probe| {
                 snapshot.rendered_text(&probe, self.folder, group, labels, query)
             });
-            if probed.is_err() && missing.iter().all(|(other, _)| *other != name) {
-                missing.push((name, at));
+            probed.is_err()
+        };
+        let always = outputs.iter().filter(|output| !output.is_conditional);
+        let mut lacked: Vec<&Output> = always.filter(lacking).collect();
+        let mut missing: Vec<(String, At)> = Vec::new();
+        match why.rsplit_once("key: ") {
+            // What is under a condition may not be reached; the engine says what it met.
+            Some((_, name)) => {
+                let met = |output: &&Output| output.name.rsplit('.').next() == Some(name);
+                match outputs.iter().find(met) {
+                    Some(output) => lacked.push(output),
+                    None => {
+                        let at = place_of(&self.source.text, &format!(".{name}"));
+                        missing.push((name.to_owned(), at.unwrap_or_default().into()));
+                    }
+                }
             }
+            None if lacked.is_empty() => lacked.extend(outputs.iter().filter(lacking)),
+            None => {}
         }
-        if let (true, Some((_, name))) = (missing.is_empty(), why.rsplit_once("key: ")) {
-            let at = boot_server::catalog::problem::place_of(&self.source.text, &format!(".{name}"));
-            missing.push((name.to_owned(), at.unwrap_or_default().into()));
+        for output in lacked {
+            if missing.iter().all(|(other, _)| *other != output.name) {
+                missing.push((output.name.clone(), output.at));
+            }
         }
         match missing.is_empty() {
             true => Rendered::Failed("it writes `<no value>`".to_owned()),
@@ -192,8 +215,17 @@ enum Rendered {
     Failed(String),
 }
 
+/// A variable that a template writes out.
+#[derive(Debug, PartialEq, Eq)]
+struct Output {
+    name: String,
+    at: At,
+    /// Only under a condition.
+    is_conditional: bool,
+}
+
 /// The variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
-fn outputs(text: &str) -> Vec<(String, At)> {
+fn outputs(text: &str) -> Vec<Output> {
     let mut found = Vec::new();
     let mut blocks: Vec<bool> = Vec::new();
     let mut rest = text;
@@ -216,7 +248,11 @@ fn outputs(text: &str) -> Vec<(String, At)> {
                 let moved = blocks.iter().any(|moves| *moves);
                 if !path.is_empty() && path.chars().all(known) && !moved {
                     let at = place_after(text.get(..start).unwrap_or_default());
-                    found.push((path.to_owned(), at.into()));
+                    found.push(Output {
+                        name: path.to_owned(),
+                        at: at.into(),
+                        is_conditional: !blocks.is_empty(),
+                    });
                 }
             }
         }
@@ -272,12 +308,14 @@ mod tests {
         let text = "a {{.b}}\n{{ .c.d | printf \"%s\" }}{{range .e}}{{.f}}{{end}}{{if .g}}{{- .h -}}\n{{end}}";
         let found: Vec<_> = outputs(text)
             .into_iter()
-            .map(|(name, at)| (name, at.line, at.column))
+            .map(|output| {
+                let at = output.at;
+                (output.name, at.line, at.column, output.is_conditional)
+            })
             .collect();
-        assert_eq!(
-            found,
-            [("b".to_owned(), 1, 3), ("c.d".to_owned(), 2, 1), ("h".to_owned(), 2, 59)]
-        );
+        let expected = [("b", 1, 3, false), ("c.d", 2, 1, false), ("h", 2, 59, true)];
+        let expected = expected.map(|(name, line, column, is)| (name.to_owned(), line, column, is));
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -99,7 +99,11 @@ fn change(folder: &Path, change: &Change, name: &str) {
     let text = match &change.replace {
         Some(replaced) => {
             let text = fs::read_to_string(&file).unwrap();
-            assert!(text.contains(replaced), "{name}: no {replaced:?} in {}", change.file);
+            assert!(
+                text.contains(replaced),
+                "{name}: no {replaced:?} in {}",
+                change.file
+            );
             text.replacen(replaced, with, 1)
         }
         None => with.to_owned(),
@@ -112,11 +116,17 @@ fn change(folder: &Path, change: &Change, name: &str) {
 fn found(broken: &Broken, with_fault: bool) -> (Vec<String>, Report) {
     let Broken { name, fault } = broken;
     let folder = tempfile::tempdir().unwrap();
-    copy(&project().join("scenarios").join(&fault.base), folder.path());
+    copy(
+        &project().join("scenarios").join(&fault.base),
+        folder.path(),
+    );
     let assets = folder.path().join("assets");
     write_assets(&assets);
     if with_fault {
-        fault.change.iter().for_each(|c| change(folder.path(), c, name));
+        fault
+            .change
+            .iter()
+            .for_each(|c| change(folder.path(), c, name));
         for other in &fault.asset {
             match other.is.as_str() {
                 "missing" => fs::remove_file(assets.join(&other.file)).unwrap(),
@@ -136,14 +146,30 @@ fn found(broken: &Broken, with_fault: bool) -> (Vec<String>, Report) {
         },
         program_path: None,
     });
-    let wanted = rollout::validate::rule::of_id(&fault.expect.rule).map_or(Level::Info, |r| r.level);
-    let told = report.findings.iter().filter(|f| f.level() >= Level::Warning.min(wanted));
+    let wanted =
+        rollout::validate::rule::of_id(&fault.expect.rule).map_or(Level::Info, |r| r.level);
+    let told = report
+        .findings
+        .iter()
+        .filter(|f| f.level() >= Level::Warning.min(wanted));
     let told = told
         .filter(|f| f.level() > Level::Info || f.rule.id == fault.expect.rule)
         .map(|f| {
-            let file = f.problem.path.strip_prefix(folder.path()).unwrap_or(&f.problem.path);
-            let line = f.problem.line.map_or_else(String::new, |line| format!(" {line}"));
-            format!("{} {} {}{line}", f.rule.id, f.level().name(), file.display())
+            let file = f
+                .problem
+                .path
+                .strip_prefix(folder.path())
+                .unwrap_or(&f.problem.path);
+            let line = f
+                .problem
+                .line
+                .map_or_else(String::new, |line| format!(" {line}"));
+            format!(
+                "{} {} {}{line}",
+                f.rule.id,
+                f.level().name(),
+                file.display()
+            )
         })
         .collect();
     (told, report)
@@ -156,7 +182,9 @@ fn each_fault_is_found_with_its_rule_file_and_line_and_nothing_else_is() {
     let mut wrong = Vec::new();
     for broken in &all {
         let expect = &broken.fault.expect;
-        let line = expect.line.map_or_else(String::new, |line| format!(" {line}"));
+        let line = expect
+            .line
+            .map_or_else(String::new, |line| format!(" {line}"));
         let wanted = format!("{} {} {}{line}", expect.rule, expect.level, expect.file);
         let (told, report) = found(broken, true);
         if told != [wanted.clone()] {
@@ -168,7 +196,13 @@ fn each_fault_is_found_with_its_rule_file_and_line_and_nothing_else_is() {
             ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        all.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -179,11 +213,20 @@ fn without_its_fault_none_is_found() {
     for broken in all().into_iter().filter(|b| b.fault.network.is_none()) {
         let fault = &broken.fault;
         // The same directory, looked at in the same way for the same rule.
-        let key = (fault.base.clone(), fault.machines, fault.expect.rule.clone());
+        let key = (
+            fault.base.clone(),
+            fault.machines,
+            fault.expect.rule.clone(),
+        );
         if seen.insert(key) {
             let (told, report) = found(&broken, false);
             let own = told.iter().any(|told| told.starts_with(&fault.expect.rule));
-            assert!(!own && told.is_empty(), "{}: {told:#?}\n{}", broken.name, report::text(&report));
+            assert!(
+                !own && told.is_empty(),
+                "{}: {told:#?}\n{}",
+                broken.name,
+                report::text(&report)
+            );
         }
     }
 }
@@ -191,12 +234,20 @@ fn without_its_fault_none_is_found() {
 #[test]
 fn every_rule_is_broken_by_some_directory() {
     let broken: BTreeSet<String> = all().into_iter().map(|b| b.fault.expect.rule).collect();
-    let not: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| !broken.contains(*id)).collect();
+    let not: Vec<&str> = RULES
+        .iter()
+        .map(|rule| rule.id)
+        .filter(|id| !broken.contains(*id))
+        .collect();
     // etcd's discovery URL stands in a section that is deprecated, and misplaced `write_files` are an unknown
     // key as well: both have two findings, and are among the recorded verdicts. The program need not be
     // installed: `validate/tests.rs` has a stand-in for it.
     assert_eq!(
         not,
-        ["cloud-config-discovery", "cloud-config-misplaced-key", "ignition-validate"]
+        [
+            "cloud-config-discovery",
+            "cloud-config-misplaced-key",
+            "ignition-validate"
+        ]
     );
 }

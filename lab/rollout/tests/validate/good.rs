@@ -21,7 +21,10 @@ fn validated(folder: &Path) -> Report {
 #[test]
 fn the_scenarios_have_no_error_and_no_warning() {
     let scenarios = folders(&project().join("scenarios"));
-    let scenarios: Vec<_> = scenarios.iter().filter(|f| f.join("data").is_dir()).collect();
+    let scenarios: Vec<_> = scenarios
+        .iter()
+        .filter(|f| f.join("data").is_dir())
+        .collect();
     assert!(scenarios.len() >= 4, "{scenarios:?}");
     for scenario in scenarios {
         expect_good(&validated(scenario), scenario);
@@ -41,6 +44,9 @@ fn the_rollouts_have_no_error_and_no_warning_and_know_their_machines() {
 
 fn expect_good(report: &Report, folder: &Path) {
     assert!(report.groups > 0, "{}", folder.display());
-    let bad = report.findings.iter().any(|finding| finding.level() > Level::Info);
+    let bad = report
+        .findings
+        .iter()
+        .any(|finding| finding.level() > Level::Info);
     assert!(!bad, "{}:\n{}", folder.display(), report::text(report));
 }

@@ -29,7 +29,11 @@ fn thousands_of_files_are_validated_in_a_time_that_people_wait() {
         let cloud = "#cloud-config\nhostname: {{.hostname}}\ncoreos:\n  units:\n    - name: a.service\n      \
                      command: start\n";
         fs::write(data.join(format!("groups/g{n}.json")), group.to_string()).unwrap();
-        fs::write(data.join(format!("profiles/p{n}.json")), profile.to_string()).unwrap();
+        fs::write(
+            data.join(format!("profiles/p{n}.json")),
+            profile.to_string(),
+        )
+        .unwrap();
         fs::write(data.join(format!("cloud/c{n}.yaml")), cloud).unwrap();
     }
     let started = Instant::now();
@@ -40,7 +44,12 @@ fn thousands_of_files_are_validated_in_a_time_that_people_wait() {
     let text = report::text(&report);
     let took = started.elapsed();
     assert_eq!(report.count(Level::Warning), GROUPS);
-    assert_eq!(report.count(Level::Error), 0, "{}", &text[..2000.min(text.len())]);
+    assert_eq!(
+        report.count(Level::Error),
+        0,
+        "{}",
+        &text[..2000.min(text.len())]
+    );
     eprintln!("{} files in {took:?}", 3 * GROUPS);
     // A second on an idle machine; tests run beside others, and not optimised as what people run.
     assert!(took.as_secs() < 15, "{took:?}");

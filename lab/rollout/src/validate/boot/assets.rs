@@ -19,9 +19,10 @@ impl Assets {
     /// What an asset is; none when it is not there, which is told elsewhere.
     fn look(&mut self, booted: &Booted<'_>, written: &str) -> Option<Image> {
         let file = booted.context.assets?.join(asset_of(written)?);
-        let image = self.0.entry(file).or_insert_with_key(|file| {
-            (file.is_file()).then(|| of_file(file).ok()).flatten()
-        });
+        let image = self
+            .0
+            .entry(file)
+            .or_insert_with_key(|file| (file.is_file()).then(|| of_file(file).ok()).flatten());
         *image
     }
 
@@ -84,7 +85,11 @@ fn architecture(booted: &Booted<'_>, written: &str, kernel: Arch, findings: &mut
 
 /// The architecture of a machine, as far as it is known: by its label, and BIOS is x86.
 fn of_subject(subject: &Subject<'_>) -> Option<Arch> {
-    let label = subject.labels.0.get("arch").or_else(|| subject.labels.0.get("buildarch"));
+    let label = subject
+        .labels
+        .0
+        .get("arch")
+        .or_else(|| subject.labels.0.get("buildarch"));
     if let Some(arch) = label.and_then(|label| Arch::of_label(label)) {
         return Some(arch);
     }

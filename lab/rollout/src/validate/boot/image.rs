@@ -163,7 +163,13 @@ pub(in crate::validate) mod tests {
 
     #[test]
     fn initrds_and_mistakes_are_told_apart() {
-        for head in [&b"070701000"[..], b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"hsqs"] {
+        for head in [
+            &b"070701000"[..],
+            b"\x1f\x8b\x08",
+            b"\xfd7zXZ\0",
+            b"\x28\xb5\x2f\xfd",
+            b"hsqs",
+        ] {
             assert_eq!(of_head(head), Image::Initrd);
         }
         for head in [&b""[..], b"<html>", b"\x7fELF\x02", b"MZ short", b"text"] {

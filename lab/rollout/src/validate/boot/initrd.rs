@@ -26,7 +26,10 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
             })
         })
         .collect();
-    let options = booted.options.iter().filter(|option| option.key == "initrd");
+    let options = booted
+        .options
+        .iter()
+        .filter(|option| option.key == "initrd");
     let named: Vec<(&str, At)> = options
         .flat_map(|option| {
             let names = option.value.as_deref().unwrap_or_default().split(',');
@@ -65,8 +68,10 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
         let listed = initrds.iter().map(|initrd| initrd.name);
         if !named.iter().map(|(name, _)| *name).eq(listed) {
             let at = named.first().map(|(_, at)| *at).unwrap_or_default();
-            let message = "the `initrd=` options name the initrds in another order than the list `initrd`";
-            let help = "give both the same order: UEFI machines go by the options, BIOS ones by the list";
+            let message =
+                "the `initrd=` options name the initrds in another order than the list `initrd`";
+            let help =
+                "give both the same order: UEFI machines go by the options, BIOS ones by the list";
             booted.tell(findings, "initrd-order", at, message, help);
             return;
         }

@@ -10,7 +10,7 @@ mod url;
 use boot_server::catalog::profile::Profile;
 use boot_server::catalog::snapshot::{Folder, Layout};
 
-use self::options::{FIRST_BOOT, KernelOption, misspelt, normal, url_keys};
+use self::options::{FIRST_BOOT, KernelOption, normal, url_keys};
 use super::Network;
 use super::context::{Context, Subject};
 use super::finding::{Findings, Source};
@@ -30,7 +30,10 @@ struct Booted<'a> {
 pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut users: std::collections::HashMap<&str, Vec<&Subject<'_>>> = Default::default();
     for subject in &context.subjects {
-        users.entry(&subject.group.profile_id).or_default().push(subject);
+        users
+            .entry(&subject.group.profile_id)
+            .or_default()
+            .push(subject);
     }
     let mut assets = assets::Assets::default();
     for profile in context.snapshot.profiles().filter(|p| p.boot.is_some()) {
@@ -91,18 +94,28 @@ impl Booted<'_> {
 
     fn spelling(&self, findings: &mut Findings) {
         for option in &self.options {
-            if let Some(meant) = misspelt(&option.key) {
+            if let Some(meant) = option.misspelt {
                 let message = format!("kernel option `{}` is not known", option.key);
                 let help = format!("did you mean `{meant}`?");
                 self.tell(findings, "misspelt-option", option.at, message, help);
             }
         }
-        let console = self.options.iter().any(|option| option.meant() == "console");
+        let console = self
+            .options
+            .iter()
+            .any(|option| option.meant() == "console");
         if !console {
             let at = self.tree.entry("boot").map(|entry| entry.at);
-            let help = "add console=ttyS0 or console=tty0, so that somebody sees why it doesn't boot";
+            let help =
+                "add console=ttyS0 or console=tty0, so that somebody sees why it doesn't boot";
             let at = at.unwrap_or_default();
-            self.tell(findings, "no-console", at, "no kernel option `console`", help);
+            self.tell(
+                findings,
+                "no-console",
+                at,
+                "no kernel option `console`",
+                help,
+            );
         }
     }
 
@@ -118,7 +131,9 @@ impl Booted<'_> {
     /// Options that are of no use without each other.
     fn partners(&self, findings: &mut Findings) {
         let first = self.options.iter().rev();
-        let first = first.clone().find(|option| FIRST_BOOT.contains(&&*option.meant()));
+        let first = first
+            .clone()
+            .find(|option| FIRST_BOOT.contains(&&*option.meant()));
         let is_on = first.is_some_and(KernelOption::is_on);
         let elsewhere = self.options.iter().any(|option| {
             let metal = matches!(option.value.as_deref(), None | Some("metal" | "pxe"));
@@ -142,7 +157,10 @@ impl Booted<'_> {
                 self.tell(findings, rule, url.at, message, help);
             }
             (None, Some(first)) if is_on && !elsewhere => {
-                let message = format!("`{}` without a config URL: Ignition has nothing to do", first.key);
+                let message = format!(
+                    "`{}` without a config URL: Ignition has nothing to do",
+                    first.key
+                );
                 let help = "add coreos.config.url=http://…/ignition?… (ignition.config.url on newer images)";
                 let rule = "first-boot-without-config-url";
                 self.tell(findings, rule, first.at, message, help);
@@ -169,7 +187,9 @@ impl Booted<'_> {
 
     /// `${…}` that iPXE makes nothing of.
     fn variables(&self, findings: &mut Findings) {
-        let images = self.images().filter_map(|node| Some((node.scalar()?.to_owned(), node.at)));
+        let images = self
+            .images()
+            .filter_map(|node| Some((node.scalar()?.to_owned(), node.at)));
         let options = self.options.iter().map(|option| (option.text(), option.at));
         for (text, at) in images.chain(options) {
             for variable in url::variables(&text) {
@@ -218,8 +238,10 @@ impl Booted<'_> {
         for option in &self.options {
             let text = option.text();
             if let Some(variable) = url::variables(&text).next() {
-                let message = format!("Pixiecore of before 2016 does not fill in `${{{variable}}}`");
-                let help = "it boots by PXELINUX: let the group match by MAC, and write that into the URL";
+                let message =
+                    format!("Pixiecore of before 2016 does not fill in `${{{variable}}}`");
+                let help =
+                    "it boots by PXELINUX: let the group match by MAC, and write that into the URL";
                 self.tell(findings, "pixiecore-variable", option.at, message, help);
             }
             if option.is_pair && self.context.snapshot.layout == Layout::Bootcfg {

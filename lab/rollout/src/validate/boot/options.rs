@@ -16,6 +16,8 @@ pub(in crate::validate) struct KernelOption {
     pub(in crate::validate) at: At,
     /// It is a key with a text as value, in `cmdline`.
     pub(in crate::validate) is_pair: bool,
+    /// The known option that it nearly is.
+    pub(in crate::validate) misspelt: Option<&'static str>,
 }
 
 impl KernelOption {
@@ -29,12 +31,13 @@ impl KernelOption {
             value,
             at,
             is_pair: false,
+            misspelt: misspelt(key),
         }
     }
 
-    /// The known option that it is, or is meant to be.
+    /// The known option that it is, or is meant to be, with hyphens for underscores.
     pub(in crate::validate) fn meant(&self) -> String {
-        misspelt(&self.key).map_or_else(|| normal(&self.key), normal)
+        self.misspelt.map_or_else(|| normal(&self.key), normal)
     }
 
     /// The whole of it, as the kernel gets it.
@@ -67,6 +70,7 @@ pub(in crate::validate) fn read(root: &Node) -> Vec<KernelOption> {
                 value: (!value.is_empty()).then(|| value.to_owned()),
                 at: entry.at,
                 is_pair: !value.is_empty(),
+                misspelt: misspelt(&entry.key),
             },
         });
     }
@@ -100,13 +104,16 @@ pub(in crate::validate) const FIRST_BOOT: [&str; 3] = [
 /// Where a profile's machines fetch their config of a folder; the last one counts.
 pub(in crate::validate) fn config_url(profile: &Profile, folder: Folder) -> Option<String> {
     let settings = profile.settings.as_ref()?;
-    let words = settings.options.iter().flat_map(|option| option.split_whitespace());
+    let words = settings
+        .options
+        .iter()
+        .flat_map(|option| option.split_whitespace());
     let options = words.map(|word| KernelOption::of_word(word, At::default()));
     let urls = options.filter(|option| {
         let key = option.meant();
         url_keys(folder).iter().any(|known| normal(known) == key)
     });
-    urls.filter_map(|option| option.value).last()
+    urls.filter_map(|option| option.value).next_back()
 }
 
 /// A key with hyphens for underscores, which mean the same.
@@ -115,7 +122,7 @@ pub(in crate::validate) fn normal(key: &str) -> String {
 }
 
 /// The option that is meant by a key which is not known but nearly is.
-pub(in crate::validate) fn misspelt(key: &str) -> Option<&'static str> {
+fn misspelt(key: &str) -> Option<&'static str> {
     /// Short names are near to anything.
     const SHORTEST: usize = 6;
     /// Longer ones may have two letters wrong.
@@ -127,7 +134,9 @@ pub(in crate::validate) fn misspelt(key: &str) -> Option<&'static str> {
     let distance = |known: &&&str| strsim::damerau_levenshtein(&normal(known), &written);
     let near = |known: &&&str| {
         let allowed = if known.len() >= LONG { 2 } else { 1 };
-        known.len() >= SHORTEST && distance(known) <= allowed
+        // A distance is at least the difference of the lengths, and takes longer to find.
+        let may_be = known.len() >= SHORTEST && known.len().abs_diff(written.len()) <= allowed;
+        may_be && distance(known) <= allowed
     };
     // `console2` and the like are somebody's own.
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
@@ -311,10 +320,22 @@ mod tests {
         let texts: Vec<String> = options.iter().map(KernelOption::text).collect();
         assert_eq!(
             texts,
-            ["console=ttyS0", "quiet", "a=b", "console=tty0", "coreos.first_boot="]
+            [
+                "console=ttyS0",
+                "quiet",
+                "a=b",
+                "console=tty0",
+                "coreos.first_boot="
+            ]
         );
         assert!(options[1].is_on() && !options[4].is_on());
-        assert_eq!(options[4].at, At { line: 2, column: 10 });
+        assert_eq!(
+            options[4].at,
+            At {
+                line: 2,
+                column: 10
+            }
+        );
     }
 
     #[test]

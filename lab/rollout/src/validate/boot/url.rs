@@ -60,7 +60,9 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     }
     let Some((_, endpoint)) = ENDPOINTS.iter().find(|(name, _)| *name == path) else {
         let distance = |name: &str| strsim::damerau_levenshtein(name, path);
-        let near = ENDPOINTS.iter().find(|(name, _)| (1..=2).contains(&distance(name)));
+        let near = ENDPOINTS
+            .iter()
+            .find(|(name, _)| (1..=2).contains(&distance(name)));
         if let Some((name, _)) = near {
             let message = format!("`{}`: `/{path}` is answered 404", option.key);
             return tell("unserved-url", message, format!("did you mean `/{name}`?"));
@@ -69,7 +71,11 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     };
     if *endpoint != Some(folder) && *endpoint != Some(Folder::Generic) {
         let message = format!("`{}` asks for `/{path}`", option.key);
-        return tell("unserved-url", message, format!("ask for `/{}`", folder.name()));
+        return tell(
+            "unserved-url",
+            message,
+            format!("ask for `/{}`", folder.name()),
+        );
     }
     let endpoint = endpoint.unwrap_or(folder);
     served(booted, endpoint, option, query, &mut tell);
@@ -140,7 +146,9 @@ fn served(
 
 /// The variables in a text: what stands in `${…}`.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+    text.split("${")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 /// Settings of iPXE that people use.
@@ -182,7 +190,9 @@ pub(super) fn misspelt_variable(variable: &str) -> Option<&'static str> {
         return None;
     }
     let distance = |known: &str| strsim::damerau_levenshtein(known, name);
-    let mut near = SETTINGS.iter().filter(|known| known.len() >= SHORTEST && distance(known) == 1);
+    let mut near = SETTINGS
+        .iter()
+        .filter(|known| known.len() >= SHORTEST && distance(known) == 1);
     near.next().copied()
 }
 

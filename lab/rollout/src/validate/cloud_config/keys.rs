@@ -44,9 +44,8 @@ impl Want {
                     "proxy" => field.valid(PROXY),
                     "window_start" => field.valid(Valid::WindowStart),
                     "window_length" => field.valid(Valid::WindowLength),
-                    "ca_file" => field.deprecated(
-                        "ca_file obsoleted by trusted_ca_file and client_cert_auth",
-                    ),
+                    "ca_file" => field
+                        .deprecated("ca_file obsoleted by trusted_ca_file and client_cert_auth"),
                     "peer_ca_file" => field.deprecated(
                         "peer_ca_file obsoleted peer_trusted_ca_file and peer_client_cert_auth",
                     ),

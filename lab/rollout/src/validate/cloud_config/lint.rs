@@ -124,7 +124,10 @@ fn in_its_words(error: &yaml::InvalidYaml, text: &str) -> (String, usize) {
         }
     }
     if message.contains("tab") {
-        return ("found character that cannot start any token".to_owned(), line);
+        return (
+            "found character that cannot start any token".to_owned(),
+            line,
+        );
     }
     let what = message.strip_prefix("while parsing a block mapping, ");
     (what.unwrap_or(message).to_owned(), line)

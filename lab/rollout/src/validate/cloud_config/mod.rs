@@ -90,7 +90,8 @@ fn variables(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &m
                 line: index + 1,
                 column,
             };
-            let message = format!("`{variable}` becomes nothing on a machine that boots by network");
+            let message =
+                format!("`{variable}` becomes nothing on a machine that boots by network");
             let help = format!(
                 "write the address, as `metadata` of the group; or see to it that the image sets \
                  COREOS_{}",

@@ -126,11 +126,19 @@ fn version(root: &Node, language: Language) -> Result<(Version, Shape), (At, Str
         let message = "there is no `ignition_version: 1`, the only version in YAML";
         return Err((root.at, message.to_owned()));
     }
-    let Some(node) = root.child("ignition").and_then(|node| node.child("version")) else {
+    let Some(node) = root
+        .child("ignition")
+        .and_then(|node| node.child("version"))
+    else {
         return Err((root.at, "it names no version of Ignition".to_owned()));
     };
     let text = node.scalar().unwrap_or_default();
-    let unknown = || (node.at, format!("version `{text}` of Ignition is not known"));
+    let unknown = || {
+        (
+            node.at,
+            format!("version `{text}` of Ignition is not known"),
+        )
+    };
     let (numbers, experimental) = match text.split_once('-') {
         Some((numbers, "dev" | "experimental")) => (numbers, true),
         Some(_) => return Err(unknown()),
@@ -176,7 +184,12 @@ fn duplicates(checker: &mut Checker<'_>, root: &Node) {
         let mut seen = HashSet::new();
         for list in ["files", "directories", "links"] {
             let items = storage.and_then(|storage| storage.child(list));
-            unique(checker, items.map_or(&[][..], Node::items), "path", &mut seen);
+            unique(
+                checker,
+                items.map_or(&[][..], Node::items),
+                "path",
+                &mut seen,
+            );
         }
     }
 }

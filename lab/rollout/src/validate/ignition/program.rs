@@ -54,7 +54,11 @@ pub(in crate::validate) fn run(program: &Path, text: &str) -> std::io::Result<Op
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let said: Vec<&str> = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let said: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     Ok(Some(said.join("; ")))
 }
 

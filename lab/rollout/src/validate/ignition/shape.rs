@@ -165,9 +165,10 @@ impl Checker<'_> {
             }
         }
         for key in keys.iter().filter(|key| key.required) {
-            let there = node.entries().iter().any(|entry| {
-                self.name_of(entry) == key.name && entry.value.kind() != Kind::Null
-            });
+            let there = node
+                .entries()
+                .iter()
+                .any(|entry| self.name_of(entry) == key.name && entry.value.kind() != Kind::Null);
             if !there {
                 let message = format!("{what} has no `{}`", key.name);
                 let help = format!("add `{}`, which Ignition wants here", key.name);

@@ -5,8 +5,15 @@ fn found_in(text: &str, language: Language) -> Vec<String> {
     let source = Source::new(std::path::Path::new("c"), text);
     check(&source, text, language, &|at| at, "", &mut findings);
     let told = findings.sorted().into_iter();
-    told.map(|f| format!("{} {}: {}", f.problem.line.unwrap_or(0), f.rule.id, f.problem.message))
-        .collect()
+    told.map(|f| {
+        format!(
+            "{} {}: {}",
+            f.problem.line.unwrap_or(0),
+            f.rule.id,
+            f.problem.message
+        )
+    })
+    .collect()
 }
 
 fn found(text: &str) -> Vec<String> {
@@ -31,7 +38,8 @@ fn a_config_of_every_version_as_it_should_be_has_no_finding() {
 
 #[test]
 fn keys_are_held_against_the_version_that_the_config_names() {
-    let text = "{\"ignition\": {\"version\": \"3.0.0\"},\n \"kernelArguments\": {},\n \"storge\": {}}";
+    let text =
+        "{\"ignition\": {\"version\": \"3.0.0\"},\n \"kernelArguments\": {},\n \"storge\": {}}";
     assert_eq!(
         found(text),
         [
@@ -63,14 +71,26 @@ fn kinds_required_keys_and_values_are_told_with_their_lines() {
 fn what_is_no_config_or_of_no_known_version_is_told_once() {
     for (text, expected) in [
         ("{", "1 ignition-syntax"),
-        ("variant: fcos\nversion: 1.4.0\n", "1 ignition-syntax: a Butane"),
+        (
+            "variant: fcos\nversion: 1.4.0\n",
+            "1 ignition-syntax: a Butane",
+        ),
         ("{}", "1 ignition-version"),
-        ("{\"ignition\": {\"version\": \"3.9.0\"}}", "1 ignition-version"),
-        ("{\"ignition\":\n{\"version\": \"4.0.0\"}}", "2 ignition-version"),
+        (
+            "{\"ignition\": {\"version\": \"3.9.0\"}}",
+            "1 ignition-version",
+        ),
+        (
+            "{\"ignition\":\n{\"version\": \"4.0.0\"}}",
+            "2 ignition-version",
+        ),
         ("{\"ignitionVersion\": 2}", "1 ignition-version"),
     ] {
         let told = found(text);
-        assert!(told.len() == 1 && told[0].starts_with(expected), "{text}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with(expected),
+            "{text}: {told:?}"
+        );
     }
 }
 

@@ -22,7 +22,12 @@ pub fn github(report: &Report) -> String {
             let _ = write!(text, ",line={line},col={column}");
         }
         let message = format!("{}\n{}", problem.message, problem.help);
-        let _ = writeln!(text, ",title={}::{}", property(finding.rule.id), data(&message));
+        let _ = writeln!(
+            text,
+            ",title={}::{}",
+            property(finding.rule.id),
+            data(&message)
+        );
     }
     text
 }

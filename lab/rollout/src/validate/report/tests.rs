@@ -54,8 +54,16 @@ fn sarif_has_every_rule_and_each_result_its_rule_and_region() {
     assert_eq!(rules.len(), RULES.len());
     for rule in rules {
         let id = rule["id"].as_str().unwrap();
-        assert_eq!(rule["helpUri"], format!("https://example.org/rules.html#{id}"));
-        assert!(rule["help"]["text"].as_str().is_some_and(|text| !text.is_empty()), "{id}");
+        assert_eq!(
+            rule["helpUri"],
+            format!("https://example.org/rules.html#{id}")
+        );
+        assert!(
+            rule["help"]["text"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{id}"
+        );
     }
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
@@ -82,6 +90,9 @@ fn every_rule_has_a_section_in_the_documentation_and_every_section_a_rule() {
     for (id, text) in documentation() {
         let level = crate::validate::rule::of_id(id).map_or("", |rule| rule.level.name());
         let told = format!("*{level}*");
-        assert!(text.starts_with(&told), "{id} is of level {level}, its section begins:\n{text}");
+        assert!(
+            text.starts_with(&told),
+            "{id} is of level {level}, its section begins:\n{text}"
+        );
     }
 }

@@ -48,10 +48,7 @@ impl Reader<'_> {
 
     /// Passes white space and what separates values.
     fn skip(&mut self) {
-        while matches!(
-            self.peek(),
-            Some(' ' | '\t' | '\r' | '\n' | ',' | ':')
-        ) {
+        while matches!(self.peek(), Some(' ' | '\t' | '\r' | '\n' | ',' | ':')) {
             self.step();
         }
     }
@@ -131,10 +128,16 @@ mod tests {
 
     #[test]
     fn every_key_and_value_has_its_place() {
-        let root = parse("{\n\t\"a\": [1, true,\n  \"é\\\"}\", null], \"b\": {\"c\": -1.5e3}}").unwrap();
+        let root =
+            parse("{\n\t\"a\": [1, true,\n  \"é\\\"}\", null], \"b\": {\"c\": -1.5e3}}").unwrap();
         let a = root.entry("a").unwrap();
         assert_eq!((a.at.line, a.at.column), (2, 2));
-        let places: Vec<_> = a.value.items().iter().map(|i| (i.at.line, i.at.column)).collect();
+        let places: Vec<_> = a
+            .value
+            .items()
+            .iter()
+            .map(|i| (i.at.line, i.at.column))
+            .collect();
         assert_eq!(places, [(2, 8), (2, 11), (3, 3), (3, 11)]);
         let kinds: Vec<_> = a.value.items().iter().map(Node::kind).collect();
         assert_eq!(kinds, [Kind::Int, Kind::Bool, Kind::Text, Kind::Null]);
@@ -147,7 +150,11 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_found_however_deep() {
         let root = parse("{\"a\": [{\"x\": 1,\n\"x\": 2}], \"b\": {\"x\": 1}}").unwrap();
-        let twice: Vec<_> = root.duplicate_keys().iter().map(|e| (e.key.clone(), e.at.line)).collect();
+        let twice: Vec<_> = root
+            .duplicate_keys()
+            .iter()
+            .map(|e| (e.key.clone(), e.at.line))
+            .collect();
         assert_eq!(twice, [("x".to_owned(), 2)]);
     }
 
@@ -174,7 +181,10 @@ mod tests {
             Value::Scalar(text, Style::Plain) => serde_json::from_str(text).unwrap(),
             Value::List(items) => items.iter().map(to_json).collect(),
             Value::Map(entries) => serde_json::Value::Object(
-                entries.iter().map(|e| (e.key.clone(), to_json(&e.value))).collect(),
+                entries
+                    .iter()
+                    .map(|e| (e.key.clone(), to_json(&e.value)))
+                    .collect(),
             ),
         }
     }

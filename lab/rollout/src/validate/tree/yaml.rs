@@ -61,7 +61,10 @@ impl<'a> Builder<'a> {
             let (event, span) = next.map_err(|error| {
                 let message = error.info();
                 let at = place(error.marker().line(), error.marker().col());
-                let tab = message.contains("tab").then(|| tab_from(self.text, at.line)).flatten();
+                let tab = message
+                    .contains("tab")
+                    .then(|| tab_from(self.text, at.line))
+                    .flatten();
                 InvalidYaml {
                     at: tab.unwrap_or(at),
                     message,
@@ -169,11 +172,13 @@ fn place(line: usize, column: usize) -> At {
 /// The first tab that indents a line, from this line on: the parser names where the value begins.
 fn tab_from(text: &str, line: usize) -> Option<At> {
     let lines = text.lines().enumerate().skip(line.saturating_sub(1));
-    lines.map(|(index, line)| (index + 1, line)).find_map(|(number, line)| {
-        let indented = line.split(|c: char| !c.is_whitespace()).next()?;
-        let column = indented.chars().position(|c| c == '\t')?;
-        Some(place(number, column))
-    })
+    lines
+        .map(|(index, line)| (index + 1, line))
+        .find_map(|(number, line)| {
+            let indented = line.split(|c: char| !c.is_whitespace()).next()?;
+            let column = indented.chars().position(|c| c == '\t')?;
+            Some(place(number, column))
+        })
 }
 
 /// Adds what `<<: value` brings, without a place of its own; of a list of mappings the first ones win.
@@ -223,7 +228,11 @@ pub fn boolean(text: &str) -> Option<bool> {
     let spelled = [
         lower.as_str(),
         &lower.to_ascii_uppercase(),
-        &format!("{}{}", lower.get(..1)?.to_ascii_uppercase(), lower.get(1..)?),
+        &format!(
+            "{}{}",
+            lower.get(..1)?.to_ascii_uppercase(),
+            lower.get(1..)?
+        ),
     ]
     .contains(&text);
     match lower.as_str() {
@@ -253,9 +262,21 @@ mod tests {
         let root = parse("#cloud-config\na:\n  - b: é\n    c: [x, \"y\"]\n  - d:\n").unwrap();
         let a = root.child("a").unwrap();
         let b = a.items()[0].entry("b").unwrap();
-        assert_eq!((b.at, b.value.at), (At { line: 3, column: 5 }, At { line: 3, column: 8 }));
+        assert_eq!(
+            (b.at, b.value.at),
+            (At { line: 3, column: 5 }, At { line: 3, column: 8 })
+        );
         let y = &a.items()[0].child("c").unwrap().items()[1];
-        assert_eq!((y.at, y.kind()), (At { line: 4, column: 12 }, Kind::Text));
+        assert_eq!(
+            (y.at, y.kind()),
+            (
+                At {
+                    line: 4,
+                    column: 12
+                },
+                Kind::Text
+            )
+        );
         let d = a.items()[1].entry("d").unwrap();
         assert_eq!((d.at.line, d.value.kind()), (5, Kind::Null));
     }
