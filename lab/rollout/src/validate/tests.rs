@@ -126,3 +126,63 @@ fn a_variable_under_a_condition_is_told_only_when_it_is_reached() {
         ]
     );
 }
+
+/// Profiles as the documentation of matchbox and Flatcar has them, with options of people's own.
+#[test]
+fn profiles_of_other_distributions_have_no_error_and_no_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let url = "http://matchbox.example:8080/ignition?uuid=${uuid}&mac=${mac:hexhyp}";
+    for (id, boot) in [
+        (
+            "fedora-coreos",
+            format!(
+                r#"{{"kernel": "/assets/fedora-coreos/live-kernel-x86_64",
+                "initrd": ["--name main /assets/fedora-coreos/live-initramfs.x86_64.img"],
+                "args": ["initrd=main", "coreos.live.rootfs_url=http://matchbox.example:8080/assets/r.img",
+                "ignition.firstboot", "ignition.platform.id=metal", "ignition.config.url={url}",
+                "site.rack=7", "nfsroot=10.0.0.1:/srv", "BOOTIF=01-${{mac:hexhyp}}", "console=tty0"]}}"#
+            ),
+        ),
+        (
+            "fedora-coreos-install",
+            format!(
+                r#"{{"kernel": "/assets/fedora-coreos/live-kernel-${{buildarch}}",
+                "initrd": ["--name main /assets/fedora-coreos/live-initramfs.${{buildarch}}.img"],
+                "args": ["initrd=main", "coreos.inst.install_dev=/dev/sda", "console=ttyS0",
+                "coreos.inst.ignition_url={url}"]}}"#
+            ),
+        ),
+        (
+            "flatcar",
+            format!(
+                r#"{{"kernel": "/assets/flatcar/current/flatcar_production_pxe.vmlinuz",
+                "initrd": ["/assets/flatcar/current/flatcar_production_pxe_image.cpio.gz"],
+                "args": ["initrd=flatcar_production_pxe_image.cpio.gz", "flatcar.first_boot=yes",
+                "flatcar.config.url={url}", "console=ttyS0,115200n8", "rootflags=rw", "mount.usrflags=ro"]}}"#
+            ),
+        ),
+    ] {
+        let profile = format!(r#"{{"id": "{id}", "boot": {boot}, "ignition_id": "{id}.ign"}}"#);
+        write(&format!("profiles/{id}.json"), &profile);
+        write(
+            &format!("ignition/{id}.ign"),
+            r#"{"ignition": {"version": "3.4.0"}}"#,
+        );
+        let number = id.len();
+        let group = format!(
+            r#"{{"id": "{id}", "profile": "{id}", "selector": {{"mac": "52:54:00:00:00:{number}"}}}}"#
+        );
+        write(&format!("groups/{id}.json"), &group);
+    }
+    let report = validate(&Request {
+        root: folder.path().to_owned(),
+        ..Request::default()
+    });
+    let quiet = report.count(Level::Error) + report.count(Level::Warning) == 0;
+    assert!(quiet && report.groups == 3, "{}", report::text(&report));
+}
