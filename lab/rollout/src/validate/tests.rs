@@ -173,7 +173,7 @@ fn profiles_of_other_distributions_have_no_error_and_no_warning() {
             &format!("ignition/{id}.ign"),
             r#"{"ignition": {"version": "3.4.0"}}"#,
         );
-        let number = id.len();
+        let number = 10 + id.len();
         let group = format!(
             r#"{{"id": "{id}", "profile": "{id}", "selector": {{"mac": "52:54:00:00:00:{number}"}}}}"#
         );
