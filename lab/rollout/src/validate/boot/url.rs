@@ -18,12 +18,20 @@ const ENDPOINTS: [(&str, Option<Folder>); 4] = [
     ("metadata", None),
 ];
 
+/// The installer's config URL, with hyphens for underscores.
+const INSTALLER: &str = "coreos.inst.ignition-url";
+
 /// Looks at the URLs of a spec or profile.
 pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
     for folder in [Folder::Cloud, Folder::Ignition] {
         if let Some(option) = booted.url(folder) {
             look(booted, folder, option, findings);
         }
+    }
+    // What the installer of Fedora CoreOS leaves on the disk.
+    let mut options = booted.options.iter();
+    if let Some(option) = options.find(|option| option.meant() == INSTALLER) {
+        look(booted, Folder::Ignition, option, findings);
     }
 }
 
