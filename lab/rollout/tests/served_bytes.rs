@@ -11,7 +11,7 @@ use boot_server::catalog::data_dir::{DataDir, Source};
 use boot_server::event::EventSink;
 use boot_server::net::http::{HttpServer, router};
 use boot_server::net::neighbours::Neighbours;
-use rollout::inventory::{Firmware, Inventory, Machine, import};
+use rollout::inventory::{Firmware, Inventory, Machine, import, read};
 use rollout::plan::{Asked, Document, plan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -75,11 +75,18 @@ fn machines(catalog: &DataDir) -> Inventory {
     inventory
 }
 
-/// How many answers of each status there were.
-async fn compare(directory: &Path) -> (usize, usize) {
+/// Asks the server everything that is planned for a directory. How many answers of each status there were.
+async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
     let (catalog, _) = DataDir::open(Source::of(directory), None).unwrap();
-    let inventory = machines(&catalog);
+    let inventory = match list {
+        Some(list) => read::read(list).unwrap(),
+        None => machines(&catalog),
+    };
     let planned = plan(&catalog.snapshot(), &inventory);
+    if let Some(list) = list {
+        let failing: Vec<_> = planned.failing().collect();
+        assert!(failing.is_empty(), "{}: {failing:?}", list.display());
+    }
     let (sink, _events) = EventSink::channel();
     let router = router(
         Arc::new(catalog),
@@ -128,25 +135,39 @@ async fn compare(directory: &Path) -> (usize, usize) {
 #[tokio::test]
 async fn every_planned_byte_is_what_the_server_serves() {
     let recorded = repository().join("boot-server/tests/conformance/http");
-    let scenarios = repository().join("scenarios");
-    let mut directories: Vec<PathBuf> = ["bootcfg-rack", "matchbox-rack"]
-        .map(|rack| recorded.join(rack))
-        .into();
-    for entry in std::fs::read_dir(scenarios).unwrap() {
-        let data = entry.unwrap().path().join("data");
-        if data.is_dir() {
-            directories.push(data);
-        }
-    }
-    assert!(directories.len() >= 6, "{directories:?}");
+    let folders = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let folders = entries.map(|entry| entry.unwrap().path());
+        folders.filter(|path| path.join("data").is_dir()).collect()
+    };
+    let scenarios = folders(&repository().join("scenarios"));
+    let racks = folders(&repository().join("scenarios/rollout"));
+    assert!(
+        scenarios.len() >= 4 && racks.len() >= 6,
+        "{scenarios:?} {racks:?}"
+    );
     let (mut served, mut refused) = (0, 0);
-    for directory in directories {
-        let (more_served, more_refused) = compare(&directory).await;
+    let mut count = |(more_served, more_refused)| {
         served += more_served;
         refused += more_refused;
+    };
+    for rack in ["bootcfg-rack", "matchbox-rack"] {
+        count(compare(&recorded.join(rack), None).await);
+    }
+    for folder in &scenarios {
+        count(compare(&folder.join("data"), None).await);
+    }
+    for folder in &racks {
+        let list = ["toml", "yaml", "json", "csv"]
+            .map(|extension| folder.join("machines").with_extension(extension))
+            .into_iter()
+            .find(|list| list.exists());
+        assert!(list.is_some(), "{} has no list", folder.display());
+        count(compare(&folder.join("data"), list.as_deref()).await);
+        count(compare(&folder.join("data"), None).await);
     }
     assert!(
-        served >= 50 && refused >= 5,
+        served >= 100 && refused >= 5,
         "{served} served, {refused} refused"
     );
 }
