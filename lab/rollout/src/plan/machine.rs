@@ -136,7 +136,10 @@ fn asked_query<'a>(command_line: &'a str, folder: Folder, endpoint: &str) -> Opt
         Folder::Cloud => key.replace('_', "-") == "cloud-config-url",
         Folder::Ignition => matches!(
             key,
-            "coreos.config.url" | "flatcar.config.url" | "ignition.config.url"
+            "coreos.config.url"
+                | "flatcar.config.url"
+                | "ignition.config.url"
+                | "coreos.inst.ignition_url"
         ),
         Folder::Generic => false,
     };
@@ -198,6 +201,9 @@ mod tests {
 
     #[test]
     fn the_last_url_of_a_config_counts_and_others_are_not_ours() {
+        let installer = "coreos.inst.ignition_url=http://h/ignition?mac=x";
+        let ignition = asked_query(installer, Folder::Ignition, "/ignition");
+        assert_eq!(ignition, Some("mac=x"));
         let elsewhere = "cloud-config-url=http://h/cloud?a=1 cloud-config-url=http://h/x";
         assert_eq!(asked_query(elsewhere, Folder::Cloud, "/cloud"), None);
         let asked = |line, folder, endpoint| asked_query(line, folder, endpoint);
