@@ -264,7 +264,7 @@ async fn set_up(
         let folder = job.artifacts.join("pixiecore");
         start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
     }
-    fault::stations(job, scenario, &network, &machines, &image, told).await?;
+    fault::stations(job, scenario, &network, &machines, &image).await?;
     Ok(SetUp {
         libvirtd,
         capture,
@@ -325,7 +325,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
         hold: job.hold,
-        machine: job.injections.machine.clone(),
+        machine: job.injections.machine.of(&node.name),
     }
 }
 

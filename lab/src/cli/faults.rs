@@ -13,7 +13,8 @@ use crate::fault::{self, Expectation, Fault, Found, Injections, OverlayError, Tr
 use crate::hypervisor::accel::{Accelerator, Chosen};
 use crate::report::faults::FaultResult;
 use crate::runner::{Unit, UnitOutcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Node, Scenario};
+use crate::verdict::NodeResult;
 
 /// Folder of the faults, among the scenarios.
 const FOLDER: &str = "faults";
@@ -151,30 +152,28 @@ impl Faults {
     }
 
     fn result(&self, fault: &Fault, outcome: &UnitOutcome, folder: &Path) -> FaultResult {
-        let expected = match self.treatment {
-            Treatment::Broken => fault.expect,
-            Treatment::Control => Expectation::Pass,
-        };
         let last = outcome.attempts.last();
-        let nodes: Vec<(Found, Vec<Cause>, Option<f64>)> = last
-            .iter()
-            .flat_map(|last| {
-                last.results
-                    .iter()
-                    .zip(&last.attempt.scenario.nodes)
-                    .map(|(result, node)| {
-                        let findings =
-                            diagnose(&last.attempt, node, &result.timeline, &result.verdict);
-                        let causes: Vec<Cause> =
-                            findings.iter().map(|finding| finding.cause).collect();
-                        let found = fault::found(&result.verdict, &causes);
-                        (found, causes, result.seconds)
-                    })
-            })
-            .collect();
-        // Every node of the fault has to come out as expected; the first that does not is told.
-        let wrong = nodes.iter().find(|(found, ..)| !found.is(&expected));
-        let told = wrong.or(nodes.first());
+        let nodes: Vec<NodeFound> = last.map_or_else(Vec::new, |last| {
+            let nodes = last.attempt.scenario.nodes.iter();
+            let found = |(result, node): (&NodeResult, &Node)| {
+                let findings = diagnose(&last.attempt, node, &result.timeline, &result.verdict);
+                let causes: Vec<Cause> = findings.iter().map(|finding| finding.cause).collect();
+                NodeFound {
+                    expected: match self.treatment {
+                        Treatment::Broken => fault.expectation(&node.name),
+                        Treatment::Control => Expectation::Pass,
+                    },
+                    found: fault::found(&result.verdict, &causes),
+                    causes,
+                    seconds: result.seconds.unwrap_or(0.0),
+                }
+            };
+            last.results.iter().zip(nodes).map(found).collect()
+        });
+        // Every node has to come out as expected; the first that does not is told, else the one that fails.
+        let wrong = nodes.iter().find(|node| !node.found.is(&node.expected));
+        let broken = nodes.iter().find(|node| node.expected == fault.expect);
+        let told = wrong.or(broken).or(nodes.first());
         let artifacts = last.map(|last| {
             let artifacts = last.artifacts.strip_prefix(folder);
             artifacts.unwrap_or(&last.artifacts).to_owned()
@@ -186,15 +185,20 @@ impl Faults {
             name: fault.name.clone(),
             summary: fault.summary.clone(),
             machines: fault.machines,
-            expected,
-            found: told.map_or_else(nothing, |(found, ..)| found.clone()),
+            expected: told.map_or(fault.expect, |told| told.expected),
+            found: told.map_or_else(nothing, |told| told.found.clone()),
             ok: wrong.is_none() && !nodes.is_empty(),
-            causes: told.map_or_else(Vec::new, |(_, causes, _)| causes.clone()),
-            seconds: nodes
-                .iter()
-                .filter_map(|(.., seconds)| *seconds)
-                .fold(0.0, f64::max),
+            causes: told.map_or_else(Vec::new, |told| told.causes.clone()),
+            seconds: nodes.iter().map(|node| node.seconds).fold(0.0, f64::max),
             artifacts,
         }
     }
+}
+
+/// What came of one node of a fault.
+struct NodeFound {
+    expected: Expectation,
+    found: Found,
+    causes: Vec<Cause>,
+    seconds: f64,
 }

@@ -9,6 +9,9 @@ use crate::timeline::StageName;
 /// So much sent again is more than a link without loss has, in packets.
 const MANY_AGAIN: u64 = 8;
 
+/// Of what was transferred: more than TCP and TFTP get over at any speed.
+const MUCH_PERCENT: f64 = 8.0;
+
 /// A transfer that had a packet so shortly before the end was still under way.
 const UNDER_WAY_US: u64 = 10_000_000;
 
@@ -102,6 +105,8 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
     let share = again as f64 / packets as f64 * 100.0;
     let unfinished = case.transfers().any(|one| one.end != TransferEnd::Whole);
     let weight = match (lossy.len(), unfinished) {
+        // So many that it is the reason for all slowness.
+        (_, true) if share >= MUCH_PERCENT => 93,
         (2.., true) => 89,
         (1, true) => 76,
         (2.., false) => 72,

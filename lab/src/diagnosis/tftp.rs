@@ -4,6 +4,9 @@ use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
 
+/// Firmware sends again within so long.
+const STILL_US: u64 = 5_000_000;
+
 /// RFC 2347 §4: options are refused with this code.
 const OPTIONS_REFUSED: u16 = 8;
 
@@ -111,6 +114,11 @@ fn stopped_within(case: &Case) -> Option<Finding> {
             !tftp().any(|other| other.end == TransferEnd::Whole && other.name == one.name)
         })
         .last()?;
+    // One that went on, if slowly, until the lab stopped waiting has not died.
+    let until_us = case.gave_up_us().unwrap_or(u64::MAX);
+    if until_us.saturating_sub(broken.end_us) < STILL_US {
+        return None;
+    }
     let Transfer { name, bytes, .. } = broken;
     let from = broken
         .from

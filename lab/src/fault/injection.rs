@@ -36,7 +36,9 @@ fn is_set(table: &Table, key: &'static str) -> bool {
 }
 
 fn machine(table: Table) -> MachineChange {
+    let node = table.optional("node").and_then(|item| item.text());
     let change = MachineChange {
+        node: node.map(|node| node.value),
         without_rng: is_set(&table, "without_rng"),
         uuid: table
             .optional("uuid")

@@ -35,6 +35,8 @@ pub struct Fault {
     pub injections: Injections,
     /// What has to come of it.
     pub expect: Expectation,
+    /// The node it has to come of, where the others have to pass; none for all of them.
+    pub victim: Option<String>,
 }
 
 /// What has to come of a fault.
@@ -97,6 +99,8 @@ pub struct Injections {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MachineChange {
+    /// The node that is changed; none for all of them.
+    pub node: Option<String>,
     /// Without virtio-rng.
     pub without_rng: bool,
     /// With this UUID in SMBIOS.
@@ -236,6 +240,28 @@ pub struct Kill {
     pub with: Option<String>,
     /// How much later it is started again, in milliseconds; never when absent.
     pub restart_ms: Option<u32>,
+}
+
+impl MachineChange {
+    /// The change as it is for the node of this name.
+    #[must_use]
+    pub fn of(&self, node: &str) -> MachineChange {
+        match &self.node {
+            Some(changed) if changed != node => MachineChange::default(),
+            _ => self.clone(),
+        }
+    }
+}
+
+impl Fault {
+    /// What has to come of the node of this name.
+    #[must_use]
+    pub fn expectation(&self, node: &str) -> Expectation {
+        match &self.victim {
+            Some(victim) if victim != node => Expectation::Pass,
+            _ => self.expect,
+        }
+    }
 }
 
 impl Station {

@@ -52,8 +52,10 @@ pub enum OverlayError {
         /// The text.
         text: String,
     },
-    /// A node that the scenario does not have.
-    #[error("fault `{fault}` keeps node `{node}`, which `{scenario}` does not have")]
+    /// A node that the scenario does not have, or that is not kept of it.
+    #[error(
+        "fault `{fault}` names node `{node}`, which is not in `{scenario}` or not among its `nodes`"
+    )]
     NoNode {
         /// The fault.
         fault: String,
@@ -146,11 +148,12 @@ pub fn materialise(
 
 /// Leaves only the fault's nodes and its firmware.
 fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
-    if let Some(unknown) = fault
-        .nodes
-        .iter()
-        .find(|name| scenario.node(name).is_none())
-    {
+    let named = [&fault.victim, &fault.injections.machine.node];
+    let named = named.into_iter().flatten();
+    let absent = |name: &&String| scenario.node(name).is_none();
+    let not_kept = |name: &&String| !fault.nodes.contains(*name);
+    let unknown = fault.nodes.iter().find(absent);
+    if let Some(unknown) = unknown.or({ named }.find(not_kept)) {
         return Err(OverlayError::NoNode {
             fault: fault.name.clone(),
             scenario: fault.scenario.clone(),

@@ -149,6 +149,7 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         .required("expect", "[expect]")
         .and_then(|item| item.table("[expect]"))
         .and_then(expectation);
+    let (expect, victim) = expect.unzip();
     let changes: Vec<Change> = root
         .optional("change")
         .and_then(|item| item.list())
@@ -180,6 +181,7 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         changes,
         injections,
         expect: expect?,
+        victim: victim.flatten(),
     })
 }
 
@@ -193,13 +195,16 @@ fn names(item: &Item) -> Option<Vec<String>> {
         .collect()
 }
 
-fn expectation(table: Table) -> Option<Expectation> {
+/// What has to come of it, and of which node.
+fn expectation(table: Table) -> Option<(Expectation, Option<String>)> {
+    let node = table.optional("node").and_then(|item| item.text());
+    let victim = node.map(|node| node.value);
     let verdict = table
         .required("verdict", "verdict = \"fail\"")
         .and_then(|item| item.choice(&[("pass", true), ("fail", false)]))?;
     if verdict.value {
         table.finish();
-        return Some(Expectation::Pass);
+        return Some((Expectation::Pass, victim));
     }
     let stages = STAGES.map(|stage| (stage.name(), stage));
     let causes = Cause::ALL.map(|cause| (cause.name(), cause));
@@ -210,10 +215,11 @@ fn expectation(table: Table) -> Option<Expectation> {
         .required("cause", "cause = \"no-dhcp-server\"")
         .and_then(|item| item.choice(&causes));
     table.finish();
-    Some(Expectation::Fail {
+    let expect = Expectation::Fail {
         stage: stage?.value,
         cause: cause?.value,
-    })
+    };
+    Some((expect, victim))
 }
 
 fn change(item: &Item) -> Option<Change> {

@@ -8,8 +8,8 @@ use super::LoadError;
 
 /// How long a connection may take; iPXE tries for more than a minute.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long nothing may come.
-const SILENCE: Duration = Duration::from_secs(8);
+/// How long nothing may come; iPXE waits longer still.
+const SILENCE: Duration = Duration::from_secs(16);
 
 /// A URL as far as boot servers write them: `http://HOST[:PORT]/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]

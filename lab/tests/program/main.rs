@@ -8,6 +8,7 @@ mod again;
 mod bad_input;
 mod broken_on_purpose;
 mod explained;
+mod faults;
 mod killed;
 mod own_pixiecore;
 mod planned;
