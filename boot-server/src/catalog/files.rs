@@ -1,14 +1,16 @@
 //! Files of a data directory, and nothing outside of it: neither by `..` nor by a symbolic link.
 //!
-//! The kernel decides (`openat2` with `RESOLVE_BENEATH`, Linux 5.6): links are followed as long as
-//! they are relative and stay inside, as those of a Kubernetes ConfigMap do.
+//! Links are followed as long as they are relative and stay inside, as those of a Kubernetes ConfigMap do
+//! (see [`beneath`]).
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
+
+use super::beneath;
 
 /// The largest file that is read; configs are a few kilobytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -59,18 +61,11 @@ impl Root {
     }
 
     fn open_beneath(&self, file: &str, flags: OFlags) -> Result<File, Unreadable> {
-        let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            return match openat2(&self.folder, file, flags, Mode::empty(), resolve) {
-                Ok(opened) => Ok(opened.into()),
-                // The tree is being renamed under us: resolve again.
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(Errno::NOENT | Errno::NOTDIR) => Err(Unreadable::Missing(file.into())),
-                Err(Errno::XDEV) => Err(Unreadable::Outside(file.into())),
-                Err(error) => Err(other(file, error.into())),
-            };
-        }
+        beneath::open(&self.folder, file, flags | OFlags::CLOEXEC).map_err(|error| match error {
+            Errno::NOENT | Errno::NOTDIR => Unreadable::Missing(file.into()),
+            Errno::XDEV => Unreadable::Outside(file.into()),
+            error => other(file, error.into()),
+        })
     }
 
     /// Reads a text file.
@@ -121,7 +116,8 @@ impl Root {
 
     /// True when there is such a file or folder inside.
     pub fn has(&self, file: &str) -> bool {
-        self.open_beneath(file, OFlags::PATH).is_ok()
+        let found = self.open_beneath(file, OFlags::PATH);
+        !matches!(found, Err(Unreadable::Missing(_)))
     }
 }
 
