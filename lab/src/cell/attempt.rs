@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::evidence::{captured, domain_names, pass_on};
 use super::fault::{self, Killer};
 use super::message::{Job, Order, Report};
 use super::plan;
@@ -26,7 +27,6 @@ use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
-use crate::hypervisor::events::Lifecycle;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
@@ -273,53 +273,12 @@ async fn set_up(
     })
 }
 
-/// Completes the capture and tells what it came to.
-async fn captured(capture: Capture) -> Result<Record, String> {
-    let counts = capture.stop().await.map_err(text)?;
-    Ok(Record {
-        at_us: now_us(),
-        node: None,
-        seen: Seen::Captured {
-            network: plan::NETWORK.to_owned(),
-            frames: counts.frames,
-            dropped: counts.dropped,
-        },
-    })
-}
-
-/// Each node's name by its domain's.
-fn domain_names(job: &Job, scenario: &Scenario) -> HashMap<String, String> {
-    let name = |node: &Node| (domain_name(&job.run_id, node), node.name.clone());
-    scenario.nodes.iter().map(name).collect()
-}
-
-/// Passes on what libvirt tells of the scenario's domains.
-async fn pass_on(
-    mut events: mpsc::UnboundedReceiver<Lifecycle>,
-    names: HashMap<String, String>,
-    records: mpsc::UnboundedSender<Record>,
-) {
-    while let Some(heard) = events.recv().await {
-        let record = Record {
-            at_us: heard.at_us,
-            node: names.get(&heard.domain).cloned(),
-            seen: Seen::Lifecycle {
-                event: heard.event.to_owned(),
-                detail: heard.detail.to_owned(),
-            },
-        };
-        if records.send(record).is_err() {
-            return;
-        }
-    }
-}
-
 fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
     Surroundings {
         run_id: job.run_id.clone(),
         firmware: job.firmware,
         accelerator: job.accelerator,
-        firmware_log: job.depth.firmware_log,
+        depth: job.depth,
         network: fault::network_of_machines(job, plan::network(scenario, &job.run_id).name),
         sockets: PathBuf::from(CELL_DIR),
         artifacts: artifacts_of(&job.artifacts, node),

@@ -13,12 +13,14 @@
 //! | [`sandbox`] | what `init` mounts |
 //! | [`plan`] | what a scenario asks for, as configuration; pure |
 //! | [`attempt`] | the cell's worker: one attempt at a scenario |
+//! | [`evidence`] | what the worker itself adds to the evidence |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
 //! | [`fault`] | what a fault injects |
 //! | [`link`] | an impaired link |
 //! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
+mod evidence;
 pub mod fault;
 pub mod host;
 pub mod init;

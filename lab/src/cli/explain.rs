@@ -21,7 +21,7 @@ pub(super) struct ExplainArguments {
     /// A run, one scenario of it, one machine, or a capture
     ///
     /// RUN is `latest`, a run's id or name, or a folder anywhere. Without SCENARIO, every machine of the run
-    /// that failed is explained. FILE is pcapng or pcap from any network.
+    /// that failed is explained. FILE is pcapng or pcap, also gzipped, from any network.
     #[arg(
         value_name = "RUN[/SCENARIO[@FIRMWARE]][/NODE] | FILE",
         default_value = "latest"

@@ -24,6 +24,9 @@ pub struct Depth {
     /// Also keep what UEFI firmware says on its debug console
     #[arg(long)]
     pub firmware_log: bool,
+    /// Give machines a display, and keep a picture of it when one does not come through
+    #[arg(long)]
+    pub display: bool,
 }
 
 /// Name of a service, up to its number, that only stands for somebody else's server on the network.
@@ -78,6 +81,11 @@ pub enum Seen {
     Firmware {
         /// The line, without control sequences.
         line: String,
+    },
+    /// A picture was taken of the machine's display, because it did not come through.
+    Screen {
+        /// The file, below the attempt's folder.
+        file: String,
     },
     /// The capture of a network is complete.
     Captured {

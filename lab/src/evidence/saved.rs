@@ -8,7 +8,7 @@
 //! | `scenario.resolved.toml` | the scenario with every default written out |
 //! | `attempt.json` | which firmware, how long each node took, what broke |
 //! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
-//! | `nets/*.pcapng` | the captures |
+//! | `nets/*.pcapng.gz` | the captures; without `.gz` while they are written, and when the lab was killed |
 //! | `data/`, `nodes/*/domain.xml` | see [`super::beside`] |
 
 use std::collections::BTreeMap;
@@ -237,6 +237,21 @@ fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
     Ok(records)
 }
 
+/// Whether a file is a capture, by its name.
+#[must_use]
+pub fn is_capture(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".pcapng") || name.ends_with(".pcapng.gz")
+}
+
+/// Where a capture is kept once it is complete.
+#[must_use]
+pub fn compressed(capture: &Path) -> PathBuf {
+    let mut name = capture.as_os_str().to_owned();
+    name.push(".gz");
+    PathBuf::from(name)
+}
+
 /// What was captured on all networks of the attempt in `folder`. Frame numbers are those of each capture.
 ///
 /// # Errors
@@ -252,10 +267,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         Ok(entries) => {
             for entry in entries {
                 let path = entry.map_err(|error| failed(folder, error))?.path();
-                if path
-                    .extension()
-                    .is_some_and(|extension| extension == "pcapng")
-                {
+                if is_capture(&path) {
                     paths.push(path);
                 }
             }
@@ -263,6 +275,13 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(folder, error)),
     }
+    // Killed between the two: the compressed one is whole.
+    let is_twice = |path: &PathBuf| paths.contains(&compressed(path));
+    let mut paths: Vec<PathBuf> = paths
+        .iter()
+        .filter(|path| !is_twice(path))
+        .cloned()
+        .collect();
     paths.sort();
     let mut wire = Wire::default();
     for path in paths {
@@ -327,6 +346,35 @@ mod tests {
         assert_eq!(loaded.node_seconds, saved.node_seconds);
         assert!(loaded.interrupted);
         assert_eq!(loaded.wire, Wire::default());
+    }
+
+    #[test]
+    fn a_capture_that_is_there_twice_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let nets = folder.path().join(CAPTURES_FOLDER);
+        fs::create_dir(&nets).unwrap();
+        // A classic capture of one frame of one byte.
+        let mut bytes = Vec::new();
+        for field in [
+            0xa1b2_c3d4_u32,
+            0x0004_0002,
+            0,
+            0,
+            65535,
+            1,
+            1_700_000_000,
+            0,
+            1,
+            1,
+        ] {
+            bytes.extend(field.to_le_bytes());
+        }
+        bytes.push(0);
+        fs::write(nets.join("net.pcapng"), &bytes).unwrap();
+        fs::write(nets.join("network.xml"), "<network/>").unwrap();
+        assert_eq!(captures(folder.path()).unwrap().frames, 1);
+        fs::write(nets.join("net.pcapng.gz"), &bytes).unwrap();
+        assert_eq!(captures(folder.path()).unwrap().frames, 1);
     }
 
     #[test]

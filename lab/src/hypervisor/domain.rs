@@ -14,6 +14,7 @@ use shapes::{
     EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, MacXml, MemoryXml,
     MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, RngXml, RomXml,
     RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml,
+    VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -50,6 +51,8 @@ pub struct DomainSpec<'a> {
     pub console: &'a Path,
     /// Unix socket on which its firmware's debug console listens, if it has one.
     pub debug_console: Option<&'a Path>,
+    /// Whether it has a display, which nobody looks at but [`super::Hypervisor::screenshot`].
+    pub display: bool,
     /// Run id, kept in the domain's metadata.
     pub run_id: &'a str,
     /// Whether it has virtio-rng.
@@ -195,6 +198,9 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
             boot: BootXml { order: 1 },
         },
         serial: serials(spec),
+        video: spec.display.then_some(VideoXml {
+            model: TypeXml { kind: "vga" },
+        }),
         memballoon: ModelXml { model: "none" },
         rng: spec.has_rng.then_some(RngXml {
             model: "virtio",
@@ -222,6 +228,7 @@ mod tests {
             network: "lab-4f2a11-net",
             console: Path::new("/run/lab/node1.console"),
             debug_console: None,
+            display: false,
             run_id: "4f2a11",
             has_rng: true,
             has_secure_boot: false,
@@ -241,6 +248,17 @@ mod tests {
         });
         let serials = xml.split_once("<serial").unwrap().1;
         insta::assert_snapshot!(serials.split_once("<memballoon").unwrap().0);
+    }
+
+    #[test]
+    fn only_a_machine_with_a_display_has_a_video_device() {
+        let without = spec(Firmware::Uefi, Accelerator::Tcg);
+        assert!(!render(&without).contains("<video>"));
+        let xml = render(&DomainSpec {
+            display: true,
+            ..without
+        });
+        assert!(xml.contains("<model type=\"vga\"/>"), "{xml}");
     }
 
     #[test]

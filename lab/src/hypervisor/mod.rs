@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use virt::connect::Connect;
 use virt::enumutil::Enum;
 use virt::error::ErrorNumber;
+use virt::stream::Stream;
 use virt::sys;
 
 use self::events::Lifecycle;
@@ -48,6 +49,15 @@ pub enum HypervisorError {
     /// The actor thread is gone.
     #[error("the libvirt connection was closed")]
     Closed,
+}
+
+/// A picture of a display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// MIME type: QEMU's own format or PNG, by libvirt's version.
+    pub kind: String,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 type Job = Box<dyn FnOnce(&Connect) + Send>;
@@ -199,6 +209,31 @@ impl Hypervisor {
         .await
     }
 
+    /// A picture of the domain's display.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason, e.g. that there is no display.
+    pub async fn screenshot(&self, name: &str) -> Result<Picture, HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("take a picture of {name}"), move |connect| {
+            let domain = connect.lookup_domain_by_name(&wanted)?;
+            let stream = Stream::new(connect, 0)?;
+            let kind = domain.screenshot(&stream, 0, 0)?;
+            let mut bytes = Vec::new();
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                let read = usize::try_from(stream.recv(&mut buffer)?).unwrap_or(0);
+                let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else {
+                    break;
+                };
+                bytes.extend_from_slice(fresh);
+            }
+            stream.finish()?;
+            Ok(Picture { kind, bytes })
+        })
+        .await
+    }
+
     /// Pulls the plug of a domain; one that is gone already is fine.
     ///
     /// # Errors
@@ -258,6 +293,18 @@ mod tests {
                 .starts_with("libvirt could not make the network: "),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_display_can_be_looked_at() {
+        let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
+            .await
+            .unwrap();
+        // libvirt's test driver shows its logo.
+        let picture = hypervisor.screenshot("test").await.unwrap();
+        assert_eq!(picture.kind, "image/png");
+        assert!(picture.bytes.starts_with(b"\x89PNG"));
+        assert!(hypervisor.screenshot("nobody").await.is_err());
     }
 
     #[tokio::test]

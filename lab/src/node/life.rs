@@ -5,6 +5,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use boot_server::event::now_us;
@@ -12,9 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
+use super::picture::keep_picture;
 use super::progress::{Progress, device_in};
 use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Depth, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::domain::{self, DomainSpec};
@@ -63,8 +66,8 @@ pub struct Surroundings {
     pub firmware: Firmware,
     /// What executes it.
     pub accelerator: Accelerator,
-    /// Whether its firmware's debug console is kept; only UEFI firmware has one.
-    pub firmware_log: bool,
+    /// How much evidence is collected.
+    pub depth: Depth,
     /// libvirt network.
     pub network: String,
     /// Folder for its console socket.
@@ -85,6 +88,8 @@ pub struct Witness {
     node: String,
     records: mpsc::UnboundedSender<Record>,
     progress: Progress,
+    /// Something was handed in that no machine which comes through has.
+    saw_failure: Arc<AtomicBool>,
 }
 
 impl Witness {
@@ -95,11 +100,18 @@ impl Witness {
             node: node.to_owned(),
             records,
             progress,
+            saw_failure: Arc::default(),
         }
     }
 
     /// Hands in one thing seen now.
     pub fn saw(&self, seen: Seen) {
+        if matches!(
+            seen,
+            Seen::GaveUp { .. } | Seen::PowerOff { .. } | Seen::Check { holds: false, .. }
+        ) {
+            self.saw_failure.store(true, Ordering::Relaxed);
+        }
         let record = Record {
             at_us: now_us(),
             node: Some(self.node.clone()),
@@ -157,6 +169,9 @@ pub async fn live(
                 witness.gave_up(reason.unwrap_or_default());
             }
         }
+        if around.depth.display && witness.saw_failure.load(Ordering::Relaxed) {
+            keep_picture(&name, &node.name, &around.artifacts, hypervisor, witness).await;
+        }
         if around.hold {
             console.disconnect();
         }
@@ -183,7 +198,8 @@ async fn power_on(
         message: error.to_string(),
     };
     let socket = around.sockets.join(format!("{}.console", node.name));
-    let debug_socket = (around.firmware_log && around.firmware.is_uefi())
+    // Only UEFI firmware has one.
+    let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
     let xml = domain::render(&DomainSpec {
         name,
@@ -196,6 +212,7 @@ async fn power_on(
         network: &around.network,
         console: &socket,
         debug_console: debug_socket.as_deref(),
+        display: around.depth.display,
         run_id: &around.run_id,
         has_rng: !around.machine.without_rng,
         has_secure_boot: node.secure_boot || around.machine.stale_keys,

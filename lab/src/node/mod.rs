@@ -2,5 +2,6 @@
 
 pub mod console;
 pub mod life;
+mod picture;
 pub mod progress;
 pub mod shell;

@@ -125,6 +125,7 @@ impl Builder<'_> {
             | Seen::ServiceEnded { .. }
             | Seen::Lifecycle { .. }
             | Seen::Firmware { .. }
+            | Seen::Screen { .. }
             | Seen::Captured { .. } => {}
             Seen::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);

@@ -55,6 +55,23 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
+fn a_complete_capture_is_compressed_and_read_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.pcapng");
+    let bytes = file_of(&vec![&request()[..]; 5000], Counts::default());
+    std::fs::write(&file, &bytes).unwrap();
+    compress(&file).unwrap();
+    assert!(!file.exists());
+    let small = std::fs::read(folder.path().join("net.pcapng.gz")).unwrap();
+    assert!(small.len() < bytes.len() / 5, "{}", small.len());
+    let (whole, plain) = (wire::read(small.as_slice()), wire::read(bytes.as_slice()));
+    assert_eq!(whole, plain);
+    let cut = wire::read(&small[..small.len() / 2]).unwrap();
+    assert!((1000..4000).contains(&cut.frames), "{}", cut.frames);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn tcpdump_reads_the_file_and_its_cut_frames() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let bytes = file_of(&[&request(), &[1; 61]], Counts::default());

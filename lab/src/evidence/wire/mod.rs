@@ -20,10 +20,12 @@ mod packet;
 mod stream;
 mod tcp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tftp;
 
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
 
 pub use file::CaptureError;
 
@@ -31,18 +33,33 @@ use self::file::Frame;
 use self::packet::{Body, Version};
 use super::packet::{Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
 
+/// How a gzip stream begins (RFC 1952 §2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// Packets kept; a capture that holds more that say something is no boot any more.
 const PACKET_LIMIT: usize = 250_000;
 
 /// Transfers kept.
 const TRANSFER_LIMIT: usize = 50_000;
 
-/// Reads a capture, pcapng or classic pcap.
+/// Reads a capture, pcapng or classic pcap, compressed by gzip or not.
 ///
 /// # Errors
 /// [`CaptureError`] when it is no capture. One that is damaged behind its beginning is read up to there,
 /// and [`Wire::damage`] says so.
 pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
+    let mut capture = BufReader::new(capture);
+    let beginning = capture
+        .fill_buf()
+        .map_err(|error| CaptureError::Unreadable(error.to_string()))?;
+    if beginning.starts_with(&GZIP) {
+        read_plain(Filling(MultiGzDecoder::new(capture)))
+    } else {
+        read_plain(Filling(capture))
+    }
+}
+
+fn read_plain(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     let mut reading = Reading::default();
     let ending = file::for_each_frame(capture, |frame| reading.take(&frame))?;
     let mut wire = reading.finish();
@@ -50,6 +67,27 @@ pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     wire.dropped = ending.dropped;
     wire.damage = ending.damage;
     Ok(wire)
+}
+
+/// Fills what it is given as far as there is something: the parser takes a short read for a short file. A
+/// compressed stream that is cut off ends where it is cut.
+struct Filling<R>(R);
+
+impl<R: Read> Read for Filling<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.0.read(rest) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
 }
 
 /// Reads a capture that is still being written: `seen` is shown after each frame what was read so far. Whoever

@@ -18,13 +18,13 @@ const SERVER_MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 
 /// A classic capture in the making, one frame a millisecond.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     bytes: Vec<u8>,
     at_ms: u32,
 }
 
 impl Script {
-    pub(super) fn new() -> Script {
+    pub(crate) fn new() -> Script {
         let mut script = Script::default();
         for field in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
             script.bytes.extend(field.to_le_bytes());
@@ -61,7 +61,7 @@ impl Script {
     }
 
     /// A datagram from the client's port to the server's, or back.
-    pub(super) fn udp(&mut self, from_client: bool, client: u16, server: u16, payload: &[u8]) {
+    pub(crate) fn udp(&mut self, from_client: bool, client: u16, server: u16, payload: &[u8]) {
         let builder = if from_client {
             Script::to_server().udp(client, server)
         } else {
@@ -86,6 +86,11 @@ impl Script {
             .unwrap();
         let headers = frame.len() - payload.len();
         self.frame_cut(&frame, headers.saturating_add(kept));
+    }
+
+    /// The file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(super) fn read(&self) -> Wire {

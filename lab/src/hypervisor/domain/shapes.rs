@@ -145,6 +145,8 @@ pub(super) struct DevicesXml<'a> {
     pub(super) controller: ControllerXml,
     pub(super) interface: InterfaceXml<'a>,
     pub(super) serial: Vec<SerialXml<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) video: Option<VideoXml>,
     pub(super) memballoon: ModelXml,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rng: Option<RngXml>,
@@ -186,6 +188,11 @@ pub(super) struct NetworkSourceXml<'a> {
 pub(super) struct TypeXml {
     #[serde(rename = "@type")]
     pub(super) kind: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct VideoXml {
+    pub(super) model: TypeXml,
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::view::{AttemptView, Link, Machine, Page, UnitView};
 use crate::diagnosis::diagnose;
 use crate::evidence::packet::{Said, Wire};
-use crate::evidence::saved::Attempt;
+use crate::evidence::saved::{self, Attempt};
 use crate::evidence::{Record, Seen};
 use crate::report::amounts::count;
 use crate::report::sequence::{self, Moment, Tone};
@@ -178,12 +178,7 @@ impl Seeing<'_> {
             }
         }
         // Captures first: they are what is opened most.
-        found.sort_by_key(|path| {
-            (
-                path.extension().is_none_or(|kind| kind != "pcapng"),
-                path.clone(),
-            )
-        });
+        found.sort_by_key(|path| (!saved::is_capture(path), path.clone()));
         let link = |path: PathBuf| Link {
             text: path.display().to_string(),
             path: folder.join(path),

@@ -1,0 +1,58 @@
+//! What the worker itself adds to the evidence: how the capture ended, and what libvirt told.
+
+use std::collections::HashMap;
+
+use boot_server::event::now_us;
+use tokio::sync::mpsc;
+
+use super::message::Job;
+use super::plan;
+use crate::evidence::capture::Capture;
+use crate::evidence::{Record, Seen};
+use crate::hypervisor::events::Lifecycle;
+use crate::node::life::domain_name;
+use crate::scenario::{Node, Scenario};
+
+/// Completes the capture and tells what it came to.
+///
+/// # Errors
+/// A sentence when the capture broke off.
+pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
+    let counts = capture.stop().await.map_err(|error| error.to_string())?;
+    Ok(Record {
+        at_us: now_us(),
+        node: None,
+        seen: Seen::Captured {
+            network: plan::NETWORK.to_owned(),
+            frames: counts.frames,
+            dropped: counts.dropped,
+        },
+    })
+}
+
+/// Each node's name by its domain's.
+pub(super) fn domain_names(job: &Job, scenario: &Scenario) -> HashMap<String, String> {
+    let name = |node: &Node| (domain_name(&job.run_id, node), node.name.clone());
+    scenario.nodes.iter().map(name).collect()
+}
+
+/// Passes on what libvirt tells of the scenario's domains.
+pub(super) async fn pass_on(
+    mut events: mpsc::UnboundedReceiver<Lifecycle>,
+    names: HashMap<String, String>,
+    records: mpsc::UnboundedSender<Record>,
+) {
+    while let Some(heard) = events.recv().await {
+        let record = Record {
+            at_us: heard.at_us,
+            node: names.get(&heard.domain).cloned(),
+            seen: Seen::Lifecycle {
+                event: heard.event.to_owned(),
+                detail: heard.detail.to_owned(),
+            },
+        };
+        if records.send(record).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Silences, step by step.
+
+use boot_server::event::Event;
+
+use super::*;
+use crate::scenario::Firmware;
+use crate::verdict::fixture::{evidence, scenario};
+
+const SECOND: u64 = 1_000_000;
+
+fn patience() -> Patience {
+    Patience::new(Silences::TCG, 0)
+}
+
+fn seconds(patience: &Patience) -> Option<u64> {
+    patience.deadline().at_us.map(|at_us| at_us / SECOND)
+}
+
+/// The records of a passing boot of a scenario, as servers and console give them.
+fn passing(name: &str) -> (Scenario, Vec<Record>) {
+    let scenario = scenario(name);
+    let records = evidence(&scenario, &scenario.nodes[0], Firmware::Bios);
+    (scenario, records)
+}
+
+fn at(record: &Record, second: u64) -> Record {
+    let mut record = record.clone();
+    record.at_us = second * SECOND;
+    if let Seen::Server { entry, .. } = &mut record.seen {
+        entry.at_us = second * SECOND;
+    }
+    record
+}
+
+fn event(record: &Record) -> Option<&BootEvent> {
+    match &record.seen {
+        Seen::Server { entry, .. } => Some(&entry.what),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_machine_that_says_nothing_is_given_up_after_the_firmwares_silence() {
+    assert_eq!(seconds(&patience()), Some(120));
+    let reason = patience().deadline().reason;
+    assert!(
+        reason.contains("stage power-on") && reason.contains("switched on"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn discovers_and_dots_do_not_prolong_the_wait_for_an_address() {
+    let (scenario, records) = passing("ipxe-chainload");
+    let discover = records
+        .iter()
+        .find(|record| matches!(event(record), Some(BootEvent::DhcpRequest { .. })));
+    let mut patience = patience();
+    for second in [10, 12, 16, 24, 40, 72] {
+        patience.saw(&at(discover.unwrap(), second), &scenario);
+        patience.console_grew(second * SECOND);
+        patience.received(second * SECOND, second * 100);
+    }
+    assert_eq!(seconds(&patience), Some(10 + 90));
+    let reason = patience.deadline().reason;
+    assert!(
+        reason.contains("90 s at stage dhcp") && reason.contains("discover"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn every_step_of_a_boot_begins_the_silence_anew() {
+    for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
+        let (scenario, records) = passing(name);
+        let mut patience = patience();
+        // A minute between any two signs: as slow as a boot may be.
+        for (index, record) in (1..).zip(&records) {
+            let second = index * 60;
+            let overdue = seconds(&patience).is_some_and(|deadline| deadline < second);
+            assert!(
+                !overdue,
+                "{name} at {record:?}: {}",
+                patience.deadline().reason
+            );
+            patience.saw(&at(record, second), &scenario);
+        }
+        // Inside, the commands have deadlines of their own.
+        assert_eq!(seconds(&patience), None);
+    }
+}
+
+#[test]
+fn a_slow_transfer_is_waited_for_and_a_dead_one_is_not() {
+    let (scenario, records) = passing("ipxe-chainload");
+    let mut patience = patience();
+    let script = records
+        .iter()
+        .find(|record| matches!(event(record), Some(BootEvent::HttpRequest { .. })));
+    patience.saw(&at(script.unwrap(), 20), &scenario);
+    // 700 bytes a second, as TFTP with much loss has it.
+    for second in 20..1000 {
+        patience.received(second * SECOND, second * 700);
+        assert!(seconds(&patience) > Some(second), "given up at {second} s");
+    }
+    let last = seconds(&patience).unwrap();
+    assert!((1000..1000 + 90).contains(&last), "{last}");
+    // Answers to questions asked again are no transfer.
+    for second in 1000..1090 {
+        patience.received(second * SECOND, 700 * 1000 + second);
+    }
+    assert_eq!(seconds(&patience), Some(last));
+}
+
+#[test]
+fn what_another_ones_server_sends_is_progress_too() {
+    let mut patience = patience();
+    patience.received(100 * SECOND, 1_000_000);
+    assert_eq!(seconds(&patience), Some(190));
+    assert!(patience.deadline().reason.contains("stage nbp"));
+}
+
+#[test]
+fn the_systems_silence_counts_from_its_last_line() {
+    let (scenario, _) = passing("ipxe-chainload");
+    let console = |line: &str, second: u64| Record {
+        at_us: second * SECOND,
+        node: Some("node1".into()),
+        seen: Seen::Console { line: line.into() },
+    };
+    let mut patience = patience();
+    patience.saw(&console("[    0.000000] Linux version 6.1", 50), &scenario);
+    patience.saw(&console("systemd[1]: Started x", 60), &scenario);
+    assert_eq!(seconds(&patience), Some(60 + 180));
+    // Firmware's or DHCP's events are no step back.
+    let reload = Event {
+        at_us: 70 * SECOND,
+        what: BootEvent::Ready {
+            listeners: Vec::new(),
+        },
+    };
+    let seen = Seen::Server {
+        service: "server".into(),
+        entry: Box::new(reload),
+    };
+    patience.saw(
+        &Record {
+            at_us: 70 * SECOND,
+            node: None,
+            seen,
+        },
+        &scenario,
+    );
+    assert_eq!(seconds(&patience), Some(60 + 180));
+}
+
+#[test]
+fn a_loop_of_boot_programs_ends_the_wait_at_once() {
+    let (scenario, records) = passing("ipxe-chainload");
+    let load = records
+        .iter()
+        .find(|record| matches!(event(record), Some(BootEvent::TftpDone { .. })));
+    let mut patience = patience();
+    for second in 1..8 {
+        patience.saw(&at(load.unwrap(), second), &scenario);
+        assert!(seconds(&patience) > Some(second));
+    }
+    patience.saw(&at(load.unwrap(), 8), &scenario);
+    assert_eq!(seconds(&patience), Some(0));
+    assert!(
+        patience
+            .deadline()
+            .reason
+            .contains("undionly.kpxe was loaded 8 times")
+    );
+}
