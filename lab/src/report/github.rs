@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::words::explanation;
 use super::{NodeSummary, RunSummary, UnitSummary, amounts};
-use crate::scenario::Image;
 use crate::verdict::NodeVerdict;
 
 /// GitHub keeps a summary of at most 1 MiB a step; an explanation that is longer is cut.
@@ -87,10 +86,8 @@ pub fn summary(run: &RunSummary) -> String {
         amounts::seconds(run.seconds),
         cell(&run.accelerator)
     );
-    if run.units.iter().any(|unit| unit.image == Image::STAND_IN) {
-        text.push_str(
-            "Booted was the stand-in image made from Debian packages, not CoreOS itself.\n",
-        );
+    for caveat in run.caveats() {
+        let _ = writeln!(text, "{caveat}");
     }
     text.push_str("\n| | scenario | machine | verdict | time |\n|---|---|---|---|---:|\n");
     for (unit, node) in nodes(run) {

@@ -174,7 +174,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), MergeError> {
 mod tests {
     use super::*;
     use crate::report::{AttemptSummary, NodeSummary, UnitSummary};
-    use crate::scenario::{Firmware, Image};
+    use crate::scenario::{Firmware, Image, Machines};
     use crate::verdict::NodeVerdict;
 
     fn run(folder: &Path, name: &str, shard: Option<&str>, scenario: &str) -> RunSummary {
@@ -188,6 +188,7 @@ mod tests {
             scenario: scenario.into(),
             firmware: Firmware::Bios,
             repetition: None,
+            machines: Machines::Virtual,
             image: Image::STAND_IN.into(),
             nodes: nodes.clone(),
             attempts: vec![AttemptSummary {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
-use crate::scenario::{Firmware, Image};
+use crate::scenario::{Firmware, Image, Machines};
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
@@ -77,6 +77,7 @@ pub(crate) fn run(folder: &Path) -> RunSummary {
         scenario: "pxe-dhcp".into(),
         firmware,
         repetition: None,
+        machines: Machines::Virtual,
         image: Image::STAND_IN.into(),
         nodes,
         attempts,

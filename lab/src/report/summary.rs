@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnosis::{Finding, diagnose};
 use crate::evidence::saved::Attempt;
 use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
-use crate::scenario::Firmware;
+use crate::scenario::{Firmware, Image, Machines};
 use crate::verdict::{NodeResult, NodeVerdict};
 
 /// A whole run.
@@ -45,6 +45,9 @@ pub struct UnitSummary {
     /// Which of several repetitions, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<u32>,
+    /// What its machines are.
+    #[serde(default, skip_serializing_if = "Machines::is_virtual")]
+    pub machines: Machines,
     /// What was booted; the stand-in says so.
     pub image: String,
     /// What became of its nodes, by all attempts.
@@ -132,6 +135,7 @@ impl UnitSummary {
             scenario: scenario.name.clone(),
             firmware: outcome.unit.firmware,
             repetition: outcome.unit.repetition,
+            machines: scenario.machines,
             image: scenario.image.name.clone(),
             nodes: nodes.collect(),
             attempts,
@@ -192,6 +196,24 @@ impl RunSummary {
         counts
     }
 
+    /// What a pass of this run does not say, a sentence each: every report tells them.
+    #[must_use]
+    pub fn caveats(&self) -> Vec<&'static str> {
+        let any = |is: fn(&UnitSummary) -> bool| self.units.iter().any(is);
+        let mut caveats = Vec::new();
+        if any(|unit| unit.machines.is_virtual() && unit.image == Image::STAND_IN) {
+            caveats.push(
+                "Booted was the stand-in image made from Debian packages, not CoreOS itself.",
+            );
+        }
+        if any(|unit| !unit.machines.is_virtual()) {
+            caveats.push(
+                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.",
+            );
+        }
+        caveats
+    }
+
     /// Every node of the run.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeSummary> {
         self.units.iter().flat_map(|unit| &unit.nodes)
@@ -221,7 +243,6 @@ impl RunSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Image;
     use crate::timeline::StageName;
 
     fn fail() -> NodeVerdict {
@@ -259,6 +280,7 @@ mod tests {
                 scenario: "one".into(),
                 firmware: Firmware::Bios,
                 repetition: None,
+                machines: Machines::Virtual,
                 image: Image::STAND_IN.into(),
                 nodes: vec![NodeSummary {
                     name: "node1".into(),
@@ -319,5 +341,40 @@ mod tests {
         assert_eq!(exit_code(infra, false), 75);
         assert_eq!(exit_code(skipped, false), 0);
         assert_eq!(exit_code(NodeVerdict::Interrupted, false), 130);
+    }
+
+    #[test]
+    fn a_run_says_what_its_passes_do_not_say() {
+        let unit = |machines| UnitSummary {
+            scenario: "one".into(),
+            firmware: Firmware::Bios,
+            repetition: None,
+            machines,
+            image: Image::STAND_IN.into(),
+            nodes: Vec::new(),
+            attempts: Vec::new(),
+        };
+        let caveats = |units: Vec<UnitSummary>| {
+            let run = RunSummary {
+                run_id: String::new(),
+                started: String::new(),
+                seconds: 0.0,
+                accelerator: String::new(),
+                shard: None,
+                flaky_fails: false,
+                units,
+                folder: PathBuf::new(),
+            };
+            run.caveats().concat()
+        };
+        let both = caveats(vec![unit(Machines::Virtual), unit(Machines::Simulated)]);
+        assert!(both.contains("stand-in") && both.contains("nothing was booted"));
+        let simulated = caveats(vec![unit(Machines::Simulated)]);
+        assert!(!simulated.contains("stand-in") && simulated.contains("nothing was booted"));
+        let real = UnitSummary {
+            image: "fedora-coreos".into(),
+            ..unit(Machines::Virtual)
+        };
+        assert_eq!(caveats(vec![real]), "");
     }
 }

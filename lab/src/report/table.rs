@@ -122,14 +122,9 @@ fn closing(run: &RunSummary) -> String {
         run.seconds,
         run.accelerator
     );
-    if run
-        .units
-        .iter()
-        .any(|unit| unit.image == crate::scenario::Image::STAND_IN)
-    {
-        sentence.push_str(
-            "\nBooted was the stand-in image made from Debian packages, not CoreOS itself.",
-        );
+    for caveat in run.caveats() {
+        sentence.push('\n');
+        sentence.push_str(caveat);
     }
     sentence
 }

@@ -95,6 +95,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
             scenario: attempt.scenario.name.clone(),
             firmware: attempt.firmware,
             repetition: None,
+            machines: attempt.scenario.machines,
             image: attempt.scenario.image.name.clone(),
             nodes: nodes.clone(),
             attempts: vec![AttemptSummary {

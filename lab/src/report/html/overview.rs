@@ -6,7 +6,6 @@ use super::findings::{ended, sentence};
 use super::text::{clean, shorten};
 use super::view::{Machine, Page, UnitView};
 use crate::report::amounts::{self, count, seconds_between};
-use crate::scenario::Image;
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
@@ -33,7 +32,6 @@ pub(super) fn badge(verdict: &NodeVerdict) -> Markup {
 /// The head of the page.
 pub(super) fn header(page: &Page) -> Markup {
     let run = &page.run;
-    let stand_in = run.units.iter().any(|unit| unit.image == Image::STAND_IN);
     html! {
         header.top {
             p.run { "run " code { (run.run_id) } " · " (began(&run.started)) }
@@ -42,9 +40,7 @@ pub(super) fn header(page: &Page) -> Markup {
             p.setting {
                 (count(page.units.len(), "scenario and firmware", "scenarios and firmwares"))
                 " in " (amounts::seconds(run.seconds)) ", on " (run.accelerator) "."
-                @if stand_in {
-                    " Booted was the stand-in image made from Debian packages, not CoreOS itself."
-                }
+                @for caveat in run.caveats() { " " (caveat) }
             }
         }
     }

@@ -11,6 +11,9 @@ use crate::verdict::NodeVerdict;
 /// Height of a stage's row in pixels; the style sheet has the same.
 const ROW_PX: usize = 26;
 
+/// A stage that is through as soon as it begins.
+const MOMENT_SECONDS: f64 = 0.001;
+
 /// How many lines of time there are at most.
 const MOST_TICKS: f64 = 6.0;
 
@@ -86,6 +89,8 @@ pub(super) fn chart(machine: &Machine) -> Markup {
                 @for bar in &bars {
                     li.(bar.state.class()) {
                         @match bar.state {
+                            // A moment has no length: when it was says more.
+                            State::Through if bar.to - bar.from < MOMENT_SECONDS => { "at " (amounts::seconds(bar.to)) },
                             State::Through => (amounts::seconds(bar.to - bar.from)),
                             state => (state.words()),
                         }

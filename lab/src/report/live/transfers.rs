@@ -3,7 +3,7 @@
 //! Only a terminal shows them, so only for one are captures followed: a thread for each network that is up.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,14 +80,18 @@ fn watch(folder: &Path, stop: &Arc<AtomicBool>, open: &Mutex<Vec<Transfer>>) {
     let Ok(file) = File::open(path) else {
         return;
     };
+    let is_all = Arc::new(AtomicBool::new(false));
     let growing = Growing {
         file,
         stop: Arc::clone(stop),
+        is_all: Arc::clone(&is_all),
+        reads: 0,
     };
     let mut told = Instant::now();
     // What can't be read is told when the attempt is judged.
     let _ = wire::follow(growing, |wire| {
-        if told.elapsed() >= LOOK_AGAIN {
+        // The last frames that there are may be the last for long.
+        if told.elapsed() >= LOOK_AGAIN || is_all.load(Ordering::Relaxed) {
             told = Instant::now();
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             *open = still_open(wire);
@@ -120,16 +124,111 @@ fn first_capture(folder: &Path, stop: &AtomicBool) -> Option<PathBuf> {
 struct Growing {
     file: File,
     stop: Arc<AtomicBool>,
+    /// Whether what was read last is all that there is for now.
+    is_all: Arc<AtomicBool>,
+    reads: u32,
+}
+
+/// The parser reads so often before it looks at the first frame; it must not be kept waiting for what may
+/// be long in coming.
+const FIRST_READS: u32 = 2;
+
+impl Growing {
+    fn is_at_end(&mut self) -> io::Result<bool> {
+        Ok(self.file.stream_position()? >= self.file.metadata()?.len())
+    }
 }
 
 impl Read for Growing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads = self.reads.saturating_add(1);
         loop {
             match self.file.read(buffer)? {
+                0 if self.reads <= FIRST_READS => return Ok(0),
                 0 if buffer.is_empty() || self.stop.load(Ordering::Relaxed) => return Ok(0),
                 0 => std::thread::sleep(LOOK_AGAIN),
-                read => return Ok(read),
+                read => {
+                    let is_all = self.is_at_end()?;
+                    self.is_all.store(is_all, Ordering::Relaxed);
+                    return Ok(read);
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::evidence::wire::tests::Script;
+
+    const MAC: &str = "52:54:00:a1:9c:ae";
+    /// Of the made-up frames, which are a millisecond apart.
+    const NOW_US: u64 = 1_700_000_000_500_000;
+
+    /// What is under way, once it is what is waited for.
+    fn wait_for(follower: &Follower, what: impl Fn(&Option<OnItsWay>) -> bool) -> Option<OnItsWay> {
+        let began = Instant::now();
+        loop {
+            let now = follower.under_way(MAC, NOW_US);
+            if what(&now) {
+                return now;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "still {now:?}");
+            std::thread::sleep(LOOK_AGAIN / 10);
+        }
+    }
+
+    fn data(script: &mut Script, block: u16, payload: &[u8]) {
+        let data = [&[0, 3][..], &block.to_be_bytes(), payload].concat();
+        script.udp(false, 2000, 3000, &data);
+        script.udp(
+            true,
+            2000,
+            3000,
+            &[&[0, 4][..], &block.to_be_bytes()].concat(),
+        );
+    }
+
+    #[test]
+    fn a_file_is_shown_while_it_comes_and_no_longer() {
+        let attempt = tempfile::tempdir().unwrap();
+        let follower = Follower::start(attempt.path());
+        assert_eq!(follower.under_way(MAC, NOW_US), None);
+
+        let mut script = Script::new();
+        script.udp(
+            true,
+            2000,
+            69,
+            b"\x00\x01boot/undionly.kpxe\0octet\0tsize\x000\0",
+        );
+        script.udp(false, 2000, 3000, b"\x00\x06tsize\x001500\0");
+        script.udp(true, 2000, 3000, b"\x00\x04\0\0");
+        data(&mut script, 1, &[7; 512]);
+        let nets = attempt.path().join(CAPTURES_FOLDER);
+        fs::create_dir(&nets).unwrap();
+        let mut file = File::create(nets.join("net.pcapng")).unwrap();
+        file.write_all(script.bytes()).unwrap();
+        let written = script.bytes().len();
+
+        let shown = wait_for(&follower, |now| {
+            now.as_ref().is_some_and(|file| file.bytes > 0)
+        });
+        let expected = OnItsWay {
+            file: "undionly.kpxe".into(),
+            bytes: 512,
+            announced: Some(1500),
+        };
+        assert_eq!(shown, Some(expected));
+        assert_eq!(follower.under_way("52:54:00:00:00:01", NOW_US), None);
+        assert_eq!(follower.under_way(MAC, NOW_US + STALE_US), None, "stalled");
+
+        data(&mut script, 2, &[7; 512]);
+        data(&mut script, 3, &[7; 476]);
+        file.write_all(&script.bytes()[written..]).unwrap();
+        wait_for(&follower, Option::is_none);
     }
 }
