@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::fault::{Injections, Role};
 use crate::scenario::{DhcpService, Firmware, Scenario};
 
 /// Something missing and what would bring it.
@@ -24,28 +25,12 @@ fn lack(what: impl Into<String>, remedy: impl Into<String>) -> Lack {
     }
 }
 
-/// Looks for all that these scenarios need; an empty answer means that they can be run.
+/// Looks for all that these scenarios, with what is injected into each, need; an empty answer means that they
+/// can be run.
 #[must_use]
-pub fn lacks(scenarios: &[(&Scenario, Firmware)]) -> Vec<Lack> {
+pub fn lacks(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
     let mut lacks = Vec::new();
-    let mut needed = vec![
-        ("/usr/sbin/libvirtd", "libvirt-daemon"),
-        ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
-        ("/usr/bin/unshare", "util-linux"),
-        ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
-        ("/usr/lib/ipxe/ipxe.efi", "ipxe"),
-        ("/usr/lib/PXELINUX/pxelinux.0", "pxelinux"),
-    ];
-    if scenarios
-        .iter()
-        .any(|(scenario, _)| scenario.services.dhcp == DhcpService::Libvirt)
-    {
-        needed.push(("/usr/sbin/dnsmasq", "dnsmasq-base"));
-    }
-    if scenarios.iter().any(|(_, firmware)| firmware.is_uefi()) {
-        needed.push(("/usr/share/qemu/firmware/60-edk2-x86_64.json", "ovmf"));
-    }
-    for (file, package) in needed {
+    for (file, package) in needed(wanted) {
         if !Path::new(file).exists() {
             lacks.push(lack(
                 format!("{file} is not there"),
@@ -63,6 +48,38 @@ pub fn lacks(scenarios: &[(&Scenario, Firmware)]) -> Vec<Lack> {
         lacks.extend(lacks_of_an_ordinary_user());
     }
     lacks
+}
+
+/// Files that have to be there, each with the package that brings it.
+fn needed(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<(&'static str, &'static str)> {
+    let mut needed = vec![
+        ("/usr/sbin/libvirtd", "libvirt-daemon"),
+        ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
+        ("/usr/bin/unshare", "util-linux"),
+        ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
+        ("/usr/lib/ipxe/ipxe.efi", "ipxe"),
+        ("/usr/lib/PXELINUX/pxelinux.0", "pxelinux"),
+    ];
+    let has_dnsmasq = |(scenario, _, injections): &(&Scenario, Firmware, &Injections)| {
+        let stations = &injections.stations;
+        scenario.services.dhcp == DhcpService::Libvirt
+            || stations
+                .iter()
+                .any(|station| matches!(station.role, Role::DhcpServer { .. }))
+    };
+    if wanted.iter().any(has_dnsmasq) {
+        needed.push(("/usr/sbin/dnsmasq", "dnsmasq-base"));
+    }
+    if wanted
+        .iter()
+        .any(|(_, _, injections)| !injections.barriers.is_empty())
+    {
+        needed.push(("/usr/sbin/iptables", "iptables"));
+    }
+    if wanted.iter().any(|(_, firmware, _)| firmware.is_uefi()) {
+        needed.push(("/usr/share/qemu/firmware/60-edk2-x86_64.json", "ovmf"));
+    }
+    needed
 }
 
 fn lacks_of_an_ordinary_user() -> Vec<Lack> {
@@ -99,4 +116,41 @@ fn lacks_of_an_ordinary_user() -> Vec<Lack> {
         format!("a user namespace cannot be made: {why}"),
         remedy,
     )]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::fault::{Barrier, Station};
+    use crate::scenario::DataCheck;
+
+    #[test]
+    fn what_a_fault_injects_is_needed_too() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ipxe-chainload");
+        let scenario = Scenario::load_with(&folder, DataCheck::Skip).unwrap();
+        let packages = |injections: &Injections| -> Vec<&str> {
+            let needed = needed(&[(&scenario, Firmware::Bios, injections)]);
+            needed.into_iter().map(|(_, package)| package).collect()
+        };
+        let plain = packages(&Injections::default());
+        assert!(!plain.contains(&"dnsmasq-base") && !plain.contains(&"iptables"));
+        let (first, last) = (Ipv4Addr::new(10, 0, 0, 8), Ipv4Addr::new(10, 0, 0, 9));
+        let rogue = Station {
+            address: Some(first),
+            role: Role::DhcpServer { first, last },
+        };
+        let barrier = Barrier {
+            protocol: "tcp".into(),
+            port: 80,
+            tells: false,
+        };
+        let more = packages(&Injections {
+            stations: vec![rogue],
+            barriers: vec![barrier],
+            ..Injections::default()
+        });
+        assert!(more.contains(&"dnsmasq-base") && more.contains(&"iptables"));
+    }
 }

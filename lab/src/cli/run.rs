@@ -22,7 +22,7 @@ use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::shard::Shard;
 use crate::runner::{self, Policy, Setting, Unit};
-use crate::scenario::{Firmware, Image, Scenario};
+use crate::scenario::{Firmware, Image};
 
 /// `lab run`
 #[derive(Debug, Args)]
@@ -151,9 +151,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
         eprintln!("Shard {shard} has no scenario of those selected.");
     }
-    let wanted: Vec<(&Scenario, Firmware)> = units
+    let wanted: Vec<_> = units
         .iter()
-        .map(|unit| (&*unit.scenario, unit.firmware))
+        .map(|unit| (&*unit.scenario, unit.firmware, &unit.injections))
         .collect();
     let lacks = preflight::lacks(&wanted);
     if !lacks.is_empty() {
