@@ -224,6 +224,25 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             return finding(sentence, evidence, 94);
         }
     }
+    let wanted = [
+        (StageName::Ignition, expect.ignition.as_deref()),
+        (StageName::CloudConfig, expect.cloud_config.as_deref()),
+    ];
+    for (stage, wanted) in wanted {
+        let Some(wanted) = wanted else { continue };
+        let done = |one: &&Sighting| one.outcome == Outcome::Done && one.served.is_some();
+        let Some(last) = case.sightings(stage).iter().rfind(done) else {
+            continue;
+        };
+        let served = last.served.as_deref().unwrap_or_default();
+        if served.rsplit('/').next() != Some(wanted) {
+            let sentence = format!(
+                "{served} was served to {}, not {wanted}: the profile of group `{}` names another file",
+                case.node.name, expect.group
+            );
+            return finding(sentence, vec![proof(last)], 93);
+        }
+    }
     // What is found in it is what another machine should have.
     for check in case.timeline.checks.iter().filter(|check| !check.holds) {
         let others = case

@@ -19,16 +19,13 @@ pub(super) fn denied<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
     case.line(DENIED)
 }
 
-/// Whether the machine's XML asks for Secure Boot; none when that is not known.
+/// Whether the machine is meant to have Secure Boot; none when that is not known.
 fn enforces(case: &Case) -> Option<bool> {
-    let xml = case.domain()?;
-    let secure_loader = xml.contains("secure='yes'") || xml.contains("secure=\"yes\"");
-    let feature = xml.lines().any(|line| {
-        line.contains("secure-boot")
-            && (line.contains("enabled='yes'") || line.contains("enabled=\"yes\""))
-    });
-    let keys = xml.contains(".ms.fd") || xml.contains("secboot") || xml.contains("snakeoil");
-    Some(secure_loader || feature || keys)
+    match case.node.secure_boot {
+        true => Some(true),
+        // Where its definition is not at hand, the scenario may not be its own.
+        false => case.domain().map(|_| false),
+    }
 }
 
 /// Secure Boot is on, and the boot program is not signed for it.
@@ -47,7 +44,7 @@ pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
     evidence.extend(last_program(case));
     if enforces(case) == Some(true) {
         evidence.push(Proof::of(
-            "the machine's definition switches Secure Boot on",
+            "the scenario defines the machine with Secure Boot",
         ));
     }
     Some(Finding {
@@ -83,7 +80,7 @@ pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
     if let (Some((at_us, line)), Some(false)) = (denied(case), enforces(case)) {
         let evidence = vec![
             Proof::at(at_us, format!("the console says `{}`", line.trim())),
-            Proof::of("the machine's definition does not ask for Secure Boot"),
+            Proof::of("the scenario defines the machine without Secure Boot"),
         ];
         let sentence = format!(
             "the firmware refuses the boot program for its signature (`{}`), though the machine is \

@@ -24,6 +24,8 @@ const CUT_SHORT: &[&str] = &[
     "uncompression error",
     "decoding failed",
     "broken padding",
+    // Linux, when its decompressor runs out of input; out of memory it is a write error.
+    "unpacking failed: read error",
 ];
 
 /// The server has no such kernel.

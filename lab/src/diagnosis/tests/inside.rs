@@ -180,6 +180,23 @@ fn a_group_that_answered_instead_is_another_machines_config() {
 }
 
 #[test]
+fn another_file_than_the_groups_own_is_another_machines_config() {
+    let mut story = Story::chainload();
+    for record in &mut story.attempt.records {
+        if let Seen::Server { entry, .. } = &mut record.seen
+            && let BootEvent::HttpRequest { path, detail, .. } = &mut entry.what
+            && path == "/cloud"
+        {
+            *detail = "cloud/default.yaml".into();
+        }
+    }
+    story.is_explained(
+        Cause::WrongConfigServed,
+        &["cloud/default.yaml", "not node1.yaml", "`node1`"],
+    );
+}
+
+#[test]
 fn what_another_machine_should_have_is_its_config() {
     let hostname = |check: &str| (check == "hostname").then(|| "ipxe-chainload-two".to_owned());
     found(hostname).is_explained(Cause::WrongConfigServed, &["node2", "hostname"]);
