@@ -22,7 +22,7 @@ use super::read::{Item, Table};
 
 /// No kernel of today comes up in less. Images need more, as kernel, initrd and the root unpacked from it
 /// are in memory; how much, their boots tell.
-const MEMORY_MIB_MIN: u32 = 128;
+const MEMORY_MIB_MIN: u32 = 64;
 const MEMORY_MIB_MAX: u32 = 65_536;
 const MEMORY_MIB_DEFAULT: u32 = 1024;
 const BOOT_SECONDS_MAX: u32 = 7200;

@@ -128,8 +128,12 @@ refused! {
         "bios = \"pxelinux\"" => "bios = \"pxelinux\"\nchainload_ipxe = true";
     a_boot_group_without_pixiecore_is_refused:
         "group = \"node1\"" => "group = \"node1\"\nboot_group = \"default\"";
-    too_little_memory_is_refused: "2048" => "64";
+    too_little_memory_is_refused: "2048" => "32";
     a_deadline_of_no_time_is_refused: "[boot]" => "[deadline]\nboot_seconds = 0\n[boot]";
+    a_silence_of_no_time_is_refused: "[boot]" => "[deadline]\ndhcp_seconds = 3\n[boot]";
+    a_silence_in_words_is_refused: "[boot]" => "[deadline]\nload_seconds = \"90 s\"\n[boot]";
+    an_unknown_silence_is_named_with_the_one_that_was_meant:
+        "[boot]" => "[deadline]\nsytem_seconds = 90\nfirmware_seconds = 90\n[boot]";
     a_file_mode_in_letters_is_refused: "0644" => "rw-r--r--";
     an_owner_without_group_is_refused: "core:core" => "core";
     a_relative_file_path_is_refused: "/home/core/cloud" => "home/core/cloud";
