@@ -3,6 +3,9 @@
 //!
 //! All are run by one `lab run`, side by side.
 
+use std::fs;
+use std::process::Command;
+
 use crate::support::{Scenarios, printed};
 
 /// The machine's UUID in `scenarios/ipxe-chainload`.
@@ -60,5 +63,29 @@ fn every_fault_fails_at_its_own_stage() {
             why.contains(word),
             "{name} does not say `{word}`: {why}\n{all}"
         );
+        is_explained_alike_elsewhere(&scenarios, &format!("{name}@bios"));
     }
+}
+
+/// What the run wrote as the machine's explanation is told again from the attempt's folder alone, moved away from
+/// the run it belongs to.
+fn is_explained_alike_elsewhere(scenarios: &Scenarios, unit: &str) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("from-another-machine");
+    let attempt = scenarios
+        .artifacts()
+        .join("latest")
+        .join(unit)
+        .join("attempt-1");
+    fs::rename(&attempt, &moved).unwrap();
+    let written = fs::read_to_string(moved.join("nodes/node1/explain.txt")).unwrap();
+    fs::remove_file(moved.join("nodes/node1/explain.txt")).unwrap();
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("lab"))
+        .arg("explain")
+        .arg(&moved)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), written, "{unit}");
+    fs::rename(&moved, &attempt).unwrap();
 }

@@ -1,6 +1,6 @@
 //! The `lab` program from outside: wrong input, faults that must turn a run red, its own end in the
-//! middle of a boot, a Pixiecore of the user's own. All but wrong input, explanations, validation and plans boot
-//! real machines.
+//! middle of a boot, a Pixiecore of the user's own, the boot server's unit under systemd. All but wrong
+//! input, explanations, validation and plans boot real machines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,4 +13,5 @@ mod killed;
 mod own_pixiecore;
 mod planned;
 mod support;
+mod systemd_unit;
 mod validated;
