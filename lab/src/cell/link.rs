@@ -33,7 +33,9 @@ pub async fn join(link: Link, run_id: &str, bridge: &str) -> io::Result<()> {
     let options = ["forward_delay", "0", "mcast_snooping", "0"];
     let make = ["link", "add", "name", &far, "type", "bridge"];
     ip(&[&make[..], &options[..]].concat()).await?;
-    ip(&["link", "set", &far, "up"]).await?;
+    // Without an address resolution of its own: the host would answer for its address there as well, and
+    // machines that believe that answer would talk to a bridge on which nobody listens.
+    ip(&["link", "set", &far, "arp", "off", "up"]).await?;
     let near_tap = tap(&format!("lab-{run_id}-t1"), bridge).await?;
     let far_tap = tap(&format!("lab-{run_id}-t2"), &far).await?;
     let back = (Arc::clone(&near_tap), Arc::clone(&far_tap));
