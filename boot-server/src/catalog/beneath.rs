@@ -77,8 +77,8 @@ mod tests {
         symlink("loop", root.join("loop")).unwrap();
         let folder = File::open(&root).unwrap();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let ways: [fn(&File, &str, OFlags) -> Result<File, Errno>; 2] =
-            [|f, n, o| open(f, n, o), |f, n, o| open_and_look(f, n, o)];
+        type Way = fn(&File, &str, OFlags) -> Result<File, Errno>;
+        let ways: [Way; 2] = [|f, n, o| open(f, n, o), |f, n, o| open_and_look(f, n, o)];
         for way in ways {
             for name in ["cloud/shared/one", "cloud/inside", "cloud/../cloud/inside"] {
                 let mut text = String::new();
