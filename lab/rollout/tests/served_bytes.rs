@@ -87,16 +87,7 @@ async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
         let failing: Vec<_> = planned.failing().collect();
         assert!(failing.is_empty(), "{}: {failing:?}", list.display());
     }
-    let (sink, _events) = EventSink::channel();
-    let router = router(
-        Arc::new(catalog),
-        None::<PathBuf>,
-        Neighbours::default(),
-        sink,
-    );
-    let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
-    let address = server.local_addr().unwrap();
-    tokio::spawn(server.serve(std::future::pending()));
+    let address = serve(catalog);
     let (mut served_count, mut refused_count) = (0, 0);
     for machine in &planned.machines {
         let mut wanted: Vec<(&str, (u16, String))> = Vec::new();
@@ -172,14 +163,9 @@ async fn every_planned_byte_is_what_the_server_serves() {
     );
 }
 
-/// The first script is the server's own: filled in by hand, it is what machines are planned to ask.
-#[tokio::test]
-async fn a_machine_asks_what_the_first_script_of_the_server_says() {
-    let directory = repository().join("scenarios/ipxe-chainload/data");
-    let (catalog, _) = DataDir::open(Source::of(directory), None).unwrap();
-    let inventory = machines(&catalog);
-    let planned = plan(&catalog.snapshot(), &inventory);
-    let (sink, _events) = EventSink::channel();
+/// Serves a directory until the test ends.
+fn serve(catalog: DataDir) -> SocketAddr {
+    let (sink, events) = EventSink::channel();
     let router = router(
         Arc::new(catalog),
         None::<PathBuf>,
@@ -188,7 +174,22 @@ async fn a_machine_asks_what_the_first_script_of_the_server_says() {
     );
     let server = HttpServer::bind(([127, 0, 0, 1], 0).into(), router).unwrap();
     let address = server.local_addr().unwrap();
-    tokio::spawn(server.serve(std::future::pending()));
+    tokio::spawn(async move {
+        // Somebody may listen as long as it serves.
+        let _events = events;
+        server.serve(std::future::pending()).await
+    });
+    address
+}
+
+/// The first script is the server's own: filled in by hand, it is what machines are planned to ask.
+#[tokio::test]
+async fn a_machine_asks_what_the_first_script_of_the_server_says() {
+    let directory = repository().join("scenarios/ipxe-chainload/data");
+    let (catalog, _) = DataDir::open(Source::of(directory), None).unwrap();
+    let inventory = machines(&catalog);
+    let planned = plan(&catalog.snapshot(), &inventory);
+    let address = serve(catalog);
     let (_, script) = get(address, "/boot.ipxe?platform=pcbios").await;
     let url = script
         .lines()

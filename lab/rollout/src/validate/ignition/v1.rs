@@ -2,6 +2,7 @@
 
 use super::shape::Shape::{Bool, Dimension, Int, List, Object, Text};
 use super::shape::{Key, Shape};
+use super::v2::{CREATE, GROUP};
 use super::values::Check;
 
 const fn key(name: &'static str, shape: Shape) -> Key {
@@ -90,24 +91,4 @@ const USER: &[Key] = &[
     key("passwordHash", Text),
     key("sshAuthorizedKeys", TEXTS),
     key("create", Object(CREATE)),
-];
-
-const CREATE: &[Key] = &[
-    key("uid", Int),
-    key("gecos", Text),
-    key("homeDir", Text),
-    key("noCreateHome", Bool),
-    key("primaryGroup", Text),
-    key("groups", TEXTS),
-    key("noUserGroup", Bool),
-    key("system", Bool),
-    key("noLogInit", Bool),
-    key("shell", Text),
-];
-
-const GROUP: &[Key] = &[
-    key("name", Text).required().check(Check::NotEmpty),
-    key("gid", Int),
-    key("passwordHash", Text),
-    key("system", Bool),
 ];

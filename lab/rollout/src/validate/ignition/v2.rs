@@ -200,7 +200,8 @@ const USER: &[Key] = &[
     key("shell", Text).since(1),
 ];
 
-const CREATE: &[Key] = &[
+/// How a user is made: as in version 1.
+pub(super) const CREATE: &[Key] = &[
     key("uid", Int),
     key("gecos", Text),
     key("homeDir", Text),
@@ -213,7 +214,8 @@ const CREATE: &[Key] = &[
     key("shell", Text),
 ];
 
-const GROUP: &[Key] = &[
+/// A group: as in version 1.
+pub(super) const GROUP: &[Key] = &[
     key("name", Text).required().check(Check::NotEmpty),
     key("gid", Int),
     key("passwordHash", Text),
