@@ -62,7 +62,10 @@ fn needed(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<(&'static str, &
     ];
     let has_dnsmasq = |(scenario, _, injections): &(&Scenario, Firmware, &Injections)| {
         let stations = &injections.stations;
-        scenario.services.dhcp == DhcpService::Libvirt
+        matches!(
+            scenario.services.dhcp,
+            DhcpService::Libvirt | DhcpService::Dnsmasq
+        ) || !scenario.network.names.is_empty()
             || stations
                 .iter()
                 .any(|station| matches!(station.role, Role::DhcpServer { .. }))

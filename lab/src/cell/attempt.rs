@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use boot_server::config::Config;
 use boot_server::event::{Event, now_us};
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::evidence::{captured, domain_names, pass_on};
 use super::fault::{self, Killer};
-use super::message::{Job, Order, Report};
+use super::message::{Asset, Job, Order, Report};
 use super::plan;
 use super::plug::Plug;
 use super::sandbox::CELL_DIR;
@@ -33,6 +34,9 @@ use crate::node::progress::Progress;
 use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 use crate::sim;
 use crate::timeline::Silences;
+
+/// How long dnsmasq may take to start.
+const DNSMASQ_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Does the attempt that is described on standard input.
 ///
@@ -224,17 +228,14 @@ async fn set_up(
     let machines = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
     let assets = PathBuf::from(CELL_DIR).join("assets");
     let image = plan::image_folder(&assets);
-    fs::create_dir_all(&image).map_err(text)?;
-    mount_bind(&job.image, &image).map_err(|error| {
-        format!(
-            "the image {}: {}",
-            job.image.display(),
-            io::Error::from(error)
-        )
-    })?;
+    lay_out(job, &assets, &image)?;
 
+    let site = match &scenario.services.boot_server_config {
+        Some(file) => Some(site_config(file)?),
+        None => None,
+    };
     let mut killer = Killer::default();
-    for mut server in plan::boot_servers(scenario, &network.bridge, &assets) {
+    for mut server in plan::boot_servers(scenario, &network.bridge, &assets, site.as_ref()) {
         let folder = job.artifacts.join(server.name);
         if server.name == fault::SERVER {
             server.config = crate::fault::server::changed(&server.config, &job.injections.server)?;
@@ -256,13 +257,18 @@ async fn set_up(
         let command: Vec<String> = command
             .iter()
             .map(|word| {
-                word.replace("{api}", &plan::pixiecore_api(network.host))
+                word.replace("{api}", &plan::pixiecore_api(&scenario.network))
                     .replace("{interface}", &network.bridge)
                     .replace("{address}", &network.host.to_string())
             })
             .collect();
         let folder = job.artifacts.join("pixiecore");
         start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
+    }
+    if let Some(command) = plan::dnsmasq(scenario) {
+        let folder = job.artifacts.join("dnsmasq");
+        start_command("dnsmasq", &command, &folder, told.clone()).map_err(text)?;
+        wait_for_dnsmasq(&folder).await?;
     }
     fault::stations(job, scenario, &network, &machines, &image).await?;
     Ok(SetUp {
@@ -271,6 +277,60 @@ async fn set_up(
         machines,
         killer,
     })
+}
+
+/// Puts what is served below `/assets/` into its place.
+fn lay_out(job: &Job, assets: &Path, image: &Path) -> Result<(), String> {
+    let whole_image = Asset {
+        at: image
+            .strip_prefix(assets)
+            .map_or_else(|_| image.to_owned(), Path::to_owned),
+        from: job.image.clone(),
+    };
+    fs::create_dir_all(assets).map_err(text)?;
+    let all = match job.assets.as_slice() {
+        [] => std::slice::from_ref(&whole_image),
+        all => all,
+    };
+    for Asset { at, from } in all {
+        let place = assets.join(at);
+        let bound = || -> io::Result<()> {
+            if from.is_dir() {
+                fs::create_dir_all(&place)?;
+            } else {
+                fs::create_dir_all(place.parent().unwrap_or(assets))?;
+                fs::File::create(&place)?;
+            }
+            Ok(mount_bind(from, &place)?)
+        };
+        bound().map_err(|error| format!("{} as an asset: {error}", from.display()))?;
+    }
+    Ok(())
+}
+
+/// The boot server's configuration as the site has it.
+fn site_config(file: &Path) -> Result<Config, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| failed(&error))?;
+    toml::from_str(&text).map_err(|error| failed(&error))
+}
+
+/// Waits until dnsmasq says that it has started: it tells so after its sockets are bound.
+async fn wait_for_dnsmasq(folder: &Path) -> Result<(), String> {
+    let log = folder.join("stderr.log");
+    let deadline = tokio::time::Instant::now() + DNSMASQ_DEADLINE;
+    loop {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if said.lines().any(|line| line.contains(": started")) {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() >= deadline
+            || said.contains("dnsmasq: ") && !said.contains("started")
+        {
+            return Err(format!("dnsmasq did not come up: {}", said.trim()));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {

@@ -22,6 +22,9 @@ pub struct Job {
     pub accelerator: Accelerator,
     /// Folder with the image's kernel and initrd, served as `/assets/coreos/current/`.
     pub image: PathBuf,
+    /// What is served below `/assets/` in the place of that; nothing for the image alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Asset>,
     /// The `boot-server` program.
     pub boot_server: PathBuf,
     /// Where this attempt's artifacts go.
@@ -33,6 +36,15 @@ pub struct Job {
     /// What is injected.
     #[serde(default)]
     pub injections: Injections,
+}
+
+/// A file or folder that is served below `/assets/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// Its path there.
+    pub at: PathBuf,
+    /// Where it is on this host.
+    pub from: PathBuf,
 }
 
 /// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.

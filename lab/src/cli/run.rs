@@ -188,6 +188,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         run_id: run_id.clone(),
         artifacts: artifacts.clone(),
         image,
+        assets: Vec::new(),
         boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
         accelerator: chosen.accelerator,
         places: places(arguments.jobs, chosen.accelerator),

@@ -1,7 +1,8 @@
 //! A node's libvirt domain as XML.
 //!
 //! The machine is what a bare-metal server is to its boot server: a UUID and a serial number in SMBIOS,
-//! one network card with a fixed MAC that boots first, a serial console; no disk. UEFI machines have
+//! a network card with a fixed MAC that boots first (further ones have no link), a serial console; no disk.
+//! UEFI machines have
 //! the card's ROM off, so that EDK2's own PXE client asks; BIOS machines have QEMU's, which is iPXE.
 //! virtio-rng is always there: EDK2's network stack needs it (tianocore/edk2#9530).
 
@@ -11,10 +12,10 @@ use std::path::Path;
 
 use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ControllerXml, CpuXml, DevicesXml, DomainXml,
-    EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, MacXml, MemoryXml,
-    MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, RngXml, RomXml,
-    RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml,
-    VideoXml,
+    EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, LinkXml, MacXml,
+    MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, RngXml,
+    RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml,
+    TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -35,8 +36,10 @@ pub struct DomainSpec<'a> {
     pub name: &'a str,
     /// SMBIOS UUID, also libvirt's.
     pub uuid: &'a str,
-    /// MAC of its network card.
+    /// MAC of the network card that boots.
     pub mac: &'a str,
+    /// MACs of further cards, which have no link.
+    pub further_macs: &'a [String],
     /// SMBIOS serial number.
     pub serial: &'a str,
     /// Memory in MiB.
@@ -181,22 +184,30 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
         .collect()
 }
 
+/// The card that boots, then those that are only there: without a link and without a ROM.
+fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
+    let card = |address, boots: bool| InterfaceXml {
+        kind: "network",
+        mac: MacXml { address },
+        source: NetworkSourceXml {
+            network: spec.network,
+        },
+        model: TypeXml { kind: "virtio" },
+        rom: (uefi || !boots).then_some(RomXml { enabled: "no" }),
+        link: (!boots).then_some(LinkXml { state: "down" }),
+        boot: boots.then_some(BootXml { order: 1 }),
+    };
+    let further = spec.further_macs.iter().map(|mac| card(mac, false));
+    [card(spec.mac, true)].into_iter().chain(further).collect()
+}
+
 fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
     DevicesXml {
         controller: ControllerXml {
             kind: "usb",
             model: "none",
         },
-        interface: InterfaceXml {
-            kind: "network",
-            mac: MacXml { address: spec.mac },
-            source: NetworkSourceXml {
-                network: spec.network,
-            },
-            model: TypeXml { kind: "virtio" },
-            rom: uefi.then_some(RomXml { enabled: "no" }),
-            boot: BootXml { order: 1 },
-        },
+        interface: interfaces(spec, uefi),
         serial: serials(spec),
         video: spec.display.then_some(VideoXml {
             model: TypeXml { kind: "vga" },
@@ -221,6 +232,7 @@ mod tests {
             name: "lab-4f2a11-node1",
             uuid: "16e7d8a7-bfa9-428b-9117-363341bb330b",
             mac: "52:54:00:a1:9c:ae",
+            further_macs: &[],
             serial: "node1",
             memory_mib: 1024,
             firmware,
@@ -248,6 +260,21 @@ mod tests {
         });
         let serials = xml.split_once("<serial").unwrap().1;
         insta::assert_snapshot!(serials.split_once("<memballoon").unwrap().0);
+    }
+
+    #[test]
+    fn further_cards_neither_boot_nor_have_a_link() {
+        let macs = ["52:54:00:a1:9c:af".to_owned()];
+        let xml = render(&DomainSpec {
+            further_macs: &macs,
+            ..spec(Firmware::Bios, Accelerator::Tcg)
+        });
+        let cards: Vec<&str> = xml.split("<interface").skip(1).collect();
+        assert_eq!(cards.len(), 2, "{xml}");
+        assert!(cards[0].contains("<boot order=\"1\"/>") && !cards[0].contains("<link"));
+        assert!(cards[1].contains("52:54:00:a1:9c:af"));
+        assert!(cards[1].contains("<link state=\"down\"/>"), "{xml}");
+        assert!(cards[1].contains("<rom enabled=\"no\"/>") && !cards[1].contains("<boot"));
     }
 
     #[test]

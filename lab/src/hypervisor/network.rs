@@ -21,8 +21,23 @@ pub struct NetworkSpec {
     pub subnet: Ipv4Net,
     /// The host's address in it.
     pub host: Ipv4Addr,
+    /// Names that mean the host; with them libvirt answers DNS.
+    pub names: Vec<String>,
     /// First and last address that libvirt's own DHCP gives; `None` for no DHCP of libvirt's.
     pub dhcp: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// Machines that libvirt's DHCP tells their names.
+    pub machines: Vec<NamedMachine>,
+}
+
+/// A machine that DHCP tells its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedMachine {
+    /// MAC of its card.
+    pub mac: String,
+    /// Its name.
+    pub name: String,
+    /// The address that goes with it.
+    pub address: Ipv4Addr,
 }
 
 #[derive(Serialize)]
@@ -30,8 +45,8 @@ pub struct NetworkSpec {
 struct NetworkXml<'a> {
     name: &'a str,
     bridge: BridgeXml<'a>,
-    dns: DnsXml,
-    ip: IpXml,
+    dns: DnsXml<'a>,
+    ip: IpXml<'a>,
 }
 
 #[derive(Serialize)]
@@ -45,24 +60,45 @@ struct BridgeXml<'a> {
 }
 
 #[derive(Serialize)]
-struct DnsXml {
+struct DnsXml<'a> {
     #[serde(rename = "@enable")]
     enable: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<DnsHostXml<'a>>,
 }
 
 #[derive(Serialize)]
-struct IpXml {
+struct DnsHostXml<'a> {
+    #[serde(rename = "@ip")]
+    ip: Ipv4Addr,
+    hostname: &'a [String],
+}
+
+#[derive(Serialize)]
+struct IpXml<'a> {
     #[serde(rename = "@address")]
     address: Ipv4Addr,
     #[serde(rename = "@netmask")]
     netmask: Ipv4Addr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dhcp: Option<DhcpXml>,
+    dhcp: Option<DhcpXml<'a>>,
 }
 
 #[derive(Serialize)]
-struct DhcpXml {
+struct DhcpXml<'a> {
     range: RangeXml,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    host: Vec<DhcpHostXml<'a>>,
+}
+
+#[derive(Serialize)]
+struct DhcpHostXml<'a> {
+    #[serde(rename = "@mac")]
+    mac: &'a str,
+    #[serde(rename = "@name")]
+    name: &'a str,
+    #[serde(rename = "@ip")]
+    ip: Ipv4Addr,
 }
 
 #[derive(Serialize)]
@@ -83,12 +119,27 @@ pub fn render(spec: &NetworkSpec) -> String {
             stp: "off",
             delay: 0,
         },
-        dns: DnsXml { enable: "no" },
+        dns: DnsXml {
+            enable: if spec.names.is_empty() { "no" } else { "yes" },
+            host: (!spec.names.is_empty()).then_some(DnsHostXml {
+                ip: spec.host,
+                hostname: &spec.names,
+            }),
+        },
         ip: IpXml {
             address: spec.host,
             netmask: spec.subnet.netmask(),
             dhcp: spec.dhcp.map(|(start, end)| DhcpXml {
                 range: RangeXml { start, end },
+                host: spec
+                    .machines
+                    .iter()
+                    .map(|machine| DhcpHostXml {
+                        mac: &machine.mac,
+                        name: &machine.name,
+                        ip: machine.address,
+                    })
+                    .collect(),
             }),
         },
     };
@@ -149,7 +200,9 @@ mod tests {
             bridge: "lab-4f2a11-br".into(),
             subnet: "192.168.91.0/24".parse().unwrap(),
             host: Ipv4Addr::new(192, 168, 91, 1),
+            names: Vec::new(),
             dhcp,
+            machines: Vec::new(),
         }
     }
 
@@ -178,6 +231,44 @@ mod tests {
         );
     }
 
+    fn with_names() -> NetworkSpec {
+        let range = (
+            Ipv4Addr::new(192, 168, 91, 2),
+            Ipv4Addr::new(192, 168, 91, 254),
+        );
+        NetworkSpec {
+            names: vec!["matchbox.example.com".into(), "assets.example.com".into()],
+            machines: vec![NamedMachine {
+                mac: "52:54:00:a1:9c:ae".into(),
+                name: "node1".into(),
+                address: Ipv4Addr::new(192, 168, 91, 254),
+            }],
+            ..spec(Some(range))
+        }
+    }
+
+    #[test]
+    fn names_of_the_host_and_of_machines_are_libvirts_to_tell() {
+        insta::assert_snapshot!(render(&with_names()), @r#"
+        <network>
+          <name>lab-4f2a11-net</name>
+          <bridge name="lab-4f2a11-br" stp="off" delay="0"/>
+          <dns enable="yes">
+            <host ip="192.168.91.1">
+              <hostname>matchbox.example.com</hostname>
+              <hostname>assets.example.com</hostname>
+            </host>
+          </dns>
+          <ip address="192.168.91.1" netmask="255.255.255.0">
+            <dhcp>
+              <range start="192.168.91.2" end="192.168.91.254"/>
+              <host mac="52:54:00:a1:9c:ae" name="node1" ip="192.168.91.254"/>
+            </dhcp>
+          </ip>
+        </network>
+        "#);
+    }
+
     #[tokio::test]
     async fn libvirt_accepts_the_network() {
         let hypervisor =
@@ -186,6 +277,11 @@ mod tests {
                 .unwrap();
         hypervisor
             .create_network(render(&spec(None)))
+            .await
+            .unwrap();
+        hypervisor.destroy_network("lab-4f2a11-net").await.unwrap();
+        hypervisor
+            .create_network(render(&with_names()))
             .await
             .unwrap();
         hypervisor.destroy_network("lab-4f2a11-net").await.unwrap();

@@ -201,11 +201,13 @@ async fn power_on(
     // Only UEFI firmware has one.
     let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
+    let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
     let xml = domain::render(&DomainSpec {
         name,
         uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
         mac: &node.mac.to_string(),
-        serial: &node.name,
+        further_macs: &further_macs,
+        serial: node.serial.as_deref().unwrap_or(&node.name),
         memory_mib: node.memory_mib,
         firmware: around.firmware,
         accelerator: around.accelerator,

@@ -101,6 +101,7 @@ impl Course {
             firmware: unit.firmware,
             accelerator: self.setting.accelerator,
             image: self.setting.image.clone(),
+            assets: self.setting.assets.clone(),
             boot_server: self.setting.boot_server.clone(),
             artifacts: outcome.artifacts.clone(),
             hold: self.setting.policy.keep != Keep::Never,

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::cell::message::Asset;
 use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
 use course::{Course, Shared};
@@ -46,6 +47,8 @@ pub struct Setting {
     pub artifacts: PathBuf,
     /// Folder with the image's kernel and initrd.
     pub image: PathBuf,
+    /// What is served below `/assets/` in the place of the image's folder; nothing for that.
+    pub assets: Vec<Asset>,
     /// The `boot-server` program.
     pub boot_server: PathBuf,
     /// What executes the machines.

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use boot_server::config::BiosLoader;
 
 use super::draft::{Draft, DraftNode};
-use super::model::{DhcpService, Firmware, Machines, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, Firmware, Machines, Network, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 
 /// Firmware and operating system may ask with different client ids, and get an address each.
@@ -28,8 +28,12 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     once(
         source,
         "MAC",
-        draft.nodes.iter().filter_map(|node| node.mac.as_ref()),
+        draft
+            .nodes
+            .iter()
+            .flat_map(|node| node.mac.iter().chain(&node.further_macs)),
     );
+    host_address(draft, source);
     room_for_nodes(draft, source);
     services(draft, source);
     loaders(draft, source);
@@ -106,6 +110,27 @@ where
     }
 }
 
+fn host_address(draft: &Draft, source: &Source) {
+    let (Some(address), Some(subnet)) = (&draft.address, &draft.subnet) else {
+        return;
+    };
+    let net = subnet.value;
+    let is_host =
+        net.contains(&address.value) && ![net.network(), net.broadcast()].contains(&address.value);
+    if !is_host {
+        let what = format!("{} is no host's address in {net}", address.value);
+        let help = format!(
+            "an address of the subnet, e.g. `{}`",
+            Network::new(net).host()
+        );
+        source.clash(
+            (address.at.clone(), "outside"),
+            (subnet.at.clone(), "of this subnet"),
+            Wrong::new(what, help),
+        );
+    }
+}
+
 fn room_for_nodes(draft: &Draft, source: &Source) {
     let Some(subnet) = &draft.subnet else { return };
     let nodes = draft.nodes.len() as u64;
@@ -139,8 +164,9 @@ fn services(draft: &Draft, source: &Source) {
         source.clash(pixiecore.clone(), proxy.clone(), Wrong::new(what, help));
     }
     let giver = proxy.or(pixiecore);
+    dnsmasq(dhcp, draft, source);
     match (dhcp.value, giver) {
-        (DhcpService::BootServer, Some(giver)) => {
+        (DhcpService::BootServer | DhcpService::Dnsmasq, Some(giver)) => {
             let what = "the PXE-enabled DHCP server and a proxy would both give boot options";
             let help = "a proxy stands beside a DHCP server that knows nothing of booting: `dhcp = \"libvirt\"`, or set the proxy to \"none\"";
             source.clash(
@@ -160,6 +186,40 @@ fn services(draft: &Draft, source: &Source) {
         }
         // `none`: an address server that the lab does not know of, or none on purpose.
         _ => {}
+    }
+}
+
+/// dnsmasq is started with a configuration, and with nothing else.
+fn dnsmasq(dhcp: &Located<DhcpService>, draft: &Draft, source: &Source) {
+    let is_dnsmasq = dhcp.value == DhcpService::Dnsmasq;
+    match &draft.dnsmasq_conf {
+        None if is_dnsmasq => source.wrong(
+            dhcp.at.clone(),
+            "with which configuration?",
+            Wrong::new(
+                "dnsmasq has no configuration",
+                "`dnsmasq_conf = \"/etc/dnsmasq.d/boot.conf\"`",
+            ),
+        ),
+        Some(conf) if !is_dnsmasq => source.clash(
+            (conf.at.clone(), "for dnsmasq"),
+            (dhcp.at.clone(), "no dnsmasq here"),
+            Wrong::new(
+                "a configuration for dnsmasq, and no dnsmasq",
+                "`dhcp = \"dnsmasq\"`, or remove the line",
+            ),
+        ),
+        _ => {}
+    }
+    if let (Some(config), true) = (&draft.boot_server_config, is_dnsmasq) {
+        source.clash(
+            (config.at.clone(), "for boot-server"),
+            (dhcp.at.clone(), "no boot-server here"),
+            Wrong::new(
+                "a configuration for boot-server where dnsmasq gives addresses and boot options",
+                "remove one of them",
+            ),
+        );
     }
 }
 

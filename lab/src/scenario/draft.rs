@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use boot_server::config::BiosLoader;
@@ -39,9 +40,15 @@ pub(super) struct Draft {
     pub(super) firmware: Vec<Located<Firmware>>,
     pub(super) machines: Option<Located<Machines>>,
     pub(super) subnet: Option<Located<Ipv4Net>>,
+    pub(super) address: Option<Located<Ipv4Addr>>,
+    pub(super) http_port: Option<u16>,
+    pub(super) names: Vec<String>,
+    pub(super) interface: Option<String>,
     pub(super) dhcp: Option<Located<DhcpService>>,
     pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
     pub(super) pixiecore: Option<Located<PixiecoreService>>,
+    pub(super) dnsmasq_conf: Option<Located<PathBuf>>,
+    pub(super) boot_server_config: Option<Located<PathBuf>>,
     pub(super) bios: Option<Located<BiosLoader>>,
     pub(super) chainload_ipxe: Option<Located<bool>>,
     pub(super) image: String,
@@ -57,6 +64,9 @@ pub(super) struct DraftNode {
     pub(super) name: Option<Located<String>>,
     pub(super) uuid: Option<Located<Uuid>>,
     pub(super) mac: Option<Located<MacAddr>>,
+    pub(super) further_macs: Vec<Located<MacAddr>>,
+    pub(super) serial: Option<String>,
+    pub(super) dhcp_hostname: Option<String>,
     pub(super) memory_mib: u32,
     pub(super) secure_boot: Option<Located<bool>>,
     pub(super) expect: Option<DraftExpect>,
@@ -97,6 +107,7 @@ pub(super) fn read(source: &Source) -> Draft {
         draft.subnet = network
             .required("subnet", "subnet = \"192.168.90.0/24\"")
             .and_then(|item| item.parse(subnet));
+        read_network(&network, &mut draft);
         network.finish();
     }
     if let Some(services) = section("services", "[services]", "[services]") {
@@ -193,10 +204,51 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
     firmware
 }
 
+/// What is said of the host in the network, beside the subnet.
+fn read_network(network: &Table, draft: &mut Draft) {
+    draft.address = network.optional("address").and_then(|item| {
+        item.parse(|text| {
+            let example = "an IPv4 address of the subnet, e.g. `192.168.90.7`";
+            let address = text.parse();
+            address.map_err(|_| Wrong::new(format!("`{text}` is not an IPv4 address"), example))
+        })
+    });
+    draft.http_port = network
+        .optional("http_port")
+        .and_then(|item| item.number(1..=u16::MAX.into(), "as a port"))
+        .and_then(|port| u16::try_from(port.value).ok());
+    let names = network.optional("names").and_then(|item| item.list());
+    draft.names = names
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.parse(expect::host_name))
+        .map(|name| name.value)
+        .collect();
+    draft.interface = network
+        .optional("interface")
+        .and_then(|item| item.parse(interface))
+        .map(|name| name.value);
+}
+
+/// The name of a network interface, as Linux takes it (`dev_valid_name` in `net/core/dev.c`).
+fn interface(text: &str) -> Result<String, Wrong> {
+    let sound = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+    if sound && (1..=15).contains(&text.len()) && ![".", "..", "lo"].contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("`{text}` cannot be the name of an interface"),
+        "1 to 15 letters, digits and `-_.@`, e.g. `eth0`",
+    ))
+}
+
 fn read_services(services: &Table, draft: &mut Draft) {
     let dhcp = [
         ("boot-server", DhcpService::BootServer),
         ("libvirt", DhcpService::Libvirt),
+        ("dnsmasq", DhcpService::Dnsmasq),
         ("none", DhcpService::None),
     ];
     let proxy = [
@@ -212,6 +264,12 @@ fn read_services(services: &Table, draft: &mut Draft) {
     draft.pixiecore = services
         .optional("pixiecore")
         .and_then(|item| pixiecore(&item));
+    let path = |key| {
+        let item = services.optional(key)?;
+        item.parse(|text| filled(text, key).map(PathBuf::from))
+    };
+    draft.dnsmasq_conf = path("dnsmasq_conf");
+    draft.boot_server_config = path("boot_server_config");
 }
 
 fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
@@ -259,6 +317,21 @@ fn node(item: &Item) -> Option<DraftNode> {
         mac: table
             .required("mac", "mac = \"52:54:00:a1:9c:ae\"")
             .and_then(|item| item.parse(mac)),
+        further_macs: table
+            .optional("further_macs")
+            .and_then(|item| item.list())
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.parse(mac))
+            .collect(),
+        serial: table
+            .optional("serial")
+            .and_then(|item| item.parse(|text| filled(text, "serial")))
+            .map(|serial| serial.value),
+        dhcp_hostname: table
+            .optional("dhcp_hostname")
+            .and_then(|item| item.parse(expect::host_name))
+            .map(|name| name.value),
         memory_mib: table
             .optional("memory_mib")
             .and_then(|item| item.number(MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "MiB"))

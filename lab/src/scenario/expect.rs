@@ -15,6 +15,8 @@ pub(super) struct DraftExpect {
     pub(super) matched_by: Option<Located<MatchedBy>>,
     pub(super) group: Option<Located<String>>,
     pub(super) boot_group: Option<Located<String>>,
+    pub(super) kernel: Option<Located<String>>,
+    pub(super) initrd: Vec<String>,
     pub(super) cloud_config: Option<Located<String>>,
     pub(super) ignition: Option<Located<String>>,
     pub(super) hostname: Option<Located<String>>,
@@ -31,6 +33,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
         ("uuid", MatchedBy::Uuid),
         ("mac", MatchedBy::Mac),
         ("default", MatchedBy::Default),
+        ("labels", MatchedBy::Labels),
     ];
     let named = |key| {
         table
@@ -41,6 +44,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
     let kernel_options = table.optional("kernel_options");
     let units_active = table.optional("units_active");
     let file = table.optional("file");
+    let initrd = table.optional("initrd");
     let list = |item: &Option<Item>, parse: fn(&str) -> Result<String, Wrong>| -> Vec<String> {
         let items = item.and_then(|item| item.list()).unwrap_or_default();
         items
@@ -58,6 +62,10 @@ pub(super) fn read(table: Table) -> DraftExpect {
             .required("group", "group = \"node1\"")
             .and_then(|item| item.text()),
         boot_group: table.optional("boot_group").and_then(|item| item.text()),
+        kernel: table
+            .optional("kernel")
+            .and_then(|item| item.parse(asset_path)),
+        initrd: list(&initrd, asset_path),
         cloud_config: named("cloud_config"),
         ignition: named("ignition"),
         checks_something: [hostname, kernel_options, units_active, file]
@@ -70,6 +78,20 @@ pub(super) fn read(table: Table) -> DraftExpect {
     };
     table.finish();
     draft
+}
+
+/// A path below the assets.
+fn asset_path(text: &str) -> Result<String, Wrong> {
+    let is_sound = !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && text.split('/').all(|part| !["", ".", ".."].contains(&part));
+    if is_sound {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("`{text}` is no path below the assets"),
+        "e.g. `coreos/current/coreos_production_pxe.vmlinuz`, without `/assets/` before it",
+    ))
 }
 
 fn files(item: Option<Item>) -> Vec<FileExpect> {
@@ -143,7 +165,7 @@ fn owner(text: &str) -> Result<Owner, Wrong> {
         .map_err(|error| Wrong::new(error.to_string(), "user and group, e.g. `core:core`"))
 }
 
-fn host_name(text: &str) -> Result<String, Wrong> {
+pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label

@@ -173,6 +173,10 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             .map_or(Machines::Virtual, |machines| machines.value),
         network: Network {
             subnet: draft.subnet?.value,
+            address: draft.address.map(|address| address.value),
+            http_port: draft.http_port.unwrap_or(Network::HTTP_PORT),
+            names: draft.names,
+            interface: draft.interface,
         },
         services: Services {
             dhcp: draft.dhcp?.value,
@@ -180,6 +184,8 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
                 .proxy_dhcp
                 .map_or(ProxyDhcpService::None, |proxy| proxy.value),
             pixiecore: draft.pixiecore.map_or(PixiecoreService::None, |p| p.value),
+            dnsmasq_conf: draft.dnsmasq_conf.map(|path| path.value),
+            boot_server_config: draft.boot_server_config.map(|path| path.value),
         },
         boot: Boot {
             bios: draft
@@ -207,6 +213,13 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         name: draft.name?.value,
         uuid: draft.uuid?.value,
         mac: draft.mac?.value,
+        further_macs: draft
+            .further_macs
+            .into_iter()
+            .map(|mac| mac.value)
+            .collect(),
+        serial: draft.serial,
+        dhcp_hostname: draft.dhcp_hostname,
         memory_mib: draft.memory_mib,
         secure_boot: draft.secure_boot.is_some_and(|secure| secure.value),
         expect: build_expect(draft.expect?)?,
@@ -218,6 +231,8 @@ fn build_expect(draft: DraftExpect) -> Option<Expect> {
         matched_by: draft.matched_by?.value,
         group: draft.group?.value,
         boot_group: draft.boot_group.map(|group| group.value),
+        kernel: draft.kernel.map(|path| path.value),
+        initrd: draft.initrd,
         cloud_config: draft.cloud_config.map(|file| file.value),
         ignition: draft.ignition.map(|file| file.value),
         hostname: draft.hostname.map(|name| name.value),

@@ -147,22 +147,57 @@ impl std::str::FromStr for Firmware {
 }
 
 /// `[network]`: the private network of the scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// Its subnet; the host takes the first address.
+    /// Its subnet.
     pub subnet: Ipv4Net,
+    /// The host's address in it, where that is not the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// Port of the boot config service.
+    #[serde(skip_serializing_if = "is_usual_port")]
+    pub http_port: u16,
+    /// Names that mean the host, for machines that know their servers by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// What the host's interface is called, where a service's own configuration has its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+}
+
+fn is_usual_port(port: &u16) -> bool {
+    *port == Network::HTTP_PORT
 }
 
 impl Network {
-    /// The host's address on the network, where our services listen.
-    pub fn host(&self) -> Ipv4Addr {
-        self.nth(1)
+    /// Port of the boot config service, bootcfg's own default.
+    pub const HTTP_PORT: u16 = 8080;
+
+    /// A network of this subnet, with nothing special about it.
+    pub fn new(subnet: Ipv4Net) -> Network {
+        Network {
+            subnet,
+            address: None,
+            http_port: Network::HTTP_PORT,
+            names: Vec::new(),
+            interface: None,
+        }
     }
 
-    /// First and last address that DHCP gives out: all but the host's.
+    /// The host's address on the network, where our services listen.
+    pub fn host(&self) -> Ipv4Addr {
+        self.address.unwrap_or_else(|| self.nth(1))
+    }
+
+    /// First and last address that DHCP gives out: all that lie before or after the host's, whichever
+    /// are more.
     pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
+        let (first, host) = (u32::from(self.nth(1)), u32::from(self.host()));
         let last = u32::from(self.subnet.broadcast()).saturating_sub(1);
-        (self.nth(2), Ipv4Addr::from(last))
+        let (before, after) = ((first, host.saturating_sub(1)), (host + 1, last));
+        let is_longer = last.saturating_sub(host) >= host.saturating_sub(first);
+        let (first, last) = if is_longer { after } else { before };
+        (Ipv4Addr::from(first), Ipv4Addr::from(last))
     }
 
     fn nth(&self, n: u32) -> Ipv4Addr {
@@ -179,6 +214,13 @@ pub struct Services {
     pub proxy_dhcp: ProxyDhcpService,
     /// Who is Pixiecore; the boot config service is a process of its own then.
     pub pixiecore: PixiecoreService,
+    /// The configuration of `dhcp = "dnsmasq"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dnsmasq_conf: Option<PathBuf>,
+    /// A `boot-server.toml` that the boot server takes as it is, but for where it listens and what it
+    /// serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_server_config: Option<PathBuf>,
 }
 
 impl Services {
@@ -196,6 +238,8 @@ pub enum DhcpService {
     BootServer,
     /// The libvirt network's own DHCP, which knows nothing of booting.
     Libvirt,
+    /// A dnsmasq with a configuration of the user's own, which also gives boot options and files.
+    Dnsmasq,
     /// Nobody that the lab starts: another server on the network, or none on purpose.
     None,
 }
@@ -294,6 +338,15 @@ pub struct Node {
     pub uuid: Uuid,
     /// MAC of its boot network card; unique.
     pub mac: MacAddr,
+    /// MACs of further cards, which have no link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_macs: Vec<MacAddr>,
+    /// SMBIOS serial number; its name, where nothing else is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Host name that the DHCP server tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp_hostname: Option<String>,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys.
@@ -314,6 +367,12 @@ pub struct Expect {
     /// knows a machine by its MAC only, so one that is matched by UUID boots what its MAC matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_group: Option<String>,
+    /// Path below the assets of the kernel that it must have loaded; the image's, where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Paths below the assets of the initrds that it must have loaded; the image's, where none is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub initrd: Vec<String>,
     /// File in `cloud/` that must have been served to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_config: Option<String>,
@@ -351,6 +410,8 @@ pub enum MatchedBy {
     Mac,
     /// Nothing: the group that requires nothing.
     Default,
+    /// Other attributes, or several.
+    Labels,
 }
 
 /// `[[node.expect.file]]`: a file the machine must have.

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::cell::plan::HTTP_PORT;
 use crate::fault::WebFlaw;
+use crate::scenario::Network;
 
 const PIECE: usize = 64 * 1024;
 
@@ -19,7 +19,7 @@ pub(super) fn serve(
     image: &Path,
     up: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind((address, HTTP_PORT))?;
+    let listener = TcpListener::bind((address, Network::HTTP_PORT))?;
     up()?;
     for stream in listener.incoming() {
         let (stream, image) = (stream?, image.to_owned());

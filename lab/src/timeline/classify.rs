@@ -344,12 +344,15 @@ pub(super) fn http_stage(
 }
 
 /// Kernel or initrd, by the names that people give them.
-pub(super) fn image_file(path: &str) -> Option<StageName> {
+pub(crate) fn image_file(path: &str) -> Option<StageName> {
     let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
     let has = |parts: &[&str]| parts.iter().any(|part| base.contains(part));
-    if base.contains(Image::INITRD) || has(&["initrd", "initramfs", ".cpio"]) {
+    if base.contains(Image::INITRD) || has(&["initrd", "initramfs", "rootfs", ".cpio"]) {
         Some(StageName::Initrd)
-    } else if base.contains(Image::KERNEL) || has(&["vmlinuz", "kernel", "bzImage"]) {
+    } else if base.contains(Image::KERNEL)
+        || base == "linux"
+        || has(&["vmlinuz", "kernel", "bzImage"])
+    {
         Some(StageName::Kernel)
     } else {
         None

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::build;
 use classify::Named;
+pub(crate) use classify::image_file;
 pub use patience::{Deadline, Patience, Silences};
 
 /// A sighting on its way into its stage.

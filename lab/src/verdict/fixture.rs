@@ -213,6 +213,7 @@ impl Story<'_> {
                 MatchedBy::Uuid => format!("pxelinux.cfg/{uuid}"),
                 MatchedBy::Mac => format!("pxelinux.cfg/01-{hyp}"),
                 MatchedBy::Default => "pxelinux.cfg/default".into(),
+                MatchedBy::Labels => "pxelinux.cfg/C0A85A02".into(),
             };
             self.event(tftp(&who, &file, Some(&group)));
             for (file, _) in files {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::scenario::{
     DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
 };
-use crate::timeline::{Sighting, StageName};
+use crate::timeline::{Sighting, StageName, image_file};
 
 /// Something that must have been seen.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(super) enum Subject {
     Folder(String),
     /// A file of this name.
     FileName(&'static str),
+    /// A file whose path ends with this one.
+    FileAt(String),
     /// A file with one of these endings.
     Ending(&'static [&'static str]),
 }
@@ -55,6 +57,9 @@ impl Subject {
                 .split_once('/')
                 .is_some_and(|(found, _)| found.eq_ignore_ascii_case(folder)),
             Subject::FileName(wanted) => name == *wanted,
+            Subject::FileAt(wanted) => path
+                .strip_suffix(wanted.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('/')),
             Subject::Ending(endings) => endings.iter().any(|ending| name.ends_with(ending)),
         }
     }
@@ -111,22 +116,13 @@ fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Re
         });
     };
     if own_loading {
-        // Pixiecore hides the file's name from the machine; which file it is, the stage says.
-        let named = |name| {
-            if own_pixiecore {
-                Subject::Any
-            } else {
-                Subject::FileName(name)
-            }
-        };
-        for (stage, file) in [
-            (StageName::Kernel, Image::KERNEL),
-            (StageName::Initrd, Image::INITRD),
-        ] {
+        for (stage, file, subject) in image_files(node) {
+            // Pixiecore hides the file's name from the machine; which file it is, the stage says.
+            let subject = if own_pixiecore { Subject::Any } else { subject };
             add(
                 stage,
                 format!("{file} loaded whole by {mac}"),
-                named(file),
+                subject,
                 None,
                 None,
             );
@@ -176,6 +172,35 @@ fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Re
     list
 }
 
+/// The kernel and the initrds that the machine must have loaded: those that are named, else the image's.
+/// A named one whose stage can't be told from its name is not waited for.
+fn image_files(node: &Node) -> Vec<(StageName, &str, Subject)> {
+    let expect = &node.expect;
+    let kernel = expect.kernel.as_slice();
+    let mut files = image_files_of(StageName::Kernel, kernel, Image::KERNEL);
+    files.extend(image_files_of(
+        StageName::Initrd,
+        &expect.initrd,
+        Image::INITRD,
+    ));
+    files
+}
+
+fn image_files_of<'n>(
+    stage: StageName,
+    named: &'n [String],
+    usual: &'static str,
+) -> Vec<(StageName, &'n str, Subject)> {
+    if named.is_empty() {
+        return vec![(stage, usual, Subject::FileName(usual))];
+    }
+    named
+        .iter()
+        .filter(|path| image_file(path) == Some(stage))
+        .map(|path| (stage, path.as_str(), Subject::FileAt(path.clone())))
+        .collect()
+}
+
 /// The network boot program which the machine must have loaded from us, if any.
 fn boot_program(
     scenario: &Scenario,
@@ -186,6 +211,10 @@ fn boot_program(
     const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
     const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
     let boot = &scenario.boot;
+    if scenario.services.dhcp == DhcpService::Dnsmasq {
+        // It gives files as well, and tells us nothing.
+        return None;
+    }
     match (&scenario.services.pixiecore, firmware) {
         (PixiecoreService::Command(_), _) => None,
         // Also to a ROM that is iPXE already, so that every machine runs the same one.
@@ -230,9 +259,9 @@ fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requireme
         }
         PixiecoreService::None => {
             if firmware == Firmware::Bios && scenario.boot.bios == BiosLoader::Pxelinux {
-                let files = pxelinux_config(node);
-                let what = format!("{} of group {group} loaded by {mac}", files.join(" or "));
-                vec![of(what, Subject::OneOf(files), Some(group))]
+                let (files, subject) = pxelinux_config(node);
+                let what = format!("{files} of group {group} loaded by {mac}");
+                vec![of(what, subject, Some(group))]
             } else {
                 let what = format!("the iPXE script of group {group} loaded by {}", node.name);
                 vec![requirement(what, "ipxe".into(), Some(group))]
@@ -246,8 +275,8 @@ fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requireme
 ///
 /// It writes the UUID as the bytes stand in SMBIOS, whose first three fields are little-endian; firmware
 /// that swaps them itself (seen: none here; SMBIOS before 2.6 left the order open) shows the usual form.
-fn pxelinux_config(node: &Node) -> Vec<String> {
-    match node.expect.matched_by {
+fn pxelinux_config(node: &Node) -> (String, Subject) {
+    let files = match node.expect.matched_by {
         MatchedBy::Uuid => {
             let swapped = Uuid::from_bytes(node.uuid.to_bytes_le());
             vec![
@@ -257,5 +286,14 @@ fn pxelinux_config(node: &Node) -> Vec<String> {
         }
         MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hexhyp())],
         MatchedBy::Default => vec!["pxelinux.cfg/default".into()],
-    }
+        // Under its address, which nobody knows before.
+        MatchedBy::Labels => {
+            let folder = "pxelinux.cfg";
+            return (
+                format!("a file in {folder}"),
+                Subject::Folder(folder.into()),
+            );
+        }
+    };
+    (files.join(" or "), Subject::OneOf(files))
 }

@@ -143,7 +143,7 @@ pub(super) struct CpuXml {
 #[derive(Serialize)]
 pub(super) struct DevicesXml<'a> {
     pub(super) controller: ControllerXml,
-    pub(super) interface: InterfaceXml<'a>,
+    pub(super) interface: Vec<InterfaceXml<'a>>,
     pub(super) serial: Vec<SerialXml<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) video: Option<VideoXml>,
@@ -169,7 +169,16 @@ pub(super) struct InterfaceXml<'a> {
     pub(super) model: TypeXml,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rom: Option<RomXml>,
-    pub(super) boot: BootXml,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<LinkXml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) boot: Option<BootXml>,
+}
+
+#[derive(Serialize)]
+pub(super) struct LinkXml {
+    #[serde(rename = "@state")]
+    pub(super) state: &'static str,
 }
 
 #[derive(Serialize)]
