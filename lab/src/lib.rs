@@ -2,7 +2,8 @@
 //! machines boot over the network and proves that each came up with the configuration meant for it.
 //!
 //! Dependencies run one way:
-//! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → diagnosis → report`.
+//! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → diagnosis → report`;
+//! `rehearsal` makes scenarios of a site that somebody is about to roll out.
 
 pub mod cell;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod fault;
 pub mod hypervisor;
 pub mod node;
 pub mod preflight;
+pub mod rehearsal;
 pub mod report;
 pub mod runner;
 pub mod scenario;

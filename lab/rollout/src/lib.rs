@@ -10,5 +10,7 @@
 //! Nothing here boots or serves anything: `lab` does, with what is found here.
 
 pub mod inventory;
+pub mod outcome;
 pub mod plan;
+pub mod site;
 pub mod validate;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use tempfile::TempDir;
 
-use super::run::{Refusal, RunArguments, refuse};
+use super::conduct::{Refusal, refuse};
+use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::diagnosis::{Cause, diagnose};
 use crate::fault::{self, Expectation, Fault, Found, Injections, OverlayError, Treatment};

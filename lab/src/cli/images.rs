@@ -7,7 +7,7 @@ use clap::Subcommand;
 use images::Progress;
 use images::stand_in::{Release, StandIn};
 
-use super::run::sibling;
+use super::conduct::sibling;
 use super::{Folders, exit};
 
 /// `lab images …`

@@ -1,11 +1,13 @@
 //! The command line: parse, call, map the result to an exit code. One file a subcommand.
 
+mod conduct;
 mod explain;
 mod faults;
 mod images;
 mod inventory;
 mod list;
 mod plan;
+mod rehearse;
 mod report;
 mod run;
 mod select;
@@ -74,6 +76,8 @@ enum Command {
     Validate(validate::ValidateArguments),
     /// Show what each machine would get from a data directory, and what changes
     Plan(plan::PlanArguments),
+    /// Boot the twin of each machine of a site, and prove what each one gets
+    Rehearse(rehearse::RehearseArguments),
     /// Read lists of machines, and import them from what there is
     #[command(subcommand)]
     Inventory(inventory::InventoryCommand),
@@ -113,6 +117,7 @@ pub fn main() -> ExitCode {
             }
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
+        Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
         Command::Explain(what) => explain::run(&what),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),

@@ -56,7 +56,7 @@ enum Format {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LayoutName {
+pub(super) enum LayoutName {
     /// config.yaml, specs/
     Bootcfg,
     /// groups/, profiles/
@@ -78,7 +78,11 @@ pub(super) fn run(arguments: &PlanArguments) -> u8 {
 fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     let snapshot = load(&arguments.directory, arguments.layout, None)?;
     let before = match &arguments.against {
-        Some(against) => Some(Before::load(against, arguments)?),
+        Some(against) => Some(Before::load(
+            against,
+            &arguments.directory,
+            arguments.layout,
+        )?),
         None => None,
     };
     let inventory = match &arguments.machines {
@@ -87,6 +91,7 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     };
     let asking = Asking {
         boot_query: arguments.boot_query.clone(),
+        ..Asking::default()
     };
     let plan = plan_asking(&snapshot, &inventory, &asking);
     let failing = plan.failing().next().is_some();
@@ -135,7 +140,7 @@ fn shown(plan: &Plan, name: &str, format: Format, colour: Colour) -> Result<(Str
 }
 
 /// Loads a directory that could be served; `shown_as` names one that was taken out of a repository.
-fn load(
+pub(super) fn load(
     directory: &Path,
     layout: Option<LayoutName>,
     shown_as: Option<&str>,
@@ -166,17 +171,17 @@ fn load(
 }
 
 /// What the plan is compared with.
-struct Before {
-    snapshot: Snapshot,
-    name: String,
+pub(super) struct Before {
+    pub(super) snapshot: Snapshot,
+    pub(super) name: String,
 }
 
 impl Before {
-    fn load(against: &str, arguments: &PlanArguments) -> Result<Before, u8> {
+    pub(super) fn load(against: &str, of: &Path, layout: Option<LayoutName>) -> Result<Before, u8> {
         let directory = Path::new(against);
         let is_path = against.contains('/');
         if directory.is_dir() {
-            if !is_path && Revision::is_known(&arguments.directory, against) {
+            if !is_path && Revision::is_known(of, against) {
                 eprintln!(
                     "lab: `{against}` is a directory and a revision; write `./{against}` or \
                      `refs/heads/{against}`"
@@ -184,11 +189,11 @@ impl Before {
                 return Err(exit::INVALID_INPUT);
             }
             return Ok(Before {
-                snapshot: load(directory, arguments.layout, None)?,
+                snapshot: load(directory, layout, None)?,
                 name: against.to_owned(),
             });
         }
-        let revision = Revision::take_out(&arguments.directory, against).map_err(|error| {
+        let revision = Revision::take_out(of, against).map_err(|error| {
             eprintln!("lab: {error}");
             match error {
                 RevisionError::Folder(_) => exit::INTERNAL,
@@ -201,14 +206,17 @@ impl Before {
             false => format!("{against} ({commit})"),
         };
         Ok(Before {
-            snapshot: load(&revision.path(), arguments.layout, Some(against))?,
+            snapshot: load(&revision.path(), layout, Some(against))?,
             name,
         })
     }
 }
 
 /// The machines that groups select, of before as well: one whose group is gone has to be seen.
-fn machines_of_groups(snapshot: &Snapshot, before: Option<&Before>) -> Result<Inventory, u8> {
+pub(super) fn machines_of_groups(
+    snapshot: &Snapshot,
+    before: Option<&Before>,
+) -> Result<Inventory, u8> {
     let mut snapshots = vec![snapshot];
     snapshots.extend(before.map(|before| &before.snapshot));
     let inventory = import::of_snapshots(&snapshots).inventory;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
+use super::conduct::{Refusal, new_run_id, refuse};
 use super::exit;
-use super::run::{Refusal, new_run_id, refuse};
 use super::terminal::Look;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};

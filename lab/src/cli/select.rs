@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::run::{Refusal, RunArguments, refuse};
+use super::conduct::{Refusal, refuse};
+use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;
 use crate::runner::Unit;

@@ -97,6 +97,8 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
         accelerator: distinct(|run| &run.accelerator),
         shard: None,
         flaky_fails: runs.iter().any(|run| run.flaky_fails),
+        // A rehearsal has no shards.
+        rehearsal: None,
         units: Vec::new(),
         folder: into.to_owned(),
     };
@@ -208,6 +210,7 @@ mod tests {
             accelerator: "TCG".into(),
             shard: shard.map(str::to_owned),
             flaky_fails: false,
+            rehearsal: None,
             units: vec![unit],
             folder: folder.clone(),
         };

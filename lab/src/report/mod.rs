@@ -20,4 +20,4 @@ pub mod summary;
 pub mod table;
 mod words;
 
-pub use summary::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
+pub use summary::{AttemptSummary, NodeSummary, RehearsalSummary, RunSummary, UnitSummary};

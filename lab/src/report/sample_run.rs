@@ -100,6 +100,7 @@ pub(crate) fn run(folder: &Path) -> RunSummary {
         accelerator: "TCG: there is no /dev/kvm".into(),
         shard: None,
         flaky_fails: false,
+        rehearsal: None,
         units: vec![
             unit(
                 Firmware::Bios,

@@ -30,9 +30,29 @@ pub struct RunSummary {
     pub flaky_fails: bool,
     /// Its units in the order asked for.
     pub units: Vec<UnitSummary>,
+    /// What it rehearsed, if it is a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalSummary>,
     /// The run's folder: where `run.json` is.
     #[serde(skip)]
     pub folder: PathBuf,
+}
+
+/// What a rehearsal was of, and what it says nothing about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RehearsalSummary {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The network environment.
+    pub network: String,
+    /// Where each kernel and initrd came from, a sentence each.
+    pub images: Vec<String>,
+    /// What the configs ask for and nobody looked at, by machine.
+    pub unproven: BTreeMap<String, Vec<String>>,
+    /// How long at least one machine was on, in seconds.
+    pub boot_seconds: f64,
+    /// The rest: cells, services, judging, reports.
+    pub harness_seconds: f64,
 }
 
 /// A scenario on one firmware.
@@ -276,6 +296,7 @@ mod tests {
             accelerator: String::new(),
             shard: None,
             flaky_fails,
+            rehearsal: None,
             units: vec![UnitSummary {
                 scenario: "one".into(),
                 firmware: Firmware::Bios,
@@ -362,6 +383,7 @@ mod tests {
                 accelerator: String::new(),
                 shard: None,
                 flaky_fails: false,
+                rehearsal: None,
                 units,
                 folder: PathBuf::new(),
             };

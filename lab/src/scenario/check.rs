@@ -40,7 +40,7 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     simulated(draft, source);
     for node in &draft.nodes {
         secure_boot(node, draft, source);
-        expectations(node, draft, source);
+        expectations(node, source);
     }
 }
 
@@ -289,7 +289,7 @@ fn loaders(draft: &Draft, source: &Source) {
     }
 }
 
-fn expectations(node: &DraftNode, draft: &Draft, source: &Source) {
+fn expectations(node: &DraftNode, source: &Source) {
     let Some(expect) = &node.expect else { return };
     if !expect.checks_something {
         let name = node.name.as_ref().map_or("the node", |name| &name.value);
@@ -299,22 +299,6 @@ fn expectations(node: &DraftNode, draft: &Draft, source: &Source) {
             Wrong::new(
                 format!("`{name}` expects nothing of the machine, so it could never fail"),
                 "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`",
-            ),
-        );
-    }
-    let has_pixiecore = draft
-        .pixiecore
-        .as_ref()
-        .is_some_and(|p| p.value != PixiecoreService::None);
-    if let Some(boot_group) = &expect.boot_group
-        && !has_pixiecore
-    {
-        source.wrong(
-            boot_group.at.clone(),
-            "here",
-            Wrong::new(
-                "`boot_group` differs from `group` only where Pixiecore asks by MAC",
-                "remove the line",
             ),
         );
     }

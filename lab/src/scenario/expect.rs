@@ -145,7 +145,7 @@ fn file_name(text: &str, key: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-fn file_path(text: &str) -> Result<String, Wrong> {
+pub(crate) fn file_path(text: &str) -> Result<String, Wrong> {
     let sound = text.starts_with('/')
         && !text.ends_with('/')
         && !text.split('/').any(|part| part == "..")
@@ -192,7 +192,7 @@ fn kernel_option(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-fn unit_name(text: &str) -> Result<String, Wrong> {
+pub(crate) fn unit_name(text: &str) -> Result<String, Wrong> {
     const KINDS: [&str; 8] = [
         "service",
         "socket",

@@ -18,6 +18,7 @@ pub(crate) mod read;
 mod tests;
 
 pub use access::{FileMode, Owner};
+pub(crate) use expect::{file_path, unit_name};
 pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{

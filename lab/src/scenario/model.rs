@@ -364,7 +364,8 @@ pub struct Expect {
     /// Name of the group that must have answered for it.
     pub group: String,
     /// The group that must have answered the boot question, where that is another one: Pixiecore
-    /// knows a machine by its MAC only, so one that is matched by UUID boots what its MAC matches.
+    /// knows a machine by its MAC only, so one that is matched by UUID boots what its MAC matches; and a
+    /// config's URL may carry other labels than the boot question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_group: Option<String>,
     /// Path below the assets of the kernel that it must have loaded; the image's, where nothing is said.

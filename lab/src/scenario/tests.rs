@@ -126,8 +126,17 @@ refused! {
         "dhcp = \"boot-server\"" => "dhcp = \"libvirt\"\npixiecore = \"boot-server\"";
     chainloading_ipxe_to_pxelinux_is_refused:
         "bios = \"pxelinux\"" => "bios = \"pxelinux\"\nchainload_ipxe = true";
-    a_boot_group_without_pixiecore_is_refused:
-        "group = \"node1\"" => "group = \"node1\"\nboot_group = \"default\"";
+    dnsmasq_without_a_configuration_is_refused:
+        "dhcp = \"boot-server\"" => "dhcp = \"dnsmasq\"";
+    a_configuration_for_dnsmasq_without_one_is_refused:
+        "dhcp = \"boot-server\"" => "dhcp = \"boot-server\"\ndnsmasq_conf = \"/etc/dnsmasq.conf\"";
+    two_configurations_are_refused:
+        "dhcp = \"boot-server\"" =>
+        "dhcp = \"dnsmasq\"\ndnsmasq_conf = \"/a\"\nboot_server_config = \"/b\"";
+    a_host_outside_its_subnet_is_refused:
+        "[services]" => "[network]\naddress = \"10.0.0.1\"\n[services]";
+    a_kernel_outside_the_assets_is_refused:
+        "group = \"node1\"" => "group = \"node1\"\nkernel = \"/assets/../k\"";
     too_little_memory_is_refused: "2048" => "32";
     a_deadline_of_no_time_is_refused: "[boot]" => "[deadline]\nboot_seconds = 0\n[boot]";
     a_silence_of_no_time_is_refused: "[boot]" => "[deadline]\ndhcp_seconds = 3\n[boot]";

@@ -16,6 +16,20 @@ use crate::inventory::{Firmware, Machine};
 pub struct Asking {
     /// Query of the URL of `/boot.ipxe` that DHCP names.
     pub boot_query: String,
+    /// What is known of a machine when it is decided what it boots.
+    pub known: Known,
+}
+
+/// What is known of a machine when it is decided what it boots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Known {
+    /// All that iPXE tells of it.
+    #[default]
+    ByIpxe,
+    /// UUID and MAC, by which PXELINUX asks.
+    UuidAndMac,
+    /// The MAC, by which Pixiecore asks.
+    Mac,
 }
 
 impl Default for Asking {
@@ -23,6 +37,7 @@ impl Default for Asking {
     fn default() -> Asking {
         Asking {
             boot_query: "platform=${platform}".to_owned(),
+            known: Known::ByIpxe,
         }
     }
 }
@@ -34,6 +49,11 @@ impl Asking {
     /// The query that a machine asks `/ipxe` with.
     pub(super) fn query(&self, layout: Layout, machine: &Machine) -> String {
         let settings = Settings(machine);
+        match self.known {
+            Known::ByIpxe => {}
+            Known::UuidAndMac => return settings.expand("uuid=${uuid}&mac=${mac:hexhyp}"),
+            Known::Mac => return settings.expand("mac=${mac:hexhyp}"),
+        }
         let boot_query = encoded(&settings.expand(&self.boot_query));
         let script = boot_script(&boot_query, layout.dialect());
         let chained = script.lines().find_map(|line| line.strip_prefix("chain "));
@@ -179,8 +199,11 @@ mod tests {
     #[test]
     fn a_machine_asks_as_the_first_script_makes_it() {
         let ask = |layout, boot_query: &str| {
-            let boot_query = boot_query.to_owned();
-            Asking { boot_query }.query(layout, &machine())
+            let asking = Asking {
+                boot_query: boot_query.to_owned(),
+                ..Asking::default()
+            };
+            asking.query(layout, &machine())
         };
         let common = "uuid=16e7d8a7-bfa9-428b-9117-363341bb330b&mac=52-54-00-a1-9c-ae&\
                       domain=example.com&hostname=&serial=S%201%232";
@@ -191,6 +214,22 @@ mod tests {
         assert_eq!(
             ask(Layout::Matchbox, ""),
             format!("{common}&os=a%26b&rack=7")
+        );
+    }
+
+    #[test]
+    fn pxelinux_and_pixiecore_tell_less() {
+        let ask = |known| {
+            let asking = Asking {
+                known,
+                ..Asking::default()
+            };
+            asking.query(Layout::Bootcfg, &machine())
+        };
+        assert_eq!(ask(Known::Mac), "mac=52-54-00-a1-9c-ae");
+        assert_eq!(
+            ask(Known::UuidAndMac),
+            "uuid=16e7d8a7-bfa9-428b-9117-363341bb330b&mac=52-54-00-a1-9c-ae"
         );
     }
 

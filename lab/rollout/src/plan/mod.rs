@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::inventory::Inventory;
 
-pub use asking::Asking;
+pub use asking::{Asking, Known};
 pub use change::changed;
 
 /// From this many machines on it is worth a thread for each processor.

@@ -91,6 +91,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
         accelerator: "TCG: KVM is there, but a kernel does not boot on it".into(),
         shard: None,
         flaky_fails: false,
+        rehearsal: None,
         units: vec![UnitSummary {
             scenario: attempt.scenario.name.clone(),
             firmware: attempt.firmware,

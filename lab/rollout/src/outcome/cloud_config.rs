@@ -1,0 +1,154 @@
+//! What a cloud-config makes of a machine, as coreos-cloudinit applies it.
+
+use guest_agent::config::{CloudConfig, Substitutions, Unit};
+use guest_agent::userdata::{self, UserData};
+
+use super::{Outcome, ROOT, System, units};
+
+/// What coreos-cloudinit replaces by addresses that only the machine knows.
+const ADDRESSES: [&str; 4] = [
+    "$private_ipv4",
+    "$public_ipv4",
+    "$private_ipv6",
+    "$public_ipv6",
+];
+
+/// The id of `core` in CoreOS.
+const CORE_ID: u32 = 500;
+
+/// Mode of files that ask for none.
+const DEFAULT_MODE: u32 = 0o644;
+
+pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
+    // Left as they are, so that they are found in what they would have become part of.
+    let stay = |name: &str| Some(format!("${}", name.strip_prefix("COREOS_")?.to_lowercase()));
+    match userdata::parse(text, &Substitutions::from_lookup(stay)) {
+        Ok(UserData::CloudConfig(config)) => config_of(&config, system, outcome),
+        Ok(UserData::Script(_)) => outcome
+            .unproven
+            .push("its user-data is a script: what that does is not known".into()),
+        Ok(UserData::Ignition | UserData::Empty) => {}
+        Err(error) => {
+            outcome.hopeless = Some(format!(
+                "coreos-cloudinit refuses its cloud-config: {error}"
+            ));
+        }
+    }
+}
+
+fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
+    if !config.hostname.is_empty() {
+        if has_address(&config.hostname) {
+            let what = "host name: it is made of an address that only the machine knows";
+            outcome.unproven.push(what.into());
+        } else {
+            outcome.hostname = Some(config.hostname.clone());
+            // It is set by hostnamectl, which writes the file anew.
+            outcome.files.remove("/etc/hostname");
+        }
+    }
+    for file in &config.write_files {
+        let path = guest_agent::apply::files::clean(&file.path);
+        let path = path.to_string_lossy();
+        if has_address(&String::from_utf8_lossy(&file.content)) {
+            outcome.files.remove(&*path);
+            outcome.unproven.push(format!(
+                "file {path}: it has an address that only the machine knows"
+            ));
+            continue;
+        }
+        let mode = match file.permissions.as_str() {
+            "" => Some(DEFAULT_MODE),
+            octal => u32::from_str_radix(octal, 8)
+                .ok()
+                .filter(|mode| *mode <= 0o7777),
+        };
+        let Some(mode) = mode else {
+            outcome.hopeless = Some(format!(
+                "coreos-cloudinit refuses permissions {:?} of {path}",
+                file.permissions
+            ));
+            continue;
+        };
+        match owner(&file.owner) {
+            Some(owner) => outcome.file(&path, &file.content, &owner, mode),
+            None => {
+                outcome.files.remove(&*path);
+                outcome.unproven.push(format!(
+                    "file {path}: its owner `{}` has no name that is known here",
+                    file.owner
+                ));
+            }
+        }
+    }
+    for unit in &config.units {
+        unit_of(unit, system, outcome);
+    }
+    if !config.users.is_empty() || !config.ssh_authorized_keys.is_empty() {
+        outcome
+            .unproven
+            .push("its users and their keys: nobody logs in with them".into());
+    }
+    let own = [
+        ("etcd", !config.etcd.is_empty()),
+        ("etcd2", !config.etcd2.is_empty()),
+        ("fleet", !config.fleet.is_empty()),
+        ("flannel", !config.flannel.is_empty()),
+        ("locksmith", !config.locksmith.is_empty()),
+    ];
+    for (name, _) in own.into_iter().filter(|(_, is_there)| *is_there) {
+        outcome
+            .unproven
+            .push(format!("`coreos.{name}`: what the service makes of it"));
+    }
+}
+
+/// User and group by name; none for numbers that mean nobody known.
+fn owner(owner: &str) -> Option<String> {
+    let named = |who: &str| match who.parse::<u32>() {
+        Ok(0) => Some("root".to_owned()),
+        Ok(CORE_ID) => Some("core".to_owned()),
+        Ok(_) => None,
+        Err(_) => Some(who.to_owned()),
+    };
+    match owner.split_once(':') {
+        _ if owner.is_empty() => Some(ROOT.to_owned()),
+        Some((user, group)) => Some(format!("{}:{}", named(user)?, named(group)?)),
+        // chown(1) leaves the group as it is.
+        None => Some(format!("{}:root", named(owner)?)),
+    }
+}
+
+fn has_address(text: &str) -> bool {
+    ADDRESSES.iter().any(|address| text.contains(address))
+}
+
+fn unit_of(unit: &Unit, system: System, outcome: &mut Outcome) {
+    let name = &unit.name;
+    let kind = name.rsplit('.').next().unwrap_or_default();
+    let folder = match kind {
+        "network" | "netdev" | "link" => "network",
+        _ => "system",
+    };
+    let top = if unit.runtime { "run" } else { "etc" };
+    let place = format!("/{top}/systemd/{folder}");
+    let mut texts = vec![(format!("{place}/{name}"), &unit.content)];
+    let drop_ins = unit.drop_ins.iter();
+    texts.extend(drop_ins.map(|one| (format!("{place}/{name}.d/{}", one.name), &one.content)));
+    for (path, content) in texts.into_iter().filter(|(_, content)| !content.is_empty()) {
+        match has_address(content) {
+            true => outcome.unproven.push(format!(
+                "unit {path}: it has an address that only the machine knows"
+            )),
+            false => outcome.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE),
+        }
+    }
+    if unit.mask {
+        outcome.files.remove(&format!("{place}/{name}"));
+        outcome
+            .unproven
+            .push(format!("unit {name}: that it is masked"));
+    } else if folder == "system" && matches!(unit.command.as_str(), "start" | "restart") {
+        units::started(name, &unit.content, system, outcome);
+    }
+}

@@ -1,0 +1,138 @@
+//! What a machine has to be like once its configs are applied: what can be proved of it from inside, and what
+//! can not, each with the reason. Pure.
+//!
+//! Read is what is served, as coreos-cloudinit and Ignition read it; of a file, a unit or a name that both
+//! make, the cloud-config's counts, because it is applied last.
+//!
+//! ```text
+//! cloud_config  files, units and names of a cloud-config
+//! ignition      the same of an Ignition config of version 2 or 3
+//! units         which units stay active once they are started
+//! ```
+
+mod cloud_config;
+mod ignition;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::collections::BTreeMap;
+
+use boot_server::catalog::snapshot::Folder;
+
+use crate::plan::{Asked, Booted};
+
+/// What runs on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// An image of the CoreOS family.
+    CoreOs,
+    /// The lab's stand-in, which has none of CoreOS's own services and few programs.
+    StandIn,
+}
+
+/// What a machine has to be like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its host name, if a config says so.
+    pub hostname: Option<String>,
+    /// Words that stand on its kernel command line.
+    pub kernel_options: Vec<String>,
+    /// Files by their path.
+    pub files: BTreeMap<String, File>,
+    /// Units that stay active.
+    pub units_active: Vec<String>,
+    /// What its configs ask for and what is not looked at: a sentence each.
+    pub unproven: Vec<String>,
+    /// Why it can't come up as its configs say, where that is known before.
+    pub hopeless: Option<String>,
+}
+
+/// A file that a machine has to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// All of its content.
+    pub content: String,
+    /// User and group by name, as `root:root`.
+    pub owner: String,
+    /// Permissions in four octal digits.
+    pub mode: String,
+}
+
+/// The user and group that files have when nobody says otherwise.
+const ROOT: &str = "root:root";
+
+impl Outcome {
+    /// Of a machine that boots this, on such a system.
+    #[must_use]
+    pub fn of(booted: &Booted, system: System) -> Outcome {
+        let mut outcome = Outcome::default();
+        outcome.kernel_options(&booted.command_line);
+        for config in &booted.configs {
+            let (Asked::ByKernelOption, Ok(document)) = (&config.asked, &config.served) else {
+                continue;
+            };
+            match config.folder {
+                Folder::Ignition => ignition::read(&document.text, system, &mut outcome),
+                Folder::Cloud => {}
+                Folder::Generic => outcome.unproven.push(format!(
+                    "what it makes of its generic config ({})",
+                    config.request
+                )),
+            }
+        }
+        // Last, as it is applied.
+        let cloud = booted.config(Folder::Cloud);
+        if let Some(config) = cloud.filter(|config| config.asked == Asked::ByKernelOption)
+            && let Ok(document) = &config.served
+        {
+            cloud_config::read(&document.text, system, &mut outcome);
+        }
+        if outcome.hostname.is_none() {
+            let named = outcome.files.get("/etc/hostname");
+            outcome.hostname = named
+                .map(|file| file.content.trim().to_owned())
+                .filter(|name| !name.is_empty());
+        }
+        outcome
+    }
+
+    fn kernel_options(&mut self, command_line: &str) {
+        for option in command_line.split_whitespace() {
+            if option.contains("${") {
+                self.unproven.push(format!(
+                    "kernel option `{option}`: only the network tells what iPXE fills in"
+                ));
+            } else if !self.kernel_options.iter().any(|known| known == option) {
+                // What Linux shows of a quoted value has no quotes.
+                self.kernel_options.push(option.replace('"', ""));
+            }
+        }
+    }
+
+    /// Notes a file, or why it is not looked at.
+    fn file(&mut self, path: &str, content: &[u8], owner: &str, mode: u32) {
+        let is_text = std::str::from_utf8(content)
+            .ok()
+            .filter(|text| !text.contains('\0'));
+        let sound = path.starts_with('/')
+            && !path.contains(|c: char| c.is_control())
+            && owner.contains(':');
+        match is_text {
+            Some(text) if sound => {
+                let file = File {
+                    content: text.to_owned(),
+                    owner: owner.to_owned(),
+                    mode: format!("{mode:04o}"),
+                };
+                self.files.insert(path.to_owned(), file);
+            }
+            Some(_) => self
+                .unproven
+                .push(format!("file {path}: its path or owner is no plain one")),
+            None => self
+                .unproven
+                .push(format!("file {path}: its content is not text")),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which units stay active once they are started.
+
+use super::{Outcome, System};
+
+/// Programs that the stand-in has (`images/stand-in/packages`), of those that people's units run.
+const STAND_IN_PROGRAMS: [&str; 33] = [
+    "bash",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "cut",
+    "date",
+    "dd",
+    "echo",
+    "env",
+    "false",
+    "find",
+    "grep",
+    "gzip",
+    "head",
+    "hostname",
+    "ip",
+    "ln",
+    "ls",
+    "mkdir",
+    "mount",
+    "mv",
+    "printf",
+    "rm",
+    "sed",
+    "sh",
+    "sleep",
+    "sysctl",
+    "systemctl",
+    "tar",
+    "test",
+    "touch",
+    "true",
+];
+
+/// Notes of a unit that is started whether it stays active, or why that is not known.
+///
+/// `content` is its file, empty where it is a unit that the system has of its own.
+pub(super) fn started(name: &str, content: &str, system: System, outcome: &mut Outcome) {
+    match stays_active(name, content, system) {
+        Ok(()) if outcome.units_active.iter().any(|known| known == name) => {}
+        Ok(()) => outcome.units_active.push(name.to_owned()),
+        Err(why) => outcome.unproven.push(format!("unit {name}: {why}")),
+    }
+}
+
+fn stays_active(name: &str, content: &str, system: System) -> Result<(), String> {
+    if content.trim().is_empty() {
+        return match system {
+            System::CoreOs => Ok(()),
+            System::StandIn => Err("it is the system's own, and the stand-in is another".into()),
+        };
+    }
+    let values = |wanted: &str| {
+        let wanted = wanted.to_owned();
+        content
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .filter(move |(key, _)| key.trim() == wanted)
+            .map(|(_, value)| value.trim())
+    };
+    let condition = content
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .find(|(key, _)| key.starts_with("Condition") || key.starts_with("Assert"));
+    if let Some((key, value)) = condition {
+        return Err(format!("it starts only if {}={}", key.trim(), value.trim()));
+    }
+    if name.ends_with(".service") {
+        let kind = values("Type").last().unwrap_or("simple");
+        let remains = values("RemainAfterExit")
+            .last()
+            .is_some_and(|value| ["yes", "true", "on", "1"].contains(&value));
+        if kind == "oneshot" && !remains {
+            return Err("it runs once and ends".into());
+        }
+        if system == System::StandIn {
+            programs(values("ExecStartPre").chain(values("ExecStart")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the stand-in has what a service runs.
+fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    for command in commands.filter(|command| !command.is_empty()) {
+        let program = command.split_whitespace().next().unwrap_or_default();
+        // Prefixes of systemd.service(5).
+        let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
+        let name = program.rsplit('/').next().unwrap_or(program);
+        if !STAND_IN_PROGRAMS.contains(&name) {
+            return Err(format!("it runs {program}, which the stand-in has not"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! How a set of units is run, whatever command asked for it: the flags of a run, the host looked at, machines
+//! booted, results written and shown.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::faults::nothing_is_executed;
+use super::terminal::{self, Look};
+use super::{Folders, exit};
+use crate::cell::message::Asset;
+use crate::evidence::Depth;
+use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
+use crate::preflight;
+use crate::report::faults::FaultResult;
+use crate::report::live::Live;
+use crate::report::{self, RunSummary, UnitSummary, github};
+use crate::runner::keep::Keep;
+use crate::runner::places::{Places, available_mib};
+use crate::runner::{self, Policy, Setting, Unit, UnitOutcome};
+use crate::scenario::Image;
+
+/// How a run is done.
+#[derive(Debug, Args)]
+pub(super) struct Conduct {
+    /// What executes the machines
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelChoice,
+    /// Machines at once: a number, or `auto` by cores; never more than fit into free memory
+    #[arg(long, value_name = "N", default_value = "auto")]
+    jobs: Jobs,
+    /// Try a scenario that failed this often again; the first attempt's evidence stays
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// What it means for the exit code when a machine passed only when tried again
+    #[arg(long, value_enum, default_value_t)]
+    flaky_result: FlakyResult,
+    /// Start no further scenario once one has failed
+    #[arg(long)]
+    fail_fast: bool,
+    /// Leave cells alive, with everything in them, and say how to look into them
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    keep: Keep,
+    #[command(flatten)]
+    depth: Depth,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    artifacts: PathBuf,
+    /// Also write the JUnit report here
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also write every event here, a JSON line each, as it happens
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Show no progress: only the table and where the artifacts are
+    #[arg(long)]
+    quiet: bool,
+    /// Write without colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 for colours everywhere]
+    #[arg(long)]
+    no_color: bool,
+}
+
+/// `--jobs`: machines at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jobs {
+    /// By cores.
+    Auto,
+    /// This many.
+    Number(NonZeroUsize),
+}
+
+impl FromStr for Jobs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Jobs, String> {
+        match text {
+            "auto" => Ok(Jobs::Auto),
+            number => number
+                .parse()
+                .map(Jobs::Number)
+                .map_err(|_| "write `auto`, or a number from 1 on".into()),
+        }
+    }
+}
+
+/// `--flaky-result`: what a pass that came only on a retry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum FlakyResult {
+    /// A success.
+    #[default]
+    Pass,
+    /// A failure, exit code 101.
+    Fail,
+}
+
+/// Why nothing was run, and the exit code for it.
+pub(super) struct Refusal {
+    pub(super) code: u8,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// Tells it; the result is the exit code.
+    pub(super) fn tell(self) -> u8 {
+        // What is wrong with files was told where it was found.
+        if !self.message.is_empty() {
+            eprintln!("{}", self.message);
+        }
+        self.code
+    }
+}
+
+pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
+    Refusal {
+        code,
+        message: format!("lab: {message}"),
+    }
+}
+
+/// What is run.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The units.
+    pub(super) units: Vec<Unit>,
+    /// What is served below `/assets/` in the place of the image's folder; nothing for that.
+    pub(super) assets: Vec<Asset>,
+    /// Which part of the units it is.
+    pub(super) shard: Option<String>,
+}
+
+/// A run that is through, not yet told.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// What came of it.
+    pub(super) run: RunSummary,
+    /// The same with all that was seen.
+    pub(super) outcomes: Vec<UnitOutcome>,
+    look: Look,
+}
+
+/// Refuses a host that lacks something which the units need, with what would bring it.
+pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
+    let wanted: Vec<_> = units
+        .iter()
+        .map(|unit| (&*unit.scenario, unit.firmware, &unit.injections))
+        .collect();
+    let lacks = preflight::lacks(&wanted);
+    if !lacks.is_empty() {
+        let lines: Vec<String> = lacks
+            .iter()
+            .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
+            .collect();
+        return Err(refuse(
+            exit::HOST_UNSUPPORTED,
+            format!("this host is not ready:{}", lines.concat()),
+        ));
+    }
+    Ok(())
+}
+
+fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
+    move |error| refuse(exit::INTERNAL, format!("{what}: {error}"))
+}
+
+impl Conduct {
+    /// Whether only results are shown.
+    pub(super) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Looks at the host, runs the units, and writes what came of each attempt.
+    pub(super) async fn run(&self, image: PathBuf, order: Order) -> Result<Done, Refusal> {
+        let started = Instant::now();
+        let now = jiff::Zoned::now();
+        let look = Look::choose(self.quiet, self.no_color);
+        let Order {
+            units,
+            assets,
+            shard,
+        } = order;
+        self.check_memory(&units)?;
+        let chosen = self.accelerator(&units, &image).await?;
+        if !self.quiet {
+            eprintln!("Accelerator: {}.", chosen.reason);
+        }
+        let run_id = new_run_id();
+        let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
+            .map_err(internal(&self.artifacts.display().to_string()))?;
+        let setting = Setting {
+            run_id: run_id.clone(),
+            artifacts: artifacts.clone(),
+            image,
+            assets,
+            boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
+            accelerator: chosen.accelerator,
+            places: places(self.jobs, chosen.accelerator),
+            depth: self.depth,
+            policy: Policy {
+                retries: self.retries,
+                fail_fast: self.fail_fast,
+                keep: self.keep,
+            },
+        };
+        let mut files = vec![create_file(&artifacts.join("events.jsonl"))?];
+        if let Some(path) = &self.events {
+            files.push(create_file(path)?);
+        }
+        let live = Live::new(&units, &artifacts, files, look.progress, std::io::stderr());
+        let outcomes = watch_run(units, &setting, live)
+            .await
+            .map_err(internal("events.jsonl"))?;
+        let mut run = RunSummary {
+            run_id,
+            started: now.timestamp().to_string(),
+            seconds: started.elapsed().as_secs_f64(),
+            accelerator: chosen.reason,
+            shard,
+            flaky_fails: self.flaky_result == FlakyResult::Fail,
+            units: Vec::new(),
+            rehearsal: None,
+            folder: artifacts.clone(),
+        };
+        for outcome in &outcomes {
+            let summary = UnitSummary::of(outcome, &artifacts);
+            for (attempt, summed_up) in outcome.attempts.iter().zip(&summary.attempts) {
+                report::artifacts::write_attempt(attempt, summed_up)
+                    .map_err(internal(&attempt.artifacts.display().to_string()))?;
+            }
+            run.units.push(summary);
+        }
+        Ok(Done {
+            run,
+            outcomes,
+            look,
+        })
+    }
+
+    /// What executes the machines.
+    async fn accelerator(&self, units: &[Unit], image: &Path) -> Result<Chosen, Refusal> {
+        if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
+            return Ok(nothing_is_executed());
+        }
+        choose(self.accel, &image.join(Image::KERNEL))
+            .await
+            .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))
+    }
+
+    /// A cell that may be kept runs all its machines at once, to the end.
+    fn check_memory(&self, units: &[Unit]) -> Result<(), Refusal> {
+        if self.keep == Keep::Never {
+            return Ok(());
+        }
+        let places = places(self.jobs, Accelerator::Tcg);
+        for unit in units {
+            let machines = unit.scenario.nodes.iter().map(|node| node.memory_mib);
+            let wanted = places.all_at_once_mib(machines);
+            if wanted > places.memory_mib {
+                let message = format!(
+                    "--keep runs all machines of a scenario at once; {} needs {wanted} MiB for that, and {} MiB \
+                     are free",
+                    unit.name(),
+                    places.memory_mib
+                );
+                return Err(refuse(exit::HOST_UNSUPPORTED, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Done {
+    /// Writes the reports, shows the result, and returns the exit code.
+    pub(super) fn conclude(
+        &self,
+        folders: &Folders,
+        conduct: &Conduct,
+        results: Option<&[FaultResult]>,
+    ) -> Result<u8, Refusal> {
+        let Done {
+            run,
+            outcomes,
+            look,
+        } = self;
+        let artifacts = &run.folder;
+        let place = artifacts.display().to_string();
+        let mut junit = report::artifacts::write_run(run).map_err(internal(&place))?;
+        if let Some(results) = results {
+            junit = report::faults::write(results, artifacts).map_err(internal(&place))?;
+        }
+        if let Some(path) = &conduct.junit {
+            std::fs::write(path, junit).map_err(internal(&path.display().to_string()))?;
+        }
+        match results {
+            Some(results) => print!("{}", report::faults::render(results, look.table)),
+            None => print!("{}", report::table::render(run, look.table)),
+        }
+        println!("Artifacts: {place}");
+        on_github(run, &folders.scenarios);
+        for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
+            let kept = outcome.attempts.last()?.kept.as_ref()?;
+            Some((outcome, kept))
+        }) {
+            let unit = &outcome.unit;
+            print!(
+                "\n{}",
+                kept.instructions(&run.run_id, &unit.name(), &unit.scenario)
+            );
+        }
+        Ok(match results {
+            Some(results) => report::faults::exit_code(results, run.exit_code()),
+            None => run.exit_code(),
+        })
+    }
+}
+
+/// On GitHub Actions: annotations on standard output, and the job's summary
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+fn on_github(run: &RunSummary, scenarios: &Path) {
+    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+        return;
+    }
+    print!("{}", github::annotations(run, &scenarios.to_string_lossy()));
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
+        let path = PathBuf::from(path);
+        let appended = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(github::summary(run).as_bytes()));
+        // The verdicts stand; a summary that can't be written does not change them.
+        if let Err(error) = appended {
+            eprintln!("lab: the summary {}: {error}", path.display());
+        }
+    }
+}
+
+/// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
+async fn watch_run(
+    units: Vec<Unit>,
+    setting: &Setting,
+    mut live: Live<std::io::Stderr>,
+) -> std::io::Result<Vec<UnitOutcome>> {
+    let (stop, stopping) = watch::channel(false);
+    let (progress, mut seen) = mpsc::unbounded_channel();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut resized = signal(SignalKind::window_change())?;
+    let mut ticks = tokio::time::interval(live.period());
+    // A tick that came late is not made up for.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let course = runner::run(units, setting, progress, stopping);
+    tokio::pin!(course);
+    loop {
+        tokio::select! {
+            biased;
+            Some(progress) = seen.recv() => live.take(&progress)?,
+            outcomes = &mut course => {
+                live.end();
+                return Ok(outcomes);
+            }
+            Some(()) = interrupt.recv() => interrupted(&stop, &mut live),
+            Some(()) = terminate.recv() => interrupted(&stop, &mut live),
+            Some(()) = resized.recv() => live.tick(Instant::now(), terminal::width()),
+            now = ticks.tick() => live.tick(now.into_std(), terminal::width()),
+        }
+    }
+}
+
+fn interrupted(stop: &watch::Sender<bool>, live: &mut Live<std::io::Stderr>) {
+    live.say("Interrupted: stopping the machines.");
+    stop.send_replace(true);
+}
+
+fn places(jobs: Jobs, accelerator: Accelerator) -> Places {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let asked = match jobs {
+        Jobs::Auto => None,
+        Jobs::Number(number) => Some(number.get()),
+    };
+    Places::choose(asked, cores, free_memory_mib(), accelerator)
+}
+
+/// Where memory can't be read, that of one machine of usual size.
+fn free_memory_mib() -> usize {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| available_mib(&text))
+        .unwrap_or(2048)
+}
+
+fn create_file(path: &Path) -> Result<std::fs::File, Refusal> {
+    std::fs::File::create(path)
+        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", path.display())))
+}
+
+/// Six hexadecimal digits: part of every name, so that two runs never share one.
+pub(super) fn new_run_id() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.chars().take(6).collect()
+}
+
+/// The program of that name beside our own.
+pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
+    let ours = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
+    let path = ours.with_file_name(name);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!(
+            "{} is not there; `cargo build --workspace` makes it",
+            path.display()
+        ))
+    }
+}

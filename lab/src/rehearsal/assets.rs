@@ -1,0 +1,159 @@
+//! Which kernels and initrds are the operator's own, and which the stand-in's under their names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rollout::plan::Booted;
+use rollout::site::asset;
+
+use super::RehearsalError;
+use crate::cell::message::Asset;
+use crate::scenario::Image;
+
+/// Where a machine's kernel and initrds come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The operator's assets.
+    Own,
+    /// The stand-in.
+    StandIn,
+}
+
+/// The files that machines load, each with the file it is.
+#[derive(Debug)]
+pub(super) struct Sources<'a> {
+    own: Option<&'a Path>,
+    stand_in: &'a Path,
+    /// Paths below `/assets/` at which the stand-in's files are.
+    placed: BTreeMap<String, PathBuf>,
+    /// Folders of the operator's own that are booted from, with how many machines.
+    booted: BTreeMap<(String, bool), usize>,
+}
+
+impl<'a> Sources<'a> {
+    /// With the operator's assets, if there are any, and the stand-in's folder.
+    pub(super) fn new(own: Option<&'a Path>, stand_in: &'a Path) -> Sources<'a> {
+        Sources {
+            own,
+            stand_in,
+            placed: BTreeMap::new(),
+            booted: BTreeMap::new(),
+        }
+    }
+
+    /// What a machine boots, as the name of an image and where it comes from.
+    ///
+    /// The operator's own are taken where all of them are there; a kernel without its initrd is a mistake.
+    pub(super) fn of(&mut self, booted: &Booted) -> Result<(String, Source), String> {
+        let kernel = asset(&booted.kernel)?;
+        let initrds = booted.initrd.iter().map(|file| asset(file));
+        let initrds = initrds.collect::<Result<Vec<_>, _>>()?;
+        let folder = kernel.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let own = |path: &String| self.own.is_some_and(|own| own.join(path).is_file());
+        let all: Vec<&String> = std::iter::once(&kernel).chain(&initrds).collect();
+        let missing: Vec<&str> = all
+            .iter()
+            .filter(|path| !own(path))
+            .map(|path| path.as_str())
+            .collect();
+        let source = if missing.is_empty() {
+            Source::Own
+        } else if missing.len() < all.len() {
+            let dir = self.own.unwrap_or(Path::new("")).display();
+            return Err(format!("{dir} has no {}", missing.join(", no ")));
+        } else {
+            self.place(&kernel, &initrds)?;
+            Source::StandIn
+        };
+        let key = (folder.to_owned(), source == Source::Own);
+        *self.booted.entry(key).or_default() += 1;
+        let image = match source {
+            Source::Own => super::write::word(folder),
+            Source::StandIn => Image::STAND_IN.to_owned(),
+        };
+        Ok((image, source))
+    }
+
+    fn place(&mut self, kernel: &str, initrds: &[String]) -> Result<(), String> {
+        let [initrd] = initrds else {
+            return Err(match initrds.len() {
+                0 => "it has no initrd, and the stand-in's kernel boots nothing without one".into(),
+                more => format!(
+                    "it has {more} initrds; the stand-in takes the place of one: give the site's own with --assets"
+                ),
+            });
+        };
+        let mut place = |path: &str, file: &str| {
+            let file = self.stand_in.join(file);
+            match self.placed.insert(path.to_owned(), file.clone()) {
+                Some(other) if other != file => Err(format!(
+                    "/assets/{path} is one spec's kernel and another's initrd"
+                )),
+                _ => Ok(()),
+            }
+        };
+        place(kernel, Image::KERNEL)?;
+        place(initrd, Image::INITRD)
+    }
+
+    /// A sentence for each folder that is booted from.
+    pub(super) fn sentences(&self) -> Vec<String> {
+        let machines = |count: usize| match count {
+            1 => "1 machine".to_owned(),
+            more => format!("{more} machines"),
+        };
+        self.booted
+            .iter()
+            .map(|((folder, is_own), count)| {
+                let who = machines(*count);
+                match is_own {
+                    true => format!("/assets/{folder}: the site's own files ({who})"),
+                    false => format!(
+                        "/assets/{folder}: the stand-in under these names, not CoreOS itself ({who})"
+                    ),
+                }
+            })
+            .collect()
+    }
+
+    /// What is put below `/assets/`: the operator's files, with the stand-in's where they have none.
+    ///
+    /// Folders in which nothing is missing are served as they are; of others each entry by itself.
+    pub(super) fn layout(&self) -> Result<Vec<Asset>, RehearsalError> {
+        let mut layout = Vec::new();
+        if let Some(own) = self.own {
+            let own = fs::canonicalize(own).map_err(RehearsalError::file(own))?;
+            self.of_folder(&own, Path::new(""), &mut layout)?;
+        }
+        layout.extend(self.placed.iter().map(|(path, file)| Asset {
+            at: path.into(),
+            from: file.clone(),
+        }));
+        Ok(layout)
+    }
+
+    fn of_folder(
+        &self,
+        own: &Path,
+        below: &Path,
+        layout: &mut Vec<Asset>,
+    ) -> Result<(), RehearsalError> {
+        let folder = own.join(below);
+        for entry in fs::read_dir(&folder).map_err(RehearsalError::file(&folder))? {
+            let name = entry.map_err(RehearsalError::file(&folder))?.file_name();
+            let at = below.join(name);
+            let from = own.join(&at);
+            let gets_more = self
+                .placed
+                .keys()
+                .any(|path| Path::new(path).starts_with(&at));
+            if gets_more && from.is_dir() {
+                self.of_folder(own, &at, layout)?;
+            } else if from.exists() {
+                layout.push(Asset { at, from });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,502 @@
+//! The network of a site: who gives addresses and boot options, at which address.
+//!
+//! That of one of the lab's scenarios, or what the operator's own `dnsmasq.conf` or `boot-server.toml` make. A
+//! scenario's moves to the address that the site's configs name; a configuration of the operator's has one of
+//! its own, which has to be the same.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use boot_server::config::{BiosLoader, BootConfig, Config};
+use ipnet::Ipv4Net;
+use rollout::plan::{Asking, Known};
+use rollout::site::Site;
+
+use crate::scenario::{
+    Boot, DhcpService, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario, Services,
+};
+
+/// Prefix length of a network of which only an address is known.
+const PREFIX_LENGTH: u8 = 24;
+
+/// A network environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    /// What it is called: a scenario's name, or a file's.
+    pub name: String,
+    /// Who plays which part.
+    pub services: Services,
+    /// What PXE clients are given.
+    pub boot: Boot,
+    /// The network.
+    pub network: Network,
+    /// Whether the network is as it is, because a configuration says so.
+    is_fixed: bool,
+}
+
+/// Why a network can't be copied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvironmentError {
+    /// A configuration of the operator's can't be read.
+    #[error("{path}: {why}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// It has something that is not copied.
+    #[error("{path}, line {line}: `{text}`: {why}")]
+    Line {
+        /// Which file.
+        path: String,
+        /// Which line of it, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// It does not say something that has to be known.
+    #[error("{path} {why}")]
+    Lacks {
+        /// Which file.
+        path: String,
+        /// What is missing.
+        why: String,
+    },
+    /// The configs name an address that is not the server's.
+    #[error(
+        "the configs of the site name the boot config service at {named}, and by {path} the host of this \
+         network is {host} in {subnet}: one of them is wrong, or they are two hosts, which are not copied"
+    )]
+    Elsewhere {
+        /// As the configs have it.
+        named: Ipv4Addr,
+        /// The configuration.
+        path: String,
+        /// As it has it.
+        host: Ipv4Addr,
+        /// Its subnet.
+        subnet: Ipv4Net,
+    },
+    /// The configs name an address that no host has on a network.
+    #[error(
+        "the configs of the site name the boot config service at {0}, which no machine reaches over a network"
+    )]
+    Unreachable(Ipv4Addr),
+}
+
+impl Environment {
+    /// That of a scenario.
+    #[must_use]
+    pub fn of_scenario(scenario: &Scenario) -> Environment {
+        Environment {
+            name: scenario.name.clone(),
+            services: scenario.services.clone(),
+            boot: scenario.boot,
+            network: scenario.network.clone(),
+            is_fixed: false,
+        }
+    }
+
+    /// That which a `dnsmasq.conf` makes.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] when it can't be read, or has what is not copied.
+    pub fn of_dnsmasq(path: &Path) -> Result<Environment, EnvironmentError> {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let path = absolute(path)?;
+        let said = Dnsmasq::read(&path, &text)?;
+        let subnet = said.subnet.ok_or_else(|| EnvironmentError::Lacks {
+            path: path.display().to_string(),
+            why: "has no `dhcp-range` with addresses: write for example \
+                  `dhcp-range=192.168.90.100,192.168.90.199,12h`"
+                .into(),
+        })?;
+        Ok(Environment {
+            name: file_name(&path),
+            services: Services {
+                dhcp: DhcpService::Dnsmasq,
+                proxy_dhcp: ProxyDhcpService::None,
+                pixiecore: PixiecoreService::None,
+                dnsmasq_conf: Some(path),
+                boot_server_config: None,
+            },
+            boot: usual_boot(&BootConfig::default()),
+            network: Network {
+                address: said.address,
+                interface: said.interface,
+                ..Network::new(subnet)
+            },
+            is_fixed: true,
+        })
+    }
+
+    /// That which a `boot-server.toml` makes.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] when it can't be read, or gives nothing to machines.
+    pub fn of_boot_server(path: &Path) -> Result<Environment, EnvironmentError> {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let config: Config = toml::from_str(&text).map_err(|error| unreadable(path, &error))?;
+        let path = absolute(path)?;
+        let gives_options = config.proxy_dhcp.is_some() || config.pixiecore.is_some();
+        if config.dhcp.is_none() && !gives_options {
+            return Err(EnvironmentError::Lacks {
+                path: path.display().to_string(),
+                why: "has neither [dhcp] nor [proxy_dhcp] nor [pixiecore]: it boots no machine; name a \
+                      scenario with --network"
+                    .into(),
+            });
+        }
+        let listens = config.http.as_ref().and_then(|http| match http.listen {
+            std::net::SocketAddr::V4(address) if !address.ip().is_unspecified() => {
+                Some(*address.ip())
+            }
+            _ => None,
+        });
+        let address = config.address.or(listens);
+        let subnet = match (&config.dhcp, address) {
+            (Some(dhcp), _) => Some(dhcp.subnet),
+            (None, Some(address)) => Some(around(address)),
+            (None, None) => None,
+        };
+        let port = config.http.as_ref().map(|http| http.listen.port());
+        Ok(Environment {
+            name: file_name(&path),
+            boot: usual_boot(&config.boot),
+            services: Services {
+                dhcp: match config.dhcp {
+                    Some(_) => DhcpService::BootServer,
+                    // The server that it stands beside.
+                    None => DhcpService::Libvirt,
+                },
+                proxy_dhcp: match config.proxy_dhcp {
+                    Some(_) => ProxyDhcpService::BootServer,
+                    None => ProxyDhcpService::None,
+                },
+                pixiecore: match config.pixiecore {
+                    Some(_) => PixiecoreService::BootServer,
+                    None => PixiecoreService::None,
+                },
+                dnsmasq_conf: None,
+                boot_server_config: Some(path),
+            },
+            network: Network {
+                address,
+                interface: config.interface,
+                http_port: port.unwrap_or(Network::HTTP_PORT),
+                ..Network::new(subnet.unwrap_or(USUAL_SUBNET))
+            },
+            is_fixed: subnet.is_some(),
+        })
+    }
+
+    /// The same where the site's configs say that it is.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] when it can't be there.
+    pub fn at(mut self, site: &Site) -> Result<Environment, EnvironmentError> {
+        self.network.names.clone_from(&site.names);
+        self.network.http_port = site.port.unwrap_or(self.network.http_port);
+        let Some(address) = site.address else {
+            return Ok(self);
+        };
+        let subnet = self.network.subnet;
+        if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+            return Err(EnvironmentError::Unreachable(address));
+        }
+        let is_said = self.network.address.is_some();
+        let is_there = match is_said && self.is_fixed {
+            true => self.network.host() == address,
+            false => subnet.contains(&address),
+        };
+        if is_there {
+            self.network.address = Some(address);
+            return Ok(self);
+        }
+        if self.is_fixed {
+            return Err(EnvironmentError::Elsewhere {
+                named: address,
+                path: self.name,
+                host: self.network.host(),
+                subnet,
+            });
+        }
+        self.network.subnet = around(address);
+        self.network.address = Some(address);
+        Ok(self)
+    }
+
+    /// How machines ask what they boot.
+    #[must_use]
+    pub fn asking(&self) -> Asking {
+        let known = if self.services.pixiecore != PixiecoreService::None {
+            Known::Mac
+        } else if self.boot.bios == BiosLoader::Pxelinux {
+            Known::UuidAndMac
+        } else {
+            Known::ByIpxe
+        };
+        Asking {
+            known,
+            ..Asking::default()
+        }
+    }
+
+    /// Whether machines of this firmware can boot here; the error says why not.
+    ///
+    /// # Errors
+    /// A sentence when they can't.
+    pub fn boots(&self, firmware: Firmware) -> Result<(), String> {
+        let name = &self.name;
+        let is_own = self.services.boot_server_config.is_none();
+        if is_own && self.boot.bios == BiosLoader::Pxelinux && firmware.is_uefi() {
+            return Err(format!(
+                "the network {name} gives PXELINUX, which is for BIOS machines"
+            ));
+        }
+        if self.services.pixiecore != PixiecoreService::None && firmware == Firmware::UefiHttp {
+            return Err(format!(
+                "the network {name} has Pixiecore, which gives nothing to machines that boot by HTTP"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Where nobody says anything of the network.
+const USUAL_SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 90, 0), PREFIX_LENGTH);
+
+fn usual_boot(boot: &BootConfig) -> Boot {
+    Boot {
+        bios: boot.bios,
+        chainload_ipxe: boot.chainload_ipxe,
+    }
+}
+
+fn around(address: Ipv4Addr) -> Ipv4Net {
+    Ipv4Net::new_assert(address, PREFIX_LENGTH).trunc()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || "network".into(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> EnvironmentError {
+    EnvironmentError::Unreadable {
+        path: path.display().to_string(),
+        why: error.to_string().trim_end().to_owned(),
+    }
+}
+
+/// Cells work elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, EnvironmentError> {
+    std::fs::canonicalize(path).map_err(|error| unreadable(path, &error))
+}
+
+/// What is looked at of a `dnsmasq.conf`; dnsmasq itself reads the rest.
+#[derive(Debug, Default, PartialEq)]
+struct Dnsmasq {
+    interface: Option<String>,
+    address: Option<Ipv4Addr>,
+    subnet: Option<Ipv4Net>,
+}
+
+impl Dnsmasq {
+    fn read(path: &Path, text: &str) -> Result<Dnsmasq, EnvironmentError> {
+        let mut said = Dnsmasq::default();
+        for (index, whole) in text.lines().enumerate() {
+            let wrong = |why: &str| EnvironmentError::Line {
+                path: path.display().to_string(),
+                line: index + 1,
+                text: whole.trim().to_owned(),
+                why: why.to_owned(),
+            };
+            let line = whole.split('#').next().unwrap_or_default();
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            let (key, value) = (key.trim(), value.trim());
+            match key {
+                "interface" => {
+                    let name = value.split(',').next().unwrap_or_default();
+                    if name.contains('*') {
+                        return Err(wrong(
+                            "write the interface's whole name, e.g. `interface=eth0`",
+                        ));
+                    }
+                    said.interface.get_or_insert_with(|| name.to_owned());
+                }
+                "listen-address" => {
+                    let mut addresses = value.split(',').filter_map(|one| one.trim().parse().ok());
+                    said.address = said
+                        .address
+                        .or(addresses.find(|one: &Ipv4Addr| !one.is_loopback()));
+                }
+                "dhcp-range" => {
+                    let parts: Vec<&str> = value.split(',').map(str::trim).collect();
+                    if parts.contains(&"proxy") {
+                        return Err(wrong(
+                            "here dnsmasq is a proxy beside another DHCP server, which is not copied; rehearse \
+                             with `--network proxy-dhcp`",
+                        ));
+                    }
+                    let addresses: Vec<Ipv4Addr> =
+                        parts.iter().filter_map(|part| part.parse().ok()).collect();
+                    let subnet = range_subnet(&addresses);
+                    said.subnet = said.subnet.or(subnet);
+                }
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// The subnet of a range: by its mask, which may follow first and last address.
+fn range_subnet(addresses: &[Ipv4Addr]) -> Option<Ipv4Net> {
+    let first = *addresses.first()?;
+    let mask = addresses
+        .get(2)
+        .and_then(|mask| ipnet::ipv4_mask_to_prefix(*mask).ok());
+    Ipv4Net::new(first, mask.unwrap_or(PREFIX_LENGTH))
+        .ok()
+        .map(|net| net.trunc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dnsmasq(text: &str) -> Result<Dnsmasq, String> {
+        Dnsmasq::read(Path::new("/etc/dnsmasq.conf"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_dnsmasq_conf_says_where_it_is() {
+        let found = dnsmasq(
+            "# interface=wrong\ninterface = enp1s0 # the rack\nlisten-address=127.0.0.1,10.1.2.3\n\
+             dhcp-range=set:rack,10.1.2.100,10.1.3.99,255.255.254.0,12h\ndhcp-range=10.9.0.1,static\n",
+        );
+        let wanted = Dnsmasq {
+            interface: Some("enp1s0".into()),
+            address: Some(Ipv4Addr::new(10, 1, 2, 3)),
+            subnet: Some("10.1.2.0/23".parse().unwrap()),
+        };
+        assert_eq!(found, Ok(wanted));
+        assert_eq!(
+            dnsmasq("dhcp-range=192.168.5.10,192.168.5.20\n")
+                .unwrap()
+                .subnet,
+            Some("192.168.5.0/24".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn what_is_not_copied_of_dnsmasq_is_told_with_its_line() {
+        let said = dnsmasq("\ndhcp-range=192.168.5.0,proxy\n").unwrap_err();
+        assert!(
+            said.contains("/etc/dnsmasq.conf, line 2") && said.contains("proxy-dhcp"),
+            "{said}"
+        );
+        assert!(
+            dnsmasq("interface=eth*\n")
+                .unwrap_err()
+                .contains("whole name")
+        );
+    }
+
+    fn boot_server(text: &str) -> Result<Environment, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("boot-server.toml");
+        std::fs::write(&file, text).unwrap();
+        Environment::of_boot_server(&file).map_err(|error| error.to_string())
+    }
+
+    const DHCP: &str = "interface = \"eth0\"\naddress = \"10.0.0.5\"\n[dhcp]\nsubnet = \"10.0.0.0/22\"\n\
+                        first = \"10.0.1.1\"\nlast = \"10.0.1.99\"\n[boot]\nbios = \"pxelinux\"\n";
+
+    #[test]
+    fn a_boot_server_toml_says_who_plays_which_part() {
+        let site = boot_server(DHCP).unwrap();
+        assert_eq!(site.services.dhcp, DhcpService::BootServer);
+        assert_eq!(site.network.subnet.to_string(), "10.0.0.0/22");
+        assert_eq!(site.network.host(), Ipv4Addr::new(10, 0, 0, 5));
+        assert_eq!(site.network.interface.as_deref(), Some("eth0"));
+        assert_eq!(site.asking().known, Known::UuidAndMac);
+        let proxy = boot_server(
+            "interface = \"eth0\"\n[proxy_dhcp]\n[http]\nlisten = \"10.0.0.7:81\"\ndata = \"/d\"\n",
+        )
+        .unwrap();
+        assert_eq!(proxy.services.dhcp, DhcpService::Libvirt);
+        assert!(proxy.services.has_proxy());
+        assert_eq!(
+            (proxy.network.host(), proxy.network.http_port),
+            (Ipv4Addr::new(10, 0, 0, 7), 81)
+        );
+    }
+
+    #[test]
+    fn a_boot_server_that_boots_nothing_or_has_mistakes_is_refused() {
+        let said = boot_server("[http]\nlisten = \"10.0.0.7:81\"\ndata = \"/d\"\n").unwrap_err();
+        assert!(said.contains("it boots no machine"), "{said}");
+        let said = boot_server("interfaces = \"eth0\"\n").unwrap_err();
+        assert!(
+            said.contains("boot-server.toml: ") && said.contains("interfaces"),
+            "{said}"
+        );
+    }
+
+    fn at(site: Environment, address: [u8; 4]) -> Result<Network, String> {
+        let found = Site {
+            address: Some(address.into()),
+            port: Some(8081),
+            names: vec!["boot.example.com".into()],
+        };
+        let moved = site.at(&found).map_err(|error| error.to_string())?;
+        Ok(moved.network)
+    }
+
+    fn of_lab(name: &str) -> Environment {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        Environment::of_scenario(&Scenario::load(&folder.join(name)).unwrap())
+    }
+
+    #[test]
+    fn a_scenarios_network_moves_to_the_site() {
+        let network = at(of_lab("ipxe-chainload"), [10, 3, 2, 1]).unwrap();
+        assert_eq!(network.subnet.to_string(), "10.3.2.0/24");
+        assert_eq!(network.host(), Ipv4Addr::new(10, 3, 2, 1));
+        assert_eq!(network.http_port, 8081);
+        assert_eq!(network.names, ["boot.example.com"]);
+        let loopback = at(of_lab("ipxe-chainload"), [127, 0, 0, 1]).unwrap_err();
+        assert!(loopback.contains("127.0.0.1"), "{loopback}");
+    }
+
+    #[test]
+    fn a_configurations_network_stays_where_it_is() {
+        let site = || boot_server(DHCP).unwrap();
+        assert_eq!(
+            at(site(), [10, 0, 0, 5]).unwrap().subnet.to_string(),
+            "10.0.0.0/22"
+        );
+        let said = at(site(), [10, 0, 0, 6]).unwrap_err();
+        assert!(
+            said.contains("10.0.0.6") && said.contains("10.0.0.5 in 10.0.0.0/22"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn firmware_that_a_network_gives_nothing_is_told() {
+        assert!(of_lab("pxe-dhcp").boots(Firmware::Uefi).is_err());
+        assert!(of_lab("pxe-dhcp").boots(Firmware::Bios).is_ok());
+        assert!(of_lab("pixiecore").boots(Firmware::UefiHttp).is_err());
+        assert!(of_lab("pixiecore").boots(Firmware::Uefi).is_ok());
+        assert_eq!(of_lab("pixiecore").asking().known, Known::Mac);
+        assert_eq!(of_lab("ipxe-chainload").asking().known, Known::ByIpxe);
+    }
+}

@@ -1,0 +1,111 @@
+//! A rehearsal's scenarios as folders: `scenario.toml`, and the data directory as it is now.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::{Cast, RehearsalError, Request};
+use crate::scenario::{DataCheck, Deadline, FILE_NAME, Image, Machines, Scenario, Silence};
+
+/// From power-on to the last check, for one machine.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Folders in a data directory are followed so deep.
+const DEPTH_LIMIT: usize = 8;
+
+/// Longest name of a scenario: it is part of paths and reports.
+const NAME_LIMIT: usize = 24;
+
+/// A name for each scenario: that of the site, with a number where its firmware does not tell it apart.
+pub(super) fn names(site: &str, casts: &[Cast]) -> Vec<String> {
+    let site = word(site);
+    casts
+        .iter()
+        .enumerate()
+        .map(|(index, cast)| {
+            let before = casts.iter().take(index);
+            match before.filter(|one| one.firmware == cast.firmware).count() {
+                0 => site.clone(),
+                others => format!("{site}-{}", others + 1),
+            }
+        })
+        .collect()
+}
+
+/// The nearest text that may name scenarios and nodes: lowercase letters, digits and hyphens.
+pub(super) fn word(text: &str) -> String {
+    let mut word = String::new();
+    for letter in text.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' => word.push(letter),
+            _ if word.is_empty() || word.ends_with('-') => {}
+            _ => word.push('-'),
+        }
+    }
+    let word: String = word.chars().take(NAME_LIMIT).collect();
+    match word.trim_matches('-') {
+        "" => "site".to_owned(),
+        word => word.to_owned(),
+    }
+}
+
+/// Writes a scenario and reads it back, as the cell will.
+pub(super) fn scenario(
+    folder: &Path,
+    name: &str,
+    request: &Request<'_>,
+    environment: &Environment,
+    cast: Cast,
+) -> Result<Scenario, RehearsalError> {
+    // Two firmwares may share a name: each has its own folder.
+    let folder = folder.join(cast.firmware.name()).join(name);
+    let scenario = Scenario {
+        name: name.to_owned(),
+        dir: folder.clone(),
+        summary: format!(
+            "rehearsal of {} in the network {}",
+            request.data.display(),
+            environment.name
+        ),
+        firmware: vec![cast.firmware],
+        machines: Machines::Virtual,
+        network: environment.network.clone(),
+        services: environment.services.clone(),
+        boot: environment.boot,
+        image: Image { name: cast.image },
+        deadline: Deadline {
+            boot: DEADLINE,
+            silence: Silence::default(),
+        },
+        nodes: cast.nodes,
+    };
+    copy(request.data, &scenario.data_dir(), DEPTH_LIMIT)?;
+    let file = folder.join(FILE_NAME);
+    let text = scenario
+        .to_toml()
+        .map_err(|error| RehearsalError::file(&file)(std::io::Error::other(error)))?;
+    fs::write(&file, text).map_err(RehearsalError::file(&file))?;
+    Ok(Scenario::load_with(&folder, DataCheck::Skip)?)
+}
+
+/// Copies a folder, following links as the boot server does.
+fn copy(from: &Path, to: &Path, depth: usize) -> Result<(), RehearsalError> {
+    fs::create_dir_all(to).map_err(RehearsalError::file(to))?;
+    for entry in fs::read_dir(from).map_err(RehearsalError::file(from))? {
+        let entry = entry.map_err(RehearsalError::file(from))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        // A link to nothing is nothing to the server either.
+        let Ok(about) = fs::metadata(&path) else {
+            continue;
+        };
+        // `assets` below a matchbox directory is served from elsewhere, and large.
+        let is_assets = entry.file_name() == "assets" && depth == DEPTH_LIMIT;
+        if about.is_dir() && depth > 0 && !is_assets {
+            copy(&path, &target, depth - 1)?;
+        } else if about.is_file() {
+            fs::copy(&path, &target).map_err(RehearsalError::file(&path))?;
+        }
+    }
+    Ok(())
+}
