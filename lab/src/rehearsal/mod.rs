@@ -17,7 +17,7 @@
 mod assets;
 pub mod environment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod time;
 mod twin;
 mod write;

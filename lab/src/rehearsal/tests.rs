@@ -1,1 +1,405 @@
+//! Rehearsals of the sites in `scenarios/rollout/`, and of sites in which something is wrong.
 
+use std::fs;
+
+use boot_server::catalog::data_dir::Source as DataSource;
+use rollout::inventory::read;
+use tempfile::tempdir;
+
+use super::*;
+use crate::report::RunSummary;
+use crate::scenario::{DataCheck, Image, MatchedBy, Scenario};
+
+fn scenarios_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+fn network(name: &str) -> Environment {
+    let folder = scenarios_folder().join(name);
+    Environment::of_scenario(&Scenario::load_with(&folder, DataCheck::Skip).unwrap())
+}
+
+/// A site: its directory and its machines.
+struct Rack {
+    data: PathBuf,
+    snapshot: Snapshot,
+    inventory: Inventory,
+    /// In the place of the stand-in.
+    image: TempDir,
+}
+
+impl Rack {
+    fn open(data: &Path, machines: &Path) -> Rack {
+        let image = tempdir().unwrap();
+        for file in [Image::KERNEL, Image::INITRD] {
+            fs::write(image.path().join(file), file).unwrap();
+        }
+        Rack {
+            data: data.to_owned(),
+            snapshot: Snapshot::load(&DataSource::of(data)).0,
+            inventory: read::read(machines).unwrap(),
+            image,
+        }
+    }
+
+    /// One of `scenarios/rollout/`.
+    fn example(name: &str) -> Rack {
+        let folder = scenarios_folder().join("rollout").join(name);
+        let machines = ["toml", "yaml", "json", "csv"]
+            .map(|kind| folder.join(format!("machines.{kind}")))
+            .into_iter()
+            .find(|file| file.is_file())
+            .unwrap();
+        Rack::open(&folder.join("data"), &machines)
+    }
+
+    fn rehearse_with(
+        &self,
+        environment: Environment,
+        assets: Option<&Path>,
+    ) -> Result<Rehearsal, RehearsalError> {
+        let names = self.inventory.machines.iter();
+        Rehearsal::prepare(&Request {
+            data: &self.data,
+            name: "rack".into(),
+            snapshot: &self.snapshot,
+            inventory: &self.inventory,
+            wanted: names.map(|machine| machine.name.clone()).collect(),
+            environment,
+            assets,
+            image: self.image.path(),
+            memory_mib: 1024,
+        })
+    }
+
+    fn rehearse(&self, environment: &str) -> Rehearsal {
+        self.rehearse_with(network(environment), None).unwrap()
+    }
+}
+
+const EXAMPLES: [&str; 6] = [
+    "etcd-cluster",
+    "kubernetes",
+    "matchbox-templates",
+    "mixed-rack",
+    "single-node-etcd",
+    "uefi-http-boot",
+];
+
+/// Every example in the network of iPXE, and one with BIOS machines only in each of the others.
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let rehearsals = EXAMPLES
+        .map(|name| (name, "ipxe-chainload"))
+        .into_iter()
+        .chain(
+            ["pxe-dhcp", "proxy-dhcp", "pixiecore"].map(|network| ("single-node-etcd", network)),
+        );
+    rehearsals
+        .flat_map(|(name, network)| {
+            let units = Rack::example(name).rehearse(network).units;
+            let scenario = |unit: &Unit| Scenario {
+                name: format!("{name}-{network}"),
+                ..(*unit.scenario).clone()
+            };
+            units.iter().map(scenario).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A line for each machine: what it is proved by.
+fn shown(rehearsal: &Rehearsal) -> String {
+    let mut text = String::new();
+    for unit in &rehearsal.units {
+        for node in &unit.scenario.nodes {
+            let expect = &node.expect;
+            let files: Vec<&str> = expect.files.iter().map(|file| file.path.as_str()).collect();
+            text += &format!(
+                "{} {}: {:?} {}; cloud {:?}, ignition {:?}, host name {:?}\n  active {:?}\n  files {files:?}\n",
+                unit.name(),
+                node.name,
+                expect.matched_by,
+                expect.group,
+                expect.cloud_config,
+                expect.ignition,
+                expect.hostname,
+                expect.units_active,
+            );
+        }
+    }
+    for (machine, things) in &rehearsal.unproven {
+        text += &format!("{machine} leaves open: {things:#?}\n");
+    }
+    text
+}
+
+#[test]
+fn every_machine_of_the_examples_is_cast() {
+    let mut text = String::new();
+    for name in EXAMPLES {
+        let rack = Rack::example(name);
+        let rehearsal = rack.rehearse("ipxe-chainload");
+        assert_eq!(rehearsal.hopeless, [], "{name}");
+        let nodes = rehearsal.units.iter().map(|unit| unit.scenario.nodes.len());
+        assert_eq!(
+            nodes.sum::<usize>(),
+            rack.inventory.machines.len(),
+            "{name}"
+        );
+        text += &format!("== {name}\n{}", shown(&rehearsal));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_twin_is_its_machine_as_far_as_it_can_be() {
+    let rehearsal = Rack::example("mixed-rack").rehearse("ipxe-chainload");
+    let mut nodes = rehearsal.units.iter().flat_map(|unit| &unit.scenario.nodes);
+    let cache = nodes.find(|node| node.name == "cache1").unwrap();
+    assert_eq!(cache.serial.as_deref(), Some("RACK7-0005"));
+    assert_eq!(cache.expect.matched_by, MatchedBy::Labels);
+    let firmwares: Vec<&str> = rehearsal.units.iter().map(|u| u.firmware.name()).collect();
+    assert_eq!(firmwares, ["bios", "uefi", "uefi-http"]);
+    let network = &rehearsal.units[0].scenario.network;
+    assert_eq!(network.host().to_string(), "192.168.99.1");
+}
+
+#[test]
+fn pixiecore_knows_a_machine_by_its_mac_only() {
+    // etcd1 is matched by UUID: Pixiecore boots it as any other client.
+    let rehearsal = Rack::example("single-node-etcd").rehearse("pixiecore");
+    let expect = &rehearsal.units[0].scenario.nodes[0].expect;
+    assert_eq!(expect.boot_group(), "clients");
+    assert_eq!(expect.group, "etcd");
+    assert_eq!(expect.cloud_config.as_deref(), Some("etcd.yaml"));
+}
+
+/// A directory of one machine, with one change.
+fn site(change: impl FnOnce(&Path)) -> (TempDir, Rack) {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (file, text) in [
+        (
+            "config.yaml",
+            "api_version: v1alpha1\ngroups:\n- {name: all, spec: node, require: {mac: '52:54:00:00:00:01'}}\n",
+        ),
+        (
+            "specs/node/spec.json",
+            r#"{"id": "node", "boot": {"kernel": "/assets/os/1/vmlinuz", "initrd": ["/assets/os/1/initrd.gz"],
+                "cmdline": {"cloud-config-url": "http://10.1.2.3:8080/cloud?mac=${net0/mac:hexhyp}"}},
+                "cloud_id": "node.yaml"}"#,
+        ),
+        ("cloud/node.yaml", "#cloud-config\nhostname: node\n"),
+        (
+            "../machines.toml",
+            "[[machines]]\nname = \"Node.1\"\nmac = [\"52:54:00:00:00:01\", \"52:54:00:00:00:02\"]\nmemory = \"8 GiB\"\n",
+        ),
+    ] {
+        let file = data.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    change(&data);
+    let rack = Rack::open(&data, &folder.path().join("machines.toml"));
+    (folder, rack)
+}
+
+fn replace(data: &Path, file: &str, from: &str, to: &str) {
+    let path = data.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn what_the_list_does_not_say_is_made_up_and_said() {
+    let (_folder, rack) = site(|_| {});
+    let rehearsal = rack.rehearse("ipxe-chainload");
+    let node = &rehearsal.units[0].scenario.nodes[0];
+    assert_eq!((node.name.as_str(), node.memory_mib), ("node-1", 1024));
+    assert_eq!(node.further_macs.len(), 1);
+    assert_eq!(node.expect.kernel.as_deref(), Some("os/1/vmlinuz"));
+    assert!(
+        rehearsal.unproven["Node.1"][0].contains("UUID"),
+        "{:?}",
+        rehearsal.unproven
+    );
+    let again = rack.rehearse("ipxe-chainload");
+    assert_eq!(node.uuid, again.units[0].scenario.nodes[0].uuid);
+    assert_eq!(
+        rehearsal.units[0].scenario.network.host().to_string(),
+        "10.1.2.3"
+    );
+}
+
+/// Why the machine of this site is not booted.
+fn hopeless(environment: &str, change: impl FnOnce(&Path)) -> (StageName, String) {
+    let (_folder, rack) = site(change);
+    let rehearsal = rack.rehearse(environment);
+    assert!(rehearsal.units.is_empty());
+    let [only] = rehearsal.hopeless.as_slice() else {
+        panic!("{:?}", rehearsal.hopeless);
+    };
+    (only.stage, only.why.clone())
+}
+
+#[test]
+fn a_machine_that_cannot_come_up_is_not_booted_and_has_failed() {
+    let spec = "specs/node/spec.json";
+    let list = "../machines.toml";
+    let (stage, why) = hopeless("ipxe-chainload", |data| {
+        replace(data, list, "\"52:54:00:00:00:01\", ", "");
+    });
+    assert_eq!(stage, StageName::Script);
+    assert!(why.contains("boots nothing"), "{why}");
+    let (_, why) = hopeless("ipxe-chainload", |data| {
+        replace(data, list, "memory", "expect.spec = \"other\"\nmemory");
+    });
+    assert!(why.contains("expected spec `other`, gets `node`"), "{why}");
+    let (stage, why) = hopeless("ipxe-chainload", |data| {
+        replace(data, "cloud/node.yaml", "#cloud-config", "# cloud-config");
+    });
+    assert_eq!(stage, StageName::CloudConfig);
+    assert!(why.contains("first line"), "{why}");
+    let (stage, why) = hopeless("ipxe-chainload", |data| {
+        replace(data, spec, "/assets/os/1/vmlinuz", "http://mirror/vmlinuz");
+    });
+    assert_eq!(stage, StageName::Kernel);
+    assert!(
+        why.contains("http://mirror/vmlinuz is no file below /assets/"),
+        "{why}"
+    );
+    let (_, why) = hopeless("ipxe-chainload", |data| {
+        replace(
+            data,
+            spec,
+            "initrd.gz\"",
+            "initrd.gz\", \"/assets/os/1/rootfs.img\"",
+        );
+    });
+    assert!(why.contains("2 initrds"), "{why}");
+    let (stage, why) = hopeless("pxe-dhcp", |data| {
+        replace(data, list, "memory", "firmware = \"uefi\"\nmemory");
+    });
+    assert_eq!(stage, StageName::Nbp);
+    assert!(why.contains("PXELINUX"), "{why}");
+}
+
+#[test]
+fn what_has_failed_before_it_was_booted_fails_the_run() {
+    let (_folder, rack) = site(|data| replace(data, "cloud/node.yaml", "#cloud", "# cloud"));
+    let rehearsal = rack.rehearse("ipxe-chainload");
+    let units = rehearsal.failures("Rack 7");
+    assert_eq!(units[0].name(), "rack-7-not-booted@bios");
+    let run = RunSummary {
+        run_id: String::new(),
+        started: String::new(),
+        seconds: 0.0,
+        accelerator: String::new(),
+        shard: None,
+        flaky_fails: false,
+        units,
+        rehearsal: None,
+        folder: PathBuf::new(),
+    };
+    assert_eq!(run.exit_code(), 100);
+    let table = crate::report::table::render(&run, crate::report::table::Colour::Off);
+    assert!(
+        table.contains("Node.1") && table.contains("it was not booted"),
+        "{table}"
+    );
+}
+
+#[test]
+fn the_sites_own_kernels_are_served_where_they_are_all_there() {
+    let (_folder, rack) = site(|_| {});
+    let own = tempdir().unwrap();
+    let put = |path: &str| {
+        let path = own.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "own").unwrap();
+    };
+    let rehearse = || {
+        rack.rehearse_with(network("ipxe-chainload"), Some(own.path()))
+            .unwrap()
+    };
+    let places = |rehearsal: &Rehearsal| -> Vec<String> {
+        let at = rehearsal
+            .assets
+            .iter()
+            .map(|asset| asset.at.display().to_string());
+        let mut at: Vec<String> = at.collect();
+        at.sort();
+        at
+    };
+
+    put("other/file");
+    put("os/2/vmlinuz");
+    put("os/1/keys.tar");
+    let none = rehearse();
+    assert_eq!(none.units[0].scenario.image.name, Image::STAND_IN);
+    assert!(
+        none.images[0].contains("the stand-in under these names"),
+        "{:?}",
+        none.images
+    );
+    assert_eq!(
+        places(&none),
+        [
+            "os/1/initrd.gz",
+            "os/1/keys.tar",
+            "os/1/vmlinuz",
+            "os/2",
+            "other"
+        ]
+    );
+    assert_eq!(none.units[0].scenario.nodes[0].memory_mib, 1024);
+
+    put("os/1/vmlinuz");
+    let half = rehearse();
+    assert!(
+        half.hopeless[0].why.contains("has no os/1/initrd.gz"),
+        "{:?}",
+        half.hopeless
+    );
+
+    put("os/1/initrd.gz");
+    let whole = rehearse();
+    assert_eq!(whole.units[0].scenario.image.name, "os-1");
+    assert!(
+        whole.images[0].contains("the site's own files"),
+        "{:?}",
+        whole.images
+    );
+    assert_eq!(places(&whole), ["os", "other"]);
+}
+
+#[test]
+fn a_site_at_an_address_that_no_machine_reaches_is_refused() {
+    let (_folder, rack) = site(|data| {
+        replace(data, "specs/node/spec.json", "10.1.2.3", "127.0.0.1");
+    });
+    let error = rack
+        .rehearse_with(network("ipxe-chainload"), None)
+        .unwrap_err();
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+}
+
+#[test]
+fn machines_whose_names_become_the_same_stay_apart() {
+    let (_folder, rack) = site(|data| {
+        let list = "[[machines]]\nname = \"node-1\"\nmac = \"52:54:00:00:00:03\"\n";
+        let path = data.join("../machines.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text + list).unwrap();
+        replace(
+            data,
+            "config.yaml",
+            ", require: {mac: '52:54:00:00:00:01'}",
+            "",
+        );
+    });
+    let rehearsal = rack.rehearse("ipxe-chainload");
+    let nodes = rehearsal.units[0].scenario.nodes.iter();
+    let names: Vec<&str> = nodes.map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["node-1", "node-1-2"]);
+}

@@ -218,17 +218,23 @@ impl RunSummary {
 
     /// What a pass of this run does not say, a sentence each: every report tells them.
     #[must_use]
-    pub fn caveats(&self) -> Vec<&'static str> {
+    pub fn caveats(&self) -> Vec<String> {
         let any = |is: fn(&UnitSummary) -> bool| self.units.iter().any(is);
-        let mut caveats = Vec::new();
+        let mut caveats: Vec<String> = Vec::new();
+        if let Some(rehearsal) = &self.rehearsal {
+            caveats.extend(rehearsal.sentences());
+            caveats.extend(rehearsal.unproven_in_short());
+        }
         if any(|unit| unit.machines.is_virtual() && unit.image == Image::STAND_IN) {
             caveats.push(
-                "Booted was the stand-in image made from Debian packages, not CoreOS itself.",
+                "Booted was the stand-in image made from Debian packages, not CoreOS itself."
+                    .into(),
             );
         }
         if any(|unit| !unit.machines.is_virtual()) {
             caveats.push(
-                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.",
+                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them."
+                    .into(),
             );
         }
         caveats

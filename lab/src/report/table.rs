@@ -80,7 +80,8 @@ fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeS
         let _ = writeln!(text, "  why: {} ({})", best.sentence, best.cause);
         let _ = writeln!(text, "  try: {}", best.remedy);
     }
-    if matches!(node.verdict, NodeVerdict::Fail { .. }) {
+    // One that was not booted has no more to it.
+    if matches!(node.verdict, NodeVerdict::Fail { .. }) && unit.last().is_some() {
         let (run, unit, node) = (shown(&run.folder), unit.name(), &node.name);
         let _ = writeln!(text, "  more: lab explain {run}/{unit}/{node}");
     }
@@ -124,7 +125,7 @@ fn closing(run: &RunSummary) -> String {
     );
     for caveat in run.caveats() {
         sentence.push('\n');
-        sentence.push_str(caveat);
+        sentence.push_str(&caveat);
     }
     sentence
 }

@@ -189,7 +189,15 @@ impl Story<'_> {
         let (mac, uuid, hyp) = (self.node.mac, self.node.uuid, self.node.mac.hexhyp());
         let group = self.node.expect.boot_group().to_owned();
         let who = self.who();
-        let files = [(Image::KERNEL, "kernel"), (Image::INITRD, "initrd")];
+        let usual = |file: &str| format!("coreos/current/{file}");
+        let expect = &self.node.expect;
+        let kernel = expect.kernel.clone();
+        let mut initrds = expect.initrd.clone();
+        if initrds.is_empty() {
+            initrds.push(usual(Image::INITRD));
+        }
+        let mut files = vec![(kernel.unwrap_or_else(|| usual(Image::KERNEL)), "kernel")];
+        files.extend(initrds.into_iter().map(|initrd| (initrd, "initrd")));
         if pixiecore {
             let host = SocketAddr::from((self.scenario.network.host(), 40000));
             let asker = Who {
@@ -217,20 +225,14 @@ impl Story<'_> {
             };
             self.event(tftp(&who, &file, Some(&group)));
             for (file, _) in files {
-                self.event(tftp(&who, &format!("/assets/coreos/current/{file}"), None));
+                self.event(tftp(&who, &format!("/assets/{file}"), None));
             }
         } else {
             self.event(http(&who, "/boot.ipxe", "", None, "boot.ipxe"));
             let query = format!("uuid={uuid}&mac={hyp}");
             self.event(http(&who, "/ipxe", &query, Some(&group), &group));
             for (file, _) in files {
-                self.event(http(
-                    &who,
-                    &format!("/assets/coreos/current/{file}"),
-                    "",
-                    None,
-                    file,
-                ));
+                self.event(http(&who, &format!("/assets/{file}"), "", None, &file));
             }
         }
     }

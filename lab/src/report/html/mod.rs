@@ -14,6 +14,7 @@ pub mod gather;
 mod link;
 mod machine;
 mod overview;
+mod rehearsal;
 mod sequence;
 mod stages;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub fn render(page: &Page) -> String {
                     (overview::header(page))
                     (overview::troubles(page))
                     (overview::table(page))
+                    (rehearsal::unproven(page))
                     (machine::units(page))
                     footer {
                         p { "Everything above is made from the files of this folder: " a href="run.json" { "run.json" } ", "

@@ -38,6 +38,11 @@ fn suite(run: &RunSummary, unit: &UnitSummary) -> TestSuite {
         ("image", &unit.image),
     ];
     suite.add_properties(properties);
+    if let Some(rehearsal) = &run.rehearsal {
+        let data = rehearsal.data.display().to_string();
+        suite.add_property(("rehearsal", data.as_str()));
+        suite.add_property(("network", rehearsal.network.as_str()));
+    }
     let longest = unit.nodes.iter().filter_map(|node| node.seconds);
     // Machines run side by side: the sum of their times is no time that anybody waited.
     suite.set_time(Duration::from_secs_f64(longest.fold(0.0, f64::max)));

@@ -40,6 +40,12 @@ fn everything() -> Vec<(Scenario, Node, Firmware)> {
             }
         }
     }
+    for scenario in crate::rehearsal::tests::scenarios() {
+        let firmware = scenario.firmware[0];
+        for node in scenario.nodes.clone() {
+            all.push((scenario.clone(), node, firmware));
+        }
+    }
     all
 }
 
