@@ -5,6 +5,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -20,10 +21,10 @@ use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::report::faults::FaultResult;
 use crate::report::live::Live;
-use crate::report::{self, RunSummary, UnitSummary, github};
+use crate::report::{self, AttemptSummary, RunSummary, UnitSummary, github};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
-use crate::runner::{self, Policy, Setting, Unit, UnitOutcome};
+use crate::runner::{self, AttemptOutcome, OnAttempt, Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
 
 /// How a run is done.
@@ -212,9 +213,17 @@ impl Conduct {
             files.push(create_file(path)?);
         }
         let live = Live::new(&units, &artifacts, files, look.progress, std::io::stderr());
-        let outcomes = watch_run(units, &setting, live)
+        let (on_attempt, failure) = writer(&artifacts);
+        let outcomes = watch_run(units, &setting, on_attempt, live)
             .await
             .map_err(internal("events.jsonl"))?;
+        if let Some(failure) = failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            return Err(failure);
+        }
         let mut run = RunSummary {
             run_id,
             started: now.timestamp().to_string(),
@@ -226,14 +235,9 @@ impl Conduct {
             rehearsal: None,
             folder: artifacts.clone(),
         };
-        for outcome in &outcomes {
-            let summary = UnitSummary::of(outcome, &artifacts);
-            for (attempt, summed_up) in outcome.attempts.iter().zip(&summary.attempts) {
-                report::artifacts::write_attempt(attempt, summed_up)
-                    .map_err(internal(&attempt.artifacts.display().to_string()))?;
-            }
-            run.units.push(summary);
-        }
+        let summaries = outcomes.iter();
+        run.units
+            .extend(summaries.map(|outcome| UnitSummary::of(outcome, &artifacts)));
         Ok(Done {
             run,
             outcomes,
@@ -340,10 +344,27 @@ fn on_github(run: &RunSummary, scenarios: &Path) {
     }
 }
 
+/// Writes what came of each attempt when it has ended, so that it is there whatever becomes of the run; also
+/// returned is where the first failure to do so is found.
+fn writer(run: &Path) -> (OnAttempt, Arc<Mutex<Option<Refusal>>>) {
+    let failure: Arc<Mutex<Option<Refusal>>> = Arc::default();
+    let (run, failed) = (run.to_owned(), Arc::clone(&failure));
+    let write = move |attempt: &AttemptOutcome| {
+        let summary = AttemptSummary::of(attempt, &run);
+        if let Err(error) = report::artifacts::write_attempt(attempt, &summary) {
+            let place = attempt.artifacts.display().to_string();
+            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(internal(&place)(error));
+        }
+    };
+    (Arc::new(write), failure)
+}
+
 /// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
 async fn watch_run(
     units: Vec<Unit>,
     setting: &Setting,
+    on_attempt: OnAttempt,
     mut live: Live<std::io::Stderr>,
 ) -> std::io::Result<Vec<UnitOutcome>> {
     let (stop, stopping) = watch::channel(false);
@@ -354,7 +375,7 @@ async fn watch_run(
     let mut ticks = tokio::time::interval(live.period());
     // A tick that came late is not made up for.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let course = runner::run(units, setting, progress, stopping);
+    let course = runner::run(units, setting, progress, on_attempt, stopping);
     tokio::pin!(course);
     loop {
         tokio::select! {

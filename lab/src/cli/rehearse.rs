@@ -87,8 +87,6 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         println!("No machine gets anything else than before: there is nothing to rehearse.");
         return Ok(exit::NOTHING_SELECTED);
     }
-    check_host(&[])?;
-    let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
     let beside = arguments.directory.join("assets");
     let assets = arguments
         .assets
@@ -98,6 +96,8 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         let what = format!("{} is no folder of assets", given.display());
         return Err(refuse(exit::INVALID_INPUT, what));
     }
+    check_host(&[])?;
+    let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
     let name = site_name(&arguments.directory);
     let rehearsal = Rehearsal::prepare(&Request {
         data: &arguments.directory,

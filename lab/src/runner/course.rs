@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::keep::Keep;
-use super::{AttemptOutcome, Progress, Setting, Unit, UnitOutcome};
+use super::{AttemptOutcome, OnAttempt, Progress, Setting, Unit, UnitOutcome};
 
 /// What all units of a run share.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub(super) struct Course {
     pub(super) setting: Setting,
     pub(super) shared: Shared,
     pub(super) progress: mpsc::UnboundedSender<Progress>,
+    pub(super) on_attempt: OnAttempt,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -61,6 +62,7 @@ impl Course {
             });
             let artifacts = attempt_folder(&self.setting.artifacts, &outcome.unit, number);
             let attempt = self.attempt(&outcome.unit, number, artifacts).await;
+            (self.on_attempt)(&attempt);
             let again = attempt.may_be_retried();
             outcome.attempts.push(attempt);
             if !again || *self.stop.borrow() {

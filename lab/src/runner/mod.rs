@@ -117,6 +117,9 @@ pub enum Progress {
     },
 }
 
+/// Is told of each attempt as soon as it is judged.
+pub type OnAttempt = Arc<dyn Fn(&AttemptOutcome) + Send + Sync>;
+
 /// Runs the units; returns their outcomes in the order given.
 ///
 /// When `stop` turns true, no further machine is started, running ones are stopped, and what was seen so
@@ -125,6 +128,7 @@ pub async fn run(
     units: Vec<Unit>,
     setting: &Setting,
     progress: mpsc::UnboundedSender<Progress>,
+    on_attempt: OnAttempt,
     stop: watch::Receiver<bool>,
 ) -> Vec<UnitOutcome> {
     let shared = Shared::new(setting);
@@ -140,6 +144,7 @@ pub async fn run(
             setting: setting.clone(),
             shared: shared.clone(),
             progress: progress.clone(),
+            on_attempt: Arc::clone(&on_attempt),
             stop: stop.clone(),
         };
         // Asked for here and not in the task, so that units begin in their order.

@@ -107,7 +107,7 @@ refused! {
     no_firmware_at_all_is_refused: "[\"bios\"]" => "[]";
     an_unknown_firmware_is_refused: "[\"bios\"]" => "[\"bois\"]";
     a_firmware_named_twice_is_refused: "[\"bios\"]" => "[\"bios\", \"bios\"]";
-    an_unknown_service_is_refused: "dhcp = \"boot-server\"" => "dhcp = \"dnsmasq\"";
+    an_unknown_service_is_refused: "dhcp = \"boot-server\"" => "dhcp = \"kea\"";
     a_proxy_beside_the_pxe_enabled_dhcp_server_is_refused:
         "dhcp = \"boot-server\"" => "dhcp = \"boot-server\"\nproxy_dhcp = \"boot-server\"";
     pixiecore_beside_a_proxy_is_refused:

@@ -1,5 +1,5 @@
 //! The `lab` program from outside: wrong input, faults that must turn a run red, its own end in the
-//! middle of a boot, a Pixiecore of the user's own, the boot server's unit under systemd. All but wrong
+//! middle of a boot, a Pixiecore of the user's own, the boot server's unit under systemd, rehearsals. All but wrong
 //! input, explanations, validation and plans boot real machines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -12,6 +12,7 @@ mod faults;
 mod killed;
 mod own_pixiecore;
 mod planned;
+mod rehearsed;
 mod support;
 mod systemd_unit;
 mod validated;

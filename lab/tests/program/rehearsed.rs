@@ -1,0 +1,199 @@
+//! `lab rehearse`: what it refuses, a rehearsal in which one of two machines has to turn red, in the network of
+//! a dnsmasq of the site's own, and one of only the machine that changes, in that of a `boot-server.toml`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::{copy_all, printed, project_scenarios};
+
+/// A copy of `scenarios/rollout/single-node-etcd`.
+fn site() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = project_scenarios().join("rollout/single-node-etcd");
+    copy_all(&from, folder.path());
+    folder
+}
+
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// `lab rehearse data --machines machines.toml` in the folder.
+fn rehearse(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["rehearse", "data", "--machines", "machines.toml"])
+        .args(arguments)
+        .arg("--scenarios")
+        .arg(project_scenarios())
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn run_json(folder: &Path) -> Value {
+    let text = fs::read_to_string(folder.join("runs/latest/run.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Name and verdict of each machine of the run.
+fn verdicts(run: &Value) -> Vec<(String, Value)> {
+    let units = run["units"].as_array().unwrap().iter();
+    let nodes = units.flat_map(|unit| unit["nodes"].as_array().unwrap());
+    nodes
+        .map(|node| {
+            (
+                node["name"].as_str().unwrap().to_owned(),
+                node["verdict"].clone(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn wrong_input_is_told_before_anything_is_started() {
+    let site = site();
+    let folder = site.path();
+    fs::write(
+        folder.join("proxy.conf"),
+        "interface=eth0\ndhcp-range=10.0.0.0,proxy\n",
+    )
+    .unwrap();
+    for (arguments, wanted) in [
+        (&["--only", "client"][..], "did you mean `client1`?"),
+        (&["--network", "pxe"], "neither a scenario nor a file `pxe`"),
+        (&["--network", "proxy.conf"], "proxy.conf, line 2"),
+        (&["--assets", "nowhere"], "nowhere is no folder of assets"),
+        (&["--memory", "64"], "64"),
+        (&["--changed", "main"], "no git repository"),
+    ] {
+        let output = rehearse(folder, arguments);
+        let all = printed(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted), "{arguments:?}: {all}");
+        assert!(!folder.join("runs").exists(), "{arguments:?}: {all}");
+    }
+    let output = rehearse(folder, &["--changed", "./data"]);
+    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
+}
+
+#[test]
+fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmasq() {
+    let site = site();
+    let folder = site.path();
+    // The site knows its boot config service by name, and dnsmasq gives addresses, iPXE and the script.
+    for spec in ["etcd", "client"] {
+        let file = folder.join(format!("data/specs/{spec}/spec.json"));
+        replace(&file, "192.168.94.1:8080", "bootcfg.example.com:8080");
+    }
+    let conf = "port=53\ninterface=rack7\nbind-dynamic\nno-resolv\nno-hosts\nuser=dnsmasq\n\
+                dhcp-range=192.168.94.100,192.168.94.150,255.255.255.0,12h\n\
+                dhcp-userclass=set:ipxe,iPXE\nenable-tftp\ntftp-root=/usr/lib/ipxe\n\
+                dhcp-boot=tag:!ipxe,undionly.kpxe\n\
+                dhcp-boot=tag:ipxe,http://bootcfg.example.com:8080/boot.ipxe\n\
+                address=/elsewhere.example.com/192.168.94.7\n";
+    fs::write(folder.join("dnsmasq.conf"), conf).unwrap();
+    let unit = folder.join("data/cloud/client.yaml");
+    replace(
+        &unit,
+        "/usr/bin/test -s /etc/profile.d/etcdctl.sh",
+        "/usr/bin/test -s /etc/gone",
+    );
+
+    let output = rehearse(
+        folder,
+        &[
+            "--network",
+            "dnsmasq.conf",
+            "--only",
+            "etcd1,client1",
+            "--memory",
+            "512",
+        ],
+    );
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(100), "{all}");
+    let run = run_json(folder);
+    let verdicts = verdicts(&run);
+    let [(etcd1, good), (client1, bad)] = verdicts.as_slice() else {
+        panic!("{verdicts:?}");
+    };
+    assert_eq!((etcd1.as_str(), client1.as_str()), ("etcd1", "client1"));
+    assert_eq!(good["verdict"], "pass", "{all}");
+    assert_eq!(
+        (&bad["verdict"], &bad["stage"]),
+        (&"fail".into(), &"checks".into()),
+        "{all}"
+    );
+    assert!(
+        bad["why"].as_str().unwrap().contains("etcd-client.service"),
+        "{bad:#}"
+    );
+
+    let rehearsal = &run["rehearsal"];
+    let seconds = |key: &str| rehearsal[key].as_f64().unwrap();
+    let whole = run["seconds"].as_f64().unwrap();
+    assert!(
+        seconds("boot_seconds") > 5.0 && seconds("harness_seconds") > 0.1,
+        "{rehearsal:#}"
+    );
+    assert!((seconds("boot_seconds") + seconds("harness_seconds") - whole).abs() < 0.1);
+    assert!(
+        rehearsal["images"][0]
+            .as_str()
+            .unwrap()
+            .contains("stand-in"),
+        "{rehearsal:#}"
+    );
+    let open = rehearsal["unproven"]["etcd1"].to_string();
+    assert!(open.contains("etcd2.service"), "{open}");
+    let page = fs::read_to_string(folder.join("runs/latest/index.html")).unwrap();
+    assert!(page.contains("What was not looked at") && page.contains("unit etcd2.service"));
+    let junit = fs::read_to_string(folder.join("runs/latest/junit.xml")).unwrap();
+    assert!(junit.contains("name=\"rehearsal\""), "{junit}");
+}
+
+#[test]
+fn only_the_machine_that_changes_is_booted_in_the_network_of_a_boot_server_toml() {
+    let site = site();
+    let folder = site.path();
+    copy_all(&folder.join("data"), &folder.join("before"));
+    let config = "interface = \"eth0\"\naddress = \"192.168.94.1\"\n[dhcp]\nsubnet = \"192.168.94.0/24\"\n\
+                  first = \"192.168.94.50\"\nlast = \"192.168.94.99\"\nlease_file = \"leases\"\n[tftp]\n\
+                  [http]\nlisten = \"192.168.94.1:8080\"\ndata = \"/var/lib/bootcfg\"\n";
+    fs::write(folder.join("boot-server.toml"), config).unwrap();
+    replace(
+        &folder.join("data/cloud/etcd.yaml"),
+        "etcd on",
+        "etcd, new, on",
+    );
+
+    let output = rehearse(
+        folder,
+        &[
+            "--network",
+            "boot-server.toml",
+            "--changed",
+            "./before",
+            "--memory",
+            "512",
+        ],
+    );
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    assert!(all.contains("1 of 3"), "{all}");
+    let verdicts = verdicts(&run_json(folder));
+    assert_eq!(verdicts.len(), 1, "{all}");
+    assert_eq!(
+        (verdicts[0].0.as_str(), &verdicts[0].1["verdict"]),
+        ("etcd1", &"pass".into())
+    );
+    // What the configuration would write on the host stays unwritten.
+    assert!(!folder.join("leases").exists());
+}
