@@ -37,5 +37,7 @@ pub const INIT_COMMAND: &str = "cell-init";
 /// Name of the hidden subcommand that becomes a cell's worker.
 pub const WORKER_COMMAND: &str = "cell-worker";
 
+/// Name of the hidden subcommand that resets a machine, inside its cell.
+pub const RESET_COMMAND: &str = "cell-reset";
 /// Name of the hidden subcommand that becomes another host on a cell's network.
 pub const STATION_COMMAND: &str = "cell-station";

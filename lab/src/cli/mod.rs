@@ -1,5 +1,6 @@
 //! The command line: parse, call, map the result to an exit code. One file a subcommand.
 
+mod alive;
 mod conduct;
 mod explain;
 mod faults;
@@ -70,6 +71,8 @@ enum Command {
     Run(run::RunArguments),
     /// Say why a machine did not boot, from a run's artifacts or from a capture
     Explain(explain::ExplainArguments),
+    #[command(flatten)]
+    Alive(alive::AliveCommand),
     /// List the scenarios
     List,
     /// Tell everything that is wrong with a boot-config data directory
@@ -93,6 +96,12 @@ enum Command {
     /// Worker of a cell
     #[command(name = cell::WORKER_COMMAND, hide = true)]
     CellWorker,
+    /// Resets a machine, inside its cell
+    #[command(name = cell::RESET_COMMAND, hide = true)]
+    CellReset {
+        /// Its name in libvirt
+        domain: String,
+    },
     /// Another host on a cell's network
     #[command(name = cell::STATION_COMMAND, hide = true)]
     CellStation,
@@ -118,6 +127,10 @@ pub fn main() -> ExitCode {
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
+        Command::Alive(command) => with_runtime(alive::run(arguments.places, command)),
+        Command::CellReset { domain } => {
+            with_runtime(async move { alive::reset_inside(&domain).await })
+        }
         Command::Explain(what) => explain::run(&what),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),

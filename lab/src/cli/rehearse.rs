@@ -122,7 +122,9 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
     };
     let mut done = arguments.conduct.run(image, order).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
-    done.conclude(folders, &arguments.conduct, None)
+    let code = done.conclude(folders, &arguments.conduct, None)?;
+    done.tell_kept();
+    Ok(code)
 }
 
 /// Adds to what was seen what was known before, and how long which part of it took.

@@ -59,5 +59,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     };
     let done = arguments.conduct.run(image, order).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
-    done.conclude(folders, &arguments.conduct, results.as_deref())
+    let code = done.conclude(folders, &arguments.conduct, results.as_deref())?;
+    done.tell_kept();
+    Ok(code)
 }

@@ -28,6 +28,19 @@ pub struct Wire {
     pub damage: Option<String>,
 }
 
+impl Wire {
+    /// The address that DHCP gave a client last.
+    #[must_use]
+    pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
+        let given = self.packets.iter().filter_map(|packet| match &packet.what {
+            Said::Dhcp(said) if said.client == mac && said.message == "ack" => said.given,
+            _ => None,
+        });
+        let mut given = given.filter(|address| !address.is_unspecified());
+        given.next_back()
+    }
+}
+
 /// One packet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packet {

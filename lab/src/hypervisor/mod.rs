@@ -234,6 +234,18 @@ impl Hypervisor {
         .await
     }
 
+    /// Presses the reset button of a domain.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn reset_domain(&self, name: &str) -> Result<(), HypervisorError> {
+        let wanted = name.to_owned();
+        self.call(format!("reset {name}"), move |connect| {
+            connect.lookup_domain_by_name(&wanted)?.reset().map(|_| ())
+        })
+        .await
+    }
+
     /// Pulls the plug of a domain; one that is gone already is fine.
     ///
     /// # Errors

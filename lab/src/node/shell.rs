@@ -79,6 +79,21 @@ impl<'a> Shell<'a> {
                     .then_some(())
             })
             .await?;
+        Shell::greet(console, deadline).await
+    }
+
+    /// A shell that was left open, after somebody else was on the console.
+    ///
+    /// # Errors
+    /// [`ShellError`] when the deadline comes or the machine goes first.
+    pub async fn resume(
+        console: &'a mut Console,
+        deadline: Instant,
+    ) -> Result<Shell<'a>, ShellError> {
+        Shell::greet(console, deadline).await
+    }
+
+    async fn greet(console: &'a mut Console, deadline: Instant) -> Result<Shell<'a>, ShellError> {
         let mut shell = Shell { console, count: 0 };
         // One `sudo` for all commands: under TCG each costs a second. Where it is refused, the commands
         // run in the login shell itself.

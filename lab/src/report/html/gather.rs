@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::view::{AttemptView, Link, Machine, Page, UnitView};
 use crate::diagnosis::diagnose;
-use crate::evidence::packet::{Said, Wire};
+use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::evidence::{Record, Seen};
 use crate::report::amounts::count;
@@ -201,12 +201,7 @@ fn entries(folder: &Path) -> Vec<(PathBuf, bool)> {
 
 /// What a machine is known by.
 fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
-    let given = wire.packets.iter().filter_map(|packet| match &packet.what {
-        Said::Dhcp(said) if said.client == mac && said.message == "ack" => said.given,
-        _ => None,
-    });
-    let mut given = given.filter(|address| !address.is_unspecified());
-    let address = given.next_back();
+    let address = wire.address_of(mac);
     let mut facts = vec![("MAC", mac.to_owned()), ("UUID", node.uuid.to_string())];
     facts.extend(address.map(|address| ("address", address.to_string())));
     facts.push(("memory", format!("{} MiB", node.memory_mib)));

@@ -40,7 +40,10 @@ pub(super) fn header(page: &Page) -> Markup {
             p.setting {
                 (count(page.units.len(), "scenario and firmware", "scenarios and firmwares"))
                 " in " (amounts::seconds(run.seconds)) ", on " (run.accelerator) "."
-                @for caveat in run.caveats() { " " (caveat) }
+                @if run.rehearsal.is_none() { @for caveat in run.caveats() { " " (caveat) } }
+            }
+            @if run.rehearsal.is_some() {
+                @for caveat in run.caveats() { p.setting { (caveat) } }
             }
         }
     }

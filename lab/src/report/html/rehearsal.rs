@@ -21,9 +21,11 @@ pub(super) fn unproven(page: &Page) -> Markup {
         @if !alike.is_empty() {
             section aria-labelledby="unproven" {
                 h2 #unproven { "What was not looked at" }
-                @for (things, machines) in &alike {
-                    h3 { (machines.join(", ")) }
-                    ul { @for thing in things.iter() { li { (clean(thing)) } } }
+                dl.unproven {
+                    @for (things, machines) in &alike {
+                        dt { (machines.join(", ")) }
+                        @for thing in things.iter() { dd { (clean(thing)) } }
+                    }
                 }
             }
         }

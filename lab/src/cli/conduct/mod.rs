@@ -1,19 +1,19 @@
 //! How a set of units is run, whatever command asked for it: the flags of a run, the host looked at, machines
 //! booted, results written and shown.
 
-use std::io::Write;
+mod github;
+mod watch;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
 
 use super::faults::nothing_is_executed;
-use super::terminal::{self, Look};
+use super::terminal::Look;
 use super::{Folders, exit};
 use crate::cell::message::Asset;
 use crate::evidence::Depth;
@@ -21,14 +21,15 @@ use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::report::faults::FaultResult;
 use crate::report::live::Live;
-use crate::report::{self, AttemptSummary, RunSummary, UnitSummary, github};
+use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
-use crate::runner::{self, AttemptOutcome, OnAttempt, Policy, Setting, Unit, UnitOutcome};
+use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
+use watch::{watch_run, writer};
 
 /// How a run is done.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Conduct {
     /// What executes the machines
     #[arg(long, value_enum, default_value_t)]
@@ -170,6 +171,14 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
 }
 
 impl Conduct {
+    /// The same with cells that stay.
+    pub(super) fn keeping_all(self) -> Conduct {
+        Conduct {
+            keep: Keep::Always,
+            ..self
+        }
+    }
+
     /// Whether only results are shown.
     pub(super) fn quiet(&self) -> bool {
         self.quiet
@@ -279,6 +288,20 @@ impl Conduct {
 }
 
 impl Done {
+    /// Says how to look into cells that stay.
+    pub(super) fn tell_kept(&self) {
+        for (outcome, kept) in self.outcomes.iter().filter_map(|outcome| {
+            let kept = outcome.attempts.last()?.kept.as_ref()?;
+            Some((outcome, kept))
+        }) {
+            let unit = &outcome.unit;
+            print!(
+                "\n{}",
+                kept.instructions(&self.run.run_id, &unit.name(), &unit.scenario)
+            );
+        }
+    }
+
     /// Writes the reports, shows the result, and returns the exit code.
     pub(super) fn conclude(
         &self,
@@ -286,11 +309,7 @@ impl Done {
         conduct: &Conduct,
         results: Option<&[FaultResult]>,
     ) -> Result<u8, Refusal> {
-        let Done {
-            run,
-            outcomes,
-            look,
-        } = self;
+        let Done { run, look, .. } = self;
         let artifacts = &run.folder;
         let place = artifacts.display().to_string();
         let mut junit = report::artifacts::write_run(run).map_err(internal(&place))?;
@@ -305,97 +324,12 @@ impl Done {
             None => print!("{}", report::table::render(run, look.table)),
         }
         println!("Artifacts: {place}");
-        on_github(run, &folders.scenarios);
-        for (outcome, kept) in outcomes.iter().filter_map(|outcome| {
-            let kept = outcome.attempts.last()?.kept.as_ref()?;
-            Some((outcome, kept))
-        }) {
-            let unit = &outcome.unit;
-            print!(
-                "\n{}",
-                kept.instructions(&run.run_id, &unit.name(), &unit.scenario)
-            );
-        }
+        github::tell(run, &folders.scenarios);
         Ok(match results {
             Some(results) => report::faults::exit_code(results, run.exit_code()),
             None => run.exit_code(),
         })
     }
-}
-
-/// On GitHub Actions: annotations on standard output, and the job's summary
-/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
-fn on_github(run: &RunSummary, scenarios: &Path) {
-    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
-        return;
-    }
-    print!("{}", github::annotations(run, &scenarios.to_string_lossy()));
-    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
-        let path = PathBuf::from(path);
-        let appended = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(github::summary(run).as_bytes()));
-        // The verdicts stand; a summary that can't be written does not change them.
-        if let Err(error) = appended {
-            eprintln!("lab: the summary {}: {error}", path.display());
-        }
-    }
-}
-
-/// Writes what came of each attempt when it has ended, so that it is there whatever becomes of the run; also
-/// returned is where the first failure to do so is found.
-fn writer(run: &Path) -> (OnAttempt, Arc<Mutex<Option<Refusal>>>) {
-    let failure: Arc<Mutex<Option<Refusal>>> = Arc::default();
-    let (run, failed) = (run.to_owned(), Arc::clone(&failure));
-    let write = move |attempt: &AttemptOutcome| {
-        let summary = AttemptSummary::of(attempt, &run);
-        if let Err(error) = report::artifacts::write_attempt(attempt, &summary) {
-            let place = attempt.artifacts.display().to_string();
-            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert(internal(&place)(error));
-        }
-    };
-    (Arc::new(write), failure)
-}
-
-/// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
-async fn watch_run(
-    units: Vec<Unit>,
-    setting: &Setting,
-    on_attempt: OnAttempt,
-    mut live: Live<std::io::Stderr>,
-) -> std::io::Result<Vec<UnitOutcome>> {
-    let (stop, stopping) = watch::channel(false);
-    let (progress, mut seen) = mpsc::unbounded_channel();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut resized = signal(SignalKind::window_change())?;
-    let mut ticks = tokio::time::interval(live.period());
-    // A tick that came late is not made up for.
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let course = runner::run(units, setting, progress, on_attempt, stopping);
-    tokio::pin!(course);
-    loop {
-        tokio::select! {
-            biased;
-            Some(progress) = seen.recv() => live.take(&progress)?,
-            outcomes = &mut course => {
-                live.end();
-                return Ok(outcomes);
-            }
-            Some(()) = interrupt.recv() => interrupted(&stop, &mut live),
-            Some(()) = terminate.recv() => interrupted(&stop, &mut live),
-            Some(()) = resized.recv() => live.tick(Instant::now(), terminal::width()),
-            now = ticks.tick() => live.tick(now.into_std(), terminal::width()),
-        }
-    }
-}
-
-fn interrupted(stop: &watch::Sender<bool>, live: &mut Live<std::io::Stderr>) {
-    live.say("Interrupted: stopping the machines.");
-    stop.send_replace(true);
 }
 
 fn places(jobs: Jobs, accelerator: Accelerator) -> Places {

@@ -1,0 +1,255 @@
+//! Notes of labs that stay, a file each in the cache; those of labs that are gone are removed when they are met.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::{Alive, AliveNode};
+
+/// Where the notes are.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    folder: PathBuf,
+}
+
+/// Why a lab, or a machine of it, is not found.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// A note could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is none.
+    #[error("no lab is up; `lab up SCENARIO` brings one up")]
+    None,
+    /// None of that name.
+    #[error("no lab `{name}` is up; there is {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Several, and it was not said which.
+    #[error("several labs are up; say which with --lab: {known}")]
+    Several {
+        /// Those there are.
+        known: String,
+    },
+    /// No machine of that name.
+    #[error("no machine `{name}` is up; there is {known}")]
+    UnknownNode {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+}
+
+impl Registry {
+    /// The notes in this cache.
+    #[must_use]
+    pub fn new(cache: &Path) -> Registry {
+        Registry {
+            folder: cache.join("alive"),
+        }
+    }
+
+    fn path(&self, alive: &Alive) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.json", alive.run_id, alive.unit))
+    }
+
+    /// Notes a lab.
+    ///
+    /// # Errors
+    /// [`RegistryError::File`].
+    pub fn add(&self, alive: &Alive) -> Result<(), RegistryError> {
+        let path = self.path(alive);
+        let failed = |source| RegistryError::File {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let text = serde_json::to_string_pretty(alive).map_err(|error| failed(error.into()))?;
+        // Never half a note under its name.
+        let fresh = path.with_extension("fresh");
+        fs::write(&fresh, text).map_err(failed)?;
+        fs::rename(&fresh, &path).map_err(failed)
+    }
+
+    /// Forgets a lab.
+    pub fn remove(&self, alive: &Alive) {
+        // What stays is a note of a lab that is gone: it does not count.
+        let _ = fs::remove_file(self.path(alive));
+    }
+
+    /// The labs that are up, the oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Alive> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut all: Vec<Alive> = entries
+            .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
+            .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
+            .filter(|alive: &Alive| {
+                let is_there = alive.is_there();
+                if !is_there {
+                    self.remove(alive);
+                }
+                is_there
+            })
+            .collect();
+        all.sort_by(|one, other| (&one.since, &one.run_id).cmp(&(&other.since, &other.run_id)));
+        all
+    }
+
+    /// The lab of that run id or name, or the only one.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when there is none, or not only one.
+    pub fn find(&self, wanted: Option<&str>) -> Result<Alive, RegistryError> {
+        let all = self.all();
+        if all.is_empty() {
+            return Err(RegistryError::None);
+        }
+        let known = names(&all);
+        let mut fitting: Vec<Alive> = match wanted {
+            None => all,
+            Some(name) => all
+                .into_iter()
+                .filter(|alive| alive.is_called(name))
+                .collect(),
+        };
+        match (fitting.len(), wanted) {
+            (1, _) => Ok(fitting.remove(0)),
+            (0, Some(name)) => Err(RegistryError::Unknown {
+                name: name.to_owned(),
+                known,
+            }),
+            _ => Err(RegistryError::Several { known }),
+        }
+    }
+
+    /// A machine by its name, in the lab of that run id or name or in any.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when there is none, or not only one.
+    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(Alive, AliveNode), RegistryError> {
+        let all = match lab {
+            Some(_) => vec![self.find(lab)?],
+            None => self.all(),
+        };
+        if all.is_empty() {
+            return Err(RegistryError::None);
+        }
+        let mut fitting: Vec<(Alive, AliveNode)> = all
+            .iter()
+            .filter_map(|alive| Some((alive.clone(), alive.node(name)?.clone())))
+            .collect();
+        match fitting.len() {
+            1 => Ok(fitting.remove(0)),
+            0 => {
+                let nodes = all.iter().flat_map(|alive| &alive.nodes);
+                let known: Vec<&str> = nodes.map(|node| node.name.as_str()).collect();
+                Err(RegistryError::UnknownNode {
+                    name: name.to_owned(),
+                    known: known.join(", "),
+                })
+            }
+            _ => {
+                let labs: Vec<Alive> = fitting.into_iter().map(|(alive, _)| alive).collect();
+                Err(RegistryError::Several {
+                    known: names(&labs),
+                })
+            }
+        }
+    }
+}
+
+impl Alive {
+    /// By its run id, its unit or its scenario.
+    fn is_called(&self, name: &str) -> bool {
+        let scenario = self.unit.split('@').next().unwrap_or_default();
+        [self.run_id.as_str(), self.unit.as_str(), scenario].contains(&name)
+    }
+}
+
+fn names(labs: &[Alive]) -> String {
+    let names: Vec<String> = labs
+        .iter()
+        .map(|alive| format!("{} ({})", alive.run_id, alive.unit))
+        .collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::alive;
+    use super::*;
+
+    fn registry(labs: &[Alive]) -> (tempfile::TempDir, Registry) {
+        let cache = tempfile::tempdir().unwrap();
+        let registry = Registry::new(cache.path());
+        for lab in labs {
+            registry.add(lab).unwrap();
+        }
+        (cache, registry)
+    }
+
+    #[test]
+    fn the_only_lab_need_not_be_named() {
+        let one = alive("4f2a11", &["node1", "node2"]);
+        let (_cache, registry) = registry(std::slice::from_ref(&one));
+        for name in [
+            None,
+            Some("4f2a11"),
+            Some("ipxe-chainload"),
+            Some("ipxe-chainload@bios"),
+        ] {
+            assert_eq!(registry.find(name).unwrap(), one, "{name:?}");
+        }
+        assert_eq!(registry.node(None, "node2").unwrap().1.name, "node2");
+    }
+
+    #[test]
+    fn of_several_one_has_to_be_named() {
+        let (_cache, registry) = registry(&[
+            alive("aaaaaa", &["node1"]),
+            alive("bbbbbb", &["node1", "node9"]),
+        ]);
+        let said = |error: RegistryError| error.to_string();
+        assert!(said(registry.find(None).unwrap_err()).contains("aaaaaa"));
+        assert!(said(registry.node(None, "node1").unwrap_err()).contains("--lab"));
+        assert_eq!(
+            registry.node(Some("bbbbbb"), "node1").unwrap().0.run_id,
+            "bbbbbb"
+        );
+        assert_eq!(registry.node(None, "node9").unwrap().0.run_id, "bbbbbb");
+        let unknown = said(registry.node(Some("aaaaaa"), "node9").unwrap_err());
+        assert!(
+            unknown.contains("`node9`") && unknown.contains("node1"),
+            "{unknown}"
+        );
+        assert!(said(registry.find(Some("x")).unwrap_err()).contains("bbbbbb"));
+    }
+
+    #[test]
+    fn a_lab_that_is_gone_is_forgotten() {
+        let gone = Alive {
+            born_ticks: 0,
+            ..alive("cccccc", &["node1"])
+        };
+        let (_cache, registry) = registry(std::slice::from_ref(&gone));
+        assert!(registry.path(&gone).exists());
+        assert!(registry.all().is_empty());
+        assert!(!registry.path(&gone).exists());
+        let said = registry.find(None).unwrap_err().to_string();
+        assert!(said.contains("lab up"), "{said}");
+    }
+}
