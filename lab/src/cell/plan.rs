@@ -119,6 +119,10 @@ pub fn boot_servers(
         assets: Some(assets.to_path_buf()),
         ..HttpConfig::default()
     };
+    if services.dhcp == DhcpService::Dnsmasq {
+        // Addresses, boot options and files are its business.
+        return vec![config_service(http)];
+    }
     if let Some(site) = site {
         let here = Config {
             interface: Some(bridge.to_owned()),

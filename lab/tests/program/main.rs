@@ -13,6 +13,7 @@ mod killed;
 mod own_pixiecore;
 mod planned;
 mod rehearsed;
+mod stays;
 mod support;
 mod systemd_unit;
 mod validated;

@@ -115,6 +115,7 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
             "etcd1,client1",
             "--memory",
             "512",
+            "--display",
         ],
     );
     let all = printed(&output);
@@ -134,6 +135,24 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
     assert!(
         bad["why"].as_str().unwrap().contains("etcd-client.service"),
         "{bad:#}"
+    );
+
+    // A picture of the one that failed, and of no other.
+    let nodes = folder.join("runs/latest/single-node-etcd@bios/attempt-1/nodes");
+    let has_picture = |node: &str| {
+        let files = fs::read_dir(nodes.join(node)).unwrap().flatten();
+        files
+            .filter(|file| {
+                file.path()
+                    .extension()
+                    .is_some_and(|kind| kind == "png" || kind == "ppm")
+            })
+            .count()
+    };
+    assert_eq!(
+        (has_picture("client1"), has_picture("etcd1")),
+        (1, 0),
+        "{all}"
     );
 
     let rehearsal = &run["rehearsal"];
