@@ -1,13 +1,20 @@
-//! Bootable images: what they are called, where their files are, how the stand-in is built.
+//! Bootable images: what they are called, where their files are, how they are fetched and verified, how
+//! the stand-in is built.
+//!
+//! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` knows the images, `release` what is
+//! published of one (pure), `fetch` gets bytes, `verify` judges them, `store` keeps what was found good, and
+//! `acquire` does all of it for one image. `family` knows how boot options are spelled.
 //!
 //! `stand_in` knows what the stand-in is made of and when it has to be made anew; `recipe` holds
 //! its scripts and data, compiled in; `cache` keeps finished folders; `run` is the one place that
 //! starts programs.
 
 pub mod cache;
+pub mod catalog;
 mod recipe;
 mod run;
 pub mod stand_in;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
