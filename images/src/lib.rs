@@ -11,7 +11,9 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod family;
 mod recipe;
+pub mod release;
 mod run;
 pub mod stand_in;
 pub mod verify;
