@@ -9,13 +9,16 @@
 //! its scripts and data, compiled in; `cache` keeps finished folders; `run` is the one place that
 //! starts programs.
 
+pub mod acquire;
 pub mod cache;
 pub mod catalog;
 pub mod family;
+pub mod fetch;
 mod recipe;
 pub mod release;
 mod run;
 pub mod stand_in;
+pub mod store;
 pub mod verify;
 
 use std::collections::BTreeMap;

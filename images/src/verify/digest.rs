@@ -22,6 +22,15 @@ pub struct Hashes {
     pub sha512: String,
 }
 
+/// What a publisher's list of hashes says of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Where the list is.
+    pub url: String,
+    /// What it says.
+    pub digests: Digests,
+}
+
 /// A file that has not the hash it should have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("its {algorithm} is {found} ({size_bytes} bytes), and {source_of} says {expected}")]
