@@ -76,6 +76,37 @@ impl Image {
     }
 }
 
+/// The files of the built image in `folder` that are not as its manifest says.
+///
+/// # Errors
+/// [`ImageError::File`], [`ImageError::Manifest`].
+pub fn damaged(folder: &Path) -> Result<Vec<String>, ImageError> {
+    let path = folder.join(MANIFEST_FILE);
+    let text = std::fs::read(&path).map_err(ImageError::file(&path))?;
+    let manifest: Manifest = serde_json::from_slice(&text)?;
+    let mut damaged = Vec::new();
+    for (name, entry) in manifest.files {
+        let path = folder.join(&name);
+        let hashes = verify::digest::of_file(&path).map_err(ImageError::file(&path))?;
+        if hashes.sha256 != entry.sha256 {
+            damaged.push(name);
+        }
+    }
+    Ok(damaged)
+}
+
+/// All built images that are in `folder`, a folder each.
+#[must_use]
+pub fn built_in(folder: &Path) -> Vec<Image> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| Image::open(&entry.path()))
+        .collect()
+}
+
 /// Where an image comes from: reports name it, so that a stand-in is never taken for CoreOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,15 +1,19 @@
 //! `lab run`: select, check the host, boot, judge, report.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use images::catalog::{Architecture, ImageName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use super::images::Chosen;
 use super::select::select;
 use super::terminal::{self, Look};
 use super::{Folders, exit, faults};
@@ -22,7 +26,7 @@ use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::shard::Shard;
 use crate::runner::{self, Policy, Setting, Unit};
-use crate::scenario::{Firmware, Image};
+use crate::scenario::{Firmware, Fit, Image, Scenario};
 
 /// `lab run`
 #[derive(Debug, Args)]
@@ -35,6 +39,9 @@ pub(super) struct RunArguments {
     /// Only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
     pub(super) firmware: Vec<Firmware>,
+    /// Boot this image instead of those that the scenarios name, e.g. `flatcar:stable` (lab images list)
+    #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
+    image: Option<ImageName>,
     /// What executes the machines
     #[arg(long, value_enum, default_value_t)]
     accel: AccelChoice,
@@ -166,10 +173,10 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
             format!("this host is not ready:{}", lines.concat()),
         ));
     }
-    let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
+    let image = image_of(folders, arguments.image.as_ref(), &units)?;
     let executes = units.iter().any(|unit| unit.scenario.machines.is_virtual());
     let chosen = if executes {
-        choose(arguments.accel, &image.join(Image::KERNEL))
+        choose(arguments.accel, &image.folder.join(Image::KERNEL))
             .await
             .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))?
     } else {
@@ -184,10 +191,11 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     let run_id = new_run_id();
     let artifacts = report::artifacts::create(&arguments.artifacts, &now, &run_id)
         .map_err(|error| internal(&arguments.artifacts.display().to_string(), error))?;
+    let units = fitted(units, &image.fit, &artifacts.join("scenarios"))?;
     let setting = Setting {
         run_id: run_id.clone(),
         artifacts: artifacts.clone(),
-        image,
+        image: image.folder,
         boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
         accelerator: chosen.accelerator,
         places: places(arguments.jobs, chosen.accelerator),
@@ -256,6 +264,79 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         Some(results) => report::faults::exit_code(&results, run.exit_code()),
         None => run.exit_code(),
     })
+}
+
+/// The image of all units: the one asked for, else the one that they name.
+fn image_of(
+    folders: &Folders,
+    asked: Option<&ImageName>,
+    units: &[Unit],
+) -> Result<Chosen, Refusal> {
+    let names: BTreeSet<&str> = units
+        .iter()
+        .map(|unit| unit.scenario.image.name.as_str())
+        .collect();
+    let name = match (asked, Vec::from_iter(names).as_slice()) {
+        (Some(name), _) => name.clone(),
+        (None, []) => stand_in()?,
+        (None, [one]) => one
+            .parse()
+            .map_err(|bad| refuse(exit::INVALID_INPUT, bad))?,
+        (None, several) => {
+            let several = several.join(", ");
+            let message = format!(
+                "the scenarios name several images ({several}): run them one image at a time, or name one with --image"
+            );
+            return Err(refuse(exit::INVALID_INPUT, message));
+        }
+    };
+    let chosen = super::images::choose(folders, &name).map_err(|failure| Refusal {
+        code: failure.code,
+        message: failure.message,
+    })?;
+    if chosen.architecture != Architecture::Amd64 {
+        let message = format!(
+            "`{name}` is for {}, and the machines are amd64",
+            chosen.architecture.name()
+        );
+        return Err(refuse(exit::HOST_UNSUPPORTED, message));
+    }
+    Ok(chosen)
+}
+
+fn stand_in() -> Result<ImageName, Refusal> {
+    Image::STAND_IN
+        .parse()
+        .map_err(|bad| refuse(exit::INTERNAL, bad))
+}
+
+/// The units with their scenarios fitted to the image, each once, in `folder`; as they are where they name
+/// it themselves and nothing has to be changed.
+fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<Unit>, Refusal> {
+    let mut done: BTreeMap<String, Arc<Scenario>> = BTreeMap::new();
+    let mut fitted = Vec::new();
+    for unit in units {
+        if unit.scenario.image.name == fit.image {
+            fitted.push(unit);
+            continue;
+        }
+        let name = unit.scenario.name.clone();
+        let scenario = match done.get(&name) {
+            Some(scenario) => Arc::clone(scenario),
+            None => {
+                let own = std::path::absolute(folder.join(&name))
+                    .map_err(|error| refuse(exit::INTERNAL, error))?;
+                let scenario = fit
+                    .apply(&unit.scenario, &own)
+                    .map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+                let scenario = Arc::new(scenario);
+                done.insert(name, Arc::clone(&scenario));
+                scenario
+            }
+        };
+        fitted.push(Unit { scenario, ..unit });
+    }
+    Ok(fitted)
 }
 
 /// On GitHub Actions: annotations on standard output, and the job's summary

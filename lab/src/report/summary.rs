@@ -1,6 +1,6 @@
 //! The result of a run as data: `run.json`, and what the other reports are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -198,17 +198,24 @@ impl RunSummary {
 
     /// What a pass of this run does not say, a sentence each: every report tells them.
     #[must_use]
-    pub fn caveats(&self) -> Vec<&'static str> {
+    pub fn caveats(&self) -> Vec<String> {
         let any = |is: fn(&UnitSummary) -> bool| self.units.iter().any(is);
         let mut caveats = Vec::new();
-        if any(|unit| unit.machines.is_virtual() && unit.image == Image::STAND_IN) {
-            caveats.push(
-                "Booted was the stand-in image made from Debian packages, not CoreOS itself.",
-            );
+        let booted = self.units.iter().filter(|unit| unit.machines.is_virtual());
+        let images: BTreeSet<&str> = booted.map(|unit| unit.image.as_str()).collect();
+        for image in images {
+            caveats.push(match image.split_once(':') {
+                _ if !Image::names_stand_in(image) => format!("Booted was {image}."),
+                Some((_, name)) => format!(
+                    "Booted was the stand-in image made from Debian packages, not CoreOS itself, under the \
+                     name `{name}`."
+                ),
+                None => "Booted was the stand-in image made from Debian packages, not CoreOS itself.".into(),
+            });
         }
         if any(|unit| !unit.machines.is_virtual()) {
             caveats.push(
-                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.",
+                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.".into(),
             );
         }
         caveats
@@ -371,10 +378,17 @@ mod tests {
         assert!(both.contains("stand-in") && both.contains("nothing was booted"));
         let simulated = caveats(vec![unit(Machines::Simulated)]);
         assert!(!simulated.contains("stand-in") && simulated.contains("nothing was booted"));
-        let real = UnitSummary {
-            image: "fedora-coreos".into(),
-            ..unit(Machines::Virtual)
+        let named = |image: &str| {
+            caveats(vec![UnitSummary {
+                image: image.into(),
+                ..unit(Machines::Virtual)
+            }])
         };
-        assert_eq!(caveats(vec![real]), "");
+        assert_eq!(
+            named("flatcar:stable@1.0.0"),
+            "Booted was flatcar:stable@1.0.0."
+        );
+        let disguised = named("stand-in:lookalike");
+        assert!(disguised.contains("not CoreOS itself") && disguised.contains("`lookalike`"));
     }
 }

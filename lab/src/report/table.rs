@@ -124,7 +124,7 @@ fn closing(run: &RunSummary) -> String {
     );
     for caveat in run.caveats() {
         sentence.push('\n');
-        sentence.push_str(caveat);
+        sentence.push_str(&caveat);
     }
     sentence
 }

@@ -9,6 +9,7 @@ mod check;
 mod data;
 mod draft;
 mod expect;
+mod fit;
 mod load;
 mod mac;
 mod model;
@@ -18,6 +19,7 @@ pub(crate) mod read;
 mod tests;
 
 pub use access::{FileMode, Owner};
+pub use fit::{Fit, FitError};
 pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{
