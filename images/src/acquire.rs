@@ -151,7 +151,7 @@ pub fn acquire(
     now: SystemTime,
     tell: Tell<'_>,
 ) -> Result<Stored, AcquireError> {
-    let release = published(wanted, patience)?;
+    let release = published(wanted, patience, tell)?;
     tell(Event::Version(&release.version));
     let mut waiting = |progress: Progress<'_>| {
         if progress == Progress::Waiting {
@@ -202,20 +202,33 @@ fn is_of(stored: &Stored, release: &Release) -> bool {
     })
 }
 
-fn published(wanted: &Wanted, patience: &Patience) -> Result<Release, AcquireError> {
+fn published(
+    wanted: &Wanted,
+    patience: &Patience,
+    tell: Tell<'_>,
+) -> Result<Release, AcquireError> {
     let url = match release::plan(wanted)? {
         Plan::Known(release) => return Ok(release),
         Plan::Ask(url) => url,
     };
     let client = Client::new(patience.clone())?;
     let text = client
-        .short(&url, METADATA_LIMIT_BYTES)
+        .short(&url, METADATA_LIMIT_BYTES, &mut |step| {
+            pass_on(&url, &step, tell)
+        })
         .map_err(|error| no_such_version(wanted, &wanted.version, error))?;
     Ok(release::read(
         wanted,
         &url,
         &String::from_utf8_lossy(&text),
     )?)
+}
+
+fn pass_on(name: &str, step: &Step<'_>, tell: Tell<'_>) {
+    tell(match *step {
+        Step::Bytes { have, total } => Event::Bytes { name, have, total },
+        Step::Again { why, pause } => Event::Again { name, why, pause },
+    });
 }
 
 fn no_such_version(wanted: &Wanted, version: &str, error: FetchError) -> AcquireError {
@@ -333,11 +346,7 @@ impl One<'_> {
     }
 
     fn hear(&self, step: &Step<'_>) -> bool {
-        let name = &self.file.name;
-        (self.tell)(match *step {
-            Step::Bytes { have, total } => Event::Bytes { name, have, total },
-            Step::Again { why, pause } => Event::Again { name, why, pause },
-        });
+        pass_on(&self.file.name, step, self.tell);
         !self.stop.load(Ordering::Relaxed)
     }
 
@@ -346,7 +355,9 @@ impl One<'_> {
             None => None,
             Some(Location::Url(url)) => Some(
                 client
-                    .short(url, SIGNATURE_LIMIT_BYTES)
+                    .short(url, SIGNATURE_LIMIT_BYTES, &mut |step| {
+                        self.hear(&step);
+                    })
                     .map_err(|error| no_such_version(self.wanted, &self.release.version, error))?,
             ),
             Some(Location::Path(path)) => {
@@ -361,7 +372,10 @@ impl One<'_> {
         let Some(url) = &self.file.digests_url else {
             return Ok(None);
         };
-        let Some(text) = client.short_if_there(url, METADATA_LIMIT_BYTES)? else {
+        let Some(text) = client.short_if_there(url, METADATA_LIMIT_BYTES, &mut |step| {
+            self.hear(&step);
+        })?
+        else {
             return Ok(None);
         };
         let digests = digest::parse_digests(&String::from_utf8_lossy(&text), &self.file.name);

@@ -155,13 +155,22 @@ impl Client {
     ///
     /// # Errors
     /// [`FetchError`].
-    pub fn short(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, FetchError> {
+    pub fn short(
+        &self,
+        url: &str,
+        limit_bytes: usize,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Vec<u8>, FetchError> {
         let mut pauses = Pauses::new(&self.patience);
         loop {
             let attempt = download::short(&self.http, url, limit_bytes);
             match self.runtime.block_on(attempt) {
                 Ok(bytes) => return Ok(bytes),
-                Err(fault) => std::thread::sleep(pauses.after(fault, url, 0)?.1),
+                Err(fault) => {
+                    let (why, pause) = pauses.after(fault, url, 0)?;
+                    tell(Step::Again { why: &why, pause });
+                    std::thread::sleep(pause);
+                }
             }
         }
     }
@@ -174,8 +183,9 @@ impl Client {
         &self,
         url: &str,
         limit_bytes: usize,
+        tell: &mut dyn FnMut(Step<'_>),
     ) -> Result<Option<Vec<u8>>, FetchError> {
-        match self.short(url, limit_bytes) {
+        match self.short(url, limit_bytes, tell) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),

@@ -32,6 +32,13 @@ fn a_file_that_was_changed_is_refused_by_its_signature() {
         &[&path, "is not taken", "the signature is not of this file"],
         &[changed],
     );
+    for entry in std::fs::read_dir(publisher.store().partial()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+        assert!(
+            !text.contains(&path),
+            "what was refused is not to be gone on with"
+        );
+    }
 }
 
 #[test]

@@ -47,6 +47,14 @@ fn a_cut_connection_is_gone_on_with_where_it_was_cut() {
             (Some("bytes=150000-"), 206)
         ]
     );
+    let tagged = requests
+        .iter()
+        .skip(1)
+        .all(|request| request.if_range.is_some());
+    assert!(
+        tagged,
+        "a part is asked for only of the same file: {requests:?}"
+    );
     assert_eq!(
         publisher.server.bytes_served(&path),
         LENGTH,
@@ -111,6 +119,20 @@ fn servers_that_know_nothing_of_ranges_or_get_them_wrong_are_borne() {
 }
 
 #[test]
+fn a_server_that_gives_less_of_a_range_than_it_was_asked_for_is_asked_for_the_rest() {
+    let (publisher, path) = publisher();
+    publisher
+        .server
+        .fail(&path, [Fault::CutAfter(100_000), Fault::Capped(50_000)]);
+    let stored = publisher.fetch("flatcar").unwrap();
+    assert_eq!(
+        std::fs::read(stored.folder.join(KERNEL)).unwrap(),
+        kernel(VERSION)
+    );
+    assert_eq!(publisher.server.bytes_served(&path), LENGTH);
+}
+
+#[test]
 fn a_download_that_ended_just_before_it_was_said_so_is_not_begun_anew() {
     let (publisher, path) = publisher();
     let url = format!("{}{path}", publisher.server.url());
@@ -160,7 +182,9 @@ fn proxies_of_the_environment_are_used() {
         let url = url.into_string().unwrap();
         println!(
             "{:?}",
-            client.short(&url, 1000).map_err(|error| error.to_string())
+            client
+                .short(&url, 1000, &mut |_| {})
+                .map_err(|error| error.to_string())
         );
         return;
     }

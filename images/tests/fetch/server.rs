@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     IgnoreRange,
     /// The answer goes on at another place than it was asked to.
     WrongRange,
+    /// Only so many bytes of a range are given, and called that.
+    Capped(usize),
     /// Nothing more comes after so many bytes, and the connection stays.
     Silent(usize),
 }
@@ -27,6 +29,7 @@ pub(crate) struct Request {
     pub(crate) line: String,
     pub(crate) path: String,
     pub(crate) range: Option<String>,
+    pub(crate) if_range: Option<String>,
     pub(crate) status: u16,
     pub(crate) bytes: usize,
 }
@@ -169,6 +172,7 @@ impl Server {
             line: line.to_owned(),
             path: path.to_owned(),
             range: headers.get("range").cloned(),
+            if_range: headers.get("if-range").cloned(),
             status: 200,
             bytes: 0,
         };
@@ -208,20 +212,20 @@ impl Server {
             )?;
             return Ok(true);
         }
-        let body = file.get(from..).unwrap_or_default();
+        let from = if fault == Some(Fault::WrongRange) {
+            from.saturating_sub(1)
+        } else {
+            from
+        };
+        let cap = match fault {
+            Some(Fault::Capped(bytes)) => file.len().min(from + bytes),
+            _ => file.len(),
+        };
+        let body = file.get(from..cap).unwrap_or_default();
         let mut head = format!("ETag: {tag}\r\nContent-Length: {}\r\n", body.len());
         if from > 0 {
             request.status = 206;
-            let said = if fault == Some(Fault::WrongRange) {
-                from - 1
-            } else {
-                from
-            };
-            head += &format!(
-                "Content-Range: bytes {said}-{}/{}\r\n",
-                file.len() - 1,
-                file.len()
-            );
+            head += &format!("Content-Range: bytes {from}-{}/{}\r\n", cap - 1, file.len());
         }
         let end = match fault {
             Some(Fault::CutAfter(bytes) | Fault::Silent(bytes)) => bytes.min(body.len()),
