@@ -5,6 +5,7 @@ mod check;
 pub mod model;
 pub mod name;
 mod problem;
+mod values;
 mod wire;
 
 #[cfg(test)]

@@ -192,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn one_at_a_time_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Partial::open(folder.path(), URL).unwrap();
+        let other = File::options().append(true).open(first.path()).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(first);
+        assert!(other.try_lock().is_ok());
+    }
+
+    #[test]
     fn who_waited_for_a_file_that_was_finished_meanwhile_does_not_write_into_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut first = Partial::open(folder.path(), URL).unwrap();

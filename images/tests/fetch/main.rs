@@ -9,5 +9,6 @@ mod layouts;
 mod network;
 mod publisher;
 mod server;
+mod shipped_keys;
 mod side_by_side;
 mod signer;

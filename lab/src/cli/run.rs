@@ -195,7 +195,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     let setting = Setting {
         run_id: run_id.clone(),
         artifacts: artifacts.clone(),
-        image: image.folder,
+        image: image.folder.clone(),
         boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
         accelerator: chosen.accelerator,
         places: places(arguments.jobs, chosen.accelerator),
@@ -294,6 +294,9 @@ fn image_of(
         code: failure.code,
         message: failure.message,
     })?;
+    // What does not fit is refused before anything is made.
+    let trial = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
+    fitted(units.to_owned(), &chosen.fit, trial.path())?;
     if chosen.architecture != Architecture::Amd64 {
         let message = format!(
             "`{name}` is for {}, and the machines are amd64",

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use images::catalog::{Architecture, Family, ImageName, Role};
-use images::store::Stored;
+use images::store::{StoreError, Stored, Use};
 
 use super::super::{Folders, exit};
-use super::{Failure, build, cache, catalog, find, store};
+use super::{Failure, build, cache, catalog, find, store, waiting};
 use crate::scenario::{Fit, Image};
 
 /// An image on this host.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(in crate::cli) struct Chosen {
     /// The folder with its files, under CoreOS's names too.
     pub(in crate::cli) folder: PathBuf,
@@ -19,11 +19,16 @@ pub(in crate::cli) struct Chosen {
     pub(in crate::cli) architecture: Architecture,
     /// How a scenario has to be fitted to it.
     pub(in crate::cli) fit: Fit,
+    /// While it lives, nobody clears the cache.
+    _using: Use,
 }
 
 /// The image called `name`.
 pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
     let wanted = find(&catalog(folders)?, name)?;
+    let store = store(folders)?;
+    let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
+    let using = store.using(&mut waiting).map_err(internal)?;
     if wanted.entry.name == Image::STAND_IN {
         return Ok(Chosen {
             folder: build(folders)?,
@@ -34,14 +39,13 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
                 kernel_options: Vec::new(),
                 rootfs: None,
             },
+            _using: using,
         });
     }
-    let stored = store(folders)?
+    let stored = store
         .find(&wanted)
         .ok_or_else(|| Failure::new(exit::INVALID_INPUT, not_here(name)))?;
-    stored
-        .touch()
-        .map_err(|error| Failure::new(exit::INTERNAL, error))?;
+    stored.touch().map_err(internal)?;
     let is_stand_in =
         stored.record.family == Family::StandIn || is_built_here(&cache(folders)?, &stored);
     Ok(Chosen {
@@ -56,6 +60,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
                 .map(|file| file.name.clone()),
         },
         folder: stored.folder,
+        _using: using,
     })
 }
 
