@@ -246,7 +246,9 @@ mod tests {
                 fs::read(data.join(file)).unwrap()
             );
         };
-        ["config.yaml", "cloud/node1.yaml", "ignition/node1.json"].map(same);
+        for file in ["config.yaml", "cloud/node1.yaml", "ignition/node1.json"] {
+            same(file);
+        }
     }
 
     #[test]
