@@ -6,8 +6,7 @@
 //! `acquire` does all of it for one image. `family` knows how boot options are spelled.
 //!
 //! `stand_in` knows what the stand-in is made of and when it has to be made anew; `recipe` holds
-//! its scripts and data, compiled in; `cache` keeps finished folders; `run` is the one place that
-//! starts programs.
+//! its scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
 
 pub mod acquire;
 pub mod cache;
