@@ -33,6 +33,7 @@ NEEDED_PACKAGES=(
   "mmdebstrap|building the stand-in image"
   "squashfs-tools|building the stand-in image"
   "cpio|building the stand-in image"
+  "gpgv|checking signatures of images"
 )
 # Other people's clients and checkers that the tests use; only ci/test installs them.
 TEST_PACKAGES=(
@@ -41,8 +42,7 @@ TEST_PACKAGES=(
   "curl|a TFTP client of the tests"
   "busybox|a TFTP client of the tests"
   "tcpdump|reading captures in the tests"
-  "gnupg|verifying signatures in the tests"
-  "gpgv|verifying signatures in the tests"
+  "gnupg|making and verifying signatures in the tests"
   "openssl|certificates of the tests"
   "systemd|systemd-analyze, which checks the service unit"
   "chromium|the page of a run, looked at in a browser"

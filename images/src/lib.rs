@@ -1,13 +1,24 @@
-//! Bootable images: what they are called, where their files are, how the stand-in is built.
+//! Bootable images: what they are called, where their files are, how they are fetched and verified, how
+//! the stand-in is built.
+//!
+//! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` knows the images, `release` what is
+//! published of one (pure), `fetch` gets bytes, `verify` judges them, `store` keeps what was found good, and
+//! `acquire` does all of it for one image. `family` knows how boot options are spelled.
 //!
 //! `stand_in` knows what the stand-in is made of and when it has to be made anew; `recipe` holds
-//! its scripts and data, compiled in; `cache` keeps finished folders; `run` is the one place that
-//! starts programs.
+//! its scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
 
+pub mod acquire;
 pub mod cache;
+pub mod catalog;
+pub mod family;
+pub mod fetch;
 mod recipe;
+pub mod release;
 mod run;
 pub mod stand_in;
+pub mod store;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,6 +73,37 @@ impl Image {
             manifest,
         })
     }
+}
+
+/// The files of the built image in `folder` that are not as its manifest says.
+///
+/// # Errors
+/// [`ImageError::File`], [`ImageError::Manifest`].
+pub fn damaged(folder: &Path) -> Result<Vec<String>, ImageError> {
+    let path = folder.join(MANIFEST_FILE);
+    let text = std::fs::read(&path).map_err(ImageError::file(&path))?;
+    let manifest: Manifest = serde_json::from_slice(&text)?;
+    let mut damaged = Vec::new();
+    for (name, entry) in manifest.files {
+        let path = folder.join(&name);
+        let hashes = verify::digest::of_file(&path).map_err(ImageError::file(&path))?;
+        if hashes.sha256 != entry.sha256 {
+            damaged.push(name);
+        }
+    }
+    Ok(damaged)
+}
+
+/// All built images that are in `folder`, a folder each.
+#[must_use]
+pub fn built_in(folder: &Path) -> Vec<Image> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| Image::open(&entry.path()))
+        .collect()
 }
 
 /// Where an image comes from: reports name it, so that a stand-in is never taken for CoreOS.

@@ -93,6 +93,17 @@ impl StandIn {
         }
     }
 
+    /// The folders in the cache that are this stand-in's: they are in use, whatever their age.
+    ///
+    /// # Errors
+    /// [`ImageError::File`] when the agent cannot be read.
+    pub fn in_use(&self) -> Result<Vec<PathBuf>, ImageError> {
+        Ok(vec![
+            self.bases.place(&self.base_key()),
+            self.images.place(&self.key()?),
+        ])
+    }
+
     /// Hash of everything the base is made from.
     #[must_use]
     pub fn base_key(&self) -> String {

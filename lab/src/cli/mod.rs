@@ -34,6 +34,8 @@ pub mod exit {
     pub const NOTHING_SELECTED: u8 = 4;
     /// This host can't do it.
     pub const HOST_UNSUPPORTED: u8 = 69;
+    /// Only what comes before was in the way: the lab's own set-up, or a network.
+    pub const SET_UP_FAILED: u8 = 75;
     /// Something that was looked at is not as it has to be.
     pub const FAILED: u8 = 100;
 }
@@ -63,6 +65,9 @@ struct Folders {
     /// Cache of images [default: $XDG_CACHE_HOME/bootlab]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Images of one's own, beside those of the catalog [default: $XDG_CONFIG_HOME/bootlab/images.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    catalog: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +89,7 @@ enum Command {
     /// Read lists of machines, and import them from what there is
     #[command(subcommand)]
     Inventory(inventory::InventoryCommand),
-    /// Build and find images
+    /// List, fetch, verify, build, find and clear images
     #[command(subcommand)]
     Images(images::ImagesCommand),
     /// Make reports again from the folders of runs
@@ -168,16 +173,30 @@ impl Folders {
         if let Some(cache) = &self.cache {
             return Ok(cache.clone());
         }
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        absolute("XDG_CACHE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        xdg("XDG_CACHE_HOME", ".cache")
             .map(|base| base.join("bootlab"))
             .ok_or_else(|| {
                 "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into()
             })
     }
+
+    /// The user's catalog of images: as given, else by the XDG base directory specification, where it is
+    /// there.
+    fn catalog(&self) -> Option<PathBuf> {
+        self.catalog.clone().or_else(|| {
+            xdg("XDG_CONFIG_HOME", ".config")
+                .map(|base| base.join("bootlab/images.toml"))
+                .filter(|path| path.exists())
+        })
+    }
+}
+
+/// The folder that the variable `name` says, else `default` in the user's home.
+fn xdg(name: &str, default: &str) -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute(name).or_else(|| absolute("HOME").map(|home| home.join(default)))
 }

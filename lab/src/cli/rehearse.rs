@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use boot_server::catalog::data_dir::Snapshot;
 use boot_server::catalog::problem::nearest;
 use clap::Args;
+use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_asking};
 
-use super::conduct::{Conduct, Done, Order, Refusal, check_host, refuse};
+use super::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};
@@ -41,6 +42,9 @@ pub(super) struct RehearseArguments {
     /// [default: DIR/assets, where it is there]
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
+    /// The image in the place of kernels and initrds that the site has not (lab images list)
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<ImageName>,
     /// No twin has more memory than this, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
@@ -97,7 +101,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         return Err(refuse(exit::INVALID_INPUT, what));
     }
     check_host(&[])?;
-    let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
+    let image = image_of(folders, arguments.image.as_ref(), &[])?;
     let name = site_name(&arguments.directory);
     let rehearsal = Rehearsal::prepare(&Request {
         data: &arguments.directory,
@@ -107,7 +111,8 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         wanted,
         environment,
         assets: assets.as_deref(),
-        image: &image,
+        image: &image.folder,
+        image_name: image.fit.image.clone(),
         memory_mib: arguments.memory,
     })
     .map_err(unfit)?;
@@ -117,10 +122,13 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
     check_host(&rehearsal.units)?;
     let order = Order {
         units: rehearsal.units.clone(),
+        image,
+        // The operator's directory is rehearsed as it is.
+        is_fitted: false,
         assets: rehearsal.assets.clone(),
         shard: None,
     };
-    let mut done = arguments.conduct.run(image, order).await?;
+    let mut done = arguments.conduct.run(order).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
     let code = done.conclude(folders, &arguments.conduct, None)?;
     done.tell_kept();

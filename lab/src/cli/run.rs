@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 
 use clap::Args;
+use images::catalog::ImageName;
 
-use super::conduct::{Conduct, Order, Refusal, check_host, refuse};
+use super::conduct::{Conduct, Order, Refusal, check_host, image_of};
 use super::select::select;
-use super::{Folders, exit, faults};
+use super::{Folders, faults};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
 
@@ -21,6 +22,9 @@ pub(super) struct RunArguments {
     /// Only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
     pub(super) firmware: Vec<Firmware>,
+    /// Boot this image instead of those that the scenarios name, e.g. `flatcar:stable` (lab images list)
+    #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
+    image: Option<ImageName>,
     /// Run the M-th of N parts of the scenarios, chosen by their names: for several machines
     #[arg(long, value_name = "M/N")]
     pub(super) shard: Option<Shard>,
@@ -51,13 +55,15 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         eprintln!("Shard {shard} has no scenario of those selected.");
     }
     check_host(&units)?;
-    let image = super::images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
+    let image = image_of(folders, arguments.image.as_ref(), &units)?;
     let order = Order {
         units,
+        image,
+        is_fitted: true,
         assets: Vec::new(),
         shard: arguments.shard.map(|shard| shard.to_string()),
     };
-    let done = arguments.conduct.run(image, order).await?;
+    let done = arguments.conduct.run(order).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
     let code = done.conclude(folders, &arguments.conduct, results.as_deref())?;
     done.tell_kept();

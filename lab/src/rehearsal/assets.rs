@@ -1,4 +1,4 @@
-//! Which kernels and initrds are the operator's own, and which the stand-in's under their names.
+//! Which kernels and initrds are the operator's own, and which those of an image under their names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,27 +16,33 @@ use crate::scenario::Image;
 pub(super) enum Source {
     /// The operator's assets.
     Own,
-    /// The stand-in.
-    StandIn,
+    /// The image that takes the place of what the site has not.
+    InPlace,
 }
 
 /// The files that machines load, each with the file it is.
 #[derive(Debug)]
 pub(super) struct Sources<'a> {
     own: Option<&'a Path>,
-    stand_in: &'a Path,
-    /// Paths below `/assets/` at which the stand-in's files are.
+    in_place: &'a Path,
+    in_place_name: &'a str,
+    /// Paths below `/assets/` at which its files are.
     placed: BTreeMap<String, PathBuf>,
     /// Folders of the operator's own that are booted from, with how many machines.
     booted: BTreeMap<(String, bool), usize>,
 }
 
 impl<'a> Sources<'a> {
-    /// With the operator's assets, if there are any, and the stand-in's folder.
-    pub(super) fn new(own: Option<&'a Path>, stand_in: &'a Path) -> Sources<'a> {
+    /// With the operator's assets, if there are any, and the image for the rest.
+    pub(super) fn new(
+        own: Option<&'a Path>,
+        in_place: &'a Path,
+        in_place_name: &'a str,
+    ) -> Sources<'a> {
         Sources {
             own,
-            stand_in,
+            in_place,
+            in_place_name,
             placed: BTreeMap::new(),
             booted: BTreeMap::new(),
         }
@@ -64,13 +70,13 @@ impl<'a> Sources<'a> {
             return Err(format!("{dir} has no {}", missing.join(", no ")));
         } else {
             self.place(&kernel, &initrds)?;
-            Source::StandIn
+            Source::InPlace
         };
         let key = (folder.to_owned(), source == Source::Own);
         *self.booted.entry(key).or_default() += 1;
         let image = match source {
             Source::Own => super::write::word(folder),
-            Source::StandIn => Image::STAND_IN.to_owned(),
+            Source::InPlace => self.in_place_name.to_owned(),
         };
         Ok((image, source))
     }
@@ -85,7 +91,7 @@ impl<'a> Sources<'a> {
             });
         };
         let mut place = |path: &str, file: &str| {
-            let file = self.stand_in.join(file);
+            let file = self.in_place.join(file);
             match self.placed.insert(path.to_owned(), file.clone()) {
                 Some(other) if other != file => Err(format!(
                     "/assets/{path} is one spec's kernel and another's initrd"
@@ -109,15 +115,18 @@ impl<'a> Sources<'a> {
                 let who = machines(*count);
                 match is_own {
                     true => format!("/assets/{folder}: the site's own files ({who})"),
-                    false => format!(
+                    false if Image::names_stand_in(self.in_place_name) => format!(
                         "/assets/{folder}: the stand-in under these names, not CoreOS itself ({who})"
                     ),
+                    false => {
+                        format!("/assets/{folder}: {} under these names ({who})", self.in_place_name)
+                    }
                 }
             })
             .collect()
     }
 
-    /// What is put below `/assets/`: the operator's files, with the stand-in's where they have none.
+    /// What is put below `/assets/`: the operator's files, with the image's where they have none.
     ///
     /// Folders in which nothing is missing are served as they are; of others each entry by itself.
     pub(super) fn layout(&self) -> Result<Vec<Asset>, RehearsalError> {

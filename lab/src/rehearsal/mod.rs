@@ -37,7 +37,7 @@ use crate::cell::message::Asset;
 use crate::fault::Injections;
 use crate::report::{NodeSummary, UnitSummary};
 use crate::runner::Unit;
-use crate::scenario::{Firmware, InvalidScenario, Machines, Node};
+use crate::scenario::{Firmware, Image, InvalidScenario, Machines, Node};
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
@@ -61,8 +61,10 @@ pub struct Request<'a> {
     pub environment: Environment,
     /// The operator's own assets.
     pub assets: Option<&'a Path>,
-    /// The stand-in's folder.
+    /// Folder of the image that takes the place of what the site has not.
     pub image: &'a Path,
+    /// What that image is called.
+    pub image_name: String,
     /// No twin has more memory than this.
     pub memory_mib: u32,
 }
@@ -157,7 +159,7 @@ impl Rehearsal {
             _folder: tempfile::tempdir().map_err(RehearsalError::file(Path::new("a folder")))?,
         };
         let mut casts: Vec<Cast> = Vec::new();
-        let mut sources = assets::Sources::new(request.assets, request.image);
+        let mut sources = assets::Sources::new(request.assets, request.image, &request.image_name);
         for (machine, planned) in machines.iter().zip(&plan.machines) {
             let firmware = twin::firmware(machine.firmware);
             let cast = environment
@@ -214,8 +216,8 @@ impl Rehearsal {
         let booted = bootable(planned)?;
         let (image, source) = sources.of(booted).map_err(|why| (StageName::Kernel, why))?;
         let system = match source {
-            Source::Own => System::CoreOs,
-            Source::StandIn => System::StandIn,
+            Source::InPlace if Image::names_stand_in(&image) => System::StandIn,
+            Source::Own | Source::InPlace => System::CoreOs,
         };
         let outcome = Outcome::of(booted, system);
         if let Some(why) = &outcome.hopeless {

@@ -68,6 +68,7 @@ impl Rack {
             environment,
             assets,
             image: self.image.path(),
+            image_name: Image::STAND_IN.into(),
             memory_mib: 1024,
         })
     }

@@ -1,6 +1,6 @@
 //! The result of a run as data: `run.json`, and what the other reports are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -225,18 +225,23 @@ impl RunSummary {
             caveats.extend(rehearsal.sentences());
             caveats.extend(rehearsal.unproven_in_short());
         }
+        let booted = self.units.iter().filter(|unit| unit.machines.is_virtual());
         // A rehearsal says it folder by folder.
-        let is_told = self.rehearsal.is_some();
-        if !is_told && any(|unit| unit.machines.is_virtual() && unit.image == Image::STAND_IN) {
-            caveats.push(
-                "Booted was the stand-in image made from Debian packages, not CoreOS itself."
-                    .into(),
-            );
+        let booted = booted.filter(|_| self.rehearsal.is_none());
+        let images: BTreeSet<&str> = booted.map(|unit| unit.image.as_str()).collect();
+        for image in images {
+            caveats.push(match image.split_once(':') {
+                _ if !Image::names_stand_in(image) => format!("Booted was {image}."),
+                Some((_, name)) => format!(
+                    "Booted was the stand-in image made from Debian packages, not CoreOS itself, under the \
+                     name `{name}`."
+                ),
+                None => "Booted was the stand-in image made from Debian packages, not CoreOS itself.".into(),
+            });
         }
         if any(|unit| !unit.machines.is_virtual()) {
             caveats.push(
-                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them."
-                    .into(),
+                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.".into(),
             );
         }
         caveats
@@ -401,10 +406,17 @@ mod tests {
         assert!(both.contains("stand-in") && both.contains("nothing was booted"));
         let simulated = caveats(vec![unit(Machines::Simulated)]);
         assert!(!simulated.contains("stand-in") && simulated.contains("nothing was booted"));
-        let real = UnitSummary {
-            image: "fedora-coreos".into(),
-            ..unit(Machines::Virtual)
+        let named = |image: &str| {
+            caveats(vec![UnitSummary {
+                image: image.into(),
+                ..unit(Machines::Virtual)
+            }])
         };
-        assert_eq!(caveats(vec![real]), "");
+        assert_eq!(
+            named("flatcar:stable@1.0.0"),
+            "Booted was flatcar:stable@1.0.0."
+        );
+        let disguised = named("stand-in:lookalike");
+        assert!(disguised.contains("not CoreOS itself") && disguised.contains("`lookalike`"));
     }
 }

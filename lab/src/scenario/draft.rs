@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use boot_server::config::BiosLoader;
+use images::catalog::ImageName;
 use ipnet::Ipv4Net;
 use toml::de::DeTable;
 use uuid::Uuid;
@@ -127,10 +128,7 @@ pub(super) fn read(source: &Source) -> Draft {
         .optional("image")
         .and_then(|item| item.table("[image]"))
     {
-        if let Some(name) = image
-            .optional("name")
-            .and_then(|i| i.parse(|t| word(t, "image name")))
-        {
+        if let Some(name) = image.optional("name").and_then(|i| i.parse(image_name)) {
             draft.image = name.value;
         }
         image.finish();
@@ -370,6 +368,17 @@ fn word(text: &str, what: &str) -> Result<String, Wrong> {
         what,
         "1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
     ))
+}
+
+/// As `lab images` has them: `flatcar:stable`, `coreos@835.9.0`.
+fn image_name(text: &str) -> Result<String, Wrong> {
+    match text.parse::<ImageName>() {
+        Ok(name) => Ok(name.to_string()),
+        Err(bad) => Err(Wrong::new(
+            bad.to_string(),
+            "a name that `lab images list` shows, e.g. `stand-in` or `flatcar:stable`",
+        )),
+    }
 }
 
 fn uuid(text: &str) -> Result<Uuid, Wrong> {

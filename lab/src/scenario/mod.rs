@@ -9,6 +9,7 @@ mod check;
 mod data;
 mod draft;
 mod expect;
+mod fit;
 mod load;
 mod mac;
 mod model;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use access::{FileMode, Owner};
 pub(crate) use expect::{file_path, unit_name};
+pub use fit::{Fit, FitError};
 pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{

@@ -293,7 +293,13 @@ impl Image {
 
     /// Whether this is the stand-in, which is never to be reported as CoreOS.
     pub fn is_stand_in(&self) -> bool {
-        self.name == Image::STAND_IN
+        Image::names_stand_in(&self.name)
+    }
+
+    /// Whether `name` is that of the stand-in: `stand-in`, or `stand-in:NAME` when its files are in the
+    /// catalog under another name.
+    pub fn names_stand_in(name: &str) -> bool {
+        name.split(':').next() == Some(Image::STAND_IN)
     }
 }
 

@@ -59,7 +59,7 @@ const TROUBLE: &[&str] = &[
 /// The timeline of `node`, out of everything that was seen in the attempt: records, and packets of the
 /// captures (an empty [`Wire`] where there are none yet).
 pub fn build(scenario: &Scenario, node: &Node, records: &[Record], packets: &Wire) -> Timeline {
-    let identities = Identities::learn(scenario, records);
+    let identities = Identities::learn(scenario, records, packets);
     let mut records: Vec<&Record> = records.iter().collect();
     records.sort_by_key(|record| time_us(record));
     let mut builder = Builder {

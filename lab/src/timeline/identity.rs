@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use boot_server::event::{BootEvent, Who};
 
+use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{DhcpService, MacAddr, Scenario};
 
@@ -32,7 +33,11 @@ pub(super) struct Identities<'s> {
 
 impl<'s> Identities<'s> {
     /// Learns addresses from the DHCP exchanges in the evidence.
-    pub(super) fn learn(scenario: &'s Scenario, records: &[Record]) -> Identities<'s> {
+    pub(super) fn learn(
+        scenario: &'s Scenario,
+        records: &[Record],
+        packets: &Wire,
+    ) -> Identities<'s> {
         let nodes = || scenario.nodes.iter();
         let mut identities = Identities {
             by_mac: nodes().map(|node| (node.mac, node.name.as_str())).collect(),
@@ -65,6 +70,22 @@ impl<'s> Identities<'s> {
             if let (Some(node), Some(address)) = (identities.of_mac(who.mac.as_deref()), address) {
                 let holders = identities.by_address.entry(IpAddr::V4(*address));
                 holders.or_default().push((entry.at_us, node));
+            }
+        }
+        // Where no server of ours hears any of it, the wire tells.
+        if scenario.services.dhcp == DhcpService::Dnsmasq {
+            for packet in &packets.packets {
+                let Said::Dhcp(said) = &packet.what else {
+                    continue;
+                };
+                if let (Some(node), Some(given)) =
+                    (identities.of_mac(Some(&said.client)), said.given)
+                    && said.message == "ack"
+                    && !given.is_unspecified()
+                {
+                    let holders = identities.by_address.entry(IpAddr::V4(given));
+                    holders.or_default().push((packet.at_us, node));
+                }
             }
         }
         for holders in identities.by_address.values_mut() {

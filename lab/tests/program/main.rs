@@ -1,5 +1,6 @@
 //! The `lab` program from outside: wrong input, faults that must turn a run red, its own end in the
-//! middle of a boot, a Pixiecore of the user's own, the boot server's unit under systemd, rehearsals. All but wrong
+//! middle of a boot, a Pixiecore of the user's own, images of the user's own, the boot server's unit under systemd,
+//! rehearsals, labs that stay. All but wrong
 //! input, explanations, validation and plans boot real machines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -9,6 +10,7 @@ mod bad_input;
 mod broken_on_purpose;
 mod explained;
 mod faults;
+mod images;
 mod killed;
 mod own_pixiecore;
 mod planned;

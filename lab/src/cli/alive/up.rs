@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
+use images::catalog::ImageName;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{registry, shown};
 use crate::alive::{Alive, AliveNode, born_ticks};
-use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, refuse};
-use crate::cli::{Folders, exit, images};
+use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
+use crate::cli::{Folders, exit};
 use crate::fault::Injections;
 use crate::node::life::domain_name;
 use crate::runner::{Unit, UnitOutcome};
@@ -23,6 +24,9 @@ pub(in crate::cli) struct UpArguments {
     /// Firmware of its machines [default: the first that the scenario has]
     #[arg(long, value_name = "FIRMWARE")]
     firmware: Option<Firmware>,
+    /// Boot this image instead of the one that the scenario names, e.g. `flatcar:stable`
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<ImageName>,
     /// Return when everything is up; `lab down` ends it
     #[arg(long, short)]
     detach: bool,
@@ -36,14 +40,20 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let unit = unit(folders, arguments)?;
     let data = unit.scenario.data_dir();
     check_host(std::slice::from_ref(&unit))?;
-    let image = images::stand_in(folders).map_err(|why| refuse(exit::INTERNAL, why))?;
+    let image = image_of(
+        folders,
+        arguments.image.as_ref(),
+        std::slice::from_ref(&unit),
+    )?;
     let conduct = arguments.conduct.clone().keeping_all();
     let order = Order {
         units: vec![unit],
+        image,
+        is_fitted: true,
         assets: Vec::new(),
         shard: None,
     };
-    let done = conduct.run(image, order).await?;
+    let done = conduct.run(order).await?;
     let code = done.conclude(folders, &conduct, None)?;
     let Some(lab) = done
         .outcomes

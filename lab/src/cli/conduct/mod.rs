@@ -2,6 +2,7 @@
 //! booted, results written and shown.
 
 mod github;
+mod image;
 mod watch;
 
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use super::faults::nothing_is_executed;
+use super::images::Chosen as ChosenImage;
 use super::terminal::Look;
 use super::{Folders, exit};
 use crate::cell::message::Asset;
@@ -26,7 +28,10 @@ use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
+use image::fitted;
 use watch::{watch_run, writer};
+
+pub(super) use image::image_of;
 
 /// How a run is done.
 #[derive(Debug, Clone, Args)]
@@ -130,6 +135,10 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
 pub(super) struct Order {
     /// The units.
     pub(super) units: Vec<Unit>,
+    /// What they boot.
+    pub(super) image: ChosenImage,
+    /// Whether their scenarios are spelled as the image's system has it.
+    pub(super) is_fitted: bool,
     /// What is served below `/assets/` in the place of the image's folder; nothing for that.
     pub(super) assets: Vec<Asset>,
     /// Which part of the units it is.
@@ -185,27 +194,33 @@ impl Conduct {
     }
 
     /// Looks at the host, runs the units, and writes what came of each attempt.
-    pub(super) async fn run(&self, image: PathBuf, order: Order) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, order: Order) -> Result<Done, Refusal> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
         let look = Look::choose(self.quiet, self.no_color);
         let Order {
             units,
+            image,
+            is_fitted,
             assets,
             shard,
         } = order;
         self.check_memory(&units)?;
-        let chosen = self.accelerator(&units, &image).await?;
+        let chosen = self.accelerator(&units, &image.folder).await?;
         if !self.quiet {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
         let run_id = new_run_id();
         let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
             .map_err(internal(&self.artifacts.display().to_string()))?;
+        let units = match is_fitted {
+            true => fitted(units, &image.fit, &artifacts.join("scenarios"))?,
+            false => units,
+        };
         let setting = Setting {
             run_id: run_id.clone(),
             artifacts: artifacts.clone(),
-            image,
+            image: image.folder.clone(),
             assets,
             boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
             accelerator: chosen.accelerator,

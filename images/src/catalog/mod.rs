@@ -1,0 +1,257 @@
+//! The catalog: which images there are, where they are published and who signs them. Reading and
+//! choosing only; nothing here knows the network or the cache.
+
+mod check;
+pub mod model;
+pub mod name;
+mod problem;
+mod values;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use thiserror::Error;
+
+use check::Reader;
+pub use model::{Entry, Family, Role};
+pub use name::{Architecture, ImageName};
+pub use problem::Problem;
+use problem::{Text, nearest, one_of, unreadable_file};
+use wire::WireFile;
+
+/// The project's own catalog, compiled in.
+const OWN: &str = include_str!("../../catalog.toml");
+/// What it is called in messages.
+const OWN_NAME: &str = "images/catalog.toml";
+
+/// All images that are known.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+/// An image that was asked for, found: everything is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its entry.
+    pub entry: Entry,
+    /// The channel; `-` for an image that has none.
+    pub channel: String,
+    /// The processor.
+    pub architecture: Architecture,
+    /// The version, or `current`.
+    pub version: String,
+}
+
+impl Wanted {
+    /// How it is called in reports: `flatcar:stable`, `coreos:stable/…`; without what goes without saying.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let mut label = self.entry.name.clone();
+        if !self.entry.channels.is_empty() {
+            label.push(':');
+            label.push_str(&self.channel);
+        }
+        if self.entry.architectures.first() != Some(&self.architecture) {
+            label.push('/');
+            label.push_str(self.architecture.name());
+        }
+        label
+    }
+}
+
+/// What stands for the channel of an image that has none.
+const NO_CHANNEL: &str = "-";
+
+/// An image that is not in the catalog.
+#[derive(Debug, Error)]
+pub enum UnknownImage {
+    /// No such name.
+    #[error("there is no image `{name}` in the catalog; there is {known}")]
+    Name {
+        /// As asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// No such channel.
+    #[error("`{name}` has no channel `{channel}`; it has {known}")]
+    Channel {
+        /// The image.
+        name: String,
+        /// As asked for.
+        channel: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Not for this processor.
+    #[error("`{name}` is not published for {architecture}; it is for {known}")]
+    Architecture {
+        /// The image.
+        name: String,
+        /// As asked for.
+        architecture: &'static str,
+        /// Those there are.
+        known: String,
+    },
+}
+
+impl Catalog {
+    /// The project's own catalog alone.
+    ///
+    /// # Errors
+    /// A [`Problem`] with it, which the tests rule out.
+    pub fn own() -> Result<Catalog, Box<Problem>> {
+        let mut catalog = Catalog {
+            entries: Vec::new(),
+        };
+        catalog.add(OWN_NAME, Path::new(""), OWN)?;
+        Ok(catalog)
+    }
+
+    /// The project's own catalog, and the user's in `path`.
+    ///
+    /// # Errors
+    /// The first [`Problem`] with the file.
+    pub fn with_file(path: &Path) -> Result<Catalog, Box<Problem>> {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable_file(path, &error))?;
+        let mut catalog = Catalog::own()?;
+        let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let folder = folder.parent().unwrap_or(Path::new("/"));
+        catalog.add(&path.display().to_string(), folder, &text)?;
+        Ok(catalog)
+    }
+
+    /// Adds what `text` has; `folder` is where its relative paths are meant from.
+    fn add(&mut self, name: &str, folder: &Path, text: &str) -> Result<(), Box<Problem>> {
+        let source = Text::new(name, text);
+        let file: WireFile = toml::from_str(text).map_err(|error| source.unreadable(&error))?;
+        let reader = Reader {
+            text: &source,
+            folder: folder.to_owned(),
+        };
+        for (name, image) in &file.image {
+            if self.entry(name.get_ref()).is_some() {
+                return Err(source.wrong(
+                    name.span(),
+                    format!("the image `{}` is already in the catalog", name.get_ref()),
+                    format!(
+                        "take another name; `[override.{}]` gives it another mirror or key",
+                        name.get_ref()
+                    ),
+                ));
+            }
+            self.entries.push(reader.entry(name, image)?);
+        }
+        for (name, change) in &file.overrides {
+            let mirror = reader.mirror(change.mirror.as_ref())?;
+            let fingerprints = match &change.fingerprints {
+                None => None,
+                Some(written) => Some(reader.fingerprints(written)?),
+            };
+            let known: Vec<String> = self.entries.iter().map(|e| e.name.clone()).collect();
+            let Some(entry) = self.entries.iter_mut().find(|e| e.name == *name.get_ref()) else {
+                let what = format!("there is no image `{}` to change", name.get_ref());
+                let help = one_of(name.get_ref(), known.iter().map(String::as_str));
+                return Err(source.wrong(name.span(), what, help));
+            };
+            if let Some(key) = &mut entry.key {
+                if let Some(path) = &change.key {
+                    key.text = model::KeyText::File(folder.join(path));
+                }
+                if let Some(fingerprints) = fingerprints {
+                    key.fingerprints = fingerprints;
+                }
+            }
+            if mirror.is_some() {
+                entry.set_mirror(mirror);
+            }
+        }
+        Ok(())
+    }
+
+    /// All images, in the order of the files.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The image called `name`.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// Fetches everything from `mirror` for the image called `name`.
+    pub fn set_mirror(&mut self, name: &str, mirror: &str) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+            entry.set_mirror(Some(mirror.trim_end_matches('/').to_owned()));
+        }
+    }
+
+    /// What `name` means.
+    ///
+    /// # Errors
+    /// [`UnknownImage`], with those there are.
+    pub fn find(&self, name: &ImageName) -> Result<Wanted, UnknownImage> {
+        let entry = self.entry(&name.name).ok_or_else(|| UnknownImage::Name {
+            name: name.name.clone(),
+            known: one_of(&name.name, self.entries.iter().map(|e| e.name.as_str())),
+        })?;
+        let channel = match &name.channel {
+            None => entry.channels.first().cloned(),
+            Some(channel) => {
+                Some(channel.clone()).filter(|channel| entry.channels.contains(channel))
+            }
+        };
+        let channel = match (channel, &name.channel) {
+            (Some(channel), _) => channel,
+            (None, None) => NO_CHANNEL.into(),
+            (None, Some(channel)) => {
+                return Err(UnknownImage::Channel {
+                    name: entry.name.clone(),
+                    channel: channel.clone(),
+                    known: one_of(channel, entry.channels.iter().map(String::as_str)),
+                });
+            }
+        };
+        let first = entry.architectures.first().copied();
+        let architecture = name.architecture.or(first).unwrap_or(Architecture::Amd64);
+        if !entry.architectures.contains(&architecture) {
+            let known: Vec<&str> = entry.architectures.iter().map(|arch| arch.name()).collect();
+            return Err(UnknownImage::Architecture {
+                name: entry.name.clone(),
+                architecture: architecture.name(),
+                known: known.join(", "),
+            });
+        }
+        Ok(Wanted {
+            entry: entry.clone(),
+            channel,
+            architecture,
+            version: name
+                .version
+                .clone()
+                .unwrap_or_else(|| entry.version.clone()),
+        })
+    }
+
+    /// The name most like `name`, when one is like it.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
+    }
+}
+
+impl Entry {
+    fn set_mirror(&mut self, mirror: Option<String>) {
+        match &mut self.source {
+            model::Source::Directory(directory) => directory.mirror = mirror,
+            model::Source::Stream(stream) => stream.mirror = mirror,
+            model::Source::Files(_) | model::Source::Built => {}
+        }
+    }
+}

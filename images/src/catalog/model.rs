@@ -1,0 +1,229 @@
+//! What an image of the catalog is, once its entry has been read and found good.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::Architecture;
+
+/// The systems of the CoreOS family: they differ in how their boot options are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// CoreOS Container Linux.
+    Coreos,
+    /// Flatcar Container Linux.
+    Flatcar,
+    /// Fedora CoreOS.
+    FedoraCoreos,
+    /// Ours; never to be called CoreOS.
+    StandIn,
+}
+
+impl Family {
+    /// All, by the names that a catalog has for them.
+    pub const NAMES: [(&'static str, Family); 4] = [
+        ("coreos", Family::Coreos),
+        ("flatcar", Family::Flatcar),
+        ("fedora-coreos", Family::FedoraCoreos),
+        ("stand-in", Family::StandIn),
+    ];
+
+    /// Its name in a catalog.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Family::NAMES
+            .iter()
+            .find(|(_, family)| *family == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The kernel.
+    Kernel,
+    /// The first initrd.
+    Initrd,
+    /// The root file system of a live system, which its initrd fetches.
+    Rootfs,
+}
+
+impl Role {
+    /// All, by the names that a catalog has for them.
+    pub const NAMES: [(&'static str, Role); 3] = [
+        ("kernel", Role::Kernel),
+        ("initrd", Role::Initrd),
+        ("rootfs", Role::Rootfs),
+    ];
+
+    /// Its name in a catalog.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Kernel => "kernel",
+            Role::Initrd => "initrd",
+            Role::Rootfs => "rootfs",
+        }
+    }
+}
+
+/// An image of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, as in `flatcar:stable`.
+    pub name: String,
+    /// A few words for lists.
+    pub summary: String,
+    /// How its boot options are spelled.
+    pub family: Family,
+    /// Where its files are.
+    pub source: Source,
+    /// What is fetched when no version is named; `current` is the newest.
+    pub version: String,
+    /// Its channels, the first being meant when none is named; none for an image that has none.
+    pub channels: Vec<String>,
+    /// The processors that it is published for, the first being meant when none is named.
+    pub architectures: Vec<Architecture>,
+    /// Who has to have signed it; none where hashes stand in the catalog.
+    pub key: Option<SigningKey>,
+    /// Its serial console.
+    pub console: String,
+    /// The kernel option that logs in on the console; none where the system does so by itself.
+    pub autologin: Option<String>,
+    /// Kernel options that it needs besides those of a scenario.
+    pub kernel_options: Vec<String>,
+}
+
+/// Where the files of an image are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder for each version.
+    Directory(Directory),
+    /// JSON metadata names the files.
+    Stream(Stream),
+    /// The catalog names the files.
+    Files(Vec<NamedFile>),
+    /// It is built on this host.
+    Built,
+}
+
+/// A publisher's folder for each version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// URL of a file, with `{channel}`, `{arch}`, `{version}` and `{file}`.
+    pub url: String,
+    /// The folder that has a folder for each version, instead of the publisher's.
+    pub mirror: Option<String>,
+    /// The publisher's own hosts are gone.
+    pub needs_mirror: bool,
+    /// The key in `version.txt` whose value is the version.
+    pub version_key: String,
+    /// What is in the folder.
+    pub files: Vec<PublishedFile>,
+}
+
+/// A file in a publisher's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// What it is for.
+    pub role: Role,
+    /// Its name.
+    pub name: String,
+    /// Name of its detached signature.
+    pub signature: String,
+    /// Name of a file with its digests, where the publisher has one.
+    pub digests: Option<String>,
+}
+
+/// A stream that is described by JSON metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// URL of the stream's metadata, with `{channel}`.
+    pub url: String,
+    /// URL of the metadata of one version, with `{channel}` and `{version}`.
+    pub release_url: Option<String>,
+    /// What stands instead of `https://host` in all URLs.
+    pub mirror: Option<String>,
+}
+
+/// A file that the catalog names itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// What it is for.
+    pub role: Role,
+    /// Its name in the image.
+    pub name: String,
+    /// Where it is.
+    pub location: Location,
+    /// Where its detached signature is.
+    pub signature: Option<Location>,
+    /// The hashes it has to have.
+    pub digests: Digests,
+}
+
+/// Where a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// On a server.
+    Url(String),
+    /// On this host.
+    Path(PathBuf),
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Location::Url(url) => f.write_str(url),
+            Location::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Hashes that a file has to have, in lower-case hex.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// SHA-256.
+    pub sha256: Option<String>,
+    /// SHA-512.
+    pub sha512: Option<String>,
+}
+
+impl Digests {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sha256.is_none() && self.sha512.is_none()
+    }
+}
+
+/// Who has to have signed an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Where the public key is.
+    pub text: KeyText,
+    /// Fingerprints of the primary keys that count, in upper-case hex without spaces.
+    pub fingerprints: Vec<String>,
+    /// What a signature is worth whose key has expired since.
+    pub expired: ExpiredKey,
+}
+
+/// Where a public key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyText {
+    /// In this program: one of [`crate::verify::keys::SHIPPED`].
+    Shipped(&'static str),
+    /// In a file of the user's.
+    File(PathBuf),
+}
+
+/// What a signature is worth whose key has expired since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiredKey {
+    /// Nothing: the publisher has a newer key.
+    Refuse,
+    /// As much as when it was made, if that was before: there will be no newer key.
+    IfSignedBefore,
+}

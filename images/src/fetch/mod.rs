@@ -1,0 +1,219 @@
+//! Bytes from a server: what was begun is gone on with, what fails in passing is tried again, a number of
+//! times that has an end. What the bytes are worth is for `verify`.
+//!
+//! Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), certificate authorities
+//! those of this host (`SSL_CERT_FILE` and `SSL_CERT_DIR` count).
+
+mod download;
+pub mod partial;
+mod retry;
+mod trust;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use retry::Pauses;
+
+/// How patient a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// How often something is tried before it is given up.
+    pub attempts: u32,
+    /// The pause before the second attempt; each later one is twice as long.
+    pub first_pause: Duration,
+    /// How long a connection may take.
+    pub connect: Duration,
+    /// How long nothing may come.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            attempts: 6,
+            first_pause: Duration::from_secs(1),
+            connect: Duration::from_secs(15),
+            silence: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a download is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// So many bytes are there, of so many.
+    Bytes {
+        /// Bytes on disk.
+        have: u64,
+        /// All of them, where the server says so.
+        total: Option<u64>,
+    },
+    /// It failed and is tried again.
+    Again {
+        /// Why it failed.
+        why: &'a str,
+        /// After this pause.
+        pause: Duration,
+    },
+}
+
+/// Why something was not fetched.
+#[derive(Debug, Error)]
+pub enum FetchError {
+    /// The server says no.
+    #[error("{url}: the server answers {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// Its answer, e.g. `404 Not Found`.
+        status: String,
+    },
+    /// It failed as often as it was tried.
+    #[error("{url}: given up after {attempts} attempts, {have} bytes fetched; the last one: {why}")]
+    GaveUp {
+        /// What was asked for.
+        url: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What is there; the next fetch goes on from here.
+        have: u64,
+        /// Why the last attempt failed.
+        why: String,
+    },
+    /// More than can be right.
+    #[error("{url}: it is longer than {limit_bytes} bytes, and should be short")]
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A file of our own.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Somebody else's failure ended this.
+    #[error("{url}: stopped, because another file could not be fetched")]
+    Stopped {
+        /// What was asked for.
+        url: String,
+    },
+    /// No client could be made.
+    #[error("no HTTP client: {0}")]
+    Client(String),
+}
+
+impl FetchError {
+    /// Whether the server says that it has no such file.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, FetchError::Status { status, .. } if status.starts_with("404"))
+    }
+}
+
+/// An HTTP client; one for each thread.
+#[derive(Debug)]
+pub struct Client {
+    runtime: tokio::runtime::Runtime,
+    http: reqwest::Client,
+    patience: Patience,
+}
+
+impl Client {
+    /// A client.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`].
+    pub fn new(patience: Patience) -> Result<Client, FetchError> {
+        let setup = |error: &dyn std::error::Error| FetchError::Client(retry::chain(error));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| setup(&error))?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust::client().map_err(|error| setup(&error))?)
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.silence)
+            .user_agent(concat!("bootlab/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| setup(&error))?;
+        Ok(Client {
+            runtime,
+            http,
+            patience,
+        })
+    }
+
+    /// Something short, whole.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn short(
+        &self,
+        url: &str,
+        limit_bytes: usize,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Vec<u8>, FetchError> {
+        let mut pauses = Pauses::new(&self.patience);
+        loop {
+            let attempt = download::short(&self.http, url, limit_bytes);
+            match self.runtime.block_on(attempt) {
+                Ok(bytes) => return Ok(bytes),
+                Err(fault) => {
+                    let (why, pause) = pauses.after(fault, url, 0)?;
+                    tell(Step::Again { why: &why, pause });
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+    }
+
+    /// Something short, whole; `None` when the server has no such file.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn short_if_there(
+        &self,
+        url: &str,
+        limit_bytes: usize,
+        tell: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.short(url, limit_bytes, tell) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file at `url` into `partial`, from where that ends; `tell` hears how far it is and says whether
+    /// to go on.
+    ///
+    /// # Errors
+    /// [`FetchError`]. What has come stays in `partial`, unless it could not be written.
+    pub fn download(
+        &self,
+        url: &str,
+        partial: &mut partial::Partial,
+        tell: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<(), FetchError> {
+        let mut pauses = Pauses::new(&self.patience);
+        loop {
+            let attempt = download::go_on(&self.http, url, partial, tell);
+            match self.runtime.block_on(attempt) {
+                Ok(()) => return Ok(()),
+                Err(fault) => {
+                    let (why, pause) = pauses.after(fault, url, partial.len())?;
+                    tell(Step::Again { why: &why, pause });
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is published of an image: from a channel to a version, and from a version to files, signatures
+//! and hashes. Pure: it says which URL has to be asked, and reads the answer.
+
+mod directory;
+mod stream;
+
+use thiserror::Error;
+
+use crate::catalog::Wanted;
+use crate::catalog::model::{Digests, Location, Role, Source};
+
+/// The newest version of a channel; `current-2024` is that of an LTS stream.
+pub const CURRENT: &str = "current";
+
+/// A version and its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The version.
+    pub version: String,
+    /// Its files.
+    pub files: Vec<RemoteFile>,
+}
+
+/// A file to fetch, and what it is verified by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// What it is for.
+    pub role: Role,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub location: Location,
+    /// Where its detached signature is.
+    pub signature: Option<Location>,
+    /// Hashes that are known already.
+    pub digests: Digests,
+    /// URL of a list of hashes; it counts where there is one, beside the signature.
+    pub digests_url: Option<String>,
+}
+
+/// What has to be done to know a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing.
+    Known(Release),
+    /// The text at this URL has to be read.
+    Ask(String),
+}
+
+/// Why it is not known what is published.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReleaseError {
+    /// The publisher's hosts are gone.
+    #[error(
+        "the publisher's hosts of `{0}` are gone: name a mirror with --mirror URL, or `mirror = \"…\"` in \
+         [override.{0}] (docs/images.md); it is the folder that has a folder for each version"
+    )]
+    NeedsMirror(String),
+    /// The image is built, not published.
+    #[error("`{0}` is not published anywhere; `lab images build` makes it")]
+    NotPublished(String),
+    /// There is only the version that the catalog has.
+    #[error("`{name}` has the version {known} only, not {asked}")]
+    OneVersion {
+        /// The image.
+        name: String,
+        /// The one it has.
+        known: String,
+        /// As asked for.
+        asked: String,
+    },
+    /// `version.txt` without a version.
+    #[error("{url} has no line `{key}=VERSION`; it begins {begins:?}")]
+    VersionFile {
+        /// Where it is.
+        url: String,
+        /// What was looked for.
+        key: String,
+        /// How it begins.
+        begins: String,
+    },
+    /// Stream metadata that are not as they should be.
+    #[error("the stream metadata at {url}: {what}")]
+    Metadata {
+        /// Where they are.
+        url: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What has to be done to know the files of `wanted`.
+///
+/// # Errors
+/// [`ReleaseError`].
+pub fn plan(wanted: &Wanted) -> Result<Plan, ReleaseError> {
+    let entry = &wanted.entry;
+    match &entry.source {
+        Source::Directory(source) => directory::plan(wanted, source),
+        Source::Stream(source) => Ok(Plan::Ask(stream::url(wanted, source))),
+        Source::Files(_) if wanted.version != entry.version => Err(ReleaseError::OneVersion {
+            name: entry.name.clone(),
+            known: entry.version.clone(),
+            asked: wanted.version.clone(),
+        }),
+        Source::Files(files) => Ok(Plan::Known(Release {
+            version: entry.version.clone(),
+            files: files
+                .iter()
+                .map(|file| RemoteFile {
+                    role: file.role,
+                    name: file.name.clone(),
+                    location: file.location.clone(),
+                    signature: file.signature.clone(),
+                    digests: file.digests.clone(),
+                    digests_url: None,
+                })
+                .collect(),
+        })),
+        Source::Built => Err(ReleaseError::NotPublished(entry.name.clone())),
+    }
+}
+
+/// The files of `wanted`, from the `text` that [`plan`] asked for at `url`.
+///
+/// # Errors
+/// [`ReleaseError`].
+pub fn read(wanted: &Wanted, url: &str, text: &str) -> Result<Release, ReleaseError> {
+    match &wanted.entry.source {
+        Source::Directory(source) => directory::read(wanted, source, url, text),
+        Source::Stream(source) => stream::read(wanted, source, url, text),
+        Source::Files(_) | Source::Built => {
+            Err(ReleaseError::NotPublished(wanted.entry.name.clone()))
+        }
+    }
+}
+
+/// Whether a version stands for the newest of a channel.
+fn is_current(version: &str) -> bool {
+    version == CURRENT || version.starts_with("current-")
+}
+
+/// Puts what was asked for into a URL's places.
+fn fill(template: &str, wanted: &Wanted, version: &str, file: &str) -> String {
+    template
+        .replace("{channel}", &wanted.channel)
+        .replace("{arch}", wanted.architecture.name())
+        .replace("{version}", version)
+        .replace("{file}", file)
+}
+
+#[cfg(test)]
+mod tests;

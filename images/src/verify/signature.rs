@@ -1,0 +1,137 @@
+//! Detached OpenPGP signatures, checked by `gpgv`: GnuPG's program for just this, which every Debian and
+//! Ubuntu has a package of. The keys it may use are in a keyring made for the one check.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use thiserror::Error;
+
+use super::keys::{self, BadKey};
+use super::status;
+use crate::catalog::model::{KeyText, SigningKey};
+
+/// A signature that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Fingerprint of the primary key.
+    pub fingerprint: String,
+    /// When the signature was made, in seconds since 1970.
+    pub made_at: u64,
+    /// Its key has expired since.
+    pub key_has_expired: bool,
+}
+
+/// Why a signature does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The file is not what was signed.
+    #[error(
+        "the signature is not of this file: the file or the signature was changed or cut short"
+    )]
+    Bad,
+    /// Signed by a key that is not pinned.
+    #[error("it is signed by another key, {0}")]
+    OtherKey(String),
+    /// The key has expired.
+    #[error(
+        "it is signed by a key that has expired ({key}, {at} seconds after 1970); \
+         name a newer one (`key` in [override.NAME], docs/images.md)"
+    )]
+    ExpiredKey {
+        /// Fingerprint of the primary key.
+        key: String,
+        /// When it expired, in seconds since 1970.
+        at: u64,
+    },
+    /// The key was revoked.
+    #[error("it is signed by a key that was revoked, {0}")]
+    Revoked(String),
+    /// The signature itself has expired.
+    #[error("the signature has expired")]
+    ExpiredSignature,
+    /// There is no signature in what was given as one.
+    #[error("there is no OpenPGP signature in its signature file")]
+    None,
+}
+
+/// Why it is not known whether a file is signed, or why it is not.
+#[derive(Debug, Error)]
+pub enum SignatureError {
+    /// It is not signed as it should be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The user's key file.
+    #[error("the signing key {path}: {source}")]
+    KeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key that makes no sense.
+    #[error("the signing key {name}: {source}")]
+    Key {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: BadKey,
+    },
+    /// The checking program is not there.
+    #[error("gpgv, which checks signatures, does not run: {0}; `apt-get install gpgv`")]
+    Gpgv(std::io::Error),
+    /// No room for a keyring.
+    #[error("the temporary folder: {0}")]
+    Temporary(std::io::Error),
+}
+
+/// Checks that the file at `path` has a detached signature (its bytes) by `key`.
+///
+/// # Errors
+/// [`SignatureError`].
+pub fn check(path: &Path, signature: &[u8], key: &SigningKey) -> Result<Signed, SignatureError> {
+    let packets = packets_of(&key.text)?;
+    let folder = tempfile::Builder::new()
+        .prefix("bootlab-keyring-")
+        .tempdir()
+        .map_err(SignatureError::Temporary)?;
+    let (keyring, signature_file) = (folder.path().join("keys.gpg"), folder.path().join("sig"));
+    std::fs::write(&keyring, packets).map_err(SignatureError::Temporary)?;
+    std::fs::write(&signature_file, signature).map_err(SignatureError::Temporary)?;
+    let output = Command::new("gpgv")
+        .args(["--status-fd", "1", "--homedir"])
+        .arg(folder.path())
+        .arg("--keyring")
+        .arg(&keyring)
+        .arg(&signature_file)
+        .arg(path)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(SignatureError::Gpgv)?;
+    let status = String::from_utf8_lossy(&output.stdout);
+    Ok(status::judge(&status, &key.fingerprints, key.expired)?)
+}
+
+fn packets_of(text: &KeyText) -> Result<Vec<u8>, SignatureError> {
+    let (name, bytes) = match text {
+        KeyText::File(path) => {
+            let bytes = std::fs::read(path).map_err(|source| SignatureError::KeyFile {
+                path: path.clone(),
+                source,
+            })?;
+            (path.display().to_string(), bytes)
+        }
+        KeyText::Shipped(name) => {
+            let shipped = keys::SHIPPED.iter().find(|(shipped, _)| shipped == name);
+            let (_, text) = shipped.ok_or_else(|| SignatureError::KeyFile {
+                path: PathBuf::from(name),
+                source: ErrorKind::NotFound.into(),
+            })?;
+            ((*name).to_owned(), text.as_bytes().to_owned())
+        }
+    };
+    keys::packets(&bytes).map_err(|source| SignatureError::Key { name, source })
+}

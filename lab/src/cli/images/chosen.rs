@@ -1,0 +1,90 @@
+//! The image of a run: from the cache, and the stand-in built where it is not there. Nothing is fetched here:
+//! a run says what it boots before it begins, and does not wait for a publisher.
+
+use std::path::{Path, PathBuf};
+
+use images::catalog::{Architecture, Family, ImageName, Role};
+use images::store::{StoreError, Stored, Use};
+
+use super::super::{Folders, exit};
+use super::{Failure, build, cache, catalog, find, store, waiting};
+use crate::scenario::{Fit, Image};
+
+/// An image on this host.
+#[derive(Debug)]
+pub(in crate::cli) struct Chosen {
+    /// The folder with its files, under CoreOS's names too.
+    pub(in crate::cli) folder: PathBuf,
+    /// The processor it is for.
+    pub(in crate::cli) architecture: Architecture,
+    /// How a scenario has to be fitted to it.
+    pub(in crate::cli) fit: Fit,
+    /// While it lives, nobody clears the cache.
+    _using: Use,
+}
+
+/// The image called `name`.
+pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
+    let wanted = find(&catalog(folders)?, name)?;
+    let store = store(folders)?;
+    let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
+    let using = store.using(&mut waiting).map_err(internal)?;
+    if wanted.entry.name == Image::STAND_IN {
+        return Ok(Chosen {
+            folder: build(folders)?,
+            architecture: wanted.architecture,
+            fit: Fit {
+                image: Image::STAND_IN.into(),
+                family: Family::StandIn,
+                kernel_options: Vec::new(),
+                rootfs: None,
+            },
+            _using: using,
+        });
+    }
+    let stored = store
+        .find(&wanted)
+        .ok_or_else(|| Failure::new(exit::INVALID_INPUT, not_here(name)))?;
+    stored.touch().map_err(internal)?;
+    let is_stand_in =
+        stored.record.family == Family::StandIn || is_built_here(&cache(folders)?, &stored);
+    Ok(Chosen {
+        architecture: wanted.architecture,
+        fit: Fit {
+            image: called(&stored, is_stand_in),
+            family: stored.record.family,
+            kernel_options: stored.record.kernel_options.clone(),
+            rootfs: stored
+                .record
+                .file(Role::Rootfs)
+                .map(|file| file.name.clone()),
+        },
+        folder: stored.folder,
+        _using: using,
+    })
+}
+
+/// How reports call it: with its version, and a stand-in under whatever name as one.
+fn called(stored: &Stored, is_stand_in: bool) -> String {
+    let record = &stored.record;
+    if is_stand_in {
+        format!("{}:{}", Image::STAND_IN, record.name)
+    } else {
+        format!("{}@{}", record.label, record.version)
+    }
+}
+
+/// Whether its initrd is that of a stand-in built here: then that is what it is, whatever it is called.
+fn is_built_here(cache: &Path, stored: &Stored) -> bool {
+    let initrd = stored.record.file(Role::Initrd).map(|file| &file.sha256);
+    images::built_in(&cache.join("images/stand-in"))
+        .iter()
+        .any(|image| {
+            let own = image.manifest.files.get(images::INITRD_FILE);
+            own.is_some_and(|own| Some(&own.sha256) == initrd)
+        })
+}
+
+pub(super) fn not_here(name: &ImageName) -> String {
+    format!("the image `{name}` is not in the cache; `lab images fetch {name}` fetches it")
+}

@@ -1,0 +1,151 @@
+//! `lab images`: what there is, fetched, verified, built and cleared. A file a command.
+
+mod chosen;
+mod clear;
+mod fetch;
+mod list;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use images::Progress;
+use images::catalog::{Catalog, ImageName, Wanted};
+use images::stand_in::{Release, StandIn};
+use images::store::Store;
+
+use super::conduct::sibling;
+use super::{Folders, exit};
+pub(super) use chosen::{Chosen, choose};
+
+/// `lab images …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ImagesCommand {
+    /// List the images of the catalog, and what of them is in the cache
+    List,
+    /// Fetch an image from its publisher or a mirror, and verify it
+    Fetch(FetchArguments),
+    /// Verify images in the cache again: hashes and signatures
+    Verify {
+        /// The image; all that are in the cache when none is named
+        #[arg(value_name = "IMAGE")]
+        image: Option<ImageName>,
+    },
+    /// Build the stand-in image from Debian packages, unless the cache has it
+    Build,
+    /// Clear the cache: by age, by size, and what nobody has any more
+    Gc(clear::ClearArguments),
+    /// Print the folder of an image; the stand-in is built first where needed
+    Path {
+        /// The image
+        #[arg(value_name = "IMAGE", default_value = "stand-in")]
+        image: ImageName,
+    },
+}
+
+/// `lab images fetch`
+#[derive(Debug, Args)]
+pub(super) struct FetchArguments {
+    /// The image, e.g. `flatcar:stable`, `fedora-coreos:next/arm64`, `coreos@835.9.0`
+    #[arg(value_name = "IMAGE[:CHANNEL][/ARCH][@VERSION]")]
+    image: ImageName,
+    /// Fetch from here: the folder that has a folder for each version (CoreOS, Flatcar), or what stands
+    /// instead of https://builds.coreos.fedoraproject.org
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+}
+
+/// Why a command did not do what it was asked to, and the exit code for it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    pub(super) message: String,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl std::fmt::Display) -> Failure {
+        Failure {
+            code,
+            message: format!("lab: {message}"),
+        }
+    }
+}
+
+/// Runs and returns the exit code.
+pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
+    let done = match command {
+        ImagesCommand::List => list::run(folders),
+        ImagesCommand::Fetch(arguments) => fetch::run(folders, arguments),
+        ImagesCommand::Verify { image } => verify::run(folders, image.as_ref()),
+        ImagesCommand::Build => build(folders).map(|folder| {
+            eprintln!("The stand-in image is in {}", folder.display());
+        }),
+        ImagesCommand::Gc(arguments) => clear::run(folders, arguments),
+        ImagesCommand::Path { image } => choose(folders, image).map(|chosen| {
+            println!("{}", chosen.folder.display());
+        }),
+    };
+    match done {
+        Ok(()) => exit::OK,
+        Err(Failure { code, message }) => {
+            eprintln!("{message}");
+            code
+        }
+    }
+}
+
+/// The project's catalog, with the user's.
+fn catalog(folders: &Folders) -> Result<Catalog, Failure> {
+    let catalog = match folders.catalog() {
+        Some(path) => Catalog::with_file(&path),
+        None => Catalog::own(),
+    };
+    catalog.map_err(|problem| Failure {
+        code: exit::INVALID_INPUT,
+        message: format!("{:?}", miette::Report::new_boxed(problem)),
+    })
+}
+
+fn find(catalog: &Catalog, image: &ImageName) -> Result<Wanted, Failure> {
+    let found = catalog.find(image);
+    found.map_err(|unknown| Failure::new(exit::INVALID_INPUT, unknown))
+}
+
+fn store(folders: &Folders) -> Result<Store, Failure> {
+    Ok(Store::new(&cache(folders)?))
+}
+
+fn cache(folders: &Folders) -> Result<PathBuf, Failure> {
+    folders
+        .cache()
+        .map_err(|why| Failure::new(exit::INTERNAL, why))
+}
+
+/// Says that another process is at it.
+fn waiting(progress: Progress<'_>) {
+    if progress == Progress::Waiting {
+        eprintln!("Another process uses the cache of images; waiting for it.");
+    }
+}
+
+/// The stand-in's folder, from the cache or built now.
+fn build(folders: &Folders) -> Result<PathBuf, Failure> {
+    let internal = |why: String| Failure::new(exit::INTERNAL, why);
+    let image = stand_in(folders)?
+        .build(&mut |progress| match progress {
+            Progress::Waiting => {
+                eprintln!("Another process is building the stand-in image; waiting for it.");
+            }
+            Progress::Step(step) => eprintln!("Stand-in image: {step}"),
+            Progress::Line(line) => tracing::info!("{line}"),
+        })
+        .map_err(|error| internal(error.to_string()))?;
+    Ok(image.folder)
+}
+
+fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
+    let internal = |why: String| Failure::new(exit::INTERNAL, why);
+    let agent = sibling("guest-agent").map_err(internal)?;
+    let release = Release::of_this_host().map_err(|error| internal(error.to_string()))?;
+    Ok(StandIn::new(&cache(folders)?, &agent, release))
+}

@@ -1,0 +1,73 @@
+//! `lab images verify`: what is in the cache, looked at again.
+
+use images::acquire::verify;
+use images::catalog::{Family, ImageName};
+use images::store::Stored;
+
+use super::super::{Folders, exit};
+use super::{Failure, catalog, choose, fetch::good, find, store};
+
+pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Failure> {
+    let (catalog, store) = (catalog(folders)?, store(folders)?);
+    let stored = match image {
+        None => store.list(),
+        Some(image) => {
+            let wanted = find(&catalog, image)?;
+            if wanted.entry.family == Family::StandIn {
+                return built(folders, image);
+            }
+            let missing = || Failure::new(exit::INVALID_INPUT, super::chosen::not_here(image));
+            vec![store.find(&wanted).ok_or_else(missing)?]
+        }
+    };
+    if stored.is_empty() {
+        eprintln!("No published image is in the cache.");
+    }
+    let bad = stored.iter().filter(|stored| {
+        let entry = catalog.entry(&stored.record.name);
+        let key = entry.and_then(|entry| entry.key.as_ref());
+        match verify(stored, key) {
+            Ok(()) => {
+                println!("{}: good", name(stored));
+                for file in &stored.record.files {
+                    println!("  {}", good(file));
+                }
+                false
+            }
+            Err(error) => {
+                println!("{}: BAD: {error}", name(stored));
+                true
+            }
+        }
+    });
+    match bad.count() {
+        0 => Ok(()),
+        bad => {
+            let message = format!(
+                "{bad} of the images in the cache are bad; `lab images fetch` fetches them again"
+            );
+            Err(Failure::new(exit::FAILED, message))
+        }
+    }
+}
+
+/// The stand-in: its files are as its manifest says, or it would have been built anew.
+fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
+    let chosen = choose(folders, image)?;
+    let damaged =
+        images::damaged(&chosen.folder).map_err(|error| Failure::new(exit::INTERNAL, error))?;
+    if let Some(file) = damaged.first() {
+        let path = chosen.folder.join(file);
+        let message = format!(
+            "{} is not as its manifest says; remove its folder, and it is built anew",
+            path.display()
+        );
+        return Err(Failure::new(exit::FAILED, message));
+    }
+    println!("stand-in: good; built on this host, its hashes are those of its manifest");
+    Ok(())
+}
+
+fn name(stored: &Stored) -> String {
+    format!("{}@{}", stored.record.label, stored.record.version)
+}

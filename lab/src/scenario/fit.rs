@@ -1,0 +1,280 @@
+//! A scenario fitted to an image of another family: its specs' kernel options are spelled as the image's
+//! system has them, and so are those that are expected of the machines. The files need nothing: an image is
+//! served under CoreOS's names too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use images::catalog::Family;
+use images::family::{Spelled, extra_options, spell};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::load::{DataCheck, FILE_NAME};
+use super::model::{Image, Scenario};
+use super::problem::InvalidScenario;
+
+/// What a scenario has to be fitted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fit {
+    /// The image, as reports call it.
+    pub image: String,
+    /// How its boot options are spelled.
+    pub family: Family,
+    /// Kernel options that it needs besides those of a spec.
+    pub kernel_options: Vec<String>,
+    /// Its root file system's file, which a kernel option has to name.
+    pub rootfs: Option<String>,
+}
+
+/// Why a scenario does not fit an image.
+#[derive(Debug, Error)]
+pub enum FitError {
+    /// It asks for what the image's system cannot do.
+    #[error("{file}: `{option}` does not fit {image}: {why}")]
+    Unsupported {
+        /// The file that asks.
+        file: PathBuf,
+        /// The kernel option.
+        option: String,
+        /// The image.
+        image: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A file of the scenario.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A spec that is no JSON.
+    #[error("{path}: {source}")]
+    Spec {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// What came out has no TOML form.
+    #[error("the fitted scenario: {0}")]
+    Toml(#[from] toml::ser::Error),
+    /// What came out is no scenario.
+    #[error("the fitted scenario is not valid")]
+    Invalid(#[from] InvalidScenario),
+}
+
+impl Fit {
+    /// Makes the fitted scenario in `folder`, which is created, and loads it from there.
+    ///
+    /// # Errors
+    /// [`FitError`].
+    pub fn apply(&self, scenario: &Scenario, folder: &Path) -> Result<Scenario, FitError> {
+        let mut fitted = scenario.clone();
+        fitted.image = Image {
+            name: self.image.clone(),
+        };
+        let origin = scenario.dir.join(FILE_NAME);
+        for node in &mut fitted.nodes {
+            let mut options = Vec::new();
+            for option in &node.expect.kernel_options {
+                options.extend(self.spelled(option, &origin)?);
+            }
+            node.expect.kernel_options = options;
+        }
+        self.copy(
+            &scenario.data_dir(),
+            &folder.join("data"),
+            &self.extra(scenario),
+        )?;
+        let path = folder.join(FILE_NAME);
+        fs::write(&path, fitted.to_toml()?).map_err(at(&path))?;
+        Ok(Scenario::load_with(folder, DataCheck::Skip)?)
+    }
+
+    fn extra(&self, scenario: &Scenario) -> Vec<String> {
+        let (host, port) = (scenario.network.host(), scenario.network.http_port);
+        let rootfs = self.rootfs.as_ref();
+        let url = rootfs.map(|file| format!("http://{host}:{port}/assets/coreos/current/{file}"));
+        extra_options(&self.kernel_options, url.as_deref())
+    }
+
+    fn spelled(&self, option: &str, file: &Path) -> Result<Option<String>, FitError> {
+        match spell(self.family, option) {
+            Spelled::As(option) => Ok(Some(option)),
+            Spelled::NotNeeded => Ok(None),
+            Spelled::Unsupported(why) => Err(FitError::Unsupported {
+                file: file.to_owned(),
+                option: option.to_owned(),
+                image: self.image.clone(),
+                why,
+            }),
+        }
+    }
+
+    /// Copies a folder, and what boots in it (`boot` of a spec) with the options spelled anew.
+    fn copy(&self, from: &Path, to: &Path, extra: &[String]) -> Result<(), FitError> {
+        fs::create_dir_all(to).map_err(at(to))?;
+        for entry in fs::read_dir(from).map_err(at(from))? {
+            let path = entry.map_err(at(from))?.path();
+            let target = to.join(path.file_name().unwrap_or_default());
+            if path.is_dir() {
+                self.copy(&path, &target, extra)?;
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                let text = fs::read(&path).map_err(at(&path))?;
+                let text = match serde_json::from_slice::<Value>(&text) {
+                    Ok(spec) if spec.pointer("/boot/kernel").is_some() => {
+                        let spec = self.spec(spec, &path, extra)?;
+                        serde_json::to_vec_pretty(&spec).map_err(|source| FitError::Spec {
+                            path: path.clone(),
+                            source,
+                        })?
+                    }
+                    // Not a spec: an Ignition config, perhaps with a template in it.
+                    _ => text,
+                };
+                fs::write(&target, text).map_err(at(&target))?;
+            } else {
+                fs::copy(&path, &target).map_err(at(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A spec: `cmdline` is a table of options in bootcfg's layout, `args` a list in matchbox's.
+    fn spec(&self, mut spec: Value, path: &Path, extra: &[String]) -> Result<Value, FitError> {
+        if let Some(Value::Object(options)) = spec.pointer_mut("/boot/cmdline") {
+            let mut spelled = Map::new();
+            for (key, value) in std::mem::take(options) {
+                let option = match value.as_str() {
+                    None | Some("") => key,
+                    Some(value) => format!("{key}={value}"),
+                };
+                spelled.extend(self.spelled(&option, path)?.map(pair));
+            }
+            spelled.extend(extra.iter().cloned().map(pair));
+            *options = spelled;
+        }
+        if let Some(Value::Array(options)) = spec.pointer_mut("/boot/args") {
+            let mut spelled = Vec::new();
+            for option in options.iter().filter_map(Value::as_str) {
+                spelled.extend(self.spelled(option, path)?.map(Value::from));
+            }
+            spelled.extend(extra.iter().cloned().map(Value::from));
+            *options = spelled;
+        }
+        Ok(spec)
+    }
+}
+
+fn pair(option: String) -> (String, Value) {
+    match option.split_once('=') {
+        Some((key, value)) => (key.to_owned(), value.into()),
+        None => (option, "".into()),
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> FitError + use<> {
+    let path = path.to_owned();
+    move |source| FitError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ipxe-chainload");
+        Scenario::load(&folder).unwrap()
+    }
+
+    fn fit(family: Family) -> Fit {
+        Fit {
+            image: "lookalike@1.0.0".into(),
+            family,
+            kernel_options: vec!["quiet".into(), "a.b=c".into()],
+            rootfs: Some("rootfs.img".into()),
+        }
+    }
+
+    #[test]
+    fn a_scenario_for_flatcar_has_its_options_in_specs_and_expectations() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, own) = (scenario(), folder.path().join("ipxe-chainload"));
+        let fitted = fit(Family::Flatcar).apply(&before, &own).unwrap();
+        assert_eq!(
+            (fitted.name.as_str(), fitted.dir.as_path()),
+            ("ipxe-chainload", own.as_path())
+        );
+        assert_eq!(fitted.image.name, "lookalike@1.0.0");
+        let expected = &fitted.nodes[0].expect.kernel_options;
+        for option in ["flatcar.autologin", "flatcar.first_boot=1"] {
+            assert!(expected.iter().any(|there| there == option), "{expected:?}");
+        }
+        assert!(
+            expected
+                .iter()
+                .any(|there| there.starts_with("ignition.config.url=http"))
+        );
+        let text = fs::read(own.join("data/specs/node1/spec.json")).unwrap();
+        let spec: Value = serde_json::from_slice(&text).unwrap();
+        let cmdline = &spec["boot"]["cmdline"];
+        assert_eq!(cmdline["flatcar.autologin"], "");
+        assert_eq!(cmdline["flatcar.first_boot"], "1");
+        assert_eq!(cmdline["coreos.first_boot"], Value::Null);
+        assert_eq!(
+            (&cmdline["quiet"], &cmdline["a.b"]),
+            (&"".into(), &"c".into())
+        );
+        assert_eq!(
+            cmdline["coreos.live.rootfs_url"],
+            "http://192.168.92.1:8080/assets/coreos/current/rootfs.img"
+        );
+        // Everything else is as it was.
+        let same = |file: &str| {
+            let data = before.data_dir();
+            assert_eq!(
+                fs::read(own.join("data").join(file)).unwrap(),
+                fs::read(data.join(file)).unwrap()
+            );
+        };
+        for file in ["config.yaml", "cloud/node1.yaml", "ignition/node1.json"] {
+            same(file);
+        }
+    }
+
+    #[test]
+    fn a_scenario_for_coreos_itself_is_the_same_but_for_the_images_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, own) = (scenario(), folder.path().join("ipxe-chainload"));
+        let plain = Fit {
+            image: "coreos:stable@835.9.0".into(),
+            family: Family::Coreos,
+            kernel_options: Vec::new(),
+            rootfs: None,
+        };
+        let mut fitted = plain.apply(&before, &own).unwrap();
+        assert!(!fitted.image.is_stand_in());
+        (fitted.image, fitted.dir) = (before.image.clone(), before.dir.clone());
+        assert_eq!(fitted, before);
+    }
+
+    #[test]
+    fn a_scenario_that_fedora_coreos_cannot_do_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = fit(Family::FedoraCoreos).apply(&scenario(), &folder.path().join("x"));
+        let error = refused.unwrap_err().to_string();
+        assert!(
+            error.contains("cloud-config-url") && error.contains("has no cloud-config"),
+            "{error}"
+        );
+        assert!(error.contains("ipxe-chainload"), "{error}");
+    }
+}
