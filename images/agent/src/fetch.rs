@@ -65,13 +65,7 @@ pub fn fetch(
     if url.starts_with("https:") {
         return Err(FetchError::NoTls(url.to_owned()));
     }
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(ATTEMPT_TIMEOUT))
-        .http_status_as_error(false)
-        .proxy(None)
-        .user_agent(concat!("guest-agent/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
+    let agent = http_agent();
     let mut last = String::new();
     for attempt in 1..=MAX_ATTEMPTS {
         match attempt_once(&agent, url) {
@@ -110,6 +104,25 @@ pub fn fetch(
         attempts: MAX_ATTEMPTS,
         last,
     })
+}
+
+/// What `url` answers when it is asked once; nothing when that is not text, or no success.
+#[must_use]
+pub fn fetch_once(url: &str) -> Option<String> {
+    match attempt_once(&http_agent(), url) {
+        Attempt::Answer(body) => String::from_utf8(body).ok(),
+        Attempt::Final(_) | Attempt::Again(_) => None,
+    }
+}
+
+fn http_agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(ATTEMPT_TIMEOUT))
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("guest-agent/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
 }
 
 enum Attempt {
@@ -234,6 +247,13 @@ mod tests {
         let pauses = pauses.into_inner();
         assert_eq!(pauses.len(), 14);
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn what_is_asked_once_is_not_asked_again() {
+        let (url, server) = serve(vec![answer("503 Service Unavailable", "", b"{}")]);
+        assert_eq!(fetch_once(&url), None);
+        assert_eq!(server.join().unwrap(), 1);
     }
 
     #[test]
