@@ -41,27 +41,17 @@ pub enum FetchError {
         /// What happened the last time.
         last: String,
     },
-    /// The answer is not text.
-    #[error("{url}: the answer is not UTF-8 text")]
-    NotText {
-        /// What was asked for.
-        url: String,
-        /// Where it stops being text.
-        #[source]
-        source: std::string::FromUtf8Error,
-    },
 }
 
 /// Fetches `url`, saying each attempt and its outcome; `pause` waits between attempts.
 ///
 /// # Errors
-/// [`FetchError::NoTls`] on https, [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt,
-/// [`FetchError::NotText`] when the body is not UTF-8.
+/// [`FetchError::NoTls`] on https, [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt.
 pub fn fetch(
     url: &str,
     say: &mut dyn FnMut(&str),
     pause: &dyn Fn(Duration),
-) -> Result<String, FetchError> {
+) -> Result<Vec<u8>, FetchError> {
     if url.starts_with("https:") {
         return Err(FetchError::NoTls(url.to_owned()));
     }
@@ -74,10 +64,7 @@ pub fn fetch(
                     "fetch {url}: attempt {attempt}: 200, {} bytes",
                     body.len()
                 ));
-                return String::from_utf8(body).map_err(|source| FetchError::NotText {
-                    url: url.to_owned(),
-                    source,
-                });
+                return Ok(body);
             }
             Attempt::Final(status) => {
                 say(&format!(
@@ -208,11 +195,11 @@ mod tests {
             answer("200 OK", "", b"#cloud-config\n"),
         ]);
         let pauses = RefCell::new(Vec::new());
-        let text = fetch(&url, &mut |_| {}, &|pause| {
+        let body = fetch(&url, &mut |_| {}, &|pause| {
             pauses.borrow_mut().push(pause.as_millis())
         })
         .unwrap();
-        assert_eq!(text, "#cloud-config\n");
+        assert_eq!(body, b"#cloud-config\n");
         assert_eq!(pauses.into_inner(), [50, 100]);
         assert_eq!(server.join().unwrap(), 3);
     }
@@ -271,7 +258,7 @@ mod tests {
         let (url, server) = serve(vec![answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
         assert_eq!(
             fetch(&url, &mut |_| {}, &|_| {}).unwrap(),
-            "#cloud-config\n"
+            b"#cloud-config\n"
         );
         server.join().unwrap();
     }
@@ -284,7 +271,7 @@ mod tests {
         ]);
         assert_eq!(
             fetch(&url, &mut |_| {}, &|_| {}).unwrap(),
-            "#cloud-config\n"
+            b"#cloud-config\n"
         );
         server.join().unwrap();
     }

@@ -44,24 +44,34 @@ fn apply_from_kernel(console: &mut Console) -> Outcome {
         console.say("no cloud-config-url on the kernel command line, nothing to do");
         return Ok(());
     };
-    let text = fetch::fetch(&url, &mut |line| console.say(line), &std::thread::sleep)?;
-    apply(&text, console)
+    let body = fetch::fetch(&url, &mut |line| console.say(line), &std::thread::sleep);
+    apply(body.map_err(Into::into), console)
 }
 
 fn apply_from_file(path: &str, console: &mut Console) -> Outcome {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    console.say(&format!("read {path}: {} bytes", text.len()));
-    apply(&text, console)
+    let content = std::fs::read(path);
+    if let Ok(bytes) = &content {
+        console.say(&format!("read {path}: {} bytes", bytes.len()));
+    }
+    let content = content.map_err(|error| format!("{path}: {error}").into());
+    apply(content, console)
 }
 
-fn apply(text: &str, console: &mut Console) -> Outcome {
+/// Applies user-data; where there is none, what has to be done all the same.
+fn apply(user_data: Result<Vec<u8>, Box<dyn std::error::Error>>, console: &mut Console) -> Outcome {
     let mut machine = Machine {
         root: Path::new("/"),
         substitutions: Substitutions::from_lookup(|key| std::env::var(key).ok()),
         system: &LiveSystem,
         say: &mut |line| console.say(line),
     };
-    let done = apply::apply_user_data(text, &mut machine)?;
+    let done = match user_data {
+        Ok(bytes) => apply::apply_bytes(bytes, &mut machine)?,
+        Err(error) => {
+            apply::apply_nothing(&mut machine)?;
+            return Err(error);
+        }
+    };
     console.say(&done.to_string());
     Ok(())
 }

@@ -149,7 +149,9 @@ pub async fn live(
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
-        let (mut console, device) = power_on(&name, node, around, hypervisor, witness).await?;
+        // The journal is kept by nobody's reading it here; its end is let go of with the machine.
+        let (mut console, _journal, device) =
+            power_on(&name, node, around, hypervisor, witness).await?;
         let meter = console.meter();
         let deadline = Instant::now() + around.deadline;
         tokio::select! {
@@ -185,19 +187,20 @@ pub async fn live(
     outcome
 }
 
-/// Also returns the host's end of the machine's network card.
+/// Returns the console, the journal and the host's end of the machine's network card.
 async fn power_on(
     name: &str,
     node: &Node,
     around: &Surroundings,
     hypervisor: &Hypervisor,
     witness: &Witness,
-) -> Result<(Console, Option<String>), HypervisorError> {
+) -> Result<(Console, Console, Option<String>), HypervisorError> {
     let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
         what: what.to_owned(),
         message: error.to_string(),
     };
     let socket = around.sockets.join(format!("{}.console", node.name));
+    let journal_socket = around.sockets.join(format!("{}.journal", node.name));
     // Only UEFI firmware has one.
     let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
@@ -211,6 +214,7 @@ async fn power_on(
         accelerator: around.accelerator,
         network: &around.network,
         console: &socket,
+        journal: &journal_socket,
         debug_console: debug_socket.as_deref(),
         display: around.depth.display,
         run_id: &around.run_id,
@@ -227,6 +231,12 @@ async fn power_on(
     let console = watched(&socket, &log, witness, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
+    // Kept as it comes: what the guest's services say is for people, and judged by nobody.
+    let (lines, _) = mpsc::unbounded_channel();
+    let journal_log = around.artifacts.join("journal.log");
+    let journal = Console::connect(&journal_socket, &journal_log, lines)
+        .await
+        .map_err(|error| refused("open the journal's port", error))?;
     if let Some(socket) = debug_socket {
         let log = around.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine is there.
@@ -237,7 +247,7 @@ async fn power_on(
     hypervisor.resume_domain(name).await?;
     witness.progress.begin();
     witness.saw(Seen::PowerOn);
-    Ok((console, device))
+    Ok((console, journal, device))
 }
 
 /// A console whose lines are handed in as they come.
