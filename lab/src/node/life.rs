@@ -32,7 +32,14 @@ const POWER_POLL: Duration = Duration::from_millis(500);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long checks may go on failing once the shell answers; cloud-config is applied beside the login.
-const SETTLE_DEADLINE: Duration = Duration::from_secs(60);
+const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How often a system that is still starting is asked whether it is through. Checks in between would only
+/// take the time from it that it needs: without KVM each costs as much as starting a unit.
+const START_POLL: Duration = Duration::from_secs(2);
+
+/// What is left of the time for checks when a system is still starting: enough to make them all once more.
+const LAST_ROUND: Duration = Duration::from_secs(30);
 
 /// Checks that fail after systemd has finished its start are tried this often again before they count.
 const ROUNDS_AFTER_START: u32 = 2;
@@ -321,7 +328,8 @@ async fn hopeless_or_login(
         .map_err(|missed: Missed| missed.into())
 }
 
-/// Runs every check until all hold, or until the system has finished starting and they still don't.
+/// Runs every check until all hold, or until the system has finished starting and they still don't: once
+/// right away, then when it has finished.
 async fn settle(
     shell: &mut Shell<'_>,
     checks: Vec<Check>,
@@ -330,8 +338,14 @@ async fn settle(
     let mut settled = Vec::new();
     let mut open = checks;
     let mut rounds_left = ROUNDS_AFTER_START;
+    let mut is_first = true;
     loop {
-        let started = has_started(shell, deadline).await?;
+        let mut started = has_started(shell, deadline).await?;
+        while !started && !is_first && Instant::now() + LAST_ROUND < deadline {
+            tokio::time::sleep(START_POLL).await;
+            started = has_started(shell, deadline).await?;
+        }
+        is_first = false;
         let mut failing = Vec::new();
         for check in open {
             let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
