@@ -32,7 +32,7 @@ const POWER_POLL: Duration = Duration::from_millis(500);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long checks may go on failing once the shell answers; cloud-config is applied beside the login.
-const SETTLE_DEADLINE: Duration = Duration::from_secs(120);
+const SETTLE_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How often a system that is still starting is asked whether it is through. Checks in between would only
 /// take the time from it that it needs: without KVM each costs as much as starting a unit.
