@@ -27,6 +27,7 @@ chmod -R u+rwX "$root"
 
 cp -R "$recipe/rootfs/." "$root/"
 install -m 0755 "$agent" "$root/usr/bin/guest-agent"
+mkdir "$root/usr/share/oem"
 if command -v strip >/dev/null; then strip "$root/usr/bin/guest-agent"; fi
 find "$root/usr/lib/stand-in" "$root/usr/bin/update-ssh-keys" -type f -exec chmod 0755 {} +
 
@@ -52,6 +53,8 @@ add_group() {
 	echo "$1:x:$2:$3" >>"$root/etc/group"
 	echo "$1:!::$3" >>"$root/etc/gshadow"
 }
+# Its number is wheel's on CoreOS.
+sed -i '/^uucp:/d' "$root/etc/passwd" "$root/etc/group" "$root/etc/shadow" "$root/etc/gshadow"
 add_group core 500 ''
 add_group docker 233 core
 add_group wheel 10 core
@@ -61,6 +64,11 @@ for group in sudo systemd-journal; do
 done
 echo 'core:x:500:500:CoreOS Admin:/home/core:/bin/bash' >>"$root/etc/passwd"
 echo 'core:*:16436:0:99999:7:::' >>"$root/etc/shadow"
+add_group sshd 204 ''
+echo 'sshd:x:204:204:privilege separation:/run/sshd:/usr/sbin/nologin' >>"$root/etc/passwd"
+echo 'sshd:*:16436:0:99999:7:::' >>"$root/etc/shadow"
+mkdir -p "$root/etc/ssh"
+ln -sf ../../usr/share/ssh/sshd_config "$root/etc/ssh/sshd_config"
 rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-"
 chmod 0440 "$root/etc/sudoers" "$root/etc/sudoers.d"/*
 chmod 0640 "$root/etc/shadow" "$root/etc/gshadow"
@@ -80,6 +88,7 @@ account required pam_unix.so
 password required pam_unix.so
 session required pam_unix.so
 PAM
+cp "$root/etc/pam.d/login" "$root/etc/pam.d/sshd"
 sed -i '/pam_systemd\|pam_motd\|pam_mail\|pam_lastlog/d' "$root"/etc/pam.d/*
 # No colours and no title sequences at the prompt: checks read this console.
 cat >"$root/etc/skel/.bashrc" <<'RC'
@@ -124,6 +133,8 @@ rm -f "$root"/usr/lib/sysctl.d/* "$root"/etc/sysctl.d/* "$root"/etc/sysctl.conf 
 	"$root"/usr/lib/tmpfiles.d/* "$root"/etc/tmpfiles.d/* \
 	"$root"/usr/lib/modules-load.d/* "$root"/etc/modules-load.d/* "$root"/etc/modules
 ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
+# The name that CoreOS has for it, which configs order their units after.
+ln -s cloud-config.service "$system/user-cloudinit-proc-cmdline.service"
 
 mkdir -p "$root/usr/share/stand-in/var"
 (
@@ -144,7 +155,7 @@ mv "$root/usr/bin/busybox" "$work/busybox"
 find "$root/usr" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir "$work/initramfs"
 mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-progress -quiet \
-	-comp zstd -Xcompression-level 15 -b 128K -no-xattrs
+	-comp zstd -Xcompression-level 22 -b 256K -no-xattrs
 
 cd "$work/initramfs"
 mkdir -p bin dev proc sys run usr sysroot etc modules

@@ -22,6 +22,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/stand-in-base.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 chmod 0755 "$work"
+# Days in /etc/shadow and times of files are the same whenever this is done.
+export SOURCE_DATE_EPOCH=1451606400
 
 # The host's sources, narrowed to the distribution itself: third-party sources have no place here.
 # The origin is known from downloaded indexes; on a host without any (never updated, or cleaned)

@@ -22,7 +22,8 @@ for package in $images; do
 done
 mkdir "$root/tmp/debs" "$root/tmp/kernel" "$root/tmp/ignition"
 # shellcheck disable=SC2086
-(cd "$root/tmp/debs" && apt_in_root apt-get download -qq -o APT::Sandbox::User=root $images ignition)
+(cd "$root/tmp/debs" && apt_in_root apt-get download -qq -o APT::Sandbox::User=root \
+	$images ignition openssh-server openssh-client)
 
 for deb in "$root"/tmp/debs/linux-*.deb; do
 	dpkg-deb -x "$deb" "$root/tmp/kernel"
@@ -31,6 +32,22 @@ mkdir -p "$root/usr/share/stand-in"
 dpkg-deb -x "$root"/tmp/debs/ignition_*.deb "$root/tmp/ignition"
 mkdir -p "$root/usr/lib/ignition"
 cp "$root/tmp/ignition/usr/lib/dracut/modules.d/30ignition/ignition" "$root/usr/lib/ignition/ignition"
+# The newest version of configs that it speaks: what it asks servers for.
+grep -ao 'application/vnd.coreos.ignition+json;version=[0-9.]*' "$root/usr/lib/ignition/ignition" |
+	head -n 1 | sed 's/.*=//' >"$root/usr/share/stand-in/ignition-speaks"
+[ -s "$root/usr/share/stand-in/ignition-speaks" ] || { echo "Ignition does not say what it speaks" >&2; exit 5; }
+
+# Of OpenSSH the server and the maker of its keys.
+mkdir "$root/tmp/openssh"
+for deb in "$root"/tmp/debs/openssh-*.deb; do
+	dpkg-deb -x "$deb" "$root/tmp/openssh"
+done
+cp "$root/tmp/openssh/usr/sbin/sshd" "$root/usr/sbin/"
+cp "$root/tmp/openssh/usr/bin/ssh-keygen" "$root/usr/bin/"
+mkdir -p "$root/usr/lib/openssh"
+for part in "$root"/tmp/openssh/usr/lib/openssh/sshd-*; do
+	[ ! -x "$part" ] || cp "$part" "$root/usr/lib/openssh/"
+done
 
 {
 	dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version}\n'
@@ -76,10 +93,15 @@ echo "$version" >"$root/boot/version"
 # and the programs that checks are written with.
 cd "$root"
 # mmdebstrap's own settings for apt are in tmp as well: they go with its own clean-up.
-rm -rf tmp/debs tmp/kernel tmp/ignition tmp/modules.list
+rm -rf tmp/debs tmp/kernel tmp/ignition tmp/openssh tmp/modules.list
 grep -v '^#' "$work/strip" | while read -r pattern; do
 	# shellcheck disable=SC2086
 	rm -rf $pattern
 done
 find usr/share/terminfo usr/lib/terminfo lib/terminfo -type f 2>/dev/null |
 	grep -v -E '/(dumb|linux|vt100|vt102|vt220|xterm|xterm-256color|screen|ansi)$' | xargs -r rm -f
+
+# What is taken away must be nobody's library: the loader fails where one is missing.
+for program in usr/sbin/sshd usr/bin/ssh-keygen usr/bin/sudo usr/lib/systemd/systemd; do
+	chroot "$root" /lib64/ld-linux-x86-64.so.2 --list "/$program" >/dev/null
+done

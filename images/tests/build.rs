@@ -1,47 +1,71 @@
-//! A real build of the stand-in. It takes minutes and, the first time, the network: it runs where
+//! Real builds of the stand-in. They take minutes and, the first time, the network: they run where
 //! `BOOTLAB_TEST_BUILD` names a cache folder and `BOOTLAB_TEST_AGENT` a guest agent.
 
-use std::path::PathBuf;
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use images::stand_in::Release;
-use images::{ImageKind, StandIn};
+use images::{Image, ImageKind, StandIn};
 
 /// Kernel and initrd together have to be below this, in bytes.
 const SIZE_LIMIT_BYTES: u64 = 64_000_000;
+/// A build from nothing has to take less than this.
+const TIME_LIMIT: Duration = Duration::from_secs(90);
+
+fn folder(key: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(key).unwrap_or_else(|| panic!("{key} is not set")))
+}
+
+fn stand_in(cache: &Path) -> StandIn {
+    StandIn::new(
+        cache,
+        &folder("BOOTLAB_TEST_AGENT"),
+        Release::of_this_host().unwrap(),
+    )
+}
+
+fn build(stand_in: &StandIn) -> Image {
+    stand_in
+        .build(&mut |progress| eprintln!("{progress:?}"))
+        .unwrap()
+}
 
 #[test]
 #[ignore = "builds an image: needs minutes, the network, and BOOTLAB_TEST_BUILD and BOOTLAB_TEST_AGENT"]
 fn a_real_build_gives_an_image_below_the_size_limit_and_is_not_repeated() {
-    let folder =
-        |key: &str| PathBuf::from(std::env::var_os(key).unwrap_or_else(|| panic!("{key}")));
-    let stand_in = StandIn::new(
-        &folder("BOOTLAB_TEST_BUILD"),
-        &folder("BOOTLAB_TEST_AGENT"),
-        Release::of_this_host().unwrap(),
-    );
-    let image = stand_in
-        .build(&mut |progress| eprintln!("{progress:?}"))
-        .unwrap();
+    let stand_in = stand_in(&folder("BOOTLAB_TEST_BUILD"));
+    let image = build(&stand_in);
     assert_eq!(image.manifest.kind, ImageKind::StandIn);
-    let size: u64 = image
-        .manifest
-        .files
-        .values()
-        .map(|file| file.size_bytes)
-        .sum();
+    let sizes = image.manifest.files.values().map(|file| file.size_bytes);
+    let size: u64 = sizes.sum();
     assert!(size < SIZE_LIMIT_BYTES, "{size} bytes");
-    assert!(
-        image.manifest.packages.contains_key("systemd"),
-        "{:?}",
-        image.manifest.packages
-    );
-    assert!(
-        image.manifest.packages.contains_key("ignition"),
-        "{:?}",
-        image.manifest.packages
-    );
+    for package in ["systemd", "ignition", "openssh-server"] {
+        let packages = &image.manifest.packages;
+        assert!(packages.contains_key(package), "{packages:?}");
+    }
     let again = stand_in
         .build(&mut |progress| panic!("built twice: {progress:?}"))
         .unwrap();
     assert_eq!(again, image);
+}
+
+#[test]
+#[ignore = "builds two images: needs minutes, the network, and BOOTLAB_TEST_AGENT"]
+fn the_same_inputs_give_the_same_bytes_and_in_time() {
+    let caches = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let built = caches.each_ref().map(|cache| {
+        let begin = Instant::now();
+        (build(&stand_in(cache.path())).manifest, begin.elapsed())
+    });
+    let [(one, one_took), (other, other_took)] = built;
+    eprintln!("built from nothing in {one_took:.1?} and {other_took:.1?}");
+    assert_eq!(
+        one.packages, other.packages,
+        "the archive changed meanwhile"
+    );
+    assert_eq!(one.files, other.files);
+    // The slower one measures what else the machine has to do.
+    assert!(one_took.min(other_took) < TIME_LIMIT);
 }

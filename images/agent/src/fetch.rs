@@ -41,37 +41,21 @@ pub enum FetchError {
         /// What happened the last time.
         last: String,
     },
-    /// The answer is not text.
-    #[error("{url}: the answer is not UTF-8 text")]
-    NotText {
-        /// What was asked for.
-        url: String,
-        /// Where it stops being text.
-        #[source]
-        source: std::string::FromUtf8Error,
-    },
 }
 
 /// Fetches `url`, saying each attempt and its outcome; `pause` waits between attempts.
 ///
 /// # Errors
-/// [`FetchError::NoTls`] on https, [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt,
-/// [`FetchError::NotText`] when the body is not UTF-8.
+/// [`FetchError::NoTls`] on https, [`FetchError::Refused`] on 4xx, [`FetchError::GaveUp`] after the last attempt.
 pub fn fetch(
     url: &str,
     say: &mut dyn FnMut(&str),
     pause: &dyn Fn(Duration),
-) -> Result<String, FetchError> {
+) -> Result<Vec<u8>, FetchError> {
     if url.starts_with("https:") {
         return Err(FetchError::NoTls(url.to_owned()));
     }
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(ATTEMPT_TIMEOUT))
-        .http_status_as_error(false)
-        .proxy(None)
-        .user_agent(concat!("guest-agent/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
+    let agent = http_agent();
     let mut last = String::new();
     for attempt in 1..=MAX_ATTEMPTS {
         match attempt_once(&agent, url) {
@@ -80,10 +64,7 @@ pub fn fetch(
                     "fetch {url}: attempt {attempt}: 200, {} bytes",
                     body.len()
                 ));
-                return String::from_utf8(body).map_err(|source| FetchError::NotText {
-                    url: url.to_owned(),
-                    source,
-                });
+                return Ok(body);
             }
             Attempt::Final(status) => {
                 say(&format!(
@@ -110,6 +91,25 @@ pub fn fetch(
         attempts: MAX_ATTEMPTS,
         last,
     })
+}
+
+/// What `url` answers when it is asked once; nothing when that is not text, or no success.
+#[must_use]
+pub fn fetch_once(url: &str) -> Option<String> {
+    match attempt_once(&http_agent(), url) {
+        Attempt::Answer(body) => String::from_utf8(body).ok(),
+        Attempt::Final(_) | Attempt::Again(_) => None,
+    }
+}
+
+fn http_agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(ATTEMPT_TIMEOUT))
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent(concat!("guest-agent/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
 }
 
 enum Attempt {
@@ -195,11 +195,11 @@ mod tests {
             answer("200 OK", "", b"#cloud-config\n"),
         ]);
         let pauses = RefCell::new(Vec::new());
-        let text = fetch(&url, &mut |_| {}, &|pause| {
+        let body = fetch(&url, &mut |_| {}, &|pause| {
             pauses.borrow_mut().push(pause.as_millis())
         })
         .unwrap();
-        assert_eq!(text, "#cloud-config\n");
+        assert_eq!(body, b"#cloud-config\n");
         assert_eq!(pauses.into_inner(), [50, 100]);
         assert_eq!(server.join().unwrap(), 3);
     }
@@ -237,6 +237,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_once_is_not_asked_again() {
+        let (url, server) = serve(vec![answer("503 Service Unavailable", "", b"{}")]);
+        assert_eq!(fetch_once(&url), None);
+        assert_eq!(server.join().unwrap(), 1);
+    }
+
+    #[test]
     fn https_is_refused_at_once() {
         let error =
             fetch("https://127.0.0.1/", &mut |_| {}, &|_| panic!("no attempt")).unwrap_err();
@@ -251,7 +258,7 @@ mod tests {
         let (url, server) = serve(vec![answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
         assert_eq!(
             fetch(&url, &mut |_| {}, &|_| {}).unwrap(),
-            "#cloud-config\n"
+            b"#cloud-config\n"
         );
         server.join().unwrap();
     }
@@ -264,7 +271,7 @@ mod tests {
         ]);
         assert_eq!(
             fetch(&url, &mut |_| {}, &|_| {}).unwrap(),
-            "#cloud-config\n"
+            b"#cloud-config\n"
         );
         server.join().unwrap();
     }

@@ -1,8 +1,15 @@
 //! What kind of user-data a text is: cloud-config, a script, an Ignition config, or nothing known.
 
+use std::io::Read;
+
 use thiserror::Error;
 
 use crate::config::{CloudConfig, ConfigError, Substitutions, yaml};
+
+/// The first bytes of gzip (RFC 1952, 2.3.1).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Most text that is unpacked, in bytes.
+const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// User-data, recognised and read.
 #[derive(Debug)]
@@ -23,9 +30,32 @@ pub enum UserDataError {
     /// The first line is none that coreos-cloudinit knows.
     #[error("the first line is neither \"#cloud-config\" nor \"#!…\"")]
     Unrecognised,
+    /// gzip that does not unpack.
+    #[error("it begins as gzip does, and is not: {0}")]
+    Gzip(#[source] std::io::Error),
+    /// Not text.
+    #[error("it is not UTF-8 text: {0}")]
+    NotText(#[from] std::string::FromUtf8Error),
     /// A cloud-config that does not read.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+/// The text of user-data as it came: gzip is unpacked, whatever the server called it
+/// (`coreos-cloudinit.go`, `decompressIfGzip`).
+///
+/// # Errors
+/// [`UserDataError::Gzip`], [`UserDataError::NotText`].
+pub fn unpack(bytes: Vec<u8>) -> Result<String, UserDataError> {
+    if !bytes.starts_with(&GZIP_MAGIC) {
+        return Ok(String::from_utf8(bytes)?);
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes.as_slice())
+        .take(MAX_UNPACKED_BYTES)
+        .read_to_end(&mut unpacked)
+        .map_err(UserDataError::Gzip)?;
+    Ok(String::from_utf8(unpacked)?)
 }
 
 /// Recognises `text` and reads it, after substitution of `$private_ipv4` and its like.
@@ -62,6 +92,8 @@ fn is_ignition(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn kind(text: &str) -> Result<UserData, UserDataError> {
@@ -81,6 +113,21 @@ mod tests {
         assert!(matches!(
             kind("\n#cloud-config\n"),
             Err(UserDataError::Unrecognised)
+        ));
+    }
+
+    #[test]
+    fn gzip_is_unpacked_by_its_first_bytes() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"#cloud-config\n").unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(unpack(packed.clone()).unwrap(), "#cloud-config\n");
+        assert_eq!(unpack(b"#!/bin/sh\n".to_vec()).unwrap(), "#!/bin/sh\n");
+        let cut = packed.get(..packed.len() - 9).unwrap().to_vec();
+        assert!(matches!(unpack(cut), Err(UserDataError::Gzip(_))));
+        assert!(matches!(
+            unpack(vec![0xff, 0xfe]),
+            Err(UserDataError::NotText(_))
         ));
     }
 

@@ -11,11 +11,11 @@ mod shapes;
 use std::path::Path;
 
 use shapes::{
-    AddressXml, BackendXml, BiosXml, BootXml, ControllerXml, CpuXml, DevicesXml, DomainXml,
-    EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, LinkXml, MacXml,
-    MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, RngXml,
-    RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml,
-    TypeXml, VideoXml,
+    AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
+    DomainXml, EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, LinkXml,
+    MacXml, MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml,
+    PortXml, RngXml, RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml,
+    TargetXml, TcgXml, TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -28,6 +28,9 @@ const TCG_TB_CACHE_MIB: u32 = 256;
 
 /// I/O port that OVMF writes its debug output to (`OvmfPkg/README`).
 const OVMF_DEBUG_PORT: &str = "0x402";
+
+/// Name of the virtio-serial port that a guest may write its journal to.
+const JOURNAL_PORT: &str = "lab.journal";
 
 /// What a node's domain is made from.
 #[derive(Debug, Clone)]
@@ -52,6 +55,8 @@ pub struct DomainSpec<'a> {
     pub network: &'a str,
     /// Unix socket on which its serial console listens.
     pub console: &'a Path,
+    /// Unix socket on which the guest's journal comes, where the guest knows of it.
+    pub journal: &'a Path,
     /// Unix socket on which its firmware's debug console listens, if it has one.
     pub debug_console: Option<&'a Path>,
     /// Whether it has a display, which nobody looks at but [`super::Hypervisor::screenshot`].
@@ -209,6 +214,17 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
         },
         interface: interfaces(spec, uefi),
         serial: serials(spec),
+        channel: ChannelXml {
+            kind: "unix",
+            source: SocketXml {
+                mode: "bind",
+                path: spec.journal,
+            },
+            target: PortXml {
+                kind: "virtio",
+                name: JOURNAL_PORT,
+            },
+        },
         video: spec.display.then_some(VideoXml {
             model: TypeXml { kind: "vga" },
         }),
@@ -239,6 +255,7 @@ mod tests {
             accelerator,
             network: "lab-4f2a11-net",
             console: Path::new("/run/lab/node1.console"),
+            journal: Path::new("/run/lab/node1.journal"),
             debug_console: None,
             display: false,
             run_id: "4f2a11",

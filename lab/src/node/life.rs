@@ -32,7 +32,14 @@ const POWER_POLL: Duration = Duration::from_millis(500);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long checks may go on failing once the shell answers; cloud-config is applied beside the login.
-const SETTLE_DEADLINE: Duration = Duration::from_secs(60);
+const SETTLE_DEADLINE: Duration = Duration::from_secs(180);
+
+/// How often a system that is still starting is asked whether it is through. Checks in between would only
+/// take the time from it that it needs: without KVM each costs as much as starting a unit.
+const START_POLL: Duration = Duration::from_secs(2);
+
+/// What is left of the time for checks when a system is still starting: enough to make them all once more.
+const LAST_ROUND: Duration = Duration::from_secs(30);
 
 /// Checks that fail after systemd has finished its start are tried this often again before they count.
 const ROUNDS_AFTER_START: u32 = 2;
@@ -149,7 +156,9 @@ pub async fn live(
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
-        let (mut console, device) = power_on(&name, node, around, hypervisor, witness).await?;
+        // The journal is kept by nobody's reading it here; its end is let go of with the machine.
+        let (mut console, _journal, device) =
+            power_on(&name, node, around, hypervisor, witness).await?;
         let meter = console.meter();
         let deadline = Instant::now() + around.deadline;
         tokio::select! {
@@ -185,19 +194,20 @@ pub async fn live(
     outcome
 }
 
-/// Also returns the host's end of the machine's network card.
+/// Returns the console, the journal and the host's end of the machine's network card.
 async fn power_on(
     name: &str,
     node: &Node,
     around: &Surroundings,
     hypervisor: &Hypervisor,
     witness: &Witness,
-) -> Result<(Console, Option<String>), HypervisorError> {
+) -> Result<(Console, Console, Option<String>), HypervisorError> {
     let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
         what: what.to_owned(),
         message: error.to_string(),
     };
     let socket = around.sockets.join(format!("{}.console", node.name));
+    let journal_socket = around.sockets.join(format!("{}.journal", node.name));
     // Only UEFI firmware has one.
     let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
@@ -213,6 +223,7 @@ async fn power_on(
         accelerator: around.accelerator,
         network: &around.network,
         console: &socket,
+        journal: &journal_socket,
         debug_console: debug_socket.as_deref(),
         display: around.depth.display,
         run_id: &around.run_id,
@@ -229,6 +240,12 @@ async fn power_on(
     let console = watched(&socket, &log, witness, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
+    // Kept as it comes: what the guest's services say is for people, and judged by nobody.
+    let (lines, _) = mpsc::unbounded_channel();
+    let journal_log = around.artifacts.join("journal.log");
+    let journal = Console::connect(&journal_socket, &journal_log, lines)
+        .await
+        .map_err(|error| refused("open the journal's port", error))?;
     if let Some(socket) = debug_socket {
         let log = around.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine is there.
@@ -239,7 +256,7 @@ async fn power_on(
     hypervisor.resume_domain(name).await?;
     witness.progress.begin();
     witness.saw(Seen::PowerOn);
-    Ok((console, device))
+    Ok((console, journal, device))
 }
 
 /// A console whose lines are handed in as they come.
@@ -313,7 +330,8 @@ async fn hopeless_or_login(
         .map_err(|missed: Missed| missed.into())
 }
 
-/// Runs every check until all hold, or until the system has finished starting and they still don't.
+/// Runs every check until all hold, or until the system has finished starting and they still don't: once
+/// right away, then when it has finished.
 async fn settle(
     shell: &mut Shell<'_>,
     checks: Vec<Check>,
@@ -322,8 +340,14 @@ async fn settle(
     let mut settled = Vec::new();
     let mut open = checks;
     let mut rounds_left = ROUNDS_AFTER_START;
+    let mut is_first = true;
     loop {
-        let started = has_started(shell, deadline).await?;
+        let mut started = has_started(shell, deadline).await?;
+        while !started && !is_first && Instant::now() + LAST_ROUND < deadline {
+            tokio::time::sleep(START_POLL).await;
+            started = has_started(shell, deadline).await?;
+        }
+        is_first = false;
         let mut failing = Vec::new();
         for check in open {
             let until = deadline.min(Instant::now() + COMMAND_DEADLINE);

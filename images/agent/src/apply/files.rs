@@ -61,14 +61,15 @@ pub fn make_folders(machine: &Machine<'_>, folder: &Path) -> Result<(), ApplyErr
         .map_err(failed(folder))
 }
 
-/// Go's octal: digits only, and the set-id and sticky bits are among them.
+/// Any octal number will do, and nine bits of it count: the reference makes a Go file mode of it,
+/// whose set-id and sticky bits are elsewhere.
 fn mode(file: &File, path: &Path) -> Result<u32, ApplyError> {
     if file.permissions.is_empty() {
         return Ok(DEFAULT_MODE);
     }
     u32::from_str_radix(&file.permissions, 8)
         .ok()
-        .filter(|mode| *mode <= 0o7777)
+        .map(|mode| mode & 0o777)
         .ok_or_else(|| ApplyError::Permissions {
             path: path.to_owned(),
             permissions: file.permissions.clone(),
@@ -97,7 +98,6 @@ pub fn write(file: &File, machine: &mut Machine<'_>) -> Result<PathBuf, ApplyErr
         .open(&temporary.0)
         .map_err(&fail)?;
     target.write_all(&file.content).map_err(&fail)?;
-    // The owner comes first: chown takes set-id bits away.
     if !file.owner.is_empty() {
         machine.system.change_owner(&temporary.0, &file.owner)?;
     }

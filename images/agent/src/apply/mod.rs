@@ -123,19 +123,39 @@ pub enum ApplyError {
     },
 }
 
+/// Unpacks user-data, recognises and applies it.
+///
+/// # Errors
+/// [`ApplyError`], at the first step that fails.
+pub fn apply_bytes(bytes: Vec<u8>, machine: &mut Machine<'_>) -> Result<Applied, ApplyError> {
+    match userdata::unpack(bytes) {
+        Ok(text) => apply_user_data(&text, machine),
+        Err(error) => {
+            apply_nothing(machine)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// What is done to a machine whose user-data does not come or does not read, before the error is
+/// reported: `/etc/environment` and the default units are seen to.
+///
+/// # Errors
+/// [`ApplyError`], at the first step that fails.
+pub fn apply_nothing(machine: &mut Machine<'_>) -> Result<(), ApplyError> {
+    apply(&CloudConfig::default(), machine)
+}
+
 /// Recognises user-data and applies it.
 ///
-/// As coreos-cloudinit does, an unreadable cloud-config still leaves a machine with its
-/// `/etc/environment` and default units seen to, before the error is reported.
 ///
 /// # Errors
 /// [`ApplyError`], at the first step that fails.
 pub fn apply_user_data(text: &str, machine: &mut Machine<'_>) -> Result<Applied, ApplyError> {
-    let nothing = CloudConfig::default();
     match userdata::parse(text, &machine.substitutions) {
         Ok(UserData::Ignition) => Ok(Applied::Ignition),
         Ok(UserData::Empty) => {
-            apply(&nothing, machine)?;
+            apply_nothing(machine)?;
             Ok(Applied::Nothing)
         }
         Ok(UserData::CloudConfig(config)) => {
@@ -143,11 +163,11 @@ pub fn apply_user_data(text: &str, machine: &mut Machine<'_>) -> Result<Applied,
             Ok(Applied::CloudConfig)
         }
         Ok(UserData::Script(script)) => {
-            apply(&nothing, machine)?;
+            apply_nothing(machine)?;
             start_script(&script, machine).map(Applied::Script)
         }
         Err(error) => {
-            apply(&nothing, machine)?;
+            apply_nothing(machine)?;
             Err(error.into())
         }
     }
@@ -173,7 +193,8 @@ pub fn apply(config: &CloudConfig, machine: &mut Machine<'_>) -> Result<(), Appl
     let mut wrote_environment = false;
     for file in &files {
         let path = files::write(file, machine)?;
-        wrote_environment |= path == Path::new("/etc/environment");
+        // As it is written: a relative path is another one for the reference.
+        wrote_environment |= file.path.starts_with('/') && path == Path::new("/etc/environment");
     }
     if !wrote_environment {
         environment::update(machine)?;

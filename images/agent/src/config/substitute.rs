@@ -24,18 +24,22 @@ impl Substitutions {
         }
     }
 
-    /// `text` with every variable replaced; `\$private_ipv4` keeps the variable and loses the
-    /// backslash.
+    /// `text` with the variables replaced; `\$private_ipv4` keeps the variable and loses the
+    /// backslash. Of the same variable right after itself every second one stays, as the reference's
+    /// regular expression has it (`initialize/env.go`): it needs a character before the variable,
+    /// which the match before has taken.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
+        let mut just_replaced = None;
         while let Some(at) = rest.find('$') {
             let (before, after) = rest.split_at(at);
             let found = VARIABLES
                 .iter()
                 .zip(&self.values)
                 .find(|((name, _), _)| after.starts_with(name));
+            let touching = just_replaced.take().filter(|_| before.is_empty());
             let Some(((name, _), value)) = found else {
                 out.push_str(before);
                 out.push('$');
@@ -45,9 +49,12 @@ impl Substitutions {
             if let Some(unescaped) = before.strip_suffix('\\') {
                 out.push_str(unescaped);
                 out.push_str(name);
+            } else if touching == Some(*name) {
+                out.push_str(name);
             } else {
                 out.push_str(before);
                 out.push_str(value);
+                just_replaced = Some(*name);
             }
             rest = after.get(name.len()..).unwrap_or_default();
         }

@@ -82,6 +82,12 @@ impl System for Recorder {
 
     fn change_owner(&self, path: &Path, owner: &str) -> Result<(), SystemError> {
         let id = |name: &str| {
+            if name.is_empty() {
+                return Some(0);
+            }
+            if let Ok(number) = name.parse() {
+                return Some(number);
+            }
             IDS.iter()
                 .find(|(known, _)| *known == name)
                 .map(|(_, id)| *id)

@@ -9,7 +9,14 @@ use crate::verdict::fixture::scenario;
 /// Every bundled scenario on each firmware, with each of its nodes.
 fn all() -> Vec<Story> {
     let mut stories = Vec::new();
-    for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
+    for name in [
+        "pxe-dhcp",
+        "proxy-dhcp",
+        "ipxe-chainload",
+        "pixiecore",
+        "cloud-config-full",
+        "ignition",
+    ] {
         let scenario = scenario(name);
         for firmware in scenario.firmware.clone() {
             for node in &scenario.nodes {

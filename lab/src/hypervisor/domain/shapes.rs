@@ -145,6 +145,7 @@ pub(super) struct DevicesXml<'a> {
     pub(super) controller: ControllerXml,
     pub(super) interface: Vec<InterfaceXml<'a>>,
     pub(super) serial: Vec<SerialXml<'a>>,
+    pub(super) channel: ChannelXml<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) video: Option<VideoXml>,
     pub(super) memballoon: ModelXml,
@@ -230,6 +231,22 @@ pub(super) struct SerialXml<'a> {
     pub(super) target: TargetXml,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<AddressXml>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ChannelXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) source: SocketXml<'a>,
+    pub(super) target: PortXml,
+}
+
+#[derive(Serialize)]
+pub(super) struct PortXml {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@name")]
+    pub(super) name: &'static str,
 }
 
 #[derive(Serialize)]

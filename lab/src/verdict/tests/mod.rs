@@ -32,7 +32,14 @@ fn verdict(
 /// Every bundled scenario on each of its firmwares, with each of its nodes.
 fn everything() -> Vec<(Scenario, Node, Firmware)> {
     let mut all = Vec::new();
-    for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
+    for name in [
+        "pxe-dhcp",
+        "proxy-dhcp",
+        "ipxe-chainload",
+        "pixiecore",
+        "cloud-config-full",
+        "ignition",
+    ] {
         let scenario = scenario(name);
         for firmware in scenario.firmware.clone() {
             for node in &scenario.nodes {
