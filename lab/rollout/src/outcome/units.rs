@@ -73,9 +73,9 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
         return Err(format!("it starts only if {}={}", key.trim(), value.trim()));
     }
     if name.ends_with(".service") {
-        let kind = values("Type").last().unwrap_or("simple");
+        let kind = values("Type").next_back().unwrap_or("simple");
         let remains = values("RemainAfterExit")
-            .last()
+            .next_back()
             .is_some_and(|value| ["yes", "true", "on", "1"].contains(&value));
         if kind == "oneshot" && !remains {
             return Err("it runs once and ends".into());
