@@ -376,6 +376,20 @@ mod tests {
     }
 
     #[test]
+    fn built_images_are_known_by_their_hashes_and_their_damage_is_seen() {
+        let cache = tempfile::tempdir().unwrap();
+        let stand_in = stand_in(cache.path(), b"agent", "bookworm");
+        let folder = put_image(&stand_in);
+        let built = crate::built_in(&cache.path().join("images/stand-in"));
+        assert_eq!(built.len(), 1);
+        let hash = describe(&folder.join(INITRD_FILE)).unwrap().sha256;
+        assert_eq!(built[0].manifest.files[INITRD_FILE].sha256, hash);
+        assert!(crate::damaged(&folder).unwrap().is_empty());
+        std::fs::write(folder.join(INITRD_FILE), "INITRD").unwrap();
+        assert_eq!(crate::damaged(&folder).unwrap(), [INITRD_FILE]);
+    }
+
+    #[test]
     fn an_image_with_a_file_cut_short_is_not_used() {
         let cache = tempfile::tempdir().unwrap();
         let stand_in = stand_in(cache.path(), b"agent", "bookworm");

@@ -210,7 +210,11 @@ impl Client {
                 Ok(()) => return Ok(()),
                 Err(fault) => {
                     let (why, pause) = pauses.after(fault, url, partial.len())?;
-                    tell(Step::Again { why: &why, pause });
+                    if !tell(Step::Again { why: &why, pause }) {
+                        return Err(FetchError::Stopped {
+                            url: url.to_owned(),
+                        });
+                    }
                     std::thread::sleep(pause);
                 }
             }

@@ -157,6 +157,23 @@ fn a_server_that_falls_silent_is_tried_again() {
 }
 
 #[test]
+fn a_file_that_fails_ends_the_others() {
+    let (mut publisher, path) = publisher();
+    publisher.patience.silence = Duration::from_secs(1);
+    let initrd = Publisher::flatcar("stable", "amd64", VERSION, crate::publisher::INITRD);
+    publisher
+        .server
+        .fail_always(&initrd, Fault::Silent(100_000));
+    publisher.server.remove(&path);
+    publisher.refuses("flatcar", &["there is no version", &path, "404"], &[], &[]);
+    assert_eq!(
+        publisher.server.requests(&initrd).len(),
+        1,
+        "it is not tried again"
+    );
+}
+
+#[test]
 fn a_passing_trouble_of_the_server_is_borne() {
     let (publisher, path) = publisher();
     publisher
