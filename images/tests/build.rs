@@ -53,19 +53,24 @@ fn a_real_build_gives_an_image_below_the_size_limit_and_is_not_repeated() {
 
 #[test]
 #[ignore = "builds two images: needs minutes, the network, and BOOTLAB_TEST_AGENT"]
-fn the_same_inputs_give_the_same_bytes_and_in_time() {
+fn the_same_inputs_give_the_same_bytes() {
     let caches = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let built = caches.each_ref().map(|cache| {
-        let begin = Instant::now();
-        (build(&stand_in(cache.path())).manifest, begin.elapsed())
-    });
-    let [(one, one_took), (other, other_took)] = built;
-    eprintln!("built from nothing in {one_took:.1?} and {other_took:.1?}");
+    let [one, other] = caches
+        .each_ref()
+        .map(|cache| build(&stand_in(cache.path())).manifest);
     assert_eq!(
         one.packages, other.packages,
         "the archive changed meanwhile"
     );
     assert_eq!(one.files, other.files);
-    // The slower one measures what else the machine has to do.
-    assert!(one_took.min(other_took) < TIME_LIMIT);
+}
+
+#[test]
+#[ignore = "builds an image and measures: needs BOOTLAB_TEST_AGENT, the network, and a machine with nothing else to do"]
+fn a_build_from_nothing_is_quick() {
+    let cache = tempfile::tempdir().unwrap();
+    let begin = Instant::now();
+    build(&stand_in(cache.path()));
+    let took = begin.elapsed();
+    assert!(took < TIME_LIMIT, "{took:.1?}");
 }
