@@ -14,7 +14,7 @@ fn bundled() -> Vec<Scenario> {
 }
 
 #[test]
-fn there_are_four_on_the_firmware_they_are_meant_for() {
+fn there_are_six_on_the_firmware_they_are_meant_for() {
     let found: Vec<(String, Vec<Firmware>)> = bundled()
         .into_iter()
         .map(|s| (s.name, s.firmware))
@@ -22,6 +22,8 @@ fn there_are_four_on_the_firmware_they_are_meant_for() {
     let both = vec![Firmware::Bios, Firmware::Uefi];
     let all = vec![Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
     let expected = [
+        ("cloud-config-full".to_owned(), vec![Firmware::Bios]),
+        ("ignition".to_owned(), vec![Firmware::Bios]),
         ("ipxe-chainload".to_owned(), all),
         ("pixiecore".to_owned(), both.clone()),
         ("proxy-dhcp".to_owned(), both),
@@ -41,14 +43,23 @@ fn each_has_a_machine_for_every_way_to_match_and_another_config_for_each() {
                 scenario.name
             );
         }
-        let configs: HashSet<String> = scenario
-            .nodes
-            .iter()
+        let read = |folder: &str, file: Option<&String>| {
+            let path = |file| scenario.data_dir().join(folder).join(file);
+            file.map(|file| fs::read_to_string(path(file)).unwrap())
+        };
+        let nodes = scenario.nodes.iter();
+        let configs: HashSet<(Option<String>, Option<String>)> = nodes
             .map(|node| {
-                let file = node.expect.cloud_config.as_ref().expect("a cloud-config");
-                fs::read_to_string(scenario.data_dir().join("cloud").join(file)).unwrap()
+                let expect = &node.expect;
+                let cloud = read("cloud", expect.cloud_config.as_ref());
+                (cloud, read("ignition", expect.ignition.as_ref()))
             })
             .collect();
+        assert!(
+            !configs.contains(&(None, None)),
+            "{}: no config",
+            scenario.name
+        );
         assert_eq!(
             configs.len(),
             scenario.nodes.len(),

@@ -138,7 +138,10 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
     );
 
     // A picture of the one that failed, and of no other.
-    let nodes = folder.join("runs/latest/single-node-etcd@bios/attempt-1/nodes");
+    let attempt = run["units"][0]["attempts"][0]["artifacts"]
+        .as_str()
+        .unwrap();
+    let nodes = folder.join("runs/latest").join(attempt).join("nodes");
     let has_picture = |node: &str| {
         let files = fs::read_dir(nodes.join(node)).unwrap().flatten();
         files
