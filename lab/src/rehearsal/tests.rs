@@ -410,3 +410,49 @@ fn machines_whose_names_become_the_same_stay_apart() {
     let names: Vec<&str> = nodes.map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["node-1", "node-1-2"]);
 }
+
+#[test]
+fn what_a_rehearsal_expects_is_what_the_scenarios_say_literally() {
+    let mut machines = 0;
+    for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
+        let folder = scenarios_folder().join(name);
+        let scenario = Scenario::load(&folder).unwrap();
+        let list = tempdir().unwrap();
+        let file = list.path().join("machines.toml");
+        let text: String = scenario
+            .nodes
+            .iter()
+            .map(|node| {
+                let Node {
+                    name, uuid, mac, ..
+                } = node;
+                format!("[[machines]]\nname = \"{name}\"\nuuid = \"{uuid}\"\nmac = \"{mac}\"\n")
+            })
+            .collect();
+        fs::write(&file, text).unwrap();
+        let rehearsal = Rack::open(&folder.join("data"), &file).rehearse(name);
+        assert_eq!(rehearsal.hopeless, [], "{name}");
+        let twins = &rehearsal.units[0].scenario.nodes;
+        for (twin, node) in twins.iter().zip(&scenario.nodes) {
+            let (twin, literal) = (&twin.expect, &node.expect);
+            let name = format!("{name} {}", node.name);
+            assert_eq!(twin.boot_group(), literal.boot_group(), "{name}");
+            assert_eq!(twin.group, literal.group, "{name}");
+            assert_eq!(twin.cloud_config, literal.cloud_config, "{name}");
+            assert_eq!(twin.ignition, literal.ignition, "{name}");
+            assert_eq!(twin.hostname, literal.hostname, "{name}");
+            for option in &literal.kernel_options {
+                assert!(
+                    twin.kernel_options.contains(option),
+                    "{name}: no {option} in {:?}",
+                    twin.kernel_options
+                );
+            }
+            for file in &literal.files {
+                assert!(twin.files.contains(file), "{name}: {file:?}");
+            }
+            machines += 1;
+        }
+    }
+    assert_eq!(machines, 12);
+}

@@ -1,13 +1,16 @@
 //! One machine: which group wins, what its script says, and which configs its kernel options lead to.
 
+use std::sync::Arc;
+
 use boot_server::catalog::Labels;
 use boot_server::catalog::checked::Checked;
 use boot_server::catalog::data_dir::{Layout, Refusal, Snapshot};
 use boot_server::catalog::explain;
 use boot_server::catalog::matching::Group;
 use boot_server::catalog::snapshot::Folder;
+use boot_server::proto::pixiecore::{BootSpec, Link};
 
-use super::asking::{Asking, Settings};
+use super::asking::{Asking, Known, Settings};
 use super::{Asked, Booted, Config, Document, MachinePlan, Refused, Unmet};
 use crate::inventory::Machine;
 
@@ -26,7 +29,7 @@ pub(super) fn plan(
 ) -> MachinePlan {
     let query = asking.query(snapshot.layout, machine);
     let labels = Labels::from_query(&query);
-    let outcome = booted(snapshot, machine, &query, &labels, checked);
+    let outcome = booted(snapshot, machine, asking, (&query, &labels), checked);
     let outcome = outcome.map_err(|refusal| Refused {
         group: refusal.group,
         reason: refusal.reason,
@@ -46,8 +49,8 @@ pub(super) fn plan(
 fn booted(
     snapshot: &Snapshot,
     machine: &Machine,
-    query: &str,
-    labels: &Labels,
+    asking: &Asking,
+    (query, labels): (&str, &Labels),
     checked: &Checked,
 ) -> Result<Booted, Refusal> {
     let (group, boot) = snapshot.boot(labels)?;
@@ -59,7 +62,11 @@ fn booted(
         .collect();
     let by: Vec<&str> = group.require.iter().map(|(key, _)| key).collect();
     let script = snapshot.layout.ipxe_script(&boot, labels);
-    let command_line = Settings(machine).expand(options(&script, &boot.kernel));
+    let by_pixiecore = (asking.known == Known::Mac)
+        .then(|| pixiecore_options(snapshot, labels))
+        .flatten();
+    let own = || options(&script, &boot.kernel).to_owned();
+    let command_line = Settings(machine).expand(&by_pixiecore.unwrap_or_else(own));
     Ok(Booted {
         by: by.join("+"),
         why: explain::why(group, &matching),
@@ -75,6 +82,21 @@ fn booted(
             text: script.into(),
         },
     })
+}
+
+/// The kernel options as Pixiecore makes them of the API's answer, where it makes any: what is `true` is a key
+/// alone to it. What it would fetch itself has an address that only it knows.
+fn pixiecore_options(snapshot: &Snapshot, labels: &Labels) -> Option<String> {
+    let (_, profile) = snapshot.bootable(labels).ok()?;
+    let (Layout::Bootcfg, Some(boot)) = (snapshot.layout, &profile.boot) else {
+        return None;
+    };
+    let answer = serde_json::to_vec(boot).ok()?;
+    let BootSpec::Boot { cmdline, .. } = BootSpec::parse(&answer).ok()? else {
+        return None;
+    };
+    let link: Link = Arc::new(|_| Ok("${pixiecore}".to_owned()));
+    cmdline.render(&link).ok()
 }
 
 /// The kernel options of a script: what follows the kernel in its line.

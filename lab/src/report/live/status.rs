@@ -53,7 +53,7 @@ impl NodeStatus {
         // The last column stays free: some terminals wrap when it is written.
         let width = width.saturating_sub(1);
         let time = format!("{:>3}/{} s", self.seconds, self.deadline);
-        let name_columns = NAME_COLUMNS.min(width / 2);
+        let name_columns = NAME_COLUMNS.min((width / 2).saturating_sub(2));
         let name = pad(&format!("{} {}", self.unit, self.node), name_columns);
         let stage = pad(self.reached.unwrap_or("–"), STAGE_COLUMNS);
         let taken = name_columns + 2 + STAGE_COLUMNS + 1 + measure_text_width(&time) + 1;
@@ -89,12 +89,15 @@ fn bar(loads: &OnItsWay, columns: usize) -> String {
         amounts::bytes(loads.bytes),
         amounts::bytes(announced)
     );
+    let share = (loads.bytes as f64 / announced as f64).clamp(0.0, 1.0);
+    if measure_text_width(&told) > columns {
+        return format!("{:.0}%", share * 100.0);
+    }
     let room = columns.saturating_sub(measure_text_width(&told) + 1);
     if room < BAR_LEAST_COLUMNS {
         return told;
     }
     let length = room.min(BAR_COLUMNS);
-    let share = (loads.bytes as f64 / announced as f64).clamp(0.0, 1.0);
     let full = (share * length as f64) as usize;
     let bar = "█".repeat(full) + &"░".repeat(length - full);
     format!("{bar} {told} {}", loads.file)
@@ -186,6 +189,8 @@ mod tests {
             let row = known.row(width, Colour::Off);
             assert!(measure_text_width(&row) < width, "{row}");
         }
+        let narrow = known.row(60, Colour::Off);
+        assert!(narrow.contains(" 50% "), "{narrow}");
         let row = loading(None).row(120, Colour::Off);
         assert!(row.contains(" 27.0 MB of initrd.cpio.gz "), "{row}");
     }
