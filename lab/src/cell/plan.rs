@@ -101,9 +101,6 @@ fn named_machines(scenario: &Scenario) -> impl Iterator<Item = (&Node, &str, Ipv
 ///
 /// `site` is a configuration of the user's own: it stays as it is, but for where the server listens, what it
 /// serves, and what it would write on the host.
-///
-/// `site` is a configuration of the user's own: it stays as it is, but for where the server listens, what it
-/// serves, and what it would write on the host.
 #[must_use]
 pub fn boot_servers(
     scenario: &Scenario,

@@ -12,6 +12,16 @@ use crate::scenario::{
     DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
 };
 
+/// Names of the bundled scenarios.
+pub(crate) const SCENARIOS: [&str; 6] = [
+    "pxe-dhcp",
+    "proxy-dhcp",
+    "ipxe-chainload",
+    "pixiecore",
+    "cloud-config-full",
+    "ignition",
+];
+
 /// A bundled scenario.
 pub(crate) fn scenario(name: &str) -> Scenario {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))

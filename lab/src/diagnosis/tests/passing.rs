@@ -4,19 +4,12 @@ use super::*;
 use crate::diagnosis::case::Case;
 use crate::diagnosis::{DETECTORS, Explained, explain};
 use crate::timeline::{self, Origin, StageName};
-use crate::verdict::fixture::scenario;
+use crate::verdict::fixture::{SCENARIOS, scenario};
 
 /// Every bundled scenario on each firmware, with each of its nodes.
 fn all() -> Vec<Story> {
     let mut stories = Vec::new();
-    for name in [
-        "pxe-dhcp",
-        "proxy-dhcp",
-        "ipxe-chainload",
-        "pixiecore",
-        "cloud-config-full",
-        "ignition",
-    ] {
+    for name in SCENARIOS {
         let scenario = scenario(name);
         for firmware in scenario.firmware.clone() {
             for node in &scenario.nodes {

@@ -8,7 +8,7 @@ mod proofs;
 use boot_server::event::BootEvent;
 
 use super::checks::checks;
-use super::fixture::{address, evidence, http, scenario, tftp};
+use super::fixture::{SCENARIOS, address, evidence, http, scenario, tftp};
 use super::*;
 use crate::evidence::packet::Wire;
 use crate::evidence::{Record, Seen};
@@ -32,14 +32,7 @@ fn verdict(
 /// Every bundled scenario on each of its firmwares, with each of its nodes.
 fn everything() -> Vec<(Scenario, Node, Firmware)> {
     let mut all = Vec::new();
-    for name in [
-        "pxe-dhcp",
-        "proxy-dhcp",
-        "ipxe-chainload",
-        "pixiecore",
-        "cloud-config-full",
-        "ignition",
-    ] {
+    for name in SCENARIOS {
         let scenario = scenario(name);
         for firmware in scenario.firmware.clone() {
             for node in &scenario.nodes {
