@@ -42,6 +42,8 @@ TEST_PACKAGES=(
   "curl|a TFTP client of the tests"
   "busybox|a TFTP client of the tests"
   "tcpdump|reading captures in the tests"
+  "libvirt-clients|virsh, inside a lab that stays"
+  "openssh-client|lab ssh"
   "gnupg|making and verifying signatures in the tests"
   "openssl|certificates of the tests"
   "systemd|systemd-analyze, which checks the service unit"

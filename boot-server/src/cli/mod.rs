@@ -6,7 +6,7 @@ mod config_file;
 mod event_log;
 mod leases;
 mod logging;
-mod narrate;
+pub mod narrate;
 mod pixiecore;
 mod privileges;
 mod reload;

@@ -9,7 +9,7 @@ const MAX_QUESTIONS: usize = 256;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
+pub enum Weight {
     /// Somebody should look at it.
     Warning,
     /// A boot step.
@@ -20,14 +20,14 @@ pub(super) enum Weight {
 
 /// Tells a question and its answer in one line.
 #[derive(Debug, Default)]
-pub(super) struct Narrator {
+pub struct Narrator {
     /// MAC, and what it asked.
     questions: VecDeque<(String, String)>,
 }
 
 impl Narrator {
     /// The line for an event, if it is worth one.
-    pub(super) fn tell(&mut self, event: &BootEvent) -> Option<(Weight, String)> {
+    pub fn tell(&mut self, event: &BootEvent) -> Option<(Weight, String)> {
         let line = match event {
             BootEvent::DhcpRequest {
                 who,
@@ -181,7 +181,7 @@ impl Narrator {
 }
 
 /// Whether the line of an event is a [`Weight::Warning`].
-pub(super) fn is_warning(event: &BootEvent) -> bool {
+pub fn is_warning(event: &BootEvent) -> bool {
     matches!(
         event,
         BootEvent::EventsDropped { .. }

@@ -3,7 +3,9 @@
 //! A lab that stays is a kept cell (`runner::keep`) with a note of it in the cache. The note is a claim, not the truth:
 //! it counts as long as the process that it names is still the one it was written of.
 
+mod control;
 mod registry;
+pub mod status;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::sandbox::CELL_DIR;
 use crate::runner::keep::Kept;
 
+pub use control::ControlError;
 pub use registry::{Registry, RegistryError};
 
 /// A lab that stays.
@@ -83,9 +86,20 @@ impl Alive {
     /// A machine's console, as it is seen from outside.
     #[must_use]
     pub fn console(&self, node: &AliveNode) -> PathBuf {
-        let inside = Path::new(CELL_DIR).join(format!("{}.console", node.name));
+        self.from_outside(&Path::new(CELL_DIR).join(format!("{}.console", node.name)))
+    }
+
+    /// A file of the cell, as it is seen from outside.
+    #[must_use]
+    pub fn from_outside(&self, inside: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.kept.init));
-        root.join(inside.strip_prefix("/").unwrap_or(&inside))
+        root.join(inside.strip_prefix("/").unwrap_or(inside))
+    }
+
+    /// Folder of a machine's artifacts.
+    #[must_use]
+    pub fn artifacts_of(&self, node: &AliveNode) -> PathBuf {
+        self.artifacts.join("nodes").join(&node.name)
     }
 
     /// A machine by its name.

@@ -24,6 +24,7 @@ use super::plan;
 use super::plug::Plug;
 use super::sandbox::CELL_DIR;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
+use super::stay::Staying;
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
@@ -56,8 +57,9 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     let job: Job = serde_json::from_str(&line.unwrap_or_default())
         .map_err(|error| format!("the job on standard input: {error}"))?;
     // The lab has looked into the data already, or was told not to.
-    let scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
+    let mut scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
+    scenario.nodes.retain(|node| job.nodes.contains(&node.name));
     let mut kept = RecordFile::create(&job.artifacts).map_err(text)?;
     let (told, mut tells) = mpsc::unbounded_channel();
     let SetUp {
@@ -169,27 +171,32 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     }
     keep_qemu_logs(&job, &scenario);
     lived?;
-    if job.hold {
-        hold(orders, &mut tells).await?;
+    if job.hold && is_to_stay(orders).await? {
+        let staying = Staying {
+            run_id: job.run_id.clone(),
+            artifacts: job.artifacts.clone(),
+            nodes: scenario.nodes.clone(),
+            surroundings: |node: &Node| surroundings(&job, &scenario, node),
+            record_of,
+            libvirtd,
+            bridge: plan::network(&scenario, &job.run_id).bridge,
+        };
+        staying
+            .stay(&mut tells, &mut seen, || tell(&Report::Kept))
+            .await?;
     }
     Ok(())
 }
 
-/// Waits with all machines running: returns when the cell is to end, never when it is to stay.
-async fn hold(
-    orders: &mut Lines<BufReader<Stdin>>,
-    tells: &mut mpsc::UnboundedReceiver<Told>,
-) -> Result<(), String> {
+/// Waits with all machines running, until the cell is to end or to stay.
+async fn is_to_stay(orders: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
     tell(&Report::Through);
     while let Some(line) = orders.next_line().await.map_err(text)? {
         if serde_json::from_str::<Order>(&line).map_err(text)? == Order::Keep {
-            tell(&Report::Kept);
-            // What the services tell is in their files; here it only must not pile up.
-            while tells.recv().await.is_some() {}
-            std::future::pending::<()>().await;
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Everything but the machines.

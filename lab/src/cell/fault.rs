@@ -17,7 +17,7 @@ use super::message::Job;
 use super::plug::{self, Plug, Plugged};
 use super::services::{Told, start_boot_server};
 use crate::evidence::STATION_PREFIX;
-use crate::fault::{Barrier, Kill, Role, Station};
+use crate::fault::{Barrier, Direction, Impairment, Kill, Role, Station};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
 use crate::scenario::Scenario;
@@ -43,7 +43,12 @@ pub async fn before_servers(
     let mut machines = Plug::new(&job.run_id, &network.bridge);
     if let Some(impaired) = injections.link {
         let failed = |error: &dyn std::fmt::Display| format!("the impaired link: {error}");
-        link::join(impaired, &job.run_id, &network.bridge)
+        let way = |direction| {
+            let mut impairment = Impairment::new(impaired, direction);
+            move |_: &[u8]| impairment.arrivals()
+        };
+        let (out, back) = (way(Direction::Out), way(Direction::In));
+        link::join(&job.run_id, &network.bridge, out, back)
             .await
             .map_err(|error| failed(&error))?;
         let far = link::far_bridge(&job.run_id);

@@ -7,12 +7,12 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tun_rs::{AsyncDevice, DeviceBuilder, Layer};
 
 use super::plug::ip;
-use crate::fault::{Direction, Impairment, Link};
 
 /// Longest frame: Ethernet's header and tag, and its usual payload.
 const FRAME_MAX: usize = 2048;
@@ -23,11 +23,13 @@ pub fn far_bridge(run_id: &str) -> String {
     format!("lab-{run_id}-fb")
 }
 
-/// Makes the machines' bridge and joins it to `bridge` by the link. It is there as long as the process.
+/// Makes the machines' bridge and joins it to `bridge` by a link on which each frame has the fate that `out` (from
+/// the machines) and `back` (to them) say: when it arrives, never, once or twice. It is there as long as the
+/// process.
 ///
 /// # Errors
 /// When an interface can't be made.
-pub async fn join(link: Link, run_id: &str, bridge: &str) -> io::Result<()> {
+pub async fn join(run_id: &str, bridge: &str, out: impl Fate, back: impl Fate) -> io::Result<()> {
     let far = far_bridge(run_id);
     // Without snooping, so that IPv6 multicast is a matter of the cell's own bridge.
     let options = ["forward_delay", "0", "mcast_snooping", "0"];
@@ -38,15 +40,16 @@ pub async fn join(link: Link, run_id: &str, bridge: &str) -> io::Result<()> {
     ip(&["link", "set", &far, "arp", "off", "up"]).await?;
     let near_tap = tap(&format!("lab-{run_id}-t1"), bridge).await?;
     let far_tap = tap(&format!("lab-{run_id}-t2"), &far).await?;
-    let back = (Arc::clone(&near_tap), Arc::clone(&far_tap));
-    tokio::spawn(carry(
-        far_tap,
-        near_tap,
-        Impairment::new(link, Direction::Out),
-    ));
-    tokio::spawn(carry(back.0, back.1, Impairment::new(link, Direction::In)));
+    let other_way = (Arc::clone(&near_tap), Arc::clone(&far_tap));
+    tokio::spawn(carry(far_tap, near_tap, out));
+    tokio::spawn(carry(other_way.0, other_way.1, back));
     Ok(())
 }
+
+/// What becomes of a frame.
+pub trait Fate: FnMut(&[u8]) -> Vec<Duration> + Send + 'static {}
+
+impl<F: FnMut(&[u8]) -> Vec<Duration> + Send + 'static> Fate for F {}
 
 async fn tap(name: &str, bridge: &str) -> io::Result<Arc<AsyncDevice>> {
     let device = DeviceBuilder::new()
@@ -93,7 +96,7 @@ impl Ord for Late {
 }
 
 /// Carries one direction's frames, until a tap is gone.
-async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut impairment: Impairment) {
+async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut fate: impl Fate) {
     let mut late: BinaryHeap<Reverse<Late>> = BinaryHeap::new();
     let mut number = 0;
     let mut buffer = vec![0; FRAME_MAX];
@@ -110,7 +113,7 @@ async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut impairment: Imp
             length = from.recv(&mut buffer) => {
                 let Ok(length) = length else { return };
                 let frame = buffer.get(..length).unwrap_or_default();
-                for delay in impairment.arrivals() {
+                for delay in fate(frame) {
                     if delay.is_zero() {
                         let _ = to.send(frame).await;
                         continue;

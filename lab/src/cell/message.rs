@@ -16,6 +16,8 @@ pub struct Job {
     pub run_id: String,
     /// The scenario's folder.
     pub scenario: PathBuf,
+    /// Those of its machines that are started.
+    pub nodes: Vec<String>,
     /// Firmware of all its machines.
     pub firmware: Firmware,
     /// What executes them.

@@ -14,14 +14,19 @@
 //! | [`plan`] | what a scenario asks for, as configuration; pure |
 //! | [`attempt`] | the cell's worker: one attempt at a scenario |
 //! | [`evidence`] | what the worker itself adds to the evidence |
+//! | [`stay`] | the worker of a cell that stays: its machines can be touched |
+//! | [`control`] | what is asked of a cell that stays, and answered |
+//! | [`hand`] | faults that are set by hand in it |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
 //! | [`fault`] | what a fault injects |
 //! | [`link`] | an impaired link |
 //! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
+pub mod control;
 mod evidence;
 pub mod fault;
+mod hand;
 pub mod host;
 pub mod init;
 pub mod link;
@@ -30,6 +35,7 @@ pub mod plan;
 pub mod plug;
 pub mod sandbox;
 pub mod services;
+mod stay;
 
 /// Name of the hidden subcommand that becomes a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";
@@ -37,7 +43,8 @@ pub const INIT_COMMAND: &str = "cell-init";
 /// Name of the hidden subcommand that becomes a cell's worker.
 pub const WORKER_COMMAND: &str = "cell-worker";
 
-/// Name of the hidden subcommand that resets a machine, inside its cell.
-pub const RESET_COMMAND: &str = "cell-reset";
+/// Name of the hidden subcommand that captures packets, inside a cell.
+pub const CAPTURE_COMMAND: &str = "cell-capture";
+
 /// Name of the hidden subcommand that becomes another host on a cell's network.
 pub const STATION_COMMAND: &str = "cell-station";

@@ -76,6 +76,8 @@ enum Command {
     Run(run::RunArguments),
     /// Say why a machine did not boot, from a run's artifacts or from a capture
     Explain(explain::ExplainArguments),
+    /// Bring a scenario's network, servers and machines up, and leave them so
+    Up(alive::UpArguments),
     #[command(flatten)]
     Alive(alive::AliveCommand),
     /// List the scenarios
@@ -101,12 +103,9 @@ enum Command {
     /// Worker of a cell
     #[command(name = cell::WORKER_COMMAND, hide = true)]
     CellWorker,
-    /// Resets a machine, inside its cell
-    #[command(name = cell::RESET_COMMAND, hide = true)]
-    CellReset {
-        /// Its name in libvirt
-        domain: String,
-    },
+    /// Captures packets, inside a cell
+    #[command(name = cell::CAPTURE_COMMAND, hide = true)]
+    CellCapture,
     /// Another host on a cell's network
     #[command(name = cell::STATION_COMMAND, hide = true)]
     CellStation,
@@ -132,10 +131,9 @@ pub fn main() -> ExitCode {
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
+        Command::Up(what) => with_runtime(alive::bring_up(arguments.places, what)),
         Command::Alive(command) => with_runtime(alive::run(arguments.places, command)),
-        Command::CellReset { domain } => {
-            with_runtime(async move { alive::reset_inside(&domain).await })
-        }
+        Command::CellCapture => alive::capture_inside(),
         Command::Explain(what) => explain::run(&what),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),

@@ -7,6 +7,7 @@ pub mod beside;
 pub mod capture;
 pub mod packet;
 pub mod saved;
+pub mod tail;
 pub mod wire;
 
 use boot_server::event::Event;

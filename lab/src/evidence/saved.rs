@@ -8,6 +8,7 @@
 //! | `scenario.resolved.toml` | the scenario with every default written out |
 //! | `attempt.json` | which firmware, how long each node took, what broke |
 //! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
+//! | `afterwards.jsonl` | the same of a lab that stays, after the attempt: not part of it |
 //! | `nets/*.pcapng.gz` | the captures; without `.gz` while they are written, and when the lab was killed |
 //! | `data/`, `nodes/*/domain.xml` | see [`super::beside`] |
 
@@ -32,6 +33,9 @@ pub const OUTLINE_FILE: &str = "attempt.json";
 
 /// Records, a JSON line each.
 pub const RECORDS_FILE: &str = "evidence.jsonl";
+
+/// Records of what was seen of a lab that stays after the attempt was judged.
+pub const AFTERWARDS_FILE: &str = "afterwards.jsonl";
 
 /// Folder of the captures.
 pub const CAPTURES_FOLDER: &str = "nets";
@@ -150,7 +154,18 @@ impl RecordFile {
     /// # Errors
     /// [`SavedError::File`] when it can't be made.
     pub fn create(folder: &Path) -> Result<RecordFile, SavedError> {
-        let path = folder.join(RECORDS_FILE);
+        RecordFile::create_at(folder.join(RECORDS_FILE))
+    }
+
+    /// Makes the file of what is seen after the attempt.
+    ///
+    /// # Errors
+    /// [`SavedError::File`] when it can't be made.
+    pub fn create_afterwards(folder: &Path) -> Result<RecordFile, SavedError> {
+        RecordFile::create_at(folder.join(AFTERWARDS_FILE))
+    }
+
+    fn create_at(path: PathBuf) -> Result<RecordFile, SavedError> {
         File::create(&path)
             .map(RecordFile)
             .map_err(|source| SavedError::File { path, source })
@@ -174,28 +189,9 @@ impl RecordFile {
 /// # Errors
 /// [`SavedError`] when the folder is no attempt or a file in it can't be understood.
 pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
-    let read = |file: &'static str| {
-        let path = folder.join(file);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok((path, text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SavedError::NoAttempt {
-                folder: folder.to_owned(),
-                file,
-            }),
-            Err(source) => Err(SavedError::File { path, source }),
-        }
-    };
-    let (path, text) = read(OUTLINE_FILE)?;
-    let outline: Outline = serde_json::from_str(&text).map_err(|source| SavedError::Json {
-        path,
-        line: source.line(),
-        source,
-    })?;
-    let (_, text) = read(SCENARIO_FILE)?;
-    let scenario = Scenario::parse(&outline.scenario, folder, &text)
-        .map_err(|invalid| SavedError::Scenario(Box::new(invalid)))?;
+    let outline = outline(folder)?;
     Ok(Attempt {
-        scenario,
+        scenario: scenario_called(&outline.scenario, folder)?,
         firmware: outline.firmware,
         records: records(&folder.join(RECORDS_FILE))?,
         wire: captures(folder)?,
@@ -206,9 +202,47 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
     })
 }
 
-/// The records in a file of JSON lines. A last line without its end was being written when the lab was
+/// The scenario of the attempt in `folder`.
+///
+/// # Errors
+/// [`SavedError`] when the folder is no attempt or the scenario can't be understood.
+pub fn scenario(folder: &Path) -> Result<Scenario, SavedError> {
+    scenario_called(&outline(folder)?.scenario, folder)
+}
+
+fn scenario_called(name: &str, folder: &Path) -> Result<Scenario, SavedError> {
+    let (_, text) = read(folder, SCENARIO_FILE)?;
+    Scenario::parse(name, folder, &text).map_err(|invalid| SavedError::Scenario(Box::new(invalid)))
+}
+
+fn outline(folder: &Path) -> Result<Outline, SavedError> {
+    let (path, text) = read(folder, OUTLINE_FILE)?;
+    serde_json::from_str(&text).map_err(|source| SavedError::Json {
+        path,
+        line: source.line(),
+        source,
+    })
+}
+
+/// A file that every attempt has.
+fn read(folder: &Path, file: &'static str) -> Result<(PathBuf, String), SavedError> {
+    let path = folder.join(file);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SavedError::NoAttempt {
+            folder: folder.to_owned(),
+            file,
+        }),
+        Err(source) => Err(SavedError::File { path, source }),
+    }
+}
+
+/// The records in a file of JSON lines; none where there is no file. A last line without its end was being written when the lab was
 /// killed, and is left out.
-fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
+///
+/// # Errors
+/// [`SavedError`] when the file can't be read or a line is no record.
+pub fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
     let failed = |source| SavedError::File {
         path: path.to_owned(),
         source,

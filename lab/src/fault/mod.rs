@@ -11,10 +11,12 @@
 //! | [`read`] | `fault.toml`, every mistake told with its place |
 //! | [`injection`] | `[machine]`, `[server]`, `[link]`, …: what is injected, read |
 //! | [`impair`] | what becomes of a frame on an impaired link |
+//! | [`hand`] | the same under faults that are set by hand while machines run |
 //! | [`server`] | a boot server's configuration as the fault has it |
 //! | [`overlay`] | the broken copy of the scenario that is run |
 //! | [`outcome`] | what came of it against what had to |
 
+mod hand;
 mod impair;
 mod injection;
 mod model;
@@ -25,6 +27,7 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
+pub use hand::{HandFault, HandFaults};
 pub use impair::{Direction, Impairment};
 pub use model::{
     Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,

@@ -12,10 +12,10 @@ use std::path::Path;
 
 use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
-    DomainXml, EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, InterfaceXml, LinkXml,
-    MacXml, MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml,
-    PortXml, RngXml, RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml,
-    TargetXml, TcgXml, TypeXml, VideoXml,
+    DomainXml, EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml,
+    LinkXml, ListenXml, LogXml, MacXml, MemoryXml, MetadataXml, ModelNameXml, ModelXml,
+    NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml, RunXml, SerialXml, SmbiosXml,
+    SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -55,12 +55,14 @@ pub struct DomainSpec<'a> {
     pub network: &'a str,
     /// Unix socket on which its serial console listens.
     pub console: &'a Path,
+    /// File to which QEMU adds whatever the console shows, whether somebody is connected or not.
+    pub console_log: &'a Path,
     /// Unix socket on which the guest's journal comes, where the guest knows of it.
     pub journal: &'a Path,
     /// Unix socket on which its firmware's debug console listens, if it has one.
     pub debug_console: Option<&'a Path>,
-    /// Whether it has a display, which nobody looks at but [`super::Hypervisor::screenshot`].
-    pub display: bool,
+    /// Unix socket on which its display is shown by VNC, if it has one.
+    pub display: Option<&'a Path>,
     /// Run id, kept in the domain's metadata.
     pub run_id: &'a str,
     /// Whether it has virtio-rng.
@@ -162,6 +164,7 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
     let on = |path| SerialXml {
         kind: "unix",
         source: SocketXml { mode: "bind", path },
+        log: None,
         target: TargetXml {
             kind: "isa-serial",
             port: 0,
@@ -183,10 +186,14 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
         }),
         ..on(path)
     });
-    [Some(on(spec.console)), debug]
-        .into_iter()
-        .flatten()
-        .collect()
+    let console = SerialXml {
+        log: Some(LogXml {
+            file: spec.console_log,
+            append: "on",
+        }),
+        ..on(spec.console)
+    };
+    [Some(console), debug].into_iter().flatten().collect()
 }
 
 /// The card that boots, then those that are only there: without a link and without a ROM.
@@ -225,7 +232,14 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
                 name: JOURNAL_PORT,
             },
         },
-        video: spec.display.then_some(VideoXml {
+        graphics: spec.display.map(|socket| GraphicsXml {
+            kind: "vnc",
+            listen: ListenXml {
+                kind: "socket",
+                socket,
+            },
+        }),
+        video: spec.display.map(|_| VideoXml {
             model: TypeXml { kind: "vga" },
         }),
         memballoon: ModelXml { model: "none" },
@@ -255,9 +269,10 @@ mod tests {
             accelerator,
             network: "lab-4f2a11-net",
             console: Path::new("/run/lab/node1.console"),
+            console_log: Path::new("/runs/x/nodes/node1/console.log"),
             journal: Path::new("/run/lab/node1.journal"),
             debug_console: None,
-            display: false,
+            display: None,
             run_id: "4f2a11",
             has_rng: true,
             has_secure_boot: false,
@@ -299,10 +314,14 @@ mod tests {
         let without = spec(Firmware::Uefi, Accelerator::Tcg);
         assert!(!render(&without).contains("<video>"));
         let xml = render(&DomainSpec {
-            display: true,
+            display: Some(Path::new("/run/lab/node1.vnc")),
             ..without
         });
         assert!(xml.contains("<model type=\"vga\"/>"), "{xml}");
+        assert!(
+            xml.contains("<listen type=\"socket\" socket=\"/run/lab/node1.vnc\"/>"),
+            "{xml}"
+        );
     }
 
     #[test]

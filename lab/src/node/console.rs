@@ -1,4 +1,5 @@
-//! A machine's serial console over a unix socket: every byte kept in a file, every line handed on.
+//! A machine's serial console over a unix socket: every line handed on, every byte kept in a file where nobody else
+//! does.
 //!
 //! QEMU binds the socket and drops what is written before somebody connects; so the machine is
 //! created paused and runs only once [`Console::connect`] is through.
@@ -46,13 +47,13 @@ pub enum Missed {
 }
 
 impl Console {
-    /// Connects to the socket QEMU has bound; bytes go to `log`, cleaned lines to `lines`.
+    /// Connects to the socket QEMU has bound; bytes are added to `log`, cleaned lines go to `lines`.
     ///
     /// # Errors
     /// When the socket refuses within five seconds or the file can't be made.
     pub async fn connect(
         socket: &Path,
-        log: &Path,
+        log: Option<&Path>,
         lines: mpsc::UnboundedSender<String>,
     ) -> io::Result<Console> {
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -63,7 +64,10 @@ impl Console {
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         };
-        let log = File::create(log).await?;
+        let log = match log {
+            Some(log) => Some(File::options().create(true).append(true).open(log).await?),
+            None => None,
+        };
         let (reader, writer) = stream.into_split();
         let text = Arc::new(Mutex::new(Text::default()));
         let (growth, grown) = watch::channel(());
@@ -150,7 +154,7 @@ fn lock(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
 
 async fn read_all(
     mut reader: OwnedReadHalf,
-    mut log: File,
+    mut log: Option<File>,
     text: Arc<Mutex<Text>>,
     growth: watch::Sender<()>,
     lines: mpsc::UnboundedSender<String>,
@@ -161,7 +165,9 @@ async fn read_all(
             Ok(0) | Err(_) => break,
             Ok(read) => buffer.get(..read).unwrap_or_default(),
         };
-        if let Err(error) = log.write_all(read).await {
+        if let Some(log) = &mut log
+            && let Err(error) = log.write_all(read).await
+        {
             tracing::warn!(%error, "console log");
         }
         {
@@ -181,13 +187,15 @@ async fn read_all(
         }
         growth.send_replace(());
     }
-    let _ = log.flush().await;
+    if let Some(log) = &mut log {
+        let _ = log.flush().await;
+    }
     lock(&text).closed = true;
     growth.send_replace(());
 }
 
 /// A line as a reader sees it: no control sequences, and of what a carriage return overwrote only the last.
-fn clean(raw: &[u8]) -> String {
+pub(crate) fn clean(raw: &[u8]) -> String {
     let visible = raw
         .rsplit(|byte| *byte == b'\r')
         .find(|part| !part.iter().all(u8::is_ascii_whitespace))
@@ -216,9 +224,8 @@ mod tests {
         let socket = dir.path().join("console");
         let listener = UnixListener::bind(&socket).unwrap();
         let (sender, lines) = mpsc::unbounded_channel();
-        let console = Console::connect(&socket, &dir.path().join("console.log"), sender)
-            .await
-            .unwrap();
+        let log = dir.path().join("console.log");
+        let console = Console::connect(&socket, Some(&log), sender).await.unwrap();
         let (machine, _) = listener.accept().await.unwrap();
         (dir, console, machine, lines)
     }

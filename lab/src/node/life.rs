@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
+use super::machine::{self, Sockets};
 use super::picture::keep_picture;
 use super::progress::{Progress, device_in};
 use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
 use crate::evidence::{Depth, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
-use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::scenario::{Firmware, Node};
 use crate::verdict::checks::{Check, checks};
@@ -206,50 +206,33 @@ async fn power_on(
         what: what.to_owned(),
         message: error.to_string(),
     };
-    let socket = around.sockets.join(format!("{}.console", node.name));
-    let journal_socket = around.sockets.join(format!("{}.journal", node.name));
-    // Only UEFI firmware has one.
-    let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
-        .then(|| around.sockets.join(format!("{}.firmware", node.name)));
-    let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
-    let xml = domain::render(&DomainSpec {
-        name,
-        uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
-        mac: &node.mac.to_string(),
-        further_macs: &further_macs,
-        serial: node.serial.as_deref().unwrap_or(&node.name),
-        memory_mib: node.memory_mib,
-        firmware: around.firmware,
-        accelerator: around.accelerator,
-        network: &around.network,
-        console: &socket,
-        journal: &journal_socket,
-        debug_console: debug_socket.as_deref(),
-        display: around.depth.display,
-        run_id: &around.run_id,
-        has_rng: !around.machine.without_rng,
-        has_secure_boot: node.secure_boot || around.machine.stale_keys,
-    });
+    let Sockets {
+        console: socket,
+        journal: journal_socket,
+        debug: debug_socket,
+        ..
+    } = Sockets::of(node, around);
+    let xml = machine::xml(name, node, around);
     fs::create_dir_all(&around.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
     let device = device_in(&full_xml);
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
-    let log = around.artifacts.join("console.log");
-    let console = watched(&socket, &log, witness, |line| Seen::Console { line })
+    // QEMU itself keeps what it shows: also when nobody reads it any more.
+    let console = watched(&socket, None, witness, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
     // Kept as it comes: what the guest's services say is for people, and judged by nobody.
     let (lines, _) = mpsc::unbounded_channel();
     let journal_log = around.artifacts.join("journal.log");
-    let journal = Console::connect(&journal_socket, &journal_log, lines)
+    let journal = Console::connect(&journal_socket, Some(&journal_log), lines)
         .await
         .map_err(|error| refused("open the journal's port", error))?;
     if let Some(socket) = debug_socket {
         let log = around.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine is there.
-        watched(&socket, &log, witness, |line| Seen::Firmware { line })
+        watched(&socket, Some(&log), witness, |line| Seen::Firmware { line })
             .await
             .map_err(|error| refused("open the firmware's debug console", error))?;
     }
@@ -262,7 +245,7 @@ async fn power_on(
 /// A console whose lines are handed in as they come.
 async fn watched(
     socket: &Path,
-    log: &Path,
+    log: Option<&Path>,
     witness: &Witness,
     seen: impl Fn(String) -> Seen + Send + 'static,
 ) -> std::io::Result<Console> {

@@ -2,6 +2,7 @@
 
 pub mod console;
 pub mod life;
-mod picture;
+pub mod machine;
+pub mod picture;
 pub mod progress;
 pub mod shell;

@@ -166,9 +166,7 @@ mod tests {
         let socket = dir.path().join("console");
         let listener = UnixListener::bind(&socket).unwrap();
         let (lines, _) = mpsc::unbounded_channel();
-        let console = Console::connect(&socket, &dir.path().join("console.log"), lines)
-            .await
-            .unwrap();
+        let console = Console::connect(&socket, None, lines).await.unwrap();
         let (machine, _) = listener.accept().await.unwrap();
         let machine = machine.into_std().unwrap();
         machine.set_nonblocking(false).unwrap();
@@ -208,9 +206,7 @@ mod tests {
         let socket = dir.path().join("console");
         let listener = UnixListener::bind(&socket).unwrap();
         let (lines, _) = mpsc::unbounded_channel();
-        let mut console = Console::connect(&socket, &dir.path().join("console.log"), lines)
-            .await
-            .unwrap();
+        let mut console = Console::connect(&socket, None, lines).await.unwrap();
         let _machine = listener.accept().await.unwrap();
         let shell = Shell::wait_for_login(&mut console, Instant::now() + Duration::from_millis(50));
         assert!(matches!(shell.await, Err(ShellError::Silent)));

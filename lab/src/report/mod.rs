@@ -11,6 +11,7 @@ pub mod html;
 pub mod junit;
 pub mod live;
 pub mod merge;
+pub mod packets;
 mod rehearsal;
 #[cfg(test)]
 pub(crate) mod sample;

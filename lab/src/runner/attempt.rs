@@ -98,6 +98,12 @@ impl Course {
         let job = Job {
             run_id: self.setting.run_id.clone(),
             scenario: unit.scenario.dir.clone(),
+            nodes: unit
+                .scenario
+                .nodes
+                .iter()
+                .map(|node| node.name.clone())
+                .collect(),
             firmware: unit.firmware,
             accelerator: self.setting.accelerator,
             image: self.setting.image.clone(),

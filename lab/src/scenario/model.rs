@@ -362,6 +362,36 @@ pub struct Node {
     pub expect: Expect,
 }
 
+impl Node {
+    /// A machine of which nothing is expected.
+    #[must_use]
+    pub fn stranger(name: &str, uuid: Uuid, mac: MacAddr, memory_mib: u32) -> Node {
+        Node {
+            name: name.to_owned(),
+            uuid,
+            mac,
+            further_macs: Vec::new(),
+            serial: None,
+            dhcp_hostname: None,
+            memory_mib,
+            secure_boot: false,
+            expect: Expect {
+                matched_by: MatchedBy::Default,
+                group: String::new(),
+                boot_group: None,
+                kernel: None,
+                initrd: Vec::new(),
+                cloud_config: None,
+                ignition: None,
+                hostname: None,
+                kernel_options: Vec::new(),
+                units_active: Vec::new(),
+                files: Vec::new(),
+            },
+        }
+    }
+}
+
 /// `[node.expect]`: literal expectations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Expect {

@@ -14,6 +14,7 @@ mod images;
 mod killed;
 mod own_pixiecore;
 mod planned;
+mod pty;
 mod rehearsed;
 mod stays;
 mod support;

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use crate::pty::OnTerminal;
 use crate::support::{Scenarios, printed};
 
 /// `lab` on scenarios of the test's own.
@@ -94,13 +96,10 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     );
     let again = lab.says(&["reboot", "node1", "--lab", &name], 0);
     assert!(again.contains("is up again"), "{again}");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     // cloud-config is applied beside the login.
     while exec(0, &["hostname"]) != "changed" {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the host name stays as it was"
-        );
+        assert!(Instant::now() < deadline, "the host name stays as it was");
     }
 
     let shell = lab
@@ -111,6 +110,9 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     assert!(inside.contains("192.168.92.1/24"), "{}", printed(&shell));
 
     assert!(console(&lab, &name).contains("typed-by-the-test"));
+    what_it_says_can_be_read(&lab, &name);
+    machines_can_be_touched(&lab, &name, scenarios.folder().parent().unwrap());
+    faults_can_be_set(&lab, &name);
 
     let down = lab.says(&["down", &name], 0);
     assert!(down.contains("is down"), "{down}");
@@ -121,6 +123,216 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
         .unwrap();
     assert_eq!(gone.status.code(), Some(2), "{}", printed(&gone));
     assert!(nothing_is_left(&artifacts), "processes are left");
+}
+
+/// Consoles, services, events and packets, of the boots before and after the reset.
+fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
+    let console = lab.says(&["logs", "node1", "--lab", name], 0);
+    let logins = console.matches("(automatic login)").count();
+    assert!(logins >= 2, "{logins} logins: {console}");
+    let journal = lab.says(&["logs", "node1", "--lab", name, "--journal"], 0);
+    assert!(journal.contains("systemd"), "{journal}");
+    let server = lab.says(&["logs", "boot-server", "--lab", name], 0);
+    assert!(server.contains("HTTP GET /ipxe"), "{server}");
+    let unknown = ["logs", "nobody", "--lab", name];
+    let unknown = lab.command(&unknown).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2), "{}", printed(&unknown));
+    assert!(
+        printed(&unknown).contains("boot-server, node1"),
+        "{}",
+        printed(&unknown)
+    );
+
+    let events = lab.says(&["events", name], 0);
+    let power_ons = events.lines().filter(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["seen"] == "power_on"
+    });
+    assert_eq!(power_ons.count(), 2, "{events}");
+    let status = lab.says(&["status", name], 0);
+    assert!(status.contains("node1  on   config-applied"), "{status}");
+
+    let packets = lab.says(&["capture", name], 0);
+    assert!(packets.contains("GET /ipxe?uuid="), "{packets}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    lab.says(&["capture", name, "--write", path], 0);
+    // Section header block (draft-ietf-opsawg-pcapng §4.1).
+    assert!(fs::read(path).unwrap().starts_with(b"\x0a\x0d\x0d\x0a"));
+    // What is sent from now on.
+    let mut live = lab
+        .command(&["capture", name, "--follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = live.stdout.take().unwrap();
+    let asked =
+        "exec 3<>/dev/tcp/192.168.92.1/8080; printf 'GET /live HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+    let ask = ["exec", "node1", "--lab", name, "--", asked];
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    // The capture begins a moment after its command.
+    for _ in 0..5 {
+        lab.says(&ask, 0);
+        let read = shown.read(&mut buffer).unwrap();
+        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        if text.contains("GET /live") {
+            break;
+        }
+    }
+    assert!(text.contains("GET /live"), "{text}");
+    live.kill().unwrap();
+    live.wait().unwrap();
+}
+
+fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
+    let png = folder.join("screen.png");
+    let lab_of = ["--lab", name];
+    lab.says(
+        &[&["screenshot", "node1", png.to_str().unwrap()], &lab_of[..]].concat(),
+        0,
+    );
+    assert!(fs::read(&png).unwrap().starts_with(b"\x89PNG"));
+    for _ in 0..2 {
+        let id = lab.says(
+            &[&["ssh", "node1"], &lab_of[..], &["--", "id", "-un"]].concat(),
+            0,
+        );
+        assert_eq!(id.trim(), "core");
+    }
+    let virsh = ["--", "virsh", "list", "--name"];
+    let domains = lab.says(&[&["shell"], &lab_of[..], &virsh[..]].concat(), 0);
+    assert!(domains.contains("-node1"), "{domains}");
+
+    let power = |what: &str, code| {
+        let mut words = vec!["power", what, "node1", "--lab", name];
+        if what == "on" {
+            words.extend(["--timeout", "0"]);
+        }
+        let output = lab.command(&words).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
+        printed(&output)
+    };
+    power("off", 0);
+    assert!(lab.says(&["status", name], 0).contains("node1  off"));
+    assert!(power("off", 1).contains("off already"));
+    power("on", 0);
+    assert!(power("on", 1).contains("on already"));
+
+    let add = |words: &[&str], code| {
+        let output = lab
+            .command(&[&["add-node", "--timeout", "0"], &lab_of[..], words].concat())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
+        printed(&output)
+    };
+    assert!(add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("each machine has its own"));
+    add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
+    assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
+    let mac = "52:54:00:00:00:99 DHCP";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !lab
+        .says(&["logs", "boot-server", "--lab", name], 0)
+        .contains(mac)
+    {
+        assert!(
+            Instant::now() < deadline,
+            "the machine that was added asks nobody"
+        );
+    }
+    lab.says(&[&["power", "off", "extra"], &lab_of[..]].concat(), 0);
+    lab.says(&[&["reboot", "node1"], &lab_of[..]].concat(), 0);
+}
+
+/// Each fault is felt by the machine, and no more after it was cleared.
+fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
+    let fault = |words: &[&str]| lab.says(&[&["fault", "--lab", name], words].concat(), 0);
+    let answers = || {
+        let ask = "timeout 4 bash -c \"exec 3<>/dev/tcp/192.168.92.1/8080; \
+                   printf 'GET /foo HTTP/1.0\\r\\n\\r\\n' >&3; head -c 4 <&3\"";
+        let output = lab
+            .command(&["exec", "node1", "--lab", name, "--", ask])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).contains("HTTP")
+    };
+    assert!(answers());
+    for words in [&["netem", "--loss", "100%"][..], &["http-stall", "/foo"]] {
+        let set = fault(words);
+        assert!(set.contains(words[0]), "{set}");
+        assert!(!answers(), "{words:?} is not felt");
+        assert!(fault(&["clear"]).contains("No fault is in force"));
+        assert!(answers(), "{words:?} is still felt");
+    }
+    assert!(fault(&["drop-offer", "3"]).contains("the next 3"));
+    fault(&["clear"]);
+}
+
+#[test]
+fn a_lab_is_driven_from_a_terminal() {
+    let scenarios = Scenarios::new();
+    let name = format!("terminal-{}", std::process::id());
+    scenarios.copy("ipxe-chainload", &name);
+    let lab = Lab {
+        scenarios: &scenarios,
+    };
+    let artifacts = scenarios.artifacts();
+    let (soon, later) = (Duration::from_secs(30), Duration::from_secs(300));
+    let mut up = lab.command(&["up", &name, "--nodes", "1", "--artifacts"]);
+    up.arg(&artifacts);
+    let mut up = OnTerminal::start(&up);
+    let _down = Down(&lab, name.clone());
+    up.wait_for("Ctrl-C ends it", later);
+    assert!(!lab.says(&["ps"], 0).contains("node2"), "{}", up.text);
+
+    let node = |words: &[&str]| lab.command(&[words, &["node1", "--lab", &name]].concat());
+    let mut console = OnTerminal::start(&node(&["console"]));
+    let before = format!("{:?}", console.settings());
+    console.wait_for("Ctrl-] leaves", soon);
+    console.wait_for("$", soon);
+    assert!(console.is_raw());
+    // The machine's, not ours.
+    console.types("sleep 1000\r");
+    console.wait_for("sleep 1000", soon);
+    console.types("\x03");
+    console.types("printf '<%s>' still-here\r");
+    console.wait_for("<still-here>", soon);
+    console.types("\x1d");
+    assert!(console.ends(soon).success(), "{}", console.text);
+    assert_eq!(format!("{:?}", console.settings()), before);
+
+    let mut exec = lab.command(&["exec", "node1", "--lab", &name, "--"]);
+    let mut exec = OnTerminal::start(exec.arg("hostname"));
+    exec.wait_for("ipxe-chainload-one", soon);
+    assert!(exec.ends(soon).success());
+    let mut reboot = OnTerminal::start(&node(&["reboot"]));
+    reboot.wait_for("is up again", later);
+    assert!(reboot.ends(soon).success());
+
+    up.types("\x03");
+    up.wait_for("is down", soon);
+    assert!(up.ends(soon).success(), "{}", up.text);
+    assert!(nothing_is_left(&artifacts), "processes are left");
+}
+
+#[test]
+fn more_machines_than_there_are_cannot_be_brought_up() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "few");
+    let lab = Lab {
+        scenarios: &scenarios,
+    };
+    let up = lab
+        .command(&["up", "few", "--nodes", "9"])
+        .output()
+        .unwrap();
+    assert_eq!(up.status.code(), Some(2));
+    let said = printed(&up);
+    assert!(
+        said.contains("few has 3 machines; `lab add-node`"),
+        "{said}"
+    );
 }
 
 /// What the console shows of a line that is typed there, until the detach key.
@@ -155,13 +367,13 @@ fn console(lab: &Lab<'_>, name: &str) -> String {
 /// Whether no process has the folder of the run on its command line.
 fn nothing_is_left(artifacts: &Path) -> bool {
     let wanted = artifacts.display().to_string();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let processes = fs::read_dir("/proc").unwrap().flatten();
         let left = processes
             .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
             .any(|line| String::from_utf8_lossy(&line).contains(&wanted));
-        if !left || std::time::Instant::now() >= deadline {
+        if !left || Instant::now() >= deadline {
             return !left;
         }
         std::thread::yield_now();
@@ -176,6 +388,15 @@ fn a_lab_that_is_not_up_is_told() {
         &["console", "no-such-node"],
         &["exec", "no-such-node", "--", "true"],
         &["reboot", "no-such-node"],
+        &["ssh", "no-such-node"],
+        &["screenshot", "no-such-node"],
+        &["power", "off", "no-such-node"],
+        &["add-node", "--lab", name],
+        &["logs", "no-such-node"],
+        &["status", name],
+        &["events"],
+        &["capture"],
+        &["fault", "clear"],
         &["shell", "--lab", name],
     ] {
         let cache = tempfile::tempdir().unwrap();

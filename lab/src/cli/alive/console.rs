@@ -6,7 +6,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::{NodeArguments, unknown};
+use super::NodeArguments;
 use crate::alive::Registry;
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
@@ -16,9 +16,7 @@ const DETACH: u8 = 0x1d;
 
 /// Connects until the detach key, the end of the input, or the machine's end.
 pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Result<u8, Refusal> {
-    let (lab, node) = registry
-        .node(arguments.lab.as_deref(), &arguments.node)
-        .map_err(unknown)?;
+    let (lab, node) = arguments.find(registry)?;
     let failed = |error: std::io::Error| {
         refuse(
             exit::INTERNAL,

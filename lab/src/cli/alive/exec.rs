@@ -6,12 +6,12 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{NodeArguments, unknown};
-use crate::alive::Registry;
+use super::NodeArguments;
+use crate::alive::{Alive, AliveNode, Registry};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
-use crate::node::shell::Shell;
+use crate::node::shell::{Answer, Shell};
 
 /// `lab exec`
 #[derive(Debug, Args)]
@@ -28,8 +28,22 @@ pub(in crate::cli) struct ExecArguments {
 
 /// Prints what the command says; the exit code is the command's.
 pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Result<u8, Refusal> {
-    let NodeArguments { node, lab } = &arguments.node;
-    let (lab, node) = registry.node(lab.as_deref(), node).map_err(unknown)?;
+    let (lab, node) = arguments.node.find(registry)?;
+    let command = arguments.command.join(" ");
+    let answer = in_shell(&lab, &node, &command, arguments.timeout).await?;
+    if !answer.output.is_empty() {
+        println!("{}", answer.output);
+    }
+    Ok(u8::try_from(answer.status).unwrap_or(exit::INTERNAL))
+}
+
+/// What the shell on a machine's console answers.
+pub(super) async fn in_shell(
+    lab: &Alive,
+    node: &AliveNode,
+    command: &str,
+    seconds: u64,
+) -> Result<Answer, Refusal> {
     let failed = |error: &dyn std::fmt::Display| {
         refuse(
             exit::INTERNAL,
@@ -37,18 +51,16 @@ pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Resul
         )
     };
     let (lines, _) = mpsc::unbounded_channel();
-    // What it says is our answer; nobody reads it again.
-    let mut console = Console::connect(&lab.console(&node), "/dev/null".as_ref(), lines)
+    let mut console = Console::connect(&lab.console(node), None, lines)
         .await
         .map_err(|error| failed(&error))?;
-    let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut shell = Shell::resume(&mut console, deadline)
         .await
         .map_err(|error| failed(&error))?;
-    let answer = shell.run(&arguments.command.join(" "), deadline).await;
+    let answer = shell.run(command, deadline).await;
     let answer = answer.map_err(|error| failed(&error))?;
-    if !answer.output.is_empty() {
-        println!("{}", answer.output);
-    }
-    Ok(u8::try_from(answer.status).unwrap_or(exit::INTERNAL))
+    // QEMU serves one client at a time, and somebody may come next.
+    console.disconnect();
+    Ok(answer)
 }

@@ -1,9 +1,20 @@
-//! Labs that stay: `lab up`, `ps`, `down`, `shell`, `console`, `exec`, `reboot`. One file a subcommand, but for
-//! those of a few lines, which are here.
+//! Labs that stay: brought up, looked at, touched, ended. One file a subcommand, but for those of a few lines, which
+//! are here.
 
+mod add_node;
+mod capture;
 mod console;
+mod events;
 mod exec;
+mod fault;
+mod follow;
+mod login;
+mod logs;
+mod power;
 mod reboot;
+mod screenshot;
+mod ssh;
+mod status;
 mod up;
 
 use std::io::Write;
@@ -14,28 +25,46 @@ use clap::{Args, Subcommand};
 
 use super::conduct::{Refusal, refuse};
 use super::{Folders, exit};
-use crate::alive::{Alive, Registry};
+use crate::alive::{Alive, AliveNode, Registry};
+use crate::cell::control::{Reply, Wish};
 
-pub(super) use reboot::reset_inside;
+pub(super) use capture::capture_inside;
 pub(super) use up::UpArguments;
 
 /// What can be done with labs that are up.
 #[derive(Debug, Subcommand)]
 pub(super) enum AliveCommand {
-    /// Bring a scenario's network, servers and machines up, and leave them so
-    Up(UpArguments),
     /// List the labs that are up, and their machines
     Ps,
     /// End a lab, with everything in it
     Down(DownArguments),
-    /// Run a program inside a lab: in its network, with its libvirt; a shell when none is named
-    Shell(ShellArguments),
+    /// Show how far each machine has come since it was switched on
+    Status(status::StatusArguments),
+    /// Show what machines say on their consoles, and what the services tell
+    Logs(logs::LogsArguments),
+    /// Show everything seen of a lab but packets, a JSON line each
+    Events(events::EventsArguments),
+    /// Show the packets on a lab's network, decoded, or write them for Wireshark
+    Capture(capture::CaptureArguments),
     /// Connect this terminal with a machine's serial console
     Console(NodeArguments),
     /// Run a command in a machine, over its serial console
     Exec(exec::ExecArguments),
+    /// Log in to a machine over the network
+    Ssh(ssh::SshArguments),
+    /// Take a picture of a machine's display
+    Screenshot(screenshot::ScreenshotArguments),
     /// Reset a machine: it boots over the network again, with what is served now
     Reboot(reboot::RebootArguments),
+    /// Switch a machine on, or pull its plug
+    #[command(subcommand)]
+    Power(power::PowerCommand),
+    /// Put one more machine on a lab's network
+    AddNode(add_node::AddNodeArguments),
+    /// Set faults on a lab's network, and clear them
+    Fault(fault::FaultArguments),
+    /// Run a program inside a lab: in its network, with its libvirt; a shell when none is named
+    Shell(ShellArguments),
 }
 
 /// `lab down`
@@ -71,31 +100,53 @@ pub(super) struct NodeArguments {
     pub(super) lab: Option<String>,
 }
 
+impl NodeArguments {
+    fn find(&self, registry: &Registry) -> Result<(Alive, AliveNode), Refusal> {
+        registry
+            .node(self.lab.as_deref(), &self.node)
+            .map_err(unknown)
+    }
+}
+
 /// Runs and returns the exit code.
 pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
-    let done = match command {
-        AliveCommand::Up(arguments) => up::run(&folders, &arguments).await,
-        AliveCommand::Ps => registry(&folders).map(|registry| ps(&registry)),
-        AliveCommand::Down(arguments) => {
-            registry(&folders).and_then(|registry| down(&registry, &arguments))
-        }
-        AliveCommand::Shell(arguments) => {
-            registry(&folders).and_then(|registry| shell(&registry, &arguments))
-        }
-        AliveCommand::Console(arguments) => match registry(&folders) {
-            Ok(registry) => console::run(&registry, &arguments).await,
-            Err(refusal) => Err(refusal),
-        },
-        AliveCommand::Exec(arguments) => match registry(&folders) {
-            Ok(registry) => exec::run(&registry, &arguments).await,
-            Err(refusal) => Err(refusal),
-        },
-        AliveCommand::Reboot(arguments) => match registry(&folders) {
-            Ok(registry) => reboot::run(&registry, &arguments).await,
-            Err(refusal) => Err(refusal),
-        },
+    let done = match registry(&folders) {
+        Ok(registry) => with(&registry, command).await,
+        Err(refusal) => Err(refusal),
     };
     done.unwrap_or_else(Refusal::tell)
+}
+
+/// `lab up`; returns the exit code.
+pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
+    up::run(&folders, &arguments)
+        .await
+        .unwrap_or_else(Refusal::tell)
+}
+
+async fn with(registry: &Registry, command: AliveCommand) -> Result<u8, Refusal> {
+    match command {
+        AliveCommand::Ps => Ok(ps(registry)),
+        AliveCommand::Down(arguments) => down(registry, &arguments),
+        AliveCommand::Status(arguments) => status::run(registry, &arguments),
+        AliveCommand::Logs(arguments) => logs::run(registry, &arguments),
+        AliveCommand::Events(arguments) => events::run(registry, &arguments),
+        AliveCommand::Capture(arguments) => capture::run(registry, &arguments),
+        AliveCommand::Console(arguments) => console::run(registry, &arguments).await,
+        AliveCommand::Exec(arguments) => exec::run(registry, &arguments).await,
+        AliveCommand::Ssh(arguments) => ssh::run(registry, &arguments).await,
+        AliveCommand::Screenshot(arguments) => screenshot::run(registry, &arguments),
+        AliveCommand::Reboot(arguments) => reboot::run(registry, &arguments).await,
+        AliveCommand::Power(command) => power::run(registry, &command).await,
+        AliveCommand::AddNode(arguments) => add_node::run(registry, &arguments).await,
+        AliveCommand::Fault(arguments) => fault::run(registry, &arguments),
+        AliveCommand::Shell(arguments) => shell(registry, &arguments),
+    }
+}
+
+/// Asks a lab for something.
+fn ask(lab: &Alive, wish: &Wish) -> Result<Reply, Refusal> {
+    lab.ask(wish).map_err(|error| refuse(exit::INTERNAL, error))
 }
 
 fn registry(folders: &Folders) -> Result<Registry, Refusal> {

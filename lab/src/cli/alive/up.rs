@@ -1,5 +1,6 @@
 //! `lab up`: a scenario whose machines stay, and where everything of it is.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use clap::Args;
@@ -27,6 +28,9 @@ pub(in crate::cli) struct UpArguments {
     /// Boot this image instead of the one that the scenario names, e.g. `flatcar:stable`
     #[arg(long, value_name = "IMAGE")]
     image: Option<ImageName>,
+    /// Only the first N of its machines [default: all]
+    #[arg(long, value_name = "N")]
+    nodes: Option<NonZeroUsize>,
     /// Return when everything is up; `lab down` ends it
     #[arg(long, short)]
     detach: bool,
@@ -45,7 +49,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         arguments.image.as_ref(),
         std::slice::from_ref(&unit),
     )?;
-    let conduct = arguments.conduct.clone().keeping_all();
+    let conduct = arguments.conduct.clone().staying();
     let order = Order {
         units: vec![unit],
         image,
@@ -105,7 +109,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
         .map_err(|error| told(exit::INVALID_INPUT, error.into()))?;
     let selected = scenario::select(all, std::slice::from_ref(&arguments.scenario))
         .map_err(|error| told(exit::NOTHING_SELECTED, error.into()))?;
-    let Some(scenario) = selected.into_iter().next() else {
+    let Some(mut scenario) = selected.into_iter().next() else {
         return Err(refuse(exit::NOTHING_SELECTED, "no scenario"));
     };
     if scenario.machines == Machines::Simulated {
@@ -114,6 +118,15 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
             exit::INVALID_INPUT,
             format!("{}: {why}", scenario.name),
         ));
+    }
+    if let Some(wanted) = arguments.nodes {
+        let there = scenario.nodes.len();
+        if wanted.get() > there {
+            let what = format!("{} has {there} machines", scenario.name);
+            let more = "`lab add-node` puts further ones on its network";
+            return Err(refuse(exit::INVALID_INPUT, format!("{what}; {more}")));
+        }
+        scenario.nodes.truncate(wanted.get());
     }
     let offered = scenario.firmware.clone();
     let firmware = match (arguments.firmware, offered.first()) {

@@ -180,10 +180,14 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
 }
 
 impl Conduct {
-    /// The same with cells that stay.
-    pub(super) fn keeping_all(self) -> Conduct {
+    /// The same with cells that stay, and displays to look at.
+    pub(super) fn staying(self) -> Conduct {
         Conduct {
             keep: Keep::Always,
+            depth: Depth {
+                display: true,
+                ..self.depth
+            },
             ..self
         }
     }

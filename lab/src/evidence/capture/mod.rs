@@ -20,6 +20,7 @@ mod tests;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ipnet::Ipv4Net;
 use pcap::{Active, BreakLoop, Linktype};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -151,8 +153,64 @@ pub struct Capture {
 /// # Errors
 /// [`CaptureFault`] when the interface can't be listened on or the file can't be made.
 pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
+    let mut capture = open(spec)?;
+    let out = File::create(&spec.file)
+        .and_then(|file| Writer::begin(spec, BufWriter::new(file)))
+        .map_err(|source| CaptureFault::File {
+            path: spec.file.clone(),
+            source,
+        })?;
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let recorder = Recorder {
+        interface: spec.interface.clone(),
+        path: spec.file.clone(),
+        out,
+        is_stopped: Arc::clone(&is_stopped),
+    };
+    Ok(Capture {
+        is_stopped,
+        wake: capture.breakloop_handle(),
+        task: tokio::task::spawn_blocking(move || recorder.run(capture)),
+    })
+}
+
+/// Writes a capture to `out` as it comes, until nobody reads it any more.
+///
+/// # Errors
+/// [`CaptureFault`] when the interface can't be listened on or is gone.
+pub fn stream(spec: &CaptureSpec, out: impl Write + AsFd) -> Result<(), CaptureFault> {
+    let mut capture = open(spec)?;
+    let Ok(mut out) = Writer::begin(spec, out) else {
+        return Ok(());
+    };
+    loop {
+        let mut written = Ok(());
+        let taken = capture.dispatch(None, |packet| {
+            if written.is_ok() {
+                written = out.write(&packet);
+            }
+        });
+        if written.and_then(|()| out.out.flush()).is_err() || !has_reader(&out.out) {
+            return Ok(());
+        }
+        taken.map_err(|source| CaptureFault::Broken {
+            interface: spec.interface.clone(),
+            source,
+        })?;
+    }
+}
+
+/// Whether somebody holds the other end of a pipe.
+fn has_reader(pipe: impl AsFd) -> bool {
+    let mut ends = [PollFd::new(&pipe, PollFlags::empty())];
+    let polled = poll(&mut ends, Some(&Timespec::default()));
+    let [end] = ends;
+    polled.is_ok() && !end.revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+fn open(spec: &CaptureSpec) -> Result<pcap::Capture<Active>, CaptureFault> {
     let is_full = spec.extent == Extent::Full;
-    let mut capture = pcap::Capture::from_device(spec.interface.as_str())
+    let capture = pcap::Capture::from_device(spec.interface.as_str())
         .and_then(|capture| {
             capture
                 .promisc(true)
@@ -176,34 +234,7 @@ pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
             linktype: linktype.0,
         });
     }
-    let names = Names::new(spec);
-    let beginning = pcapng::beginning(spec, &names);
-    let file = File::create(&spec.file)
-        .map(BufWriter::new)
-        .and_then(|mut file| {
-            file.write_all(&beginning)?;
-            file.flush()?;
-            Ok(file)
-        })
-        .map_err(|source| CaptureFault::File {
-            path: spec.file.clone(),
-            source,
-        })?;
-    let is_stopped = Arc::new(AtomicBool::new(false));
-    let recorder = Recorder {
-        interface: spec.interface.clone(),
-        path: spec.file.clone(),
-        file,
-        cutter: (!is_full).then(Cutter::default),
-        names,
-        frames: 0,
-        is_stopped: Arc::clone(&is_stopped),
-    };
-    Ok(Capture {
-        is_stopped,
-        wake: capture.breakloop_handle(),
-        task: tokio::task::spawn_blocking(move || recorder.run(capture)),
-    })
+    Ok(capture)
 }
 
 impl Capture {
@@ -234,57 +265,26 @@ fn compress(capture: &Path) -> io::Result<()> {
     fs::remove_file(capture)
 }
 
-struct Recorder {
-    interface: String,
-    path: PathBuf,
-    file: BufWriter<File>,
+/// Writes frames as blocks of a capture file.
+struct Writer<W> {
+    out: W,
     cutter: Option<Cutter>,
     names: Names,
     frames: u64,
-    is_stopped: Arc<AtomicBool>,
 }
 
-impl Recorder {
-    fn run(mut self, mut capture: pcap::Capture<Active>) -> Result<Counts, CaptureFault> {
-        while !self.is_stopped.load(Ordering::Acquire) {
-            self.take(&mut capture)?;
-        }
-        let mut capture = capture.setnonblock().map_err(|error| self.broken(error))?;
-        while self.take(&mut capture)? > 0 {}
-        let dropped = capture
-            .stats()
-            .map(|stats| u64::from(stats.dropped) + u64::from(stats.if_dropped))
-            .map_err(|error| self.broken(error))?;
-        let counts = Counts {
-            frames: self.frames,
-            dropped,
-        };
-        self.file
-            .write_all(&pcapng::statistics(now_us(), counts))
-            .and_then(|()| self.file.flush())
-            .and_then(|()| compress(&self.path))
-            .map_err(|error| self.file_fault(error))?;
-        Ok(counts)
-    }
-
-    /// Takes one batch of frames from the kernel, waiting for it unless the capture does not block. The
-    /// file is complete up to there afterwards: somebody may kill the lab next.
-    fn take(&mut self, capture: &mut pcap::Capture<Active>) -> Result<usize, CaptureFault> {
-        let mut written = Ok(());
-        let taken = capture.dispatch(None, |packet| {
-            if written.is_ok() {
-                written = self.write(&packet);
-            }
-        });
-        written
-            .and_then(|()| self.file.flush())
-            .map_err(|error| self.file_fault(error))?;
-        match taken {
-            Ok(count) => Ok(count),
-            // Being woken up to stop is told as an error.
-            Err(_) if self.is_stopped.load(Ordering::Acquire) => Ok(0),
-            Err(error) => Err(self.broken(error)),
-        }
+impl<W: Write> Writer<W> {
+    /// Writes what a capture begins with.
+    fn begin(spec: &CaptureSpec, mut out: W) -> io::Result<Writer<W>> {
+        let names = Names::new(spec);
+        out.write_all(&pcapng::beginning(spec, &names))?;
+        out.flush()?;
+        Ok(Writer {
+            out,
+            cutter: (spec.extent != Extent::Full).then(Cutter::default),
+            names,
+            frames: 0,
+        })
     }
 
     fn write(&mut self, packet: &pcap::Packet<'_>) -> io::Result<()> {
@@ -300,10 +300,61 @@ impl Recorder {
         let kept = packet.data.get(..kept).unwrap_or(packet.data);
         self.frames += 1;
         let block = pcapng::frame(at_us, kept, packet.header.len);
-        self.file.write_all(&block)?;
+        self.out.write_all(&block)?;
         match self.names.learn(packet.data) {
-            Some(block) => self.file.write_all(&block),
+            Some(block) => self.out.write_all(&block),
             None => Ok(()),
+        }
+    }
+}
+
+struct Recorder {
+    interface: String,
+    path: PathBuf,
+    out: Writer<BufWriter<File>>,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Recorder {
+    fn run(mut self, mut capture: pcap::Capture<Active>) -> Result<Counts, CaptureFault> {
+        while !self.is_stopped.load(Ordering::Acquire) {
+            self.take(&mut capture)?;
+        }
+        let mut capture = capture.setnonblock().map_err(|error| self.broken(error))?;
+        while self.take(&mut capture)? > 0 {}
+        let dropped = capture
+            .stats()
+            .map(|stats| u64::from(stats.dropped) + u64::from(stats.if_dropped))
+            .map_err(|error| self.broken(error))?;
+        let counts = Counts {
+            frames: self.out.frames,
+            dropped,
+        };
+        let out = &mut self.out.out;
+        out.write_all(&pcapng::statistics(now_us(), counts))
+            .and_then(|()| out.flush())
+            .and_then(|()| compress(&self.path))
+            .map_err(|error| self.file_fault(error))?;
+        Ok(counts)
+    }
+
+    /// Takes one batch of frames from the kernel, waiting for it unless the capture does not block. The
+    /// file is complete up to there afterwards: somebody may kill the lab next.
+    fn take(&mut self, capture: &mut pcap::Capture<Active>) -> Result<usize, CaptureFault> {
+        let mut written = Ok(());
+        let taken = capture.dispatch(None, |packet| {
+            if written.is_ok() {
+                written = self.out.write(&packet);
+            }
+        });
+        written
+            .and_then(|()| self.out.out.flush())
+            .map_err(|error| self.file_fault(error))?;
+        match taken {
+            Ok(count) => Ok(count),
+            // Being woken up to stop is told as an error.
+            Err(_) if self.is_stopped.load(Ordering::Acquire) => Ok(0),
+            Err(error) => Err(self.broken(error)),
         }
     }
 

@@ -147,6 +147,8 @@ pub(super) struct DevicesXml<'a> {
     pub(super) serial: Vec<SerialXml<'a>>,
     pub(super) channel: ChannelXml<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) graphics: Option<GraphicsXml<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) video: Option<VideoXml>,
     pub(super) memballoon: ModelXml,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +203,29 @@ pub(super) struct TypeXml {
 }
 
 #[derive(Serialize)]
+pub(super) struct GraphicsXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    pub(super) listen: ListenXml<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ListenXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@socket")]
+    pub(super) socket: &'a Path,
+}
+
+#[derive(Serialize)]
+pub(super) struct LogXml<'a> {
+    #[serde(rename = "@file")]
+    pub(super) file: &'a Path,
+    #[serde(rename = "@append")]
+    pub(super) append: &'static str,
+}
+
+#[derive(Serialize)]
 pub(super) struct VideoXml {
     pub(super) model: TypeXml,
 }
@@ -228,6 +253,8 @@ pub(super) struct SerialXml<'a> {
     #[serde(rename = "@type")]
     pub(super) kind: &'static str,
     pub(super) source: SocketXml<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<LogXml<'a>>,
     pub(super) target: TargetXml,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<AddressXml>,

@@ -4,9 +4,9 @@ use super::Tone;
 use crate::evidence::packet::{DhcpSaid, Said};
 
 /// What a packet says.
-pub(super) struct Label {
-    pub(super) title: String,
-    pub(super) details: Vec<(String, String)>,
+pub(in crate::report) struct Label {
+    pub(in crate::report) title: String,
+    pub(in crate::report) details: Vec<(String, String)>,
     pub(super) tone: Tone,
 }
 
@@ -14,7 +14,7 @@ pub(super) struct Label {
 const BODY_CHARS: usize = 160;
 
 /// Puts a packet into words.
-pub(super) fn label(said: &Said, from_machine: bool) -> Label {
+pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
     let plain = |title: String| Label {
         title,
         details: Vec::new(),

@@ -11,6 +11,7 @@ mod lanes;
 mod tests;
 
 pub use build::{Moment, build};
+pub(in crate::report) use labels::label;
 
 /// What went over the wire between a machine and everybody else.
 #[derive(Debug, Clone, Default, PartialEq)]

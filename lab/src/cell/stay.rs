@@ -1,0 +1,302 @@
+//! A cell that stays: machines run on, evidence goes on, and whoever comes to its socket has wishes.
+//!
+//! What is seen now is kept in a file of its own, because the attempt's evidence has been judged.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use boot_server::event::now_us;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+use super::control::{NewNode, Reply, SOCKET, Wish};
+use super::hand::Hand;
+use super::services::{Libvirtd, Told};
+use crate::evidence::saved::RecordFile;
+use crate::evidence::tail::Tail;
+use crate::evidence::{Record, Seen};
+use crate::node::console::{Console, clean};
+use crate::node::life::{Surroundings, artifacts_of, domain_name};
+use crate::node::machine::{self, Sockets};
+use crate::node::picture;
+use crate::scenario::Node;
+
+/// How often consoles are looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+/// How long somebody may take to say a wish, or to hear the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What stays.
+pub(super) struct Staying<S, R> {
+    /// The run's id.
+    pub(super) run_id: String,
+    /// The attempt's folder.
+    pub(super) artifacts: PathBuf,
+    /// The machines.
+    pub(super) nodes: Vec<Node>,
+    /// Where and how each lives.
+    pub(super) surroundings: S,
+    /// A service's word as a record.
+    pub(super) record_of: R,
+    /// libvirt.
+    pub(super) libvirtd: Arc<Libvirtd>,
+    /// The bridge.
+    pub(super) bridge: String,
+}
+
+/// The cell from now on.
+struct Cell<S> {
+    run_id: String,
+    artifacts: PathBuf,
+    nodes: Vec<Node>,
+    surroundings: S,
+    libvirtd: Arc<Libvirtd>,
+    hand: Hand,
+    kept: RecordFile,
+    consoles: Vec<(String, Tail)>,
+}
+
+impl<S, R> Staying<S, R>
+where
+    S: Fn(&Node) -> Surroundings,
+    R: Fn(Told, &[Node]) -> Record,
+{
+    /// Stays until the cell is ended.
+    ///
+    /// # Errors
+    /// A sentence when nobody could get at it any more.
+    pub(super) async fn stay(
+        self,
+        tells: &mut mpsc::UnboundedReceiver<Told>,
+        seen: &mut mpsc::UnboundedReceiver<Record>,
+        is_up: impl FnOnce(),
+    ) -> Result<(), String> {
+        let failed = |error: &dyn std::fmt::Display| format!("{SOCKET}: {error}");
+        let listener = UnixListener::bind(SOCKET).map_err(|error| failed(&error))?;
+        // Whoever may enter the cell's files is its owner, or root.
+        fs::set_permissions(SOCKET, Permissions::from_mode(0o600))
+            .map_err(|error| failed(&error))?;
+        let mut cell = Cell {
+            hand: Hand::new(&self.run_id, &self.bridge),
+            kept: RecordFile::create_afterwards(&self.artifacts).map_err(|error| failed(&error))?,
+            consoles: Vec::new(),
+            run_id: self.run_id,
+            artifacts: self.artifacts,
+            nodes: self.nodes,
+            surroundings: self.surroundings,
+            libvirtd: self.libvirtd,
+        };
+        for node in &cell.nodes {
+            let log = artifacts_of(&cell.artifacts, node).join("console.log");
+            cell.consoles.push((node.name.clone(), Tail::at_end(log)));
+        }
+        is_up();
+        let mut ticks = tokio::time::interval(LOOK_AGAIN);
+        loop {
+            tokio::select! {
+                Some(told) = tells.recv() => {
+                    let record = (self.record_of)(told, &cell.nodes);
+                    cell.keep(&record);
+                }
+                Some(record) = seen.recv() => cell.keep(&record),
+                _ = ticks.tick() => cell.read_consoles(),
+                visitor = listener.accept() => match visitor {
+                    Ok((visitor, _)) => cell.serve(visitor).await,
+                    Err(error) => tracing::warn!(%error, "nobody could be let in"),
+                },
+            }
+        }
+    }
+}
+
+impl<S: Fn(&Node) -> Surroundings> Cell<S> {
+    async fn serve(&mut self, visitor: UnixStream) {
+        let mut visitor = BufReader::new(visitor);
+        let mut line = String::new();
+        let heard = tokio::time::timeout(PATIENCE, visitor.read_line(&mut line)).await;
+        if !matches!(heard, Ok(Ok(1..))) {
+            return;
+        }
+        let reply = match serde_json::from_str(&line) {
+            Ok(wish) => self
+                .grant(wish)
+                .await
+                .unwrap_or_else(|why| Reply::Refused { why }),
+            Err(error) => Reply::Refused {
+                why: format!("this is no wish: {error}"),
+            },
+        };
+        let mut answer = serde_json::to_vec(&reply).unwrap_or_default();
+        answer.push(b'\n');
+        // Somebody who has gone does not want to know.
+        let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
+    }
+
+    async fn grant(&mut self, wish: Wish) -> Result<Reply, String> {
+        let hypervisor = &self.libvirtd.hypervisor;
+        match wish {
+            Wish::Reset { node } => {
+                let domain = self.domain(&node)?;
+                if !hypervisor.domain_exists(&domain).await.map_err(text)? {
+                    return Err(format!(
+                        "{node} is off; `lab power on {node}` switches it on"
+                    ));
+                }
+                // What it has said until now it said before.
+                self.read_consoles();
+                let hypervisor = &self.libvirtd.hypervisor;
+                hypervisor.reset_domain(&domain).await.map_err(text)?;
+                self.saw(&node, Seen::PowerOn);
+            }
+            Wish::PowerOff { node } => {
+                let domain = self.domain(&node)?;
+                if !hypervisor.domain_exists(&domain).await.map_err(text)? {
+                    return Err(format!("{node} is off already"));
+                }
+                hypervisor.destroy_domain(&domain).await.map_err(text)?;
+            }
+            Wish::PowerOn { node } => {
+                let node = self.node(&node)?.clone();
+                self.power_on(&node).await?;
+            }
+            Wish::Screenshot { node } => {
+                let domain = self.domain(&node)?;
+                let picture = hypervisor.screenshot(&domain).await.map_err(text)?;
+                let png = picture::as_png(picture).map_err(text)?;
+                return Ok(Reply::Picture {
+                    base64: STANDARD.encode(png),
+                });
+            }
+            Wish::AddNode(new) => self.add(new).await?,
+            Wish::SetFault(fault) => self.hand.set(fault).await.map_err(text)?,
+            Wish::ClearFaults => self.hand.clear().await.map_err(text)?,
+            Wish::TellFaults => {
+                return Ok(Reply::Faults {
+                    faults: self.hand.in_force(),
+                });
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn add(&mut self, new: NewNode) -> Result<(), String> {
+        let same = |node: &&Node| {
+            node.name == new.name || node.uuid == new.uuid || node.mac.to_string() == new.mac
+        };
+        if let Some(node) = self.nodes.iter().find(same) {
+            return Err(format!(
+                "{} has that name, UUID or MAC already: each machine has its own",
+                node.name
+            ));
+        }
+        let usual_mib = self.nodes.first().map_or(1024, |node| node.memory_mib);
+        let memory_mib = new.memory_mib.unwrap_or(usual_mib);
+        let mac = new.mac.parse().map_err(text)?;
+        let node = Node {
+            serial: new.serial,
+            ..Node::stranger(&new.name, new.uuid, mac, memory_mib)
+        };
+        let log = artifacts_of(&self.artifacts, &node).join("console.log");
+        self.power_on(&node).await?;
+        self.consoles.push((node.name.clone(), Tail::at_start(log)));
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    async fn power_on(&mut self, node: &Node) -> Result<(), String> {
+        let hypervisor = &self.libvirtd.hypervisor;
+        let domain = domain_name(&self.run_id, node);
+        if hypervisor.domain_exists(&domain).await.map_err(text)? {
+            return Err(format!("{} is on already", node.name));
+        }
+        let around = (self.surroundings)(node);
+        let sockets = Sockets::of(node, &around);
+        fs::create_dir_all(&around.artifacts).map_err(text)?;
+        // QEMU takes those of the machine before for somebody else's.
+        for socket in [&sockets.console, &sockets.journal] {
+            match fs::remove_file(socket) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(format!("{}: {error}", socket.display()));
+                }
+                _ => {}
+            }
+        }
+        let xml = machine::xml(&domain, node, &around);
+        let xml = hypervisor.create_domain(&domain, xml).await.map_err(text)?;
+        let begun = async {
+            fs::write(around.artifacts.join("domain.xml"), xml).map_err(text)?;
+            self.hand.place_machines().await.map_err(text)?;
+            follow_journal(&sockets.journal, &around.artifacts)
+                .await
+                .map_err(text)?;
+            hypervisor.resume_domain(&domain).await.map_err(text)
+        };
+        if let Err(why) = begun.await {
+            // Nothing half-done stays.
+            let _ = hypervisor.destroy_domain(&domain).await;
+            return Err(why);
+        }
+        self.saw(&node.name, Seen::PowerOn);
+        Ok(())
+    }
+
+    fn node(&self, name: &str) -> Result<&Node, String> {
+        let found = self.nodes.iter().find(|node| node.name == name);
+        found.ok_or_else(|| format!("there is no machine `{name}`"))
+    }
+
+    fn domain(&self, name: &str) -> Result<String, String> {
+        Ok(domain_name(&self.run_id, self.node(name)?))
+    }
+
+    /// Keeps the lines that consoles have shown since they were looked at last.
+    fn read_consoles(&mut self) {
+        for (node, tail) in &mut self.consoles {
+            for line in tail.lines() {
+                let record = Record {
+                    at_us: now_us(),
+                    node: Some(node.clone()),
+                    seen: Seen::Console { line: clean(&line) },
+                };
+                keep(&mut self.kept, &record);
+            }
+        }
+    }
+
+    fn saw(&mut self, node: &str, seen: Seen) {
+        self.keep(&Record {
+            at_us: now_us(),
+            node: Some(node.to_owned()),
+            seen,
+        });
+    }
+
+    fn keep(&mut self, record: &Record) {
+        keep(&mut self.kept, record);
+    }
+}
+
+fn keep(kept: &mut RecordFile, record: &Record) {
+    if let Err(error) = kept.add(record) {
+        tracing::warn!(%error, "a record could not be kept");
+    }
+}
+
+/// The journal is added to its file as long as the machine is there.
+async fn follow_journal(socket: &Path, artifacts: &Path) -> io::Result<()> {
+    let (lines, _) = mpsc::unbounded_channel();
+    Console::connect(socket, Some(&artifacts.join("journal.log")), lines).await?;
+    Ok(())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,200 @@
+//! `lab capture`: the packets on a lab's network, decoded, or as a file for Wireshark.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use clap::Args;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::{follow, unknown};
+use crate::alive::{Alive, Registry};
+use crate::cell::CAPTURE_COMMAND;
+use crate::cell::plan;
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+use crate::evidence::capture::{CaptureSpec, Extent, stream};
+use crate::evidence::packet::Wire;
+use crate::evidence::{saved, wire};
+use crate::report::packets::PacketLines;
+
+/// `lab capture`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CaptureArguments {
+    /// Which lab: run id or scenario; not needed when only one is up
+    #[arg(value_name = "LAB")]
+    lab: Option<String>,
+    /// Go on with what is sent from now on, until the lab is down
+    #[arg(long, short)]
+    follow: bool,
+    /// Write a pcapng file in the place of lines, `-` for standard output: `lab capture -f -w - | wireshark -k -i -`
+    #[arg(long, short, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Keep every frame whole; of file transfers only the beginning is kept without it
+    #[arg(long, requires = "follow")]
+    full: bool,
+}
+
+/// What is captured, for the part of it that is done inside the cell.
+#[derive(Debug, Serialize, Deserialize)]
+struct Inside {
+    interface: String,
+    extent: Extent,
+    title: String,
+    host: std::net::Ipv4Addr,
+    subnet: Ipv4Net,
+    nodes: Vec<(String, String)>,
+}
+
+/// Shows or writes them.
+pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u8, Refusal> {
+    let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
+    match (arguments.follow, &arguments.write) {
+        (false, None) => {
+            let wire = saved::captures(&lab.artifacts).map_err(|error| failed(&error))?;
+            follow::say(&lines_of(&lab).fresh(&wire))?;
+            Ok(exit::OK)
+        }
+        (false, Some(file)) => {
+            let folder = lab.artifacts.join(saved::CAPTURES_FOLDER);
+            let capture = folder.join(format!("{}.pcapng.gz", plan::NETWORK));
+            let capture = File::open(&capture)
+                .map_err(|error| failed(&format!("{}: {error}", capture.display())))?;
+            let mut plain = flate2::read::MultiGzDecoder::new(BufReader::new(capture));
+            pass(&mut plain, file)
+        }
+        (true, None) => {
+            let (mut child, frames) = start(&lab, arguments.full)?;
+            let mut lines = lines_of(&lab);
+            let mut said = Ok(true);
+            let followed = wire::follow(frames, |wire: &Wire| {
+                if matches!(said, Ok(true)) {
+                    said = follow::say(&lines.fresh(wire));
+                }
+                if !matches!(said, Ok(true)) {
+                    let _ = child.kill();
+                }
+            });
+            end(child);
+            said?;
+            // Its end is that of the lab.
+            followed.map_err(|error| failed(&error))?;
+            Ok(exit::OK)
+        }
+        (true, Some(file)) => {
+            let (child, mut frames) = start(&lab, arguments.full)?;
+            let passed = pass(&mut frames, file);
+            end(child);
+            passed
+        }
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Refusal {
+    refuse(exit::INTERNAL, error)
+}
+
+fn lines_of(lab: &Alive) -> PacketLines {
+    let names = lab
+        .nodes
+        .iter()
+        .map(|node| (node.mac.clone(), node.name.clone()));
+    PacketLines::new(names.collect::<HashMap<_, _>>(), lab.host.into())
+}
+
+/// Copies a capture to its file as it comes.
+fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, Refusal> {
+    let told = |error: std::io::Error| failed(&format!("{}: {error}", file.display()));
+    let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
+        true => Box::new(std::io::stdout().lock()),
+        false => Box::new(File::create(file).map_err(told)?),
+    };
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut buffer).map_err(told)?;
+        let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else {
+            return Ok(exit::OK);
+        };
+        match out.write_all(fresh).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            // Wireshark was closed.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(exit::OK),
+            Err(error) => return Err(told(error)),
+        }
+    }
+}
+
+/// Starts the capture inside the lab.
+fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>), Refusal> {
+    let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
+    let network = plan::network(&scenario, &lab.run_id);
+    let inside = Inside {
+        interface: network.bridge,
+        extent: match is_full {
+            true => Extent::Full,
+            false => Extent::Headers,
+        },
+        title: format!("{} {}", lab.run_id, lab.unit),
+        host: lab.host,
+        subnet: network.subnet,
+        nodes: lab
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.mac.clone()))
+            .collect(),
+    };
+    let own = std::env::current_exe().map_err(|error| failed(&error))?;
+    let mut command: Command = lab.command(&own);
+    let mut child = command
+        .arg(CAPTURE_COMMAND)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&format!("nsenter: {error}")))?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(failed(&"no pipe to the capture"));
+    };
+    serde_json::to_writer(&mut stdin, &inside)
+        .map_err(std::io::Error::from)
+        .and_then(|()| stdin.flush())
+        .map_err(|error| failed(&error))?;
+    Ok((child, stdout))
+}
+
+/// It ends by itself when nobody reads it any more.
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The part of it that is done inside the cell.
+pub(in crate::cli) fn capture_inside() -> u8 {
+    let captured = serde_json::from_reader(std::io::stdin())
+        .map_err(|error| error.to_string())
+        .and_then(|inside: Inside| {
+            let nodes = inside
+                .nodes
+                .into_iter()
+                .filter_map(|(name, mac)| Some((name, mac.parse().ok()?)));
+            let spec = CaptureSpec {
+                interface: inside.interface,
+                file: PathBuf::new(),
+                extent: inside.extent,
+                title: inside.title,
+                host: inside.host,
+                subnet: inside.subnet,
+                nodes: nodes.collect(),
+            };
+            stream(&spec, std::io::stdout().lock()).map_err(|error| error.to_string())
+        });
+    match captured {
+        Ok(()) => exit::OK,
+        Err(why) => {
+            eprintln!("lab: {why}");
+            exit::INTERNAL
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `lab fault`: faults set by hand on the network of a lab that stays.
+
+use clap::{Args, Subcommand};
+
+use super::{ask, unknown};
+use crate::alive::Registry;
+use crate::cell::control::{Reply, Wish};
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+use crate::fault::{HandFault, Link};
+
+/// `lab fault`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FaultArguments {
+    /// Which lab: run id or scenario; not needed when only one is up
+    #[arg(long, global = true, value_name = "LAB")]
+    lab: Option<String>,
+    #[command(subcommand)]
+    fault: FaultCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum FaultCommand {
+    /// Make the machines' link a bad one, in both directions
+    Netem(NetemArguments),
+    /// Lose the next DHCPOFFERs, whoever sends them
+    DropOffer {
+        /// How many
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        count: u32,
+    },
+    /// Let answers to HTTP requests of a path never arrive
+    HttpStall {
+        /// What the path begins with, e.g. `/assets/`
+        #[arg(value_name = "PATH", value_parser = path)]
+        path: String,
+    },
+    /// Say which are in force
+    List,
+    /// Take all away
+    Clear,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct NetemArguments {
+    /// Frames that are lost, e.g. `10%`
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
+    loss: u32,
+    /// Frames that arrive twice
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
+    duplicate: u32,
+    /// Frames that are overtaken by later ones
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
+    reorder: u32,
+    /// How much later each arrives, e.g. `50ms`
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "0", group = "what")]
+    delay: u32,
+    /// Where the sequence of chances begins
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u32,
+}
+
+/// Sets, lists or clears.
+pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, Refusal> {
+    let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
+    let wish = match &arguments.fault {
+        FaultCommand::Netem(netem) => Wish::SetFault(HandFault::Netem {
+            link: Link {
+                loss_percent: netem.loss,
+                duplicate_percent: netem.duplicate,
+                reorder_percent: netem.reorder,
+                delay_ms: netem.delay,
+                seed: netem.seed,
+            },
+        }),
+        FaultCommand::DropOffer { count } => Wish::SetFault(HandFault::DropOffer { count: *count }),
+        FaultCommand::HttpStall { path } => {
+            Wish::SetFault(HandFault::HttpStall { path: path.clone() })
+        }
+        FaultCommand::Clear => Wish::ClearFaults,
+        FaultCommand::List => Wish::TellFaults,
+    };
+    if wish != Wish::TellFaults {
+        ask(&lab, &wish)?;
+    }
+    let Reply::Faults { faults } = ask(&lab, &Wish::TellFaults)? else {
+        return Err(refuse(exit::INTERNAL, "no faults were told"));
+    };
+    if faults.is_empty() {
+        println!("No fault is in force in {} {}.", lab.run_id, lab.unit);
+    }
+    for fault in &faults {
+        println!("{}", words(fault));
+    }
+    Ok(exit::OK)
+}
+
+fn words(fault: &HandFault) -> String {
+    match fault {
+        HandFault::Netem { link } => {
+            let parts = [
+                (link.loss_percent, "% lost"),
+                (link.duplicate_percent, "% doubled"),
+                (link.reorder_percent, "% overtaken"),
+                (link.delay_ms, " ms late"),
+            ];
+            let parts: Vec<String> = parts
+                .iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, unit)| format!("{number}{unit}"))
+                .collect();
+            format!("netem: {}", parts.join(", "))
+        }
+        HandFault::DropOffer { count } => format!("drop-offer: the next {count}"),
+        HandFault::HttpStall { path } => format!("http-stall: {path}"),
+    }
+}
+
+fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let number = number.parse().ok().filter(|number| *number <= 100);
+    number.ok_or_else(|| "write a whole number from 0 to 100, e.g. `10%`".into())
+}
+
+fn milliseconds(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("ms").unwrap_or(text);
+    let number = number.parse().ok().filter(|number| *number <= 10_000);
+    number.ok_or_else(|| "write milliseconds from 0 to 10000, e.g. `50ms`".into())
+}
+
+fn path(text: &str) -> Result<String, String> {
+    match text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("write what the path begins with, e.g. `/assets/`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_may_have_their_unit() {
+        assert_eq!(percent("10%"), Ok(10));
+        assert_eq!(percent("0"), Ok(0));
+        assert!(percent("101%").is_err() && percent("10 %").is_err() && percent("").is_err());
+        assert_eq!(milliseconds("50ms"), Ok(50));
+        assert!(milliseconds("1s").is_err());
+        assert!(path("/ipxe").is_ok() && path("ipxe").is_err());
+    }
+
+    #[test]
+    fn a_fault_is_told_with_what_it_does() {
+        let link = Link {
+            loss_percent: 10,
+            delay_ms: 50,
+            ..Link::default()
+        };
+        assert_eq!(
+            words(&HandFault::Netem { link }),
+            "netem: 10% lost, 50 ms late"
+        );
+        assert_eq!(
+            words(&HandFault::DropOffer { count: 3 }),
+            "drop-offer: the next 3"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Going on with what is shown of a lab, until it is down.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use crate::alive::Alive;
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+
+/// How often something new is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Writes what `fresh` finds, once, or again and again until the lab is down. Whoever reads may stop to.
+pub(super) fn write(
+    lab: &Alive,
+    goes_on: bool,
+    mut fresh: impl FnMut() -> Vec<String>,
+) -> Result<u8, Refusal> {
+    loop {
+        // Before the look: what was written last is still found.
+        let is_there = lab.is_there();
+        if !say(&fresh())? {
+            return Ok(exit::OK);
+        }
+        if !goes_on {
+            return Ok(exit::OK);
+        }
+        if !is_there {
+            eprintln!("{} {} is down.", lab.run_id, lab.unit);
+            return Ok(exit::OK);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Writes lines; whether anybody still reads.
+pub(super) fn say(lines: &[String]) -> Result<bool, Refusal> {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        match writeln!(out, "{line}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+            Err(error) => return Err(refuse(exit::INTERNAL, format!("standard output: {error}"))),
+        }
+    }
+    Ok(out.flush().is_ok())
+}

@@ -1,0 +1,82 @@
+//! Waiting until somebody is logged in on a machine's console, after it was switched on or reset.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio::sync::mpsc;
+
+use crate::alive::status::status;
+use crate::alive::{Alive, AliveNode};
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+use crate::node::console::Console;
+use crate::node::shell::{Shell, ShellError};
+
+/// How long is waited.
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// How long it may take until somebody is logged in again, in seconds; 0 does not wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+}
+
+impl Wait {
+    /// Does `begin`, then waits for the machine's login. The console is held from before on, where there is one: its
+    /// first lines would be missed.
+    pub(super) async fn after(
+        &self,
+        lab: &Alive,
+        node: &AliveNode,
+        what: &str,
+        begin: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<u8, Refusal> {
+        let name = &node.name;
+        let path = lab.console(node);
+        let mut early = None;
+        if self.timeout > 0 && path.exists() {
+            early = connect(&path).await.ok();
+        }
+        begin()?;
+        if self.timeout == 0 {
+            println!("{name} {what}.");
+            return Ok(exit::OK);
+        }
+        eprintln!("{name} {what}; waiting for its login.");
+        let began = Instant::now();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(self.timeout);
+        let mut console = match early {
+            Some(console) => console,
+            None => connect(&path)
+                .await
+                .map_err(|error| refuse(exit::INTERNAL, format!("{name}: its console: {error}")))?,
+        };
+        Shell::wait_for_login(&mut console, deadline)
+            .await
+            .map_err(|error| refuse(exit::FAILED, not_yet(lab, name, self.timeout, &error)))?;
+        console.disconnect();
+        let seconds = began.elapsed().as_secs_f64();
+        println!("{name} is up again after {seconds:.0} s.");
+        Ok(exit::OK)
+    }
+}
+
+fn not_yet(lab: &Alive, name: &str, seconds: u64, error: &ShellError) -> String {
+    if !matches!(error, ShellError::Silent) {
+        return format!("{name}: {error}");
+    }
+    let nodes = status(lab).unwrap_or_default();
+    let stage = nodes
+        .iter()
+        .find(|node| node.name == name)
+        .and_then(|node| node.reached)
+        .map_or("nothing", |(stage, _)| stage.name());
+    format!(
+        "{name}: nobody is logged in after {seconds} s: {stage} is through, and no more; \
+         `lab logs {name}` shows its console, `lab logs boot-server` what it was served"
+    )
+}
+
+async fn connect(path: &std::path::Path) -> std::io::Result<Console> {
+    let (lines, _) = mpsc::unbounded_channel();
+    Console::connect(path, None, lines).await
+}

@@ -1,0 +1,217 @@
+//! `lab logs`: what machines show on their consoles, and what the services tell, for people.
+
+use std::fs;
+use std::path::Path;
+
+use boot_server::cli::narrate::Narrator;
+use boot_server::event::Event;
+use clap::Args;
+
+use super::{follow, unknown};
+use crate::alive::{Alive, Registry};
+use crate::cli::conduct::Refusal;
+use crate::evidence::tail::Tail;
+use crate::node::console::clean;
+
+/// Names that services have for people, and their folders.
+const SERVICES: [(&str, &str); 4] = [
+    ("boot-server", "server"),
+    ("config-service", "config-service"),
+    ("pixiecore", "pixiecore"),
+    ("dnsmasq", "dnsmasq"),
+];
+
+/// `lab logs`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LogsArguments {
+    /// A machine, or `boot-server`, `config-service`, `pixiecore`, `dnsmasq`; all when none is named
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// Which lab: run id or scenario; not needed when only one is up
+    #[arg(long, value_name = "LAB")]
+    lab: Option<String>,
+    /// Go on until the lab is down
+    #[arg(long, short)]
+    follow: bool,
+    /// Of machines: the guest's journal in the place of the console
+    #[arg(long)]
+    journal: bool,
+}
+
+/// Something that is written all the time.
+struct Source {
+    name: String,
+    tail: Tail,
+    how: How,
+}
+
+/// How its lines become readable.
+enum How {
+    Console,
+    Events(Box<Narrator>),
+    Text,
+}
+
+/// Writes them.
+pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, Refusal> {
+    let lab = match (&arguments.lab, &arguments.name) {
+        (None, Some(name)) if registry.find(None).is_err() => registry
+            .node(None, name)
+            .map(|(lab, _)| lab)
+            .map_err(unknown)?,
+        (lab, _) => registry.find(lab.as_deref()).map_err(unknown)?,
+    };
+    let mut sources = sources(&lab, arguments.journal);
+    if let Some(name) = &arguments.name {
+        let known: Vec<String> = names(&sources);
+        sources.retain(|source| source.name == *name);
+        if sources.is_empty() {
+            let known = known.join(", ");
+            return Err(unknown(format!(
+                "lab: there are no logs of `{name}`; there are those of {known}"
+            )));
+        }
+    }
+    let width = match names(&sources).len() {
+        1 => None,
+        _ => sources.iter().map(|source| source.name.len()).max(),
+    };
+    follow::write(&lab, arguments.follow, || {
+        let mut lines = Vec::new();
+        for source in &mut sources {
+            while let fresh @ [_, ..] = source.tail.lines().as_slice() {
+                let shown = fresh.iter().filter_map(|line| source.how.show(line));
+                lines.extend(shown.map(|line| match width {
+                    None => line,
+                    Some(width) => format!("{:width$} | {line}", source.name),
+                }));
+            }
+        }
+        lines
+    })
+}
+
+fn names(sources: &[Source]) -> Vec<String> {
+    let mut names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+    names.dedup();
+    names
+}
+
+fn sources(lab: &Alive, journal: bool) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for (name, folder) in SERVICES {
+        let folder = lab.artifacts.join(folder);
+        let own = [
+            ("events.jsonl", How::Events(Box::default())),
+            ("stdout.log", How::Text),
+            ("stderr.log", How::Text),
+        ];
+        // Events are told in standard error as well, where there are any.
+        let has_events = is_file(&folder.join("events.jsonl"));
+        for (file, how) in own {
+            let path = folder.join(file);
+            if is_file(&path) && (!has_events || matches!(how, How::Events(_))) {
+                sources.push(Source {
+                    name: name.to_owned(),
+                    tail: Tail::at_start(path),
+                    how,
+                });
+            }
+        }
+    }
+    for node in &lab.nodes {
+        let (file, how) = match journal {
+            true => ("journal.log", How::Text),
+            false => ("console.log", How::Console),
+        };
+        sources.push(Source {
+            name: node.name.clone(),
+            tail: Tail::at_start(lab.artifacts_of(node).join(file)),
+            how,
+        });
+    }
+    sources
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file())
+}
+
+impl How {
+    fn show(&mut self, line: &[u8]) -> Option<String> {
+        match self {
+            How::Console => Some(clean(line)),
+            How::Text => Some(String::from_utf8_lossy(line).into_owned()),
+            How::Events(narrator) => {
+                let event: Event = serde_json::from_slice(line).ok()?;
+                let (_, told) = narrator.tell(&event.what)?;
+                Some(format!("{} {told}", clock(event.at_us)))
+            }
+        }
+    }
+}
+
+/// The time of day, in the time zone of whoever reads.
+fn clock(at_us: u64) -> String {
+    let time = i64::try_from(at_us)
+        .ok()
+        .and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    time.map_or_else(String::new, |time| {
+        let zoned = time.to_zoned(jiff::tz::TimeZone::system());
+        zoned.strftime("%H:%M:%S").to_string()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alive::tests::alive;
+
+    #[test]
+    fn services_and_machines_have_logs() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("server/events.jsonl", ""),
+            ("server/stderr.log", ""),
+            ("dnsmasq/stderr.log", ""),
+            ("nodes/node1/console.log", ""),
+        ] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let lab = Alive {
+            artifacts: folder.path().to_owned(),
+            ..alive("4f2a11", &["node1"])
+        };
+        let all = sources(&lab, false);
+        let shown: Vec<String> = all
+            .iter()
+            .map(|one| {
+                format!(
+                    "{} {}",
+                    one.name,
+                    one.tail.path().file_name().unwrap().display()
+                )
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "boot-server events.jsonl",
+                "dnsmasq stderr.log",
+                "node1 console.log"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_console_is_shown_without_its_control_sequences() {
+        assert_eq!(
+            How::Console
+                .show(b"\x1b[0;32m  OK  \x1b[0m Started\r")
+                .as_deref(),
+            Some("  OK   Started")
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! `lab power`: a machine's plug.
+
+use clap::{Args, Subcommand};
+
+use super::login::Wait;
+use super::{NodeArguments, ask};
+use crate::alive::Registry;
+use crate::cell::control::Wish;
+use crate::cli::conduct::Refusal;
+use crate::cli::exit;
+
+/// `lab power`
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum PowerCommand {
+    /// Switch a machine on: it boots over the network
+    On(OnArguments),
+    /// Pull a machine's plug
+    Off(NodeArguments),
+}
+
+/// `lab power on`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OnArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// Switches it.
+pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u8, Refusal> {
+    match command {
+        PowerCommand::On(arguments) => {
+            let (lab, node) = arguments.node.find(registry)?;
+            let wish = Wish::PowerOn {
+                node: node.name.clone(),
+            };
+            let switch = || ask(&lab, &wish).map(drop);
+            arguments.wait.after(&lab, &node, "is on", switch).await
+        }
+        PowerCommand::Off(arguments) => {
+            let (lab, node) = arguments.find(registry)?;
+            ask(
+                &lab,
+                &Wish::PowerOff {
+                    node: node.name.clone(),
+                },
+            )?;
+            println!("{} is off.", node.name);
+            Ok(exit::OK)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `lab screenshot`: a picture of a machine's display.
+
+use std::fs;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+
+use super::{NodeArguments, ask};
+use crate::alive::Registry;
+use crate::cell::control::{Reply, Wish};
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+
+/// `lab screenshot`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ScreenshotArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Where to, as PNG [default: NODE.png]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Takes it.
+pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, Refusal> {
+    let (lab, node) = arguments.node.find(registry)?;
+    let wish = Wish::Screenshot {
+        node: node.name.clone(),
+    };
+    let Reply::Picture { base64 } = ask(&lab, &wish)? else {
+        return Err(refuse(exit::INTERNAL, "no picture came"));
+    };
+    let usual = || PathBuf::from(format!("{}.png", node.name));
+    let file = arguments.file.clone().unwrap_or_else(usual);
+    STANDARD
+        .decode(base64)
+        .map_err(std::io::Error::other)
+        .and_then(|png| fs::write(&file, png))
+        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", file.display())))?;
+    println!("{}", file.display());
+    Ok(exit::OK)
+}

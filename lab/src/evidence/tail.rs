@@ -1,0 +1,101 @@
+//! The lines that are added to a file while somebody else writes it.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// As much is read at once at most; the rest comes with the next look.
+const READ_LIMIT_BYTES: u64 = 1 << 20;
+
+/// A place in a file that grows.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    at: u64,
+    /// The beginning of a line that is not complete.
+    open: Vec<u8>,
+}
+
+impl Tail {
+    /// Everything in the file, which may not be there yet.
+    #[must_use]
+    pub fn at_start(path: PathBuf) -> Tail {
+        Tail {
+            path,
+            at: 0,
+            open: Vec::new(),
+        }
+    }
+
+    /// What comes from now on.
+    #[must_use]
+    pub fn at_end(path: PathBuf) -> Tail {
+        let at = path.metadata().map_or(0, |file| file.len());
+        Tail {
+            at,
+            ..Tail::at_start(path)
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The complete lines since the last time, without their ends. A file that can't be read has none.
+    pub fn lines(&mut self) -> Vec<Vec<u8>> {
+        let Ok(fresh) = self.fresh() else {
+            return Vec::new();
+        };
+        self.at += fresh.len() as u64;
+        let mut lines = Vec::new();
+        for byte in fresh {
+            match byte {
+                b'\n' => lines.push(std::mem::take(&mut self.open)),
+                _ => self.open.push(byte),
+            }
+        }
+        lines
+    }
+
+    /// What stands behind the last complete line.
+    #[must_use]
+    pub fn rest(self) -> Vec<u8> {
+        self.open
+    }
+
+    fn fresh(&self) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.at))?;
+        let mut fresh = Vec::new();
+        file.take(READ_LIMIT_BYTES).read_to_end(&mut fresh)?;
+        Ok(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn lines_come_once_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut tail = Tail::at_start(path.clone());
+        assert!(tail.lines().is_empty());
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"one\ntw").unwrap();
+        assert_eq!(tail.lines(), [b"one"]);
+        assert!(tail.lines().is_empty());
+        file.write_all(b"o\n\nthr").unwrap();
+        assert_eq!(tail.lines(), [&b"two"[..], b""]);
+        let mut later = Tail::at_end(path);
+        file.write_all(b"ee\n").unwrap();
+        assert_eq!(later.lines(), [b"ee"]);
+        assert_eq!(tail.lines(), [b"three"]);
+        assert!(tail.rest().is_empty());
+    }
+}

@@ -1,0 +1,114 @@
+//! A pseudo-terminal with a program on it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Termios, tcgetattr};
+
+/// A program on a terminal of its own.
+pub(crate) struct OnTerminal {
+    child: Child,
+    keyboard: File,
+    /// The program's end, kept open: its settings can be looked at.
+    line: OwnedFd,
+    shown: Receiver<Vec<u8>>,
+    /// Everything shown so far.
+    pub(crate) text: String,
+}
+
+impl OnTerminal {
+    /// Starts it, with the terminal as the one that controls it.
+    pub(crate) fn start(program: &Command) -> OnTerminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let line = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let end = || Stdio::from(line.try_clone().unwrap());
+        // `setsid` of util-linux makes the terminal the controlling one.
+        let mut command = Command::new("setsid");
+        command
+            .args(["--ctty", "--wait"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env("TERM", "xterm")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end());
+        let child = command.spawn().unwrap();
+        let (keyboard, mut screen) = (File::from(master.try_clone().unwrap()), File::from(master));
+        let (show, shown) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = screen.read(&mut buffer) {
+                if show.send(buffer[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        OnTerminal {
+            child,
+            keyboard,
+            line,
+            shown,
+            text: String::new(),
+        }
+    }
+
+    /// Types.
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until something is shown that was not before.
+    pub(crate) fn wait_for(&mut self, wanted: &str, within: Duration) {
+        let from = self.text.len();
+        let deadline = Instant::now() + within;
+        while !self.text[from..].contains(wanted) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.shown.recv_timeout(left) {
+                Ok(more) => self.text.push_str(&String::from_utf8_lossy(&more)),
+                Err(error) => panic!("`{wanted}` never came ({error}): {}", &self.text[from..]),
+            }
+        }
+    }
+
+    /// The terminal's settings.
+    pub(crate) fn settings(&self) -> Termios {
+        tcgetattr(&self.line).unwrap()
+    }
+
+    /// Whether each key goes to the program at once, Ctrl-C too.
+    pub(crate) fn is_raw(&self) -> bool {
+        let modes = self.settings().local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ends(&mut self, within: Duration) -> ExitStatus {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while let Ok(more) = self.shown.recv_timeout(Duration::from_millis(100)) {
+                    self.text.push_str(&String::from_utf8_lossy(&more));
+                }
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.text);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
