@@ -286,6 +286,7 @@ async fn boot_and_check(
     for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
         witness.saw(check.seen(answer.status, &answer.output));
     }
+    shell.leave().await;
     Ok(())
 }
 

@@ -16,6 +16,12 @@ use super::console::{Console, Missed};
 /// How often a shell that has not answered yet is greeted again.
 const GREETING_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long a shell may take to be at its prompt after an interrupt.
+const AFTER_INTERRUPT: Duration = Duration::from_millis(300);
+
+/// How long leaving may take.
+const LEAVING: Duration = Duration::from_secs(2);
+
 /// What agetty says when it logs somebody in by itself: `node1 login: core (automatic login)`.
 pub const LOGGED_IN: &str = "(automatic login)";
 
@@ -56,6 +62,8 @@ pub struct Answer {
 pub struct Shell<'a> {
     console: &'a mut Console,
     count: u32,
+    /// Whether the last command has not ended.
+    is_busy: bool,
 }
 
 impl<'a> Shell<'a> {
@@ -94,7 +102,11 @@ impl<'a> Shell<'a> {
     }
 
     async fn greet(console: &'a mut Console, deadline: Instant) -> Result<Shell<'a>, ShellError> {
-        let mut shell = Shell { console, count: 0 };
+        let mut shell = Shell {
+            console,
+            count: 0,
+            is_busy: false,
+        };
         // One `sudo` for all commands: under TCG each costs a second. Where it is refused, the commands
         // run in the login shell itself.
         shell.console.type_text("sudo -n bash --norc\n").await?;
@@ -107,6 +119,29 @@ impl<'a> Shell<'a> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Leaves the console to the next one as it was found: what still runs is interrupted.
+    pub async fn leave(self) {
+        let left = async {
+            if self.is_busy {
+                self.console.type_text("\x03").await?;
+                // An interrupt throws away what was typed behind it.
+                tokio::time::sleep(AFTER_INTERRUPT).await;
+            }
+            let from = self.console.line_count();
+            self.console.type_text("exit\n").await?;
+            // QEMU throws away what it has not handed over when we go; the echo says that it has.
+            let deadline = Instant::now() + LEAVING;
+            let echoed = |lines: &[String], _: &str| {
+                let echo = lines.iter().any(|line| line.trim_end().ends_with("exit"));
+                echo.then_some(())
+            };
+            self.console.wait_for(from, deadline, echoed).await?;
+            Ok::<(), ShellError>(())
+        };
+        // A machine that is gone is left too.
+        let _ = left.await;
     }
 
     /// Runs one command line.
@@ -122,6 +157,7 @@ impl<'a> Shell<'a> {
             "printf '\\n<%s>\\n' begin-{number}; {{ {command}\n}} 2>&1; printf '\\n<%s %d>\\n' end-{number} $?\n"
         );
         self.console.type_text(&typed).await?;
+        self.is_busy = true;
         let begin = format!("<begin-{number}>");
         let end = format!("<end-{number} ");
         let answer = self
@@ -143,6 +179,7 @@ impl<'a> Shell<'a> {
                 })
             })
             .await?;
+        self.is_busy = false;
         Ok(answer)
     }
 }

@@ -32,6 +32,8 @@ pub struct Environment {
     pub network: Network,
     /// Whether the network is as it is, because a configuration says so.
     is_fixed: bool,
+    /// The names that the configuration itself answers, each with its address.
+    answers: Vec<(String, Ipv4Addr)>,
 }
 
 /// Why a network can't be copied.
@@ -97,6 +99,7 @@ impl Environment {
             boot: scenario.boot,
             network: scenario.network.clone(),
             is_fixed: false,
+            answers: Vec::new(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Environment {
                 ..Network::new(subnet)
             },
             is_fixed: true,
+            answers: said.answers,
         })
     }
 
@@ -190,6 +194,7 @@ impl Environment {
                 ..Network::new(subnet.unwrap_or(USUAL_SUBNET))
             },
             is_fixed: subnet.is_some(),
+            answers: Vec::new(),
         })
     }
 
@@ -198,9 +203,12 @@ impl Environment {
     /// # Errors
     /// [`EnvironmentError`] when it can't be there.
     pub fn at(mut self, site: &Site) -> Result<Environment, EnvironmentError> {
-        self.network.names.clone_from(&site.names);
+        let answered = site.names.iter().find_map(|name| self.answer(name));
+        // Those that its own configuration answers are left to it.
+        let left = site.names.iter().filter(|name| self.answer(name).is_none());
+        self.network.names = left.cloned().collect();
         self.network.http_port = site.port.unwrap_or(self.network.http_port);
-        let Some(address) = site.address else {
+        let Some(address) = site.address.or(answered) else {
             return Ok(self);
         };
         let subnet = self.network.subnet;
@@ -227,6 +235,20 @@ impl Environment {
         self.network.subnet = around(address);
         self.network.address = Some(address);
         Ok(self)
+    }
+
+    /// What the configuration answers for a name: as dnsmasq does, for a domain and all below it.
+    fn answer(&self, name: &str) -> Option<Ipv4Addr> {
+        let fits = |domain: &str| {
+            name == domain
+                || name
+                    .strip_suffix(domain)
+                    .is_some_and(|host| host.ends_with('.'))
+        };
+        let mut answers = self.answers.iter();
+        answers
+            .find(|(domain, _)| fits(domain))
+            .map(|(_, address)| *address)
     }
 
     /// How machines ask what they boot.
@@ -305,6 +327,8 @@ struct Dnsmasq {
     interface: Option<String>,
     address: Option<Ipv4Addr>,
     subnet: Option<Ipv4Net>,
+    /// Names and domains that it answers, each with its address.
+    answers: Vec<(String, Ipv4Addr)>,
 }
 
 impl Dnsmasq {
@@ -329,6 +353,13 @@ impl Dnsmasq {
                         ));
                     }
                     said.interface.get_or_insert_with(|| name.to_owned());
+                }
+                "address" => {
+                    let mut parts: Vec<&str> = value.split('/').map(str::trim).collect();
+                    let address = parts.pop().and_then(|last| last.parse().ok());
+                    let domains = parts.into_iter().filter(|domain| !domain.is_empty());
+                    let answers = domains.map(|domain| Some((domain.to_owned(), address?)));
+                    said.answers.extend(answers.flatten());
                 }
                 "listen-address" => {
                     let mut addresses = value.split(',').filter_map(|one| one.trim().parse().ok());
@@ -379,12 +410,14 @@ mod tests {
     fn a_dnsmasq_conf_says_where_it_is() {
         let found = dnsmasq(
             "# interface=wrong\ninterface = enp1s0 # the rack\nlisten-address=127.0.0.1,10.1.2.3\n\
-             dhcp-range=set:rack,10.1.2.100,10.1.3.99,255.255.254.0,12h\ndhcp-range=10.9.0.1,static\n",
+             dhcp-range=set:rack,10.1.2.100,10.1.3.99,255.255.254.0,12h\ndhcp-range=10.9.0.1,static\n\
+             address=/boot.example.com/10.1.2.3\naddress=/v6.example.com/fd00::1\n",
         );
         let wanted = Dnsmasq {
             interface: Some("enp1s0".into()),
             address: Some(Ipv4Addr::new(10, 1, 2, 3)),
             subnet: Some("10.1.2.0/23".parse().unwrap()),
+            answers: vec![("boot.example.com".into(), Ipv4Addr::new(10, 1, 2, 3))],
         };
         assert_eq!(found, Ok(wanted));
         assert_eq!(
@@ -488,6 +521,29 @@ mod tests {
             said.contains("10.0.0.6") && said.contains("10.0.0.5 in 10.0.0.0/22"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn the_host_is_where_dnsmasq_says_that_the_sites_name_is() {
+        let conf = tempfile::NamedTempFile::new().unwrap();
+        let text = "dhcp-range=172.17.0.43,172.17.0.99\naddress=/foo/172.17.0.2\n";
+        std::fs::write(conf.path(), text).unwrap();
+        let named = |name: &str| {
+            let site = Site {
+                address: None,
+                port: None,
+                names: vec![name.into()],
+            };
+            let environment = Environment::of_dnsmasq(conf.path()).unwrap();
+            environment.at(&site).unwrap().network
+        };
+        let known = named("bootcfg.foo");
+        assert_eq!(known.host(), Ipv4Addr::new(172, 17, 0, 2));
+        // A second answer would be another host.
+        assert!(known.names.is_empty());
+        let unknown = named("bootcfg.barfoo");
+        assert_eq!(unknown.names, ["bootcfg.barfoo"]);
+        assert_eq!(unknown.host(), Ipv4Addr::new(172, 17, 0, 1));
     }
 
     #[test]

@@ -154,7 +154,7 @@ mod tests {
         insta::assert_snapshot!(lines.fresh(&wire).join("\n"), @"    0.000            node1 → host             GET /ipxe?uuid=1  [agent iPXE/1.21]");
         assert!(lines.fresh(&wire).is_empty());
         wire.transfers[0].end = TransferEnd::Whole;
-        insta::assert_snapshot!(lines.fresh(&wire).join("\n"), @"    1.500             host → node1            HTTP /assets/kernel: 13.4 MiB in 1.0 s");
+        insta::assert_snapshot!(lines.fresh(&wire).join("\n"), @"    1.500             host → node1            HTTP /assets/kernel: 14.0 MB in 1.00 s");
         assert!(lines.fresh(&wire).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::path::Path;
 
 use boot_server::config::BiosLoader;
 
@@ -186,6 +187,20 @@ fn services(draft: &Draft, source: &Source) {
         }
         // `none`: an address server that the lab does not know of, or none on purpose.
         _ => {}
+    }
+}
+
+/// The files that services are started with are there; one that is not absolute lies in the scenario's folder.
+pub(super) fn files(dir: &Path, draft: &Draft, source: &Source) {
+    for file in [&draft.dnsmasq_conf, &draft.boot_server_config] {
+        let Some(file) = file else { continue };
+        let path = dir.join(&file.value);
+        if let Err(error) = std::fs::File::open(&path) {
+            let what = format!("{}: {error}", path.display());
+            let help =
+                "name a file that is there, as an absolute path or from the scenario's folder";
+            source.wrong(file.at.clone(), "this file", Wrong::new(what, help));
+        }
     }
 }
 

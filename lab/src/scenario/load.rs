@@ -145,6 +145,7 @@ fn read(
     if draft.was_read {
         check::check(&draft, &source);
         if data == DataCheck::Strict {
+            check::files(dir, &draft, &source);
             elsewhere = data::check(&Scenario::data_dir_of(dir), &draft, &source);
         }
     }
@@ -184,8 +185,8 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
                 .proxy_dhcp
                 .map_or(ProxyDhcpService::None, |proxy| proxy.value),
             pixiecore: draft.pixiecore.map_or(PixiecoreService::None, |p| p.value),
-            dnsmasq_conf: draft.dnsmasq_conf.map(|path| path.value),
-            boot_server_config: draft.boot_server_config.map(|path| path.value),
+            dnsmasq_conf: draft.dnsmasq_conf.map(|path| dir.join(path.value)),
+            boot_server_config: draft.boot_server_config.map(|path| dir.join(path.value)),
         },
         boot: Boot {
             bios: draft

@@ -376,3 +376,25 @@ fn one_report_covers_every_scenario_of_a_folder() {
         ["b"]
     );
 }
+
+#[test]
+fn a_file_of_a_service_lies_in_the_scenarios_folder_and_has_to_be_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/libvirt-guide");
+    let guide = Scenario::load_with(&folder, DataCheck::Strict).unwrap();
+    let conf = guide.services.dnsmasq_conf.unwrap();
+    assert!(conf.is_absolute() && conf.ends_with("libvirt-guide/dnsmasq.conf"));
+
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        folder.join("scenario.toml"),
+        copy.path().join("scenario.toml"),
+    )
+    .unwrap();
+    assert!(Scenario::load_with(copy.path(), DataCheck::Skip).is_ok());
+    let error = Scenario::load_with(copy.path(), DataCheck::Strict).unwrap_err();
+    let said = render(&error);
+    assert!(
+        said.contains("dnsmasq.conf: No such file") && said.contains("name a file that is there"),
+        "{said}"
+    );
+}

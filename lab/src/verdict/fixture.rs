@@ -12,14 +12,15 @@ use crate::scenario::{
     DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
 };
 
-/// Names of the bundled scenarios.
-pub(crate) const SCENARIOS: [&str; 6] = [
+/// Names of the bundled scenarios in which a server of ours gives the boot options.
+pub(crate) const SCENARIOS: [&str; 7] = [
     "pxe-dhcp",
     "proxy-dhcp",
     "ipxe-chainload",
     "pixiecore",
     "cloud-config-full",
     "ignition",
+    "libvirt-guide-alone",
 ];
 
 /// A bundled scenario.

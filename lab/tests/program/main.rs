@@ -10,6 +10,7 @@ mod bad_input;
 mod broken_on_purpose;
 mod explained;
 mod faults;
+mod guides;
 mod images;
 mod killed;
 mod own_pixiecore;

@@ -127,7 +127,8 @@ pub(crate) fn copy_all(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        // A scenario may have its data from another.
+        if entry.path().is_dir() {
             copy_all(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), target).unwrap();

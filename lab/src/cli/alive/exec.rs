@@ -59,6 +59,7 @@ pub(super) async fn in_shell(
         .await
         .map_err(|error| failed(&error))?;
     let answer = shell.run(command, deadline).await;
+    shell.leave().await;
     let answer = answer.map_err(|error| failed(&error))?;
     // QEMU serves one client at a time, and somebody may come next.
     console.disconnect();

@@ -52,7 +52,9 @@ impl Wait {
         };
         Shell::wait_for_login(&mut console, deadline)
             .await
-            .map_err(|error| refuse(exit::FAILED, not_yet(lab, name, self.timeout, &error)))?;
+            .map_err(|error| refuse(exit::FAILED, not_yet(lab, name, self.timeout, &error)))?
+            .leave()
+            .await;
         console.disconnect();
         let seconds = began.elapsed().as_secs_f64();
         println!("{name} is up again after {seconds:.0} s.");

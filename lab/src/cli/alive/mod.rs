@@ -2,6 +2,7 @@
 //! are here.
 
 mod add_node;
+mod attach;
 mod capture;
 mod console;
 mod events;

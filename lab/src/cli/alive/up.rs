@@ -7,6 +7,7 @@ use clap::Args;
 use images::catalog::ImageName;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::attach::Attachment;
 use super::{registry, shown};
 use crate::alive::{Alive, AliveNode, born_ticks};
 use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
@@ -34,6 +35,12 @@ pub(in crate::cli) struct UpArguments {
     /// Return when everything is up; `lab down` ends it
     #[arg(long, short)]
     detach: bool,
+    /// Also put this network interface of the host on the lab's network, for a machine on the desk
+    #[arg(long, value_name = "INTERFACE")]
+    attach: Option<String>,
+    /// Agree to what would be asked
+    #[arg(long, short, requires = "attach")]
+    yes: bool,
     #[command(flatten)]
     conduct: Conduct,
 }
@@ -42,7 +49,10 @@ pub(in crate::cli) struct UpArguments {
 pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, Refusal> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
-    let data = unit.scenario.data_dir();
+    let attachment = match &arguments.attach {
+        Some(interface) => Some(Attachment::agree(interface, arguments.yes)?),
+        None => None,
+    };
     check_host(std::slice::from_ref(&unit))?;
     let image = image_of(
         folders,
@@ -77,16 +87,14 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .add(&lab)
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     print!("\n{}", shown(&lab));
-    println!(
-        "\n  lab console {node}              its serial console; Ctrl-] leaves\n\
-         \x20 lab exec {node} -- COMMAND      a command in it\n\
-         \x20 lab shell -- PROGRAM         a program in the lab's network; a shell without one\n\
-         \x20 lab reboot {node}               after a change in {data}: it boots with what is served then\n\
-         \x20 lab down {run}              ends it, with everything in it",
-        node = lab.nodes.first().map_or("node1", |node| &node.name),
-        data = data.display(),
-        run = lab.run_id,
-    );
+    if let Some(attachment) = &attachment {
+        attachment.attach(&lab).inspect_err(|_| {
+            // Nothing half-done stays.
+            let _ = lab.end();
+            registry.remove(&lab);
+        })?;
+    }
+    print!("{}", hints(&lab));
     if arguments.detach {
         return Ok(code);
     }
@@ -177,15 +185,52 @@ fn alive(done: &Done, outcome: &UnitOutcome) -> Option<Alive> {
     })
 }
 
-async fn interrupted() {
-    let signals = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
+/// What can be done with it.
+fn hints(lab: &Alive) -> String {
+    let node = lab.nodes.first().map_or("node1", |node| &node.name);
+    let hint = |command: &str, what: &str| format!("  {command:31} {what}\n");
+    let change = format!(
+        "after a change in {}: it boots with what is served then",
+        lab.data.display()
     );
-    if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    [
+        "\n".into(),
+        hint(
+            &format!("lab console {node}"),
+            "its serial console; Ctrl-] leaves",
+        ),
+        hint(&format!("lab exec {node} -- COMMAND"), "a command in it"),
+        hint(&format!("lab reboot {node}"), &change),
+        hint(
+            "lab status -f",
+            "how far each machine is; `lab logs -f` what they say",
+        ),
+        hint("lab capture -f", "the packets on its network"),
+        hint(
+            "lab shell -- PROGRAM",
+            "a program in its network; a shell without one",
+        ),
+        hint(
+            &format!("lab down {}", lab.run_id),
+            "ends it, with everything in it",
+        ),
+    ]
+    .concat()
+}
+
+/// Returns when it is to end; the terminal is closed, for one.
+async fn interrupted() {
+    let signals = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals.map(signal) else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
 }

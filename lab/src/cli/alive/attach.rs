@@ -1,0 +1,211 @@
+//! `lab up --attach`: a network interface of this host on the lab's bridge, so that a machine on the desk boots from
+//! the lab.
+//!
+//! The interface is moved into the lab's network namespace. When the lab ends, so does that namespace, and the kernel
+//! gives a physical interface back to the host (network_namespaces(7)).
+
+use std::fs;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::alive::Alive;
+use crate::cell::plan;
+use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::exit;
+use crate::evidence::saved;
+
+/// What the kernel tells of interfaces, in the network namespace of whoever reads it.
+const INTERFACES: &str = "/sys/class/net";
+
+/// An interface that may be attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attachment {
+    interface: String,
+}
+
+impl Attachment {
+    /// Looks at the interface, and asks before it is taken from the host.
+    pub(super) fn agree(interface: &str, is_agreed: bool) -> Result<Attachment, Refusal> {
+        let refused = |code, why: String| Err(refuse(code, format!("--attach {interface}: {why}")));
+        if !rustix::process::geteuid().is_root() {
+            let why = "only root may take an interface from the host; run `sudo lab up …`";
+            return refused(exit::HOST_UNSUPPORTED, why.into());
+        }
+        let routes = ["/proc/net/route", "/proc/net/ipv6_route"].map(fs::read_to_string);
+        let routes = routes.map(Result::unwrap_or_default);
+        if let Err(why) = check(Path::new(INTERFACES), interface, &routes[0], &routes[1]) {
+            return refused(exit::INVALID_INPUT, why);
+        }
+        if !is_agreed && !asked(interface)? {
+            return refused(exit::INVALID_INPUT, "not agreed to".into());
+        }
+        Ok(Attachment {
+            interface: interface.to_owned(),
+        })
+    }
+
+    /// Moves it to the lab's bridge.
+    pub(super) fn attach(&self, lab: &Alive) -> Result<(), Refusal> {
+        let failed = |error: &dyn std::fmt::Display| {
+            refuse(
+                exit::INTERNAL,
+                format!("--attach {}: {error}", self.interface),
+            )
+        };
+        let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
+        let bridge = plan::network(&scenario, &lab.run_id).bridge;
+        let init = lab.kept.init.to_string();
+        let set = ["link", "set", &self.interface];
+        let mut moved = Command::new("ip");
+        moved.args(set).args(["netns", &init]);
+        let mut joined = lab.command(Path::new("ip"));
+        joined.args(set).args(["master", &bridge, "up"]);
+        for mut command in [moved, joined] {
+            let output = command.output().map_err(|error| failed(&error))?;
+            said_yes(&output).map_err(|why| failed(&why))?;
+        }
+        println!(
+            "{} is on the lab's network: what is plugged in there boots from it. It comes back with `lab down`.",
+            self.interface
+        );
+        Ok(())
+    }
+}
+
+fn said_yes(output: &Output) -> Result<(), String> {
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+/// Why the interface can't be taken from the host, if it can't.
+fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Result<(), String> {
+    let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    let folder: PathBuf = interfaces.join(name);
+    if !is_name || !folder.exists() {
+        let mut known: Vec<String> = fs::read_dir(interfaces)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|known| known != "lo")
+            .collect();
+        known.sort();
+        return Err(format!(
+            "there is no such interface; there is {}",
+            known.join(", ")
+        ));
+    }
+    if name == "lo" {
+        return Err("the loopback interface stays with its host".into());
+    }
+    if has_default_route(name, routes, ipv6_routes) {
+        return Err("this host's default route goes over it: it would be cut off".into());
+    }
+    if folder.join("wireless").exists() || folder.join("phy80211").exists() {
+        return Err("a wireless interface cannot be part of a bridge (IEEE 802.11 has no place for a third address)".into());
+    }
+    if let Ok(master) = fs::read_link(folder.join("master")) {
+        let master = master
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        return Err(format!(
+            "it is part of {master}; `ip link set {name} nomaster` takes it out"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a default route goes over it, by `/proc/net/route` and `/proc/net/ipv6_route` (proc_pid_net(5)).
+fn has_default_route(name: &str, routes: &str, ipv6_routes: &str) -> bool {
+    let over_ipv4 = routes.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // Interface, destination; the mask is the eighth.
+        words.first() == Some(&name)
+            && words.get(1) == Some(&"00000000")
+            && words.get(7) == Some(&"00000000")
+    });
+    let over_ipv6 = ipv6_routes.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // Destination, the length of its prefix, …, the next hop is the fifth, the interface the last.
+        let nobody = "0".repeat(32);
+        words.last() == Some(&name)
+            && words.first() == Some(&nobody.as_str())
+            && words.get(1) == Some(&"00")
+            && words.get(4) != Some(&nobody.as_str())
+    });
+    over_ipv4 || over_ipv6
+}
+
+/// Asks on the terminal.
+fn asked(interface: &str) -> Result<bool, Refusal> {
+    if !std::io::stdin().is_terminal() {
+        let what = format!("--attach {interface} takes it from this host until the lab is down");
+        return Err(refuse(
+            exit::INVALID_INPUT,
+            format!("{what}; --yes agrees to that"),
+        ));
+    }
+    eprint!(
+        "{interface} is taken from this host until the lab is down, with its addresses and routes. Go on? [y/N] "
+    );
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+        eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+        eth1\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+
+    fn ipv6_default(interface: &str) -> String {
+        let zero = "0".repeat(32);
+        format!(
+            "{zero} 00 {zero} 00 fe80{} 00000400 00000001 00000000 00000003     {interface}\n",
+            "0".repeat(28)
+        )
+    }
+
+    fn interfaces() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["lo", "eth0", "eth1", "eth2", "wlan0", "br0"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        fs::create_dir(folder.path().join("wlan0/wireless")).unwrap();
+        std::os::unix::fs::symlink("../br0", folder.path().join("eth2/master")).unwrap();
+        folder
+    }
+
+    #[test]
+    fn only_an_interface_that_the_host_can_miss_is_taken() {
+        let folder = interfaces();
+        let check = |name| check(folder.path(), name, ROUTES, &ipv6_default("eth7"));
+        assert_eq!(check("eth1"), Ok(()));
+        let why = |name| check(name).unwrap_err();
+        assert!(why("eth0").contains("default route"));
+        assert!(why("lo").contains("loopback"));
+        assert!(why("wlan0").contains("wireless"));
+        assert!(why("eth2").contains("part of br0"));
+        assert_eq!(
+            why("eth9"),
+            "there is no such interface; there is br0, eth0, eth1, eth2, wlan0"
+        );
+        assert!(why("../eth1").contains("no such interface"));
+    }
+
+    #[test]
+    fn a_default_route_of_ipv6_counts_too() {
+        let folder = interfaces();
+        let refused = check(folder.path(), "eth1", ROUTES, &ipv6_default("eth1"));
+        assert!(refused.unwrap_err().contains("default route"));
+    }
+}
