@@ -90,7 +90,9 @@ fn steps(guide: &str) -> Vec<Step> {
 
 /// The steps as one script.
 fn script(steps: &[Step]) -> String {
-    let mut script = String::from("set -eu\nip link set lo up\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n");
+    let mut script = String::from(
+        "set -eu\nip link set lo up\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n",
+    );
     for (number, step) in steps.iter().enumerate() {
         script += &format!("echo '{BLOCK_MARK} {number}>>>'\n");
         script += &match step.in_background {
@@ -123,20 +125,20 @@ fn fits(shown: &str, line: &str) -> bool {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = plain(line);
     let shown = plain(shown);
-    let mut parts = shown.split('…').map(str::trim);
-    let Some(rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
+    let parts: Vec<&str> = shown.split('…').map(str::trim).collect();
+    let [first, middle @ .., last] = parts.as_slice() else {
+        return line == shown;
+    };
+    let Some(mut rest) = line.strip_prefix(first) else {
         return false;
     };
-    let mut rest = rest;
-    let mut last = None;
-    for part in parts {
+    for part in middle {
         let Some(at) = rest.find(part) else {
             return false;
         };
         rest = &rest[at + part.len()..];
-        last = Some(part);
     }
-    rest.is_empty() || last == Some("")
+    rest.ends_with(last)
 }
 
 fn docs() -> PathBuf {
