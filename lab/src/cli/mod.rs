@@ -2,6 +2,7 @@
 
 mod alive;
 mod conduct;
+mod doctor;
 mod explain;
 mod faults;
 mod images;
@@ -78,6 +79,8 @@ enum Command {
     Explain(explain::ExplainArguments),
     #[command(flatten)]
     Alive(alive::AliveCommand),
+    /// Say what this host can do and what is missing, with the commands that bring it
+    Doctor(doctor::DoctorArguments),
     /// List the scenarios
     List,
     /// Tell everything that is wrong with a boot-config data directory
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
             with_runtime(async move { alive::reset_inside(&domain).await })
         }
         Command::Explain(what) => explain::run(&what),
+        Command::Doctor(what) => with_runtime(doctor::run(arguments.places, what)),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),

@@ -8,6 +8,7 @@
 mod again;
 mod bad_input;
 mod broken_on_purpose;
+mod doctor;
 mod explained;
 mod faults;
 mod images;

@@ -169,7 +169,10 @@ pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
             .collect();
         return Err(refuse(
             exit::HOST_UNSUPPORTED,
-            format!("this host is not ready:{}", lines.concat()),
+            format!(
+                "this host is not ready:{}\n`lab doctor` looks at all of it.",
+                lines.concat()
+            ),
         ));
     }
     Ok(())
