@@ -40,7 +40,7 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
         cache: &cache,
         artifacts: &arguments.artifacts,
         stand_in: stand_in.as_deref(),
-        kernels: kernels(stand_in.as_deref()),
+        kernels: kernels(stand_in.as_deref(), &cache),
         scenarios: &scenarios,
     })
     .await;
@@ -57,12 +57,13 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     }
 }
 
-/// The stand-in's kernel, else the host's own, which is not always readable.
-fn kernels(stand_in: Option<&Path>) -> Vec<PathBuf> {
-    let mut kernels: Vec<PathBuf> = stand_in
-        .map(|folder| folder.join(Image::KERNEL))
-        .into_iter()
-        .collect();
+/// The stand-in's kernel, else that of any that was built here, else the host's own, which is not always readable.
+fn kernels(stand_in: Option<&Path>, cache: &Path) -> Vec<PathBuf> {
+    let built = std::fs::read_dir(cache.join("images/stand-in"));
+    let built = built.into_iter().flatten().flatten();
+    let folders = stand_in.map(Path::to_owned).into_iter();
+    let folders = folders.chain(built.map(|entry| entry.path()));
+    let mut kernels: Vec<PathBuf> = folders.map(|folder| folder.join(Image::KERNEL)).collect();
     kernels.extend(["/boot/vmlinuz", "/vmlinuz", "/boot/vmlinuz-linux"].map(PathBuf::from));
     kernels
 }
