@@ -13,6 +13,8 @@ mod explained;
 mod faults;
 mod images;
 mod killed;
+mod made_new;
+mod manual;
 mod own_pixiecore;
 mod planned;
 mod rehearsed;
