@@ -24,6 +24,19 @@ pub fn lacks(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
     lacks_of(&what_runs_need(), wanted)
 }
 
+/// What is missing, for whoever wanted a run.
+#[must_use]
+pub fn told(lacks: &[Lack]) -> String {
+    let lines: Vec<String> = lacks
+        .iter()
+        .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
+        .collect();
+    format!(
+        "this host is not ready:{}\n`lab doctor` looks at all of it, and ci/lab installs it on Debian and Ubuntu.",
+        lines.concat()
+    )
+}
+
 /// The same of a host that was asked already.
 fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
     let pieces = needed(wanted).into_iter().filter_map(Piece::of);
@@ -109,5 +122,20 @@ mod tests {
             ..Injections::default()
         });
         assert!(more.contains(&"dnsmasq") && more.contains(&"iptables"));
+    }
+
+    #[test]
+    fn a_bare_host_is_told_what_it_lacks_and_who_knows_more() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/proxy-dhcp");
+        let scenario = Scenario::load_with(&folder, DataCheck::Skip).unwrap();
+        let host = Host {
+            os_release: "ID=debian\n".into(),
+            ..Host::default()
+        };
+        let lacks = lacks_of(
+            &host,
+            &[(&scenario, Firmware::Uefi, &Injections::default())],
+        );
+        insta::assert_snapshot!(told(&lacks));
     }
 }

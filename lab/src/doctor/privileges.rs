@@ -50,11 +50,18 @@ pub fn user_namespaces(host: &Host) -> [Finding; 2] {
     let ids = if has_ids {
         ids.ok(format!("{user} has a range of them"))
     } else {
-        let files = without.join(" and ");
-        ids.missing(
-            format!("{files}: no range of {IDS} ids for {user}"),
-            &give_ids,
-        )
+        let what = format!(
+            "{}: no range of {IDS} ids for {user}",
+            without.join(" and ")
+        );
+        match host.user_namespace {
+            // They may come from elsewhere, as nsswitch.conf says.
+            Some(Ok(())) => ids.warning(
+                format!("{what}; a namespace can be made all the same"),
+                &give_ids,
+            ),
+            _ => ids.missing(what, &give_ids),
+        }
     };
     let namespace = match &host.user_namespace {
         Some(Ok(())) => namespace.ok("one can be made"),

@@ -283,13 +283,13 @@ fn cells() -> Vec<Case> {
         ),
         case(
             "subordinate-ids",
-            Missing,
+            Warning,
             ids,
             set(text::SUBUID, "bob:100000:65536\n"),
         ),
         case(
             "subordinate-ids",
-            Missing,
+            Warning,
             ids,
             set(text::SUBGID, "ann:100000:1000\n"),
         ),
@@ -619,6 +619,26 @@ fn a_package_that_is_not_there_either_comes_before_the_link() {
             "sudo dnf install syslinux-nonlinux && sudo mkdir -p /usr/lib/PXELINUX && sudo ln -s \
              /usr/share/syslinux/pxelinux.0 /usr/lib/PXELINUX/pxelinux.0"
         )
+    );
+}
+
+#[test]
+fn without_ids_there_is_no_namespace() {
+    let told = changed(Arch, |host| {
+        host.texts.remove(text::SUBUID);
+        host.user_namespace = Some(Err("no ids".into()));
+    });
+    let ids = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ann";
+    let seen: Vec<_> = told
+        .iter()
+        .map(|one| (one.id, one.state, one.remedy.as_deref()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("subordinate-ids", Missing, Some(ids)),
+            ("user-namespace", Missing, Some(ids))
+        ]
     );
 }
 

@@ -39,7 +39,7 @@ fn a_new_scenario_of_each_kind_loads_and_is_listed_and_valid() {
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         let said = String::from_utf8(output.stdout).unwrap();
         for next in ["lab run ", "lab up ", "lab validate "] {
-            assert!(said.contains(&format!("{next}")), "{said}");
+            assert!(said.contains(next), "{said}");
         }
         let folder = scenarios.join(&name);
         Scenario::load_with(&folder, DataCheck::Strict)
@@ -69,7 +69,9 @@ fn what_is_there_is_left_alone_and_bad_names_are_refused() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("taken")).unwrap();
     fs::write(root.path().join("taken/mine"), "mine").unwrap();
+    fs::create_dir(root.path().join("empty")).unwrap();
     for (name, says) in [
+        ("empty", "is there already"),
         ("taken", "is there already"),
         ("../out", "can't be a scenario's name"),
         ("Upper", "can't be a scenario's name"),
@@ -81,6 +83,7 @@ fn what_is_there_is_left_alone_and_bad_names_are_refused() {
         assert!(message.contains(says), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
-    assert_eq!(entries(root.path()), ["taken"]);
+    assert_eq!(entries(root.path()), ["empty", "taken"]);
+    assert!(entries(&root.path().join("empty")).is_empty());
     assert_eq!(entries(&root.path().join("taken")), ["mine"]);
 }
