@@ -9,6 +9,7 @@ pub mod alive;
 pub mod cell;
 pub mod cli;
 pub mod diagnosis;
+pub mod doctor;
 pub mod evidence;
 pub mod fault;
 pub mod hypervisor;

@@ -2,11 +2,15 @@
 
 mod alive;
 mod conduct;
+mod doctor;
 mod explain;
 mod faults;
 mod images;
+mod intro;
 mod inventory;
 mod list;
+mod manual;
+mod new;
 mod plan;
 mod rehearse;
 mod report;
@@ -72,6 +76,10 @@ struct Folders {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what this host can do and what is missing, with the commands that bring it
+    Doctor(doctor::DoctorArguments),
+    /// Make a scenario: a small one that boots, to be changed
+    New(new::NewArguments),
     /// Run scenarios and print a table of verdicts
     Run(run::RunArguments),
     /// Say why a machine did not boot, from a run's artifacts or from a capture
@@ -81,6 +89,8 @@ enum Command {
     #[command(flatten)]
     Alive(alive::AliveCommand),
     /// List the scenarios
+    // Before those that need a name from it.
+    #[command(display_order = 3)]
     List,
     /// Tell everything that is wrong with a boot-config data directory
     Validate(validate::ValidateArguments),
@@ -97,6 +107,10 @@ enum Command {
     /// Make reports again from the folders of runs
     #[command(subcommand)]
     Report(report::ReportCommand),
+    /// Print a script that lets a shell complete commands and options
+    Completions(manual::CompletionsArguments),
+    /// Write manual pages, one a command
+    Man(manual::ManArguments),
     /// First process of a cell
     #[command(name = cell::INIT_COMMAND, hide = true)]
     CellInit,
@@ -114,6 +128,9 @@ enum Command {
 /// Runs the program; the result is its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    if intro::is_wanted() {
+        return ExitCode::from(intro::run());
+    }
     let arguments = Arguments::parse();
     let code = match arguments.command {
         // Becomes PID 1 of a cell: no runtime, no threads.
@@ -135,6 +152,10 @@ pub fn main() -> ExitCode {
         Command::Alive(command) => with_runtime(alive::run(arguments.places, command)),
         Command::CellCapture => alive::capture_inside(),
         Command::Explain(what) => explain::run(&what),
+        Command::Doctor(what) => with_runtime(doctor::run(arguments.places, what)),
+        Command::New(what) => new::run(&arguments.places, &what),
+        Command::Completions(what) => manual::completions(&what),
+        Command::Man(what) => manual::man(&what),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),

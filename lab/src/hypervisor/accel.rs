@@ -16,6 +16,9 @@ use tokio::process::{ChildStderr, Command};
 /// How long the probe boot may take; where KVM works it takes about a second.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 
+/// The device that KVM is used through.
+pub const KVM_DEVICE: &str = "/dev/kvm";
+
 /// What a kernel without a root file system says at the very end of its start.
 const KERNEL_STARTED: &str = "Kernel panic - not syncing: VFS: Unable to mount root fs";
 
@@ -61,7 +64,7 @@ pub async fn choose(choice: AccelChoice, kernel: &Path) -> Result<Chosen, String
             reason: "TCG, as asked for".into(),
         });
     }
-    match probe(Path::new("/dev/kvm"), kernel, PROBE_DEADLINE).await {
+    match try_kvm(kernel).await {
         Ok(()) => Ok(Chosen {
             accelerator: Accelerator::Kvm,
             reason: "KVM: a probe kernel booted on it".into(),
@@ -72,6 +75,14 @@ pub async fn choose(choice: AccelChoice, kernel: &Path) -> Result<Chosen, String
         }),
         Err(why) => Err(format!("KVM was demanded, but {why}")),
     }
+}
+
+/// Tries KVM by a probe boot of `kernel`.
+///
+/// # Errors
+/// A sentence that says why it does not work.
+pub async fn try_kvm(kernel: &Path) -> Result<(), String> {
+    probe(Path::new(KVM_DEVICE), kernel, PROBE_DEADLINE).await
 }
 
 /// Boots `kernel` on KVM and waits until it has no root file system to go on with.

@@ -34,7 +34,7 @@ impl Places {
         };
         Places {
             machines: asked.unwrap_or(by_cores).max(1),
-            memory_mib: available_mib.saturating_sub(RESERVED_MIB).max(1),
+            memory_mib: spare_mib(available_mib).max(1),
         }
     }
 
@@ -54,8 +54,20 @@ impl Places {
 
     /// What machines with this memory, in MiB each, take when all run at the same time.
     pub fn all_at_once_mib(&self, machines: impl Iterator<Item = u32>) -> usize {
-        machines.map(|mib| mib as usize + OVERHEAD_MIB).sum()
+        all_at_once_mib(machines)
     }
+}
+
+/// What machines with this memory, in MiB each, take when all run at the same time.
+#[must_use]
+pub fn all_at_once_mib(machines: impl Iterator<Item = u32>) -> usize {
+    machines.map(|mib| mib as usize + OVERHEAD_MIB).sum()
+}
+
+/// What of the available memory is left for machines, in MiB.
+#[must_use]
+pub fn spare_mib(available_mib: usize) -> usize {
+    available_mib.saturating_sub(RESERVED_MIB)
 }
 
 /// Memory that can be used without swapping, in MiB, from the text of `/proc/meminfo`.

@@ -13,6 +13,7 @@ mod fit;
 mod load;
 mod mac;
 mod model;
+pub mod new;
 pub(crate) mod problem;
 pub(crate) mod read;
 #[cfg(test)]

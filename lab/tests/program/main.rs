@@ -8,11 +8,14 @@
 mod again;
 mod bad_input;
 mod broken_on_purpose;
+mod doctor;
 mod explained;
 mod faults;
 mod guides;
 mod images;
 mod killed;
+mod made_new;
+mod manual;
 mod own_pixiecore;
 mod planned;
 mod pty;

@@ -163,14 +163,7 @@ pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
         .collect();
     let lacks = preflight::lacks(&wanted);
     if !lacks.is_empty() {
-        let lines: Vec<String> = lacks
-            .iter()
-            .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
-            .collect();
-        return Err(refuse(
-            exit::HOST_UNSUPPORTED,
-            format!("this host is not ready:{}", lines.concat()),
-        ));
+        return Err(refuse(exit::HOST_UNSUPPORTED, preflight::told(&lacks)));
     }
     Ok(())
 }

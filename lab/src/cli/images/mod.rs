@@ -143,6 +143,12 @@ fn build(folders: &Folders) -> Result<PathBuf, Failure> {
     Ok(image.folder)
 }
 
+/// The stand-in's folder, if it is in the cache.
+pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
+    let image = stand_in(folders).ok()?.cached().ok()??;
+    Some(image.folder)
+}
+
 fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
     let internal = |why: String| Failure::new(exit::INTERNAL, why);
     let agent = sibling("guest-agent").map_err(internal)?;

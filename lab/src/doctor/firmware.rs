@@ -1,0 +1,131 @@
+//! UEFI firmware, by the descriptors that QEMU's packages ship and libvirt chooses by
+//! (`docs/interop/firmware.json` of QEMU).
+
+use serde::Deserialize;
+
+use super::host::Host;
+use super::packages::remedy_of;
+use super::{Finding, Group, Subject};
+
+/// A descriptor: what is looked at of it.
+#[derive(Debug, Deserialize)]
+struct Descriptor {
+    #[serde(rename = "interface-types", default)]
+    interfaces: Vec<String>,
+    mapping: Mapping,
+    #[serde(default)]
+    targets: Vec<Target>,
+    #[serde(default)]
+    features: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Mapping {
+    device: String,
+    executable: Option<File>,
+    #[serde(rename = "nvram-template")]
+    variables: Option<File>,
+}
+
+#[derive(Debug, Deserialize)]
+struct File {
+    filename: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    architecture: String,
+    #[serde(default)]
+    machines: Vec<String>,
+}
+
+/// A UEFI firmware that the lab's machines can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firmware {
+    /// Its code.
+    pub code: String,
+    /// Whether it can refuse what is not signed.
+    pub secure_boot: bool,
+    /// Whether it has a flash of 4 MiB, as newer releases.
+    pub four_mib: bool,
+}
+
+impl Firmware {
+    /// All that this host has, in libvirt's order.
+    #[must_use]
+    pub fn all(host: &Host) -> Vec<Firmware> {
+        let texts = host.firmware.values();
+        texts.filter_map(|text| Firmware::read(text)).collect()
+    }
+
+    /// From a descriptor's text; nothing where it is not for the lab's machines.
+    pub(super) fn read(text: &str) -> Option<Firmware> {
+        let descriptor: Descriptor = serde_json::from_str(text).ok()?;
+        let fits = descriptor.targets.iter().any(|target| {
+            target.architecture == "x86_64"
+                && target
+                    .machines
+                    .iter()
+                    .any(|name| name.starts_with("pc-q35"))
+        });
+        let has = |name: &str| descriptor.features.iter().any(|feature| feature == name);
+        let is_uefi = descriptor.interfaces.iter().any(|name| name == "uefi");
+        let Mapping {
+            device,
+            executable,
+            variables,
+        } = descriptor.mapping;
+        let code = executable?.filename;
+        if !fits || !is_uefi || device != "flash" || variables.is_none() {
+            return None;
+        }
+        Some(Firmware {
+            secure_boot: has("secure-boot"),
+            four_mib: code.to_ascii_lowercase().contains("4m"),
+            code,
+        })
+    }
+}
+
+pub(super) fn examine(host: &Host) -> Vec<Finding> {
+    let secure = "UEFI firmware with Secure Boot";
+    let secure = Subject(Group::Machines, "ovmf-secure-boot", secure);
+    let large = "UEFI firmware in a flash of 4 MiB";
+    let large = Subject(Group::Machines, "ovmf-4m", large);
+    vec![
+        uefi(host),
+        match first(host, |one| one.secure_boot) {
+            Some(code) => secure.ok(code),
+            None => secure.warning(
+                "none; nodes with `secure_boot = true` can't run",
+                remedy_of("ovmf", host),
+            ),
+        },
+        match first(host, |one| one.four_mib) {
+            Some(_) => large.ok("there is one"),
+            None => large.warning(
+                "none; older ones of 2 MiB do, but distributions no longer look after them",
+                remedy_of("ovmf", host),
+            ),
+        },
+    ]
+}
+
+/// The firmware of machines without Secure Boot.
+#[must_use]
+pub fn uefi(host: &Host) -> Finding {
+    let subject = Subject(Group::Machines, "ovmf", "UEFI firmware");
+    match first(host, |one| !one.secure_boot) {
+        Some(code) => subject.ok(code),
+        None => subject.missing(
+            "no descriptor in /usr/share/qemu/firmware is of one without Secure Boot",
+            remedy_of("ovmf", host),
+        ),
+    }
+}
+
+/// The code of the first that is as wanted.
+fn first(host: &Host, wanted: impl Fn(&Firmware) -> bool) -> Option<String> {
+    let all = Firmware::all(host).into_iter();
+    all.filter(|one| wanted(one)).map(|one| one.code).next()
+}

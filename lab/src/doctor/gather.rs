@@ -1,0 +1,187 @@
+//! Asks the host: reads files, starts programs, opens devices. Judges nothing.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::host::{Demand, Device, Host, Space, User, command, text};
+use super::{Firmware, Piece};
+use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
+use crate::runner::places::all_at_once_mib;
+use crate::scenario::Scenario;
+
+/// Folders of firmware descriptors, the administrator's before the packages'.
+const FIRMWARE: [&str; 2] = ["/etc/qemu/firmware", "/usr/share/qemu/firmware"];
+
+/// How long a program may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is asked beside the host.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// Where images are kept.
+    pub cache: &'a Path,
+    /// Where runs are kept.
+    pub artifacts: &'a Path,
+    /// The stand-in's folder, when it is built.
+    pub stand_in: Option<&'a Path>,
+    /// Kernels that KVM may be tried with, the best first.
+    pub kernels: Vec<PathBuf>,
+    /// The scenarios that are meant to run.
+    pub scenarios: &'a [Scenario],
+}
+
+/// Asks for everything.
+pub async fn gather(around: Surroundings<'_>) -> Host {
+    let mut host = what_runs_need();
+    for asked in command::ALL {
+        if let Some(output) = answer(asked).await {
+            host.outputs.insert(asked.into(), output);
+        }
+    }
+    host.kvm = open(Path::new(KVM_DEVICE));
+    if host.kvm == Device::Opens {
+        let readable = |path: &&PathBuf| File::open(path).is_ok();
+        if let Some(kernel) = around.kernels.iter().find(readable) {
+            host.probe = Some(try_kvm(kernel).await);
+        }
+    }
+    host.has_stand_in = around.stand_in.is_some();
+    host.cache = space(around.cache);
+    host.artifacts = space(around.artifacts);
+    host.demand = demand(around.scenarios);
+    host
+}
+
+/// What a run looks at before it starts: files, user, devices; no program but `unshare` is started.
+#[must_use]
+pub fn what_runs_need() -> Host {
+    let mut host = Host {
+        os_release: fs::read_to_string("/etc/os-release").unwrap_or_default(),
+        user: user(),
+        tun: open(Path::new("/dev/net/tun")),
+        ..Host::default()
+    };
+    for path in Piece::all_paths() {
+        if Path::new(path).exists() {
+            host.files.insert(path.into());
+        }
+    }
+    for path in text::ALL {
+        if let Ok(text) = fs::read_to_string(path) {
+            host.texts.insert(path.into(), text);
+        }
+    }
+    for folder in FIRMWARE {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if let Ok(text) = fs::read_to_string(&path) {
+                host.firmware.insert(path.display().to_string(), text);
+            }
+        }
+    }
+    // A descriptor alone is no firmware.
+    host.firmware.retain(|_, text| {
+        Firmware::read(text).is_some_and(|firmware| Path::new(&firmware.code).exists())
+    });
+    if !host.user.is_root {
+        host.user_namespace = user_namespace();
+    }
+    host
+}
+
+fn user() -> User {
+    let id = rustix::process::geteuid();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id.as_raw().to_string()).then(|| name.to_owned())
+    });
+    User {
+        name: name.unwrap_or_else(|| id.as_raw().to_string()),
+        is_root: id.is_root(),
+    }
+}
+
+fn open(path: &Path) -> Device {
+    match File::options().read(true).write(true).open(path) {
+        Ok(_) => Device::Opens,
+        Err(error) if error.kind() == ErrorKind::NotFound => Device::Absent,
+        Err(error) => Device::Refused(error.to_string()),
+    }
+}
+
+/// A user namespace as a cell's, with a network of its own and a mount in it.
+fn user_namespace() -> Option<Result<(), String>> {
+    let made = std::process::Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--map-auto",
+            "--net",
+            "--mount",
+        ])
+        .args(["--", "mount", "-t", "tmpfs", "tmpfs", "/run"])
+        .stdin(Stdio::null())
+        .output();
+    match made {
+        Ok(output) if output.status.success() => Some(Ok(())),
+        Ok(output) => Some(Err(String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
+/// What a program writes, when it succeeds in time.
+async fn answer(asked: &str) -> Option<String> {
+    let mut words = asked.split(' ');
+    let program = words.next()?;
+    // Ordinary users' PATH often lacks these.
+    let folders = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+    let mut places = folders.iter().map(|folder| Path::new(folder).join(program));
+    let program = places
+        .find(|path| path.exists())
+        .unwrap_or_else(|| program.into());
+    let run = Command::new(program)
+        .args(words)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(ANSWER, run).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
+}
+
+fn space(folder: &Path) -> Space {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let existing = folder.ancestors().find(|path| path.exists());
+    let stat = existing.and_then(|path| rustix::fs::statvfs(path).ok());
+    Space {
+        free_mib: stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) >> 20),
+        folder,
+    }
+}
+
+fn demand(scenarios: &[Scenario]) -> Option<Demand> {
+    let sizes = |scenario: &Scenario| -> Vec<u32> {
+        let nodes = scenario.nodes.iter();
+        nodes.map(|node| node.memory_mib).collect()
+    };
+    let at_once = |scenario: &Scenario| all_at_once_mib(sizes(scenario).into_iter());
+    let virtuals = || scenarios.iter().filter(|one| one.machines.is_virtual());
+    let largest = virtuals().max_by_key(|scenario| at_once(scenario))?;
+    let machine = virtuals().flat_map(sizes).max()?;
+    Some(Demand {
+        machine_mib: all_at_once_mib(std::iter::once(machine)),
+        scenario_mib: at_once(largest),
+        scenario: largest.name.clone(),
+    })
+}

@@ -1,0 +1,100 @@
+//! What makes a cell: user namespaces, subordinate ids, network devices.
+
+use super::host::{Device, Host, text};
+use super::packages::remedy_of;
+use super::{Finding, Group, Subject};
+
+/// Ids that a cell of an ordinary user has: as many as distributions give to each user.
+const IDS: u64 = 65536;
+
+pub(super) fn examine(host: &Host) -> Vec<Finding> {
+    let mut findings = vec![tun(host)];
+    findings.extend(user_namespaces(host));
+    findings
+}
+
+/// `/dev/net/tun`, which machines' network cards are made with.
+#[must_use]
+pub fn tun(host: &Host) -> Finding {
+    let subject = Subject(Group::Cells, "tun", "/dev/net/tun");
+    match &host.tun {
+        Device::Opens => subject.ok("opens"),
+        Device::Absent => subject.missing(
+            "/dev/net/tun is not there",
+            "sudo modprobe tun; in a container: sudo mkdir -p /dev/net && sudo mknod -m 0666 /dev/net/tun c 10 200",
+        ),
+        Device::Refused(why) => subject.missing(
+            format!("/dev/net/tun cannot be opened: {why}"),
+            "sudo chmod 0666 /dev/net/tun",
+        ),
+    }
+}
+
+/// What an ordinary user's cells need; root needs nothing of it.
+#[must_use]
+pub fn user_namespaces(host: &Host) -> [Finding; 2] {
+    let ids = Subject(Group::Cells, "subordinate-ids", "subordinate ids");
+    let namespace = Subject(Group::Cells, "user-namespace", "user namespaces");
+    if host.user.is_root {
+        let why = "not needed by root";
+        return [ids.ok(why), namespace.ok(why)];
+    }
+    let user = &host.user.name;
+    let give_ids =
+        format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}");
+    let without: Vec<&str> = [text::SUBUID, text::SUBGID]
+        .into_iter()
+        .filter(|path| !has_range(host.text(path), user))
+        .collect();
+    let has_ids = without.is_empty();
+    let ids = if has_ids {
+        ids.ok(format!("{user} has a range of them"))
+    } else {
+        let what = format!(
+            "{}: no range of {IDS} ids for {user}",
+            without.join(" and ")
+        );
+        match host.user_namespace {
+            // They may come from elsewhere, as nsswitch.conf says.
+            Some(Ok(())) => ids.warning(
+                format!("{what}; a namespace can be made all the same"),
+                &give_ids,
+            ),
+            _ => ids.missing(what, &give_ids),
+        }
+    };
+    let namespace = match &host.user_namespace {
+        Some(Ok(())) => namespace.ok("one can be made"),
+        None => namespace.missing(
+            "not tried: unshare is not there",
+            remedy_of("unshare", host),
+        ),
+        Some(Err(why)) => {
+            let remedy = if host.text(text::APPARMOR) == "1" {
+                "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root".into()
+            } else if host.text(text::USERNS_CLONE) == "0" {
+                "sudo sysctl kernel.unprivileged_userns_clone=1, or run as root".into()
+            } else if host.text(text::MAX_NAMESPACES) == "0" {
+                "sudo sysctl user.max_user_namespaces=15000, or run as root".into()
+            } else if host.first_of(&["/usr/bin/newuidmap"]).is_none() {
+                remedy_of("newuidmap", host)
+            } else if has_ids {
+                "run as root; in a container, allow it unshare and mount".into()
+            } else {
+                give_ids
+            };
+            namespace.missing(format!("a user namespace cannot be made: {why}"), remedy)
+        }
+    };
+    [ids, namespace]
+}
+
+/// Whether `user` has enough ids in the text of `/etc/subuid` or `/etc/subgid`.
+fn has_range(text: &str, user: &str) -> bool {
+    text.lines().any(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next();
+        let count = fields.nth(1).and_then(|count| count.trim().parse().ok());
+        owner == Some(user) && count.is_some_and(|count: u64| count >= IDS)
+    })
+}
