@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use self::arguments::{Arguments, Flag};
@@ -87,6 +88,42 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+/// What shells and `man` are told of the command line.
+#[derive(Debug, Subcommand)]
+enum Manual {
+    /// Prints a script that lets a shell complete commands and flags.
+    Completions {
+        /// The shell.
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Writes manual pages, one a command.
+    Man {
+        /// The folder, which is made where it is not there.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+impl Manual {
+    fn make(&self) -> anyhow::Result<()> {
+        match self {
+            Manual::Completions { shell } => {
+                let mut out = std::io::stdout();
+                clap_complete::generate(*shell, &mut Cli::command(), "boot-server", &mut out);
+            }
+            Manual::Man { folder } => {
+                std::fs::create_dir_all(folder)
+                    .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+                    .with_context(|| folder.display().to_string())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Exit code for invalid input.
@@ -119,6 +156,10 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
                 Ok(config) => leases::list(&config, json),
                 Err(problems) => Ok(report(&problems)),
             };
+        }
+        Some(Command::Manual(manual)) => {
+            manual.make()?;
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Pixiecore(command)) => {
             return match command
@@ -209,8 +250,6 @@ fn report(problems: &[Problem]) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context;
-
     use super::*;
     use crate::net::NetError;
 
