@@ -77,7 +77,7 @@ pub struct Surroundings {
     pub depth: Depth,
     /// libvirt network.
     pub network: String,
-    /// Folder for its console socket.
+    /// Folder for its console socket and its disks.
     pub sockets: PathBuf,
     /// Folder for its artifacts.
     pub artifacts: PathBuf,
@@ -212,6 +212,7 @@ async fn power_on(
     let debug_socket = (around.depth.firmware_log && around.firmware.is_uefi())
         .then(|| around.sockets.join(format!("{}.firmware", node.name)));
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
+    let disks = make_disks(node, &around.sockets).map_err(|error| refused("make a disk", error))?;
     let xml = domain::render(&DomainSpec {
         name,
         uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
@@ -219,6 +220,7 @@ async fn power_on(
         further_macs: &further_macs,
         serial: node.serial.as_deref().unwrap_or(&node.name),
         memory_mib: node.memory_mib,
+        disks: &disks,
         firmware: around.firmware,
         accelerator: around.accelerator,
         network: &around.network,
@@ -257,6 +259,16 @@ async fn power_on(
     witness.progress.begin();
     witness.saw(Seen::PowerOn);
     Ok((console, journal, device))
+}
+
+/// The machine's disks: empty files in `folder`, of which only what is written takes place.
+fn make_disks(node: &Node, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let make = |(letter, mib): (char, &u32)| {
+        let path = folder.join(format!("{}.vd{letter}", node.name));
+        fs::File::create(&path)?.set_len(u64::from(*mib) << 20)?;
+        Ok(path)
+    };
+    ('a'..='z').zip(&node.disks_mib).map(make).collect()
 }
 
 /// A console whose lines are handed in as they come.
