@@ -37,6 +37,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
                 image: Image::STAND_IN.into(),
                 family: Family::StandIn,
                 kernel_options: Vec::new(),
+                memory_mib: 0,
                 rootfs: None,
             },
             _using: using,
@@ -54,6 +55,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
             image: called(&stored, is_stand_in),
             family: stored.record.family,
             kernel_options: stored.record.kernel_options.clone(),
+            memory_mib: wanted.entry.memory_mib,
             rootfs: stored
                 .record
                 .file(Role::Rootfs)
