@@ -32,6 +32,9 @@ pub struct Alive {
     pub born_ticks: u64,
     /// Folder of its evidence.
     pub artifacts: PathBuf,
+    /// Folder of the image that it serves.
+    #[serde(default)]
+    pub image: PathBuf,
     /// The data directory that it serves.
     pub data: PathBuf,
     /// The host's address on its network.
@@ -142,6 +145,7 @@ pub(crate) mod tests {
             },
             born_ticks: born_ticks(own).unwrap(),
             artifacts: "/runs/x".into(),
+            image: "/cache/images/x".into(),
             data: "/scenarios/x/data".into(),
             host: Ipv4Addr::new(192, 168, 92, 1),
             http_port: 8080,

@@ -1,5 +1,6 @@
 //! `lab up`: a scenario whose machines stay, and where everything of it is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -45,6 +46,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         arguments.image.as_ref(),
         std::slice::from_ref(&unit),
     )?;
+    let served = image.folder.clone();
     let conduct = arguments.conduct.clone().keeping_all();
     let order = Order {
         units: vec![unit],
@@ -58,7 +60,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let Some(lab) = done
         .outcomes
         .first()
-        .and_then(|outcome| alive(&done, outcome))
+        .and_then(|outcome| alive(&done, outcome, served))
     else {
         return Err(refuse(
             if code == exit::OK {
@@ -134,7 +136,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
 }
 
 /// What stayed of a unit, if anything did.
-fn alive(done: &Done, outcome: &UnitOutcome) -> Option<Alive> {
+fn alive(done: &Done, outcome: &UnitOutcome, image: PathBuf) -> Option<Alive> {
     let attempt = outcome.attempts.last()?;
     let kept = attempt.kept.clone()?;
     let scenario = &outcome.unit.scenario;
@@ -148,6 +150,7 @@ fn alive(done: &Done, outcome: &UnitOutcome) -> Option<Alive> {
         born_ticks: born_ticks(kept.holder)?,
         kept,
         artifacts: attempt.artifacts.clone(),
+        image,
         data: scenario.data_dir(),
         host: scenario.network.host(),
         http_port: scenario.network.http_port,
