@@ -160,6 +160,8 @@ mksquashfs "$root/usr" "$work/initramfs/usr.squashfs" -all-root -noappend -no-pr
 cd "$work/initramfs"
 mkdir -p bin dev proc sys run usr sysroot etc modules
 cp "$work/busybox" bin/busybox
+# What modprobe, which the kernel asks for file systems, and systemd-udevd are links to.
+ln -s ../usr/bin/kmod ../usr/bin/udevadm bin/
 for link in lib lib64 sbin; do ln -s usr/$link $link; done
 install -m 0755 "$recipe/initramfs/init" init
 install -m 0755 "$recipe/initramfs/udhcpc" udhcpc

@@ -23,7 +23,7 @@ done
 mkdir "$root/tmp/debs" "$root/tmp/kernel" "$root/tmp/ignition"
 # shellcheck disable=SC2086
 (cd "$root/tmp/debs" && apt_in_root apt-get download -qq -o APT::Sandbox::User=root \
-	$images ignition openssh-server openssh-client)
+	$images ignition openssh-server openssh-client gdisk e2fsprogs dosfstools)
 
 for deb in "$root"/tmp/debs/linux-*.deb; do
 	dpkg-deb -x "$deb" "$root/tmp/kernel"
@@ -48,6 +48,17 @@ mkdir -p "$root/usr/lib/openssh"
 for part in "$root"/tmp/openssh/usr/lib/openssh/sshd-*; do
 	[ ! -x "$part" ] || cp "$part" "$root/usr/lib/openssh/"
 done
+
+# What Ignition calls to partition and to format.
+mkdir "$root/tmp/disks"
+for deb in "$root"/tmp/debs/gdisk_*.deb "$root"/tmp/debs/e2fsprogs_*.deb "$root"/tmp/debs/dosfstools_*.deb; do
+	dpkg-deb -x "$deb" "$root/tmp/disks"
+done
+for program in sgdisk mke2fs mkfs.fat; do
+	find "$root/tmp/disks" -type f -name "$program" -exec cp {} "$root/usr/sbin/" \;
+done
+ln -sf mke2fs "$root/usr/sbin/mkfs.ext4"
+cp "$root/tmp/disks/etc/mke2fs.conf" "$root/etc/"
 
 {
 	dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version}\n'
@@ -89,11 +100,11 @@ awk '$1 == "boot" { sub(/\.(zst|xz)$/, "", $2); if (!seen[$2]++) print $2 }' "$r
 	>"$root/boot/modules"
 echo "$version" >"$root/boot/version"
 
-# What a machine without disks that lives for minutes does not need. What stays is systemd, a shell
+# What a machine that lives for minutes does not need. What stays is systemd, a shell
 # and the programs that checks are written with.
 cd "$root"
 # mmdebstrap's own settings for apt are in tmp as well: they go with its own clean-up.
-rm -rf tmp/debs tmp/kernel tmp/ignition tmp/openssh tmp/modules.list
+rm -rf tmp/debs tmp/kernel tmp/ignition tmp/openssh tmp/disks tmp/modules.list
 grep -v '^#' "$work/strip" | while read -r pattern; do
 	# shellcheck disable=SC2086
 	rm -rf $pattern
@@ -102,6 +113,7 @@ find usr/share/terminfo usr/lib/terminfo lib/terminfo -type f 2>/dev/null |
 	grep -v -E '/(dumb|linux|vt100|vt102|vt220|xterm|xterm-256color|screen|ansi)$' | xargs -r rm -f
 
 # What is taken away must be nobody's library: the loader fails where one is missing.
-for program in usr/sbin/sshd usr/bin/ssh-keygen usr/bin/sudo usr/lib/systemd/systemd; do
+for program in usr/sbin/sshd usr/bin/ssh-keygen usr/bin/sudo usr/lib/systemd/systemd usr/sbin/sgdisk \
+	usr/sbin/mke2fs usr/sbin/mkfs.fat; do
 	chroot "$root" /lib64/ld-linux-x86-64.so.2 --list "/$program" >/dev/null
 done

@@ -16,6 +16,9 @@ use crate::verify::keys;
 
 const LAYOUTS: [&str; 4] = ["release-directory", "stream", "files", "built"];
 
+/// What a machine can have, in MiB.
+const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=65_536;
+
 /// What an entry is read with.
 pub(super) struct Reader<'t> {
     pub(super) text: &'t Text,
@@ -83,8 +86,25 @@ impl Reader<'_> {
             console: image.console.clone().unwrap_or_else(|| "ttyS0".into()),
             autologin: image.autologin.clone(),
             kernel_options: image.kernel_options.clone(),
+            memory_mib: self.memory(image)?,
             name,
         })
+    }
+
+    fn memory(&self, image: &WireImage) -> Checked<u32> {
+        let Some(memory) = &image.memory_mib else {
+            return Ok(0);
+        };
+        let mib = *memory.get_ref();
+        if MEMORY_MIB.contains(&mib) {
+            return Ok(mib);
+        }
+        let (least, most) = (MEMORY_MIB.start(), MEMORY_MIB.end());
+        Err(self.text.wrong(
+            memory.span(),
+            format!("{mib} MiB is no memory that an image needs"),
+            format!("{least} to {most} MiB, e.g. `memory_mib = 2048`"),
+        ))
     }
 
     fn architectures(&self, image: &WireImage) -> Checked<Vec<Architecture>> {

@@ -95,6 +95,8 @@ pub struct Entry {
     pub autologin: Option<String>,
     /// Kernel options that it needs besides those of a scenario.
     pub kernel_options: Vec<String>,
+    /// Memory in MiB that a machine needs to boot it; 0 where nothing is known.
+    pub memory_mib: u32,
 }
 
 /// Where the files of an image are.

@@ -80,6 +80,18 @@ fn a_users_image_takes_its_paths_from_the_folder_of_its_file() {
 }
 
 #[test]
+fn an_image_may_say_how_much_memory_it_needs() {
+    let mut catalog = Catalog::own().unwrap();
+    let needs = |catalog: &Catalog, name: &str| catalog.entry(name).unwrap().memory_mib;
+    assert_eq!(needs(&catalog, "fedora-coreos"), 2048);
+    assert_eq!(needs(&catalog, "flatcar"), 0);
+    catalog
+        .add("mine.toml", Path::new("/"), &image("memory_mib = 1536"))
+        .unwrap();
+    assert_eq!(needs(&catalog, "mine"), 1536);
+}
+
+#[test]
 fn a_mirror_and_a_newer_key_are_a_line_each() {
     let mut catalog = Catalog::own().unwrap();
     let text = "[override.coreos]\nmirror = \"http://mirror/amd64-usr/\"\n\
@@ -116,6 +128,7 @@ fn each_mistake_is_told_with_line_column_and_what_would_be_right() {
         ("[override.flatcar]\nmirror = \"ftp://x\"\n".into(), (2, 10), "is no URL", "https:// or http://"),
         (image("key = \"k.asc\""), (1, 8), "without a fingerprint", "40 hex digits"),
         (image("key = \"k\"\nfingerprints = [\"0593B34A\"]"), (4, 17), "no fingerprint", "too short"),
+        (image("memory_mib = 2"), (3, 14), "2 MiB is no memory", "memory_mib = 2048"),
         (image("channels = [\"../x\"]"), (3, 13), "cannot be a channel", "begins with a letter"),
         (first.into(), (3, 1), "at a URL or at a path", "either"),
         (format!("{first}path = \"x\"\n"), (3, 1), "nothing to verify `x` by", "sha256"),

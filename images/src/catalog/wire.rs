@@ -52,6 +52,7 @@ pub(super) struct WireImage {
     pub(super) expired_key: Option<Spanned<String>>,
     pub(super) console: Option<String>,
     pub(super) autologin: Option<String>,
+    pub(super) memory_mib: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) kernel_options: Vec<String>,
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::hold::is_held;
 use super::{Store, StoreError, USED_FILE, folders_in};
 use crate::Progress;
 
@@ -22,6 +23,8 @@ pub struct Limits {
 pub struct Cleared {
     /// Folders of images.
     pub images: Vec<PathBuf>,
+    /// Folders of images that would have gone, had no lab served them.
+    pub held: Vec<PathBuf>,
     /// Bytes that are free now.
     pub freed_bytes: u64,
     /// Bytes that images still take.
@@ -33,13 +36,15 @@ pub struct Cleared {
 struct Candidate {
     path: PathBuf,
     used: SystemTime,
+    is_held: bool,
     /// Inodes and bytes of its files: links to one object count once.
     files: Vec<(u64, u64)>,
 }
 
 impl Store {
     /// Clears by `limits`. Waits until nobody fetches. `built` are folders of images that are built on this
-    /// host (a folder each in them), of which those in `keep` are in use.
+    /// host (a folder each in them), of which those in `keep` are in use. What a lab serves ([`super::Hold`])
+    /// stays as well.
     ///
     /// # Errors
     /// [`StoreError::File`].
@@ -64,7 +69,8 @@ impl Store {
             .collect();
         // Those used last come first, and what is in use before them all.
         candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.used));
-        candidates.sort_by_key(|candidate| !keep.contains(&candidate.path));
+        let stays = |candidate: &Candidate| candidate.is_held || keep.contains(&candidate.path);
+        candidates.sort_by_key(|candidate| !stays(candidate));
         let mut cleared = Cleared::default();
         let mut kept = HashSet::new();
         for candidate in candidates {
@@ -79,7 +85,11 @@ impl Store {
             let too_much = limits
                 .at_most_bytes
                 .is_some_and(|limit| cleared.kept_bytes + bytes > limit);
-            if (too_old || too_much) && !keep.contains(&candidate.path) {
+            let goes = too_old || too_much;
+            if goes && candidate.is_held {
+                cleared.held.push(candidate.path.clone());
+            }
+            if goes && !stays(&candidate) {
                 std::fs::remove_dir_all(&candidate.path)
                     .map_err(StoreError::file(&candidate.path))?;
                 if !candidate.path.starts_with(&self.folder) {
@@ -137,6 +147,7 @@ impl Candidate {
         Some(Candidate {
             path: path.to_owned(),
             used,
+            is_held: is_held(path),
             files,
         })
     }

@@ -5,12 +5,14 @@
 //! store/images/<name>/<channel>/<arch>/<version>/      an image: image.json, links to objects, signatures
 //! store/partial/                                       what is being fetched
 //! store/lock                                           held by all who fetch, alone by who clears
+//! store/images/…/<version>/ itself                     locked by the labs that serve it
 //! ```
 //!
 //! The links are hard ones: a folder can be served from a mount of its own, and an object nobody links to
 //! is known by its link count.
 
 pub mod gc;
+mod hold;
 mod record;
 
 #[cfg(test)]
@@ -26,6 +28,7 @@ use crate::cache::Cache;
 use crate::catalog::Wanted;
 use crate::verify::digest;
 use crate::{ImageError, Progress, family};
+pub use hold::Hold;
 pub use record::{Record, SignedBy, StoredFile};
 
 /// Name of the file that says what an image is.

@@ -151,6 +151,43 @@ fn what_is_too_much_goes_from_the_one_not_used_for_longest_and_shared_files_coun
 }
 
 #[test]
+fn what_a_lab_serves_stays_until_its_last_process_is_gone() {
+    let cache = tempfile::tempdir().unwrap();
+    let store = Store::new(cache.path());
+    let served = put(&store, "1.0.0", ["k1", "i1"], 400);
+    put(&store, "2.0.0", ["k2", "i2"], 300);
+    let built = cache.path().join("built");
+    std::fs::create_dir_all(built.join("served")).unwrap();
+    let everything = Limits {
+        older_than: Some(Duration::ZERO),
+        at_most_bytes: Some(0),
+    };
+    let clear = || {
+        let built = std::slice::from_ref(&built);
+        store
+            .clear(everything, SystemTime::now(), built, &[], &mut silent)
+            .unwrap()
+    };
+    let holds = [served.folder.clone(), built.join("served")].map(|folder| Hold::of(&folder));
+    let holds: Vec<Hold> = holds.into_iter().map(Result::unwrap).collect();
+    // What is started now holds it too, whatever becomes of us.
+    let mut lab = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(holds);
+    let cleared = clear();
+    assert_eq!(versions(&store), ["1.0.0"]);
+    assert_eq!(cleared.held.len(), 2, "{cleared:?}");
+    assert!(built.join("served").exists() && served.damaged().unwrap().is_empty());
+    drop(lab.stdin.take());
+    lab.wait().unwrap();
+    let cleared = clear();
+    assert!(cleared.held.is_empty(), "{cleared:?}");
+    assert!(versions(&store).is_empty() && !built.join("served").exists());
+}
+
+#[test]
 fn without_limits_only_what_nobody_has_goes() {
     let cache = tempfile::tempdir().unwrap();
     let store = Store::new(cache.path());

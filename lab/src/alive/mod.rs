@@ -33,8 +33,13 @@ pub struct Alive {
     pub kept: Kept,
     /// When the holder was started, in clock ticks since the host's boot: a process id may be given again.
     pub born_ticks: u64,
+    /// Where that process id means something.
+    pub realm: Realm,
     /// Folder of its evidence.
     pub artifacts: PathBuf,
+    /// Folder of the image that it serves.
+    #[serde(default)]
+    pub image: PathBuf,
     /// The data directory that it serves.
     pub data: PathBuf,
     /// The host's address on its network.
@@ -43,6 +48,29 @@ pub struct Alive {
     pub http_port: u16,
     /// Its machines.
     pub nodes: Vec<AliveNode>,
+}
+
+/// Where process ids mean something: a boot of a host, and a PID namespace there. A cache may be shared by several,
+/// containers for example; what is up in another one can't be seen from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Realm {
+    /// The host's boot (random(4)).
+    boot: String,
+    /// The PID namespace (pid_namespaces(7)).
+    namespace: String,
+}
+
+impl Realm {
+    /// Ours.
+    #[must_use]
+    pub fn own() -> Realm {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let namespace = std::fs::read_link("/proc/self/ns/pid");
+        Realm {
+            boot: boot.unwrap_or_default().trim().to_owned(),
+            namespace: namespace.map_or_else(|_| String::new(), |link| link.display().to_string()),
+        }
+    }
 }
 
 /// A machine of it.
@@ -155,7 +183,9 @@ pub(crate) mod tests {
                 init: own,
             },
             born_ticks: born_ticks(own).unwrap(),
+            realm: Realm::own(),
             artifacts: "/runs/x".into(),
+            image: "/cache/images/x".into(),
             data: "/scenarios/x/data".into(),
             host: Ipv4Addr::new(192, 168, 92, 1),
             http_port: 8080,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Alive, AliveNode};
+use super::{Alive, AliveNode, Realm};
 
 /// Where the notes are.
 #[derive(Debug, Clone)]
@@ -93,10 +93,13 @@ impl Registry {
     /// The labs that are up, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Alive> {
+        let own = Realm::own();
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut all: Vec<Alive> = entries
             .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
             .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
+            // Nothing is known of the others, not even that they are gone.
+            .filter(|alive: &Alive| alive.realm == own)
             .filter(|alive: &Alive| {
                 let is_there = alive.is_there();
                 if !is_there {
@@ -237,6 +240,22 @@ mod tests {
             "{unknown}"
         );
         assert!(said(registry.find(Some("x")).unwrap_err()).contains("bbbbbb"));
+    }
+
+    #[test]
+    fn a_lab_of_another_container_is_left_alone() {
+        let own = alive("dddddd", &["node1"]);
+        let text = serde_json::to_string(&Realm::own()).unwrap();
+        let other: Realm = serde_json::from_str(&text.replace("pid:[", "pid:[9")).unwrap();
+        let elsewhere = Alive {
+            realm: other,
+            // Nobody here was born then.
+            born_ticks: 0,
+            ..own
+        };
+        let (_cache, registry) = registry(std::slice::from_ref(&elsewhere));
+        assert!(registry.all().is_empty());
+        assert!(registry.path(&elsewhere).exists());
     }
 
     #[test]

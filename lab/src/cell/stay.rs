@@ -229,7 +229,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 _ => {}
             }
         }
-        let xml = machine::xml(&domain, node, &around);
+        let xml = machine::xml(&domain, node, &around).map_err(text)?;
         let xml = hypervisor.create_domain(&domain, xml).await.map_err(text)?;
         let begun = async {
             fs::write(around.artifacts.join("domain.xml"), xml).map_err(text)?;

@@ -164,6 +164,7 @@ fn node(wire: &Wire, mac: MacAddr) -> Node {
         serial: None,
         dhcp_hostname: None,
         memory_mib: 0,
+        disks_mib: Vec::new(),
         secure_boot: false,
         expect: Expect {
             matched_by: MatchedBy::Default,

@@ -1,21 +1,21 @@
 //! A node's libvirt domain as XML.
 //!
 //! The machine is what a bare-metal server is to its boot server: a UUID and a serial number in SMBIOS,
-//! a network card with a fixed MAC that boots first (further ones have no link), a serial console; no disk.
-//! UEFI machines have
-//! the card's ROM off, so that EDK2's own PXE client asks; BIOS machines have QEMU's, which is iPXE.
+//! a network card with a fixed MAC that boots first (further ones have no link), a serial console; disks where
+//! it is given some, which nothing boots from. UEFI machines have the card's ROM off, so that EDK2's own PXE client asks; BIOS machines have QEMU's, which is iPXE.
 //! virtio-rng is always there: EDK2's network stack needs it (tianocore/edk2#9530).
 
 mod shapes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
-    DomainXml, EntryXml, FeaturesXml, FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml,
-    LinkXml, ListenXml, LogXml, MacXml, MemoryXml, MetadataXml, ModelNameXml, ModelXml,
-    NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml, RunXml, SerialXml, SmbiosXml,
-    SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml, VideoXml,
+    DiskTargetXml, DiskXml, DomainXml, DriverXml, EntryXml, FeaturesXml, FileXml,
+    FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml, LinkXml, ListenXml, LogXml, MacXml,
+    MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml,
+    RngXml, RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml,
+    TcgXml, TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
@@ -47,6 +47,8 @@ pub struct DomainSpec<'a> {
     pub serial: &'a str,
     /// Memory in MiB.
     pub memory_mib: u32,
+    /// Files that are its disks: `vda`, `vdb`, …
+    pub disks: &'a [PathBuf],
     /// Firmware.
     pub firmware: Firmware,
     /// What executes its instructions.
@@ -213,12 +215,41 @@ fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
     [card(spec.mac, true)].into_iter().chain(further).collect()
 }
 
+/// Disks without a place in the boot order: libvirt has firmware boot from nothing else (`-boot strict=on`).
+fn disks<'a>(spec: &DomainSpec<'a>) -> Vec<DiskXml<'a>> {
+    let named = |(letter, file): (char, &'a PathBuf)| DiskXml {
+        kind: "file",
+        device: "disk",
+        driver: DriverXml {
+            name: "qemu",
+            kind: "raw",
+            discard: "unmap",
+        },
+        source: FileXml { file },
+        target: DiskTargetXml {
+            dev: format!("vd{letter}"),
+            bus: "virtio",
+        },
+        serial: disk_serial(spec.serial, letter),
+    };
+    ('a'..='z').zip(spec.disks).map(named).collect()
+}
+
+/// The machine's serial number and the disk's letter, within the 20 bytes that virtio has for it
+/// (`VIRTIO_BLK_ID_BYTES`).
+fn disk_serial(machine: &str, letter: char) -> String {
+    let fit = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let machine: String = machine.chars().filter(fit).take(16).collect();
+    format!("{machine}-vd{letter}")
+}
+
 fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
     DevicesXml {
         controller: ControllerXml {
             kind: "usb",
             model: "none",
         },
+        disk: disks(spec),
         interface: interfaces(spec, uefi),
         serial: serials(spec),
         channel: ChannelXml {
@@ -265,6 +296,7 @@ mod tests {
             further_macs: &[],
             serial: "node1",
             memory_mib: 1024,
+            disks: &[],
             firmware,
             accelerator,
             network: "lab-4f2a11-net",
@@ -307,6 +339,24 @@ mod tests {
         assert!(cards[1].contains("52:54:00:a1:9c:af"));
         assert!(cards[1].contains("<link state=\"down\"/>"), "{xml}");
         assert!(cards[1].contains("<rom enabled=\"no\"/>") && !cards[1].contains("<boot"));
+    }
+
+    #[test]
+    fn disks_are_files_that_nothing_boots_from() {
+        let disks = ["/run/lab/node1.vda", "/run/lab/node1.vdb"].map(PathBuf::from);
+        let xml = render(&DomainSpec {
+            disks: &disks,
+            ..spec(Firmware::Uefi, Accelerator::Tcg)
+        });
+        let (_, from_disks) = xml.split_once("<disk").unwrap();
+        insta::assert_snapshot!(from_disks.split_once("<interface").unwrap().0);
+    }
+
+    #[test]
+    fn a_disks_serial_number_fits_virtio() {
+        assert_eq!(disk_serial("node1", 'a'), "node1-vda");
+        let long = disk_serial("CZ 20220A1B/99-with-more", 'b');
+        assert_eq!((long.as_str(), long.len()), ("CZ20220A1B99-wit-vdb", 20));
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub struct Surroundings {
     pub depth: Depth,
     /// libvirt network.
     pub network: String,
-    /// Folder for its console socket.
+    /// Folder for its console socket and its disks.
     pub sockets: PathBuf,
     /// Folder for its artifacts.
     pub artifacts: PathBuf,
@@ -212,7 +212,7 @@ async fn power_on(
         debug: debug_socket,
         ..
     } = Sockets::of(node, around);
-    let xml = machine::xml(name, node, around);
+    let xml = machine::xml(name, node, around).map_err(|error| refused("make a disk", error))?;
     fs::create_dir_all(&around.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;

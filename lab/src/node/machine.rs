@@ -1,6 +1,8 @@
 //! A node's machine as libvirt is asked for it, and the sockets by which it is reached.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::life::Surroundings;
 use crate::hypervisor::domain::{self, DomainSpec};
@@ -35,18 +37,22 @@ impl Sockets {
     }
 }
 
-/// libvirt's XML of the machine that it knows by `name`.
-#[must_use]
-pub fn xml(name: &str, node: &Node, around: &Surroundings) -> String {
+/// libvirt's XML of the machine that it knows by `name`; its disks are made.
+///
+/// # Errors
+/// When a disk can't be made.
+pub fn xml(name: &str, node: &Node, around: &Surroundings) -> io::Result<String> {
     let sockets = Sockets::of(node, around);
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
-    domain::render(&DomainSpec {
+    let disks = make_disks(node, &around.sockets)?;
+    Ok(domain::render(&DomainSpec {
         name,
         uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
         mac: &node.mac.to_string(),
         further_macs: &further_macs,
         serial: node.serial.as_deref().unwrap_or(&node.name),
         memory_mib: node.memory_mib,
+        disks: &disks,
         firmware: around.firmware,
         accelerator: around.accelerator,
         network: &around.network,
@@ -58,5 +64,46 @@ pub fn xml(name: &str, node: &Node, around: &Surroundings) -> String {
         run_id: &around.run_id,
         has_rng: !around.machine.without_rng,
         has_secure_boot: node.secure_boot || around.machine.stale_keys,
-    })
+    }))
+}
+
+/// The machine's disks: files in `folder`, of which only what is written takes place. They are made empty with its
+/// first power-on, and have what was written to them with the next ones.
+fn make_disks(node: &Node, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let make = |(letter, mib): (char, &u32)| {
+        let path = folder.join(format!("{}.vd{letter}", node.name));
+        let disk = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)?;
+        disk.set_len(u64::from(*mib) << 20)?;
+        Ok(path)
+    };
+    ('a'..='z').zip(&node.disks_mib).map(make).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_keeps_what_was_written_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mac = "52:54:00:00:00:01".parse().unwrap();
+        let node = Node {
+            disks_mib: vec![1, 2],
+            ..Node::stranger("node1", uuid::Uuid::nil(), mac, 64)
+        };
+        let disks = make_disks(&node, folder.path()).unwrap();
+        assert!(disks[1].ends_with("node1.vdb"));
+        assert_eq!(fs::metadata(&disks[1]).unwrap().len(), 2 << 20);
+        let mut written = fs::read(&disks[0]).unwrap();
+        written[7] = 1;
+        fs::write(&disks[0], &written).unwrap();
+        assert_eq!(make_disks(&node, folder.path()).unwrap(), disks);
+        assert_eq!(fs::read(&disks[0]).unwrap(), written);
+    }
 }

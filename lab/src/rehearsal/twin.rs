@@ -23,6 +23,9 @@ const MEMORY_MIB: u32 = 1024;
 /// No kernel of today comes up in less.
 const MEMORY_MIB_MIN: u32 = 64;
 
+/// The largest disk of a scenario's node.
+const DISK_MIB_MAX: u32 = 1_048_576;
+
 /// QEMU's own addresses begin so.
 const MAC_PREFIX: [u8; 3] = [0x52, 0x54, 0x00];
 
@@ -107,10 +110,21 @@ pub(super) fn node(
             .memory_mib
             .unwrap_or(MEMORY_MIB)
             .clamp(MEMORY_MIB_MIN, request.memory_mib),
+        disks_mib: machine
+            .disks_gib
+            .iter()
+            .take(26)
+            .map(|gib| disk_mib(*gib))
+            .collect(),
         secure_boot: false,
         expect,
     };
     Ok(Twin { node, unproven })
+}
+
+/// An empty file of that size, of which only what is written takes place.
+fn disk_mib(gib: u32) -> u32 {
+    gib.saturating_mul(1024).min(DISK_MIB_MAX)
 }
 
 /// What the list does not say of a machine, and every machine has.

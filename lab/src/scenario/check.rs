@@ -14,6 +14,9 @@ use super::problem::{Located, Source, Wrong};
 /// Firmware and operating system may ask with different client ids, and get an address each.
 const ADDRESSES_PER_NODE: u64 = 2;
 
+/// `vda` to `vdz`.
+const DISKS_PER_NODE: usize = 26;
+
 /// Notes in `source` all that does not fit together.
 pub(super) fn check(draft: &Draft, source: &Source) {
     once(
@@ -41,6 +44,7 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     simulated(draft, source);
     for node in &draft.nodes {
         secure_boot(node, draft, source);
+        disks(node, draft, source);
         expectations(node, source);
     }
 }
@@ -85,6 +89,36 @@ fn secure_boot(node: &DraftNode, draft: &Draft, source: &Source) {
             Wrong::new(
                 "Secure Boot is a matter of UEFI firmware",
                 "`firmware = [\"uefi\"]`, or remove `secure_boot`",
+            ),
+        );
+    }
+}
+
+fn disks(node: &DraftNode, draft: &Draft, source: &Source) {
+    let (Some(first), Some(one_more)) = (node.disks_mib.first(), node.disks_mib.last()) else {
+        return;
+    };
+    if let Some(machines) = draft
+        .machines
+        .as_ref()
+        .filter(|all| !all.value.is_virtual())
+    {
+        source.clash(
+            (first.at.clone(), "a disk"),
+            (machines.at.clone(), "nothing that could write to it"),
+            Wrong::new(
+                "simulated machines execute nothing and have no disks",
+                "`machines = \"virtual\"`, or remove `disks_mib`",
+            ),
+        );
+    }
+    if node.disks_mib.len() > DISKS_PER_NODE {
+        source.wrong(
+            one_more.at.clone(),
+            "one of them",
+            Wrong::new(
+                format!("a machine with {} disks", node.disks_mib.len()),
+                format!("at most {DISKS_PER_NODE}: `vda` to `vdz`"),
             ),
         );
     }

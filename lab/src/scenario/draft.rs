@@ -27,6 +27,10 @@ use super::read::{Item, Table};
 const MEMORY_MIB_MIN: u32 = 64;
 const MEMORY_MIB_MAX: u32 = 65_536;
 const MEMORY_MIB_DEFAULT: u32 = 1024;
+/// Smaller ones have no room for a partition table with a filesystem behind it.
+const DISK_MIB_MIN: u32 = 8;
+/// Disks are files in memory, of which only what is written takes place; 1 TiB.
+const DISK_MIB_MAX: u32 = 1_048_576;
 const BOOT_SECONDS_MAX: u32 = 7200;
 const BOOT_SECONDS_MIN: u32 = 10;
 /// A node under emulation takes 20 to 60 s; a host busy with others several times that.
@@ -69,6 +73,7 @@ pub(super) struct DraftNode {
     pub(super) serial: Option<String>,
     pub(super) dhcp_hostname: Option<String>,
     pub(super) memory_mib: u32,
+    pub(super) disks_mib: Vec<Located<u32>>,
     pub(super) secure_boot: Option<Located<bool>>,
     pub(super) expect: Option<DraftExpect>,
 }
@@ -334,6 +339,13 @@ fn node(item: &Item) -> Option<DraftNode> {
             .optional("memory_mib")
             .and_then(|item| item.number(MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "MiB"))
             .map_or(MEMORY_MIB_DEFAULT, |memory| memory.value),
+        disks_mib: table
+            .optional("disks_mib")
+            .and_then(|item| item.list())
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.number(DISK_MIB_MIN..=DISK_MIB_MAX, "MiB"))
+            .collect(),
         secure_boot: table.optional("secure_boot").and_then(|item| item.flag()),
         expect: table
             .required("expect", "[node.expect]")

@@ -193,13 +193,14 @@ fn kernel_option(text: &str) -> Result<String, Wrong> {
 }
 
 pub(crate) fn unit_name(text: &str) -> Result<String, Wrong> {
-    const KINDS: [&str; 8] = [
+    const KINDS: [&str; 9] = [
         "service",
         "socket",
         "target",
         "timer",
         "mount",
         "automount",
+        "swap",
         "path",
         "slice",
     ];

@@ -23,6 +23,8 @@ pub struct Fit {
     pub family: Family,
     /// Kernel options that it needs besides those of a spec.
     pub kernel_options: Vec<String>,
+    /// Memory in MiB that a machine needs to boot it; nodes with less get so much.
+    pub memory_mib: u32,
     /// Its root file system's file, which a kernel option has to name.
     pub rootfs: Option<String>,
 }
@@ -85,6 +87,7 @@ impl Fit {
                 options.extend(self.spelled(option, &origin)?);
             }
             node.expect.kernel_options = options;
+            node.memory_mib = node.memory_mib.max(self.memory_mib);
         }
         self.copy(
             &scenario.data_dir(),
@@ -200,6 +203,7 @@ mod tests {
             image: "lookalike@1.0.0".into(),
             family,
             kernel_options: vec!["quiet".into(), "a.b=c".into()],
+            memory_mib: 0,
             rootfs: Some("rootfs.img".into()),
         }
     }
@@ -258,12 +262,27 @@ mod tests {
             image: "coreos:stable@835.9.0".into(),
             family: Family::Coreos,
             kernel_options: Vec::new(),
+            memory_mib: 0,
             rootfs: None,
         };
         let mut fitted = plain.apply(&before, &own).unwrap();
         assert!(!fitted.image.is_stand_in());
         (fitted.image, fitted.dir) = (before.image.clone(), before.dir.clone());
         assert_eq!(fitted, before);
+    }
+
+    #[test]
+    fn machines_with_less_memory_than_the_image_needs_get_that_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut before = scenario();
+        before.nodes[0].memory_mib = 4096;
+        let fit = Fit {
+            memory_mib: 2048,
+            ..fit(Family::Flatcar)
+        };
+        let fitted = fit.apply(&before, &folder.path().join("x")).unwrap();
+        let memory: Vec<u32> = fitted.nodes.iter().map(|node| node.memory_mib).collect();
+        assert_eq!(memory, [4096, 2048, 2048]);
     }
 
     #[test]

@@ -222,6 +222,7 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         serial: draft.serial,
         dhcp_hostname: draft.dhcp_hostname,
         memory_mib: draft.memory_mib,
+        disks_mib: draft.disks_mib.into_iter().map(|disk| disk.value).collect(),
         secure_boot: draft.secure_boot.is_some_and(|secure| secure.value),
         expect: build_expect(draft.expect?)?,
     })

@@ -355,6 +355,9 @@ pub struct Node {
     pub dhcp_hostname: Option<String>,
     /// Memory in MiB.
     pub memory_mib: u32,
+    /// Sizes of its disks in MiB: `vda`, `vdb`, …; empty ones, which it does not boot from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disks_mib: Vec<u32>,
     /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub secure_boot: bool,
@@ -374,6 +377,7 @@ impl Node {
             serial: None,
             dhcp_hostname: None,
             memory_mib,
+            disks_mib: Vec::new(),
             secure_boot: false,
             expect: Expect {
                 matched_by: MatchedBy::Default,

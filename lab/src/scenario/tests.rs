@@ -138,6 +138,8 @@ refused! {
     a_kernel_outside_the_assets_is_refused:
         "group = \"node1\"" => "group = \"node1\"\nkernel = \"/assets/../k\"";
     too_little_memory_is_refused: "2048" => "32";
+    a_disk_in_words_is_refused: "2048" => "2048\ndisks_mib = [64, \"1 GiB\"]";
+    a_disk_without_room_is_refused: "2048" => "2048\ndisks_mib = [64, 4]";
     a_deadline_of_no_time_is_refused: "[boot]" => "[deadline]\nboot_seconds = 0\n[boot]";
     a_silence_of_no_time_is_refused: "[boot]" => "[deadline]\ndhcp_seconds = 3\n[boot]";
     a_silence_in_words_is_refused: "[boot]" => "[deadline]\nload_seconds = \"90 s\"\n[boot]";
@@ -202,6 +204,28 @@ fn a_good_scenario_is_read_whole() {
         .collect();
     assert_eq!(names, ["node1", "node2"]);
     insta::assert_snapshot!(scenario.to_toml().unwrap());
+}
+
+#[test]
+fn a_disk_of_a_simulated_machine_and_too_many_disks_are_refused() {
+    let text = changed("2048", "2048\ndisks_mib = [64, 128]");
+    let disks = |text: &str| {
+        parse(text)
+            .unwrap()
+            .node("node2")
+            .unwrap()
+            .disks_mib
+            .clone()
+    };
+    assert_eq!(disks(&text), [64, 128]);
+    let resolved = parse(&text).unwrap().to_toml().unwrap();
+    assert_eq!(disks(&resolved), [64, 128]);
+    let simulated = text
+        .replace("[\"bios\"]", "[\"bios\"]\nmachines = \"simulated\"")
+        .replace("[boot]\nbios = \"pxelinux\"\n", "");
+    insta::assert_snapshot!(render(&parse(&simulated).unwrap_err()));
+    let many = changed("2048", &format!("2048\ndisks_mib = {:?}", [64; 27]));
+    insta::assert_snapshot!(render(&parse(&many).unwrap_err()));
 }
 
 #[test]

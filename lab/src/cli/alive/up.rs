@@ -1,6 +1,7 @@
 //! `lab up`: a scenario whose machines stay, and where everything of it is.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{registry, shown};
-use crate::alive::{Alive, AliveNode, born_ticks};
+use crate::alive::{Alive, AliveNode, Realm, born_ticks};
 use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
 use crate::cli::{Folders, exit};
 use crate::fault::Injections;
@@ -59,6 +60,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         arguments.image.as_ref(),
         std::slice::from_ref(&unit),
     )?;
+    let served = image.folder.clone();
     let conduct = arguments.conduct.clone().staying();
     let order = Order {
         units: vec![unit],
@@ -72,7 +74,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let Some(lab) = done
         .outcomes
         .first()
-        .and_then(|outcome| alive(&done, outcome))
+        .and_then(|outcome| alive(&done, outcome, served))
     else {
         return Err(refuse(
             if code == exit::OK {
@@ -155,7 +157,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
 }
 
 /// What stayed of a unit, if anything did.
-fn alive(done: &Done, outcome: &UnitOutcome) -> Option<Alive> {
+fn alive(done: &Done, outcome: &UnitOutcome, image: PathBuf) -> Option<Alive> {
     let attempt = outcome.attempts.last()?;
     let kept = attempt.kept.clone()?;
     let scenario = &outcome.unit.scenario;
@@ -167,8 +169,10 @@ fn alive(done: &Done, outcome: &UnitOutcome) -> Option<Alive> {
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string(),
         born_ticks: born_ticks(kept.holder)?,
+        realm: Realm::own(),
         kept,
         artifacts: attempt.artifacts.clone(),
+        image,
         data: scenario.data_dir(),
         host: scenario.network.host(),
         http_port: scenario.network.http_port,

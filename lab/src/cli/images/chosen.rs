@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use images::catalog::{Architecture, Family, ImageName, Role};
-use images::store::{StoreError, Stored, Use};
+use images::store::{Hold, StoreError, Stored, Use};
 
 use super::super::{Folders, exit};
 use super::{Failure, build, cache, catalog, find, store, waiting};
@@ -21,6 +21,8 @@ pub(in crate::cli) struct Chosen {
     pub(in crate::cli) fit: Fit,
     /// While it lives, nobody clears the cache.
     _using: Use,
+    /// It is not cleared either while a cell lives that was started meanwhile.
+    _hold: Hold,
 }
 
 /// The image called `name`.
@@ -30,13 +32,16 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
     let using = store.using(&mut waiting).map_err(internal)?;
     if wanted.entry.name == Image::STAND_IN {
+        let folder = build(folders)?;
         return Ok(Chosen {
-            folder: build(folders)?,
+            _hold: Hold::of(&folder).map_err(internal)?,
+            folder,
             architecture: wanted.architecture,
             fit: Fit {
                 image: Image::STAND_IN.into(),
                 family: Family::StandIn,
                 kernel_options: Vec::new(),
+                memory_mib: 0,
                 rootfs: None,
             },
             _using: using,
@@ -49,11 +54,13 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     let is_stand_in =
         stored.record.family == Family::StandIn || is_built_here(&cache(folders)?, &stored);
     Ok(Chosen {
+        _hold: Hold::of(&stored.folder).map_err(internal)?,
         architecture: wanted.architecture,
         fit: Fit {
             image: called(&stored, is_stand_in),
             family: stored.record.family,
             kernel_options: stored.record.kernel_options.clone(),
+            memory_mib: wanted.entry.memory_mib,
             rootfs: stored
                 .record
                 .file(Role::Rootfs)

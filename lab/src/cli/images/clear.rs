@@ -8,6 +8,7 @@ use images::store::gc::Limits;
 
 use super::super::{Folders, exit};
 use super::{Failure, cache, stand_in, store, waiting};
+use crate::alive::Registry;
 
 /// `lab images gc`
 #[derive(Debug, Args)]
@@ -78,6 +79,18 @@ pub(super) fn run(folders: &Folders, arguments: &ClearArguments) -> Result<(), F
         .map_err(|error| internal(&error))?;
     for image in &cleared.images {
         println!("{}", image.display());
+    }
+    let up = Registry::new(&cache(folders)?).all();
+    for image in &cleared.held {
+        let uses = up.iter().filter(|lab| lab.image == *image);
+        let names: Vec<String> = uses
+            .map(|lab| format!("{} ({})", lab.run_id, lab.unit))
+            .collect();
+        let who = match names.as_slice() {
+            [] => "a run, or a cell that it kept,".to_owned(),
+            names => format!("the lab {}", names.join(", ")),
+        };
+        eprintln!("{} is kept: {who} uses it.", image.display());
     }
     eprintln!(
         "Removed {} images, {} MiB; {} MiB are left.",

@@ -143,6 +143,7 @@ pub(super) struct CpuXml {
 #[derive(Serialize)]
 pub(super) struct DevicesXml<'a> {
     pub(super) controller: ControllerXml,
+    pub(super) disk: Vec<DiskXml<'a>>,
     pub(super) interface: Vec<InterfaceXml<'a>>,
     pub(super) serial: Vec<SerialXml<'a>>,
     pub(super) channel: ChannelXml<'a>,
@@ -161,6 +162,42 @@ pub(super) struct ControllerXml {
     pub(super) kind: &'static str,
     #[serde(rename = "@model")]
     pub(super) model: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct DiskXml<'a> {
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@device")]
+    pub(super) device: &'static str,
+    pub(super) driver: DriverXml,
+    pub(super) source: FileXml<'a>,
+    pub(super) target: DiskTargetXml,
+    pub(super) serial: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct DriverXml {
+    #[serde(rename = "@name")]
+    pub(super) name: &'static str,
+    #[serde(rename = "@type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "@discard")]
+    pub(super) discard: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct FileXml<'a> {
+    #[serde(rename = "@file")]
+    pub(super) file: &'a Path,
+}
+
+#[derive(Serialize)]
+pub(super) struct DiskTargetXml {
+    #[serde(rename = "@dev")]
+    pub(super) dev: String,
+    #[serde(rename = "@bus")]
+    pub(super) bus: &'static str,
 }
 
 #[derive(Serialize)]

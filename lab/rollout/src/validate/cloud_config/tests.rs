@@ -12,7 +12,7 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = manifest.join("../../images/agent/tests/conformance/validate.jsonl");
+    let path = manifest.join("../../images/guest/tests/conformance/validate.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
