@@ -112,12 +112,8 @@ fn script(steps: &[Step]) -> String {
 fn missing<'s>(shown: &'s [String], answer: &str) -> Option<&'s str> {
     let mut lines = answer.lines();
     let shown = shown.iter().map(|line| line.trim_end());
-    for wanted in shown.filter(|line| !line.is_empty() && *line != "…") {
-        if !lines.any(|line| fits(wanted, line)) {
-            return Some(wanted);
-        }
-    }
-    None
+    let mut wanted = shown.filter(|line| !line.is_empty() && *line != "…");
+    wanted.find(|wanted| !lines.any(|line| fits(wanted, line)))
 }
 
 /// Whether a line is the one that is shown; spaces between words may be more.
