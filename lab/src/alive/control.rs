@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -46,7 +45,7 @@ impl Alive {
     }
 
     fn exchange(&self, wish: &Wish) -> std::io::Result<Reply> {
-        let mut stream = UnixStream::connect(self.from_outside(Path::new(SOCKET)))?;
+        let mut stream = UnixStream::connect(self.from_outside(&self.folder().join(SOCKET)))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(wish)?;
         line.push(b'\n');

@@ -14,6 +14,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
 use crate::runner::keep::Kept;
 
@@ -31,6 +32,9 @@ pub struct Alive {
     pub since: String,
     /// Its processes.
     pub kept: Kept,
+    /// URI of the host's own libvirt, where its machines are on that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<String>,
     /// When the holder was started, in clock ticks since the host's boot: a process id may be given again.
     pub born_ticks: u64,
     /// Where that process id means something.
@@ -107,14 +111,29 @@ impl Alive {
             command.args(["--user", "--preserve-credentials"]);
         }
         command.args(["--all", "--"]).arg(program);
-        command.env("LIBVIRT_DEFAULT_URI", "qemu:///system");
+        command.env("LIBVIRT_DEFAULT_URI", self.libvirt());
         command
+    }
+
+    /// URI of its libvirt, seen from inside.
+    #[must_use]
+    pub fn libvirt(&self) -> &str {
+        self.connect.as_deref().unwrap_or("qemu:///system")
+    }
+
+    /// Its folder, seen from inside.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        match self.connect {
+            None => CELL_DIR.into(),
+            Some(_) => on_host::folder(&self.run_id),
+        }
     }
 
     /// A machine's console, as it is seen from outside.
     #[must_use]
     pub fn console(&self, node: &AliveNode) -> PathBuf {
-        self.from_outside(&Path::new(CELL_DIR).join(format!("{}.console", node.name)))
+        self.from_outside(&self.folder().join(format!("{}.console", node.name)))
     }
 
     /// A file of the cell, as it is seen from outside.
@@ -184,6 +203,7 @@ pub(crate) mod tests {
             },
             born_ticks: born_ticks(own).unwrap(),
             realm: Realm::own(),
+            connect: None,
             artifacts: "/runs/x".into(),
             image: "/cache/images/x".into(),
             data: "/scenarios/x/data".into(),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ use tokio::task::JoinSet;
 use super::evidence::{captured, domain_names, pass_on};
 use super::fault::{self, Killer};
 use super::message::{Asset, Job, Order, Report};
+use super::on_host;
 use super::plan;
 use super::plug::Plug;
-use super::sandbox::CELL_DIR;
+use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use super::stay::Staying;
 use crate::evidence::capture::{self, Capture};
@@ -56,6 +57,15 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     let line = orders.next_line().await.map_err(text)?;
     let job: Job = serde_json::from_str(&line.unwrap_or_default())
         .map_err(|error| format!("the job on standard input: {error}"))?;
+    let done = attempt_at(&job, orders).await;
+    if let Some(uri) = &job.connect {
+        // Elsewhere the kernel does it.
+        on_host::remove(uri, &job.run_id).await.map_err(text)?;
+    }
+    done
+}
+
+async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     // The lab has looked into the data already, or was told not to.
     let mut scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
@@ -67,24 +77,24 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
         capture,
         machines,
         mut killer,
-    } = set_up(&job, &scenario, &told).await?;
+    } = set_up(job, &scenario, &told).await?;
     let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
 
     let (records, mut seen) = mpsc::unbounded_channel();
     if let Some(events) = libvirtd.hypervisor.take_lifecycle() {
-        let names = domain_names(&job, &scenario);
+        let names = domain_names(job, &scenario);
         tokio::spawn(pass_on(events, names, records.clone()));
     }
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
     let mut lives = JoinSet::new();
-    let (known, silences) = (Arc::new(scenario.clone()), silences(&job, &scenario));
+    let (known, silences) = (Arc::new(scenario.clone()), silences(job, &scenario));
     let mut watched: HashMap<String, Progress> = HashMap::new();
     for node in scenario.nodes.clone() {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
-        let around = surroundings(&job, &scenario, &node);
+        let around = surroundings(job, &scenario, &node);
         let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let progress = Progress::new(Arc::clone(&known), silences);
         watched.insert(node.name.clone(), progress.clone());
@@ -169,14 +179,14 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     while let Ok(one) = tells.try_recv() {
         saw(record_of(one, &scenario.nodes), &mut kept);
     }
-    keep_qemu_logs(&job, &scenario);
+    keep_qemu_logs(job, &scenario);
     lived?;
     if job.hold && is_to_stay(orders).await? {
         let staying = Staying {
             run_id: job.run_id.clone(),
             artifacts: job.artifacts.clone(),
             nodes: scenario.nodes.clone(),
-            surroundings: |node: &Node| surroundings(&job, &scenario, node),
+            surroundings: |node: &Node| surroundings(job, &scenario, node),
             record_of,
             libvirtd,
             bridge: plan::network(&scenario, &job.run_id).bridge,
@@ -214,9 +224,11 @@ async fn set_up(
     scenario: &Scenario,
     told: &mpsc::UnboundedSender<Told>,
 ) -> Result<SetUp, String> {
-    let libvirtd = Libvirtd::start(&job.artifacts.join("libvirtd.log"))
-        .await
-        .map_err(text)?;
+    let libvirtd = match &job.connect {
+        None => Libvirtd::start(&job.artifacts.join("libvirtd.log")).await,
+        Some(uri) => Libvirtd::of_host(uri).await,
+    };
+    let libvirtd = libvirtd.map_err(text)?;
     let network = plan::network(scenario, &job.run_id);
     let xml = network::render(&network);
     let nets = job.artifacts.join("nets");
@@ -233,7 +245,7 @@ async fn set_up(
     };
 
     let machines = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
-    let assets = PathBuf::from(CELL_DIR).join("assets");
+    let assets = cell_dir().join("assets");
     let image = plan::image_folder(&assets);
     lay_out(job, &assets, &image)?;
 
@@ -347,7 +359,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         accelerator: job.accelerator,
         depth: job.depth,
         network: fault::network_of_machines(job, plan::network(scenario, &job.run_id).name),
-        sockets: PathBuf::from(CELL_DIR),
+        sockets: cell_dir(),
         artifacts: artifacts_of(&job.artifacts, node),
         deadline: scenario.deadline.boot,
         hold: job.hold,

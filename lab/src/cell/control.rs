@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::fault::HandFault;
 
-/// The socket on which a cell that stays listens.
-pub const SOCKET: &str = "/run/lab/control";
+/// The socket on which a cell that stays listens, in its folder.
+pub const SOCKET: &str = "control";
 
 /// What is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::INIT_COMMAND;
 use super::message::{Job, Order, Report};
+use super::on_host;
+use super::sandbox::CELL_DIR_VARIABLE;
 
 /// Why a cell could not be started or understood.
 #[derive(Debug, Error)]
@@ -42,6 +44,8 @@ pub struct Cell {
 impl Cell {
     /// Makes the namespaces, starts the cell's first process in them and gives it its job.
     ///
+    /// On the host's own libvirt the network is the host's; processes and mounts still go with the cell.
+    ///
     /// The namespaces are made by util-linux's `unshare`, which also asks `newuidmap` for the subordinate
     /// ids of an ordinary user (QEMU's network card and dnsmasq need more than one id). `--kill-child` and
     /// `kill_on_drop` tie the cell to the lab; the closing of its standard input ends it in any case.
@@ -55,8 +59,12 @@ impl Cell {
         if !rustix::process::geteuid().is_root() {
             command.args(["--user", "--map-root-user", "--map-auto"]);
         }
+        match &job.connect {
+            None => command.args(["--net", "--ipc"]),
+            Some(_) => command.env(CELL_DIR_VARIABLE, on_host::folder(&job.run_id)),
+        };
         let mut child = command
-            .args(["--net", "--mount", "--ipc", "--pid", "--fork"])
+            .args(["--mount", "--pid", "--fork"])
             .args(["--kill-child", "--mount-proc"])
             .arg(lab)
             .arg(INIT_COMMAND)

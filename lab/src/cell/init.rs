@@ -5,11 +5,12 @@
 //! this process ends, and with it, by the kernel, all others.
 
 use std::io;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::process::{Pid, WaitOptions};
 
-use super::{WORKER_COMMAND, sandbox};
+use super::{WORKER_COMMAND, on_host, sandbox};
 
 /// Becomes the cell's first process; returns when the worker has ended.
 #[must_use]
@@ -33,7 +34,16 @@ fn prepare_and_wait() -> Result<ExitCode, String> {
             super::INIT_COMMAND
         ));
     }
-    sandbox::enter().map_err(|error| error.to_string())?;
+    let mut held = None;
+    match std::env::var_os(sandbox::CELL_DIR_VARIABLE) {
+        None => sandbox::enter().map_err(|error| error.to_string())?,
+        Some(folder) => {
+            let folder = Path::new(&folder);
+            sandbox::enter_on_host(folder).map_err(|error| error.to_string())?;
+            let hold = on_host::hold(folder);
+            held = Some(hold.map_err(|error| format!("{}: {error}", folder.display()))?);
+        }
+    }
     let lab = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
     let worker = Command::new(lab)
         .arg(WORKER_COMMAND)
@@ -43,6 +53,7 @@ fn prepare_and_wait() -> Result<ExitCode, String> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker_pid => {
+                drop(held);
                 let code = status.exit_status().unwrap_or(1);
                 return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
             }

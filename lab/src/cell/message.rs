@@ -18,6 +18,9 @@ pub struct Job {
     pub scenario: PathBuf,
     /// Those of its machines that are started.
     pub nodes: Vec<String>,
+    /// URI of the host's own libvirt, where the machines are put on that and not on one of the cell's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<String>,
     /// Firmware of all its machines.
     pub firmware: Firmware,
     /// What executes them.

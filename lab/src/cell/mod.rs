@@ -11,6 +11,7 @@
 //! | [`message`] | the words they exchange, JSON lines over the cell's standard input and output |
 //! | [`init`] | the cell's first process: mounts, starts the worker, reaps |
 //! | [`sandbox`] | what `init` mounts |
+//! | [`on_host`] | what a cell on the host's own libvirt leaves there, and how that is removed |
 //! | [`plan`] | what a scenario asks for, as configuration; pure |
 //! | [`attempt`] | the cell's worker: one attempt at a scenario |
 //! | [`evidence`] | what the worker itself adds to the evidence |
@@ -31,6 +32,7 @@ pub mod host;
 pub mod init;
 pub mod link;
 pub mod message;
+pub mod on_host;
 pub mod plan;
 pub mod plug;
 pub mod sandbox;

@@ -9,7 +9,7 @@ use boot_server::config::{
 };
 
 use super::message::Job;
-use super::sandbox::CELL_DIR;
+use super::sandbox::cell_dir;
 use crate::evidence::capture::{CaptureSpec, Extent};
 use crate::evidence::saved::CAPTURES_FOLDER;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
@@ -197,7 +197,8 @@ pub fn dnsmasq(scenario: &Scenario) -> Option<Vec<String>> {
     .map(str::to_owned)
     .into();
     command.push(format!("--conf-file={}", conf.display()));
-    command.push(format!("--dhcp-leasefile={CELL_DIR}/dnsmasq.leases"));
+    let leases = cell_dir().join("dnsmasq.leases");
+    command.push(format!("--dhcp-leasefile={}", leases.display()));
     let names = scenario.network.names.iter();
     command.extend(names.map(|name| format!("--address=/{name}/{host}")));
     Some(command)

@@ -11,8 +11,17 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive};
 use thiserror::Error;
 
-/// The cell's own folder: sockets, assets, copies of changed files.
+/// The folder of a cell with namespaces of its own: sockets, assets, copies of changed files.
 pub const CELL_DIR: &str = "/run/lab";
+
+/// Says another folder to a cell that is on the host's own libvirt, where several may be at once.
+pub const CELL_DIR_VARIABLE: &str = "LAB_CELL_DIR";
+
+/// The folder of the cell that this process is in.
+#[must_use]
+pub fn cell_dir() -> PathBuf {
+    std::env::var_os(CELL_DIR_VARIABLE).map_or_else(|| CELL_DIR.into(), PathBuf::from)
+}
 
 /// Folders in which libvirt and its helpers keep state; each is private to the cell.
 const PRIVATE_DIRS: [&str; 4] = [
@@ -65,6 +74,17 @@ pub fn enter() -> Result<(), SandboxError> {
     fs::create_dir_all("/var/lib/libvirt/dnsmasq").doing(|| "create a folder".into())?;
     add_libvirt_user(cell_dir)?;
     loopback_up()
+}
+
+/// Makes the folder of a cell on the host's own libvirt. QEMU, which that starts as somebody else, makes sockets in it.
+///
+/// # Errors
+/// [`SandboxError`] with what was being done.
+pub fn enter_on_host(folder: &Path) -> Result<(), SandboxError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(folder).doing(|| format!("create {}", folder.display()))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o1777))
+        .doing(|| format!("open {}", folder.display()))
 }
 
 fn tmpfs(target: &Path) -> Result<(), SandboxError> {

@@ -19,6 +19,9 @@ use crate::hypervisor::{Hypervisor, HypervisorError};
 /// How long libvirtd may take to listen; it asks QEMU for its abilities first.
 const LIBVIRTD_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long the host's libvirt may take to answer; its socket starts it.
+const HOST_DEADLINE: Duration = Duration::from_secs(10);
+
 /// How long a boot server may take to bind its sockets.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -75,8 +78,8 @@ fn starting(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServiceError {
 pub struct Libvirtd {
     /// The connection.
     pub hypervisor: Hypervisor,
-    // Killed with the cell at the latest.
-    _daemon: Child,
+    // Killed with the cell at the latest; none where it is the host's.
+    _daemon: Option<Child>,
 }
 
 impl Libvirtd {
@@ -104,7 +107,19 @@ impl Libvirtd {
         let hypervisor = Hypervisor::open("qemu:///system", LIBVIRTD_DEADLINE).await?;
         Ok(Libvirtd {
             hypervisor,
-            _daemon: daemon,
+            _daemon: Some(daemon),
+        })
+    }
+
+    /// A connection to the host's own.
+    ///
+    /// # Errors
+    /// [`ServiceError::Hypervisor`] when it does not answer.
+    pub async fn of_host(uri: &str) -> Result<Libvirtd, ServiceError> {
+        let hypervisor = Hypervisor::open(uri, HOST_DEADLINE).await?;
+        Ok(Libvirtd {
+            hypervisor,
+            _daemon: None,
         })
     }
 }

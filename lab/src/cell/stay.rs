@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::control::{NewNode, Reply, SOCKET, Wish};
 use super::hand::Hand;
+use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::tail::Tail;
@@ -79,10 +80,11 @@ where
         seen: &mut mpsc::UnboundedReceiver<Record>,
         is_up: impl FnOnce(),
     ) -> Result<(), String> {
-        let failed = |error: &dyn std::fmt::Display| format!("{SOCKET}: {error}");
-        let listener = UnixListener::bind(SOCKET).map_err(|error| failed(&error))?;
+        let socket = cell_dir().join(SOCKET);
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", socket.display());
+        let listener = UnixListener::bind(&socket).map_err(|error| failed(&error))?;
         // Whoever may enter the cell's files is its owner, or root.
-        fs::set_permissions(SOCKET, Permissions::from_mode(0o600))
+        fs::set_permissions(&socket, Permissions::from_mode(0o600))
             .map_err(|error| failed(&error))?;
         let mut cell = Cell {
             hand: Hand::new(&self.run_id, &self.bridge),

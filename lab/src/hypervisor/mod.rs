@@ -262,6 +262,30 @@ impl Hypervisor {
         .await
     }
 
+    /// Names of all domains, those of others included.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn domain_names(&self) -> Result<Vec<String>, HypervisorError> {
+        self.call("list machines".into(), |connect| {
+            let domains = connect.list_all_domains(0)?;
+            domains.iter().map(virt::domain::Domain::name).collect()
+        })
+        .await
+    }
+
+    /// Names of all networks, those of others included.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn network_names(&self) -> Result<Vec<String>, HypervisorError> {
+        self.call("list networks".into(), |connect| {
+            let networks = connect.list_all_networks(0)?;
+            networks.iter().map(virt::network::Network::name).collect()
+        })
+        .await
+    }
+
     /// Removes a transient network.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::leaks::CellNetwork;
 use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{Job, Order, Report};
+use crate::cell::on_host;
 use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
@@ -104,6 +105,7 @@ impl Course {
                 .iter()
                 .map(|node| node.name.clone())
                 .collect(),
+            connect: self.setting.connect.clone(),
             firmware: unit.firmware,
             accelerator: self.setting.accelerator,
             image: self.setting.image.clone(),
@@ -133,6 +135,9 @@ impl Course {
             }
         }
         let status = cell.end().await?;
+        if job.connect.is_some() {
+            on_host::remove_folder(&job.run_id)?;
+        }
         let attempt = &mut outcome.attempt;
         if !status.success() && attempt.broken.is_none() && !attempt.interrupted {
             // `unshare` and a panic tell their reasons there.

@@ -1,10 +1,11 @@
 //! Cells that stay alive after the run, for somebody to look into.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
 use crate::node::life::domain_name;
 use crate::scenario::Scenario;
@@ -33,7 +34,17 @@ pub struct Kept {
 impl Kept {
     /// The commands to look into it and to end it.
     #[must_use]
-    pub fn instructions(&self, run_id: &str, unit: &str, scenario: &Scenario) -> String {
+    pub fn instructions(
+        &self,
+        run_id: &str,
+        unit: &str,
+        scenario: &Scenario,
+        connect: Option<&str>,
+    ) -> String {
+        let (folder, libvirt) = match connect {
+            None => (PathBuf::from(CELL_DIR), "qemu:///system"),
+            Some(uri) => (on_host::folder(run_id), uri),
+        };
         let enter = if rustix::process::geteuid().is_root() {
             format!("nsenter --target {} --all", self.init)
         } else {
@@ -45,7 +56,7 @@ impl Kept {
         };
         let mut text = format!("{unit} is kept alive (processes {}):\n", self.holder);
         for node in &scenario.nodes {
-            let socket = Path::new(CELL_DIR).join(format!("{}.console", node.name));
+            let socket = folder.join(format!("{}.console", node.name));
             text.push_str(&format!(
                 "  console of {} ({}): {enter} socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{}\n",
                 node.name,
@@ -54,7 +65,7 @@ impl Kept {
             ));
         }
         text.push_str(&format!(
-            "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect qemu:///system list\n  \
+            "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect {libvirt} list\n  \
              end it and everything in it: kill -KILL {}\n",
             self.holder
         ));

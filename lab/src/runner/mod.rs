@@ -45,6 +45,8 @@ pub struct Setting {
     pub run_id: String,
     /// The run's artifacts folder.
     pub artifacts: PathBuf,
+    /// URI of the host's own libvirt, where machines are put on that.
+    pub connect: Option<String>,
     /// Folder with the image's kernel and initrd.
     pub image: PathBuf,
     /// What is served below `/assets/` in the place of the image's folder; nothing for that.
@@ -134,6 +136,8 @@ pub async fn run(
     let shared = Shared::new(setting);
     // A kept cell holds all its machines to its end: two that wait for each other's memory never end.
     let cells_at_once = match setting.policy.keep {
+        // On one libvirt their names would be the same.
+        _ if setting.connect.is_some() => 1,
         Keep::Never => setting.places.cells(),
         Keep::Failed | Keep::Always => 1,
     };

@@ -16,6 +16,7 @@ mod images;
 mod killed;
 mod made_new;
 mod manual;
+mod on_host;
 mod own_pixiecore;
 mod planned;
 mod pty;

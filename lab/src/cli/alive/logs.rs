@@ -64,11 +64,18 @@ pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, 
     let mut sources = sources(&lab, arguments.journal);
     if let Some(name) = &arguments.name {
         let known: Vec<String> = names(&sources);
-        sources.retain(|source| source.name == *name);
+        let is_meant = |source: &Source| source.name == *name;
+        // Where the service on the wire is somebody else's, ours is the config service.
+        let ours = ["boot-server", "config-service"];
+        if name == ours[0] && !sources.iter().any(is_meant) {
+            sources.retain(|source| source.name == ours[1]);
+        } else {
+            sources.retain(is_meant);
+        }
         if sources.is_empty() {
             let known = known.join(", ");
             return Err(unknown(format!(
-                "lab: there are no logs of `{name}`; there are those of {known}"
+                "there are no logs of `{name}`; there are those of {known}"
             )));
         }
     }

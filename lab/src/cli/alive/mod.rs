@@ -9,6 +9,7 @@ mod events;
 mod exec;
 mod fault;
 mod follow;
+mod gc;
 mod login;
 mod logs;
 mod power;
@@ -28,6 +29,7 @@ use super::conduct::{Refusal, refuse};
 use super::{Folders, exit};
 use crate::alive::{Alive, AliveNode, Registry};
 use crate::cell::control::{Reply, Wish};
+use crate::cell::on_host;
 
 pub(super) use capture::capture_inside;
 pub(super) use up::UpArguments;
@@ -64,6 +66,8 @@ pub(super) enum AliveCommand {
     AddNode(add_node::AddNodeArguments),
     /// Set faults on a lab's network, and clear them
     Fault(fault::FaultArguments),
+    /// Remove what killed runs left on the host's libvirt (--connect)
+    Gc(gc::GcArguments),
     /// Run a program inside a lab: in its network, with its libvirt; a shell when none is named
     Shell(ShellArguments),
 }
@@ -128,7 +132,8 @@ pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
 async fn with(registry: &Registry, command: AliveCommand) -> Result<u8, Refusal> {
     match command {
         AliveCommand::Ps => Ok(ps(registry)),
-        AliveCommand::Down(arguments) => down(registry, &arguments),
+        AliveCommand::Down(arguments) => down(registry, &arguments).await,
+        AliveCommand::Gc(arguments) => gc::run(&arguments).await,
         AliveCommand::Status(arguments) => status::run(registry, &arguments),
         AliveCommand::Logs(arguments) => logs::run(registry, &arguments),
         AliveCommand::Events(arguments) => events::run(registry, &arguments),
@@ -191,18 +196,31 @@ fn shown(lab: &Alive) -> String {
     text
 }
 
-fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refusal> {
+async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refusal> {
     let labs = match arguments.all {
         true => registry.all(),
         false => vec![registry.find(arguments.lab.as_deref()).map_err(unknown)?],
     };
     for lab in labs {
-        let ended = lab.end();
-        ended.map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit)))?;
-        registry.remove(&lab);
+        end(registry, &lab).await?;
         println!("{} {} is down.", lab.run_id, lab.unit);
     }
     Ok(exit::OK)
+}
+
+/// Ends a lab, with everything in it, also on the host's libvirt.
+async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
+    let failed =
+        |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
+    lab.end().map_err(|error| failed(&error))?;
+    if let Some(uri) = &lab.connect {
+        on_host::remove(uri, &lab.run_id)
+            .await
+            .map_err(|error| failed(&error))?;
+        on_host::remove_folder(&lab.run_id).map_err(|error| failed(&error))?;
+    }
+    registry.remove(lab);
+    Ok(())
 }
 
 /// Becomes the program.

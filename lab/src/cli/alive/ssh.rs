@@ -10,7 +10,6 @@ use clap::Args;
 use super::NodeArguments;
 use super::exec::in_shell;
 use crate::alive::{Alive, Registry};
-use crate::cell::sandbox::CELL_DIR;
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 
@@ -72,7 +71,7 @@ pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result
 
 /// The lab's key, made inside the lab when it is needed first: it goes with the lab.
 fn key(lab: &Alive) -> Result<PathBuf, Refusal> {
-    let key = Path::new(CELL_DIR).join("ssh-key");
+    let key = lab.folder().join("ssh-key");
     if lab.from_outside(&key).exists() {
         return Ok(key);
     }

@@ -9,7 +9,7 @@ use images::catalog::ImageName;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
-use super::{registry, shown};
+use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks};
 use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
 use crate::cli::{Folders, exit};
@@ -74,7 +74,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let Some(lab) = done
         .outcomes
         .first()
-        .and_then(|outcome| alive(&done, outcome, served))
+        .and_then(|outcome| alive(&done, outcome, served, conduct.connect()))
     else {
         return Err(refuse(
             if code == exit::OK {
@@ -90,11 +90,11 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     print!("\n{}", shown(&lab));
     if let Some(attachment) = &attachment {
-        attachment.attach(&lab).inspect_err(|_| {
+        if let Err(refusal) = attachment.attach(&lab) {
             // Nothing half-done stays.
-            let _ = lab.end();
-            registry.remove(&lab);
-        })?;
+            end(&registry, &lab).await?;
+            return Err(refusal);
+        }
     }
     print!("{}", hints(&lab));
     if arguments.detach {
@@ -102,9 +102,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     }
     println!("\nCtrl-C ends it (--detach leaves it up).");
     interrupted().await;
-    let ended = lab.end();
-    registry.remove(&lab);
-    ended.map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit)))?;
+    end(&registry, &lab).await?;
     println!("{} {} is down.", lab.run_id, lab.unit);
     Ok(code)
 }
@@ -157,7 +155,12 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
 }
 
 /// What stayed of a unit, if anything did.
-fn alive(done: &Done, outcome: &UnitOutcome, image: PathBuf) -> Option<Alive> {
+fn alive(
+    done: &Done,
+    outcome: &UnitOutcome,
+    image: PathBuf,
+    connect: Option<&str>,
+) -> Option<Alive> {
     let attempt = outcome.attempts.last()?;
     let kept = attempt.kept.clone()?;
     let scenario = &outcome.unit.scenario;
@@ -170,6 +173,7 @@ fn alive(done: &Done, outcome: &UnitOutcome, image: PathBuf) -> Option<Alive> {
             .to_string(),
         born_ticks: born_ticks(kept.holder)?,
         realm: Realm::own(),
+        connect: connect.map(str::to_owned),
         kept,
         artifacts: attempt.artifacts.clone(),
         image,

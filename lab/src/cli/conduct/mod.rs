@@ -1,6 +1,7 @@
 //! How a set of units is run, whatever command asked for it: the flags of a run, the host looked at, machines
 //! booted, results written and shown.
 
+mod connect;
 mod github;
 mod image;
 mod watch;
@@ -54,6 +55,10 @@ pub(super) struct Conduct {
     /// Leave cells alive, with everything in them, and say how to look into them
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     keep: Keep,
+    /// Put network and machines on this libvirt of the host's, e.g. `qemu:///system`, as root; `lab gc` removes what a
+    /// killed run leaves there
+    #[arg(long, value_name = "URI")]
+    connect: Option<String>,
     #[command(flatten)]
     depth: Depth,
     /// Where the run's folder is made
@@ -153,6 +158,8 @@ pub(super) struct Done {
     /// The same with all that was seen.
     pub(super) outcomes: Vec<UnitOutcome>,
     look: Look,
+    /// The host's libvirt, where machines are on that.
+    connect: Option<String>,
 }
 
 /// Refuses a host that lacks something which the units need, with what would bring it.
@@ -185,6 +192,11 @@ impl Conduct {
         }
     }
 
+    /// The host's libvirt, where machines are put on that.
+    pub(super) fn connect(&self) -> Option<&str> {
+        self.connect.as_deref()
+    }
+
     /// Whether only results are shown.
     pub(super) fn quiet(&self) -> bool {
         self.quiet
@@ -202,6 +214,9 @@ impl Conduct {
             assets,
             shard,
         } = order;
+        if let Some(uri) = &self.connect {
+            connect::check(uri, &units)?;
+        }
         self.check_memory(&units)?;
         let chosen = self.accelerator(&units, &image.folder).await?;
         if !self.quiet {
@@ -217,6 +232,7 @@ impl Conduct {
         let setting = Setting {
             run_id: run_id.clone(),
             artifacts: artifacts.clone(),
+            connect: self.connect.clone(),
             image: image.folder.clone(),
             assets,
             boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
@@ -263,6 +279,7 @@ impl Conduct {
             run,
             outcomes,
             look,
+            connect: self.connect.clone(),
         })
     }
 
@@ -309,7 +326,12 @@ impl Done {
             let unit = &outcome.unit;
             print!(
                 "\n{}",
-                kept.instructions(&self.run.run_id, &unit.name(), &unit.scenario)
+                kept.instructions(
+                    &self.run.run_id,
+                    &unit.name(),
+                    &unit.scenario,
+                    self.connect.as_deref()
+                )
             );
         }
     }

@@ -11,7 +11,7 @@ use super::transfers::Follower;
 use crate::evidence::Record;
 use crate::evidence::packet::Wire;
 use crate::runner::{Progress, Unit};
-use crate::scenario::Node;
+use crate::scenario::{DhcpService, Node};
 use crate::timeline;
 use crate::verdict::{NodeVerdict, judge};
 
@@ -183,6 +183,14 @@ impl UnitCourse {
         let seconds = now.duration_since(since).as_secs();
         let scenario = &self.unit.scenario;
         let node = scenario.node(node)?;
+        if scenario.services.dhcp == DhcpService::Dnsmasq {
+            // Who has which address is known from the packets only, and those come with the table.
+            return Some(format!(
+                "{} {}: through after {seconds} s",
+                self.unit.name(),
+                node.name
+            ));
+        }
         let timeline = timeline::build(scenario, node, &self.records, &Wire::default());
         let verdict = judge(scenario, node, self.unit.firmware, &timeline);
         let sentence = match verdict.sentence() {
