@@ -45,17 +45,17 @@ enum FaultCommand {
 #[group(required = true, multiple = true)]
 struct NetemArguments {
     /// Frames that are lost, e.g. `10%`
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
-    loss: u32,
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    loss: Option<u32>,
     /// Frames that arrive twice
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
-    duplicate: u32,
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    duplicate: Option<u32>,
     /// Frames that are overtaken by later ones
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0", group = "what")]
-    reorder: u32,
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    reorder: Option<u32>,
     /// How much later each arrives, e.g. `50ms`
-    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "0", group = "what")]
-    delay: u32,
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    delay: Option<u32>,
     /// Where the sequence of chances begins
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u32,
@@ -67,10 +67,10 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
     let wish = match &arguments.fault {
         FaultCommand::Netem(netem) => Wish::SetFault(HandFault::Netem {
             link: Link {
-                loss_percent: netem.loss,
-                duplicate_percent: netem.duplicate,
-                reorder_percent: netem.reorder,
-                delay_ms: netem.delay,
+                loss_percent: netem.loss.unwrap_or(0),
+                duplicate_percent: netem.duplicate.unwrap_or(0),
+                reorder_percent: netem.reorder.unwrap_or(0),
+                delay_ms: netem.delay.unwrap_or(0),
                 seed: netem.seed,
             },
         }),
@@ -139,6 +139,25 @@ fn path(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        netem: NetemArguments,
+    }
+
+    #[test]
+    fn a_bad_link_is_bad_in_one_way_or_in_several() {
+        use clap::Parser;
+        let typed = |words: &[&str]| Typed::try_parse_from([&["netem"], words].concat());
+        let both = typed(&["--loss", "10%", "--delay", "20ms"]).unwrap().netem;
+        assert_eq!(
+            (both.loss, both.delay, both.reorder),
+            (Some(10), Some(20), None)
+        );
+        assert!(typed(&["--duplicate", "1"]).is_ok());
+        assert!(typed(&[]).is_err(), "nothing is no fault");
+    }
 
     #[test]
     fn numbers_may_have_their_unit() {
