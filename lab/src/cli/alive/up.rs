@@ -89,12 +89,12 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .add(&lab)
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     print!("\n{}", shown(&lab));
-    if let Some(attachment) = &attachment {
-        if let Err(refusal) = attachment.attach(&lab) {
-            // Nothing half-done stays.
-            end(&registry, &lab).await?;
-            return Err(refusal);
-        }
+    if let Some(attachment) = &attachment
+        && let Err(refusal) = attachment.attach(&lab)
+    {
+        // Nothing half-done stays.
+        end(&registry, &lab).await?;
+        return Err(refusal);
     }
     print!("{}", hints(&lab));
     if arguments.detach {
