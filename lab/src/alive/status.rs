@@ -1,6 +1,5 @@
 //! How far each machine of a lab that stays has come since it was switched on last. Pure, but for reading the files.
 
-use std::fs;
 use std::path::Path;
 
 use crate::alive::Alive;
@@ -72,9 +71,9 @@ fn of_node(scenario: &Scenario, node: &Node, records: &[Record]) -> NodeStatus {
         records.iter().filter(is_own)
     };
     let switched = own().rev().find_map(|record| match &record.seen {
-        Seen::PowerOn => Some((true, record.at_us)),
-        Seen::PowerOff { .. } => Some((false, record.at_us)),
-        Seen::Lifecycle { event, .. } if event == "stopped" => Some((false, record.at_us)),
+        Seen::PowerOn => Some(true),
+        Seen::PowerOff { .. } => Some(false),
+        Seen::Lifecycle { event, .. } if event == "stopped" => Some(false),
         _ => None,
     });
     let is_power_on = |record: &&Record| record.seen == Seen::PowerOn;
@@ -88,23 +87,13 @@ fn of_node(scenario: &Scenario, node: &Node, records: &[Record]) -> NodeStatus {
     let through = timeline.stages.iter().rev();
     NodeStatus {
         name: node.name.clone(),
-        is_on: switched.is_some_and(|(is_on, _)| is_on),
+        is_on: switched.unwrap_or(false),
         reached: through
             .filter_map(|stage| Some((stage.name, stage.end_us?)))
             .next(),
         on_since_us,
         trouble: timeline.trouble.last().cloned(),
     }
-}
-
-/// The evidence so far, as it is shown line by line; those files that there are.
-#[must_use]
-pub fn evidence_files(artifacts: &Path) -> Vec<std::path::PathBuf> {
-    let files = [RECORDS_FILE, AFTERWARDS_FILE].map(|file| artifacts.join(file));
-    files
-        .into_iter()
-        .filter(|file| fs::metadata(file).is_ok())
-        .collect()
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use crate::evidence::packet::{DhcpSaid, Said, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{
-    Boot, Deadline, DhcpService, Expect, Firmware, Image, MacAddr, Machines, MatchedBy, Network,
-    Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, Deadline, DhcpService, Firmware, Image, MacAddr, Machines, Network, Node,
+    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 use crate::timeline::{self, Outcome, StageName, Timeline};
 use crate::verdict::NodeVerdict;
@@ -156,30 +156,7 @@ fn node(wire: &Wire, mac: MacAddr) -> Node {
         Said::Dhcp(said) if said.client == text => said.uuid.as_deref()?.parse::<Uuid>().ok(),
         _ => None,
     });
-    Node {
-        name: text,
-        uuid: uuid.unwrap_or_default(),
-        mac,
-        further_macs: Vec::new(),
-        serial: None,
-        dhcp_hostname: None,
-        memory_mib: 0,
-        disks_mib: Vec::new(),
-        secure_boot: false,
-        expect: Expect {
-            matched_by: MatchedBy::Default,
-            group: String::new(),
-            boot_group: None,
-            kernel: None,
-            initrd: Vec::new(),
-            cloud_config: None,
-            ignition: None,
-            hostname: None,
-            kernel_options: Vec::new(),
-            units_active: Vec::new(),
-            files: Vec::new(),
-        },
-    }
+    Node::stranger(&text, uuid.unwrap_or_default(), mac, 0)
 }
 
 /// The subnet of the first address that is seen; it is only for show.

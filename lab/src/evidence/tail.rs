@@ -59,12 +59,6 @@ impl Tail {
         lines
     }
 
-    /// What stands behind the last complete line.
-    #[must_use]
-    pub fn rest(self) -> Vec<u8> {
-        self.open
-    }
-
     fn fresh(&self) -> std::io::Result<Vec<u8>> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.at))?;
@@ -96,6 +90,6 @@ mod tests {
         file.write_all(b"ee\n").unwrap();
         assert_eq!(later.lines(), [b"ee"]);
         assert_eq!(tail.lines(), [b"three"]);
-        assert!(tail.rest().is_empty());
+        assert!(tail.open.is_empty());
     }
 }
