@@ -16,6 +16,7 @@ pub mod hypervisor;
 pub mod node;
 pub mod preflight;
 pub mod rehearsal;
+pub mod remote;
 pub mod report;
 pub mod runner;
 pub mod scenario;

@@ -28,7 +28,7 @@ use crate::cache::Cache;
 use crate::catalog::Wanted;
 use crate::verify::digest;
 use crate::{ImageError, Progress, family};
-pub use hold::Hold;
+pub use hold::{Hold, is_held};
 pub use record::{Record, SignedBy, StoredFile};
 
 /// Name of the file that says what an image is.

@@ -1,7 +1,7 @@
 //! Labs that were brought up and stay: which there are, and how to get at one from outside.
 //!
 //! A lab that stays is a kept cell (`runner::keep`) with a note of it in the cache. The note is a claim, not the truth:
-//! it counts as long as the process that it names is still the one it was written of.
+//! it counts as long as the lab's processes hold its lock, and the one that it names is still the one it was written of.
 
 mod control;
 mod registry;
@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
+use crate::remote::RemoteLab;
 use crate::runner::keep::Kept;
 
 pub use control::ControlError;
-pub use registry::{Registry, RegistryError};
+pub use registry::{Held, Registry, RegistryError};
 
 /// A lab that stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +36,16 @@ pub struct Alive {
     /// URI of the host's own libvirt, where its machines are on that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
+    /// Where it is, where that is another host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteLab>,
     /// When the holder was started, in clock ticks since the host's boot: a process id may be given again.
     pub born_ticks: u64,
     /// Where that process id means something.
     pub realm: Realm,
+    /// Held by its processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PathBuf>,
     /// Folder of its evidence.
     pub artifacts: PathBuf,
     /// Folder of the image that it serves.
@@ -203,6 +210,8 @@ pub(crate) mod tests {
             },
             born_ticks: born_ticks(own).unwrap(),
             realm: Realm::own(),
+            lock: None,
+            remote: None,
             connect: None,
             artifacts: "/runs/x".into(),
             image: "/cache/images/x".into(),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use images::store::{Hold, is_held};
+use tempfile::TempPath;
 use thiserror::Error;
 
 use super::{Alive, AliveNode, Realm};
@@ -66,6 +68,27 @@ impl Registry {
             .join(format!("{}-{}.json", alive.run_id, alive.unit))
     }
 
+    /// Says of a lab that is to be made that it is there, from now on until its last process is gone.
+    ///
+    /// # Errors
+    /// [`RegistryError::File`].
+    pub fn hold(&self) -> Result<Held, RegistryError> {
+        let failed = |source| RegistryError::File {
+            path: self.folder.clone(),
+            source,
+        };
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let made = tempfile::Builder::new()
+            .suffix(".lock")
+            .tempfile_in(&self.folder)
+            .map_err(failed)?;
+        let hold = Hold::of(made.path()).map_err(|error| failed(std::io::Error::other(error)))?;
+        Ok(Held {
+            lock: made.into_temp_path(),
+            hold,
+        })
+    }
+
     /// Notes a lab.
     ///
     /// # Errors
@@ -88,6 +111,9 @@ impl Registry {
     pub fn remove(&self, alive: &Alive) {
         // What stays is a note of a lab that is gone: it does not count.
         let _ = fs::remove_file(self.path(alive));
+        if let Some(lock) = &alive.lock {
+            let _ = fs::remove_file(lock);
+        }
     }
 
     /// The labs that are up, the oldest first.
@@ -98,14 +124,20 @@ impl Registry {
         let mut all: Vec<Alive> = entries
             .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
             .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
-            // Nothing is known of the others, not even that they are gone.
-            .filter(|alive: &Alive| alive.realm == own)
             .filter(|alive: &Alive| {
-                let is_there = alive.is_there();
-                if !is_there {
+                let is_gone = match &alive.lock {
+                    // Seen from everywhere: its container, its namespace or its host's boot may be gone, too.
+                    Some(lock) => !is_held(lock),
+                    // Only the other host knows.
+                    None if alive.remote.is_some() => false,
+                    None => alive.realm == own && !alive.is_there(),
+                };
+                if is_gone {
                     self.remove(alive);
                 }
-                is_there
+                // What is in another container can't be touched from here.
+                let is_in_reach = alive.remote.is_some() || alive.realm == own && alive.is_there();
+                !is_gone && is_in_reach
             })
             .collect();
         all.sort_by(|one, other| (&one.since, &one.run_id).cmp(&(&other.since, &other.run_id)));
@@ -172,6 +204,34 @@ impl Registry {
                 })
             }
         }
+    }
+}
+
+/// A lab that is being made. Nothing stays of one that does not come to be noted.
+#[derive(Debug)]
+pub struct Held {
+    lock: TempPath,
+    hold: Hold,
+}
+
+impl Held {
+    /// What is held.
+    #[must_use]
+    pub fn lock(&self) -> &Path {
+        &self.lock
+    }
+
+    /// The lab has been noted: the file goes with its note.
+    ///
+    /// # Errors
+    /// [`RegistryError::File`].
+    pub fn noted(self) -> Result<Hold, RegistryError> {
+        let path = self.lock.to_path_buf();
+        self.lock.keep().map_err(|error| RegistryError::File {
+            path,
+            source: error.error,
+        })?;
+        Ok(self.hold)
     }
 }
 
@@ -256,6 +316,35 @@ mod tests {
         let (_cache, registry) = registry(std::slice::from_ref(&elsewhere));
         assert!(registry.all().is_empty());
         assert!(registry.path(&elsewhere).exists());
+    }
+
+    #[test]
+    fn what_ended_with_its_namespace_or_its_host_is_forgotten_wherever_one_looks_from() {
+        let cache = tempfile::tempdir().unwrap();
+        let registry = Registry::new(cache.path());
+        let held = registry.hold().unwrap();
+        let text = serde_json::to_string(&Realm::own()).unwrap();
+        let elsewhere = Alive {
+            realm: serde_json::from_str(&text.replace("boot\":\"", "boot\":\"before-")).unwrap(),
+            lock: Some(held.lock().to_owned()),
+            ..alive("eeeeee", &["node1"])
+        };
+        registry.add(&elsewhere).unwrap();
+        let held = held.noted().unwrap();
+        assert!(registry.all().is_empty());
+        assert!(registry.path(&elsewhere).exists() && elsewhere.lock.as_ref().unwrap().exists());
+        // A process that was started meanwhile holds it, as a cell does.
+        let mut cell = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        drop(held);
+        assert!(registry.all().is_empty());
+        assert!(registry.path(&elsewhere).exists());
+        cell.kill().unwrap();
+        cell.wait().unwrap();
+        assert!(registry.all().is_empty());
+        assert_eq!(fs::read_dir(cache.path().join("alive")).unwrap().count(), 0);
     }
 
     #[test]

@@ -160,7 +160,9 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                             stop.send_replace(Some(reason));
                         }
                         // Said only once every machine is through.
-                        Order::Keep => tracing::warn!("told to stay before all machines are through"),
+                        Order::Keep | Order::Settle => {
+                            tracing::warn!("told to stay before all machines are through");
+                        }
                     },
                 },
             }
@@ -192,7 +194,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
             bridge: plan::network(&scenario, &job.run_id).bridge,
         };
         staying
-            .stay(&mut tells, &mut seen, || tell(&Report::Kept))
+            .stay(&mut tells, &mut seen, orders, || tell(&Report::Kept))
             .await?;
     }
     Ok(())

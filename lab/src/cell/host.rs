@@ -33,6 +33,16 @@ pub enum CellError {
     },
 }
 
+/// How long a cell that is kept stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stays {
+    /// Until it is ended.
+    #[default]
+    ByItself,
+    /// Until this process ends, at the latest.
+    WithUs,
+}
+
 /// A running cell.
 #[derive(Debug)]
 pub struct Cell {
@@ -121,8 +131,13 @@ impl Cell {
         self.child.id()
     }
 
-    /// Leaves the cell alive, after it said that it stays.
-    pub fn detach(self) {
+    /// Leaves the cell alive, after it said that it stays: for as long as this process is there, or for longer.
+    pub async fn detach(mut self, stays: Stays) {
+        match stays {
+            // The kernel closes the pipe when we end, however that comes about.
+            Stays::WithUs => std::mem::forget(self.orders),
+            Stays::ByItself => self.order(&Order::Settle).await,
+        }
         // Dropping the child would kill it; this is the one place where it has to outlive us.
         std::mem::forget(self.child);
     }

@@ -66,9 +66,10 @@ pub enum Order {
         /// Why, e.g. `interrupted`.
         reason: String,
     },
-    /// Stay alive with everything in it, whatever becomes of the lab: the last order to a cell that holds
-    /// its machines.
+    /// Stay alive with everything in it, as long as the lab is there: to a cell that holds its machines.
     Keep,
+    /// Stay alive whatever becomes of the lab: the last order to a cell that was told to stay.
+    Settle,
 }
 
 /// What a cell tells the lab.

@@ -12,12 +12,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use boot_server::event::now_us;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use super::control::{NewNode, Reply, SOCKET, Wish};
 use super::hand::Hand;
+use super::message::Order;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told};
 use crate::evidence::saved::RecordFile;
@@ -70,7 +71,7 @@ where
     S: Fn(&Node) -> Surroundings,
     R: Fn(Told, &[Node]) -> Record,
 {
-    /// Stays until the cell is ended.
+    /// Stays until the cell is ended; until the lab is gone, too, as long as it has not said [`Order::Settle`].
     ///
     /// # Errors
     /// A sentence when nobody could get at it any more.
@@ -78,6 +79,7 @@ where
         self,
         tells: &mut mpsc::UnboundedReceiver<Told>,
         seen: &mut mpsc::UnboundedReceiver<Record>,
+        orders: &mut Lines<impl AsyncBufRead + Unpin>,
         is_up: impl FnOnce(),
     ) -> Result<(), String> {
         let socket = cell_dir().join(SOCKET);
@@ -102,8 +104,15 @@ where
         }
         is_up();
         let mut ticks = tokio::time::interval(LOOK_AGAIN);
+        let mut is_settled = false;
         loop {
             tokio::select! {
+                order = orders.next_line(), if !is_settled => match order.map_err(text)? {
+                    None => return Ok(()),
+                    Some(line) => {
+                        is_settled = serde_json::from_str::<Order>(&line).map_err(text)? == Order::Settle;
+                    }
+                },
                 Some(told) = tells.recv() => {
                     let record = (self.record_of)(told, &cell.nodes);
                     cell.keep(&record);

@@ -13,6 +13,7 @@ mod manual;
 mod new;
 mod plan;
 mod rehearse;
+mod remote;
 mod report;
 mod run;
 mod select;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cell;
+use crate::remote::Visit;
 
 /// Exit codes that scripts may rely on.
 pub mod exit {
@@ -72,6 +74,13 @@ struct Folders {
     /// Images of one's own, beside those of the catalog [default: $XDG_CONFIG_HOME/bootlab/images.toml]
     #[arg(long, global = true, value_name = "FILE")]
     catalog: Option<PathBuf>,
+    /// What the `lab` of another host has to know of the run that it came here for.
+    #[arg(long, global = true, value_name = "FILE", hide = true, value_parser = visit)]
+    visit: Option<Visit>,
+}
+
+fn visit(path: &str) -> Result<Visit, String> {
+    Visit::read(path.as_ref()).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,7 +99,7 @@ enum Command {
     Alive(alive::AliveCommand),
     /// List the scenarios
     // Before those that need a name from it.
-    #[command(display_order = 3)]
+    #[command(display_order = 4)]
     List,
     /// Tell everything that is wrong with a boot-config data directory
     Validate(validate::ValidateArguments),
@@ -132,6 +141,10 @@ pub fn main() -> ExitCode {
         return ExitCode::from(intro::run());
     }
     let arguments = Arguments::parse();
+    if let Some(Err(error)) = arguments.places.visit.as_ref().map(Visit::begin) {
+        eprintln!("lab: {error}");
+        return ExitCode::from(exit::INTERNAL);
+    }
     let code = match arguments.command {
         // Becomes PID 1 of a cell: no runtime, no threads.
         Command::CellInit => return cell::init::run(),
@@ -197,6 +210,14 @@ impl Folders {
             .ok_or_else(|| {
                 "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into()
             })
+    }
+
+    /// Id of the run that is begun.
+    fn run_id(&self) -> String {
+        match &self.visit {
+            Some(visit) => visit.run_id.clone(),
+            None => conduct::new_run_id(),
+        }
     }
 
     /// The user's catalog of images: as given, else by the XDG base directory specification, where it is

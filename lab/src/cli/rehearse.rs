@@ -124,6 +124,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         units: rehearsal.units.clone(),
         image,
         // The operator's directory is rehearsed as it is.
+        run_id: folders.run_id(),
         is_fitted: false,
         assets: rehearsal.assets.clone(),
         shard: None,

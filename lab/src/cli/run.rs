@@ -7,7 +7,7 @@ use images::catalog::ImageName;
 
 use super::conduct::{Conduct, Order, Refusal, check_host, image_of};
 use super::select::select;
-use super::{Folders, faults};
+use super::{Folders, faults, remote};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
 
@@ -54,18 +54,26 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
         eprintln!("Shard {shard} has no scenario of those selected.");
     }
-    check_host(&units)?;
+    let conduct = &arguments.conduct;
+    let host = conduct.remote()?;
+    if host.is_none() {
+        check_host(&units)?;
+    }
     let image = image_of(folders, arguments.image.as_ref(), &units)?;
+    if let Some(host) = host {
+        return remote::run(folders, &host, &image, &conduct.files()).await;
+    }
     let order = Order {
         units,
         image,
+        run_id: folders.run_id(),
         is_fitted: true,
         assets: Vec::new(),
         shard: arguments.shard.map(|shard| shard.to_string()),
     };
-    let done = arguments.conduct.run(order).await?;
+    let done = conduct.run(order).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
-    let code = done.conclude(folders, &arguments.conduct, results.as_deref())?;
+    let code = done.conclude(folders, conduct, results.as_deref())?;
     done.tell_kept();
     Ok(code)
 }

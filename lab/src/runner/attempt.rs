@@ -124,7 +124,7 @@ impl Course {
             if self.keeps(outcome)
                 && let Some(kept) = keep(&mut cell).await?
             {
-                cell.detach();
+                cell.detach(self.setting.policy.stays).await;
                 // Its machines go on using their memory.
                 state
                     .held

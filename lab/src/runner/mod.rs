@@ -29,6 +29,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::cell::host::Stays;
 use crate::cell::message::Asset;
 use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
@@ -72,6 +73,8 @@ pub struct Policy {
     pub fail_fast: bool,
     /// Which cells stay alive.
     pub keep: Keep,
+    /// For how long.
+    pub stays: Stays,
 }
 
 /// What happens in a run, as it happens.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use images::catalog::Family;
 use images::family::{Spelled, extra_options, spell};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -15,7 +16,7 @@ use super::model::{Image, Scenario};
 use super::problem::InvalidScenario;
 
 /// What a scenario has to be fitted to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fit {
     /// The image, as reports call it.
     pub image: String,

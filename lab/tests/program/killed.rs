@@ -1,6 +1,7 @@
 //! The end of `lab` in the middle of a boot: SIGKILL leaves nothing behind, Ctrl-C ends with a table.
 
 use std::fs;
+use std::io::BufRead;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -134,4 +135,45 @@ fn ctrl_c_ends_with_a_table_of_what_was_seen_and_exit_130() {
     );
     let left = processes_with(&format!("lab-{run_id}-"));
     assert!(left.is_empty(), "still running: {left:#?}");
+}
+
+#[test]
+fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
+    let scenarios = Scenarios::new();
+    let name = format!("tied-{}", std::process::id());
+    scenarios.copy("ipxe-chainload", &name).quick("node1");
+    let lab = |arguments: &[&str]| {
+        let mut lab = std::process::Command::new(env!("CARGO_BIN_EXE_lab"));
+        lab.arg("--scenarios").arg(scenarios.folder());
+        lab.args(arguments).stdin(Stdio::null());
+        lab
+    };
+    let listed = || {
+        let output = lab(&["ps"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut up = lab(&["up", &name, "--quiet", "--artifacts"]);
+    up.arg(scenarios.artifacts())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut up = up.spawn().unwrap();
+    let told = std::io::BufReader::new(up.stdout.take().unwrap()).lines();
+    assert!(
+        told.map_while(Result::ok)
+            .any(|line| line.starts_with("Ctrl-C ends it")),
+        "it did not come up"
+    );
+    assert!(listed().contains(&name), "{}", listed());
+    let run = fs::read_link(scenarios.artifacts().join("latest")).unwrap();
+    let run = run.to_string_lossy().into_owned();
+    let domain = format!("lab-{}-node1", run.rsplit('-').next().unwrap());
+    assert!(!processes_with(&domain).is_empty());
+
+    up.kill().unwrap();
+    up.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !processes_with(&domain).is_empty() || listed().contains(&name) {
+        assert!(Instant::now() < deadline, "it is up still: {}", listed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

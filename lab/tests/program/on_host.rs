@@ -1,72 +1,8 @@
 //! `--connect`: network and machines on a libvirt that is the host's own. Here that is the private one of a cell which
 //! was kept: seen from inside it is a host with nothing else on it.
 
-use std::process::{Command, Output};
-
+use crate::host::Host;
 use crate::support::{Scenarios, printed};
-
-/// A cell that stays; inside it is a host with a libvirt of its own.
-struct Host {
-    holder: String,
-    init: String,
-    scenarios: Scenarios,
-}
-
-impl Host {
-    fn start() -> Host {
-        let scenarios = Scenarios::new();
-        let simulated = scenarios.copy("ipxe-chainload", "host");
-        simulated.replace(
-            "scenario.toml",
-            "firmware = [\"bios\", \"uefi\", \"uefi-http\"]",
-            "firmware = [\"bios\"]\nmachines = \"simulated\"",
-        );
-        let kept = scenarios
-            .lab_run()
-            .args(["host", "--keep", "always", "--quiet"])
-            .output()
-            .unwrap();
-        let said = printed(&kept);
-        let number_after = |words: &str| -> String {
-            let (_, rest) = said.split_once(words).unwrap_or_else(|| panic!("{said}"));
-            let digits = rest.chars().take_while(char::is_ascii_digit);
-            digits.collect()
-        };
-        Host {
-            holder: number_after("is kept alive (processes "),
-            init: number_after("nsenter --target "),
-            scenarios,
-        }
-    }
-
-    fn command(&self, program: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &self.init, "--all", "--", program]);
-        command.args(arguments).env("NO_COLOR", "1");
-        command.output().unwrap()
-    }
-
-    fn lab(&self, arguments: &[&str]) -> Output {
-        let folder = self.scenarios.folder();
-        let folder = ["--scenarios", folder.to_str().unwrap()];
-        let lab = env!("CARGO_BIN_EXE_lab");
-        self.command(lab, &[&folder[..], arguments].concat())
-    }
-
-    /// Names of what libvirt has.
-    fn has(&self, what: &str) -> Vec<String> {
-        let listed = self.command("virsh", &["-q", what, "--name"]);
-        let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let names = names.lines().map(str::trim).filter(|name| !name.is_empty());
-        names.map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-KILL", &self.holder]).output();
-    }
-}
 
 #[test]
 fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
@@ -148,7 +84,8 @@ fn where_no_machine_can_be_put_is_told() {
     scenarios.copy("pxe-dhcp", "real");
     for (uri, why) in [
         ("qemu:///session", "no networks"),
-        ("qemu+ssh://root@host/system", "run `lab` there"),
+        ("qemu+tls://host/system", "run `lab` there"),
+        ("qemu+ssh://host/session", "no networks"),
         ("test:///default", "boots no machine"),
     ] {
         let run = scenarios

@@ -26,7 +26,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::conduct::{Refusal, refuse};
-use super::{Folders, exit};
+use super::{Folders, exit, remote};
 use crate::alive::{Alive, AliveNode, Registry};
 use crate::cell::control::{Reply, Wish};
 use crate::cell::on_host;
@@ -81,6 +81,9 @@ pub(super) struct DownArguments {
     /// All of them
     #[arg(long, conflicts_with = "lab")]
     all: bool,
+    /// Don't try to reach the other host that it is on: that host is gone
+    #[arg(long)]
+    forget: bool,
 }
 
 /// `lab shell`
@@ -116,7 +119,7 @@ impl NodeArguments {
 /// Runs and returns the exit code.
 pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
     let done = match registry(&folders) {
-        Ok(registry) => with(&registry, command).await,
+        Ok(registry) => with(&folders, &registry, command).await,
         Err(refusal) => Err(refusal),
     };
     done.unwrap_or_else(Refusal::tell)
@@ -129,11 +132,22 @@ pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
         .unwrap_or_else(Refusal::tell)
 }
 
-async fn with(registry: &Registry, command: AliveCommand) -> Result<u8, Refusal> {
+async fn with(
+    folders: &Folders,
+    registry: &Registry,
+    command: AliveCommand,
+) -> Result<u8, Refusal> {
+    if !matches!(
+        command,
+        AliveCommand::Ps | AliveCommand::Down(_) | AliveCommand::Gc(_)
+    ) && let Some(done) = remote::forward(registry)
+    {
+        return done;
+    }
     match command {
         AliveCommand::Ps => Ok(ps(registry)),
         AliveCommand::Down(arguments) => down(registry, &arguments).await,
-        AliveCommand::Gc(arguments) => gc::run(&arguments).await,
+        AliveCommand::Gc(arguments) => gc::run(folders, &arguments).await,
         AliveCommand::Status(arguments) => status::run(registry, &arguments),
         AliveCommand::Logs(arguments) => logs::run(registry, &arguments),
         AliveCommand::Events(arguments) => events::run(registry, &arguments),
@@ -179,9 +193,13 @@ fn ps(registry: &Registry) -> u8 {
 /// A lab and its machines, a line each.
 fn shown(lab: &Alive) -> String {
     let mut text = format!(
-        "{}  {}  since {}  http://{}:{}\n",
+        "{}  {}  since {}  http://{}:{}",
         lab.run_id, lab.unit, lab.since, lab.host, lab.http_port
     );
+    if let Some(remote) = &lab.remote {
+        text += &format!("  on {}", remote.host.destination());
+    }
+    text += "\n";
     let width = lab.nodes.iter().map(|node| node.name.len()).max();
     let width = width.unwrap_or_default();
     for node in &lab.nodes {
@@ -202,8 +220,21 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refu
         false => vec![registry.find(arguments.lab.as_deref()).map_err(unknown)?],
     };
     for lab in labs {
-        end(registry, &lab).await?;
-        println!("{} {} is down.", lab.run_id, lab.unit);
+        let what = match &lab.remote {
+            Some(_) if arguments.forget => {
+                registry.remove(&lab);
+                "forgotten"
+            }
+            Some(there) => {
+                remote::down(registry, &lab, there)?;
+                "down"
+            }
+            None => {
+                end(registry, &lab).await?;
+                "down"
+            }
+        };
+        println!("{} {} is {what}.", lab.run_id, lab.unit);
     }
     Ok(exit::OK)
 }

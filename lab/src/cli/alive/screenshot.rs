@@ -1,6 +1,7 @@
 //! `lab screenshot`: a picture of a machine's display.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -18,7 +19,7 @@ use crate::cli::exit;
 pub(in crate::cli) struct ScreenshotArguments {
     #[command(flatten)]
     node: NodeArguments,
-    /// Where to, as PNG [default: NODE.png]
+    /// Where to, as PNG, `-` for standard output [default: NODE.png]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -34,11 +35,18 @@ pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Resul
     };
     let usual = || PathBuf::from(format!("{}.png", node.name));
     let file = arguments.file.clone().unwrap_or_else(usual);
+    let is_output = file.as_os_str() == "-";
     STANDARD
         .decode(base64)
-        .map_err(std::io::Error::other)
-        .and_then(|png| fs::write(&file, png))
+        .map_err(io::Error::other)
+        .and_then(|png| match is_output {
+            true => io::stdout().lock().write_all(&png),
+            false => fs::write(&file, png),
+        })
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", file.display())))?;
+    if is_output {
+        return Ok(exit::OK);
+    }
     println!("{}", file.display());
     Ok(exit::OK)
 }

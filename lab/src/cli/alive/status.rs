@@ -44,6 +44,12 @@ pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8
         follow::say(&["No lab is up.".into()])?;
     }
     for lab in labs {
+        if let Some(remote) = &lab.remote {
+            let host = remote.host.destination();
+            let hint = format!("on {host}: `lab status {}`", lab.run_id);
+            follow::say(&[format!("{}  {}  {hint}", lab.run_id, lab.unit)])?;
+            continue;
+        }
         let nodes = status(&lab).map_err(|error| refuse(exit::INTERNAL, error))?;
         follow::say(&[format!("{}  {}", lab.run_id, lab.unit)])?;
         follow::say(&lines(&lab, &nodes))?;

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use images::catalog::ImageName;
@@ -11,12 +12,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks};
+use crate::cell::host::Stays;
 use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
-use crate::cli::{Folders, exit};
+use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::node::life::domain_name;
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{self, DataCheck, Firmware, Machines};
+
+/// How often it is looked whether the lab is there still.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// `lab up`
 #[derive(Debug, Args)]
@@ -50,6 +55,14 @@ pub(in crate::cli) struct UpArguments {
 pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, Refusal> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
+    let host = arguments.conduct.remote()?;
+    if let Some(host) = host {
+        let units = std::slice::from_ref(&unit);
+        let image = image_of(folders, arguments.image.as_ref(), units)?;
+        let files = arguments.conduct.files();
+        let detach = arguments.detach;
+        return remote::up(folders, &registry, &host, &unit, &image, &files, detach).await;
+    }
     let attachment = match &arguments.attach {
         Some(interface) => Some(Attachment::agree(interface, arguments.yes)?),
         None => None,
@@ -61,20 +74,32 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         std::slice::from_ref(&unit),
     )?;
     let served = image.folder.clone();
-    let conduct = arguments.conduct.clone().staying();
+    let stays = match arguments.detach {
+        true => Stays::ByItself,
+        false => Stays::WithUs,
+    };
+    let conduct = arguments.conduct.clone().staying(stays);
     let order = Order {
         units: vec![unit],
         image,
+        run_id: folders.run_id(),
         is_fitted: true,
         assets: Vec::new(),
         shard: None,
     };
+    let held = registry
+        .hold()
+        .map_err(|error| refuse(exit::INTERNAL, error))?;
     let done = conduct.run(order).await?;
     let code = done.conclude(folders, &conduct, None)?;
     let Some(lab) = done
         .outcomes
         .first()
         .and_then(|outcome| alive(&done, outcome, served, conduct.connect()))
+        .map(|lab| Alive {
+            lock: Some(held.lock().to_owned()),
+            ..lab
+        })
     else {
         return Err(refuse(
             if code == exit::OK {
@@ -85,8 +110,9 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
             "nothing of it stayed up; the table says why",
         ));
     };
-    registry
+    let _held = registry
         .add(&lab)
+        .and_then(|()| held.noted())
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     print!("\n{}", shown(&lab));
     if let Some(attachment) = &attachment
@@ -101,8 +127,11 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         return Ok(code);
     }
     println!("\nCtrl-C ends it (--detach leaves it up).");
-    interrupted().await;
-    end(&registry, &lab).await?;
+    tokio::select! {
+        () = interrupted() => end(&registry, &lab).await?,
+        // By `lab down`, from somewhere else.
+        () = gone(&lab) => {}
+    }
     println!("{} {} is down.", lab.run_id, lab.unit);
     Ok(code)
 }
@@ -173,6 +202,8 @@ fn alive(
             .to_string(),
         born_ticks: born_ticks(kept.holder)?,
         realm: Realm::own(),
+        lock: None,
+        remote: None,
         connect: connect.map(str::to_owned),
         kept,
         artifacts: attempt.artifacts.clone(),
@@ -240,5 +271,12 @@ async fn interrupted() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
+    }
+}
+
+/// Returns when it is down.
+async fn gone(lab: &Alive) {
+    while lab.is_there() {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

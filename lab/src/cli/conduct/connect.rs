@@ -51,8 +51,8 @@ fn is_possible(uri: &str) -> Result<(), String> {
         None if driver == "qemu" && rest.starts_with('/') => Ok(()),
         Some(("qemu", "unix")) => Ok(()),
         Some(("qemu", _)) => {
-            let why = "the boot server has to be on the machines' own network: log in to that host, and run `lab` there \
-                       with `--connect qemu:///system`";
+            let why = "the boot server has to be on the machines' own network: only `qemu+ssh://` lets the lab go there, \
+                       for `lab run` and `lab up`; or log in to that host, and run `lab` there with `--connect qemu:///system`";
             Err(why.into())
         }
         None if driver == "qemu" => {
@@ -98,7 +98,7 @@ mod tests {
         }
         let why = |uri: &str| is_possible(uri).unwrap_err();
         assert!(why("qemu:///session").contains("no networks"));
-        assert!(why("qemu+ssh://root@host/system").contains("run `lab` there"));
+        assert!(why("qemu+tls://host/system").contains("run `lab` there"));
         assert!(why("test:///default").contains("boots no machine"));
         assert!(why("system").contains("a URI"));
         assert!(why("qemu://host/system").contains("a transport"));

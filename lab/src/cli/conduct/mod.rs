@@ -17,11 +17,13 @@ use clap::{Args, ValueEnum};
 use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
 use super::terminal::Look;
-use super::{Folders, exit};
+use super::{Folders, exit, remote};
+use crate::cell::host::Stays;
 use crate::cell::message::Asset;
 use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
+use crate::remote::Host;
 use crate::report::faults::FaultResult;
 use crate::report::live::Live;
 use crate::report::{self, RunSummary, UnitSummary};
@@ -70,6 +72,9 @@ pub(super) struct Conduct {
     /// Also write every event here, a JSON line each, as it happens
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// How long cells stay that are left alive.
+    #[arg(skip)]
+    stays: Stays,
     /// Show no progress: only the table and where the artifacts are
     #[arg(long)]
     quiet: bool,
@@ -138,6 +143,8 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
 /// What is run.
 #[derive(Debug)]
 pub(super) struct Order {
+    /// The run's id.
+    pub(super) run_id: String,
     /// The units.
     pub(super) units: Vec<Unit>,
     /// What they boot.
@@ -181,9 +188,10 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
 
 impl Conduct {
     /// The same with cells that stay, and displays to look at.
-    pub(super) fn staying(self) -> Conduct {
+    pub(super) fn staying(self, stays: Stays) -> Conduct {
         Conduct {
             keep: Keep::Always,
+            stays,
             depth: Depth {
                 display: true,
                 ..self.depth
@@ -197,6 +205,26 @@ impl Conduct {
         self.connect.as_deref()
     }
 
+    /// The other host, where machines are put on that.
+    pub(super) fn remote(&self) -> Result<Option<Host>, Refusal> {
+        let host = remote::host_of(self.connect())?;
+        if host.is_some() && self.keep != Keep::Never {
+            let why =
+                "--keep leaves cells on this host; `lab up --detach` leaves a lab on another one";
+            return Err(refuse(exit::INVALID_INPUT, why));
+        }
+        Ok(host)
+    }
+
+    /// Where files of the run go.
+    pub(super) fn files(&self) -> remote::Files<'_> {
+        remote::Files {
+            artifacts: &self.artifacts,
+            junit: self.junit.as_deref(),
+            events: self.events.as_deref(),
+        }
+    }
+
     /// Whether only results are shown.
     pub(super) fn quiet(&self) -> bool {
         self.quiet
@@ -208,6 +236,7 @@ impl Conduct {
         let now = jiff::Zoned::now();
         let look = Look::choose(self.quiet, self.no_color);
         let Order {
+            run_id,
             units,
             image,
             is_fitted,
@@ -222,7 +251,6 @@ impl Conduct {
         if !self.quiet {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
-        let run_id = new_run_id();
         let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
             .map_err(internal(&self.artifacts.display().to_string()))?;
         let units = match is_fitted {
@@ -243,6 +271,7 @@ impl Conduct {
                 retries: self.retries,
                 fail_fast: self.fail_fast,
                 keep: self.keep,
+                stays: self.stays,
             },
         };
         let mut files = vec![create_file(&artifacts.join("events.jsonl"))?];

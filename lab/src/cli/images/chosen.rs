@@ -8,6 +8,7 @@ use images::store::{Hold, StoreError, Stored, Use};
 
 use super::super::{Folders, exit};
 use super::{Failure, build, cache, catalog, find, store, waiting};
+use crate::remote::GivenImage;
 use crate::scenario::{Fit, Image};
 
 /// An image on this host.
@@ -20,16 +21,30 @@ pub(in crate::cli) struct Chosen {
     /// How a scenario has to be fitted to it.
     pub(in crate::cli) fit: Fit,
     /// While it lives, nobody clears the cache.
-    _using: Use,
+    _using: Option<Use>,
     /// It is not cleared either while a cell lives that was started meanwhile.
     _hold: Hold,
 }
 
-/// The image called `name`.
+/// The image called `name`; that of the host that the run comes from, where it comes from one.
 pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
+    let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
+    if let Some(visit) = &folders.visit {
+        let GivenImage {
+            folder,
+            architecture,
+            fit,
+        } = visit.image.clone();
+        return Ok(Chosen {
+            _hold: Hold::of(&folder).map_err(internal)?,
+            folder,
+            architecture,
+            fit,
+            _using: None,
+        });
+    }
     let wanted = find(&catalog(folders)?, name)?;
     let store = store(folders)?;
-    let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
     let using = store.using(&mut waiting).map_err(internal)?;
     if wanted.entry.name == Image::STAND_IN {
         let folder = build(folders)?;
@@ -44,7 +59,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
                 memory_mib: 0,
                 rootfs: None,
             },
-            _using: using,
+            _using: Some(using),
         });
     }
     let stored = store
@@ -67,7 +82,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
                 .map(|file| file.name.clone()),
         },
         folder: stored.folder,
-        _using: using,
+        _using: Some(using),
     })
 }
 

@@ -1,0 +1,252 @@
+//! Labs that stay on another host.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::words::{self, Instead};
+use super::{
+    Files, bring_scenarios, code_of, execute, failed, fetch, is_on_terminal, lab_there, leave,
+    prepare,
+};
+use crate::alive::{Alive, AliveNode, Realm, Registry, born_ticks};
+use crate::cli::conduct::{Refusal, new_run_id, refuse};
+use crate::cli::images::Chosen;
+use crate::cli::{Folders, exit};
+use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
+use crate::runner::Unit;
+use crate::runner::keep::Kept;
+
+/// `lab up` there; what was selected has been looked at here.
+pub(in crate::cli) async fn up(
+    folders: &Folders,
+    registry: &Registry,
+    host: &Host,
+    unit: &Unit,
+    image: &Chosen,
+    files: &Files<'_>,
+    is_detached: bool,
+) -> Result<u8, Refusal> {
+    let session = Session::new(host).map_err(failed)?;
+    let place = prepare(&session, folders, image, &new_run_id())?;
+    let lab = noted(host, &place, unit, folders.scenarios(), files, image);
+    let internal = |error: crate::alive::RegistryError| refuse(exit::INTERNAL, error);
+    if !is_detached {
+        // Other commands find it while this one is there.
+        let held = registry.hold().map_err(internal)?;
+        let lab = Alive {
+            lock: Some(held.lock().to_owned()),
+            ..lab
+        };
+        registry.add(&lab).map_err(internal)?;
+        let _held = held.noted().map_err(internal)?;
+        let status = execute(&session, &place, host, files).await;
+        let ended = finish(registry, &session, &lab);
+        let code = code_of(host, status?)?;
+        ended?;
+        return Ok(code);
+    }
+    let status = execute(&session, &place, host, files).await?;
+    let notes = notes(&session, &place)?;
+    let Some(there) = notes else {
+        finish(registry, &session, &lab)?;
+        return code_of(host, status);
+    };
+    let lab = Alive {
+        nodes: there.nodes,
+        ..lab
+    };
+    registry.add(&lab).map_err(internal)?;
+    println!(
+        "It is on {}; the commands above work from here, too.",
+        host.destination()
+    );
+    code_of(host, status)
+}
+
+/// What is known here of a lab there.
+fn noted(
+    host: &Host,
+    place: &Place,
+    unit: &Unit,
+    scenarios: PathBuf,
+    files: &Files<'_>,
+    image: &Chosen,
+) -> Alive {
+    let scenario = &unit.scenario;
+    let own = std::process::id();
+    Alive {
+        run_id: place.id.clone(),
+        unit: unit.name(),
+        since: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
+        kept: Kept {
+            holder: own,
+            init: own,
+        },
+        born_ticks: born_ticks(own).unwrap_or_default(),
+        realm: Realm::own(),
+        lock: None,
+        connect: Some(host.libvirt.clone()),
+        remote: Some(RemoteLab {
+            host: host.clone(),
+            place: place.clone(),
+            scenarios,
+            artifacts: std::path::absolute(files.artifacts)
+                .unwrap_or_else(|_| files.artifacts.to_owned()),
+        }),
+        artifacts: files.artifacts.to_owned(),
+        image: image.folder.clone(),
+        data: scenario.data_dir(),
+        host: scenario.network.host(),
+        http_port: scenario.network.http_port,
+        nodes: scenario
+            .nodes
+            .iter()
+            .map(|node| AliveNode {
+                name: node.name.clone(),
+                domain: crate::node::life::domain_name(&place.id, node),
+                mac: node.mac.to_string(),
+                uuid: node.uuid.to_string(),
+                address: None,
+                verdict: "-".into(),
+            })
+            .collect(),
+    }
+}
+
+/// The note of the lab there, if it is up.
+fn notes(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal> {
+    let script = format!(
+        "cd {} && {} --cache cache ps >/dev/null; cat cache/alive/*.json 2>/dev/null || true",
+        quoted(place.visit()),
+        quoted(place.lab())
+    );
+    let text = session
+        .run("looking for the lab", &script)
+        .map_err(failed)?;
+    Ok(serde_json::from_str(&text).ok())
+}
+
+/// What is done with a lab there is done there. None where it is about labs of this host.
+pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>> {
+    let node = words::said("node").or_else(|| words::said("name"));
+    let found = match (words::said("lab"), node) {
+        (Some(lab), _) => registry.find(Some(&lab)),
+        (None, Some(node)) => registry
+            .node(None, &node)
+            .map(|(lab, _)| lab)
+            .or_else(|_| registry.find(None)),
+        (None, None) => registry.find(None),
+    };
+    // What is not found is told by the command itself.
+    let remote = found.ok()?.remote?;
+    Some(there(&remote))
+}
+
+fn there(remote: &RemoteLab) -> Result<u8, Refusal> {
+    let session = Session::new(&remote.host).map_err(failed)?;
+    let mut instead = vec![
+        ("scenarios", Instead::Nothing),
+        ("catalog", Instead::Nothing),
+        ("cache", Instead::Value("cache")),
+    ];
+    let mut file = None;
+    let command = words::own(&[]);
+    match command.first().map(String::as_str) {
+        Some("screenshot") => {
+            let usual = || format!("{}.png", words::said("node").unwrap_or_default());
+            file = Some(words::said("file").unwrap_or_else(usual));
+            instead.push(("file", Instead::Value("-")));
+        }
+        Some("capture") => {
+            file = words::said("write").filter(|file| file != "-");
+            if file.is_some() {
+                instead.push(("write", Instead::Value("-")));
+            }
+        }
+        Some("reboot" | "power") => bring_scenarios(&session, &remote.place, &remote.scenarios)?,
+        _ => {}
+    }
+    let on_terminal = file.is_none() && is_on_terminal();
+    let words = words::own(&instead);
+    let mut ssh = lab_there(&session, &remote.place, &words, on_terminal);
+    if let Some(file) = &file {
+        let made = File::create(file)
+            .map_err(|error| refuse(exit::INTERNAL, format!("{file}: {error}")))?;
+        ssh.stdout(Stdio::from(made));
+    }
+    let status = ssh
+        .status()
+        .map_err(|error| refuse(exit::HOST_UNSUPPORTED, format!("ssh: {error}")))?;
+    let code = code_of(&remote.host, status)?;
+    if let (Some(file), exit::OK) = (&file, code) {
+        println!("{file}");
+    }
+    Ok(code)
+}
+
+/// Ends a lab there; its artifacts come here.
+pub(in crate::cli) fn down(
+    registry: &Registry,
+    lab: &Alive,
+    remote: &RemoteLab,
+) -> Result<(), Refusal> {
+    let session = Session::new(&remote.host).map_err(failed)?;
+    let script = format!(
+        "cd {} && {} --cache cache down --all",
+        quoted(remote.place.visit()),
+        quoted(remote.place.lab())
+    );
+    session.run("ending the lab", &script).map_err(|error| {
+        let is_gone = matches!(error, RemoteError::Connection { .. });
+        let mut refusal = failed(error);
+        if is_gone {
+            refusal.message +=
+                "; if that host is gone for good, `lab down --forget` forgets the lab";
+        }
+        refusal
+    })?;
+    finish(registry, &session, lab)
+}
+
+/// Fetches what there is of a lab that is down, and forgets it.
+fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Refusal> {
+    let Some(remote) = &lab.remote else {
+        return Ok(());
+    };
+    let files = Files {
+        artifacts: &remote.artifacts,
+        junit: None,
+        events: None,
+    };
+    fetch(session, &remote.place, &files)?;
+    leave(session, &remote.place)?;
+    registry.remove(lab);
+    println!(
+        "Fetched from {}: {}",
+        remote.host.destination(),
+        remote.artifacts.join("latest").display()
+    );
+    Ok(())
+}
+
+/// Removes what is left there of runs from here.
+pub(in crate::cli) fn gc(host: &Host) -> Result<u8, Refusal> {
+    let session = Session::new(host).map_err(failed)?;
+    let destination = host.destination();
+    // The `lab` that was brought there last; where none was, there is nothing.
+    let script = format!(
+        "cd {} 2>/dev/null || exit 0; lab=$(ls -t programs/*/lab 2>/dev/null | head -n 1); test -z \"$lab\" || \
+         \"$lab\" gc --connect {}",
+        Place::BASE,
+        quoted(&host.libvirt)
+    );
+    let said = session.run("lab gc", &script).map_err(failed)?;
+    match said.is_empty() {
+        true => println!("No run from here left anything on {destination}."),
+        false => print!("{said}"),
+    }
+    Ok(exit::OK)
+}

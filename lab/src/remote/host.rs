@@ -1,0 +1,158 @@
+//! libvirt's URI of a host that is reached over SSH (<https://libvirt.org/uri.html#ssh-transport>).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A host that is reached over SSH, and its libvirt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name or address, as `ssh` takes it.
+    pub name: String,
+    /// Who to log in as; who `ssh` chooses otherwise.
+    pub user: Option<String>,
+    /// Port of its SSH server; the one that `ssh` chooses otherwise.
+    pub port: Option<u16>,
+    /// The private key to log in with.
+    pub keyfile: Option<PathBuf>,
+    /// Its host key is taken as it is.
+    pub no_verify: bool,
+    /// Nobody is asked for a password.
+    pub no_tty: bool,
+    /// URI of its libvirt, seen from there.
+    pub libvirt: String,
+}
+
+impl Host {
+    /// The host that the URI names; none where it is one of this host.
+    ///
+    /// # Errors
+    /// What is wrong with the URI.
+    pub fn of(uri: &str) -> Result<Option<Host>, String> {
+        if !uri.starts_with("qemu+ssh:") {
+            return Ok(None);
+        }
+        let like = "write it like `qemu+ssh://root@host/system`";
+        let url = Url::parse(uri).map_err(|error| format!("{error}; {like}"))?;
+        let name = url.host_str().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| format!("it names no host; {like}"))?;
+        if url.password().is_some() {
+            return Err("a password has no place in it: `ssh` asks for it".into());
+        }
+        match url.path() {
+            "/system" => {}
+            "/session" => {
+                return Err("a session's libvirt has no networks: `/system` has".into());
+            }
+            other => return Err(format!("`{other}` is no libvirt of the lab's; {like}")),
+        }
+        let mut host = Host {
+            name: name.trim_matches(['[', ']']).to_owned(),
+            user: (!url.username().is_empty()).then(|| url.username().to_owned()),
+            port: url.port(),
+            keyfile: None,
+            no_verify: false,
+            no_tty: false,
+            libvirt: "qemu:///system".into(),
+        };
+        for (key, value) in url.query_pairs() {
+            match &*key {
+                "keyfile" => host.keyfile = Some(PathBuf::from(&*value)),
+                "no_verify" => host.no_verify = value == "1",
+                "no_tty" => host.no_tty = value == "1",
+                "socket" => host.libvirt = format!("qemu+unix:///system?socket={value}"),
+                other => {
+                    let known = "`keyfile`, `no_verify`, `no_tty` and `socket`";
+                    return Err(format!("`{other}` is not known: {known} are"));
+                }
+            }
+        }
+        Ok(Some(host))
+    }
+
+    /// How `ssh` is told which host.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match &self.user {
+            Some(user) => format!("{user}@{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// What `ssh` is told besides.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if let Some(port) = self.port {
+            options.extend(["-p".into(), port.to_string()]);
+        }
+        if let Some(keyfile) = &self.keyfile {
+            options.extend(["-i".into(), keyfile.display().to_string()]);
+        }
+        let mut set = |option: &str| options.extend(["-o".into(), option.into()]);
+        if self.no_verify {
+            set("StrictHostKeyChecking=no");
+        }
+        if self.no_tty {
+            set("BatchMode=yes");
+        }
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(uri: &str) -> Host {
+        Host::of(uri).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_uri_says_what_ssh_has_to_know() {
+        let plain = host("qemu+ssh://host.example/system");
+        assert_eq!(plain.destination(), "host.example");
+        assert_eq!(plain.options(), Vec::<String>::new());
+        assert_eq!(plain.libvirt, "qemu:///system");
+        let full = host("qemu+ssh://root@[fd00::1]:2222/system?keyfile=/k&no_verify=1&no_tty=1");
+        assert_eq!(full.destination(), "root@fd00::1");
+        let options = full.options().join(" ");
+        assert_eq!(
+            options,
+            "-p 2222 -i /k -o StrictHostKeyChecking=no -o BatchMode=yes"
+        );
+        let socket = host("qemu+ssh://host/system?socket=/run/x");
+        assert_eq!(socket.libvirt, "qemu+unix:///system?socket=/run/x");
+    }
+
+    #[test]
+    fn what_is_of_this_host_goes_nowhere() {
+        for here in [
+            "qemu:///system",
+            "qemu+unix:///system",
+            "test:///default",
+            "x",
+        ] {
+            assert_eq!(Host::of(here), Ok(None), "{here}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_meant_is_told() {
+        let why = |uri: &str| Host::of(uri).unwrap_err();
+        assert!(why("qemu+ssh:///system").contains("names no host"));
+        assert!(why("qemu+ssh://host/session").contains("no networks"));
+        assert!(why("qemu+ssh://host").contains("like `qemu+ssh://root@host/system`"));
+        assert!(why("qemu+ssh://me:secret@host/system").contains("password"));
+        assert!(why("qemu+ssh://host/system?command=/x").contains("`command` is not known"));
+        assert!(why("qemu+ssh://host:port/system").contains("port"));
+    }
+
+    #[test]
+    fn a_host_is_never_an_option() {
+        // `ssh` is told where its options end, too.
+        let odd = Host::of("qemu+ssh://-oProxyCommand=x/system");
+        assert!(odd.is_err() || odd.unwrap().unwrap().name.starts_with('-'));
+    }
+}

@@ -1,0 +1,122 @@
+//! What is brought to another host: files under a name made of what is in them, so that nothing is sent twice and
+//! nothing is taken for something else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use images::verify::digest;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// Why something can't be sent.
+#[derive(Debug, Error)]
+#[error("{path}: {source}")]
+pub struct ParcelError {
+    /// What could not be read.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Files of one folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    folder: PathBuf,
+    names: Vec<String>,
+    /// What they are called together.
+    pub digest: String,
+    /// How large they are together, in bytes.
+    pub size_bytes: u64,
+}
+
+impl Parcel {
+    /// These files of the folder.
+    ///
+    /// # Errors
+    /// [`ParcelError`].
+    pub fn of(folder: &Path, names: &[&str]) -> Result<Parcel, ParcelError> {
+        let mut size_bytes = 0;
+        let mut all = Sha256::new();
+        for name in names {
+            let path = folder.join(name);
+            let failed = |source| ParcelError {
+                path: path.clone(),
+                source,
+            };
+            let hashes = digest::of_file(&path).map_err(failed)?;
+            size_bytes += hashes.size_bytes;
+            all.update(format!("{name} {}\n", hashes.sha256));
+        }
+        let digest = all.finalize();
+        Ok(Parcel {
+            folder: folder.to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            digest: digest
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            size_bytes,
+        })
+    }
+
+    /// All files of the folder.
+    ///
+    /// # Errors
+    /// [`ParcelError`].
+    pub fn whole(folder: &Path) -> Result<Parcel, ParcelError> {
+        let failed = |source| ParcelError {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // Images keep their files under several names; those that lead elsewhere are followed.
+            if entry.path().is_file() {
+                names.insert(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Parcel::of(folder, &names)
+    }
+
+    /// Prints them as a tape archive.
+    #[must_use]
+    pub fn tar(&self) -> Command {
+        let mut tar = Command::new("tar");
+        tar.args(["--create", "--dereference", "--file=-", "--directory"])
+            .arg(&self.folder)
+            .arg("--")
+            .args(&self.names);
+        tar
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_files_makes_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("one", "1");
+        write("two", "22");
+        std::os::unix::fs::symlink("two", folder.path().join("three")).unwrap();
+        let whole = Parcel::whole(folder.path()).unwrap();
+        assert_eq!((whole.digest.len(), whole.size_bytes), (16, 5));
+        assert_eq!(whole.names, ["one", "three", "two"]);
+        assert_eq!(Parcel::whole(folder.path()).unwrap(), whole);
+        let some = Parcel::of(folder.path(), &["one", "two"]).unwrap();
+        assert_ne!(some.digest, whole.digest);
+        write("two", "23");
+        assert_ne!(Parcel::whole(folder.path()).unwrap().digest, whole.digest);
+        let missing = Parcel::of(folder.path(), &["four"]).unwrap_err();
+        assert!(missing.to_string().contains("four"), "{missing}");
+    }
+}

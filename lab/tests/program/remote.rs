@@ -1,0 +1,290 @@
+//! `--connect qemu+ssh://…`: a lab on another host. Laptop and host are one here, but for the user's home: that of who
+//! logs in over SSH has nothing in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::host::Host;
+use crate::support::{Scenarios, printed};
+
+/// Home of whoever logs in.
+const HOME: &str = "/run/home";
+
+/// Where an SSH server listens, with the key that it takes.
+const URI: &str = "qemu+ssh://root@127.0.0.1:2222/system?keyfile=/run/laptop";
+
+/// What makes the host one that can be logged in to.
+const SET_UP: &str = r#"
+set -e
+mkdir -m 700 -p /run/home/.ssh
+sed 's|^root:.*|root:x:0:0:root:/run/home:/bin/sh|' /etc/passwd >/run/passwd
+mount --bind /run/passwd /etc/passwd
+dropbearkey -t ed25519 -f /run/host-key >/dev/null 2>&1
+ssh-keygen -q -t ed25519 -N '' -f /run/laptop
+cat /run/laptop.pub >/run/home/.ssh/authorized_keys
+printf '[127.0.0.1]:2222 %s\n' "$(dropbearkey -y -f /run/host-key | grep ^ssh-)" >/run/home/.ssh/known_hosts
+chmod 600 /run/home/.ssh/*
+"#;
+
+/// What lets it be logged in to.
+const LISTEN: &str = "dropbear -s -r /run/host-key -p 127.0.0.1:2222 -P /run/dropbear.pid";
+
+struct Pair {
+    host: Host,
+    scenarios: Scenarios,
+    /// The laptop's, with the images of the user's.
+    cache: tempfile::TempDir,
+}
+
+impl Pair {
+    fn start() -> Pair {
+        let host = Host::start();
+        // The network of the cell that the host is.
+        host.lab(&["gc"]);
+        let made = host.command("sh", &["-c", SET_UP]);
+        assert!(made.status.success(), "{}", printed(&made));
+        let scenarios = Scenarios::new();
+        scenarios.copy("pxe-dhcp", "real").quick("node1");
+        let image = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .args(["images", "path"])
+            .output()
+            .unwrap();
+        let image = PathBuf::from(String::from_utf8_lossy(&image.stdout).trim());
+        let images = image.ancestors().nth(2).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(images, cache.path().join("images")).unwrap();
+        let pair = Pair {
+            host,
+            scenarios,
+            cache,
+        };
+        pair.listen();
+        pair
+    }
+
+    fn listen(&self) {
+        let started = self.host.command("sh", &["-c", LISTEN]);
+        assert!(started.status.success(), "{}", printed(&started));
+    }
+
+    fn words(&self, arguments: &[&str]) -> Vec<String> {
+        let text = |path: &Path| path.display().to_string();
+        let mut words = vec![
+            env!("CARGO_BIN_EXE_lab").into(),
+            "--scenarios".into(),
+            text(&self.scenarios.folder()),
+            "--cache".into(),
+            text(self.cache.path()),
+        ];
+        words.extend(arguments.iter().map(|word| (*word).to_owned()));
+        words
+    }
+
+    fn lab(&self, arguments: &[&str]) -> Output {
+        let words = self.words(arguments);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.host.command(words[0], &words[1..])
+    }
+
+    fn says(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.lab(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            printed(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What is there of runs from here.
+    fn visits(&self) -> String {
+        let script = format!("ls {HOME}/.cache/bootlab/remote/visits 2>/dev/null");
+        let listed = self.host.command("sh", &["-c", &script]);
+        String::from_utf8_lossy(&listed.stdout).trim().to_owned()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.host.has("list").is_empty() && self.host.has("net-list").is_empty()
+    }
+}
+
+#[test]
+fn a_lab_on_another_host_is_used_from_here() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("only root answers the ports of a host");
+        return;
+    }
+    let pair = Pair::start();
+    let artifacts: PathBuf = pair.scenarios.artifacts();
+    let there = ["--connect", URI, "--artifacts", artifacts.to_str().unwrap()];
+
+    let up = pair.lab(&[&["up", "real", "--detach"], &there[..]].concat());
+    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
+    assert!(
+        printed(&up).contains("root@127.0.0.1: sending the image"),
+        "{}",
+        printed(&up)
+    );
+    assert!(
+        printed(&up).contains("It is on root@127.0.0.1"),
+        "{}",
+        printed(&up)
+    );
+    let machines = pair.host.has("list");
+    assert!(
+        machines.len() == 1 && machines[0].ends_with("-node1"),
+        "{machines:?}"
+    );
+    let listed = pair.says(&["ps"], 0);
+    assert!(
+        listed.contains("on root@127.0.0.1") && listed.contains("192.168.90."),
+        "{listed}"
+    );
+    let node = ["node1", "--lab", "real"];
+    let hostname = || pair.says(&[&["exec"], &node[..], &["--", "hostname"]].concat(), 0);
+    assert_eq!(hostname().trim(), "pxe-dhcp-one");
+    let failing = [&["exec"], &node[..], &["--", "(exit 7)"]].concat();
+    pair.says(&failing, 7);
+
+    // What is changed here is what it boots with there.
+    let config = pair.scenarios.folder().join("real/data/config.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("hostname: pxe-dhcp-one"), "{text}");
+    fs::write(
+        &config,
+        text.replace("hostname: pxe-dhcp-one", "hostname: changed"),
+    )
+    .unwrap();
+    pair.says(&[&["reboot"], &node[..]].concat(), 0);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hostname().trim() != "changed" {
+        assert!(Instant::now() < deadline, "the host name stays as it was");
+    }
+
+    let picture = pair.scenarios.folder().join("picture.png");
+    let said = pair.says(
+        &[&["screenshot"], &node[..], &[picture.to_str().unwrap()]].concat(),
+        0,
+    );
+    assert_eq!(said.trim(), picture.to_str().unwrap());
+    assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    let frames = pair.scenarios.folder().join("frames.pcapng");
+    pair.says(&["capture", "real", "--write", frames.to_str().unwrap()], 0);
+    assert!(
+        fs::read(&frames)
+            .unwrap()
+            .starts_with(&[0x0a, 0x0d, 0x0d, 0x0a])
+    );
+
+    // What is up is not garbage.
+    let swept = pair.says(&["gc", "--connect", URI], 0);
+    assert!(swept.contains("Nothing is left"), "{swept}");
+    assert_eq!(pair.host.has("list"), machines);
+
+    pair.says(&["down", "real"], 0);
+    assert!(
+        pair.is_idle() && pair.visits().is_empty(),
+        "{}",
+        pair.visits()
+    );
+    assert_is_a_run(&artifacts.join("latest"));
+    assert!(
+        pair.says(&["ps"], 0)
+            .lines()
+            .all(|line| !line.contains("127.0.0.1"))
+    );
+
+    // Once more, all at once: what was brought is there still.
+    fs::write(&config, text).unwrap();
+    let junit = pair.scenarios.folder().join("junit.xml");
+    let run = [
+        &["run", "real", "--junit", junit.to_str().unwrap()],
+        &there[..],
+    ]
+    .concat();
+    let run = pair.lab(&run);
+    assert_eq!(run.status.code(), Some(0), "{}", printed(&run));
+    assert!(!printed(&run).contains("sending"), "{}", printed(&run));
+    assert!(fs::read_to_string(&junit).unwrap().contains("<testsuites"));
+    assert!(
+        pair.is_idle() && pair.visits().is_empty(),
+        "{}",
+        pair.visits()
+    );
+
+    killed_here_it_ends_there(&pair, &there);
+    let swept = pair.says(&["gc", "--connect", URI], 0);
+    assert!(swept.contains("removed visit"), "{swept}");
+    let base = pair
+        .host
+        .command("ls", &[&format!("{HOME}/.cache/bootlab")]);
+    assert_eq!(String::from_utf8_lossy(&base.stdout), "");
+}
+
+fn killed_here_it_ends_there(pair: &Pair, there: &[&str]) {
+    let words = pair.words(&[&["up", "real", "--quiet"], there].concat());
+    let mut up = Command::new("nsenter")
+        .args(["--target", pair.host.init(), "--all", "--"])
+        .args(&words)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while pair.host.has("list").is_empty() {
+        assert!(Instant::now() < deadline, "it does not come up");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let killed = pair.host.command(
+        "pkill",
+        &["-KILL", "-f", "^[^ ]*lab --scenarios .* up real"],
+    );
+    assert!(killed.status.success(), "{}", printed(&killed));
+    up.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !pair.is_idle() {
+        assert!(
+            Instant::now() < deadline,
+            "{:?} is left",
+            pair.host.has("list")
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn assert_is_a_run(folder: &Path) {
+    let run = fs::read_to_string(folder.join("run.json")).unwrap();
+    assert!(run.contains("real@bios"), "{run}");
+    let console = folder.join("real@bios/attempt-1/nodes/node1/console.log");
+    assert!(fs::metadata(console).unwrap().len() > 0);
+}
+
+#[test]
+fn a_host_that_is_not_there_is_told() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "real");
+    // Nobody listens on the port of tcpmux.
+    for (uri, code, why) in [
+        (
+            "qemu+ssh://127.0.0.1:1/system?no_tty=1",
+            75,
+            "127.0.0.1: no connection: ",
+        ),
+        (
+            "qemu+ssh://127.0.0.1/system?command=x",
+            2,
+            "`command` is not known",
+        ),
+    ] {
+        let run = scenarios
+            .lab_run()
+            .args(["real", "--connect", uri])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(code), "{}", printed(&run));
+        assert!(printed(&run).contains(why), "{}", printed(&run));
+    }
+}
