@@ -129,7 +129,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         assets: rehearsal.assets.clone(),
         shard: None,
     };
-    let mut done = arguments.conduct.run(order).await?;
+    let mut done = arguments.conduct.run(folders, order).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
     let code = done.conclude(folders, &arguments.conduct, None)?;
     done.tell_kept();

@@ -71,7 +71,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         assets: Vec::new(),
         shard: arguments.shard.map(|shard| shard.to_string()),
     };
-    let done = conduct.run(order).await?;
+    let done = conduct.run(folders, order).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
     let code = done.conclude(folders, conduct, results.as_deref())?;
     done.tell_kept();

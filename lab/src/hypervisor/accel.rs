@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,12 @@ use tokio::process::{ChildStderr, Command};
 
 /// How long the probe boot may take; where KVM works it takes about a second.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a probe that failed is remembered. `--accel kvm` and `lab doctor` probe again.
+const REMEMBERED: Duration = Duration::from_secs(30 * 60);
+
+/// Name of the file that remembers it.
+const MEMORY_FILE: &str = "kvm-probe.json";
 
 /// The device that KVM is used through.
 pub const KVM_DEVICE: &str = "/dev/kvm";
@@ -53,28 +59,114 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// Decides by a probe boot of `kernel`.
+/// Decides by a probe boot of `kernel`; a recent one that failed is remembered in the folder `memory`.
 ///
 /// # Errors
 /// A sentence that says why KVM does not work, when KVM was demanded.
-pub async fn choose(choice: AccelChoice, kernel: &Path) -> Result<Chosen, String> {
+pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result<Chosen, String> {
     if choice == AccelChoice::Tcg {
         return Ok(Chosen {
             accelerator: Accelerator::Tcg,
             reason: "TCG, as asked for".into(),
         });
     }
-    match try_kvm(kernel).await {
+    let memory = memory.join(MEMORY_FILE);
+    if choice == AccelChoice::Auto
+        && let Some(failure) = Failure::remembered(&memory)
+    {
+        let why = format!(
+            "{} (tried {} min ago)",
+            failure.why,
+            failure.age().as_secs() / 60
+        );
+        return Ok(tcg(&why));
+    }
+    let tried = try_kvm(kernel).await;
+    match &tried {
+        Ok(()) => Failure::forget(&memory),
+        Err(why) => Failure::now(why).remember(&memory),
+    }
+    match tried {
         Ok(()) => Ok(Chosen {
             accelerator: Accelerator::Kvm,
             reason: "KVM: a probe kernel booted on it".into(),
         }),
-        Err(why) if choice == AccelChoice::Auto => Ok(Chosen {
-            accelerator: Accelerator::Tcg,
-            reason: format!("TCG, because {why}; machines run about ten times slower than on KVM"),
-        }),
+        Err(why) if choice == AccelChoice::Auto => Ok(tcg(&why)),
         Err(why) => Err(format!("KVM was demanded, but {why}")),
     }
+}
+
+fn tcg(why: &str) -> Chosen {
+    Chosen {
+        accelerator: Accelerator::Tcg,
+        reason: format!("TCG, because {why}; machines run about ten times slower than on KVM"),
+    }
+}
+
+/// A probe boot that failed: where KVM does not work it takes seconds to find out, at each run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Failure {
+    /// Of which boot of the host, by which QEMU: its file's modification time, in seconds.
+    host: (String, u64),
+    /// When, in seconds since 1970.
+    at_seconds: u64,
+    /// What it said.
+    why: String,
+}
+
+impl Failure {
+    fn now(why: &str) -> Failure {
+        Failure {
+            host: Failure::host(),
+            at_seconds: seconds(SystemTime::now()),
+            why: why.to_owned(),
+        }
+    }
+
+    fn host() -> (String, u64) {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let qemu = qemu_binary().and_then(|path| path.metadata().ok()?.modified().ok());
+        (
+            boot.unwrap_or_default().trim().to_owned(),
+            qemu.map_or(0, seconds),
+        )
+    }
+
+    fn age(&self) -> Duration {
+        Duration::from_secs(seconds(SystemTime::now()).saturating_sub(self.at_seconds))
+    }
+
+    /// One that still tells something. Where the device is not there at all, nothing is saved by remembering.
+    fn remembered(file: &Path) -> Option<Failure> {
+        let failure: Failure = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let counts = failure.host == Failure::host() && failure.age() < REMEMBERED;
+        (counts && Path::new(KVM_DEVICE).exists()).then_some(failure)
+    }
+
+    fn remember(&self, file: &Path) {
+        let kept = serde_json::to_vec(self)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                let fresh = file.with_extension(format!("fresh-{}", std::process::id()));
+                std::fs::create_dir_all(file.parent().unwrap_or(file))?;
+                std::fs::write(&fresh, text)?;
+                std::fs::rename(fresh, file)
+            });
+        if let Err(error) = kept {
+            // The next run probes again.
+            tracing::debug!(%error, file = %file.display(), "not remembered");
+        }
+    }
+
+    fn forget(file: &Path) {
+        // There mostly is none.
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// Tries KVM by a probe boot of `kernel`.
@@ -195,9 +287,34 @@ mod tests {
 
     #[tokio::test]
     async fn tcg_needs_no_probe() {
-        let chosen = choose(AccelChoice::Tcg, Path::new("/nonexistent"))
-            .await
-            .unwrap();
+        let nowhere = Path::new("/nonexistent");
+        let chosen = choose(AccelChoice::Tcg, nowhere, nowhere).await.unwrap();
         assert_eq!(chosen.accelerator, Accelerator::Tcg);
+    }
+
+    #[test]
+    fn a_failure_counts_on_the_same_boot_for_half_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cache").join(MEMORY_FILE);
+        let now = Failure::now("it hung");
+        let has_device = Path::new(KVM_DEVICE).exists();
+        let is_remembered = |failure: &Failure| {
+            failure.remember(&file);
+            Failure::remembered(&file).is_some()
+        };
+        assert_eq!(is_remembered(&now), has_device);
+        let earlier = Failure {
+            at_seconds: now.at_seconds - REMEMBERED.as_secs(),
+            ..now.clone()
+        };
+        assert!(!is_remembered(&earlier));
+        let of_another_boot = Failure {
+            host: ("other".into(), now.host.1),
+            ..now.clone()
+        };
+        assert!(!is_remembered(&of_another_boot));
+        assert_eq!(is_remembered(&now), has_device);
+        Failure::forget(&file);
+        assert_eq!(Failure::remembered(&file), None);
     }
 }

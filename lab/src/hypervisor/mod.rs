@@ -253,10 +253,13 @@ impl Hypervisor {
     pub async fn destroy_domain(&self, name: &str) -> Result<(), HypervisorError> {
         let wanted = name.to_owned();
         self.call(format!("stop {name}"), move |connect| {
-            match connect.lookup_domain_by_name(&wanted) {
-                Ok(domain) => domain.destroy(),
-                Err(error) if error.code() == Enum::Known(ErrorNumber::NoDomain) => Ok(()),
-                Err(error) => Err(error),
+            let destroyed = connect
+                .lookup_domain_by_name(&wanted)
+                .and_then(|domain| domain.destroy());
+            match destroyed {
+                // It may go between the two, with the connection that made it.
+                Err(error) if is_gone(&error) => Ok(()),
+                other => other,
             }
         })
         .await
@@ -293,10 +296,27 @@ impl Hypervisor {
     pub async fn destroy_network(&self, name: &str) -> Result<(), HypervisorError> {
         let wanted = name.to_owned();
         self.call(format!("remove the network {name}"), move |connect| {
-            connect.lookup_network_by_name(&wanted)?.destroy()
+            let destroyed = connect
+                .lookup_network_by_name(&wanted)
+                .and_then(|network| network.destroy());
+            match destroyed {
+                Err(error) if is_gone(&error) => Ok(()),
+                other => other,
+            }
         })
         .await
     }
+}
+
+/// Whether what was to be ended has ended already; of a transient object whose end is under way libvirt says that it is
+/// not active.
+fn is_gone(error: &virt::error::Error) -> bool {
+    let gone = [
+        ErrorNumber::NoDomain,
+        ErrorNumber::NoNetwork,
+        ErrorNumber::OperationInvalid,
+    ];
+    gone.iter().any(|gone| error.code() == Enum::Known(*gone))
 }
 
 #[cfg(test)]
@@ -312,6 +332,7 @@ mod tests {
         assert!(!hypervisor.domain_exists("nobody").await.unwrap());
         hypervisor.destroy_domain("test").await.unwrap();
         hypervisor.destroy_domain("nobody").await.unwrap();
+        hypervisor.destroy_network("nobody").await.unwrap();
     }
 
     #[tokio::test]

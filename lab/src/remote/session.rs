@@ -1,8 +1,9 @@
 //! One log-in that everything goes through: whoever is asked for a password is asked once.
 
 use std::ffi::OsStr;
-use std::io;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::io::{self, Read};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use thiserror::Error;
@@ -11,6 +12,12 @@ use super::Host;
 
 /// Exit code of `ssh` for errors of its own (ssh(1)).
 const SSH_FAILED: i32 = 255;
+
+/// Name of the connection's socket.
+const SOCKET: &str = "s";
+
+/// How often it is looked whether the connection is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Why a host could not be made to do something.
 #[derive(Debug, Error)]
@@ -44,28 +51,64 @@ pub enum RemoteError {
     },
 }
 
-/// A log-in.
+/// A log-in: a connection that all commands share. It ends with us, however that comes about, and what runs there ends
+/// with it.
 #[derive(Debug)]
 pub struct Session {
     host: Host,
-    /// Has the socket through which further commands share the connection.
+    /// Has the socket of the connection.
     control: TempDir,
+    master: Child,
 }
 
 impl Session {
-    /// Nothing is sent before the first command.
+    /// Logs in; `ssh` asks on the terminal for what it has to know.
     ///
     /// # Errors
-    /// When no folder for it can be made.
-    pub fn new(host: &Host) -> Result<Session, RemoteError> {
+    /// When that fails.
+    pub fn open(host: &Host) -> Result<Session, RemoteError> {
         let control = tempfile::Builder::new().prefix("lab-ssh").tempdir();
-        Ok(Session {
+        let control = control.map_err(start("ssh"))?;
+        // A command that shares a connection runs on there when only its own `ssh` is killed; the connection may not.
+        let mut master = Command::new("setpriv");
+        master
+            .args(["--pdeathsig", "TERM", "ssh", "-N", "-M", "-S"])
+            .arg(control.path().join(SOCKET))
+            .args(["-o", "ControlPersist=no"])
+            .args(host.options())
+            .args(["--", &host.destination()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut session = Session {
             host: host.clone(),
-            control: control.map_err(|source| RemoteError::Start {
-                program: "ssh",
-                source,
-            })?,
-        })
+            master: master.spawn().map_err(start("ssh"))?,
+            control,
+        };
+        session.wait()?;
+        Ok(session)
+    }
+
+    fn wait(&mut self) -> Result<(), RemoteError> {
+        // Whoever is asked for a password takes the time that it takes.
+        while !self.control.path().join(SOCKET).exists() {
+            if let Some(status) = self.master.try_wait().map_err(start("ssh"))? {
+                let mut said = String::new();
+                if let Some(mut stderr) = self.master.stderr.take() {
+                    let _ = stderr.read_to_string(&mut said);
+                }
+                let why = match said.trim() {
+                    "" => format!("ssh: {status}"),
+                    said => said.to_owned(),
+                };
+                return Err(RemoteError::Connection {
+                    host: self.host.destination(),
+                    why,
+                });
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// The host.
@@ -76,8 +119,8 @@ impl Session {
 
     fn base(&self) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-S"])
-            .arg(self.control.path().join("s"))
+        ssh.args(["-o", "ControlMaster=no", "-S"])
+            .arg(self.control.path().join(SOCKET))
             .args(self.host.options());
         ssh
     }
@@ -174,14 +217,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Nobody was logged in where this fails.
-        let _ = self
-            .base()
-            .args(["-O", "exit", "--", &self.host.destination()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        // It may have ended already.
+        let _ = self.master.kill();
+        let _ = self.master.wait();
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Visit {
     pub run_id: String,
     /// What its machines boot.
     pub image: GivenImage,
+    /// Where its scenarios are on the host that it comes from.
+    pub scenarios: PathBuf,
     /// It is interrupted when its input ends: nobody is there any more who would interrupt it.
     pub until_input_ends: bool,
     /// The file that it was read from.

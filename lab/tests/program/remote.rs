@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::host::Host;
+use crate::pty::OnTerminal;
 use crate::support::{Scenarios, printed};
 
 /// Home of whoever logs in.
@@ -119,7 +120,14 @@ fn a_lab_on_another_host_is_used_from_here() {
     }
     let pair = Pair::start();
     let artifacts: PathBuf = pair.scenarios.artifacts();
-    let there = ["--connect", URI, "--artifacts", artifacts.to_str().unwrap()];
+    let there = [
+        "--accel",
+        "tcg",
+        "--connect",
+        URI,
+        "--artifacts",
+        artifacts.to_str().unwrap(),
+    ];
 
     let up = pair.lab(&[&["up", "real", "--detach"], &there[..]].concat());
     assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
@@ -215,7 +223,9 @@ fn a_lab_on_another_host_is_used_from_here() {
         pair.visits()
     );
 
-    killed_here_it_ends_there(&pair, &there);
+    for on_terminal in [false, true] {
+        killed_here_it_ends_there(&pair, &there, on_terminal);
+    }
     let swept = pair.says(&["gc", "--connect", URI], 0);
     assert!(swept.contains("removed visit"), "{swept}");
     let base = pair
@@ -224,26 +234,31 @@ fn a_lab_on_another_host_is_used_from_here() {
     assert_eq!(String::from_utf8_lossy(&base.stdout), "");
 }
 
-fn killed_here_it_ends_there(pair: &Pair, there: &[&str]) {
-    let words = pair.words(&[&["up", "real", "--quiet"], there].concat());
-    let mut up = Command::new("nsenter")
-        .args(["--target", pair.host.init(), "--all", "--"])
-        .args(&words)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
+    let words = pair.words(&[&["up", "real"], there].concat());
+    let mut up = Command::new("nsenter");
+    up.args(["--target", pair.host.init(), "--all", "--"]);
+    up.args(&words);
+    let mut up = match on_terminal {
+        true => Ok(OnTerminal::start(&up)),
+        false => Err(up
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()),
+    };
     let deadline = Instant::now() + Duration::from_secs(120);
     while pair.host.has("list").is_empty() {
         assert!(Instant::now() < deadline, "it does not come up");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let killed = pair.host.command(
-        "pkill",
-        &["-KILL", "-f", "^[^ ]*lab --scenarios .* up real"],
-    );
+    let ours = "^[^ ]*lab --scenarios .* up real";
+    let killed = pair.host.command("pkill", &["-KILL", "-f", ours]);
     assert!(killed.status.success(), "{}", printed(&killed));
-    up.wait().unwrap();
+    match &mut up {
+        Ok(terminal) => drop(terminal.ends(Duration::from_secs(10))),
+        Err(child) => drop(child.wait().unwrap()),
+    }
     let deadline = Instant::now() + Duration::from_secs(30);
     while !pair.is_idle() {
         assert!(

@@ -1,7 +1,7 @@
 //! `lab up`: a scenario whose machines stay, and where everything of it is.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let held = registry
         .hold()
         .map_err(|error| refuse(exit::INTERNAL, error))?;
-    let done = conduct.run(order).await?;
+    let done = conduct.run(folders, order).await?;
     let code = done.conclude(folders, &conduct, None)?;
     let Some(lab) = done
         .outcomes
@@ -122,7 +122,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         end(&registry, &lab).await?;
         return Err(refusal);
     }
-    print!("{}", hints(&lab));
+    print!("{}", hints(&lab, &origin(folders, &lab.data)));
     if arguments.detach {
         return Ok(code);
     }
@@ -224,13 +224,22 @@ fn alive(
     })
 }
 
+/// Where the data directory is that whoever brought the lab up changes: a run from another host has a copy.
+fn origin(folders: &Folders, data: &Path) -> PathBuf {
+    let copied = folders.visit.as_ref().and_then(|visit| {
+        let rest = data.strip_prefix(folders.scenarios()).ok()?;
+        Some(visit.scenarios.join(rest))
+    });
+    copied.unwrap_or_else(|| data.to_owned())
+}
+
 /// What can be done with it.
-fn hints(lab: &Alive) -> String {
+fn hints(lab: &Alive, data: &Path) -> String {
     let node = lab.nodes.first().map_or("node1", |node| &node.name);
     let hint = |command: &str, what: &str| format!("  {command:31} {what}\n");
     let change = format!(
         "after a change in {}: it boots with what is served then",
-        lab.data.display()
+        data.display()
     );
     [
         "\n".into(),

@@ -231,7 +231,7 @@ impl Conduct {
     }
 
     /// Looks at the host, runs the units, and writes what came of each attempt.
-    pub(super) async fn run(&self, order: Order) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, folders: &Folders, order: Order) -> Result<Done, Refusal> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
         let look = Look::choose(self.quiet, self.no_color);
@@ -247,7 +247,7 @@ impl Conduct {
             connect::check(uri, &units)?;
         }
         self.check_memory(&units)?;
-        let chosen = self.accelerator(&units, &image.folder).await?;
+        let chosen = self.accelerator(folders, &units, &image.folder).await?;
         if !self.quiet {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
@@ -313,11 +313,17 @@ impl Conduct {
     }
 
     /// What executes the machines.
-    async fn accelerator(&self, units: &[Unit], image: &Path) -> Result<Chosen, Refusal> {
+    async fn accelerator(
+        &self,
+        folders: &Folders,
+        units: &[Unit],
+        image: &Path,
+    ) -> Result<Chosen, Refusal> {
         if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
             return Ok(nothing_is_executed());
         }
-        choose(self.accel, &image.join(Image::KERNEL))
+        let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
+        choose(self.accel, &image.join(Image::KERNEL), &cache)
             .await
             .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))
     }

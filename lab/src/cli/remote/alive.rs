@@ -27,7 +27,7 @@ pub(in crate::cli) async fn up(
     files: &Files<'_>,
     is_detached: bool,
 ) -> Result<u8, Refusal> {
-    let session = Session::new(host).map_err(failed)?;
+    let session = Session::open(host).map_err(failed)?;
     let place = prepare(&session, folders, image, &new_run_id())?;
     let lab = noted(host, &place, unit, folders.scenarios(), files, image);
     let internal = |error: crate::alive::RegistryError| refuse(exit::INTERNAL, error);
@@ -146,7 +146,7 @@ pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>
 }
 
 fn there(remote: &RemoteLab) -> Result<u8, Refusal> {
-    let session = Session::new(&remote.host).map_err(failed)?;
+    let session = Session::open(&remote.host).map_err(failed)?;
     let mut instead = vec![
         ("scenarios", Instead::Nothing),
         ("catalog", Instead::Nothing),
@@ -193,7 +193,7 @@ pub(in crate::cli) fn down(
     lab: &Alive,
     remote: &RemoteLab,
 ) -> Result<(), Refusal> {
-    let session = Session::new(&remote.host).map_err(failed)?;
+    let session = Session::open(&remote.host).map_err(failed)?;
     let script = format!(
         "cd {} && {} --cache cache down --all",
         quoted(remote.place.visit()),
@@ -234,7 +234,7 @@ fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Ref
 
 /// Removes what is left there of runs from here.
 pub(in crate::cli) fn gc(host: &Host) -> Result<u8, Refusal> {
-    let session = Session::new(host).map_err(failed)?;
+    let session = Session::open(host).map_err(failed)?;
     let destination = host.destination();
     // The `lab` that was brought there last; where none was, there is nothing.
     let script = format!(

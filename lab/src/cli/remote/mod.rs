@@ -47,7 +47,7 @@ pub(super) async fn run(
     image: &Chosen,
     files: &Files<'_>,
 ) -> Result<u8, Refusal> {
-    let session = Session::new(host).map_err(failed)?;
+    let session = Session::open(host).map_err(failed)?;
     let place = prepare(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
     // What there is of it is fetched, however it ended.
@@ -163,6 +163,7 @@ fn bring(
             architecture,
             fit: image.fit.clone(),
         },
+        scenarios: folders.scenarios(),
         until_input_ends: !is_on_terminal(),
         file: place.file().into(),
     };
