@@ -46,6 +46,9 @@ pub struct Alive {
     /// Held by its processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
+    /// The host's network interface that was put on its network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<String>,
     /// Folder of its evidence.
     pub artifacts: PathBuf,
     /// Folder of the image that it serves.
@@ -211,6 +214,7 @@ pub(crate) mod tests {
             born_ticks: born_ticks(own).unwrap(),
             realm: Realm::own(),
             lock: None,
+            attached: None,
             remote: None,
             connect: None,
             artifacts: "/runs/x".into(),

@@ -1,6 +1,8 @@
 //! `--connect`: network and machines on a libvirt that is the host's own. Here that is the private one of a cell which
 //! was kept: seen from inside it is a host with nothing else on it.
 
+use std::process::Command;
+
 use crate::host::Host;
 use crate::support::{Scenarios, printed};
 
@@ -96,4 +98,113 @@ fn where_no_machine_can_be_put_is_told() {
         assert_eq!(run.status.code(), Some(2), "{}", printed(&run));
         assert!(printed(&run).contains(why), "{}", printed(&run));
     }
+}
+
+/// What the host and the desk have: a cable between them.
+const CABLE: &str = r#"
+set -e
+ip netns add desk
+ip link add desk type veth peer name machine netns desk
+ip link set desk up
+ip -n desk link set machine up
+"#;
+
+/// Asks for an address as a machine on the desk would.
+const ASK: &str =
+    "ip netns exec desk busybox udhcpc -i machine -f -n -q -t 3 -T 1 -s /bin/true 2>&1";
+
+#[test]
+fn a_machine_on_the_desk_is_answered_by_the_lab() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("only root takes an interface from a host");
+        return;
+    }
+    let host = Host::start();
+    host.scenarios.copy("pxe-dhcp", "desk").quick("node1");
+    let laid = host.command("sh", &["-c", CABLE]);
+    assert!(laid.status.success(), "{}", printed(&laid));
+    let asked = || printed(&host.command("sh", &["-c", ASK]));
+    assert!(asked().contains("no lease"), "somebody else answers");
+    let desk = || {
+        host.command("ip", &["link", "show", "desk"])
+            .status
+            .success()
+    };
+    assert!(desk());
+
+    let artifacts = host.scenarios.artifacts();
+    let up = [
+        "up", "desk", "--detach", "--accel", "tcg", "--attach", "desk",
+    ];
+    let place = ["--artifacts", artifacts.to_str().unwrap()];
+    // Nobody can be asked here.
+    let unasked = host.lab(&[&up[..], &place].concat());
+    assert_eq!(unasked.status.code(), Some(2), "{}", printed(&unasked));
+    assert!(printed(&unasked).contains("--yes"), "{}", printed(&unasked));
+    let up = host.lab(&[&up[..], &place, &["--yes"]].concat());
+    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
+    assert!(!desk(), "the host has it still");
+    let answered = asked();
+    assert!(answered.contains("lease of 192.168.90."), "{answered}");
+
+    let down = host.lab(&["down", "desk"]);
+    assert_eq!(down.status.code(), Some(0), "{}", printed(&down));
+    assert!(desk(), "the host does not have it back");
+    assert!(asked().contains("no lease"), "somebody answers still");
+}
+
+#[test]
+fn a_lab_goes_with_the_host_that_it_was_on() {
+    let host = Host::start();
+    host.scenarios.copy("pxe-dhcp", "gone").quick("node1");
+    let artifacts = host.scenarios.artifacts();
+    let place = ["--accel", "tcg", "--artifacts", artifacts.to_str().unwrap()];
+    let up = host.lab(&[&["up", "gone", "--detach"], &place[..]].concat());
+    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
+    let run = std::fs::read_link(artifacts.join("latest")).unwrap();
+    let run = run.to_string_lossy().into_owned();
+    let (_, id) = run.rsplit_once('-').unwrap();
+    let machines = || {
+        let domain = format!("guest=lab-{id}-node1");
+        let found = Command::new("pgrep")
+            .args(["-f", &domain])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&found.stdout).lines().count()
+    };
+    assert_eq!(
+        machines(),
+        1,
+        "its machine can't be seen, so its absence would prove nothing"
+    );
+    let lab = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        printed(&output)
+    };
+    let notes = || {
+        let image = lab(&["images", "path"]);
+        let image = image
+            .lines()
+            .find(|line| line.contains("/images/"))
+            .unwrap();
+        let cache = std::path::Path::new(image).ancestors().nth(3).unwrap();
+        let notes = std::fs::read_dir(cache.join("alive")).unwrap().flatten();
+        let notes = notes.map(|note| note.file_name().to_string_lossy().into_owned());
+        notes.filter(|note| note.starts_with(id)).count()
+    };
+    // Seen from outside there is a note, and nothing that could be reached.
+    assert!(!lab(&["ps"]).contains(id));
+    assert_eq!(notes(), 1);
+
+    drop(host);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while machines() > 0 {
+        assert!(std::time::Instant::now() < deadline, "its machine runs on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(!lab(&["ps"]).contains(id));
+    assert_eq!(notes(), 0, "a note of it stays");
 }

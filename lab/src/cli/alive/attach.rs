@@ -1,8 +1,8 @@
 //! `lab up --attach`: a network interface of this host on the lab's bridge, so that a machine on the desk boots from
 //! the lab.
 //!
-//! The interface is moved into the lab's network namespace. When the lab ends, so does that namespace, and the kernel
-//! gives a physical interface back to the host (network_namespaces(7)).
+//! The interface is moved into the lab's network namespace, and back before the lab is ended. Where the lab is killed, the
+//! kernel gives a physical interface back to the host, and a virtual one (a VLAN's, say) is gone (network_namespaces(7)).
 
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
@@ -21,7 +21,25 @@ const INTERFACES: &str = "/sys/class/net";
 /// An interface that may be attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attachment {
-    interface: String,
+    pub(super) interface: String,
+}
+
+/// Gives back to the host what a lab has of it. Where that fails the kernel does it, or nothing is there any more.
+pub(super) fn give_back(lab: &Alive) {
+    let Some(interface) = &lab.attached else {
+        return;
+    };
+    let own = std::process::id().to_string();
+    let told = Command::new("nsenter")
+        .args(["--target", &lab.kept.init.to_string(), "--net", "--"])
+        .args(["ip", "link", "set", interface, "nomaster", "netns", &own])
+        .output();
+    let why = match told.map(|output| said_yes(&output)) {
+        Ok(Ok(())) => return,
+        Ok(Err(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(interface, why, "not given back in order");
 }
 
 impl Attachment {

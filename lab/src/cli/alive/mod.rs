@@ -243,6 +243,7 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refu
 async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
     let failed =
         |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
+    attach::give_back(lab);
     lab.end().map_err(|error| failed(&error))?;
     if let Some(uri) = &lab.connect {
         on_host::remove(uri, &lab.run_id)

@@ -92,7 +92,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     let done = conduct.run(folders, order).await?;
     let code = done.conclude(folders, &conduct, None)?;
-    let Some(lab) = done
+    let Some(mut lab) = done
         .outcomes
         .first()
         .and_then(|outcome| alive(&done, outcome, served, conduct.connect()))
@@ -115,12 +115,17 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .and_then(|()| held.noted())
         .map_err(|error| refuse(exit::INTERNAL, error))?;
     print!("\n{}", shown(&lab));
-    if let Some(attachment) = &attachment
-        && let Err(refusal) = attachment.attach(&lab)
-    {
-        // Nothing half-done stays.
-        end(&registry, &lab).await?;
-        return Err(refusal);
+    if let Some(attachment) = &attachment {
+        lab.attached = Some(attachment.interface.clone());
+        let attached = registry
+            .add(&lab)
+            .map_err(|error| refuse(exit::INTERNAL, error))
+            .and_then(|()| attachment.attach(&lab));
+        if let Err(refusal) = attached {
+            // Nothing half-done stays.
+            end(&registry, &lab).await?;
+            return Err(refusal);
+        }
     }
     print!("{}", hints(&lab, &origin(folders, &lab.data)));
     if arguments.detach {
@@ -203,6 +208,7 @@ fn alive(
         born_ticks: born_ticks(kept.holder)?,
         realm: Realm::own(),
         lock: None,
+        attached: None,
         remote: None,
         connect: connect.map(str::to_owned),
         kept,

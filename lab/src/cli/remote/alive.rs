@@ -88,6 +88,7 @@ fn noted(
         born_ticks: born_ticks(own).unwrap_or_default(),
         realm: Realm::own(),
         lock: None,
+        attached: None,
         connect: Some(host.libvirt.clone()),
         remote: Some(RemoteLab {
             host: host.clone(),
