@@ -30,8 +30,8 @@ type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 #[derive(Default)]
 struct State {
     places: BTreeMap<String, (Place, Instant)>,
-    /// Places of machines that are through but were not stopped.
-    held: Vec<Place>,
+    /// Memory of machines that are through but were not stopped.
+    held: Vec<OwnedSemaphorePermit>,
     network: Option<CellNetwork>,
 }
 
@@ -129,7 +129,7 @@ impl Course {
                 state
                     .held
                     .into_iter()
-                    .for_each(|(_, memory)| memory.forget());
+                    .for_each(OwnedSemaphorePermit::forget);
                 outcome.kept = Some(kept);
                 return Ok(Vec::new());
             }
@@ -186,8 +186,10 @@ impl Course {
                         if let Some((place, since)) = state.places.remove(&node) {
                             let seconds = since.elapsed().as_secs_f64();
                             outcome.attempt.node_seconds.insert(node.clone(), seconds);
+                            // A machine that is through only waits: its processor is for the next one.
+                            let (_, memory) = place;
                             if self.setting.policy.keep != Keep::Never {
-                                state.held.push(place);
+                                state.held.push(memory);
                             }
                         }
                         self.say(Progress::NodeStopped { unit: name.clone(), node });

@@ -193,3 +193,30 @@ fn a_process_that_stays_in_a_cells_network_is_told_as_left_behind() {
         printed(&output)
     );
 }
+
+#[test]
+fn machines_that_stay_leave_their_processors_to_the_next_ones() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "many").edit_toml(|toml| {
+        toml.insert("firmware".into(), vec!["bios"].into());
+        toml.insert("machines".into(), "simulated".into());
+    });
+    let mut run = lab(&scenarios, &["--keep", "always", "--jobs", "1"])
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while run.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            run.kill().unwrap();
+            panic!("its machines wait for each other");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = run.wait_with_output().unwrap();
+    let said = printed(&output);
+    let (_, holder) = said.split_once("is kept alive (processes ").unwrap();
+    let holder: String = holder.chars().take_while(char::is_ascii_digit).collect();
+    let killed = Command::new("kill").args(["-KILL", &holder]).output();
+    assert!(killed.unwrap().status.success());
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
