@@ -7,7 +7,7 @@ use super::case::Case;
 use super::nbp::proof;
 use super::script::why_no_group;
 use super::{Cause, Finding, Proof};
-use crate::timeline::{Outcome, Sighting, StageName};
+use crate::timeline::{self, Outcome, Sighting, StageName};
 
 const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
 
@@ -188,6 +188,17 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
     })
 }
 
+/// What the machine asked for of itself, not what a config had brought in.
+fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item = &'c Sighting> {
+    let path = match stage {
+        StageName::Ignition => Some("ignition"),
+        StageName::CloudConfig => Some("cloud"),
+        _ => None,
+    };
+    let query = path.and_then(|path| case.node.config_query(path));
+    timeline::own(case.sightings(stage), query)
+}
+
 /// Another machine's config was served or applied.
 pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
@@ -203,13 +214,22 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         })
     };
     let expect = &case.node.expect;
+    // A machine without one of the configs may ask for such a text all the same, as a file of the other one.
     let wanted = [
-        (StageName::Script, expect.boot_group()),
-        (StageName::Ignition, expect.group.as_str()),
-        (StageName::CloudConfig, expect.group.as_str()),
+        (StageName::Script, expect.boot_group(), true),
+        (
+            StageName::Ignition,
+            &expect.group,
+            expect.ignition.is_some(),
+        ),
+        (
+            StageName::CloudConfig,
+            &expect.group,
+            expect.cloud_config.is_some(),
+        ),
     ];
-    for (stage, group) in wanted {
-        let other = case.sightings(stage).iter().find(|one| {
+    for (stage, group, _) in wanted.into_iter().filter(|(.., counts)| *counts) {
+        let other = own_of(case, stage).find(|one| {
             one.outcome == Outcome::Done && one.group.as_deref().is_some_and(|found| found != group)
         });
         if let Some(sighting) = other {
@@ -231,7 +251,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
     for (stage, wanted) in wanted {
         let Some(wanted) = wanted else { continue };
         let done = |one: &&Sighting| one.outcome == Outcome::Done && one.served.is_some();
-        let Some(last) = case.sightings(stage).iter().rfind(done) else {
+        let Some(last) = own_of(case, stage).rfind(done) else {
             continue;
         };
         let served = last.served.as_deref().unwrap_or_default();

@@ -366,6 +366,17 @@ pub struct Node {
 }
 
 impl Node {
+    /// What the machine asks for at a path of the config service, behind the `?`, by the kernel options that are expected
+    /// of it.
+    #[must_use]
+    pub fn config_query(&self, path: &str) -> Option<&str> {
+        let options = self.expect.kernel_options.iter();
+        let urls = options.filter_map(|option| option.split_once('=')?.1.split_once("://"));
+        let asked = urls.filter_map(|(_, rest)| rest.split_once('/')?.1.split_once('?'));
+        let mut queries = asked.filter(|(asked, _)| *asked == path);
+        queries.next().map(|(_, query)| query)
+    }
+
     /// A machine of which nothing is expected.
     #[must_use]
     pub fn stranger(name: &str, uuid: Uuid, mac: MacAddr, memory_mib: u32) -> Node {

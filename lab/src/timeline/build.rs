@@ -253,6 +253,7 @@ impl Builder<'_> {
             subject: None,
             group: None,
             served: None,
+            query: None,
             text,
         };
         self.entries.push(Entry {

@@ -33,6 +33,7 @@ pub(super) fn classify<'e>(
         subject: None,
         group: None,
         served: None,
+        query: None,
         text,
     };
     let here = |stage, who, sighting| {
@@ -297,6 +298,7 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
             outcome,
             subject: Some(path.trim_start_matches('/').to_owned()),
             group: group.clone(),
+            query: (!query.is_empty()).then(|| query.clone()),
             served: Some(detail.clone()),
             text,
         },

@@ -187,6 +187,9 @@ pub struct Sighting {
     /// File or path asked for, without a leading slash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// What an HTTP request asked behind the `?`; only known while the evidence is at hand.
+    #[serde(skip)]
+    pub query: Option<String>,
     /// The group that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -195,6 +198,22 @@ pub struct Sighting {
     pub served: Option<String>,
     /// The sighting in words.
     pub text: String,
+}
+
+/// Those of a stage that the machine itself asked for, where it is known what that is behind the `?`: a config may have
+/// others brought in from the same service.
+pub(crate) fn own<'s>(
+    sightings: &'s [Sighting],
+    query: Option<&str>,
+) -> impl DoubleEndedIterator<Item = &'s Sighting> {
+    let query = query.filter(|query| {
+        let asked = |sighting: &Sighting| sighting.query.as_deref() == Some(query);
+        sightings.iter().any(asked)
+    });
+    let query = query.map(str::to_owned);
+    sightings
+        .iter()
+        .filter(move |sighting| query.is_none() || sighting.query == query)
 }
 
 /// Who saw something.

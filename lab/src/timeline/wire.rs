@@ -76,6 +76,7 @@ fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
         subject: None,
         group: None,
         served: None,
+        query: None,
         text,
     };
     match &packet.what {
@@ -271,6 +272,7 @@ fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
         subject: None,
         group: None,
         served: None,
+        query: None,
         text,
     };
     let mut entry = match transfer.protocol {

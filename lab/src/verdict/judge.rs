@@ -4,7 +4,7 @@ use super::checks::checks;
 use super::require::{Requirement, requirements};
 use super::{INTERRUPTED, NodeVerdict};
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
-use crate::timeline::{Origin, Outcome, Sighting, StageName, Timeline};
+use crate::timeline::{Origin, Outcome, Sighting, StageName, Timeline, own};
 
 /// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
 /// firmware starts over after an error a second.
@@ -110,8 +110,7 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
         .stage(requirement.stage)
         .map_or(&[], |stage| &stage.sightings);
     let of_subject = || {
-        sightings
-            .iter()
+        own(sightings, requirement.query.as_deref())
             .filter(|sighting| requirement.subject.is_of(sighting))
     };
     let fail = |why: String, went_wrong| {

@@ -19,6 +19,8 @@ pub(super) struct Requirement {
     pub(super) waited_for: String,
     /// Which sightings count.
     pub(super) subject: Subject,
+    /// What the machine itself has to ask behind the `?`, where that is known: a config may bring in others.
+    pub(super) query: Option<String>,
     /// The group that must have answered.
     pub(super) group: Option<String>,
     /// The file that must have been served.
@@ -86,6 +88,7 @@ fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Re
             stage,
             waited_for,
             subject,
+            query: None,
             group: None,
             file: None,
         });
@@ -107,10 +110,15 @@ fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Re
     let own_loading = !matches!(services.pixiecore, PixiecoreService::Command(_));
     list.extend(script(scenario, node, firmware));
     let mut add = |stage, waited_for: String, subject, group, file| {
+        let query = match &subject {
+            Subject::Path(path) => node.config_query(path).map(str::to_owned),
+            _ => None,
+        };
         list.push(Requirement {
             stage,
             waited_for,
             subject,
+            query,
             group,
             file,
         });
@@ -242,6 +250,7 @@ fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requireme
         stage: StageName::Script,
         waited_for,
         subject,
+        query: None,
         group: group.map(str::to_owned),
         file: None,
     };

@@ -179,3 +179,54 @@ fn silence_where_nobody_gives_addresses_fails_the_dhcp_stage() {
         other => panic!("{other:?}"),
     }
 }
+
+/// What a config brings in: another group's, asked for without saying which machine asks.
+fn with_an_included_config(records: &mut Vec<Record>, group: &str) {
+    let own = records.iter().position(|record| {
+        let event = event(&mut record.clone()).cloned();
+        matches!(event, Some(BootEvent::HttpRequest { path, .. }) if path == "/ignition")
+    });
+    let own = own.unwrap();
+    let mut included = records[own].clone();
+    let Some(BootEvent::HttpRequest {
+        query,
+        group: answered,
+        detail,
+        ..
+    }) = event(&mut included)
+    else {
+        panic!("no request");
+    };
+    *query = "part=other".into();
+    *answered = Some(group.into());
+    *detail = "ignition/node1.json".into();
+    included.at_us += 1;
+    records.insert(own + 1, included);
+}
+
+#[test]
+fn a_config_that_another_one_brings_in_is_not_the_machines_own() {
+    let scenario = scenario("ignition");
+    let node = scenario.node("node1").unwrap();
+    let mut records = evidence(&scenario, node, Firmware::Bios);
+    with_an_included_config(&mut records, "other");
+    assert_eq!(
+        verdict(&scenario, node, Firmware::Bios, &records),
+        NodeVerdict::Pass
+    );
+}
+
+#[test]
+fn what_a_wrong_config_brings_in_does_not_make_it_right() {
+    let (stage, why) = spoiled("ignition", Firmware::Bios, "node1", |records| {
+        answers(records, "/ignition", |_, group, _| {
+            *group = Some("default".into());
+        });
+        with_an_included_config(records, "node1");
+    });
+    assert_eq!(stage, StageName::Ignition);
+    assert!(
+        why.starts_with("group default answered instead of node1"),
+        "{why}"
+    );
+}
