@@ -5,13 +5,14 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use boot_server::event::now_us;
+use tokio::fs::File;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -24,7 +25,7 @@ use super::services::{Libvirtd, Told};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::tail::Tail;
 use crate::evidence::{Record, Seen};
-use crate::node::console::{Console, clean};
+use crate::node::console::clean;
 use crate::node::life::{Surroundings, artifacts_of, domain_name};
 use crate::node::machine::{self, Sockets};
 use crate::node::picture;
@@ -101,6 +102,12 @@ where
         for node in &cell.nodes {
             let log = artifacts_of(&cell.artifacts, node).join("console.log");
             cell.consoles.push((node.name.clone(), Tail::at_end(log)));
+        }
+        for node in &cell.nodes {
+            // A simulated machine has no port.
+            if let Err(error) = cell.follow_journal(node).await {
+                tracing::debug!(%error, node = node.name, "no journal");
+            }
         }
         is_up();
         let mut ticks = tokio::time::interval(LOOK_AGAIN);
@@ -245,17 +252,26 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let begun = async {
             fs::write(around.artifacts.join("domain.xml"), xml).map_err(text)?;
             self.hand.place_machines().await.map_err(text)?;
-            follow_journal(&sockets.journal, &around.artifacts)
-                .await
-                .map_err(text)?;
+            self.follow_journal(node).await.map_err(text)?;
+            let hypervisor = &self.libvirtd.hypervisor;
             hypervisor.resume_domain(&domain).await.map_err(text)
         };
         if let Err(why) = begun.await {
             // Nothing half-done stays.
-            let _ = hypervisor.destroy_domain(&domain).await;
+            let _ = self.libvirtd.hypervisor.destroy_domain(&domain).await;
             return Err(why);
         }
         self.saw(&node.name, Seen::PowerOn);
+        Ok(())
+    }
+
+    /// The machine's journal is added to its file as long as the machine is there.
+    async fn follow_journal(&self, node: &Node) -> io::Result<()> {
+        let around = (self.surroundings)(node);
+        let mut port = UnixStream::connect(Sockets::of(node, &around).journal).await?;
+        let log = around.artifacts.join("journal.log");
+        let mut log = File::options().create(true).append(true).open(log).await?;
+        tokio::spawn(async move { tokio::io::copy(&mut port, &mut log).await });
         Ok(())
     }
 
@@ -299,13 +315,6 @@ fn keep(kept: &mut RecordFile, record: &Record) {
     if let Err(error) = kept.add(record) {
         tracing::warn!(%error, "a record could not be kept");
     }
-}
-
-/// The journal is added to its file as long as the machine is there.
-async fn follow_journal(socket: &Path, artifacts: &Path) -> io::Result<()> {
-    let (lines, _) = mpsc::unbounded_channel();
-    Console::connect(socket, Some(&artifacts.join("journal.log")), lines).await?;
-    Ok(())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -101,6 +101,10 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     while exec(0, &["hostname"]) != "changed" {
         assert!(Instant::now() < deadline, "the host name stays as it was");
     }
+    // Its journal is followed on: each boot begins with the kernel's name.
+    let journal = lab.says(&["logs", "node1", "--lab", &name, "--journal"], 0);
+    let boots = journal.matches("kernel: Linux version").count();
+    assert_eq!(boots, 2, "{journal}");
 
     let shell = lab
         .command(&["shell", "--lab", &name, "--", "ip", "-brief", "address"])
