@@ -296,10 +296,17 @@ fn a_lab_is_driven_from_a_terminal() {
     console.wait_for("Ctrl-] leaves", soon);
     console.wait_for("$", soon);
     assert!(console.is_raw());
-    // The machine's, not ours.
-    console.types("sleep 1000\r");
-    console.wait_for("sleep 1000", soon);
+    // A shell that shows its prompt sets its terminal next, and one that has shown a command's output starts the next
+    // command: nobody types into that, but for a test.
+    let listens = || std::thread::sleep(Duration::from_secs(1));
+    listens();
+    console.types("printf '<%s>' begun; sleep 1000\r");
+    console.wait_for("<begun>", soon);
+    listens();
+    // The machine's, not ours. It throws away what was typed behind it.
     console.types("\x03");
+    console.wait_for("$", soon);
+    listens();
     console.types("printf '<%s>' still-here\r");
     console.wait_for("<still-here>", soon);
     console.types("\x1d");

@@ -4,15 +4,14 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
-use super::{
-    Files, bring_scenarios, code_of, execute, failed, fetch, is_on_terminal, lab_there, leave,
-    prepare,
-};
-use crate::alive::{Alive, AliveNode, Realm, Registry, born_ticks};
+use super::{Files, code_of, execute, failed, fetch, is_on_terminal, lab_there, leave};
+use crate::alive::{Alive, AliveNode, Realm, Registry, RegistryError, born_ticks};
 use crate::cli::conduct::{Refusal, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
+use crate::node::life::domain_name;
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
 use crate::runner::Unit;
 use crate::runner::keep::Kept;
@@ -28,9 +27,9 @@ pub(in crate::cli) async fn up(
     is_detached: bool,
 ) -> Result<u8, Refusal> {
     let session = Session::open(host).map_err(failed)?;
-    let place = prepare(&session, folders, image, &new_run_id())?;
+    let place = bring(&session, folders, image, &new_run_id())?;
     let lab = noted(host, &place, unit, folders.scenarios(), files, image);
-    let internal = |error: crate::alive::RegistryError| refuse(exit::INTERNAL, error);
+    let internal = |error: RegistryError| refuse(exit::INTERNAL, error);
     if !is_detached {
         // Other commands find it while this one is there.
         let held = registry.hold().map_err(internal)?;
@@ -47,8 +46,7 @@ pub(in crate::cli) async fn up(
         return Ok(code);
     }
     let status = execute(&session, &place, host, files).await?;
-    let notes = notes(&session, &place)?;
-    let Some(there) = notes else {
+    let Some(there) = note_there(&session, &place)? else {
         finish(registry, &session, &lab)?;
         return code_of(host, status);
     };
@@ -107,7 +105,7 @@ fn noted(
             .iter()
             .map(|node| AliveNode {
                 name: node.name.clone(),
-                domain: crate::node::life::domain_name(&place.id, node),
+                domain: domain_name(&place.id, node),
                 mac: node.mac.to_string(),
                 uuid: node.uuid.to_string(),
                 address: None,
@@ -118,7 +116,7 @@ fn noted(
 }
 
 /// The note of the lab there, if it is up.
-fn notes(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal> {
+fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal> {
     let script = format!(
         "cd {} && {} --cache cache ps >/dev/null; cat cache/alive/*.json 2>/dev/null || true",
         quoted(place.visit()),

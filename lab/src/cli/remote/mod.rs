@@ -1,6 +1,7 @@
 //! `--connect qemu+ssh://…`: `lab run` and `lab up` on another host, and what is done with a lab there.
 
 mod alive;
+mod bring;
 mod words;
 
 use std::fs;
@@ -8,19 +9,16 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use images::catalog::Architecture;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::conduct::{Refusal, new_run_id, refuse, sibling};
+use super::conduct::{Refusal, new_run_id, refuse};
 use super::images::Chosen;
 use super::{Folders, exit};
-use crate::remote::{GivenImage, Host, Parcel, Place, RemoteError, Session, Visit, quoted};
+use crate::remote::{Host, Place, RemoteError, Session, quoted};
+use bring::bring;
 use words::Instead;
 
 pub(super) use alive::{down, forward, gc, up};
-
-/// The programs of the lab.
-const PROGRAMS: [&str; 3] = ["lab", "boot-server", "guest-agent"];
 
 /// The host that the URI names, if it is another one.
 pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, Refusal> {
@@ -48,7 +46,7 @@ pub(super) async fn run(
     files: &Files<'_>,
 ) -> Result<u8, Refusal> {
     let session = Session::open(host).map_err(failed)?;
-    let place = prepare(&session, folders, image, &new_run_id())?;
+    let place = bring(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
     // What there is of it is fetched, however it ended.
     let fetched = fetch(&session, &place, files).and_then(|()| leave(&session, &place));
@@ -60,136 +58,6 @@ pub(super) async fn run(
         files.artifacts.join("latest").display()
     );
     Ok(code)
-}
-
-/// Brings what is needed; the visit's folder is there then, and complete.
-fn prepare(
-    session: &Session,
-    folders: &Folders,
-    image: &Chosen,
-    id: &str,
-) -> Result<Place, Refusal> {
-    let own = sibling(PROGRAMS[0]).map_err(|why| refuse(exit::INTERNAL, why))?;
-    let own = own.parent().unwrap_or(Path::new("."));
-    let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
-    let programs = Parcel::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
-    let files = Parcel::whole(&image.folder).map_err(|error| internal(&error))?;
-    let said = session
-        .run("making a folder", &format!(
-            "set -e; umask 077; base={}; mkdir -p \"$base/visits/{id}\"; cd \"$base\"; uname -sm; pwd -P; \
-             ls -d programs/{} images/{} 2>/dev/null || true",
-            Place::BASE, programs.digest, files.digest
-        ))
-        .map_err(failed)?;
-    let mut lines = said.lines();
-    let (system, base) = (
-        lines.next().unwrap_or_default(),
-        lines.next().unwrap_or_default(),
-    );
-    let there: Vec<&str> = lines.collect();
-    let place = Place {
-        base: base.to_owned(),
-        programs: programs.digest.clone(),
-        id: id.to_owned(),
-    };
-    let brought = bring(
-        session,
-        folders,
-        image,
-        &place,
-        system,
-        &there,
-        [&programs, &files],
-    );
-    if brought.is_err() {
-        // Nothing half-done stays.
-        let _ = leave(session, &place);
-    }
-    brought.map(|()| place)
-}
-
-fn bring(
-    session: &Session,
-    folders: &Folders,
-    image: &Chosen,
-    place: &Place,
-    system: &str,
-    there: &[&str],
-    [programs, files]: [&Parcel; 2],
-) -> Result<(), Refusal> {
-    let host = session.host().destination();
-    let ours = format!("Linux {}", std::env::consts::ARCH);
-    if system != ours {
-        let why = format!("it is {system}, and the programs here are for {ours}");
-        return Err(refuse(
-            exit::HOST_UNSUPPORTED,
-            format!("{host}: {why}; run `lab` there"),
-        ));
-    }
-    for (kind, what, parcel) in [
-        ("programs", "the lab's programs", programs),
-        ("images", "the image", files),
-    ] {
-        let kept = Place::kept(kind, &parcel.digest);
-        if there.contains(&kept.as_str()) {
-            continue;
-        }
-        let mib = parcel.size_bytes.div_ceil(1 << 20);
-        eprintln!("{host}: sending {what} ({mib} MiB)");
-        // Never half of it under its name.
-        let fresh = format!("{kept}.{}", place.id);
-        let script = format!(
-            "set -e; umask 022; cd {}; mkdir -p {fresh}; tar -xf - -C {fresh}; mv -T {fresh} {kept} 2>/dev/null || \
-             {{ rm -rf {fresh}; test -d {kept}; }}",
-            quoted(&place.base)
-        );
-        session
-            .send(what, &mut parcel.tar(), &script)
-            .map_err(failed)?;
-    }
-    let lab = quoted(place.lab());
-    session
-        .run("its `lab --version`", &format!("{lab} --version"))
-        .map_err(|error| {
-            let more = "what is missing there `ci/lab` of a checkout installs";
-            refuse(exit::HOST_UNSUPPORTED, format!("{error}; {more}"))
-        })?;
-    bring_scenarios(session, place, &folders.scenarios())?;
-    let architecture: Architecture = image.architecture;
-    let visit = Visit {
-        run_id: place.id.clone(),
-        image: GivenImage {
-            folder: Path::new(&place.base).join(Place::kept("images", &files.digest)),
-            architecture,
-            fit: image.fit.clone(),
-        },
-        scenarios: folders.scenarios(),
-        until_input_ends: !is_on_terminal(),
-        file: place.file().into(),
-    };
-    let text = serde_json::to_string(&visit).map_err(|error| refuse(exit::INTERNAL, error))?;
-    let script = format!("printf %s {} > {}", quoted(text), quoted(place.file()));
-    session.run("noting the run", &script).map_err(failed)?;
-    Ok(())
-}
-
-/// Makes the scenarios there those of here; files that are as they were are written again, others removed.
-fn bring_scenarios(session: &Session, place: &Place, scenarios: &Path) -> Result<(), Refusal> {
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--dereference", "--file=-", "--directory"])
-        .arg(scenarios)
-        .arg(".");
-    let script = format!(
-        "set -e; umask 022; cd {}; rm -rf fresh; mkdir -p fresh scenarios; tar -xf - -C fresh; \
-         (cd fresh; find . -type f | sort) >new.txt; (cd scenarios; find . -type f | sort) >old.txt; \
-         cp -r --remove-destination fresh/. scenarios/; \
-         comm -13 new.txt old.txt | while IFS= read -r file; do rm -f \"scenarios/$file\"; done; \
-         rm -rf fresh new.txt old.txt",
-        quoted(place.visit())
-    );
-    session
-        .send("the scenarios", &mut tar, &script)
-        .map_err(failed)
 }
 
 /// Runs this process's command line there.

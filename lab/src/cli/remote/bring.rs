@@ -1,0 +1,171 @@
+//! What a run on another host needs there: programs, image, scenarios, and the file that says what run it is.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::super::conduct::{Refusal, refuse, sibling};
+use super::super::images::Chosen;
+use super::super::{Folders, exit};
+use super::{failed, is_on_terminal, leave};
+use crate::remote::{GivenImage, Parcel, Place, Session, Visit, quoted};
+
+/// The programs of the lab.
+const PROGRAMS: [&str; 3] = ["lab", "boot-server", "guest-agent"];
+
+/// What that host is, and what it has.
+struct There {
+    system: String,
+    base: String,
+    kept: Vec<String>,
+}
+
+/// Brings all of it; the visit's folder is there then, and complete, or not at all.
+pub(super) fn bring(
+    session: &Session,
+    folders: &Folders,
+    image: &Chosen,
+    id: &str,
+) -> Result<Place, Refusal> {
+    let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
+    let own = sibling(PROGRAMS[0]).map_err(|why| internal(&why))?;
+    let own = own.parent().unwrap_or(Path::new("."));
+    let programs = Parcel::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
+    let files = Parcel::whole(&image.folder).map_err(|error| internal(&error))?;
+    let there = There::begin(session, id)?;
+    let place = Place {
+        base: there.base.clone(),
+        programs: programs.digest.clone(),
+        id: id.to_owned(),
+    };
+    let brought = there
+        .check(session)
+        .and_then(|()| there.send(session, &place, "programs", "the lab's programs", &programs))
+        .and_then(|()| there.send(session, &place, "images", "the image", &files))
+        .and_then(|()| check_programs(session, &place))
+        .and_then(|()| bring_scenarios(session, &place, &folders.scenarios()))
+        .and_then(|()| note(session, folders, image, &files, &place));
+    if brought.is_err() {
+        // Nothing half-done stays.
+        let _ = leave(session, &place);
+    }
+    brought.map(|()| place)
+}
+
+impl There {
+    /// Makes the visit's folder and looks around.
+    fn begin(session: &Session, id: &str) -> Result<There, Refusal> {
+        let script = format!(
+            "set -e; umask 077; base={}; mkdir -p \"$base/visits/{id}\"; cd \"$base\"; uname -sm; pwd -P; \
+             ls -d programs/* images/* 2>/dev/null || true",
+            Place::BASE
+        );
+        let said = session.run("making a folder", &script).map_err(failed)?;
+        let mut lines = said.lines().map(str::to_owned);
+        Ok(There {
+            system: lines.next().unwrap_or_default(),
+            base: lines.next().unwrap_or_default(),
+            kept: lines.collect(),
+        })
+    }
+
+    fn check(&self, session: &Session) -> Result<(), Refusal> {
+        let ours = format!("Linux {}", std::env::consts::ARCH);
+        if self.system == ours {
+            return Ok(());
+        }
+        let why = format!(
+            "{}: it is {}, and the programs here are for {ours}; run `lab` there",
+            session.host().destination(),
+            self.system
+        );
+        Err(refuse(exit::HOST_UNSUPPORTED, why))
+    }
+
+    /// Sends what is not there yet.
+    fn send(
+        &self,
+        session: &Session,
+        place: &Place,
+        kind: &str,
+        what: &str,
+        parcel: &Parcel,
+    ) -> Result<(), Refusal> {
+        let kept = Place::kept(kind, &parcel.digest);
+        if self.kept.contains(&kept) {
+            return Ok(());
+        }
+        let mib = parcel.size_bytes.div_ceil(1 << 20);
+        let host = session.host().destination();
+        eprintln!("{host}: sending {what} ({mib} MiB)");
+        // Never half of it under its name; somebody else may have brought it meanwhile.
+        let fresh = format!("{kept}.{}", place.id);
+        let script = format!(
+            "set -e; umask 022; cd {}; mkdir -p {fresh}; tar -xf - -C {fresh}; mv -T {fresh} {kept} 2>/dev/null || \
+             {{ rm -rf {fresh}; test -d {kept}; }}",
+            quoted(&place.base)
+        );
+        session
+            .send(what, &mut parcel.tar(), &script)
+            .map_err(failed)
+    }
+}
+
+/// Whether the programs run there: with its libraries, that is.
+fn check_programs(session: &Session, place: &Place) -> Result<(), Refusal> {
+    let script = format!("{} --version", quoted(place.lab()));
+    let told = session.run("its `lab --version`", &script);
+    told.map(drop).map_err(|error| {
+        let more = "what is missing there `ci/lab` of a checkout installs";
+        refuse(exit::HOST_UNSUPPORTED, format!("{error}; {more}"))
+    })
+}
+
+/// Writes down what run it is.
+fn note(
+    session: &Session,
+    folders: &Folders,
+    image: &Chosen,
+    files: &Parcel,
+    place: &Place,
+) -> Result<(), Refusal> {
+    let visit = Visit {
+        run_id: place.id.clone(),
+        image: GivenImage {
+            folder: Path::new(&place.base).join(Place::kept("images", &files.digest)),
+            architecture: image.architecture,
+            fit: image.fit.clone(),
+        },
+        scenarios: folders.scenarios(),
+        until_input_ends: !is_on_terminal(),
+        file: place.file().into(),
+    };
+    let text = serde_json::to_string(&visit).map_err(|error| refuse(exit::INTERNAL, error))?;
+    let script = format!("printf %s {} > {}", quoted(text), quoted(place.file()));
+    session
+        .run("noting the run", &script)
+        .map(drop)
+        .map_err(failed)
+}
+
+/// Makes the scenarios there those of here; files that are as they were are written again, others removed.
+pub(super) fn bring_scenarios(
+    session: &Session,
+    place: &Place,
+    scenarios: &Path,
+) -> Result<(), Refusal> {
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--dereference", "--file=-", "--directory"])
+        .arg(scenarios)
+        .arg(".");
+    let script = format!(
+        "set -e; umask 022; cd {}; rm -rf fresh; mkdir -p fresh scenarios; tar -xf - -C fresh; \
+         (cd fresh; find . -type f | sort) >new.txt; (cd scenarios; find . -type f | sort) >old.txt; \
+         cp -r --remove-destination fresh/. scenarios/; \
+         comm -13 new.txt old.txt | while IFS= read -r file; do rm -f \"scenarios/$file\"; done; \
+         rm -rf fresh new.txt old.txt",
+        quoted(place.visit())
+    );
+    session
+        .send("the scenarios", &mut tar, &script)
+        .map_err(failed)
+}
