@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
+use crate::node::life::domain_name;
 use crate::remote::RemoteLab;
 use crate::runner::keep::Kept;
+use crate::scenario::Node;
 
 pub use control::ControlError;
 pub use registry::{Held, Registry, RegistryError};
@@ -102,6 +104,29 @@ pub struct AliveNode {
     pub address: Option<Ipv4Addr>,
     /// Whether it came up as expected.
     pub verdict: String,
+}
+
+impl AliveNode {
+    /// A machine of which nothing is known yet but what its scenario says.
+    #[must_use]
+    pub fn of(run_id: &str, node: &Node) -> AliveNode {
+        AliveNode {
+            name: node.name.clone(),
+            domain: domain_name(run_id, node),
+            mac: node.mac.to_string(),
+            uuid: node.uuid.to_string(),
+            address: None,
+            verdict: "-".into(),
+        }
+    }
+}
+
+/// Now, as a note has it.
+#[must_use]
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 impl Alive {

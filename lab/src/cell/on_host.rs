@@ -40,10 +40,7 @@ pub fn hold(folder: &Path) -> io::Result<File> {
 
 /// Whether somebody holds the run.
 fn is_held(run_id: &str) -> bool {
-    let Ok(file) = File::open(folder(run_id).join(LOCK)) else {
-        return false;
-    };
-    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    images::store::is_held(&folder(run_id).join(LOCK))
 }
 
 /// Removes a run's machines and its network. Returned is what there was.

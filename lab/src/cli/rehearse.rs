@@ -123,8 +123,8 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
     let order = Order {
         units: rehearsal.units.clone(),
         image,
-        // The operator's directory is rehearsed as it is.
         run_id: folders.run_id(),
+        // The operator's directory is rehearsed as it is.
         is_fitted: false,
         assets: rehearsal.assets.clone(),
         shard: None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::Host;
 use crate::pty::OnTerminal;
-use crate::support::{Scenarios, printed};
+use crate::support::{Scenarios, printed, said};
 
 /// Home of whoever logs in.
 const HOME: &str = "/run/home";
@@ -91,13 +91,7 @@ impl Pair {
 
     fn says(&self, arguments: &[&str], code: i32) -> String {
         let output = self.lab(arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{arguments:?}: {}",
-            printed(&output)
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        said(&output, arguments, code)
     }
 
     /// What is there of runs from here.

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::pty::OnTerminal;
-use crate::support::{Scenarios, printed};
+use crate::support::{Scenarios, printed, said};
 
 /// `lab` on scenarios of the test's own.
 struct Lab<'a> {
@@ -27,13 +27,7 @@ impl Lab<'_> {
 
     fn says(&self, arguments: &[&str], code: i32) -> String {
         let output: Output = self.command(arguments).output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{arguments:?}: {}",
-            printed(&output)
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        said(&output, arguments, code)
     }
 }
 

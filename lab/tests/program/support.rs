@@ -145,3 +145,14 @@ pub(crate) fn printed(output: &Output) -> String {
         String::from_utf8_lossy(&output.stderr)
     )
 }
+
+/// What a program said that ended with this code.
+pub(crate) fn said(output: &Output, arguments: &[&str], code: i32) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        printed(output)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

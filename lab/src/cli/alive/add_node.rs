@@ -9,7 +9,6 @@ use crate::alive::{Alive, AliveNode, Registry};
 use crate::cell::control::{NewNode, Wish};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
-use crate::node::life::domain_name;
 use crate::scenario::{MacAddr, Node};
 
 /// `lab add-node`
@@ -44,12 +43,8 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
     let mac = arguments.mac.unwrap_or_else(random_mac);
     let uuid = arguments.uuid.unwrap_or_else(Uuid::new_v4);
     let node = AliveNode {
-        domain: domain_name(&lab.run_id, &Node::stranger(&name, uuid, mac, 0)),
-        name: name.clone(),
-        mac: mac.to_string(),
-        uuid: uuid.to_string(),
-        address: None,
         verdict: "added".into(),
+        ..AliveNode::of(&lab.run_id, &Node::stranger(&name, uuid, mac, 0))
     };
     let wish = Wish::AddNode(NewNode {
         name,

@@ -11,12 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::alive::{Alive, AliveNode, Realm, born_ticks};
+use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
 use crate::cell::host::Stays;
 use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
-use crate::node::life::domain_name;
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{self, DataCheck, Firmware, Machines};
 
@@ -55,8 +54,7 @@ pub(in crate::cli) struct UpArguments {
 pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, Refusal> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
-    let host = arguments.conduct.remote()?;
-    if let Some(host) = host {
+    if let Some(host) = arguments.conduct.remote()? {
         let units = std::slice::from_ref(&unit);
         let image = image_of(folders, arguments.image.as_ref(), units)?;
         let files = arguments.conduct.files();
@@ -202,9 +200,7 @@ fn alive(
     Some(Alive {
         run_id: done.run.run_id.clone(),
         unit: outcome.unit.name(),
-        since: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        since: now(),
         born_ticks: born_ticks(kept.holder)?,
         realm: Realm::own(),
         lock: None,
@@ -219,12 +215,9 @@ fn alive(
         http_port: scenario.network.http_port,
         nodes: nodes
             .map(|(node, result)| AliveNode {
-                name: node.name.clone(),
-                domain: domain_name(&done.run.run_id, node),
-                mac: node.mac.to_string(),
-                uuid: node.uuid.to_string(),
                 address: attempt.attempt.wire.address_of(&node.mac.to_string()),
                 verdict: result.verdict.word().to_owned(),
+                ..AliveNode::of(&done.run.run_id, node)
             })
             .collect(),
     })

@@ -6,12 +6,11 @@ use std::process::Stdio;
 
 use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
-use super::{Files, code_of, execute, failed, fetch, is_on_terminal, lab_there, leave};
-use crate::alive::{Alive, AliveNode, Realm, Registry, RegistryError, born_ticks};
+use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
+use crate::alive::{Alive, AliveNode, Realm, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{Refusal, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
-use crate::node::life::domain_name;
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
 use crate::runner::Unit;
 use crate::runner::keep::Kept;
@@ -76,9 +75,7 @@ fn noted(
     Alive {
         run_id: place.id.clone(),
         unit: unit.name(),
-        since: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        since: now(),
         kept: Kept {
             holder: own,
             init: own,
@@ -103,14 +100,7 @@ fn noted(
         nodes: scenario
             .nodes
             .iter()
-            .map(|node| AliveNode {
-                name: node.name.clone(),
-                domain: domain_name(&place.id, node),
-                mac: node.mac.to_string(),
-                uuid: node.uuid.to_string(),
-                address: None,
-                verdict: "-".into(),
-            })
+            .map(|node| AliveNode::of(&place.id, node))
             .collect(),
     }
 }
@@ -130,6 +120,9 @@ fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal
 
 /// What is done with a lab there is done there. None where it is about labs of this host.
 pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>> {
+    if registry.all().iter().all(|lab| lab.remote.is_none()) {
+        return None;
+    }
     let node = words::said("node").or_else(|| words::said("name"));
     let found = match (words::said("lab"), node) {
         (Some(lab), _) => registry.find(Some(&lab)),
@@ -220,14 +213,8 @@ fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Ref
         junit: None,
         events: None,
     };
-    fetch(session, &remote.place, &files)?;
-    leave(session, &remote.place)?;
+    fetch_and_leave(session, &remote.place, &files)?;
     registry.remove(lab);
-    println!(
-        "Fetched from {}: {}",
-        remote.host.destination(),
-        remote.artifacts.join("latest").display()
-    );
     Ok(())
 }
 

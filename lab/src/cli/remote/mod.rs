@@ -49,14 +49,9 @@ pub(super) async fn run(
     let place = bring(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
     // What there is of it is fetched, however it ended.
-    let fetched = fetch(&session, &place, files).and_then(|()| leave(&session, &place));
+    let fetched = fetch_and_leave(&session, &place, files);
     let code = code_of(host, status?)?;
     fetched?;
-    println!(
-        "Fetched from {}: {}",
-        host.destination(),
-        files.artifacts.join("latest").display()
-    );
     Ok(code)
 }
 
@@ -124,6 +119,18 @@ fn lab_there(session: &Session, place: &Place, words: &[String], on_terminal: bo
     }
     let terminal = if on_terminal { "-tt" } else { "-T" };
     session.command(&["-q", terminal], &script)
+}
+
+/// Brings the artifacts here and leaves nothing of the run there.
+fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refusal> {
+    fetch(session, place, files)?;
+    leave(session, place)?;
+    println!(
+        "Fetched from {}: {}",
+        session.host().destination(),
+        files.artifacts.join("latest").display()
+    );
+    Ok(())
 }
 
 /// Brings the artifacts here.
