@@ -163,6 +163,12 @@ pub enum BootEvent {
         /// For a rendered `pxelinux.cfg/…`: the group that matched.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
+        /// Label keys that the matched group requires, sorted; empty for a group that requires none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        selectors: Option<Vec<String>>,
+        /// SHA-256 of the content in hexadecimal, for content that the server rendered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     /// A TFTP request or transfer ended otherwise: not found, refused, aborted by the client, timeout.
     TftpFailed {
@@ -197,6 +203,12 @@ pub enum BootEvent {
         /// The group that matched, for the boot config endpoints.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
+        /// Label keys that the matched group requires, sorted; empty for a group that requires none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        selectors: Option<Vec<String>>,
+        /// SHA-256 of the body in hexadecimal, for bodies that the server rendered (scripts, configs, API answers).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
         /// What was served (spec id, cloud-config or Ignition file name, asset) or why not.
         detail: String,
         /// How long it took, in milliseconds.

@@ -341,6 +341,8 @@ mod tests {
             bytes: 10,
             length: None,
             group: None,
+            selectors: None,
+            sha256: None,
             detail: String::new(),
             millis: 3,
         }

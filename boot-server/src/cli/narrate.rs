@@ -89,6 +89,7 @@ impl Narrator {
                 retransmits,
                 millis,
                 group,
+                ..
             } => {
                 let mut line = format!("{} TFTP {file} -> {bytes} bytes in {millis} ms", name(who));
                 if *retransmits > 0 {
@@ -292,6 +293,8 @@ mod tests {
             bytes: 10,
             length: Some(100),
             group: None,
+            selectors: None,
+            sha256: None,
             detail: "asset /a/k".into(),
             millis: 5,
         };

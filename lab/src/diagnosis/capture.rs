@@ -116,6 +116,7 @@ fn attempt(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Atte
         firmware,
         records: records.collect(),
         wire: wire.clone(),
+        ports: BTreeMap::new(),
         node_seconds: BTreeMap::new(),
         broken: None,
         interrupted: false,

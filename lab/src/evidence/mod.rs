@@ -15,6 +15,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use self::capture::Extent;
+use self::packet::{Content, Endpoint, Protocol};
 
 /// How much evidence is collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args, Serialize, Deserialize)]
@@ -97,6 +98,31 @@ pub enum Seen {
         /// Frames that were sent and could not be captured.
         dropped: u64,
     },
+    /// A file, script or config arrived whole at the machine's own port.
+    Arrived {
+        /// Protocol that carried it.
+        protocol: Protocol,
+        /// TFTP file name, or HTTP path with its query.
+        name: String,
+        /// Sender.
+        from: Endpoint,
+        /// First packet of the answer, in microseconds since the Unix epoch.
+        start_us: u64,
+        /// Size in bytes.
+        bytes: u64,
+        /// Hash, and text of at most 1 MiB.
+        #[serde(flatten)]
+        content: Content,
+    },
+    /// SHA-256 of a file that a service of the cell serves, computed by the lab before the first machine starts.
+    Manifest {
+        /// Path as served, without a leading slash: a TFTP file name, or a path below `/assets/`.
+        file: String,
+        /// SHA-256 in hexadecimal.
+        sha256: String,
+    },
+    /// The machine was reset: libvirt's reboot event.
+    Reset,
     /// A line on the serial console.
     Console {
         /// The line, without control sequences.

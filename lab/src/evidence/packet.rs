@@ -52,8 +52,21 @@ pub struct Packet {
     pub from: Endpoint,
     /// Whom it was sent to.
     pub to: Endpoint,
+    /// Direction at the machine's own port; `None` for a packet of a capture that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
     /// What it says.
     pub what: Said,
+}
+
+/// Direction of a frame at a machine's own port, as the port saw it, whatever addresses the frame names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The machine sent the frame.
+    FromMachine,
+    /// The network delivered the frame to the machine.
+    ToMachine,
 }
 
 /// One end of a packet.
@@ -234,6 +247,22 @@ pub struct Transfer {
     pub longest_silence_us: u64,
     /// How it ended.
     pub end: TransferEnd,
+    /// Direction of its data at the machine's own port; `None` for a capture that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// What arrived, when all of it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+}
+
+/// Content of a transfer as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// The content itself, when it is UTF-8 text of at most 1 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// How a file is sent.

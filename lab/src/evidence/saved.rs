@@ -49,8 +49,10 @@ pub struct Attempt {
     pub firmware: Firmware,
     /// Everything seen but packets, in the order in which it was seen.
     pub records: Vec<Record>,
-    /// What was read from the captures.
+    /// What was read from the captures: each frame on the network once.
     pub wire: Wire,
+    /// What crossed each machine's own port, by node name; empty for a capture that does not tell ports apart.
+    pub ports: BTreeMap<String, Wire>,
     /// Seconds each node took from its start to its stop; nodes that never started are absent.
     pub node_seconds: BTreeMap<String, f64>,
     /// What of our own set-up failed.
@@ -195,6 +197,7 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
         firmware: outline.firmware,
         records: records(&folder.join(RECORDS_FILE))?,
         wire: captures(folder)?,
+        ports: BTreeMap::new(),
         node_seconds: outline.node_seconds,
         broken: outline.broken,
         interrupted: outline.interrupted,
@@ -351,6 +354,7 @@ mod tests {
             firmware: Firmware::Uefi,
             records: Vec::new(),
             wire: Wire::default(),
+            ports: BTreeMap::new(),
             node_seconds: BTreeMap::from([("node1".to_owned(), 41.25)]),
             broken: None,
             interrupted: true,

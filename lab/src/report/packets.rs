@@ -130,6 +130,7 @@ mod tests {
             frame: 1,
             from: machine.clone(),
             to: host.clone(),
+            direction: None,
             what: Said::HttpRequest {
                 method: "GET".into(),
                 target: "/ipxe?uuid=1".into(),
@@ -150,6 +151,8 @@ mod tests {
             retransmits: 0,
             longest_silence_us: 0,
             end: TransferEnd::Open,
+            direction: None,
+            content: None,
         });
         insta::assert_snapshot!(lines.fresh(&wire).join("\n"), @"    0.000            node1 → host             GET /ipxe?uuid=1  [agent iPXE/1.21]");
         assert!(lines.fresh(&wire).is_empty());

@@ -59,6 +59,7 @@ impl Story {
             frame,
             from,
             to,
+            direction: None,
             what,
         });
     }
@@ -147,6 +148,8 @@ impl Story {
             retransmits: 0,
             longest_silence_us: 10_000,
             end: TransferEnd::Whole,
+            direction: None,
+            content: None,
         });
     }
 
@@ -184,6 +187,8 @@ impl Story {
             retransmits: 2,
             longest_silence_us: 120_000,
             end,
+            direction: None,
+            content: None,
         });
     }
 }

@@ -51,6 +51,7 @@ impl Course {
                 firmware: unit.firmware,
                 records: Vec::new(),
                 wire: Wire::default(),
+                ports: BTreeMap::new(),
                 node_seconds: BTreeMap::new(),
                 broken: None,
                 interrupted: *self.stop.borrow(),

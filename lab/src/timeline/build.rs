@@ -126,7 +126,10 @@ impl Builder<'_> {
             | Seen::Lifecycle { .. }
             | Seen::Firmware { .. }
             | Seen::Screen { .. }
-            | Seen::Captured { .. } => {}
+            | Seen::Captured { .. }
+            | Seen::Arrived { .. }
+            | Seen::Manifest { .. }
+            | Seen::Reset => {}
             Seen::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);
                 self.saw(StageName::PowerOn, at_us, said, "switched on");

@@ -60,6 +60,8 @@ pub(crate) fn http(
         bytes: 100,
         length: Some(100),
         group: group.map(str::to_owned),
+        selectors: None,
+        sha256: None,
         detail: detail.into(),
         millis: 2,
     }
@@ -74,6 +76,8 @@ pub(crate) fn tftp(who: &Who, file: &str, group: Option<&str>) -> BootEvent {
         retransmits: 0,
         millis: 10,
         group: group.map(str::to_owned),
+        selectors: None,
+        sha256: None,
     }
 }
 

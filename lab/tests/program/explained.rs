@@ -43,6 +43,7 @@ fn save_attempt(folder: &Path) -> Attempt {
             ),
         ],
         wire: Wire::default(),
+        ports: BTreeMap::new(),
         node_seconds: BTreeMap::from([("node1".to_owned(), 92.0)]),
         broken: None,
         interrupted: true,

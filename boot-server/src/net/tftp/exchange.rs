@@ -174,6 +174,8 @@ impl Exchange {
             retransmits: transfer.retransmits(),
             millis,
             group: opened.group,
+            selectors: None,
+            sha256: None,
         });
     }
 }

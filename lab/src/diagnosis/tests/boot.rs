@@ -273,6 +273,8 @@ fn a_script_that_no_group_has_is_told_group_by_group() {
         bytes: 0,
         length: None,
         group: None,
+        selectors: None,
+        sha256: None,
         detail: "none of 2 groups matches".into(),
         millis: 1,
     });

@@ -44,6 +44,7 @@ impl Story {
             firmware,
             records,
             wire,
+            ports: BTreeMap::new(),
             node_seconds: BTreeMap::from([(node.name.clone(), 30.0)]),
             broken: None,
             interrupted: false,
@@ -108,6 +109,7 @@ impl Story {
             frame,
             from,
             to,
+            direction: None,
             what,
         });
         wire.packets.sort_by_key(|packet| packet.at_us);
@@ -131,6 +133,8 @@ impl Story {
             retransmits: 0,
             longest_silence_us: 0,
             end: TransferEnd::Open,
+            direction: None,
+            content: None,
         });
         wire.transfers.last_mut().unwrap()
     }

@@ -67,6 +67,7 @@ impl Wiring<'_> {
             frame,
             from,
             to,
+            direction: None,
             what,
         });
     }
@@ -186,6 +187,8 @@ impl Wiring<'_> {
             retransmits: 0,
             longest_silence_us: 1000,
             end: TransferEnd::Whole,
+            direction: None,
+            content: None,
         });
     }
 

@@ -203,6 +203,8 @@ impl Reader {
                         retransmits: 0,
                         longest_silence_us: 0,
                         end: TransferEnd::Open,
+                        direction: None,
+                        content: None,
                     });
                 }
             }

@@ -214,6 +214,7 @@ impl Wire {
             frame: datagram.frame,
             from: datagram.from.clone(),
             to: datagram.to.clone(),
+            direction: None,
             what,
         });
         Some(self.packets.len() - 1)

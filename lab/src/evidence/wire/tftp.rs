@@ -257,6 +257,8 @@ impl Session {
                 retransmits: 0,
                 longest_silence_us: 0,
                 end: TransferEnd::Open,
+                direction: None,
+                content: None,
             });
         }
     }

@@ -63,6 +63,7 @@ pub(super) fn attempt() -> Attempt {
         firmware: Firmware::Bios,
         records,
         wire: story.wire,
+        ports: BTreeMap::new(),
         node_seconds: BTreeMap::from([
             (first.name.clone(), 38.4),
             (second.name.clone(), 300.0),

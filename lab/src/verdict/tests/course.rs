@@ -266,6 +266,7 @@ fn an_explanation_names_stage_reason_console_and_what_to_do_next() {
         firmware: Firmware::Bios,
         records,
         wire: Wire::default(),
+        ports: BTreeMap::new(),
         node_seconds: BTreeMap::from([("node1".into(), 20.0)]),
         broken: None,
         interrupted: false,
