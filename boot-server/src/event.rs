@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
@@ -206,7 +207,8 @@ pub enum BootEvent {
         /// Label keys that the matched group requires, sorted; empty for a group that requires none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         selectors: Option<Vec<String>>,
-        /// SHA-256 of the body in hexadecimal, for bodies that the server rendered (scripts, configs, API answers).
+        /// SHA-256 in hexadecimal of the whole content that the server rendered (scripts, configs, API
+        /// answers), also when only a range or the head of it was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
         /// What was served (spec id, cloud-config or Ignition file name, asset) or why not.
@@ -253,6 +255,18 @@ impl BootEvent {
             | BootEvent::Reloaded { .. } => None,
         }
     }
+}
+
+/// SHA-256 of the content in hexadecimal, as events tell it.
+pub fn sha256_hex(content: &[u8]) -> String {
+    use std::fmt::Write;
+
+    let digest = Sha256::digest(content);
+    digest.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string never fails.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Microseconds since the Unix epoch: the clock of all events.

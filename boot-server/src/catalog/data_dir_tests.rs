@@ -104,6 +104,7 @@ fn a_missing_config_is_refused_with_its_name() {
         cloud_config(&data_dir).unwrap_err(),
         Refusal {
             group: Some("one".into()),
+            selectors: vec!["uuid".into()],
             reason: "group `one`: there is no file `cloud/c.yaml`".into()
         }
     );

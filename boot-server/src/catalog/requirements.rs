@@ -24,6 +24,11 @@ impl Requirements {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
+    /// The keys, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        self.iter().map(|(key, _)| key.to_owned()).collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -122,6 +122,8 @@ impl Folder {
 pub struct Refusal {
     /// The group that matched, if one did.
     pub group: Option<String>,
+    /// Label keys that this group requires, sorted.
+    pub selectors: Vec<String>,
     /// The reason.
     pub reason: String,
 }
@@ -131,6 +133,8 @@ pub struct Refusal {
 pub struct ServedConfig<T = String> {
     /// The group that matched.
     pub group: String,
+    /// Label keys that this group requires, sorted.
+    pub selectors: Vec<String>,
     /// Name of the file, as the profile has it.
     pub file: String,
     /// Its rendered text.
@@ -174,6 +178,7 @@ impl Snapshot {
     pub fn group(&self, labels: &Labels) -> Result<&Arc<Group>, Refusal> {
         self.groups.select(labels).ok_or_else(|| Refusal {
             group: None,
+            selectors: Vec::new(),
             reason: self.groups.why_none(labels),
         })
     }
@@ -272,6 +277,7 @@ impl Snapshot {
             .map_err(|reason| group.refuse(reason))?;
         Ok(ServedConfig {
             group: group.name.to_string(),
+            selectors: group.require.keys(),
             file: file.to_string(),
             text,
         })
@@ -413,6 +419,7 @@ impl Group {
     pub(super) fn refuse(&self, reason: String) -> Refusal {
         Refusal {
             group: Some(self.name.to_string()),
+            selectors: self.require.keys(),
             reason: format!("group `{}`: {reason}", self.name),
         }
     }

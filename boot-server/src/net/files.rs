@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::folder::{Folder, FolderError};
 use crate::catalog::BootCatalog;
+use crate::event::sha256_hex;
 use crate::proto::autoexec::{self, AUTOEXEC};
 use crate::proto::grub;
 use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
@@ -42,6 +43,14 @@ impl Content {
         }
     }
 
+    /// SHA-256 in hexadecimal of content in memory; `None` for a file, which is never read for this.
+    pub(super) fn sha256(&self) -> Option<String> {
+        match self {
+            Content::Text(text) => Some(sha256_hex(text)),
+            Content::File(..) => None,
+        }
+    }
+
     /// Appends the bytes from `offset` on.
     ///
     /// # Errors
@@ -69,6 +78,8 @@ pub(super) struct Opened {
     pub(super) content: Content,
     /// For a rendered configuration: the group that matched.
     pub(super) group: Option<String>,
+    /// Label keys that this group requires, sorted.
+    pub(super) selectors: Option<Vec<String>>,
 }
 
 impl Opened {
@@ -76,6 +87,7 @@ impl Opened {
         Opened {
             content: Content::Text(config.text.into_bytes()),
             group: Some(config.group),
+            selectors: Some(config.selectors),
         }
     }
 }
@@ -232,6 +244,7 @@ impl TftpFiles {
         Some(Opened {
             content: Content::Text(autoexec::render(url).into_bytes()),
             group: None,
+            selectors: None,
         })
     }
 
@@ -306,5 +319,6 @@ fn open_below(folder: &Folder, name: &str) -> Result<Option<Opened>, Refusal> {
     Ok(Some(Opened {
         content: Content::File(file, metadata.len()),
         group: None,
+        selectors: None,
     }))
 }

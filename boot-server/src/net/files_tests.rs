@@ -8,7 +8,7 @@ use super::files::*;
 use super::folder::Folder;
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
 use crate::config::BootConfig;
-use crate::event::EventSink;
+use crate::event::{EventSink, sha256_hex};
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::Policy;
@@ -25,7 +25,7 @@ impl BootCatalog for Known {
         let mac = labels.0.get("mac").ok_or("no group matches")?;
         Ok(Selection {
             group: mac.clone(),
-            require: Default::default(),
+            require: [("mac", mac)].into_iter().collect(),
             spec_id: "spec".into(),
             boot: Some(Arc::new(BootSettings {
                 kernel: "/assets/vmlinuz".into(),
@@ -121,6 +121,25 @@ fn names_are_found_below_the_folders_and_nowhere_else() {
     ] {
         assert_eq!(read(&files, name), expected.map(str::to_owned), "{name}");
     }
+}
+
+#[test]
+fn rendered_menu_has_its_groups_selectors_and_a_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("nbp"), "nbp").unwrap();
+    let files = files_and(folder.path(), folder.path(), Some(Arc::new(Known)));
+    let open = |name: &str| files.open(name, PEER.parse().unwrap()).unwrap();
+    for name in [
+        "pxelinux.cfg/01-52-54-00-00-00-01",
+        "grub.cfg-01-52-54-00-00-00-01",
+    ] {
+        let opened = open(name);
+        assert_eq!(opened.selectors, Some(vec!["mac".to_owned()]), "{name}");
+        let text = read(&files, name).unwrap();
+        assert_eq!(opened.content.sha256(), Some(sha256_hex(text.as_bytes())));
+    }
+    let nbp = open("nbp");
+    assert_eq!((nbp.selectors, nbp.content.sha256()), (None, None));
 }
 
 #[test]

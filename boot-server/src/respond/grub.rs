@@ -83,7 +83,11 @@ pub fn grub_config(
     let options = boot.options.iter().map(expanded);
     let options: Vec<String> = options.collect::<Result<_, _>>()?;
     let text = grub::render(&kernel, &initrd, &options);
-    Ok(RenderedConfig { text, group })
+    Ok(RenderedConfig {
+        text,
+        group,
+        selectors: selection.require.keys(),
+    })
 }
 
 /// Whether it is the UUID of the machine's DHCP exchange, in either order of bytes.

@@ -21,6 +21,8 @@ pub struct RenderedConfig {
     pub text: String,
     /// The group that matched.
     pub group: String,
+    /// Label keys that the group requires, sorted.
+    pub selectors: Vec<String>,
 }
 
 /// Why there is no configuration under a name.
@@ -111,7 +113,12 @@ pub fn pxelinux_config(
             spec: selection.spec_id,
         });
     };
-    render(boot, &group, &machine, assets_url).map(|text| RenderedConfig { text, group })
+    let text = render(boot, &group, &machine, assets_url)?;
+    Ok(RenderedConfig {
+        text,
+        group,
+        selectors: selection.require.keys(),
+    })
 }
 
 /// Matches the machine whose UUID is in the name.

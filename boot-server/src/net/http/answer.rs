@@ -1,11 +1,12 @@
 //! Answers of the HTTP services: status, headers and bodies as Go's `net/http` sends them, and a
 //! note of what was served for the event.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::catalog::snapshot::Refusal;
+use crate::event::sha256_hex;
 
 /// `Content-Type` of plain text.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
@@ -15,6 +16,10 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) struct Note {
     /// The group that matched.
     pub(crate) group: Option<String>,
+    /// Label keys that this group requires, sorted.
+    pub(crate) selectors: Option<Vec<String>>,
+    /// SHA-256 of a content that the server rendered, in hexadecimal.
+    pub(crate) sha256: Option<String>,
     /// What was served, or why not.
     pub(crate) detail: String,
     /// MAC named in the path, where it is no label.
@@ -60,6 +65,17 @@ impl Answer {
         Answer::new(StatusCode::OK, content_type, body, detail)
     }
 
+    /// 200 with a text that the server rendered, whose hash the event tells.
+    pub(crate) fn rendered(
+        content_type: &'static str,
+        text: impl Into<Bytes>,
+        detail: impl Into<String>,
+    ) -> Answer {
+        let text = text.into();
+        let sha256 = sha256_hex(&text);
+        Answer::ok(content_type, text, detail).sha256(sha256)
+    }
+
     /// An error: one line of text as Go's `http.Error` writes it, for programs that know it, and
     /// the reason on the next line.
     pub(crate) fn error(
@@ -90,12 +106,23 @@ impl Answer {
 
     /// 404 because the catalog has nothing for this machine.
     pub(crate) fn refused(refusal: &Refusal) -> Answer {
-        Answer::not_found(&refusal.reason).group(refusal.group.clone())
+        let answer = Answer::not_found(&refusal.reason);
+        match &refusal.group {
+            Some(group) => answer.group(group.clone(), refusal.selectors.clone()),
+            None => answer,
+        }
     }
 
-    /// Names the group that matched.
-    pub(crate) fn group(mut self, group: Option<String>) -> Answer {
-        self.note.group = group;
+    /// Names the group that matched, and the label keys that it requires.
+    pub(crate) fn group(mut self, name: String, selectors: Vec<String>) -> Answer {
+        self.note.group = Some(name);
+        self.note.selectors = Some(selectors);
+        self
+    }
+
+    /// Tells the hash of the whole content.
+    pub(crate) fn sha256(mut self, hex: String) -> Answer {
+        self.note.sha256 = Some(hex);
         self
     }
 

@@ -11,7 +11,7 @@ use crate::proto::ipxe::boot_script;
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let dialect = app.catalog.snapshot().layout.dialect();
     let script = boot_script(&query.unwrap_or_default(), dialect);
-    Answer::ok(TEXT, script, "boot.ipxe")
+    Answer::rendered(TEXT, script, "boot.ipxe")
 }
 
 #[cfg(test)]

@@ -29,10 +29,10 @@ pub(crate) async fn handle(
     let labels = Labels::from_query(&query);
     let explanation = explain(&app.catalog.snapshot(), &labels, &query);
     if !json {
-        return Answer::ok(TEXT, explanation.to_string(), "explanation");
+        return Answer::rendered(TEXT, explanation.to_string(), "explanation");
     }
     match serde_json::to_string_pretty(&explanation) {
-        Ok(text) => Answer::ok("application/json", text + "\n", "explanation"),
+        Ok(text) => Answer::rendered("application/json", text + "\n", "explanation"),
         Err(error) => Answer::not_found(&error.to_string()),
     }
 }

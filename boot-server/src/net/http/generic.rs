@@ -9,7 +9,7 @@ use crate::catalog::snapshot::Folder;
 /// Renders the file that the machine's profile names.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     app.config(Folder::Generic, query, |text, detail| {
-        Answer::ok(TEXT, text, detail)
+        Answer::rendered(TEXT, text, detail)
     })
 }
 

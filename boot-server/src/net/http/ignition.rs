@@ -9,7 +9,7 @@ use crate::catalog::snapshot::Folder;
 /// Renders the file that the machine's spec names.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     app.config(Folder::Ignition, query, |text, detail| {
-        Answer::ok("application/json", text, detail)
+        Answer::rendered("application/json", text, detail)
     })
 }
 

@@ -19,7 +19,7 @@ impl App {
         match self.catalog.snapshot().config(folder, &labels, &query) {
             Ok(config) => {
                 let detail = format!("{}/{}", folder.name(), config.file);
-                serve(config.text, detail).group(Some(config.group))
+                serve(config.text, detail).group(config.group, config.selectors)
             }
             Err(refusal) => Answer::refused(&refusal),
         }
@@ -37,7 +37,8 @@ impl App {
             Ok((group, boot)) => {
                 let script = render(&boot, &labels, snapshot.layout);
                 let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
-                Answer::ok(TEXT, script, detail).group(Some(group.name.to_string()))
+                Answer::rendered(TEXT, script, detail)
+                    .group(group.name.to_string(), group.require.keys())
             }
             Err(refusal) => Answer::refused(&refusal),
         }

@@ -18,7 +18,8 @@ pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) ->
     };
     let text = snapshot.environment(group, &labels, &query);
     // "plain/text" is the reference's own word for it.
-    Answer::ok("plain/text", text, "metadata").group(Some(group.name.to_string()))
+    Answer::rendered("plain/text", text, "metadata")
+        .group(group.name.to_string(), group.require.keys())
 }
 
 #[cfg(test)]

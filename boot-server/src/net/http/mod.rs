@@ -9,6 +9,8 @@ mod boot_ipxe;
 mod clean_path;
 mod cloud;
 mod connections;
+#[cfg(test)]
+mod event_tests;
 mod explain;
 mod generic;
 mod grub;

@@ -113,8 +113,8 @@ impl Drop for Exchange {
             bytes: self.bytes,
             length: self.length,
             group: self.note.group.take(),
-            selectors: None,
-            sha256: None,
+            selectors: self.note.selectors.take(),
+            sha256: self.note.sha256.take(),
             detail: take(&mut self.note.detail),
             millis: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         });

@@ -36,7 +36,8 @@ fn answer(app: &App, text: &str) -> Answer {
         Ok((group, profile)) => match boot_json(snapshot.layout, profile) {
             Ok(json) => {
                 let detail = format!("{} {}", snapshot.layout.profile_word(), group.profile_id);
-                Answer::ok("application/json", json, detail).group(Some(group.name.to_string()))
+                Answer::rendered("application/json", json, detail)
+                    .group(group.name.to_string(), group.require.keys())
             }
             Err(error) => Answer::not_found(&error.to_string()),
         },

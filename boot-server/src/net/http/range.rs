@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::answer::Answer;
+use crate::event::sha256_hex;
 
 /// Which part of a content is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,11 +115,13 @@ pub(crate) fn serve_text(
         Err(error) => return unsatisfiable(error, length),
     };
     let mut bytes = axum::body::Bytes::from(text);
+    let sha256 = sha256_hex(&bytes);
     if let Part::Range(first, end) = part {
         // `part` keeps both within the length, which is a `usize`.
         bytes = bytes.slice(first as usize..end as usize);
     }
-    part.describe(Answer::ok(content_type, bytes, detail), length)
+    let answer = Answer::ok(content_type, bytes, detail).sha256(sha256);
+    part.describe(answer, length)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::catalog::snapshot::Layout;
 /// matchbox says its name.
 pub(crate) async fn handle(State(app): State<App>) -> Answer {
     if app.catalog.snapshot().layout == Layout::Matchbox {
-        return Answer::ok(TEXT, "matchbox\n", "name");
+        return Answer::rendered(TEXT, "matchbox\n", "name");
     }
     Answer::not_found(
         "this is a boot config service; endpoints: /boot.ipxe /ipxe /grub /cloud /ignition \

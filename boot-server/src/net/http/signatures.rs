@@ -99,9 +99,12 @@ async fn signed(
                 Form::Binary => "application/octet-stream",
             };
             let detail = format!("signature of {}", note.detail);
-            Answer::ok(content_type, signature, detail)
-                .group(note.group)
-                .into_response()
+            let answer = Answer::rendered(content_type, signature, detail);
+            match (note.group, note.selectors) {
+                (Some(group), Some(selectors)) => answer.group(group, selectors),
+                _ => answer,
+            }
+            .into_response()
         }
         Ok(Err(error)) => failed(&error.to_string()),
         Err(error) => failed(&error.to_string()),

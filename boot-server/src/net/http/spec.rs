@@ -27,7 +27,7 @@ pub(crate) async fn handle(
         go_json::to_string(&Spec::from(&**profile)).map_err(|error| error.to_string())
     });
     match json {
-        Ok(json) => Answer::ok("application/json", json, format!("spec {id}")),
+        Ok(json) => Answer::rendered("application/json", json, format!("spec {id}")),
         Err(reason) => Answer::not_found(&reason),
     }
 }

@@ -35,11 +35,21 @@ pub(crate) async fn get_from(assets: &Path, path: &str) -> Answered {
     ask("bootcfg-rack", assets, path, &[]).await
 }
 
+/// With another data directory.
+pub(crate) async fn get_of(data: &Path, path: &str) -> Answered {
+    ask(data, &conformance_assets(), path, &[]).await
+}
+
 fn conformance_assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http/assets")
 }
 
-async fn ask(rack: &str, assets: &Path, path: &str, headers: &[(&str, &str)]) -> Answered {
+async fn ask(
+    rack: impl AsRef<Path>,
+    assets: &Path,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Answered {
     let racks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/http");
     let (catalog, _) = DataDir::open(Source::of(racks.join(rack)), None).unwrap();
     let (sink, mut events) = EventSink::channel();

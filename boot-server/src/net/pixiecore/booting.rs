@@ -7,5 +7,5 @@ use crate::net::http::answer::{Answer, TEXT};
 
 pub(super) async fn handle(RawQuery(query): RawQuery) -> Answer {
     let mac = first(&query.unwrap_or_default(), "mac").unwrap_or_default();
-    Answer::ok(TEXT, "# Booting", format!("{mac} boots its kernel"))
+    Answer::rendered(TEXT, "# Booting", format!("{mac} boots its kernel"))
 }

@@ -30,7 +30,7 @@ pub(super) async fn handle(
         Err(error) => Err(error.to_string()),
     };
     let answer = match script {
-        Ok((script, detail)) => Answer::ok("text/plain", script, detail),
+        Ok((script, detail)) => Answer::rendered("text/plain", script, detail),
         Err(reason) => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "couldn't get a bootspec",

@@ -173,9 +173,9 @@ impl Exchange {
             bytes,
             retransmits: transfer.retransmits(),
             millis,
+            sha256: opened.content.sha256(),
             group: opened.group,
-            selectors: None,
-            sha256: None,
+            selectors: opened.selectors,
         });
     }
 }
