@@ -3,14 +3,19 @@
 //! Each request is answered from the [`Snapshot`] that is in force when it comes. A new one takes its
 //! place at once and whole, and only when it has no error; else the last good one stays.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 pub use super::load::Source;
+use super::matching::Group;
 use super::problem::{Problem, Severity};
 pub use super::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
+use super::stamp::{Compare, Stamp, is_remote};
 use super::{BootCatalog, Labels, Selection, check, load};
 use crate::event::{BootEvent, EventSink};
 
@@ -22,6 +27,33 @@ pub struct DataDir {
     snapshot: ArcSwap<Snapshot>,
     /// Held while the directory is loaded, so that an older state never replaces a newer one.
     loading: Mutex<()>,
+    /// Largest share of the groups, in percent, that a change may take away without a reload being asked for.
+    max_groups_lost: Option<u8>,
+    /// Who asked for a reload and waits for the end of it; `None` while nobody watches the directory.
+    asked: Mutex<Option<Vec<mpsc::Sender<()>>>>,
+    /// Wakes whoever watches the directory when a reload is asked for.
+    wake: Notify,
+}
+
+/// How much is demanded of a state before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Files that change while they are read are no state. The time for which a file system of another host
+    /// must show the same.
+    pub settle: Option<Duration>,
+    /// Somebody asked for the reload: it may take away as many groups as it does.
+    pub asked_for: bool,
+}
+
+/// How loading ended.
+#[derive(Debug)]
+pub enum Reload {
+    /// The new state is in force.
+    InForce,
+    /// The last good one stays in force, for these reasons.
+    Refused(Vec<Problem>),
+    /// Files changed while they were read: nothing is told, and the last good state stays in force.
+    Moving,
 }
 
 impl DataDir {
@@ -43,8 +75,69 @@ impl DataDir {
             events,
             snapshot: ArcSwap::from_pointee(snapshot),
             loading: Mutex::new(()),
+            max_groups_lost: None,
+            asked: Mutex::new(None),
+            wake: Notify::new(),
         };
         Ok((data_dir, problems))
+    }
+
+    /// Keeps a change that takes away more than this share of the groups out of force until a reload is asked
+    /// for.
+    pub fn with_max_groups_lost(mut self, percent: Option<u8>) -> DataDir {
+        self.max_groups_lost = percent;
+        self
+    }
+
+    /// Asks whoever watches the directory to load it once nobody is writing it. What is returned ends when
+    /// that is done; `None` when nobody watches.
+    pub fn ask_for_reload(&self) -> Option<mpsc::Receiver<()>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, receiver) = mpsc::channel();
+        asked.as_mut()?.push(sender);
+        self.wake.notify_one();
+        Some(receiver)
+    }
+
+    /// Declares that the caller watches the directory, and loads it when [`DataDir::asked_for`] returns.
+    pub fn watch(&self) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get_or_insert_default();
+    }
+
+    /// Waits until somebody asks for a reload.
+    pub async fn asked_for(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Those who asked for a reload. They are told by dropping what is returned.
+    pub fn take_askers(&self) -> Vec<mpsc::Sender<()>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// True when the files are on a file system of another host, whose changes the kernel does not tell.
+    pub fn is_remote(&self) -> bool {
+        self.watched().iter().any(|path| is_remote(path))
+    }
+
+    /// Takes those back whose reload has to be tried again.
+    pub fn put_askers_back(&self, askers: Vec<mpsc::Sender<()>>) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = asked.as_mut() {
+            asked.extend(askers);
+        }
+    }
+
+    /// Declares that nobody watches the directory any more.
+    pub fn unwatch(&self) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = None;
+    }
+
+    /// The state of the files now. Reads files: not for an async task.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::take(&self.source, Compare::Metadata)
     }
 
     /// What is in force now.
@@ -66,8 +159,35 @@ impl DataDir {
     /// # Errors
     /// All problems, when at least one is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
+        let demand = Demand {
+            settle: None,
+            asked_for: true,
+        };
+        match self.reload_as(demand) {
+            Reload::InForce | Reload::Moving => Ok(()),
+            Reload::Refused(problems) => Err(problems),
+        }
+    }
+
+    /// The same, for a state that meets a demand.
+    pub fn reload_as(&self, demand: Demand) -> Reload {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let (snapshot, problems) = load::load(&self.source);
+        let compare = match self.is_remote() {
+            true => Compare::Content,
+            false => Compare::Metadata,
+        };
+        let stamp = || demand.settle.map(|_| Stamp::take(&self.source, compare));
+        let before = stamp();
+        let (snapshot, mut problems) = load::load(&self.source);
+        if let (Some(settle), Compare::Content) = (demand.settle, compare) {
+            std::thread::sleep(settle);
+        }
+        if stamp() != before {
+            return Reload::Moving;
+        }
+        if !demand.asked_for {
+            problems.extend(self.too_many_lost(&snapshot));
+        }
         let errors: Vec<String> = problems
             .iter()
             .filter(|problem| problem.severity == Severity::Error)
@@ -98,9 +218,26 @@ impl DataDir {
             events.emit(BootEvent::Reloaded { result });
         }
         match failed {
-            true => Err(problems),
-            false => Ok(()),
+            true => Reload::Refused(problems),
+            false => Reload::InForce,
         }
+    }
+
+    /// The problem of a state that lacks more groups of the one in force than a change may take away.
+    fn too_many_lost(&self, new: &Snapshot) -> Option<Problem> {
+        let most = usize::from(self.max_groups_lost?);
+        let old = self.snapshot.load();
+        let names: HashSet<&str> = new.groups.iter().map(|group| &*group.name).collect();
+        let kept = |group: &&Arc<Group>| names.contains(&*group.name);
+        let (count, kept) = (old.groups.len(), old.groups.iter().filter(kept).count());
+        let lost = count - kept;
+        if lost * 100 <= count * most {
+            return None;
+        }
+        let message = format!("{lost} of {count} groups would be lost (more than {most} %)");
+        let help = "reload by SIGHUP when this is meant, or raise http.max_groups_lost";
+        let root = &self.source.root;
+        Some(Problem::of_file(Severity::Error, root, message, help))
     }
 }
 

@@ -208,3 +208,21 @@ fn no_request_is_dropped_or_sees_half_of_two_states() {
         assert!(asking.join().unwrap() > 1);
     });
 }
+
+#[test]
+fn change_that_takes_away_too_many_groups_waits_until_it_is_asked_for() {
+    let two = format!("{CONFIG}  - name: two\n    spec: s\n");
+    let dir = rack(&two);
+    let (data_dir, _events) = open(&dir);
+    let data_dir = data_dir.with_max_groups_lost(Some(40));
+    fs::write(dir.path().join("config.yaml"), CONFIG).unwrap();
+    let demand = |asked_for| Demand {
+        settle: None,
+        asked_for,
+    };
+    let held = data_dir.reload_as(demand(false));
+    assert!(matches!(held, Reload::Refused(_)), "{held:?}");
+    assert_eq!(data_dir.snapshot().groups.len(), 2);
+    assert!(matches!(data_dir.reload_as(demand(true)), Reload::InForce));
+    assert_eq!(data_dir.snapshot().groups.len(), 1);
+}

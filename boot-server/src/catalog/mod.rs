@@ -22,6 +22,7 @@ pub mod problem;
 pub mod profile;
 pub mod requirements;
 pub mod snapshot;
+pub mod stamp;
 pub mod template;
 pub mod yaml;
 

@@ -30,8 +30,13 @@ impl Reloader {
     /// Reads everything again; what fails keeps its last good state, and is told.
     pub(super) fn reload(&self) {
         self.event_file.ask();
-        if let Some(catalog) = &self.catalog {
-            // It tells the outcome itself, and keeps its last good state.
+        // The directory is loaded once nobody is writing it. It tells the outcome itself, and keeps its last
+        // good state.
+        let loading = self
+            .catalog
+            .as_ref()
+            .map(|catalog| (catalog, catalog.ask_for_reload()));
+        if let Some((catalog, None)) = &loading {
             let _ = catalog.reload();
         }
         if let Some(tls) = &self.tls {
@@ -47,6 +52,10 @@ impl Reloader {
         }
         if let Some(file) = &self.file {
             self.compare(file);
+        }
+        if let Some((_, Some(loaded))) = loading {
+            // Nothing is ever sent: the other end is dropped when the directory is loaded.
+            let _ = loaded.recv();
         }
     }
 

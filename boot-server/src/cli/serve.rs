@@ -101,6 +101,7 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
     for warning in warnings {
         warn!("{warning}");
     }
+    let data_dir = data_dir.with_max_groups_lost(http.max_groups_lost);
     Ok(Some(Arc::new(data_dir)))
 }
 

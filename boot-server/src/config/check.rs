@@ -112,6 +112,13 @@ impl HttpConfig {
                 format!("{missing} = \"FILE.pem\", or neither for plain HTTP"),
             ));
         }
+        if self.max_groups_lost.is_some_and(|percent| percent > 100) {
+            problems.push(ConfigProblem::new(
+                &["http", "max_groups_lost"],
+                "more than all of the groups",
+                "a share in percent, e.g. 50",
+            ));
+        }
         for (key, limit) in [
             ("max_connections", self.max_connections),
             (

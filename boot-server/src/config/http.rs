@@ -22,6 +22,10 @@ pub struct HttpConfig {
     pub layout: Option<Layout>,
     /// The groups file when it is not `<data>/config.yaml`.
     pub config: Option<PathBuf>,
+    /// Largest share of the groups, in percent, that a change of the directory may take away. A change that
+    /// takes away more waits for SIGHUP. No limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_groups_lost: Option<u8>,
     /// An OpenPGP key ring with one secret key: answers have signatures at `/NAME.asc` (armored) and
     /// `/NAME.sig`. Its passphrase comes from the environment variable `BOOT_SERVER_PASSPHRASE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +54,7 @@ impl Default for HttpConfig {
             data: PathBuf::new(),
             layout: None,
             config: None,
+            max_groups_lost: None,
             key_ring: None,
             assets: None,
             links_to: Vec::new(),

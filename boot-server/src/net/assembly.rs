@@ -158,7 +158,7 @@ impl Assembly {
         let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
             return Ok(());
         };
-        match DataDirWatcher::new(Arc::clone(&data_dir)) {
+        match DataDirWatcher::new(Arc::clone(&data_dir), http.assets.clone()) {
             Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
             Err(error) => {
                 warn!(%error, "the data directory is not watched: changes count on SIGHUP");

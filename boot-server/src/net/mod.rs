@@ -15,6 +15,7 @@ pub mod neighbours;
 pub mod pixiecore;
 pub mod pixiecore_api;
 mod router_advert;
+mod settling;
 mod tftp;
 mod watch;
 
