@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Lock};
 use crate::recipe::{self, FILES, Level};
+use crate::verify::digest::{hex, sha256_of_file};
 use crate::{
     FileEntry, INITRD_FILE, Image, ImageError, ImageKind, KERNEL_FILE, MANIFEST_FILE, Manifest,
     Progress, run,
@@ -246,26 +246,8 @@ fn unpacked_recipe() -> Result<tempfile::TempDir, ImageError> {
 }
 
 fn describe(path: &Path) -> Result<FileEntry, ImageError> {
-    let mut file = std::fs::File::open(path).map_err(ImageError::file(path))?;
-    let mut hash = Sha256::new();
-    let mut size_bytes = 0;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer).map_err(ImageError::file(path))?;
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            break;
-        };
-        hash.update(chunk);
-        size_bytes += read as u64;
-    }
-    Ok(FileEntry {
-        size_bytes,
-        sha256: hex(&hash.finalize()),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let (sha256, size_bytes) = sha256_of_file(path).map_err(ImageError::file(path))?;
+    Ok(FileEntry { size_bytes, sha256 })
 }
 
 /// A hash over named inputs; each goes in with its lengths, so that none can pass for another.

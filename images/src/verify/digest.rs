@@ -71,6 +71,24 @@ pub fn of_file(path: &Path) -> std::io::Result<Hashes> {
     })
 }
 
+/// SHA-256 of the file at `path`, in lower-case hex, and its size in bytes.
+///
+/// # Errors
+/// That of reading it.
+pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut sha256, mut size_bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+            return Ok((hex(&sha256.finalize()), size_bytes));
+        };
+        sha256.update(chunk);
+        size_bytes += read as u64;
+    }
+}
+
 /// Bytes in lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

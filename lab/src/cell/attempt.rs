@@ -17,8 +17,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::evidence::{captured, domain_names, pass_on};
+use super::evidence::{captured, domain_names, keep_ports, pass_on};
 use super::fault::{self, Killer};
+use super::manifest;
 use super::message::{Asset, Job, Order, Report};
 use super::on_host;
 use super::plan;
@@ -26,6 +27,7 @@ use super::plug::Plug;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use super::stay::Staying;
+use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
@@ -86,6 +88,12 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         let names = domain_names(job, &scenario);
         tokio::spawn(pass_on(events, names, records.clone()));
     }
+    for record in manifest::records(&cell_dir().join("assets"))? {
+        saw(record, &mut kept);
+    }
+    let arrived = records.clone();
+    // Nobody listens any more once the attempt is over.
+    let ports = Ports::new(move |record| drop(arrived.send(record)));
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
     let mut lives = JoinSet::new();
@@ -94,7 +102,10 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     for node in scenario.nodes.clone() {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
-        let around = surroundings(job, &scenario, &node);
+        let around = Surroundings {
+            ports: Some(ports.clone()),
+            ..surroundings(job, &scenario, &node)
+        };
         let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let progress = Progress::new(Arc::clone(&known), silences);
         watched.insert(node.name.clone(), progress.clone());
@@ -173,6 +184,9 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     // While the last frames are waited for, so are the last words of libvirt and the services.
     if let Some(capture) = capture {
         let record = captured(capture).await?;
+        saw(record, &mut kept);
+    }
+    for record in keep_ports(ports, &job.artifacts).await? {
         saw(record, &mut kept);
     }
     while let Ok(record) = seen.try_recv() {
@@ -366,6 +380,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
         deadline: scenario.deadline.boot,
         hold: job.hold,
         machine: job.injections.machine.of(&node.name),
+        ports: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the worker itself adds to the evidence: how the capture ended, and what libvirt told.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 
 use boot_server::event::now_us;
 use tokio::sync::mpsc;
@@ -8,6 +10,8 @@ use tokio::sync::mpsc;
 use super::message::Job;
 use super::plan;
 use crate::evidence::capture::Capture;
+use crate::evidence::capture::ports::{self, Ports};
+use crate::evidence::saved::{NODES_FOLDER, PORT_FILE};
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::events::Lifecycle;
 use crate::node::life::domain_name;
@@ -28,6 +32,32 @@ pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
             dropped: counts.dropped,
         },
     })
+}
+
+/// Keeps what crossed each machine's own port, and tells how much that was.
+///
+/// # Errors
+/// A sentence when a file cannot be written.
+pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Record>, String> {
+    let stopped = tokio::task::spawn_blocking(move || ports.stop()).await;
+    let mut records = Vec::new();
+    for (node, wire) in stopped.map_err(|error| error.to_string())? {
+        let folder = artifacts.join(NODES_FOLDER).join(&node);
+        let file = folder.join(PORT_FILE);
+        fs::create_dir_all(&folder)
+            .and_then(|()| ports::save(&file, &wire))
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        records.push(Record {
+            at_us: now_us(),
+            node: Some(node),
+            seen: Seen::Captured {
+                network: plan::NETWORK.to_owned(),
+                frames: wire.frames,
+                dropped: wire.dropped,
+            },
+        });
+    }
+    Ok(records)
 }
 
 /// Each node's name by its domain's.

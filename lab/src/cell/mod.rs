@@ -31,6 +31,7 @@ mod hand;
 pub mod host;
 pub mod init;
 pub mod link;
+mod manifest;
 pub mod message;
 pub mod on_host;
 pub mod plan;

@@ -62,7 +62,21 @@ impl Plug {
     ///
     /// # Errors
     /// When it can't be started or plugged in, or does not come up.
-    pub async fn start(&self, mut job: StationJob, stderr: &Path) -> io::Result<Plugged> {
+    pub async fn start(&self, job: StationJob, stderr: &Path) -> io::Result<Plugged> {
+        self.start_with(job, stderr, |_| Ok(())).await
+    }
+
+    /// Starts a station as [`Plug::start`] does and calls `plugged` with the name of its port on the bridge, before the
+    /// station sends anything.
+    ///
+    /// # Errors
+    /// As [`Plug::start`], and when `plugged` fails.
+    pub async fn start_with(
+        &self,
+        mut job: StationJob,
+        stderr: &Path,
+        plugged: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Plugged> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let ours = format!("lab-{}-s{number}", self.run_id);
         let theirs = format!("lab-{}-p{number}", self.run_id);
@@ -77,6 +91,7 @@ impl Plug {
         ])
         .await?;
         ip(&["link", "set", &ours, "master", &self.bridge, "up"]).await?;
+        plugged(&ours)?;
         ip(&["link", "set", &theirs, "netns", &pid]).await?;
         hand_over(station, &job, stderr).await
     }

@@ -116,7 +116,8 @@ pub enum Seen {
     },
     /// SHA-256 of a file that a service of the cell serves, computed by the lab before the first machine starts.
     Manifest {
-        /// Path as served, without a leading slash: a TFTP file name, or a path below `/assets/`.
+        /// Path as served, without a leading slash: `assets/…` by HTTP and TFTP; a boot program by its TFTP name, which
+        /// HTTP serves below `nbp/`.
         file: String,
         /// SHA-256 in hexadecimal.
         sha256: String,

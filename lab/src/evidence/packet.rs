@@ -29,6 +29,22 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Adds what was seen later at the same place. Frames are counted on.
+    pub fn append(&mut self, mut later: Wire) {
+        for packet in &mut later.packets {
+            packet.frame += self.frames;
+        }
+        for transfer in &mut later.transfers {
+            transfer.frame += self.frames;
+        }
+        self.packets.extend(later.packets);
+        self.transfers.extend(later.transfers);
+        self.frames += later.frames;
+        self.dropped += later.dropped;
+        self.left_out += later.left_out;
+        self.damage = self.damage.take().or(later.damage);
+    }
+
     /// The address that DHCP gave a client last.
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
@@ -67,6 +83,17 @@ pub enum Direction {
     FromMachine,
     /// The network delivered the frame to the machine.
     ToMachine,
+}
+
+impl Direction {
+    /// The other direction.
+    #[must_use]
+    pub fn reversed(self) -> Direction {
+        match self {
+            Direction::FromMachine => Direction::ToMachine,
+            Direction::ToMachine => Direction::FromMachine,
+        }
+    }
 }
 
 /// One end of a packet.

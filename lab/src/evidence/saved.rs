@@ -9,14 +9,16 @@
 //! | `attempt.json` | which firmware, how long each node took, what broke |
 //! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
 //! | `afterwards.jsonl` | the same of a lab that stays, after the attempt: not part of it |
+//! | `nodes/*/port.json.gz` | what crossed the machine's own port |
 //! | `nets/*.pcapng.gz` | the captures; without `.gz` while they are written, and when the lab was killed |
 //! | `data/`, `nodes/*/domain.xml` | see [`super::beside`] |
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -36,6 +38,15 @@ pub const RECORDS_FILE: &str = "evidence.jsonl";
 
 /// Records of what was seen of a lab that stays after the attempt was judged.
 pub const AFTERWARDS_FILE: &str = "afterwards.jsonl";
+
+/// What crossed a machine's own port, in the machine's folder of artifacts: [`Wire`] as compressed JSON.
+pub const PORT_FILE: &str = "port.json.gz";
+
+/// Folder of the machines' artifacts, a folder each.
+pub const NODES_FOLDER: &str = "nodes";
+
+/// Longest JSON of a port that is believed, in bytes.
+const PORT_LIMIT_BYTES: u64 = 256 << 20;
 
 /// Folder of the captures.
 pub const CAPTURES_FOLDER: &str = "nets";
@@ -197,7 +208,7 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
         firmware: outline.firmware,
         records: records(&folder.join(RECORDS_FILE))?,
         wire: captures(folder)?,
-        ports: BTreeMap::new(),
+        ports: ports(folder)?,
         node_seconds: outline.node_seconds,
         broken: outline.broken,
         interrupted: outline.interrupted,
@@ -287,6 +298,42 @@ pub fn compressed(capture: &Path) -> PathBuf {
     let mut name = capture.as_os_str().to_owned();
     name.push(".gz");
     PathBuf::from(name)
+}
+
+/// What crossed each machine's own port in the attempt in `folder`, by node name; empty for attempts that were recorded
+/// without.
+///
+/// # Errors
+/// [`SavedError`] when a file cannot be read.
+pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
+    let folder = folder.join(NODES_FOLDER);
+    let mut ports = BTreeMap::new();
+    let failed = |path: &Path, source| SavedError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ports),
+        Err(error) => return Err(failed(&folder, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(&folder, error))?;
+        let path = entry.path().join(PORT_FILE);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&path, error)),
+        };
+        let plain = BufReader::new(MultiGzDecoder::new(file)).take(PORT_LIMIT_BYTES);
+        let wire = serde_json::from_reader(plain).map_err(|source| SavedError::Json {
+            line: source.line(),
+            path,
+            source,
+        })?;
+        ports.insert(entry.file_name().to_string_lossy().into_owned(), wire);
+    }
+    Ok(ports)
 }
 
 /// What was captured on all networks of the attempt in `folder`. Frame numbers are those of each capture.

@@ -18,6 +18,7 @@ use super::machine::{self, Sockets};
 use super::picture::keep_picture;
 use super::progress::{Progress, device_in};
 use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
+use crate::evidence::capture::ports::Ports;
 use crate::evidence::{Depth, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
@@ -87,6 +88,8 @@ pub struct Surroundings {
     pub hold: bool,
     /// What a fault has changed about it.
     pub machine: MachineChange,
+    /// Listens on its port, during an attempt.
+    pub ports: Option<Ports>,
 }
 
 /// Hands in what is seen of one node.
@@ -217,6 +220,12 @@ async fn power_on(
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
     let device = device_in(&full_xml);
+    if let (Some(ports), Some(device)) = (&around.ports, &device) {
+        // The machine is paused: its first frame is still to come.
+        ports
+            .listen(&node.name, device)
+            .map_err(|error| refused("listen on the port", std::io::Error::other(error)))?;
+    }
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     // QEMU itself keeps what it shows: also when nobody reads it any more.

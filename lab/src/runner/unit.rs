@@ -65,6 +65,12 @@ impl AttemptOutcome {
                 self.attempt.broken.get_or_insert(error.to_string());
             }
         }
+        match saved::ports(&self.artifacts) {
+            Ok(ports) => self.attempt.ports = ports,
+            Err(error) => {
+                self.attempt.broken.get_or_insert(error.to_string());
+            }
+        }
         self.attempt.beside = Beside::read(&self.artifacts);
         self.results = judge_attempt(&self.attempt);
     }

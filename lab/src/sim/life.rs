@@ -38,7 +38,11 @@ pub async fn live(
         }),
     };
     let stderr = around.artifacts.join("simulation.log");
-    let mut plugged: Plugged = plug.start(job, &stderr).await?;
+    let listen = |port: &str| match &around.ports {
+        Some(ports) => ports.listen(&node.name, port).map_err(io::Error::other),
+        None => Ok(()),
+    };
+    let mut plugged: Plugged = plug.start_with(job, &stderr, listen).await?;
     witness.saw(Seen::PowerOn);
     let mut log = tokio::fs::File::create(around.artifacts.join("console.log")).await?;
     let mut lines = BufReader::new(plugged.stdout).lines();

@@ -10,10 +10,12 @@
 //! | [`cut`] | how much of a frame is kept; pure |
 //! | [`pcapng`] | blocks of the file; pure |
 //! | [`names`] | which node a MAC or an address is |
+//! | [`ports`] | what crosses each machine's own port |
 
 mod cut;
 mod names;
 mod pcapng;
+pub mod ports;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +101,14 @@ pub enum CaptureFault {
     )]
     Open {
         /// Which interface.
+        interface: String,
+        /// libpcap's reason.
+        source: pcap::Error,
+    },
+    /// libpcap refused to listen on a machine's own port.
+    #[error("cannot listen on {interface}, the port of a machine: {source}")]
+    Port {
+        /// Interface.
         interface: String,
         /// libpcap's reason.
         source: pcap::Error,
@@ -288,11 +298,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, packet: &pcap::Packet<'_>) -> io::Result<()> {
-        let time = packet.header.ts;
-        let at_us = u64::try_from(time.tv_sec)
-            .unwrap_or(0)
-            .saturating_mul(1_000_000)
-            .saturating_add(u64::try_from(time.tv_usec).unwrap_or(0));
+        let at_us = at_us(packet.header);
         let kept = match &mut self.cutter {
             Some(cutter) => cutter.keep(packet.data),
             None => packet.data.len(),
@@ -306,6 +312,13 @@ impl<W: Write> Writer<W> {
             None => Ok(()),
         }
     }
+}
+
+/// The kernel's time of a frame, in microseconds since the Unix epoch.
+fn at_us(header: &pcap::PacketHeader) -> u64 {
+    let seconds = u64::try_from(header.ts.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(header.ts.tv_usec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000).saturating_add(micros)
 }
 
 struct Recorder {

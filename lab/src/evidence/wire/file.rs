@@ -12,6 +12,8 @@ use pcap_parser::{
 };
 use thiserror::Error;
 
+use crate::evidence::packet::Direction;
+
 /// Bytes read at once; a block with the largest frame of an offloading card fits in it.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -72,6 +74,8 @@ pub(super) struct Frame<'a> {
     pub(super) number: u64,
     /// What it begins with.
     pub(super) link: Link,
+    /// Direction at a machine's own port, where it was seen there.
+    pub(super) direction: Option<Direction>,
     /// What was captured of it.
     pub(super) bytes: &'a [u8],
 }
@@ -283,6 +287,7 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
             at_us,
             number: self.ending.frames,
             link,
+            direction: None,
             bytes,
         });
     }

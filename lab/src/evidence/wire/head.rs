@@ -24,6 +24,8 @@ pub(super) struct Head {
     pub(super) length: usize,
     /// Bytes of the body; `None` when only its end tells.
     pub(super) body: Option<u64>,
+    /// The body is sent in chunks (RFC 9112 §7.1).
+    pub(super) is_chunked: bool,
     pub(super) said: Said,
 }
 
@@ -58,6 +60,8 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
         Ok(Some(Head {
             length,
             body: if is_bodiless { Some(0) } else { content_length },
+            is_chunked: header(response.headers, "transfer-encoding")
+                .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")),
             said: Said::HttpResponse {
                 status,
                 length: content_length,
@@ -77,6 +81,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
             length,
             // A request without a length has no body (RFC 9112 §6.3).
             body: Some(content_length(request.headers).unwrap_or(0)),
+            is_chunked: false,
             said: Said::HttpRequest {
                 method: method.to_owned(),
                 target: target.to_owned(),

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::content::Gathering;
 use super::head::{self, Head};
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
@@ -86,6 +87,8 @@ struct Body {
     transfer: Option<usize>,
     /// Packet of the head, and the text so far, while it still may be text.
     text: Option<(usize, Vec<u8>)>,
+    /// What arrives at a machine's own port.
+    content: Option<Gathering>,
 }
 
 impl Reader {
@@ -112,7 +115,7 @@ impl Reader {
                         && exchange.is_waiting()
                         && rest.payload.starts_with(b"HTTP/1.");
                     if is_next {
-                        self.complete();
+                        self.complete(wire);
                         0
                     } else {
                         self.body(&rest, wire)
@@ -175,6 +178,7 @@ impl Reader {
         wire: &mut Wire,
     ) {
         let mut transfer = None;
+        let mut is_part = false;
         match &head.said {
             Said::HttpRequest { method, target, .. } => exchange.ask(method, target),
             Said::HttpResponse {
@@ -188,6 +192,8 @@ impl Reader {
                 } else {
                     None
                 };
+                // Part of a file has another hash than the file (RFC 9110 §15.3.7).
+                is_part = *status == 206;
                 let has_body = *status != 204 && !asked.is_some_and(|asked| asked.is_head);
                 if (200..300).contains(status) && has_body {
                     transfer = wire.begin(Transfer {
@@ -203,7 +209,7 @@ impl Reader {
                         retransmits: 0,
                         longest_silence_us: 0,
                         end: TransferEnd::Open,
-                        direction: None,
+                        direction: datagram.direction,
                         content: None,
                     });
                 }
@@ -221,9 +227,15 @@ impl Reader {
             text: packet
                 .filter(|_| is_response && is_small)
                 .map(|packet| (packet, Vec::new())),
+            content: transfer
+                .filter(|_| !is_part)
+                .and_then(|_| match head.is_chunked {
+                    true => Gathering::of_chunks(datagram.direction),
+                    false => Gathering::of(datagram.direction),
+                }),
         });
         if head.body == Some(0) {
-            self.complete();
+            self.complete(wire);
         }
     }
 
@@ -238,6 +250,9 @@ impl Reader {
         };
         let captured = datagram.payload.get(..used).unwrap_or(datagram.payload);
         body.show(captured, wire);
+        if let Some(content) = &mut body.content {
+            content.take(captured, used);
+        }
         body.seen += used as u64;
         body.left = body.left.map(|left| left.saturating_sub(used as u64));
         if let Some(index) = body.transfer {
@@ -249,25 +264,25 @@ impl Reader {
         let is_last_chunk =
             body.left.is_none() && captured.len() == used && captured.ends_with(LAST_CHUNK);
         if body.left == Some(0) || is_last_chunk {
-            self.complete();
+            self.complete(wire);
         }
         used
     }
 
-    fn complete(&mut self) {
+    fn complete(&mut self, wire: &mut Wire) {
         if let State::Body(body) = std::mem::take(&mut self.state) {
-            self.completed.extend(body.transfer);
+            self.completed.extend(body.ended(wire));
         }
     }
 
     /// The stream is at its end: the transfer that this completes.
-    pub(super) fn close(&mut self) -> Option<usize> {
-        match &self.state {
-            State::Body(body) if body.left.is_none() => {
-                let transfer = body.transfer;
-                self.state = State::Lost;
-                transfer
-            }
+    pub(super) fn close(&mut self, wire: &mut Wire) -> Option<usize> {
+        let is_complete = matches!(&self.state, State::Body(body) if body.left.is_none());
+        if !is_complete {
+            return None;
+        }
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Body(body) => body.ended(wire),
             _ => None,
         }
     }
@@ -298,6 +313,15 @@ impl Reader {
 }
 
 impl Body {
+    /// The transfer of a body that is complete, with its content.
+    fn ended(self, wire: &mut Wire) -> Option<usize> {
+        let index = self.transfer?;
+        if let Some(transfer) = wire.transfers.get_mut(index) {
+            transfer.content = self.content.and_then(Gathering::finish);
+        }
+        Some(index)
+    }
+
     /// Shows the first characters in the packet of the head, as long as they are text without a gap.
     fn show(&mut self, captured: &[u8], wire: &mut Wire) {
         let Some((packet, text)) = &mut self.text else {

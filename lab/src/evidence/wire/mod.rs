@@ -11,7 +11,9 @@
 //! | [`stream`] | one side of a connection: its bytes in order, each once |
 //! | [`http`] | HTTP messages out of a stream |
 //! | [`head`] | the head of an HTTP message |
+//! | [`content`] | what a machine was sent: its hash, and its text |
 
+mod content;
 mod dhcp;
 mod file;
 mod head;
@@ -23,15 +25,16 @@ mod tcp;
 pub(crate) mod tests;
 mod tftp;
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
 pub use file::CaptureError;
 
-use self::file::Frame;
+use self::file::{Frame, Link};
 use self::packet::{Body, Version};
-use super::packet::{Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
+use super::packet::{Direction, Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
 
 /// How a gzip stream begins (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -104,11 +107,61 @@ pub fn follow(capture: impl Read + Send, mut seen: impl FnMut(&Wire)) -> Result<
     Ok(())
 }
 
+/// Reads what crosses one machine's own port, frame by frame as the port saw them.
+///
+/// Frames are Ethernet, whole and in the order of their times. Of what the machine is sent, contents are hashed.
+#[derive(Debug, Default)]
+pub struct PortReader {
+    reading: Reading,
+    /// Transfers whose arrival was told.
+    told: HashSet<usize>,
+}
+
+impl PortReader {
+    /// Takes the next frame in.
+    pub fn take(&mut self, at_us: u64, direction: Direction, bytes: &[u8]) {
+        self.reading.wire.frames += 1;
+        self.reading.take(&Frame {
+            at_us,
+            number: self.reading.wire.frames,
+            link: Link::Ethernet,
+            direction: Some(direction),
+            bytes,
+        });
+    }
+
+    /// Transfers that arrived whole since the last call and whose content is known.
+    pub fn arrivals(&mut self) -> Vec<Transfer> {
+        let transfers = self.reading.wire.transfers.iter().enumerate();
+        let is_whole = |transfer: &Transfer| {
+            transfer.end == TransferEnd::Whole
+                && transfer.direction == Some(Direction::ToMachine)
+                && transfer.content.is_some()
+        };
+        transfers
+            .filter(|(_, transfer)| is_whole(transfer))
+            .filter(|(index, _)| self.told.insert(*index))
+            .map(|(_, transfer)| transfer.clone())
+            .collect()
+    }
+
+    /// Everything read; `dropped` frames crossed the port and were lost to the capture.
+    #[must_use]
+    pub fn finish(self, dropped: u64) -> Wire {
+        Wire {
+            dropped,
+            ..self.reading.finish()
+        }
+    }
+}
+
 /// A datagram or segment with its ends.
 #[derive(Debug, Clone, Copy)]
 struct Datagram<'a> {
     at_us: u64,
     frame: u64,
+    /// Direction at a machine's own port, where the frame was seen there.
+    direction: Option<Direction>,
     from: &'a Endpoint,
     to: &'a Endpoint,
     payload: &'a [u8],
@@ -130,6 +183,7 @@ impl Reading {
         let mut datagram = Datagram {
             at_us: frame.at_us,
             frame: frame.number,
+            direction: frame.direction,
             from: &parsed.from,
             to: &parsed.to,
             payload: &[],
@@ -214,7 +268,7 @@ impl Wire {
             frame: datagram.frame,
             from: datagram.from.clone(),
             to: datagram.to.clone(),
-            direction: None,
+            direction: datagram.direction,
             what,
         });
         Some(self.packets.len() - 1)

@@ -186,7 +186,7 @@ impl Stream {
     /// This side has sent all it had.
     pub(super) fn close(&mut self, receiver_is_closed: bool, wire: &mut Wire) {
         self.is_closed = true;
-        if let Some(transfer) = self.reader.close() {
+        if let Some(transfer) = self.reader.close(wire) {
             let end = self.fin_at.unwrap_or_default();
             self.unacknowledged.push((end, transfer));
         } else {

@@ -7,7 +7,7 @@ use super::http::Exchange;
 use super::packet::Segment;
 use super::stream::Stream;
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Endpoint, Said, TransferEnd};
+use crate::evidence::packet::{Direction, Endpoint, Said, TransferEnd};
 
 /// Connections followed at once; beyond it the one that was silent longest is let go.
 const CONNECTION_LIMIT: usize = 1024;
@@ -167,6 +167,7 @@ impl Connection {
             let back = Datagram {
                 from: datagram.to,
                 to: datagram.from,
+                direction: datagram.direction.map(Direction::reversed),
                 payload: &[],
                 length: 0,
                 ..*datagram

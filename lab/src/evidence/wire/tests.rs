@@ -1,6 +1,7 @@
 //! Captures made up frame by frame, for what real ones seldom show; and garbage.
 
 mod http;
+mod port;
 mod tftp;
 
 use std::net::{IpAddr, Ipv4Addr};

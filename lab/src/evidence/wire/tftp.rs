@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use boot_server::proto::tftp::Packet as TftpPacket;
 
+use super::content::Gathering;
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Endpoint, Protocol, Said, Transfer, TransferEnd};
 
@@ -44,6 +45,10 @@ struct Session {
     highest: u64,
     /// The block that was shorter than the others.
     last: Option<u64>,
+    /// What arrives at a machine's own port.
+    content: Option<Gathering>,
+    /// Highest block whose content was gathered.
+    gathered: u64,
     seen_us: u64,
 }
 
@@ -113,6 +118,8 @@ impl Tftp {
             transfer: None,
             highest: 0,
             last: None,
+            content: None,
+            gathered: 0,
             seen_us: datagram.at_us,
         };
         // A request that is sent again, or a new one from the same port, begins anew.
@@ -204,6 +211,7 @@ impl Session {
         self.begin(datagram, wire);
         let number = unwrapped(block, self.highest);
         let length = datagram.length.saturating_sub(DATA_HEADER_LEN) as u64;
+        self.gather(number, datagram);
         let Some(transfer) = self
             .transfer
             .and_then(|index| wire.transfers.get_mut(index))
@@ -223,6 +231,20 @@ impl Session {
         }
     }
 
+    /// Takes a block's content in. A receiver keeps blocks in their order only and has others sent again
+    /// (RFC 7440 §4).
+    fn gather(&mut self, number: u64, datagram: &Datagram<'_>) {
+        let Some(content) = &mut self.content else {
+            return;
+        };
+        if number == self.gathered + 1 {
+            self.gathered = number;
+            let bytes = datagram.payload.get(DATA_HEADER_LEN..).unwrap_or_default();
+            let length = datagram.length.saturating_sub(DATA_HEADER_LEN);
+            content.take(bytes, length);
+        }
+    }
+
     /// `true` when it was the last block.
     fn acknowledged(&mut self, block: u16, wire: &mut Wire) -> bool {
         let number = unwrapped(block, self.highest);
@@ -239,6 +261,13 @@ impl Session {
             },
             wire,
         );
+        if let Some(transfer) = self
+            .transfer
+            .and_then(|index| wire.transfers.get_mut(index))
+            && self.gathered == number
+        {
+            transfer.content = self.content.take().and_then(Gathering::finish);
+        }
         true
     }
 
@@ -257,9 +286,10 @@ impl Session {
                 retransmits: 0,
                 longest_silence_us: 0,
                 end: TransferEnd::Open,
-                direction: None,
+                direction: datagram.direction,
                 content: None,
             });
+            self.content = Gathering::of(datagram.direction);
         }
     }
 

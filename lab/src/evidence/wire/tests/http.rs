@@ -5,19 +5,19 @@ use etherparse::TcpHeader;
 use super::{Script, only_transfer};
 use crate::evidence::packet::{Said, TransferEnd, Wire};
 
-const CLIENT: u16 = 50000;
+pub(super) const CLIENT: u16 = 50000;
 const SERVER: u16 = 8080;
 
 /// A connection: what each side has sent so far.
-struct Talk {
-    script: Script,
+pub(super) struct Talk {
+    pub(super) script: Script,
     client: u32,
     server: u32,
 }
 
 impl Talk {
     /// Asked for and accepted.
-    fn new() -> Talk {
+    pub(super) fn new() -> Talk {
         let mut talk = Talk {
             script: Script::new(),
             client: 1000,
@@ -42,19 +42,19 @@ impl Talk {
         header
     }
 
-    fn flags(&mut self, from: u16, change: impl Fn(&mut TcpHeader)) {
+    pub(super) fn flags(&mut self, from: u16, change: impl Fn(&mut TcpHeader)) {
         let mut header = self.header(from);
         change(&mut header);
         self.script.tcp(&header, b"", 0);
     }
 
-    fn client(&mut self, text: &[u8]) {
+    pub(super) fn client(&mut self, text: &[u8]) {
         let header = self.header(CLIENT);
         self.script.tcp(&header, text, usize::MAX);
         self.client += u32::try_from(text.len()).unwrap();
     }
 
-    fn server(&mut self, bytes: &[u8], kept: usize) {
+    pub(super) fn server(&mut self, bytes: &[u8], kept: usize) {
         self.server_ahead(0, bytes, kept);
         self.server = self
             .server

@@ -1,0 +1,112 @@
+//! Hashes of the files that the cell's services serve, taken before the first machine starts: what arrives at a machine
+//! is compared with them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use boot_server::event::now_us;
+use images::verify::digest::sha256_of_file;
+
+use crate::evidence::{Record, Seen};
+
+/// Debian's folders of boot programs, in the order in which the boot server searches them, and the endings of the files
+/// in them that machines load.
+const BOOT_PROGRAMS: [(&str, &[&str]); 3] = [
+    ("/usr/lib/ipxe", &[".kpxe", ".pxe", ".efi"]),
+    ("/usr/lib/PXELINUX", &[".0"]),
+    ("/usr/lib/syslinux/modules/bios", &["ldlinux.c32"]),
+];
+
+/// Folders below the assets that are looked into.
+const DEPTH_LIMIT: usize = 8;
+
+/// Files that are hashed at most.
+const FILE_LIMIT: usize = 256;
+
+/// A record of each file below `assets` and of each boot program.
+///
+/// # Errors
+/// With the path of a file or folder that cannot be read.
+pub(super) fn records(assets: &Path) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    below(assets, "assets", DEPTH_LIMIT, &mut records)?;
+    for (folder, endings) in BOOT_PROGRAMS {
+        // A host without PXELINUX runs scenarios that do not need it.
+        for (name, path) in entries(Path::new(folder)).unwrap_or_default() {
+            if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
+                add(name, &path, &mut records)?;
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn below(folder: &Path, name: &str, depth: usize, records: &mut Vec<Record>) -> Result<(), String> {
+    for (entry, path) in entries(folder).map_err(|error| failed(folder, &error))? {
+        let name = format!("{name}/{entry}");
+        if path.is_file() {
+            add(name, &path, records)?;
+        } else if path.is_dir() && depth > 0 {
+            below(&path, &name, depth - 1, records)?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        entries.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            entry.path(),
+        ));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), String> {
+    if records.len() >= FILE_LIMIT {
+        return Ok(());
+    }
+    let (sha256, _) = sha256_of_file(path).map_err(|error| failed(path, &error))?;
+    records.push(Record {
+        at_us: now_us(),
+        node: None,
+        seen: Seen::Manifest { file: name, sha256 },
+    });
+    Ok(())
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    format!("cannot hash {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_below_the_assets_are_named_as_they_are_served() {
+        let assets = tempfile::tempdir().unwrap();
+        fs::create_dir_all(assets.path().join("coreos/current")).unwrap();
+        fs::write(assets.path().join("coreos/current/vmlinuz"), "abc").unwrap();
+        let mut records = Vec::new();
+        below(assets.path(), "assets", DEPTH_LIMIT, &mut records).unwrap();
+        let seen: Vec<&Seen> = records.iter().map(|record| &record.seen).collect();
+        let expected = Seen::Manifest {
+            file: "assets/coreos/current/vmlinuz".into(),
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+        };
+        assert_eq!(seen, [&expected]);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_named() {
+        let mut records = Vec::new();
+        let error = below(Path::new("/nowhere"), "assets", 1, &mut records).unwrap_err();
+        assert!(error.contains("/nowhere"), "{error}");
+    }
+}
