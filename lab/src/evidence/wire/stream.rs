@@ -10,6 +10,10 @@ use crate::evidence::packet::TransferEnd;
 /// Segments kept until those before them come.
 const PENDING_LIMIT: usize = 64;
 
+/// The same at a machine's own port: the segments of the largest receive window that Linux offers by default (6 MiB,
+/// `net.ipv4.tcp_rmem`).
+const PORT_PENDING_LIMIT: usize = 4608;
+
 /// A larger gap is no gap but another stream.
 const GAP_LIMIT: i32 = 64 << 20;
 
@@ -60,7 +64,12 @@ impl Stream {
                 payload: datagram.payload.to_vec(),
                 length: datagram.length,
             });
-            if self.pending.len() > PENDING_LIMIT {
+            // What a machine was sent is hashed: its port is read without a gap.
+            let limit = match datagram.direction {
+                Some(_) => PORT_PENDING_LIMIT,
+                None => PENDING_LIMIT,
+            };
+            if self.pending.len() > limit {
                 self.skip_gap(None, datagram, exchange, wire);
             }
         } else {

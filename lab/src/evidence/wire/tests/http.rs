@@ -62,7 +62,7 @@ impl Talk {
     }
 
     /// Sent at another place of the stream than where it is.
-    fn server_ahead(&mut self, ahead: i32, bytes: &[u8], kept: usize) {
+    pub(super) fn server_ahead(&mut self, ahead: i32, bytes: &[u8], kept: usize) {
         let mut header = self.header(SERVER);
         header.sequence_number = header.sequence_number.wrapping_add_signed(ahead);
         self.script.tcp(&header, bytes, kept);

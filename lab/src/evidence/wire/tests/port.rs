@@ -108,6 +108,30 @@ fn http_content_that_arrived_is_hashed_and_kept_as_text() {
 }
 
 #[test]
+fn http_content_is_whole_however_many_segments_wait_for_a_lost_one() {
+    let mut talk = Talk::new();
+    talk.client(b"GET /k HTTP/1.1\r\n\r\n");
+    let body: Vec<u8> = (0..2000u32).map(|n| (n % 251) as u8).collect();
+    talk.server(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n",
+        usize::MAX,
+    );
+    for at in (10..2000).step_by(10) {
+        talk.server_ahead(i32::try_from(at).unwrap(), &body[at..at + 10], usize::MAX);
+    }
+    talk.server(&body, usize::MAX);
+    talk.flags(CLIENT, |_| ());
+    let (_, arrivals) = at_port(&talk.script);
+    assert_eq!(
+        arrivals[0]
+            .content
+            .as_ref()
+            .map(|content| content.sha256.clone()),
+        Some(sha256(&body))
+    );
+}
+
+#[test]
 fn part_of_a_file_has_no_content_to_compare() {
     let mut talk = Talk::new();
     talk.client(b"GET /k HTTP/1.1\r\nRange: bytes=2-\r\n\r\n");
