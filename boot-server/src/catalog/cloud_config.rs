@@ -1,8 +1,9 @@
-//! What may be served as user-data: a `#cloud-config` in YAML, a `#!` script, or nothing.
+//! What may be served as user-data: a `#cloud-config` in YAML, or a `#!` script.
 //!
 //! The check is the reference's: the header and the syntax, so that a machine is refused a config
 //! which its cloud-init would refuse as well. Rules for single keys are the lab's `validate`.
 
+use super::raw_text;
 use super::yaml::{self, DuplicateKeys, InvalidYaml};
 
 /// What makes a text no user-data.
@@ -14,6 +15,9 @@ pub enum InvalidUserData {
     /// The YAML below the header.
     #[error("cloud-config is not YAML: {0}")]
     Yaml(#[from] InvalidYaml),
+    /// The YAML is in another encoding.
+    #[error("cloud-config is not UTF-8")]
+    NotUtf8,
     /// The YAML is a list or a single value.
     #[error("cloud-config is not a YAML mapping of keys")]
     NoMapping,
@@ -24,6 +28,7 @@ impl InvalidUserData {
     pub fn place(&self) -> Option<(usize, usize)> {
         match self {
             InvalidUserData::Header | InvalidUserData::NoMapping => Some((1, 1)),
+            InvalidUserData::NotUtf8 => None,
             InvalidUserData::Yaml(error) => Some((error.line, error.column)),
         }
     }
@@ -35,11 +40,14 @@ impl InvalidUserData {
 /// See [`InvalidUserData`].
 pub fn check(text: &str) -> Result<(), InvalidUserData> {
     let header = text.lines().next().unwrap_or_default();
-    if text.is_empty() || header.starts_with("#!") {
+    if header.starts_with("#!") {
         return Ok(());
     }
     if header.trim_end() != "#cloud-config" {
         return Err(InvalidUserData::Header);
+    }
+    if raw_text::is_raw(text) {
+        return Err(InvalidUserData::NotUtf8);
     }
     match yaml::parse(text, DuplicateKeys::LastCounts)? {
         serde_json::Value::Object(_) | serde_json::Value::Null => Ok(()),
@@ -52,9 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cloud_config_a_script_and_nothing_are_user_data() {
+    fn check_of_cloud_config_or_script_is_ok() {
         for text in [
-            "",
             "#!/bin/sh\n: [",
             "#cloud-config  \n",
             "#cloud-config\na: 1\n",
@@ -65,6 +72,7 @@ mod tests {
 
     #[test]
     fn other_text_is_refused() {
+        assert_eq!(check(""), Err(InvalidUserData::Header));
         assert_eq!(check("hostname: x\n"), Err(InvalidUserData::Header));
         assert_eq!(check("#cloud-configs\n"), Err(InvalidUserData::Header));
         assert_eq!(

@@ -24,6 +24,9 @@ pub enum Unreadable {
     /// It is elsewhere.
     #[error("`{0}` leads out of the data directory")]
     Outside(String),
+    /// A folder has its name.
+    #[error("`{0}` is a folder, not a file")]
+    Folder(String),
     /// Anything else.
     #[error("cannot read `{file}`: {why}")]
     Other {
@@ -73,8 +76,28 @@ impl Root {
     /// # Errors
     /// See [`Unreadable`].
     pub fn read_text(&self, file: &str) -> Result<String, Unreadable> {
+        let bytes = self.read_bytes(file)?;
+        String::from_utf8(bytes).map_err(|error| {
+            let line = error.as_bytes().get(..error.utf8_error().valid_up_to());
+            let line = line
+                .unwrap_or_default()
+                .iter()
+                .filter(|byte| **byte == b'\n');
+            let why = format!("line {} is not UTF-8", line.count() + 1);
+            other(file, io::Error::other(why))
+        })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn read_bytes(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
         let opened = self.open_beneath(file, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let metadata = opened.metadata().map_err(|error| other(file, error))?;
+        if metadata.is_dir() {
+            return Err(Unreadable::Folder(file.into()));
+        }
         if !metadata.is_file() {
             return Err(other(file, io::Error::other("it is not a file")));
         }
@@ -82,11 +105,11 @@ impl Root {
         if metadata.len() > MAX_BYTES {
             return Err(too_large());
         }
-        let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-        let read = opened.take(MAX_BYTES + 1).read_to_string(&mut text);
+        let mut contents = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+        let read = opened.take(MAX_BYTES + 1).read_to_end(&mut contents);
         match read {
             Ok(bytes) if bytes as u64 > MAX_BYTES => Err(too_large()),
-            Ok(_) => Ok(text),
+            Ok(_) => Ok(contents),
             Err(error) => Err(other(file, error)),
         }
     }
@@ -112,6 +135,12 @@ impl Root {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// True when there is such a folder inside.
+    pub fn is_folder(&self, name: &str) -> bool {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        self.open_beneath(name, flags).is_ok()
     }
 
     /// True when there is such a file or folder inside.
@@ -179,10 +208,12 @@ mod tests {
         let (dir, root) = root();
         let fifo = dir.path().join("data/fifo");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
-        for file in ["fifo", "cloud"] {
-            let error = root.read_text(file).unwrap_err();
-            assert!(error.to_string().contains("not a file"), "{error}");
-        }
+        let error = root.read_text("fifo").unwrap_err();
+        assert!(error.to_string().contains("not a file"), "{error}");
+        assert_eq!(
+            root.read_text("cloud"),
+            Err(Unreadable::Folder("cloud".into()))
+        );
         let missing = root.read_text("cloud/none").unwrap_err();
         assert_eq!(missing.to_string(), "there is no file `cloud/none`");
     }

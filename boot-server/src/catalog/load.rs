@@ -15,7 +15,7 @@ use super::profile::Profile;
 use super::requirements::{Names, Requirements};
 use super::snapshot::{Folder, Layout, Snapshot};
 use super::template::{ConfigText, InvalidTemplate};
-use super::{bootcfg, ignition, matchbox};
+use super::{bootcfg, ignition, matchbox, raw_text};
 
 /// Where a data directory is, and what is known of it beforehand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,17 +72,26 @@ impl Loader<'_> {
     }
 
     /// Reads a file; what stands in the way, except that it is missing, is an error.
-    pub(super) fn read(&mut self, file: &str) -> Result<String, Unreadable> {
-        let read = self.root.read_text(file);
+    pub(super) fn read(&mut self, file: &str) -> Result<Vec<u8>, Unreadable> {
+        let read = self.root.read_bytes(file);
         if let Err(error @ Unreadable::Other { .. }) = &read {
             let path = self.root.path_of(file);
             self.error(
                 &path,
                 error.to_string(),
-                "make it a readable text file, or remove it",
+                "make it a readable file, or remove it",
             );
         }
         read
+    }
+
+    /// Reads JSON. As Go does, bytes that are not UTF-8 are replaced.
+    pub(super) fn read_json(&mut self, file: &str) -> Result<String, Unreadable> {
+        let bytes = self.read(file)?;
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
     }
 
     pub(super) fn names(&mut self, folder: &str) -> Vec<String> {
@@ -118,14 +127,34 @@ impl From<Problem> for Loaded {
     }
 }
 
-/// Loads a directory. The snapshot is to be served only when no problem is an error.
+/// Loads a directory anew. The snapshot is to be served only when no problem is an error; that nothing is
+/// left in the directory is one, because a directory is emptied in passing while it is replaced.
 pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
+    let loaded = survey_by(source, Empty::Refused);
+    (loaded.snapshot, loaded.problems)
+}
+
+/// Loads a directory for the first time.
+pub(super) fn load_first(source: &Source) -> (Snapshot, Vec<Problem>) {
     let loaded = survey(source);
     (loaded.snapshot, loaded.problems)
 }
 
 /// Loads a directory, and keeps where its groups stand.
 pub fn survey(source: &Source) -> Loaded {
+    survey_by(source, Empty::Accepted)
+}
+
+/// What a directory with nothing in it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// One to be filled: Terraform writes matchbox's through the server, and starts with an empty one.
+    Accepted,
+    /// A mistake.
+    Refused,
+}
+
+fn survey_by(source: &Source, empty: Empty) -> Loaded {
     let root = match Root::open(&source.root) {
         Ok(root) => root,
         Err(error) => {
@@ -137,7 +166,7 @@ pub fn survey(source: &Source) -> Loaded {
             return problem.into();
         }
     };
-    let layout = match layout(source, &root) {
+    let layout = match layout(source, &root, empty) {
         Ok(layout) => layout,
         Err(problem) => return (*problem).into(),
     };
@@ -174,7 +203,7 @@ pub fn survey(source: &Source) -> Loaded {
 }
 
 /// Tells the layout by what is there.
-fn layout(source: &Source, root: &Root) -> Result<Layout, Box<Problem>> {
+fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Problem>> {
     if let Some(layout) = source.layout {
         return Ok(layout);
     }
@@ -190,6 +219,9 @@ fn layout(source: &Source, root: &Root) -> Result<Layout, Box<Problem>> {
             format!("it has `{bootcfg}` as bootcfg has, and `{matchbox}` as matchbox has"),
             "say which counts: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
         ),
+        (None, None) if empty == Empty::Accepted && is_empty(root) => {
+            return Ok(Layout::Matchbox);
+        }
         (None, None) => (
             "it is no data directory".to_owned(),
             "bootcfg's has `config.yaml` and `specs/`, matchbox's has `groups/` and `profiles/`",
@@ -197,6 +229,13 @@ fn layout(source: &Source, root: &Root) -> Result<Layout, Box<Problem>> {
     };
     let problem = Problem::of_file(Severity::Error, &source.root, message, help);
     Err(Box::new(problem.of_rule("layout")))
+}
+
+/// True if nothing, or only the folders of other files than groups and profiles, is in a directory.
+fn is_empty(root: &Root) -> bool {
+    let known = ["assets", "cloud", "generic", "ignition", "lost+found"];
+    let names = root.names(".").unwrap_or_default();
+    names.iter().all(|name| known.contains(&name.as_str()))
 }
 
 pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
@@ -282,7 +321,8 @@ fn config(
 ) -> Result<ConfigText, String> {
     let file = format!("{}/{id}", folder.name());
     let path = loader.root.path_of(&file);
-    let text = loader.read(&file).map_err(|error| {
+    let read = loader.read(&file).map(raw_text::from_bytes);
+    let text = read.map_err(|error| {
         if !matches!(error, Unreadable::Other { .. }) {
             let named_in = layout.profile_file(&profile.id);
             let help = match error {

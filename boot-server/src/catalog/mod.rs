@@ -18,8 +18,11 @@ pub mod labels;
 pub mod load;
 pub mod matchbox;
 pub mod matching;
+#[cfg(test)]
+mod odd_files_tests;
 pub mod problem;
 pub mod profile;
+pub mod raw_text;
 pub mod requirements;
 pub mod snapshot;
 pub mod stamp;

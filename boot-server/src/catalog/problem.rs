@@ -8,6 +8,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan};
 
 use self::excerpt::{Excerpt, Lines};
+use crate::proto::json::{self, InvalidJson};
 
 mod excerpt;
 
@@ -70,13 +71,13 @@ impl Problem {
     }
 
     /// JSON that is none, or of another shape than is wanted.
-    pub(super) fn of_json(path: &Path, error: &serde_json::Error, help: &str) -> Problem {
-        let message = error.to_string();
-        let rule = match error.classify() {
-            serde_json::error::Category::Data if !message.starts_with("duplicate") => "wrong-type",
-            _ => "syntax",
+    pub(super) fn of_json(path: &Path, text: &str, error: &InvalidJson, help: &str) -> Problem {
+        let rule = match error.is_syntax {
+            true => "syntax",
+            false => "wrong-type",
         };
-        Problem::of_file(Severity::Error, path, message, help).of_rule(rule)
+        let problem = Problem::of_file(Severity::Error, path, error.to_string(), help);
+        problem.of_rule(rule).at(text, error.line, error.column)
     }
 
     /// A key that means nothing, with those that would: a misspelt one, most likely.
@@ -86,6 +87,20 @@ impl Problem {
             nearest(key, known).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         let help = format!("{nearest}known keys are {}", known.join(", "));
         Problem::of_file(Severity::Warning, path, message, help).of_rule("unknown-key")
+    }
+
+    /// The same problem as an error when the key was most likely to be `wanted`, which says whom a group is
+    /// for: without it the group is for every machine.
+    #[must_use]
+    pub(super) fn or_matches_all(mut self, wanted: &str, group: &str) -> Problem {
+        if self.help.starts_with(&format!("did you mean `{wanted}`?")) {
+            self.severity = Severity::Error;
+            self.message = format!(
+                "{}, and so group `{group}` matches every machine",
+                self.message
+            );
+        }
+        self
     }
 
     /// The same problem at a place in the file whose text this is. A line of 0 is no place.
@@ -101,6 +116,14 @@ impl Problem {
     /// The same problem at the first place where the text has `needle`.
     pub fn at_first(self, text: &str, needle: &str) -> Problem {
         match place_of(text, needle) {
+            Some((line, column)) => self.at(text, line, column),
+            None => self,
+        }
+    }
+
+    /// The same problem at a key of a JSON text, which Go reads in any letter case.
+    pub(super) fn at_key(self, text: &str, name: &str) -> Problem {
+        match json::place_of_key(text, name) {
             Some((line, column)) => self.at(text, line, column),
             None => self,
         }

@@ -1,13 +1,16 @@
 //! What the machines of a group get: kernel, initrds, options, and the files of their configs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use gotmpl::Value;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::BootSettings;
+use super::problem::Problem;
 use super::template::value_from_json;
+use crate::proto::json;
 
 /// A profile (bootcfg: spec), in the words of both layouts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,7 +50,6 @@ pub(super) fn id_of(text: String) -> Option<Arc<str>> {
 #[serde(default)]
 pub struct Boot {
     /// Kernel URL or path.
-    #[serde(deserialize_with = "null_is_default")]
     pub kernel: String,
     /// Initrd URLs or paths.
     pub initrd: Option<Vec<String>>,
@@ -56,15 +58,6 @@ pub struct Boot {
     /// Kernel options in order: matchbox from 0.5 on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
-}
-
-/// As in Go, `null` is the same as absent.
-pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Boot {
@@ -88,14 +81,16 @@ impl Boot {
     }
 }
 
-/// Keys of a JSON object that mean nothing, each with those that would: misspelt ones, most likely.
+/// Warnings of the keys of a JSON text that mean nothing; `within` is a key whose object is looked at instead.
 pub(super) fn unknown_keys(
-    json: &serde_json::Value,
-    known: &'static [&'static str],
-) -> Vec<(String, &'static [&'static str])> {
-    let keys = json.as_object().into_iter().flat_map(serde_json::Map::keys);
-    keys.filter(|key| !known.contains(&key.as_str()))
-        .map(|key| (key.clone(), known))
+    path: &Path,
+    text: &str,
+    within: Option<&str>,
+    known: &[&str],
+) -> Vec<Problem> {
+    let keys = json::keys(text, within).into_iter();
+    keys.filter(|key| !known.iter().any(|name| json::is_key(&key.name, name)))
+        .map(|key| Problem::unknown_key(path, &key.name, known).at(text, key.line, key.column))
         .collect()
 }
 

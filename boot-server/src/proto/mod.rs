@@ -5,6 +5,7 @@ pub mod dhcp;
 pub mod frame;
 pub mod grub;
 pub mod ipxe;
+pub mod json;
 pub mod mac;
 pub mod pixiecore;
 pub mod pxelinux;

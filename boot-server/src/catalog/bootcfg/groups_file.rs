@@ -188,7 +188,8 @@ mod tests {
         assert_eq!(
             problems(text),
             [
-                "config.yaml:5:5: key `requires` means nothing here and is ignored",
+                "config.yaml:5:5: key `requires` means nothing here and is ignored, and so group `#1` \
+                 matches every machine",
                 "config.yaml:1:14: api_version `v2` is not known",
                 "config.yaml:6:11: group `b` names no spec",
                 "config.yaml:11:12: group `c` requires mac `garbage`, which no machine can have \

@@ -73,7 +73,7 @@ fn read_spec(
 ) -> Result<Arc<Profile>, String> {
     let file = Layout::Bootcfg.profile_file(id);
     let path = loader.root.path_of(&file);
-    let text = loader.read(&file).map_err(|error| {
+    let text = loader.read_json(&file).map_err(|error| {
         match (&error, named_by) {
             (Unreadable::Other { .. }, _) => {}
             (_, Some(group)) => dangling(loader, group, Layout::Bootcfg, &error),
@@ -85,7 +85,7 @@ fn read_spec(
         }
         error.to_string()
     })?;
-    let (profile, problems) = spec::parse(&path, &text, id);
+    let (profile, problems) = spec::parse(&path, &text, id, named_by.is_some());
     loader.problems.extend(problems);
     profile
         .map(Arc::new)

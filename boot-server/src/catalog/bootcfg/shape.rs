@@ -166,7 +166,7 @@ impl Finder<'_> {
                 ("groups", Node::Scalar | Node::Mapping(_)) => {
                     self.tell("`groups`", "a list of groups", value);
                 }
-                _ => self.unknown(key, FILE_KEYS),
+                _ => self.unknown(key, FILE_KEYS, None),
             }
         }
     }
@@ -176,6 +176,15 @@ impl Finder<'_> {
             let wanted = "a mapping with `name`, `spec`, `require` and `metadata`";
             return self.tell(&format!("group {number}"), wanted, group);
         };
+        let requires = |(key, value): &(Spanned<String>, Spanned<Node>)| {
+            key.value == "require"
+                && match &value.value {
+                    Node::Null => false,
+                    Node::Mapping(labels) => !labels.is_empty(),
+                    Node::Scalar | Node::List(_) => true,
+                }
+        };
+        let matches_all = !keys.iter().any(requires);
         for (key, value) in keys {
             let what = || format!("`{}` of group {number}", key.value);
             match (key.value.as_str(), &value.value) {
@@ -193,15 +202,24 @@ impl Finder<'_> {
                         }
                     }
                 }
-                _ => self.unknown(key, GROUP_KEYS),
+                _ => self.unknown(key, GROUP_KEYS, matches_all.then_some(number)),
             }
         }
     }
 
-    fn unknown(&mut self, key: &Spanned<String>, known: &'static [&'static str]) {
+    /// `matches_all` is the number of a group that requires nothing.
+    fn unknown(
+        &mut self,
+        key: &Spanned<String>,
+        known: &'static [&'static str],
+        matches_all: Option<usize>,
+    ) {
         if !known.contains(&key.value.as_str()) {
             let (line, column) = yaml::place(&key.referenced);
-            let problem = Problem::unknown_key(self.path, &key.value, known);
+            let mut problem = Problem::unknown_key(self.path, &key.value, known);
+            if let Some(number) = matches_all {
+                problem = problem.or_matches_all("require", &format!("#{number}"));
+            }
             self.unknown
                 .push(problem.at(Arc::clone(self.text), line, column));
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::problem::{Problem, Severity};
-use crate::catalog::profile::{Boot, Profile, id_of, null_is_default, unknown_keys};
+use crate::catalog::profile::{Boot, Profile, id_of, unknown_keys};
+use crate::proto::json::{self, InvalidJson};
 
 /// Keys of the file and of its `boot` object.
 const SPEC_KEYS: &[&str] = &["id", "boot", "cloud_id", "ignition_id"];
@@ -17,15 +18,12 @@ const BOOT_KEYS: &[&str] = &["kernel", "initrd", "cmdline"];
 #[serde(default)]
 pub struct Spec {
     /// Its id; the folder's name is what groups refer to.
-    #[serde(deserialize_with = "null_is_default")]
     pub id: String,
     /// What to boot.
     pub boot: Option<Boot>,
     /// File in `cloud/`; empty when it has none.
-    #[serde(deserialize_with = "null_is_default")]
     pub cloud_id: String,
     /// File in `ignition/`; empty when it has none.
-    #[serde(deserialize_with = "null_is_default")]
     pub ignition_id: String,
 }
 
@@ -41,28 +39,30 @@ impl From<&Profile> for Spec {
     }
 }
 
-/// Reads a spec whose folder has this name, and tells what is wrong with it.
+/// Reads a spec whose folder has this name, and tells what is wrong with it. The id that is written in a
+/// spec that no group names (`is_named`) misleads nobody.
 pub(super) fn parse(
     path: &Path,
     text: &str,
     id: &Arc<str>,
-) -> (serde_json::Result<Profile>, Vec<Problem>) {
-    let mut problems = misspelt(path, text);
-    let spec: Spec = match serde_json::from_str(text) {
+    is_named: bool,
+) -> (Result<Profile, InvalidJson>, Vec<Problem>) {
+    let mut problems = unknown_keys(path, text, None, SPEC_KEYS);
+    problems.extend(unknown_keys(path, text, Some("boot"), BOOT_KEYS));
+    let spec: Spec = match json::from_str(text) {
         Ok(spec) => spec,
         Err(error) => {
             let help = "a spec is {\"id\", \"boot\": {\"kernel\", \"initrd\": [], \"cmdline\": \
                         {}}, \"cloud_id\", \"ignition_id\"}";
-            let problem = Problem::of_json(path, &error, help);
-            problems.push(problem.at(text, error.line(), error.column()));
+            problems.push(Problem::of_json(path, text, &error, help));
             return (Err(error), problems);
         }
     };
-    if spec.id != **id {
+    if is_named && spec.id != **id {
         let message = format!("its id is `{}`, its folder `{id}`", spec.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the folder's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
-        problems.push(problem.of_rule("id-mismatch").at_first(text, "\"id\""));
+        problems.push(problem.of_rule("id-mismatch").at_key(text, "id"));
     }
     let profile = Profile {
         id: Arc::clone(id),
@@ -76,20 +76,6 @@ pub(super) fn parse(
     (Ok(profile.with_boot(boot)), problems)
 }
 
-fn misspelt(path: &Path, text: &str) -> Vec<Problem> {
-    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else {
-        return Vec::new();
-    };
-    let boot = json.get("boot").unwrap_or(&serde_json::Value::Null);
-    let unknown = unknown_keys(&json, SPEC_KEYS).into_iter();
-    let unknown = unknown.chain(unknown_keys(boot, BOOT_KEYS));
-    unknown
-        .map(|(key, known)| {
-            Problem::unknown_key(path, &key, known).at_first(text, &format!("\"{key}\""))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +83,7 @@ mod tests {
     #[test]
     fn null_is_absent_and_misspelt_keys_are_found() {
         let text = r#"{"id": null, "cloud": "x", "boot": {"kernel": "k", "initrds": []}}"#;
-        let (profile, problems) = parse(Path::new("spec.json"), text, &"s".into());
+        let (profile, problems) = parse(Path::new("spec.json"), text, &"s".into(), true);
         assert_eq!(profile.unwrap().written_id, "");
         let told: Vec<String> = problems
             .iter()

@@ -6,13 +6,14 @@
 mod v1;
 
 use super::yaml::InvalidYaml;
+use crate::proto::json::{self, InvalidJson};
 
 /// What makes a text no Ignition config.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIgnition {
     /// It is no JSON, or not of this shape.
     #[error("not an Ignition config: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] InvalidJson),
     /// It is no YAML, or not of this shape.
     #[error("not an Ignition config in YAML: {0}")]
     Yaml(#[from] InvalidYaml),
@@ -45,7 +46,7 @@ impl InvalidIgnition {
     /// Line and column, counted from 1, when the error has a place.
     pub fn place(&self) -> Option<(usize, usize)> {
         match self {
-            InvalidIgnition::Json(error) => Some((error.line(), error.column())),
+            InvalidIgnition::Json(error) => Some((error.line, error.column)),
             InvalidIgnition::Yaml(error) => Some((error.line, error.column)),
             InvalidIgnition::Version
             | InvalidIgnition::Butane
@@ -73,6 +74,22 @@ impl Language {
     }
 }
 
+/// What tells the version of a config.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Head {
+    #[serde(rename = "ignitionVersion")]
+    ignition_version: serde_json::Value,
+    ignition: HeadOfSpec2,
+}
+
+/// The same from version 2 on.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct HeadOfSpec2 {
+    version: serde_json::Value,
+}
+
 /// The JSON to serve for a rendered config.
 ///
 /// # Errors
@@ -81,12 +98,11 @@ pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition
     if language == Language::Yaml {
         return v1::from_yaml(text)?.to_json();
     }
-    let json: serde_json::Value = serde_json::from_str(text)?;
-    if json.get("ignitionVersion") == Some(&serde_json::json!(1)) {
+    let head: Head = json::from_str(text)?;
+    if head.ignition_version == serde_json::json!(1) {
         return v1::from_json(text)?.to_json();
     }
-    let version = json.get("ignition").and_then(|i| i.get("version"));
-    match version.and_then(serde_json::Value::as_str) {
+    match head.ignition.version.as_str() {
         Some(version) if version.starts_with("2.") || version.starts_with("3.") => {
             Ok(text.to_owned())
         }

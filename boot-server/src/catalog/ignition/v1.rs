@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InvalidIgnition;
 use crate::catalog::go_json;
 use crate::catalog::yaml::{self, DuplicateKeys};
+use crate::proto::json::{self, InvalidJson};
 
 /// Bytes of a sector, the unit of partition dimensions in JSON.
 const SECTOR_BYTES: u64 = 512;
@@ -267,7 +268,8 @@ struct Group {
 
 /// Reads JSON, where partition dimensions are sectors.
 pub(super) fn from_json(text: &str) -> Result<Config, InvalidIgnition> {
-    let mut config: Config = serde_json::from_str(text)?;
+    // No key of JSON has an underscore: those names are YAML's.
+    let mut config: Config = json::from_str_by(text, |name| !name.contains('_'))?;
     config.settle(|dimension| match dimension {
         Dimension::Number(sectors) => Some(*sectors),
         Dimension::Text(_) => None,
@@ -323,7 +325,7 @@ impl Config {
     }
 
     pub(super) fn to_json(&self) -> Result<String, InvalidIgnition> {
-        Ok(go_json::to_string(self)?)
+        Ok(go_json::to_string(self).map_err(InvalidJson::from)?)
     }
 }
 

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use crate::catalog::labels::normal_mac;
 use crate::catalog::load::{FoundGroup, Place};
 use crate::catalog::matching::Group;
-use crate::catalog::problem::{Problem, Severity, place_of};
-use crate::catalog::profile::{null_is_default, unknown_keys};
+use crate::catalog::problem::{Problem, Severity};
+use crate::catalog::profile::unknown_keys;
 use crate::catalog::requirements::Names;
 use crate::catalog::template::go_json_map;
+use crate::proto::json;
 
 const KEYS: &[&str] = &["id", "name", "profile", "selector", "metadata"];
 
@@ -22,15 +23,10 @@ const SHAPE: &str = "a group is {\"id\", \"name\", \"profile\": \"ID\", \"select
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct File {
-    #[serde(deserialize_with = "null_is_default")]
     id: String,
-    #[serde(deserialize_with = "null_is_default")]
     name: String,
-    #[serde(deserialize_with = "null_is_default")]
     profile: String,
-    #[serde(deserialize_with = "null_is_default")]
     selector: BTreeMap<String, String>,
-    #[serde(deserialize_with = "null_is_default")]
     metadata: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -41,24 +37,23 @@ pub(super) fn parse(
     id: &str,
     names: &mut Names,
 ) -> (Option<FoundGroup>, Vec<Problem>) {
-    let file: File = match serde_json::from_str(&text) {
+    let file: File = match json::from_str(&text) {
         Ok(file) => file,
         Err(error) => {
-            let problem = Problem::of_json(path, &error, SHAPE);
-            let problem = problem.at(Arc::clone(&text), error.line(), error.column());
-            return (None, vec![problem]);
+            return (None, vec![Problem::of_json(path, &text, &error, SHAPE)]);
         }
     };
     let mut problems = Vec::new();
+    if file.id != id {
+        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
+        let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
+        let problem = Problem::of_file(Severity::Info, path, message, help);
+        problems.push(problem.of_rule("id-mismatch").at_key(&text, "id"));
+    }
     let mut tell = |rule, severity, message: String, help: &str, at: &str| {
         let problem = Problem::of_file(severity, path, message, help);
         problems.push(problem.of_rule(rule).at_first(&text, at));
     };
-    if file.id != id {
-        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
-        let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
-        tell("id-mismatch", Severity::Warning, message, &help, "\"id\"");
-    }
     if file.profile.is_empty() {
         let message = format!("group `{id}` names no profile");
         tell(
@@ -95,12 +90,12 @@ pub(super) fn parse(
             }
         }
     }
-    let json = serde_json::from_str(&text).unwrap_or_default();
-    for (key, known) in unknown_keys(&json, KEYS) {
-        let problem = Problem::unknown_key(path, &key, known);
-        problems.push(problem.at_first(&text, &format!("\"{key}\"")));
-    }
-    let (line, column) = place_of(&text, "\"profile\"").unwrap_or_default();
+    let unknown = unknown_keys(path, &text, None, KEYS).into_iter();
+    problems.extend(unknown.map(|problem| match selector.is_empty() {
+        true => problem.or_matches_all("selector", id),
+        false => problem,
+    }));
+    let (line, column) = json::place_of_key(&text, "profile").unwrap_or_default();
     let name = match file.name.is_empty() {
         true => id,
         false => &file.name,

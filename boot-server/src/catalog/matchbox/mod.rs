@@ -51,16 +51,17 @@ fn ids(loader: &mut Loader<'_>, folder: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads a file that was listed; none when it is gone by now, or told when it cannot be read.
+/// Reads a file that was listed; none for a folder and for a file that is gone by now. What cannot be read is
+/// told.
 fn read(loader: &mut Loader<'_>, file: &str) -> Option<String> {
-    match loader.read(file) {
+    match loader.read_json(file) {
         Ok(text) => Some(text),
         Err(error @ Unreadable::Outside(_)) => {
             let path = loader.root.path_of(file);
             loader.error(&path, error.to_string(), "put the file itself there");
             None
         }
-        Err(Unreadable::Missing(_) | Unreadable::Other { .. }) => None,
+        Err(Unreadable::Missing(_) | Unreadable::Folder(_) | Unreadable::Other { .. }) => None,
     }
 }
 
@@ -71,15 +72,15 @@ fn read_profile(
 ) -> Result<Arc<Profile>, String> {
     let file = Layout::Matchbox.profile_file(id);
     let path = loader.root.path_of(&file);
-    let text = loader.read(&file).map_err(|error| {
+    let text = loader.read_json(&file).map_err(|error| {
         match (&error, named_by) {
-            (Unreadable::Other { .. }, _) => {}
+            (Unreadable::Other { .. }, _) | (Unreadable::Folder(_), None) => {}
             (_, Some(group)) => dangling(loader, group, Layout::Matchbox, &error),
             (_, None) => loader.error(&path, error.to_string(), "put the file itself there"),
         }
         error.to_string()
     })?;
-    let (profile, problems) = profile_file::parse(&path, &text, id);
+    let (profile, problems) = profile_file::parse(&path, &text, id, named_by.is_some());
     loader.problems.extend(problems);
     profile
         .map(Arc::new)

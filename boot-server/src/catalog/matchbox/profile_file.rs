@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::catalog::problem::{Problem, Severity};
-use crate::catalog::profile::{Boot, Profile, id_of, null_is_default, unknown_keys};
+use crate::catalog::profile::{Boot, Profile, id_of, unknown_keys};
+use crate::proto::json::{self, InvalidJson};
 
 const KEYS: &[&str] = &[
     "id",
@@ -21,49 +22,39 @@ const BOOT_KEYS: &[&str] = &["kernel", "initrd", "args", "cmdline"];
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct File {
-    #[serde(deserialize_with = "null_is_default")]
     id: String,
     boot: Option<Boot>,
-    #[serde(deserialize_with = "null_is_default")]
     cloud_id: String,
-    #[serde(deserialize_with = "null_is_default")]
     ignition_id: String,
-    #[serde(deserialize_with = "null_is_default")]
     generic_id: String,
 }
 
-/// Reads a profile whose file has this name before `.json`, and tells what is wrong with it.
+/// Reads a profile whose file has this name before `.json`, and tells what is wrong with it. The id that is
+/// written in a profile that no group names (`is_named`) misleads nobody.
 pub(super) fn parse(
     path: &Path,
     text: &str,
     id: &Arc<str>,
-) -> (serde_json::Result<Profile>, Vec<Problem>) {
-    let file: File = match serde_json::from_str(text) {
+    is_named: bool,
+) -> (Result<Profile, InvalidJson>, Vec<Problem>) {
+    let file: File = match json::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             let help = "a profile is {\"id\", \"name\", \"boot\": {\"kernel\", \"initrd\": [], \
                         \"args\": []}, \"cloud_id\", \"ignition_id\", \"generic_id\"}";
-            let problem = Problem::of_json(path, &error, help);
-            let problem = problem.at(text, error.line(), error.column());
+            let problem = Problem::of_json(path, text, &error, help);
             return (Err(error), vec![problem]);
         }
     };
     let mut problems = Vec::new();
-    if file.id != **id {
+    if is_named && file.id != **id {
         let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the file's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
-        problems.push(problem.of_rule("id-mismatch").at_first(text, "\"id\""));
+        problems.push(problem.of_rule("id-mismatch").at_key(text, "id"));
     }
-    let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let boot = json.get("boot").unwrap_or(&serde_json::Value::Null);
-    for (key, known) in unknown_keys(&json, KEYS)
-        .into_iter()
-        .chain(unknown_keys(boot, BOOT_KEYS))
-    {
-        let problem = Problem::unknown_key(path, &key, known);
-        problems.push(problem.at_first(text, &format!("\"{key}\"")));
-    }
+    problems.extend(unknown_keys(path, text, None, KEYS));
+    problems.extend(unknown_keys(path, text, Some("boot"), BOOT_KEYS));
     let profile = Profile {
         id: Arc::clone(id),
         written_id: file.id,
@@ -82,7 +73,7 @@ mod tests {
     #[test]
     fn args_and_the_older_cmdline_are_both_read() {
         let text = r#"{"id":"p","boot":{"kernel":"k","cmdline":{"b":"1","a":""},"args":["c"]}}"#;
-        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into());
+        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into(), true);
         assert_eq!(problems, []);
         assert_eq!(
             profile.unwrap().settings.unwrap().options,
@@ -93,7 +84,7 @@ mod tests {
     #[test]
     fn a_wrong_shape_is_told_with_its_place() {
         let text = "{\"id\": \"p\",\n\"boot\": {\"args\": \"x\"}}";
-        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into());
+        let (profile, problems) = parse(Path::new("p.json"), text, &"p".into(), true);
         assert!(profile.is_err());
         assert_eq!(problems[0].line, Some(2), "{problems:?}");
     }

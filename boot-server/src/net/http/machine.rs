@@ -4,7 +4,7 @@
 use super::App;
 use super::answer::{Answer, TEXT};
 use crate::catalog::snapshot::{Folder, Layout};
-use crate::catalog::{BootSettings, Labels};
+use crate::catalog::{BootSettings, Labels, raw_text};
 
 impl App {
     /// The machine's config in a folder, served as `serve` does with its text and what it is.
@@ -12,14 +12,14 @@ impl App {
         &self,
         folder: Folder,
         query: Option<String>,
-        serve: impl FnOnce(String, String) -> Answer,
+        serve: impl FnOnce(Vec<u8>, String) -> Answer,
     ) -> Answer {
         let query = query.unwrap_or_default();
         let labels = Labels::from_query(&query);
         match self.catalog.snapshot().config(folder, &labels, &query) {
             Ok(config) => {
                 let detail = format!("{}/{}", folder.name(), config.file);
-                serve(config.text, detail).group(config.group, config.selectors)
+                serve(raw_text::to_bytes(config.text), detail).group(config.group, config.selectors)
             }
             Err(refusal) => Answer::refused(&refusal),
         }

@@ -106,7 +106,7 @@ pub(crate) fn unsatisfiable(error: InvalidRange, length: u64) -> Answer {
 pub(crate) fn serve_text(
     headers: &HeaderMap,
     content_type: &'static str,
-    text: String,
+    text: Vec<u8>,
     detail: String,
 ) -> Answer {
     let length = text.len() as u64;
