@@ -6,7 +6,7 @@ use crate::proto::mac::MacAddr;
 
 /// Knows which machines a Pixiecore API server would boot.
 pub trait PixiecoreApi: Send + Sync {
-    /// Whether the API has an answer for this machine: `true` for a 200 with a readable boot spec,
+    /// Whether the API has an answer for this machine: `true` for a 200 of which a script can be made,
     /// `false` when it refuses (any other status). A refused machine gets silence, so that its
     /// firmware goes on to the next boot device.
     ///

@@ -12,6 +12,8 @@ use gotmpl::{Template, Value};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::json::{self, InvalidJson};
+
 /// Gives the address under which a machine fetches a URL of the API's answer.
 pub type Link = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
@@ -56,7 +58,7 @@ pub enum CmdlineValue {
 pub enum InvalidBootSpec {
     /// It is no JSON, or not of this shape.
     #[error("the API's answer is not a boot spec: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] InvalidJson),
     /// The command line has a value of another type.
     #[error(
         "the API's answer has cmdline option `{key}` = {value}; it must be a string, a boolean or \
@@ -83,16 +85,19 @@ struct Wire {
     cmdline: Json,
     #[serde(default, rename = "ipxe-script")]
     ipxe_script: Option<String>,
+    /// Never shown, as with Pixiecore; but of another type it makes the answer invalid.
+    #[serde(default, rename = "message")]
+    _message: Option<String>,
 }
 
 impl BootSpec {
-    /// Reads the body of a 200. A kernel may be missing here: the reference offers to boot such a
-    /// machine, and fails later.
+    /// Reads the body of a 200, of which, as with Pixiecore, the first JSON value counts. A script cannot
+    /// always be made of it: see [`BootSpec::check`].
     ///
     /// # Errors
     /// See [`InvalidBootSpec`].
     pub fn parse(body: &[u8]) -> Result<BootSpec, InvalidBootSpec> {
-        let wire: Wire = serde_json::from_slice(body)?;
+        let wire: Wire = json::first_from_slice(body)?;
         if let Some(script) = wire.ipxe_script.filter(|script| !script.is_empty()) {
             return Ok(BootSpec::Script(script));
         }
@@ -112,6 +117,34 @@ impl BootSpec {
             initrd: wire.initrd.unwrap_or_default(),
             cmdline,
         })
+    }
+}
+
+impl BootSpec {
+    /// Checks that a script can be made of it. A machine that is offered to boot and then gets no script
+    /// hangs in iPXE; one that is not offered anything goes to its next boot device.
+    ///
+    /// # Errors
+    /// A sentence: there is no kernel, the command line cannot be rendered, or a URL has no address.
+    pub fn check(&self, link: &Link) -> Result<(), String> {
+        let BootSpec::Boot {
+            kernel,
+            initrd,
+            cmdline,
+        } = self
+        else {
+            return Ok(());
+        };
+        if kernel.is_empty() {
+            return Err("the API's answer has no `kernel`".to_owned());
+        }
+        if initrd.iter().any(String::is_empty) {
+            return Err("the API's answer has an empty `initrd`".to_owned());
+        }
+        for url in std::iter::once(kernel).chain(initrd) {
+            link(url)?;
+        }
+        cmdline.render(link).map(drop)
     }
 }
 
@@ -254,6 +287,70 @@ mod tests {
         ] {
             assert!(cmdline(bad).is_err(), "{bad}");
         }
+    }
+
+    fn checked(body: &str) -> Result<(), String> {
+        let link: Link = Arc::new(|url| match url.starts_with("file:") {
+            true => Err(format!("`{url}` is refused")),
+            false => Ok(format!("<{url}>")),
+        });
+        let spec = BootSpec::parse(body.as_bytes()).map_err(|error| error.to_string())?;
+        spec.check(&link)
+    }
+
+    #[test]
+    fn answer_of_which_no_script_can_be_made_is_refused() {
+        for bad in [
+            "[]",
+            "null",
+            "\"k\"",
+            "{}",
+            "",
+            "{\"kernel\":",
+            r#"{"kernel":""}"#,
+            r#"{"kernel":["k"]}"#,
+            r#"{"kernel":"k","initrd":"i"}"#,
+            r#"{"kernel":"k","initrd":[1]}"#,
+            r#"{"kernel":"k","initrd":[""]}"#,
+            r#"{"kernel":"k","initrd":["i",null]}"#,
+            r#"{"kernel":"k","cmdline":"a\nb"}"#,
+            r#"{"kernel":"k","cmdline":"a\rb"}"#,
+            r#"{"kernel":"k","cmdline":{"a\nb":true}}"#,
+            r#"{"kernel":"k","cmdline":{"a":"b\nc"}}"#,
+            r#"{"kernel":"k","cmdline":{"a":1}}"#,
+            r#"{"kernel":"k","cmdline":{"a":null}}"#,
+            r#"{"kernel":"k","cmdline":{"a":{"url":1}}}"#,
+            r#"{"kernel":"k","cmdline":{"a":{"url":"file:///etc/passwd"}}}"#,
+            r#"{"kernel":"k","cmdline":["a"]}"#,
+            r#"{"kernel":"k","cmdline":5}"#,
+            r#"{"kernel":"k","cmdline":"{{"}"#,
+            r#"{"kernel":"k","cmdline":"{{ if }}"}"#,
+            r#"{"kernel":"k","cmdline":"{{ nofunction \"x\" }}"}"#,
+            r#"{"kernel":"k","cmdline":"{{ URL }}"}"#,
+            r#"{"kernel":"k","cmdline":"{{ URL \"file:///x\" }}"}"#,
+            r#"{"kernel":"k","cmdline":"{{ URL `a` `b` }}"}"#,
+            r#"{"kernel":"file:///k"}"#,
+            r#"{"kernel":"k","initrd":["file:///k"]}"#,
+            r#"{"kernel":"k","message":1}"#,
+            r#"{"ipxe-script":["x"]}"#,
+        ] {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn answer_with_keys_in_another_case_or_twice_is_read_as_go_reads_it() {
+        for good in [
+            r##"{"Kernel":"k","INITRD":["i"],"CmdLine":"a {{ URL \"/x\" }}","Message":"m","unknown":1}"##,
+            r#"{"kernel":1e400,"kernel":"k"}"#.replace("1e400", "null").as_str(),
+            r#"{"kernel":"j","Kernel":"k"} and more"#,
+            r##"{"IPXE-Script":"#!ipxe\n"}"##,
+            "{\"kernel\":\"k\",\"cmdline\":\"\\ud800\"}",
+        ] {
+            assert_eq!(checked(good), Ok(()), "{good}");
+        }
+        let spec = BootSpec::parse(br#"{"kernel":"j","Kernel":"k"}"#).unwrap();
+        assert!(matches!(spec, BootSpec::Boot { kernel, .. } if kernel == "k"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::trust;
 use crate::config::FixedBoot;
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::proto::mac::MacAddr;
-use crate::proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec};
+use crate::proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
 
 /// How long a server of files may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -332,7 +332,13 @@ fn unreachable(url: &str, error: &reqwest::Error) -> ApiError {
 impl PixiecoreApi for ApiClient {
     async fn knows(&self, mac: MacAddr) -> Result<bool, String> {
         match self.boot(mac).await {
-            Ok(ApiAnswer::Boot(_)) => Ok(true),
+            Ok(ApiAnswer::Boot(spec)) => {
+                let client = self.clone();
+                let resolve =
+                    move |url: &str| client.resolve(url).map_err(|error| error.to_string());
+                let link: Link = Arc::new(resolve);
+                spec.check(&link).map(|()| true)
+            }
             Ok(ApiAnswer::Refused(_)) => Ok(false),
             Err(error) => Err(error.to_string()),
         }

@@ -68,11 +68,9 @@ fn script(
             cmdline,
         } => (kernel, initrd, cmdline),
     };
-    if kernel.is_empty() {
-        return Err("the API's answer has no `kernel`".to_owned());
-    }
     let base = host.map_or_else(String::new, |host| format!("http://{host}"));
     let link = link(app, &base);
+    spec.check(&link)?;
     let mac_text = encoded_mac(mac);
     let file = |url: &str, kind: &str| {
         Ok::<_, String>(format!("{}&type={kind}&mac={mac_text}", link(url)?))
