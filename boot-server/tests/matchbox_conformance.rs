@@ -33,6 +33,8 @@ enum Difference {
     PixiecoreCmdline,
     /// 0.6 sent `null` for a profile that boots nothing.
     PixiecoreNothingToBoot,
+    /// `/boot.ipxe` sends the label `arch`, as 0.11 does.
+    ArchOf011,
 }
 
 /// Which of the two is compared.
@@ -55,6 +57,9 @@ fn difference(row: &Row, version: Version) -> Option<Difference> {
             "null" => Difference::PixiecoreNothingToBoot,
             _ => Difference::PixiecoreCmdline,
         });
+    }
+    if row.path.starts_with("/boot.ipxe") && row.status == 200 {
+        return Some(Difference::ArchOf011);
     }
     let lines: Vec<&str> = row.body.lines().collect();
     if row.path.starts_with("/metadata") && !lines.is_sorted() {
@@ -101,6 +106,10 @@ fn wanted(row: &Row, version: Version, answer: &Answer) -> (u16, String) {
                 });
             lines.collect::<Vec<_>>().join("\n") + "\n"
         }
+        Some(Difference::ArchOf011) => body.replace(
+            "&serial=${serial}",
+            "&serial=${serial}&arch=${buildarch:uristring}",
+        ),
         Some(Difference::NoEmptyInitrdLine) => body
             .replace("echo \"Loading initrd\"\ninitrdefi \n", "")
             .replace("echo \"Loading initrd\"\ninitrd \n", ""),
@@ -137,6 +146,8 @@ async fn compare(version: Version, file: &str) -> BTreeMap<Difference, u32> {
         // An answer that 0.9 no longer gives has its own headers.
         let headers = match found {
             Some(Difference::PixiecoreAnswered | Difference::PixiecoreNothingToBoot) => None,
+            // Its length is another.
+            Some(Difference::ArchOf011) if row.method == "HEAD" => None,
             _ => Some(&row.headers),
         };
         if let Err(failure) = row.compare(status, headers, &body, &answer) {

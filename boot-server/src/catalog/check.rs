@@ -14,16 +14,53 @@ use super::problem::{Problem, Severity};
 use super::profile::Profile;
 use super::snapshot::{Folder, Layout, Snapshot};
 
-/// What the first iPXE script sends of each machine.
-const SENT_LABELS: [&str; 5] = ["uuid", "mac", "domain", "hostname", "serial"];
+/// What the first iPXE script sends of each machine: bootcfg's, and with `arch` matchbox's since 0.11.
+const SENT_LABELS: [&str; 6] = ["uuid", "mac", "domain", "hostname", "serial", "arch"];
 
-/// Checks a data directory. With `assets`, kernels and initrds under `/assets/` must be there.
+/// Names of labels that the first script of a layout sends.
+fn sent_labels(layout: Layout) -> &'static [&'static str] {
+    match layout {
+        Layout::Bootcfg => SENT_LABELS.get(..5).unwrap_or_default(),
+        Layout::Matchbox => &SENT_LABELS,
+    }
+}
+
+/// The folders that files are served from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Folders<'a> {
+    /// The folder served as `/assets/`, where it is known.
+    pub assets: Option<&'a Path>,
+    /// The folder served as `/images/`, which bootcfg 0.1 had.
+    pub images: Option<&'a Path>,
+}
+
+impl<'a> Folders<'a> {
+    /// One folder of assets; bootcfg 0.1 served it as `/images/`.
+    fn of_assets(assets: Option<&'a Path>, layout: Layout) -> Folders<'a> {
+        let images = assets.filter(|_| layout == Layout::Bootcfg);
+        Folders { assets, images }
+    }
+}
+
+/// Checks a data directory. With `assets`, kernels and initrds under `/assets/` must be there, and those
+/// under `/images/` in bootcfg's layout.
 pub fn check(source: &Source, assets: Option<&Path>) -> Vec<Problem> {
-    let (snapshot, mut problems) = load::load(source);
+    check_by(source, |layout| Folders::of_assets(assets, layout))
+}
+
+/// Checks a data directory and that its kernels and initrds are in the folders that a server has.
+pub fn check_served(source: &Source, folders: Folders<'_>) -> Vec<Problem> {
+    check_by(source, |_| folders)
+}
+
+fn check_by<'a>(source: &Source, folders: impl FnOnce(Layout) -> Folders<'a>) -> Vec<Problem> {
+    let (snapshot, mut problems) = load::load_first(source);
     if let Ok(root) = Root::open(&source.root) {
         let mut checker = Checker::new(&root, &snapshot);
-        checker.profiles(assets);
+        checker.no_group(&problems);
+        checker.profiles(Some(folders(snapshot.layout)));
         checker.configs();
+        checker.unsent();
         checker.unused();
         problems.append(&mut checker.problems);
     }
@@ -34,7 +71,8 @@ pub fn check(source: &Source, assets: Option<&Path>) -> Vec<Problem> {
 /// assets that are not there, files that nothing names.
 pub fn files(root: &Root, snapshot: &Snapshot, assets: Option<&Path>) -> Vec<Problem> {
     let mut checker = Checker::new(root, snapshot);
-    checker.profiles(assets);
+    checker.no_group(&[]);
+    checker.profiles(assets.map(|_| Folders::of_assets(assets, snapshot.layout)));
     checker.unused();
     checker.problems
 }
@@ -56,11 +94,13 @@ pub fn labels_of(group: &Group, layout: Layout) -> (Labels, String) {
 
 /// Loads a data directory, and adds what its machines would meet to the problems.
 pub(super) fn load_and_render(source: &Source) -> (Snapshot, Vec<Problem>) {
-    let (snapshot, mut problems) = load::load(source);
+    let (snapshot, mut problems) = load::load_first(source);
     if let Ok(root) = Root::open(&source.root) {
         let mut checker = Checker::new(&root, &snapshot);
+        checker.no_group(&problems);
         checker.profiles(None);
         checker.configs();
+        checker.unsent();
         problems.append(&mut checker.problems);
     }
     (snapshot, problems)
@@ -96,14 +136,67 @@ impl<'a> Checker<'a> {
         self.problems.push(problem.of_rule(rule));
     }
 
-    fn profiles(&mut self, assets: Option<&Path>) {
-        let snapshot = self.snapshot;
-        for profile in snapshot.profiles.values().flatten() {
-            self.boot(profile, assets);
+    /// A directory that serves nobody. Errors say enough of the reason.
+    fn no_group(&mut self, problems: &[Problem]) {
+        let errors = problems.iter().any(|p| p.severity == Severity::Error);
+        if errors || !self.snapshot.groups.is_empty() {
+            return;
+        }
+        let file = match self.snapshot.layout {
+            Layout::Bootcfg => "config.yaml",
+            Layout::Matchbox => "groups",
+        };
+        let below: Vec<String> = match self.snapshot.layout {
+            Layout::Bootcfg => Vec::new(),
+            Layout::Matchbox => self.folders_of_groups(),
+        };
+        let message = "no group is read, so every machine is answered 404";
+        let help = match below.first() {
+            None => "add a group".to_owned(),
+            Some(folder) => format!(
+                "only files directly in `groups` are read: move those of `{folder}` there, or make \
+                 `groups` a link to that folder"
+            ),
+        };
+        self.warn("no-group", file, message, help);
+    }
+
+    /// Folders in `groups` that have JSON files.
+    fn folders_of_groups(&self) -> Vec<String> {
+        let names = self.root.names("groups").unwrap_or_default().into_iter();
+        let folders = names.map(|name| format!("groups/{name}"));
+        folders
+            .filter(|folder| {
+                let inside = self.root.names(folder).unwrap_or_default();
+                self.root.is_folder(folder) && inside.iter().any(|name| name.ends_with(".json"))
+            })
+            .collect()
+    }
+
+    /// Groups that require a label which nothing sends.
+    fn unsent(&mut self) {
+        for (group, label) in unsent_labels(self.root, self.snapshot) {
+            let message = format!(
+                "group `{}` requires the label `{label}`, which no script and no config URL sends",
+                group.name
+            );
+            let help = unsent_help(&label);
+            let file = match self.snapshot.layout {
+                Layout::Bootcfg => "config.yaml".to_owned(),
+                Layout::Matchbox => "groups".to_owned(),
+            };
+            self.warn("unsent-label", &file, message, help);
         }
     }
 
-    fn boot(&mut self, profile: &Profile, assets: Option<&Path>) {
+    fn profiles(&mut self, folders: Option<Folders<'_>>) {
+        let snapshot = self.snapshot;
+        for profile in snapshot.profiles.values().flatten() {
+            self.boot(profile, folders);
+        }
+    }
+
+    fn boot(&mut self, profile: &Profile, folders: Option<Folders<'_>>) {
         let file = self.snapshot.layout.profile_file(&profile.id);
         let Some(boot) = &profile.boot else {
             // matchbox's own examples have profiles for configs alone.
@@ -123,21 +216,16 @@ impl<'a> Checker<'a> {
             let help = "add \"kernel\": \"/assets/…\" or a URL";
             self.warn("no-kernel", &file, "its `boot` has no `kernel`", help);
         }
-        let Some(assets) = assets else { return };
+        let Some(folders) = folders else { return };
         for written in std::iter::once(&boot.kernel).chain(boot.initrd.iter().flatten()) {
-            let Some(asset) = asset_of(written) else {
+            let Some((message, help)) = missing(written, folders, self.snapshot.layout) else {
                 continue;
             };
-            let asset_file = assets.join(asset);
-            if !asset_file.is_file() {
-                let message = format!("there is no asset `/assets/{asset}`");
-                let help = format!("put it to {}", asset_file.display());
-                let path = self.root.path_of(&file);
-                let text = self.root.read_text(&file).unwrap_or_default();
-                let problem = Problem::of_file(Severity::Warning, &path, message, help);
-                let problem = problem.of_rule("missing-asset");
-                self.problems.push(problem.at_first(&text, written));
-            }
+            let path = self.root.path_of(&file);
+            let text = self.root.read_text(&file).unwrap_or_default();
+            let problem = Problem::of_file(Severity::Warning, &path, message, help);
+            let problem = problem.of_rule("missing-asset");
+            self.problems.push(problem.at_first(&text, written));
         }
     }
 
@@ -224,28 +312,26 @@ impl<'a> Checker<'a> {
             for name in self.root.names(folder.name()).unwrap_or_default() {
                 let below = format!("{name}/");
                 if !used.contains(&*name) && !used.iter().any(|file| file.starts_with(&below)) {
-                    let message = format!("no {word} names this file");
+                    let file = format!("{}/{name}", folder.name());
+                    let message = match self.root.is_folder(&file) {
+                        true => format!("no {word} names a file in this folder"),
+                        false => format!("no {word} names this file"),
+                    };
                     let help = format!("name it as `{}` in a {word}, or remove it", folder.key());
-                    self.warn(
-                        "unused-config",
-                        &format!("{}/{name}", folder.name()),
-                        message,
-                        help,
-                    );
+                    self.warn("unused-config", &file, message, help);
                 }
             }
         }
         if layout == Layout::Matchbox {
             for folder in ["groups", "profiles"] {
                 for name in self.root.names(folder).unwrap_or_default() {
-                    if !name.ends_with(".json") {
+                    let file = format!("{folder}/{name}");
+                    if self.root.is_folder(&file) {
+                        let help = format!("move its files to `{folder}`, or remove it");
+                        self.warn("unread-file", &file, "this folder is not read", help);
+                    } else if !name.ends_with(".json") {
                         let help = "name it *.json, or remove it";
-                        self.warn(
-                            "unread-file",
-                            &format!("{folder}/{name}"),
-                            "this file is not read",
-                            help,
-                        );
+                        self.warn("unread-file", &file, "this file is not read", help);
                     }
                 }
             }
@@ -253,17 +339,129 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The asset that a kernel or initrd as written is, when it is ours: iPXE options may stand before
-/// it, and GRUB's way to name a server.
-pub fn asset_of(written: &str) -> Option<&str> {
+/// The labels that groups require and that no first script sends, nor anything in the directory: a config
+/// URL in a kernel option, or a unit that asks again. Each with its group.
+pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group, String)> {
+    // `platform` is what `/boot.ipxe?platform=${platform}` adds.
+    let is_sent = |label: &str| {
+        let label = label.to_ascii_lowercase();
+        label == "platform" || sent_labels(snapshot.layout).contains(&label.as_str())
+    };
+    let groups = snapshot.groups.iter();
+    let required = groups.flat_map(|group| {
+        let labels = group.require.iter();
+        labels.map(move |(label, value)| (&**group, label, value))
+    });
+    // An empty value is met by a machine that does not send the label.
+    let unsent: Vec<(&Group, &str)> = required
+        .filter(|(_, label, value)| !value.is_empty() && !is_sent(label))
+        .map(|(group, label, _)| (group, label))
+        .collect();
+    if unsent.is_empty() {
+        return Vec::new();
+    }
+    let texts = texts(root, snapshot);
+    let mentioned = |label: &str| {
+        let sent = [format!("?{label}="), format!("&{label}=")];
+        texts
+            .iter()
+            .any(|text| sent.iter().any(|sent| text.contains(sent)))
+    };
+    let unsent = unsent.into_iter().filter(|(_, label)| !mentioned(label));
+    unsent
+        .map(|(group, label)| (group, label.to_owned()))
+        .collect()
+}
+
+/// What would make a label of `unsent_labels` be sent.
+pub fn unsent_help(label: &str) -> String {
+    format!(
+        "give machines the script as /boot.ipxe?{label}=VALUE, or require what the script sends: {}",
+        SENT_LABELS.join(", ")
+    )
+}
+
+/// Everything in a directory that may have the URL of a config in it.
+fn texts(root: &Root, snapshot: &Snapshot) -> Vec<String> {
+    let mut texts = Vec::new();
+    for profile in snapshot.profiles.values().flatten() {
+        if let Some(settings) = &profile.settings {
+            texts.extend(settings.options.iter().cloned());
+            texts.extend(settings.initrd.iter().cloned());
+        }
+    }
+    for folder in Folder::ALL {
+        for name in root.names(folder.name()).unwrap_or_default() {
+            let bytes = root.read_bytes(&format!("{}/{name}", folder.name()));
+            texts.extend(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    for group in snapshot.groups.iter() {
+        texts.extend(group.metadata.values().map(ToString::to_string));
+    }
+    texts
+}
+
+/// The path that a kernel or initrd as written has on a server: iPXE options may stand before it, and
+/// GRUB's way to name a server. None when only the machine knows it.
+fn path_of(written: &str) -> Option<&str> {
     let word = written.split_whitespace().last()?;
     let path = match word.strip_prefix("(http;") {
         Some(grub) => grub.split_once(')')?.1,
         None => word,
     };
-    let asset = path.strip_prefix("/assets/")?;
-    // A name with iPXE settings in it is known only to the machine.
-    (!asset.contains("${")).then_some(asset)
+    (!path.contains("${")).then_some(path)
+}
+
+/// The asset that a kernel or initrd as written is, when it is ours.
+pub fn asset_of(written: &str) -> Option<&str> {
+    let path = path_of(written)?;
+    path.strip_prefix("/assets/")
+        .or_else(|| path.strip_prefix("/images/"))
+}
+
+/// What is wrong with a kernel or initrd that a server of these folders cannot serve, and what to do.
+fn missing(written: &str, folders: Folders<'_>, layout: Layout) -> Option<(String, String)> {
+    /// Where the service answers machines otherwise than with files.
+    const ENDPOINTS: [&str; 8] = [
+        "/boot.ipxe",
+        "/cloud",
+        "/generic",
+        "/grub",
+        "/ignition",
+        "/ipxe",
+        "/metadata",
+        "/nbp/",
+    ];
+    let path = path_of(written).filter(|path| path.starts_with('/') && path.len() > 1)?;
+    let is_image = path.starts_with("/images/");
+    let folder = match (path.starts_with("/assets/"), is_image) {
+        (true, _) => folders.assets?,
+        // Whether bootcfg 0.1's flag is used is known where the folders are.
+        (_, true)
+            if folders.images.is_none()
+                && folders.assets.is_none()
+                && layout == Layout::Bootcfg =>
+        {
+            return None;
+        }
+        (_, true) if folders.images.is_some() => folders.images?,
+        _ if !is_image && ENDPOINTS.iter().any(|known| path.starts_with(known)) => return None,
+        _ if !is_image && written.contains("(http;") => return None,
+        _ => {
+            let help = match is_image {
+                true => {
+                    "start the server with --images-path DIR as bootcfg 0.1, or write /assets/…"
+                }
+                false => "write /assets/… for a file in the folder of assets, or a whole URL",
+            };
+            return Some((format!("no path serves `{path}`"), help.to_owned()));
+        }
+    };
+    let asset_file = folder.join(asset_of(written)?);
+    let message = || format!("there is no asset `{path}`");
+    let help = || format!("put it to {}", asset_file.display());
+    (!asset_file.is_file()).then(|| (message(), help()))
 }
 
 #[cfg(test)]
@@ -295,7 +493,115 @@ mod tests {
     fn an_asset_is_found_behind_options_and_grubs_server() {
         assert_eq!(asset_of("--name main /assets/a"), Some("a"));
         assert_eq!(asset_of("(http;matchbox.foo:8080)/assets/k"), Some("k"));
+        assert_eq!(asset_of("/images/k"), Some("k"));
         assert_eq!(asset_of("http://other/assets/k"), None);
         assert_eq!(asset_of("/assets/${arch}/k"), None);
+    }
+
+    #[test]
+    fn kernel_that_no_path_serves_is_told_and_one_of_another_server_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("k"), "").unwrap();
+        let here = Some(folder.path());
+        let of = |assets, images| Folders { assets, images };
+        let told = |written, folders, layout| {
+            missing(written, folders, layout).map(|(message, _)| message)
+        };
+        let none = of(None, None);
+        for layout in [Layout::Bootcfg, Layout::Matchbox] {
+            for fine in [
+                "/assets/k",
+                "http://h/images/k",
+                "tftp://h/k",
+                "k",
+                "/boot/${arch}/k",
+                "/generic?x=1",
+                "--name a /assets/k",
+            ] {
+                assert_eq!(told(fine, none, layout), None, "{fine}");
+                assert_eq!(told(fine, of(here, here), layout), None, "{fine}");
+            }
+            for unserved in ["/kernels/k", "--name a /image/k", "/asset/k", "/vmlinuz"] {
+                assert!(told(unserved, none, layout).is_some(), "{unserved}");
+            }
+            assert!(told("/assets/no", of(here, None), layout).is_some());
+            assert!(told("/images/no", of(None, here), layout).is_some());
+            assert!(told("/images/k", of(here, None), layout).is_some());
+            assert_eq!(told("/images/k", of(None, here), layout), None);
+        }
+        assert_eq!(told("/images/k", none, Layout::Bootcfg), None);
+        assert!(told("/images/k", none, Layout::Matchbox).is_some());
+    }
+
+    fn rules(files: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let problems = check(&Source::of(folder.path()), None);
+        problems
+            .into_iter()
+            .map(|p| (p.rule, p.message + " / " + &p.help))
+            .collect()
+    }
+
+    const PROFILE: (&str, &str) = (
+        "profiles/p.json",
+        r#"{"id":"p","boot":{"kernel":"/assets/k","args":["u=http://h/ignition?uuid=${uuid}&os=installed"]}}"#,
+    );
+
+    #[test]
+    fn selector_of_an_absent_label_is_not_told() {
+        let group = r#"{"id":"a","profile":"p","selector":{"rack":""}}"#;
+        assert_eq!(rules(&[("groups/a.json", group), PROFILE]), []);
+    }
+
+    #[test]
+    fn selector_that_nothing_sends_is_told_and_one_of_a_config_url_not() {
+        let group = |selector| -> Vec<(&'static str, String)> {
+            let group = format!(r#"{{"id":"a","profile":"p","selector":{{"{selector}":"x"}}}}"#);
+            rules(&[("groups/a.json", &group), PROFILE])
+        };
+        for sent in ["uuid", "arch", "os", "platform", "serial"] {
+            assert_eq!(group(sent), [], "{sent}");
+        }
+        for unsent in ["rack", "buildarch", "asset"] {
+            let [(rule, text)] = &group(unsent)[..] else {
+                panic!("{unsent}")
+            };
+            assert!(*rule == "unsent-label" && text.contains(unsent), "{text}");
+        }
+        // bootcfg's script has no `arch`.
+        let config = "api_version: v1alpha1\ngroups:\n  - spec: p\n    require: {arch: arm64}\n";
+        let spec = r#"{"id":"p","boot":{"kernel":"/assets/k"}}"#;
+        let told = rules(&[("config.yaml", config), ("specs/p/spec.json", spec)]);
+        assert!(matches!(&told[..], [("unsent-label", _)]), "{told:?}");
+    }
+
+    #[test]
+    fn directory_that_serves_nobody_is_told_with_the_folder_of_its_groups() {
+        let group = r#"{"id":"a","profile":"p"}"#;
+        let told = rules(&[("groups/etcd/a.json", group), PROFILE]);
+        let nobody = told.iter().find(|(rule, _)| *rule == "no-group").unwrap();
+        assert!(nobody.1.contains("`groups/etcd`"), "{nobody:?}");
+        let folder = told
+            .iter()
+            .find(|(rule, _)| *rule == "unread-file")
+            .unwrap();
+        assert!(folder.1.starts_with("this folder"), "{folder:?}");
+        assert!(
+            rules(&[PROFILE])
+                .iter()
+                .any(|(rule, _)| *rule == "no-group")
+        );
+        let empty = "api_version: v1alpha1\ngroups: []\n";
+        assert!(
+            rules(&[("config.yaml", empty)])
+                .iter()
+                .any(|(rule, _)| *rule == "no-group")
+        );
+        assert!(rules(&[]).iter().any(|(rule, _)| *rule == "no-group"));
     }
 }

@@ -158,9 +158,25 @@ fn the_layout_is_told_by_what_is_there_unless_it_is_said() {
     };
     let (data_dir, _) = DataDir::open(source, None).unwrap();
     assert_eq!(data_dir.snapshot().layout, Layout::Matchbox);
-    let empty = tempfile::tempdir().unwrap();
-    let problems = DataDir::open(Source::of(empty.path()), None).unwrap_err();
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("README"), "").unwrap();
+    let problems = DataDir::open(Source::of(other.path()), None).unwrap_err();
     assert_eq!(problems[0].message, "it is no data directory");
+}
+
+#[test]
+fn empty_directory_is_served_at_start_and_refused_at_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    assert_eq!(problems[0].rule, "no-group");
+    let dir = rack(CONFIG);
+    let (data_dir, _) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    for name in ["config.yaml", "specs", "cloud"] {
+        let path = dir.path().join(name);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+    data_dir.reload().unwrap_err();
+    assert!(!data_dir.snapshot().groups.is_empty());
 }
 
 #[test]

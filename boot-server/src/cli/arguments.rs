@@ -62,8 +62,11 @@ pub(super) struct Arguments {
     pub(super) from_environment: Vec<(String, String)>,
 }
 
-/// Other names of flags.
-const ALIASES: [(&str, &str); 1] = [("images-path", "assets-path")];
+/// bootcfg 0.1 had the first flag in the place of the second, whose default does not count beside it.
+const IMAGES: (&str, &str) = ("images-path", "assets-path");
+
+/// Switches that the command line has by itself.
+const BUILT_IN: [&str; 2] = ["help", "version"];
 
 /// Brings everything into one form. `variable` reads the environment.
 ///
@@ -79,28 +82,24 @@ pub(super) fn collect(
         .map_or((OsStr::new("boot-server"), typed), |s| {
             (s.0.as_os_str(), s.1)
         });
-    let typed = go_dashes(typed);
+    let typed = go_switches(go_dashes(typed), flags)?;
     let named = named(&typed);
     let called_as = CalledAs::of(program);
     let mut list = vec![program.to_owned()];
     let mut from_environment = Vec::new();
     let has_subcommand = typed.first().is_some_and(|word| !is_flag(word));
+    let of_environment = |flag: &str| {
+        PREFIXES.iter().find_map(|prefix| {
+            let name = format!("{prefix}{}", flag.to_ascii_uppercase().replace('-', "_"));
+            Some((variable(&name)?, name))
+        })
+    };
+    let has_images = named.contains(IMAGES.0) || of_environment(IMAGES.0).is_some();
     for flag in flags.iter().filter(|_| !has_subcommand) {
-        let aliases = ALIASES.iter().filter(|(_, of)| *of == flag.name);
-        let names: Vec<&str> = std::iter::once(flag.name.as_str())
-            .chain(aliases.map(|(alias, _)| *alias))
-            .collect();
-        if names.iter().any(|name| named.contains(*name)) {
+        if named.contains(&flag.name) {
             continue;
         }
-        let found = PREFIXES.iter().find_map(|prefix| {
-            let variables = names
-                .iter()
-                .map(|name| format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_")));
-            variables
-                .into_iter()
-                .find_map(|name| Some((variable(&name)?, name)))
-        });
+        let found = of_environment(&flag.name);
         let value = match found {
             Some((value, name)) => {
                 from_environment.push((flag.name.clone(), name));
@@ -109,18 +108,17 @@ pub(super) fn collect(
             None => match called_as
                 .defaults()
                 .iter()
-                .find(|(name, _)| *name == flag.name)
+                .find(|(name, _)| *name == flag.name && !(has_images && *name == IMAGES.1))
             {
                 Some((_, value)) => (*value).into(),
                 None => continue,
             },
         };
         if flag.is_switch {
-            match value.to_str() {
-                Some("true" | "1" | "t" | "T" | "TRUE" | "True") => {
-                    list.push(format!("--{}", flag.name).into());
-                }
-                Some("" | "false" | "0" | "f" | "F" | "FALSE" | "False") => {}
+            match value.to_str().map(go_bool) {
+                Some(Some(true)) => list.push(format!("--{}", flag.name).into()),
+                Some(Some(false)) => {}
+                _ if value.is_empty() => {}
                 _ => {
                     let (_, name) = from_environment.last().cloned().unwrap_or_default();
                     return Err(format!("{name}={}: write true or false", value.display()));
@@ -137,6 +135,44 @@ pub(super) fn collect(
         list,
         from_environment,
     })
+}
+
+/// A boolean as Go's `strconv.ParseBool` reads it.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Brings `--switch=true` into the form `--switch`, and leaves `--switch=false` out. The last one of a switch
+/// counts.
+fn go_switches(typed: Vec<OsString>, flags: &[Flag]) -> Result<Vec<OsString>, String> {
+    let mut words: Vec<OsString> = Vec::with_capacity(typed.len());
+    for word in typed {
+        let written = word.to_str().and_then(|text| text.strip_prefix("--"));
+        let Some((name, value)) = written.and_then(|text| text.split_once('=')) else {
+            words.push(word);
+            continue;
+        };
+        let mut switches = flags
+            .iter()
+            .filter(|flag| flag.is_switch)
+            .map(|flag| flag.name.as_str());
+        if !BUILT_IN.contains(&name) && !switches.any(|switch| switch == name) {
+            words.push(word);
+            continue;
+        }
+        let switch = OsString::from(format!("--{name}"));
+        let is_on =
+            go_bool(value).ok_or_else(|| format!("--{name}={value}: write true or false"))?;
+        words.retain(|earlier| *earlier != switch);
+        if is_on {
+            words.push(switch);
+        }
+    }
+    Ok(words)
 }
 
 fn is_flag(word: &OsStr) -> bool {
@@ -195,6 +231,7 @@ mod tests {
             flag("address", false),
             flag("data-path", false),
             flag("assets-path", false),
+            flag("images-path", false),
             flag("web-ssl", true),
         ]
     }
@@ -251,12 +288,12 @@ mod tests {
         let words = [
             "--address=m:1",
             "--data-path=/ours",
-            "--assets-path=/images",
+            "--images-path=/images",
         ];
         assert_eq!(collected(&["x"], &environment), words);
         let words = [
             "--address=m:1",
-            "--assets-path=/images",
+            "--images-path=/images",
             "--data-path",
             "/typed",
         ];
@@ -266,6 +303,48 @@ mod tests {
         );
         let typed = ["x", "-images-path=/i", "-address=a:1", "-data-path=d"];
         assert_eq!(collected(&typed, &environment).len(), 3);
+    }
+
+    #[test]
+    fn images_path_takes_the_place_of_the_default_of_assets_path() {
+        let defaults = [
+            "--address=127.0.0.1:8080",
+            "--data-path=./data",
+            "--images-path=/i",
+        ];
+        assert_eq!(collected(&["bootcfg", "-images-path=/i"], &[]), defaults);
+        let environment = [("BOOTCFG_IMAGES_PATH", "/i")];
+        assert_eq!(collected(&["bootcfg"], &environment), defaults);
+    }
+
+    #[test]
+    fn switch_with_a_value_is_read_as_go_reads_it() {
+        for on in [
+            "-web-ssl",
+            "-web-ssl=true",
+            "--web-ssl=1",
+            "-web-ssl=T",
+            "-web-ssl=TRUE",
+        ] {
+            assert_eq!(collected(&["x", on], &[]), ["--web-ssl"], "{on}");
+        }
+        let environment = [("MATCHBOX_WEB_SSL", "false")];
+        assert_eq!(
+            collected(&["x", "-web-ssl=true"], &environment),
+            ["--web-ssl"]
+        );
+        for off in ["-web-ssl=false", "--web-ssl=0", "-web-ssl=F"] {
+            assert_eq!(collected(&["x", off], &[]), [""; 0], "{off}");
+            assert_eq!(collected(&["x", "-web-ssl", off], &[]), [""; 0], "{off}");
+        }
+        assert_eq!(collected(&["x", "-version=true"], &[]), ["--version"]);
+        let error = collect(&["x".into(), "-web-ssl=maybe".into()], &flags(), |_| None);
+        assert!(error.unwrap_err().contains("true or false"));
+        // A value of another flag is no switch.
+        assert_eq!(
+            collected(&["x", "-address=web-ssl=true"], &[]),
+            ["--address=web-ssl=true"]
+        );
     }
 
     #[test]

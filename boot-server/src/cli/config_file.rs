@@ -80,6 +80,7 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
             http.config.as_mut(),
             http.key_ring.as_mut(),
             http.assets.as_mut(),
+            http.images.as_mut(),
             http.tls_certificate.as_mut(),
             http.tls_key.as_mut(),
         ]

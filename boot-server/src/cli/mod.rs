@@ -236,7 +236,11 @@ fn problems(path: &Path) -> Vec<Problem> {
         Err(problems) => return problems,
     };
     config.http.map_or_else(Vec::new, |http| {
-        check::check(&http.source(), http.assets.as_deref())
+        let folders = check::Folders {
+            assets: http.assets.as_deref(),
+            images: http.images.as_deref(),
+        };
+        check::check_served(&http.source(), folders)
     })
 }
 

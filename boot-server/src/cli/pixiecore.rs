@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::arguments::go_bool;
 use crate::config::{Config, FixedBoot, LogLevel, MetricsConfig, PixiecoreConfig, TftpConfig};
 use crate::net::interface_of;
 
@@ -80,7 +81,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     status_port: u16,
     /// Listen to DHCP without binding port 67, beside a server that does not share it.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     dhcp_no_bind: bool,
     /// Our iPXE for BIOS machines, instead of undionly.kpxe.
     #[arg(long, value_name = "FILE")]
@@ -95,10 +96,10 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     ipxe_efi64: Option<PathBuf>,
     /// Log what is ignored and why, too.
-    #[arg(short, long)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     debug: bool,
     /// Accepted for Pixiecore's sake: log lines have their time anyway.
-    #[arg(short = 't', long)]
+    #[arg(short = 't', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     log_timestamps: bool,
     /// User to run as when started as root.
     #[arg(long, value_name = "NAME")]
@@ -196,6 +197,11 @@ impl Flags {
     }
 }
 
+/// The value of a switch, as Pixiecore takes it: `--debug`, `--debug=true`, `--debug=false`.
+fn go_switch(text: &str) -> Result<bool, String> {
+    go_bool(text).ok_or_else(|| "write true or false".to_owned())
+}
+
 /// Folder and name of an NBP of the operator's own.
 fn own_nbp(flag: &str, file: &Path, name: Option<&str>) -> Result<(PathBuf, String), String> {
     let file = file
@@ -267,6 +273,25 @@ mod tests {
             "127.0.0.1:8001".parse().unwrap()
         );
         assert_eq!(config.check(), []);
+    }
+
+    #[test]
+    fn switch_with_a_value_is_read_as_pixiecore_reads_it() {
+        for (switch, no_bind, is_debug) in [
+            ("--dhcp-no-bind=true", true, false),
+            ("--dhcp-no-bind=false", false, false),
+            ("--dhcp-no-bind=1", true, false),
+            ("--debug=true", false, true),
+            ("-d=T", false, true),
+            ("--log-timestamps=false", false, false),
+        ] {
+            let config = config(&["api", "http://h", "--interface=lo", switch]).unwrap();
+            assert_eq!(config.pixiecore.unwrap().no_bind, no_bind, "{switch}");
+            assert_eq!(config.log.level == LogLevel::Debug, is_debug, "{switch}");
+        }
+        // A switch takes no word after it: that is the URL of the API.
+        let config = config(&["api", "--dhcp-no-bind", "http://h", "--interface=lo"]);
+        assert_eq!(config.unwrap().pixiecore.unwrap().api, "http://h");
     }
 
     #[test]

@@ -31,8 +31,11 @@ pub(super) struct Settings {
     #[arg(long, value_name = "DIR")]
     data_path: Option<PathBuf>,
     /// The folder served as /assets/; none when empty.
-    #[arg(long, value_name = "DIR", alias = "images-path", value_parser = maybe_empty())]
+    #[arg(long, value_name = "DIR", value_parser = maybe_empty())]
     assets_path: Option<PathBuf>,
+    /// The folder served as /images/, and as /assets/ unless that is another one: bootcfg 0.1's flag.
+    #[arg(long, value_name = "DIR", value_parser = maybe_empty())]
+    images_path: Option<PathBuf>,
     /// Serve HTTPS.
     #[arg(long)]
     web_ssl: bool,
@@ -73,7 +76,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// How much is logged on standard error.
-    #[arg(long, value_name = "LEVEL", value_enum)]
+    #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
     log_level: Option<LogLevel>,
     /// One line a boot step for people, or JSON.
     #[arg(long, value_name = "FORMAT", value_enum)]
@@ -202,6 +205,7 @@ impl Settings {
             ("--data-path", self.data_path.is_some()),
             ("--address", self.address.is_some()),
             ("--assets-path", self.assets_path.is_some()),
+            ("--images-path", self.images_path.is_some()),
             ("--config FILE.yaml", groups_file.is_some()),
             ("--web-ssl", tls.is_some()),
             ("--key-ring-path", key_ring.is_some()),
@@ -219,8 +223,12 @@ impl Settings {
         if let Some(address) = &self.address {
             http.listen = socket_address(address)?;
         }
+        if let Some(images) = self.images_path {
+            http.images = folder("--images-path", images)?;
+            http.assets = http.images.clone();
+        }
         if let Some(assets) = self.assets_path {
-            http.assets = Some(assets).filter(|path| !path.as_os_str().is_empty());
+            http.assets = folder("--assets-path", assets)?;
         }
         set(&mut http.key_ring, key_ring);
         set(&mut http.config, groups_file);
@@ -253,6 +261,20 @@ impl NotOffered {
 /// A path that may be empty, which means none.
 fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// The folder that a flag names; an empty text names none. bootcfg and matchbox refuse one that is not there.
+fn folder(flag: &str, path: PathBuf) -> Result<Option<PathBuf>, String> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    match path.is_dir() {
+        true => Ok(Some(path)),
+        false => Err(format!(
+            "folder not found: {flag} {}; make it, or write {flag}= to serve none",
+            path.display()
+        )),
+    }
 }
 
 fn is_yaml(path: &Path) -> bool {

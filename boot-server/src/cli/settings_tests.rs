@@ -19,13 +19,14 @@ fn applied(mut config: Config, flags: &str) -> Result<Config, String> {
 
 #[test]
 fn bootcfgs_command_line_is_a_whole_configuration() {
-    let flags = "--address=0.0.0.0:8081 --config=/d/config.yaml --data-path=/d --assets-path=/a";
+    let flags = "--address=0.0.0.0:8081 --config=/d/config.yaml --data-path=/d --assets-path=/usr";
     let config = applied(Config::default(), flags).unwrap();
     let http = config.http.clone().unwrap();
     assert_eq!(http.listen, "0.0.0.0:8081".parse().unwrap());
     assert_eq!(http.data, Path::new("/d"));
     assert_eq!(http.config.as_deref(), Some(Path::new("/d/config.yaml")));
-    assert_eq!(http.assets.as_deref(), Some(Path::new("/a")));
+    assert_eq!(http.assets.as_deref(), Some(Path::new("/usr")));
+    assert_eq!(http.images, None);
     assert_eq!(config.check(), []);
 }
 
@@ -75,6 +76,14 @@ fn what_cannot_be_is_answered_with_what_can() {
         ("--rpc-address=0.0.0.0:8081 --data-path /d", "gRPC"),
         ("--ca-file=/etc/ca.crt", "gRPC"),
         ("--assets-path /a", "--data-path"),
+        (
+            "--assets-path /nothing/assets --data-path /d",
+            "folder not found: --assets-path /nothing/assets",
+        ),
+        (
+            "--images-path /etc/passwd --data-path /d",
+            "folder not found: --images-path",
+        ),
         ("--web-ssl --data-path /d", "--web-cert-file"),
         ("--address 8080 --data-path /d", "HOST:PORT"),
         ("--dhcp-router 10.0.0.1", "--dhcp-range"),
@@ -85,4 +94,41 @@ fn what_cannot_be_is_answered_with_what_can() {
         assert!(error.contains(says), "{flags}: {error}");
     }
     assert!(applied(Config::default(), "--rpc-address= --data-path /d").is_ok());
+}
+
+#[test]
+fn images_path_serves_the_images_and_the_assets_unless_those_are_elsewhere() {
+    let served = |flags: &str| {
+        let http = applied(Config::default(), flags).unwrap().http.unwrap();
+        let text = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
+        (text(http.images), text(http.assets))
+    };
+    let both = (Some("/usr".to_owned()), Some("/usr".to_owned()));
+    assert_eq!(served("--data-path /d --images-path=/usr"), both);
+    let apart = (Some("/usr".to_owned()), Some("/etc".to_owned()));
+    assert_eq!(
+        served("--data-path /d --images-path=/usr --assets-path=/etc"),
+        apart
+    );
+    assert_eq!(served("--data-path /d --images-path="), (None, None));
+}
+
+#[test]
+fn log_level_takes_the_names_of_bootcfg_and_matchbox_in_any_case() {
+    for (name, level) in [
+        ("fatal", LogLevel::Error),
+        ("panic", LogLevel::Error),
+        ("CRITICAL", LogLevel::Error),
+        ("E", LogLevel::Error),
+        ("Warning", LogLevel::Warn),
+        ("1", LogLevel::Warn),
+        ("NOTICE", LogLevel::Info),
+        ("info", LogLevel::Info),
+        ("DEBUG", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+        ("T", LogLevel::Trace),
+    ] {
+        let config = applied(Config::default(), &format!("--log-level={name}")).unwrap();
+        assert_eq!(config.log.level, level, "{name}");
+    }
 }

@@ -32,7 +32,10 @@ pub struct HttpConfig {
     pub key_ring: Option<PathBuf>,
     /// The folder served as `/assets/`; no `/assets/` when absent.
     pub assets: Option<PathBuf>,
-    /// Folders that symbolic links in `assets` may lead to; links elsewhere out of it are refused.
+    /// The folder served as `/images/`, as bootcfg 0.1 served its files; no `/images/` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Folders that symbolic links in `assets` and `images` may lead to; links elsewhere out of it are refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links_to: Vec<PathBuf>,
     /// A PEM file with the certificate and its chain: HTTPS instead of HTTP.
@@ -57,6 +60,7 @@ impl Default for HttpConfig {
             max_groups_lost: None,
             key_ring: None,
             assets: None,
+            images: None,
             links_to: Vec::new(),
             tls_certificate: None,
             tls_key: None,

@@ -15,26 +15,28 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
-/// How much is logged.
+/// How much is logged. The other names are those of logrus (matchbox) and capnslog (bootcfg).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Only what keeps the server from its work.
-    #[value(alias = "critical")]
+    #[value(aliases = ["critical", "c", "e", "0", "fatal", "panic"])]
     #[serde(alias = "critical")]
     Error,
     /// What needs somebody's eye, too.
-    #[value(alias = "warning")]
+    #[value(aliases = ["warning", "w", "1"])]
     #[serde(alias = "warning")]
     Warn,
     /// Each boot step, too.
     #[default]
-    #[value(alias = "notice")]
+    #[value(aliases = ["notice", "n", "2", "i", "3"])]
     #[serde(alias = "notice")]
     Info,
     /// What was ignored and why, too.
+    #[value(aliases = ["d", "4"])]
     Debug,
     /// Everything.
+    #[value(aliases = ["t", "5"])]
     Trace,
 }
 

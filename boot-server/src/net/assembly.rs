@@ -166,7 +166,14 @@ impl Assembly {
         }
         let events = self.parts.events.clone();
         let signer = self.parts.signer.as_ref();
-        let router = http::signing_router(data_dir, assets(http), neighbours, events, signer);
+        let folders = http::Folders {
+            assets: assets(http),
+            images: http
+                .images
+                .as_ref()
+                .map(|images| Folder::new(images, &http.links_to)),
+        };
+        let router = http::router_of(data_dir, folders, neighbours, events, signer);
         let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,

@@ -7,7 +7,7 @@
 pub enum Dialect {
     /// bootcfg 0.2.0: the MAC of `net0`, and a space at the end of `initrd` lines.
     Bootcfg,
-    /// matchbox 0.9.0: the MAC of the interface that booted.
+    /// matchbox: the MAC of the interface that booted, and since 0.11 the architecture of iPXE's build.
     Matchbox,
 }
 
@@ -36,11 +36,18 @@ impl Platform {
 /// attributes as labels, followed by the query that this script itself was asked with.
 ///
 /// So `/boot.ipxe?platform=efi` adds a label of one's own; without a query the text is the
-/// reference's.
+/// reference's. Of two labels of one name the first counts, so that ours gives way to the query's.
 pub fn boot_script(query: &str, dialect: Dialect) -> String {
     let mac = match dialect {
         Dialect::Bootcfg => "${net0/mac:hexhyp}",
         Dialect::Matchbox => "${mac:hexhyp}",
+    };
+    let has_arch = query
+        .split('&')
+        .any(|pair| pair.split('=').next() == Some("arch"));
+    let arch = match dialect {
+        Dialect::Matchbox if !has_arch => "&arch=${buildarch:uristring}",
+        Dialect::Matchbox | Dialect::Bootcfg => "",
     };
     let query = match query.is_empty() {
         true => String::new(),
@@ -48,7 +55,7 @@ pub fn boot_script(query: &str, dialect: Dialect) -> String {
     };
     format!(
         "#!ipxe\nchain ipxe?uuid=${{uuid}}&mac={mac}&domain=${{domain}}&hostname=${{hostname}}\
-         &serial=${{serial}}{query}\n"
+         &serial=${{serial}}{arch}{query}\n"
     )
 }
 
@@ -141,6 +148,16 @@ mod tests {
             "#!ipxe\nkernel /k initrd=initrd0 initrd=initrd1 quiet\ninitrd --name initrd0 /a \n\
              initrd --name initrd1 /b \nboot\n"
         );
+    }
+
+    #[test]
+    fn boot_script_of_matchbox_sends_arch_unless_the_query_has_it() {
+        let script = |query| boot_script(query, Dialect::Matchbox);
+        assert!(script("").ends_with("&serial=${serial}&arch=${buildarch:uristring}\n"));
+        assert!(script("a=b").ends_with("&arch=${buildarch:uristring}&a=b\n"));
+        assert!(script("march=b").ends_with("&arch=${buildarch:uristring}&march=b\n"));
+        assert!(script("a=b&arch=arm64").ends_with("&serial=${serial}&a=b&arch=arm64\n"));
+        assert!(!boot_script("", Dialect::Bootcfg).contains("arch"));
     }
 
     #[test]

@@ -31,14 +31,26 @@ const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
 /// Bytes looked at to tell text from other content, as Go's sniffing does.
 const SNIFF_BYTES: u64 = 512;
 
-/// A file or a listing.
+/// A file or a listing of `/assets/`.
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
-    let Some(assets) = &app.assets else {
-        return Answer::not_found("this server has no assets folder");
-    };
+    match &app.assets {
+        Some(assets) => answer(assets, "/assets", request).await,
+        None => Answer::not_found("this server has no assets folder"),
+    }
+}
+
+/// The same of `/images/`, where bootcfg 0.1 had its files.
+pub(crate) async fn handle_image(State(app): State<App>, request: Request) -> Answer {
+    match &app.images {
+        Some(images) => answer(images, "/images", request).await,
+        None => Answer::not_found("this server has no folder for /images/ (--images-path DIR)"),
+    }
+}
+
+async fn answer(assets: &Arc<Folder>, prefix: &str, request: Request) -> Answer {
     let (request, _) = request.into_parts();
     let path = decode(request.uri.path());
-    let relative = path.strip_prefix("/assets").unwrap_or_default();
+    let relative = path.strip_prefix(prefix).unwrap_or_default();
     let relative = relative.trim_start_matches('/');
     match open(assets, relative).await {
         Ok((_, metadata)) if metadata.is_dir() && path.ends_with('/') => {

@@ -57,6 +57,16 @@ use crate::net::neighbours::Neighbours;
 pub(crate) struct App {
     pub(crate) catalog: Arc<DataDir>,
     pub(crate) assets: Option<Arc<Folder>>,
+    pub(crate) images: Option<Arc<Folder>>,
+}
+
+/// The folders that files are served from.
+#[derive(Debug, Clone, Default)]
+pub struct Folders {
+    /// The folder served as `/assets/`.
+    pub assets: Option<Folder>,
+    /// The folder served as `/images/`.
+    pub images: Option<Folder>,
 }
 
 /// All endpoints of the boot config service, without signatures.
@@ -77,7 +87,22 @@ pub fn signing_router(
     events: EventSink,
     signer: Option<&Arc<Signer>>,
 ) -> Router {
-    let assets = assets.map(|assets| Arc::new(assets.into()));
+    let folders = Folders {
+        assets: assets.map(Into::into),
+        images: None,
+    };
+    router_of(catalog, folders, neighbours, events, signer)
+}
+
+/// All endpoints of the boot config service with these folders.
+pub fn router_of(
+    catalog: Arc<DataDir>,
+    folders: Folders,
+    neighbours: Neighbours,
+    events: EventSink,
+    signer: Option<&Arc<Signer>>,
+) -> Router {
+    let (assets, images) = (folders.assets.map(Arc::new), folders.images.map(Arc::new));
     let operators = operator::router(Arc::clone(events.metrics()));
     let observer = observe::Observer { neighbours, events };
     let endpoints = Router::new()
@@ -97,8 +122,15 @@ pub fn signing_router(
         .route("/assets", any(add_slash))
         .route("/assets/", any(assets::handle))
         .route("/assets/{*path}", any(assets::handle))
+        .route("/images", any(add_slash))
+        .route("/images/", any(assets::handle_image))
+        .route("/images/{*path}", any(assets::handle_image))
         .fallback(root::no_endpoint)
-        .with_state(App { catalog, assets });
+        .with_state(App {
+            catalog,
+            assets,
+            images,
+        });
     match signer {
         Some(signer) => signatures::with_signatures(endpoints, signer),
         None => endpoints,

@@ -82,9 +82,10 @@ impl Findings {
         const BROKEN: &[&str] = &["syntax", "wrong-type", "missing-key", "unreadable"];
         let groups = told(BROKEN, &["config.yaml", "groups"]);
         let profiles = told(BROKEN, &["specs", "profiles"]);
+        let nobody = self.has("no-group");
         let (names, files) = (self.has("missing-profile"), self.has("missing-config"));
         self.list.retain(|finding| match finding.rule.id {
-            "unused-profile" => !groups && !names,
+            "unused-profile" => !groups && !names && !nobody,
             "no-default-group" => !groups,
             "unused-config" => !profiles && !names && !files,
             _ => true,

@@ -96,6 +96,7 @@ rules! {
         "unused-profile" Warning "No group names this spec or profile",
         "unused-config" Warning "No spec or profile names this config",
         "unread-file" Warning "The file has a name under which it is not read",
+        "no-group" Warning "No group is read, so that every machine is answered 404",
         "id-mismatch" Warning "The id is not the name of the file or folder, which is what counts",
         "no-boot" Warning "A spec has no boot settings",
         "yaml-octal" Warning "A number with a leading zero is octal, and is served as another number",
