@@ -3,20 +3,22 @@
 //! A port is listened on from before its machine runs. Each direction has a libpcap handle of its own, because only
 //! the kernel knows whether a frame came out of the machine or went into it: addresses are the sender's claim. Frames
 //! are read whole, so that everything a machine was sent can be hashed; they are not kept.
+//!
+//! One thread empties all handles in turn. A frame is read when those of the other direction that were sent before it
+//! must have been handed over, so that a late thread changes no order.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pcap::{Active, BreakLoop};
+use pcap::Active;
 
 use super::{CaptureFault, GATHER};
 use crate::evidence::packet::{Direction, Wire};
@@ -32,29 +34,14 @@ const SENT_RING_BYTES: i32 = 4 << 20;
 /// Memory of the ring of what a machine is sent. Half a second of the fastest transfer seen in a cell fits.
 const DELIVERED_RING_BYTES: i32 = 32 << 20;
 
-/// How long frames wait until those of the other direction have been handed over as well.
+/// How often the handles are emptied.
+const EMPTY_INTERVAL: Duration = Duration::from_millis(40);
+
+/// How long frames wait after they were taken over: the kernel may still gather those of the other direction.
 const SETTLE: Duration = GATHER.saturating_mul(3);
 
-/// Frames of one direction of one port, as they were handed over together.
-struct Batch {
-    port: usize,
-    direction: Direction,
-    frames: Vec<RawFrame>,
-}
-
-struct RawFrame {
-    at_us: u64,
-    bytes: Vec<u8>,
-}
-
-enum Message {
-    Open { node: String },
-    Batch(Batch),
-    Closed { port: usize, dropped: u64 },
-}
-
 /// Receives what arrived at a port, as soon as it did.
-type Told = Arc<dyn Fn(Record) + Send + Sync>;
+type Told = dyn Fn(Record) + Send;
 
 /// Listens on the ports of one cell's machines.
 #[derive(Clone)]
@@ -64,16 +51,8 @@ pub struct Ports {
 
 struct Shared {
     is_stopped: Arc<AtomicBool>,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    messages: Option<Sender<Message>>,
-    /// Ports opened so far.
-    count: usize,
-    wakers: Vec<BreakLoop>,
-    listeners: Vec<JoinHandle<()>>,
-    reader: Option<JoinHandle<BTreeMap<String, Wire>>>,
+    open: Arc<Mutex<Vec<Port>>>,
+    thread: Mutex<Option<JoinHandle<BTreeMap<String, Wire>>>>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -85,20 +64,25 @@ impl std::fmt::Debug for Ports {
 impl Ports {
     /// No port is listened on yet. `told` gets a record of each file, script and config that arrived whole at a port.
     #[must_use]
-    pub fn new(told: impl Fn(Record) + Send + Sync + 'static) -> Ports {
-        let (messages, inbox) = mpsc::channel();
-        let told: Told = Arc::new(told);
-        let reader = thread::spawn(move || read_all(&inbox, &told));
+    pub fn new(told: impl Fn(Record) + Send + 'static) -> Ports {
+        let open: Arc<Mutex<Vec<Port>>> = Arc::default();
+        let is_stopped: Arc<AtomicBool> = Arc::default();
+        let (ports, stop) = (Arc::clone(&open), Arc::clone(&is_stopped));
+        let thread = thread::spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                thread::sleep(EMPTY_INTERVAL);
+                for port in lock(&ports).iter_mut() {
+                    port.empty();
+                    port.settle(Instant::now(), &told);
+                }
+            }
+            finish(std::mem::take(&mut *lock(&ports)), &told)
+        });
         Ports {
             shared: Arc::new(Shared {
-                is_stopped: Arc::default(),
-                inner: Mutex::new(Inner {
-                    messages: Some(messages),
-                    count: 0,
-                    wakers: Vec::new(),
-                    listeners: Vec::new(),
-                    reader: Some(reader),
-                }),
+                is_stopped,
+                open,
+                thread: Mutex::new(Some(thread)),
             }),
         }
     }
@@ -108,33 +92,20 @@ impl Ports {
     /// # Errors
     /// [`CaptureFault::Port`] when the interface cannot be listened on.
     pub fn listen(&self, node: &str, device: &str) -> Result<(), CaptureFault> {
-        let sent = open(device, Direction::FromMachine)?;
-        let delivered = open(device, Direction::ToMachine)?;
-        let mut inner = self.inner();
-        let Some(messages) = inner.messages.clone() else {
-            return Ok(());
-        };
-        let port = inner.count;
-        inner.count += 1;
-        // The reader is gone only when everything ends.
-        let _ = messages.send(Message::Open {
+        let port = Port {
             node: node.to_owned(),
-        });
-        for (direction, mut capture) in [
-            (Direction::FromMachine, sent),
-            (Direction::ToMachine, delivered),
-        ] {
-            inner.wakers.push(capture.breakloop_handle());
-            let listener = Listener {
-                port,
-                direction,
-                is_stopped: Arc::clone(&self.shared.is_stopped),
-                messages: messages.clone(),
-            };
-            inner
-                .listeners
-                .push(thread::spawn(move || listener.run(capture)));
-        }
+            handles: vec![
+                (
+                    Direction::FromMachine,
+                    open(device, Direction::FromMachine)?,
+                ),
+                (Direction::ToMachine, open(device, Direction::ToMachine)?),
+            ],
+            reader: PortReader::default(),
+            waiting: Vec::new(),
+            dropped: 0,
+        };
+        lock(&self.shared.open).push(port);
         Ok(())
     }
 
@@ -144,41 +115,22 @@ impl Ports {
         // What was sent before now is handed over when the kernel's gathering ends.
         thread::sleep(GATHER * 2);
         self.shared.is_stopped.store(true, Ordering::Release);
-        let (listeners, reader) = {
-            let mut inner = self.inner();
-            inner.messages = None;
-            for waker in &inner.wakers {
-                waker.breakloop();
-            }
-            (std::mem::take(&mut inner.listeners), inner.reader.take())
-        };
-        for listener in listeners {
-            if listener.join().is_err() {
-                tracing::error!("a port's listener panicked");
-            }
-        }
-        let wires = reader.map(JoinHandle::join);
+        let thread = lock(&self.shared.thread).take();
+        let wires = thread.map(JoinHandle::join);
         wires.and_then(Result::ok).unwrap_or_default()
-    }
-
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        // Nothing is left half done under the lock.
-        self.shared
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Listeners end even when nobody asks for what they saw.
+        // The thread ends even when nobody asks for what it saw.
         self.is_stopped.store(true, Ordering::Release);
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for waker in &inner.wakers {
-            waker.breakloop();
-        }
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is left half done under the lock.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open(device: &str, direction: Direction) -> Result<pcap::Capture<Active>, CaptureFault> {
@@ -195,7 +147,7 @@ fn open(device: &str, direction: Direction) -> Result<pcap::Capture<Active>, Cap
             .open()?;
         // The kernel tells the directions apart by how the frame came to the device (packet(7), `sll_pkttype`).
         capture.filter(filter, true)?;
-        Ok(capture)
+        capture.setnonblock()
     });
     opened.map_err(|source| CaptureFault::Port {
         interface: device.to_owned(),
@@ -203,77 +155,48 @@ fn open(device: &str, direction: Direction) -> Result<pcap::Capture<Active>, Cap
     })
 }
 
-/// Reads one direction of one port.
-struct Listener {
-    port: usize,
-    direction: Direction,
-    is_stopped: Arc<AtomicBool>,
-    messages: Sender<Message>,
-}
-
-impl Listener {
-    fn run(self, mut capture: pcap::Capture<Active>) {
-        while !self.is_stopped.load(Ordering::Acquire) {
-            if !self.take(&mut capture) {
-                break;
-            }
-        }
-        let mut dropped = 0;
-        if let Ok(mut capture) = capture.setnonblock() {
-            while self.take(&mut capture) && !self.is_empty(&mut capture) {}
-            dropped = capture.stats().map_or(0, |stats| {
-                u64::from(stats.dropped) + u64::from(stats.if_dropped)
-            });
-        }
-        let _ = self.messages.send(Message::Closed {
-            port: self.port,
-            dropped,
-        });
-    }
-
-    /// Hands on one batch; `false` when there will be no more: the machine and with it the interface are gone.
-    fn take(&self, capture: &mut pcap::Capture<Active>) -> bool {
-        let mut frames = Vec::new();
-        let taken = capture.dispatch(None, |packet| frames.push(raw(&packet)));
-        let is_open = taken.is_ok() || self.is_stopped.load(Ordering::Acquire);
-        self.hand_on(frames) && is_open
-    }
-
-    /// Hands on what is there at once; `true` when nothing was.
-    fn is_empty(&self, capture: &mut pcap::Capture<Active>) -> bool {
-        let mut frames = Vec::new();
-        let taken = capture.dispatch(None, |packet| frames.push(raw(&packet)));
-        let is_empty = !matches!(taken, Ok(1..));
-        !self.hand_on(frames) || is_empty
-    }
-
-    fn hand_on(&self, frames: Vec<RawFrame>) -> bool {
-        let batch = Batch {
-            port: self.port,
-            direction: self.direction,
-            frames,
-        };
-        batch.frames.is_empty() || self.messages.send(Message::Batch(batch)).is_ok()
-    }
-}
-
-fn raw(packet: &pcap::Packet<'_>) -> RawFrame {
-    RawFrame {
-        at_us: super::at_us(packet.header),
-        bytes: packet.data.to_vec(),
-    }
+struct RawFrame {
+    at_us: u64,
+    bytes: Vec<u8>,
 }
 
 /// A port with the frames that wait for those of the other direction.
-#[derive(Default)]
 struct Port {
     node: String,
+    /// A handle for each direction, until the machine and with it the interface are gone.
+    handles: Vec<(Direction, pcap::Capture<Active>)>,
     reader: PortReader,
     waiting: Vec<(Instant, Direction, RawFrame)>,
     dropped: u64,
 }
 
 impl Port {
+    /// Takes over what the kernel has gathered in both directions.
+    fn empty(&mut self) {
+        let now = Instant::now();
+        let (waiting, dropped) = (&mut self.waiting, &mut self.dropped);
+        self.handles.retain_mut(|(direction, capture)| {
+            loop {
+                let taken = capture.dispatch(None, |packet| {
+                    let frame = RawFrame {
+                        at_us: super::at_us(packet.header),
+                        bytes: packet.data.to_vec(),
+                    };
+                    waiting.push((now, *direction, frame));
+                });
+                match taken {
+                    Ok(1..) => {}
+                    Ok(0) => return true,
+                    Err(error) => {
+                        tracing::debug!(%error, "a port is gone");
+                        *dropped += lost(capture);
+                        return false;
+                    }
+                }
+            }
+        });
+    }
+
     /// Reads the frames that have waited long enough, and all that were sent before them, in their order.
     fn settle(&mut self, now: Instant, told: &Told) {
         let is_due = |since: &Instant| now.duration_since(*since) >= SETTLE;
@@ -312,39 +235,21 @@ impl Port {
     }
 }
 
-fn read_all(inbox: &Receiver<Message>, told: &Told) -> BTreeMap<String, Wire> {
-    let mut ports: Vec<Port> = Vec::new();
-    loop {
-        match inbox.recv_timeout(GATHER) {
-            Ok(Message::Open { node }) => ports.push(Port {
-                node,
-                ..Port::default()
-            }),
-            Ok(Message::Batch(batch)) => {
-                if let Some(port) = ports.get_mut(batch.port) {
-                    let now = Instant::now();
-                    let frames = batch.frames.into_iter();
-                    port.waiting
-                        .extend(frames.map(|frame| (now, batch.direction, frame)));
-                }
-            }
-            Ok(Message::Closed { port, dropped }) => {
-                if let Some(port) = ports.get_mut(port) {
-                    port.dropped += dropped;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        let now = Instant::now();
-        for port in &mut ports {
-            port.settle(now, told);
-        }
-    }
+/// Frames that crossed the port and were lost to the capture.
+fn lost(capture: &mut pcap::Capture<Active>) -> u64 {
+    capture.stats().map_or(0, |stats| {
+        u64::from(stats.dropped) + u64::from(stats.if_dropped)
+    })
+}
+
+fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     for mut port in ports {
+        port.empty();
         port.read(u64::MAX, told);
-        let mut wire = port.reader.finish(port.dropped);
+        let still_open = port.handles.iter_mut().map(|(_, capture)| lost(capture));
+        let dropped = port.dropped + still_open.sum::<u64>();
+        let mut wire = port.reader.finish(dropped);
         // Texts are in the records of what arrived.
         for transfer in &mut wire.transfers {
             if let Some(content) = &mut transfer.content {
