@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Request, write};
 use crate::scenario::{
-    Expect, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
+    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
 };
 
 /// Memory of a twin whose machine's is not known, in MiB.
@@ -148,19 +148,25 @@ fn expect(
 ) -> Expect {
     let cloud = served(request, booted, Folder::Cloud);
     let ignition = served(request, booted, Folder::Ignition);
-    let group = cloud.as_ref().or(ignition.as_ref());
-    let group = group.map_or_else(|| booted.group.clone(), |(group, _)| group.clone());
-    let ignition = ignition.filter(|(by, file)| {
-        let is_same = *by == group;
-        if !is_same {
-            unproven.push(format!(
-                "that {file} is served: group {by} gives it, and group {group} the cloud-config"
-            ));
-        }
-        is_same
-    });
+    let serving = cloud.as_ref().or(ignition.as_ref());
+    // The group that serves the configs need not be the one that the machine boots by.
+    let by = serving.map_or_else(|| booted.by.clone(), |served| served.by.clone());
+    let group = serving.map_or_else(|| booted.group.clone(), |served| served.group.clone());
+    let ignition = ignition.filter(
+        |Served {
+             group: by, file, ..
+         }| {
+            let is_same = *by == group;
+            if !is_same {
+                unproven.push(format!(
+                    "that {file} is served: group {by} gives it, and group {group} the cloud-config"
+                ));
+            }
+            is_same
+        },
+    );
     Expect {
-        matched_by: match booted.by.as_str() {
+        matched_by: match by.as_str() {
             "" => MatchedBy::Default,
             "uuid" => MatchedBy::Uuid,
             "mac" => MatchedBy::Mac,
@@ -174,13 +180,16 @@ fn expect(
             .iter()
             .filter_map(|file| asset(file).ok())
             .collect(),
-        cloud_config: cloud.map(|(_, file)| file),
-        ignition: ignition.map(|(_, file)| file),
+        cloud_config: cloud.map(|served| served.file),
+        ignition: ignition.map(|served| served.file),
         hostname: outcome.hostname,
         kernel_options: outcome.kernel_options,
         units_active: checked(outcome.units_active, unproven, |unit| {
             unit_name(unit).ok().map(|_| unit.clone())
         }),
+        resets: 0,
+        config_may_fail: false,
+        sha256: ExpectedHashes::default(),
         files: checked(
             outcome.files.into_iter().collect(),
             unproven,
@@ -213,8 +222,17 @@ fn checked<T: std::fmt::Debug, C>(
         .collect()
 }
 
-/// The group that serves a config, and the config's file name; none that the machine does not ask for.
-fn served(request: &Request<'_>, booted: &Booted, folder: Folder) -> Option<(String, String)> {
+/// A config, and the group that serves it.
+struct Served {
+    group: String,
+    /// Label keys that the group requires, joined by `+`.
+    by: String,
+    /// File name of the config.
+    file: String,
+}
+
+/// The config that a group serves; none that the machine does not ask for.
+fn served(request: &Request<'_>, booted: &Booted, folder: Folder) -> Option<Served> {
     let Config {
         asked: Asked::ByKernelOption,
         request: question,
@@ -228,7 +246,12 @@ fn served(request: &Request<'_>, booted: &Booted, folder: Folder) -> Option<(Str
     let group = request.snapshot.group(&Labels::from_query(query)).ok()?;
     let file = document.file.as_deref()?;
     let file = file.strip_prefix(folder.name())?.strip_prefix('/')?;
-    Some((group.name.to_string(), file.to_owned()))
+    let by: Vec<&str> = group.require.iter().map(|(key, _)| key).collect();
+    Some(Served {
+        group: group.name.to_string(),
+        by: by.join("+"),
+        file: file.to_owned(),
+    })
 }
 
 /// Gives nodes that have the same name now, which their machines had not, different ones.

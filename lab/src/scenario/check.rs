@@ -8,6 +8,7 @@ use std::path::Path;
 use boot_server::config::BiosLoader;
 
 use super::draft::{Draft, DraftNode};
+use super::expect::DraftExpect;
 use super::model::{DhcpService, Firmware, Machines, Network, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 
@@ -338,8 +339,49 @@ fn loaders(draft: &Draft, source: &Source) {
     }
 }
 
+/// A hash is of a file that the machine has to load.
+fn hashes(expect: &DraftExpect, source: &Source) {
+    let Some(hashes) = &expect.sha256 else { return };
+    let of = |key: &str, has_hash: bool, has_file: bool| {
+        if has_hash && !has_file {
+            source.clash(
+                (hashes.at.clone(), "a hash"),
+                (expect.at.clone(), "of no file that is expected"),
+                Wrong::new(
+                    format!("`sha256` has `{key}`, and `{key}` is not expected"),
+                    format!("name the file as well (`{key} = \"…\"`), or remove the hash"),
+                ),
+            );
+        }
+    };
+    let value = &hashes.value;
+    of(
+        "cloud_config",
+        value.cloud_config.is_some(),
+        expect.cloud_config.is_some(),
+    );
+    of(
+        "ignition",
+        value.ignition.is_some(),
+        expect.ignition.is_some(),
+    );
+    // Without a name, the image's one initrd is expected.
+    let initrds = expect.initrd.len().max(1);
+    if value.initrd.len() > initrds {
+        source.wrong(
+            hashes.at.clone(),
+            "here",
+            Wrong::new(
+                format!("{} hashes for {initrds} initrd", value.initrd.len()),
+                "one hash for each initrd, in their order",
+            ),
+        );
+    }
+}
+
 fn expectations(node: &DraftNode, source: &Source) {
     let Some(expect) = &node.expect else { return };
+    hashes(expect, source);
     if !expect.checks_something {
         let name = node.name.as_ref().map_or("the node", |name| &name.value);
         source.clash(

@@ -3,10 +3,14 @@
 use std::ops::Range;
 
 use super::access::Owner;
+use super::digest::{Sha256Error, Sha256Hex};
 use super::draft::file_mode;
-use super::model::{FileExpect, MatchedBy};
+use super::model::{ExpectedHashes, FileExpect, MatchedBy};
 use super::problem::{Located, Wrong};
 use super::read::{Item, Table};
+
+/// More resets than any boot path has.
+const RESETS_MAX: u32 = 16;
 
 /// The expectations of a node, as far as they could be read.
 #[derive(Debug)]
@@ -22,6 +26,9 @@ pub(super) struct DraftExpect {
     pub(super) hostname: Option<Located<String>>,
     pub(super) kernel_options: Vec<String>,
     pub(super) units_active: Vec<String>,
+    pub(super) resets: u32,
+    pub(super) config_may_fail: Option<Located<bool>>,
+    pub(super) sha256: Option<Located<ExpectedHashes>>,
     pub(super) files: Vec<FileExpect>,
     /// Whether anything that is checked inside the machine was written, however wrongly.
     pub(super) checks_something: bool,
@@ -74,10 +81,54 @@ pub(super) fn read(table: Table) -> DraftExpect {
         hostname: hostname.and_then(|item| item.parse(host_name)),
         kernel_options: list(&kernel_options, kernel_option),
         units_active: list(&units_active, unit_name),
+        resets: table
+            .optional("resets")
+            .and_then(|item| item.number(0..=RESETS_MAX, "resets"))
+            .map_or(0, |resets| resets.value),
+        config_may_fail: table
+            .optional("config_may_fail")
+            .and_then(|item| item.flag()),
+        sha256: table.optional("sha256").and_then(|item| hashes(&item)),
         files: files(file),
     };
     table.finish();
     draft
+}
+
+/// `[node.expect.sha256]`.
+fn hashes(item: &Item) -> Option<Located<ExpectedHashes>> {
+    let table = item.table("[node.expect.sha256]")?;
+    let one = |key| {
+        let hash = table.optional(key).and_then(|item| item.parse(sha256));
+        hash.map(|hash| hash.value)
+    };
+    let initrd = table.optional("initrd").and_then(|item| item.list());
+    let value = ExpectedHashes {
+        boot_program: one("boot_program"),
+        kernel: one("kernel"),
+        initrd: initrd
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.parse(sha256))
+            .map(|hash| hash.value)
+            .collect(),
+        cloud_config: one("cloud_config"),
+        ignition: one("ignition"),
+    };
+    table.finish();
+    Some(Located {
+        value,
+        at: item.at(),
+    })
+}
+
+fn sha256(text: &str) -> Result<Sha256Hex, Wrong> {
+    text.parse().map_err(|error: Sha256Error| {
+        Wrong::new(
+            error.to_string(),
+            "64 hexadecimal digits, as `sha256sum FILE` prints them",
+        )
+    })
 }
 
 /// A path below the assets.

@@ -240,6 +240,9 @@ fn build_expect(draft: DraftExpect) -> Option<Expect> {
         hostname: draft.hostname.map(|name| name.value),
         kernel_options: draft.kernel_options,
         units_active: draft.units_active,
+        resets: draft.resets,
+        config_may_fail: draft.config_may_fail.is_some_and(|flag| flag.value),
+        sha256: draft.sha256.map(|hashes| hashes.value).unwrap_or_default(),
         files: draft.files,
     })
 }

@@ -7,6 +7,7 @@
 mod access;
 mod check;
 mod data;
+mod digest;
 mod draft;
 mod expect;
 mod fit;
@@ -20,12 +21,13 @@ pub(crate) mod read;
 mod tests;
 
 pub use access::{FileMode, Owner};
+pub use digest::{Sha256Error, Sha256Hex};
 pub(crate) use expect::{file_path, unit_name};
 pub use fit::{Fit, FitError};
 pub use load::{DataCheck, FILE_NAME, UnknownScenario, load_all, select};
 pub use mac::{MacAddr, MacError};
 pub use model::{
-    Boot, Deadline, DhcpService, Expect, FileExpect, Firmware, Image, Machines, MatchedBy, Network,
-    Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware, Image, Machines,
+    MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 pub use problem::{InvalidScenario, Problem};

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
+use super::digest::Sha256Hex;
 use super::mac::MacAddr;
 
 /// A network environment, the machines in it, and what each must come up as.
@@ -401,6 +402,9 @@ impl Node {
                 hostname: None,
                 kernel_options: Vec::new(),
                 units_active: Vec::new(),
+                resets: 0,
+                config_may_fail: false,
+                sha256: ExpectedHashes::default(),
                 files: Vec::new(),
             },
         }
@@ -440,9 +444,54 @@ pub struct Expect {
     /// Each must be `active`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub units_active: Vec<String>,
+    /// Resets, of whatever kind, that the machine may make between power-on and its last check.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub resets: u32,
+    /// True if the machine may pass although something reports that its config could not be applied whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub config_may_fail: bool,
+    /// SHA-256 of files that have to arrive at the machine's own port.
+    #[serde(skip_serializing_if = "ExpectedHashes::is_empty")]
+    pub sha256: ExpectedHashes,
     /// Files it must have.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileExpect>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to `skip_serializing_if`"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// `[node.expect.sha256]`: SHA-256 of files as they have to arrive at the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ExpectedHashes {
+    /// Network boot program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_program: Option<Sha256Hex>,
+    /// Kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Sha256Hex>,
+    /// Initrds, in the order of `initrd`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub initrd: Vec<Sha256Hex>,
+    /// Rendered cloud-config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_config: Option<Sha256Hex>,
+    /// Rendered Ignition config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignition: Option<Sha256Hex>,
+}
+
+impl ExpectedHashes {
+    /// True if no hash is expected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == ExpectedHashes::default()
+    }
 }
 
 impl Expect {

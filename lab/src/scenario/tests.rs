@@ -153,6 +153,15 @@ refused! {
         "mode = \"0644\"\n\n[[node.expect.file]]\npath = \"/home/core/cloud\"\ncontent = \"\"\nowner = \"root:root\"\nmode = \"0600\"\n";
     a_path_as_cloud_config_name_is_refused: "node1.yaml" => "../node1.yaml";
     a_host_name_with_an_underscore_is_refused: "hostname = \"node1\"" => "hostname = \"node_1\"";
+    hash_with_too_few_digits_is_refused:
+        "[[node.expect.file]]" => "[node.expect.sha256]\nkernel = \"abc\"\n\n[[node.expect.file]]";
+    hash_of_a_config_that_is_not_expected_is_refused:
+        "[[node.expect.file]]" =>
+        "[node.expect.sha256]\nignition = \"abababababababababababababababababababababababababababababababab\"\n\n[[node.expect.file]]";
+    hash_of_an_unknown_file_is_refused:
+        "[[node.expect.file]]" => "[node.expect.sha256]\nkernels = \"abc\"\n\n[[node.expect.file]]";
+    resets_without_end_are_refused: "hostname = \"node1\"" => "hostname = \"node1\"\nresets = 1000";
+    flag_in_words_is_refused: "hostname = \"node1\"" => "hostname = \"node1\"\nconfig_may_fail = \"yes\"";
     two_kernel_options_in_one_are_refused: "console=ttyS0" => "console=ttyS0 quiet";
     a_unit_without_its_kind_is_refused: "lab-node2.service" => "lab-node2";
     a_node_that_expects_nothing_is_refused:
@@ -185,6 +194,20 @@ fn all_mistakes_stand_in_one_report_in_the_order_of_the_lines() {
     let invalid = parse(&text).unwrap_err();
     let said: Vec<String> = invalid.problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn expectations_of_resets_and_hashes_read_back_from_the_resolved_scenario() {
+    let hash = "ab".repeat(32);
+    let keys = format!(
+        "resets = 2\nconfig_may_fail = true\n\n[node.expect.sha256]\nkernel = \"{hash}\"\ninitrd = [\"{hash}\"]\n\n[[node.expect.file]]"
+    );
+    let scenario = parse(&changed("\n[[node.expect.file]]", &keys)).unwrap();
+    let expect = &scenario.nodes[0].expect;
+    assert_eq!((expect.resets, expect.config_may_fail), (2, true));
+    assert_eq!(expect.sha256.kernel.as_ref().unwrap().as_str(), hash);
+    let again = parse(&scenario.to_toml().unwrap()).unwrap();
+    assert_eq!(again.nodes, scenario.nodes);
 }
 
 #[test]
