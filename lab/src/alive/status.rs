@@ -83,7 +83,7 @@ fn of_node(scenario: &Scenario, node: &Node, records: &[Record]) -> NodeStatus {
         .filter(|record| on_since_us.is_some_and(|on_us| record.at_us >= on_us))
         .cloned()
         .collect();
-    let timeline = timeline::build(scenario, node, &since, &Wire::default());
+    let timeline = timeline::build(scenario, node, &since, &Wire::default(), None);
     let through = timeline.stages.iter().rev();
     NodeStatus {
         name: node.name.clone(),

@@ -78,7 +78,7 @@ pub fn explain_machine(name: &str, wire: &Wire, mac: MacAddr, console: Option<&s
     let Some(node) = attempt.scenario.nodes.iter().find(|node| node.mac == mac) else {
         unreachable!("the scenario was made with it");
     };
-    let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire);
+    let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire, None);
     let verdict = judge(node, &timeline);
     let findings: Vec<Finding> = diagnose(&attempt, node, &timeline, &verdict);
     of_capture(&attempt, node, timeline, verdict, findings)

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use boot_server::event::{BootEvent, Who};
 
 use super::Proof;
-use crate::evidence::packet::{DhcpSaid, Packet, Said, Transfer, Wire};
+use crate::evidence::packet::{DhcpSaid, Direction, Packet, Said, Transfer, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{DhcpService, Node};
-use crate::timeline::{Outcome, Sighting, StageName, Timeline};
+use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
 
 /// A node that failed.
 pub(super) struct Case<'a> {
@@ -65,15 +65,30 @@ impl<'a> Case<'a> {
         self.attempt.wire.frames > 0
     }
 
+    /// What crossed this machine's own port, where that was captured.
+    pub(super) fn port(&self) -> Option<&'a Wire> {
+        self.attempt.ports.get(&self.node.name)
+    }
+
+    /// Packets among which the machine's own are.
+    fn near(&self) -> &'a Wire {
+        self.port().unwrap_or(&self.attempt.wire)
+    }
+
     /// DHCP messages from and to this machine.
     pub(super) fn dhcp(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
-        self.wire()
-            .packets
-            .iter()
-            .filter_map(|packet| match &packet.what {
-                Said::Dhcp(said) if said.client == self.mac => Some((packet, &**said)),
-                _ => None,
-            })
+        let packets = self.near().packets.iter();
+        packets.filter_map(|packet| match &packet.what {
+            Said::Dhcp(said) if self.is_own_dhcp(packet, said) => Some((packet, &**said)),
+            _ => None,
+        })
+    }
+
+    fn is_own_dhcp(&self, packet: &Packet, said: &DhcpSaid) -> bool {
+        match (said.from_server, packet.direction) {
+            (false, Some(direction)) => direction == Direction::FromMachine,
+            _ => said.client == self.mac,
+        }
     }
 
     /// DHCP messages of this machine, of that kind.
@@ -166,20 +181,28 @@ impl<'a> Case<'a> {
 
     /// Packets that this machine sent.
     pub(super) fn sent(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
-        let packets = self.wire().packets.iter();
-        packets.filter(|packet| packet.from.mac == self.mac)
+        let packets = self.near().packets.iter();
+        packets.filter(|packet| match packet.direction {
+            Some(direction) => direction == Direction::FromMachine,
+            None => packet.from.mac == self.mac,
+        })
     }
 
     /// Packets that were sent to this machine alone.
     pub(super) fn received(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
-        let packets = self.wire().packets.iter();
-        packets.filter(|packet| packet.to.mac == self.mac)
+        let packets = self.near().packets.iter();
+        packets.filter(|packet| {
+            packet.to.mac == self.mac && packet.direction != Some(Direction::FromMachine)
+        })
     }
 
     /// Files that this machine got, or some of them.
     pub(super) fn transfers(&self) -> impl Iterator<Item = &'a Transfer> + use<'a, '_> {
-        let transfers = self.wire().transfers.iter();
-        transfers.filter(|transfer| transfer.to.mac == self.mac)
+        let transfers = self.near().transfers.iter();
+        transfers.filter(|transfer| match transfer.direction {
+            Some(direction) => direction == Direction::ToMachine,
+            None => transfer.to.mac == self.mac,
+        })
     }
 
     /// Events of our servers about this machine.
@@ -237,7 +260,8 @@ impl<'a> Case<'a> {
 
     /// Whether the stage was through.
     pub(super) fn is_through(&self, stage: StageName) -> bool {
-        let through = |sighting: &Sighting| sighting.outcome == Outcome::Done;
+        let through =
+            |sighting: &Sighting| sighting.outcome == Outcome::Done && sighting.impostor.is_none();
         self.sightings(stage).iter().any(through)
     }
 
@@ -261,18 +285,28 @@ impl<'a> Case<'a> {
         format!("{:.2} s", (seconds * 100.0).round() / 100.0 + 0.0)
     }
 
+    /// True if the address is that of the host on which the scenario's services run.
+    pub(super) fn is_of_service(&self, address: &str) -> bool {
+        let host = self.attempt.scenario.network.host();
+        address.parse() == Ok(host)
+    }
+
     /// A packet as evidence.
     pub(super) fn packet(&self, packet: &Packet, text: impl Into<String>) -> Proof {
         Proof {
             at_us: Some(packet.at_us),
-            frame: Some(packet.frame),
+            frame: frame_in(self.wire(), packet),
             text: text.into(),
         }
     }
 
     /// `at 2.31 s (frame 14)`.
     pub(super) fn when(&self, packet: &Packet) -> String {
-        format!("at {} (frame {})", self.time(packet.at_us), packet.frame)
+        let time = self.time(packet.at_us);
+        match frame_in(self.wire(), packet) {
+            Some(frame) => format!("at {time} (frame {frame})"),
+            None => format!("at {time}"),
+        }
     }
 }
 

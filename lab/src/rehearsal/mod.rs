@@ -269,6 +269,7 @@ impl Hopeless {
                 missing: Vec::new(),
             },
             findings: Vec::new(),
+            not_proven: Vec::new(),
             seconds: None,
         }
     }

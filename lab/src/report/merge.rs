@@ -185,6 +185,7 @@ mod tests {
             verdict: NodeVerdict::Pass,
             seconds: Some(1.0),
             findings: Vec::new(),
+            not_proven: Vec::new(),
         }];
         let unit = UnitSummary {
             scenario: scenario.into(),

@@ -26,6 +26,7 @@ fn node(name: &str, verdict: NodeVerdict) -> NodeSummary {
         name: name.into(),
         verdict,
         findings: Vec::new(),
+        not_proven: Vec::new(),
         seconds: Some(41.25),
     }
 }

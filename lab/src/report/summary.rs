@@ -97,6 +97,9 @@ pub struct NodeSummary {
     /// Why it failed, best first; empty when it did not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// What its pass does not prove, a phrase each; empty when it did not pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<String>,
     /// From power-on to its stop, in seconds; none when it never started.
     pub seconds: Option<f64>,
 }
@@ -109,6 +112,7 @@ impl AttemptSummary {
             name: result.node.clone(),
             verdict: result.verdict.clone(),
             findings: findings(&outcome.attempt, result),
+            not_proven: result.not_proven.iter().map(ToString::to_string).collect(),
             seconds: result.seconds,
         };
         let artifacts = outcome.artifacts.strip_prefix(folder);
@@ -147,6 +151,7 @@ impl UnitSummary {
                     reason: reason.clone(),
                 },
                 findings: Vec::new(),
+                not_proven: Vec::new(),
                 seconds: None,
             },
             None => over_all(&node.name, &attempts),
@@ -180,6 +185,7 @@ fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
             name: name.to_owned(),
             verdict: NodeVerdict::Interrupted,
             findings: Vec::new(),
+            not_proven: Vec::new(),
             seconds: None,
         };
     };
@@ -201,6 +207,7 @@ fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
         name: name.to_owned(),
         verdict,
         findings: last.findings.clone(),
+        not_proven: last.not_proven.clone(),
         seconds: last.seconds,
     }
 }
@@ -295,6 +302,7 @@ mod tests {
                 name: "node1".into(),
                 verdict: verdict.clone(),
                 findings: Vec::new(),
+                not_proven: Vec::new(),
                 seconds: Some(1.0),
             }],
         };
@@ -320,6 +328,7 @@ mod tests {
                     name: "node1".into(),
                     verdict,
                     findings: Vec::new(),
+                    not_proven: Vec::new(),
                     seconds: None,
                 }],
                 attempts: Vec::new(),

@@ -1,7 +1,9 @@
 //! The table of verdicts, and a paragraph for every failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::amounts::count;
 use super::{NodeSummary, RunSummary, UnitSummary};
 use crate::verdict::NodeVerdict;
 
@@ -48,6 +50,7 @@ pub fn render(run: &RunSummary, colour: Colour) -> String {
             );
         }
     }
+    not_proven(&mut text, run);
     for unit in &run.units {
         for node in &unit.nodes {
             trouble(&mut text, run, unit, node);
@@ -59,6 +62,21 @@ pub fn render(run: &RunSummary, colour: Colour) -> String {
 
 fn width(lengths: impl Iterator<Item = usize>, title: &str) -> usize {
     lengths.chain([title.len()]).max().unwrap_or_default()
+}
+
+/// What passes do not prove, each phrase once with how many nodes it is about.
+fn not_proven(text: &mut String, run: &RunSummary) {
+    let mut phrases: BTreeMap<&str, usize> = BTreeMap::new();
+    for phrase in run.nodes().flat_map(|node| &node.not_proven) {
+        *phrases.entry(phrase).or_default() += 1;
+    }
+    if !phrases.is_empty() {
+        text.push_str("\nnot proven:\n");
+    }
+    for (phrase, nodes) in phrases {
+        let of = count(nodes, "node", "nodes");
+        let _ = writeln!(text, "  {phrase} ({of})");
+    }
 }
 
 fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeSummary) {

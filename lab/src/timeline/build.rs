@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use boot_server::event::BootEvent;
+
+use super::applied;
 use super::classify::{Classified, classify};
+use super::content;
 use super::identity::{Asker, Identities};
+use super::port::View;
+use super::restarts::Watch;
 use super::wire;
 use super::{
-    CheckSeen, Entry, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
+    CheckSeen, Entry, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline, Vantage,
 };
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
@@ -20,19 +26,6 @@ const TROUBLE_LINES: usize = 10;
 
 /// What iPXE says of itself when it starts, as ROM or as boot program.
 const IPXE_BANNER: &str = "Open Source Network Boot Firmware";
-
-/// Console text that tells of a config's application, and whether that is good news. The agent of the
-/// stand-in, its initrd, Ignition itself, coreos-cloudinit.
-const APPLIED: &[(&str, Outcome)] = &[
-    ("guest-agent: cloud-config applied", Outcome::Done),
-    ("guest-agent: script started", Outcome::Done),
-    ("guest-agent: nothing applied", Outcome::Failed),
-    ("guest-agent: FAILED", Outcome::Failed),
-    ("stand-in: Ignition finished successfully", Outcome::Done),
-    ("stand-in: FAILED: Ignition", Outcome::Failed),
-    ("Ignition failed", Outcome::Failed),
-    ("Failed to apply cloud-config", Outcome::Failed),
-];
 
 /// Console text that tells of trouble, whoever wrote it.
 const TROUBLE: &[&str] = &[
@@ -56,35 +49,64 @@ const TROUBLE: &[&str] = &[
     "Initramfs unpacking failed",
 ];
 
-/// The timeline of `node`, out of everything that was seen in the attempt: records, and packets of the
-/// captures (an empty [`Wire`] where there are none yet).
-pub fn build(scenario: &Scenario, node: &Node, records: &[Record], packets: &Wire) -> Timeline {
+/// The timeline of `node`, out of everything that was seen in the attempt: records, packets of the whole
+/// network (an empty [`Wire`] where there are none yet) and, where it was captured, what crossed the node's
+/// own port.
+pub fn build(
+    scenario: &Scenario,
+    node: &Node,
+    records: &[Record],
+    packets: &Wire,
+    port: Option<&Wire>,
+) -> Timeline {
     let identities = Identities::learn(scenario, records, packets);
-    let mut records: Vec<&Record> = records.iter().collect();
-    records.sort_by_key(|record| time_us(record));
+    let mac = node.mac.to_string();
+    let view = match port {
+        Some(port) => View::of_port(port, packets, &mac),
+        None => View::of_segment(packets, &mac),
+    };
+    let brought_in = content::texts(node, records, port);
+    let last_check_us = records
+        .iter()
+        .filter(|record| record.node.as_deref() == Some(&node.name))
+        .filter(|record| matches!(record.seen, Seen::Check { .. }))
+        .map(|record| record.at_us)
+        .max();
+    let mut records_in_order: Vec<&Record> = records.iter().collect();
+    records_in_order.sort_by_key(|record| time_us(record));
     let mut builder = Builder {
         scenario,
         node,
         identities: &identities,
+        view: &view,
+        has_port: port.is_some(),
+        brought_in: &brought_in,
+        last_check_us: last_check_us.unwrap_or(u64::MAX),
         entries: Vec::new(),
         kernel_is_up: false,
+        watch: Watch::default(),
         timeline: Timeline {
             node: node.name.clone(),
+            vantage: match port {
+                Some(_) => Vantage::OwnPort,
+                None => Vantage::Segment,
+            },
             stages: Vec::new(),
             checks: Vec::new(),
             gave_up: None,
             powered_off: None,
+            restarts: Vec::new(),
             services_ended: Vec::new(),
             trouble: Vec::new(),
             last_console: Vec::new(),
         },
     };
-    for record in records {
+    for record in records_in_order {
         builder.take(record);
     }
-    let seen = wire::entries(packets, &node.mac.to_string());
-    wire::merge(&mut builder.entries, seen);
-    builder.ipxe(packets);
+    wire::merge(&mut builder.entries, wire::entries(&view));
+    content::compare(&mut builder.entries, scenario, node, records, port);
+    builder.ipxe();
     builder.finish()
 }
 
@@ -92,8 +114,14 @@ struct Builder<'s> {
     scenario: &'s Scenario,
     node: &'s Node,
     identities: &'s Identities<'s>,
+    view: &'s View<'s>,
+    has_port: bool,
+    /// Configs and scripts that the machine got.
+    brought_in: &'s [&'s str],
+    last_check_us: u64,
     entries: Vec<Entry>,
     kernel_is_up: bool,
+    watch: Watch,
     timeline: Timeline,
 }
 
@@ -102,7 +130,7 @@ impl Builder<'_> {
         match &record.seen {
             Seen::Server { entry, .. } => {
                 if let Some(classified) = classify(entry.at_us, &entry.what, self.scenario) {
-                    self.server(record, classified);
+                    self.server(record, &entry.what, classified);
                 }
                 return;
             }
@@ -128,8 +156,12 @@ impl Builder<'_> {
             | Seen::Screen { .. }
             | Seen::Captured { .. }
             | Seen::Arrived { .. }
-            | Seen::Manifest { .. }
-            | Seen::Reset => {}
+            | Seen::Manifest { .. } => {}
+            Seen::Reset => {
+                if at_us <= self.last_check_us {
+                    self.watch.reset(at_us);
+                }
+            }
             Seen::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);
                 self.saw(StageName::PowerOn, at_us, said, "switched on");
@@ -158,14 +190,113 @@ impl Builder<'_> {
         }
     }
 
-    fn server(&mut self, record: &Record, classified: Classified) {
+    fn server(&mut self, record: &Record, event: &BootEvent, classified: Classified) {
+        let owner = if self.has_port {
+            self.owner_by_port(event, &classified)
+        } else {
+            self.owner_by_claims(record, event, &classified)
+        };
         let Classified {
             stage,
-            who,
-            told_mac,
             mut sighting,
             took_us,
+            mut key,
+            who,
+            ..
+        } = classified;
+        match owner {
+            Owner::Nobody => return,
+            Owner::Machine { claimed } => {
+                if let Some(other) = claimed {
+                    sighting.outcome = Outcome::Failed;
+                    sighting.text = format!("asked in the name of {other}: {}", sighting.text);
+                    sighting.claimed = Some(other.to_owned());
+                }
+            }
+            Owner::Service => {
+                sighting.origin = Origin::Service;
+                if sighting.outcome == Outcome::Done {
+                    sighting.outcome = Outcome::Noted;
+                }
+                key = None;
+            }
+            Owner::Undelivered => {
+                sighting.text = format!("never came to the machine's port: {}", sighting.text);
+                sighting.outcome = Outcome::Noted;
+                key = None;
+            }
+            Owner::Impostor(by) => {
+                let text = format!(
+                    "asked by {by} in {}'s name: {}",
+                    self.node.name, sighting.text
+                );
+                sighting.text = text;
+                sighting.outcome = Outcome::Noted;
+                sighting.impostor = Some(by);
+                key = None;
+            }
+        }
+        self.entries.push(Entry {
+            stage,
+            sighting,
+            took_us,
             key,
+            peer: who.peer,
+            on_the_wire: String::new(),
+        });
+    }
+
+    /// Whose an event is, by the frames that crossed the machine's own port.
+    fn owner_by_port(&self, event: &BootEvent, classified: &Classified) -> Owner<'_> {
+        let Classified {
+            who,
+            told_mac,
+            sighting,
+            took_us,
+            ..
+        } = classified;
+        let claims = self.identities.claims(who, told_mac.as_deref());
+        let other = |name: &&str| **name != self.node.name;
+        if self.view.crossed(sighting.at_us, *took_us, event) {
+            let claimed = claims.into_iter().flatten().find(other);
+            return Owner::Machine { claimed };
+        }
+        if !claims
+            .into_iter()
+            .flatten()
+            .any(|name| name == self.node.name)
+        {
+            return Owner::Nobody;
+        }
+        if is_service_call(event, self.scenario) {
+            return Owner::Service;
+        }
+        if let BootEvent::DhcpReply { xid, .. } = event
+            && self.view.has_asked(*xid)
+        {
+            return Owner::Undelivered;
+        }
+        // A client that asks for an address has none.
+        let peer = who.peer.map(|peer| peer.ip().to_canonical());
+        let by = match peer.filter(|address| !address.is_unspecified()) {
+            Some(address) => address.to_string(),
+            None => "another host".to_owned(),
+        };
+        Owner::Impostor(by)
+    }
+
+    /// Whose an event is, by what it says of itself.
+    fn owner_by_claims(
+        &self,
+        record: &Record,
+        event: &BootEvent,
+        classified: &Classified,
+    ) -> Owner<'_> {
+        let Classified {
+            who,
+            told_mac,
+            sighting,
+            ..
         } = classified;
         let anonymous = who.mac.is_none() && who.uuid.is_none() && told_mac.is_none();
         let asker = self
@@ -179,24 +310,20 @@ impl Builder<'_> {
                     claimed: None,
                 })
             });
-        let Some(asker) = asker.filter(|asker| asker.node == self.node.name) else {
-            return;
-        };
-        if let Some(other) = asker.claimed {
-            sighting.outcome = Outcome::Failed;
-            sighting.text = format!("asked in the name of {other}: {}", sighting.text);
+        match asker.filter(|asker| asker.node == self.node.name) {
+            None => Owner::Nobody,
+            Some(_) if is_service_call(event, self.scenario) => Owner::Service,
+            Some(asker) => Owner::Machine {
+                claimed: asker.claimed,
+            },
         }
-        self.entries.push(Entry {
-            stage,
-            sighting,
-            took_us,
-            key,
-            on_the_wire: String::new(),
-        });
     }
 
     fn console(&mut self, at_us: u64, line: &str) {
         let shown = |outcome| (Origin::Console, outcome);
+        if at_us <= self.last_check_us {
+            self.watch.line(at_us, line);
+        }
         if is_kernel_line(line) {
             if !std::mem::replace(&mut self.kernel_is_up, true) {
                 self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
@@ -205,7 +332,15 @@ impl Builder<'_> {
             self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), line);
         } else if line.contains(IPXE_BANNER) {
             self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
-        } else if let Some(outcome) = applied(line) {
+        }
+        // What a kernel or an initramfs says of it may have a time stamp, as the kernel's own lines have.
+        if self.kernel_is_up
+            && let Some(outcome) = applied::meaning(
+                line,
+                self.brought_in,
+                self.node.expect.cloud_config.is_some(),
+            )
+        {
             self.saw(StageName::ConfigApplied, at_us, shown(outcome), line);
         }
         if TROUBLE.iter().any(|text| line.contains(text))
@@ -247,36 +382,31 @@ impl Builder<'_> {
         (origin, outcome): (Origin, Outcome),
         text: &str,
     ) {
-        let text = text.trim().to_owned();
-        let sighting = Sighting {
-            at_us,
-            origin,
-            frame: None,
-            outcome,
-            subject: None,
-            group: None,
-            served: None,
-            query: None,
-            text,
-        };
+        let sighting = Sighting::new(at_us, origin, outcome, text.trim());
         self.entries.push(Entry {
             stage,
             sighting,
             took_us: 0,
             key: None,
+            peer: None,
             on_the_wire: String::new(),
         });
     }
 
     /// iPXE tells who it is when it asks for an address.
-    fn ipxe(&mut self, packets: &Wire) {
-        let mac = self.node.mac.to_string();
-        let seen = packets
+    fn ipxe(&mut self) {
+        let seen = self
+            .view
+            .wire
             .packets
             .iter()
             .find_map(|packet| match &packet.what {
-                Said::Dhcp(said) if said.client == mac && !said.from_server && said.is_ipxe() => {
-                    Some((packet.at_us, Some(packet.frame), Origin::Wire))
+                Said::Dhcp(said)
+                    if !said.from_server
+                        && self.view.is_own_dhcp(packet, said)
+                        && said.is_ipxe() =>
+                {
+                    Some((packet.at_us, self.view.frame(packet), Origin::Wire))
                 }
                 _ => None,
             });
@@ -314,8 +444,33 @@ impl Builder<'_> {
             stage.sightings.push(sighting);
         }
         self.timeline.stages = stages.into_values().collect();
+        self.timeline.restarts = self.watch.finish();
         self.timeline
     }
+}
+
+/// Whose a server's event is.
+enum Owner<'s> {
+    /// This machine's own; `claimed` is another node in whose name it asked.
+    Machine { claimed: Option<&'s str> },
+    /// A service of the lab asked another one about the machine.
+    Service,
+    /// An answer to the machine that was lost on the way.
+    Undelivered,
+    /// Somebody else asked in the machine's name.
+    Impostor(String),
+    /// Another machine's, or of no machine.
+    Nobody,
+}
+
+/// True if the request came from the host that the services run on, as Pixiecore's to its API.
+fn is_service_call(event: &BootEvent, scenario: &Scenario) -> bool {
+    let BootEvent::HttpRequest { who, path, .. } = event else {
+        return false;
+    };
+    let peer = who.peer.map(|peer| peer.ip().to_canonical());
+    let is_ours = peer.is_none_or(|peer| peer.is_loopback() || peer == scenario.network.host());
+    is_ours && path.starts_with("/pixiecore/")
 }
 
 /// When it happened: an event may be handed in later.
@@ -324,12 +479,6 @@ fn time_us(record: &Record) -> u64 {
         Seen::Server { entry, .. } => entry.at_us,
         _ => record.at_us,
     }
-}
-
-/// What the line says of a config's application, if anything.
-fn applied(line: &str) -> Option<Outcome> {
-    let found = APPLIED.iter().find(|(text, _)| line.contains(text));
-    found.map(|(_, outcome)| *outcome)
 }
 
 /// The kernel's banner, or a line with its time stamp (`[    0.000000] `).

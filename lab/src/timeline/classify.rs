@@ -3,7 +3,7 @@
 use boot_server::event::{BootEvent, Who};
 
 use super::wire::leads_on;
-use super::{Key, Origin, Outcome, Sighting, StageName};
+use super::{ContentSeen, Key, Origin, Outcome, Sighting, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
 /// Where a stage's sighting comes from.
@@ -25,17 +25,7 @@ pub(super) fn classify<'e>(
     event: &'e BootEvent,
     scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let sighting = |outcome, text: String| Sighting {
-        at_us,
-        origin: Origin::Server,
-        frame: None,
-        outcome,
-        subject: None,
-        group: None,
-        served: None,
-        query: None,
-        text,
-    };
+    let sighting = |outcome, text: String| Sighting::new(at_us, Origin::Server, outcome, text);
     let here = |stage, who, sighting| {
         Some(Classified {
             stage,
@@ -154,6 +144,8 @@ pub(super) fn classify<'e>(
             bytes,
             millis,
             group,
+            selectors,
+            sha256,
             ..
         } => {
             let mut sighting = sighting(
@@ -161,6 +153,8 @@ pub(super) fn classify<'e>(
                 format!("TFTP: {file}, {bytes} bytes in {millis} ms"),
             );
             sighting.group = group.clone();
+            sighting.selectors = selectors.clone();
+            sighting.content = ContentSeen::sent(sha256.as_deref());
             tftp(who, file, sighting, *millis, Key::TftpDone)
         }
         BootEvent::TftpFailed { who, file, reason } => {
@@ -255,6 +249,8 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
         bytes,
         length,
         group,
+        selectors,
+        sha256,
         detail,
         millis,
         ..
@@ -292,15 +288,13 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
         who,
         told_mac,
         sighting: Sighting {
-            at_us,
-            origin: Origin::Server,
-            frame: None,
-            outcome,
             subject: Some(path.trim_start_matches('/').to_owned()),
             group: group.clone(),
+            selectors: selectors.clone(),
             query: (!query.is_empty()).then(|| query.clone()),
             served: Some(detail.clone()),
-            text,
+            content: ContentSeen::sent(sha256.as_deref()),
+            ..Sighting::new(at_us, Origin::Server, outcome, text)
         },
         took_us: millis * 1000,
         key: Some(Key::Http(format!("{path}{question}"))),

@@ -73,7 +73,7 @@ impl<'s> Identities<'s> {
             }
         }
         // Where no server of ours hears any of it, the wire tells.
-        if scenario.services.dhcp == DhcpService::Dnsmasq {
+        if [DhcpService::Dnsmasq, DhcpService::None].contains(&scenario.services.dhcp) {
             for packet in &packets.packets {
                 let Said::Dhcp(said) = &packet.what else {
                     continue;
@@ -117,6 +117,15 @@ impl<'s> Identities<'s> {
             .flatten()
             .find(|other| *other != node);
         Some(Asker { node, claimed })
+    }
+
+    /// The nodes whose MAC and UUID the event names.
+    pub(super) fn claims(&self, who: &Who, told: Option<&str>) -> [Option<&'s str>; 2] {
+        let uuid = who.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase());
+        [
+            self.of_mac(who.mac.as_deref().or(told)),
+            uuid.and_then(|uuid| self.by_uuid.get(&uuid).copied()),
+        ]
     }
 
     /// Who had the address at that time.

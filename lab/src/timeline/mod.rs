@@ -3,22 +3,30 @@
 //! Pure: evidence in, [`Timeline`] out. It says what was seen and when, not whether that is right;
 //! `verdict` does. Nothing but the timeline is needed for a verdict.
 
+mod applied;
 mod build;
 mod classify;
+mod content;
 mod identity;
 mod patience;
+mod port;
+mod restarts;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use applied::failed_unit;
 pub use build::build;
 use classify::Named;
 pub(crate) use classify::image_file;
+pub use content::{ContentSeen, Difference};
 pub use patience::{Deadline, Patience, Silences};
+pub(crate) use port::{first_frame_in, frame_in};
+pub use restarts::{Restart, RestartSign};
 
 /// A sighting on its way into its stage.
 #[derive(Debug)]
@@ -28,12 +36,14 @@ struct Entry {
     /// How long it took; the stage began that much earlier.
     took_us: u64,
     key: Option<Key>,
+    /// The machine's end of the exchange, as the server or the packet has it.
+    peer: Option<SocketAddr>,
     /// What packets know beyond what a server tells.
     on_the_wire: String,
 }
 
 /// By what an event and a packet are known to be the same thing.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Key {
     Dhcp {
         message: String,
@@ -114,6 +124,9 @@ impl std::fmt::Display for StageName {
 pub struct Timeline {
     /// The node.
     pub node: String,
+    /// Where the packets were seen that the timeline is made from.
+    #[serde(default)]
+    pub vantage: Vantage,
     /// The stages of which anything was seen, in their order.
     pub stages: Vec<Stage>,
     /// The last answer to each check, in the order of the checks.
@@ -124,6 +137,9 @@ pub struct Timeline {
     /// Why the machine stopped, when it did by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub powered_off: Option<String>,
+    /// Restarts between power-on and the last check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Restart>,
     /// Services of the cell that ended by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services_ended: Vec<ServiceEnded>,
@@ -155,6 +171,23 @@ impl Timeline {
             .find(|stage| stage.end_us.is_some())
             .map(|stage| stage.name)
     }
+
+    /// The last stage that the machine began.
+    pub fn last_begun(&self) -> Option<&Stage> {
+        self.stages.iter().rev().find(|stage| stage.is_begun())
+    }
+}
+
+/// Where packets were seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vantage {
+    /// At the machine's own port: what crossed it is the machine's, whatever addresses it names.
+    OwnPort,
+    /// On the whole network, or nowhere: a request is the machine's by its address, MAC or UUID, which
+    /// another host can claim.
+    #[default]
+    Segment,
 }
 
 /// One stage.
@@ -169,6 +202,16 @@ pub struct Stage {
     pub end_us: Option<u64>,
     /// What was seen of it, in order.
     pub sightings: Vec<Sighting>,
+}
+
+impl Stage {
+    /// True if the machine itself did something of the stage.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.sightings
+            .iter()
+            .any(|one| one.impostor.is_none() && one.origin != Origin::Service)
+    }
 }
 
 /// One thing seen of a stage.
@@ -193,11 +236,43 @@ pub struct Sighting {
     /// The group that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Label keys that the matched group requires, sorted; none where the server does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selectors: Option<Vec<String>>,
     /// What was served, in the server's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<String>,
+    /// SHA-256 of the answer, by each who knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentSeen>,
+    /// Another node in whose name this machine asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<String>,
+    /// Somebody else who asked in this machine's name; proves nothing for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impostor: Option<String>,
     /// The sighting in words.
     pub text: String,
+}
+
+impl Sighting {
+    fn new(at_us: u64, origin: Origin, outcome: Outcome, text: impl Into<String>) -> Sighting {
+        Sighting {
+            at_us,
+            origin,
+            frame: None,
+            outcome,
+            subject: None,
+            query: None,
+            group: None,
+            selectors: None,
+            served: None,
+            content: None,
+            claimed: None,
+            impostor: None,
+            text: text.into(),
+        }
+    }
 }
 
 /// Those of a stage that the machine itself asked for, where it is known what that is behind the `?`: a config may have
@@ -225,6 +300,8 @@ pub enum Origin {
     Server,
     /// The capture alone: somebody else's server, or nobody's answer.
     Wire,
+    /// A service of the lab that asked another one about the machine, which need not have asked itself.
+    Service,
     /// The serial console.
     Console,
     /// The lab: power, login, checks.

@@ -9,7 +9,7 @@ use crate::scenario::{Firmware, Node, Scenario};
 use crate::verdict::fixture::{evidence, scenario};
 
 fn build(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
-    super::build(scenario, node, records, &Wire::default())
+    super::build(scenario, node, records, &Wire::default(), None)
 }
 
 /// The timeline in short.

@@ -7,24 +7,24 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use super::classify::{Named, http_stage, image_file, nbp_file, tftp_stage};
+use super::port::{self, View};
 use super::{Entry, Key, Origin, Outcome, Sighting, StageName};
-use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
 
 /// How far an event and the packet it is about may lie apart: a server reports an HTTP answer or a
 /// transfer when it is over, the capture when it begins.
 const SAME_WITHIN_US: u64 = 3_000_000;
 
-/// Everything that packets show of the machine with this MAC, in order.
-pub(super) fn entries(wire: &Wire, mac: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = wire
-        .packets
-        .iter()
-        .filter_map(|packet| of_packet(packet, mac, wire))
+/// Everything that packets show of the machine, in order.
+pub(super) fn entries(view: &View) -> Vec<Entry> {
+    let packets = view.wire.packets.iter();
+    let transfers = view.wire.transfers.iter();
+    let mut entries: Vec<Entry> = packets
+        .filter_map(|packet| of_packet(packet, view))
         .chain(
-            wire.transfers
-                .iter()
-                .filter(|transfer| transfer.to.mac == mac)
-                .filter_map(|transfer| of_transfer(transfer, wire)),
+            transfers
+                .filter(|transfer| view.got(transfer))
+                .filter_map(|transfer| of_transfer(transfer, view)),
         )
         .collect();
     entries.sort_by_key(|entry| entry.sighting.at_us);
@@ -39,6 +39,7 @@ pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
             !taken
                 && entry.key.is_some()
                 && other.key == entry.key
+                && port::is_same_peer(other.peer, entry.peer)
                 && apart_us(other, &entry) <= SAME_WITHIN_US
         });
         match same {
@@ -66,21 +67,15 @@ fn apart_us(one: &Entry, other: &Entry) -> u64 {
     gap(one, other).max(gap(other, one))
 }
 
-fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
-    let (from_it, to_it) = (packet.from.mac == mac, packet.to.mac == mac);
+fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
+    let (from_it, to_it) = (view.sent(packet), view.received(packet));
     let told = |outcome, text: String| Sighting {
-        at_us: packet.at_us,
-        origin: Origin::Wire,
-        frame: Some(packet.frame),
-        outcome,
-        subject: None,
-        group: None,
-        served: None,
-        query: None,
-        text,
+        frame: view.frame(packet),
+        ..Sighting::new(packet.at_us, Origin::Wire, outcome, text)
     };
-    match &packet.what {
-        Said::Dhcp(said) if said.client == mac => Some(dhcp(packet, said, told)),
+    let peer = port::socket(if from_it { &packet.from } else { &packet.to });
+    let mut entry = match &packet.what {
+        Said::Dhcp(said) if view.is_own_dhcp(packet, said) => Some(dhcp(packet, said, told)),
         Said::TftpRequest {
             file, write: false, ..
         } if from_it => {
@@ -112,9 +107,9 @@ fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
             body,
             length,
         } if to_it => {
-            let has_transfer = wire.transfers.iter().any(|transfer| {
+            let has_transfer = view.wire.transfers.iter().any(|transfer| {
                 transfer.protocol == Protocol::Http
-                    && transfer.to.mac == mac
+                    && view.got(transfer)
                     && transfer.name == *target
                     && transfer.end_us >= packet.at_us
                     && transfer.start_us.abs_diff(packet.at_us) < SAME_WITHIN_US
@@ -131,7 +126,7 @@ fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
                 .from
                 .address
                 .map_or_else(String::new, |a| format!(" from {a}"));
-            let agent = agent_of(wire, packet, target);
+            let agent = agent_of(view, packet, target);
             let hash = hash(body.as_deref(), *length);
             let text = format!("HTTP: GET {target}: {status}{from}{hash}");
             let mut entry = http(target, agent, body.as_deref(), told(outcome, text))?;
@@ -139,7 +134,11 @@ fn of_packet(packet: &Packet, mac: &str, wire: &Wire) -> Option<Entry> {
             Some(entry)
         }
         _ => None,
+    }?;
+    if !matches!(packet.what, Said::Dhcp(_)) {
+        entry.peer = peer;
     }
+    Some(entry)
 }
 
 fn dhcp(packet: &Packet, said: &DhcpSaid, told: impl Fn(Outcome, String) -> Sighting) -> Entry {
@@ -212,22 +211,24 @@ fn dhcp(packet: &Packet, said: &DhcpSaid, told: impl Fn(Outcome, String) -> Sigh
         sighting,
         took_us: 0,
         key: Some(key),
+        peer: None,
         on_the_wire: String::new(),
     }
 }
 
-fn tftp(file: &str, sighting: Sighting, key: Key) -> Option<Entry> {
+pub(super) fn tftp(file: &str, sighting: Sighting, key: Key) -> Option<Entry> {
     let (stage, sighting) = tftp_stage(file, sighting);
     Some(Entry {
         stage,
         sighting,
         took_us: 0,
         key: Some(key),
+        peer: None,
         on_the_wire: String::new(),
     })
 }
 
-fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
+fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
     let Transfer { name, bytes, .. } = transfer;
     let whole = transfer.end == TransferEnd::Whole;
     let outcome = match transfer.end {
@@ -265,15 +266,8 @@ fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
     };
     let text = format!("{protocol}{name}, {bytes} bytes from {from}{speed}{end}");
     let sighting = Sighting {
-        at_us: transfer.end_us,
-        origin: Origin::Wire,
-        frame: Some(transfer.frame),
-        outcome,
-        subject: None,
-        group: None,
-        served: None,
-        query: None,
-        text,
+        frame: port::first_frame_in(view.segment, transfer),
+        ..Sighting::new(transfer.end_us, Origin::Wire, outcome, text)
     };
     let mut entry = match transfer.protocol {
         Protocol::Tftp => {
@@ -286,8 +280,8 @@ fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
             tftp(name, sighting, key)?
         }
         Protocol::Http => {
-            let answer = wire.packets.iter().find(|packet| {
-                packet.to.mac == transfer.to.mac
+            let answer = view.wire.packets.iter().find(|packet| {
+                view.received(packet)
                     && packet.at_us.abs_diff(transfer.start_us) < SAME_WITHIN_US
                     && matches!(&packet.what, Said::HttpResponse { target: Some(target), .. } if target == name)
             });
@@ -297,13 +291,14 @@ fn of_transfer(transfer: &Transfer, wire: &Wire) -> Option<Entry> {
             };
             let hash = hash(body, length);
             speed.push_str(&hash);
-            let agent = answer.and_then(|packet| agent_of(wire, packet, name));
+            let agent = answer.and_then(|packet| agent_of(view, packet, name));
             let mut entry = http(name, agent, body, sighting)?;
             entry.sighting.text.push_str(&hash);
             entry
         }
     };
     entry.took_us = took_us;
+    entry.peer = port::socket(&transfer.to);
     entry.on_the_wire = speed;
     Some(entry)
 }
@@ -322,10 +317,10 @@ fn hash(body: Option<&str>, length: Option<u64>) -> String {
 }
 
 /// The `User-Agent` of the request that this packet answers.
-fn agent_of<'w>(wire: &'w Wire, answer: &Packet, wanted: &str) -> Option<&'w str> {
-    let asked = wire.packets.iter().rfind(|packet| {
+fn agent_of<'w>(view: &View<'w>, answer: &Packet, wanted: &str) -> Option<&'w str> {
+    let asked = view.wire.packets.iter().rfind(|packet| {
         packet.frame < answer.frame
-            && packet.from.mac == answer.to.mac
+            && view.sent(packet)
             && matches!(&packet.what, Said::HttpRequest { target, .. } if target == wanted)
     })?;
     match &asked.what {
@@ -334,7 +329,7 @@ fn agent_of<'w>(wire: &'w Wire, answer: &Packet, wanted: &str) -> Option<&'w str
     }
 }
 
-fn http(
+pub(super) fn http(
     target: &str,
     agent: Option<&str>,
     body: Option<&str>,
@@ -352,6 +347,7 @@ fn http(
         sighting,
         took_us: 0,
         key: Some(Key::Http(target.to_owned())),
+        peer: None,
         on_the_wire: String::new(),
     })
 }

@@ -1,6 +1,6 @@
 //! The verdicts of all nodes of an attempt.
 
-use super::{NodeVerdict, judge};
+use super::{NodeVerdict, Unproven, judge, unproven};
 use crate::evidence::saved::Attempt;
 use crate::scenario::Node;
 use crate::timeline::{self, Timeline};
@@ -14,6 +14,8 @@ pub struct NodeResult {
     pub verdict: NodeVerdict,
     /// What it went through.
     pub timeline: Timeline,
+    /// What a pass does not prove; empty for a node that did not pass.
+    pub not_proven: Vec<Unproven>,
     /// From its start to its stop, in seconds; none when it never started.
     pub seconds: Option<f64>,
 }
@@ -29,7 +31,8 @@ pub fn judge_attempt(attempt: &Attempt) -> Vec<NodeResult> {
 #[must_use]
 pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
     let scenario = &attempt.scenario;
-    let timeline = timeline::build(scenario, node, &attempt.records, &attempt.wire);
+    let port = attempt.ports.get(&node.name);
+    let timeline = timeline::build(scenario, node, &attempt.records, &attempt.wire, port);
     let seconds = attempt.node_seconds.get(&node.name).copied();
     // A node that got through before the trouble keeps its own verdict.
     let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
@@ -37,10 +40,15 @@ pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
         (None, true, None) => NodeVerdict::Interrupted,
         _ => judge(scenario, node, attempt.firmware, &timeline),
     };
+    let not_proven = match verdict {
+        NodeVerdict::Pass => unproven(scenario, node, attempt.firmware, &timeline),
+        _ => Vec::new(),
+    };
     NodeResult {
         node: node.name.clone(),
         verdict,
         timeline,
+        not_proven,
         seconds,
     }
 }

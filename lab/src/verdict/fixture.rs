@@ -6,6 +6,8 @@ use std::path::Path;
 use boot_server::config::BiosLoader;
 use boot_server::event::{BootEvent, Event, Who};
 
+use sha2::{Digest, Sha256};
+
 use super::checks::checks;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{
@@ -61,10 +63,31 @@ pub(crate) fn http(
         length: Some(100),
         group: group.map(str::to_owned),
         selectors: None,
-        sha256: None,
+        sha256: is_rendered(path).then(|| hash(&target(path, query))),
         detail: detail.into(),
         millis: 2,
     }
+}
+
+/// Path and query, as a request line has them.
+pub(crate) fn target(path: &str, query: &str) -> String {
+    match query {
+        "" => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+/// SHA-256 of the content of this name: each name has a content of its own.
+pub(crate) fn hash(name: &str) -> String {
+    let digest = Sha256::digest(name.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// True if the server makes the answer when it is asked, and tells its hash.
+fn is_rendered(path: &str) -> bool {
+    !["/assets/", "/nbp/", "/_/file"]
+        .iter()
+        .any(|stored| path.starts_with(stored))
 }
 
 /// A TFTP transfer to `who` that ended well.
@@ -77,8 +100,24 @@ pub(crate) fn tftp(who: &Who, file: &str, group: Option<&str>) -> BootEvent {
         millis: 10,
         group: group.map(str::to_owned),
         selectors: None,
-        sha256: None,
+        sha256: file.starts_with("pxelinux.cfg/").then(|| hash(file)),
     }
+}
+
+/// Label keys of the group that answers `node`.
+fn selectors(node: &Node, group: &str) -> Vec<String> {
+    let by = if group == node.expect.group {
+        node.expect.matched_by
+    } else {
+        MatchedBy::Default
+    };
+    let keys: &[&str] = match by {
+        MatchedBy::Uuid => &["uuid"],
+        MatchedBy::Mac => &["mac"],
+        MatchedBy::Default => &[],
+        MatchedBy::Labels => &["rack"],
+    };
+    keys.iter().map(|&key| key.to_owned()).collect()
 }
 
 /// All that is seen of a node that comes up as it should, a tenth of a second apart.
@@ -90,6 +129,24 @@ pub(crate) fn evidence(scenario: &Scenario, node: &Node, firmware: Firmware) -> 
         records: Vec::new(),
     };
     story.tell();
+    for record in &mut story.records {
+        let Seen::Server { entry, .. } = &mut record.seen else {
+            continue;
+        };
+        if let BootEvent::HttpRequest {
+            group: Some(group),
+            selectors: told,
+            ..
+        }
+        | BootEvent::TftpDone {
+            group: Some(group),
+            selectors: told,
+            ..
+        } = &mut entry.what
+        {
+            *told = Some(selectors(node, group));
+        }
+    }
     story.records
 }
 

@@ -1,10 +1,10 @@
 //! From requirements and timeline to the verdict.
 
 use super::checks::checks;
-use super::require::{Requirement, requirements};
-use super::{INTERRUPTED, NodeVerdict};
+use super::require::{By, Requirement, requirements};
+use super::{INTERRUPTED, NodeVerdict, content, matching, order, whole};
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
-use crate::timeline::{Origin, Outcome, Sighting, StageName, Timeline, own};
+use crate::timeline::{Origin, Outcome, Sighting, Stage, StageName, Timeline, own};
 
 /// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
 /// firmware starts over after an error a second.
@@ -14,13 +14,13 @@ const BOOT_PROGRAM_LOADS_MAX: usize = 3;
 const INFRASTRUCTURE: &[&str] = &["libvirtd", "virtlogd", "virtqemud", "dnsmasq", "capture"];
 
 /// What is wrong with a stage.
-struct Unmet {
-    stage: StageName,
-    waited_for: String,
-    why: String,
-    missing: Vec<String>,
+pub(super) struct Unmet {
+    pub(super) stage: StageName,
+    pub(super) waited_for: String,
+    pub(super) why: String,
+    pub(super) missing: Vec<String>,
     /// Whether something was seen to go wrong, and not only nothing seen.
-    went_wrong: bool,
+    pub(super) went_wrong: bool,
 }
 
 impl Unmet {
@@ -51,13 +51,18 @@ pub fn judge(
             }
         };
     }
-    let mut unmet: Vec<Unmet> = requirements(scenario, node, firmware)
+    let required = requirements(scenario, node, firmware, timeline.vantage);
+    let mut unmet: Vec<Unmet> = required
         .iter()
         .filter_map(|requirement| unmet(requirement, timeline))
         .collect();
     unmet.extend(no_address(scenario, node, timeline));
     unmet.extend(boot_program_loop(timeline));
+    unmet.extend(content::changed(timeline));
+    unmet.extend(order::disorder(&required, timeline));
+    unmet.extend(whole::restarted(node, timeline));
     if scenario.machines.is_virtual() {
+        unmet.extend(whole::config_failed(node, timeline));
         unmet.extend(failed_checks(node, timeline));
     }
     let decisive = unmet.iter().min_by_key(|unmet| unmet.order());
@@ -75,11 +80,23 @@ pub fn judge(
         }
     }
     NodeVerdict::Fail {
-        stage: decisive.stage,
+        stage: stage_of(decisive, timeline),
         waited_for: decisive.waited_for.clone(),
         why: why(decisive, timeline),
         missing: decisive.missing.clone(),
     }
+}
+
+/// The stage that failed: where nothing of it was seen, the one before it that the machine began and did not
+/// end.
+fn stage_of(decisive: &Unmet, timeline: &Timeline) -> StageName {
+    let is_begun = |name| timeline.stage(name).is_some_and(Stage::is_begun);
+    if decisive.went_wrong || is_begun(decisive.stage) {
+        return decisive.stage;
+    }
+    let last = timeline.last_begun();
+    let open = last.filter(|stage| stage.name < decisive.stage && stage.end_us.is_none());
+    open.map_or(decisive.stage, |stage| stage.name)
 }
 
 /// The reason, with what else is known when only silence was seen.
@@ -122,15 +139,16 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
             went_wrong,
         })
     };
-    // Our own servers are asked for proofs; a packet alone may be a stranger's answer.
-    let proves =
-        |sighting: &&Sighting| sighting.outcome == Outcome::Done && sighting.origin != Origin::Wire;
-    if let Some(done) = of_subject().rfind(proves) {
-        return wrong_answer(requirement, done).and_then(|why| fail(why, true));
+    let proofs = || of_subject().filter(|sighting| proves(requirement, sighting));
+    if let Some(done) = proofs().next_back() {
+        let wrong = content::wrong(requirement, proofs())
+            .or_else(|| content::unsent(requirement, timeline, proofs(), sightings))
+            .or_else(|| wrong_answer(requirement, done));
+        return wrong.and_then(|why| fail(why, true));
     }
     let failed = of_subject()
         .chain(sightings)
-        .find(|sighting| sighting.outcome == Outcome::Failed)
+        .find(|sighting| sighting.outcome == Outcome::Failed && sighting.impostor.is_none())
         .map(|sighting| sighting.text.clone());
     let other = sightings
         .iter()
@@ -146,6 +164,21 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
     }
 }
 
+/// True if the sighting proves what is required. Our own servers are asked for proofs; a packet alone may be
+/// a stranger's answer.
+pub(super) fn proves(requirement: &Requirement, sighting: &Sighting) -> bool {
+    let is_own = sighting.impostor.is_none() && sighting.claimed.is_none();
+    let is_done = sighting.outcome == Outcome::Done;
+    is_own
+        && match requirement.by {
+            By::Machine => is_done && ![Origin::Wire, Origin::Service].contains(&sighting.origin),
+            By::MachineOfAnybody => is_done && sighting.origin != Origin::Service,
+            By::Service => {
+                sighting.origin == Origin::Service && sighting.outcome != Outcome::Failed
+            }
+        }
+}
+
 /// What is wrong with an answer that came.
 fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> {
     if let Some(group) = &requirement.group
@@ -158,6 +191,16 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
                 answer.text
             ),
         });
+    }
+    if let (Some(wanted), Some(selectors)) = (requirement.matched_by, &answer.selectors)
+        && !matching::is_by(wanted, selectors)
+    {
+        return Some(format!(
+            "the group matched by {}, and {} is expected: {}",
+            matching::shown(selectors),
+            matching::expected(wanted),
+            answer.text
+        ));
     }
     if let Some(file) = &requirement.file {
         let served = answer.served.as_deref().unwrap_or_default();

@@ -5,17 +5,24 @@
 
 mod attempt;
 pub mod checks;
+mod content;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod judge;
+mod matching;
+mod order;
 mod require;
 #[cfg(test)]
 mod tests;
+mod unproven;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
 pub use attempt::{NodeResult, judge_attempt, judge_node};
+pub(crate) use content::told as told_difference;
 pub use judge::judge;
+pub use unproven::{Unproven, unproven};
 
 use crate::timeline::StageName;
 

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::scenario::{
     DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    Sha256Hex,
 };
-use crate::timeline::{Sighting, StageName, image_file};
+use crate::timeline::{Sighting, StageName, Vantage, image_file};
 
 /// Something that must have been seen.
 #[derive(Debug, Clone)]
@@ -23,8 +24,48 @@ pub(super) struct Requirement {
     pub(super) query: Option<String>,
     /// The group that must have answered.
     pub(super) group: Option<String>,
+    /// By which attribute that group must have matched.
+    pub(super) matched_by: Option<MatchedBy>,
     /// The file that must have been served.
     pub(super) file: Option<String>,
+    /// SHA-256 that must have arrived; of several files, one of these.
+    pub(super) sha256: Vec<Sha256Hex>,
+    /// Whose request counts.
+    pub(super) by: By,
+}
+
+impl Requirement {
+    fn new(stage: StageName, waited_for: String, subject: Subject) -> Requirement {
+        Requirement {
+            stage,
+            waited_for,
+            subject,
+            query: None,
+            group: None,
+            matched_by: None,
+            file: None,
+            sha256: Vec::new(),
+            by: By::Machine,
+        }
+    }
+
+    /// True if an answer to the machine's own request for a file is required.
+    pub(super) fn is_of_a_file(&self) -> bool {
+        use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
+        let loads = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig];
+        self.by == By::Machine && loads.contains(&self.stage)
+    }
+}
+
+/// Whose request counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The machine's own, answered by a service of ours.
+    Machine,
+    /// The machine's own, answered by anybody.
+    MachineOfAnybody,
+    /// That of a service that asks about the machine.
+    Service,
 }
 
 /// What a sighting has to be about.
@@ -73,25 +114,52 @@ pub(super) fn requirements(
     scenario: &Scenario,
     node: &Node,
     firmware: Firmware,
+    vantage: Vantage,
 ) -> Vec<Requirement> {
-    let mut list = of_whole_boot(scenario, node, firmware);
+    let mut list = of_whole_boot(scenario, node, firmware, vantage);
+    for requirement in &mut list {
+        judged(requirement, node);
+    }
     if !scenario.machines.is_virtual() {
         list.retain(|requirement| requirement.stage <= StageName::Initrd);
     }
     list
 }
 
-fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requirement> {
+/// Adds what is expected of the group that answers, and the hashes that are expected.
+fn judged(requirement: &mut Requirement, node: &Node) {
+    let expect = &node.expect;
+    let is_own_group = requirement.group.as_ref() == Some(&expect.group);
+    requirement.matched_by = is_own_group.then_some(expect.matched_by);
+    let hashes = &expect.sha256;
+    let one = |hash: &Option<Sha256Hex>| hash.iter().cloned().collect();
+    requirement.sha256 = match requirement.stage {
+        StageName::Nbp => one(&hashes.boot_program),
+        StageName::Kernel => one(&hashes.kernel),
+        StageName::Initrd => match &requirement.subject {
+            // By its place among those that are named.
+            Subject::FileAt(path) => {
+                let place = expect.initrd.iter().position(|named| named == path);
+                let hash = place.and_then(|place| hashes.initrd.get(place));
+                hash.into_iter().cloned().collect()
+            }
+            _ => hashes.initrd.clone(),
+        },
+        StageName::CloudConfig => one(&hashes.cloud_config),
+        StageName::Ignition => one(&hashes.ignition),
+        _ => Vec::new(),
+    };
+}
+
+fn of_whole_boot(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    vantage: Vantage,
+) -> Vec<Requirement> {
     let mut list = Vec::new();
     let mut add = |stage, waited_for: String, subject| {
-        list.push(Requirement {
-            stage,
-            waited_for,
-            subject,
-            query: None,
-            group: None,
-            file: None,
-        });
+        list.push(Requirement::new(stage, waited_for, subject));
     };
     let mac = node.mac;
     let services = &scenario.services;
@@ -108,19 +176,17 @@ fn of_whole_boot(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Re
         add(StageName::Nbp, format!("{what} loaded by {mac}"), subject);
     }
     let own_loading = !matches!(services.pixiecore, PixiecoreService::Command(_));
-    list.extend(script(scenario, node, firmware));
+    list.extend(script(scenario, node, firmware, vantage));
     let mut add = |stage, waited_for: String, subject, group, file| {
         let query = match &subject {
             Subject::Path(path) => node.config_query(path).map(str::to_owned),
             _ => None,
         };
         list.push(Requirement {
-            stage,
-            waited_for,
-            subject,
             query,
             group,
             file,
+            ..Requirement::new(stage, waited_for, subject)
         });
     };
     if own_loading {
@@ -244,24 +310,40 @@ fn boot_program(
 }
 
 /// How the machine must have been told what to boot.
-fn script(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Requirement> {
+fn script(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    vantage: Vantage,
+) -> Vec<Requirement> {
     let group = node.expect.boot_group();
     let of = |waited_for: String, subject: Subject, group: Option<&str>| Requirement {
-        stage: StageName::Script,
-        waited_for,
-        subject,
-        query: None,
         group: group.map(str::to_owned),
-        file: None,
+        ..Requirement::new(StageName::Script, waited_for, subject)
     };
     let requirement = |waited_for, path, group| of(waited_for, Subject::Path(path), group);
     let mac = node.mac;
     let api = || {
         let what = format!("the boot config service to answer for {mac} with group {group}");
-        requirement(what, format!("pixiecore/v1/boot/{mac}"), Some(group))
+        Requirement {
+            by: By::Service,
+            ..requirement(what, format!("pixiecore/v1/boot/{mac}"), Some(group))
+        }
     };
     match scenario.services.pixiecore {
-        PixiecoreService::Command(_) => vec![api()],
+        PixiecoreService::Command(_) => {
+            let mut list = vec![api()];
+            // Its answers are told by nobody but the machine's port.
+            if vantage == Vantage::OwnPort {
+                let what = format!("an iPXE script loaded by {mac}");
+                let script = of(what, Subject::Any, None);
+                list.push(Requirement {
+                    by: By::MachineOfAnybody,
+                    ..script
+                });
+            }
+            list
+        }
         PixiecoreService::BootServer => {
             let what = format!("Pixiecore's iPXE script loaded by {mac}");
             vec![api(), requirement(what, "_/ipxe".into(), None)]

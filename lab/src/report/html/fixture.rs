@@ -82,6 +82,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
             name: result.node,
             verdict: result.verdict,
             findings: Vec::new(),
+            not_proven: result.not_proven.iter().map(ToString::to_string).collect(),
             seconds: result.seconds,
         })
         .collect();

@@ -82,6 +82,7 @@ fn bare(anchor: String, node: &NodeSummary) -> Machine {
         seconds: node.seconds,
         timeline: None,
         findings: node.findings.clone(),
+        not_proven: node.not_proven.clone(),
         diagram: sequence::Diagram::default(),
         console: Vec::new(),
         links: Vec::new(),

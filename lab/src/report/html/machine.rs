@@ -84,7 +84,16 @@ fn verdict(machine: &Machine) -> Markup {
         .and_then(|timeline| timeline.gave_up.clone());
     html! {
         @match &machine.verdict {
-            NodeVerdict::Pass => {},
+            NodeVerdict::Pass => {
+                @if !machine.not_proven.is_empty() {
+                    div.verdict {
+                        dl {
+                            dt { "Not proven" }
+                            dd { ul { @for one in &machine.not_proven { li { (clean(one)) } } } }
+                        }
+                    }
+                }
+            },
             NodeVerdict::Fail { stage, waited_for, why, missing } => {
                 div.verdict {
                     dl {

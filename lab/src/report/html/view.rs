@@ -74,6 +74,8 @@ pub struct Machine {
     pub timeline: Option<Timeline>,
     /// Why it failed, best first.
     pub findings: Vec<Finding>,
+    /// What its pass does not prove.
+    pub not_proven: Vec<String>,
     /// What went over the wire.
     pub diagram: Diagram,
     /// Its console: microseconds since the Unix epoch, and the line.

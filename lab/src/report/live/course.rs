@@ -191,7 +191,7 @@ impl UnitCourse {
                 node.name
             ));
         }
-        let timeline = timeline::build(scenario, node, &self.records, &Wire::default());
+        let timeline = timeline::build(scenario, node, &self.records, &Wire::default(), None);
         let verdict = judge(scenario, node, self.unit.firmware, &timeline);
         let sentence = match verdict.sentence() {
             sentence if sentence.is_empty() => String::new(),
@@ -207,7 +207,7 @@ fn place(unit: &Unit, node: Option<&Node>, records: &[Record]) -> Place {
     let Some(node) = node else {
         return Place::default();
     };
-    let timeline = timeline::build(&unit.scenario, node, records, &Wire::default());
+    let timeline = timeline::build(&unit.scenario, node, records, &Wire::default(), None);
     let waits_for = match judge(&unit.scenario, node, unit.firmware, &timeline) {
         NodeVerdict::Fail { waited_for, .. } => Some(waited_for),
         _ => None,

@@ -1,0 +1,129 @@
+//! What the console says of a config's application: the agent of the stand-in, its initramfs, Ignition,
+//! coreos-cloudinit, and systemd about units that the config brought in.
+
+use super::Outcome;
+
+/// Line beginnings of programs that apply configs, and whether that is good news.
+const SAID: &[(&str, Outcome)] = &[
+    ("guest-agent: cloud-config applied", Outcome::Done),
+    ("guest-agent: script started", Outcome::Done),
+    ("guest-agent: FAILED", Outcome::Failed),
+    ("stand-in: Ignition finished successfully", Outcome::Done),
+    ("stand-in: FAILED: Ignition", Outcome::Failed),
+];
+
+/// Text anywhere in a line of Ignition or coreos-cloudinit, which the kernel's log and the journal put
+/// their own prefixes before.
+const ANYWHERE: &[(&str, Outcome)] = &[
+    ("Ignition failed", Outcome::Failed),
+    ("Failed to apply cloud-config", Outcome::Failed),
+];
+
+/// The agent got user-data that it applies nothing of: it is empty, or an Ignition config. No failure of a machine
+/// of which no cloud-config is expected.
+const NOTHING_APPLIED: &str = "guest-agent: nothing applied";
+
+/// What systemd prints of a unit that it could not start.
+const NOT_STARTED: &str = "Failed to start ";
+
+/// The meaning of a console line after the kernel came up, if it is about a config. `brought_in` are the
+/// configs that the machine got; `wants_cloud_config` is true if one is expected.
+pub(super) fn meaning(
+    line: &str,
+    brought_in: &[&str],
+    wants_cloud_config: bool,
+) -> Option<Outcome> {
+    let bare = without_stamp(line.trim());
+    if bare.starts_with(NOTHING_APPLIED) {
+        return Some(match wants_cloud_config {
+            true => Outcome::Failed,
+            false => Outcome::Noted,
+        });
+    }
+    let said = SAID.iter().find(|(text, _)| bare.starts_with(text));
+    let anywhere = || ANYWHERE.iter().find(|(text, _)| bare.contains(text));
+    if let Some((_, outcome)) = said.or_else(anywhere) {
+        return Some(*outcome);
+    }
+    let unit = failed_unit(bare)?;
+    let is_of_config = brought_in.iter().any(|config| names(config, unit));
+    is_of_config.then_some(Outcome::Failed)
+}
+
+/// The unit that a line of systemd is about: `[FAILED] Failed to start NAME - DESCRIPTION.` since version
+/// 249, `Failed to start DESCRIPTION.` before.
+pub(crate) fn failed_unit(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(NOT_STARTED)?;
+    let unit = rest.split_once(" - ").map_or(rest, |(unit, _)| unit);
+    let unit = unit.trim().trim_end_matches('.');
+    (!unit.is_empty()).then_some(unit)
+}
+
+/// True if the config has a unit of this name or description: as a whole value, not as part of another.
+fn names(config: &str, unit: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "-_.@\\".contains(c);
+    config.match_indices(unit).any(|(at, _)| {
+        let (before, after) = (config.get(..at), config.get(at + unit.len()..));
+        let ends = before.is_none_or(|text| !text.ends_with(is_part));
+        ends && after.is_none_or(|text| !text.starts_with(is_part))
+    })
+}
+
+/// The line without the time stamp of the kernel's log.
+fn without_stamp(line: &str) -> &str {
+    let Some((stamp, rest)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
+        return line;
+    };
+    let is_stamp = stamp.contains('.')
+        && stamp
+            .trim()
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.');
+    if is_stamp { rest.trim_start() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "#cloud-config\ncoreos:\n  units:\n    - name: lab-node1.service\n      content: |\n        [Unit]\n        Description=Marks node1\n";
+
+    #[test]
+    fn meaning_of_the_agents_failure_is_failed() {
+        let line = "guest-agent: FAILED: /proc/nothing: Permission denied";
+        assert_eq!(meaning(line, &[], true), Some(Outcome::Failed));
+        let stamped =
+            "[   12.345678] stand-in: FAILED: Ignition's fetch stage ended with exit code 1";
+        assert_eq!(meaning(stamped, &[], true), Some(Outcome::Failed));
+    }
+
+    #[test]
+    fn meaning_of_nothing_applied_is_failed_only_where_a_cloud_config_is_expected() {
+        let line =
+            "guest-agent: nothing applied: the user-data is an Ignition config, not a cloud-config";
+        assert_eq!(meaning(line, &[], true), Some(Outcome::Failed));
+        assert_eq!(meaning(line, &[], false), Some(Outcome::Noted));
+    }
+
+    #[test]
+    fn meaning_of_a_text_that_only_quotes_the_agent_is_none() {
+        assert_eq!(
+            meaning("login hint: guest-agent: FAILED means trouble", &[], true),
+            None
+        );
+    }
+
+    #[test]
+    fn meaning_of_a_failed_unit_is_failed_only_when_the_config_brought_it_in() {
+        let by_name = "[FAILED] Failed to start lab-node1.service - Marks node1.";
+        let by_description = "[FAILED] Failed to start Marks node1.";
+        let by_image = "[FAILED] Failed to start node1.service - Another.";
+        assert_eq!(meaning(by_name, &[CONFIG], true), Some(Outcome::Failed));
+        assert_eq!(
+            meaning(by_description, &[CONFIG], true),
+            Some(Outcome::Failed)
+        );
+        assert_eq!(meaning(by_image, &[CONFIG], true), None);
+        assert_eq!(meaning(by_name, &[], true), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! The bytes of an answer: as they arrived at the machine's own port, as a service says that it sent them,
+//! and as they are on disk.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::classify::Named;
+use super::{Entry, Key, Origin, Outcome, Sighting, wire};
+use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
+use crate::evidence::{Record, Seen};
+use crate::scenario::{Image, Node, Scenario};
+use crate::timeline::StageName;
+
+/// Distance in time between an answer and what arrived of it.
+const SAME_WITHIN_US: u64 = 3_000_000;
+
+/// SHA-256 of one answer, in hexadecimal, by each who knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentSeen {
+    /// Of what arrived whole at the machine's own port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<String>,
+    /// Of what the service reports that it sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
+    /// Of the file that the service has on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_disk: Option<String>,
+    /// Sender of what arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// True if the sender has the address of the host that the services run on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_host: bool,
+}
+
+/// A difference between what arrived and what should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// The service sent other bytes.
+    FromSent,
+    /// The file of the service has other bytes.
+    FromDisk,
+}
+
+impl ContentSeen {
+    pub(super) fn sent(sha256: Option<&str>) -> Option<ContentSeen> {
+        let sent = Some(sha256?.to_owned());
+        Some(ContentSeen {
+            sent,
+            ..ContentSeen::default()
+        })
+    }
+
+    /// The difference between what arrived and what was to arrive, when both are known.
+    #[must_use]
+    pub fn difference(&self) -> Option<Difference> {
+        let arrived = self.arrived.as_deref()?;
+        let differs = |known: &Option<String>| {
+            known
+                .as_deref()
+                .is_some_and(|known| !known.eq_ignore_ascii_case(arrived))
+        };
+        if differs(&self.sent) {
+            Some(Difference::FromSent)
+        } else if differs(&self.on_disk) {
+            Some(Difference::FromDisk)
+        } else {
+            None
+        }
+    }
+
+    /// True if what arrived was compared with something.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.arrived.is_some() && (self.sent.is_some() || self.on_disk.is_some())
+    }
+}
+
+/// Something that arrived whole at the machine's port.
+struct Arrival<'r> {
+    protocol: Protocol,
+    name: &'r str,
+    from: &'r Endpoint,
+    start_us: u64,
+    sha256: &'r str,
+    text: Option<&'r str>,
+}
+
+/// Everything that arrived whole at the port of `node`.
+fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> Vec<Arrival<'r>> {
+    let own = records
+        .iter()
+        .filter(|record| record.node.as_deref() == Some(&node.name));
+    let mut all: Vec<Arrival> = own
+        .filter_map(|record| match &record.seen {
+            Seen::Arrived {
+                protocol,
+                name,
+                from,
+                start_us,
+                content,
+                ..
+            } => Some(Arrival {
+                protocol: *protocol,
+                name,
+                from,
+                start_us: *start_us,
+                sha256: &content.sha256,
+                text: content.text.as_deref(),
+            }),
+            _ => None,
+        })
+        .collect();
+    let transfers = port.into_iter().flat_map(|wire| &wire.transfers);
+    for transfer in transfers.filter(|transfer| transfer.end == TransferEnd::Whole) {
+        let Some(content) = &transfer.content else {
+            continue;
+        };
+        let is_known = all
+            .iter()
+            .any(|one| one.name == transfer.name && one.start_us == transfer.start_us);
+        if !is_known {
+            all.push(Arrival {
+                protocol: transfer.protocol,
+                name: &transfer.name,
+                from: &transfer.from,
+                start_us: transfer.start_us,
+                sha256: &content.sha256,
+                text: content.text.as_deref(),
+            });
+        }
+    }
+    all.sort_by_key(|arrival| arrival.start_us);
+    all
+}
+
+/// Texts that arrived at the port of `node`: its configs and scripts.
+pub(super) fn texts<'r>(
+    node: &Node,
+    records: &'r [Record],
+    port: Option<&'r Wire>,
+) -> Vec<&'r str> {
+    let arrived = arrivals(node, records, port);
+    arrived.iter().filter_map(|arrival| arrival.text).collect()
+}
+
+/// Notes in `entries` what arrived of each answer and what it should have been.
+pub(super) fn compare(
+    entries: &mut Vec<Entry>,
+    scenario: &Scenario,
+    node: &Node,
+    records: &[Record],
+    port: Option<&Wire>,
+) {
+    let mut taken = vec![false; entries.len()];
+    for arrival in arrivals(node, records, port) {
+        let fits = |entry: &Entry| arrival.is_of(entry);
+        let position = |is: &dyn Fn(&Entry) -> bool| {
+            let free = entries.iter().zip(&taken);
+            let mut fitting = free
+                .enumerate()
+                .filter(|(_, (entry, taken))| !**taken && is(entry));
+            fitting.next().map(|(index, _)| index)
+        };
+        let told = position(&|entry| fits(entry) && entry.sighting.origin == Origin::Server);
+        let index = told.or_else(|| position(&fits)).or_else(|| {
+            entries.push(arrival.entry()?);
+            taken.push(false);
+            Some(entries.len() - 1)
+        });
+        let Some(index) = index else { continue };
+        if let (Some(entry), Some(taken)) = (entries.get_mut(index), taken.get_mut(index)) {
+            *taken = true;
+            let content = entry.sighting.content.get_or_insert_default();
+            content.arrived = Some(arrival.sha256.to_owned());
+            content.from = Some(sender(arrival.from));
+            content.is_of_host = arrival.from.address == Some(scenario.network.host().into());
+        }
+    }
+    let manifest = Manifest::read(records);
+    for entry in entries {
+        // Another server's file of the same name is a file of its own.
+        let content = entry.sighting.content.as_ref();
+        let is_of_ours = entry.sighting.origin == Origin::Server
+            || content.is_some_and(|content| content.is_of_host);
+        let hash = manifest.hash_of(entry.stage, &entry.sighting, node);
+        if let Some(hash) = hash.filter(|_| is_of_ours) {
+            entry.sighting.content.get_or_insert_default().on_disk = Some(hash.to_owned());
+        }
+    }
+}
+
+fn sender(from: &Endpoint) -> String {
+    from.address
+        .map_or_else(|| from.mac.clone(), |address| address.to_string())
+}
+
+impl Arrival<'_> {
+    fn is_of(&self, entry: &Entry) -> bool {
+        let is_named = match (&entry.key, self.protocol) {
+            (Some(Key::TftpDone(named) | Key::TftpFailed(named)), Protocol::Tftp) => {
+                *named == Named::of(self.name)
+            }
+            (Some(Key::Http(target)), Protocol::Http) => target == self.name,
+            _ => false,
+        };
+        let sighting = &entry.sighting;
+        let begin_us = sighting
+            .at_us
+            .saturating_sub(entry.took_us + SAME_WITHIN_US);
+        is_named
+            && sighting.impostor.is_none()
+            && (begin_us..=sighting.at_us + SAME_WITHIN_US).contains(&self.start_us)
+    }
+
+    /// A sighting of its own, for what no packet and no event tells.
+    fn entry(&self) -> Option<Entry> {
+        let (protocol, name, from) = (self.protocol, self.name, sender(self.from));
+        let said = |text: String| Sighting::new(self.start_us, Origin::Wire, Outcome::Done, text);
+        match protocol {
+            Protocol::Tftp => wire::tftp(
+                name,
+                said(format!("TFTP: {name} from {from}")),
+                Key::TftpDone(Named::of(name)),
+            ),
+            Protocol::Http => wire::http(
+                name,
+                None,
+                self.text,
+                said(format!("HTTP: GET {name} from {from}")),
+            ),
+        }
+    }
+}
+
+/// Hashes of what services have on disk, by the path below the assets or the TFTP name.
+struct Manifest<'r>(HashMap<&'r str, &'r str>);
+
+impl<'r> Manifest<'r> {
+    fn read(records: &'r [Record]) -> Manifest<'r> {
+        let files = records.iter().filter_map(|record| match &record.seen {
+            Seen::Manifest { file, sha256 } => Some((bare(file), sha256.as_str())),
+            _ => None,
+        });
+        Manifest(files.collect())
+    }
+
+    fn hash_of(&self, stage: StageName, sighting: &Sighting, node: &Node) -> Option<&'r str> {
+        let subject = sighting.subject.as_deref()?;
+        if sighting.outcome == Outcome::Failed || sighting.impostor.is_some() {
+            return None;
+        }
+        if let Some(hash) = self.0.get(bare(subject)) {
+            return Some(hash);
+        }
+        // Pixiecore hides the file's name; with one of a kind it can be no other.
+        let usual = |file: &str| format!("coreos/current/{file}");
+        let expect = &node.expect;
+        let file = match (stage, expect.initrd.as_slice()) {
+            _ if subject != "_/file" => return None,
+            (StageName::Kernel, _) => expect
+                .kernel
+                .clone()
+                .unwrap_or_else(|| usual(Image::KERNEL)),
+            (StageName::Initrd, []) => usual(Image::INITRD),
+            (StageName::Initrd, [only]) => only.clone(),
+            _ => return None,
+        };
+        self.0.get(file.as_str()).copied()
+    }
+}
+
+/// The path without the folder under which a service offers it.
+fn bare(path: &str) -> &str {
+    let path = path.trim_start_matches(['/', '\\']);
+    let below = path.strip_prefix("assets/");
+    below.or_else(|| path.strip_prefix("nbp/")).unwrap_or(path)
+}

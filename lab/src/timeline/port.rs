@@ -1,0 +1,216 @@
+//! Whose a packet or a server's event is.
+//!
+//! With a capture of the machine's own port, what crossed that port is the machine's, and an event of a
+//! server is joined to the frames there by protocol, name, the machine's address and port, transaction id
+//! and time. Addresses, MACs and UUIDs are claims. Without such a capture, a packet is told by its MAC.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use boot_server::event::BootEvent;
+
+use super::classify::Named;
+use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, Said, Transfer, Wire};
+
+/// Time between a request at the machine's port and the server's event about its answer, beyond the time
+/// that the answer took: a busy host stamps events late.
+const JOINED_WITHIN_US: u64 = 10_000_000;
+
+/// Time that a clock read in another process may be behind.
+const EARLY_US: u64 = 1_000_000;
+
+/// Packets as they are seen from one machine.
+pub(super) struct View<'w> {
+    pub(super) wire: &'w Wire,
+    /// The capture of the whole network, whose numbers of frames are told.
+    pub(super) segment: &'w Wire,
+    mac: String,
+    /// Transaction ids of the DHCP messages that the machine sent; none without a capture of its port.
+    own_xids: Option<BTreeSet<u32>>,
+}
+
+impl<'w> View<'w> {
+    /// All packets of the network, of which those with the machine's MAC are its own.
+    pub(super) fn of_segment(wire: &'w Wire, mac: &str) -> View<'w> {
+        View {
+            wire,
+            segment: wire,
+            mac: mac.to_owned(),
+            own_xids: None,
+        }
+    }
+
+    /// What crossed the machine's own port.
+    pub(super) fn of_port(wire: &'w Wire, segment: &'w Wire, mac: &str) -> View<'w> {
+        let sent = wire
+            .packets
+            .iter()
+            .filter(|packet| packet.direction == Some(Direction::FromMachine));
+        let xids = sent.filter_map(|packet| match &packet.what {
+            Said::Dhcp(said) if !said.from_server => Some(said.xid),
+            _ => None,
+        });
+        View {
+            wire,
+            segment,
+            mac: mac.to_owned(),
+            own_xids: Some(xids.collect()),
+        }
+    }
+
+    /// Its number in the capture of the whole network.
+    pub(super) fn frame(&self, packet: &Packet) -> Option<u64> {
+        frame_in(self.segment, packet)
+    }
+
+    /// True if the machine sent the packet.
+    pub(super) fn sent(&self, packet: &Packet) -> bool {
+        match self.own_xids {
+            Some(_) => packet.direction == Some(Direction::FromMachine),
+            None => packet.from.mac == self.mac,
+        }
+    }
+
+    /// True if the packet came to the machine alone.
+    pub(super) fn received(&self, packet: &Packet) -> bool {
+        packet.to.mac == self.mac
+            && (self.own_xids.is_none() || packet.direction == Some(Direction::ToMachine))
+    }
+
+    /// True if the data of the transfer came to the machine.
+    pub(super) fn got(&self, transfer: &Transfer) -> bool {
+        match self.own_xids {
+            Some(_) => transfer.direction == Some(Direction::ToMachine),
+            None => transfer.to.mac == self.mac,
+        }
+    }
+
+    /// True if the machine said it, or a server in answer to what the machine said.
+    pub(super) fn is_own_dhcp(&self, packet: &Packet, said: &DhcpSaid) -> bool {
+        match &self.own_xids {
+            None => said.client == self.mac,
+            Some(_) if !said.from_server => self.sent(packet),
+            Some(xids) => {
+                packet.direction == Some(Direction::ToMachine)
+                    && said.client == self.mac
+                    && xids.contains(&said.xid)
+            }
+        }
+    }
+
+    /// True if the machine itself sent a DHCP message with this transaction id.
+    pub(super) fn has_asked(&self, xid: u32) -> bool {
+        self.own_xids
+            .as_ref()
+            .is_some_and(|xids| xids.contains(&xid))
+    }
+
+    /// True if frames of this event crossed the machine's port. `took_us` is how long its answer took.
+    pub(super) fn crossed(&self, at_us: u64, took_us: u64, event: &BootEvent) -> bool {
+        let since_us = at_us.saturating_sub(took_us + JOINED_WITHIN_US);
+        let in_time = |packet: &&Packet| (since_us..=at_us + EARLY_US).contains(&packet.at_us);
+        let peer = event.who().and_then(|who| who.peer);
+        let sent = || {
+            let packets = self.wire.packets.iter().filter(in_time);
+            packets.filter(|packet| self.sent(packet))
+        };
+        let asks = |packet: &Packet| is_same_peer(socket(&packet.from), peer);
+        // A request whose head the capture lost still has its answer.
+        let loaded = |is: &dyn Fn(&str) -> bool| {
+            self.wire.transfers.iter().any(|transfer| {
+                self.got(transfer)
+                    && is(&transfer.name)
+                    && is_same_peer(socket(&transfer.to), peer)
+                    && transfer.start_us <= at_us + EARLY_US
+                    && transfer.end_us >= since_us
+            })
+        };
+        match event {
+            BootEvent::DhcpRequest { xid, message, .. } => sent().any(|packet| {
+                matches!(&packet.what, Said::Dhcp(said) if said.xid == *xid && said.message == *message)
+            }),
+            BootEvent::DhcpReply { xid, message, address, .. } => {
+                let packets = self.wire.packets.iter().filter(in_time);
+                packets.filter(|packet| packet.direction == Some(Direction::ToMachine)).any(|packet| {
+                    matches!(&packet.what, Said::Dhcp(said)
+                        if said.from_server
+                            && said.xid == *xid
+                            && said.message == *message
+                            && said.given == *address
+                            && self.is_own_dhcp(packet, said))
+                })
+            }
+            BootEvent::TftpRequest { file, .. }
+            | BootEvent::TftpDone { file, .. }
+            | BootEvent::TftpFailed { file, .. } => sent().any(|packet| {
+                matches!(&packet.what, Said::TftpRequest { file: asked, write: false, .. }
+                    if Named::of(asked) == Named::of(file))
+                    && asks(packet)
+            }) || loaded(&|name| Named::of(name) == Named::of(file)),
+            BootEvent::HttpRequest { path, query, method, .. } => sent().any(|packet| {
+                matches!(&packet.what, Said::HttpRequest { target, method: used, .. }
+                    if is_target(target, path, query) && used == method)
+                    && asks(packet)
+            }) || loaded(&|name| is_target(name, path, query)),
+            // Of these the machine's own messages are the only trace.
+            BootEvent::DhcpIgnored { .. } | BootEvent::AddressInUse { .. } | BootEvent::RateLimited { .. } => {
+                sent().any(|packet| matches!(packet.what, Said::Dhcp(_)))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// True if the request line asks for this path and query.
+fn is_target(target: &str, path: &str, query: &str) -> bool {
+    let (asked, behind) = target.split_once('?').unwrap_or((target, ""));
+    asked == path && behind == query
+}
+
+/// Address and port of an endpoint, when both are known.
+pub(super) fn socket(end: &Endpoint) -> Option<SocketAddr> {
+    Some(SocketAddr::new(end.address?.to_canonical(), end.port?))
+}
+
+/// False if both are known and differ.
+pub(super) fn is_same_peer(one: Option<SocketAddr>, other: Option<SocketAddr>) -> bool {
+    let canonical = |peer: SocketAddr| (peer.ip().to_canonical(), peer.port());
+    match (one, other) {
+        (Some(one), Some(other)) => canonical(one) == canonical(other),
+        _ => true,
+    }
+}
+
+/// Distance in time between one frame at a machine's port and on the network.
+const SAME_FRAME_US: u64 = 100_000;
+
+/// The number of a packet in the capture of the whole network, which is the one that people open. A packet
+/// of a machine's port has a number of its own.
+pub(crate) fn frame_in(segment: &Wire, packet: &Packet) -> Option<u64> {
+    if packet.direction.is_none() {
+        return Some(packet.frame);
+    }
+    near(&segment.packets, packet.at_us, |one| one.at_us)
+        .iter()
+        .filter(|one| one.what == packet.what && one.from == packet.from)
+        .min_by_key(|one| one.at_us.abs_diff(packet.at_us))
+        .map(|one| one.frame)
+}
+
+/// The number of a transfer's first packet in the capture of the whole network.
+pub(crate) fn first_frame_in(segment: &Wire, transfer: &Transfer) -> Option<u64> {
+    if transfer.direction.is_none() {
+        return Some(transfer.frame);
+    }
+    near(&segment.transfers, transfer.start_us, |one| one.start_us)
+        .iter()
+        .find(|one| one.name == transfer.name && one.to == transfer.to)
+        .map(|one| one.frame)
+}
+
+/// Those that were seen about that time, of a list in the order of time.
+fn near<T>(list: &[T], at_us: u64, time: impl Fn(&T) -> u64) -> &[T] {
+    let from = list.partition_point(|one| time(one) < at_us.saturating_sub(SAME_FRAME_US));
+    let to = list.partition_point(|one| time(one) <= at_us + SAME_FRAME_US);
+    list.get(from..to).unwrap_or_default()
+}

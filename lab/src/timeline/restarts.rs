@@ -1,0 +1,174 @@
+//! Restarts of a machine: resets that libvirt reports, and firmware or a kernel that starts once more.
+//!
+//! One restart shows up to three times: as libvirt's event, as the firmware's banner and as the kernel's
+//! first line. A [`Watch`] counts it once.
+
+use serde::{Deserialize, Serialize};
+
+/// Delay between the firmware's banner on the console and libvirt's event about the same reset: both come
+/// over sockets of their own, and either may be read first.
+const SAME_RESET_US: u64 = 5_000_000;
+
+/// Banners that firmware prints once for each start: SeaBIOS 1.16 (Debian 12), EDK2 `ArmVirtPkg`. OVMF
+/// prints none.
+const FIRMWARE_BANNERS: &[&str] = &["SeaBIOS (version ", "UEFI firmware (version "];
+
+/// One restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// First sign of it.
+    pub sign: RestartSign,
+    /// Console line that shows it; empty for libvirt's event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub line: String,
+}
+
+/// What shows a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartSign {
+    /// libvirt's reboot event.
+    Reset,
+    /// A second banner of the firmware.
+    Firmware,
+    /// A second first line of a kernel.
+    Kernel,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.sign {
+            RestartSign::Reset => f.write_str("libvirt reports a reset"),
+            RestartSign::Firmware => write!(f, "the firmware started once more: `{}`", self.line),
+            RestartSign::Kernel => write!(f, "a kernel started once more: `{}`", self.line),
+        }
+    }
+}
+
+/// Counts restarts out of what is seen, which it has to be shown in the order of time.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    restarts: Vec<Restart>,
+    has_firmware: bool,
+    has_kernel: bool,
+    /// When a banner began the present start; none when a reset did, or the power-on.
+    banner_us: Option<u64>,
+}
+
+impl Watch {
+    /// libvirt's reboot event.
+    pub(super) fn reset(&mut self, at_us: u64) {
+        let banner_us = self.banner_us.take();
+        let is_same = banner_us.is_some_and(|banner| at_us.saturating_sub(banner) < SAME_RESET_US);
+        if !is_same {
+            self.begins(at_us, RestartSign::Reset, "");
+        }
+    }
+
+    /// A line of the console.
+    pub(super) fn line(&mut self, at_us: u64, line: &str) {
+        let line = line.trim();
+        if FIRMWARE_BANNERS
+            .iter()
+            .any(|banner| line.starts_with(banner))
+        {
+            if self.has_firmware || self.has_kernel {
+                self.begins(at_us, RestartSign::Firmware, line);
+                self.banner_us = Some(at_us);
+            }
+            self.has_firmware = true;
+        } else if is_first_kernel_line(line) {
+            if self.has_kernel {
+                self.begins(at_us, RestartSign::Kernel, line);
+            }
+            self.has_kernel = true;
+        }
+    }
+
+    fn begins(&mut self, at_us: u64, sign: RestartSign, line: &str) {
+        self.restarts.push(Restart {
+            at_us,
+            sign,
+            line: line.to_owned(),
+        });
+        (self.has_firmware, self.has_kernel) = (false, false);
+    }
+
+    pub(super) fn finish(self) -> Vec<Restart> {
+        self.restarts
+    }
+}
+
+/// The kernel's banner right behind a stamp of zero seconds, or without one. What a unit prints of the
+/// kernel's log has another prefix (journald: `kernel: `).
+fn is_first_kernel_line(line: &str) -> bool {
+    let banner = line.strip_prefix('[').map_or(line, |rest| {
+        let (stamp, rest) = rest.split_once(']').unwrap_or_default();
+        match stamp.trim() {
+            "0.000000" => rest.trim_start(),
+            _ => "",
+        }
+    });
+    banner.starts_with("Linux version ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEABIOS: &str = "SeaBIOS (version 1.16.2-debian-1.16.2-1)";
+    const LINUX: &str = "[    0.000000] Linux version 6.1.0-13-amd64";
+
+    fn signs(show: impl FnOnce(&mut Watch)) -> Vec<RestartSign> {
+        let mut watch = Watch::default();
+        show(&mut watch);
+        watch.finish().iter().map(|restart| restart.sign).collect()
+    }
+
+    #[test]
+    fn watch_of_one_start_counts_nothing() {
+        let signs = signs(|watch| {
+            watch.line(1, SEABIOS);
+            watch.line(2, LINUX);
+            watch.line(3, "[    0.500000] kernel: Linux version 6.1.0");
+        });
+        assert_eq!(signs, []);
+    }
+
+    #[test]
+    fn watch_of_one_reset_counts_it_once_whichever_sign_comes_first() {
+        let event_first = signs(|watch| {
+            watch.line(1, SEABIOS);
+            watch.line(2, LINUX);
+            watch.reset(3);
+            watch.line(4, SEABIOS);
+            watch.line(5, LINUX);
+        });
+        assert_eq!(event_first, [RestartSign::Reset]);
+        let banner_first = signs(|watch| {
+            watch.line(1, SEABIOS);
+            watch.line(3, SEABIOS);
+            watch.reset(4);
+            watch.line(5, LINUX);
+        });
+        assert_eq!(banner_first, [RestartSign::Firmware]);
+    }
+
+    #[test]
+    fn watch_of_several_restarts_counts_each() {
+        let resets = signs(|watch| {
+            watch.reset(1);
+            watch.reset(2);
+        });
+        assert_eq!(resets, [RestartSign::Reset; 2]);
+        let kexec_then_reset = signs(|watch| {
+            watch.line(1, LINUX);
+            watch.line(2, LINUX);
+            watch.reset(3);
+            watch.line(4, LINUX);
+        });
+        assert_eq!(kexec_then_reset, [RestartSign::Kernel, RestartSign::Reset]);
+    }
+}

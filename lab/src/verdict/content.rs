@@ -1,0 +1,110 @@
+//! The bytes that arrived, against those that were sent, those on disk and those that the scenario states.
+
+use super::judge::Unmet;
+use super::require::{By, Requirement};
+use crate::timeline::{ContentSeen, Difference, Origin, Outcome, Sighting, Timeline, Vantage};
+
+/// Digits of a SHA-256 that are shown.
+const SHOWN_DIGITS: usize = 12;
+
+/// An answer of any stage that arrived with other bytes than it was sent with.
+pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
+    let all = timeline.stages.iter().flat_map(|stage| {
+        let own = stage.sightings.iter();
+        own.filter(|one| one.impostor.is_none())
+            .map(|one| (stage.name, one))
+    });
+    let mut different = all.filter_map(|(stage, one)| {
+        let content = one.content.as_ref()?;
+        Some((stage, one, told(content, content.difference()?)))
+    });
+    let (stage, sighting, difference) = different.next()?;
+    Some(Unmet {
+        stage,
+        waited_for: "the bytes that the service sent".into(),
+        why: format!("{difference}: {}", sighting.text),
+        missing: vec![format!("{stage} as it was sent")],
+        went_wrong: true,
+    })
+}
+
+/// An answer with another hash than the scenario states.
+pub(super) fn wrong<'s>(
+    requirement: &Requirement,
+    answers: impl Iterator<Item = &'s Sighting>,
+) -> Option<String> {
+    let mut answers = answers;
+    answers.find_map(|answer| {
+        let content = answer.content.as_ref()?;
+        let known = content
+            .arrived
+            .as_ref()
+            .or(content.sent.as_ref())
+            .or(content.on_disk.as_ref())?;
+        let mut expected = requirement.sha256.iter();
+        if requirement.sha256.is_empty() || expected.any(|one| one.as_str() == *known) {
+            return None;
+        }
+        let wanted: Vec<&str> = requirement
+            .sha256
+            .iter()
+            .map(|one| short(one.as_str()))
+            .collect();
+        Some(format!(
+            "its SHA-256 is {}…, and the scenario expects {}…: {}",
+            short(known),
+            wanted.join("… or "),
+            answer.text
+        ))
+    })
+}
+
+/// The difference in words.
+pub(crate) fn told(content: &ContentSeen, difference: Difference) -> String {
+    let (known, who) = match difference {
+        Difference::FromSent => (&content.sent, "the service sent"),
+        Difference::FromDisk => (&content.on_disk, "the service has on disk"),
+    };
+    let hash = |hash: &Option<String>| hash.as_deref().map_or("?", short).to_owned();
+    format!(
+        "other bytes arrived than {who} (SHA-256 {}… and {}…)",
+        hash(&content.arrived),
+        hash(known)
+    )
+}
+
+/// An answer that arrived at the machine's port, and that no service of ours sent.
+pub(super) fn unsent<'s>(
+    requirement: &Requirement,
+    timeline: &Timeline,
+    proofs: impl Iterator<Item = &'s Sighting>,
+    answers: &'s [Sighting],
+) -> Option<String> {
+    if timeline.vantage != Vantage::OwnPort || requirement.by != By::Machine {
+        return None;
+    }
+    let known: Vec<&str> = proofs
+        .filter_map(|proof| proof.content.as_ref())
+        .flat_map(|content| [&content.arrived, &content.sent, &content.on_disk])
+        .filter_map(|hash| hash.as_deref())
+        .collect();
+    // What the machine asked behind the `?` is not known of a packet alone.
+    let mut answers = answers.iter();
+    let stray = answers.find(|answer| {
+        let arrived = answer.content.as_ref().and_then(|c| c.arrived.as_deref());
+        answer.origin == Origin::Wire
+            && requirement.subject.is_of(answer)
+            && answer.outcome == Outcome::Done
+            && arrived.is_some_and(|arrived| !known.contains(&arrived))
+    })?;
+    let from = stray.content.as_ref().and_then(|c| c.from.as_deref());
+    Some(format!(
+        "an answer from {} arrived that no service of the scenario sent: {}",
+        from.unwrap_or("another host"),
+        stray.text
+    ))
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..SHOWN_DIGITS).unwrap_or(hash)
+}

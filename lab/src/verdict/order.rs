@@ -1,0 +1,112 @@
+//! The order of the boot: a proof counts at the time at which a boot has it.
+
+use super::judge::{Unmet, proves};
+use super::require::{By, Requirement};
+use crate::timeline::{Sighting, StageName, Timeline, own};
+
+/// Clocks are read in several processes, and a busy host reads late.
+const SLACK_US: u64 = 1_000_000;
+
+/// Stages of firmware and boot programs, in the order in which a boot must begin them.
+const LOADING: [StageName; 6] = [
+    StageName::Dhcp,
+    StageName::Proxy,
+    StageName::Nbp,
+    StageName::Script,
+    StageName::Kernel,
+    StageName::Initrd,
+];
+
+/// Stages of the booted system.
+const SYSTEM: [StageName; 4] = [
+    StageName::Ignition,
+    StageName::UserlandUp,
+    StageName::CloudConfig,
+    StageName::Checks,
+];
+
+/// When the first and the last proof of a stage were seen.
+#[derive(Clone, Copy)]
+struct Span {
+    stage: StageName,
+    first_us: u64,
+    last_us: u64,
+}
+
+/// A required stage whose proofs were all seen at a time at which the boot cannot have been there.
+pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<Unmet> {
+    let spans: Vec<Span> = required
+        .iter()
+        .filter(|requirement| requirement.by != By::Service)
+        .filter_map(|requirement| span(requirement, timeline))
+        .collect();
+    let of =
+        |stages: &'static [StageName]| spans.iter().filter(|span| stages.contains(&span.stage));
+    let power_us = timeline
+        .stage(StageName::PowerOn)
+        .map(|stage| stage.start_us);
+    let kernel_us = timeline
+        .stage(StageName::KernelUp)
+        .and_then(|stage| stage.end_us);
+    // Nothing before the power-on is of this boot.
+    let early = power_us.and_then(|power_us| {
+        let mut before = spans
+            .iter()
+            .filter(|span| span.last_us + SLACK_US < power_us);
+        before
+            .next()
+            .map(|span| (span.stage, StageName::PowerOn, false))
+    });
+    let loading: Vec<&Span> = of(&LOADING).collect();
+    let swapped = || {
+        let pairs = loading.windows(2).find_map(|pair| match pair {
+            // A kernel and its initrds may come in any order.
+            [one, next] if next.stage == StageName::Initrd && one.stage == StageName::Kernel => {
+                None
+            }
+            [one, next] if one.first_us > next.last_us + SLACK_US => {
+                Some((next.stage, one.stage, false))
+            }
+            _ => None,
+        });
+        pairs
+    };
+    let late = || {
+        let kernel_us = kernel_us?;
+        let mut after = of(&LOADING).filter(|span| span.first_us > kernel_us + SLACK_US);
+        after
+            .next()
+            .map(|span| (span.stage, StageName::KernelUp, true))
+    };
+    let too_soon = || {
+        let kernel_us = kernel_us?;
+        let mut before = of(&SYSTEM).filter(|span| span.last_us + SLACK_US < kernel_us);
+        before
+            .next()
+            .map(|span| (span.stage, StageName::KernelUp, false))
+    };
+    let (stage, other, is_after) = early.or_else(swapped).or_else(late).or_else(too_soon)?;
+    let when = if is_after { "after" } else { "before" };
+    let reason = format!("{stage} was seen only {when} {other}, which no boot does");
+    Some(Unmet {
+        stage,
+        waited_for: format!("{stage} at its place in the boot"),
+        why: reason,
+        missing: vec![format!("{stage} in the order of a boot")],
+        went_wrong: true,
+    })
+}
+
+fn span(requirement: &Requirement, timeline: &Timeline) -> Option<Span> {
+    let sightings = &timeline.stage(requirement.stage)?.sightings;
+    let own = own(sightings, requirement.query.as_deref());
+    let proofs: Vec<&Sighting> = own
+        .filter(|one| requirement.subject.is_of(one) && proves(requirement, one))
+        .collect();
+    let times = || proofs.iter().map(|one| one.at_us);
+    Some(Span {
+        stage: requirement.stage,
+        first_us: times().min()?,
+        last_us: times().max()?,
+    })
+}

@@ -1,0 +1,143 @@
+//! What a pass does not prove of a node.
+
+use std::fmt;
+
+use super::judge::proves;
+use super::require::{Requirement, requirements};
+use crate::scenario::{Firmware, Node, Scenario};
+use crate::timeline::{Outcome, Sighting, StageName, Timeline, Vantage, own};
+
+/// One thing that a pass does not prove.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unproven {
+    /// Requests are the machine's by address, MAC and UUID only.
+    WhoAsked,
+    /// The machine was simulated.
+    Simulated,
+    /// No config is expected.
+    NoConfig,
+    /// Nothing inside the machine said that its config was applied.
+    ConfigApplied,
+    /// Nothing told by which labels the group of this stage matched.
+    MatchedBy(StageName),
+    /// The bytes of this stage's file were not seen whole at the machine's port.
+    NotSeenWhole(StageName),
+    /// The bytes of this stage's file arrived, and nothing says which bytes they should be.
+    NotCompared(StageName),
+}
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unproven::WhoAsked => f.write_str(
+                "who asked: there is no capture of the machine's own port, and another host can use its address, MAC or UUID",
+            ),
+            Unproven::Simulated => {
+                f.write_str("the kernel and everything after it: the machine is simulated")
+            }
+            Unproven::NoConfig => f.write_str(
+                "a config: none is expected, and all checks may hold on an image without one",
+            ),
+            Unproven::ConfigApplied => f.write_str(
+                "that the config was applied to its end: nothing on the console says so",
+            ),
+            Unproven::MatchedBy(stage) => write!(
+                f,
+                "matched_by at {stage}: the server did not tell which labels its group requires"
+            ),
+            Unproven::NotSeenWhole(stage) => write!(
+                f,
+                "the bytes of {stage}: they were not seen whole at the machine's port"
+            ),
+            Unproven::NotCompared(stage) => write!(
+                f,
+                "the bytes of {stage}: nothing says which bytes should have arrived"
+            ),
+        }
+    }
+}
+
+impl Unproven {
+    /// The thing in a word or two, for a table.
+    #[must_use]
+    pub fn short(&self) -> String {
+        match self {
+            Unproven::WhoAsked => "who asked".into(),
+            Unproven::Simulated => "the system".into(),
+            Unproven::NoConfig => "a config".into(),
+            Unproven::ConfigApplied => "config applied".into(),
+            Unproven::MatchedBy(_) => "matched_by".into(),
+            Unproven::NotSeenWhole(stage) | Unproven::NotCompared(stage) => {
+                format!("bytes of {stage}")
+            }
+        }
+    }
+}
+
+/// Everything that a pass of `node` does not prove, in the order of a boot.
+#[must_use]
+pub fn unproven(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    timeline: &Timeline,
+) -> Vec<Unproven> {
+    let mut list = Vec::new();
+    if timeline.vantage != Vantage::OwnPort {
+        list.push(Unproven::WhoAsked);
+    }
+    for requirement in requirements(scenario, node, firmware, timeline.vantage) {
+        list.extend(of_requirement(&requirement, timeline));
+    }
+    if scenario.machines.is_virtual() {
+        list.extend(of_config(node, timeline));
+    } else {
+        list.push(Unproven::Simulated);
+    }
+    let mut seen = Vec::new();
+    list.retain(|one| {
+        let is_new = !seen.contains(one);
+        seen.push(one.clone());
+        is_new
+    });
+    list
+}
+
+fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unproven> {
+    let sightings: &[Sighting] = timeline
+        .stage(requirement.stage)
+        .map_or(&[], |stage| &stage.sightings);
+    let mut own = own(sightings, requirement.query.as_deref());
+    let proof = own.rfind(|one| requirement.subject.is_of(one) && proves(requirement, one));
+    let Some(proof) = proof else {
+        return Vec::new();
+    };
+    let stage = requirement.stage;
+    let mut list = Vec::new();
+    if requirement.matched_by.is_some() && proof.selectors.is_none() {
+        list.push(Unproven::MatchedBy(stage));
+    }
+    // Without the port, who asked is not proven in the first place.
+    if timeline.vantage == Vantage::OwnPort && requirement.is_of_a_file() {
+        let content = proof.content.clone().unwrap_or_default();
+        if content.arrived.is_none() {
+            list.push(Unproven::NotSeenWhole(stage));
+        } else if !content.is_compared() && requirement.sha256.is_empty() {
+            list.push(Unproven::NotCompared(stage));
+        }
+    }
+    list
+}
+
+fn of_config(node: &Node, timeline: &Timeline) -> Option<Unproven> {
+    let expect = &node.expect;
+    if expect.cloud_config.is_none() && expect.ignition.is_none() {
+        return Some(Unproven::NoConfig);
+    }
+    let applied = timeline.stage(StageName::ConfigApplied);
+    let is_told = applied.is_some_and(|stage| {
+        let mut good = stage.sightings.iter();
+        good.any(|one| one.outcome == Outcome::Done)
+    });
+    (!is_told).then_some(Unproven::ConfigApplied)
+}

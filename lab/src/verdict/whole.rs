@@ -1,0 +1,62 @@
+//! One boot, whole: no restart on the way, and a config that was applied to its end.
+
+use super::judge::Unmet;
+use crate::scenario::Node;
+use crate::timeline::{Outcome, StageName, Timeline};
+
+/// More restarts than the scenario allows.
+pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    let allowed = usize::try_from(node.expect.resets).unwrap_or(usize::MAX);
+    let first = timeline.restarts.get(allowed)?;
+    let count = timeline.restarts.len();
+    let limit = match allowed {
+        0 => "the scenario allows none".to_owned(),
+        allowed => format!("the scenario allows {allowed}"),
+    };
+    Some(Unmet {
+        stage: stage_at(timeline, first.at_us),
+        waited_for: format!("{} to boot in one go", node.name),
+        why: format!("the machine restarted, {count} in all, and {limit}: {first}"),
+        missing: vec![format!("at most {allowed} restarts before the last check")],
+        went_wrong: true,
+    })
+}
+
+/// The stage that the machine was in at that time.
+fn stage_at(timeline: &Timeline, at_us: u64) -> StageName {
+    let begun = timeline
+        .stages
+        .iter()
+        .filter(|stage| stage.is_begun() && stage.start_us <= at_us);
+    begun
+        .map(|stage| stage.name)
+        .max()
+        .unwrap_or(StageName::PowerOn)
+}
+
+/// A failure that something inside the machine reports of its config.
+pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    if node.expect.config_may_fail {
+        return None;
+    }
+    let stage = timeline.stage(StageName::ConfigApplied)?;
+    let mut failures = stage
+        .sightings
+        .iter()
+        .filter(|sighting| sighting.outcome == Outcome::Failed);
+    let first = failures.next()?;
+    let more = match failures.count() {
+        0 => String::new(),
+        others => format!(", and {others} lines more"),
+    };
+    Some(Unmet {
+        stage: StageName::ConfigApplied,
+        waited_for: format!(
+            "the config of {} to be applied without a failure",
+            node.name
+        ),
+        why: format!("the console says `{}`{more}", first.text),
+        missing: vec!["a config that is applied whole".into()],
+        went_wrong: true,
+    })
+}
