@@ -72,6 +72,28 @@ pub enum Cause {
     TooSlow,
     /// A machine booted in the name of another: two with one UUID, or a copied config URL.
     BorrowedIdentity,
+    /// Other bytes arrived at the machine than the service sent.
+    ChangedOnTheWay,
+    /// The service sent other bytes than the scenario states.
+    ContentDiffers,
+    /// Another host asked in the machine's name, or answered in a server's.
+    Impersonated,
+    /// Two hosts have one MAC.
+    DuplicateMac,
+    /// An address was offered and requested, and no server acknowledged it.
+    NoAcknowledgement,
+    /// The server that boot files come from does not answer ARP.
+    NextServerUnreachable,
+    /// The boot program was loaded whole, and the machine did nothing more.
+    BootProgramDead,
+    /// The machine was reset, or started once more, on the way.
+    MachineReset,
+    /// Kernel and initrd do not belong together.
+    KernelInitrdMismatch,
+    /// The config is not valid as a file.
+    ConfigInvalid,
+    /// A unit that the config brought in did not start.
+    UnitFailed,
     /// A service of the scenario ended by itself.
     ServiceDied,
     /// The lab's own set-up failed.
@@ -80,7 +102,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause there is.
-    pub const ALL: [Cause; 35] = [
+    pub const ALL: [Cause; 46] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -114,6 +136,17 @@ impl Cause {
         Cause::PacketLoss,
         Cause::TooSlow,
         Cause::BorrowedIdentity,
+        Cause::ChangedOnTheWay,
+        Cause::ContentDiffers,
+        Cause::Impersonated,
+        Cause::DuplicateMac,
+        Cause::NoAcknowledgement,
+        Cause::NextServerUnreachable,
+        Cause::BootProgramDead,
+        Cause::MachineReset,
+        Cause::KernelInitrdMismatch,
+        Cause::ConfigInvalid,
+        Cause::UnitFailed,
         Cause::ServiceDied,
         Cause::Infrastructure,
     ];
@@ -155,6 +188,17 @@ impl Cause {
             Cause::PacketLoss => "packet-loss",
             Cause::TooSlow => "too-slow",
             Cause::BorrowedIdentity => "borrowed-identity",
+            Cause::ChangedOnTheWay => "changed-on-the-way",
+            Cause::ContentDiffers => "content-differs",
+            Cause::Impersonated => "impersonated",
+            Cause::DuplicateMac => "duplicate-mac",
+            Cause::NoAcknowledgement => "no-acknowledgement",
+            Cause::NextServerUnreachable => "next-server-unreachable",
+            Cause::BootProgramDead => "boot-program-dead",
+            Cause::MachineReset => "machine-reset",
+            Cause::KernelInitrdMismatch => "kernel-initrd-mismatch",
+            Cause::ConfigInvalid => "config-invalid",
+            Cause::UnitFailed => "unit-failed",
             Cause::ServiceDied => "service-died",
             Cause::Infrastructure => "infrastructure",
         }

@@ -112,8 +112,24 @@ const COMPLAINTS: &[&str] = &[
     "couldn't find a config",
 ];
 
+/// Programs that read configs, by what their lines on the console have. Ignition begins its own with a level.
+const APPLIERS: &[&str] = &[
+    "guest-agent:",
+    "stand-in:",
+    "ignition",
+    "Ignition",
+    "coreos-cloudinit",
+    "CRITICAL :",
+    "WARNING  :",
+];
+
 fn complaint<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
-    case.line(COMPLAINTS)
+    // Firmware and boot programs read no configs; a capture without a kernel's line has no times of lines.
+    let kernel = case.timeline.stage(StageName::KernelUp);
+    let since_us = kernel.map_or(0, |stage| stage.start_us);
+    case.console().find(|(at_us, line)| {
+        *at_us >= since_us && COMPLAINTS.iter().any(|text| line.contains(text))
+    })
 }
 
 fn said(case: &Case) -> Option<Proof> {
@@ -144,6 +160,8 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
         .console()
         .filter(|(other_us, other)| {
             *other_us <= at_us
+                && *other_us >= served.at_us
+                && APPLIERS.iter().any(|name| other.contains(name))
                 && [
                     "error at",
                     "CRITICAL",

@@ -26,6 +26,9 @@ pub struct Explained {
     pub reached: Option<StageName>,
     /// Why, best first.
     pub findings: Vec<Finding>,
+    /// What its pass does not prove, a phrase each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<String>,
     /// What it went through.
     pub timeline: Timeline,
     /// The whole in words.
@@ -36,10 +39,21 @@ pub struct Explained {
 /// Explains one node of an attempt, from its evidence alone: the same on every machine.
 pub fn explain(attempt: &Attempt, node: &Node) -> Explained {
     let NodeResult {
-        verdict, timeline, ..
+        verdict,
+        timeline,
+        not_proven,
+        ..
     } = judge_node(attempt, node);
     let findings = diagnose(attempt, node, &timeline, &verdict);
-    explained(attempt, node, timeline, verdict, findings, Origin::Run)
+    let mut explained = explained(attempt, node, timeline, verdict, findings, Origin::Run);
+    explained.not_proven = not_proven.iter().map(ToString::to_string).collect();
+    if !explained.not_proven.is_empty() {
+        explained.text.push_str("\nnot proven:\n");
+    }
+    for one in &explained.not_proven {
+        explained.text.push_str(&format!("  - {one}\n"));
+    }
+    explained
 }
 
 /// The same of a machine in a capture of which the lab knows nothing else.
@@ -76,6 +90,7 @@ fn explained(
         text: text(attempt, node, &timeline, &verdict, &findings, origin),
         verdict,
         findings,
+        not_proven: Vec::new(),
         timeline,
     }
 }

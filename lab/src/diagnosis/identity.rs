@@ -1,9 +1,12 @@
 //! Who a machine says it is.
 
+use std::net::IpAddr;
+
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::Said;
+use crate::evidence::packet::{Direction, Packet, Said};
+use crate::timeline::{Origin, Outcome};
 
 /// It asks in the name of another machine.
 pub(super) fn borrowed(case: &Case) -> Option<Finding> {
@@ -69,7 +72,10 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
         .stages
         .iter()
         .flat_map(|stage| &stage.sightings)
-        .find(|sighting| sighting.text.starts_with("asked in the name of"));
+        .find(|sighting| sighting.claimed.is_some());
+    if named.is_some_and(|sighting| super::redirect::before(case, sighting).is_some()) {
+        return None;
+    }
     if let Some(sighting) = named {
         let sentence = format!("{} {}", case.node.name, sighting.text);
         return finding(sentence, vec![proof(sighting)]);
@@ -83,4 +89,99 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
         sentence,
         vec![case.packet(packet, format!("{} says the same UUID", said.client))],
     )
+}
+
+/// Another host asks in this machine's name, or answers in a server's.
+pub(super) fn impersonated(case: &Case) -> Option<Finding> {
+    let finding = |sentence: String, evidence: Vec<Proof>, weight| {
+        Some(Finding {
+            cause: Cause::Impersonated,
+            sentence,
+            evidence,
+            remedy: "find the host by its address and MAC in the switch's table and take it off this \
+                     network, or correct what it asks for; nothing that it does counts for the machine"
+                .into(),
+            weight,
+        })
+    };
+    let sightings = || case.sightings(case.stage).iter();
+    let stray = sightings().find_map(|one| {
+        let from = one.content.as_ref()?.from.as_deref()?;
+        let is_answer = one.origin == Origin::Wire && one.outcome == Outcome::Done;
+        (is_answer && case.port().is_some() && !case.is_of_service(from)).then_some((one, from))
+    });
+    if let Some((sighting, from)) = stray {
+        let what = sighting.subject.as_deref().unwrap_or("a file");
+        let sentence = format!(
+            "{from} answered {} instead of the scenario's own service: {what}",
+            case.node.name
+        );
+        // Where ours answered as well, one of the two answers is forged; else a script may lead there.
+        let own =
+            sightings().any(|one| one.origin == Origin::Server && one.outcome == Outcome::Done);
+        return finding(sentence, vec![proof(sighting)], if own { 96 } else { 70 });
+    }
+    let asked = sightings().find(|one| one.impostor.is_some())?;
+    let by = asked.impostor.as_deref().unwrap_or_default();
+    let what = asked.subject.as_deref().unwrap_or("an answer");
+    let own = sightings().any(|one| one.impostor.is_none() && one.outcome == Outcome::Done);
+    let mut evidence = vec![proof(asked)];
+    evidence.push(Proof::of(format!(
+        "no such request crossed the port of {}",
+        case.node.name
+    )));
+    let sentence = format!(
+        "{by} asked for {what} in the name of {}, which did not ask itself",
+        case.node.name
+    );
+    finding(sentence, evidence, if own { 50 } else { 92 })
+}
+
+/// Another host has the machine's MAC.
+pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
+    let (packet, told) = at_the_port(case).or_else(|| on_the_segment(case))?;
+    Some(Finding {
+        cause: Cause::DuplicateMac,
+        sentence: format!("two hosts have the MAC {} of {}", case.mac, case.node.name),
+        evidence: vec![case.packet(packet, told)],
+        remedy:
+            "give one of the two another MAC (cloned virtual machines keep theirs); until then the \
+                 switch sends frames to whichever of them spoke last"
+                .into(),
+        weight: 96,
+    })
+}
+
+/// The network delivers frames to the machine that bear its own MAC as their sender's.
+fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+    let port = case.port()?;
+    let packet = port.packets.iter().find(|packet| {
+        packet.direction == Some(Direction::ToMachine) && packet.from.mac == case.mac
+    })?;
+    let address = packet
+        .from
+        .address
+        .map_or_else(String::new, |address| format!(", address {address}"));
+    let told = format!(
+        "a frame from {}{address} came to that machine's own port",
+        case.mac
+    );
+    Some((packet, told))
+}
+
+/// A frame of the machine's MAC from an address that the machine was never given.
+fn on_the_segment<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+    if case.port().is_some() || case.addresses.is_empty() {
+        return None;
+    }
+    case.sent().find_map(|packet| {
+        let IpAddr::V4(address) = packet.from.address? else {
+            return None;
+        };
+        let is_own = case.addresses.contains(&address)
+            || address.is_unspecified()
+            || address.is_link_local();
+        let told = format!("{} uses {address}, which it was never given", case.mac);
+        (!is_own).then_some((packet, told))
+    })
 }

@@ -5,8 +5,8 @@ use boot_server::event::BootEvent;
 use super::case::Case;
 use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
-use crate::timeline::StageName;
+use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::timeline::{StageName, first_frame_in};
 
 /// So long without a packet a transfer does not go on.
 const STILL_US: u64 = 15_000_000;
@@ -100,7 +100,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
             "{from} ended {} after {} of {all} bytes",
             short.name, short.bytes
         );
-        return finding(sentence, vec![transfer_proof(short)], 94);
+        return finding(sentence, vec![transfer_proof(case.wire(), short)], 94);
     }
     let event = case.events().find_map(|(at_us, event)| match event {
         BootEvent::HttpRequest {
@@ -153,13 +153,13 @@ fn became_whole(case: &Case, broken: &Transfer) -> bool {
     })
 }
 
-fn transfer_proof(transfer: &Transfer) -> Proof {
+fn transfer_proof(segment: &Wire, transfer: &Transfer) -> Proof {
     let of = transfer
         .announced
         .map_or_else(String::new, |all| format!(" of {all}"));
     Proof {
         at_us: Some(transfer.end_us),
-        frame: Some(transfer.frame),
+        frame: first_frame_in(segment, transfer),
         text: format!(
             "{}: {}{of} bytes, {} packets sent again, longest silence {:.1} s",
             transfer.name,
@@ -220,7 +220,7 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
             one.bytes,
             case.time(one.end_us)
         );
-        return finding(sentence, vec![transfer_proof(one)], 94);
+        return finding(sentence, vec![transfer_proof(case.wire(), one)], 94);
     }
     let (packet, target) = unanswered(case)?;
     let server = packet
@@ -253,4 +253,36 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
     }) || case.transfers().any(|one| one.name == target);
     (!answered && case.end_us().saturating_sub(packet.at_us) >= STILL_US)
         .then_some((packet, target))
+}
+
+/// Console text of modules or a root that another kernel made: Linux's module loader and the initramfs.
+const OF_ANOTHER_KERNEL: &[&str] = &[
+    "Key was rejected by service",
+    "Loading of unsigned module is rejected",
+    "Invalid module format",
+    "invalid module format",
+    "version magic '",
+    "disagrees about version of symbol",
+    "squashfs of /usr does not mount",
+];
+
+/// The initrd's modules are another kernel's.
+pub(super) fn mismatch(case: &Case) -> Option<Finding> {
+    let (at_us, line) = case.line(OF_ANOTHER_KERNEL)?;
+    let mut evidence = vec![Proof::at(
+        at_us,
+        format!("the console says `{}`", line.trim()),
+    )];
+    for stage in [StageName::Kernel, StageName::Initrd] {
+        evidence.extend(case.sightings(stage).last().map(proof));
+    }
+    Some(Finding {
+        cause: Cause::KernelInitrdMismatch,
+        sentence: format!("kernel and initrd do not belong together: `{}`", line.trim()),
+        evidence,
+        remedy: "serve a kernel and an initrd of the same release (`lab images list`), and replace both \
+                 at once when you update"
+            .into(),
+        weight: 94,
+    })
 }

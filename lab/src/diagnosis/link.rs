@@ -4,7 +4,7 @@ use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
-use crate::timeline::StageName;
+use crate::timeline::{StageName, first_frame_in};
 
 /// So much sent again is more than a link without loss has, in packets.
 const MANY_AGAIN: u64 = 8;
@@ -119,7 +119,7 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         .take(4)
         .map(|one| Proof {
             at_us: Some(one.start_us),
-            frame: Some(one.frame),
+            frame: first_frame_in(case.wire(), one),
             text: format!(
                 "{}: {} packets sent again in {} bytes, longest silence {:.1} s",
                 one.name,
@@ -202,7 +202,7 @@ pub(super) fn too_slow(case: &Case) -> Option<Finding> {
         );
         let proof = Proof {
             at_us: Some(one.end_us),
-            frame: Some(one.frame),
+            frame: first_frame_in(case.wire(), one),
             text: format!(
                 "the last packet of {}, shortly before the lab stopped waiting",
                 one.name

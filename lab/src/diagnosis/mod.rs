@@ -8,12 +8,15 @@
 //! and answers with a finding or with none. A new cause is a variant of [`Cause`], such a function, its
 //! place in [`DETECTORS`] and its section in `docs/troubleshooting.md`.
 
+mod ack;
 pub mod capture;
 mod case;
 mod cause;
 mod chainload;
 mod config;
+mod config_text;
 mod config_url;
+mod content;
 mod dhcp;
 mod explain;
 mod firmware;
@@ -24,10 +27,12 @@ mod kernel;
 mod link;
 mod nbp;
 mod proxy;
+mod redirect;
+mod restart;
 mod script;
 mod service;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tftp;
 
 pub use cause::Cause;
@@ -99,8 +104,14 @@ const DETECTORS: &[Detector] = &[
     dhcp::two_servers,
     dhcp::address_conflict,
     dhcp::no_boot_options,
+    ack::no_acknowledgement,
+    ack::next_server_unreachable,
     service::died,
+    identity::duplicate_mac,
+    identity::impersonated,
     identity::borrowed,
+    content::changed,
+    content::differs,
     firmware::no_rng,
     firmware::stale_nvram,
     firmware::secure_boot,
@@ -108,6 +119,8 @@ const DETECTORS: &[Detector] = &[
     proxy::silent,
     nbp::not_found,
     nbp::wrong_architecture,
+    restart::boot_program_dead,
+    restart::reset,
     tftp::options_refused,
     tftp::server_died,
     chainload::endless,
@@ -117,13 +130,17 @@ const DETECTORS: &[Detector] = &[
     image::initrd_not_found,
     image::truncated,
     image::stalled,
+    image::mismatch,
     kernel::too_little_memory,
     kernel::panic,
     guest::without_network,
     config_url::leads_nowhere,
+    redirect::followed,
+    config_text::invalid,
     config::not_found,
     config::server_error,
     config::refused_by_guest,
+    config_text::unit_failed,
     config::wrong_served,
     link::packet_loss,
     link::too_slow,

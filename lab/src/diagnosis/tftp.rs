@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::timeline::first_frame_in;
 
 /// Firmware sends again within so long.
 const STILL_US: u64 = 5_000_000;
@@ -135,7 +136,7 @@ fn stopped_within(case: &Case) -> Option<Finding> {
         last,
         Proof {
             at_us: Some(broken.start_us),
-            frame: Some(broken.frame),
+            frame: first_frame_in(case.wire(), broken),
             text: format!(
                 "the first packet of it, {} packets sent again meanwhile",
                 broken.retransmits
@@ -174,7 +175,10 @@ fn never_answers(case: &Case) -> Option<Finding> {
         .transfers()
         .any(|one| one.protocol == Protocol::Tftp && one.from.address == server);
     if answered || transferred {
-        return None;
+        return late(case, first, file);
+    }
+    if let Some(finding) = answered_by_another(case, first, file) {
+        return Some(finding);
     }
     let shown = server.map_or_else(|| first.to.mac.clone(), |address| address.to_string());
     let mut evidence: Vec<Proof> = asked
@@ -194,6 +198,84 @@ fn never_answers(case: &Case) -> Option<Finding> {
         case.when(first)
     );
     finding(sentence, evidence, weight)
+}
+
+/// TFTP answers, and not from the address that was asked. RFC 1350 §4: a client takes a transfer's packets
+/// from one host only.
+fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
+    let asked = first.to.address?;
+    let answer = case.received().find(|packet| {
+        let is_tftp = matches!(
+            packet.what,
+            Said::TftpOptions { .. } | Said::TftpError { .. }
+        );
+        is_tftp && packet.from.address != Some(asked) && packet.at_us >= first.at_us
+    });
+    let (by, proof) = match answer {
+        Some(packet) => {
+            let by = packet.from.address?;
+            (
+                by,
+                case.packet(packet, format!("{by} answers, which was not asked")),
+            )
+        }
+        None => {
+            let one = case
+                .transfers()
+                .find(|one| one.protocol == Protocol::Tftp && one.from.address != Some(asked))?;
+            let by = one.from.address?;
+            (
+                by,
+                Proof::at(
+                    one.start_us,
+                    format!("{by} sends {}, which was not asked", one.name),
+                ),
+            )
+        }
+    };
+    let evidence = vec![
+        case.packet(first, format!("{file} asked for from {asked}")),
+        proof,
+    ];
+    let sentence = format!(
+        "{file} was asked for from {asked}, and {by} answered: a machine drops TFTP packets from an \
+         address that it did not ask"
+    );
+    finding(sentence, evidence, 93)
+}
+
+/// As long a request waits for its first answer without harm.
+const PROMPT_US: u64 = 2_000_000;
+
+/// The first answer comes when the machine has asked anew already.
+fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
+    let is_loaded = case.transfers().any(|one| {
+        one.protocol == Protocol::Tftp && one.end == TransferEnd::Whole && one.name == file
+    });
+    if is_loaded {
+        return None;
+    }
+    let server = first.to.address;
+    let answer = case.received().find(|packet| {
+        matches!(packet.what, Said::TftpOptions { .. })
+            && packet.from.address == server
+            && packet.to.port == first.from.port
+            && packet.at_us >= first.at_us
+    })?;
+    let delay_us = answer.at_us - first.at_us;
+    if delay_us < PROMPT_US {
+        return None;
+    }
+    let seconds = delay_us as f64 / 1e6;
+    let shown = server.map_or_else(|| first.to.mac.clone(), |address| address.to_string());
+    let evidence = vec![
+        case.packet(first, format!("{file} asked for from {shown}")),
+        case.packet(answer, format!("its first answer, {seconds:.1} s later")),
+    ];
+    let sentence = format!(
+        "the TFTP server {shown} answered {file} {seconds:.1} s late, when the machine no longer waited"
+    );
+    finding(sentence, evidence, 93)
 }
 
 fn unreachable<'a>(case: &Case<'a>, since_us: u64) -> Option<(&'a Packet, &'a str)> {

@@ -19,7 +19,7 @@ pub const FILE_NAME: &str = "fault.toml";
 const BOOT_SECONDS_DEFAULT: u32 = 120;
 const BOOT_SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
 
-const STAGES: [StageName; 12] = [
+const STAGES: [StageName; 13] = [
     StageName::PowerOn,
     StageName::Dhcp,
     StageName::Proxy,
@@ -31,6 +31,7 @@ const STAGES: [StageName; 12] = [
     StageName::Ignition,
     StageName::UserlandUp,
     StageName::CloudConfig,
+    StageName::ConfigApplied,
     StageName::Checks,
 ];
 

@@ -2,12 +2,13 @@
 
 mod boot;
 mod captures;
+mod causes;
 mod images;
 mod inside;
 mod offers;
 mod passing;
 mod saved;
-mod wiring;
+pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
 
@@ -28,14 +29,15 @@ use crate::verdict::{NodeVerdict, judge_node};
 const HOST: &str = "fe:54:00:00:00:01";
 
 /// An attempt to spoil: one node's passing evidence, packets included.
-struct Story {
-    attempt: Attempt,
-    node: Node,
+#[derive(Clone)]
+pub(crate) struct Story {
+    pub(crate) attempt: Attempt,
+    pub(crate) node: Node,
 }
 
 impl Story {
     /// The evidence of a node that passed.
-    fn of(name: &str, node: &str, firmware: Firmware) -> Story {
+    pub(crate) fn of(name: &str, node: &str, firmware: Firmware) -> Story {
         let scenario = scenario(name);
         let node = scenario.node(node).unwrap().clone();
         let records = evidence(&scenario, &node, firmware);
@@ -54,8 +56,21 @@ impl Story {
         Story { attempt, node }
     }
 
+    /// The same with a capture of the node's own port, and with what arrived there.
+    pub(crate) fn at_port(name: &str, node: &str, firmware: Firmware) -> Story {
+        Story::of(name, node, firmware).with_port()
+    }
+
+    pub(crate) fn with_port(mut self) -> Story {
+        let port = wiring::port(&self.attempt.wire, &self.node);
+        let arrived = wiring::content(&self.node, &port);
+        self.attempt.records.extend(arrived);
+        self.attempt.ports.insert(self.node.name.clone(), port);
+        self
+    }
+
     /// iPXE by chainload on BIOS: what most tests begin with.
-    fn chainload() -> Story {
+    pub(crate) fn chainload() -> Story {
         Story::of("ipxe-chainload", "node1", Firmware::Bios)
     }
 
@@ -191,7 +206,7 @@ impl Story {
         }
     }
 
-    fn verdict(&self) -> NodeVerdict {
+    pub(crate) fn verdict(&self) -> NodeVerdict {
         judge_node(&self.attempt, &self.node).verdict
     }
 
@@ -208,7 +223,7 @@ impl Story {
 
     /// The best finding has to be of this cause, say these words, and be well founded.
     #[track_caller]
-    fn is_explained(&self, cause: Cause, words: &[&str]) -> Finding {
+    pub(crate) fn is_explained(&self, cause: Cause, words: &[&str]) -> Finding {
         let findings = self.findings();
         let told: Vec<String> = findings
             .iter()

@@ -14,6 +14,7 @@ fn all() -> Vec<Story> {
         for firmware in scenario.firmware.clone() {
             for node in &scenario.nodes {
                 stories.push(Story::of(name, &node.name, firmware));
+                stories.push(Story::at_port(name, &node.name, firmware));
             }
         }
     }
@@ -55,6 +56,9 @@ fn no_detector_fires_on_a_boot_that_passed_at_any_stage() {
     for story in all() {
         let attempt = &story.attempt;
         for wire in [attempt.wire.clone(), Wire::default()] {
+            if wire.frames == 0 && !attempt.ports.is_empty() {
+                continue;
+            }
             let attempt = Attempt {
                 wire,
                 ..attempt.clone()
@@ -64,6 +68,7 @@ fn no_detector_fires_on_a_boot_that_passed_at_any_stage() {
                 &story.node,
                 &attempt.records,
                 &attempt.wire,
+                attempt.ports.get(&story.node.name),
             );
             for stage in STAGES {
                 let case = Case::new(&attempt, &story.node, &timeline, stage);
@@ -85,7 +90,10 @@ fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
     for story in all() {
         let Story { attempt, node } = &story;
         let count = |wire: &Wire, of: fn(&timeline::Sighting) -> bool| {
-            let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire);
+            let timeline = {
+                let port = attempt.ports.get(&node.name).filter(|_| wire.frames > 0);
+                timeline::build(&attempt.scenario, node, &attempt.records, wire, port)
+            };
             let sightings = timeline.stages.iter().flat_map(|stage| &stage.sightings);
             sightings.filter(|sighting| of(sighting)).count()
         };

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use boot_server::event::BootEvent;
 
 use super::*;
-use crate::scenario::{DhcpService, Scenario};
+use crate::evidence::packet::{Content, Direction};
+use crate::scenario::{DhcpService, Image, Scenario};
+use crate::verdict::fixture::hash;
 
 /// Our end.
-pub(super) fn host(scenario: &Scenario, port: u16) -> Endpoint {
+pub(crate) fn host(scenario: &Scenario, port: u16) -> Endpoint {
     Endpoint {
         mac: HOST.into(),
         address: Some(scenario.network.host().into()),
@@ -17,7 +19,7 @@ pub(super) fn host(scenario: &Scenario, port: u16) -> Endpoint {
 }
 
 /// The machine's end.
-pub(super) fn guest(scenario: &Scenario, node: &Node, port: u16) -> Endpoint {
+pub(crate) fn guest(scenario: &Scenario, node: &Node, port: u16) -> Endpoint {
     Endpoint {
         mac: node.mac.to_string(),
         address: Some(address(scenario, node).into()),
@@ -26,12 +28,82 @@ pub(super) fn guest(scenario: &Scenario, node: &Node, port: u16) -> Endpoint {
 }
 
 /// Everybody, or somebody who has no address yet.
-pub(super) fn nobody(mac: &str, port: u16) -> Endpoint {
+pub(crate) fn nobody(mac: &str, port: u16) -> Endpoint {
     Endpoint {
         mac: mac.into(),
         address: None,
         port: Some(port),
     }
+}
+
+/// What crossed the machine's own port, out of the packets of a network that it is alone on.
+pub(crate) fn port(wire: &Wire, node: &Node) -> Wire {
+    let mac = node.mac.to_string();
+    let mut port = wire.clone();
+    for packet in &mut port.packets {
+        packet.direction = Some(match packet.from.mac == mac {
+            true => Direction::FromMachine,
+            false => Direction::ToMachine,
+        });
+    }
+    for transfer in &mut port.transfers {
+        transfer.direction = Some(match transfer.to.mac == mac {
+            true => Direction::ToMachine,
+            false => Direction::FromMachine,
+        });
+    }
+    port
+}
+
+/// What arrived whole at the machine's port, and what the services have on disk of it.
+pub(crate) fn content(node: &Node, wire: &Wire) -> Vec<Record> {
+    let mut records = Vec::new();
+    for transfer in &wire.transfers {
+        let name = &transfer.name;
+        records.push(Record {
+            at_us: transfer.end_us,
+            node: Some(node.name.clone()),
+            seen: Seen::Arrived {
+                protocol: transfer.protocol,
+                name: name.clone(),
+                from: transfer.from.clone(),
+                start_us: transfer.start_us,
+                bytes: transfer.bytes,
+                content: Content {
+                    sha256: hash(name),
+                    text: None,
+                },
+            },
+        });
+        let usual = |file: &str| format!("coreos/current/{file}");
+        let file = match name.strip_prefix("/_/file") {
+            None => name.trim_start_matches('/').to_owned(),
+            Some(query) if query.contains("type=kernel") => {
+                let kernel = node.expect.kernel.clone();
+                kernel.unwrap_or_else(|| usual(Image::KERNEL))
+            }
+            Some(_) => usual(Image::INITRD),
+        };
+        let is_stored = ["assets/", "nbp/", "coreos/"]
+            .iter()
+            .any(|folder| file.starts_with(folder))
+            || (transfer.protocol == Protocol::Tftp && !file.starts_with("pxelinux.cfg/"));
+        if is_stored {
+            let seen = Seen::Manifest {
+                file,
+                sha256: hash(name),
+            };
+            records.insert(
+                0,
+                Record {
+                    at_us: 0,
+                    node: None,
+                    seen,
+                },
+            );
+        }
+    }
+    records
 }
 
 struct Wiring<'s> {
@@ -41,7 +113,7 @@ struct Wiring<'s> {
 }
 
 /// The packets behind these records, and those of servers that are not ours.
-pub(super) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire {
+pub(crate) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire {
     let mut wiring = Wiring {
         scenario,
         node,

@@ -3,6 +3,8 @@
 
 mod answers;
 mod course;
+mod mutations;
+mod ports;
 mod proofs;
 
 use boot_server::event::BootEvent;
@@ -17,7 +19,7 @@ use crate::timeline::Timeline;
 
 /// The timeline by records alone.
 fn timeline(scenario: &Scenario, node: &Node, records: &[Record]) -> Timeline {
-    crate::timeline::build(scenario, node, records, &Wire::default())
+    crate::timeline::build(scenario, node, records, &Wire::default(), None)
 }
 
 fn verdict(

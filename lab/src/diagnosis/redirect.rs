@@ -1,0 +1,62 @@
+//! A server that sends the machine elsewhere.
+
+use super::case::Case;
+use super::nbp::proof;
+use super::{Cause, Finding};
+use crate::evidence::packet::{Packet, Said};
+use crate::timeline::{Outcome, Sighting};
+
+/// Time within which a client follows a redirect.
+const FOLLOWED_US: u64 = 10_000_000;
+
+/// RFC 9110 §15.4: statuses with a `Location` that clients follow.
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
+/// The redirect that the machine got right before this sighting, and what it had asked for.
+pub(super) fn before<'a>(
+    case: &Case<'a>,
+    sighting: &Sighting,
+) -> Option<(&'a Packet, u16, &'a str)> {
+    let redirects = case.received().filter_map(|packet| match &packet.what {
+        Said::HttpResponse {
+            status,
+            target: Some(target),
+            ..
+        } if REDIRECTS.contains(status) => Some((packet, *status, target.as_str())),
+        _ => None,
+    });
+    redirects
+        .filter(|(packet, ..)| {
+            packet.at_us <= sighting.at_us && sighting.at_us - packet.at_us < FOLLOWED_US
+        })
+        .last()
+}
+
+/// A config or script came from where a redirect led to.
+pub(super) fn followed(case: &Case) -> Option<Finding> {
+    let came = case.sightings(case.stage).iter().filter(|one| {
+        one.impostor.is_none() && (one.outcome == Outcome::Done || one.claimed.is_some())
+    });
+    let (sighting, (packet, status, target)) = came
+        .filter_map(|one| Some((one, before(case, one)?)))
+        .next_back()?;
+    let server = packet
+        .from
+        .address
+        .map_or_else(|| packet.from.mac.clone(), |address| address.to_string());
+    Some(Finding {
+        cause: Cause::WrongConfigServed,
+        sentence: format!(
+            "{server} answered {target} with a redirect ({status}), and {} followed it",
+            case.node.name
+        ),
+        evidence: vec![
+            case.packet(packet, format!("GET {target}: {status}")),
+            proof(sighting),
+        ],
+        remedy: "correct the redirect (its `Location` has to lead to this machine's own config), or let the \
+                 config URL name the right place itself"
+            .into(),
+        weight: 98,
+    })
+}

@@ -1,0 +1,254 @@
+//! What crossed the machine's own port counts, whatever addresses it names.
+
+use std::net::SocketAddr;
+
+use boot_server::event::{BootEvent, Who};
+
+use super::*;
+use crate::diagnosis::tests::Story;
+use crate::timeline::{RestartSign, Vantage};
+use crate::verdict::judge_node;
+use crate::verdict::unproven::Unproven;
+
+const STRANGER: &str = "192.168.92.200:40000";
+
+fn failed(story: &Story) -> (StageName, String) {
+    match story.verdict() {
+        NodeVerdict::Fail { stage, why, .. } => (stage, why),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// V1: a machine never asks for its cloud-config, and another host does so with its UUID.
+#[test]
+fn request_in_the_machines_name_from_elsewhere_proves_nothing_and_is_shown() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    let stranger: SocketAddr = STRANGER.parse().unwrap();
+    let name = {
+        let mut asked = None;
+        for record in &mut story.attempt.records {
+            if let Some(BootEvent::HttpRequest {
+                who, path, query, ..
+            }) = event(record)
+                && path == "/cloud"
+            {
+                who.peer = Some(stranger);
+                asked = Some(format!("{path}?{query}"));
+            }
+        }
+        asked.unwrap()
+    };
+    let port = story.attempt.ports.get_mut("node1").unwrap();
+    port.transfers.retain(|transfer| transfer.name != name);
+    port.packets.retain(|packet| {
+        !matches!(&packet.what, crate::evidence::packet::Said::HttpRequest { target, .. }
+            | crate::evidence::packet::Said::HttpResponse { target: Some(target), .. } if *target == name)
+    });
+    story.attempt.records.retain(
+        |record| !matches!(&record.seen, Seen::Arrived { name: arrived, .. } if *arrived == name),
+    );
+    let (stage, why) = failed(&story);
+    assert_eq!(stage, StageName::CloudConfig);
+    assert!(
+        why.contains("asked by 192.168.92.200 in node1's name"),
+        "{why}"
+    );
+    let found = story.is_explained(crate::diagnosis::Cause::Impersonated, &["192.168.92.200"]);
+    assert!(found.weight >= 90);
+}
+
+/// V6: the machine's cable is cut, and a stranger boots in its name.
+#[test]
+fn whole_boot_of_a_stranger_in_the_machines_name_proves_nothing() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    let own = |record: &Record| !matches!(record.seen, Seen::Arrived { .. });
+    story.attempt.records.retain(own);
+    *story.attempt.ports.get_mut("node1").unwrap() = Wire::default();
+    let (stage, _) = failed(&story);
+    assert_eq!(stage, StageName::Dhcp);
+}
+
+#[test]
+fn pass_without_a_capture_of_the_port_says_that_who_asked_is_not_proven() {
+    let with = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    let result = judge_node(&with.attempt, &with.node);
+    assert_eq!(result.timeline.vantage, Vantage::OwnPort);
+    assert_eq!(result.not_proven, [Unproven::ConfigApplied]);
+    let mut without = with;
+    without.attempt.ports.clear();
+    let result = judge_node(&without.attempt, &without.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    assert!(result.not_proven.contains(&Unproven::WhoAsked));
+}
+
+/// V8: nothing is expected that an image without a config would not have as well.
+#[test]
+fn pass_of_a_machine_without_a_config_says_so() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    story.node.expect.cloud_config = None;
+    story.node.expect.ignition = None;
+    story.attempt.scenario.nodes[0] = story.node.clone();
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    assert_eq!(result.not_proven, [Unproven::NoConfig]);
+}
+
+/// V1, second: a relay adds a line to the config.
+#[test]
+fn config_that_arrived_otherwise_than_it_was_sent_is_changed_on_the_way() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    for record in &mut story.attempt.records {
+        if let Seen::Arrived { name, content, .. } = &mut record.seen
+            && name.starts_with("/cloud")
+        {
+            content.sha256 = super::super::fixture::hash("with a key of somebody else's");
+        }
+    }
+    let (stage, why) = failed(&story);
+    assert_eq!(stage, StageName::CloudConfig);
+    assert!(why.starts_with("other bytes arrived"), "{why}");
+    story.is_explained(crate::diagnosis::Cause::ChangedOnTheWay, &["cloud"]);
+}
+
+/// V2: the machine resets itself once after its config.
+#[test]
+fn reset_on_the_way_fails_unless_the_scenario_allows_it() {
+    let mut story = Story::chainload();
+    let check = story
+        .attempt
+        .records
+        .iter()
+        .find(|one| matches!(one.seen, Seen::Check { .. }));
+    let at_us = check.unwrap().at_us;
+    story.attempt.records.push(Record {
+        at_us,
+        node: Some("node1".into()),
+        seen: Seen::Reset,
+    });
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.timeline.restarts[0].sign, RestartSign::Reset);
+    let (stage, why) = failed(&story);
+    assert!(stage >= StageName::UserlandUp, "{stage}");
+    assert!(why.contains("restarted"), "{why}");
+    story.is_explained(crate::diagnosis::Cause::MachineReset, &["restarted"]);
+    story.node.expect.resets = 1;
+    story.attempt.scenario.nodes[0] = story.node.clone();
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
+}
+
+#[test]
+fn reset_after_the_last_check_does_not_count() {
+    let mut story = Story::chainload();
+    story.attempt.records.push(Record {
+        at_us: u64::MAX,
+        node: Some("node1".into()),
+        seen: Seen::Reset,
+    });
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
+}
+
+/// V3: the second file of a cloud-config cannot be written.
+#[test]
+fn failed_config_fails_the_machine_with_the_line_unless_the_scenario_expects_it() {
+    let mut story = Story::chainload();
+    let check = story
+        .attempt
+        .records
+        .iter()
+        .find(|one| matches!(one.seen, Seen::Check { .. }));
+    let at_us = check.unwrap().at_us;
+    let line = "guest-agent: FAILED: /usr/x: Read-only file system";
+    story.attempt.records.push(Record {
+        at_us,
+        node: Some("node1".into()),
+        seen: Seen::Console { line: line.into() },
+    });
+    let (stage, why) = failed(&story);
+    assert_eq!(stage, StageName::ConfigApplied);
+    assert!(why.contains(line), "{why}");
+    story.node.expect.config_may_fail = true;
+    story.attempt.scenario.nodes[0] = story.node.clone();
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
+}
+
+/// V9: `matched_by = "mac"` where the group matched by UUID.
+#[test]
+fn group_that_matched_by_another_label_than_expected_fails() {
+    let mut story = Story::chainload();
+    story.node.expect.matched_by = crate::scenario::MatchedBy::Mac;
+    story.attempt.scenario.nodes[0] = story.node.clone();
+    let (stage, why) = failed(&story);
+    assert_eq!(stage, StageName::Script);
+    assert!(why.contains("the group matched by uuid"), "{why}");
+}
+
+/// P17: Pixiecore asks its API while it answers DHCP; the machine asked for nothing yet.
+#[test]
+fn call_of_pixiecore_to_its_api_does_not_reach_the_script() {
+    let mut story = Story::at_port("pixiecore", "node1", Firmware::Uefi);
+    let path = |record: &mut Record| match event(record) {
+        Some(BootEvent::HttpRequest { path, .. }) => Some(path.clone()),
+        _ => None,
+    };
+    story
+        .attempt
+        .records
+        .retain_mut(|record| path(record).is_none_or(|path| path.starts_with("/pixiecore/")));
+    let is_arrival = |record: &Record| matches!(record.seen, Seen::Arrived { .. });
+    story.attempt.records.retain(|record| !is_arrival(record));
+    let port = story.attempt.ports.get_mut("node1").unwrap();
+    port.transfers.clear();
+    port.packets
+        .retain(|packet| matches!(packet.what, crate::evidence::packet::Said::Dhcp(_)));
+    let result = judge_node(&story.attempt, &story.node);
+    let reached = result
+        .timeline
+        .stages
+        .iter()
+        .filter(|stage| stage.end_us.is_some());
+    let reached: Vec<StageName> = reached.map(|stage| stage.name).collect();
+    assert!(!reached.contains(&StageName::Script), "{reached:?}");
+}
+
+/// V14: addresses of a DHCP server that the lab does not know are learned from the wire.
+#[test]
+fn address_of_a_server_of_the_users_own_is_learned_from_the_wire() {
+    let mut story = Story::of("ipxe-chainload", "node1", Firmware::Bios);
+    story.attempt.scenario.services.dhcp = crate::scenario::DhcpService::None;
+    let peer = SocketAddr::from((address(&story.attempt.scenario, &story.node), 49152));
+    for record in &mut story.attempt.records {
+        match event(record) {
+            Some(BootEvent::DhcpReply { .. } | BootEvent::DhcpRequest { .. }) => {
+                record.seen = Seen::Lifecycle {
+                    event: "resumed".into(),
+                    detail: "unpaused".into(),
+                };
+            }
+            Some(BootEvent::TftpDone { who, .. }) => {
+                *who = Who {
+                    peer: Some(peer),
+                    ..Who::default()
+                };
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
+}
+
+#[test]
+fn acknowledgement_that_was_lost_on_the_way_proves_nothing_and_is_nobody_elses() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    let port = story.attempt.ports.get_mut("node1").unwrap();
+    port.packets.retain(|packet| {
+        !matches!(&packet.what, crate::evidence::packet::Said::Dhcp(said) if said.message == "ack")
+    });
+    let (stage, _) = failed(&story);
+    assert_eq!(stage, StageName::Dhcp);
+    let result = judge_node(&story.attempt, &story.node);
+    let sightings = &result.timeline.stage(StageName::Dhcp).unwrap().sightings;
+    assert!(
+        sightings.iter().all(|one| one.impostor.is_none()),
+        "{sightings:#?}"
+    );
+}
