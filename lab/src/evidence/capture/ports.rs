@@ -28,11 +28,9 @@ use crate::evidence::{Record, Seen};
 /// Bytes taken over of a frame: what a card that joins segments hands over at most.
 const SNAP_LENGTH: i32 = 262_144;
 
-/// Memory of the ring of what a machine sends: requests and acknowledgements.
-const SENT_RING_BYTES: i32 = 4 << 20;
-
-/// Memory of the ring of what a machine is sent. Half a second of the fastest transfer seen in a cell fits.
-const DELIVERED_RING_BYTES: i32 = 32 << 20;
+/// Memory of a handle's ring, which the kernel fills with both directions. Half a second of the fastest transfer seen in
+/// a cell fits.
+const RING_BYTES: i32 = 32 << 20;
 
 /// How often the handles are emptied.
 const EMPTY_INTERVAL: Duration = Duration::from_millis(40);
@@ -134,19 +132,19 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn open(device: &str, direction: Direction) -> Result<pcap::Capture<Active>, CaptureFault> {
-    let (ring, filter) = match direction {
-        Direction::FromMachine => (SENT_RING_BYTES, "inbound"),
-        Direction::ToMachine => (DELIVERED_RING_BYTES, "outbound"),
-    };
     let opened = pcap::Capture::from_device(device).and_then(|capture| {
-        let mut capture = capture
+        let capture = capture
             .promisc(true)
             .snaplen(SNAP_LENGTH)
-            .buffer_size(ring)
+            .buffer_size(RING_BYTES)
             .timeout(i32::try_from(GATHER.as_millis()).unwrap_or(i32::MAX))
             .open()?;
-        // The kernel tells the directions apart by how the frame came to the device (packet(7), `sll_pkttype`).
-        capture.filter(filter, true)?;
+        // By how the frame came to the device (packet(7), `sll_pkttype`). The filters `inbound` and `outbound` would
+        // be evaluated in the kernel, but libpcap 1.10 evaluates the first block in user space, where they match nothing.
+        capture.direction(match direction {
+            Direction::FromMachine => pcap::Direction::In,
+            Direction::ToMachine => pcap::Direction::Out,
+        })?;
         capture.setnonblock()
     });
     opened.map_err(|source| CaptureFault::Port {
