@@ -2,7 +2,8 @@
 //! mode in one program.
 //!
 //! Dependencies run one way: `proto ← catalog ← policy ← respond ← net ← cli ← main`; [`event`] is
-//! a leaf that everyone may name, [`metrics`] counts its events, [`config`] is what `cli` reads and hands down.
+//! a leaf that everyone may name, [`metrics`] counts its events, [`config`] is what `cli` reads and hands down, and
+//! [`state_file`] opens what the server writes.
 
 pub mod catalog;
 pub mod cli;
@@ -14,3 +15,4 @@ pub mod net;
 pub mod policy;
 pub mod proto;
 pub mod respond;
+pub mod state_file;

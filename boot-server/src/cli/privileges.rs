@@ -1,15 +1,16 @@
 //! From root to an ordinary user: what is kept is the right to low ports and raw sockets.
 //!
 //! It is done before there is a second thread, since the kernel keeps rights thread by thread, and
-//! before anything is read from the network or from data directories.
+//! before anything is read from the network or from data directories. The files that the server
+//! writes lie in the user's folder, where the user can plant links: root neither opens nor gives away
+//! anything there.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::fchown;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use nix::unistd::{User, initgroups, setresgid, setresuid};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
 };
@@ -18,10 +19,10 @@ use rustix::thread::{
 pub(super) const KEPT: CapabilitySet =
     CapabilitySet::NET_BIND_SERVICE.union(CapabilitySet::NET_RAW);
 
-/// Becomes the user for good. `files` are made first, as the user's own.
+/// Becomes the user for good. `files` are what the user is to write later: their folders must be there.
 ///
 /// # Errors
-/// There is no such user, we are not root, or a file could not be written by the user.
+/// There is no such user, we are not root, or a folder cannot be written by the user.
 pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
     let user = User::from_name(name)
         .with_context(|| format!("looking up the user `{name}`"))?
@@ -36,12 +37,6 @@ pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
         own.is_root(),
         "becoming the user `{name}` needs root; leave `user` out"
     );
-    for file in files {
-        let opened = OpenOptions::new().create(true).append(true).open(file);
-        opened
-            .and_then(|opened| fchown(&opened, Some(user.uid.as_raw()), Some(user.gid.as_raw())))
-            .with_context(|| format!("making {} the user {name}'s", file.display()))?;
-    }
     let c_name = std::ffi::CString::new(name)?;
     set_keep_capabilities(true).context("keeping capabilities")?;
     initgroups(&c_name, user.gid).context("taking the user's groups")?;
@@ -61,12 +56,13 @@ pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
         } else {
             folder
         };
-        if access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-            bail!(
-                "the user `{name}` cannot write to {}: chown {name} {}",
-                folder.display(),
-                folder.display()
-            );
+        let shown = folder.display();
+        match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => {
+                bail!("folder not found: {shown}; make it: install -d -o {name} {shown}")
+            }
+            Err(_) => bail!("the user `{name}` cannot write to {shown}: chown {name} {shown}"),
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! One server a lease file: two would give the same addresses.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::JournalError;
+use crate::state_file;
 
 /// The right to a lease file, for as long as it lives; the kernel ends it with the process.
 ///
@@ -27,12 +28,7 @@ impl Lock {
             path: path.clone(),
             source,
         };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
+        let file = state_file::write(&path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Lock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse {

@@ -213,6 +213,83 @@ fn add_key_ring_of_root(folder: &Path, config: &Path) {
     std::fs::write(config, text + "key_ring = \"secret.gpg\"\n").unwrap();
 }
 
+/// Whoever has the user's account can plant links in the user's folder and wait for the next start.
+#[test]
+fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folder() {
+    let name = "privileges::a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folder";
+    if !is_inside(name) {
+        return;
+    }
+    let (side, folder) = (ServerSide::new(), folder());
+    let config = folder.path().join("c.toml");
+    let program = program(folder.path());
+    let target = folder.path().join("of-root");
+    std::fs::write(&target, "secret").unwrap();
+    let only_root = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&target, only_root).unwrap();
+    let fifo = |path: &Path| run("mkfifo", &[path.to_str().unwrap()]);
+    let plants: [(&str, &dyn Fn(&Path)); 4] = [
+        ("symbolic link", &|path| {
+            std::os::unix::fs::symlink(&target, path).unwrap();
+        }),
+        // As root's file, or as one with two names: which of both is seen first does not matter.
+        ("refused|denied", &|path| {
+            std::fs::hard_link(&target, path).unwrap();
+        }),
+        ("not a regular file", &|path| {
+            fifo(path);
+            std::os::unix::fs::chown(path, Some(USER_ID), Some(USER_ID)).unwrap();
+        }),
+        ("chown", &|path| {
+            std::fs::write(path, "").unwrap();
+        }),
+    ];
+    for (says, plant) in plants {
+        for planted in ["events", "leases", "leases.lock"] {
+            let path = folder.path().join(planted);
+            plant(&path);
+            let mut command = side.command(program.to_str().unwrap());
+            command.args(["--config", config.to_str().unwrap(), "--user", USER]);
+            let said = refused(&mut command);
+            let expected = says.split('|').any(|text| said.contains(text));
+            assert!(
+                expected && said.contains(planted),
+                "{planted}, {says}: {said}"
+            );
+            // The server makes those that are not planted.
+            for name in ["events", "leases", "leases.lock"] {
+                let _ = std::fs::remove_file(folder.path().join(name));
+            }
+            let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&target).unwrap());
+            assert_eq!(owner, 0, "{planted}, {says}");
+            assert_eq!(std::fs::read(&target).unwrap(), b"secret");
+        }
+    }
+}
+
+/// What a server says that does not start.
+fn refused(command: &mut Command) -> String {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let mut running = Running(child);
+    let deadline = Instant::now() + DEADLINE;
+    let status = loop {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it started");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(!status.success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    said
+}
+
 #[test]
 fn the_rights_of_the_service_unit_are_enough() {
     if !is_inside("privileges::the_rights_of_the_service_unit_are_enough") {

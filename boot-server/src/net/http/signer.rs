@@ -11,17 +11,14 @@ use pgp::ser::Serialize;
 use pgp::types::{KeyDetails, Password, SigningKey};
 use rand::rngs::OsRng;
 
+use crate::state_file::{StateFileError, read_key};
+
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     /// The key ring cannot be read.
-    #[error("the key ring {path}: {source}")]
-    Read {
-        /// Its file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
+    #[error("the key ring: {0}")]
+    Read(#[from] StateFileError),
     /// It is none.
     #[error("the key ring {path} is no OpenPGP secret key, armored or binary: {source}")]
     KeyRing {
@@ -83,11 +80,7 @@ impl Signer {
     /// See [`SignerError`].
     pub fn open(path: &Path, passphrase: Option<&str>) -> Result<Signer, SignerError> {
         let owned = || path.to_owned();
-        let read = std::fs::read(path);
-        let bytes = read.map_err(|source| SignerError::Read {
-            path: owned(),
-            source,
-        })?;
+        let bytes = read_key(path)?;
         let invalid = |source| SignerError::KeyRing {
             path: owned(),
             source: Box::new(source),

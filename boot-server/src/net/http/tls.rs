@@ -12,9 +12,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
+use crate::state_file::{StateFileError, read_key};
+
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A file that cannot be read.
+    #[error(transparent)]
+    File(#[from] StateFileError),
     /// A PEM file.
     #[error("{path}: {source}")]
     Pem {
@@ -80,13 +85,13 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
         let path = path.to_owned();
         |source| TlsError::Pem { path, source }
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let chain = CertificateDer::pem_slice_iter(&read_key(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(pem(certificate))?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate(certificate.to_owned()));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read_key(key)?).map_err(pem(key))?;
     let pair = |source| TlsError::Pair {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
