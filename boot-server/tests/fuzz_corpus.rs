@@ -9,6 +9,8 @@
 mod config_loaders;
 #[path = "../fuzz/checks/dhcp_reply.rs"]
 mod dhcp_reply;
+#[path = "../fuzz/checks/lease_file.rs"]
+mod lease_file;
 #[path = "../fuzz/checks/query_labels.rs"]
 mod query_labels;
 #[path = "../fuzz/checks/tftp_transfer.rs"]
@@ -32,6 +34,11 @@ fn config_loaders_hold() {
 #[test]
 fn dhcp_reply_holds() {
     replay("dhcp_reply", 40_000, dhcp_reply::check);
+}
+
+#[test]
+fn lease_file_holds() {
+    replay("lease_file", 20_000, lease_file::check);
 }
 
 #[test]

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::narrate::plain;
 use crate::config::Config;
-use crate::lease::{LeaseRecord, LeaseState, read_leases};
+use crate::lease::{LeaseRecord, LeaseState, read_lease_file};
 use crate::proto::mac::MacAddr;
 
 /// A lease as it is shown.
@@ -66,8 +67,14 @@ pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
          add e.g. lease_file = \"/var/lib/boot-server/leases\"",
     )?;
     let now = SystemTime::now();
-    let rows = read_leases(path)?
-        .into_iter()
+    let file = read_lease_file(path)?;
+    if !file.invalid.is_empty() {
+        let (path, problems) = (path.display(), file.problems());
+        eprintln!("warning: lease file {path}: invalid lines are skipped: {problems}");
+    }
+    let rows = file
+        .current
+        .into_values()
         .map(|record| Row::new(record, now));
     let mut out = io::stdout().lock();
     let printed = match json {
@@ -93,6 +100,9 @@ fn print_json(out: &mut impl Write, rows: impl Iterator<Item = Row>) -> io::Resu
 fn print_table(out: &mut impl Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {
     let line = |out: &mut _, cells: [&str; 7]| {
         let [address, mac, state, expires, hostname, uuid, client_id] = cells;
+        // A machine's own choice, and a terminal's commands may be in it.
+        let hostname = plain(hostname.to_owned());
+        let client_id = plain(client_id.to_owned());
         let text = format!(
             "{address:<15}  {mac:<17}  {state:<8}  {expires:<20}  {hostname:<20}  {uuid:<36}  {client_id}"
         );

@@ -3,29 +3,38 @@
 //! Lines are written before their leases are given, so a killed server has promised nothing that its
 //! file does not say. The file is rewritten without what is superseded when it is opened, and again
 //! whenever it has grown to several times what counts, or is found to be lost or changed by others:
-//! the server's memory is what the file is to say.
+//! the server's memory is what the file is to say. Invalid lines are skipped and kept in a copy: a server
+//! with all leases but one serves more machines than one that does not start.
 //!
 //! Writes are handed to the kernel: a killed server loses nothing. Whether they are waited for until
 //! the disk has them, so that a host may lose its power too, is [`Durability`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use super::damage::{Damage, LeaseFile, parse};
 use super::lock::{Lock, beside};
 use super::{LeaseRecord, LeaseStore};
+use crate::state_file::{self, StateFileError};
 
 /// The file is not rewritten below this many lines.
 const COMPACT_AT_LEAST: usize = 10_000;
 /// The file is rewritten when it has this many lines for each that counts.
 const COMPACT_RATIO: usize = 4;
+/// Copies of files with invalid lines that may be made in one second.
+const MAX_COPIES_PER_SECOND: u32 = 16;
 
 /// Why the lease file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The file is not one that a server may use.
+    #[error("lease file: {0}")]
+    File(#[from] StateFileError),
     /// It could not be read or written.
     #[error("lease file {path}: {source}")]
     Io {
@@ -39,16 +48,6 @@ pub enum JournalError {
     InUse {
         /// The file.
         path: PathBuf,
-    },
-    /// A line in the middle is no lease. A cut last line is forgiven: its lease was not given.
-    #[error("lease file {path}, line {line}: {source}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Line number from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
     },
 }
 
@@ -78,6 +77,10 @@ pub struct Journal {
     /// A write failed: the file must be rewritten before it is appended to.
     torn: bool,
     durability: Durability,
+    /// What was wrong with the file when it was opened.
+    damage: Option<Damage>,
+    /// When it was last written before it was opened.
+    written: Option<SystemTime>,
     /// How the disk is waited for.
     pub(super) sync: fn(&File) -> io::Result<()>,
     _lock: Lock,
@@ -98,7 +101,14 @@ impl Journal {
         };
         make_folder(path).map_err(io)?;
         let lock = Lock::take(path)?;
-        let current = read(path)?;
+        let bytes = state_file::read(path)?.unwrap_or_default();
+        let written = fs::symlink_metadata(path).and_then(|there| there.modified());
+        let LeaseFile { current, invalid } = parse(&bytes);
+        let damage = (!invalid.is_empty()).then(|| Damage {
+            path: path.to_owned(),
+            copy: keep_copy(path, &bytes),
+            invalid,
+        });
         let (file, len) = rewrite(path, &current).map_err(io)?;
         let identity = identity(&file.metadata().map_err(io)?);
         let records = current.values().cloned().collect();
@@ -114,11 +124,23 @@ impl Journal {
                 lines,
                 torn: false,
                 durability,
+                damage,
+                written: written.ok(),
                 sync: File::sync_data,
                 _lock: lock,
             },
             records,
         ))
+    }
+
+    /// When the file was last written before it was opened.
+    pub fn written(&self) -> Option<SystemTime> {
+        self.written
+    }
+
+    /// What was wrong with the file when it was opened: lines that are skipped.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
     }
 
     fn write(&mut self) -> io::Result<Option<String>> {
@@ -154,7 +176,7 @@ impl Journal {
 
     /// What happened to the file, when others did something to it.
     fn is_lost(&self) -> Option<&'static str> {
-        let Ok(there) = fs::metadata(&self.path) else {
+        let Ok(there) = fs::symlink_metadata(&self.path) else {
             return Some("was removed");
         };
         // Ours is open, so that its inode is nobody else's.
@@ -187,6 +209,17 @@ impl LeaseStore for Journal {
             .map(|warning| warning.map(|warning| format!("lease file {path}: {warning}")))
             .map_err(|error| format!("lease file {path}: {error}"))
     }
+
+    fn shift(&mut self, seconds: i64) {
+        for record in self.current.values_mut() {
+            if record.expires != 0 {
+                record.expires = record.expires.saturating_add_signed(seconds).max(1);
+            }
+        }
+        // The whole file changes.
+        self.torn = true;
+        self.pending.clear();
+    }
 }
 
 /// The leases in a file, by address, which may be in use by a server at the same time.
@@ -194,44 +227,43 @@ impl LeaseStore for Journal {
 /// # Errors
 /// [`JournalError`]; also when there is no file.
 pub fn read_leases(path: &Path) -> Result<Vec<LeaseRecord>, JournalError> {
-    if let Err(source) = fs::metadata(path) {
-        let path = path.to_owned();
-        return Err(JournalError::Io { path, source });
-    }
-    Ok(read(path)?.into_values().collect())
+    Ok(read_lease_file(path)?.current.into_values().collect())
 }
 
-fn read(path: &Path) -> Result<BTreeMap<Ipv4Addr, LeaseRecord>, JournalError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => {
-            let path = path.to_owned();
-            return Err(JournalError::Io { path, source });
-        }
-    };
-    parse(&bytes).map_err(|(line, source)| JournalError::Line {
+/// The leases in a file, and its invalid lines.
+///
+/// # Errors
+/// [`JournalError`]; also when there is no file.
+pub fn read_lease_file(path: &Path) -> Result<LeaseFile, JournalError> {
+    let bytes = state_file::read(path)?.ok_or_else(|| JournalError::Io {
         path: path.to_owned(),
-        line,
-        source,
-    })
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    Ok(parse(&bytes))
 }
 
-/// The last record of each address; or the line that is none, and why.
-pub(super) fn parse(
-    bytes: &[u8],
-) -> Result<BTreeMap<Ipv4Addr, LeaseRecord>, (usize, serde_json::Error)> {
-    let mut current = BTreeMap::new();
-    for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        match serde_json::from_slice::<LeaseRecord>(line) {
-            Ok(record) => {
-                current.insert(record.address, record);
+/// Keeps a file with invalid lines beside itself, before it is written anew without them.
+fn keep_copy(path: &Path, bytes: &[u8]) -> Result<PathBuf, io::Error> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_secs());
+    // Two starts in one second: another name.
+    for number in 0..MAX_COPIES_PER_SECOND {
+        let copy = match number {
+            0 => beside(path, &format!(".bad-{now}")),
+            number => beside(path, &format!(".bad-{now}-{number}")),
+        };
+        match state_file::create_new(&copy) {
+            Ok(mut file) => {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                return Ok(copy);
             }
-            Err(_) if !line.ends_with(b"\n") => {}
-            Err(source) => return Err((number + 1, source)),
+            Err(StateFileError::Io { source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(current)
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn identity(file: &Metadata) -> (u64, u64) {
@@ -257,11 +289,7 @@ fn rewrite(path: &Path, current: &BTreeMap<Ipv4Addr, LeaseRecord>) -> io::Result
         serde_json::to_writer(&mut text, record)?;
         text.push(b'\n');
     }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .open(&next)?;
+    let mut file = state_file::replace(&next)?;
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&next, path)?;

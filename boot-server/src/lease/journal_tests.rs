@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::journal::parse;
 use super::tests::{Believed, at, ip, machine, plan};
 use super::*;
+use crate::state_file::StateFileError;
 
 fn open(path: &Path) -> (Journal, LeasePool) {
     let (journal, known) = Journal::open(path, Durability::Death).unwrap();
@@ -40,17 +40,135 @@ fn leases_survive_a_restart_and_a_cut_last_line() {
     assert!(second.bind(&machine(2), ip(10), at(2)).is_err());
 }
 
-#[test]
-fn a_broken_line_in_the_middle_of_the_lease_file_is_an_error_with_its_number() {
+const GOOD: &str = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
+
+/// Opens a lease file of these bytes; returns the leases in it and its invalid lines.
+fn opened(bytes: &[u8]) -> (Vec<LeaseRecord>, Vec<InvalidLine>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases");
-    let good = r#"{"address":"10.0.0.10","mac":"02:00:00:00:00:0a","expires":5}"#;
-    fs::write(&path, format!("{good}\nrubbish\n{good}\n")).unwrap();
-    let error = Journal::open(&path, Durability::Death).unwrap_err();
-    assert!(
-        matches!(error, JournalError::Line { line: 2, .. }),
-        "{error}"
-    );
+    fs::write(&path, bytes).unwrap();
+    let (journal, known) = Journal::open(&path, Durability::Death).unwrap();
+    let Some(damage) = journal.damage() else {
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 2, "no copy of a file without invalid lines");
+        return (known, Vec::new());
+    };
+    assert_eq!(fs::read(damage.copy.as_ref().unwrap()).unwrap(), bytes);
+    let again = parse(&fs::read(&path).unwrap());
+    assert_eq!(again.current.len(), known.len());
+    // Leases far in the future stay until they are clamped; nothing else is left of the damage.
+    let left = |line: &InvalidLine| line.problem != LineProblem::EndOutOfRange;
+    assert!(!again.invalid.iter().any(left), "{again:?}");
+    (known, damage.invalid.clone())
+}
+
+#[test]
+fn journal_a_line_that_is_no_lease_is_skipped_and_the_file_kept_in_a_copy() {
+    let deep = "[".repeat(5000);
+    let long = format!("{{\"hostname\":\"{}\"", "x".repeat(20_000));
+    for (line, problem) in [
+        ("rubbish", LineProblem::Malformed { column: 1 }),
+        ("", LineProblem::Empty),
+        (" \t\r", LineProblem::Empty),
+        ("\0\0\0", LineProblem::Nul),
+        (&deep, LineProblem::Malformed { column: 1 }),
+        (&long, LineProblem::TooLong),
+        (
+            r#"{"address":"10.0.0.11","mac":"02:00:00:00:00:0b","expires":-1}"#,
+            LineProblem::Malformed { column: 61 },
+        ),
+        (
+            r#"{"address":"10.0.0.11","mac":"02:00:00:00:00:0b","expires":18446744073709551616}"#,
+            LineProblem::Malformed { column: 79 },
+        ),
+    ] {
+        let (known, invalid) = opened(format!("{GOOD}\n{line}\n{GOOD}\n").as_bytes());
+        assert_eq!(known.len(), 1, "{line}");
+        let [only] = invalid[..] else {
+            panic!("{line}: {invalid:?}")
+        };
+        assert_eq!(only.line, 2);
+        match (only.problem, problem) {
+            // serde_json's columns are its own affair.
+            (LineProblem::Malformed { .. }, LineProblem::Malformed { .. }) => {}
+            (found, wanted) => assert_eq!(found, wanted, "{line}"),
+        }
+    }
+}
+
+#[test]
+fn journal_bytes_that_are_no_text_are_skipped() {
+    let mut bytes = b"\xff\xfe\x00\x80\n".to_vec();
+    bytes.extend(format!("{GOOD}\n").into_bytes());
+    assert_eq!(opened(&bytes).0.len(), 1);
+}
+
+#[test]
+fn journal_a_lease_behind_nul_bytes_or_a_byte_order_mark_is_taken() {
+    for (prefix, problem) in [
+        ("\0\0\0\0", LineProblem::Nul),
+        ("\u{feff}", LineProblem::ByteOrderMark),
+    ] {
+        let (known, invalid) = opened(format!("{prefix}{GOOD}\n").as_bytes());
+        assert_eq!(known.len(), 1);
+        assert_eq!(invalid, [InvalidLine { line: 1, problem }]);
+    }
+}
+
+#[test]
+fn journal_an_end_beyond_all_calendars_is_taken_and_no_arithmetic_overflows() {
+    for end in [u64::MAX, 1 << 63, (1 << 63) - 1, i64::MAX as u64 / 2] {
+        let line = format!(
+            "{{\"address\":\"10.0.0.10\",\"mac\":\"02:00:00:00:00:0a\",\"expires\":{end}}}\n"
+        );
+        let (known, invalid) = opened(line.as_bytes());
+        assert_eq!(invalid.len(), 1);
+        let mut pool = LeasePool::new(plan(10, 12), &known);
+        assert!(pool.bind(&machine(1), ip(10), at(0)).is_err());
+        assert_eq!(
+            pool.offer(&machine(1), None, at(0)).unwrap().address,
+            ip(11)
+        );
+    }
+}
+
+#[test]
+fn journal_a_link_or_fifo_in_the_place_of_its_files_is_refused() {
+    for name in ["leases", "leases.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("leases");
+        let planted = folder.path().join(name);
+        std::os::unix::fs::symlink(folder.path().join("target"), &planted).unwrap();
+        let error = Journal::open(&path, Durability::Death).unwrap_err();
+        assert!(
+            matches!(error, JournalError::File(StateFileError::Link(_))),
+            "{name}: {error}"
+        );
+        fs::remove_file(&planted).unwrap();
+        nix::unistd::mkfifo(&planted, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = Journal::open(&path, Durability::Death).unwrap_err();
+        assert!(
+            matches!(error, JournalError::File(StateFileError::NotRegular(_))),
+            "{name}: {error}"
+        );
+        assert!(!folder.path().join("target").exists());
+    }
+}
+
+#[test]
+fn journal_a_link_planted_while_it_is_written_is_replaced_and_its_target_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases");
+    let target = folder.path().join("target");
+    fs::write(&target, "secret").unwrap();
+    std::os::unix::fs::symlink(&target, folder.path().join("leases.new")).unwrap();
+    let (mut journal, mut pool) = open(&path);
+    give(&mut journal, &mut pool, 1, 10, 0);
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&target, &path).unwrap();
+    assert!(journal.commit().unwrap().is_some());
+    assert!(!path.is_symlink());
+    assert_eq!(fs::read(&target).unwrap(), b"secret");
 }
 
 #[test]
@@ -230,7 +348,7 @@ proptest! {
             let mut told = clients.clone();
             told.learn(&record);
             for cut in before.len()..=after.len() {
-                let known: Vec<LeaseRecord> = parse(&after[..cut]).unwrap().into_values().collect();
+                let known: Vec<LeaseRecord> = parse(&after[..cut]).current.into_values().collect();
                 let believed = if cut == after.len() { &told } else { &clients };
                 for thief in 1..5 {
                     for address in 10..13 {

@@ -5,10 +5,13 @@
 //! told. A machine is its MAC: the boot ROM, iPXE and the installed system send different client
 //! identifiers, and a machine that changed its address at each boot stage could not be followed.
 
+mod clock;
+mod damage;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
 mod lock;
+mod offers;
 mod pool;
 mod record;
 mod reservations;
@@ -17,7 +20,9 @@ mod tests;
 
 use std::net::Ipv4Addr;
 
-pub use journal::{Durability, Journal, JournalError, read_leases};
+pub use clock::{Clamped, ClockReading, LeaseClock, clamp_ends};
+pub use damage::{Damage, InvalidLine, LeaseFile, LineProblem, parse};
+pub use journal::{Durability, Journal, JournalError, read_lease_file, read_leases};
 pub use pool::{LeasePool, Offered, PoolPlan, Usage};
 pub use record::{LeaseRecord, LeaseState};
 pub use reservations::{Reserved, ReservedFor};
@@ -36,6 +41,8 @@ pub struct Holder<'a> {
     pub client_id: Option<&'a [u8]>,
     /// The name it gives itself (option 12).
     pub hostname: Option<&'a str>,
+    /// The circuit of the relay agent that it is behind (option 82).
+    pub circuit: Option<&'a [u8]>,
 }
 
 impl Holder<'_> {
@@ -46,6 +53,7 @@ impl Holder<'_> {
             machine_id: None,
             client_id: None,
             hostname: None,
+            circuit: None,
         }
     }
 }
@@ -62,6 +70,10 @@ pub trait LeaseStore: Send {
     /// # Errors
     /// A sentence: it could not be kept, so nobody may be told. It is tried again the next time.
     fn commit(&mut self) -> Result<Option<String>, String>;
+
+    /// Moves the ends of all records by seconds, with the next [`LeaseStore::commit`]: the wall clock was
+    /// set.
+    fn shift(&mut self, seconds: i64);
 }
 
 impl LeaseStore for Box<dyn LeaseStore> {
@@ -71,6 +83,10 @@ impl LeaseStore for Box<dyn LeaseStore> {
 
     fn commit(&mut self) -> Result<Option<String>, String> {
         (**self).commit()
+    }
+
+    fn shift(&mut self, seconds: i64) {
+        (**self).shift(seconds);
     }
 }
 
@@ -84,6 +100,8 @@ impl LeaseStore for MemoryOnly {
     fn commit(&mut self) -> Result<Option<String>, String> {
         Ok(None)
     }
+
+    fn shift(&mut self, _: i64) {}
 }
 
 /// Why no address is given.
@@ -92,6 +110,16 @@ pub enum LeaseError {
     /// All addresses of the pool are taken.
     #[error("no free address from {first} to {last}")]
     Exhausted {
+        /// First address of the pool.
+        first: Ipv4Addr,
+        /// Its last address.
+        last: Ipv4Addr,
+    },
+    /// All addresses are taken, some of them by offers that are too young to be taken back.
+    #[error(
+        "no free address from {first} to {last}: more new machines ask than can be offered one"
+    )]
+    TooManyOffers {
         /// First address of the pool.
         first: Ipv4Addr,
         /// Its last address.

@@ -4,14 +4,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
+use super::clock::shifted;
+use super::offers::{Asker, Candidate, Offers};
 use super::reservations::Reservations;
 use super::{Holder, LeaseError, LeaseRecord, LeaseState, Reserved};
 use crate::proto::mac::MacAddr;
 
 /// How long an offered address is kept for the machine it was offered to.
 const OFFER_TIME: Duration = Duration::from_secs(60);
-/// How long a declined address is not given to anyone (RFC 2131 §4.3.3).
-const DECLINE_TIME: Duration = Duration::from_secs(600);
+/// How long a declined address is not given to anyone (RFC 2131 §4.3.3), unless no other is left.
+pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
+
+/// Declined addresses looked at for one that may be reclaimed.
+const MAX_DECLINED_LOOKED_AT: usize = 64;
 
 /// What a pool is made from.
 #[derive(Debug, Clone)]
@@ -39,13 +44,23 @@ pub struct Offered {
     pub fresh: bool,
 }
 
-/// How much of a pool is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much of a pool is in use, in addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Addresses that it may give: its range, and reserved ones beside it.
     pub addresses: u64,
-    /// Leases that run.
+    /// Active leases.
     pub leases: u64,
+    /// Offers that were not requested yet.
+    pub offered: u64,
+    /// Addresses that rest because somebody else uses them.
+    pub declined: u64,
+    /// Addresses that can be given at once, those kept for reservations included.
+    pub free: u64,
+    /// Offers taken back for another machine, since the start.
+    pub offers_taken_back: u64,
+    /// Declined addresses offered again before their time, since the start.
+    pub declined_reclaimed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +86,9 @@ struct Holding {
     mac: MacAddr,
     state: State,
     until: SystemTime,
+    /// Of an offer, when the machine was first offered the address; of a declined address, since when it
+    /// rests.
+    since: SystemTime,
 }
 
 /// The addresses of one subnet.
@@ -94,6 +112,11 @@ pub struct LeasePool {
     by_end: BTreeSet<(SystemTime, Ipv4Addr)>,
     /// Addresses from here to `last` were never given to anyone.
     untouched: u32,
+    offers: Offers,
+    /// Declined addresses, the one that rests for longest first.
+    declined: BTreeSet<(SystemTime, Ipv4Addr)>,
+    offers_taken_back: u64,
+    declined_reclaimed: u64,
 }
 
 impl LeasePool {
@@ -110,6 +133,10 @@ impl LeasePool {
             by_mac: HashMap::new(),
             by_end: BTreeSet::new(),
             untouched: plan.first.to_bits(),
+            offers: Offers::default(),
+            declined: BTreeSet::new(),
+            offers_taken_back: 0,
+            declined_reclaimed: 0,
         };
         let mut known: Vec<&LeaseRecord> = known
             .iter()
@@ -121,9 +148,10 @@ impl LeasePool {
             let holding = Holding {
                 mac: record.mac,
                 state: record.state.into(),
-                until: SystemTime::UNIX_EPOCH + Duration::from_secs(record.expires),
+                until: record.end(),
+                since: record.end(),
             };
-            pool.hold(record.address, holding);
+            pool.hold(record.address, holding, None);
         }
         pool
     }
@@ -157,21 +185,54 @@ impl LeasePool {
         let range = u64::from(self.last.to_bits() - self.first.to_bits()) + 1;
         let excluded: BTreeSet<_> = self.excluded.iter().filter(|a| in_range(a)).collect();
         let reserved = self.reservations.addresses().filter(|a| !in_range(a));
-        let held = self.by_address.values();
-        let leased = held.filter(|held| held.state == State::Bound && held.until > now);
-        Usage {
+        let mut usage = Usage {
             addresses: (range + reserved.count() as u64).saturating_sub(excluded.len() as u64),
-            leases: leased.count() as u64,
+            offers_taken_back: self.offers_taken_back,
+            declined_reclaimed: self.declined_reclaimed,
+            ..Usage::default()
+        };
+        for held in self.by_address.values().filter(|held| held.until > now) {
+            match held.state {
+                State::Bound => usage.leases += 1,
+                State::Offered => usage.offered += 1,
+                State::Declined => usage.declined += 1,
+            }
         }
+        let taken = usage.leases + usage.offered + usage.declined;
+        usage.free = usage.addresses.saturating_sub(taken);
+        usage
+    }
+
+    /// True if an address is offered to a machine, or is its lease.
+    pub fn is_held_by(&self, mac: MacAddr, address: Ipv4Addr, now: SystemTime) -> bool {
+        self.by_address.get(&address).is_some_and(|held| {
+            held.mac == mac && held.until > now && held.state != State::Declined
+        })
+    }
+
+    /// Moves all times: the clock that they were taken from was set.
+    pub fn shift(&mut self, seconds: i64) {
+        let shift = |time| shifted(time, seconds);
+        for held in self.by_address.values_mut() {
+            (held.until, held.since) = (shift(held.until), shift(held.since));
+        }
+        for set in [&mut self.by_end, &mut self.declined] {
+            *set = set
+                .iter()
+                .map(|(time, address)| (shift(*time), *address))
+                .collect();
+        }
+        self.offers.shift(shift);
     }
 
     /// Finds an address to offer and keeps it for the machine for a minute (DHCPDISCOVER).
     ///
     /// In this order: its reservation, the address it has or had, the one it asks for, one that
-    /// nobody had, the one that is free for longest.
+    /// nobody had, the one that is free for longest; in an empty pool an offer of somebody else that was
+    /// not requested, or the address that was declined longest ago.
     ///
     /// # Errors
-    /// [`LeaseError::Exhausted`].
+    /// [`LeaseError::Exhausted`], [`LeaseError::TooManyOffers`].
     pub fn offer(
         &mut self,
         who: &Holder<'_>,
@@ -180,29 +241,30 @@ impl LeasePool {
     ) -> Result<Offered, LeaseError> {
         let had = self.by_mac.get(&who.mac).copied();
         let fixed = self.reservations.of(who).map(|reserved| reserved.address);
-        let address = [fixed, had, wanted]
+        let free = [fixed, had, wanted]
             .into_iter()
             .flatten()
             .find(|address| self.may_have(who, *address, now))
             .or_else(|| self.next_untouched(who, now))
-            .or_else(|| self.longest_free(who, now))
-            .ok_or(LeaseError::Exhausted {
-                first: self.first,
-                last: self.last,
-            })?;
+            .or_else(|| self.longest_free(who, now));
+        let address = match free {
+            Some(address) => address,
+            None => self.take_back(who, now)?,
+        };
         let current = self.by_address.get(&address);
         let same = current.filter(|h| h.mac == who.mac && h.state != State::Declined);
         let fresh = same.is_none() && fixed != Some(address);
         if !same.is_some_and(|h| h.state == State::Bound && h.until > now) {
             // A lease that still runs stays what it is: an offer promises less.
-            self.hold(
-                address,
-                Holding {
-                    mac: who.mac,
-                    state: State::Offered,
-                    until: now + OFFER_TIME,
-                },
-            );
+            let offered = same.filter(|h| h.state == State::Offered && h.until > now);
+            let holding = Holding {
+                mac: who.mac,
+                state: State::Offered,
+                until: now + OFFER_TIME,
+                // Asking again does not make an offer younger.
+                since: offered.map_or(now, |h| h.since),
+            };
+            self.hold(address, holding, who.circuit);
         }
         Ok(Offered { address, fresh })
     }
@@ -242,7 +304,7 @@ impl LeasePool {
         let until = now + self.lease_time;
         let hostname = reserved.and_then(|reserved| reserved.hostname.as_deref());
         let record = LeaseRecord::new(who, hostname, address, LeaseState::Bound, until);
-        Ok(self.hold_recorded(record, until))
+        Ok(self.hold_recorded(record, until, now))
     }
 
     /// The address this machine has, had or has reserved, as far as this server remembers.
@@ -260,8 +322,11 @@ impl LeasePool {
             && holding.mac == mac
             && holding.state == State::Offered
         {
-            let until = now;
-            self.hold(address, Holding { until, ..*holding });
+            let holding = Holding {
+                until: now,
+                ..*holding
+            };
+            self.hold(address, holding, None);
         }
     }
 
@@ -280,11 +345,31 @@ impl LeasePool {
             return Err(LeaseError::Unknown { mac, address });
         }
         let record = LeaseRecord::new(who, None, address, LeaseState::Released, now);
-        Ok(self.hold_recorded(record, now))
+        Ok(self.hold_recorded(record, now, now))
     }
 
-    /// The machine found its address in use by somebody else (DHCPDECLINE), or we did before the
-    /// machine was told of it: it rests, as nobody knows for how long it is taken.
+    /// The server found that somebody else uses an address which it was about to offer to a machine:
+    /// the address rests. A lease that the machine was told of meanwhile stays a lease.
+    ///
+    /// # Errors
+    /// [`LeaseError::Unknown`] when it is not offered to this machine.
+    pub fn found_in_use(
+        &mut self,
+        who: &Holder<'_>,
+        address: Ipv4Addr,
+        now: SystemTime,
+    ) -> Result<LeaseRecord, LeaseError> {
+        match self.by_address.get(&address) {
+            Some(held) if held.state == State::Offered => self.decline(who, address, now),
+            _ => Err(LeaseError::Unknown {
+                mac: who.mac,
+                address,
+            }),
+        }
+    }
+
+    /// The machine found its address in use by somebody else (DHCPDECLINE): it rests, as nobody knows
+    /// for how long it is taken.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`] when it was not this machine's to decline.
@@ -302,7 +387,7 @@ impl LeasePool {
         let until = now + DECLINE_TIME;
         self.by_mac.remove(&mac);
         let record = LeaseRecord::new(who, None, address, LeaseState::Declined, until);
-        Ok(self.hold_recorded(record, until))
+        Ok(self.hold_recorded(record, until, now))
     }
 
     /// Whether the address could be this machine's now.
@@ -344,25 +429,77 @@ impl LeasePool {
             .find(|address| self.may_have(who, *address, now))
     }
 
+    /// Takes an address in an empty pool: an offer that was not requested, else the address that was
+    /// declined longest ago, as ISC dhcpd reclaims abandoned addresses. Whoever declined an address does
+    /// not get it.
+    fn take_back(&mut self, who: &Holder<'_>, now: SystemTime) -> Result<Ipv4Addr, LeaseError> {
+        let (first, last) = (self.first, self.last);
+        let in_range = |address: Ipv4Addr| (first..=last).contains(&address);
+        let reservations = &self.reservations;
+        let excluded = &self.excluded;
+        let may_have = |address: Ipv4Addr| {
+            in_range(address) && reservations.at(address).is_none() && !excluded.contains(&address)
+        };
+        let asker = Asker {
+            mac: who.mac,
+            circuit: who.circuit,
+            now,
+        };
+        let candidate = self.offers.candidate(asker, may_have);
+        if let Candidate::Take(address) = candidate {
+            self.offers_taken_back += 1;
+            return Ok(address);
+        }
+        let declined = self.declined.iter().take(MAX_DECLINED_LOOKED_AT);
+        let reclaimed = declined.map(|(_, address)| *address).find(|address| {
+            let by = self.by_address.get(address).map(|held| held.mac);
+            may_have(*address) && by != Some(who.mac)
+        });
+        match (reclaimed, candidate) {
+            (Some(address), _) => {
+                self.declined_reclaimed += 1;
+                Ok(address)
+            }
+            (None, Candidate::NotNow) => Err(LeaseError::TooManyOffers { first, last }),
+            (None, _) => Err(LeaseError::Exhausted { first, last }),
+        }
+    }
+
     /// Lets the record count here, to the fraction of a second that it does not keep.
-    fn hold_recorded(&mut self, record: LeaseRecord, until: SystemTime) -> LeaseRecord {
+    fn hold_recorded(
+        &mut self,
+        record: LeaseRecord,
+        until: SystemTime,
+        now: SystemTime,
+    ) -> LeaseRecord {
         let holding = Holding {
             mac: record.mac,
             state: record.state.into(),
             until,
+            since: now,
         };
-        self.hold(record.address, holding);
+        self.hold(record.address, holding, None);
         record
     }
 
-    fn hold(&mut self, address: Ipv4Addr, holding: Holding) {
+    fn hold(&mut self, address: Ipv4Addr, holding: Holding, circuit: Option<&[u8]>) {
         if let Some(old) = self.by_address.insert(address, holding) {
             self.by_end.remove(&(old.until, address));
+            match old.state {
+                State::Offered => self.offers.remove(old.since, address),
+                State::Declined => drop(self.declined.remove(&(old.since, address))),
+                State::Bound => {}
+            }
             if old.mac != holding.mac && self.by_mac.get(&old.mac) == Some(&address) {
                 self.by_mac.remove(&old.mac);
             }
         }
         self.by_end.insert((holding.until, address));
+        match holding.state {
+            State::Offered => self.offers.insert(holding.since, address, circuit),
+            State::Declined => drop(self.declined.insert((holding.since, address))),
+            State::Bound => {}
+        }
         if holding.state != State::Declined {
             self.by_mac.insert(holding.mac, address);
         }

@@ -1,13 +1,17 @@
 //! A lease as it is kept: one line of the lease file, and of `boot-server leases`.
 
 use std::net::Ipv4Addr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Holder;
 use crate::proto::mac::MacAddr;
+
+/// Latest end in seconds since the Unix epoch, about the year 136,000,000: far below what a 64-bit
+/// `time_t` overflows at when a lease time is added.
+const MAX_END: u64 = 1 << 52;
 
 /// What became of an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,12 @@ impl LeaseRecord {
             client_id: who.client_id.map(hex),
             hostname: hostname.or(who.hostname).map(str::to_owned),
         }
+    }
+
+    /// When it ends. An end beyond what the system's clock can show is its last representable year.
+    pub(super) fn end(&self) -> SystemTime {
+        let end = Duration::from_secs(self.expires.min(MAX_END));
+        SystemTime::UNIX_EPOCH + end
     }
 
     /// Whether it still counts at this time.

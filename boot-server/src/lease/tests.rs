@@ -17,6 +17,7 @@ pub(super) const fn machine(last: u8) -> Holder<'static> {
         machine_id: None,
         client_id: None,
         hostname: None,
+        circuit: None,
     }
 }
 
@@ -248,8 +249,45 @@ fn a_declined_address_rests_and_cannot_be_declined_by_others() {
     pool.decline(&A, ip(10), at(1)).unwrap();
     assert_eq!(offer(&mut pool, A, None, at(2)), Ok(ip(11)));
     pool.bind(&A, ip(11), at(2)).unwrap();
-    assert!(offer(&mut pool, B, None, at(600)).is_err());
-    assert_eq!(offer(&mut pool, B, None, at(601)), Ok(ip(10)));
+    assert!(pool.bind(&B, ip(10), at(600)).is_err());
+    pool.bind(&B, ip(10), at(601)).unwrap();
+}
+
+/// A machine that declines all it gets takes no pool from the others (D2 of the debatable cases): ISC dhcpd
+/// reclaims abandoned addresses, too.
+#[test]
+fn offer_in_an_empty_pool_reclaims_what_was_declined_longest_ago_for_another_machine() {
+    let mut pool = pool(10, 12);
+    for (second, last) in [(0, 10), (1, 11), (2, 12)] {
+        assert_eq!(offer(&mut pool, A, None, at(second)), Ok(ip(last)));
+        pool.bind(&A, ip(last), at(second)).unwrap();
+        pool.decline(&A, ip(last), at(second)).unwrap();
+    }
+    assert!(matches!(
+        offer(&mut pool, A, None, at(3)),
+        Err(LeaseError::Exhausted { .. })
+    ));
+    let offered = pool.offer(&B, None, at(3)).unwrap();
+    assert_eq!(
+        (offered.address, offered.fresh),
+        (ip(10), true),
+        "it is looked for"
+    );
+    assert_eq!(pool.usage(at(3)).declined_reclaimed, 1);
+    // Found in use, it rests again, behind the others.
+    pool.found_in_use(&B, ip(10), at(4)).unwrap();
+    assert_eq!(offer(&mut pool, B, None, at(4)), Ok(ip(11)));
+    pool.bind(&B, ip(11), at(4)).unwrap();
+    assert_eq!(offer(&mut pool, machine(2), None, at(5)), Ok(ip(12)));
+}
+
+#[test]
+fn found_in_use_an_acknowledged_lease_stays_a_lease() {
+    let mut pool = pool(10, 12);
+    offer(&mut pool, A, None, at(0)).unwrap();
+    pool.bind(&A, ip(10), at(0)).unwrap();
+    assert!(pool.found_in_use(&A, ip(10), at(1)).is_err());
+    assert_eq!(pool.address_of(A.mac, at(1)), Some(ip(10)));
 }
 
 #[test]
@@ -266,9 +304,91 @@ fn a_released_address_is_free_for_others_at_once() {
 fn an_offer_not_taken_is_free_for_others() {
     let mut pool = pool(10, 10);
     offer(&mut pool, A, None, at(0)).unwrap();
-    assert!(offer(&mut pool, B, None, at(59)).is_err());
-    pool.withdraw_offer(A.mac, at(59));
-    assert_eq!(offer(&mut pool, B, None, at(59)), Ok(ip(10)));
+    assert!(offer(&mut pool, B, None, at(0)).is_err());
+    pool.withdraw_offer(A.mac, at(0));
+    assert_eq!(offer(&mut pool, B, None, at(0)), Ok(ip(10)));
+}
+
+/// M8: a hundred made-up MACs a minute took a pool of a hundred addresses.
+#[test]
+fn offer_in_an_empty_pool_takes_back_the_oldest_that_was_not_requested() {
+    let mut pool = pool(10, 12);
+    offer(&mut pool, A, None, at(0)).unwrap();
+    pool.bind(&A, ip(10), at(0)).unwrap();
+    offer(&mut pool, machine(1), None, at(1)).unwrap();
+    offer(&mut pool, machine(2), None, at(2)).unwrap();
+    // Asking again makes an offer no younger.
+    offer(&mut pool, machine(1), None, at(19)).unwrap();
+    assert_eq!(offer(&mut pool, B, None, at(20)), Ok(ip(11)));
+    assert!(matches!(
+        pool.bind(&machine(1), ip(11), at(21)),
+        Err(LeaseError::Refused(_))
+    ));
+    pool.bind(&B, ip(11), at(21)).unwrap();
+    assert_eq!(offer(&mut pool, machine(3), None, at(22)), Ok(ip(12)));
+    // Leases and reservations are nobody's to take.
+    pool.bind(&machine(3), ip(12), at(22)).unwrap();
+    assert!(matches!(
+        offer(&mut pool, machine(4), None, at(40)),
+        Err(LeaseError::Exhausted { .. })
+    ));
+    assert_eq!(pool.usage(at(40)).offers_taken_back, 2);
+}
+
+fn flooder(number: u32) -> Holder<'static> {
+    let [a, b, c, d] = number.to_be_bytes();
+    Holder::of_mac(MacAddr([6, 1, a, b, c, d]))
+}
+
+/// Thousands of new MACs a second: who asks a second time goes before them.
+#[test]
+fn offer_under_a_flood_of_new_machines_serves_one_that_asks_again() {
+    let mut pool = pool(10, 109);
+    let millis = |n: u64| at(0) + Duration::from_millis(n);
+    let mut served_at = None;
+    for n in 0..14_000u32 {
+        let now = millis(u64::from(n) / 7);
+        let _ = offer(&mut pool, flooder(n), None, now);
+        // It begins after a while, and asks four times a second.
+        if n >= 5_000 && n % 1_750 == 0 && offer(&mut pool, A, None, now).is_ok() {
+            served_at = Some(n);
+            pool.bind(&A, pool.recorded(&A).unwrap(), now).unwrap();
+            break;
+        }
+    }
+    assert!(served_at.is_some_and(|n| n <= 8_750), "{served_at:?}");
+}
+
+/// A machine that asks for the first time after a flood is served at once.
+#[test]
+fn offer_after_a_flood_serves_a_machine_that_asks_once() {
+    let mut pool = pool(10, 109);
+    for n in 0..5_000 {
+        let _ = offer(&mut pool, flooder(n), None, at(0));
+    }
+    assert!(offer(&mut pool, A, None, at(1)).is_ok());
+}
+
+/// A port of a switch that floods takes from itself.
+#[test]
+fn offer_in_an_empty_pool_takes_from_the_crowded_circuit_first() {
+    let mut pool = pool(10, 59);
+    let behind = |who: Holder<'static>, circuit: &'static [u8]| Holder {
+        circuit: Some(circuit),
+        ..who
+    };
+    offer(&mut pool, behind(B, b"port 2"), None, at(0)).unwrap();
+    for n in 0..5_000 {
+        let _ = offer(&mut pool, behind(flooder(n), b"port 1"), None, at(0));
+    }
+    let before = pool.usage(at(0));
+    assert_eq!(before.offered, 50);
+    assert!(offer(&mut pool, behind(A, b"port 3"), None, at(0)).is_ok());
+    assert!(offer(&mut pool, machine(7), None, at(0)).is_ok());
+    assert_eq!(
+        offer(&mut pool, behind(B, b"port 2"), None, at(0)),
+        Ok(ip(10))
+    );
 }
 
 /// What the clients believe: the owner of each address, and until when.
