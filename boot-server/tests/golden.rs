@@ -70,7 +70,14 @@ impl BootFields {
             code::MACHINE_ID,
             code::IPXE,
         ];
-        let value = |code: u8| (code, message.options.bytes(code).map(<[u8]>::to_vec));
+        // A NUL at the end of a text is no part of it (RFC 2132 §2); the recordings are without.
+        let value = |code: u8| {
+            let bytes = match code {
+                code::BOOT_FILE_NAME => message.text_bytes(code),
+                _ => message.options.bytes(code),
+            };
+            (code, bytes.map(<[u8]>::to_vec))
+        };
         BootFields {
             kind: message.message_type().unwrap().unwrap(),
             your_address: message.your_address,
@@ -180,8 +187,10 @@ impl Replay {
         };
         let recorded = self.recorded_reply(number, request.xid, datagram.to.port());
         match (answer, recorded) {
-            (Answer::Silence(_), None) => {}
-            (Answer::Silence(why), Some(_)) => panic!("line {}: silence: {why}", number + 1),
+            (Answer::Silence(_) | Answer::Unserved(..), None) => {}
+            (Answer::Silence(why) | Answer::Unserved(_, why), Some(_)) => {
+                panic!("line {}: silence: {why}", number + 1)
+            }
             (Answer::Reply(_), None) => panic!("line {}: nothing was answered then", number + 1),
             (Answer::Reply(reply), Some(recorded)) => {
                 let bytes = reply.message.encode(request.max_message_len()).unwrap();

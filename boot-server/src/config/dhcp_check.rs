@@ -16,6 +16,8 @@ use crate::proto::mac::MacAddr;
 
 /// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
 const MIN_LEASE_SECONDS: u32 = 60;
+/// Smallest subnet: EDK2 takes both addresses of a /31 for a network's and everyone's (tianocore/edk2#8557).
+const MAX_PREFIX_LEN: u8 = 30;
 /// Smallest MTU of IPv4 (RFC 2132 §5.1).
 const MIN_MTU: u16 = 68;
 
@@ -160,6 +162,11 @@ impl PoolConfig {
             let message = format!("{} has bits behind its prefix", self.subnet);
             table.problem("subnet", message, format!("the subnet is {subnet}"));
         }
+        if subnet.prefix_len() > MAX_PREFIX_LEN {
+            let message = format!("invalid subnet: {subnet} (EDK2 refuses addresses of a /31)");
+            let help = format!("a prefix of at most {MAX_PREFIX_LEN}");
+            table.problem("subnet", message, help);
+        }
         for (key, address) in [("first", self.first), ("last", self.last)] {
             if !usable(subnet, address) {
                 let message = format!("{address} is no address for machines in {subnet}");
@@ -288,4 +295,25 @@ fn usable(subnet: Ipv4Net, address: Ipv4Addr) -> bool {
 
 fn hosts(subnets: &str) -> String {
     format!("an address of {subnets} that a machine can have")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// tianocore/edk2#8557.
+    #[test]
+    fn check_a_subnet_that_edk2_refuses_is_a_problem() {
+        for (subnet, first, last, problems) in [
+            ("10.0.0.0/30", 1, 2, 0),
+            ("10.0.0.0/31", 0, 1, 1),
+            ("10.0.0.1/32", 1, 1, 1),
+        ] {
+            let ip = |last| Ipv4Addr::new(10, 0, 0, last);
+            let config = DhcpConfig::new(subnet.parse().unwrap(), ip(first), ip(last));
+            let mut found = Vec::new();
+            config.check(&mut found);
+            assert_eq!(found.len(), problems, "{subnet}: {found:?}");
+        }
+    }
 }

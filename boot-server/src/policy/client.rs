@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::proto::dhcp::{ClientArch, FieldError, MachineId, Message, MessageType, Op};
+use crate::proto::dhcp::{ClientArch, FieldError, MachineId, Message, MessageType, Op, code};
 use crate::proto::mac::MacAddr;
 
 /// The program that speaks DHCP for the machine.
@@ -85,7 +85,8 @@ pub fn classify(message: &Message) -> Result<Client, ClassifyError> {
         Loader::Firmware
     };
     let vendor_class = message.vendor_class().unwrap_or_default();
-    let mut arch = message.client_arch()?;
+    // One of a broken length counts as absent: dnsmasq gives such a client an address, too.
+    let mut arch = message.client_arch().unwrap_or_default();
     if arch.is_empty() {
         arch.extend(arch_of_vendor_class(&vendor_class));
     }
@@ -111,8 +112,7 @@ pub fn classify(message: &Message) -> Result<Client, ClassifyError> {
         raspberry_pi: loader == Loader::Firmware && is_raspberry_pi(mac, &arch, &vendor_class),
         arch,
         loader,
-        bare_ipxe_class: message.options.bytes(crate::proto::dhcp::code::USER_CLASS)
-            == Some(b"iPXE"),
+        bare_ipxe_class: message.text_bytes(code::USER_CLASS) == Some(b"iPXE"),
     })
 }
 

@@ -273,6 +273,12 @@ impl Policy {
             (ClientArch::EfiArm64, _) => {
                 (boot.efi_arm64_nbp.as_ref(), "ARM64 UEFI firmware: its NBP")
             }
+            (ClientArch::UBootArm32, _) => {
+                (boot.efi_arm32_nbp.as_ref(), "ARM32 U-Boot: the UEFI NBP")
+            }
+            (ClientArch::UBootArm64, _) => {
+                (boot.efi_arm64_nbp.as_ref(), "ARM64 U-Boot: the UEFI NBP")
+            }
             (ClientArch::EfiRiscV32, _) => (
                 boot.efi_riscv32_nbp.as_ref(),
                 "RISC-V 32 UEFI firmware: its NBP",
@@ -340,6 +346,8 @@ fn tftp_sibling(arch: ClientArch) -> ClientArch {
         ClientArch::EfiX64Http => ClientArch::EfiX64,
         ClientArch::EfiArm32Http => ClientArch::EfiArm32,
         ClientArch::EfiArm64Http => ClientArch::EfiArm64,
+        ClientArch::UBootArm32Http => ClientArch::UBootArm32,
+        ClientArch::UBootArm64Http => ClientArch::UBootArm64,
         ClientArch::EfiRiscV32Http => ClientArch::EfiRiscV32,
         ClientArch::EfiRiscV64Http => ClientArch::EfiRiscV64,
         // Never PXELINUX or another BIOS program by HTTP.

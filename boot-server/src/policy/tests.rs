@@ -54,6 +54,27 @@ fn firmware_is_sent_to_the_nbp_of_its_architecture() {
     }
 }
 
+/// U-Boot runs UEFI programs, and says 21 to 24 (siderolabs/booter#12).
+#[test]
+fn decide_u_boot_is_sent_to_the_uefi_nbp_of_its_processor() {
+    let mut policy = policy(|boot| {
+        boot.efi_arm32_nbp = Some("arm32.efi".into());
+        boot.efi_arm64_nbp = Some("arm64.efi".into());
+    })
+    .with_nbp_url(Some("http://10.0.0.1/nbp/".into()));
+    let nbp = |file: &str| BootAction::Nbp(file.into());
+    let http = |file: &str| BootAction::HttpNbp(format!("http://10.0.0.1/nbp/{file}"));
+    for (arch, action) in [
+        (21, nbp("arm32.efi")),
+        (22, nbp("arm64.efi")),
+        (23, http("arm32.efi")),
+        (24, http("arm64.efi")),
+    ] {
+        let client = client(Loader::Firmware, arch);
+        assert_eq!(decide(&mut policy, &client, 1), action, "{arch}");
+    }
+}
+
 #[test]
 fn the_first_architecture_of_a_list_that_has_an_nbp_counts() {
     let mut both = client(Loader::Firmware, 12);

@@ -17,7 +17,7 @@ pub(super) fn set_header(message: &mut Message, step: &BootStep, server: Ipv4Add
     if file.len() <= MAX_HEADER_BOOT_FILE_LEN {
         message.boot_file = file.into();
     } else {
-        message.options.set(code::BOOT_FILE_NAME, file);
+        message.options.set(code::BOOT_FILE_NAME, ended(step, file));
     }
     if let BootAction::Nbp(_) | BootAction::RaspberryPi(_) = step.action {
         message.server_name = server.to_string().into();
@@ -30,9 +30,20 @@ pub(super) fn set_options(message: &mut Message, step: &BootStep, server: Ipv4Ad
     if !matches!(step.action, BootAction::HttpNbp(_)) {
         message
             .options
-            .set(code::TFTP_SERVER_NAME, server.to_string());
+            .set(code::TFTP_SERVER_NAME, ended(step, &server.to_string()));
     }
-    message.options.set(code::BOOT_FILE_NAME, file);
+    message.options.set(code::BOOT_FILE_NAME, ended(step, file));
+}
+
+/// Text of an option with a NUL at its end, as dnsmasq sends it: firmware that reads up to a NUL would ask
+/// for the next option's bytes, too (netbootxyz/netboot.xyz#1198). A Raspberry Pi takes the NUL for a
+/// part of the text.
+fn ended(step: &BootStep, text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    if !matches!(step.action, BootAction::RaspberryPi(_)) {
+        bytes.push(0);
+    }
+    bytes
 }
 
 /// What a client must be told of the kind of answer this is (option 60), and of what to do with its

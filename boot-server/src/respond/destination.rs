@@ -26,7 +26,9 @@ pub(super) fn destination(
     if matches!(reply.message_type(), Ok(Some(MessageType::Nak))) {
         return broadcast;
     }
-    if !request.client_address.is_unspecified() {
+    // A client that discovers has no address yet, whatever it says (RFC 2131 §4.4.1).
+    let is_offer = matches!(reply.message_type(), Ok(Some(MessageType::Offer)));
+    if !request.client_address.is_unspecified() && !is_offer {
         let client = SocketAddrV4::new(request.client_address, CLIENT_PORT);
         return (client, None);
     }
@@ -41,4 +43,10 @@ pub(super) fn destination(
         }
         _ => broadcast,
     }
+}
+
+/// True if an address can be one host's: not a network's, a group's or a reserved one.
+pub(super) fn is_unicast_host(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 224..=255)
 }

@@ -6,9 +6,11 @@ use std::time::SystemTime;
 
 use ipnet::Ipv4Net;
 
+use super::destination::is_unicast_host;
 use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::{Answer, Probe};
 use crate::config::PoolSettings;
+use crate::event::Shortage;
 use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
 use crate::proto::dhcp::{Message, MessageType, Options};
@@ -93,6 +95,9 @@ impl<S: LeaseStore> DhcpServer<S> {
         arrival: Arrival,
         now: SystemTime,
     ) -> Answer {
+        if let Err(reason) = self.check_addresses(request, client) {
+            return Answer::silence(reason);
+        }
         let found = self.pool_for(request, arrival);
         let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
@@ -122,7 +127,8 @@ impl<S: LeaseStore> DhcpServer<S> {
         answer
     }
 
-    /// The address that was to be offered is in use by somebody else: it rests for a while.
+    /// The address that was to be offered is in use by somebody else: it rests for a while. A lease that
+    /// was acknowledged meanwhile stays one.
     pub fn found_in_use(
         &mut self,
         request: &Message,
@@ -135,9 +141,25 @@ impl<S: LeaseStore> DhcpServer<S> {
             .pools
             .iter_mut()
             .find(|p| p.pool.subnet().contains(&address));
-        if let Some(Ok(record)) = pool.map(|served| served.pool.decline(&who, address, now)) {
+        if let Some(Ok(record)) = pool.map(|served| served.pool.found_in_use(&who, address, now)) {
             self.keep(record);
         }
+    }
+
+    /// True if an address is still offered to a client, or is its lease.
+    pub fn holds(&self, client: &Client, address: Ipv4Addr, now: SystemTime) -> bool {
+        let mut pools = self.pools.iter().map(|served| &served.pool);
+        pools.any(|pool| pool.is_held_by(client.mac, address, now))
+    }
+
+    /// Moves the ends of all leases by seconds: the wall clock was set, and the time that comes as an
+    /// argument with it.
+    pub fn shift(&mut self, seconds: i64) {
+        for served in &mut self.pools {
+            served.pool.shift(seconds);
+        }
+        self.store.shift(seconds);
+        self.uncommitted = true;
     }
 
     /// How much of each subnet's pool is in use.
@@ -163,6 +185,26 @@ impl<S: LeaseStore> DhcpServer<S> {
     fn keep(&mut self, record: LeaseRecord) {
         self.store.keep(record);
         self.uncommitted = true;
+    }
+
+    /// Refuses messages that would have the server answer to everyone on a network, or to a host that did
+    /// not ask.
+    fn check_addresses(&self, request: &Message, client: &Client) -> Result<(), &'static str> {
+        let is_host = |address: Ipv4Addr| {
+            let mut subnets = self.pools.iter().map(|served| served.pool.subnet());
+            let own = subnets.find(|subnet| subnet.contains(&address));
+            is_unicast_host(address)
+                && own.is_none_or(|own| address != own.network() && address != own.broadcast())
+        };
+        let (relay, own) = (request.relay_agent, request.client_address);
+        if !relay.is_unspecified() && !is_host(relay) {
+            return Err("the relay agent's address is not a host's");
+        }
+        // A Discover's is not used (RFC 2131 §4.4.1: it is 0).
+        if client.message != MessageType::Discover && !own.is_unspecified() && !is_host(own) {
+            return Err("the client's address is not a host's");
+        }
+        Ok(())
     }
 
     /// The pool of the link that the client is on: the one it or its relay names (RFC 3527,
@@ -238,7 +280,10 @@ impl ServedPool {
         let wanted = ask.request.requested_address();
         let offered = match self.pool.offer(&ask.who, wanted, ask.now) {
             Ok(offered) => offered,
-            Err(error) => return Answer::silence(error.to_string()),
+            Err(error @ LeaseError::TooManyOffers { .. }) => {
+                return Answer::Unserved(Shortage::TooManyOffers, error.to_string());
+            }
+            Err(error) => return Answer::Unserved(Shortage::PoolExhausted, error.to_string()),
         };
         let mut reply = give(&self.context(ask), MessageType::Offer, offered.address);
         if ask.habits.probing && offered.fresh {
@@ -301,6 +346,10 @@ impl ServedPool {
         if let Some(server) = ask.another_server() {
             return silent(format!("a release for {server}"));
         }
+        // RFC 2131 §4.4.4, table 5: MUST. dnsmasq ignores one without it, too.
+        if ask.request.server_id().is_none() {
+            return silent("a release without a server identifier");
+        }
         let address = ask.request.client_address;
         kept(self.pool.release(&ask.who, address, ask.now), "released")
     }
@@ -309,6 +358,9 @@ impl ServedPool {
     fn decline(&mut self, ask: &Ask<'_>) -> Outcome {
         if let Some(server) = ask.another_server() {
             return silent(format!("a decline for {server}"));
+        }
+        if ask.request.server_id().is_none() {
+            return silent("a decline without a server identifier");
         }
         let Some(address) = ask.request.requested_address() else {
             return silent("a decline without an address");
@@ -332,5 +384,6 @@ fn holder<'a>(request: &'a Message, client: &Client, hostname: Option<&'a str>) 
         machine_id: client.machine_id.filter(|_| client.uuid.is_some()),
         client_id: request.client_id(),
         hostname,
+        circuit: request.relay_circuit(),
     }
 }

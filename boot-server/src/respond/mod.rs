@@ -19,6 +19,7 @@ pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
 pub use variables::{ExpandError, Machine, expand};
 
+use crate::event::Shortage;
 use crate::proto::dhcp::Message;
 use crate::proto::mac::MacAddr;
 
@@ -75,6 +76,8 @@ pub enum Answer {
     Reply(Box<Reply>),
     /// Nothing is sent, and why. For releases and declines this is as it should be.
     Silence(String),
+    /// Nothing is sent because addresses or the place for leases ran out, and the details.
+    Unserved(Shortage, String),
 }
 
 impl Answer {

@@ -4,7 +4,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::boot_fields::{self, VendorSays};
-use super::{Addressing, Answer, Reply, destination::destination};
+use super::destination::{destination, is_unicast_host};
+use super::{Addressing, Answer, Reply};
 use crate::policy::{BootAction, BootStep, Client, Loader};
 use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 
@@ -32,6 +33,9 @@ pub fn proxy_offer(
     }
     if step.action == BootAction::Nothing {
         return Answer::silence(step.why);
+    }
+    if !request.relay_agent.is_unspecified() && !is_unicast_host(request.relay_agent) {
+        return Answer::silence("the relay agent's address is not a host's");
     }
     if style == ProxyStyle::Pixiecore && client.broken_machine_id {
         return Answer::silence("option 97 is no machine identifier");

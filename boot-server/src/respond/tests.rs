@@ -83,14 +83,14 @@ fn handle(server: &mut DhcpServer<MemoryOnly>, request: &Message, now: u64) -> A
 fn reply(answer: Answer) -> Reply {
     match answer {
         Answer::Reply(reply) => *reply,
-        Answer::Silence(why) => panic!("silence: {why}"),
+        Answer::Silence(why) | Answer::Unserved(_, why) => panic!("silence: {why}"),
     }
 }
 
 fn silence(answer: Answer) -> String {
     match answer {
         Answer::Reply(reply) => panic!("{reply:?}"),
-        Answer::Silence(why) => why,
+        Answer::Silence(why) | Answer::Unserved(_, why) => why,
     }
 }
 
@@ -125,11 +125,11 @@ fn a_full_offer_names_the_nbp_in_header_and_options_and_is_not_pxe_specific() {
         assert_eq!(offer.boot_file, nbp.as_bytes());
         assert_eq!(
             offer.options.bytes(code::TFTP_SERVER_NAME),
-            Some(&b"10.0.0.1"[..])
+            Some(&b"10.0.0.1\0"[..])
         );
         assert_eq!(
             offer.options.bytes(code::BOOT_FILE_NAME),
-            Some(nbp.as_bytes())
+            Some(format!("{nbp}\0").as_bytes())
         );
         assert_eq!(
             offer.options.bytes(code::MACHINE_ID),
@@ -172,10 +172,7 @@ fn a_script_url_too_long_for_the_header_is_in_option_67() {
     assert!(offer.boot_file.is_empty());
     let bytes = offer.encode(request.max_message_len()).unwrap();
     let read = Message::decode(&bytes).unwrap();
-    assert_eq!(
-        read.options.bytes(code::BOOT_FILE_NAME),
-        Some(url.as_bytes())
-    );
+    assert_eq!(read.text_bytes(code::BOOT_FILE_NAME), Some(url.as_bytes()));
 }
 
 #[test]

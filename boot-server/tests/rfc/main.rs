@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod forged;
 mod hostile;
 mod pxe21;
 mod raspberry_pi;

@@ -14,7 +14,8 @@ fn decline(last: u8, address: u8) -> Message {
 
 fn release(last: u8, address: u8) -> Message {
     with(message(MessageType::Release, last), |m| {
-        m.client_address = ip(address)
+        m.client_address = ip(address);
+        m.options.set_addresses(code::SERVER_ID, &[SERVER]);
     })
 }
 

@@ -58,8 +58,11 @@ fn the_program_is_named_in_the_header_and_in_options_66_and_67() {
     let offer = Server::new().ask(&request, 0).unwrap();
     assert_eq!(offer.message.next_server, SERVER);
     assert_eq!(offer.message.server_name, b"10.0.0.1");
-    assert_eq!(offer.option(code::TFTP_SERVER_NAME), Some(&b"10.0.0.1"[..]));
-    assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(&b"ipxe.efi"[..]));
+    assert_eq!(
+        offer.option(code::TFTP_SERVER_NAME),
+        Some(&b"10.0.0.1\0"[..])
+    );
+    assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(&b"ipxe.efi\0"[..]));
 }
 
 #[test]

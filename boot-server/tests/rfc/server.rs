@@ -64,6 +64,11 @@ impl Got {
     pub(crate) fn option(&self, code: u8) -> Option<&[u8]> {
         self.message.options.bytes(code)
     }
+
+    /// An option of text, less the NULs at its end.
+    pub(crate) fn text(&self, code: u8) -> Option<&[u8]> {
+        self.message.text_bytes(code)
+    }
 }
 
 pub(crate) struct Server {
@@ -150,7 +155,7 @@ pub(crate) fn ask_boot_service(request: &Message, from: SocketAddrV4) -> Result<
 
 fn read(request: &Message, answer: Answer) -> Result<Got, String> {
     match answer {
-        Answer::Silence(why) => Err(why),
+        Answer::Silence(why) | Answer::Unserved(_, why) => Err(why),
         Answer::Reply(reply) => {
             let limit = request.max_message_len();
             let (bytes, _) = reply.message.encode_fitting(limit).unwrap();

@@ -19,7 +19,7 @@ fn http_client(arch: u16) -> Message {
 fn a_full_offer_says_httpclient_and_the_programs_url() {
     let offer = Server::new().ask(&http_client(16), 0).unwrap();
     assert_eq!(offer.option(code::VENDOR_CLASS), Some(&b"HTTPClient"[..]));
-    assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(URL));
+    assert_eq!(offer.text(code::BOOT_FILE_NAME), Some(URL));
     assert_eq!(offer.message.boot_file, URL);
     assert_eq!(offer.option(code::TFTP_SERVER_NAME), None);
     assert!(offer.message.server_name.is_empty());
@@ -30,7 +30,7 @@ fn a_full_offer_says_httpclient_and_the_programs_url() {
 fn a_proxy_says_the_same_without_an_address() {
     let offer = ask_proxy(&http_client(16)).unwrap();
     assert_eq!(offer.option(code::VENDOR_CLASS), Some(&b"HTTPClient"[..]));
-    assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(URL));
+    assert_eq!(offer.text(code::BOOT_FILE_NAME), Some(URL));
     assert_eq!(offer.option(code::VENDOR_SPECIFIC), None);
     assert_eq!(offer.message.your_address.octets(), [0; 4]);
 }
@@ -84,7 +84,7 @@ fn firmware_that_calls_itself_httpclient_is_told_a_url_whatever_its_architecture
     ] {
         let offer = offer.unwrap();
         assert_eq!(offer.option(code::VENDOR_CLASS), Some(&b"HTTPClient"[..]));
-        assert_eq!(offer.option(code::BOOT_FILE_NAME), Some(URL));
+        assert_eq!(offer.text(code::BOOT_FILE_NAME), Some(URL));
     }
     let by_tftp = Server::new()
         .ask(&pxe(MessageType::Discover, 7), 0)

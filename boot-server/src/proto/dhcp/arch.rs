@@ -23,6 +23,14 @@ pub enum ClientArch {
     EfiArm32Http,
     /// 19: 64-bit ARM UEFI booting over HTTP.
     EfiArm64Http,
+    /// 21: 32-bit ARM U-Boot, which runs UEFI programs.
+    UBootArm32,
+    /// 22: 64-bit ARM U-Boot, which runs UEFI programs.
+    UBootArm64,
+    /// 23: 32-bit ARM U-Boot booting over HTTP.
+    UBootArm32Http,
+    /// 24: 64-bit ARM U-Boot booting over HTTP.
+    UBootArm64Http,
     /// 25: 32-bit RISC-V UEFI.
     EfiRiscV32,
     /// 26: 32-bit RISC-V UEFI booting over HTTP.
@@ -38,7 +46,7 @@ pub enum ClientArch {
 }
 
 /// Each named architecture and its number on the wire.
-const NUMBERS: [(ClientArch, u16); 15] = [
+const NUMBERS: [(ClientArch, u16); 19] = [
     (ClientArch::Bios, 0),
     (ClientArch::EfiIa32, 6),
     (ClientArch::EfiX64, 7),
@@ -49,6 +57,10 @@ const NUMBERS: [(ClientArch, u16); 15] = [
     (ClientArch::EfiX64Http, 16),
     (ClientArch::EfiArm32Http, 18),
     (ClientArch::EfiArm64Http, 19),
+    (ClientArch::UBootArm32, 21),
+    (ClientArch::UBootArm64, 22),
+    (ClientArch::UBootArm32Http, 23),
+    (ClientArch::UBootArm64Http, 24),
     (ClientArch::EfiRiscV32, 25),
     (ClientArch::EfiRiscV32Http, 26),
     (ClientArch::EfiRiscV64, 27),
@@ -84,6 +96,8 @@ impl ClientArch {
                 | ClientArch::EfiX64Http
                 | ClientArch::EfiArm32Http
                 | ClientArch::EfiArm64Http
+                | ClientArch::UBootArm32Http
+                | ClientArch::UBootArm64Http
                 | ClientArch::EfiRiscV32Http
                 | ClientArch::EfiRiscV64Http
         )
@@ -103,7 +117,9 @@ mod tests {
         let named: Vec<u16> = (0..100).filter(|value| !other(*value)).collect();
         assert_eq!(
             named,
-            [0, 6, 7, 9, 10, 11, 15, 16, 18, 19, 25, 26, 27, 28, 41]
+            [
+                0, 6, 7, 9, 10, 11, 15, 16, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 41
+            ]
         );
     }
 }

@@ -20,19 +20,6 @@ pub enum DecodeError {
     /// The options do not start with the magic cookie.
     #[error("magic cookie {0:08x} is not DHCP's 63825363")]
     Cookie(u32),
-    /// An option claims more bytes than its field has.
-    #[error("option {code} claims {claimed} bytes where {left} are left")]
-    OptionLength {
-        /// Its code.
-        code: u8,
-        /// Its length byte.
-        claimed: usize,
-        /// What the field still holds.
-        left: usize,
-    },
-    /// An option code without its length byte.
-    #[error("option {0} ends before its length")]
-    OptionCut(u8),
     /// Option 52 has a value other than 1, 2 or 3.
     #[error("option overload is {0:?}, not 1, 2 or 3")]
     Overload(Vec<u8>),
@@ -40,6 +27,22 @@ pub enum DecodeError {
 
 /// The magic cookie before the options (RFC 2131 §3).
 pub(super) const COOKIE: u32 = 0x6382_5363;
+
+/// Options by which a client names itself, and which are stored or told: RFC 3396 lets a client join parts
+/// of any of them to as much as a datagram holds, and no client has a reason to.
+const IDENTITIES: [u8; 8] = [
+    code::HOST_NAME,
+    code::REQUESTED_ADDRESS,
+    code::PARAMETER_LIST,
+    code::VENDOR_CLASS,
+    code::CLIENT_ID,
+    code::USER_CLASS,
+    code::CLIENT_ARCH,
+    code::MACHINE_ID,
+];
+/// Longest of those options in bytes: one part. A longer one counts as absent; cut, it could be another
+/// client's.
+const MAX_IDENTITY_LEN: usize = 255;
 
 /// Takes bytes off the front; the caller has no way to reach past the end.
 struct Reader<'a>(&'a [u8]);
@@ -70,13 +73,14 @@ impl Message {
     /// Reads a datagram.
     ///
     /// # Errors
-    /// Whatever keeps it from being split into header and options; a missing end mark is forgiven.
+    /// Whatever keeps it from being split into header and options. A missing end mark is forgiven, and so is
+    /// a last option that is cut off, which then counts as absent: dnsmasq gives such a client an address.
     pub fn decode(datagram: &[u8]) -> Result<Message, DecodeError> {
         let short = DecodeError::Short(datagram.len());
         let mut header = Reader(datagram);
         let (mut message, server_name, boot_file) = read_header(&mut header).ok_or(short)??;
         let mut options = Options::default();
-        read_options(header.0, &mut options)?;
+        read_options(header.0, &mut options);
         let overload = match options.remove(code::OVERLOAD).as_deref() {
             None => 0,
             Some([value @ 1..=3]) => *value,
@@ -84,14 +88,22 @@ impl Message {
         };
         // RFC 2131 §4.1: first the options field, then `file`, then `sname`.
         if overload & 1 != 0 {
-            read_options(&boot_file, &mut options)?;
+            read_options(&boot_file, &mut options);
         } else {
             message.boot_file = until_nul(&boot_file);
         }
         if overload & 2 != 0 {
-            read_options(&server_name, &mut options)?;
+            read_options(&server_name, &mut options);
         } else {
             message.server_name = until_nul(&server_name);
+        }
+        for code in IDENTITIES {
+            if options
+                .bytes(code)
+                .is_some_and(|bytes| bytes.len() > MAX_IDENTITY_LEN)
+            {
+                options.remove(code);
+            }
         }
         message.options = options;
         Ok(message)
@@ -137,25 +149,17 @@ fn read_header(bytes: &mut Reader<'_>) -> Option<Result<Header, DecodeError>> {
     Some(Ok((message, server_name, boot_file)))
 }
 
-fn read_options(field: &[u8], into: &mut Options) -> Result<(), DecodeError> {
+fn read_options(field: &[u8], into: &mut Options) {
     let mut field = Reader(field);
     loop {
         let code = match field.byte() {
-            None | Some(code::END) => return Ok(()),
+            None | Some(code::END) => return,
             Some(code::PAD) => continue,
             Some(code) => code,
         };
-        let claimed = usize::from(field.byte().ok_or(DecodeError::OptionCut(code))?);
-        let left = field.0.len();
-        let part = field.slice(claimed);
-        into.join(
-            code,
-            part.ok_or(DecodeError::OptionLength {
-                code,
-                claimed,
-                left,
-            })?,
-        );
+        let part = field.byte().and_then(|len| field.slice(usize::from(len)));
+        let Some(part) = part else { return };
+        into.join(code, part);
     }
 }
 

@@ -181,25 +181,26 @@ impl Message {
 
     /// Option 60 as text.
     pub fn vendor_class(&self) -> Option<String> {
-        self.options.bytes(code::VENDOR_CLASS).map(text)
+        self.text_bytes(code::VENDOR_CLASS).map(text)
     }
 
     /// Option 77's classes: RFC 3004's length-prefixed list when it is one, else the bytes as one
     /// class (iPXE sends a bare `iPXE`).
     pub fn user_classes(&self) -> Vec<Vec<u8>> {
-        let Some(bytes) = self.options.bytes(code::USER_CLASS) else {
+        let Some(bytes) = self.text_bytes(code::USER_CLASS) else {
             return Vec::new();
         };
-        let mut rest = bytes;
+        // With its NULs, as the last class may be one byte longer than it seems.
+        let mut rest = self.options.bytes(code::USER_CLASS).unwrap_or_default();
         let mut classes = Vec::new();
         while let Some((&len, tail)) = rest.split_first().filter(|(len, _)| **len > 0) {
             let Some((class, tail)) = tail.split_at_checked(usize::from(len)) else {
                 break;
             };
-            classes.push(class.to_vec());
+            classes.push(without_nuls(class).to_vec());
             rest = tail;
         }
-        if rest.is_empty() && !classes.is_empty() {
+        if without_nuls(rest).is_empty() && !classes.is_empty() {
             classes
         } else {
             vec![bytes.to_vec()]
@@ -239,7 +240,7 @@ impl Message {
 
     /// Option 12 as text.
     pub fn host_name(&self) -> Option<String> {
-        let bytes = self.options.bytes(code::HOST_NAME)?;
+        let bytes = self.text_bytes(code::HOST_NAME)?;
         (1..=255).contains(&bytes.len()).then(|| text(bytes))
     }
 
@@ -261,6 +262,12 @@ impl Message {
         let info = self.options.bytes(code::RELAY_AGENT_INFO)?;
         let octets: [u8; 4] = sub_option(info, sub)?.try_into().ok()?;
         Some(Ipv4Addr::from(octets))
+    }
+
+    /// Option 82 of a relay agent, as it is: the same for all clients behind one port.
+    pub fn relay_circuit(&self) -> Option<&[u8]> {
+        let info = self.options.bytes(code::RELAY_AGENT_INFO)?;
+        (!self.relay_agent.is_unspecified()).then_some(info)
     }
 
     /// Option 54; an option of another length counts as absent.
@@ -288,10 +295,20 @@ impl Message {
             .clamp(DEFAULT_MAX_MESSAGE_LEN, 1500 - IP_UDP_HEADERS_LEN)
     }
 
+    /// An option of text, less the NULs at its end (RFC 2132 §2).
+    pub fn text_bytes(&self, code: u8) -> Option<&[u8]> {
+        self.options.bytes(code).map(without_nuls)
+    }
+
     fn address_option(&self, code: u8) -> Option<Ipv4Addr> {
         let octets: [u8; 4] = self.options.bytes(code)?.try_into().ok()?;
         Some(Ipv4Addr::from(octets))
     }
+}
+
+fn without_nuls(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    end.and_then(|end| bytes.get(..=end)).unwrap_or_default()
 }
 
 /// Bytes as text: control characters and bytes that are no UTF-8 become `\x…`.

@@ -99,19 +99,53 @@ fn options_in_overloaded_fields_are_read_in_the_order_file_then_sname() {
 }
 
 #[test]
-fn an_option_longer_than_its_field_is_an_error_and_not_the_end_of_the_options() {
-    assert_eq!(
-        decode_options(&[53, 1, 1, 93, 4, 0]),
-        Err(DecodeError::OptionLength {
-            code: 93,
-            claimed: 4,
-            left: 1
-        })
-    );
-    assert_eq!(
-        decode_options(&[53, 1, 1, 93]),
-        Err(DecodeError::OptionCut(93))
-    );
+fn decode_a_last_option_that_is_cut_off_counts_as_absent() {
+    for cut in [
+        &[53, 1, 1, 93, 4, 0][..],
+        &[53, 1, 1, 93],
+        &[53, 1, 1, 93, 1],
+    ] {
+        let message = decode_options(cut).unwrap();
+        assert_eq!(message.message_type(), Ok(Some(MessageType::Discover)));
+        assert!(!message.options.contains(93), "{cut:?}");
+    }
+}
+
+#[test]
+fn decode_an_identity_joined_to_more_than_a_part_counts_as_absent() {
+    for code in [12, 50, 55, 60, 61, 77, 93, 97] {
+        let part = |len: u8| [&[code, len][..], &vec![1; usize::from(len)]].concat();
+        let long = [part(255), part(1), vec![255]].concat();
+        assert!(
+            !decode_options(&long).unwrap().options.contains(code),
+            "{code}"
+        );
+        let fitting = [part(200), part(55), vec![255]].concat();
+        let message = decode_options(&fitting).unwrap();
+        assert_eq!(message.options.bytes(code), Some(&[1; 255][..]), "{code}");
+    }
+}
+
+/// RFC 2132 §2: "Options containing NVT ASCII data SHOULD NOT include a trailing NULL; however, the
+/// receiver of such options MUST be prepared to delete trailing nulls if they exist."
+#[test]
+fn text_options_trailing_nuls_are_stripped() {
+    let message = |code: u8, text: &[u8]| {
+        decode_options(&[&[code, u8::try_from(text.len()).unwrap()], text, &[255]].concat())
+            .unwrap()
+    };
+    let name = message(12, b"esx-01\0");
+    assert_eq!(name.host_name().as_deref(), Some("esx-01"));
+    assert_eq!(message(12, b"\0\0").host_name(), None);
+    let class = message(60, b"PXEClient\0\0");
+    assert_eq!(class.vendor_class().as_deref(), Some("PXEClient"));
+    let class: &[u8] = b"iPXE";
+    for bytes in [&b"iPXE\0"[..], b"\x04iPXE\0", b"\x05iPXE\0", b"iPXE"] {
+        assert_eq!(message(77, bytes).user_classes(), [class], "{bytes:?}");
+    }
+    // A NUL in the middle is not at the end.
+    let name = message(12, b"a\0b\0");
+    assert_eq!(name.host_name().as_deref(), Some("a\\u{0}b"));
 }
 
 #[test]
@@ -242,7 +276,10 @@ proptest! {
             prop_assert!(bytes.len() <= limit);
             let read = Message::decode(&bytes).unwrap();
             for (code, bytes) in message.options.iter() {
-                prop_assert_eq!(read.options.bytes(code), Some(bytes));
+                let is_long_identity =
+                    bytes.len() > 255 && [12, 50, 55, 60, 61, 77, 93, 97].contains(&code);
+                let expected = (!is_long_identity).then_some(bytes);
+                prop_assert_eq!(read.options.bytes(code), expected);
             }
             prop_assert_eq!(read.boot_file, message.boot_file);
         }
