@@ -111,6 +111,21 @@ pub enum BootEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// Machines are not served, or at the cost of others, because addresses or the place for leases ran out.
+    /// Told when it begins, then once a minute as long as it lasts.
+    DhcpShortage {
+        /// What ran out.
+        reason: Shortage,
+        /// How often since it was last told.
+        count: u64,
+        /// The last one in words.
+        detail: String,
+    },
+    /// Somebody set the wall clock; leases last as long as before.
+    ClockJumped {
+        /// By how many seconds; negative when the clock went back.
+        by_seconds: i64,
+    },
     /// A client sends more than any machine that boots; what is too much is dropped. Told once until
     /// it is within its limits again.
     RateLimited {
@@ -222,6 +237,13 @@ pub enum BootEvent {
         #[serde(flatten)]
         who: Who,
     },
+    /// Events of one kind that were not written because there were too many in one second.
+    EventsCollapsed {
+        /// Their kind, as in `event`.
+        kind: String,
+        /// How many.
+        count: u64,
+    },
     /// Events were not written, because whoever reads them is too slow.
     EventsDropped {
         /// How many since the last such event.
@@ -232,6 +254,22 @@ pub enum BootEvent {
         /// `Ok`: what is in force now. `Err`: why the last good state stays in force.
         result: Result<String, String>,
     },
+}
+
+/// What DHCP ran out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortage {
+    /// No address is free, and none could be taken back: a machine was not served.
+    PoolExhausted,
+    /// More new machines ask than can be offered an address: one was not served.
+    TooManyOffers,
+    /// The pool is empty: an offer that was not requested was taken back for another machine.
+    OffersTakenBack,
+    /// The pool is empty: an address that somebody declined was offered before its time.
+    DeclinedReclaimed,
+    /// A lease could not be kept in the lease file: a machine was not served.
+    LeaseNotKept,
 }
 
 impl BootEvent {
@@ -251,6 +289,9 @@ impl BootEvent {
             | BootEvent::RouterAdvertisement { who } => Some(who),
             BootEvent::Ready { .. }
             | BootEvent::EventsDropped { .. }
+            | BootEvent::EventsCollapsed { .. }
+            | BootEvent::DhcpShortage { .. }
+            | BootEvent::ClockJumped { .. }
             | BootEvent::LeaseFile { .. }
             | BootEvent::Reloaded { .. } => None,
         }

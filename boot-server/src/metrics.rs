@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::event::BootEvent;
+use crate::event::{BootEvent, Shortage};
 use crate::lease::Usage;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -32,6 +32,11 @@ struct Reply {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Subnet {
     subnet: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,6 +75,12 @@ pub struct Metrics {
     lease_file_broken: Gauge,
     pool_addresses: Family<Subnet, Gauge>,
     leases: Family<Subnet, Gauge>,
+    offered: Family<Subnet, Gauge>,
+    declined: Family<Subnet, Gauge>,
+    free: Family<Subnet, Gauge>,
+    shortages: Family<Reason, Counter>,
+    clock_jumps: Counter,
+    events_collapsed: Counter,
     malformed: Family<Protocol, Counter>,
     tftp_transfers: Family<Outcome, Counter>,
     tftp_sent: Counter,
@@ -96,6 +107,12 @@ impl Default for Metrics {
             lease_file_broken: Gauge::default(),
             pool_addresses: Family::default(),
             leases: Family::default(),
+            offered: Family::default(),
+            declined: Family::default(),
+            free: Family::default(),
+            shortages: Family::default(),
+            clock_jumps: Counter::default(),
+            events_collapsed: Counter::default(),
             malformed: Family::default(),
             tftp_transfers: Family::default(),
             tftp_sent: Counter::default(),
@@ -135,11 +152,23 @@ impl Metrics {
         registry.register("lease_file_broken", help, self.lease_file_broken.clone());
         let help = "Addresses that a subnet's pool may give";
         registry.register("pool_addresses", help, self.pool_addresses.clone());
-        let help = "Leases of a subnet that run";
+        let help = "Active leases of a subnet";
         registry.register("leases", help, self.leases.clone());
+        let help = "Addresses of a subnet that are offered and not requested yet";
+        registry.register("pool_offered", help, self.offered.clone());
+        let help = "Addresses of a subnet that rest because somebody else uses them";
+        registry.register("pool_declined", help, self.declined.clone());
+        let help = "Addresses of a subnet that can be given at once";
+        registry.register("pool_free", help, self.free.clone());
+        let help = "DHCP messages that were not served, or at the cost of others";
+        registry.register("dhcp_shortages", help, self.shortages.clone());
+        let help = "Times that the wall clock was set";
+        registry.register("clock_jumps", help, self.clock_jumps.clone());
+        let help = "Events that were not written because of too many of their kind in one second";
+        registry.register("events_collapsed", help, self.events_collapsed.clone());
         registry.register(
             "malformed",
-            "Datagrams that make no sense",
+            "Malformed datagrams received",
             self.malformed.clone(),
         );
         let help = "TFTP transfers that ended";
@@ -168,6 +197,10 @@ impl Metrics {
         let help = "Events that were not written because their reader is too slow";
         registry.register("events_dropped", help, self.events_dropped.clone());
         // There from the start, so that a rate over them has a beginning.
+        for reason in SHORTAGES {
+            let reason = shortage(reason);
+            let _ = self.shortages.get_or_create(&Reason { reason });
+        }
         for outcome in [OK, FAILED] {
             let _ = self.reloads.get_or_create(&outcome);
             let _ = self.tftp_transfers.get_or_create(&outcome);
@@ -239,6 +272,14 @@ impl Metrics {
             BootEvent::LeaseFile { result } => {
                 self.lease_file_broken.set(i64::from(result.is_err()));
             }
+            BootEvent::ClockJumped { .. } => {
+                self.clock_jumps.inc();
+            }
+            // Counted one by one, where they happen.
+            BootEvent::DhcpShortage { .. } => {}
+            BootEvent::EventsCollapsed { count, .. } => {
+                self.events_collapsed.inc_by(*count);
+            }
             BootEvent::TftpRequest { .. }
             | BootEvent::Ready { .. }
             | BootEvent::EventsDropped { .. } => {}
@@ -254,6 +295,22 @@ impl Metrics {
         let set = |gauges: &Family<Subnet, Gauge>, n| gauges.get_or_create(&subnet).set(number(n));
         set(&self.pool_addresses, usage.addresses);
         set(&self.leases, usage.leases);
+        set(&self.offered, usage.offered);
+        set(&self.declined, usage.declined);
+        set(&self.free, usage.free);
+    }
+
+    /// Counts shortages, of which only the first and then a sum is an event.
+    pub(crate) fn shortage(&self, reason: Shortage, count: u64) {
+        let reason = shortage(reason);
+        self.shortages
+            .get_or_create(&Reason { reason })
+            .inc_by(count);
+    }
+
+    /// False while leases cannot be kept, and none is given.
+    pub(crate) fn keeps_leases(&self) -> bool {
+        self.lease_file_broken.get() == 0
     }
 
     /// Counts an event that nobody will read.
@@ -272,6 +329,24 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+const SHORTAGES: [Shortage; 5] = [
+    Shortage::PoolExhausted,
+    Shortage::TooManyOffers,
+    Shortage::OffersTakenBack,
+    Shortage::DeclinedReclaimed,
+    Shortage::LeaseNotKept,
+];
+
+fn shortage(reason: Shortage) -> &'static str {
+    match reason {
+        Shortage::PoolExhausted => "pool_exhausted",
+        Shortage::TooManyOffers => "too_many_offers",
+        Shortage::OffersTakenBack => "offers_taken_back",
+        Shortage::DeclinedReclaimed => "declined_reclaimed",
+        Shortage::LeaseNotKept => "lease_not_kept",
     }
 }
 
@@ -358,12 +433,25 @@ mod tests {
             result: Err("x".into()),
         });
         let subnet = "10.0.0.0/24".parse().unwrap();
-        let (addresses, leases) = (12, 5);
-        metrics.pool(subnet, Usage { addresses, leases });
+        let usage = Usage {
+            addresses: 12,
+            leases: 5,
+            offered: 3,
+            declined: 2,
+            free: 2,
+            ..Usage::default()
+        };
+        metrics.pool(subnet, usage);
+        metrics.shortage(Shortage::PoolExhausted, 7);
         let text = metrics.render();
         for line in [
             "boot_server_pool_addresses{subnet=\"10.0.0.0/24\"} 12",
             "boot_server_leases{subnet=\"10.0.0.0/24\"} 5",
+            "boot_server_pool_offered{subnet=\"10.0.0.0/24\"} 3",
+            "boot_server_pool_declined{subnet=\"10.0.0.0/24\"} 2",
+            "boot_server_pool_free{subnet=\"10.0.0.0/24\"} 2",
+            "boot_server_dhcp_shortages_total{reason=\"pool_exhausted\"} 7",
+            "boot_server_dhcp_shortages_total{reason=\"lease_not_kept\"} 0",
             "boot_server_http_requests_total{endpoint=\"/ipxe\",status=\"200\"} 1",
             "boot_server_http_requests_total{endpoint=\"/assets\",status=\"404\"} 1",
             "boot_server_http_sent_bytes_total 30",

@@ -1,17 +1,19 @@
 //! Writes events as they come: one JSON line each to a file or to standard output, and a line for
-//! people to the log.
+//! people to the log. Where the lines go is [`super::event_file`]'s affair.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 use tracing::{Level, debug, error, info, warn};
 
+use super::collapse::Collapser;
+use super::event_file::Out;
 use super::narrate::{Narrator, Weight, is_warning};
 use crate::event::{BootEvent, Event, now_us};
 use crate::metrics::Metrics;
@@ -19,12 +21,13 @@ use crate::metrics::Metrics;
 /// After it has written, the thread sleeps this long: events that come meanwhile are written together,
 /// and nobody who tells of them has to wake it.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// Lines handed to the kernel together.
-const BUFFER_LEN: usize = 64 * 1024;
+/// How long the last events may take to be written when the server ends. Their reader may stand still.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A thread that writes until all event sinks are gone.
 pub(super) struct EventLog {
-    thread: JoinHandle<()>,
+    /// Ends when the thread does.
+    done: mpsc::Receiver<()>,
     reopen: Reopen,
 }
 
@@ -39,74 +42,28 @@ impl Reopen {
     }
 }
 
-/// Where JSON lines go.
-enum Out {
-    File(PathBuf, BufWriter<File>),
-    Stdout(BufWriter<io::Stdout>),
-    /// Standard output is a terminal, where they would only hide the log.
-    Nowhere,
-}
-
-impl Out {
-    fn open(path: Option<&Path>) -> io::Result<Out> {
-        Ok(match path {
-            None if io::stdout().is_terminal() => Out::Nowhere,
-            None => Out::Stdout(BufWriter::with_capacity(BUFFER_LEN, io::stdout())),
-            Some(path) if path == Path::new("-") => {
-                Out::Stdout(BufWriter::with_capacity(BUFFER_LEN, io::stdout()))
-            }
-            Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
-                Out::File(path.to_owned(), BufWriter::with_capacity(BUFFER_LEN, file))
-            }
-        })
-    }
-
-    fn reopen(&mut self) -> io::Result<()> {
-        if let Out::File(path, _) = self {
-            let path = path.clone();
-            *self = Out::open(Some(&path))?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, event: &Event) -> io::Result<()> {
-        fn line(mut out: impl Write, event: &Event) -> io::Result<()> {
-            serde_json::to_writer(&mut out, event)?;
-            out.write_all(b"\n")
-        }
-        match self {
-            Out::File(_, file) => line(file, event),
-            Out::Stdout(stdout) => line(stdout, event),
-            Out::Nowhere => Ok(()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Out::File(_, file) => file.flush(),
-            Out::Stdout(stdout) => stdout.flush(),
-            Out::Nowhere => Ok(()),
-        }
-    }
-}
-
 impl EventLog {
-    /// Starts writing: appends to the file; to standard output when there is none.
+    /// Starts writing: appends to the file; to standard output when there is none. A file is begun anew
+    /// when it has `max_bytes`; 0 is no bound.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn start(
         path: Option<&Path>,
+        max_bytes: u64,
         events: Receiver<Event>,
         metrics: Arc<Metrics>,
     ) -> io::Result<EventLog> {
-        let out = Out::open(path)?;
+        let out = Out::open(path, max_bytes)?;
         let reopen = Reopen::default();
         let asked = reopen.clone();
-        let write = move || write_all(out, events, &metrics, &asked);
-        let thread = thread::Builder::new().name("events".into()).spawn(write)?;
-        Ok(EventLog { thread, reopen })
+        let (ended, done) = mpsc::channel();
+        let write = move || {
+            write_all(out, events, &metrics, &asked);
+            let _ = ended.send(());
+        };
+        thread::Builder::new().name("events".into()).spawn(write)?;
+        Ok(EventLog { done, reopen })
     }
 
     /// Asks for the event file to be opened again.
@@ -114,10 +71,14 @@ impl EventLog {
         self.reopen.clone()
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything is written, for 2 s at most.
     pub(super) fn finish(self) {
-        if self.thread.join().is_err() {
-            error!("the event log ended early");
+        match self.done.recv_timeout(LAST_WORDS) {
+            Ok(()) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                error!("the last events are not written: whoever reads them stands still");
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => error!("the event log ended early"),
         }
     }
 }
@@ -127,8 +88,12 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
     let (mut failing, mut told) = (false, 0);
     // Lines that nobody is shown are not even made.
     let narrates = tracing::enabled!(Level::INFO);
-    let mut first = events.blocking_recv();
-    while let Some(event) = first {
+    let mut collapser = Collapser::default();
+    let mut next = events.blocking_recv();
+    loop {
+        if next.is_none() && events.is_closed() && events.is_empty() && !collapser.is_pending() {
+            return;
+        }
         if reopen.0.swap(false, Ordering::Relaxed)
             && let Err(error) = out.flush().and_then(|()| out.reopen())
         {
@@ -143,13 +108,27 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
         });
         told = dropped;
         let mut written = Ok(());
-        let mut next = Some(event);
-        for event in gap.into_iter().chain(std::iter::from_fn(|| {
-            next.take().or_else(|| events.try_recv().ok())
-        })) {
-            written = written.and(out.write(&event));
+        let mut write = |event: &Event| {
+            written = std::mem::replace(&mut written, Ok(())).and(out.write(event));
             if narrates || is_warning(&event.what) {
                 log(narrator.tell(&event.what));
+            }
+        };
+        let batch = std::iter::from_fn(|| next.take().or_else(|| events.try_recv().ok()));
+        for event in gap.into_iter().chain(batch) {
+            for collapsed in collapser.turn(event.at_us) {
+                metrics.count(&collapsed.what);
+                write(&collapsed);
+            }
+            if collapser.admit(&event) {
+                write(&event);
+            }
+        }
+        if events.is_closed() && events.is_empty() {
+            // The last ones: their second is not waited for.
+            for collapsed in collapser.turn(u64::MAX) {
+                let at_us = now_us();
+                write(&Event { at_us, ..collapsed });
             }
         }
         let flushed = written.and(out.flush());
@@ -161,7 +140,21 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
         }
         failing = flushed.is_err();
         thread::sleep(TOGETHER);
-        first = events.try_recv().ok().or_else(|| events.blocking_recv());
+        next = events.try_recv().ok();
+        if next.is_none() {
+            if collapser.is_pending() {
+                // What was collapsed is told when its second is over, whether more events come or not.
+                for collapsed in collapser.turn(now_us()) {
+                    metrics.count(&collapsed.what);
+                    if out.write(&collapsed).and_then(|()| out.flush()).is_err() {
+                        failing = true;
+                    }
+                    log(narrator.tell(&collapsed.what));
+                }
+            } else {
+                next = events.blocking_recv();
+            }
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //! `boot-server leases` lists, and `boot-server pixiecore …` is Pixiecore.
 
 mod arguments;
+mod collapse;
 mod config_file;
+mod event_file;
 mod event_log;
 mod leases;
 mod logging;

@@ -154,12 +154,34 @@ impl Narrator {
                 Weight::Warning,
                 format!("{} is not listened to: {reason}", name(who)),
             ),
+            BootEvent::DhcpShortage {
+                count: 1, detail, ..
+            } => (
+                Weight::Warning,
+                format!("DHCP: {detail}; told once, then counted every minute"),
+            ),
+            BootEvent::DhcpShortage { count, detail, .. } => (
+                Weight::Warning,
+                format!("DHCP: {count} times since this was last told: {detail}"),
+            ),
+            BootEvent::ClockJumped { by_seconds } => (
+                Weight::Warning,
+                format!("the wall clock was set by {by_seconds} s; leases last as long as before"),
+            ),
+            BootEvent::EventsCollapsed { kind, count } => (
+                Weight::Warning,
+                format!("{count} events `{kind}` of one second were counted and not written"),
+            ),
+            BootEvent::LeaseFile { result: Ok(text) } => (Weight::Warning, text.clone()),
+            BootEvent::LeaseFile { result: Err(error) } => (
+                Weight::Warning,
+                format!("leases cannot be kept, and none is given: {error}"),
+            ),
             // Whoever makes these logs them with more to say.
-            BootEvent::LeaseFile { .. } | BootEvent::Reloaded { .. } | BootEvent::Ready { .. } => {
-                return None;
-            }
+            BootEvent::Reloaded { .. } | BootEvent::Ready { .. } => return None,
         };
-        Some(line)
+        let (weight, text) = line;
+        Some((weight, plain(text)))
     }
 
     fn ask(&mut self, who: &Who, question: String) {
@@ -186,9 +208,36 @@ pub fn is_warning(event: &BootEvent) -> bool {
     matches!(
         event,
         BootEvent::EventsDropped { .. }
+            | BootEvent::EventsCollapsed { .. }
+            | BootEvent::DhcpShortage { .. }
+            | BootEvent::ClockJumped { .. }
+            | BootEvent::LeaseFile { .. }
             | BootEvent::AddressInUse { .. }
             | BootEvent::RateLimited { .. }
     )
+}
+
+/// Text without characters that end a line, move a terminal's cursor or turn the direction of writing: they
+/// are shown as Rust and JSON write them. File names, host names and user agents are anybody's to choose.
+pub(super) fn plain(text: String) -> String {
+    let is_plain = |c: char| {
+        let hidden = matches!(
+            c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        );
+        !c.is_control() && !hidden
+    };
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_plain(c) {
+            true => out.push(c),
+            false => out.extend(c.escape_default()),
+        }
+    }
+    out
 }
 
 fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) -> String {
@@ -199,6 +248,8 @@ fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) ->
         10 => "ARM32 UEFI".to_owned(),
         11 => "ARM64 UEFI".to_owned(),
         15 | 16 | 18 | 19 => "UEFI HTTP".to_owned(),
+        21 => "ARM32 U-Boot".to_owned(),
+        22 => "ARM64 U-Boot".to_owned(),
         25 => "RISC-V32 UEFI".to_owned(),
         27 => "RISC-V64 UEFI".to_owned(),
         41 => "Raspberry Pi".to_owned(),
@@ -317,11 +368,111 @@ mod tests {
             by: None,
         };
         let dropped = BootEvent::EventsDropped { count: 1 };
+        let short = BootEvent::DhcpShortage {
+            reason: crate::event::Shortage::PoolExhausted,
+            count: 1,
+            detail: String::new(),
+        };
+        let broken = BootEvent::LeaseFile {
+            result: Err(String::new()),
+        };
+        let jumped = BootEvent::ClockJumped { by_seconds: 5 };
+        let collapsed = BootEvent::EventsCollapsed {
+            kind: String::new(),
+            count: 1,
+        };
         let ignored = BootEvent::DhcpIgnored { who, reason };
-        for event in [limited, in_use, dropped, ignored, discover()] {
+        let all = [
+            limited, in_use, dropped, short, broken, jumped, collapsed, ignored,
+        ];
+        for event in all.into_iter().chain([discover()]) {
             let line = Narrator::default().tell(&event);
             let told = line.is_some_and(|(weight, _)| weight == Weight::Warning);
             assert_eq!(is_warning(&event), told, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn tell_whatever_a_machine_calls_itself_makes_no_line_of_its_own() {
+        let evil = "a\nINFO forged\r\u{1b}[2J\0\u{85}\u{2028}\u{202e}\u{9b}0m";
+        let text = || evil.to_owned();
+        let named = Who {
+            mac: Some(text()),
+            ..Who::default()
+        };
+        let mut narrator = Narrator::default();
+        let asked = BootEvent::DhcpRequest {
+            who: named.clone(),
+            port: 67,
+            xid: 1,
+            message: text(),
+            arch: Vec::new(),
+            user_class: Some(text()),
+            vendor_class: Some(text()),
+            address: None,
+        };
+        narrator.tell(&asked);
+        let events = [
+            BootEvent::DhcpReply {
+                who: named.clone(),
+                xid: 1,
+                message: text(),
+                role: text(),
+                address: None,
+                next_server: None,
+                boot_file: Some(text()),
+                step: text(),
+            },
+            BootEvent::DhcpIgnored {
+                who: named.clone(),
+                reason: text(),
+            },
+            BootEvent::Malformed {
+                who: named.clone(),
+                protocol: text(),
+                reason: text(),
+            },
+            BootEvent::TftpFailed {
+                who: named.clone(),
+                file: text(),
+                reason: text(),
+            },
+            BootEvent::TftpDone {
+                who: named.clone(),
+                file: text(),
+                bytes: 1,
+                retransmits: 1,
+                millis: 1,
+                group: Some(text()),
+                selectors: None,
+                sha256: None,
+            },
+            BootEvent::HttpRequest {
+                who: named.clone(),
+                method: text(),
+                path: text(),
+                query: text(),
+                status: 200,
+                user_agent: text(),
+                bytes: 1,
+                length: None,
+                group: Some(text()),
+                selectors: None,
+                sha256: None,
+                detail: text(),
+                millis: 1,
+            },
+            BootEvent::RateLimited {
+                who: named.clone(),
+                reason: text(),
+            },
+            BootEvent::LeaseFile { result: Ok(text()) },
+        ];
+        for event in events {
+            let (_, line) = narrator.tell(&event).unwrap();
+            let raw = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}');
+            assert!(!line.contains(raw), "{line:?}");
+            assert!(line.contains("a\\nINFO forged"), "{line}");
         }
     }
 

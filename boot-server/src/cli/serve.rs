@@ -46,7 +46,13 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
     raise_file_limit();
     let (events, receiver) = EventSink::channel();
     let metrics = Arc::clone(events.metrics());
-    let log = EventLog::start(config.events.as_deref(), receiver, metrics).with_context(|| {
+    let log = EventLog::start(
+        config.events.as_deref(),
+        config.events_max_bytes,
+        receiver,
+        metrics,
+    )
+    .with_context(|| {
         let path = event_file.unwrap_or(Path::new("-"));
         format!("opening the event file {}", path.display())
     })?;

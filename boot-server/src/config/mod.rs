@@ -28,7 +28,7 @@ pub use pixiecore::{FixedBoot, PixiecoreConfig};
 pub use tftp::TftpConfig;
 
 /// Everything that one `boot-server` process does.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The network interface on which DHCP, proxyDHCP and TFTP are answered.
@@ -53,12 +53,39 @@ pub struct Config {
     /// Where events go: a file to append JSON lines to, `-` for standard output. When absent,
     /// standard output unless that is a terminal, where only log lines are shown.
     pub events: Option<PathBuf>,
+    /// Largest size of the event file in bytes; then it is put aside as `<name>.1` and begun anew. 0 is
+    /// no bound.
+    pub events_max_bytes: u64,
     /// The user to run as when started as root.
     pub user: Option<String>,
     /// `/metrics` and `/healthz` at an address of their own.
     pub metrics: Option<MetricsConfig>,
     /// What is logged on standard error.
     pub log: LogConfig,
+}
+
+/// Two files of this size are what a disk with the leases on it has room for.
+const EVENTS_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            interface: None,
+            address: None,
+            dhcp: None,
+            proxy_dhcp: None,
+            pixiecore: None,
+            boot: BootConfig::default(),
+            tftp: None,
+            http: None,
+            router_advertisement: false,
+            events: None,
+            events_max_bytes: EVENTS_MAX_BYTES,
+            user: None,
+            metrics: None,
+            log: LogConfig::default(),
+        }
+    }
 }
 
 impl Config {

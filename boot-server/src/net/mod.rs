@@ -1,5 +1,6 @@
 //! Sockets, supervision and shutdown: bytes come in here, decisions are made in other rooms.
 
+mod arp;
 mod assembly;
 mod context;
 mod dhcp;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
+use super::arp;
 use crate::event::Who;
 use crate::proto::mac::MacAddr;
 
@@ -24,12 +25,41 @@ pub struct Neighbour {
 }
 
 /// The table. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Neighbours(Arc<Mutex<Table>>);
+#[derive(Debug, Clone)]
+pub struct Neighbours {
+    table: Arc<Mutex<Table>>,
+    /// Which MAC answers for an address.
+    arp: fn(Ipv4Addr) -> Option<MacAddr>,
+}
+
+impl Default for Neighbours {
+    fn default() -> Self {
+        Neighbours {
+            table: Arc::default(),
+            arp: arp::lookup,
+        }
+    }
+}
+
+/// How far what is known of an address can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Our own DHCP server gave it.
+    Given,
+    /// A request to another server says so, which anyone can send.
+    Claimed,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    neighbour: Neighbour,
+    source: Source,
+    age: u64,
+}
 
 #[derive(Debug, Default)]
 struct Table {
-    by_ip: HashMap<Ipv4Addr, (Neighbour, u64)>,
+    by_ip: HashMap<Ipv4Addr, Entry>,
     by_age: BTreeMap<u64, Ipv4Addr>,
     tick: u64,
 }
@@ -39,22 +69,37 @@ impl Neighbours {
     ///
     /// A UUID told earlier by the same MAC stays known when this message carries none.
     pub fn learn(&self, ip: Ipv4Addr, mac: MacAddr, uuid: Option<Uuid>) {
+        self.remember(ip, mac, uuid, Source::Given);
+    }
+
+    /// Remembers that a machine says to use this address. Believed unless the kernel's ARP table has
+    /// another MAC for the address.
+    pub fn learn_claimed(&self, ip: Ipv4Addr, mac: MacAddr, uuid: Option<Uuid>) {
+        self.remember(ip, mac, uuid, Source::Claimed);
+    }
+
+    fn remember(&self, ip: Ipv4Addr, mac: MacAddr, uuid: Option<Uuid>, source: Source) {
         if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
             return;
         }
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.tick += 1;
-        let tick = table.tick;
+        let age = table.tick;
         let before = table.by_ip.get(&ip).copied();
         let uuid = uuid.or_else(|| {
             before
-                .filter(|(n, _)| n.mac == mac)
-                .and_then(|(n, _)| n.uuid)
+                .filter(|entry| entry.neighbour.mac == mac)
+                .and_then(|entry| entry.neighbour.uuid)
         });
-        if let Some((_, age)) = table.by_ip.insert(ip, (Neighbour { mac, uuid }, tick)) {
-            table.by_age.remove(&age);
+        let entry = Entry {
+            neighbour: Neighbour { mac, uuid },
+            source,
+            age,
+        };
+        if let Some(old) = table.by_ip.insert(ip, entry) {
+            table.by_age.remove(&old.age);
         }
-        table.by_age.insert(tick, ip);
+        table.by_age.insert(age, ip);
         if table.by_ip.len() > CAPACITY
             && let Some((_, oldest)) = table.by_age.pop_first()
         {
@@ -64,8 +109,13 @@ impl Neighbours {
 
     /// The machine last seen with this address.
     pub fn lookup(&self, ip: Ipv4Addr) -> Option<Neighbour> {
-        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.by_ip.get(&ip).map(|(neighbour, _)| *neighbour)
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.by_ip.get(&ip).copied();
+        drop(table);
+        let entry = entry?;
+        let is_forged = entry.source == Source::Claimed
+            && (self.arp)(ip).is_some_and(|mac| mac != entry.neighbour.mac);
+        (!is_forged).then_some(entry.neighbour)
     }
 
     /// Describes a peer for an event: its address, and the machine behind it when known.
@@ -114,6 +164,26 @@ mod tests {
     }
 
     #[test]
+    fn lookup_of_a_claim_that_arp_contradicts_finds_nobody() {
+        let neighbours = Neighbours {
+            arp: |ip| (ip.octets()[3] == 5).then_some(MAC),
+            ..Neighbours::default()
+        };
+        let ip = |last| Ipv4Addr::new(10, 0, 0, last);
+        let found = |last| neighbours.lookup(ip(last)).map(|neighbour| neighbour.mac);
+        neighbours.learn_claimed(ip(5), MAC, None);
+        assert_eq!(found(5), Some(MAC));
+        neighbours.learn_claimed(ip(5), OTHER, None);
+        assert_eq!(found(5), None);
+        // Behind a router there is no ARP.
+        neighbours.learn_claimed(ip(6), OTHER, None);
+        assert_eq!(found(6), Some(OTHER));
+        // The server's own lease, given a moment ago.
+        neighbours.learn(ip(5), OTHER, None);
+        assert_eq!(found(5), Some(OTHER));
+    }
+
+    #[test]
     fn the_table_does_not_grow_beyond_its_capacity() {
         let neighbours = Neighbours::default();
         let first = Ipv4Addr::from_bits(0x0a00_0000);
@@ -126,7 +196,7 @@ mod tests {
                 .lookup(Ipv4Addr::from_bits(first.to_bits() + 1))
                 .is_some()
         );
-        let table = neighbours.0.lock().unwrap();
+        let table = neighbours.table.lock().unwrap();
         assert_eq!(
             (table.by_ip.len(), table.by_age.len()),
             (CAPACITY, CAPACITY)

@@ -179,6 +179,9 @@ pub(super) fn classify<'e>(
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }
         | BootEvent::Reloaded { .. }
+        | BootEvent::DhcpShortage { .. }
+        | BootEvent::ClockJumped { .. }
+        | BootEvent::EventsCollapsed { .. }
         | BootEvent::EventsDropped { .. } => None,
     }
 }

@@ -1,7 +1,9 @@
 //! The DHCP loops: port 67 as server or proxy, port 4011 as boot service. Decisions are made in
 //! `policy`, replies in `respond`; here they are fetched, sent and told to the event stream.
 
+mod leases;
 mod limit;
+mod outage;
 mod probe;
 mod server;
 mod socket;
@@ -9,7 +11,7 @@ mod start;
 mod tell;
 
 use std::collections::HashMap;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -239,6 +241,13 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             });
         }
         if let Role::Server(server) = &self.role {
+            if is_release_of_another(&request) {
+                return Some(Answered {
+                    request,
+                    step: BootStep::none(),
+                    answer: Answer::Silence("a release from another address than its own".into()),
+                });
+            }
             return server.answer(request, |request| self.decide(request));
         }
         let step = self.decide(&request);
@@ -265,7 +274,15 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             let neighbour = self.context.neighbours.lookup(address);
             neighbour.is_some_and(|neighbour| neighbour.mac == request.client.mac)
         };
-        if !self.context.interface.subnet.contains(&address) && !known() {
+        let subnet = self.context.interface.subnet;
+        let is_group = |a: Ipv4Addr| a.is_broadcast() || a.is_multicast() || a.is_unspecified();
+        // The addresses of a /31 are both hosts' (RFC 3021).
+        let is_everyone = subnet.prefix_len() < 31
+            && (address == subnet.broadcast() || address == subnet.network());
+        if is_group(address) || is_everyone {
+            return Err("from an address that is not a host's");
+        }
+        if !subnet.contains(&address) && !known() {
             return Err("from outside the subnet, and no DHCP exchange of this machine was heard");
         }
         match port {
@@ -320,6 +337,12 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Silence(reason) => return self.ignored(&request, &reason),
+            Answer::Unserved(shortage, reason) => {
+                if let Role::Server(server) = &self.role {
+                    server.short_of(shortage, &reason, 1);
+                }
+                return self.ignored(&request, &reason);
+            }
         };
         let limit = request.message.max_message_len();
         let bytes = match reply.message.encode_fitting(limit) {
@@ -342,7 +365,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 link.send_udp(source, (mac, reply.to), &bytes).await
             }
             (Some(_), None) => {
-                let everyone = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, reply.to.port());
+                let everyone = SocketAddrV4::new(Ipv4Addr::BROADCAST, reply.to.port());
                 self.socket.send(&bytes, everyone).await
             }
             (None, _) => self.socket.send(&bytes, reply.to).await,
@@ -358,7 +381,17 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
     }
 }
 
-/// Requests of machines whose address is being looked for, by MAC.
+/// True for a release that its machine did not send: without a relay agent, a machine gives its address
+/// back from that address (RFC 2131 §4.4.6).
+fn is_release_of_another(request: &Request) -> bool {
+    let message = &request.message;
+    request.client.message == MessageType::Release
+        && message.relay_agent.is_unspecified()
+        && *request.from.ip() != message.client_address
+}
+
+/// Requests of machines whose address is being looked for, by MAC; the last one of each is answered when
+/// that is done.
 type Probing = Mutex<HashMap<MacAddr, Option<Request>>>;
 
 fn span(request: &Request) -> tracing::Span {

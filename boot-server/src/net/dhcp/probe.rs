@@ -44,7 +44,8 @@ pub(in crate::net) struct Prober {
     icmp: Option<UdpSocket>,
     identifier: u16,
     patience: Duration,
-    waiting: Mutex<HashMap<Ipv4Addr, Waiting>>,
+    /// Several for an address that was taken back from one machine and offered to another.
+    waiting: Mutex<HashMap<Ipv4Addr, Vec<Waiting>>>,
 }
 
 impl Prober {
@@ -99,7 +100,9 @@ impl Prober {
                 debug!(%address, "offered without looking: too many are looked for");
                 return Found::Nobody;
             }
-            waiting.insert(address, Waiting { mac, found });
+            let of_address = waiting.entry(address).or_default();
+            of_address.retain(|other| other.mac != mac);
+            of_address.push(Waiting { mac, found });
         }
         let asked = self.ask(probe).await;
         if let Err(error) = &asked {
@@ -109,7 +112,15 @@ impl Prober {
             Ok(true) => tokio::time::timeout(self.patience, answer).await,
             Ok(false) | Err(_) => Ok(Ok(Found::Nobody)),
         };
-        self.waiting().remove(&address);
+        {
+            let mut waiting = self.waiting();
+            if let Some(of_address) = waiting.get_mut(&address) {
+                of_address.retain(|other| other.mac != mac);
+                if of_address.is_empty() {
+                    waiting.remove(&address);
+                }
+            }
+        }
         found.ok().and_then(Result::ok).unwrap_or(Found::Nobody)
     }
 
@@ -135,15 +146,16 @@ impl Prober {
 
     fn heard(&self, address: Ipv4Addr, mac: Option<MacAddr>) {
         let mut waiting = self.waiting();
-        if waiting.get(&address).is_some_and(|w| Some(w.mac) != mac)
-            && let Some(asker) = waiting.remove(&address)
-        {
+        let Some(askers) = waiting.get_mut(&address) else {
+            return;
+        };
+        for asker in askers.extract_if(.., |asker| Some(asker.mac) != mac) {
             // Who asked may have given up in this moment.
             let _ = asker.found.send(Found::Somebody(mac));
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Ipv4Addr, Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Ipv4Addr, Vec<Waiting>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,12 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use super::outage::Outages;
 use super::probe::{Found, Prober};
 use super::{Answered, DhcpService, Probing, Request, Role, tell};
-use crate::event::{BootEvent, EventSink};
-use crate::lease::LeaseStore;
+use crate::event::{BootEvent, EventSink, Shortage};
+use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::policy::BootStep;
 use crate::proto::dhcp::MessageType;
@@ -24,6 +25,10 @@ pub(in crate::net) struct ServerRole {
     prober: Option<Arc<Prober>>,
     probing: Probing,
     events: EventSink,
+    clock: Mutex<LeaseClock>,
+    outages: Mutex<Outages>,
+    /// Offers taken back and declined addresses reclaimed, as far as they were told.
+    told_taken_back: Mutex<(u64, u64)>,
     /// The lease file was in order when it was last written.
     keeping: AtomicBool,
 }
@@ -39,6 +44,9 @@ impl ServerRole {
             prober,
             probing: Mutex::default(),
             events,
+            clock: Mutex::new(LeaseClock::new(ClockReading::now())),
+            outages: Mutex::default(),
+            told_taken_back: Mutex::default(),
             keeping: AtomicBool::new(true),
         }
     }
@@ -50,17 +58,25 @@ impl ServerRole {
         request: Request,
         decide: impl FnOnce(&Request) -> BootStep,
     ) -> Option<Answered> {
-        if request.client.message == MessageType::Discover
-            && let Some(waiting) = self.probing().get_mut(&request.client.mac)
+        // A Request too: its address would be acknowledged before it is known whether somebody uses it.
+        if matches!(
+            request.client.message,
+            MessageType::Discover | MessageType::Request
+        ) && let Some(waiting) = self.probing().get_mut(&request.client.mac)
         {
             *waiting = Some(request);
             return None;
         }
         let step = decide(&request);
         let (message, client) = (&request.message, &request.client);
+        let now = self.now();
         let answer = self
             .dhcp()
-            .handle(message, client, &step, request.arrival, SystemTime::now());
+            .handle(message, client, &step, request.arrival, now);
+        if needs_probe(&answer) {
+            // Before the next message is read: a pair of relay agents sends two at once.
+            self.probing().insert(request.client.mac, None);
+        }
         Some(Answered {
             request,
             step,
@@ -87,24 +103,81 @@ impl ServerRole {
         result.map(|_| ())
     }
 
+    /// The time that leases live by.
+    fn now(&self) -> SystemTime {
+        self.clock().time(ClockReading::now())
+    }
+
+    /// Follows the wall clock when somebody set it.
+    fn follow_clock(&self, reading: ClockReading) {
+        let jumped = self.clock().adopt(reading);
+        if let Some(by_seconds) = jumped {
+            self.dhcp().shift(by_seconds);
+            self.events.emit(BootEvent::ClockJumped { by_seconds });
+        }
+    }
+
+    /// Counts a shortage, and tells it when it begins.
+    pub(super) fn short_of(&self, reason: Shortage, detail: &str, count: u64) {
+        self.events.metrics().shortage(reason, count);
+        let told = lock(&self.outages).hit(reason, detail, count, Instant::now());
+        if let Some(event) = told {
+            self.events.emit(event);
+        }
+    }
+
+    /// Tells what was taken back of all pools since the last time.
+    fn tell_taken_back(&self, usage: &[(ipnet::Ipv4Net, Usage)]) {
+        let sum = |count: fn(&Usage) -> u64| usage.iter().map(|(_, usage)| count(usage)).sum();
+        let offers: u64 = sum(|usage| usage.offers_taken_back);
+        let declined: u64 = sum(|usage| usage.declined_reclaimed);
+        let told = std::mem::replace(&mut *lock(&self.told_taken_back), (offers, declined));
+        if offers > told.0 {
+            let detail = "a pool is empty: offers that were not requested are given to others";
+            self.short_of(Shortage::OffersTakenBack, detail, offers - told.0);
+        }
+        if declined > told.1 {
+            let detail = "a pool is empty: addresses that were declined are offered again";
+            self.short_of(Shortage::DeclinedReclaimed, detail, declined - told.1);
+        }
+    }
+
+    fn clock(&self) -> MutexGuard<'_, LeaseClock> {
+        lock(&self.clock)
+    }
+
     fn dhcp(&self) -> MutexGuard<'_, DhcpServer<Box<dyn LeaseStore>>> {
-        self.dhcp.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dhcp)
     }
 
     fn probing(&self) -> MutexGuard<'_, std::collections::HashMap<MacAddr, Option<Request>>> {
-        self.probing.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.probing)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn needs_probe(answer: &Answer) -> bool {
+    matches!(answer, Answer::Reply(reply) if reply.probe.is_some())
 }
 
 impl<A: PixiecoreApi + 'static> DhcpService<A> {
     /// Looks after the lease file and the gauges of the pools while nobody asks for anything.
     pub(super) fn keep_up(&self) {
         if let Role::Server(server) = &self.role {
+            server.follow_clock(ClockReading::now());
             // Told where it is noticed.
             let _ = server.commit();
             let metrics = self.context.events.metrics();
-            for (subnet, usage) in server.dhcp().usage(SystemTime::now()) {
-                metrics.pool(subnet, usage);
+            let usage: Vec<_> = server.dhcp().usage(server.now()).collect();
+            for (subnet, usage) in &usage {
+                metrics.pool(*subnet, *usage);
+            }
+            server.tell_taken_back(&usage);
+            for event in lock(&server.outages).due(Instant::now()) {
+                self.context.events.emit(event);
             }
         }
     }
@@ -125,54 +198,74 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                         && reply.message.message_type() == Ok(Some(MessageType::Ack))
                 );
                 if is_ack {
-                    one.answer = Answer::Silence(format!("the lease could not be kept: {error}"));
+                    let reason = format!("the lease could not be kept: {error}");
+                    one.answer = Answer::Unserved(Shortage::LeaseNotKept, reason);
                 }
             }
         }
     }
 
-    /// Looks for the offered address, and for others when it is in use; then sends the offer.
+    /// Looks for the offered address, and for others when it is in use; then sends the offer, or the answer
+    /// to what the machine asked last meanwhile.
     pub(super) async fn look_then_send(&self, mut answered: Answered) {
         let Role::Server(server) = &self.role else {
             return;
         };
         let mac = answered.request.client.mac;
-        for number in 0.. {
-            let (Answer::Reply(reply), Some(prober)) = (&answered.answer, &server.prober) else {
-                break;
-            };
-            let Some(probe) = reply.probe else { break };
-            if number == MAX_ADDRESSES_LOOKED_FOR {
-                let why = "all addresses that were looked for are in use";
-                answered.answer = Answer::Silence(why.into());
+        loop {
+            self.look(server, &mut answered).await;
+            let later = server.probing().remove(&mac).flatten();
+            let again =
+                later.and_then(|later| server.answer(later, |request| self.decide(request)));
+            let Some(again) = again else { break };
+            answered = again;
+            // Asked through a relay agent of another subnet, it is offered another address.
+            if !needs_probe(&answered.answer) {
                 break;
             }
-            let Found::Somebody(by) = prober.look(probe, mac).await else {
-                break;
+        }
+        let mut last = [answered];
+        self.keep_leases(&mut last);
+        for answered in last {
+            self.send(answered).await;
+        }
+    }
+
+    /// Looks for the offered address, and for others in its place until one is nobody's.
+    async fn look(&self, server: &ServerRole, answered: &mut Answered) {
+        for number in 0.. {
+            let (Answer::Reply(reply), Some(prober)) = (&answered.answer, &server.prober) else {
+                return;
             };
-            let address = probe.address();
-            server.events.emit(BootEvent::AddressInUse {
-                who: tell::who(&answered.request),
-                address,
-                by: by.map(|mac| mac.to_string()),
-            });
+            let Some(probe) = reply.probe else { return };
+            if number == MAX_ADDRESSES_LOOKED_FOR {
+                let why = "all addresses that were looked for are in use";
+                answered.answer = Answer::Unserved(Shortage::PoolExhausted, why.into());
+                return;
+            }
+            let found = prober.look(probe, answered.request.client.mac).await;
             let (message, client) = (&answered.request.message, &answered.request.client);
-            let now = SystemTime::now();
+            let address = probe.address();
+            let now = server.now();
             let mut dhcp = server.dhcp();
-            dhcp.found_in_use(message, client, address, now);
+            match found {
+                Found::Nobody if dhcp.holds(client, address, now) => return,
+                // Taken back for another machine meanwhile.
+                Found::Nobody => {}
+                Found::Somebody(by) => {
+                    server.events.emit(BootEvent::AddressInUse {
+                        who: tell::who(&answered.request),
+                        address,
+                        by: by.map(|mac| mac.to_string()),
+                    });
+                    dhcp.found_in_use(message, client, address, now);
+                }
+            }
             let arrival = answered.request.arrival;
             answered.answer = dhcp.handle(message, client, &answered.step, arrival, now);
             drop(dhcp);
             // That it rests is remembered as well as can be; nobody is told of it.
             let _ = server.commit();
-        }
-        // Whoever asked again meanwhile is answered what it asked last.
-        let later = server.probing().remove(&mac).flatten();
-        let again = later.and_then(|later| server.answer(later, |request| self.decide(request)));
-        let mut last = [again.unwrap_or(answered)];
-        self.keep_leases(&mut last);
-        for answered in last {
-            self.send(answered).await;
         }
     }
 }

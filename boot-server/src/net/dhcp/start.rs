@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::{DhcpService, DhcpSocket, Listen, Prober, Role, ServerRole};
+use super::{DhcpService, DhcpSocket, Listen, Prober, Role, ServerRole, leases};
 use crate::config::{Config, DhcpConfig};
-use crate::lease::{Journal, LeaseStore, MemoryOnly};
 use crate::net::NetError;
 use crate::net::assembly::Assembly;
 use crate::net::context::Context;
@@ -31,17 +30,9 @@ impl Assembly {
         context: &Arc<Context>,
     ) -> Result<(), NetError> {
         if let Some(dhcp) = &config.dhcp {
-            let store: Box<dyn LeaseStore>;
-            let known;
-            match &dhcp.lease_file {
-                Some(path) => {
-                    let (journal, leases) = Journal::open(path, dhcp.durability())?;
-                    (store, known) = (Box::new(journal), leases);
-                }
-                None => (store, known) = (Box::new(MemoryOnly), Vec::new()),
-            }
             let address = context.interface.address;
             let pools = dhcp.pools(address).map_err(NetError::Config)?;
+            let (store, known) = leases::open(dhcp, &pools, &self.parts.events)?;
             let server = DhcpServer::new(address, habits(config, dhcp), pools, &known, store);
             let link = open_link(dhcp, context)?;
             let prober = self.start_prober(dhcp, link.clone())?;

@@ -23,7 +23,7 @@ impl<A> DhcpService<A> {
         if let Some(address) = address.filter(|_| settled && elsewhere) {
             self.context
                 .neighbours
-                .learn(address, client.mac, client.uuid);
+                .learn_claimed(address, client.mac, client.uuid);
         }
         if client.message == MessageType::Discover
             && let Some(discovers) = &self.discovers

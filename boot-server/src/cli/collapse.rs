@@ -1,0 +1,114 @@
+//! Events of one kind beyond a rate are counted and not written: a flood of 11 MB/s on the network would be
+//! 21 MB/s on the disk that the leases are on. journald's `RateLimitBurst=` is the model. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::event::{BootEvent, Event};
+
+/// Events of one kind written in one second. A thousand machines that are switched on at once stay below.
+const PER_SECOND: u64 = 1000;
+const MICROS_PER_SECOND: u64 = 1_000_000;
+
+/// The kinds of events in the current second.
+#[derive(Debug, Default)]
+pub(super) struct Collapser {
+    second: u64,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl Collapser {
+    /// True if an event is to be written.
+    pub(super) fn admit(&mut self, event: &Event) -> bool {
+        let Some(kind) = kind(&event.what) else {
+            return true;
+        };
+        let seen = self.seen.entry(kind).or_default();
+        *seen += 1;
+        *seen <= PER_SECOND
+    }
+
+    /// What was not written in the second before this time, when that is another second.
+    pub(super) fn turn(&mut self, at_us: u64) -> Vec<Event> {
+        let second = at_us / MICROS_PER_SECOND;
+        if second == self.second {
+            return Vec::new();
+        }
+        self.second = second;
+        let over = std::mem::take(&mut self.seen).into_iter();
+        over.filter_map(|(kind, seen)| {
+            let count = seen.checked_sub(PER_SECOND).filter(|count| *count > 0)?;
+            let kind = kind.to_owned();
+            let what = BootEvent::EventsCollapsed { kind, count };
+            Some(Event { at_us, what })
+        })
+        .collect()
+    }
+
+    /// True if something is still to be told by [`Collapser::turn`].
+    pub(super) fn is_pending(&self) -> bool {
+        self.seen.values().any(|seen| *seen > PER_SECOND)
+    }
+}
+
+/// The kind of an event that anybody on the network can cause; `None` for those of the server itself.
+fn kind(event: &BootEvent) -> Option<&'static str> {
+    Some(match event {
+        BootEvent::DhcpRequest { .. } => "dhcp_request",
+        BootEvent::DhcpReply { .. } => "dhcp_reply",
+        BootEvent::DhcpIgnored { .. } => "dhcp_ignored",
+        BootEvent::AddressInUse { .. } => "address_in_use",
+        BootEvent::RateLimited { .. } => "rate_limited",
+        BootEvent::Malformed { .. } => "malformed",
+        BootEvent::TftpRequest { .. } => "tftp_request",
+        BootEvent::TftpDone { .. } => "tftp_done",
+        BootEvent::TftpFailed { .. } => "tftp_failed",
+        BootEvent::HttpRequest { .. } => "http_request",
+        BootEvent::RouterAdvertisement { .. } => "router_advertisement",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Who;
+
+    fn ignored(at_us: u64) -> Event {
+        let (who, reason) = (Who::default(), String::new());
+        let what = BootEvent::DhcpIgnored { who, reason };
+        Event { at_us, what }
+    }
+
+    #[test]
+    fn collapser_a_flood_of_one_kind_is_cut_and_counted_by_the_second() {
+        let mut collapser = Collapser::default();
+        let mut written = 0;
+        for at_us in (0..3 * MICROS_PER_SECOND).step_by(70) {
+            for told in collapser.turn(at_us) {
+                let what = &told.what;
+                let BootEvent::EventsCollapsed { kind, count } = what else {
+                    panic!("{what:?}")
+                };
+                assert_eq!(
+                    (kind.as_str(), *count),
+                    ("dhcp_ignored", 14286 - PER_SECOND)
+                );
+                // Once is enough to see the count; later seconds differ by one.
+                return assert_eq!(written, PER_SECOND);
+            }
+            written += u64::from(collapser.admit(&ignored(at_us)));
+        }
+        panic!("nothing was told");
+    }
+
+    #[test]
+    fn collapser_what_the_server_says_of_itself_is_always_written() {
+        let mut collapser = Collapser::default();
+        let jumped = Event {
+            at_us: 0,
+            what: BootEvent::ClockJumped { by_seconds: 1 },
+        };
+        let all = (0..10 * PER_SECOND).all(|_| collapser.admit(&jumped));
+        assert!(all && !collapser.is_pending());
+    }
+}

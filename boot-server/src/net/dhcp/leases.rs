@@ -1,0 +1,51 @@
+//! The lease file of `[dhcp]` being opened: what was wrong with it, and what the clock makes of it.
+
+use std::time::{Duration, SystemTime};
+
+use crate::config::{DhcpConfig, PoolSettings};
+use crate::event::{BootEvent, EventSink};
+use crate::lease::{Journal, JournalError, LeaseRecord, LeaseStore, MemoryOnly, clamp_ends};
+
+/// Opens the store of leases; returns the leases in it too.
+///
+/// # Errors
+/// [`JournalError`].
+pub(super) fn open(
+    dhcp: &DhcpConfig,
+    pools: &[PoolSettings],
+    events: &EventSink,
+) -> Result<(Box<dyn LeaseStore>, Vec<LeaseRecord>), JournalError> {
+    let Some(path) = &dhcp.lease_file else {
+        return Ok((Box::new(MemoryOnly), Vec::new()));
+    };
+    let (mut journal, mut known) = Journal::open(path, dhcp.durability())?;
+    if let Some(damage) = journal.damage() {
+        let result = Ok(damage.to_string());
+        events.emit(BootEvent::LeaseFile { result });
+    }
+    let lease_time = |address| {
+        let plan = pools.iter().map(|pool| &pool.plan);
+        plan.filter(|plan| plan.subnet.contains(&address))
+            .map(|plan| plan.lease_time)
+            .next()
+            .unwrap_or(Duration::from_secs(dhcp.lease_seconds.into()))
+    };
+    let clamped = clamp_ends(&mut known, journal.written(), lease_time, SystemTime::now());
+    if let Some(seconds) = clamped.clock_behind {
+        let by_seconds = i64::try_from(seconds).map_or(i64::MIN, |seconds| -seconds);
+        events.emit(BootEvent::ClockJumped { by_seconds });
+    }
+    if !clamped.records.is_empty() {
+        let (count, path) = (clamped.records.len(), path.display());
+        let warning = format!(
+            "lease file {path}: {count} leases end too late for this clock; they end now as if given now"
+        );
+        let result = Ok(warning);
+        events.emit(BootEvent::LeaseFile { result });
+    }
+    // Written with the first commit, at once after the start.
+    for record in clamped.records {
+        journal.keep(record);
+    }
+    Ok((Box::new(journal), known))
+}
