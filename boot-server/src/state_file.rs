@@ -140,6 +140,21 @@ pub fn replace(path: &Path) -> Result<File, StateFileError> {
 /// # Errors
 /// [`StateFileError`].
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateFileError> {
+    read_checked(path, check_regular)
+}
+
+/// Reads a file that the server is to write anew, and that must be its own. `None` when there is none.
+///
+/// # Errors
+/// [`StateFileError`].
+pub fn read_own(path: &Path) -> Result<Option<Vec<u8>>, StateFileError> {
+    read_checked(path, check_own)
+}
+
+fn read_checked(
+    path: &Path,
+    check: impl Fn(&Path, &Metadata) -> Result<(), StateFileError>,
+) -> Result<Option<Vec<u8>>, StateFileError> {
     let mut file = match open(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(StateFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -147,7 +162,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateFileError> {
         }
         Err(error) => return Err(error),
     };
-    check_regular(path, &metadata(path, &file)?)?;
+    check(path, &metadata(path, &file)?)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)
         .map_err(|source| failed(path, source))?;
@@ -272,6 +287,8 @@ mod tests {
             let error = open(&link).unwrap_err();
             assert!(matches!(error, StateFileError::HardLinks { links: 2, .. }));
         }
+        let error = read_own(&link).unwrap_err();
+        assert!(matches!(error, StateFileError::HardLinks { links: 2, .. }));
     }
 
     #[test]
@@ -302,6 +319,8 @@ mod tests {
             let error = open(&path).unwrap_err();
             assert!(matches!(error, StateFileError::Owner { owner: 65534, .. }));
         }
+        let error = read_own(&path).unwrap_err();
+        assert!(matches!(error, StateFileError::Owner { owner: 65534, .. }));
     }
 
     #[test]

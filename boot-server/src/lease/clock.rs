@@ -277,6 +277,7 @@ mod tests {
         journal.keep(record(10, 1000, LeaseState::Bound));
         journal.keep(record(11, 0, LeaseState::Released));
         assert_eq!(journal.commit(), Ok(None));
+        journal.amend(vec![record(10, 1000, LeaseState::Bound)]);
         journal.shift(500);
         assert_eq!(journal.commit(), Ok(None));
         drop(journal);

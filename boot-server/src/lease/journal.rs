@@ -101,7 +101,7 @@ impl Journal {
         };
         make_folder(path).map_err(io)?;
         let lock = Lock::take(path)?;
-        let bytes = state_file::read(path)?.unwrap_or_default();
+        let bytes = state_file::read_own(path)?.unwrap_or_default();
         let written = fs::symlink_metadata(path).and_then(|there| there.modified());
         let LeaseFile { current, invalid } = parse(&bytes);
         let damage = (!invalid.is_empty()).then(|| Damage {
@@ -141,6 +141,14 @@ impl Journal {
     /// What was wrong with the file when it was opened: lines that are skipped.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
+    }
+
+    /// Takes records in place of what the file says; the file is written anew with the next commit.
+    pub fn amend(&mut self, records: Vec<LeaseRecord>) {
+        for record in records {
+            self.current.insert(record.address, record);
+            self.torn = true;
+        }
     }
 
     fn write(&mut self) -> io::Result<Option<String>> {

@@ -68,6 +68,16 @@ fn flood(socket: &UdpSocket, pause: Duration, lasts: impl Fn() -> bool) -> u32 {
     number
 }
 
+/// A socket of a host that is no client: nothing that is sent to clients fills its queue.
+fn hostile_socket() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket2::SockRef::from(&socket)
+        .bind_device(Some(b"cli"))
+        .unwrap();
+    socket
+}
+
 /// Takes a machine through offer and acknowledgement, asking again every 200 ms among all that is said to
 /// others; false when the deadline passes.
 fn lease_among_others(socket: &UdpSocket, mac: MacAddr, xid: u32) -> bool {
@@ -131,8 +141,7 @@ fn a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted() {
     let served = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&served);
     let hostile = std::thread::spawn(move || {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket.set_broadcast(true).unwrap();
+        let socket = hostile_socket();
         let ends = Instant::now() + DEADLINE;
         // 2,000 a second at most: what a build for debugging reads, so that none is lost before it is read.
         let lasts = || !seen.load(Ordering::Relaxed) && Instant::now() < ends;

@@ -213,6 +213,9 @@ fn add_key_ring_of_root(folder: &Path, config: &Path) {
     std::fs::write(config, text + "key_ring = \"secret.gpg\"\n").unwrap();
 }
 
+/// Puts something in the place of a file.
+type Plant<'a> = &'a dyn Fn(&Path);
+
 /// Whoever has the user's account can plant links in the user's folder and wait for the next start.
 #[test]
 fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folder() {
@@ -228,7 +231,7 @@ fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folde
     let only_root = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&target, only_root).unwrap();
     let fifo = |path: &Path| run("mkfifo", &[path.to_str().unwrap()]);
-    let plants: [(&str, &dyn Fn(&Path)); 4] = [
+    let plants: [(&str, Plant<'_>); 4] = [
         ("symbolic link", &|path| {
             std::os::unix::fs::symlink(&target, path).unwrap();
         }),
@@ -250,7 +253,7 @@ fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folde
             plant(&path);
             let mut command = side.command(program.to_str().unwrap());
             command.args(["--config", config.to_str().unwrap(), "--user", USER]);
-            let said = refused(&mut command);
+            let said = refused(&mut command, &format!("{says}: {planted}"));
             let expected = says.split('|').any(|text| said.contains(text));
             assert!(
                 expected && said.contains(planted),
@@ -268,7 +271,7 @@ fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folde
 }
 
 /// What a server says that does not start.
-fn refused(command: &mut Command) -> String {
+fn refused(command: &mut Command, why: &str) -> String {
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -281,7 +284,7 @@ fn refused(command: &mut Command) -> String {
         if let Some(status) = running.0.try_wait().unwrap() {
             break status;
         }
-        assert!(Instant::now() < deadline, "it started");
+        assert!(Instant::now() < deadline, "it started: {why}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     };
     assert!(!status.success());

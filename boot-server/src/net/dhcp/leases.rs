@@ -44,8 +44,6 @@ pub(super) fn open(
         events.emit(BootEvent::LeaseFile { result });
     }
     // Written with the first commit, at once after the start.
-    for record in clamped.records {
-        journal.keep(record);
-    }
+    journal.amend(clamped.records);
     Ok((Box::new(journal), known))
 }
