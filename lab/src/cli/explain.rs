@@ -2,7 +2,8 @@
 
 mod place;
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,7 +14,11 @@ use crate::diagnosis::capture::{explain_machine, machines};
 use crate::diagnosis::{Explained, explain};
 use crate::evidence::{saved, wire};
 use crate::scenario::MacAddr;
+use crate::untrusted::{plain, plain_json};
 use crate::verdict::NodeVerdict;
+
+/// As much of a console is read.
+const CONSOLE_LIMIT_BYTES: u64 = 256 << 20;
 
 /// `lab explain`
 #[derive(Debug, Args)]
@@ -59,13 +64,13 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
     let explained = match explained {
         Ok(explained) => explained,
         Err(why) => {
-            eprintln!("lab: {why}");
+            eprintln!("lab: {}", plain(&why));
             return exit::INVALID_INPUT;
         }
     };
     if arguments.json {
         match serde_json::to_string_pretty(&explained) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => println!("{}", plain_json(&json)),
             Err(error) => {
                 eprintln!("lab: {error}");
                 return exit::INTERNAL;
@@ -73,7 +78,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
         }
     } else {
         let texts: Vec<&str> = explained.iter().map(|one| one.text.as_str()).collect();
-        print!("{}", texts.join("\n"));
+        print!("{}", plain(&texts.join("\n")));
     }
     exit::OK
 }
@@ -151,13 +156,15 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     if let Some(damage) = &wire.damage {
         eprintln!(
             "lab: {}: read up to its damage only: {damage}",
-            path.display()
+            plain(&path.display().to_string())
         );
     }
     let console = match &arguments.console {
         Some(console) => {
-            let bytes =
-                fs::read(console).map_err(|error| format!("{}: {error}", console.display()))?;
+            let mut bytes = Vec::new();
+            File::open(console)
+                .and_then(|file| file.take(CONSOLE_LIMIT_BYTES).read_to_end(&mut bytes))
+                .map_err(|error| format!("{}: {error}", console.display()))?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         }
         None => None,

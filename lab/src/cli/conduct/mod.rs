@@ -31,6 +31,7 @@ use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
+use crate::untrusted::plain;
 use image::fitted;
 use watch::{watch_run, writer};
 
@@ -127,7 +128,7 @@ impl Refusal {
     pub(super) fn tell(self) -> u8 {
         // What is wrong with files was told where it was found.
         if !self.message.is_empty() {
-            eprintln!("{}", self.message);
+            eprintln!("{}", plain(&self.message));
         }
         self.code
     }
