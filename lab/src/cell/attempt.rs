@@ -32,6 +32,7 @@ use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
+use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
@@ -250,7 +251,8 @@ async fn set_up(
         Some(uri) => Libvirtd::of_host(uri).await,
     };
     let libvirtd = libvirtd.map_err(text)?;
-    let network = plan::network(scenario, &job.run_id);
+    let mut network = plan::network(scenario, &job.run_id);
+    network.mark = RunMark::of(&job.run_id);
     let xml = network::render(&network);
     let nets = job.artifacts.join("nets");
     fs::create_dir_all(&nets).map_err(text)?;
