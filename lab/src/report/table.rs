@@ -22,6 +22,10 @@ pub enum Colour {
 #[must_use]
 pub fn render(run: &RunSummary, colour: Colour) -> String {
     let mut text = String::new();
+    if run.units.is_empty() {
+        let _ = writeln!(text, "No scenario was run.");
+        return text;
+    }
     let unit_width = width(run.units.iter().map(|unit| unit.name().len()), "scenario");
     let node_width = width(run.nodes().map(|node| node.name.len()), "node");
     // Writing to a string does not fail.

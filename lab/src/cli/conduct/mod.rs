@@ -249,7 +249,7 @@ impl Conduct {
         }
         self.check_memory(&units)?;
         let chosen = self.accelerator(folders, &units, &image.folder).await?;
-        if !self.quiet {
+        if !self.quiet && !units.is_empty() {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
         let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
@@ -321,7 +321,7 @@ impl Conduct {
         image: &Path,
     ) -> Result<Chosen, Refusal> {
         if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
-            return Ok(nothing_is_executed());
+            return Ok(nothing_is_executed(units));
         }
         let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
         choose(self.accel, &image.join(Image::KERNEL), &cache)
