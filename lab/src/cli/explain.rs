@@ -10,7 +10,7 @@ use clap::Args;
 
 use self::place::{Place, find};
 use super::exit;
-use crate::diagnosis::capture::{explain_machine, machines};
+use crate::diagnosis::capture::{explain_machines, machines};
 use crate::diagnosis::{Explained, explain};
 use crate::evidence::{saved, wire};
 use crate::scenario::MacAddr;
@@ -180,9 +180,12 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
         found = vec![mac];
     }
     if found.is_empty() {
+        let kind = wire.kind.sentences();
+        let kind = kind.iter().map(|sentence| format!("\n  {sentence}"));
         return Err(named(&format!(
-            "no machine asks to boot in its {} frames: no DHCP, TFTP or HTTP request",
-            wire.frames
+            "no machine asks to boot in its {} frames: no DHCP, TFTP or HTTP request{}",
+            wire.frames,
+            kind.collect::<String>()
         )));
     }
     if console.is_some() && found.len() > 1 {
@@ -194,10 +197,14 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     let name = path
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(found
-        .into_iter()
-        .map(|mac| explain_machine(&name, &wire, mac, console.as_deref()))
-        .collect())
+    let mut explained = explain_machines(&name, &wire, &found, console.as_deref());
+    // First of all what kind of capture it is: it limits what can be said.
+    let kind = wire.kind.sentences();
+    if let (Some(first), false) = (explained.first_mut(), kind.is_empty()) {
+        let kind: String = kind.iter().map(|one| format!("capture: {one}\n")).collect();
+        first.text.insert_str(0, &format!("{kind}\n"));
+    }
+    Ok(explained)
 }
 
 fn listed(machines: &[MacAddr]) -> String {

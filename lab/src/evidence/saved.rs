@@ -428,6 +428,9 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         wire.dropped += one.dropped;
         wire.left_out += one.left_out;
         wire.damage = wire.damage.or(one.damage);
+        if wire.kind.is_plain() {
+            wire.kind = one.kind;
+        }
     }
     // Stable: what one network saw at one time stays in its order.
     wire.packets.sort_by_key(|packet| packet.at_us);

@@ -155,3 +155,96 @@ fn count(what: &'static str, count: usize) -> Result<(), StoredError> {
         false => Err(StoredError::Count { what, count }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::table::{self, Colour};
+    use crate::report::{github, junit};
+
+    fn run(scenario: &str, node: &str, text: &str, seconds: f64) -> serde_json::Value {
+        let verdict = json!({"verdict": "infra", "why": text});
+        let nodes = json!([{"name": node, "verdict": verdict, "seconds": seconds}]);
+        let artifacts = format!("{scenario}@bios/attempt-1");
+        json!({
+            "run_id": "4f2a11", "started": text, "seconds": seconds, "accelerator": text,
+            "units": [{
+                "scenario": scenario, "firmware": "bios", "image": text, "nodes": nodes,
+                "attempts": [{"number": 1, "artifacts": artifacts, "nodes": nodes}],
+            }],
+        })
+    }
+
+    /// Reads it from a folder of its own.
+    fn stored(run: &serde_json::Value) -> Result<RunSummary, StoredError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), run.to_string()).unwrap();
+        read(folder.path())
+    }
+
+    #[test]
+    fn names_that_lead_out_are_refused() {
+        assert!(stored(&run("fault/a_b.c", "node1", "", 1.0)).is_ok());
+        let deep = ["a"; 5].join("/");
+        for scenario in [
+            "", "..", "../x", "/etc", "a//b", "a/../b", ".a", "a b", "a\u{1b}", &deep,
+        ] {
+            let refused = stored(&run(scenario, "node1", "", 1.0));
+            assert!(
+                matches!(refused, Err(StoredError::Name { .. })),
+                "{scenario}"
+            );
+            let refused = stored(&run("a", scenario, "", 1.0));
+            assert!(
+                matches!(refused, Err(StoredError::Name { .. })),
+                "{scenario}"
+            );
+        }
+    }
+
+    #[test]
+    fn amounts_beyond_measure_are_refused() {
+        for seconds in [-1.0, 1e300] {
+            let refused = stored(&run("a", "node1", "", seconds));
+            assert!(matches!(refused, Err(StoredError::Seconds(_))), "{seconds}");
+        }
+        for shard in ["1/0", "1/4294967295", "5/4", "x"] {
+            let mut run = run("a", "node1", "", 1.0);
+            run["shard"] = json!(shard);
+            assert!(
+                matches!(stored(&run), Err(StoredError::Shard(_))),
+                "{shard}"
+            );
+        }
+        let mut many = run("a", "node1", "", 1.0);
+        let unit = many["units"][0].clone();
+        many["units"] = serde_json::Value::Array(vec![unit; COUNT_LIMIT + 1]);
+        assert!(matches!(stored(&many), Err(StoredError::Count { .. })));
+        let mut out = run("a", "node1", "", 1.0);
+        out["units"][0]["attempts"][0]["artifacts"] = json!("/etc");
+        assert!(matches!(stored(&out), Err(StoredError::Path { .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_strangers_run_is_refused_or_shown_without_control_characters(
+            scenario in "[a-z./\u{1b}-]{0,8}",
+            node in "[a-z0-9./\u{1b}]{0,6}",
+            text in "(\\PC|[\u{1b}\\[\\]\u{7}\u{9b}\r\n\u{202e}])*",
+            seconds in any::<f64>(),
+        ) {
+            if let Ok(run) = stored(&run(&scenario, &node, &text, seconds)) {
+                let shown = table::render(&run, Colour::Off);
+                let is_unsafe = |letter: char| letter.is_control() && letter != '\n';
+                prop_assert!(!shown.contains(is_unsafe), "{shown:?}");
+                junit::render(&run).unwrap();
+                let _ = github::annotations(&run, "scenarios");
+            }
+        }
+    }
+}

@@ -180,11 +180,11 @@ const CORPUS: &[(&str, Change)] = &[
     }),
     ("endless file", |s| {
         let file = fs::File::create(s.attempt().join("evidence.jsonl")).unwrap();
-        file.set_len(1 << 45).unwrap();
+        file.set_len(1 << 40).unwrap();
     }),
     ("endless run.json", |s| {
         let file = fs::File::create(s.run().join("run.json")).unwrap();
-        file.set_len(1 << 45).unwrap();
+        file.set_len(1 << 40).unwrap();
     }),
     ("deep folders", |s| {
         let mut path = s.attempt();
@@ -317,17 +317,18 @@ fn a_hostile_run_folder_reads_and_writes_nothing_outside_and_prints_no_escapes()
         let outside = || [files(&stage.path("victim")), files(&stage.path("secrets"))];
         let before = outside();
         let run = stage.run().display().to_string();
-        for arguments in [
+        let has_text = name.contains("escapes") || name.contains("evidence");
+        let usual = [
             &["explain", &run][..],
-            &["explain", &run, "--json"],
             &["status"],
             &["logs"],
-            &["events"],
-            &["capture"],
             &["capture", "--write", "capture.pcapng"],
             &["report", "merge", &run, "--artifacts", "merged"],
             &["report", "html", &run],
-        ] {
+        ];
+        let of_text = [&["explain", &run, "--json"][..], &["events"], &["capture"]];
+        let of_text = of_text.into_iter().filter(|_| has_text);
+        for arguments in usual.into_iter().chain(of_text) {
             let output = lab(&stage, arguments);
             check(name, &arguments.join(" "), &output);
             let good = *name == "good" && !arguments.contains(&"capture");

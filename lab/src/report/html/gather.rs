@@ -194,8 +194,11 @@ const LINKS_LIMIT: usize = 1000;
 
 /// The attempt's folder, when it lies in the run's and no link leads to it.
 fn inside(run: &Path, artifacts: &Path) -> io::Result<PathBuf> {
-    let folder = Folder::open(run)?.below(artifacts)?;
-    Ok(folder.path().to_owned())
+    match Folder::open(run).and_then(|run| run.below(artifacts)) {
+        // Whoever reads it says what is missing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(run.join(artifacts)),
+        folder => Ok(folder?.path().to_owned()),
+    }
 }
 
 /// The regular files and the folders in a folder below the run's, and true for a folder; nothing when the folder
