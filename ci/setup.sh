@@ -69,6 +69,36 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Seconds to wait for whoever else is installing packages: fresh cloud machines do for minutes (unattended-upgrades).
+APT_LOCK_SECONDS=600
+APT_LOCKS=(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock)
+
+# Says who has one of apt's locks, by /proc/locks (proc_locks(5)); nothing when nobody has.
+apt_lock_holder() {
+  local lock inode holder
+  for lock in "${APT_LOCKS[@]}"; do
+    [ -e "$lock" ] || continue
+    inode=$(stat -c %i "$lock")
+    holder=$(awk -v inode="$inode" '$2 != "->" && $6 ~ ":" inode "$" {print $5; exit}' /proc/locks)
+    [ -z "$holder" ] || { echo "$lock, held by process $holder ($(ps -o comm= -p "$holder" 2>/dev/null || echo unknown))"; return; }
+  done
+}
+
+# apt-get that waits for apt's locks, and says what it waits for. `update` knows the option since apt 2.7; before, its
+# lock is waited for here.
+apt_get() {
+  local holder waited=0
+  holder=$(apt_lock_holder)
+  if [ -n "$holder" ]; then
+    say "Waiting for apt's lock $holder; at most $APT_LOCK_SECONDS s"
+    while [ "$waited" -lt "$APT_LOCK_SECONDS" ] && [ -n "$(apt_lock_holder)" ]; do
+      sleep 2
+      waited=$((waited + 2))
+    done
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o "DPkg::Lock::Timeout=$APT_LOCK_SECONDS" "$@"
+}
+
 candidate_of() { apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" {print $2}'; }
 
 install_packages() {
@@ -85,7 +115,7 @@ install_packages() {
 
   say "Installing Debian packages (with apt-get${SUDO_USER:+ as root}):"
   for entry in "${missing[@]}"; do say "  ${entry%%|*} (${entry#*|})"; done
-  as_root apt-get update -q >&2
+  apt_get update -q >&2
   local names=("${missing[@]%%|*}")
   if [ $optional = 1 ]; then
     for entry in "${WHERE_AVAILABLE[@]}"; do
@@ -110,7 +140,7 @@ install_packages() {
       fi
     fi
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+  apt_get install -q -y --no-install-recommends \
     "${options[@]}" "${names[@]}" >&2
 }
 
@@ -122,7 +152,7 @@ install_rust() {
     apt-get --version >/dev/null && [ -n "$(candidate_of rustup)" ] ||
       die "there is no cargo; install Rust $OLDEST_CARGO or newer with rustup (https://rustup.rs)"
     say "Installing rustup (there is no cargo)"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y rustup >&2
+    apt_get install -q -y rustup >&2
     rustup toolchain install stable --profile minimal --component rustfmt --component clippy >&2
   fi
   local version

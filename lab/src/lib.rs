@@ -23,4 +23,5 @@ pub mod scenario;
 pub mod sim;
 pub mod station;
 pub mod timeline;
+pub mod untrusted;
 pub mod verdict;

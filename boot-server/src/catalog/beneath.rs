@@ -17,8 +17,8 @@ use rustix::io::Errno;
 ///
 /// # Errors
 /// `XDEV` when it lies outside; the kernel's.
-pub(super) fn open(folder: impl AsFd, file: &str, flags: OFlags) -> Result<File, Errno> {
-    let folder = folder.as_fd();
+pub fn open(folder: impl AsFd, file: impl AsRef<OsStr>, flags: OFlags) -> Result<File, Errno> {
+    let (folder, file) = (folder.as_fd(), file.as_ref());
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     loop {
         return match openat2(folder, file, flags, Mode::empty(), resolve) {
@@ -33,8 +33,8 @@ pub(super) fn open(folder: impl AsFd, file: &str, flags: OFlags) -> Result<File,
 
 /// The same without `openat2`: finds the file without opening it for anything, looks where it is, and then
 /// opens this very file.
-fn open_and_look(folder: impl AsFd, file: &str, flags: OFlags) -> Result<File, Errno> {
-    let folder = folder.as_fd();
+fn open_and_look(folder: impl AsFd, file: impl AsRef<OsStr>, flags: OFlags) -> Result<File, Errno> {
+    let (folder, file) = (folder.as_fd(), file.as_ref());
     let found = openat(folder, file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     if !path_of(&found)?.starts_with(path_of(folder)?) {
         return Err(Errno::XDEV);

@@ -3,7 +3,7 @@
 //! This room knows nothing of the network. The types here are what the other rooms name; loaders
 //! live in their own files.
 
-mod beneath;
+pub mod beneath;
 pub mod bootcfg;
 pub mod check;
 pub mod checked;

@@ -32,6 +32,7 @@ use crate::evidence::capture::{self, Capture};
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
+use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
@@ -133,12 +134,16 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     }
     drop(records);
 
+    let mut is_before_power_on = true;
     let lived = async {
         loop {
             tokio::select! {
                 biased;
                 Some(record) = seen.recv() => saw(record, &mut kept),
                 Some(one) = tells.recv() => {
+                    if let (Told::Ended { service, detail }, true) = (&one, is_before_power_on) {
+                        return Err(format!("{service} ended before any machine was started: {detail}"));
+                    }
                     killer.hear(&one, &told);
                     let record = record_of(one, &scenario.nodes);
                     if let Some(progress) = record.node.as_ref().and_then(|node| watched.get(node)) {
@@ -163,6 +168,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                     Some(line) => match serde_json::from_str(&line).map_err(text)? {
                         Order::Start { node } => {
                             if let Some(place) = places.remove(&node) {
+                                is_before_power_on = false;
                                 let _ = place.send(());
                             }
                         }
@@ -245,7 +251,8 @@ async fn set_up(
         Some(uri) => Libvirtd::of_host(uri).await,
     };
     let libvirtd = libvirtd.map_err(text)?;
-    let network = plan::network(scenario, &job.run_id);
+    let mut network = plan::network(scenario, &job.run_id);
+    network.mark = RunMark::of(&job.run_id);
     let xml = network::render(&network);
     let nets = job.artifacts.join("nets");
     fs::create_dir_all(&nets).map_err(text)?;
@@ -298,11 +305,15 @@ async fn set_up(
             })
             .collect();
         let folder = job.artifacts.join("pixiecore");
-        start_command("pixiecore", &command, &folder, told.clone()).map_err(text)?;
+        start_command("pixiecore", &command, &folder, told.clone())
+            .await
+            .map_err(text)?;
     }
     if let Some(command) = plan::dnsmasq(scenario) {
         let folder = job.artifacts.join("dnsmasq");
-        start_command("dnsmasq", &command, &folder, told.clone()).map_err(text)?;
+        start_command("dnsmasq", &command, &folder, told.clone())
+            .await
+            .map_err(text)?;
         wait_for_dnsmasq(&folder).await?;
     }
     fault::stations(job, scenario, &network, &machines, &image).await?;

@@ -54,7 +54,7 @@ pub async fn before_servers(
         let far = link::far_bridge(&job.run_id);
         let name = network_of_machines(job, network.name.clone());
         hypervisor
-            .create_network(network::render_bridge(&name, &far))
+            .create_network(network::render_bridge(&name, &far, &network.mark))
             .await
             .map_err(|error| failed(&error))?;
         machines = machines.on(&far);

@@ -1,9 +1,9 @@
-//! Cells on the host's own libvirt (`--connect`): what they make there carries the run's id, and is removed by it.
+//! Cells on the host's own libvirt (`--connect`): what they make there has the run's mark (`hypervisor::mark`), and is
+//! removed by it.
 //!
 //! Machines go with the connection that made them. A network does not, so that one of a run that was killed stays;
 //! the folder of such a run is not locked any more, and that is how it is known.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,8 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::hypervisor::{Hypervisor, HypervisorError};
-
-/// Where cells on the host's libvirt have their folders.
-const FOLDERS: &str = "/run/bootlab";
+use crate::hypervisor::mark::{LOCKS, host_id};
+use crate::hypervisor::{Hypervisor, HypervisorError, Kind, Marked};
 
 /// Held as long as the run is there.
 const LOCK: &str = "lock";
@@ -25,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The folder of a run's cell.
 #[must_use]
 pub fn folder(run_id: &str) -> PathBuf {
-    Path::new(FOLDERS).join(run_id)
+    Path::new(LOCKS).join(run_id)
 }
 
 /// Says that the run of this folder is there, as long as the result is held.
@@ -49,24 +47,40 @@ fn is_held(run_id: &str) -> bool {
 /// [`HypervisorError`] when libvirt refuses.
 pub async fn remove(uri: &str, run_id: &str) -> Result<Vec<String>, HypervisorError> {
     let hypervisor = Hypervisor::open(uri, DEADLINE).await?;
-    remove_of(&hypervisor, run_id).await
+    remove_of(&hypervisor, run_id, host_id().as_deref()).await
 }
 
-async fn remove_of(hypervisor: &Hypervisor, run_id: &str) -> Result<Vec<String>, HypervisorError> {
+async fn remove_of(
+    hypervisor: &Hypervisor,
+    run_id: &str,
+    host_id: Option<&str>,
+) -> Result<Vec<String>, HypervisorError> {
     let mut removed = Vec::new();
-    for domain in hypervisor.domain_names().await? {
-        if run_of(&domain) == Some(run_id) {
-            hypervisor.destroy_domain(&domain).await?;
-            removed.push(format!("machine {domain}"));
-        }
-    }
-    for network in hypervisor.network_names().await? {
-        if run_of(&network) == Some(run_id) {
-            hypervisor.destroy_network(&network).await?;
-            removed.push(format!("network {network}"));
+    for marked in hypervisor.marked().await? {
+        if marked.mark.run_id == run_id && is_ours(&marked, host_id) {
+            removed.push(remove_one(hypervisor, &marked).await?);
         }
     }
     Ok(removed)
+}
+
+/// True for what a run on this host made: it has the host's mark, and is transient as all that the lab makes.
+fn is_ours(marked: &Marked, host_id: Option<&str>) -> bool {
+    host_id.is_some() && marked.mark.host_id.as_deref() == host_id && !marked.is_persistent
+}
+
+async fn remove_one(hypervisor: &Hypervisor, marked: &Marked) -> Result<String, HypervisorError> {
+    let name = &marked.name;
+    match marked.kind {
+        Kind::Machine => {
+            hypervisor.destroy_domain(name).await?;
+            Ok(format!("machine {name}"))
+        }
+        Kind::Network => {
+            hypervisor.destroy_network(name).await?;
+            Ok(format!("network {name}"))
+        }
+    }
 }
 
 /// Removes a run's folder: sockets, and mount points of what was served. To be called outside of the cell: inside,
@@ -97,44 +111,52 @@ fn has_mounts(mounts: &str, folder: &Path) -> bool {
     points.map(Path::new).any(|point| point.starts_with(folder))
 }
 
-/// Removes what runs have left that are not there any more. Returned is what there was.
+/// What `lab gc` did on a libvirt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Machines, networks and folders that were removed.
+    pub removed: Vec<String>,
+    /// Machines and networks with the mark of a run that cannot be judged from here.
+    pub left: Vec<String>,
+}
+
+/// Removes what runs have left that are not there any more. Names prove nothing: only what has the mark of a run on this
+/// host, and is transient, is removed.
 ///
 /// # Errors
 /// [`HypervisorError`] when libvirt refuses.
-pub async fn remove_dead(uri: &str) -> Result<Vec<String>, HypervisorError> {
+pub async fn remove_dead(uri: &str) -> Result<Swept, HypervisorError> {
     let hypervisor = Hypervisor::open(uri, DEADLINE).await?;
-    let mut runs: BTreeSet<String> = BTreeSet::new();
-    let domains = hypervisor.domain_names().await?;
-    let networks = hypervisor.network_names().await?;
-    let named = domains
-        .iter()
-        .chain(&networks)
-        .filter_map(|name| run_of(name));
-    runs.extend(named.map(str::to_owned));
-    for entry in fs::read_dir(FOLDERS).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_run_id(&name) {
-            runs.insert(name);
+    let host_id = host_id();
+    let mut swept = Swept::default();
+    for marked in hypervisor.marked().await? {
+        let run = &marked.mark.run_id;
+        if !is_ours(&marked, host_id.as_deref()) {
+            let why = match marked.is_persistent {
+                true => "persistent: not made by `lab`",
+                false => "of a run on another host or in another container",
+            };
+            swept.left.push(format!("{} ({why})", marked.name));
+        } else if is_run_id(run) && !is_held(run) {
+            let removed = remove_one(&hypervisor, &marked).await?;
+            swept.removed.push(removed);
         }
     }
-    let mut removed = Vec::new();
-    for run in runs {
-        if !is_held(&run) {
-            removed.extend(remove_of(&hypervisor, &run).await?);
-            match folder(&run).is_dir().then(|| remove_folder(&run)) {
-                Some(Ok(())) => removed.push(format!("folder {}", folder(&run).display())),
-                Some(Err(error)) => tracing::warn!(%error, "not removed"),
-                None => {}
+    for entry in fs::read_dir(LOCKS).into_iter().flatten().flatten() {
+        let run = entry.file_name().to_string_lossy().into_owned();
+        if !is_run_id(&run) || is_held(&run) {
+            continue;
+        }
+        match folder(&run).is_dir().then(|| remove_folder(&run)) {
+            Some(Ok(())) => {
+                let removed = format!("folder {}", folder(&run).display());
+                swept.removed.push(removed);
             }
+            Some(Err(error)) => tracing::warn!(%error, "not removed"),
+            None => {}
         }
     }
-    Ok(removed)
-}
-
-/// The run that made something of this name in libvirt: `lab-4f2a11-node1` is of run `4f2a11`.
-fn run_of(name: &str) -> Option<&str> {
-    let (run, rest) = name.strip_prefix("lab-")?.split_once('-')?;
-    (is_run_id(run) && !rest.is_empty()).then_some(run)
+    Ok(swept)
 }
 
 fn is_run_id(text: &str) -> bool {
@@ -147,23 +169,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_carries_a_runs_id_is_a_runs() {
-        assert_eq!(run_of("lab-4f2a11-node1"), Some("4f2a11"));
-        assert_eq!(run_of("lab-4f2a11-net"), Some("4f2a11"));
-        for other in [
-            "default",
-            "lab-",
-            "lab-4f2a11",
-            "lab-4f2a11-",
-            "lab-4F2A11-x",
-            "lab-web-1",
-            "mylab-4f2a11-x",
-        ] {
-            assert_eq!(run_of(other), None, "{other}");
-        }
-    }
-
-    #[test]
     fn a_folder_with_a_mount_in_it_is_left_alone() {
         let mounts = "36 35 98:0 / /run/bootlab/4f2a11/assets/coreos rw - ext3 /dev/root rw\n\
                       37 35 98:0 / /run/bootlab/bbbbbbb rw - ext3 /dev/root rw\n";
@@ -171,27 +176,59 @@ mod tests {
         assert!(!has_mounts(mounts, &folder("bbbbbb")));
     }
 
-    #[tokio::test]
-    async fn what_is_somebody_elses_stays() {
-        // libvirt's test driver has a machine and a network of its own.
-        let hypervisor = Hypervisor::open("test:///default", DEADLINE).await.unwrap();
-        assert_eq!(
-            remove_of(&hypervisor, "4f2a11").await.unwrap(),
-            Vec::<String>::new()
+    /// A network on libvirt's test driver.
+    async fn network(hypervisor: &Hypervisor, name: &str, octet: u8, mark: &str) {
+        let xml = format!(
+            "<network><name>{name}</name><metadata>{mark}</metadata>\
+             <ip address='10.9.{octet}.1' netmask='255.255.255.0'/></network>"
         );
-        assert_eq!(hypervisor.domain_names().await.unwrap(), ["test"]);
-        assert_eq!(hypervisor.network_names().await.unwrap(), ["default"]);
-        let xml = |name: &str| {
-            format!(
-                "<network><name>{name}</name><ip address='10.9.8.1' netmask='255.255.255.0'/></network>"
-            )
+        hypervisor.create_network(xml).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_has_a_runs_name_and_not_its_mark_stays() {
+        let hypervisor = Hypervisor::open("test:///default", DEADLINE).await.unwrap();
+        let mark = |run: &str, host: &str| {
+            format!("<lab:run xmlns:lab='urn:bootlab:run' id='{run}' host='{host}'/>")
         };
-        for name in ["lab-4f2a11-net", "lab-bbbbbb-net"] {
-            hypervisor.create_network(xml(name)).await.unwrap();
+        network(&hypervisor, "any-name", 1, &mark("4f2a11", "own")).await;
+        for (name, octet, mark) in [
+            ("lab-4f2a11-net", 2, String::new()),
+            ("lab-facade-web", 3, mark("4f2a11", "another")),
+            ("lab-bbbbbb-net", 4, mark("bbbbbb", "own")),
+        ] {
+            network(&hypervisor, name, octet, &mark).await;
         }
-        let removed = remove_of(&hypervisor, "4f2a11").await.unwrap();
-        assert_eq!(removed, ["network lab-4f2a11-net"]);
-        let left = hypervisor.network_names().await.unwrap();
-        assert!(left.contains(&"default".into()) && left.contains(&"lab-bbbbbb-net".into()));
+        let removed = remove_of(&hypervisor, "4f2a11", Some("own"));
+        let removed = removed.await.unwrap();
+        assert_eq!(removed, ["network any-name"]);
+        let mut left = hypervisor.network_names().await.unwrap();
+        left.sort();
+        let expected = [
+            "default",
+            "lab-4f2a11-net",
+            "lab-bbbbbb-net",
+            "lab-facade-web",
+        ];
+        assert_eq!(left, expected);
+        assert_eq!(hypervisor.domain_names().await.unwrap(), ["test"]);
+    }
+
+    #[test]
+    fn what_is_persistent_or_of_no_host_is_nobodys_to_remove() {
+        let marked = |host_id: Option<&str>, is_persistent| Marked {
+            kind: Kind::Machine,
+            name: "lab-4f2a11-node1".into(),
+            mark: crate::hypervisor::mark::RunMark {
+                run_id: "4f2a11".into(),
+                host_id: host_id.map(str::to_owned),
+            },
+            is_persistent,
+        };
+        assert!(is_ours(&marked(Some("h"), false), Some("h")));
+        assert!(!is_ours(&marked(Some("h"), true), Some("h")));
+        assert!(!is_ours(&marked(Some("other"), false), Some("h")));
+        assert!(!is_ours(&marked(None, false), Some("h")));
+        assert!(!is_ours(&marked(None, false), None));
     }
 }

@@ -12,6 +12,7 @@ use super::message::Job;
 use super::sandbox::cell_dir;
 use crate::evidence::capture::{CaptureSpec, Extent};
 use crate::evidence::saved::CAPTURES_FOLDER;
+use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
 use crate::scenario::{DhcpService, Network, Node, PixiecoreService, ProxyDhcpService, Scenario};
 
@@ -78,6 +79,10 @@ pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
                 address,
             })
             .collect(),
+        mark: RunMark {
+            run_id: run_id.to_owned(),
+            host_id: None,
+        },
     }
 }
 

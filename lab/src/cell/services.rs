@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::untrusted::plain;
 
 /// How long libvirtd may take to listen; it asks QEMU for its abilities first.
 const LIBVIRTD_DEADLINE: Duration = Duration::from_secs(30);
@@ -24,6 +25,13 @@ const HOST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a boot server may take to bind its sockets.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a program of the user's own has to run before machines are started: one that cannot bind its ports ends at
+/// once.
+const SETTLING: Duration = Duration::from_millis(700);
+
+/// Last words of a service that has none.
+const NOTHING: &str = "it said nothing";
 
 /// QEMU runs as the cell's own root, which is nobody special outside; no security driver, control group or
 /// further namespace is to be had in a cell, and none is needed.
@@ -194,8 +202,9 @@ pub async fn start_boot_server(
 /// Starts a program of the user's own, e.g. a real `pixiecore`; its output is kept in `folder`.
 ///
 /// # Errors
-/// [`ServiceError::Start`] when it can't be started.
-pub fn start_command(
+/// [`ServiceError::Start`] when it can't be started, [`ServiceError::NotReady`] when it ends at once: a port that is
+/// taken, an unknown flag.
+pub async fn start_command(
     name: &str,
     command: &[String],
     folder: &Path,
@@ -210,13 +219,24 @@ pub fn start_command(
     let service = name.to_owned();
     let stdout = child.stdout.take();
     let log = folder.join("stdout.log");
+    let (ended, has_ended) = oneshot::channel();
     tokio::spawn(async move {
-        if let (Some(mut stdout), Ok(mut log)) = (stdout, tokio::fs::File::create(log).await) {
+        if let (Some(mut stdout), Ok(mut log)) = (stdout, tokio::fs::File::create(&log).await) {
             let _ = tokio::io::copy(&mut stdout, &mut log).await;
+            let _ = log.flush().await;
         }
-        tell_end(service, child, &stderr, &told).await;
+        let detail = end_of(child, &[("", &stderr), ("on standard output: ", &log)]).await;
+        let _ = ended.send(detail.clone());
+        // Nobody listens any more once the attempt is over.
+        let _ = told.send(Told::Ended { service, detail });
     });
-    Ok(())
+    match tokio::time::timeout(SETTLING, has_ended).await {
+        Ok(Ok(detail)) => Err(ServiceError::NotReady {
+            name: name.to_owned(),
+            detail,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn spawn(
@@ -240,16 +260,29 @@ fn spawn(
 /// Waits until a service ends and tells its status and last words.
 async fn tell_end(
     service: String,
-    mut child: Child,
+    child: Child,
     stderr: &Path,
     told: &mpsc::UnboundedSender<Told>,
 ) {
-    let detail = match child.wait().await {
-        Ok(status) => format!("{status}; {}", tail(stderr)),
-        Err(error) => error.to_string(),
-    };
+    let detail = end_of(child, &[("", stderr)]).await;
     // Nobody listens any more once the attempt is over.
     let _ = told.send(Told::Ended { service, detail });
+}
+
+/// Waits until a service ends; returns its status and the last lines of its logs, each behind its heading.
+async fn end_of(mut child: Child, logs: &[(&str, &Path)]) -> String {
+    let status = match child.wait().await {
+        Ok(status) => status.to_string(),
+        Err(error) => return error.to_string(),
+    };
+    let said: Vec<String> = logs
+        .iter()
+        .filter_map(|(heading, log)| Some(format!("{heading}{}", last_lines(log)?)))
+        .collect();
+    match said.is_empty() {
+        true => format!("{status}; {NOTHING}"),
+        false => format!("{status}; {}", said.join("\n")),
+    }
 }
 
 /// Passes events on until the stream ends; says when the first `Ready` was seen.
@@ -286,14 +319,72 @@ async fn follow(
 
 /// The last lines of a log, for a message of one paragraph.
 fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
+    last_lines(log).unwrap_or_else(|| NOTHING.into())
+}
+
+/// The last lines of a log, without control sequences; none when there is none.
+fn last_lines(log: &Path) -> Option<String> {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = plain(&String::from_utf8_lossy(&bytes));
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
     let from = lines.len().saturating_sub(8);
-    match lines.get(from..) {
-        Some(last) if !last.is_empty() => last.join("\n"),
-        _ => "it said nothing".into(),
+    let last = lines.get(from..).filter(|last| !last.is_empty())?;
+    Some(last.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn start(
+        script: &str,
+        folder: &Path,
+    ) -> (Result<(), ServiceError>, mpsc::UnboundedReceiver<Told>) {
+        let (told, tells) = mpsc::unbounded_channel();
+        let command = ["sh", "-c", script].map(str::to_owned);
+        let started = start_command("pixiecore", &command, folder, told).await;
+        (started, tells)
+    }
+
+    #[tokio::test]
+    async fn command_that_ends_at_once_is_refused_with_its_last_words_on_both_outputs() {
+        let script =
+            "echo 'listen udp4 :67: \\033[31mbind: address in use'; echo 'more' >&2; exit 0";
+        let folder = tempfile::tempdir().unwrap();
+        let (started, _) = start(script, folder.path()).await;
+        let Err(ServiceError::NotReady { name, detail }) = started else {
+            panic!("{started:?}");
+        };
+        assert_eq!(name, "pixiecore");
+        for word in [
+            "exit status: 0",
+            "more",
+            "on standard output",
+            "bind: address in use",
+        ] {
+            assert!(detail.contains(word), "{detail}");
+        }
+        assert!(!detail.contains('\u{1b}'), "{detail:?}");
+    }
+
+    #[tokio::test]
+    async fn command_that_ends_later_is_told_with_its_standard_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let go = folder.path().join("go");
+        let script = format!(
+            "until test -e {}; do sleep 0.05; done; echo last words",
+            go.display()
+        );
+        let (started, mut tells) = start(&script, folder.path()).await;
+        assert!(started.is_ok(), "{started:?}");
+        fs::write(go, "").unwrap();
+        let Some(Told::Ended { service, detail }) = tells.recv().await else {
+            panic!("nothing was told");
+        };
+        assert_eq!(service, "pixiecore");
+        assert!(detail.contains("last words"), "{detail}");
     }
 }

@@ -2,18 +2,23 @@
 
 mod place;
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use self::place::{Place, find};
 use super::exit;
-use crate::diagnosis::capture::{explain_machine, machines};
+use crate::diagnosis::capture::{explain_machines, machines};
 use crate::diagnosis::{Explained, explain};
 use crate::evidence::{saved, wire};
 use crate::scenario::MacAddr;
+use crate::untrusted::{plain, plain_json};
 use crate::verdict::NodeVerdict;
+
+/// As much of a console is read.
+const CONSOLE_LIMIT_BYTES: u64 = 256 << 20;
 
 /// `lab explain`
 #[derive(Debug, Args)]
@@ -59,13 +64,13 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
     let explained = match explained {
         Ok(explained) => explained,
         Err(why) => {
-            eprintln!("lab: {why}");
+            eprintln!("lab: {}", plain(&why));
             return exit::INVALID_INPUT;
         }
     };
     if arguments.json {
         match serde_json::to_string_pretty(&explained) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => println!("{}", plain_json(&json)),
             Err(error) => {
                 eprintln!("lab: {error}");
                 return exit::INTERNAL;
@@ -73,7 +78,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
         }
     } else {
         let texts: Vec<&str> = explained.iter().map(|one| one.text.as_str()).collect();
-        print!("{}", texts.join("\n"));
+        print!("{}", plain(&texts.join("\n")));
     }
     exit::OK
 }
@@ -151,13 +156,15 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     if let Some(damage) = &wire.damage {
         eprintln!(
             "lab: {}: read up to its damage only: {damage}",
-            path.display()
+            plain(&path.display().to_string())
         );
     }
     let console = match &arguments.console {
         Some(console) => {
-            let bytes =
-                fs::read(console).map_err(|error| format!("{}: {error}", console.display()))?;
+            let mut bytes = Vec::new();
+            File::open(console)
+                .and_then(|file| file.take(CONSOLE_LIMIT_BYTES).read_to_end(&mut bytes))
+                .map_err(|error| format!("{}: {error}", console.display()))?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         }
         None => None,
@@ -173,9 +180,12 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
         found = vec![mac];
     }
     if found.is_empty() {
+        let kind = wire.kind.sentences();
+        let kind = kind.iter().map(|sentence| format!("\n  {sentence}"));
         return Err(named(&format!(
-            "no machine asks to boot in its {} frames: no DHCP, TFTP or HTTP request",
-            wire.frames
+            "no machine asks to boot in its {} frames: no DHCP, TFTP or HTTP request{}",
+            wire.frames,
+            kind.collect::<String>()
         )));
     }
     if console.is_some() && found.len() > 1 {
@@ -187,10 +197,14 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     let name = path
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(found
-        .into_iter()
-        .map(|mac| explain_machine(&name, &wire, mac, console.as_deref()))
-        .collect())
+    let mut explained = explain_machines(&name, &wire, &found, console.as_deref());
+    // First of all what kind of capture it is: it limits what can be said.
+    let kind = wire.kind.sentences();
+    if let (Some(first), false) = (explained.first_mut(), kind.is_empty()) {
+        let kind: String = kind.iter().map(|one| format!("capture: {one}\n")).collect();
+        first.text.insert_str(0, &format!("{kind}\n"));
+    }
+    Ok(explained)
 }
 
 fn listed(machines: &[MacAddr]) -> String {

@@ -118,11 +118,15 @@ impl FaultArguments {
     }
 }
 
-/// In the place of an accelerator, where all machines are simulated.
-pub(super) fn nothing_is_executed() -> Chosen {
+/// In the place of an accelerator, where all machines are simulated or there is none.
+pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
+    let why = match units.is_empty() {
+        true => "no machine",
+        false => "all machines are simulated",
+    };
     Chosen {
         accelerator: Accelerator::Tcg,
-        reason: "none (all machines are simulated)".into(),
+        reason: format!("none ({why})"),
     }
 }
 

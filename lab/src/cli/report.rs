@@ -9,6 +9,7 @@ use super::exit;
 use super::terminal::Look;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
+use crate::untrusted::plain;
 
 /// `lab report …`
 #[derive(Debug, Subcommand)]
@@ -39,7 +40,7 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
     match done {
         Ok(code) => code,
         Err(Refusal { code, message }) => {
-            eprintln!("{message}");
+            eprintln!("{}", plain(&message));
             code
         }
     }

@@ -29,13 +29,18 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "M/N")]
     pub(super) shard: Option<Shard>,
     /// Run each scenario this often
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = times)]
     pub(super) repeat: NonZeroU32,
     /// Don't look into the data directories before: what is wrong there is for the machines to find
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
     conduct: Conduct,
+}
+
+fn times(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("invalid number of repetitions: `{text}` (a number from 1 on)"))
 }
 
 /// Runs and returns the exit code.

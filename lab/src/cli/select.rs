@@ -7,7 +7,7 @@ use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;
 use crate::runner::Unit;
-use crate::scenario::{self, DataCheck};
+use crate::scenario::{self, DataCheck, SelectError};
 
 /// The units asked for, in the order of their names.
 pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
@@ -16,14 +16,16 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
     } else {
         DataCheck::Strict
     };
-    let all = scenario::load_all(&folders.scenarios(), data).map_err(|error| Refusal {
-        code: exit::INVALID_INPUT,
-        message: format!("{:?}", miette::Report::new(error)),
-    })?;
-    let selected = scenario::select(all, &arguments.names).map_err(|error| Refusal {
-        code: exit::NOTHING_SELECTED,
-        message: format!("{:?}", miette::Report::new(error)),
-    })?;
+    let selected =
+        scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
+            Refusal {
+                code: match error {
+                    SelectError::Invalid(_) => exit::INVALID_INPUT,
+                    SelectError::Unknown(_) => exit::NOTHING_SELECTED,
+                },
+                message: format!("{:?}", miette::Report::new(error)),
+            }
+        })?;
     let offered: Vec<String> = selected
         .iter()
         .map(|scenario| {

@@ -3,7 +3,7 @@
 //! Each machine that asks to boot becomes an attempt of its own at a scenario in which the lab plays no
 //! part, so that what is known of packets is the same here and there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::Ipv4Net;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::explain::{Explained, of_capture};
 use super::{Finding, diagnose};
 use crate::evidence::beside::Beside;
-use crate::evidence::packet::{DhcpSaid, Said, Wire};
+use crate::evidence::packet::{DhcpSaid, Packet, Said, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{
@@ -25,17 +25,17 @@ use crate::verdict::NodeVerdict;
 /// Option 93 of firmware that is no UEFI.
 const BIOS_ARCH: u16 = 0;
 
+/// Machines up to which each is explained from the whole capture: what others do may explain it.
+const WHOLE_MACHINES: usize = 16;
+
+/// Packets and transfers up to which a capture is looked at as a whole, and as many of one machine at most: from the
+/// beginning and from the end. More of one machine is no boot any more.
+const WHOLE_PACKETS: usize = 4_000;
+
 /// The MACs of the machines that boot over the network in this capture, in the order of their appearance:
 /// those whose DHCP says so; else all that load files by TFTP or HTTP; else all that ask for an address.
 #[must_use]
 pub fn machines(wire: &Wire) -> Vec<MacAddr> {
-    let boots = |said: &DhcpSaid| {
-        let class = said.vendor_class.as_deref().unwrap_or_default();
-        !said.arch.is_empty()
-            || said.is_ipxe()
-            || class.starts_with("PXEClient")
-            || class.starts_with("HTTPClient")
-    };
     let clients = |wanted: &dyn Fn(&DhcpSaid) -> bool| -> Vec<&str> {
         let packets = wire.packets.iter();
         let macs = packets.filter_map(|packet| match &packet.what {
@@ -45,13 +45,7 @@ pub fn machines(wire: &Wire) -> Vec<MacAddr> {
         macs.collect()
     };
     let loaders = || -> Vec<&str> {
-        let packets = wire.packets.iter();
-        let asks = packets.filter(|packet| {
-            matches!(
-                packet.what,
-                Said::TftpRequest { .. } | Said::HttpRequest { .. }
-            )
-        });
+        let asks = wire.packets.iter().filter(|packet| loads(packet));
         asks.map(|packet| packet.from.mac.as_str()).collect()
     };
     let mut found = clients(&boots);
@@ -61,34 +55,185 @@ pub fn machines(wire: &Wire) -> Vec<MacAddr> {
     if found.is_empty() {
         found = clients(&|_| true);
     }
-    let mut machines: Vec<MacAddr> = Vec::new();
-    for mac in found.into_iter().filter_map(MacAddr::parse_any) {
-        if !machines.contains(&mac) {
-            machines.push(mac);
-        }
-    }
-    machines
+    let mut known = HashSet::new();
+    let macs = found.into_iter().filter_map(MacAddr::parse_any);
+    macs.filter(|mac| known.insert(*mac)).collect()
+}
+
+/// True for a DHCP message of a client that boots.
+fn boots(said: &DhcpSaid) -> bool {
+    let class = said.vendor_class.as_deref().unwrap_or_default();
+    !said.arch.is_empty()
+        || said.is_ipxe()
+        || class.starts_with("PXEClient")
+        || class.starts_with("HTTPClient")
+}
+
+/// True for a request for a file.
+fn loads(packet: &Packet) -> bool {
+    matches!(
+        packet.what,
+        Said::TftpRequest { .. } | Said::HttpRequest { .. }
+    )
 }
 
 /// Explains what became of one machine of a capture called `name`; `console` is what its serial console
 /// showed, without times.
 #[must_use]
 pub fn explain_machine(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Explained {
-    let attempt = attempt(name, wire, mac, console);
+    let mut all = explain_machines(name, wire, &[mac], console);
+    let Some(explained) = all.pop() else {
+        unreachable!("each machine is explained");
+    };
+    explained
+}
+
+/// Explains each of these machines as [`explain_machine`]. The capture is gone through once for all of them.
+#[must_use]
+pub fn explain_machines(
+    name: &str,
+    wire: &Wire,
+    macs: &[MacAddr],
+    console: Option<&str>,
+) -> Vec<Explained> {
+    let all = machines(wire);
+    let is_small = wire.packets.len() + wire.transfers.len() <= WHOLE_PACKETS;
+    if is_small && all.len() <= WHOLE_MACHINES {
+        let explain = |mac: &MacAddr| {
+            let others: Vec<MacAddr> = all.iter().copied().filter(|one| one != mac).collect();
+            explain_in(name, wire, *mac, &others, console)
+        };
+        return macs.iter().map(explain).collect();
+    }
+    let parts = Parts::of(wire, macs);
+    let explain = |mac: &MacAddr| explain_in(name, &parts.part(wire, *mac), *mac, &[], console);
+    macs.iter().map(explain).collect()
+}
+
+/// Positions of packets and transfers by the machine that they are of.
+struct Parts(HashMap<String, (Vec<usize>, Vec<usize>)>);
+
+impl Parts {
+    fn of(wire: &Wire, macs: &[MacAddr]) -> Parts {
+        let mut parts: HashMap<String, (Vec<usize>, Vec<usize>)> = macs
+            .iter()
+            .map(|mac| (mac.to_string(), Default::default()))
+            .collect();
+        for (index, packet) in wire.packets.iter().enumerate() {
+            let client = match &packet.what {
+                Said::Dhcp(said) => said.client.as_str(),
+                _ => "",
+            };
+            let of = [packet.from.mac.as_str(), packet.to.mac.as_str(), client];
+            for (position, mac) in of.iter().enumerate() {
+                let is_again = of.iter().take(position).any(|before| before == mac);
+                if let (false, Some((packets, _))) = (is_again, parts.get_mut(*mac)) {
+                    packets.push(index);
+                }
+            }
+        }
+        for (index, transfer) in wire.transfers.iter().enumerate() {
+            if let Some((_, transfers)) = parts.get_mut(&transfer.to.mac) {
+                transfers.push(index);
+            }
+        }
+        Parts(parts)
+    }
+
+    /// What the capture has of one machine.
+    fn part(&self, wire: &Wire, mac: MacAddr) -> Wire {
+        let (packets, transfers) = match self.0.get(&mac.to_string()) {
+            Some((packets, transfers)) => (packets.as_slice(), transfers.as_slice()),
+            None => (&[][..], &[][..]),
+        };
+        let (kept_packets, kept_transfers) = (ends(packets), ends(transfers));
+        let left_out = packets.len() + transfers.len() - kept_packets.len() - kept_transfers.len();
+        Wire {
+            packets: pick(&wire.packets, &kept_packets),
+            transfers: pick(&wire.transfers, &kept_transfers),
+            frames: wire.frames,
+            dropped: wire.dropped,
+            left_out: wire.left_out + left_out as u64,
+            kind: wire.kind.clone(),
+            damage: wire.damage.clone(),
+        }
+    }
+}
+
+/// Packets and transfers that are looked at to explain these machines of a large capture.
+#[cfg(test)]
+pub(super) fn looked_at(wire: &Wire, macs: &[MacAddr]) -> usize {
+    let parts = Parts::of(wire, macs);
+    let parts = macs.iter().map(|mac| parts.part(wire, *mac));
+    parts
+        .map(|part| part.packets.len() + part.transfers.len())
+        .sum()
+}
+
+/// The first and the last of them, [`WHOLE_PACKETS`] / 2 together.
+fn ends(all: &[usize]) -> Vec<usize> {
+    let half = WHOLE_PACKETS / 4;
+    if all.len() <= 2 * half {
+        return all.to_vec();
+    }
+    let (first, rest) = all.split_at(half);
+    let (_, last) = rest.split_at(rest.len() - half);
+    [first, last].concat()
+}
+
+fn pick<T: Clone>(all: &[T], positions: &[usize]) -> Vec<T> {
+    let picked = positions.iter().filter_map(|index| all.get(*index));
+    picked.cloned().collect()
+}
+
+fn explain_in(
+    name: &str,
+    wire: &Wire,
+    mac: MacAddr,
+    others: &[MacAddr],
+    console: Option<&str>,
+) -> Explained {
+    let attempt = attempt(name, wire, mac, others, console);
     let Some(node) = attempt.scenario.nodes.iter().find(|node| node.mac == mac) else {
         unreachable!("the scenario was made with it");
     };
     let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire, None);
+    if let Some(reason) = has_no_wish_to_boot(wire, &node.name) {
+        let verdict = NodeVerdict::Skipped { reason };
+        return of_capture(&attempt, node, timeline, verdict, Vec::new());
+    }
     let verdict = judge(node, &timeline);
     let findings: Vec<Finding> = diagnose(&attempt, node, &timeline, &verdict);
     of_capture(&attempt, node, timeline, verdict, findings)
 }
 
-fn attempt(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Attempt {
-    let mut others = machines(wire);
-    others.retain(|other| *other != mac);
+/// Why a machine that only asks for an address is not judged: it does not ask to boot.
+fn has_no_wish_to_boot(wire: &Wire, mac: &str) -> Option<String> {
+    let asks = wire.packets.iter().any(|packet| match &packet.what {
+        Said::Dhcp(said) => said.client == mac && !said.from_server && boots(said),
+        _ => packet.from.mac == mac && loads(packet),
+    });
+    let got = wire.address_of(mac).map_or_else(
+        || "nobody gave it an address".to_owned(),
+        |address| format!("it was given {address}"),
+    );
+    (!asks).then(|| {
+        format!(
+            "{mac} does not ask to boot: its DHCP names no architecture (option 93) and no boot client (option 60), \
+             and it asks for no file; {got}"
+        )
+    })
+}
+
+fn attempt(
+    name: &str,
+    wire: &Wire,
+    mac: MacAddr,
+    others: &[MacAddr],
+    console: Option<&str>,
+) -> Attempt {
     let nodes: Vec<Node> = std::iter::once(mac)
-        .chain(others)
+        .chain(others.iter().copied())
         .map(|mac| node(wire, mac))
         .collect();
     let end_us = wire.packets.last().map_or(0, |packet| packet.at_us);

@@ -249,6 +249,8 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
                 .iter()
                 .any(|node| node.mac.to_string() == packet.from.mac);
             claims
+                // Without a MAC nobody knows who says so.
+                && !packet.from.mac.is_empty()
                 && packet.from.mac != case.mac
                 && !known
                 && packet.at_us.abs_diff(ack.at_us) < 600_000_000

@@ -119,6 +119,7 @@ fn text(
         Origin::Capture => {
             let word = match verdict {
                 NodeVerdict::Pass => "nothing went wrong that the capture shows",
+                NodeVerdict::Skipped { .. } => "it does not ask to boot",
                 _ => "it did not boot, as far as the capture shows",
             };
             line(&format!("{}, machine {name}: {word}", scenario.name));
@@ -134,6 +135,7 @@ fn text(
         NodeVerdict::Pass | NodeVerdict::Interrupted => {}
         NodeVerdict::Infra { why } => line(&format!("\nour own set-up failed: {why}")),
         // What becomes of all attempts together; one alone has none of these.
+        NodeVerdict::Skipped { reason } if origin == Origin::Capture => line(reason),
         NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
             line(&verdict.sentence());
         }

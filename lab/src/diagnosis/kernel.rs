@@ -33,13 +33,22 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
         .max();
     let initrd_mib = initrd_mib.map(|bytes| bytes / 1024 / 1024);
     let size = initrd_mib.map_or_else(String::new, |mib| format!(", the initrd {mib} MiB packed"));
+    // A capture does not tell how much memory a machine has.
+    let is_known = memory_mib > 0;
+    let (amount, has) = match is_known {
+        true => (
+            format!(" ({memory_mib} MiB{size})"),
+            format!("it has {memory_mib} MiB; "),
+        ),
+        false => (String::new(), String::new()),
+    };
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
             cause: Cause::TooLittleMemory,
             sentence,
             evidence,
             remedy: format!(
-                "give the machine more memory (it has {memory_mib} MiB; CoreOS in memory wants 1024 \
+                "give the machine more memory ({has}CoreOS in memory wants 1024 \
                  or more, three times the unpacked initrd is safe), or boot a smaller initrd"
             ),
             weight,
@@ -47,17 +56,18 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
     };
     if let Some((at_us, line)) = case.line(NO_MEMORY) {
         let sentence = format!(
-            "the machine has too little memory ({memory_mib} MiB{size}): `{}`",
+            "the machine has too little memory{amount}: `{}`",
             line.trim()
         );
         let said = Proof::at(at_us, format!("the console says `{}`", line.trim()));
-        let has = Proof::of(format!("the machine has {memory_mib} MiB of memory{size}"));
-        return finding(sentence, vec![said, has], 95);
+        let has = format!("the machine has {memory_mib} MiB of memory{size}");
+        let has = is_known.then(|| Proof::of(has));
+        return finding(sentence, [said].into_iter().chain(has).collect(), 95);
     }
     // A panic or a reset without a word, with an initrd that cannot fit unpacked.
     let cramped = initrd_mib.is_some_and(|mib| mib * 4 > u64::from(memory_mib));
     let stuck = case.stage >= StageName::Initrd && case.stage <= StageName::UserlandUp;
-    if stuck && memory_mib < LITTLE_MIB && cramped {
+    if is_known && stuck && memory_mib < LITTLE_MIB && cramped {
         let sentence =
             format!("the machine has little memory for what it boots: {memory_mib} MiB{size}");
         return finding(sentence.clone(), vec![Proof::of(sentence)], 55);

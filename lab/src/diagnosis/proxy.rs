@@ -1,5 +1,7 @@
 //! Boot options beside another DHCP server: nobody gives them, or they cannot be used.
 
+use std::collections::BTreeSet;
+
 use boot_server::event::BootEvent;
 
 use super::case::Case;
@@ -112,8 +114,13 @@ fn on_4011(case: &Case) -> Option<Finding> {
 
 /// Answers that carry no address: a proxy's.
 fn proxied<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> {
+    // An answer to an INFORM has no address either, and is no proxy's (RFC 2131 §4.3.5).
+    let informed: BTreeSet<u32> = case.asked("inform").map(|(_, said)| said.xid).collect();
     let answers: Vec<_> = case.in_firmware(case.answers()).collect();
-    answers.into_iter().filter(|(_, said)| said.given.is_none())
+    let from_proxy = move |said: &DhcpSaid| said.given.is_none() && !informed.contains(&said.xid);
+    answers
+        .into_iter()
+        .filter(move |(_, said)| from_proxy(said))
 }
 
 /// A proxy answers, and firmware can't use it.
@@ -142,6 +149,10 @@ pub(super) fn malformed(case: &Case) -> Option<Finding> {
 
 /// Something from a server's port that is no DHCP message.
 fn unreadable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+    // Of a frame that the capture cut nobody knows what it was.
+    if case.wire().kind.cut_at_bytes.is_some() {
+        return None;
+    }
     let asked = case.in_firmware(case.asked("discover")).next()?.0.at_us;
     case.wire()
         .packets

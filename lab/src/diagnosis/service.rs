@@ -46,7 +46,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         sentence: format!("{service} ended by itself at {}: {last}", case.time(at_us)),
         evidence: vec![Proof::at(at_us, format!("{service}: {detail}"))],
         remedy: format!(
-            "read {service}/stderr.log in the attempt's folder, mend what it names, and let a service \
+            "read stderr.log and stdout.log in {service}/ of the attempt's folder, mend what it names, and let a service \
              manager start it again when it ends"
         ),
         weight,

@@ -2,12 +2,14 @@
 //! machine was made of. Both lie in the attempt's folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::{DataDir, Snapshot, Source};
+
+use crate::untrusted::tree::{Beyond, Limits, Tree};
+use crate::untrusted::{Folder, Kind};
 
 /// Folder of the copied data directory.
 pub const DATA_FOLDER: &str = "data";
@@ -18,8 +20,8 @@ const FILE_LIMIT_BYTES: u64 = 256 * 1024;
 /// As much is copied at most.
 const COPY_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Folders below the data directory that are looked into.
-const DEPTH_LIMIT: usize = 8;
+/// Largest `domain.xml` that is read.
+const DOMAIN_LIMIT_BYTES: u64 = 1024 * 1024;
 
 /// What lies beside the evidence.
 #[derive(Debug, Clone, Default)]
@@ -35,24 +37,28 @@ impl Beside {
     #[must_use]
     pub fn read(folder: &Path) -> Beside {
         let source = Source::of(folder.join(DATA_FOLDER));
-        let catalog = source
-            .root
-            .is_dir()
-            .then(|| DataDir::open(source, None).ok())
-            .flatten();
+        let opened = Folder::open(folder);
+        let has_data = opened
+            .as_ref()
+            .is_ok_and(|folder| folder.below(Path::new(DATA_FOLDER)).is_ok());
+        let catalog = has_data.then(|| DataDir::open(source, None).ok()).flatten();
         Beside {
             catalog: catalog.map(|(data, _)| data.snapshot()),
-            domains: domains(&folder.join("nodes")).unwrap_or_default(),
+            domains: opened
+                .and_then(|folder| domains(&folder))
+                .unwrap_or_default(),
         }
     }
 }
 
-fn domains(nodes: &Path) -> io::Result<BTreeMap<String, String>> {
+fn domains(attempt: &Folder) -> io::Result<BTreeMap<String, String>> {
     let mut domains = BTreeMap::new();
-    for entry in fs::read_dir(nodes)? {
-        let entry = entry?;
-        if let Ok(xml) = fs::read_to_string(entry.path().join("domain.xml")) {
-            domains.insert(entry.file_name().to_string_lossy().into_owned(), xml);
+    let nodes = attempt.below(Path::new("nodes"))?;
+    let entries = nodes.entries()?.into_iter();
+    for entry in entries.filter(|entry| entry.kind == Kind::Folder) {
+        let file = Path::new(&entry.name).join("domain.xml");
+        if let Ok(xml) = nodes.read_text(&file, DOMAIN_LIMIT_BYTES) {
+            domains.insert(entry.name.to_string_lossy().into_owned(), xml);
         }
     }
     Ok(domains)
@@ -66,28 +72,18 @@ pub fn keep_data(data: &Path, folder: &Path) -> io::Result<()> {
     if !data.is_dir() {
         return Ok(());
     }
+    let limits = Limits {
+        beyond: Beyond::LeftOut,
+        ..Limits::DATA
+    };
+    let tree = Tree::survey(data, limits, |_| false)?;
+    let to = folder.join(DATA_FOLDER);
+    std::fs::create_dir_all(&to)?;
     let mut left_bytes = COPY_LIMIT_BYTES;
-    copy(
-        data,
-        &folder.join(DATA_FOLDER),
-        DEPTH_LIMIT,
-        &mut left_bytes,
-    )
-}
-
-fn copy(from: &Path, to: &Path, depth: usize, left_bytes: &mut u64) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        // Follows links, as the boot server does.
-        let Ok(about) = fs::metadata(entry.path()) else {
-            continue;
-        };
-        if about.is_dir() && depth > 0 {
-            copy(&entry.path(), &target, depth - 1, left_bytes)?;
-        } else if about.is_file() && about.len() <= FILE_LIMIT_BYTES.min(*left_bytes) {
-            *left_bytes -= fs::copy(entry.path(), &target)?;
+    for found in &tree.found {
+        if found.is_folder || found.size_bytes <= FILE_LIMIT_BYTES.min(left_bytes) {
+            left_bytes -= found.size_bytes;
+            tree.copy(found, &to)?;
         }
     }
     Ok(())
@@ -95,6 +91,8 @@ fn copy(from: &Path, to: &Path, depth: usize, left_bytes: &mut u64) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use boot_server::catalog::Labels;
 
@@ -102,7 +100,9 @@ mod tests {
     fn a_data_directory_explains_itself_from_its_copy_and_large_files_stay_behind() {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ipxe-chainload/data");
         let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        copy(&from, data.path(), 8, &mut 1_000_000).unwrap();
+        Tree::survey(&from, Limits::DATA, |_| false)
+            .and_then(|tree| tree.copy_to(data.path()))
+            .unwrap();
         fs::write(data.path().join("image.cpio"), vec![0; 300 * 1024]).unwrap();
         keep_data(data.path(), folder.path()).unwrap();
         assert!(!folder.path().join("data/image.cpio").exists());
@@ -123,6 +123,22 @@ mod tests {
                 .as_ref(),
             "node2"
         );
+    }
+
+    #[test]
+    fn keep_data_link_out_of_the_directory_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, folder) = (dir.path().join("data"), dir.path().join("attempt"));
+        fs::create_dir_all(data.join("cloud")).unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        fs::write(data.join("cloud/one.yaml"), "#cloud-config\n").unwrap();
+        std::os::unix::fs::symlink("../../secret", data.join("cloud/leak.yaml")).unwrap();
+        std::os::unix::fs::symlink("one.yaml", data.join("cloud/two.yaml")).unwrap();
+        keep_data(&data, &folder).unwrap();
+        let names = fs::read_dir(folder.join("data/cloud")).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["one.yaml", "two.yaml"]);
     }
 
     #[test]

@@ -23,9 +23,61 @@ pub struct Wire {
     /// Packets and transfers beyond the number that is kept.
     #[serde(default)]
     pub left_out: u64,
+    /// Kind of the capture.
+    #[serde(default, skip_serializing_if = "CaptureKind::is_plain")]
+    pub kind: CaptureKind,
     /// Why the capture could not be read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+}
+
+/// Kind of a capture: where its frames were taken, and how much of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureKind {
+    /// Some frames were taken on all interfaces (`-i any`): they do not name their receiver.
+    pub is_cooked: bool,
+    /// Some frames are bare IP packets: they name no machine.
+    pub is_raw_ip: bool,
+    /// Link types that cannot be read, with their numbers (pcap-linktype(7)).
+    pub unreadable: Vec<String>,
+    /// Bytes at which frames were cut, when any was.
+    pub cut_at_bytes: Option<u32>,
+}
+
+impl CaptureKind {
+    /// True for whole Ethernet frames.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == CaptureKind::default()
+    }
+
+    /// What the kind of the capture means for those who read it, a sentence each.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        sentences.extend(self.cut_at_bytes.map(|bytes| {
+            format!(
+                "frames are cut at {bytes} bytes: nothing behind that is known; capture whole frames \
+                 (`tcpdump -s 0`)"
+            )
+        }));
+        sentences.extend(self.unreadable.iter().map(|link| {
+            format!("link type {link} cannot be read; capture on the network's own interface")
+        }));
+        if self.is_cooked {
+            sentences.push(
+                "taken on all interfaces (`-i any`): frames do not name their receiver, so answers are assigned by \
+                 IP address"
+                    .into(),
+            );
+        }
+        if self.is_raw_ip {
+            sentences.push(
+                "frames are bare IP packets without MACs: machines are told apart by DHCP and IP address".into(),
+            );
+        }
+        sentences
+    }
 }
 
 impl Wire {

@@ -26,6 +26,7 @@ use super::beside::Beside;
 use super::wire::{self, CaptureError};
 use super::{Record, packet::Wire};
 use crate::scenario::{Firmware, InvalidScenario, Scenario};
+use crate::untrusted::{Folder, Kind, Refused};
 
 /// The scenario with every default written out.
 pub const SCENARIO_FILE: &str = "scenario.resolved.toml";
@@ -47,6 +48,24 @@ pub const NODES_FOLDER: &str = "nodes";
 
 /// Longest JSON of a port that is believed, in bytes.
 const PORT_LIMIT_BYTES: u64 = 256 << 20;
+
+/// Largest `scenario.resolved.toml` and `attempt.json` that are read.
+const FILE_LIMIT_BYTES: u64 = 16 << 20;
+
+/// Largest file of records that is read.
+const RECORDS_LIMIT_BYTES: u64 = 1 << 30;
+
+/// Longest line of such a file: a record with 1 MiB of text, every byte of it escaped.
+const LINE_LIMIT_BYTES: u64 = 8 << 20;
+
+/// Most records of one file.
+const RECORDS_LIMIT: usize = 5_000_000;
+
+/// Largest capture that is read, as it lies on the disk.
+const CAPTURE_LIMIT_BYTES: u64 = 4 << 30;
+
+/// Most captures of one attempt.
+const CAPTURES_LIMIT: usize = 256;
 
 /// Folder of the captures.
 pub const CAPTURES_FOLDER: &str = "nets";
@@ -241,7 +260,9 @@ fn outline(folder: &Path) -> Result<Outline, SavedError> {
 /// A file that every attempt has.
 fn read(folder: &Path, file: &'static str) -> Result<(PathBuf, String), SavedError> {
     let path = folder.join(file);
-    match fs::read_to_string(&path) {
+    let text =
+        Folder::open(folder).and_then(|folder| folder.read_text(Path::new(file), FILE_LIMIT_BYTES));
+    match text {
         Ok(text) => Ok((path, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SavedError::NoAttempt {
             folder: folder.to_owned(),
@@ -261,21 +282,33 @@ pub fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
         path: path.to_owned(),
         source,
     };
-    let file = match File::open(path) {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let opened = Folder::open(parent).and_then(|folder| folder.file(name, RECORDS_LIMIT_BYTES));
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::new(file.take(RECORDS_LIMIT_BYTES));
     let mut records = Vec::new();
-    let mut line = String::new();
+    let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        reader.read_line(&mut line).map_err(failed)?;
-        if !line.ends_with('\n') {
+        let mut limited = reader.by_ref().take(LINE_LIMIT_BYTES);
+        limited.read_until(b'\n', &mut line).map_err(failed)?;
+        if !line.ends_with(b"\n") {
+            if line.len() as u64 == LINE_LIMIT_BYTES {
+                let limit_bytes = LINE_LIMIT_BYTES;
+                return Err(failed(Refused::TooLarge { limit_bytes }.into()));
+            }
             break;
         }
-        let record = serde_json::from_str(&line).map_err(|source| SavedError::Json {
+        if records.len() >= RECORDS_LIMIT {
+            let limit = RECORDS_LIMIT;
+            return Err(failed(Refused::TooMany { limit }.into()));
+        }
+        let record = serde_json::from_slice(&line).map_err(|source| SavedError::Json {
             path: path.to_owned(),
             line: number,
             source,
@@ -306,21 +339,26 @@ pub fn compressed(capture: &Path) -> PathBuf {
 /// # Errors
 /// [`SavedError`] when a file cannot be read.
 pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
+    let attempt = Folder::open(folder);
     let folder = folder.join(NODES_FOLDER);
     let mut ports = BTreeMap::new();
     let failed = |path: &Path, source| SavedError::File {
         path: path.to_owned(),
         source,
     };
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
+    let nodes = match attempt.and_then(|attempt| attempt.below(Path::new(NODES_FOLDER))) {
+        Ok(nodes) => nodes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ports),
         Err(error) => return Err(failed(&folder, error)),
     };
+    let entries = nodes.entries().map_err(|error| failed(&folder, error))?;
     for entry in entries {
-        let entry = entry.map_err(|error| failed(&folder, error))?;
-        let path = entry.path().join(PORT_FILE);
-        let file = match File::open(&path) {
+        if !matches!(entry.kind, Kind::Folder | Kind::Link) {
+            continue;
+        }
+        let path = folder.join(&entry.name).join(PORT_FILE);
+        let name = Path::new(&entry.name).join(PORT_FILE);
+        let file = match nodes.file(&name, PORT_LIMIT_BYTES) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(&path, error)),
@@ -331,7 +369,7 @@ pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
             path,
             source,
         })?;
-        ports.insert(entry.file_name().to_string_lossy().into_owned(), wire);
+        ports.insert(entry.name.to_string_lossy().into_owned(), wire);
     }
     Ok(ports)
 }
@@ -341,23 +379,28 @@ pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
 /// # Errors
 /// [`SavedError`] when a capture is none or can't be read.
 pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
+    let attempt = folder;
     let folder = &folder.join(CAPTURES_FOLDER);
     let failed = |path: &Path, source| SavedError::File {
         path: path.to_owned(),
         source,
     };
-    let mut paths = Vec::new();
-    match fs::read_dir(folder) {
-        Ok(entries) => {
-            for entry in entries {
-                let path = entry.map_err(|error| failed(folder, error))?.path();
-                if is_capture(&path) {
-                    paths.push(path);
-                }
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    let nets = Folder::open(attempt).and_then(|attempt| attempt.below(Path::new(CAPTURES_FOLDER)));
+    let nets = match nets {
+        Ok(nets) => nets,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Wire::default()),
         Err(error) => return Err(failed(folder, error)),
+    };
+    let entries = nets.entries().map_err(|error| failed(folder, error))?;
+    // Folders are nobody's captures; links and FIFOs are refused when they are opened.
+    let paths = entries.iter().filter(|entry| entry.kind != Kind::Folder);
+    let paths: Vec<PathBuf> = paths
+        .map(|entry| folder.join(&entry.name))
+        .filter(|path| is_capture(path))
+        .collect();
+    if paths.len() > CAPTURES_LIMIT {
+        let limit = CAPTURES_LIMIT;
+        return Err(failed(folder, Refused::TooMany { limit }.into()));
     }
     // Killed between the two: the compressed one is whole.
     let is_twice = |path: &PathBuf| paths.contains(&compressed(path));
@@ -369,7 +412,10 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
     paths.sort();
     let mut wire = Wire::default();
     for path in paths {
-        let file = File::open(&path).map_err(|error| failed(&path, error))?;
+        let name = Path::new(path.file_name().unwrap_or_default());
+        let file = nets
+            .file(name, CAPTURE_LIMIT_BYTES)
+            .map_err(|error| failed(&path, error))?;
         let one = match wire::read(file) {
             Ok(one) => one,
             // The lab was killed before its header reached the disk.
@@ -382,6 +428,9 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         wire.dropped += one.dropped;
         wire.left_out += one.left_out;
         wire.damage = wire.damage.or(one.damage);
+        if wire.kind.is_plain() {
+            wire.kind = one.kind;
+        }
     }
     // Stable: what one network saw at one time stays in its order.
     wire.packets.sort_by_key(|packet| packet.at_us);

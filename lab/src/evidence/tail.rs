@@ -1,18 +1,22 @@
 //! The lines that are added to a file while somebody else writes it.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::untrusted::Folder;
+
 /// As much is read at once at most; the rest comes with the next look.
 const READ_LIMIT_BYTES: u64 = 1 << 20;
+
+/// As much of a line is kept.
+const LINE_LIMIT_BYTES: usize = 16 << 20;
 
 /// A place in a file that grows.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
     at: u64,
-    /// The beginning of a line that is not complete.
+    /// The beginning of a line that is not complete; at most [`LINE_LIMIT_BYTES`] of it.
     open: Vec<u8>,
 }
 
@@ -53,14 +57,17 @@ impl Tail {
         for byte in fresh {
             match byte {
                 b'\n' => lines.push(std::mem::take(&mut self.open)),
-                _ => self.open.push(byte),
+                _ if self.open.len() < LINE_LIMIT_BYTES => self.open.push(byte),
+                _ => {}
             }
         }
         lines
     }
 
     fn fresh(&self) -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(&self.path)?;
+        let folder = Folder::open(self.path.parent().unwrap_or(Path::new(".")))?;
+        let name = Path::new(self.path.file_name().unwrap_or_default());
+        let mut file = folder.file(name, u64::MAX)?;
         file.seek(SeekFrom::Start(self.at))?;
         let mut fresh = Vec::new();
         file.take(READ_LIMIT_BYTES).read_to_end(&mut fresh)?;
@@ -70,6 +77,7 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::model::{Edit, Fault, Injections};
 use crate::scenario::{self, DataCheck, InvalidScenario, Scenario};
+use crate::untrusted::tree::{Limits, Tree};
 
 /// Whether a fault is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,10 @@ pub fn materialise(
         source,
     };
     copy_over(&base, folder).map_err(|error| at(&base, error))?;
+    let data = base.join("data");
+    if data.is_dir() {
+        copy_over(&data, &folder.join("data")).map_err(|error| at(&data, error))?;
+    }
     if treatment == Treatment::Broken {
         let own = fault.dir.join("data");
         if own.is_dir() {
@@ -170,17 +175,9 @@ fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
     Ok(())
 }
 
-/// Copies a folder into another, over what is there.
+/// Copies a folder into another, over what is there; but for `data` in it, which may be a link to that of another
+/// scenario.
 fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_over(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
+    let tree = Tree::survey(from, Limits::DATA, |path| path == Path::new("data"))?;
+    Ok(tree.copy_to(to)?)
 }

@@ -13,12 +13,12 @@ use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
     DiskTargetXml, DiskXml, DomainXml, DriverXml, EntryXml, FeaturesXml, FileXml,
     FirmwareFeatureXml, FirmwareXml, GraphicsXml, InterfaceXml, LinkXml, ListenXml, LogXml, MacXml,
-    MemoryXml, MetadataXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml,
-    RngXml, RomXml, RunXml, SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml,
-    TcgXml, TypeXml, VideoXml,
+    MemoryXml, ModelNameXml, ModelXml, NetworkSourceXml, OsTypeXml, OsXml, PortXml, RngXml, RomXml,
+    SerialXml, SmbiosXml, SocketXml, SysinfoXml, SystemXml, TargetXml, TcgXml, TypeXml, VideoXml,
 };
 
 use super::accel::Accelerator;
+use super::mark::RunMark;
 use super::network::indented;
 use crate::scenario::Firmware;
 
@@ -65,8 +65,8 @@ pub struct DomainSpec<'a> {
     pub debug_console: Option<&'a Path>,
     /// Unix socket on which its display is shown by VNC, if it has one.
     pub display: Option<&'a Path>,
-    /// Run id, kept in the domain's metadata.
-    pub run_id: &'a str,
+    /// The run's mark, kept in the domain's metadata.
+    pub mark: &'a RunMark,
     /// Whether it has virtio-rng.
     pub has_rng: bool,
     /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys enrolled.
@@ -82,12 +82,7 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
         kind: if kvm { "kvm" } else { "qemu" },
         name: spec.name,
         uuid: spec.uuid,
-        metadata: MetadataXml {
-            run: RunXml {
-                namespace: "urn:bootlab:run",
-                id: spec.run_id,
-            },
-        },
+        metadata: spec.mark.metadata(),
         memory: MemoryXml {
             unit: "MiB",
             amount: spec.memory_mib,
@@ -286,9 +281,15 @@ fn devices<'a>(spec: &DomainSpec<'a>, uefi: bool) -> DevicesXml<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn spec(firmware: Firmware, accelerator: Accelerator) -> DomainSpec<'static> {
+        static MARK: LazyLock<RunMark> = LazyLock::new(|| RunMark {
+            run_id: "4f2a11".into(),
+            host_id: None,
+        });
         DomainSpec {
             name: "lab-4f2a11-node1",
             uuid: "16e7d8a7-bfa9-428b-9117-363341bb330b",
@@ -305,7 +306,7 @@ mod tests {
             journal: Path::new("/run/lab/node1.journal"),
             debug_console: None,
             display: None,
-            run_id: "4f2a11",
+            mark: &MARK,
             has_rng: true,
             has_secure_boot: false,
         }

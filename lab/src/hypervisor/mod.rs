@@ -7,6 +7,7 @@
 pub mod accel;
 pub mod domain;
 pub mod events;
+pub mod mark;
 pub mod network;
 
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -24,6 +25,7 @@ use virt::stream::Stream;
 use virt::sys;
 
 use self::events::Lifecycle;
+use self::mark::RunMark;
 
 /// What libvirt refused or could not do.
 #[derive(Debug, Error)]
@@ -289,6 +291,26 @@ impl Hypervisor {
         .await
     }
 
+    /// Machines and networks that have the mark of a run, of whatever host and name.
+    ///
+    /// # Errors
+    /// [`HypervisorError::Refused`] with libvirt's reason.
+    pub async fn marked(&self) -> Result<Vec<Marked>, HypervisorError> {
+        self.call("list machines and networks".into(), |connect| {
+            let mut marked = Vec::new();
+            for domain in connect.list_all_domains(0)? {
+                let seen = (domain.name(), domain.xml_desc(0), domain.is_persistent());
+                marked.extend(Marked::of(Kind::Machine, seen)?);
+            }
+            for network in connect.list_all_networks(0)? {
+                let seen = (network.name(), network.xml_desc(0), network.is_persistent());
+                marked.extend(Marked::of(Kind::Network, seen)?);
+            }
+            Ok(marked)
+        })
+        .await
+    }
+
     /// Removes a transient network.
     ///
     /// # Errors
@@ -305,6 +327,55 @@ impl Hypervisor {
             }
         })
         .await
+    }
+}
+
+/// Kind of an object of libvirt's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A domain.
+    Machine,
+    /// A network.
+    Network,
+}
+
+/// A machine or network with the mark of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Its name in libvirt.
+    pub name: String,
+    /// The run's mark.
+    pub mark: RunMark,
+    /// True for one that libvirt keeps when it stops; those of the lab are transient.
+    pub is_persistent: bool,
+}
+
+impl Marked {
+    /// An object by its name, XML and persistence; none when it has no mark or is gone meanwhile.
+    fn of(
+        kind: Kind,
+        seen: (
+            Result<String, virt::error::Error>,
+            Result<String, virt::error::Error>,
+            Result<bool, virt::error::Error>,
+        ),
+    ) -> Result<Option<Marked>, virt::error::Error> {
+        let seen = match seen {
+            (Ok(name), Ok(xml), Ok(is_persistent)) => (name, xml, is_persistent),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) if is_gone(&error) => {
+                return Ok(None);
+            }
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Err(error),
+        };
+        let (name, xml, is_persistent) = seen;
+        Ok(RunMark::read(&xml).map(|mark| Marked {
+            kind,
+            name,
+            mark,
+            is_persistent,
+        }))
     }
 }
 

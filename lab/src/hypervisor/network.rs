@@ -10,6 +10,8 @@ use ipnet::Ipv4Net;
 use quick_xml::se::Serializer;
 use serde::Serialize;
 
+use super::mark::{MetadataXml, RunMark};
+
 /// What a scenario's network is made from.
 #[derive(Debug, Clone)]
 pub struct NetworkSpec {
@@ -27,6 +29,8 @@ pub struct NetworkSpec {
     pub dhcp: Option<(Ipv4Addr, Ipv4Addr)>,
     /// Machines that libvirt's DHCP tells their names.
     pub machines: Vec<NamedMachine>,
+    /// The run's mark, kept in the network's metadata.
+    pub mark: RunMark,
 }
 
 /// A machine that DHCP tells its name.
@@ -44,6 +48,7 @@ pub struct NamedMachine {
 #[serde(rename = "network")]
 struct NetworkXml<'a> {
     name: &'a str,
+    metadata: MetadataXml<'a>,
     bridge: BridgeXml<'a>,
     dns: DnsXml<'a>,
     ip: IpXml<'a>,
@@ -114,6 +119,7 @@ struct RangeXml {
 pub fn render(spec: &NetworkSpec) -> String {
     let network = NetworkXml {
         name: &spec.name,
+        metadata: spec.mark.metadata(),
         bridge: BridgeXml {
             name: &spec.bridge,
             stp: "off",
@@ -150,6 +156,7 @@ pub fn render(spec: &NetworkSpec) -> String {
 #[serde(rename = "network")]
 struct BridgeNetworkXml<'a> {
     name: &'a str,
+    metadata: MetadataXml<'a>,
     forward: ForwardXml,
     bridge: NameXml<'a>,
 }
@@ -168,9 +175,10 @@ struct NameXml<'a> {
 
 /// Renders a network of libvirt's that only names a bridge which is there already.
 #[must_use]
-pub fn render_bridge(name: &str, bridge: &str) -> String {
+pub fn render_bridge(name: &str, bridge: &str, mark: &RunMark) -> String {
     indented(&BridgeNetworkXml {
         name,
+        metadata: mark.metadata(),
         forward: ForwardXml { mode: "bridge" },
         bridge: NameXml { name: bridge },
     })
@@ -203,6 +211,10 @@ mod tests {
             names: Vec::new(),
             dhcp,
             machines: Vec::new(),
+            mark: RunMark {
+                run_id: "4f2a11".into(),
+                host_id: None,
+            },
         }
     }
 
@@ -211,6 +223,9 @@ mod tests {
         insta::assert_snapshot!(render(&spec(None)), @r#"
         <network>
           <name>lab-4f2a11-net</name>
+          <metadata>
+            <lab:run xmlns:lab="urn:bootlab:run" id="4f2a11"/>
+          </metadata>
           <bridge name="lab-4f2a11-br" stp="off" delay="0"/>
           <dns enable="no"/>
           <ip address="192.168.91.1" netmask="255.255.255.0"/>
@@ -252,6 +267,9 @@ mod tests {
         insta::assert_snapshot!(render(&with_names()), @r#"
         <network>
           <name>lab-4f2a11-net</name>
+          <metadata>
+            <lab:run xmlns:lab="urn:bootlab:run" id="4f2a11"/>
+          </metadata>
           <bridge name="lab-4f2a11-br" stp="off" delay="0"/>
           <dns enable="yes">
             <host ip="192.168.91.1">

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::life::Surroundings;
 use crate::hypervisor::domain::{self, DomainSpec};
+use crate::hypervisor::mark::RunMark;
 use crate::scenario::Node;
 
 /// Where a machine's devices listen.
@@ -61,7 +62,7 @@ pub fn xml(name: &str, node: &Node, around: &Surroundings) -> io::Result<String>
         journal: &sockets.journal,
         debug_console: sockets.debug.as_deref(),
         display: sockets.display.as_deref(),
-        run_id: &around.run_id,
+        mark: &RunMark::of(&around.run_id),
         has_rng: !around.machine.without_rng,
         has_secure_boot: node.secure_boot || around.machine.stale_keys,
     }))

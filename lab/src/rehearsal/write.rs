@@ -7,12 +7,10 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::{Cast, RehearsalError, Request};
 use crate::scenario::{DataCheck, Deadline, FILE_NAME, Image, Machines, Scenario, Silence};
+use crate::untrusted::tree::{Limits, Tree};
 
 /// From power-on to the last check, for one machine.
 const DEADLINE: Duration = Duration::from_secs(300);
-
-/// Folders in a data directory are followed so deep.
-const DEPTH_LIMIT: usize = 8;
 
 /// Longest name of a scenario: it is part of paths and reports.
 const NAME_LIMIT: usize = 24;
@@ -80,32 +78,16 @@ pub(super) fn scenario(
         },
         nodes: cast.nodes,
     };
-    copy(request.data, &scenario.data_dir(), DEPTH_LIMIT)?;
+    // `assets` below a matchbox directory is served from elsewhere, and large.
+    Tree::survey(request.data, Limits::DATA, |path| {
+        path == Path::new("assets")
+    })
+    .and_then(|tree| tree.copy_to(&scenario.data_dir()))
+    .map_err(|error| RehearsalError::file(&error.path)(error.source))?;
     let file = folder.join(FILE_NAME);
     let text = scenario
         .to_toml()
         .map_err(|error| RehearsalError::file(&file)(std::io::Error::other(error)))?;
     fs::write(&file, text).map_err(RehearsalError::file(&file))?;
     Ok(Scenario::load_with(&folder, DataCheck::Skip)?)
-}
-
-/// Copies a folder, following links as the boot server does.
-fn copy(from: &Path, to: &Path, depth: usize) -> Result<(), RehearsalError> {
-    fs::create_dir_all(to).map_err(RehearsalError::file(to))?;
-    for entry in fs::read_dir(from).map_err(RehearsalError::file(from))? {
-        let entry = entry.map_err(RehearsalError::file(from))?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        // A link to nothing is nothing to the server either.
-        let Ok(about) = fs::metadata(&path) else {
-            continue;
-        };
-        // `assets` below a matchbox directory is served from elsewhere, and large.
-        let is_assets = entry.file_name() == "assets" && depth == DEPTH_LIMIT;
-        if about.is_dir() && depth > 0 && !is_assets {
-            copy(&path, &target, depth - 1)?;
-        } else if about.is_file() {
-            fs::copy(&path, &target).map_err(RehearsalError::file(&path))?;
-        }
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@
 
 mod host;
 mod parcel;
+pub mod receive;
 mod session;
 mod visit;
 

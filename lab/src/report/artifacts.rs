@@ -13,6 +13,7 @@ use crate::evidence::saved;
 use crate::runner::AttemptOutcome;
 use crate::scenario::Firmware;
 use crate::timeline::Timeline;
+use crate::untrusted::replace;
 use crate::verdict::NodeVerdict;
 
 /// Makes the run's folder `<time>-<id>` and points `latest` to it.
@@ -53,14 +54,14 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
         },
     )?;
     if let Some(why) = &attempt.broken {
-        fs::write(folder.join("explain.txt"), why)?;
+        replace(&folder.join("explain.txt"), why)?;
     }
     for (node, result) in scenario.nodes.iter().zip(&outcome.results) {
         if matches!(result.verdict, NodeVerdict::Fail { .. }) {
             let text = explain(attempt, node).text;
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
-            fs::write(nodes.join("explain.txt"), text)?;
+            replace(&nodes.join("explain.txt"), text)?;
         }
     }
     let timelines: BTreeMap<&str, &Timeline> = outcome
@@ -89,7 +90,7 @@ pub fn write_run(run: &RunSummary) -> io::Result<String> {
     let folder = &run.folder;
     write_json(&folder.join("run.json"), run)?;
     let xml = junit::render(run).map_err(io::Error::other)?;
-    fs::write(folder.join("junit.xml"), &xml)?;
+    replace(&folder.join("junit.xml"), &xml)?;
     write_page(run)?;
     Ok(xml)
 }
@@ -101,12 +102,12 @@ pub fn write_run(run: &RunSummary) -> io::Result<String> {
 pub fn write_page(run: &RunSummary) -> io::Result<PathBuf> {
     let path = run.folder.join("index.html");
     let page = html::gather::gather(run, saved::load);
-    fs::write(&path, html::render(&page))?;
+    replace(&path, html::render(&page))?;
     Ok(path)
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    fs::write(path, text)
+    replace(path, text)
 }

@@ -80,10 +80,14 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
         let _ = writeln!(text, "\nfault/{}: {}", result.name, result.sentence());
     }
     let wrong = results.iter().filter(|result| !result.ok).count();
+    let is_simulated = |result: &FaultResult| !result.machines.is_virtual();
+    let simulated = match results.iter().any(is_simulated) {
+        true => " Simulated machines ask as firmware does and execute nothing.",
+        false => "",
+    };
     let _ = writeln!(
         text,
-        "\n{} faults, {} as expected, {wrong} wrong. Simulated machines ask as firmware does and execute \
-         nothing.",
+        "\n{} faults, {} as expected, {wrong} wrong.{simulated}",
         results.len(),
         results.len() - wrong
     );

@@ -5,7 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::RunSummary;
+use super::{RunSummary, stored};
+use crate::runner::shard::Shard;
+use crate::untrusted::Folder;
+use crate::untrusted::tree::{Limits, Tree, TreeError};
 
 /// Why runs can't be joined.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,14 @@ pub enum MergeError {
         /// Those that were.
         found: String,
     },
+    /// Artifacts that nobody may copy.
+    #[error("{path}: {source}")]
+    Refused {
+        /// File or folder.
+        path: PathBuf,
+        /// Reason.
+        source: io::Error,
+    },
     /// Artifacts could not be copied.
     #[error("{path}: {source}")]
     Copy {
@@ -60,13 +71,7 @@ pub fn load(folder: &Path) -> Result<RunSummary, MergeError> {
         source,
     };
     let folder = &fs::canonicalize(folder).map_err(no_run)?;
-    let text = fs::read_to_string(folder.join("run.json")).map_err(no_run)?;
-    let run: RunSummary =
-        serde_json::from_str(&text).map_err(|error| no_run(io::Error::other(error)))?;
-    Ok(RunSummary {
-        folder: folder.clone(),
-        ..run
-    })
+    stored::read(folder).map_err(|error| no_run(error.into()))
 }
 
 /// Joins runs into one in the new folder `into`: their units, ordered by name, with copies of their
@@ -75,12 +80,8 @@ pub fn load(folder: &Path) -> Result<RunSummary, MergeError> {
 /// # Errors
 /// [`MergeError`]; nothing is copied when the runs don't fit together.
 pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSummary, MergeError> {
-    for (unit, run) in &owners(&runs)? {
-        let from = run.folder.join(unit);
-        // A skipped unit has no artifacts.
-        if from.exists() {
-            copy_all(&from, &into.join(unit))?;
-        }
+    for (unit, tree) in artifacts(&runs)? {
+        tree.copy_to(&into.join(unit)).map_err(copy_failed)?;
     }
     let distinct = |of: fn(&RunSummary) -> &str| {
         let all: BTreeSet<&str> = runs.iter().map(of).collect();
@@ -107,12 +108,49 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
     Ok(merged)
 }
 
-/// Whether the runs are parts of one.
+/// Whether the runs are parts of one, and their artifacts can be copied: no links, no special files, bounded.
 ///
 /// # Errors
-/// [`MergeError::Missing`] and [`MergeError::Twice`].
+/// [`MergeError`].
 pub fn check(runs: &[RunSummary]) -> Result<(), MergeError> {
-    owners(runs).map(|_| ())
+    artifacts(runs).map(|_| ())
+}
+
+/// The artifacts of each unit, surveyed.
+fn artifacts(runs: &[RunSummary]) -> Result<Vec<(String, Tree)>, MergeError> {
+    let mut trees = Vec::new();
+    let mut left = Limits::ARTIFACTS;
+    for (unit, run) in owners(runs)? {
+        let path = run.folder.join(&unit);
+        let refused = |source| MergeError::Refused {
+            path: path.clone(),
+            source,
+        };
+        let folder = Folder::open(&run.folder).and_then(|run| run.below(Path::new(&unit)));
+        let folder = match folder {
+            Ok(folder) => folder,
+            // A skipped unit has no artifacts.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(refused(error)),
+        };
+        let tree = Tree::of(folder, left, |_| false).map_err(|error| MergeError::Refused {
+            path: error.path,
+            source: error.source,
+        })?;
+        // The limits are those of all of them together.
+        let bytes: u64 = tree.found.iter().map(|found| found.size_bytes).sum();
+        left.total_bytes = left.total_bytes.saturating_sub(bytes);
+        left.count = left.count.saturating_sub(tree.found.len());
+        trees.push((unit, tree));
+    }
+    Ok(trees)
+}
+
+fn copy_failed(error: TreeError) -> MergeError {
+    MergeError::Copy {
+        path: error.path,
+        source: error.source,
+    }
 }
 
 /// Which run has which unit.
@@ -136,10 +174,8 @@ fn owners(runs: &[RunSummary]) -> Result<BTreeMap<String, &RunSummary>, MergeErr
 /// Whether all shards are there, where they are shards.
 fn complete(runs: &[RunSummary]) -> Result<(), MergeError> {
     let found: BTreeSet<&str> = runs.iter().filter_map(|run| run.shard.as_deref()).collect();
-    let counts: BTreeSet<u32> = found
-        .iter()
-        .filter_map(|shard| shard.split_once('/')?.1.parse().ok())
-        .collect();
+    let shards = found.iter().filter_map(|shard| shard.parse::<Shard>().ok());
+    let counts: BTreeSet<u32> = shards.map(Shard::count).collect();
     let missing: Vec<String> = counts
         .into_iter()
         .flat_map(|count| (1..=count).map(move |number| format!("{number}/{count}")))
@@ -152,24 +188,6 @@ fn complete(runs: &[RunSummary]) -> Result<(), MergeError> {
         missing: missing.join(", "),
         found: found.into_iter().collect::<Vec<_>>().join(", "),
     })
-}
-
-fn copy_all(from: &Path, to: &Path) -> Result<(), MergeError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| MergeError::Copy { path, source }
-    };
-    fs::create_dir_all(to).map_err(failed(to))?;
-    for entry in fs::read_dir(from).map_err(failed(from))? {
-        let entry = entry.map_err(failed(from))?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().map_err(failed(&path))?.is_dir() {
-            copy_all(&path, &target)?;
-        } else {
-            fs::copy(&path, &target).map_err(failed(&target))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

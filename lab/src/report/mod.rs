@@ -18,6 +18,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 pub(crate) mod sample_run;
 pub mod sequence;
+pub mod stored;
 pub mod summary;
 pub mod table;
 mod words;

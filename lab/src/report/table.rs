@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::amounts::count;
+use super::words::explanation;
 use super::{NodeSummary, RunSummary, UnitSummary};
+use crate::untrusted::{plain, plain_line};
 use crate::verdict::NodeVerdict;
 
 /// Whether the reader shows colours.
@@ -20,6 +22,10 @@ pub enum Colour {
 #[must_use]
 pub fn render(run: &RunSummary, colour: Colour) -> String {
     let mut text = String::new();
+    if run.units.is_empty() {
+        let _ = writeln!(text, "No scenario was run.");
+        return text;
+    }
     let unit_width = width(run.units.iter().map(|unit| unit.name().len()), "scenario");
     let node_width = width(run.nodes().map(|node| node.name.len()), "node");
     // Writing to a string does not fail.
@@ -75,28 +81,23 @@ fn not_proven(text: &mut String, run: &RunSummary) {
     }
     for (phrase, nodes) in phrases {
         let of = count(nodes, "node", "nodes");
-        let _ = writeln!(text, "  {phrase} ({of})");
+        let _ = writeln!(text, "  {} ({of})", plain_line(phrase));
     }
 }
 
 fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeSummary) {
-    let attempt = || {
-        let last = unit.last()?;
-        Some(run.folder.join(&last.artifacts))
-    };
     let broken = match &node.verdict {
         NodeVerdict::Pass | NodeVerdict::Interrupted => return,
-        NodeVerdict::Infra { .. } => attempt().map(|dir| dir.join("explain.txt")),
+        NodeVerdict::Infra { .. } => unit.last().map(|last| explanation(run, last, node)),
         _ => None,
     };
     let _ = writeln!(text, "\n{} {}:", unit.name(), node.name);
-    let sentence = broken.and_then(|path| std::fs::read_to_string(path).ok());
-    text.push_str(&indent(
-        &sentence.unwrap_or_else(|| node.verdict.sentence()),
-    ));
+    text.push_str(&indent(&plain(
+        &broken.unwrap_or_else(|| node.verdict.sentence()),
+    )));
     if let Some(best) = node.findings.first() {
-        let _ = writeln!(text, "  why: {} ({})", best.sentence, best.cause);
-        let _ = writeln!(text, "  try: {}", best.remedy);
+        let _ = writeln!(text, "  why: {} ({})", plain(&best.sentence), best.cause);
+        let _ = writeln!(text, "  try: {}", plain(&best.remedy));
     }
     // One that was not booted has no more to it.
     if matches!(node.verdict, NodeVerdict::Fail { .. }) && unit.last().is_some() {
@@ -139,11 +140,11 @@ fn closing(run: &RunSummary) -> String {
         "{} in {:.0} s, on {}.",
         counts.join(", "),
         run.seconds,
-        run.accelerator
+        plain_line(&run.accelerator)
     );
     for caveat in run.caveats() {
         sentence.push('\n');
-        sentence.push_str(&caveat);
+        sentence.push_str(&plain_line(&caveat));
     }
     sentence
 }

@@ -18,6 +18,12 @@ pub enum InvalidShard {
     /// Not two numbers with a slash between them.
     #[error("`{0}` is no shard; write M/N, e.g. 1/3 for the first of three")]
     Form(String),
+    /// More than [`Shard::COUNT_LIMIT`], or none.
+    #[error(
+        "invalid number of shards: {0} (from 1 to {limit}); write M/N, e.g. 1/3 for the first of three",
+        limit = Shard::COUNT_LIMIT
+    )]
+    Count(u32),
     /// The number is not among them.
     #[error("there is no shard {number} of {count}; shards are numbered from 1 to {count}")]
     Range {
@@ -36,6 +42,9 @@ impl FromStr for Shard {
         let (number, count) = text.split_once('/').ok_or_else(form)?;
         let number: u32 = number.parse().map_err(|_| form())?;
         let count: u32 = count.parse().map_err(|_| form())?;
+        if !(1..=Shard::COUNT_LIMIT).contains(&count) {
+            return Err(InvalidShard::Count(count));
+        }
         if (1..=count).contains(&number) {
             Ok(Shard { number, count })
         } else {
@@ -51,6 +60,15 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
+    /// Most shards of one run.
+    pub const COUNT_LIMIT: u32 = 4096;
+
+    /// The number of shards.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
     /// Whether the unit of this name is in the shard. It depends on the name alone: another scenario more
     /// or less moves no unit to another shard.
     #[must_use]
@@ -100,6 +118,15 @@ mod tests {
             "there is no shard 0 of 3; shards are numbered from 1 to 3"
         );
         assert!(said("4/3").contains("no shard 4 of 3"));
-        assert!("1/0".parse::<Shard>().is_err());
+        assert_eq!("1/0".parse::<Shard>(), Err(InvalidShard::Count(0)));
+        assert_eq!("1/4096".parse::<Shard>().unwrap().count(), 4096);
+        for count in [4097, u32::MAX] {
+            let refused = format!("1/{count}").parse::<Shard>();
+            assert_eq!(refused, Err(InvalidShard::Count(count)));
+        }
+        assert_eq!(
+            said("1/0"),
+            "invalid number of shards: 0 (from 1 to 4096); write M/N, e.g. 1/3 for the first of three"
+        );
     }
 }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use boot_server::catalog::data_dir::{DataDir, Source as Catalog};
+use boot_server::catalog::problem::Severity;
 use miette::SourceOffset;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -72,7 +74,28 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     }
     let mut all = config.into_problems();
     all.append(&mut problems);
+    if all.is_empty() && scenario.is_sound() {
+        all = refused(data);
+    }
     all
+}
+
+/// Why the boot server would refuse to start with this directory.
+fn refused(data: &Path) -> Vec<Problem> {
+    let Err(problems) = DataDir::open(Catalog::of(data.to_owned()), None) else {
+        return Vec::new();
+    };
+    let errors = problems
+        .into_iter()
+        .filter(|problem| problem.severity == Severity::Error);
+    let told = errors.map(|problem| {
+        let line = problem
+            .line
+            .map_or_else(String::new, |line| format!(", line {line}"));
+        let what = format!("{}{line}: {}", problem.path.display(), problem.message);
+        Problem::nowhere(what, problem.help)
+    });
+    told.collect()
 }
 
 /// The files which the scenario expects to be served.

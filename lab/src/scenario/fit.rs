@@ -14,6 +14,10 @@ use thiserror::Error;
 use super::load::{DataCheck, FILE_NAME};
 use super::model::{Image, Scenario};
 use super::problem::InvalidScenario;
+use crate::untrusted::tree::{Limits, Tree, TreeError};
+
+/// Largest file that may be a spec.
+const SPEC_LIMIT_BYTES: u64 = 64 << 20;
 
 /// What a scenario has to be fitted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,32 +126,28 @@ impl Fit {
 
     /// Copies a folder, and what boots in it (`boot` of a spec) with the options spelled anew.
     fn copy(&self, from: &Path, to: &Path, extra: &[String]) -> Result<(), FitError> {
+        let failed = |error: TreeError| at(&error.path)(error.source);
+        let tree = Tree::survey(from, Limits::DATA, |_| false).map_err(failed)?;
         fs::create_dir_all(to).map_err(at(to))?;
-        for entry in fs::read_dir(from).map_err(at(from))? {
-            let path = entry.map_err(at(from))?.path();
-            let target = to.join(path.file_name().unwrap_or_default());
-            if path.is_dir() {
-                self.copy(&path, &target, extra)?;
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                let text = fs::read(&path).map_err(at(&path))?;
-                let text = match serde_json::from_slice::<Value>(&text) {
-                    Ok(spec) if spec.pointer("/boot/kernel").is_some() => {
-                        let spec = self.spec(spec, &path, extra)?;
-                        serde_json::to_vec_pretty(&spec).map_err(|source| FitError::Spec {
-                            path: path.clone(),
-                            source,
-                        })?
-                    }
-                    // Not a spec: an Ignition config, perhaps with a template in it.
-                    _ => text,
-                };
-                fs::write(&target, text).map_err(at(&target))?;
-            } else {
-                fs::copy(&path, &target).map_err(at(&path))?;
+        for found in &tree.found {
+            let extension = found.relative.extension();
+            let is_json = extension.is_some_and(|extension| extension == "json");
+            if found.is_folder || !is_json || found.size_bytes > SPEC_LIMIT_BYTES {
+                tree.copy(found, to).map_err(failed)?;
+                continue;
             }
+            let (path, target) = (from.join(&found.relative), to.join(&found.relative));
+            let text = tree.read(found).map_err(failed)?;
+            let text = match serde_json::from_slice::<Value>(&text) {
+                Ok(spec) if spec.pointer("/boot/kernel").is_some() => {
+                    let spec = self.spec(spec, &path, extra)?;
+                    serde_json::to_vec_pretty(&spec)
+                        .map_err(|source| FitError::Spec { path, source })?
+                }
+                // Not a spec: an Ignition config, perhaps with a template in it.
+                _ => text,
+            };
+            fs::write(&target, text).map_err(at(&target))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Scenarios from their folders: read, checked, and chosen by name.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::check;
 use super::data;
@@ -67,6 +67,52 @@ impl Scenario {
 /// # Errors
 /// Everything that is wrong with any of them, in one report.
 pub fn load_all(root: &Path, data: DataCheck) -> Result<Vec<Scenario>, InvalidScenario> {
+    load_wanted(root, data, |_| true)
+}
+
+/// The scenarios of these names, in their order, each once; all when no name is given. Other scenarios are not read:
+/// what is wrong with them is not in the way.
+///
+/// # Errors
+/// [`SelectError`].
+pub fn load_named(
+    root: &Path,
+    data: DataCheck,
+    names: &[String],
+) -> Result<Vec<Scenario>, SelectError> {
+    if names.is_empty() {
+        return Ok(load_all(root, data)?);
+    }
+    let known = folder_names(root)?;
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(UnknownScenario::new(unknown, &known).into());
+    }
+    let all = load_wanted(root, data, |name| names.iter().any(|one| one == name))?;
+    Ok(select(all, names)?)
+}
+
+/// Why scenarios are not selected.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum SelectError {
+    /// One that was selected is not valid.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Invalid(#[from] InvalidScenario),
+    /// A name that no scenario has.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unknown(#[from] UnknownScenario),
+}
+
+/// Names of the scenarios' folders.
+fn folder_names(root: &Path) -> Result<Vec<String>, InvalidScenario> {
+    let dirs = folders(root)?.into_iter();
+    let name = |dir: PathBuf| Some(dir.file_name()?.to_string_lossy().into_owned());
+    Ok(dirs.filter_map(name).collect())
+}
+
+/// The folders of `root` that have a scenario, by name.
+fn folders(root: &Path) -> Result<Vec<PathBuf>, InvalidScenario> {
     let listed = fs::read_dir(root).map_err(|error| {
         let what = format!("{} cannot be read: {error}", root.display());
         let problem = Problem::nowhere(what, "it is the folder that scenarios are looked for in");
@@ -77,6 +123,19 @@ pub fn load_all(root: &Path, data: DataCheck) -> Result<Vec<Scenario>, InvalidSc
         .filter(|dir| dir.join(FILE_NAME).is_file())
         .collect();
     dirs.sort();
+    Ok(dirs)
+}
+
+fn load_wanted(
+    root: &Path,
+    data: DataCheck,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Scenario>, InvalidScenario> {
+    let is_wanted = |dir: &PathBuf| {
+        let name = dir.file_name().unwrap_or_default();
+        wanted(&name.to_string_lossy())
+    };
+    let dirs = folders(root)?.into_iter().filter(is_wanted);
     let mut scenarios = Vec::new();
     let mut problems = Vec::new();
     for dir in dirs {
@@ -102,6 +161,20 @@ pub struct UnknownScenario {
     help: String,
 }
 
+impl UnknownScenario {
+    fn new(name: &str, known: &[String]) -> UnknownScenario {
+        let known = || known.iter().map(String::as_str);
+        let help = match nearest(name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is {}", one_of(known())),
+        };
+        UnknownScenario {
+            name: name.to_owned(),
+            help,
+        }
+    }
+}
+
 /// The scenarios of these names in the order of `names`, each once; all when no name is given.
 ///
 /// # Errors
@@ -113,15 +186,8 @@ pub fn select(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>, Unk
     let mut selected: Vec<Scenario> = Vec::new();
     for name in names {
         let Some(scenario) = all.iter().find(|scenario| scenario.name == *name) else {
-            let known = || all.iter().map(|scenario| scenario.name.as_str());
-            let help = match nearest(name, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there is {}", one_of(known())),
-            };
-            return Err(UnknownScenario {
-                name: name.clone(),
-                help,
-            });
+            let known: Vec<String> = all.iter().map(|scenario| scenario.name.clone()).collect();
+            return Err(UnknownScenario::new(name, &known));
         };
         if selected.iter().all(|other| other.name != *name) {
             selected.push(scenario.clone());

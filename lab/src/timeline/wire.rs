@@ -75,7 +75,11 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     };
     let peer = port::socket(if from_it { &packet.from } else { &packet.to });
     let mut entry = match &packet.what {
-        Said::Dhcp(said) if view.is_own_dhcp(packet, said) => Some(dhcp(packet, said, told)),
+        Said::Dhcp(said) if view.is_own_dhcp(packet, said) => {
+            let is_bare = said.from_server && said.given.is_none();
+            let informed = is_bare && answers_inform(said, view.wire);
+            Some(dhcp(packet, said, informed, told))
+        }
         Said::TftpRequest {
             file, write: false, ..
         } if from_it => {
@@ -141,7 +145,22 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     Some(entry)
 }
 
-fn dhcp(packet: &Packet, said: &DhcpSaid, told: impl Fn(Outcome, String) -> Sighting) -> Entry {
+/// True for the answer to an INFORM: it has no address and is no proxy's (RFC 2131 §4.3.5).
+fn answers_inform(answer: &DhcpSaid, wire: &crate::evidence::packet::Wire) -> bool {
+    wire.packets.iter().any(|packet| match &packet.what {
+        Said::Dhcp(said) => {
+            said.message == "inform" && said.xid == answer.xid && said.client == answer.client
+        }
+        _ => false,
+    })
+}
+
+fn dhcp(
+    packet: &Packet,
+    said: &DhcpSaid,
+    informed: bool,
+    told: impl Fn(Outcome, String) -> Sighting,
+) -> Entry {
     let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
     let message = &said.message;
     let server = said.server.map(|server| server.to_string());
@@ -170,6 +189,10 @@ fn dhcp(packet: &Packet, said: &DhcpSaid, told: impl Fn(Outcome, String) -> Sigh
                 said.arch
             );
             (stage, told(Outcome::Noted, text))
+        }
+        (true, _) if informed => {
+            let text = format!("{message} of {from} to an inform");
+            (StageName::Dhcp, told(Outcome::Noted, text))
         }
         (true, given) if message == "nak" || (given.is_some() && !on_4011) => {
             let outcome = match message.as_str() {

@@ -21,7 +21,7 @@ fn lab_explain(arguments: &[&str]) -> Output {
 }
 
 /// An attempt in which node1 said nothing and the others never began.
-fn save_attempt(folder: &Path) -> Attempt {
+pub(crate) fn save_attempt(folder: &Path) -> Attempt {
     let dir = project_scenarios().join("ipxe-chainload");
     let scenario = Scenario::load_with(&dir, DataCheck::Skip).unwrap();
     let seen = |at_us, seen| Record {

@@ -13,6 +13,7 @@ mod explained;
 mod faults;
 mod guides;
 mod host;
+mod hostile;
 mod images;
 mod killed;
 mod made_new;

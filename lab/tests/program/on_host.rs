@@ -6,6 +6,9 @@ use std::process::Command;
 use crate::host::Host;
 use crate::support::{Scenarios, printed};
 
+/// A machine of somebody else.
+const FOREIGN: &str = "lab-facade-web";
+
 #[test]
 fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     if !rustix::process::geteuid().is_root() {
@@ -21,13 +24,27 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let made = host.command("virsh", &["net-create", network.to_str().unwrap()]);
     assert!(made.status.success(), "{}", printed(&made));
 
+    // Names that look like a run's: dates and words have only hexadecimal digits, too.
+    let foreign = host.scenarios.folder().join("foreign.xml");
+    let network = "<network><name>lab-100200-net</name>\
+                   <ip address='10.99.2.1' netmask='255.255.255.0'/></network>";
+    std::fs::write(&foreign, network).unwrap();
+    let made = host.command("virsh", &["net-create", foreign.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", printed(&made));
+    let machine = "<domain type='qemu'><name>lab-facade-web</name><memory unit='MiB'>32</memory>\
+                   <os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
+    std::fs::write(&foreign, machine).unwrap();
+    let made = host.command("virsh", &["create", "--paused", foreign.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", printed(&made));
+
     let artifacts = host.scenarios.artifacts();
     let artifacts = ["--artifacts", artifacts.to_str().unwrap()];
     let on_host = ["--connect", "qemu:///system"];
     let up = [&["up", "real", "--detach"], &on_host[..], &artifacts].concat();
     let up = host.lab(&up);
     assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
-    let machines = host.has("list");
+    let all = host.has("list");
+    let machines: Vec<&String> = all.iter().filter(|name| *name != FOREIGN).collect();
     assert!(
         machines.len() == 1 && machines[0].ends_with("-node1"),
         "{machines:?}"
@@ -49,7 +66,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
 
     // What is up is not garbage.
     host.lab(&["gc"]);
-    assert_eq!(host.has("list"), machines);
+    assert_eq!(host.has("list"), all);
 
     // Everything of it is killed at once: its machine goes with the connection, its network stays.
     let run = machines[0].trim_end_matches("-node1").to_owned();
@@ -61,8 +78,8 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
         "{}",
         printed(&swept)
     );
-    assert_eq!(host.has("list"), Vec::<String>::new());
-    assert_eq!(host.has("net-list"), ["somebody"]);
+    assert_eq!(host.has("list"), [FOREIGN]);
+    assert_eq!(host.has("net-list"), ["lab-100200-net", "somebody"]);
     let again = host.lab(&["gc"]);
     assert!(
         printed(&again).contains("Nothing is left"),
@@ -74,8 +91,8 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let run = [&["run", "real", "--quiet"], &on_host[..], &artifacts].concat();
     let run = host.lab(&run);
     assert_eq!(run.status.code(), Some(0), "{}", printed(&run));
-    assert_eq!(host.has("list"), Vec::<String>::new());
-    assert_eq!(host.has("net-list"), ["somebody"]);
+    assert_eq!(host.has("list"), [FOREIGN]);
+    assert_eq!(host.has("net-list"), ["lab-100200-net", "somebody"]);
     let folders = host.command("ls", &["/run/bootlab"]);
     assert_eq!(String::from_utf8_lossy(&folders.stdout), "");
 }

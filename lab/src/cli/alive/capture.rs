@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use clap::Args;
@@ -20,6 +20,10 @@ use crate::evidence::capture::{CaptureSpec, Extent, stream};
 use crate::evidence::packet::Wire;
 use crate::evidence::{saved, wire};
 use crate::report::packets::PacketLines;
+use crate::untrusted::Folder;
+
+/// As much of a saved capture is written, once it is not compressed any more.
+const WRITTEN_LIMIT_BYTES: u64 = 64 << 30;
 
 /// `lab capture`
 #[derive(Debug, Args)]
@@ -60,11 +64,12 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u
         }
         (false, Some(file)) => {
             let folder = lab.artifacts.join(saved::CAPTURES_FOLDER);
-            let capture = folder.join(format!("{}.pcapng.gz", plan::NETWORK));
-            let capture = File::open(&capture)
-                .map_err(|error| failed(&format!("{}: {error}", capture.display())))?;
-            let mut plain = flate2::read::MultiGzDecoder::new(BufReader::new(capture));
-            pass(&mut plain, file)
+            let name = format!("{}.pcapng.gz", plan::NETWORK);
+            let capture = Folder::open(&folder)
+                .and_then(|nets| nets.file(Path::new(&name), u64::MAX))
+                .map_err(|error| failed(&format!("{}/{name}: {error}", folder.display())))?;
+            let plain = flate2::read::MultiGzDecoder::new(BufReader::new(capture));
+            pass(&mut plain.take(WRITTEN_LIMIT_BYTES), file)
         }
         (true, None) => {
             let (mut child, frames) = start(&lab, arguments.full)?;

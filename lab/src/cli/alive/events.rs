@@ -7,6 +7,7 @@ use crate::alive::Registry;
 use crate::cli::conduct::Refusal;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
+use crate::untrusted::plain_json;
 
 /// `lab events`
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8
                 lines.extend(
                     fresh
                         .iter()
-                        .map(|line| String::from_utf8_lossy(line).into_owned()),
+                        .map(|line| plain_json(&String::from_utf8_lossy(line))),
                 );
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::alive::Alive;
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
+use crate::untrusted::plain_line;
 
 /// How often something new is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -33,11 +34,11 @@ pub(super) fn write(
     }
 }
 
-/// Writes lines; whether anybody still reads.
+/// Writes lines, without control sequences; true while somebody reads them.
 pub(super) fn say(lines: &[String]) -> Result<bool, Refusal> {
     let mut out = std::io::stdout().lock();
     for line in lines {
-        match writeln!(out, "{line}") {
+        match writeln!(out, "{}", plain_line(line)) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
             Err(error) => return Err(refuse(exit::INTERNAL, format!("standard output: {error}"))),

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
-use crate::cell::on_host;
+use crate::cell::on_host::{self, Swept};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::{self, Folders, exit};
 use crate::remote;
+use crate::untrusted::plain_line;
 
 /// `lab gc`
 #[derive(Debug, Args)]
@@ -20,17 +21,64 @@ pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8
     if let Some(host) = cli::remote::host_of(Some(&arguments.connect))? {
         return cli::remote::gc(&host);
     }
-    let mut removed = on_host::remove_dead(&arguments.connect)
+    let refused = |why: &dyn std::fmt::Display| {
+        let uri = &arguments.connect;
+        refuse(exit::INVALID_INPUT, format!("--connect {uri}: {why}"))
+    };
+    is_of_this_host(&arguments.connect).map_err(|why| refused(&why))?;
+    let Swept { mut removed, left } = on_host::remove_dead(&arguments.connect)
         .await
         .map_err(|error| refuse(exit::HOST_UNSUPPORTED, error))?;
     let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
     let visits = remote::remove_dead(&cache).map_err(|error| refuse(exit::INTERNAL, error))?;
     removed.extend(visits);
     for what in &removed {
-        println!("removed {what}");
+        println!("removed {}", plain_line(what));
+    }
+    for what in &left {
+        println!("left alone: {}", plain_line(what));
     }
     if removed.is_empty() {
         println!("Nothing is left of any run on {}.", arguments.connect);
     }
     Ok(exit::OK)
+}
+
+/// Refuses a libvirt that may be another host's: the locks that say which runs are there are this host's.
+fn is_of_this_host(uri: &str) -> Result<(), String> {
+    let advice = "run `lab gc` on the host of that libvirt";
+    let (driver, rest) = uri
+        .split_once("://")
+        .ok_or("write a URI, e.g. `qemu:///system`")?;
+    match driver.split_once('+') {
+        Some((_, "unix")) | None if rest.starts_with('/') => Ok(()),
+        _ => Err(format!(
+            "refused: which runs are there is only known on their own host; {advice}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gc_libvirt_of_another_host_is_refused_with_advice() {
+        for own in [
+            "qemu:///system",
+            "qemu+unix:///system?socket=/x",
+            "test:///default",
+        ] {
+            assert_eq!(is_of_this_host(own), Ok(()), "{own}");
+        }
+        for other in [
+            "qemu+tls://host/system",
+            "qemu://host/system",
+            "qemu+tcp:///system",
+        ] {
+            let why = is_of_this_host(other).unwrap_err();
+            assert!(why.contains("run `lab gc` on the host"), "{other}: {why}");
+        }
+        assert!(is_of_this_host("system").is_err());
+    }
 }

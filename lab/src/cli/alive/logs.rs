@@ -1,6 +1,5 @@
 //! `lab logs`: what machines show on their consoles, and what the services tell, for people.
 
-use std::fs;
 use std::path::Path;
 
 use boot_server::cli::narrate::Narrator;
@@ -12,6 +11,7 @@ use crate::alive::{Alive, Registry};
 use crate::cli::conduct::Refusal;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
+use crate::untrusted::plain_line;
 
 /// Names that services have for people, and their folders.
 const SERVICES: [(&str, &str); 4] = [
@@ -141,18 +141,18 @@ fn sources(lab: &Alive, journal: bool) -> Vec<Source> {
 }
 
 fn is_file(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.is_file())
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file())
 }
 
 impl How {
     fn show(&mut self, line: &[u8]) -> Option<String> {
         match self {
             How::Console => Some(clean(line)),
-            How::Text => Some(String::from_utf8_lossy(line).into_owned()),
+            How::Text => Some(plain_line(&String::from_utf8_lossy(line))),
             How::Events(narrator) => {
                 let event: Event = serde_json::from_slice(line).ok()?;
                 let (_, told) = narrator.tell(&event.what)?;
-                Some(format!("{} {told}", clock(event.at_us)))
+                Some(format!("{} {}", clock(event.at_us), plain_line(&told)))
             }
         }
     }
@@ -171,6 +171,8 @@ fn clock(at_us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::alive::tests::alive;
 
@@ -210,6 +212,13 @@ mod tests {
                 "node1 console.log"
             ]
         );
+    }
+
+    #[test]
+    fn text_of_a_service_is_shown_without_its_control_sequences() {
+        let line = "\x1b]0;title\x07\x1b[31mred\u{9b}2J";
+        let shown = How::Text.show(line.as_bytes());
+        assert_eq!(shown.as_deref(), Some("red\u{fffd}2J"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, r
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};
-use crate::scenario::{self, DataCheck, Firmware, Machines};
+use crate::scenario::{self, DataCheck, Firmware, Machines, SelectError};
 
 /// How often it is looked whether the lab is there still.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -145,10 +145,12 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
         code,
         message: format!("{error:?}"),
     };
-    let all = scenario::load_all(&folders.scenarios(), DataCheck::Strict)
-        .map_err(|error| told(exit::INVALID_INPUT, error.into()))?;
-    let selected = scenario::select(all, std::slice::from_ref(&arguments.scenario))
-        .map_err(|error| told(exit::NOTHING_SELECTED, error.into()))?;
+    let names = std::slice::from_ref(&arguments.scenario);
+    let selected = scenario::load_named(&folders.scenarios(), DataCheck::Strict, names);
+    let selected = selected.map_err(|error| match error {
+        SelectError::Invalid(invalid) => told(exit::INVALID_INPUT, invalid.into()),
+        SelectError::Unknown(unknown) => told(exit::NOTHING_SELECTED, unknown.into()),
+    })?;
     let Some(mut scenario) = selected.into_iter().next() else {
         return Err(refuse(exit::NOTHING_SELECTED, "no scenario"));
     };

@@ -31,6 +31,7 @@ use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
 use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
+use crate::untrusted::plain;
 use image::fitted;
 use watch::{watch_run, writer};
 
@@ -127,7 +128,7 @@ impl Refusal {
     pub(super) fn tell(self) -> u8 {
         // What is wrong with files was told where it was found.
         if !self.message.is_empty() {
-            eprintln!("{}", self.message);
+            eprintln!("{}", plain(&self.message));
         }
         self.code
     }
@@ -248,7 +249,7 @@ impl Conduct {
         }
         self.check_memory(&units)?;
         let chosen = self.accelerator(folders, &units, &image.folder).await?;
-        if !self.quiet {
+        if !self.quiet && !units.is_empty() {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
         let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
@@ -320,7 +321,7 @@ impl Conduct {
         image: &Path,
     ) -> Result<Chosen, Refusal> {
         if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
-            return Ok(nothing_is_executed());
+            return Ok(nothing_is_executed(units));
         }
         let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
         choose(self.accel, &image.join(Image::KERNEL), &cache)

@@ -150,14 +150,26 @@ fn attempts(unit: &Path) -> Vec<PathBuf> {
     let mut numbered: Vec<(u32, PathBuf)> = names(unit)
         .iter()
         .filter_map(|name| Some((number(name)?, unit.join(name))))
-        .filter(|(_, path)| path.join(ATTEMPT_FILE).is_file())
+        .filter(|(_, path)| is_own(path) && is_own_file(&path.join(ATTEMPT_FILE)))
         .collect();
     numbered.sort();
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 
+/// True for a folder that no link leads to: a run may be a stranger's.
+fn is_own(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.is_dir())
+}
+
+fn is_own_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.is_file())
+}
+
 fn units(run: &Path) -> Vec<(String, Vec<PathBuf>)> {
-    let all = names(run).into_iter().map(|name| {
+    let own = names(run)
+        .into_iter()
+        .filter(|name| is_own(&run.join(name)));
+    let all = own.map(|name| {
         let attempts = attempts(&run.join(&name));
         (name, attempts)
     });

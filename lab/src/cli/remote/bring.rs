@@ -8,6 +8,7 @@ use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
 use crate::remote::{GivenImage, Parcel, Place, Session, Visit, quoted};
+use crate::untrusted::tree::{Limits, Tree};
 
 /// The programs of the lab.
 const PROGRAMS: [&str; 3] = ["lab", "boot-server", "guest-agent"];
@@ -153,9 +154,15 @@ pub(super) fn bring_scenarios(
     place: &Place,
     scenarios: &Path,
 ) -> Result<(), Refusal> {
+    // Links of a data directory are followed as the boot server follows them, and no further.
+    let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
+    let copy = tempfile::tempdir().map_err(|error| internal(&error))?;
+    Tree::survey(scenarios, Limits::DATA, |_| false)
+        .and_then(|tree| tree.copy_to(copy.path()))
+        .map_err(|error| refuse(exit::INVALID_INPUT, error))?;
     let mut tar = Command::new("tar");
-    tar.args(["--create", "--dereference", "--file=-", "--directory"])
-        .arg(scenarios)
+    tar.args(["--create", "--file=-", "--directory"])
+        .arg(copy.path())
         .arg(".");
     let script = format!(
         "set -e; umask 022; cd {}; rm -rf fresh; mkdir -p fresh scenarios; tar -xf - -C fresh; \

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::conduct::{Refusal, new_run_id, refuse};
 use super::images::Chosen;
 use super::{Folders, exit};
+use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
 use bring::bring;
 use words::Instead;
@@ -144,20 +145,13 @@ fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refu
         .map_err(failed)?;
     let has = |name| have.lines().any(|line| line == name);
     if has("runs") {
-        fs::create_dir_all(files.artifacts).map_err(|error| written(files.artifacts, error))?;
+        let internal = |error: ReceiveError| refuse(exit::INTERNAL, error);
+        let received = Received::beside(files.artifacts).map_err(internal)?;
         let script = format!("cd {visit} && tar -czf - -C runs .");
-        let mut tar = Command::new("tar");
-        tar.args([
-            "--extract",
-            "--gzip",
-            "--no-same-owner",
-            "--file=-",
-            "--directory",
-        ])
-        .arg(files.artifacts);
         session
-            .fetch("fetching the artifacts", &script, &mut tar)
+            .fetch("fetching the artifacts", &script, &mut received.tar())
             .map_err(failed)?;
+        received.name(files.artifacts).map_err(internal)?;
     }
     for (wanted, name) in [(files.junit, "junit.xml"), (files.events, "events.jsonl")] {
         let Some(path) = wanted.filter(|_| has(name)) else {

@@ -5,6 +5,7 @@ mod captures;
 mod causes;
 mod images;
 mod inside;
+mod kinds;
 mod offers;
 mod passing;
 mod saved;

@@ -12,13 +12,16 @@ use pcap_parser::{
 };
 use thiserror::Error;
 
-use crate::evidence::packet::Direction;
+use crate::evidence::packet::{CaptureKind, Direction};
 
 /// Bytes read at once; a block with the largest frame of an offloading card fits in it.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Largest block that is believed.
 const BLOCK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Link types that are named.
+const LINKS_LIMIT: usize = 8;
 
 /// `if_tsresol` when an interface does not give it: microseconds (draft-ietf-opsawg-pcapng §4.2).
 const DEFAULT_RESOLUTION: u8 = 6;
@@ -48,8 +51,8 @@ pub(super) enum Link {
     Cooked,
     /// Linux's "any" device, second form.
     Cooked2,
-    /// Something that is not read here.
-    Other,
+    /// A link type that is not read here.
+    Other(i32),
 }
 
 impl Link {
@@ -60,9 +63,23 @@ impl Link {
             Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => Link::Ip,
             Linktype::LINUX_SLL => Link::Cooked,
             Linktype::LINUX_SLL2 => Link::Cooked2,
-            _ => Link::Other,
+            other => Link::Other(other.0),
         }
     }
+}
+
+/// Name of a link type that is not read, with its number.
+fn link_name(number: i32) -> String {
+    let name = match number {
+        0 | 108 => "loopback of a BSD",
+        6 => "token ring",
+        9 | 50 => "PPP",
+        51 => "PPPoE",
+        105 | 119 | 127 | 163 => "wireless, monitor mode",
+        189 | 220 | 249 => "USB",
+        _ => return number.to_string(),
+    };
+    format!("{number} ({name})")
 }
 
 /// One frame as it was captured.
@@ -89,6 +106,8 @@ pub(super) struct Ending {
     pub(super) dropped: u64,
     /// Why the reading ended before the file did.
     pub(super) damage: Option<String>,
+    /// Link types and lengths of the frames.
+    pub(super) kind: CaptureKind,
 }
 
 /// An interface of the current section.
@@ -214,8 +233,8 @@ fn refill(reader: &mut (dyn PcapReaderIterator + Send)) -> Step {
 
 struct Blocks<F> {
     interfaces: Vec<Interface>,
-    /// Link and units of a second, of a classic capture.
-    legacy: Option<(Link, u32)>,
+    /// Link, units of a microsecond and snapshot length of a classic capture.
+    legacy: Option<(Link, u32, u32)>,
     last_us: u64,
     ending: Ending,
     take: F,
@@ -230,14 +249,15 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
                 } else {
                     1
                 };
-                self.legacy = Some((Link::of(header.network), units));
+                self.legacy = Some((Link::of(header.network), units, header.snaplen));
             }
             PcapBlockOwned::Legacy(block) => {
-                let Some((link, units_per_us)) = self.legacy else {
+                let Some((link, units_per_us, snap_length)) = self.legacy else {
                     return;
                 };
                 let at_us =
                     u64::from(block.ts_sec) * 1_000_000 + u64::from(block.ts_usec / units_per_us);
+                self.cut(block.caplen, block.origlen, snap_length);
                 self.frame(at_us, link, block.data);
             }
             PcapBlockOwned::NG(Block::SectionHeader(_)) => self.interfaces.clear(),
@@ -251,15 +271,16 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
                 match interface {
                     Some(interface) => {
                         let at_us = interface.time_us(block.ts_high, block.ts_low);
+                        self.cut(block.caplen, block.origlen, interface.snap_length);
                         self.frame(at_us, interface.link, block.packet_data());
                     }
                     // Counted, so that the numbers stay Wireshark's.
-                    None => self.frame(self.last_us, Link::Other, &[]),
+                    None => self.frame(self.last_us, Link::Ethernet, &[]),
                 }
             }
             PcapBlockOwned::NG(Block::SimplePacket(block)) => {
                 let first = self.interfaces.first().copied();
-                let (link, limit) = first.map_or((Link::Other, 0), |interface| {
+                let (link, limit) = first.map_or((Link::Ethernet, 0), |interface| {
                     (interface.link, interface.snap_length)
                 });
                 let limit = if limit == 0 { u32::MAX } else { limit };
@@ -280,9 +301,29 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
         }
     }
 
+    /// Notes a frame that was cut at the snapshot length. Others are cut on purpose, as the lab's own are.
+    fn cut(&mut self, captured: u32, original: u32, snap_length: u32) {
+        if captured < original && captured == snap_length {
+            let cut = &mut self.ending.kind.cut_at_bytes;
+            *cut = Some(cut.map_or(captured, |before| before.min(captured)));
+        }
+    }
+
     fn frame(&mut self, at_us: u64, link: Link, bytes: &[u8]) {
         self.ending.frames += 1;
         self.last_us = at_us;
+        let kind = &mut self.ending.kind;
+        match link {
+            Link::Ethernet => {}
+            Link::Ip => kind.is_raw_ip = true,
+            Link::Cooked | Link::Cooked2 => kind.is_cooked = true,
+            Link::Other(number) => {
+                let name = link_name(number);
+                if kind.unreadable.len() < LINKS_LIMIT && !kind.unreadable.contains(&name) {
+                    kind.unreadable.push(name);
+                }
+            }
+        }
         (self.take)(Frame {
             at_us,
             number: self.ending.frames,

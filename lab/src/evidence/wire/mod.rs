@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`file`] | frames out of pcapng and classic pcap |
 //! | [`packet`] | a frame's layers |
+//! | [`owners`] | MACs of frames that have none |
 //! | [`dhcp`] | DHCP messages, on 67, 68 and 4011 |
 //! | [`tftp`] | TFTP requests, options, errors, transfers |
 //! | [`tcp`] | TCP connections |
@@ -18,6 +19,7 @@ mod dhcp;
 mod file;
 mod head;
 mod http;
+mod owners;
 mod packet;
 mod stream;
 mod tcp;
@@ -39,8 +41,11 @@ use super::packet::{Direction, Endpoint, Packet, Said, Transfer, TransferEnd, Wi
 /// How a gzip stream begins (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+/// As much of a compressed capture is read, once it is not compressed any more.
+const READ_LIMIT_BYTES: u64 = 64 << 30;
+
 /// Packets kept; a capture that holds more that say something is no boot any more.
-const PACKET_LIMIT: usize = 250_000;
+const PACKET_LIMIT: usize = 500_000;
 
 /// Transfers kept.
 const TRANSFER_LIMIT: usize = 50_000;
@@ -56,7 +61,7 @@ pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
         .fill_buf()
         .map_err(|error| CaptureError::Unreadable(error.to_string()))?;
     if beginning.starts_with(&GZIP) {
-        read_plain(Filling(MultiGzDecoder::new(capture)))
+        read_plain(Filling(MultiGzDecoder::new(capture).take(READ_LIMIT_BYTES)))
     } else {
         read_plain(Filling(capture))
     }
@@ -69,6 +74,7 @@ fn read_plain(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     wire.frames = ending.frames;
     wire.dropped = ending.dropped;
     wire.damage = ending.damage;
+    wire.kind = ending.kind;
     Ok(wire)
 }
 
@@ -171,15 +177,18 @@ struct Datagram<'a> {
 #[derive(Debug, Default)]
 struct Reading {
     wire: Wire,
+    owners: owners::Owners,
     tftp: tftp::Tftp,
     tcp: tcp::Tcp,
 }
 
 impl Reading {
     fn take(&mut self, frame: &Frame<'_>) {
-        let Some(parsed) = packet::parse(frame) else {
+        let Some(mut parsed) = packet::parse(frame) else {
             return;
         };
+        self.owners
+            .fill(frame.link, &mut parsed.from, &mut parsed.to);
         let mut datagram = Datagram {
             at_us: frame.at_us,
             frame: frame.number,
@@ -203,7 +212,9 @@ impl Reading {
                 if !self.tftp.take(&datagram, wire)
                     && (is_dhcp(datagram.from) || is_dhcp(datagram.to))
                 {
-                    wire.say(&datagram, dhcp::read(payload, length));
+                    let said = dhcp::read(payload, length);
+                    self.owners.hear(frame.link, &said);
+                    wire.say(&datagram, said);
                 }
             }
             Body::Tcp(segment) => {

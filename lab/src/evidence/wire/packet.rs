@@ -189,7 +189,7 @@ fn layers<'a>(frame: &Frame<'a>) -> Option<(String, String, LaxSlicedPacket<'a>)
             let packet = LaxSlicedPacket::from_ether_type(kind, rest);
             Some((mac(&[a, b, c, d, e, f]), String::new(), packet))
         }
-        Link::Other => None,
+        Link::Other(_) => None,
     }
 }
 

@@ -94,6 +94,11 @@ impl Tftp {
             return;
         };
         let write = datagram.payload.get(1) == Some(&2);
+        // So that every sentence about it has its noun.
+        let file = match file.is_empty() {
+            true => "\"\"".to_owned(),
+            false => file,
+        };
         wire.say(
             datagram,
             Said::TftpRequest {

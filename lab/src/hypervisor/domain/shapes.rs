@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::hypervisor::mark::MetadataXml;
+
 #[derive(Serialize)]
 #[serde(rename = "domain")]
 pub(super) struct DomainXml<'a> {
@@ -25,20 +27,6 @@ pub(super) struct DomainXml<'a> {
     pub(super) on_reboot: &'static str,
     pub(super) on_crash: &'static str,
     pub(super) devices: DevicesXml<'a>,
-}
-
-#[derive(Serialize)]
-pub(super) struct MetadataXml<'a> {
-    #[serde(rename = "lab:run")]
-    pub(super) run: RunXml<'a>,
-}
-
-#[derive(Serialize)]
-pub(super) struct RunXml<'a> {
-    #[serde(rename = "@xmlns:lab")]
-    pub(super) namespace: &'static str,
-    #[serde(rename = "@id")]
-    pub(super) id: &'a str,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! From what lies in a run's folder to what the page shows.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::view::{AttemptView, Link, Machine, Page, UnitView};
@@ -13,6 +13,7 @@ use crate::report::sequence::{self, Moment, Tone};
 use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Node;
 use crate::timeline::{StageName, Timeline};
+use crate::untrusted::{Folder, Kind, plain_line};
 use crate::verdict::{NodeResult, judge_node};
 
 /// Gathers the page of a run; `load` reads an attempt from its folder.
@@ -43,7 +44,9 @@ pub fn gather<E: std::fmt::Display>(
                 anchor: format!("u{position}-a{}", attempt.number),
             };
             // One at a time: captures of a large run don't fit into memory together.
-            let loaded = load(&run.folder.join(&attempt.artifacts));
+            let loaded = inside(&run.folder, &attempt.artifacts)
+                .map_err(|error| format!("{}: {error}", attempt.artifacts.display()))
+                .and_then(|folder| load(&folder).map_err(|error| error.to_string()));
             if let Ok(loaded) = &loaded {
                 unit.summary.clone_from(&loaded.scenario.summary);
             }
@@ -163,39 +166,52 @@ impl Seeing<'_> {
     /// The files in a folder of the run and in those right below it, but for the folder `except`.
     fn links(&self, folder: &Path, except: &str) -> Vec<Link> {
         let mut found = Vec::new();
-        for (path, is_folder) in entries(&self.run.folder.join(folder)) {
-            let Some(name) = path.file_name() else {
-                continue;
-            };
+        let Ok(run) = Folder::open(&self.run.folder) else {
+            return Vec::new();
+        };
+        for (name, is_folder) in entries(&run, folder) {
             if !is_folder {
-                found.push(PathBuf::from(name));
-            } else if name.to_string_lossy() != except {
-                let inner = entries(&path)
-                    .into_iter()
-                    .filter(|(_, is_folder)| !is_folder);
-                let inner =
-                    inner.filter_map(|(inner, _)| Some(Path::new(name).join(inner.file_name()?)));
-                found.extend(inner);
+                found.push(name);
+            } else if name != Path::new(except) {
+                let inner = entries(&run, &folder.join(&name)).into_iter();
+                let inner = inner.filter(|(_, is_folder)| !is_folder);
+                found.extend(inner.map(|(inner, _)| name.join(inner)));
             }
         }
+        found.truncate(LINKS_LIMIT);
         // Captures first: they are what is opened most.
         found.sort_by_key(|path| (!saved::is_capture(path), path.clone()));
         let link = |path: PathBuf| Link {
-            text: path.display().to_string(),
+            text: plain_line(&path.display().to_string()),
             path: folder.join(path),
         };
         found.into_iter().map(link).collect()
     }
 }
 
-/// What is in a folder, and whether it is a folder itself; nothing when it can't be read: links to files
-/// are not worth a page.
-fn entries(folder: &Path) -> Vec<(PathBuf, bool)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+/// Most files of a machine or an attempt that the page links to.
+const LINKS_LIMIT: usize = 1000;
+
+/// The attempt's folder, when it lies in the run's and no link leads to it.
+fn inside(run: &Path, artifacts: &Path) -> io::Result<PathBuf> {
+    match Folder::open(run).and_then(|run| run.below(artifacts)) {
+        // Whoever reads it says what is missing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(run.join(artifacts)),
+        folder => Ok(folder?.path().to_owned()),
+    }
+}
+
+/// The regular files and the folders in a folder below the run's, and true for a folder; nothing when the folder
+/// can't be read or a link leads to it.
+fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
+    let entries = run.below(folder).and_then(|folder| folder.entries());
     entries
-        .map(|entry| {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            (entry.path(), is_folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| match entry.kind {
+            Kind::File => Some((entry.name.into(), false)),
+            Kind::Folder => Some((entry.name.into(), true)),
+            Kind::Link | Kind::Special(_) => None,
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::evidence::Record;
 use crate::evidence::packet::Wire;
 use crate::runner::{Progress, Unit};
 use crate::scenario::{DhcpService, Node};
-use crate::timeline;
+use crate::timeline::{self, StageName};
 use crate::verdict::{NodeVerdict, judge};
 
 /// All units.
@@ -208,12 +208,54 @@ fn place(unit: &Unit, node: Option<&Node>, records: &[Record]) -> Place {
         return Place::default();
     };
     let timeline = timeline::build(&unit.scenario, node, records, &Wire::default(), None);
+    let reached = timeline.reached();
     let waits_for = match judge(&unit.scenario, node, unit.firmware, &timeline) {
-        NodeVerdict::Fail { waited_for, .. } => Some(waited_for),
+        NodeVerdict::Fail {
+            stage, waited_for, ..
+        } => Some(wait(reached, stage, waited_for)),
         _ => None,
     };
     Place {
-        reached: timeline.reached().map(|stage| stage.name()),
+        reached: reached.map(|stage| stage.name()),
         waits_for,
+    }
+}
+
+/// Stages that follow when a machine is further than what is missed.
+const LATE: [StageName; 9] = [
+    StageName::Script,
+    StageName::Kernel,
+    StageName::Initrd,
+    StageName::KernelUp,
+    StageName::Ignition,
+    StageName::UserlandUp,
+    StageName::CloudConfig,
+    StageName::ConfigApplied,
+    StageName::Checks,
+];
+
+/// The wait to name behind the stage that is reached: what a verdict would miss first, unless the machine is further
+/// already; evidence of earlier stages may still come, a transfer is told when it is over.
+fn wait(reached: Option<StageName>, missed: StageName, waited_for: String) -> String {
+    match reached {
+        Some(reached) if missed <= reached => {
+            let next = LATE.into_iter().find(|stage| *stage > reached);
+            next.unwrap_or(missed).name().to_owned()
+        }
+        _ => waited_for,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_named_is_never_behind_the_stage_reached() {
+        let wait = |reached, missed| wait(reached, missed, "the missing piece".into());
+        let (kernel, config) = (StageName::Kernel, StageName::CloudConfig);
+        assert_eq!(wait(Some(config), kernel), StageName::ConfigApplied.name());
+        assert_eq!(wait(Some(kernel), config), "the missing piece");
+        assert_eq!(wait(None, kernel), "the missing piece");
     }
 }

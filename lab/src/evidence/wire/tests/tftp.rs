@@ -113,6 +113,17 @@ fn a_server_that_gives_up_midway_is_the_one_who_broke_it() {
 }
 
 #[test]
+fn request_for_an_empty_name_has_a_name_to_show() {
+    let mut script = Script::new();
+    script.udp(true, 2070, 69, b"\x00\x01\0octet\0");
+    let wire = script.read();
+    let Said::TftpRequest { file, .. } = &wire.packets[0].what else {
+        panic!("{wire:?}");
+    };
+    assert_eq!(file, "\"\"");
+}
+
+#[test]
 fn what_another_host_sends_is_no_part_of_the_transfer() {
     let mut script = transfer(&[(1, b"01234567")]);
     script.udp(false, 2070, 40001, &data(2, b"zzzzzzzz"));
