@@ -11,6 +11,8 @@ mod config_loaders;
 mod dhcp_reply;
 #[path = "../fuzz/checks/query_labels.rs"]
 mod query_labels;
+#[path = "../fuzz/checks/templates.rs"]
+mod templates;
 #[path = "../fuzz/checks/tftp_transfer.rs"]
 mod tftp_transfer;
 
@@ -37,6 +39,11 @@ fn dhcp_reply_holds() {
 #[test]
 fn query_labels_hold() {
     replay("query_labels", 100_000, query_labels::check);
+}
+
+#[test]
+fn templates_hold() {
+    replay("templates", 3_000, templates::check);
 }
 
 #[test]
