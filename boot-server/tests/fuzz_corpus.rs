@@ -13,6 +13,8 @@ mod dhcp_reply;
 mod lease_file;
 #[path = "../fuzz/checks/query_labels.rs"]
 mod query_labels;
+#[path = "../fuzz/checks/templates.rs"]
+mod templates;
 #[path = "../fuzz/checks/tftp_transfer.rs"]
 mod tftp_transfer;
 
@@ -44,6 +46,11 @@ fn lease_file_holds() {
 #[test]
 fn query_labels_hold() {
     replay("query_labels", 100_000, query_labels::check);
+}
+
+#[test]
+fn templates_hold() {
+    replay("templates", 3_000, templates::check);
 }
 
 #[test]

@@ -5,14 +5,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
+
+use go_template::Budget;
 
 use super::Labels;
 use super::files::Root;
 use super::load::{self, Source};
 use super::matching::Group;
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::snapshot::{Folder, Layout, Snapshot};
+use super::template::{Why, format_mistake};
 
 /// What the first iPXE script sends of each machine: bootcfg's, and with `arch` matchbox's since 0.11.
 const SENT_LABELS: [&str; 6] = ["uuid", "mac", "domain", "hostname", "serial", "arch"];
@@ -106,12 +110,42 @@ pub(super) fn load_and_render(source: &Source) -> (Snapshot, Vec<Problem>) {
     (snapshot, problems)
 }
 
+/// Renders a directory's configs, and returns the templates that take more than a render may: errors of a reload.
+pub(super) fn over_budget(source: &Source, snapshot: &Snapshot) -> Vec<Problem> {
+    let Ok(root) = Root::open(&source.root) else {
+        return Vec::new();
+    };
+    let mut checker = Checker::new(&root, snapshot);
+    checker.demands = Demands::WithinBudget;
+    checker.configs();
+    checker.problems
+}
+
+/// Steps of all renders of a check together. A check that took longer would keep the next state out of force;
+/// each render by itself is bounded too.
+const MOST_STEPS: u64 = 100_000_000;
+/// Rendered bytes that are checked in the time of a step.
+const BYTES_A_STEP: usize = 64;
+
+/// What rendered configs are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demands {
+    /// Everything that a machine would meet.
+    All,
+    /// The budget of a render.
+    WithinBudget,
+}
+
 struct Checker<'a> {
     root: &'a Root,
     snapshot: &'a Snapshot,
     problems: Vec<Problem>,
     /// Problems of configs already told, so that a file shared by many groups is told once.
     told: HashSet<(Folder, String, String)>,
+    demands: Demands,
+    /// Templates that take more than a render may, which are not tried again.
+    over_budget: HashSet<(Folder, Arc<str>)>,
+    steps: u64,
 }
 
 impl<'a> Checker<'a> {
@@ -121,6 +155,9 @@ impl<'a> Checker<'a> {
             snapshot,
             problems: Vec::new(),
             told: HashSet::new(),
+            demands: Demands::All,
+            over_budget: HashSet::new(),
+            steps: 0,
         }
     }
 
@@ -232,7 +269,18 @@ impl<'a> Checker<'a> {
     /// Renders what each group's machines would be served.
     fn configs(&mut self) {
         let snapshot = self.snapshot;
-        for group in snapshot.groups.iter() {
+        for (number, group) in snapshot.groups.iter().enumerate() {
+            if self.steps > MOST_STEPS {
+                let rest = snapshot.groups.len() - number;
+                let message = format!(
+                    "the configs of {rest} groups were not rendered: more than {MOST_STEPS} steps so far"
+                );
+                let help = "simplify the templates that take the most steps";
+                let problem =
+                    Problem::of_file(Severity::Warning, &self.root.path_of(""), message, help);
+                self.problems.push(problem.of_rule("template-failed"));
+                return;
+            }
             let Ok(profile) = snapshot.profile(&group.profile_id) else {
                 continue;
             };
@@ -246,37 +294,113 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn config(&mut self, group: &Group, folder: Folder, file: &std::sync::Arc<str>) {
-        let path = self.root.path_of(&format!("{}/{file}", folder.name()));
+    fn config(&mut self, group: &Group, folder: Folder, file: &Arc<str>) {
+        let key = (folder, Arc::clone(file));
+        if self.over_budget.contains(&key) {
+            return;
+        }
         let (labels, query) = labels_of(group, self.snapshot.layout);
-        let rendered = self.snapshot.rendered(folder, file, group, &labels, &query);
-        let (error, place, text, help) = match rendered {
-            Err(error) => {
-                let help = "configs are Go templates; the values are the group's `metadata`";
-                (error, None, String::new(), help)
-            }
-            Ok(text) => match self.snapshot.finished(folder, file, text.clone()) {
-                Ok(_) => return,
-                Err(error) => {
-                    let help = match (folder, self.snapshot.layout) {
-                        (Folder::Cloud, _) => {
-                            "begin with a line `#cloud-config` and go on in YAML, or write a script \
-                             that begins with `#!`"
-                        }
-                        (_, Layout::Bootcfg) => {
-                            "write Ignition JSON, or version 1 in a file named *.yaml"
-                        }
-                        (_, Layout::Matchbox) => "write Ignition JSON",
-                    };
-                    (error.to_string(), error.place(), text, help)
+        let budget = Budget::default();
+        let rendered = self
+            .snapshot
+            .rendered_within(folder, file, group, &labels, &query, budget);
+        match rendered {
+            Ok((text, steps)) => {
+                self.steps += 1 + steps + (text.len() / BYTES_A_STEP) as u64;
+                if self.demands == Demands::All {
+                    self.rendered(group, folder, file, text);
                 }
-            },
+            }
+            Err(unrendered) => {
+                let why = unrendered.template().map(|error| &error.why);
+                let place = unrendered.template().and_then(|error| error.place);
+                let is_over = why == Some(&Why::OverBudget);
+                if is_over {
+                    self.steps += budget.steps;
+                    self.over_budget.insert(key);
+                } else if self.demands == Demands::WithinBudget {
+                    return;
+                }
+                let (severity, help) = match is_over {
+                    true => (
+                        Severity::Error,
+                        "a template may take so much and no more: write it without loops in loops",
+                    ),
+                    false => (
+                        Severity::Warning,
+                        "configs are Go templates; the values are the group's `metadata`",
+                    ),
+                };
+                let source = format!("{}/{file}", folder.name());
+                let source = self.root.read_text(&source).unwrap_or_default();
+                self.tell(
+                    severity,
+                    group,
+                    folder,
+                    file,
+                    unrendered,
+                    (place, source),
+                    help,
+                );
+            }
+        }
+    }
+
+    /// Looks at a rendered text as the machines that read it would.
+    fn rendered(&mut self, group: &Group, folder: Folder, file: &Arc<str>, text: String) {
+        let source = format!("{}/{file}", folder.name());
+        let source = || self.root.read_text(&source).unwrap_or_default();
+        if let Some(mistake) = format_mistake(&text)
+            && let source = source()
+            && format_mistake(&source).is_none()
+        {
+            let error = format!("{}/{file}, rendered: `{mistake}`", folder.name());
+            let help =
+                "give each verb of `printf` a value of its type: %v takes any, %.0f a number";
+            let place = place_of(&source, "printf");
+            self.tell(
+                Severity::Warning,
+                group,
+                folder,
+                file,
+                error,
+                (place, source),
+                help,
+            );
+        }
+        let Err(error) = self.snapshot.finished(folder, file, text.clone()) else {
+            return;
         };
+        let help = match (folder, self.snapshot.layout) {
+            (Folder::Cloud, _) => {
+                "begin with a line `#cloud-config` and go on in YAML, or write a script that begins with `#!`"
+            }
+            (_, Layout::Bootcfg) => "write Ignition JSON, or version 1 in a file named *.yaml",
+            (_, Layout::Matchbox) => "write Ignition JSON",
+        };
+        let place = (error.place(), text);
+        self.tell(Severity::Warning, group, folder, file, error, place, help);
+    }
+
+    /// Reports a mistake of a config, once for all groups.
+    #[expect(clippy::too_many_arguments, reason = "a problem has that many parts")]
+    fn tell(
+        &mut self,
+        severity: Severity,
+        group: &Group,
+        folder: Folder,
+        file: &Arc<str>,
+        error: impl std::fmt::Display,
+        (place, text): (Option<(usize, usize)>, String),
+        help: &str,
+    ) {
+        let error = error.to_string();
         if !self.told.insert((folder, file.to_string(), error.clone())) {
             return;
         }
+        let path = self.root.path_of(&format!("{}/{file}", folder.name()));
         let message = format!("for group `{}`: {error}", group.name);
-        let problem = Problem::of_file(Severity::Warning, &path, message, help);
+        let problem = Problem::of_file(severity, &path, message, help);
         let (line, column) = place.unwrap_or_default();
         self.problems.push(problem.at(text, line, column));
     }

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use go_template::Budget;
+
 use super::Labels;
 use super::snapshot::{Folder, Refusal, ServedConfig, Snapshot};
 
@@ -28,7 +30,7 @@ impl Snapshot {
         query: &str,
         checked: &Checked,
     ) -> Result<ServedConfig<Arc<str>>, Refusal> {
-        self.config_by(folder, labels, query, |file, text| {
+        self.config_by(folder, labels, query, Budget::default(), |file, text| {
             let Checked(known) = checked;
             let key = (folder, Arc::clone(file), text);
             let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -188,6 +188,9 @@ impl DataDir {
         if !demand.asked_for {
             problems.extend(self.too_many_lost(&snapshot));
         }
+        if problems.iter().all(|p| p.severity != Severity::Error) {
+            problems.extend(check::over_budget(&self.source, &snapshot));
+        }
         let errors: Vec<String> = problems
             .iter()
             .filter(|problem| problem.severity == Severity::Error)

@@ -105,7 +105,8 @@ fn a_missing_config_is_refused_with_its_name() {
         Refusal {
             group: Some("one".into()),
             selectors: vec!["uuid".into()],
-            reason: "group `one`: there is no file `cloud/c.yaml`".into()
+            reason: "group `one`: there is no file `cloud/c.yaml`".into(),
+            is_over_budget: false,
         }
     );
 }
@@ -241,4 +242,80 @@ fn change_that_takes_away_too_many_groups_waits_until_it_is_asked_for() {
     assert_eq!(data_dir.snapshot().groups.len(), 2);
     assert!(matches!(data_dir.reload_as(demand(true)), Reload::InForce));
     assert_eq!(data_dir.snapshot().groups.len(), 1);
+}
+
+/// Templates of which each executes the one before twice: two to the power of `count` in all.
+fn doubling(count: usize, bottom: &str) -> String {
+    let define =
+        |number: usize, body: String| format!("{{{{define \"t{number}\"}}}}{body}{{{{end}}}}");
+    let call = |number: usize| format!("{{{{template \"t{number}\" .}}}}");
+    let doubled = (1..=count).map(|number| define(number, call(number - 1).repeat(2)));
+    let templates: String = doubled.collect();
+    format!(
+        "#cloud-config\n{}{templates}{}",
+        define(0, bottom.to_owned()),
+        call(count)
+    )
+}
+
+/// The three templates of finding H4, and others of their kind.
+#[test]
+fn h4_templates_over_budget_leave_the_last_good_state_in_force() {
+    let ranges = format!(
+        "#cloud-config\n{}{}",
+        "{{range $.l}}".repeat(9),
+        "{{end}}".repeat(9)
+    );
+    for text in [
+        doubling(24, &"x".repeat(1024)),
+        doubling(30, ""),
+        ranges,
+        "#cloud-config\n{{define \"a\"}}{{template \"a\"}}{{end}}\n{{template \"a\"}}".to_owned(),
+        "#cloud-config\n{{$x := \"x\"}}{{range .l}}{{range $.l}}{{$x = print $x $x}}{{end}}{{end}}"
+            .to_owned(),
+    ] {
+        let dir = rack(&CONFIG.replace("who: one", "who: one, l: [1, 2, 3, 4, 5, 6, 7, 8]"));
+        let (data_dir, _events) = open(&dir);
+        fs::write(dir.path().join("cloud/c.yaml"), &text).unwrap();
+        let told = told(&dir, &data_dir.reload().unwrap_err());
+        assert!(told[0].starts_with("data/cloud/c.yaml:"), "{told:?}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            cloud_config(&data_dir).unwrap(),
+            "#cloud-config\nhostname: one\n"
+        );
+        // At start there is no state that could stay: it is an error as any other.
+        let problems = DataDir::open(Source::of(dir.path()), None).unwrap_err();
+        assert!(
+            problems
+                .iter()
+                .any(|p| p.severity == Severity::Error && p.line.is_some())
+        );
+    }
+}
+
+#[test]
+fn h4_else_if_2500_times_is_served() {
+    let dir = rack(CONFIG);
+    let arms = "{{else if false}}b".repeat(2_500);
+    let text = format!(
+        "#cloud-config\nhostname: {{{{if false}}}}a{arms}{{{{else}}}}{{{{.who}}}}{{{{end}}}}\n"
+    );
+    fs::write(dir.path().join("cloud/c.yaml"), text).unwrap();
+    let (data_dir, _events) = open(&dir);
+    assert_eq!(
+        cloud_config(&data_dir).unwrap(),
+        "#cloud-config\nhostname: one\n"
+    );
+}
+
+#[test]
+fn p8_printf_of_a_wrong_type_is_a_warning() {
+    let dir = rack(&CONFIG.replace("who: one", "who: one, mem: big"));
+    let text = "#cloud-config\nhostname: {{.who}}\n# {{printf \"%.0f\" .mem}}\n";
+    fs::write(dir.path().join("cloud/c.yaml"), text).unwrap();
+    let (_, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    let told = told(&dir, &problems);
+    assert!(told[0].starts_with("data/cloud/c.yaml:3:"), "{told:?}");
+    assert!(told[0].contains("%!f(string=)"), "{told:?}");
 }

@@ -1,6 +1,6 @@
 //! A group's metadata for a machine as the lines of an environment file.
 
-use gotmpl::Value;
+use go_template::Value;
 
 use super::Labels;
 use super::matching::Group;
@@ -38,7 +38,9 @@ fn flatten(prefix: &str, values: &Metadata, lines: &mut Vec<(String, String)>) {
     for (key, value) in values {
         let key = format!("{prefix}{}", key.to_uppercase());
         match value {
-            Value::Map(inner) => flatten(&format!("{key}_"), inner, lines),
+            Value::Map(inner) | Value::StringMap(inner) => {
+                flatten(&format!("{key}_"), inner, lines)
+            }
             Value::List(_) | Value::Nil => {}
             other => lines.push((key, other.to_string())),
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use gotmpl::Value;
 use serde::{Deserialize, Serialize};
 
 use super::BootSettings;
@@ -67,10 +66,9 @@ impl Boot {
         let cmdline = self.cmdline.iter().flatten().map(|(key, value)| {
             let value = value_from_json(value);
             // The reference's template shows a value only when it is true to Go's `if`.
-            match (gotmpl::is_true(&value), value) {
-                (false, _) => key.clone(),
-                (true, Value::String(text)) if text.is_empty() => key.clone(),
-                (true, value) => format!("{key}={value}"),
+            match value.is_true() {
+                false => key.clone(),
+                true => format!("{key}={value}"),
             }
         });
         BootSettings {

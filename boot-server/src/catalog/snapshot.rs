@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::Value;
+use go_template::{Budget, Value};
 
 use super::ignition::{self, InvalidIgnition, Language};
 use super::load::{self, Source};
 use super::matching::{Group, Groups};
 use super::problem::Problem;
 use super::profile::Profile;
-use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey};
+use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey, Why};
 use super::{BootSettings, Labels, Selection, cloud_config};
 use crate::proto::ipxe::{self, Dialect, Platform};
 
@@ -126,6 +126,34 @@ pub struct Refusal {
     pub selectors: Vec<String>,
     /// The reason.
     pub reason: String,
+    /// The config takes more to render than it was given: with a larger budget it may be served.
+    pub is_over_budget: bool,
+}
+
+/// Why a config cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrendered {
+    /// It is not there; a sentence.
+    #[error("{0}")]
+    Absent(String),
+    /// Its template cannot be executed with these values.
+    #[error("{file}: {error}")]
+    Template {
+        /// The file, from the data directory.
+        file: String,
+        /// The mistake.
+        error: InvalidTemplate,
+    },
+}
+
+impl Unrendered {
+    /// The mistake in the template.
+    pub fn template(&self) -> Option<&InvalidTemplate> {
+        match self {
+            Unrendered::Template { error, .. } => Some(error),
+            Unrendered::Absent(_) => None,
+        }
+    }
 }
 
 /// A config that is served to a machine.
@@ -180,6 +208,7 @@ impl Snapshot {
             group: None,
             selectors: Vec::new(),
             reason: self.groups.why_none(labels),
+            is_over_budget: false,
         })
     }
 
@@ -244,8 +273,22 @@ impl Snapshot {
         labels: &Labels,
         query: &str,
     ) -> Result<ServedConfig, Refusal> {
+        self.config_within(folder, labels, query, Budget::default())
+    }
+
+    /// The same, within a smaller budget than every render has.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn config_within(
+        &self,
+        folder: Folder,
+        labels: &Labels,
+        query: &str,
+        budget: Budget,
+    ) -> Result<ServedConfig, Refusal> {
         let finish = |file: &Arc<str>, text| self.finish(folder, file, text);
-        self.config_by(folder, labels, query, finish)
+        self.config_by(folder, labels, query, budget, finish)
     }
 
     /// What is served of a rendered config, or the reason why nothing is.
@@ -265,16 +308,21 @@ impl Snapshot {
         folder: Folder,
         labels: &Labels,
         query: &str,
+        budget: Budget,
         finish: impl FnOnce(&Arc<str>, String) -> Result<T, String>,
     ) -> Result<ServedConfig<T>, Refusal> {
         let (group, profile) = self.group_and_profile(labels)?;
         let Some(file) = folder.file(profile) else {
             return Err(group.refuse(self.lacks(group, folder.key())));
         };
-        let text = self
-            .rendered(folder, file, group, labels, query)
-            .and_then(|text| finish(file, text))
-            .map_err(|reason| group.refuse(reason))?;
+        let rendered = self.rendered_within(folder, file, group, labels, query, budget);
+        let (text, _) = rendered.map_err(|unrendered| Refusal {
+            is_over_budget: unrendered
+                .template()
+                .is_some_and(|error| error.why == Why::OverBudget),
+            ..group.refuse(unrendered.to_string())
+        })?;
+        let text = finish(file, text).map_err(|reason| group.refuse(reason))?;
         Ok(ServedConfig {
             group: group.name.to_string(),
             selectors: group.require.keys(),
@@ -295,18 +343,38 @@ impl Snapshot {
         group: &Group,
         labels: &Labels,
         query: &str,
-    ) -> Result<String, String> {
+    ) -> Result<String, Unrendered> {
+        let rendered = self.rendered_within(folder, file, group, labels, query, Budget::default());
+        rendered.map(|(text, _)| text)
+    }
+
+    /// The same within a budget, and the steps that were taken of it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::rendered`].
+    pub fn rendered_within(
+        &self,
+        folder: Folder,
+        file: &Arc<str>,
+        group: &Group,
+        labels: &Labels,
+        query: &str,
+        budget: Budget,
+    ) -> Result<(String, u64), Unrendered> {
         let missing = || format!("there is no file `{}/{file}`", folder.name());
-        match self.configs.get(&(folder, Arc::clone(file))) {
-            Some(Ok(text @ ConfigText::Plain(_))) => text.render(&Value::Nil),
+        let rendered = match self.configs.get(&(folder, Arc::clone(file))) {
+            Some(Ok(text @ ConfigText::Plain(_))) => text.render_within(&Value::Nil, budget),
             Some(Ok(text)) => {
                 let values = self.values(folder, group, labels, query);
-                text.render(&Value::Map(Arc::new(values)))
+                text.render_within(&Value::Map(Arc::new(values)), budget)
             }
-            Some(Err(reason)) => return Err(reason.clone()),
-            None => return Err(missing()),
-        }
-        .map_err(|error| format!("{}/{file}: {error}", folder.name()))
+            Some(Err(reason)) => return Err(Unrendered::Absent(reason.clone())),
+            None => return Err(Unrendered::Absent(missing())),
+        };
+        rendered.map_err(|error| Unrendered::Template {
+            file: format!("{}/{file}", folder.name()),
+            error,
+        })
     }
 
     /// A template with the values that a group's configs see.
@@ -359,20 +427,19 @@ impl Snapshot {
         let mut values = group.metadata.clone();
         match self.layout {
             Layout::Bootcfg if folder == Folder::Ignition => {
-                values.insert("query".into(), Value::String(query.into()));
+                values.insert("query".into(), Value::from(query));
             }
             Layout::Bootcfg => {}
             Layout::Matchbox => {
                 for (key, value) in group.require.iter() {
-                    values.insert(key.to_lowercase().into(), Value::String(value.into()));
+                    values.insert(key.to_lowercase().into(), Value::from(value));
                 }
                 let labels = labels.0.iter();
-                let labels = labels.map(|(key, value)| {
-                    (key.as_str().into(), Value::String(value.as_str().into()))
-                });
+                let labels =
+                    labels.map(|(key, value)| (key.as_str().into(), Value::from(value.as_str())));
                 let request = Metadata::from([
-                    ("query".into(), Value::Map(Arc::new(labels.collect()))),
-                    ("raw_query".into(), Value::String(query.into())),
+                    ("query".into(), Value::StringMap(Arc::new(labels.collect()))),
+                    ("raw_query".into(), Value::from(query)),
                 ]);
                 values.insert("request".into(), Value::Map(Arc::new(request)));
             }
@@ -421,6 +488,7 @@ impl Group {
             group: Some(self.name.to_string()),
             selectors: self.require.keys(),
             reason: format!("group `{}`: {reason}", self.name),
+            is_over_budget: false,
         }
     }
 }

@@ -4,38 +4,68 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use gotmpl::{Template, TemplateError, Value};
-
-use super::problem::place_after;
+use go_template::{Budget, ExecError, ParseError, Reason, SyntaxError, Template, Value};
 
 /// Values for a template, by name.
 pub type Metadata = BTreeMap<Arc<str>, Value>;
 
 /// A template does not parse, or cannot be executed with these values.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("template: {message}")]
 pub struct InvalidTemplate {
-    /// What is wrong.
+    /// The mistake, with its line.
     pub message: String,
-    /// Line and column, counted from 1, for errors of syntax.
+    /// Line and column, counted from 1.
     pub place: Option<(usize, usize)>,
+    /// The kind of mistake.
+    pub why: Why,
 }
 
-impl From<TemplateError> for InvalidTemplate {
-    fn from(error: TemplateError) -> InvalidTemplate {
-        match error {
-            TemplateError::Parse {
-                line, col, message, ..
-            }
-            | TemplateError::Lex {
-                line, col, message, ..
-            } => InvalidTemplate {
-                message: format!("{message} (line {line})"),
-                place: Some((line, col)),
-            },
-            other => InvalidTemplate {
-                message: other.to_string(),
-                place: None,
+/// Kinds of mistakes in a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The text is not a template.
+    Syntax,
+    /// A key that the values lack, where that is an error.
+    MissingKey(String),
+    /// The render takes more than its budget.
+    OverBudget,
+    /// The rendered text is not UTF-8.
+    NotText,
+    /// A function or an action does not accept its values.
+    Failed,
+}
+
+impl From<ParseError> for InvalidTemplate {
+    fn from(error: ParseError) -> InvalidTemplate {
+        let ParseError { place, kind, .. } = error;
+        let kind = match kind {
+            SyntaxError::UnexpectedEnd => "no {{end}} closes this block".to_owned(),
+            kind => kind.to_string(),
+        };
+        InvalidTemplate {
+            message: format!("{kind} (line {})", place.line),
+            place: Some((place.line, place.column)),
+            why: Why::Syntax,
+        }
+    }
+}
+
+impl From<ExecError> for InvalidTemplate {
+    fn from(error: ExecError) -> InvalidTemplate {
+        let ExecError {
+            place,
+            context,
+            reason,
+            ..
+        } = error;
+        InvalidTemplate {
+            message: format!("{reason} at <{context}> (line {})", place.line),
+            place: Some((place.line, place.column)),
+            why: match reason {
+                Reason::MissingKey(key) | Reason::KeyOfNil(key) => Why::MissingKey(key),
+                Reason::Exhausted(_) | Reason::TooDeep(_) => Why::OverBudget,
+                _ => Why::Failed,
             },
         }
     }
@@ -76,74 +106,81 @@ impl ConfigText {
         if !text.contains("{{") {
             return Ok(ConfigText::Plain(text.into()));
         }
-        let template = Template::new("").missing_key(match missing_key {
-            MissingKey::NoValue => gotmpl::MissingKey::Invalid,
-            MissingKey::Error => gotmpl::MissingKey::Error,
-        });
-        let template = template.parse(text)?;
-        let invalid = |what: &str, place: (usize, usize)| InvalidTemplate {
-            message: format!("{what} (line {})", place.0),
-            place: Some(place),
+        let missing_key = match missing_key {
+            MissingKey::NoValue => go_template::MissingKey::Default,
+            MissingKey::Error => go_template::MissingKey::Error,
         };
-        match (stray_end(text), open_block(text)) {
-            (Some(place), _) => Err(invalid("unexpected {{end}}", place)),
-            (None, Some(place)) => Err(invalid("no {{end}} closes this block", place)),
-            (None, None) => Ok(ConfigText::Template(Box::new(template))),
-        }
+        let template = Template::parse("", text, missing_key)?;
+        Ok(ConfigText::Template(Box::new(template)))
     }
 
-    /// The text with these values.
+    /// The text with these values, within the budget that every render has.
     ///
     /// # Errors
-    /// A key is missing where that is an error, or a function does not accept its values.
+    /// A key is missing where that is an error, a function does not accept its values, or the budget does not
+    /// suffice.
     pub fn render(&self, values: &Value) -> Result<String, InvalidTemplate> {
-        match self {
-            ConfigText::Plain(text) => Ok((**text).to_owned()),
-            ConfigText::Template(template) => Ok(template.execute_to_string(values)?),
+        let (text, _) = self.render_within(values, Budget::default())?;
+        Ok(text)
+    }
+
+    /// The text with these values, and the steps that it took of a budget.
+    ///
+    /// # Errors
+    /// As [`ConfigText::render`].
+    pub fn render_within(
+        &self,
+        values: &Value,
+        budget: Budget,
+    ) -> Result<(String, u64), InvalidTemplate> {
+        let template = match self {
+            ConfigText::Plain(text) => return Ok(((**text).to_owned(), 0)),
+            ConfigText::Template(template) => template,
+        };
+        let rendered = template.render(Some(values), budget)?;
+        match String::from_utf8(rendered.bytes) {
+            Ok(text) => Ok((text, rendered.steps)),
+            Err(error) => Err(InvalidTemplate {
+                message: format!("the rendered text is not UTF-8 ({})", error.utf8_error()),
+                place: None,
+                why: Why::NotText,
+            }),
         }
     }
 }
 
-/// Where an `{{end}}` closes nothing. The engine takes it for the end of the template and drops what
-/// follows; Go refuses it. So what follows is made wrong: if that does not matter, it is dropped.
-fn stray_end(text: &str) -> Option<(usize, usize)> {
-    if !is_dropped(text) {
-        return None;
-    }
-    let mut ends = text.match_indices("}}").map(|(at, close)| at + close.len());
-    let end = ends.find(|end| text.get(..*end).is_some_and(is_dropped))?;
-    let before = text.get(..end)?;
-    let action = before.get(..before.rfind("{{")?)?;
-    Some(place_after(action))
-}
-
-/// Whether the engine drops what follows a text.
-fn is_dropped(text: &str) -> bool {
-    const WRONG: &str = "{{if}}";
-    Template::new("").parse(&format!("{text}{WRONG}")).is_ok()
-}
-
-/// Where a block begins that nothing closes. The engine lets the end of the text close it; Go refuses it.
-/// So an `{{end}}` is added: where no block is open it closes nothing, and what follows is dropped.
-fn open_block(text: &str) -> Option<(usize, usize)> {
-    if is_dropped(&format!("{text}{{{{end}}}}")) {
-        return None;
-    }
-    let mut open = Vec::new();
-    for (at, _) in text.match_indices("{{") {
-        let action = text.get(at + 2..).unwrap_or_default();
-        let action = action.trim_start_matches('-').trim_start();
-        let word = action.split(|c: char| !c.is_ascii_alphabetic()).next();
-        match word {
-            Some("if" | "range" | "with" | "define" | "block") => open.push(at),
-            Some("end") => {
-                open.pop();
-            }
-            _ => {}
-        }
-    }
-    let at = open.last().copied().unwrap_or_default();
-    Some(place_after(text.get(..at)?))
+/// Finds what Go's `printf` writes for a value that a verb does not take, such as `%!d(string=x)`.
+pub fn format_mistake(text: &str) -> Option<&str> {
+    let found = text.match_indices("%!").find_map(|(at, mark)| {
+        let rest = text.get(at + mark.len()..)?;
+        let opens = rest.find('(').filter(|open| {
+            // A verb of one letter, or none.
+            rest.get(..*open)
+                .is_some_and(|verb| verb.chars().count() <= 1)
+        })?;
+        let inside = rest.get(opens..)?;
+        let is_go = inside.starts_with("(MISSING)")
+            || inside.starts_with("(BAD")
+            || inside.starts_with("(NOVERB)")
+            || inside.starts_with("(EXTRA ")
+            || inside.starts_with("(<nil>)")
+            || [
+                "(bool=",
+                "(int=",
+                "(uint8=",
+                "(uint64=",
+                "(float64=",
+                "(complex128=",
+                "(string=",
+            ]
+            .iter()
+            .any(|kind| inside.starts_with(kind))
+            || inside.starts_with("([]interface {}=")
+            || inside.starts_with("(map[string]");
+        let end = inside.find(')').filter(|_| is_go)?;
+        text.get(at..at + mark.len() + opens + end + 1)
+    });
+    found
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
@@ -154,10 +191,10 @@ pub fn value_from_json(json: &serde_json::Value) -> Value {
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(int), _) => Value::Int(int),
             (None, Some(uint)) => Value::Uint(uint),
-            (None, None) => float(number.as_f64().unwrap_or(f64::NAN)),
+            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
         },
-        serde_json::Value::String(string) => Value::String(string.as_str().into()),
-        serde_json::Value::Array(items) => Value::List(items.iter().map(value_from_json).collect()),
+        serde_json::Value::String(string) => Value::from(string.as_str()),
+        serde_json::Value::Array(items) => Value::list(items.iter().map(value_from_json)),
         serde_json::Value::Object(object) => Value::Map(Arc::new(
             object
                 .iter()
@@ -167,31 +204,11 @@ pub fn value_from_json(json: &serde_json::Value) -> Value {
     }
 }
 
-/// A float as Go's `%v` writes it: with an exponent from a million on, and below 0.0001.
-///
-/// The template engine writes all floats without one, so that these become their text. They can no
-/// more be compared with numbers.
-fn float(number: f64) -> Value {
-    const EXPONENTS: std::ops::Range<i32> = -4..6;
-    let text = format!("{number:e}");
-    let parts = text.split_once('e');
-    match parts.and_then(|(digits, exponent)| Some((digits, exponent.parse::<i32>().ok()?))) {
-        Some((digits, exponent)) if !EXPONENTS.contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            let size = exponent.unsigned_abs();
-            Value::String(format!("{digits}e{sign}{size:02}").into())
-        }
-        _ => Value::Float(number),
-    }
-}
-
 /// The same for a reader that takes every number for a `float64`, as Go's `encoding/json` does.
 pub fn value_from_go_json(json: &serde_json::Value) -> Value {
     match json {
-        serde_json::Value::Number(number) => float(number.as_f64().unwrap_or(f64::NAN)),
-        serde_json::Value::Array(items) => {
-            Value::List(items.iter().map(value_from_go_json).collect())
-        }
+        serde_json::Value::Number(number) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::Array(items) => Value::list(items.iter().map(value_from_go_json)),
         serde_json::Value::Object(object) => Value::Map(Arc::new(go_json_map(object))),
         other => value_from_json(other),
     }
@@ -227,7 +244,7 @@ mod tests {
         assert_eq!(render("a {{.b}} {{.c}}", &data).unwrap(), "a 1 <no value>");
         let strict = ConfigText::parse("a {{.b}} {{.c}}", MissingKey::Error).unwrap();
         let error = strict.render(&Value::Map(Arc::new(data))).unwrap_err();
-        assert!(error.to_string().contains("key: c"), "{error}");
+        assert!(error.why == Why::MissingKey("c".to_owned()), "{error}");
     }
 
     #[test]
@@ -270,27 +287,78 @@ mod tests {
         assert_eq!(error.place.map(|(line, _)| line), Some(2), "{error}");
     }
 
-    /// On a thread with as little stack as those that answer have.
     #[test]
-    fn a_template_without_end_is_an_error_and_not_the_end_of_the_server() {
-        let endless = [
-            "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}".to_owned(),
-            "{{define \"a\"}}{{template \"b\" .}}{{end}}{{define \"b\"}}x{{if true}}{{template \"a\" .}}{{end}}{{end}}{{template \"a\" .}}"
-                .to_owned(),
-            format!("{}x{}", "{{if true}}".repeat(5_000), "{{end}}".repeat(5_000)),
-            format!("{{{{ {}1{} }}}}", "(".repeat(5_000), ")".repeat(5_000)),
-        ];
-        let thread = std::thread::Builder::new().stack_size(2 << 20);
-        let rendered = thread.spawn(move || {
-            let render = |text: &String| render(text, &Metadata::new()).unwrap_err();
-            endless.iter().map(render).collect::<Vec<_>>()
-        });
-        for error in rendered.unwrap().join().unwrap() {
-            let error = error.to_string();
-            assert!(
-                error.contains("recursion") || error.contains("depth"),
-                "{error}"
-            );
+    fn p1_comment_trimmed_left_keeps_the_newline_behind_it() {
+        let text = "hostname: {{.h}}\n{{- /* c */}}\nssh_authorized_keys: []\n";
+        let data = metadata(serde_json::json!({"h": "n1"}));
+        assert_eq!(
+            render(text, &data).unwrap(),
+            "hostname: n1\nssh_authorized_keys: []\n"
+        );
+    }
+
+    #[test]
+    fn f5_numbers_stay_numbers() {
+        let json = serde_json::json!({"big": 1_234_567, "huge": 12_345_678_901_u64, "l": ["a", 1]});
+        let data = Value::Map(Arc::new(go_json_map(json.as_object().unwrap())));
+        for (text, expected) in [
+            ("{{printf \"%.0f\" .big}}", "1234567"),
+            ("{{print .big .huge}}", "1.234567e+06 1.2345678901e+10"),
+            ("{{printf \"%q\" .l}}", "[\"a\" %!q(float64=1)]"),
+            ("{{gt .huge .big}}", "true"),
+        ] {
+            let template = ConfigText::parse(text, MissingKey::Error).unwrap();
+            assert_eq!(template.render(&data).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn f14_escaping_functions_take_several_arguments() {
+        let text = "{{urlquery \"a b\" \"c&d\"}} {{html \"<\" 1 2}} {{js \"'\" \"=\"}}";
+        assert_eq!(
+            render(text, &Metadata::new()).unwrap(),
+            "a+bc%26d &lt;1 2 \\'\\u003D"
+        );
+    }
+
+    #[test]
+    fn p12_templates_without_data_lists_braces_and_else_are_gos() {
+        let data = metadata(serde_json::json!({"s": "x", "l": ["a", "b", "c"], "none": []}));
+        for (text, expected) in [
+            (
+                "{{define \"a\"}}{{.s}}{{end}}{{template \"a\"}}",
+                "<no value>",
+            ),
+            ("{{printf \"%s\" .l}}", "[a b c]"),
+            ("{{printf \"%q\" .l}}", "[\"a\" \"b\" \"c\"]"),
+            ("{{.s}}{", "x{"),
+            (
+                "{{range $i, $e := .none}}x{{else}}{{$i}}{{$e}}{{end}}",
+                "[][]",
+            ),
+        ] {
+            assert_eq!(render(text, &data).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn p8_values_that_a_verb_does_not_take_are_found() {
+        for (text, found) in [
+            ("mem: %!f(string=4)\n", Some("%!f(string=4)")),
+            ("%!d([]interface {}=[1])", Some("%!d([]interface {}=[1])")),
+            ("a %!s(MISSING) b", Some("%!s(MISSING)")),
+            ("%!(EXTRA int=1)", Some("%!(EXTRA int=1)")),
+            ("100%! (sure)", None),
+            ("printf '%!' (x)", None),
+        ] {
+            assert_eq!(format_mistake(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn rendered_text_that_is_not_utf8_is_refused() {
+        let data = metadata(serde_json::json!({"u": "ü"}));
+        let error = render("{{slice .u 0 1}}", &data).unwrap_err();
+        assert_eq!(error.why, Why::NotText);
     }
 }

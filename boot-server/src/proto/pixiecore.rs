@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::{Template, Value};
+use go_template::{Budget, Functions, MissingKey, Template};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -197,19 +197,24 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// The most that the template of a command line may take: it is rendered while a machine waits.
+const CMDLINE_BUDGET: Budget = Budget {
+    steps: 10_000,
+    bytes: 1 << 20,
+};
+
 fn render_template(text: &str, link: &Link) -> Result<String, String> {
-    let link = Arc::clone(link);
-    let template = Template::new("cmdline").func("URL", move |arguments| match arguments {
-        [Value::String(url)] => match link(url) {
-            Ok(address) => Ok(Value::String(address.into())),
-            Err(reason) => Err(gotmpl::TemplateError::Exec(reason)),
-        },
-        _ => Err(gotmpl::TemplateError::Exec(
-            "URL takes one string".to_owned(),
-        )),
-    });
-    let render = || template.parse(text)?.execute_to_string(&Value::Nil);
-    render().map_err(|error| format!("the kernel command line as a template: {error}"))
+    let functions = Functions::from([("URL".to_owned(), Arc::clone(link))]);
+    let template = Template::parse_with("cmdline", text, MissingKey::Default, functions);
+    let rendered = match template {
+        Ok(template) => template
+            .render(None, CMDLINE_BUDGET)
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let line =
+        rendered.and_then(|line| String::from_utf8(line.bytes).map_err(|error| error.to_string()));
+    line.map_err(|error| format!("the kernel command line as a template: {error}"))
 }
 
 /// The addresses that a script names.

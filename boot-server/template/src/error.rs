@@ -35,7 +35,7 @@ impl Place {
 pub struct ParseError {
     /// Name of the template.
     pub template: String,
-    /// Where the parser stopped.
+    /// The place of the mistake: where the parser stopped, or the block that nothing closes.
     pub place: Place,
     /// Line as Go reports it, which can be a later one than that of [`ParseError::place`].
     pub line: usize,

@@ -18,6 +18,7 @@ pub(crate) async fn handle(
     app.config(Folder::Cloud, query, |text, detail| {
         serve_text(&headers, TEXT, text, detail)
     })
+    .await
 }
 
 #[cfg(test)]

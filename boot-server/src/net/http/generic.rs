@@ -11,6 +11,7 @@ pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) ->
     app.config(Folder::Generic, query, |text, detail| {
         Answer::rendered(TEXT, text, detail)
     })
+    .await
 }
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ mod tests {
         assert_eq!(
             answer.body,
             "404 page not found\ngroup `host`: generic/gen.tmpl: template: map has no entry for \
-             key: domain_name\n"
+             key \"domain_name\" at <.domain_name> (line 1)\n"
         );
     }
 }

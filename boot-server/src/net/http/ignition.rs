@@ -11,6 +11,7 @@ pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) ->
     app.config(Folder::Ignition, query, |text, detail| {
         Answer::rendered("application/json", text, detail)
     })
+    .await
 }
 
 #[cfg(test)]

@@ -1,14 +1,27 @@
 //! What the endpoints that answer for one machine share: the labels of the query, the group and file
 //! named in the event, and the refusal.
 
+use go_template::Budget;
+
 use super::App;
 use super::answer::{Answer, TEXT};
 use crate::catalog::snapshot::{Folder, Layout};
 use crate::catalog::{BootSettings, Labels, raw_text};
 
+/// The most that a template takes which is rendered in the thread that answers: far less than a millisecond.
+const AT_ONCE: Budget = Budget {
+    steps: 5_000,
+    bytes: 256 << 10,
+};
+
+/// Templates that are rendered at a time on threads of their own.
+pub(super) const MOST_SLOW_RENDERS: usize = 2;
+
 impl App {
     /// The machine's config in a folder, served as `serve` does with its text and what it is.
-    pub(super) fn config(
+    ///
+    /// A template that takes long is rendered on a thread of its own, so that it keeps no other request waiting.
+    pub(super) async fn config(
         &self,
         folder: Folder,
         query: Option<String>,
@@ -16,7 +29,19 @@ impl App {
     ) -> Answer {
         let query = query.unwrap_or_default();
         let labels = Labels::from_query(&query);
-        match self.catalog.snapshot().config(folder, &labels, &query) {
+        let snapshot = self.catalog.snapshot();
+        let mut config = snapshot.config_within(folder, &labels, &query, AT_ONCE);
+        if config.as_ref().is_err_and(|refusal| refusal.is_over_budget) {
+            let turn = self.slow_renders.clone().acquire_owned().await;
+            let render = move || {
+                let _turn = turn;
+                snapshot.config(folder, &labels, &query)
+            };
+            if let Ok(rendered) = tokio::task::spawn_blocking(render).await {
+                config = rendered;
+            }
+        }
+        match config {
             Ok(config) => {
                 let detail = format!("{}/{}", folder.name(), config.file);
                 serve(raw_text::to_bytes(config.text), detail).group(config.group, config.selectors)
@@ -42,5 +67,46 @@ impl App {
             }
             Err(refusal) => Answer::refused(&refusal),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Mutex;
+
+    use crate::net::http::testing::get_of;
+
+    /// On one thread, as a connection has it: what is rendered there would be ready before anything else.
+    #[tokio::test]
+    async fn a_template_that_takes_long_keeps_no_other_request_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let profile = r#"{"id": "p", "generic_id": "slow"}"#;
+        write("profiles/p.json", profile);
+        let list = vec!["1"; 300].join(",");
+        let group = format!(r#"{{"id": "g", "profile": "p", "metadata": {{"l": [{list}]}}}}"#);
+        write("groups/g.json", &group);
+        write(
+            "generic/slow",
+            "{{range .l}}{{range $.l}}{{end}}{{end}}done",
+        );
+        let order = Mutex::new(Vec::new());
+        let answered = |path: &'static str| {
+            let (order, data) = (&order, dir.path());
+            async move {
+                let answer = get_of(data, path).await;
+                order.lock().unwrap().push((path, answer.status));
+                answer.body
+            }
+        };
+        let (slow, _) = tokio::join!(answered("/generic"), answered("/metadata"));
+        assert_eq!(slow, "done");
+        let order = order.into_inner().unwrap();
+        assert_eq!(order, [("/metadata", 200), ("/generic", 200)]);
     }
 }

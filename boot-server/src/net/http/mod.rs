@@ -41,6 +41,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
+use tokio::sync::Semaphore;
 
 pub use server::{GRACE, HttpServer, Limits};
 pub use signer::{Signer, SignerError};
@@ -58,6 +59,8 @@ pub(crate) struct App {
     pub(crate) catalog: Arc<DataDir>,
     pub(crate) assets: Option<Arc<Folder>>,
     pub(crate) images: Option<Arc<Folder>>,
+    /// Places for templates that take long.
+    pub(crate) slow_renders: Arc<Semaphore>,
 }
 
 /// The folders that files are served from.
@@ -130,6 +133,7 @@ pub fn router_of(
             catalog,
             assets,
             images,
+            slow_renders: Arc::new(Semaphore::new(machine::MOST_SLOW_RENDERS)),
         });
     match signer {
         Some(signer) => signatures::with_signatures(endpoints, signer),

@@ -61,7 +61,7 @@ pub(crate) fn parse(
     parser.program.text = Arc::clone(text);
     parser.program.main = main;
     parser.program.dollar = parser.intern("$");
-    parser.trees.push(OpenTree::new(main, TreeKind::Main));
+    parser.trees.push(OpenTree::new(main, TreeKind::Main, 0));
     if let Err(kind) = parser.run() {
         return Err(parser.error(name, kind));
     }
@@ -78,7 +78,18 @@ impl<'t> Parser<'t> {
             false => self.trees.last(),
         };
         let latest = tree.map(|tree| tree.tokens.latest());
-        let (start, line) = latest.map_or((0, 0), |item| (item.start, item.line));
+        let (latest, line) = latest.map_or((0, 0), |item| (item.start, item.line));
+        let innermost = self.trees.last();
+        let start = match (&kind, innermost) {
+            // What was opened and is not closed, or the action that closes nothing.
+            (SyntaxError::UnexpectedEnd, Some(tree)) => {
+                tree.blocks.last().map_or(tree.start, |block| block.start)
+            }
+            (SyntaxError::UnexpectedControl(_) | SyntaxError::SecondElse, Some(tree)) => {
+                tree.action_start
+            }
+            _ => latest,
+        };
         let action_line = tree.map_or(0, |tree| tree.action_line);
         let is_token = matches!(kind, SyntaxError::Token(_));
         ParseError {
@@ -108,7 +119,7 @@ impl<'t> Parser<'t> {
                 Kind::LeftDelim if is_top => {
                     let delim = self.next()?;
                     if self.next_non_space()?.kind == Kind::Define {
-                        self.define()?;
+                        self.define(delim.start)?;
                     } else {
                         self.tree()?.tokens.backup_with(delim);
                         self.text_or_action()?;
@@ -209,7 +220,9 @@ impl<'t> Parser<'t> {
                 })
             }
             Kind::LeftDelim => {
-                self.tree()?.action_line = item.line;
+                let tree = self.tree()?;
+                tree.action_line = item.line;
+                tree.action_start = item.start;
                 self.action()
             }
             _ => Err(unexpected(&item, "input")),
@@ -259,6 +272,7 @@ impl<'t> Parser<'t> {
     /// `{{if}}`, `{{range}}` or `{{with}}`, up to the block's content.
     fn open_block(&mut self, kind: BlockKind, context: &'static str) -> Parsed {
         let variables = self.tree()?.variables.len();
+        let start = self.tree()?.action_start;
         self.emit(Statement::Enter)?;
         let head = self.head(kind, context)?;
         let tree = self.tree()?;
@@ -269,6 +283,7 @@ impl<'t> Parser<'t> {
             ends: Vec::new(),
             in_else: false,
             variables,
+            start,
         });
         Ok(())
     }
@@ -397,8 +412,8 @@ impl<'t> Parser<'t> {
     }
 
     /// `{{define "name"}}`, whose keyword is read.
-    fn define(&mut self) -> Parsed {
-        self.trees.push(OpenTree::new(0, TreeKind::Define));
+    fn define(&mut self, start: usize) -> Parsed {
+        self.trees.push(OpenTree::new(0, TreeKind::Define, start));
         let item = self.next_non_space()?;
         let name = self.template_name(&item, "define clause")?;
         self.expect(Kind::RightDelim, "define clause")?;
@@ -417,8 +432,9 @@ impl<'t> Parser<'t> {
         };
         let node = self.node(node, item.start);
         let pipe = pipe.code;
+        let start = self.tree()?.action_start;
         self.trees
-            .push(OpenTree::new(name, TreeKind::Block { node, pipe }));
+            .push(OpenTree::new(name, TreeKind::Block { node, pipe }, start));
         Ok(())
     }
 

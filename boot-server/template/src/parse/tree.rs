@@ -28,12 +28,16 @@ pub(super) struct OpenTree<'t> {
     pub(super) range_depth: usize,
     /// Line of the action that is being read; 0 between actions.
     pub(super) action_line: usize,
+    /// Where the last action begins, in bytes.
+    pub(super) action_start: usize,
+    /// Where the template begins, in bytes.
+    pub(super) start: usize,
     /// Nothing but space and comments was seen.
     pub(super) is_blank: bool,
 }
 
 impl OpenTree<'_> {
-    pub(super) fn new(name: NameId, kind: TreeKind) -> Self {
+    pub(super) fn new(name: NameId, kind: TreeKind, start: usize) -> Self {
         OpenTree {
             name,
             kind,
@@ -43,6 +47,8 @@ impl OpenTree<'_> {
             variables: Scope::default(),
             range_depth: 0,
             action_line: 0,
+            action_start: start,
+            start,
             is_blank: true,
         }
     }
@@ -84,6 +90,8 @@ pub(super) struct Block {
     pub(super) in_else: bool,
     /// Variables that were declared before it.
     pub(super) variables: usize,
+    /// Where it begins, in bytes.
+    pub(super) start: usize,
 }
 
 /// The variables that are declared at a place.

@@ -167,6 +167,7 @@ rules! {
         "template-syntax" Error "A config is no Go template",
         "template-missing-key" Error "A template uses a value that some machine has not",
         "template-failed" Error "A template can't be executed for some machine",
+        "template-format" Warning "A verb of printf gets a value that it does not take",
     }
     Secrets {
         "private-key" Warning "A private key in a config that anybody on the network can ask for",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use boot_server::catalog::ignition::Language;
 use boot_server::catalog::problem::{place_after, place_of};
-use boot_server::catalog::snapshot::{Folder, Layout};
-use boot_server::catalog::template::{ConfigText, MissingKey};
+use boot_server::catalog::snapshot::{Folder, Layout, Unrendered};
+use boot_server::catalog::template::{ConfigText, MissingKey, Why, format_mistake};
 
 use super::context::{Context, Subject, named};
 use super::finding::{Findings, Source};
@@ -78,14 +78,12 @@ impl Config<'_> {
                         entry.1.push(&user.name);
                     }
                 }
-                Rendered::Failed(why) => {
+                Rendered::Failed(why, at) => {
                     let message = format!("for {}: {why}", user.name);
                     if told.insert(("template-failed", None, why)) {
                         let help =
                             "configs are Go templates; the values are the group's `metadata`";
-                        let problem =
-                            self.source
-                                .problem("template-failed", At::default(), message, help);
+                        let problem = self.source.problem("template-failed", at, message, help);
                         findings.add(problem);
                     }
                 }
@@ -94,6 +92,17 @@ impl Config<'_> {
                         continue;
                     }
                     let lines = Lines::new(&self.source.text, &text);
+                    if let Some(mistake) = format_mistake(&text)
+                        && format_mistake(&self.source.text).is_none()
+                        && told.insert(("template-format", None, mistake.to_owned()))
+                    {
+                        let at = place_of(&text, mistake).unwrap_or_default();
+                        let message = format!("`{mistake}` is served (for {})", user.name);
+                        let help = "give each verb of `printf` a value of its type: %v takes any, %.0f \
+                                    a number, %s and %q a text";
+                        let at = lines.in_source(at.into());
+                        findings.add(self.source.problem("template-format", at, message, help));
+                    }
                     let mut found = Findings::default();
                     let major = self.look(&text, &|at| lines.in_source(at), &mut found);
                     // The same mistake reads otherwise for each machine: the first of a line is the first.
@@ -162,14 +171,20 @@ impl Config<'_> {
         } = user;
         let snapshot = self.context.snapshot;
         let rendered = snapshot.rendered(self.folder, self.file, group, labels, query);
-        let (lacks, why) = match rendered {
-            Ok(text) if text.contains("<no value>") => (true, String::new()),
+        let why = match rendered {
+            Ok(text) if text.contains("<no value>") => None,
             Ok(text) => return Rendered::Text(text),
-            Err(why) => (why.contains("no entry for key"), why),
+            Err(why) => Some(why),
         };
-        if !lacks {
-            return Rendered::Failed(why);
-        }
+        let error = why.as_ref().and_then(Unrendered::template);
+        let met = match (&why, error.map(|error| &error.why)) {
+            (None, _) => None,
+            (_, Some(Why::MissingKey(key))) => Some(key),
+            (Some(why), _) => {
+                let at = error.and_then(|error| error.place).unwrap_or_default();
+                return Rendered::Failed(why.to_string(), at.into());
+            }
+        };
         let outputs = outputs(&self.source.text);
         let lacking = |output: &&Output| {
             let probe = ConfigText::parse(&format!("{{{{.{}}}}}", output.name), MissingKey::Error);
@@ -181,15 +196,15 @@ impl Config<'_> {
         let always = outputs.iter().filter(|output| !output.is_conditional);
         let mut lacked: Vec<&Output> = always.filter(lacking).collect();
         let mut missing: Vec<(String, At)> = Vec::new();
-        match why.rsplit_once("key: ") {
+        match met {
             // What is under a condition may not be reached; the engine says what it met.
-            Some((_, name)) => {
+            Some(name) => {
                 let met = |output: &&Output| output.name.rsplit('.').next() == Some(name);
                 match outputs.iter().find(met) {
                     Some(output) => lacked.push(output),
                     None => {
-                        let at = place_of(&self.source.text, &format!(".{name}"));
-                        missing.push((name.to_owned(), at.unwrap_or_default().into()));
+                        let at = error.and_then(|error| error.place);
+                        missing.push((name.clone(), at.unwrap_or_default().into()));
                     }
                 }
             }
@@ -202,7 +217,7 @@ impl Config<'_> {
             }
         }
         match missing.is_empty() {
-            true => Rendered::Failed("it writes `<no value>`".to_owned()),
+            true => Rendered::Failed("it writes `<no value>`".to_owned(), At::default()),
             false => Rendered::Missing(missing),
         }
     }
@@ -212,7 +227,8 @@ enum Rendered {
     Text(String),
     /// Variables that have no value, and where the first use of each is.
     Missing(Vec<(String, At)>),
-    Failed(String),
+    /// What is wrong, and where in the template.
+    Failed(String, At),
 }
 
 /// A variable that a template writes out.
