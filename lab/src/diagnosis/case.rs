@@ -205,6 +205,12 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The same by the capture of the whole network, where packets that were lost on the way are seen as well.
+    pub(super) fn transfers_on_network(&self) -> impl Iterator<Item = &'a Transfer> + use<'a, '_> {
+        let transfers = self.wire().transfers.iter();
+        transfers.filter(|transfer| transfer.to.mac == self.mac)
+    }
+
     /// Events of our servers about this machine.
     pub(super) fn events(&self) -> impl Iterator<Item = (u64, &'a BootEvent)> + use<'a, '_> {
         self.attempt

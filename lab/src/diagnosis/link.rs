@@ -94,16 +94,22 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
 
 /// Packets are sent again and again, in more than one conversation.
 pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
-    let lossy: Vec<&Transfer> = case.transfers().filter(|one| one.retransmits > 0).collect();
+    // A packet that is lost before the machine's port never crosses it: only the network sees it sent again.
+    let lossy: Vec<&Transfer> = case
+        .transfers_on_network()
+        .filter(|one| one.retransmits > 0)
+        .collect();
     let again: u64 = lossy.iter().map(|one| one.retransmits).sum();
-    let bytes: u64 = case.transfers().map(|one| one.bytes).sum();
+    let bytes: u64 = case.transfers_on_network().map(|one| one.bytes).sum();
     let packets = (bytes / 1400).max(1);
     let asked_again = repeated_questions(case);
     if again + asked_again < MANY_AGAIN {
         return None;
     }
     let share = again as f64 / packets as f64 * 100.0;
-    let unfinished = case.transfers().any(|one| one.end != TransferEnd::Whole);
+    let unfinished = case
+        .transfers_on_network()
+        .any(|one| one.end != TransferEnd::Whole);
     let weight = match (lossy.len(), unfinished) {
         // So many that it is the reason for all slowness.
         (_, true) if share >= MUCH_PERCENT => 93,

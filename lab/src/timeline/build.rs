@@ -220,8 +220,8 @@ impl Builder<'_> {
                 }
                 key = None;
             }
-            Owner::Undelivered => {
-                sighting.text = format!("never came to the machine's port: {}", sighting.text);
+            Owner::Unseen => {
+                sighting.text = format!("not seen at the machine's port: {}", sighting.text);
                 sighting.outcome = Outcome::Noted;
                 key = None;
             }
@@ -271,10 +271,8 @@ impl Builder<'_> {
         if is_service_call(event, self.scenario) {
             return Owner::Service;
         }
-        if let BootEvent::DhcpReply { xid, .. } = event
-            && self.view.has_asked(*xid)
-        {
-            return Owner::Undelivered;
+        if self.view.is_of_machine(event) {
+            return Owner::Unseen;
         }
         // A client that asks for an address has none.
         let peer = who.peer.map(|peer| peer.ip().to_canonical());
@@ -455,8 +453,9 @@ enum Owner<'s> {
     Machine { claimed: Option<&'s str> },
     /// A service of the lab asked another one about the machine.
     Service,
-    /// An answer to the machine that was lost on the way.
-    Undelivered,
+    /// The machine's by its transaction id or address, and no frame of it crossed the machine's port: lost on the
+    /// way, or by the capture.
+    Unseen,
     /// Somebody else asked in the machine's name.
     Impostor(String),
     /// Another machine's, or of no machine.

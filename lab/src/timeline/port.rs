@@ -5,7 +5,7 @@
 //! and time. Addresses, MACs and UUIDs are claims. Without such a capture, a packet is told by its MAC.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use boot_server::event::BootEvent;
 
@@ -27,6 +27,8 @@ pub(super) struct View<'w> {
     mac: String,
     /// Transaction ids of the DHCP messages that the machine sent; none without a capture of its port.
     own_xids: Option<BTreeSet<u32>>,
+    /// Addresses from which the machine sent, as its port saw them.
+    own_addresses: BTreeSet<IpAddr>,
 }
 
 impl<'w> View<'w> {
@@ -37,6 +39,7 @@ impl<'w> View<'w> {
             segment: wire,
             mac: mac.to_owned(),
             own_xids: None,
+            own_addresses: BTreeSet::new(),
         }
     }
 
@@ -46,7 +49,12 @@ impl<'w> View<'w> {
             .packets
             .iter()
             .filter(|packet| packet.direction == Some(Direction::FromMachine));
-        let xids = sent.filter_map(|packet| match &packet.what {
+        let addresses = sent
+            .clone()
+            .filter_map(|packet| packet.from.address)
+            .filter(|address| !address.is_unspecified())
+            .map(|address| address.to_canonical());
+        let xids = sent.clone().filter_map(|packet| match &packet.what {
             Said::Dhcp(said) if !said.from_server => Some(said.xid),
             _ => None,
         });
@@ -55,6 +63,7 @@ impl<'w> View<'w> {
             segment,
             mac: mac.to_owned(),
             own_xids: Some(xids.collect()),
+            own_addresses: addresses.collect(),
         }
     }
 
@@ -98,11 +107,19 @@ impl<'w> View<'w> {
         }
     }
 
-    /// True if the machine itself sent a DHCP message with this transaction id.
-    pub(super) fn has_asked(&self, xid: u32) -> bool {
-        self.own_xids
-            .as_ref()
-            .is_some_and(|xids| xids.contains(&xid))
+    /// True if the port saw the machine in the same exchange, or using the same address: then it is no stranger
+    /// whose message did not cross the port.
+    pub(super) fn is_of_machine(&self, event: &BootEvent) -> bool {
+        match event {
+            BootEvent::DhcpRequest { xid, .. } | BootEvent::DhcpReply { xid, .. } => self
+                .own_xids
+                .as_ref()
+                .is_some_and(|xids| xids.contains(xid)),
+            _ => {
+                let peer = event.who().and_then(|who| who.peer);
+                peer.is_some_and(|peer| self.own_addresses.contains(&peer.ip().to_canonical()))
+            }
+        }
     }
 
     /// True if frames of this event crossed the machine's port. `took_us` is how long its answer took.
