@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use boot_server::event::now_us;
 use tokio::sync::mpsc;
 
 use super::message::Job;
@@ -12,8 +11,9 @@ use super::plan;
 use crate::evidence::capture::Capture;
 use crate::evidence::capture::ports::{self, Ports};
 use crate::evidence::saved::{NODES_FOLDER, PORT_FILE};
+use crate::evidence::clock::now_us;
 use crate::evidence::{Record, Seen};
-use crate::hypervisor::events::Lifecycle;
+use crate::hypervisor::events::{DomainChange, DomainEvent};
 use crate::node::life::domain_name;
 use crate::scenario::{Node, Scenario};
 
@@ -68,7 +68,7 @@ pub(super) fn domain_names(job: &Job, scenario: &Scenario) -> HashMap<String, St
 
 /// Passes on what libvirt tells of the scenario's domains.
 pub(super) async fn pass_on(
-    mut events: mpsc::UnboundedReceiver<Lifecycle>,
+    mut events: mpsc::UnboundedReceiver<DomainEvent>,
     names: HashMap<String, String>,
     records: mpsc::UnboundedSender<Record>,
 ) {
@@ -76,13 +76,43 @@ pub(super) async fn pass_on(
         let record = Record {
             at_us: heard.at_us,
             node: names.get(&heard.domain).cloned(),
-            seen: Seen::Lifecycle {
-                event: heard.event.to_owned(),
-                detail: heard.detail.to_owned(),
+            seen: match heard.change {
+                DomainChange::Lifecycle { event, detail } => Seen::Lifecycle {
+                    event: event.to_owned(),
+                    detail: detail.to_owned(),
+                },
+                DomainChange::Reset => Seen::Reset,
             },
         };
         if records.send(record).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pass_on_reset_of_a_node_becomes_its_record() {
+        let (sender, events) = mpsc::unbounded_channel();
+        let (records, mut seen) = mpsc::unbounded_channel();
+        let names = HashMap::from([("lab-1-node1".to_owned(), "node1".to_owned())]);
+        sender
+            .send(DomainEvent {
+                at_us: 7,
+                domain: "lab-1-node1".into(),
+                change: DomainChange::Reset,
+            })
+            .unwrap();
+        drop(sender);
+        pass_on(events, names, records).await;
+        let reset = Record {
+            at_us: 7,
+            node: Some("node1".into()),
+            seen: Seen::Reset,
+        };
+        assert_eq!(seen.recv().await, Some(reset));
     }
 }

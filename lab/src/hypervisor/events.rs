@@ -1,4 +1,4 @@
-//! What libvirt tells by itself of domains: started, suspended, resumed, stopped, crashed, and why.
+//! What libvirt tells by itself of domains: started, suspended, resumed, stopped, crashed, and why; and resets.
 //!
 //! Asking for a domain's state can't replace it: a transient domain that stopped is gone, with the reason.
 //! `virt` has no safe registration for these events, so libvirt's C functions are called here, and nowhere
@@ -13,22 +13,35 @@ use std::ptr;
 use std::sync::Once;
 use std::thread;
 
-use boot_server::event::now_us;
 use tokio::sync::mpsc::UnboundedSender;
 use virt::connect::Connect;
 use virt::{event, sys};
 
-/// Something happened to a domain.
+use crate::evidence::clock::now_us;
+
+/// An event of a domain, as libvirt sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lifecycle {
-    /// When it was heard of, in microseconds since the Unix epoch.
+pub struct DomainEvent {
+    /// When the event was received, in microseconds since the Unix epoch.
     pub at_us: u64,
     /// The domain's name.
     pub domain: String,
-    /// What, e.g. `stopped`.
-    pub event: &'static str,
-    /// Why, e.g. `destroyed`.
-    pub detail: &'static str,
+    /// What happened.
+    pub change: DomainChange,
+}
+
+/// What happened to a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DomainChange {
+    /// A lifecycle event.
+    Lifecycle {
+        /// libvirt's word for the event, e.g. `stopped`.
+        event: &'static str,
+        /// libvirt's word for the reason, e.g. `destroyed`.
+        detail: &'static str,
+    },
+    /// The machine was reset, by itself or from outside (`VIR_DOMAIN_EVENT_ID_REBOOT`: QEMU's `RESET`).
+    Reset,
 }
 
 /// Starts libvirt's event loop, once in a process; to be called before the first connection is opened,
@@ -53,73 +66,92 @@ pub(super) fn start_loop() {
     });
 }
 
-/// A registration; dropping it ends it.
+/// The registrations of one connection; dropping them ends them.
 #[derive(Debug)]
 pub(super) struct Watch<'c> {
     connect: &'c Connect,
-    id: c_int,
+    ids: Vec<c_int>,
 }
 
-/// Has all lifecycle events of the connection's domains sent to `events`.
+/// Has the lifecycle events and resets of all domains of the connection sent to `events`.
 ///
 /// # Errors
 /// libvirt's reason, where the driver has no events.
 pub(super) fn watch(
     connect: &Connect,
-    events: UnboundedSender<Lifecycle>,
+    events: UnboundedSender<DomainEvent>,
 ) -> Result<Watch<'_>, virt::error::Error> {
-    let opaque: *mut UnboundedSender<Lifecycle> = Box::into_raw(Box::new(events));
     // SAFETY: libvirt's own `VIR_DOMAIN_EVENT_CALLBACK` is this cast: the registration takes the type that
     // events without arguments have, and libvirt casts back to the event's own before it calls. Function
     // pointers have one size.
-    let callback = unsafe {
+    let lifecycle = unsafe {
         std::mem::transmute::<LifecycleCallback, sys::virConnectDomainEventGenericCallback>(Some(
             heard,
         ))
     };
-    // SAFETY: the connection is open as long as `connect` is borrowed. No domain means all. `opaque` stays
-    // valid until libvirt calls `free_sender`, which it does once, after the last call of `heard`.
-    let id = unsafe {
-        sys::virConnectDomainEventRegisterAny(
-            connect.as_ptr(),
-            ptr::null_mut(),
-            lifecycle_id(),
-            callback,
-            opaque.cast::<c_void>(),
-            Some(free_sender),
-        )
+    let mut watch = Watch {
+        connect,
+        ids: Vec::new(),
     };
-    if id < 0 {
-        let error = virt::error::Error::last_error();
-        // SAFETY: a registration that failed has not taken `opaque` over and does not free it.
-        drop(unsafe { Box::from_raw(opaque) });
-        return Err(error);
+    for (event, callback) in [
+        (sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
+        (
+            sys::VIR_DOMAIN_EVENT_ID_REBOOT,
+            Some(heard_reset as ResetCallback),
+        ),
+    ] {
+        let opaque: *mut UnboundedSender<DomainEvent> = Box::into_raw(Box::new(events.clone()));
+        // SAFETY: the connection is open as long as `connect` is borrowed. No domain means all. The callback
+        // has the type that libvirt calls for this event. `opaque` stays valid until libvirt calls
+        // `free_sender`, which it does once, after the last call of the callback.
+        let id = unsafe {
+            sys::virConnectDomainEventRegisterAny(
+                connect.as_ptr(),
+                ptr::null_mut(),
+                event_id(event),
+                callback,
+                opaque.cast::<c_void>(),
+                Some(free_sender),
+            )
+        };
+        if id < 0 {
+            let error = virt::error::Error::last_error();
+            // SAFETY: a registration that failed has not taken `opaque` over and does not free it.
+            drop(unsafe { Box::from_raw(opaque) });
+            return Err(error);
+        }
+        watch.ids.push(id);
     }
-    Ok(Watch { connect, id })
+    Ok(watch)
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         // A registration holds a reference to the connection: without this, closing it would neither close
         // it nor destroy its domains.
-        // SAFETY: the connection is still borrowed, and the id came from it.
-        let result =
-            unsafe { sys::virConnectDomainEventDeregisterAny(self.connect.as_ptr(), self.id) };
-        if result < 0 {
-            let error = virt::error::Error::last_error();
-            tracing::warn!(%error, "libvirt's events");
+        for id in &self.ids {
+            // SAFETY: the connection is still borrowed, and the id came from it.
+            let result =
+                unsafe { sys::virConnectDomainEventDeregisterAny(self.connect.as_ptr(), *id) };
+            if result < 0 {
+                let error = virt::error::Error::last_error();
+                tracing::warn!(%error, "libvirt's events");
+            }
         }
     }
 }
 
 type LifecycleCallback = sys::virConnectDomainEventCallback;
 
-fn lifecycle_id() -> c_int {
+type ResetCallback =
+    unsafe extern "C" fn(sys::virConnectPtr, sys::virDomainPtr, opaque: *mut c_void);
+
+fn event_id(id: sys::virDomainEventID) -> c_int {
     // An enumeration of libvirt's with small numbers; C passes it as `int`.
-    c_int::try_from(sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE).unwrap_or_default()
+    c_int::try_from(id).unwrap_or_default()
 }
 
-/// Called by libvirt, from the thread of its event loop.
+/// Called by libvirt for a lifecycle event, from the thread of its event loop.
 unsafe extern "C" fn heard(
     _connect: sys::virConnectPtr,
     domain: sys::virDomainPtr,
@@ -127,31 +159,49 @@ unsafe extern "C" fn heard(
     detail: c_int,
     opaque: *mut c_void,
 ) -> c_int {
-    // SAFETY: libvirt lends the domain for the time of the call; its name is a C string that lives as long.
+    let (event, detail) = words(event, detail);
+    // SAFETY: libvirt lends the domain for the time of the call, and `opaque` is the sender that `watch` gave.
+    unsafe { send(domain, DomainChange::Lifecycle { event, detail }, opaque) };
+    0
+}
+
+/// Called by libvirt for a reset, from the thread of its event loop.
+unsafe extern "C" fn heard_reset(
+    _connect: sys::virConnectPtr,
+    domain: sys::virDomainPtr,
+    opaque: *mut c_void,
+) {
+    // SAFETY: libvirt lends the domain for the time of the call, and `opaque` is the sender that `watch` gave.
+    unsafe { send(domain, DomainChange::Reset, opaque) };
+}
+
+/// Sends an event of `domain` to the sender behind `opaque`.
+///
+/// # Safety
+/// `domain` is a domain that lives as long as the call; `opaque` is a sender that [`watch`] gave to libvirt.
+unsafe fn send(domain: sys::virDomainPtr, change: DomainChange, opaque: *mut c_void) {
+    // SAFETY: the domain lives as long as the call; its name is a C string that lives as long.
     let name = unsafe {
         let name = sys::virDomainGetName(domain);
         if name.is_null() {
-            return 0;
+            return;
         }
         CStr::from_ptr(name)
     };
     // SAFETY: `opaque` is the sender that `watch` gave to libvirt, which frees it only after its last use;
     // calls come from one thread, and sending needs no exclusive access.
-    let events = unsafe { &*opaque.cast_const().cast::<UnboundedSender<Lifecycle>>() };
-    let (event, detail) = words(event, detail);
+    let events = unsafe { &*opaque.cast_const().cast::<UnboundedSender<DomainEvent>>() };
     // Nobody listens any more once the attempt is over. Nothing here panics, so nothing unwinds into C.
-    let _ = events.send(Lifecycle {
+    let _ = events.send(DomainEvent {
         at_us: now_us(),
         domain: name.to_string_lossy().into_owned(),
-        event,
-        detail,
+        change,
     });
-    0
 }
 
 unsafe extern "C" fn free_sender(opaque: *mut c_void) {
     // SAFETY: libvirt calls it once for each registration, with what `watch` made by `Box::into_raw`.
-    drop(unsafe { Box::from_raw(opaque.cast::<UnboundedSender<Lifecycle>>()) });
+    drop(unsafe { Box::from_raw(opaque.cast::<UnboundedSender<DomainEvent>>()) });
 }
 
 /// libvirt's numbers as its documentation's words (`virDomainEventType` and its details).
@@ -230,18 +280,40 @@ mod tests {
         let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
             .await
             .unwrap();
-        let mut events = hypervisor.take_lifecycle().unwrap();
+        let mut events = hypervisor.take_events().unwrap();
         hypervisor.destroy_domain("test").await.unwrap();
         let heard = tokio::time::timeout(Duration::from_secs(10), events.recv())
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(
-            (heard.domain.as_str(), heard.event, heard.detail),
-            ("test", "stopped", "destroyed")
-        );
+        assert_eq!(heard.domain, "test");
+        let stopped = DomainChange::Lifecycle {
+            event: "stopped",
+            detail: "destroyed",
+        };
+        assert_eq!(heard.change, stopped);
         drop(hypervisor);
         assert_eq!(events.recv().await, None, "the registration has ended");
+    }
+
+    /// libvirt's test driver sends no reset events: its registration is made, and the callback called as
+    /// libvirt calls it.
+    #[test]
+    fn reset_of_a_domain_is_sent_with_its_name() {
+        start_loop();
+        let connect = Connect::open(Some("test:///default")).unwrap();
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let watch = watch(&connect, sender.clone()).unwrap();
+        assert_eq!(watch.ids.len(), 2);
+        let domain = connect.lookup_domain_by_name("test").unwrap();
+        let opaque = ptr::from_ref(&sender).cast_mut().cast::<c_void>();
+        // SAFETY: domain, connection and sender outlive the call.
+        unsafe { heard_reset(connect.as_ptr(), domain.as_ptr(), opaque) };
+        let heard = events.try_recv().unwrap();
+        assert_eq!(
+            (heard.domain.as_str(), heard.change),
+            ("test", DomainChange::Reset)
+        );
     }
 
     #[test]

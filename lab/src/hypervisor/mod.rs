@@ -10,6 +10,7 @@ pub mod events;
 pub mod mark;
 pub mod network;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -24,12 +25,36 @@ use virt::error::ErrorNumber;
 use virt::stream::Stream;
 use virt::sys;
 
-use self::events::Lifecycle;
 use self::mark::RunMark;
+use self::events::DomainEvent;
+
+/// Time for a call that starts a machine, in which libvirt waits for QEMU's first answer. QEMU takes seconds for
+/// that where more machines than processors start at once.
+const START_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Time for one try to connect.
+const OPEN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Time for any other call, calls of other machines before it included.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Time for a call after one that was not answered.
+const STUCK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What libvirt refused or could not do.
 #[derive(Debug, Error)]
 pub enum HypervisorError {
+    /// A call was not answered in time: libvirtd or a QEMU that it waits for hangs.
+    #[error(
+        "libvirt timed out after {seconds} s: {what} (libvirtd, or the QEMU that it waits for, does not answer; \
+         see libvirtd.log and qemu.log)"
+    )]
+    TimedOut {
+        /// What was asked of it.
+        what: String,
+        /// How long the answer was waited for, in seconds.
+        seconds: u64,
+    },
     /// The daemon did not answer in time.
     #[error("no libvirt at {uri} within {seconds} s: {message}")]
     Unreachable {
@@ -68,7 +93,9 @@ type Job = Box<dyn FnOnce(&Connect) + Send>;
 #[derive(Debug)]
 pub struct Hypervisor {
     jobs: mpsc::Sender<Job>,
-    lifecycle: Mutex<Option<UnboundedReceiver<Lifecycle>>>,
+    /// The last call was not answered in time.
+    is_stuck: AtomicBool,
+    events: Mutex<Option<UnboundedReceiver<DomainEvent>>>,
 }
 
 impl Hypervisor {
@@ -96,7 +123,7 @@ impl Hypervisor {
     async fn connect(uri: String) -> Result<Hypervisor, String> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (opened, answer) = oneshot::channel();
-        let (told, lifecycle) = tokio::sync::mpsc::unbounded_channel();
+        let (told, events) = tokio::sync::mpsc::unbounded_channel();
         thread::Builder::new()
             .name("libvirt".into())
             .spawn(move || {
@@ -118,23 +145,23 @@ impl Hypervisor {
                 }
             })
             .map_err(|error| error.to_string())?;
-        answer
+        // The thread is left behind when it hangs; the process's end takes it along.
+        tokio::time::timeout(OPEN_DEADLINE, answer)
             .await
+            .map_err(|_| format!("no answer within {} s", OPEN_DEADLINE.as_secs()))?
             .unwrap_or_else(|_| Err("the connection thread ended".into()))?;
         Ok(Hypervisor {
             jobs,
-            lifecycle: Mutex::new(Some(lifecycle)),
+            is_stuck: AtomicBool::new(false),
+            events: Mutex::new(Some(events)),
         })
     }
 
-    /// What happens to domains from now on, those of other connections included; `None` when it was taken
+    /// Events of domains from now on, those of other connections included; `None` when it was taken
     /// already.
-    pub fn take_lifecycle(&self) -> Option<UnboundedReceiver<Lifecycle>> {
-        let mut lifecycle = self
-            .lifecycle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        lifecycle.take()
+    pub fn take_events(&self) -> Option<UnboundedReceiver<DomainEvent>> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.take()
     }
 
     async fn call<T: Send + 'static>(
@@ -142,14 +169,36 @@ impl Hypervisor {
         what: String,
         job: impl FnOnce(&Connect) -> Result<T, virt::error::Error> + Send + 'static,
     ) -> Result<T, HypervisorError> {
+        self.call_within(CALL_DEADLINE, what, job).await
+    }
+
+    /// Has the actor thread do `job`. A call cannot be taken back: when its deadline comes, the thread still waits
+    /// for libvirt, and so do all calls after it.
+    async fn call_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        what: String,
+        job: impl FnOnce(&Connect) -> Result<T, virt::error::Error> + Send + 'static,
+    ) -> Result<T, HypervisorError> {
+        let deadline = match self.is_stuck.load(Ordering::Relaxed) {
+            true => deadline.min(STUCK_DEADLINE),
+            false => deadline,
+        };
         let (answer, answered) = oneshot::channel();
         self.jobs
             .send(Box::new(move |connect| {
                 let _ = answer.send(job(connect));
             }))
             .map_err(|_| HypervisorError::Closed)?;
+        let answered = tokio::time::timeout(deadline, answered).await;
+        self.is_stuck.store(answered.is_err(), Ordering::Relaxed);
+        let Ok(answered) = answered else {
+            return Err(HypervisorError::TimedOut {
+                what,
+                seconds: deadline.as_secs(),
+            });
+        };
         answered
-            .await
             .map_err(|_| HypervisorError::Closed)?
             .map_err(|error| HypervisorError::Refused {
                 what,
@@ -173,7 +222,7 @@ impl Hypervisor {
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
     pub async fn create_domain(&self, name: &str, xml: String) -> Result<String, HypervisorError> {
-        self.call(format!("start {name}"), move |connect| {
+        self.call_within(START_DEADLINE, format!("start {name}"), move |connect| {
             let domain = connect.create_domain_xml(
                 &xml,
                 sys::VIR_DOMAIN_START_AUTODESTROY | sys::VIR_DOMAIN_START_PAUSED,
@@ -404,6 +453,29 @@ mod tests {
         hypervisor.destroy_domain("test").await.unwrap();
         hypervisor.destroy_domain("nobody").await.unwrap();
         hypervisor.destroy_network("nobody").await.unwrap();
+    }
+
+    /// V17: QEMU starts and never answers.
+    #[tokio::test]
+    async fn call_that_hangs_times_out_and_later_ones_soon_after() {
+        let hypervisor = Hypervisor::open("test:///default", Duration::from_secs(5))
+            .await
+            .unwrap();
+        let (release, hangs) = mpsc::channel::<()>();
+        let hanging =
+            hypervisor.call_within(Duration::from_millis(50), "start x".into(), move |_| {
+                let _ = hangs.recv();
+                Ok(())
+            });
+        let error = hanging.await.unwrap_err();
+        assert!(matches!(&error, HypervisorError::TimedOut { what, .. } if what == "start x"));
+        assert!(hypervisor.is_stuck.load(Ordering::Relaxed));
+        let later = hypervisor.call_within(Duration::from_millis(50), "stop x".into(), |_| Ok(()));
+        assert!(matches!(later.await, Err(HypervisorError::TimedOut { .. })));
+        drop(release);
+        // A libvirt that answers again is asked as before.
+        assert!(hypervisor.domain_exists("test").await.unwrap());
+        assert!(!hypervisor.is_stuck.load(Ordering::Relaxed));
     }
 
     #[tokio::test]
