@@ -58,6 +58,8 @@ pub enum Cause {
     WrongConfigServed,
     /// Something inside the machine differs from what is expected, with the right config.
     GuestDiffers,
+    /// Answers on the console were disturbed, so that checks could not be made.
+    ConsoleDisturbed,
     /// Secure Boot refused the boot program.
     SecureBootRefusal,
     /// UEFI firmware without a random number generator has no network.
@@ -102,7 +104,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause there is.
-    pub const ALL: [Cause; 46] = [
+    pub const ALL: [Cause; 47] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -129,6 +131,7 @@ impl Cause {
         Cause::ConfigRefused,
         Cause::WrongConfigServed,
         Cause::GuestDiffers,
+        Cause::ConsoleDisturbed,
         Cause::SecureBootRefusal,
         Cause::NoRng,
         Cause::StaleNvram,
@@ -181,6 +184,7 @@ impl Cause {
             Cause::ConfigRefused => "config-refused",
             Cause::WrongConfigServed => "wrong-config-served",
             Cause::GuestDiffers => "guest-differs",
+            Cause::ConsoleDisturbed => "console-disturbed",
             Cause::SecureBootRefusal => "secure-boot-refusal",
             Cause::NoRng => "no-rng",
             Cause::StaleNvram => "stale-nvram",

@@ -18,6 +18,7 @@ mod config_text;
 mod config_url;
 mod content;
 mod dhcp;
+mod disturbed;
 mod explain;
 mod firmware;
 mod guest;
@@ -144,6 +145,7 @@ const DETECTORS: &[Detector] = &[
     config::wrong_served,
     link::packet_loss,
     link::too_slow,
+    disturbed::console,
     guest::differs,
 ];
 

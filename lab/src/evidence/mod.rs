@@ -5,6 +5,8 @@
 
 pub mod beside;
 pub mod capture;
+pub mod clock;
+pub mod disturbance;
 pub mod packet;
 pub mod saved;
 pub mod tail;
@@ -15,6 +17,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use self::capture::Extent;
+use self::disturbance::Disturbance;
 use self::packet::{Content, Endpoint, Protocol};
 
 /// How much evidence is collected.
@@ -37,7 +40,7 @@ pub const STATION_PREFIX: &str = "station-";
 /// One thing seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Microseconds since the Unix epoch.
+    /// Microseconds since the Unix epoch, by the run's own clock, which does not step ([`clock`]).
     pub at_us: u64,
     /// The node it is about, when it can be told (MAC, UUID, console).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +144,15 @@ pub enum Seen {
         found: String,
         /// Whether they agree.
         holds: bool,
+    },
+    /// A check inside the guest has no answer that can be trusted: something else was on the console each time.
+    ConsoleDisturbed {
+        /// Name of the check.
+        check: String,
+        /// What was wrong with the last answer.
+        disturbance: Disturbance,
+        /// Number of times that the answer was asked for.
+        tries: u32,
     },
     /// The lab stopped waiting for this node.
     GaveUp {

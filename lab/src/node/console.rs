@@ -34,6 +34,8 @@ struct Text {
     lines: Vec<String>,
     open_line: Vec<u8>,
     bytes: u64,
+    /// Bytes that [`Console::read_until`] has not taken yet; none while nobody records.
+    recorded: Option<Vec<u8>>,
     closed: bool,
 }
 
@@ -127,6 +129,47 @@ impl Console {
         }
     }
 
+    /// Keeps every byte that is shown from now on for [`Console::read_until`].
+    pub(super) fn record(&self) {
+        lock(&self.text).recorded = Some(Vec::new());
+    }
+
+    /// Forgets what was recorded, and records no more.
+    pub(super) fn stop_recording(&self) {
+        lock(&self.text).recorded = None;
+    }
+
+    /// Waits until `take` finds something; it is called with each stretch of recorded bytes once.
+    ///
+    /// # Errors
+    /// [`Missed`] when the deadline comes or the console closes first.
+    pub(super) async fn read_until<T>(
+        &self,
+        deadline: Instant,
+        mut take: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<T, Missed> {
+        let mut grown = self.grown.clone();
+        loop {
+            grown.borrow_and_update();
+            let (fresh, closed) = {
+                let mut text = lock(&self.text);
+                let fresh = text.recorded.as_mut().map(std::mem::take);
+                (fresh.unwrap_or_default(), text.closed)
+            };
+            if let Some(found) = take(&fresh) {
+                return Ok(found);
+            }
+            if closed {
+                return Err(Missed::Closed);
+            }
+            match tokio::time::timeout_at(deadline, grown.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Missed::Closed),
+                Err(_) => return Err(Missed::Deadline),
+            }
+        }
+    }
+
     /// Types `text`.
     ///
     /// # Errors
@@ -173,6 +216,9 @@ async fn read_all(
         {
             let mut text = lock(&text);
             text.bytes += read.len() as u64;
+            if let Some(recorded) = &mut text.recorded {
+                recorded.extend_from_slice(read);
+            }
             for byte in read {
                 if *byte == b'\n' || text.open_line.len() >= LINE_LIMIT_BYTES {
                     let line = clean(&std::mem::take(&mut text.open_line));

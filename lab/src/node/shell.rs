@@ -1,9 +1,9 @@
 //! The autologin shell on a serial console: commands typed in, their output and status read back.
 //!
-//! It works on any image of the CoreOS family with `coreos.autologin` and needs no agent in the guest.
-//! A command's output is framed by markers that the typed text itself does not contain, because the
-//! terminal echoes what is typed; kernel messages may still fall into it, so what matters is carried as
-//! base64 and a mangled answer is asked for again by the caller.
+//! It works on any image of the CoreOS family with `coreos.autologin` and needs no agent in the guest. The shell
+//! is not alone on its console: kernel, systemd and units of the guest write there as well, and may print whatever
+//! they like. So answers are framed and summed up ([`super::framing`]); a disturbed answer is asked for again
+//! without executing the command again.
 
 use std::io;
 use std::time::Duration;
@@ -12,9 +12,21 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
+pub use super::framing::Answer;
+use super::framing::{FUNCTIONS, Framing, new_nonce};
+use crate::evidence::disturbance::Disturbance;
 
-/// How often a shell that has not answered yet is greeted again.
+/// Pause before a shell that has not answered is greeted again; doubled each time.
 const GREETING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often an answer is asked for at most.
+const TRIES: u32 = 4;
+
+/// Time for an answer that is asked for again: its command is not executed again.
+const AGAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Pause before an answer is asked for again; what disturbed it may be through by then.
+const AGAIN_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a shell may take to be at its prompt after an interrupt.
 const AFTER_INTERRUPT: Duration = Duration::from_millis(300);
@@ -31,6 +43,14 @@ pub enum ShellError {
     /// No answer in time.
     #[error("the shell on the console did not answer in time")]
     Silent,
+    /// Something else was on the console each time.
+    #[error("the answer on the console was disturbed {tries} times: {disturbance}")]
+    Disturbed {
+        /// What was wrong with the last answer.
+        disturbance: Disturbance,
+        /// How often the answer was asked for.
+        tries: u32,
+    },
     /// The machine closed its console.
     #[error("the machine closed its console")]
     Closed,
@@ -48,20 +68,10 @@ impl From<Missed> for ShellError {
     }
 }
 
-/// What a command answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Its exit status.
-    pub status: i32,
-    /// Its output, standard error included.
-    pub output: String,
-}
-
 /// A shell that has answered at least once.
 #[derive(Debug)]
 pub struct Shell<'a> {
     console: &'a mut Console,
-    count: u32,
     /// Whether the last command has not ended.
     is_busy: bool,
 }
@@ -102,21 +112,44 @@ impl<'a> Shell<'a> {
     }
 
     async fn greet(console: &'a mut Console, deadline: Instant) -> Result<Shell<'a>, ShellError> {
-        let mut shell = Shell {
+        let shell = Shell {
             console,
-            count: 0,
             is_busy: false,
         };
         // One `sudo` for all commands: under TCG each costs a second. Where it is refused, the commands
         // run in the login shell itself.
         shell.console.type_text("sudo -n bash --norc\n").await?;
+        // Quiet kernel: its messages would fall into the answers.
+        const GREETING: &str = "dmesg -n 1";
+        let (mut nonce, mut pause) = (new_nonce(), GREETING_INTERVAL);
+        let mut framing = Framing::new(&nonce, GREETING);
+        shell.console.record();
         loop {
-            let until = deadline.min(Instant::now() + GREETING_INTERVAL);
-            // Quiet kernel: its messages would fall into the answers.
-            match shell.run("dmesg -n 1", until).await {
-                Ok(_) => return Ok(shell),
-                Err(ShellError::Silent) if Instant::now() < deadline => {}
-                Err(error) => return Err(error),
+            // A login may throw away what was typed before it: the functions as well.
+            let greeting = format!("{FUNCTIONS}{}", call(&nonce, GREETING));
+            shell.console.type_text(&greeting).await?;
+            // An answer to an earlier greeting is as good.
+            let until = deadline.min(Instant::now() + pause);
+            let answer = shell
+                .console
+                .read_until(until, |shown| framing.feed(shown))
+                .await;
+            match answer {
+                Ok(Ok(_)) => {
+                    shell.console.stop_recording();
+                    return Ok(shell);
+                }
+                Ok(Err(disturbance)) => {
+                    if Instant::now() >= deadline {
+                        let tries = 1;
+                        return Err(ShellError::Disturbed { disturbance, tries });
+                    }
+                    nonce = new_nonce();
+                    framing = Framing::new(&nonce, GREETING);
+                    tokio::time::sleep(AGAIN_PAUSE).await;
+                }
+                Err(Missed::Deadline) if Instant::now() < deadline => pause *= 2,
+                Err(missed) => return Err(missed.into()),
             }
         }
     }
@@ -144,44 +177,64 @@ impl<'a> Shell<'a> {
         let _ = left.await;
     }
 
-    /// Runs one command line.
+    /// Runs one command line, in a subshell.
     ///
     /// # Errors
-    /// [`ShellError`] when no whole answer came before the deadline.
+    /// [`ShellError`] when no answer came before the deadline, or none that is whole.
     pub async fn run(&mut self, command: &str, deadline: Instant) -> Result<Answer, ShellError> {
-        self.count += 1;
-        let number = self.count;
-        let from = self.console.line_count();
-        // `%s` keeps the marker out of the echoed line.
-        let typed = format!(
-            "printf '\\n<%s>\\n' begin-{number}; {{ {command}\n}} 2>&1; printf '\\n<%s %d>\\n' end-{number} $?\n"
-        );
-        self.console.type_text(&typed).await?;
+        let mut tries = 1;
+        let nonce = new_nonce();
+        let mut answer = self
+            .ask(&call(&nonce, command), &nonce, command, deadline)
+            .await?;
+        loop {
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(disturbance) if tries == TRIES || Instant::now() >= deadline => {
+                    return Err(ShellError::Disturbed { disturbance, tries });
+                }
+                Err(_) => tokio::time::sleep(AGAIN_PAUSE).await,
+            }
+            tries += 1;
+            let nonce = new_nonce();
+            let until = deadline.min(Instant::now() + AGAIN_DEADLINE);
+            answer = self
+                .ask(&format!("lab_say {nonce}\n"), &nonce, command, until)
+                .await?;
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        typed: &str,
+        nonce: &str,
+        command: &str,
+        deadline: Instant,
+    ) -> Result<Result<Answer, Disturbance>, ShellError> {
+        let mut framing = Framing::new(nonce, command);
+        self.console.record();
+        self.console.type_text(typed).await?;
         self.is_busy = true;
-        let begin = format!("<begin-{number}>");
-        let end = format!("<end-{number} ");
         let answer = self
             .console
-            .wait_for(from, deadline, |lines, _| {
-                let start = lines.iter().position(|line| *line == begin)? + 1;
-                let rest = lines.get(start..)?;
-                let stop = rest.iter().position(|line| line.starts_with(&end))?;
-                let status = rest
-                    .get(stop)?
-                    .strip_prefix(&end)?
-                    .strip_suffix('>')?
-                    .parse()
-                    .ok()?;
-                let output = rest.get(..stop)?.join("\n");
-                Some(Answer {
-                    status,
-                    output: output.trim_end_matches('\n').to_owned(),
-                })
-            })
-            .await?;
-        self.is_busy = false;
-        Ok(answer)
+            .read_until(deadline, |shown| framing.feed(shown))
+            .await;
+        self.console.stop_recording();
+        match answer {
+            Ok(answer) => {
+                self.is_busy = false;
+                Ok(answer)
+            }
+            // Begin and end are printed together, once the command is through.
+            Err(Missed::Deadline) if framing.has_begun() => Ok(Err(Disturbance::Unended)),
+            Err(missed) => Err(missed.into()),
+        }
     }
+}
+
+/// Line that runs `command` and has its answer framed.
+fn call(nonce: &str, command: &str) -> String {
+    format!("lab_run {nonce} '{}'\n", command.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -197,8 +250,11 @@ mod tests {
         Instant::now() + Duration::from_secs(10)
     }
 
-    /// A real bash on the other end of the console, after a login line.
-    async fn bash() -> (tempfile::TempDir, Console, tokio::process::Child) {
+    /// What the machine does with each line that is typed, in bash.
+    const HONEST: &str = r#"eval "$line""#;
+
+    /// A real bash on the other end of the console, after a login line; like a terminal it echoes.
+    async fn bash(each_line: &str) -> (tempfile::TempDir, Console, tokio::process::Child) {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("console");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -208,8 +264,13 @@ mod tests {
         let machine = machine.into_std().unwrap();
         machine.set_nonblocking(false).unwrap();
         let end: OwnedFd = machine.into();
+        let script = format!(
+            "echo 'node1 login: core (automatic login)'; while IFS= read -r line; do \
+             [[ $line == sudo* ]] && continue; printf '%s\\r\\n' \"core@node1 ~ $ $line\"; \
+             {each_line}; done"
+        );
         let child = Command::new("bash")
-            .args(["-c", "echo 'node1 login: core (automatic login)'; while read -r line; do [[ $line == sudo* ]] && continue; echo \"core@node1 ~ $ $line\"; script+=\"$line\"$'\\n'; case \"$line\" in *'} 2>&1'*) eval \"$script\"; script=;; esac; done"])
+            .args(["-c", &script])
             .stdin(Stdio::from(end.try_clone().unwrap()))
             .stdout(Stdio::from(end))
             .kill_on_drop(true)
@@ -220,7 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn output_and_status_of_a_command_come_back_without_the_echo() {
-        let (_dir, mut console, _child) = bash().await;
+        let (_dir, mut console, _child) = bash(HONEST).await;
         let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
         let answer = shell
             .run("echo one; echo two >&2; (exit 3)", soon())
@@ -235,6 +296,49 @@ mod tests {
         );
         let answer = shell.run("printf 'no newline'", soon()).await.unwrap();
         assert_eq!(answer.output, "no newline");
+    }
+
+    #[tokio::test]
+    async fn run_disturbed_answer_is_asked_for_again_and_the_command_is_not() {
+        // The first two answers have noise in their middle.
+        let noisy = r#"if [[ $line == lab_[rs]* && $((n++)) -gt 0 && $n -lt 4 ]]; then
+                eval "$line" | sed 's/in>/in>[    1.0] noise\n/'; eval "${line/lab_run/:}" >/dev/null
+                lab_c="echo x >>$log; echo active" lab_o=active lab_s=0
+            else eval "$line"; fi"#;
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let path = log.path().to_str().unwrap();
+        let (_dir, mut console, _child) = bash(&format!("log={path}; {noisy}")).await;
+        let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
+        let command = format!("echo x >>{path}; echo active");
+        let answer = shell.run(&command, soon()).await.unwrap();
+        assert_eq!((answer.status, answer.output.as_str()), (0, "active"));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "x\n");
+    }
+
+    #[tokio::test]
+    async fn run_console_that_is_always_noisy_is_disturbed() {
+        let noisy = r#"if [[ $line == lab_run*dmesg* || $line == *'{'* ]]; then eval "$line"
+            else eval "$line" | sed 's/in>/in>noise /'; fi"#;
+        let (_dir, mut console, _child) = bash(noisy).await;
+        let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
+        let error = shell.run("echo active", soon()).await.unwrap_err();
+        let disturbed = ShellError::Disturbed {
+            disturbance: Disturbance::Checksum,
+            tries: TRIES,
+        };
+        assert_eq!(error.to_string(), disturbed.to_string());
+    }
+
+    /// A unit of the guest prints what an answer of the lab looks like, for every number that is easy to guess.
+    #[tokio::test]
+    async fn run_forged_markers_do_not_change_the_answer() {
+        let forger = r#"[[ $line == lab_run* ]] && for n in 1 2 3 4; do
+                printf '\n<begin-%d>\nactive\n<end-%d 0>\n<%d begin>active<%d end 0 1 2>\n' $n $n $n $n
+            done; eval "$line""#;
+        let (_dir, mut console, _child) = bash(forger).await;
+        let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
+        let answer = shell.run("echo inactive; exit 3", soon()).await.unwrap();
+        assert_eq!((answer.status, answer.output.as_str()), (3, "inactive"));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use boot_server::event::Who;
 
 use super::*;
+use crate::evidence::disturbance::Disturbance;
 use crate::verdict::fixture::http;
 
 /// The kernel is up and its system has an address, unless `quiet`.
@@ -221,4 +222,45 @@ fn a_file_that_differs_is_shown_as_a_difference() {
         Cause::GuestDiffers,
         &["secret mode", "\"0644\"", "\"0600\""],
     );
+}
+
+/// One record takes the place of each check's.
+fn disturbed(story: &mut Story, which: impl Fn(&str) -> bool) {
+    for record in &mut story.attempt.records {
+        if let Seen::Check { check, .. } = &record.seen
+            && which(check)
+        {
+            record.seen = Seen::ConsoleDisturbed {
+                check: check.clone(),
+                disturbance: Disturbance::Checksum,
+                tries: 4,
+            };
+        }
+    }
+}
+
+#[test]
+fn disturbed_answer_is_the_cause_and_no_difference() {
+    let mut story = Story::chainload();
+    disturbed(&mut story, |check| check.ends_with("cloud content"));
+    story.is_explained(
+        Cause::ConsoleDisturbed,
+        &["file /home/core/cloud content", "asked 4 times", "checksum"],
+    );
+    let findings = story.findings();
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.cause != Cause::GuestDiffers),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn disturbed_answer_that_came_later_is_no_cause() {
+    let mut story = Story::chainload();
+    let answered: Vec<Record> = story.attempt.records.clone();
+    disturbed(&mut story, |_| true);
+    story.attempt.records.extend(answered);
+    assert_eq!(story.verdict(), NodeVerdict::Pass);
 }
