@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use boot_server::event::now_us;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::console::{Console, Missed};
+use super::console::Console;
 use super::machine::{self, Sockets};
+use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
 use super::progress::{Progress, device_in};
-use super::shell::{Answer, LOGGED_IN, Shell, ShellError};
 use crate::evidence::capture::ports::Ports;
+use super::shell::{Answer, Shell, ShellError};
+use crate::evidence::disturbance::Disturbance;
 use crate::evidence::{Depth, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
@@ -44,26 +45,6 @@ const LAST_ROUND: Duration = Duration::from_secs(30);
 
 /// Checks that fail after systemd has finished its start are tried this often again before they count.
 const ROUNDS_AFTER_START: u32 = 2;
-
-/// Console text after which a machine will not boot any more, and who says so.
-const HOPELESS: [(&str, &str); 10] = [
-    ("No bootable device", "SeaBIOS has nothing left to boot"),
-    ("No more network devices", "iPXE gave up"),
-    ("Could not boot", "iPXE could not boot what it was given"),
-    ("Boot failed:", "PXELINUX gave up"),
-    (
-        "Unable to locate configuration file",
-        "PXELINUX found no configuration",
-    ),
-    (".vmlinuz... failed", "PXELINUX could not load the kernel"),
-    ("PXE-E", "the UEFI PXE client gave up"),
-    (
-        "BdsDxe: No bootable option",
-        "the UEFI firmware has nothing left to boot",
-    ),
-    ("Kernel panic - not syncing", "the kernel panicked"),
-    ("emergency mode", "the system went into emergency mode"),
-];
 
 /// Where and how a node lives.
 #[derive(Debug, Clone)]
@@ -118,12 +99,15 @@ impl Witness {
     pub fn saw(&self, seen: Seen) {
         if matches!(
             seen,
-            Seen::GaveUp { .. } | Seen::PowerOff { .. } | Seen::Check { holds: false, .. }
+            Seen::GaveUp { .. }
+                | Seen::PowerOff { .. }
+                | Seen::Check { holds: false, .. }
+                | Seen::ConsoleDisturbed { .. }
         ) {
             self.saw_failure.store(true, Ordering::Relaxed);
         }
         let record = Record {
-            at_us: now_us(),
+            at_us: self.progress.now_us(),
             node: Some(self.node.clone()),
             seen,
         };
@@ -285,7 +269,7 @@ async fn boot_and_check(
     deadline: Instant,
     witness: &Witness,
 ) -> Result<(), ShellError> {
-    if let Some(why) = hopeless_or_login(console, deadline).await? {
+    if let Some(why) = hopeless_or_login(console, deadline, &witness.progress).await? {
         witness.gave_up(why);
         return Ok(());
     }
@@ -293,34 +277,26 @@ async fn boot_and_check(
     witness.saw(Seen::ShellReady);
     let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
     for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
-        witness.saw(check.seen(answer.status, &answer.output));
+        witness.saw(match answer {
+            Asked::Answered(answer) => check.seen(answer.status, &answer.output),
+            Asked::Disturbed { disturbance, tries } => Seen::ConsoleDisturbed {
+                check: check.name,
+                disturbance,
+                tries,
+            },
+        });
     }
     shell.leave().await;
     Ok(())
 }
 
-/// Waits for a login or for text that rules one out; the latter is returned with its meaning.
-async fn hopeless_or_login(
-    console: &Console,
-    deadline: Instant,
-) -> Result<Option<String>, ShellError> {
-    let mut read = 0;
-    console
-        .wait_for(0, deadline, |lines, open| {
-            let fresh = lines.get(read..).unwrap_or_default();
-            read = lines.len();
-            for line in fresh.iter().map(String::as_str).chain([open]) {
-                if line.contains(LOGGED_IN) {
-                    return Some(None);
-                }
-                if let Some((_, meaning)) = HOPELESS.iter().find(|(text, _)| line.contains(text)) {
-                    return Some(Some(format!("{meaning}: `{}`", line.trim())));
-                }
-            }
-            None
-        })
-        .await
-        .map_err(|missed: Missed| missed.into())
+/// What came of asking for a check.
+enum Asked {
+    Answered(Answer),
+    Disturbed {
+        disturbance: Disturbance,
+        tries: u32,
+    },
 }
 
 /// Runs every check until all hold, or until the system has finished starting and they still don't: once
@@ -329,7 +305,7 @@ async fn settle(
     shell: &mut Shell<'_>,
     checks: Vec<Check>,
     deadline: Instant,
-) -> Result<Vec<(Check, Answer)>, ShellError> {
+) -> Result<Vec<(Check, Asked)>, ShellError> {
     let mut settled = Vec::new();
     let mut open = checks;
     let mut rounds_left = ROUNDS_AFTER_START;
@@ -346,16 +322,21 @@ async fn settle(
             let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
             let answer = match shell.run(&check.command, until).await {
                 Ok(answer) => answer,
+                Err(ShellError::Disturbed { disturbance, tries }) => {
+                    failing.push((check, Asked::Disturbed { disturbance, tries }));
+                    continue;
+                }
                 Err(ShellError::Silent) => Answer {
                     status: -1,
                     output: "no answer".into(),
                 },
                 Err(error) => return Err(error),
             };
-            if check.judge(answer.status, &answer.output).1 {
-                settled.push((check, answer));
-            } else {
-                failing.push((check, answer));
+            let holds = check.judge(answer.status, &answer.output).1;
+            let answered = (check, Asked::Answered(answer));
+            match holds {
+                true => settled.push(answered),
+                false => failing.push(answered),
             }
         }
         if started {
@@ -375,7 +356,7 @@ async fn has_started(shell: &mut Shell<'_>, deadline: Instant) -> Result<bool, S
     let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
     match shell.run("systemctl is-system-running", until).await {
         Ok(answer) => Ok(["running", "degraded", "maintenance"].contains(&answer.output.trim())),
-        Err(ShellError::Silent) => Ok(false),
+        Err(ShellError::Silent | ShellError::Disturbed { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -2,6 +2,7 @@
 //! coreos-cloudinit, and systemd about units that the config brought in.
 
 use super::Outcome;
+use super::signatures::without_prompt;
 
 /// Line beginnings of programs that apply configs, and whether that is good news.
 const SAID: &[(&str, Outcome)] = &[
@@ -33,7 +34,8 @@ pub(super) fn meaning(
     brought_in: &[&str],
     wants_cloud_config: bool,
 ) -> Option<Outcome> {
-    let bare = without_stamp(line.trim());
+    // The agent may speak while a shell waits at its prompt.
+    let bare = without_prompt(without_stamp(line.trim()));
     if bare.starts_with(NOTHING_APPLIED) {
         return Some(match wants_cloud_config {
             true => Outcome::Failed,

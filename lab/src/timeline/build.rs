@@ -10,6 +10,7 @@ use super::content;
 use super::identity::{Asker, Identities};
 use super::port::View;
 use super::restarts::Watch;
+use super::signatures::{self, Meaning, Program};
 use super::wire;
 use super::{
     CheckSeen, Entry, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline, Vantage,
@@ -23,31 +24,6 @@ const LAST_CONSOLE_LINES: usize = 20;
 
 /// How many lines of trouble are kept.
 const TROUBLE_LINES: usize = 10;
-
-/// What iPXE says of itself when it starts, as ROM or as boot program.
-const IPXE_BANNER: &str = "Open Source Network Boot Firmware";
-
-/// Console text that tells of trouble, whoever wrote it.
-const TROUBLE: &[&str] = &[
-    "Kernel panic",
-    "Oops:",
-    "emergency mode",
-    "Entering emergency",
-    "Out of memory",
-    "Failed to start",
-    "Ignition failed",
-    "No bootable device",
-    "Could not boot",
-    "No more network devices",
-    "Connection timed out",
-    "No such file or directory (http",
-    "PXE-E",
-    "TFTP open timeout",
-    "Unable to locate configuration file",
-    "Exec format error",
-    "Not enough memory",
-    "Initramfs unpacking failed",
-];
 
 /// The timeline of `node`, out of everything that was seen in the attempt: records, packets of the whole
 /// network (an empty [`Wire`] where there are none yet) and, where it was captured, what crossed the node's
@@ -85,6 +61,7 @@ pub fn build(
         entries: Vec::new(),
         kernel_is_up: false,
         watch: Watch::default(),
+        console: signatures::Reader::default(),
         timeline: Timeline {
             node: node.name.clone(),
             vantage: match port {
@@ -122,6 +99,7 @@ struct Builder<'s> {
     entries: Vec<Entry>,
     kernel_is_up: bool,
     watch: Watch,
+    console: signatures::Reader,
     timeline: Timeline,
 }
 
@@ -156,8 +134,10 @@ impl Builder<'_> {
             | Seen::Screen { .. }
             | Seen::Captured { .. }
             | Seen::Arrived { .. }
-            | Seen::Manifest { .. } => {}
+            | Seen::Manifest { .. }
+            | Seen::ConsoleDisturbed { .. } => {}
             Seen::Reset => {
+                self.console.reset();
                 if at_us <= self.last_check_us {
                     self.watch.reset(at_us);
                 }
@@ -322,14 +302,12 @@ impl Builder<'_> {
         if at_us <= self.last_check_us {
             self.watch.line(at_us, line);
         }
-        if is_kernel_line(line) {
+        if signatures::is_kernel_line(line) {
             if !std::mem::replace(&mut self.kernel_is_up, true) {
                 self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
             }
         } else if line.contains(" login: ") || line.trim_end().ends_with(" login:") {
             self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), line);
-        } else if line.contains(IPXE_BANNER) {
-            self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
         }
         // What a kernel or an initramfs says of it may have a time stamp, as the kernel's own lines have.
         if self.kernel_is_up
@@ -341,9 +319,17 @@ impl Builder<'_> {
         {
             self.saw(StageName::ConfigApplied, at_us, shown(outcome), line);
         }
-        if TROUBLE.iter().any(|text| line.contains(text))
-            && self.timeline.trouble.len() < TROUBLE_LINES
-        {
+        let mut is_trouble = false;
+        for signature in self.console.read(line) {
+            match signature.meaning {
+                Meaning::Banner(Program::Ipxe) => {
+                    self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
+                }
+                Meaning::Hopeless(_) | Meaning::Trouble => is_trouble = true,
+                Meaning::Banner(_) => {}
+            }
+        }
+        if is_trouble && self.timeline.trouble.len() < TROUBLE_LINES {
             self.timeline.trouble.push(line.trim().to_owned());
         }
         if !line.trim().is_empty() {
@@ -478,16 +464,4 @@ fn time_us(record: &Record) -> u64 {
         Seen::Server { entry, .. } => entry.at_us,
         _ => record.at_us,
     }
-}
-
-/// The kernel's banner, or a line with its time stamp (`[    0.000000] `).
-pub(super) fn is_kernel_line(line: &str) -> bool {
-    let line = line.trim_start();
-    let stamp = || {
-        let (stamp, _) = line.strip_prefix('[')?.split_once(']')?;
-        let (seconds, fraction) = stamp.trim_start().split_once('.')?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        Some(digits(seconds) && digits(fraction) && fraction.len() == 6)
-    };
-    line.starts_with("Linux version ") || stamp().unwrap_or(false)
 }

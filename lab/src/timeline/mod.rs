@@ -11,6 +11,7 @@ mod identity;
 mod patience;
 mod port;
 mod restarts;
+pub(crate) mod signatures;
 #[cfg(test)]
 mod tests;
 mod wire;

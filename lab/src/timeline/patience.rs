@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use boot_server::event::BootEvent;
 
-use super::build::is_kernel_line;
 use super::classify::classify;
+use super::signatures::is_kernel_line;
 use super::{Outcome, StageName};
 use crate::evidence::{Record, Seen};
 use crate::scenario::Scenario;
@@ -137,6 +137,11 @@ impl Patience {
             }
             Seen::Console { .. } => self.console_grew(record.at_us),
             Seen::ShellReady => self.progress(record.at_us, StageName::Checks, "the shell answers"),
+            Seen::Reset => {
+                (self.phase, self.stage) = (Phase::Firmware, StageName::PowerOn);
+                self.answers.clear();
+                self.progress(record.at_us, StageName::PowerOn, "it was reset");
+            }
             Seen::Server { entry, .. } => self.heard(entry.at_us, &entry.what, scenario),
             _ => {}
         }

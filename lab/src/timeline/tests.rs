@@ -66,10 +66,10 @@ fn the_console_is_kept_to_its_last_lines_and_its_troubles() {
     let node = &scenario.nodes[0];
     let mut records = Vec::new();
     for at_us in 0..100 {
-        let line = if at_us == 3 {
-            "Kernel panic - not syncing".into()
-        } else {
-            format!("line {at_us}")
+        let line = match at_us {
+            2 => "[    0.000000] Linux version 6.1".into(),
+            3 => "Kernel panic - not syncing".into(),
+            _ => format!("line {at_us}"),
         };
         records.push(Record {
             at_us,

@@ -174,3 +174,19 @@ fn a_loop_of_boot_programs_ends_the_wait_at_once() {
             .contains("undionly.kpxe was loaded 8 times")
     );
 }
+
+#[test]
+fn a_reset_machine_has_the_firmwares_silence_again() {
+    let scenario = scenario("pxe-dhcp");
+    let at = |second: u64, seen: Seen| Record {
+        at_us: second * SECOND,
+        node: Some("node1".into()),
+        seen,
+    };
+    let mut patience = patience();
+    patience.saw(&at(50, Seen::ShellReady), &scenario);
+    assert_eq!(seconds(&patience), None);
+    patience.saw(&at(60, Seen::Reset), &scenario);
+    assert_eq!(seconds(&patience), Some(60 + 120));
+    assert!(patience.deadline().reason.contains("it was reset"));
+}
