@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::evidence::clock::run_clock;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::untrusted::plain;
 
@@ -300,7 +301,8 @@ async fn follow(
             tracing::warn!(%error, service, "events.jsonl");
         }
         match serde_json::from_str::<Event>(&line) {
-            Ok(event) => {
+            Ok(mut event) => {
+                event.at_us = run_clock().corrected(event.at_us);
                 if matches!(event.what, BootEvent::Ready { .. })
                     && let Some(ready) = ready.take()
                 {

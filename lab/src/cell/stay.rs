@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use boot_server::event::now_us;
 use tokio::fs::File;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
@@ -22,6 +21,7 @@ use super::hand::Hand;
 use super::message::Order;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told};
+use crate::evidence::clock::now_us;
 use crate::evidence::saved::RecordFile;
 use crate::evidence::tail::Tail;
 use crate::evidence::{Record, Seen};

@@ -2,13 +2,13 @@
 //! network card was sent; and the moment when there was none for too long.
 
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use boot_server::event::now_us;
-
 use super::console::Meter;
-use crate::evidence::Record;
+use crate::evidence::clock::{RunClock, run_clock};
+use crate::evidence::{Record, Seen};
 use crate::scenario::Scenario;
 use crate::timeline::{Patience, Silences};
 
@@ -23,29 +23,54 @@ const DEVICES: &str = "/proc/self/net/dev";
 pub struct Progress {
     scenario: Arc<Scenario>,
     silences: Silences,
+    clock: &'static RunClock,
     patience: Arc<Mutex<Patience>>,
+    resets: Arc<AtomicU32>,
 }
 
 impl Progress {
     /// Of a machine that is not switched on yet.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, silences: Silences) -> Progress {
-        let patience = Arc::new(Mutex::new(Patience::new(silences, now_us())));
+        Progress::with_clock(scenario, silences, run_clock())
+    }
+
+    fn with_clock(
+        scenario: Arc<Scenario>,
+        silences: Silences,
+        clock: &'static RunClock,
+    ) -> Progress {
+        let patience = Arc::new(Mutex::new(Patience::new(silences, clock.now_us())));
         Progress {
             scenario,
             silences,
+            clock,
             patience,
+            resets: Arc::default(),
         }
+    }
+
+    /// Returns the time of the run, in microseconds since the Unix epoch.
+    pub(super) fn now_us(&self) -> u64 {
+        self.clock.now_us()
     }
 
     /// Something was seen of this machine.
     pub fn saw(&self, record: &Record) {
+        if record.seen == Seen::Reset {
+            self.resets.fetch_add(1, Ordering::Relaxed);
+        }
         self.patience().saw(record, &self.scenario);
+    }
+
+    /// Returns how often the machine was reset until now.
+    pub(super) fn resets(&self) -> u32 {
+        self.resets.load(Ordering::Relaxed)
     }
 
     /// It is switched on now.
     pub(super) fn begin(&self) {
-        *self.patience() = Patience::new(self.silences, now_us());
+        *self.patience() = Patience::new(self.silences, self.clock.now_us());
     }
 
     /// Returns when there was no progress for too long, with the reason.
@@ -53,7 +78,6 @@ impl Progress {
         let mut shown = console.bytes();
         loop {
             tokio::time::sleep(COUNT_INTERVAL).await;
-            let now_us = now_us();
             let devices = device
                 .as_ref()
                 .and_then(|_| fs::read_to_string(DEVICES).ok());
@@ -61,18 +85,26 @@ impl Progress {
                 .zip(device.as_deref())
                 .and_then(|(all, one)| sent_to(&all, one));
             let grown = std::mem::replace(&mut shown, console.bytes()) != shown;
-            let mut patience = self.patience();
-            if grown {
-                patience.console_grew(now_us);
-            }
-            if let Some(bytes) = sent {
-                patience.received(now_us, bytes);
-            }
-            let deadline = patience.deadline();
-            if deadline.at_us.is_some_and(|at_us| at_us <= now_us) {
-                return deadline.reason;
+            if let Some(reason) = self.look(grown, sent) {
+                return reason;
             }
         }
+    }
+
+    /// Takes in that the console has grown, and how many bytes were sent to the machine; returns the reason when
+    /// there was no progress for too long.
+    fn look(&self, grown: bool, sent: Option<u64>) -> Option<String> {
+        let now_us = self.clock.now_us();
+        let mut patience = self.patience();
+        if grown {
+            patience.console_grew(now_us);
+        }
+        if let Some(bytes) = sent {
+            patience.received(now_us, bytes);
+        }
+        let deadline = patience.deadline();
+        let is_over = deadline.at_us.is_some_and(|at_us| at_us <= now_us);
+        is_over.then_some(deadline.reason)
     }
 
     fn patience(&self) -> MutexGuard<'_, Patience> {
@@ -104,6 +136,35 @@ pub(super) fn device_in(xml: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::clock::tests::Fake;
+    use crate::verdict::fixture::scenario;
+
+    const SECOND: i64 = 1_000_000;
+
+    fn progress(fake: &Fake) -> Progress {
+        // Clocks of a test live as long as the test's process.
+        let clock = Box::leak(Box::new(RunClock::start(fake.clone())));
+        Progress::with_clock(Arc::new(scenario("pxe-dhcp")), Silences::TCG, clock)
+    }
+
+    /// V12: the wall clock steps while the console is silent.
+    #[test]
+    fn look_step_of_the_wall_clock_changes_no_patience() {
+        for step in [200 * SECOND, -200 * SECOND, 3600 * SECOND] {
+            let fake = Fake::new();
+            let progress = progress(&fake);
+            let silence = i64::try_from(Silences::TCG.firmware.as_secs()).unwrap();
+            for second in 1..=silence {
+                if second == 20 {
+                    fake.step(step);
+                }
+                assert_eq!(progress.look(false, None), None, "{step} at {second} s");
+                fake.pass(SECOND);
+            }
+            let reason = progress.look(false, None).unwrap();
+            assert!(reason.contains("no progress for 120 s"), "{reason}");
+        }
+    }
 
     #[test]
     fn bytes_that_the_host_sent_are_the_ninth_number() {
