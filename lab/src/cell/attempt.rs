@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boot_server::config::Config;
-use boot_server::event::{Event, now_us};
+use boot_server::event::Event;
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +29,7 @@ use super::services::{Libvirtd, Told, start_boot_server, start_command};
 use super::stay::Staying;
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
+use crate::evidence::clock::now_us;
 use crate::evidence::saved::RecordFile;
 use crate::evidence::{Record, Seen};
 use crate::hypervisor::accel::Accelerator;
@@ -80,12 +81,15 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         capture,
         machines,
         mut killer,
-    } = set_up(job, &scenario, &told).await?;
+    } = tokio::select! {
+        set_up = set_up(job, &scenario, &told) => set_up?,
+        stopped = stopped_early(orders) => return stopped,
+    };
     let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
 
     let (records, mut seen) = mpsc::unbounded_channel();
-    if let Some(events) = libvirtd.hypervisor.take_lifecycle() {
+    if let Some(events) = libvirtd.hypervisor.take_events() {
         let names = domain_names(job, &scenario);
         tokio::spawn(pass_on(events, names, records.clone()));
     }
@@ -139,7 +143,14 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         loop {
             tokio::select! {
                 biased;
-                Some(record) = seen.recv() => saw(record, &mut kept),
+                Some(record) = seen.recv() => {
+                    if record.seen == Seen::Reset
+                        && let Some(progress) = record.node.as_ref().and_then(|node| watched.get(node))
+                    {
+                        progress.saw(&record);
+                    }
+                    saw(record, &mut kept);
+                }
                 Some(one) = tells.recv() => {
                     if let (Told::Ended { service, detail }, true) = (&one, is_before_power_on) {
                         return Err(format!("{service} ended before any machine was started: {detail}"));
@@ -218,6 +229,17 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
             .await?;
     }
     Ok(())
+}
+
+/// Waits for the order to stop while the cell is being set up; no other comes before it is.
+async fn stopped_early(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    match orders.next_line().await.map_err(text)? {
+        None => Err("the lab is gone".into()),
+        Some(order) => {
+            tracing::info!(order, "stopped while the cell was set up");
+            Ok(())
+        }
+    }
 }
 
 /// Waits with all machines running, until the cell is to end or to stay.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -32,6 +33,12 @@ pub enum CellError {
         source: serde_json::Error,
     },
 }
+
+/// Time for a cell to end by itself once its standard input is closed.
+const END_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Time for the kernel to end a cell that is killed.
+const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a cell that is kept stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -142,12 +149,58 @@ impl Cell {
         std::mem::forget(self.child);
     }
 
-    /// Closes the cell's standard input and waits until every process in it is gone.
+    /// Closes the cell's standard input and waits until every process in it is gone. A cell that does not end by
+    /// itself is killed: `unshare` takes its first process along, and the kernel all others.
     ///
     /// # Errors
     /// When waiting fails.
-    pub async fn end(mut self) -> io::Result<ExitStatus> {
+    pub async fn end(self) -> io::Result<ExitStatus> {
+        self.end_within(END_DEADLINE).await
+    }
+
+    async fn end_within(mut self, deadline: Duration) -> io::Result<ExitStatus> {
         drop(self.orders);
-        self.child.wait().await
+        if let Ok(ended) = tokio::time::timeout(deadline, self.child.wait()).await {
+            return ended;
+        }
+        tracing::warn!("a cell did not end by itself and is killed");
+        self.child.start_kill()?;
+        tokio::time::timeout(KILL_DEADLINE, self.child.wait())
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "a killed cell did not end"))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program in a cell's place.
+    fn cell(script: &str) -> Cell {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Cell {
+            orders: child.stdin.take().unwrap(),
+            reports: BufReader::new(child.stdout.take().unwrap()).lines(),
+            child,
+        }
+    }
+
+    #[tokio::test]
+    async fn end_cell_that_reads_its_end_ends_by_itself() {
+        let status = cell("cat; exit 3").end().await.unwrap();
+        assert_eq!(status.code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn end_cell_that_does_not_end_is_killed() {
+        let hanging = cell("exec sleep 600").end_within(Duration::from_millis(50));
+        let status = hanging.await.unwrap();
+        assert!(!status.success(), "{status}");
     }
 }

@@ -44,6 +44,8 @@ pub mod exit {
     pub const SET_UP_FAILED: u8 = 75;
     /// Something that was looked at is not as it has to be.
     pub const FAILED: u8 = 100;
+    /// Interrupted by Ctrl-C or SIGTERM.
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// Boots virtual machines over the network as bare metal would, and proves what each came up as.

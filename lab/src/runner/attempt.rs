@@ -58,6 +58,7 @@ impl Course {
                 beside: Beside::default(),
             },
             results: Vec::new(),
+            lost: Vec::new(),
             kept: None,
         };
         let mut left = Vec::new();
@@ -76,7 +77,7 @@ impl Course {
         if outcome.artifacts.is_dir()
             && let Err(error) = saved::save(&outcome.artifacts, &outcome.attempt)
         {
-            outcome.attempt.broken.get_or_insert(error.to_string());
+            outcome.lost.push(error.to_string());
         }
         if !left.is_empty() {
             let what = left.join(", ");

@@ -51,6 +51,8 @@ pub struct AttemptOutcome {
     pub attempt: Attempt,
     /// What became of each node, in the scenario's order.
     pub results: Vec<NodeResult>,
+    /// What of its artifacts could not be written, each with why.
+    pub lost: Vec<String>,
     /// The cell, when it was kept alive.
     pub kept: Option<Kept>,
 }

@@ -3,7 +3,7 @@
 use super::{NodeVerdict, Unproven, judge, unproven};
 use crate::evidence::saved::Attempt;
 use crate::scenario::Node;
-use crate::timeline::{self, Timeline};
+use crate::timeline::{self, StageName, Timeline};
 
 /// What became of one node in an attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,10 +34,13 @@ pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
     let port = attempt.ports.get(&node.name);
     let timeline = timeline::build(scenario, node, &attempt.records, &attempt.wire, port);
     let seconds = attempt.node_seconds.get(&node.name).copied();
-    // A node that got through before the trouble keeps its own verdict.
+    let never_on = timeline.stage(StageName::PowerOn).is_none();
+    // A node that got through before the trouble keeps its own verdict. Whoever interrupts a cell that is being
+    // set up breaks it as well.
     let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
+        (_, true, _) if never_on => NodeVerdict::Interrupted,
+        (_, true, None) => NodeVerdict::Interrupted,
         (Some(why), _, None) => NodeVerdict::Infra { why: why.clone() },
-        (None, true, None) => NodeVerdict::Interrupted,
         _ => judge(scenario, node, attempt.firmware, &timeline),
     };
     let not_proven = match verdict {

@@ -4,12 +4,12 @@
 mod connect;
 mod github;
 mod image;
+mod interrupt;
 mod watch;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -33,7 +33,8 @@ use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
 use image::fitted;
-use watch::{watch_run, writer};
+use interrupt::Interrupt;
+use watch::{Lost, watch_run, writer};
 
 pub(super) use image::image_of;
 
@@ -168,6 +169,9 @@ pub(super) struct Done {
     look: Look,
     /// The host's libvirt, where machines are on that.
     connect: Option<String>,
+    /// Artifacts that could not be written.
+    lost: Lost,
+    interrupt: Interrupt,
 }
 
 /// Refuses a host that lacks something which the units need, with what would bring it.
@@ -248,7 +252,13 @@ impl Conduct {
             connect::check(uri, &units)?;
         }
         self.check_memory(&units)?;
-        let chosen = self.accelerator(folders, &units, &image.folder).await?;
+        let interrupt = Interrupt::listen().map_err(internal("signals"))?;
+        let chosen = tokio::select! {
+            chosen = self.accelerator(folders, &units, &image.folder) => chosen?,
+            () = interrupt.heard() => {
+                return Err(refuse(exit::INTERRUPTED, "interrupted before anything was started"));
+            }
+        };
         if !self.quiet && !units.is_empty() {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
@@ -275,22 +285,16 @@ impl Conduct {
                 stays: self.stays,
             },
         };
-        let mut files = vec![create_file(&artifacts.join("events.jsonl"))?];
+        let mut files = vec![create_file(artifacts.join("events.jsonl"))?];
         if let Some(path) = &self.events {
-            files.push(create_file(path)?);
+            files.push(create_file(path.clone())?);
         }
         let live = Live::new(&units, &artifacts, files, look.progress, std::io::stderr());
-        let (on_attempt, failure) = writer(&artifacts);
-        let outcomes = watch_run(units, &setting, on_attempt, live)
+        let lost = Lost::default();
+        let on_attempt = writer(&artifacts, &lost);
+        let outcomes = watch_run(units, &setting, on_attempt, live, &interrupt, &lost)
             .await
-            .map_err(internal("events.jsonl"))?;
-        if let Some(failure) = failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            return Err(failure);
-        }
+            .map_err(internal("signals"))?;
         let mut run = RunSummary {
             run_id,
             started: now.timestamp().to_string(),
@@ -310,6 +314,8 @@ impl Conduct {
             outcomes,
             look,
             connect: self.connect.clone(),
+            lost,
+            interrupt,
         })
     }
 
@@ -379,15 +385,29 @@ impl Done {
         conduct: &Conduct,
         results: Option<&[FaultResult]>,
     ) -> Result<u8, Refusal> {
-        let Done { run, look, .. } = self;
+        let Done {
+            run, look, lost, ..
+        } = self;
         let artifacts = &run.folder;
         let place = artifacts.display().to_string();
-        let mut junit = report::artifacts::write_run(run).map_err(internal(&place))?;
+        // The table is told whatever becomes of the files.
+        let mut junit = match report::artifacts::write_run(run) {
+            Ok(junit) => Some(junit),
+            Err(error) => {
+                lost.note(format!("{place}: {error}"));
+                None
+            }
+        };
         if let Some(results) = results {
-            junit = report::faults::write(results, artifacts).map_err(internal(&place))?;
+            match report::faults::write(results, artifacts) {
+                Ok(written) => junit = Some(written),
+                Err(error) => lost.note(format!("{place}: {error}")),
+            }
         }
-        if let Some(path) = &conduct.junit {
-            std::fs::write(path, junit).map_err(internal(&path.display().to_string()))?;
+        if let (Some(path), Some(junit)) = (&conduct.junit, junit)
+            && let Err(error) = std::fs::write(path, junit)
+        {
+            lost.note(format!("{}: {error}", path.display()));
         }
         match results {
             Some(results) => print!("{}", report::faults::render(results, look.table)),
@@ -395,9 +415,22 @@ impl Done {
         }
         println!("Artifacts: {place}");
         github::tell(run, &folders.scenarios);
-        Ok(match results {
+        let code = match results {
             Some(results) => report::faults::exit_code(results, run.exit_code()),
             None => run.exit_code(),
+        };
+        let lost = lost.all();
+        if !lost.is_empty() {
+            eprintln!("lab: artifacts are lost:");
+            lost.iter().for_each(|what| eprintln!("  {what}"));
+            eprintln!(
+                "  The table above is what was judged; make room, and run again for its evidence."
+            );
+        }
+        Ok(match code {
+            _ if self.interrupt.is_heard() => exit::INTERRUPTED,
+            exit::OK if !lost.is_empty() => exit::INTERNAL,
+            code => code,
         })
     }
 }
@@ -419,9 +452,14 @@ fn free_memory_mib() -> usize {
         .unwrap_or(2048)
 }
 
-fn create_file(path: &Path) -> Result<std::fs::File, Refusal> {
-    std::fs::File::create(path)
-        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", path.display())))
+fn create_file(path: PathBuf) -> Result<(PathBuf, std::fs::File), Refusal> {
+    match std::fs::File::create(&path) {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(refuse(
+            exit::INTERNAL,
+            format!("{}: {error}", path.display()),
+        )),
+    }
 }
 
 /// Six hexadecimal digits: part of every name, so that two runs never share one.

@@ -5,28 +5,51 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::{Refusal, internal};
+use super::interrupt::Interrupt;
 use crate::cli::terminal;
 use crate::report::live::Live;
 use crate::report::{self, AttemptSummary};
 use crate::runner::{self, AttemptOutcome, OnAttempt, Setting, Unit};
 
-/// Writes what came of each attempt when it has ended, so that it is there whatever becomes of the run; also
-/// returned is where the first failure to do so is found.
-pub(super) fn writer(run: &Path) -> (OnAttempt, Arc<Mutex<Option<Refusal>>>) {
-    let failure: Arc<Mutex<Option<Refusal>>> = Arc::default();
-    let (run, failed) = (run.to_owned(), Arc::clone(&failure));
+/// Artifacts that could not be written, each with its path and why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lost(Arc<Mutex<Vec<String>>>);
+
+impl Lost {
+    /// Notes what could not be written.
+    pub(super) fn note(&self, what: String) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(what);
+    }
+
+    /// Returns everything noted.
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Writes what came of each attempt when it has ended, so that it is there whatever becomes of the run.
+pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
+    let (run, lost) = (run.to_owned(), lost.clone());
     let write = move |attempt: &AttemptOutcome| {
+        let mut failed = attempt.lost.clone();
         let summary = AttemptSummary::of(attempt, &run);
         if let Err(error) = report::artifacts::write_attempt(attempt, &summary) {
-            let place = attempt.artifacts.display().to_string();
-            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert(internal(&place)(error));
+            failed.push(error.to_string());
+        }
+        // The first one says why; the others follow from it.
+        if let Some(error) = failed.into_iter().next() {
+            lost.note(format!("{}: {error}", attempt.artifacts.display()));
         }
     };
-    (Arc::new(write), failure)
+    Arc::new(write)
 }
 
 /// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
@@ -35,34 +58,32 @@ pub(super) async fn watch_run(
     setting: &Setting,
     on_attempt: OnAttempt,
     mut live: Live<std::io::Stderr>,
+    interrupt: &Interrupt,
+    lost: &Lost,
 ) -> std::io::Result<Vec<runner::UnitOutcome>> {
-    let (stop, stopping) = watch::channel(false);
     let (progress, mut seen) = mpsc::unbounded_channel();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let mut resized = signal(SignalKind::window_change())?;
     let mut ticks = tokio::time::interval(live.period());
     // A tick that came late is not made up for.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let course = runner::run(units, setting, progress, on_attempt, stopping);
+    let course = runner::run(units, setting, progress, on_attempt, interrupt.stopping());
     tokio::pin!(course);
+    let mut is_told = false;
     loop {
         tokio::select! {
             biased;
-            Some(progress) = seen.recv() => live.take(&progress)?,
+            Some(progress) = seen.recv() => live.take(&progress),
             outcomes = &mut course => {
                 live.end();
+                live.lost().into_iter().for_each(|what| lost.note(what));
                 return Ok(outcomes);
             }
-            Some(()) = interrupt.recv() => interrupted(&stop, &mut live),
-            Some(()) = terminate.recv() => interrupted(&stop, &mut live),
+            () = interrupt.heard(), if !is_told => {
+                is_told = true;
+                live.say("Interrupted: stopping the machines.");
+            }
             Some(()) = resized.recv() => live.tick(Instant::now(), terminal::width()),
             now = ticks.tick() => live.tick(now.into_std(), terminal::width()),
         }
     }
-}
-
-fn interrupted(stop: &watch::Sender<bool>, live: &mut Live<std::io::Stderr>) {
-    live.say("Interrupted: stopping the machines.");
-    stop.send_replace(true);
 }

@@ -1,7 +1,7 @@
 //! The live capture of a scenario's network: every frame on its bridge, from before the first machine.
 //!
-//! libpcap reads from a ring that it shares with the kernel: frames carry the kernel's times (the clock of
-//! all records), they are copied in blocks and not one by one, and what did not fit is counted. It needs no
+//! libpcap reads from a ring that it shares with the kernel: frames carry the kernel's times (corrected to the
+//! clock of all records), they are copied in blocks and not one by one, and what did not fit is counted. It needs no
 //! more than a cell has, an ordinary user's included. In promiscuous mode a bridge also hands up what it
 //! forwards between machines.
 //!
@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use boot_server::event::now_us;
 use clap::ValueEnum;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -42,6 +41,7 @@ use tokio::time::sleep;
 
 use self::cut::Cutter;
 use self::names::Names;
+use super::clock::{now_us, run_clock};
 use super::saved;
 use crate::scenario::MacAddr;
 
@@ -155,7 +155,8 @@ pub struct Counts {
 pub struct Capture {
     is_stopped: Arc<AtomicBool>,
     wake: BreakLoop,
-    task: JoinHandle<Result<Counts, CaptureFault>>,
+    /// Taken by [`Capture::stop`].
+    task: Option<JoinHandle<Result<Counts, CaptureFault>>>,
 }
 
 /// Starts a capture; from its return on every frame is seen. To be called within a tokio runtime.
@@ -180,7 +181,7 @@ pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
     Ok(Capture {
         is_stopped,
         wake: capture.breakloop_handle(),
-        task: tokio::task::spawn_blocking(move || recorder.run(capture)),
+        task: Some(tokio::task::spawn_blocking(move || recorder.run(capture))),
     })
 }
 
@@ -252,12 +253,26 @@ impl Capture {
     ///
     /// # Errors
     /// [`CaptureFault`] when it broke off before.
-    pub async fn stop(self) -> Result<Counts, CaptureFault> {
+    pub async fn stop(mut self) -> Result<Counts, CaptureFault> {
         // What was sent before now is handed over when the kernel's gathering ends.
         sleep(GATHER * 2).await;
+        self.end();
+        match self.task.take() {
+            Some(task) => task.await?,
+            None => Ok(Counts::default()),
+        }
+    }
+
+    fn end(&self) {
         self.is_stopped.store(true, Ordering::Release);
         self.wake.breakloop();
-        self.task.await?
+    }
+}
+
+impl Drop for Capture {
+    /// Ends the thread on every way out; a cell whose set-up failed would wait for it.
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -314,11 +329,12 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The kernel's time of a frame, in microseconds since the Unix epoch.
+/// Returns the time of a frame, in microseconds since the Unix epoch: the kernel's, by the wall clock, corrected to
+/// the run's clock.
 fn at_us(header: &pcap::PacketHeader) -> u64 {
     let seconds = u64::try_from(header.ts.tv_sec).unwrap_or(0);
     let micros = u64::try_from(header.ts.tv_usec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000).saturating_add(micros)
+    run_clock().corrected(seconds.saturating_mul(1_000_000).saturating_add(micros))
 }
 
 struct Recorder {

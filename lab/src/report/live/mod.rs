@@ -8,7 +8,7 @@ mod transfers;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -44,10 +44,32 @@ struct Line<'a> {
     record: &'a Record,
 }
 
+/// A file of events; it is given up with the first failure to write.
+#[derive(Debug)]
+struct EventsFile {
+    path: PathBuf,
+    out: BufWriter<File>,
+    failure: Option<io::Error>,
+}
+
+impl EventsFile {
+    fn add(&mut self, line: &Line) {
+        if self.failure.is_some() {
+            return;
+        }
+        let written = serde_json::to_writer(&mut self.out, line)
+            .map_err(io::Error::from)
+            .and_then(|()| self.out.write_all(b"\n"))
+            // Whoever follows the file sees events while they happen.
+            .and_then(|()| self.out.flush());
+        self.failure = written.err();
+    }
+}
+
 /// Writes progress down as it happens, and shows it.
 #[derive(Debug)]
 pub struct Live<W: Write> {
-    files: Vec<BufWriter<File>>,
+    files: Vec<EventsFile>,
     course: Course,
     show: Show,
     screen: Screen<W>,
@@ -58,10 +80,21 @@ pub struct Live<W: Write> {
 impl<W: Write> Live<W> {
     /// Follows these units; events go to these files, and what people see to `out`. `folder` is the run's.
     #[must_use]
-    pub fn new(units: &[Unit], folder: &Path, files: Vec<File>, show: Show, out: W) -> Live<W> {
+    pub fn new(
+        units: &[Unit],
+        folder: &Path,
+        files: Vec<(PathBuf, File)>,
+        show: Show,
+        out: W,
+    ) -> Live<W> {
         let in_place = matches!(show, Show::InPlace(_));
+        let file = |(path, file)| EventsFile {
+            path,
+            out: BufWriter::new(file),
+            failure: None,
+        };
         Live {
-            files: files.into_iter().map(BufWriter::new).collect(),
+            files: files.into_iter().map(file).collect(),
             course: Course::new(units, in_place.then(|| folder.to_owned())),
             show,
             screen: Screen::new(out),
@@ -79,22 +112,25 @@ impl<W: Write> Live<W> {
     }
 
     /// Takes one piece of progress.
-    ///
-    /// # Errors
-    /// When an events file can't be written.
-    pub fn take(&mut self, progress: &Progress) -> io::Result<()> {
+    pub fn take(&mut self, progress: &Progress) {
         if let Progress::Seen { unit, record } = progress {
             for file in &mut self.files {
-                serde_json::to_writer(&mut *file, &Line { unit, record })?;
-                file.write_all(b"\n")?;
-                // Whoever follows the file sees events while they happen.
-                file.flush()?;
+                file.add(&Line { unit, record });
             }
         }
         if let Some(line) = self.course.take(progress, Instant::now()) {
             self.say(&line);
         }
-        Ok(())
+    }
+
+    /// Returns the files that could not be written to the end, each with why.
+    #[must_use]
+    pub fn lost(&self) -> Vec<String> {
+        let failed = |file: &EventsFile| {
+            let failure = file.failure.as_ref()?;
+            Some(format!("{}: {failure}", file.path.display()))
+        };
+        self.files.iter().filter_map(failed).collect()
     }
 
     /// Shows how far every node is now. `width` is that of the terminal, in columns.
@@ -143,5 +179,40 @@ impl<W: Write> Live<W> {
             amounts::clock(since)
         );
         status::cut(&text, width.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Seen;
+
+    #[test]
+    fn take_event_that_a_full_disk_refuses_goes_on_and_is_told() {
+        let full = PathBuf::from("/dev/full");
+        let kept = tempfile::NamedTempFile::new().unwrap();
+        let files = vec![
+            (
+                full.clone(),
+                File::options().write(true).open(full).unwrap(),
+            ),
+            (kept.path().to_owned(), kept.reopen().unwrap()),
+        ];
+        let mut live = Live::new(&[], Path::new(""), files, Show::Nothing, Vec::new());
+        for at_us in 1..=3 {
+            live.take(&Progress::Seen {
+                unit: "a@bios".into(),
+                record: Record {
+                    at_us,
+                    node: None,
+                    seen: Seen::PowerOn,
+                },
+            });
+        }
+        let lost = live.lost();
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        assert!(lost[0].starts_with("/dev/full: "), "{lost:?}");
+        let text = std::fs::read_to_string(kept.path()).unwrap();
+        assert_eq!(text.lines().count(), 3);
     }
 }
