@@ -28,6 +28,9 @@ use clap::{Parser, Subcommand};
 use crate::cell;
 use crate::remote::Visit;
 
+/// Open files that the lab asks for, for itself and its cells.
+const OPEN_FILES: u64 = 4096;
+
 /// Exit codes that scripts may rely on.
 pub mod exit {
     /// All is well.
@@ -143,6 +146,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(intro::run());
     }
     let arguments = Arguments::parse();
+    raise_open_files();
     if let Some(Err(error)) = arguments.places.visit.as_ref().map(Visit::begin) {
         eprintln!("lab: {error}");
         return ExitCode::from(exit::INTERNAL);
@@ -181,13 +185,38 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs to the end and leaves at once: a read of standard input that never returns must not hold us.
+/// Raises the limit of open files as far as it may be: shells give 1024, and machines side by side take more.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Where it is refused, the limit stays as it is, and a run tells when that is too low.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+/// A runtime that is left at once, by a panic as well: a read of standard input that never returns must not hold us.
+struct Background(Option<tokio::runtime::Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Runs to the end and leaves at once.
 fn with_runtime(work: impl Future<Output = u8>) -> u8 {
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
-            let code = runtime.block_on(work);
-            runtime.shutdown_background();
-            code
+            let handle = runtime.handle().clone();
+            let _background = Background(Some(runtime));
+            handle.block_on(work)
         }
         Err(error) => {
             eprintln!("lab: no runtime: {error}");

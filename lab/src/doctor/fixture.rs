@@ -129,6 +129,7 @@ impl Distribution {
         };
         let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
         Host {
+            open_files: Some(1024),
             os_release: self.os_release().into(),
             user: User {
                 name: "ann".into(),

@@ -64,6 +64,7 @@ pub fn what_runs_need() -> Host {
         os_release: fs::read_to_string("/etc/os-release").unwrap_or_default(),
         user: user(),
         tun: open(Path::new("/dev/net/tun")),
+        open_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
         ..Host::default()
     };
     for path in Piece::all_paths() {

@@ -135,6 +135,8 @@ pub struct Host {
     pub probe: Option<Result<(), String>>,
     /// `/dev/net/tun`.
     pub tun: Device,
+    /// Files that this process may open at once; `None` for no limit.
+    pub open_files: Option<u64>,
     /// What came of a user namespace such as a cell's; `None` when it was not tried.
     pub user_namespace: Option<Result<(), String>>,
     /// Whether the stand-in image is in the cache.

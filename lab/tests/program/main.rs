@@ -19,6 +19,7 @@ mod killed;
 mod made_new;
 mod manual;
 mod on_host;
+mod out_of_space;
 mod own_pixiecore;
 mod planned;
 mod pty;

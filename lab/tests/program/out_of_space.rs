@@ -1,0 +1,110 @@
+//! A run whose artifacts do not fit on their disk, and one that may open hardly any file: an error with its reason,
+//! never a hang, and nothing left. Simulated machines suffice.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Scenarios, printed};
+
+/// More than any run of one simulated machine takes.
+const DEADLINE: Duration = Duration::from_secs(100);
+
+fn simulated() -> Scenarios {
+    let scenarios = Scenarios::new();
+    scenarios
+        .copy("ipxe-chainload", "full")
+        .quick("node1")
+        .edit_toml(|scenario| {
+            scenario.insert("machines".into(), "simulated".into());
+        });
+    scenarios
+}
+
+/// The output of a program that has to end by itself.
+fn ended(command: &mut Command) -> Output {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > DEADLINE {
+            child.kill().unwrap();
+            panic!("it hangs: {}", printed(&child.wait_with_output().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// `lab run` with its artifacts on a file system of that size, which only it and its children see.
+fn run_on_a_disk_of(scenarios: &Scenarios, size: &str) -> Output {
+    fs::create_dir_all(scenarios.artifacts()).unwrap();
+    let script = "mount -t tmpfs -o size=\"$0\" tmpfs \"$1\" && shift && exec \"$@\"";
+    let mut lab = Command::new("unshare");
+    lab.args(["--mount", "sh", "-c", script, size])
+        .arg(scenarios.artifacts());
+    let run = scenarios.lab_run();
+    lab.arg(run.get_program()).args(run.get_args());
+    ended(&mut lab)
+}
+
+fn nothing_is_left(scenarios: &Scenarios) {
+    let word = scenarios.artifacts().display().to_string();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left: Vec<String> = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains(&word))
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still running: {left:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// V16, V29.
+#[test]
+fn run_on_a_full_disk_ends_with_the_path_and_a_table() {
+    // From "no cell can be set up" to "all but the reports".
+    for size in ["32k", "60k", "84k", "128k"] {
+        let scenarios = simulated();
+        let output = run_on_a_disk_of(&scenarios, size);
+        let text = printed(&output);
+        assert_ne!(output.status.code(), Some(0), "{size}: {text}");
+        assert!(text.contains("No space left on device"), "{size}: {text}");
+        assert!(
+            text.contains(&scenarios.artifacts().display().to_string()),
+            "{size}: {text}"
+        );
+        assert!(!text.contains("panicked"), "{size}: {text}");
+        if output.status.code() != Some(1) || text.contains("artifacts are lost") {
+            assert!(text.contains("full@bios"), "{size}: {text}");
+        }
+        nothing_is_left(&scenarios);
+    }
+}
+
+/// V29.
+#[test]
+fn run_that_may_open_few_files_is_refused_with_the_limit() {
+    let scenarios = simulated();
+    let run = scenarios.lab_run();
+    let mut lab = Command::new("sh");
+    lab.args(["-c", "ulimit -n 24 && exec \"$@\"", "sh"])
+        .arg(run.get_program())
+        .args(run.get_args());
+    let output = ended(&mut lab);
+    let text = printed(&output);
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("file descriptors: 24"), "{text}");
+    assert!(text.contains("ulimit -n"), "{text}");
+}
