@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use boot_server::event::now_us;
+use crate::evidence::clock::now_us;
 use images::verify::digest::sha256_of_file;
 
 use crate::evidence::{Record, Seen};

@@ -3,6 +3,7 @@
 //!
 //! Nothing here judges: what happens becomes records, and `verdict` reads those.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use super::machine::{self, Sockets};
 use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
 use super::progress::{Progress, device_in};
-use crate::evidence::capture::ports::Ports;
 use super::shell::{Answer, Shell, ShellError};
+use crate::evidence::capture::ports::Ports;
 use crate::evidence::disturbance::Disturbance;
 use crate::evidence::{Depth, Record, Seen};
 use crate::fault::MachineChange;
@@ -318,10 +319,19 @@ async fn settle(
         }
         is_first = false;
         let mut failing = Vec::new();
+        // Several checks read the same file, e.g. one for each kernel option.
+        let mut answers: HashMap<String, Answer> = HashMap::new();
         for check in open {
             let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
-            let answer = match shell.run(&check.command, until).await {
-                Ok(answer) => answer,
+            let asked = match answers.get(&check.command) {
+                Some(answer) => Ok(answer.clone()),
+                None => shell.run(&check.command, until).await,
+            };
+            let answer = match asked {
+                Ok(answer) => {
+                    answers.insert(check.command.clone(), answer.clone());
+                    answer
+                }
                 Err(ShellError::Disturbed { disturbance, tries }) => {
                     failing.push((check, Asked::Disturbed { disturbance, tries }));
                     continue;

@@ -16,8 +16,9 @@ pub use super::framing::Answer;
 use super::framing::{FUNCTIONS, Framing, new_nonce};
 use crate::evidence::disturbance::Disturbance;
 
-/// Pause before a shell that has not answered is greeted again; doubled each time.
-const GREETING_INTERVAL: Duration = Duration::from_secs(2);
+/// Pause before a shell that has not answered is greeted again; doubled each time. Greetings that are typed too early
+/// are executed later, one after the other: under TCG each takes up to two seconds.
+const GREETING_INTERVAL: Duration = Duration::from_secs(4);
 
 /// How often an answer is asked for at most.
 const TRIES: u32 = 4;
@@ -248,6 +249,49 @@ mod tests {
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(10)
+    }
+
+    /// A real terminal with an interactive bash on the other end of the console, after a login line.
+    async fn terminal() -> (tempfile::TempDir, Console, tokio::process::Child) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("console");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (lines, _) = mpsc::unbounded_channel();
+        let console = Console::connect(&socket, None, lines).await.unwrap();
+        let (machine, _) = listener.accept().await.unwrap();
+        let machine = machine.into_std().unwrap();
+        machine.set_nonblocking(false).unwrap();
+        let end: OwnedFd = machine.into();
+        let login = "echo 'node1 login: core (automatic login)'; exec bash --norc --noprofile -i";
+        let child = Command::new("script")
+            .args(["-qfc", login, "/dev/null"])
+            .stdin(Stdio::from(end.try_clone().unwrap()))
+            .stdout(Stdio::from(end))
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        (dir, console, child)
+    }
+
+    #[tokio::test]
+    async fn run_on_a_terminal_with_line_editing_has_exact_answers() {
+        let (_dir, mut console, _child) = terminal().await;
+        let mut shell = Shell::wait_for_login(&mut console, soon()).await.unwrap();
+        let long = "x".repeat(300);
+        for (command, status, output) in [
+            ("echo active", 0, "active"),
+            (
+                r#"printf 'it'"'"'s\n\n%s' "two words"; (exit 4)"#,
+                4,
+                "it's\n\ntwo words",
+            ),
+            ("no-such-command-of-lab 2>/dev/null", 127, ""),
+            (&format!("echo {long}"), 0, &long),
+        ] {
+            let answer = shell.run(command, soon()).await.unwrap();
+            assert_eq!((answer.status, answer.output.as_str()), (status, output));
+        }
+        shell.leave().await;
     }
 
     /// What the machine does with each line that is typed, in bash.
