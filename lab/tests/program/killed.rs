@@ -137,6 +137,49 @@ fn ctrl_c_ends_with_a_table_of_what_was_seen_and_exit_130() {
     assert!(left.is_empty(), "still running: {left:#?}");
 }
 
+/// V18: simulated machines suffice, because none is switched on yet.
+#[test]
+fn ctrl_c_while_a_cell_is_set_up_is_interrupted_and_leaves_nothing() {
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let scenarios = Scenarios::new();
+        scenarios
+            .copy("ipxe-chainload", "early")
+            .quick("node1")
+            .edit_toml(|scenario| {
+                scenario.insert("machines".into(), "simulated".into());
+            });
+        let mut lab = scenarios
+            .lab_run()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // The cell's first process is started then; its libvirtd takes seconds.
+        let log = scenarios
+            .artifacts()
+            .join("latest/early@bios/attempt-1/cell.log");
+        while !log.exists() {
+            assert!(lab.try_wait().unwrap().is_none(), "lab ended early");
+            assert!(Instant::now() < deadline, "no cell in time");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let began = Instant::now();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&lab), signal).unwrap();
+        let output = lab.wait_with_output().unwrap();
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(130), "{text}");
+        let table = String::from_utf8_lossy(&output.stdout);
+        let row = table.lines().find(|line| line.contains("early@bios"));
+        assert!(row.is_some_and(|row| row.contains("interrupted")), "{text}");
+        assert!(!table.contains("infra"), "{text}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{text}");
+        let left = processes_with(&scenarios.artifacts().display().to_string());
+        assert!(left.is_empty(), "still running: {left:#?}");
+    }
+}
+
 #[test]
 fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
     let scenarios = Scenarios::new();
