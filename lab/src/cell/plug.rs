@@ -18,6 +18,9 @@ use crate::station::{INSIDE, StationJob, UP};
 /// How long a station may take to be at work; one that takes leases makes whole exchanges first.
 const UP_DEADLINE: Duration = Duration::from_secs(40);
 
+/// Time for a program that sets something up.
+const RUN_DEADLINE: Duration = Duration::from_secs(30);
+
 /// Where hosts are plugged in.
 #[derive(Debug, Clone)]
 pub struct Plug {
@@ -159,7 +162,20 @@ pub async fn ip(arguments: &[&str]) -> io::Result<()> {
 /// # Errors
 /// With what it said.
 pub async fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
-    let output = Command::new(program).args(arguments).output().await?;
+    let output = Command::new(program)
+        .args(arguments)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(RUN_DEADLINE, output)
+        .await
+        .map_err(|_| {
+            let seconds = RUN_DEADLINE.as_secs();
+            let what = format!(
+                "timed out after {seconds} s: {program} {}",
+                arguments.join(" ")
+            );
+            io::Error::new(io::ErrorKind::TimedOut, what)
+        })??;
     if output.status.success() {
         return Ok(());
     }

@@ -75,6 +75,14 @@ impl Session {
             .args(["--pdeathsig", "TERM", "ssh", "-N", "-M", "-S"])
             .arg(control.path().join(SOCKET))
             .args(["-o", "ControlPersist=no"])
+            // A host that goes away ends each step within a minute; a terminal may ask for a password longer.
+            .args(["-o", "ConnectTimeout=30"])
+            .args([
+                "-o",
+                "ServerAliveInterval=15",
+                "-o",
+                "ServerAliveCountMax=4",
+            ])
             .args(host.options())
             .args(["--", &host.destination()])
             .stdin(Stdio::null())

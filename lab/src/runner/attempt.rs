@@ -23,6 +23,12 @@ use crate::verdict::NodeVerdict;
 /// How long a cell may take to end after it was told to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Time for a cell to be set up. Each step has a shorter deadline of its own, with a better reason.
+const SET_UP_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Time for a machine beyond the scenario's deadline: starting it, a picture, stopping it. As above.
+const BESIDE_BOOT: Duration = Duration::from_secs(300);
+
 /// A node's claim on processors and memory.
 type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
@@ -33,6 +39,15 @@ struct State {
     /// Memory of machines that are through but were not stopped.
     held: Vec<OwnedSemaphorePermit>,
     network: Option<CellNetwork>,
+}
+
+impl State {
+    /// Returns when a machine is overdue that has its place for `longest`, and which one.
+    fn overdue(&self, longest: Duration) -> Option<(tokio::time::Instant, String)> {
+        let since = |(node, (_, since)): (&String, &(Place, Instant))| (*since, node.clone());
+        let (since, node) = self.places.iter().map(since).min()?;
+        Some((tokio::time::Instant::from_std(since + longest), node))
+    }
 }
 
 impl Course {
@@ -169,11 +184,14 @@ impl Course {
         let mut claims = JoinSet::new();
         let mut stop = self.stop.clone();
         let mut stop_deadline = None;
+        let mut set_up = Some(tokio::time::Instant::now() + SET_UP_DEADLINE);
         loop {
+            let overdue = state.overdue(unit.scenario.deadline.boot + BESIDE_BOOT);
             tokio::select! {
                 report = cell.next_report() => match report? {
                     None | Some(Report::Through | Report::Kept) => break,
                     Some(Report::Ready) => {
+                        set_up = None;
                         state.network = cell.pid().and_then(first_child).and_then(CellNetwork::of);
                         self.say(Progress::CellReady { unit: name.clone() });
                     }
@@ -210,6 +228,16 @@ impl Course {
                     cell.order(&Order::Stop { reason: "interrupted".into() }).await;
                 }
                 () = until(stop_deadline) => break,
+                () = until(set_up) => {
+                    let seconds = SET_UP_DEADLINE.as_secs();
+                    outcome.attempt.broken = Some(format!("timed out after {seconds} s: the cell's set-up"));
+                    break;
+                }
+                () = until(overdue.as_ref().map(|(at, _)| *at)) => {
+                    let node = overdue.map(|(_, node)| node).unwrap_or_default();
+                    outcome.attempt.broken = Some(format!("timed out: the cell does not tell that {node} stopped"));
+                    break;
+                }
             }
         }
         claims.abort_all();
