@@ -25,8 +25,8 @@ use virt::error::ErrorNumber;
 use virt::stream::Stream;
 use virt::sys;
 
-use self::mark::RunMark;
 use self::events::DomainEvent;
+use self::mark::RunMark;
 
 /// Time for a call that starts a machine, in which libvirt waits for QEMU's first answer. QEMU takes seconds for
 /// that where more machines than processors start at once.
