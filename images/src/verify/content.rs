@@ -70,16 +70,23 @@ pub fn check(path: &Path, role: Role) -> std::io::Result<Result<(), WrongContent
     std::fs::File::open(path)?
         .take(1024)
         .read_to_end(&mut head)?;
-    let found = kind(&head);
+    Ok(check_head(&head, role))
+}
+
+/// Looks at the first bytes of a file; 1 KiB is enough.
+///
+/// # Errors
+/// [`WrongContent`] if they are not those of the file in this role.
+pub fn check_head(head: &[u8], role: Role) -> Result<(), WrongContent> {
+    let found = kind(head);
     let good = match role {
         Role::Kernel => found == Kind::Kernel,
         Role::Initrd | Role::Rootfs => found == Kind::Initrd,
     };
-    Ok(if good {
-        Ok(())
-    } else {
-        Err(WrongContent { role, found })
-    })
+    match good {
+        true => Ok(()),
+        false => Err(WrongContent { role, found }),
+    }
 }
 
 fn kind(head: &[u8]) -> Kind {

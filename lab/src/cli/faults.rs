@@ -131,16 +131,15 @@ pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
 }
 
 impl Faults {
-    /// A unit for each, those of the run's shard.
-    pub(super) fn units(&self, arguments: &RunArguments) -> Vec<Unit> {
+    /// A unit for each, of all shards.
+    pub(super) fn units(&self) -> Vec<Unit> {
         let unit = |(fault, scenario, injections): &(Fault, Arc<Scenario>, Injections)| Unit {
             scenario: Arc::clone(scenario),
             firmware: fault.firmware,
             repetition: None,
             injections: injections.clone(),
         };
-        let of_shard = |unit: &Unit| arguments.shard.is_none_or(|shard| shard.has(&unit.name()));
-        self.list.iter().map(unit).filter(of_shard).collect()
+        self.list.iter().map(unit).collect()
     }
 
     /// What came of each, in the order of the outcomes.

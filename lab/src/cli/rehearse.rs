@@ -128,6 +128,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         is_fitted: false,
         assets: rehearsal.assets.clone(),
         shard: None,
+        whole: None,
     };
     let mut done = arguments.conduct.run(folders, order).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);

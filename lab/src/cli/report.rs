@@ -67,13 +67,27 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
     let runs = runs.map_err(invalid)?;
     // Before anything is made, so that a refusal leaves nothing behind.
     check(&runs).map_err(invalid)?;
+    let parts: Vec<PathBuf> = runs.iter().map(|run| run.folder.clone()).collect();
+    let faults =
+        report::faults::joined(&parts).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
     let run_id = new_run_id();
     let folder = report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id)
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", artifacts.display())))?;
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
-    report::artifacts::write_run(&run)
-        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
-    print!("{}", table::render(&run, Look::choose(false, false).table));
+    let failed = |error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display()));
+    report::artifacts::write_run(&run).map_err(failed)?;
+    let colour = Look::choose(false, false).table;
+    let code = match faults {
+        Some(results) => {
+            report::faults::write(&results, &folder).map_err(failed)?;
+            print!("{}", report::faults::render(&results, colour));
+            report::faults::exit_code(&results, run.exit_code())
+        }
+        None => {
+            print!("{}", table::render(&run, colour));
+            run.exit_code()
+        }
+    };
     println!("Artifacts: {}", folder.display());
-    Ok(run.exit_code())
+    Ok(code)
 }

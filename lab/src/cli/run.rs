@@ -5,9 +5,10 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::conduct::{Conduct, Order, Refusal, check_host, image_of};
-use super::select::select;
-use super::{Folders, faults, remote};
+use super::conduct::{Conduct, Order, Refusal, check_host, image_of, refuse};
+use super::select::{of_shard, select};
+use super::{Folders, exit, faults, remote};
+use crate::report::whole::{Kind, Whole};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
 
@@ -52,10 +53,11 @@ pub(super) async fn run(folders: Folders, arguments: RunArguments) -> u8 {
 
 async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refusal> {
     let faults = faults::select(folders, arguments)?;
-    let units = match &faults {
-        Some(faults) => faults.units(arguments),
+    let all = match &faults {
+        Some(faults) => faults.units(),
         None => select(folders, arguments)?,
     };
+    let units = of_shard(&all, arguments.shard);
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
         eprintln!("Shard {shard} has no scenario of those selected.");
     }
@@ -68,6 +70,14 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if let Some(host) = host {
         return remote::run(folders, &host, &image, &conduct.files()).await;
     }
+    let kind = match &faults {
+        Some(_) => Kind::Faults,
+        None => Kind::Scenarios,
+    };
+    let whole = Whole::of(kind, &all, &image.fit.image).map_err(|error| {
+        let what = format!("the folder of a scenario cannot be read: {error}");
+        refuse(exit::INVALID_INPUT, what)
+    })?;
     let order = Order {
         units,
         image,
@@ -75,6 +85,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         is_fitted: true,
         assets: Vec::new(),
         shard: arguments.shard.map(|shard| shard.to_string()),
+        whole: Some(whole),
     };
     let done = conduct.run(folders, order).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));

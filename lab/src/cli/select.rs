@@ -6,10 +6,11 @@ use super::conduct::{Refusal, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;
-use crate::runner::Unit;
+use crate::runner::shard::Shard;
+use crate::runner::{Unit, unit_name};
 use crate::scenario::{self, DataCheck, SelectError};
 
-/// The units asked for, in the order of their names.
+/// The units asked for, of all shards, in the order of their names.
 pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
     let data = if arguments.unchecked_data {
         DataCheck::Skip
@@ -63,11 +64,17 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
             },
         ));
     }
-    let of_shard = |unit: &Unit| arguments.shard.is_none_or(|shard| shard.has(&unit.name()));
-    let units = units.into_iter().filter(of_shard);
     Ok(units
+        .into_iter()
         .flat_map(|unit| repeated(&unit, arguments.repeat.get()))
         .collect())
+}
+
+/// Those of the units that are in the shard: by their names without the number of a repetition.
+pub(super) fn of_shard(units: &[Unit], shard: Option<Shard>) -> Vec<Unit> {
+    let name = |unit: &Unit| unit_name(&unit.scenario.name, unit.firmware, None);
+    let is_in = |unit: &&Unit| shard.is_none_or(|shard| shard.has(&name(unit)));
+    units.iter().filter(is_in).cloned().collect()
 }
 
 /// The unit as often as asked for, numbered when it is more than once.

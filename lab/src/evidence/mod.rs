@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::capture::Extent;
 use self::disturbance::Disturbance;
 use self::packet::{Content, Endpoint, Protocol};
+use crate::sim::report::Report;
 
 /// How much evidence is collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args, Serialize, Deserialize)]
@@ -127,6 +128,8 @@ pub enum Seen {
     },
     /// The machine was reset: libvirt's reboot event.
     Reset,
+    /// A simulated machine ended its boot and reported the files that it would start.
+    WouldStart(Report),
     /// A line on the serial console.
     Console {
         /// The line, without control sequences.

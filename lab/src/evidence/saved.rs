@@ -245,7 +245,8 @@ pub fn scenario(folder: &Path) -> Result<Scenario, SavedError> {
 
 fn scenario_called(name: &str, folder: &Path) -> Result<Scenario, SavedError> {
     let (_, text) = read(folder, SCENARIO_FILE)?;
-    Scenario::parse(name, folder, &text).map_err(|invalid| SavedError::Scenario(Box::new(invalid)))
+    Scenario::parse_resolved(name, folder, &text)
+        .map_err(|invalid| SavedError::Scenario(Box::new(invalid)))
 }
 
 fn outline(folder: &Path) -> Result<Outline, SavedError> {

@@ -303,6 +303,7 @@ fn what_has_failed_before_it_was_booted_fails_the_run() {
         seconds: 0.0,
         accelerator: String::new(),
         shard: None,
+        whole: None,
         flaky_fails: false,
         units,
         rehearsal: None,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::table::Colour;
 use crate::diagnosis::Cause;
@@ -17,8 +17,11 @@ use crate::scenario::Machines;
 /// Exit code when a fault came out wrongly.
 const FAILED: u8 = 100;
 
+/// Name of the file with the results.
+const FILE: &str = "faults.json";
+
 /// What came of one fault.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultResult {
     /// Its name.
     pub name: String,
@@ -118,13 +121,44 @@ impl FaultResult {
     }
 }
 
+/// Results of a run in shards: those of all its folders, ordered by name. None if they are runs of scenarios.
+///
+/// # Errors
+/// When a folder's results can't be read, or only some of the folders have results.
+pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
+    let mut all: Vec<FaultResult> = Vec::new();
+    let (mut with, mut without) = (None, None);
+    for folder in folders {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            without = Some(folder);
+            continue;
+        }
+        with = Some(folder);
+        let about = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
+        let text = fs::read_to_string(&path).map_err(about)?;
+        let results: Vec<FaultResult> =
+            serde_json::from_str(&text).map_err(|error| about(error.into()))?;
+        all.extend(results);
+    }
+    if let (Some(with), Some(without)) = (with, without) {
+        return Err(io::Error::other(format!(
+            "{} ran faults and {} did not: name the parts of one run",
+            with.display(),
+            without.display()
+        )));
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(with.map(|_| all))
+}
+
 /// Writes `faults.json` and `junit.xml`; returns the latter.
 ///
 /// # Errors
 /// When a file can't be written.
 pub fn write(results: &[FaultResult], folder: &Path) -> io::Result<String> {
     let json = serde_json::to_string_pretty(results)?;
-    fs::write(folder.join("faults.json"), json + "\n")?;
+    fs::write(folder.join(FILE), json + "\n")?;
     let xml = junit(results).map_err(io::Error::other)?;
     fs::write(folder.join("junit.xml"), &xml)?;
     Ok(xml)
@@ -167,5 +201,74 @@ pub fn exit_code(results: &[FaultResult], of_run: u8) -> u8 {
     match results.iter().any(unknown) {
         true => of_run,
         false => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::StageName;
+
+    fn result(name: &str, ok: bool) -> FaultResult {
+        let expected = Expectation::Fail {
+            stage: StageName::Dhcp,
+            cause: Cause::NoDhcpServer,
+        };
+        FaultResult {
+            name: name.into(),
+            summary: "nobody answers".into(),
+            machines: Machines::Simulated,
+            expected,
+            found: match ok {
+                true => Found::Fail {
+                    stage: StageName::Dhcp,
+                    cause: Some(Cause::NoDhcpServer),
+                    why: "silence".into(),
+                },
+                false => Found::Pass,
+            },
+            ok,
+            causes: vec![Cause::NoDhcpServer],
+            seconds: 1.0,
+            artifacts: None,
+        }
+    }
+
+    fn written(parent: &Path, name: &str, results: &[FaultResult]) -> PathBuf {
+        let folder = parent.join(name);
+        fs::create_dir(&folder).unwrap();
+        write(results, &folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn joined_shards_are_faults_again_and_count_by_their_expectations() {
+        let parent = tempfile::tempdir().unwrap();
+        let good = written(parent.path(), "1", &[result("b", true), result("a", true)]);
+        let empty = written(parent.path(), "2", &[]);
+        let all = joined(&[good.clone(), empty]).unwrap().unwrap();
+        let names: Vec<&str> = all.iter().map(|result| result.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        // The machines failed (100), as they had to.
+        assert_eq!(exit_code(&all, 100), 0);
+        let bad = written(parent.path(), "3", &[result("c", false)]);
+        let all = joined(&[good, bad]).unwrap().unwrap();
+        assert_eq!(exit_code(&all, 100), 100);
+    }
+
+    #[test]
+    fn joined_faults_and_scenarios_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let faults = written(parent.path(), "1", &[result("a", true)]);
+        let scenarios = parent.path().join("2");
+        fs::create_dir(&scenarios).unwrap();
+        assert_eq!(joined(std::slice::from_ref(&scenarios)).unwrap(), None);
+        let told = joined(&[faults.clone(), scenarios])
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains("did not"), "{told}");
+        fs::write(faults.join(FILE), "[{}]").unwrap();
+        let told = joined(&[faults]).unwrap_err().to_string();
+        assert!(told.contains("faults.json"), "{told}");
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::whole::{self, PartsError};
 use super::{RunSummary, stored};
 use crate::runner::shard::Shard;
 use crate::untrusted::Folder;
@@ -35,6 +36,9 @@ pub enum MergeError {
         /// Another.
         second: PathBuf,
     },
+    /// The runs are not parts of one whole.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A part of the whole is not there; what it would have said is not known.
     #[error("shard {missing} is missing: the folders named are of {found}")]
     Missing {
@@ -97,6 +101,11 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
         seconds: runs.iter().map(|run| run.seconds).fold(0.0, f64::max),
         accelerator: distinct(|run| &run.accelerator),
         shard: None,
+        // Joined shards are the whole.
+        whole: runs.first().and_then(|run| {
+            run.shard.as_ref()?;
+            run.whole.clone()
+        }),
         flaky_fails: runs.iter().any(|run| run.flaky_fails),
         // A rehearsal has no shards.
         rehearsal: None,
@@ -155,6 +164,7 @@ fn copy_failed(error: TreeError) -> MergeError {
 
 /// Which run has which unit.
 fn owners(runs: &[RunSummary]) -> Result<BTreeMap<String, &RunSummary>, MergeError> {
+    whole::check(runs)?;
     complete(runs)?;
     let mut owners: BTreeMap<String, &RunSummary> = BTreeMap::new();
     for run in runs {
@@ -228,6 +238,7 @@ mod tests {
             seconds: name.len() as f64,
             accelerator: "TCG".into(),
             shard: shard.map(str::to_owned),
+            whole: None,
             flaky_fails: false,
             rehearsal: None,
             units: vec![unit],

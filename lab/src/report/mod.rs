@@ -21,6 +21,7 @@ pub mod sequence;
 pub mod stored;
 pub mod summary;
 pub mod table;
+pub mod whole;
 mod words;
 
 pub use summary::{AttemptSummary, NodeSummary, RehearsalSummary, RunSummary, UnitSummary};

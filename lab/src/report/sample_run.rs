@@ -100,6 +100,7 @@ pub(crate) fn run(folder: &Path) -> RunSummary {
         seconds: 318.2,
         accelerator: "TCG: there is no /dev/kvm".into(),
         shard: None,
+        whole: None,
         flaky_fails: false,
         rehearsal: None,
         units: vec![

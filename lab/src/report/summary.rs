@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::whole::Whole;
 use crate::diagnosis::{Finding, diagnose};
 use crate::evidence::saved::Attempt;
 use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
@@ -25,6 +26,9 @@ pub struct RunSummary {
     /// Which part of the units it ran, e.g. `1/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
+    /// The whole selection that it ran, or ran a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Whole>,
     /// Whether a node that passed only when tried again counts as a failure.
     #[serde(default)]
     pub flaky_fails: bool,
@@ -316,6 +320,7 @@ mod tests {
             seconds: 1.0,
             accelerator: String::new(),
             shard: None,
+            whole: None,
             flaky_fails,
             rehearsal: None,
             units: vec![UnitSummary {
@@ -404,6 +409,7 @@ mod tests {
                 seconds: 0.0,
                 accelerator: String::new(),
                 shard: None,
+                whole: None,
                 flaky_fails: false,
                 rehearsal: None,
                 units,

@@ -18,8 +18,17 @@ const ADDRESSES_PER_NODE: u64 = 2;
 /// `vda` to `vdz`.
 const DISKS_PER_NODE: usize = 26;
 
-/// Notes in `source` all that does not fit together.
+/// Notes in `source` all that does not fit together in a scenario that is to be run.
 pub(super) fn check(draft: &Draft, source: &Source) {
+    fitting(draft, source);
+    for node in &draft.nodes {
+        expectations(node, source);
+    }
+}
+
+/// Notes in `source` all that does not fit together, except that nothing is expected of a node: a run of
+/// an earlier version may have been made so, and stays readable.
+pub(super) fn fitting(draft: &Draft, source: &Source) {
     once(
         source,
         "node name",
@@ -46,7 +55,9 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     for node in &draft.nodes {
         secure_boot(node, draft, source);
         disks(node, draft, source);
-        expectations(node, source);
+        if let Some(expect) = &node.expect {
+            hashes(expect, source);
+        }
     }
 }
 
@@ -381,16 +392,24 @@ fn hashes(expect: &DraftExpect, source: &Source) {
 
 fn expectations(node: &DraftNode, source: &Source) {
     let Some(expect) = &node.expect else { return };
-    hashes(expect, source);
-    if !expect.checks_something {
-        let name = node.name.as_ref().map_or("the node", |name| &name.value);
-        source.clash(
-            (expect.at.clone(), "nothing to check inside the machine"),
-            (node.at.clone(), "of this machine"),
-            Wrong::new(
-                format!("`{name}` expects nothing of the machine, so it could never fail"),
-                "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`",
-            ),
-        );
+    if expect.checks_something {
+        return;
+    }
+    let name = node.name.as_ref().map_or("the node", |name| &name.value);
+    let help = "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`";
+    let wrong = Wrong::new(
+        format!("`{name}` expects nothing of the machine, so it could never fail"),
+        help,
+    );
+    let here = (node.at.clone(), "of this machine");
+    match expect.empty_lists.first() {
+        Some(list) => {
+            let label = format!("an empty `{}` checks nothing", list.value);
+            source.clash((list.at.clone(), &label), here, wrong);
+        }
+        None => {
+            let at = expect.at.clone();
+            source.clash((at, "nothing to check inside the machine"), here, wrong);
+        }
     }
 }

@@ -30,8 +30,10 @@ pub(super) struct DraftExpect {
     pub(super) config_may_fail: Option<Located<bool>>,
     pub(super) sha256: Option<Located<ExpectedHashes>>,
     pub(super) files: Vec<FileExpect>,
-    /// Whether anything that is checked inside the machine was written, however wrongly.
+    /// True if at least one check inside the machine was written, well-formed or not.
     pub(super) checks_something: bool,
+    /// Lists of checks that are written and empty.
+    pub(super) empty_lists: Vec<Located<&'static str>>,
 }
 
 /// Reads the table.
@@ -60,6 +62,26 @@ pub(super) fn read(table: Table) -> DraftExpect {
             .map(|text| text.value)
             .collect()
     };
+    let lists = [
+        ("kernel_options", &kernel_options),
+        ("units_active", &units_active),
+        ("file", &file),
+    ];
+    let written = |item: &Option<Item>| item.map(|item| item.length());
+    let mut checks_something = hostname.is_some();
+    let mut empty_lists = Vec::new();
+    for (key, item) in lists {
+        match (written(item), item) {
+            (Some(Some(0)), Some(item)) => empty_lists.push(Located {
+                value: key,
+                at: item.at(),
+            }),
+            // A value of another type is refused by its own message.
+            (Some(_), _) => checks_something = true,
+            (None, _) => {}
+        }
+    }
+    empty_lists.sort_by_key(|list| list.at.start);
     let draft = DraftExpect {
         at: table.at(),
         matched_by: table
@@ -75,9 +97,8 @@ pub(super) fn read(table: Table) -> DraftExpect {
         initrd: list(&initrd, asset_path),
         cloud_config: named("cloud_config"),
         ignition: named("ignition"),
-        checks_something: [hostname, kernel_options, units_active, file]
-            .iter()
-            .any(|i| i.is_some()),
+        checks_something,
+        empty_lists,
         hostname: hostname.and_then(|item| item.parse(host_name)),
         kernel_options: list(&kernel_options, kernel_option),
         units_active: list(&units_active, unit_name),
@@ -201,15 +222,33 @@ pub(crate) fn file_path(text: &str) -> Result<String, Wrong> {
         && !text.ends_with('/')
         && !text.split('/').any(|part| part == "..")
         && !text.contains(char::is_control);
-    if sound {
-        return Ok(text.to_owned());
+    if !sound {
+        let what = format!("`{text}` is not the absolute path of a file");
+        return Err(Wrong::new(
+            what,
+            "it begins with `/` and has no `..`, e.g. `/home/core/cloud`",
+        ));
     }
-    let what = format!("`{text}` is not the absolute path of a file");
-    Err(Wrong::new(
-        what,
-        "it begins with `/` and has no `..`, e.g. `/home/core/cloud`",
-    ))
+    // Two spellings of one path would be two expectations of one file.
+    let parts = text.split('/').filter(|part| !["", "."].contains(part));
+    let plain: String = parts.map(|part| format!("/{part}")).collect();
+    if plain != text {
+        return Err(Wrong::new(
+            format!("`{text}` is not the shortest spelling of its path"),
+            format!("write `{plain}`"),
+        ));
+    }
+    if text == "/dev/null" {
+        return Err(Wrong::new(
+            "`/dev/null` is the same on every machine, whatever its config",
+            "expect a file that a config writes, e.g. `/home/core/cloud`",
+        ));
+    }
+    Ok(plain)
 }
+
+/// Units that systemd itself makes active at its start.
+const ALWAYS_ACTIVE: [&str; 4] = ["-.slice", "-.mount", "system.slice", "user.slice"];
 
 fn owner(text: &str) -> Result<Owner, Wrong> {
     text.parse::<Owner>()
@@ -261,6 +300,12 @@ pub(crate) fn unit_name(text: &str) -> Result<String, Wrong> {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.@:\\".contains(&b));
+    if ALWAYS_ACTIVE.contains(&text) {
+        return Err(Wrong::new(
+            format!("`{text}` is active wherever systemd runs, whatever the config"),
+            "expect a unit that a config starts, e.g. `lab-node1.service`",
+        ));
+    }
     if sound {
         return Ok(text.to_owned());
     }

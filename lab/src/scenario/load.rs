@@ -51,8 +51,21 @@ impl Scenario {
         read(&name, dir, Source::new(&path, text), data)
     }
 
-    /// A scenario from the text of `scenario.toml` or `scenario.resolved.toml`; its folder is `dir`,
-    /// which is not looked into.
+    /// The scenario of an attempt, from the text of its `scenario.resolved.toml`. Nodes of which nothing is
+    /// expected are accepted: earlier versions ran such scenarios, and their artifacts stay readable.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in one report.
+    pub fn parse_resolved(name: &str, dir: &Path, text: &str) -> Result<Scenario, InvalidScenario> {
+        let source = Source::new(&dir.join(FILE_NAME), text.to_owned());
+        let draft = draft::read(&source);
+        if draft.was_read {
+            check::fitting(&draft, &source);
+        }
+        finished(name, dir, source, draft, Vec::new())
+    }
+
+    /// A scenario from the text of `scenario.toml`; its folder is `dir`, which is not looked into.
     ///
     /// # Errors
     /// Everything that is wrong with it, in one report.
@@ -215,6 +228,17 @@ fn read(
             elsewhere = data::check(&Scenario::data_dir_of(dir), &draft, &source);
         }
     }
+    finished(name, dir, source, draft, elsewhere)
+}
+
+/// The scenario, when nothing is wrong with it in its own file or `elsewhere`.
+fn finished(
+    name: &str,
+    dir: &Path,
+    source: Source,
+    draft: Draft,
+    mut elsewhere: Vec<Problem>,
+) -> Result<Scenario, InvalidScenario> {
     let sound = source.is_sound() && elsewhere.is_empty();
     let scenario = sound.then(|| build(name, dir, draft)).flatten();
     scenario.ok_or_else(|| {

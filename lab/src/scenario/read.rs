@@ -183,6 +183,11 @@ impl<'s, 'i> Item<'s, 'i> {
         }
     }
 
+    /// Number of elements, if the value is an array.
+    pub(crate) fn length(&self) -> Option<usize> {
+        Some(self.value.get_ref().as_array()?.len())
+    }
+
     /// Whether it is a table.
     pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()

@@ -168,6 +168,76 @@ refused! {
         "units_active = [\"lab-node2.service\"]\nkernel_options = [\"console=ttyS0\"]\n" => "";
 }
 
+/// The checks of `node2`, the last lines of the good scenario.
+const CHECKS: &str =
+    "units_active = [\"lab-node2.service\"]\nkernel_options = [\"console=ttyS0\"]\n";
+
+#[test]
+fn expectations_empty_lists_only_are_refused_at_their_place() {
+    let lists = ["units_active = []", "kernel_options = []", "file = []"];
+    for mask in 1..8_usize {
+        let written: Vec<&str> = (0..3)
+            .filter(|bit| mask & (1 << bit) != 0)
+            .map(|bit| lists[bit])
+            .collect();
+        let told = report(CHECKS, &format!("{}\n", written.join("\n")));
+        assert!(told.contains("`node2` expects nothing"), "{told}");
+        assert!(told.contains("an empty `"), "{told}");
+        // 38 lines stand before the first check.
+        assert!(told.contains("scenario.toml:39:"), "{told}");
+        assert!(told.contains("write at least one of `hostname`"), "{told}");
+    }
+    insta::assert_snapshot!(report(CHECKS, "units_active = []\n"));
+}
+
+#[test]
+fn expectations_empty_list_beside_a_check_is_accepted() {
+    let text = changed(CHECKS, "units_active = []\nhostname = \"node2\"\n");
+    assert!(parse(&text).is_ok());
+}
+
+#[test]
+fn expectations_that_hold_on_every_machine_are_refused() {
+    for (check, said) in [
+        (
+            "units_active = [\"-.mount\"]",
+            "active wherever systemd runs",
+        ),
+        (
+            "units_active = [\"system.slice\"]",
+            "active wherever systemd runs",
+        ),
+        (
+            "file = [{ path = \"/dev/null\", content = \"\", owner = \"root:root\", mode = \"0666\" }]",
+            "the same on every machine",
+        ),
+    ] {
+        let told = report(CHECKS, &format!("{check}\n"));
+        assert!(told.contains(said), "{told}");
+        assert!(told.contains("scenario.toml:39:"), "{told}");
+    }
+}
+
+#[test]
+fn expectations_one_file_spelled_in_two_ways_are_refused() {
+    for path in [
+        "/home//core/cloud",
+        "/./home/core/cloud",
+        "/home/core/./cloud",
+    ] {
+        let told = report("/home/core/cloud", path);
+        assert!(told.contains("write `/home/core/cloud`"), "{told}");
+    }
+}
+
+#[test]
+fn parse_resolved_node_without_checks_is_read() {
+    let text = changed(CHECKS, "");
+    assert!(parse(&text).is_err());
+    let read = Scenario::parse_resolved("mine", Path::new("scenarios/mine"), &text).unwrap();
+    assert!(read.node("node2").unwrap().expect.units_active.is_empty());
+}
+
 #[test]
 fn a_scenario_without_machines_is_refused() {
     let (head, _) = GOOD.split_once("[[node]]").unwrap();

@@ -13,6 +13,7 @@ use crate::scenario::Node;
 use crate::station::{StationJob, Task};
 
 use super::machine::MachineJob;
+use super::report::{self, Line};
 
 /// Lives through one simulated boot of `node`; returns when its process is stopped.
 ///
@@ -52,8 +53,15 @@ pub async fn live(
         tokio::select! {
             line = lines.next_line() => match line? {
                 Some(line) => {
+                    let (line, report) = match report::read(&line) {
+                        Line::Console(line) => (line, None),
+                        Line::End(report) => (report.line(), Some(report)),
+                    };
                     log.write_all(format!("{line}\n").as_bytes()).await?;
                     witness.saw(Seen::Console { line });
+                    if let Some(report) = report {
+                        witness.saw(Seen::WouldStart(report));
+                    }
                 }
                 None => {
                     let reason = "a simulated machine ends here".to_owned();

@@ -1,6 +1,7 @@
 //! The course of a simulated boot: what firmware asks, what it loads, what iPXE makes of it, written on
 //! standard output as a console shows it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,9 +14,10 @@ use super::ask::{Asker, Program};
 use super::dhcp::{self, DhcpError, Given};
 use super::http::{self, Url};
 use super::nbp::{self, Image};
+use super::report::{Loaded, Report, say, tell};
 use super::script::{self, Command};
 use super::tftp::{self, Habits};
-use super::{LoadError, tftp::load as load_by_tftp};
+use super::{LoadError, image, original, tftp::load as load_by_tftp};
 use crate::scenario::Firmware;
 
 /// How often boot programs may load each other before the simulated machine stops; a real one goes on.
@@ -38,8 +40,8 @@ pub struct MachineJob {
 
 /// How a boot program or script ended.
 enum End {
-    /// The kernel would be started.
-    Kernel,
+    /// The kernel would be started, with what was loaded.
+    Kernel(Report),
     /// Another boot program takes over.
     Program(Program),
     /// That was all.
@@ -54,14 +56,15 @@ pub fn run(job: &MachineJob, interface: &str) {
         Firmware::Uefi => Program::Edk2Pxe,
         Firmware::UefiHttp => Program::Edk2Http,
     };
-    let machine = Machine { job, interface };
+    let machine = Machine {
+        job,
+        interface,
+        images: RefCell::default(),
+    };
     for _ in 0..BOOT_PROGRAMS_MAX {
         match machine.run(program) {
             Ok(End::Program(next)) => program = next,
-            Ok(End::Kernel) => {
-                say("Kernel and initrd are loaded; a real machine would start the kernel now.");
-                return;
-            }
+            Ok(End::Kernel(report)) => return tell(&report),
             Ok(End::Failed) | Err(()) => return,
         }
     }
@@ -71,6 +74,15 @@ pub fn run(job: &MachineJob, interface: &str) {
 struct Machine<'a> {
     job: &'a MachineJob,
     interface: &'a str,
+    /// What scripts have loaded; kept when a script chains to another, as in iPXE.
+    images: RefCell<Images>,
+}
+
+/// Kernel and initrds in iPXE's memory.
+#[derive(Debug, Default)]
+struct Images {
+    kernel: Option<Loaded>,
+    initrds: Vec<Loaded>,
 }
 
 impl Machine<'_> {
@@ -159,13 +171,14 @@ impl Machine<'_> {
                 return Ok(End::Failed);
             }
         };
-        if !nbp::runs_on_uefi(&nbp) {
+        if let Err(why) = nbp::check_uefi(&nbp) {
             say("BdsDxe: failed to load Boot0001 \"UEFI PXEv4\": Unsupported");
             say("BdsDxe: No bootable option or device was found.");
+            say(&format!("{file} is not started: {why}."));
             return Ok(End::Failed);
         }
         say("NBP file downloaded successfully.");
-        Ok(End::Program(Program::IpxeUefi))
+        self.take_over(Program::IpxeUefi, &nbp, file)
     }
 
     /// iPXE loads a script or another program.
@@ -191,33 +204,34 @@ impl Machine<'_> {
         url: Option<Url>,
         scripts_left: u32,
     ) -> Result<End, ()> {
-        let runs = match program {
-            Program::IpxeUefi => nbp::runs_on_uefi(image),
-            _ => nbp::runs_on_bios(image),
-        };
-        if runs {
-            return Ok(End::Program(program));
-        }
-        let text = String::from_utf8_lossy(image);
         let commands = match nbp::identify(image) {
-            Image::Script => script::parse(&text, &self.settings(program)),
-            _ => None,
+            Image::Program => {
+                let checked = match program {
+                    Program::IpxeUefi => nbp::check_uefi(image),
+                    _ => nbp::check_bios(image),
+                };
+                return match checked {
+                    Ok(()) => self.take_over(program, image, name),
+                    Err(why) => Ok(not_started(name, &why.to_string())),
+                };
+            }
+            Image::Script => {
+                let text = String::from_utf8_lossy(image);
+                script::parse(&text, &self.settings(program))
+            }
         };
         let (Some(commands), true) = (commands, scripts_left > 0) else {
-            say(&format!(
-                "Could not boot: Exec format error (http://ipxe.org/2e008081): {name}"
-            ));
-            say("No more network devices");
-            return Ok(End::Failed);
+            return Ok(not_started(name, "scripts lead to each other"));
         };
         let base = url.unwrap_or(Url {
             authority: String::new(),
             target: "/".into(),
         });
         for command in commands {
+            let is_kernel = matches!(command, Command::Kernel(_));
             let (text, runs) = match command {
                 Command::Skip => continue,
-                Command::Boot => return Ok(End::Kernel),
+                Command::Boot => return Ok(self.boot()),
                 Command::Unknown(word) => {
                     say(&format!("{word}: command not found by simulated machines"));
                     return Ok(End::Failed);
@@ -235,11 +249,68 @@ impl Machine<'_> {
                         let name = url.to_string();
                         return self.execute(program, &image, &name, Some(url), scripts_left - 1);
                     }
+                    let checked = match is_kernel {
+                        true => self.keep_kernel(program, &url, &image),
+                        false => self.keep_initrd(&url, &image),
+                    };
+                    if let Err(why) = checked {
+                        return Ok(not_started(&url.to_string(), &why));
+                    }
                 }
                 Err(error) => return self.could_not(&url.to_string(), &error),
             }
         }
         Ok(End::Failed)
+    }
+
+    /// The end of firmware or iPXE: the loaded boot program would be started.
+    fn take_over(&self, program: Program, file: &[u8], name: &str) -> Result<End, ()> {
+        match original::compare(name, file) {
+            original::Comparison::Same(path) => say(&format!(
+                "{name} is this host's {path}; a real machine would start it now."
+            )),
+            original::Comparison::CutOff { path, bytes } => {
+                let why = format!(
+                    "the file has the first {} of the {bytes} bytes of this host's {path}",
+                    file.len()
+                );
+                return Ok(not_started(name, &why));
+            }
+            original::Comparison::Unknown => say(&format!(
+                "{name} looks like iPXE ({} bytes); its code is not looked at. A real machine would start it now.",
+                file.len()
+            )),
+        }
+        Ok(End::Program(program))
+    }
+
+    fn keep_kernel(&self, program: Program, url: &Url, file: &[u8]) -> Result<(), String> {
+        let is_uefi = program == Program::IpxeUefi;
+        image::check_kernel(file, is_uefi).map_err(|why| why.to_string())?;
+        self.images.borrow_mut().kernel = Some(Loaded::of(&url.to_string(), file));
+        Ok(())
+    }
+
+    fn keep_initrd(&self, url: &Url, file: &[u8]) -> Result<(), String> {
+        let kind = image::check_initrd(file).map_err(|why| why.to_string())?;
+        say(&format!(
+            "{url}: {kind}; simulated machines do not unpack it."
+        ));
+        let loaded = Loaded::of(&url.to_string(), file);
+        self.images.borrow_mut().initrds.push(loaded);
+        Ok(())
+    }
+
+    /// iPXE's command `boot`.
+    fn boot(&self) -> End {
+        let images = self.images.take();
+        match images.kernel {
+            Some(kernel) => End::Kernel(Report {
+                kernel,
+                initrds: images.initrds,
+            }),
+            None => not_started("boot", "no kernel is loaded"),
+        }
     }
 
     fn could_not(&self, what: &str, error: &LoadError) -> Result<End, ()> {
@@ -316,9 +387,12 @@ pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a line on the console.
-fn say(line: &str) {
-    use std::io::Write;
-    // Whoever reads the console is gone only when everything ends.
-    let _ = writeln!(io::stdout(), "{line}");
+/// iPXE's words for what it can't start, and the simulated machine's reason.
+fn not_started(name: &str, why: &str) -> End {
+    say(&format!(
+        "Could not boot: Exec format error (http://ipxe.org/2e008081): {name}"
+    ));
+    say(&format!("{name} is not started: {why}."));
+    say("No more network devices");
+    End::Failed
 }

@@ -3,7 +3,8 @@
 //! They are for faults of servers and network, of which dozens can be shown in the time of a few real
 //! boots. What they send is modelled on recorded exchanges (`boot-server/tests/golden`); how long they
 //! wait is shorter than real firmware. They stop where a real machine would start the kernel, and say on
-//! their console that they are simulated. A pass of theirs proves the servers' part only.
+//! their console that they are simulated. A pass of theirs proves the servers' part only, and needs the machine's own
+//! report of what it would start.
 //!
 //! | file | job |
 //! |---|---|
@@ -12,15 +13,22 @@
 //! | [`dhcp`] | a DHCP exchange |
 //! | [`tftp`], [`http`] | how files are loaded |
 //! | [`script`] | iPXE scripts, as far as boot servers write them; pure |
-//! | [`nbp`] | whether firmware would execute a boot program; pure |
+//! | [`nbp`], [`pe`] | checks of boot programs before they would be started; pure |
+//! | [`image`] | checks of kernels and initrds; pure |
+//! | [`original`] | boot programs compared with this host's |
+//! | [`report`] | the console, and what would be started at the end |
 //! | [`life`] | in the cell's worker: a simulated machine from power-on to its stop |
 
 pub mod ask;
 pub mod dhcp;
 mod http;
+mod image;
 pub mod life;
 pub mod machine;
 mod nbp;
+mod original;
+mod pe;
+pub mod report;
 mod script;
 mod tftp;
 

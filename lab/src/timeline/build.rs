@@ -73,6 +73,7 @@ pub fn build(
             gave_up: None,
             powered_off: None,
             restarts: Vec::new(),
+            would_start: None,
             services_ended: Vec::new(),
             trouble: Vec::new(),
             last_console: Vec::new(),
@@ -147,6 +148,7 @@ impl Builder<'_> {
                 self.saw(StageName::PowerOn, at_us, said, "switched on");
             }
             Seen::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
+            Seen::WouldStart(report) => self.timeline.would_start = Some(report.clone()),
             Seen::Console { line } => self.console(at_us, line),
             Seen::ShellReady => {
                 let said = (Origin::Lab, Outcome::Done);

@@ -18,6 +18,7 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::sim::report::Report;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use applied::failed_unit;
@@ -141,6 +142,9 @@ pub struct Timeline {
     /// Restarts between power-on and the last check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Restart>,
+    /// Report of a simulated machine that came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_start: Option<Report>,
     /// Services of the cell that ended by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services_ended: Vec<ServiceEnded>,

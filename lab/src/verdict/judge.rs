@@ -64,6 +64,8 @@ pub fn judge(
     if scenario.machines.is_virtual() {
         unmet.extend(whole::config_failed(node, timeline));
         unmet.extend(failed_checks(node, timeline));
+    } else {
+        unmet.extend(no_end(node, timeline));
     }
     let decisive = unmet.iter().min_by_key(|unmet| unmet.order());
     let Some(decisive) = decisive else {
@@ -235,6 +237,29 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
             "the lab started no DHCP server (`dhcp = \"none\"`), and the machine asked for nothing \
               over the network"
                 .into(),
+        went_wrong: false,
+    })
+}
+
+/// A simulated machine has to report itself that it would start the kernel: servers and network can be made
+/// to look as if it had come that far.
+fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    if timeline.would_start.is_some() {
+        return None;
+    }
+    let waited_for = format!(
+        "the simulated machine {} to report the kernel that it would start",
+        node.name
+    );
+    let why = match timeline.last_console.last() {
+        Some(line) => format!("its console ends with `{line}`"),
+        None => "its console says nothing".into(),
+    };
+    Some(Unmet {
+        stage: StageName::Initrd,
+        missing: vec![waited_for.clone()],
+        waited_for,
+        why,
         went_wrong: false,
     })
 }

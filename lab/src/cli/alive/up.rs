@@ -84,6 +84,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         is_fitted: true,
         assets: Vec::new(),
         shard: None,
+        whole: None,
     };
     let held = registry
         .hold()

@@ -26,6 +26,7 @@ use crate::preflight;
 use crate::remote::Host;
 use crate::report::faults::FaultResult;
 use crate::report::live::Live;
+use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
@@ -157,6 +158,8 @@ pub(super) struct Order {
     pub(super) assets: Vec<Asset>,
     /// Which part of the units it is.
     pub(super) shard: Option<String>,
+    /// The whole selection.
+    pub(super) whole: Option<Whole>,
 }
 
 /// A run that is through, not yet told.
@@ -247,6 +250,7 @@ impl Conduct {
             is_fitted,
             assets,
             shard,
+            whole,
         } = order;
         if let Some(uri) = &self.connect {
             connect::check(uri, &units)?;
@@ -301,6 +305,7 @@ impl Conduct {
             seconds: started.elapsed().as_secs_f64(),
             accelerator: chosen.reason,
             shard,
+            whole,
             flaky_fails: self.flaky_result == FlakyResult::Fail,
             units: Vec::new(),
             rehearsal: None,

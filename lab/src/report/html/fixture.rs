@@ -92,6 +92,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
         seconds: 318.2,
         accelerator: "TCG: KVM is there, but a kernel does not boot on it".into(),
         shard: None,
+        whole: None,
         flaky_fails: false,
         rehearsal: None,
         units: vec![UnitSummary {
