@@ -26,11 +26,11 @@ const FORMATS: [&str; 8] = [
 
 /// What every template may take here.
 const BUDGET: Budget = Budget {
-    steps: 20_000,
-    bytes: 4 << 20,
+    steps: 5_000,
+    bytes: 1 << 20,
 };
 /// Longest template that is made.
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 16 << 10;
 
 /// Reads the bytes as choices of a grammar; those behind a first 0 as a template's text.
 pub(crate) fn check(data: &[u8]) {
@@ -208,10 +208,11 @@ impl<'a> Grammar<'a> {
                     continue;
                 }
             }
-            match self.choice().unwrap_or_default() % 6 {
-                0 => self.text.push(' '),
-                1 => self.text.push_str(" | "),
-                2 if open > 0 => {
+            // Without choices left a pipeline ends.
+            match self.choice().map(|choice| choice % 6) {
+                Some(0) => self.text.push(' '),
+                Some(1) => self.text.push_str(" | "),
+                Some(2) if open > 0 => {
                     self.text.push_str(") ");
                     open -= 1;
                 }
