@@ -60,6 +60,17 @@ struct Endpoint {
     endpoint: &'static str,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Refusal {
+    service: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
 const OK: Outcome = Outcome { result: "ok" };
 const FAILED: Outcome = Outcome { result: "failed" };
 
@@ -92,6 +103,8 @@ pub struct Metrics {
     router_advertisements: Counter,
     reloads: Family<Outcome, Counter>,
     events_dropped: Counter,
+    refused: Family<Refusal, Counter>,
+    http_connections: Family<State, Gauge>,
 }
 
 impl Default for Metrics {
@@ -124,6 +137,8 @@ impl Default for Metrics {
             router_advertisements: Counter::default(),
             reloads: Family::default(),
             events_dropped: Counter::default(),
+            refused: Family::default(),
+            http_connections: Family::default(),
         };
         metrics.register();
         metrics
@@ -150,6 +165,10 @@ impl Metrics {
         registry.register("rate_limited_bursts", help, self.rate_limited.clone());
         let help = "1 while leases cannot be kept, and none is given";
         registry.register("lease_file_broken", help, self.lease_file_broken.clone());
+        let help = "Clients that were refused for lack of room, or for asking too often";
+        registry.register("refused", help, self.refused.clone());
+        let help = "HTTP connections: `answering` a request, or `idle` before one";
+        registry.register("http_connections", help, self.http_connections.clone());
         let help = "Addresses that a subnet's pool may give";
         registry.register("pool_addresses", help, self.pool_addresses.clone());
         let help = "Active leases of a subnet";
@@ -284,6 +303,20 @@ impl Metrics {
             | BootEvent::Ready { .. }
             | BootEvent::EventsDropped { .. } => {}
         }
+    }
+
+    /// Counts a client that was refused: by which service, and why.
+    pub(crate) fn refused(&self, service: &'static str, reason: &'static str) {
+        self.refused
+            .get_or_create(&Refusal { service, reason })
+            .inc();
+    }
+
+    /// Adds connections to those in a state, or takes them away.
+    pub(crate) fn http_connections(&self, state: &'static str, change: i64) {
+        self.http_connections
+            .get_or_create(&State { state })
+            .inc_by(change);
     }
 
     /// Sets how much of a pool is in use. Time alone changes it, so that no event tells it.

@@ -26,6 +26,10 @@ pub struct HttpConfig {
     /// takes away more waits for SIGHUP. No limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_groups_lost: Option<u8>,
+    /// Who is told why a machine gets nothing: `"local"` (this host, and the listener of `[metrics]`), `"all"` or
+    /// `"off"`. Others get a short reason; the log and the events have the long one.
+    #[serde(default)]
+    pub explain: Explain,
     /// An OpenPGP key ring with one secret key: answers have signatures at `/NAME.asc` (armored) and
     /// `/NAME.sig`. Its passphrase comes from the environment variable `BOOT_SERVER_PASSPHRASE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +54,30 @@ pub struct HttpConfig {
     pub max_connections_per_address: usize,
 }
 
+/// Who is told the reasons that name what configs are guarded by: UUIDs and MACs, files, links.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Explain {
+    /// Programs on this host.
+    #[default]
+    Local,
+    /// Everybody.
+    All,
+    /// Nobody, such as behind a proxy on this host.
+    Off,
+}
+
+impl Explain {
+    /// True when a client is told, that is on this host or not.
+    pub fn tells(self, is_this_host: bool) -> bool {
+        match self {
+            Explain::Local => is_this_host,
+            Explain::All => true,
+            Explain::Off => false,
+        }
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
@@ -58,6 +86,7 @@ impl Default for HttpConfig {
             layout: None,
             config: None,
             max_groups_lost: None,
+            explain: Explain::default(),
             key_ring: None,
             assets: None,
             images: None,

@@ -22,7 +22,7 @@ pub use boot::{BiosLoader, BootConfig};
 pub use check::ConfigProblem;
 pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
 pub use dhcp_check::PoolSettings;
-pub use http::HttpConfig;
+pub use http::{Explain, HttpConfig};
 pub use log::{LogConfig, LogFormat, LogLevel, MetricsConfig};
 pub use pixiecore::{FixedBoot, PixiecoreConfig};
 pub use tftp::TftpConfig;

@@ -1,15 +1,17 @@
 //! What a TFTP name stands for: a file below one of the served folders, or a rendered configuration.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::folder::{Folder, FolderError};
+use super::unchanged::Version;
 use crate::catalog::BootCatalog;
+use crate::config::Explain;
 use crate::event::sha256_hex;
 use crate::proto::autoexec::{self, AUTOEXEC};
 use crate::proto::grub;
@@ -31,15 +33,15 @@ const ASSETS: &str = "assets/";
 pub(super) enum Content {
     /// In memory.
     Text(Vec<u8>),
-    /// On disk, with its length when it was opened.
-    File(File, u64),
+    /// On disk, as it was when it was opened.
+    File(File, Version),
 }
 
 impl Content {
     pub(super) fn len(&self) -> u64 {
         match self {
             Content::Text(text) => text.len() as u64,
-            Content::File(_, len) => *len,
+            Content::File(_, version) => version.size(),
         }
     }
 
@@ -54,7 +56,7 @@ impl Content {
     /// Appends the bytes from `offset` on.
     ///
     /// # Errors
-    /// The file became shorter, or the disk fails.
+    /// The file was changed, or the disk fails.
     pub(super) fn read_into(&self, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Content::Text(text) => {
@@ -63,10 +65,11 @@ impl Content {
                 out.extend(part.ok_or(io::ErrorKind::UnexpectedEof)?);
                 Ok(())
             }
-            Content::File(file, _) => {
+            Content::File(file, version) => {
                 let start = out.len();
                 out.resize(start + len, 0);
-                file.read_exact_at(out.get_mut(start..).unwrap_or_default(), offset)
+                file.read_exact_at(out.get_mut(start..).unwrap_or_default(), offset)?;
+                version.check(file)
             }
         }
     }
@@ -133,9 +136,14 @@ impl Nbps {
     ///
     /// # Errors
     /// [`Refusal`]: not there, or not allowed.
-    pub(super) fn open(&self, name: &str) -> Result<(File, u64), Refusal> {
-        match self.files.open_below_roots(name)?.content {
-            Content::File(file, len) => Ok((file, len)),
+    pub(super) fn open(&self, name: &str) -> Result<(File, Metadata), Refusal> {
+        // shim asks for `//grubx64.efi` (rhboot/shim#436).
+        let opened = self.files.open_below_roots(name.trim_start_matches('/'))?;
+        match opened.content {
+            Content::File(file, _) => match file.metadata() {
+                Ok(metadata) => Ok((file, metadata)),
+                Err(error) => Err(Refusal::denied(error.to_string())),
+            },
             Content::Text(_) => Err(Refusal::not_found("no file")),
         }
     }
@@ -149,9 +157,27 @@ pub(super) struct TftpFiles {
     assets: Option<Folder>,
     assets_url: Option<String>,
     catalog: Option<Arc<dyn BootCatalog>>,
+    explain: Explain,
 }
 
 impl TftpFiles {
+    /// Tells others the reasons of refusals.
+    pub(super) fn explaining(self, explain: Explain) -> TftpFiles {
+        TftpFiles { explain, ..self }
+    }
+
+    /// What a client is told of a refusal.
+    pub(super) fn told_to(&self, peer: SocketAddr, code: ErrorCode, reason: &'_ str) -> String {
+        let own = IpAddr::V4(self.context.interface.address);
+        let is_this_host = peer.ip().is_loopback() || peer.ip() == own;
+        match (self.explain.tells(is_this_host), code) {
+            (true, _) => reason.to_owned(),
+            (false, ErrorCode::FileNotFound) => "file not found".to_owned(),
+            (false, ErrorCode::AccessViolation) => "access denied".to_owned(),
+            (false, _) => "failed: see the server's log".to_owned(),
+        }
+    }
+
     /// `roots` come before Debian's folders; `assets_url` is where `/assets/` is by HTTP.
     pub(super) fn new(
         context: Arc<Context>,
@@ -193,6 +219,7 @@ impl TftpFiles {
             assets,
             assets_url,
             catalog,
+            explain: Explain::default(),
         }
     }
 
@@ -217,6 +244,7 @@ impl TftpFiles {
             return self.render_pxelinux(&**catalog, config, peer);
         }
         if let (Some(below), Some(assets)) = (name.strip_prefix(ASSETS), &self.assets) {
+            let below = below.trim_start_matches('/');
             return open_below(assets, below)?.ok_or_else(|| Refusal::not_found("no such asset"));
         }
         match self.open_below_roots(name) {
@@ -317,7 +345,7 @@ fn open_below(folder: &Folder, name: &str) -> Result<Option<Opened>, Refusal> {
     // Advice only: without it the kernel reads ahead less.
     let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
     Ok(Some(Opened {
-        content: Content::File(file, metadata.len()),
+        content: Content::File(file, Version::of(&metadata)),
         group: None,
         selectors: None,
     }))

@@ -117,7 +117,9 @@ fn names_are_found_below_the_folders_and_nowhere_else() {
         ("sub/../../secret", Err(ErrorCode::AccessViolation)),
         ("..\\secret", Err(ErrorCode::AccessViolation)),
         ("assets/../secret", Err(ErrorCode::AccessViolation)),
-        ("assets//etc/passwd", Err(ErrorCode::AccessViolation)),
+        ("assets//vmlinuz", Ok("kernel")),
+        ("//sub///f", Ok("f")),
+        ("assets//etc/passwd", Err(ErrorCode::FileNotFound)),
     ] {
         assert_eq!(read(&files, name), expected.map(str::to_owned), "{name}");
     }

@@ -15,9 +15,11 @@ mod link;
 pub mod neighbours;
 pub mod pixiecore;
 pub mod pixiecore_api;
+mod refusals;
 mod router_advert;
 mod settling;
 mod tftp;
+mod unchanged;
 mod watch;
 
 use std::io;

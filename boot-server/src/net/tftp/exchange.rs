@@ -1,19 +1,23 @@
 //! One transfer from the request to the event that tells how it ended.
+//!
+//! Until the client has acknowledged something, a transfer is a task that waits on the server's runtime: a request costs
+//! its sender nothing, and may not be his. Then it gets a thread of its own.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tokio::time::sleep_until;
+use tracing::{debug, debug_span};
 
 use super::Shared;
 use super::link::Link;
 use super::places::Place;
 use super::read_ahead::ReadAhead;
 use crate::event::BootEvent;
-use crate::net::files::{Content, Opened, Refusal};
+use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
 use crate::proto::tftp::{ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit};
 
@@ -23,6 +27,10 @@ const MAX_WINDOW_SIZE: u16 = 64;
 const PIXIECORE_BLOCK_SIZE: u16 = 1450;
 /// The error code of clients that break off after the options (RFC 2347).
 const OPTIONS_REFUSED: u16 = ErrorCode::OptionsRefused as u16;
+/// How often a transfer that waits for its first acknowledgement looks whether the server is stopping.
+const LOOK: Duration = Duration::from_millis(250);
+/// Stack of a transfer's thread: its buffers are on the heap.
+const STACK_BYTES: usize = 256 * 1024;
 
 /// Transfers that may wait without sleeping: not so many that they keep each other from running.
 static SPINNERS: LazyLock<usize> =
@@ -33,6 +41,17 @@ pub(super) struct Exchange {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: SocketAddr,
     pub(super) place: Place,
+    pub(super) request: ReadRequest,
+}
+
+/// A transfer whose first packet is sent.
+struct Begun {
+    exchange: Exchange,
+    link: Link,
+    opened: Opened,
+    transfer: Transfer,
+    ahead: ReadAhead,
+    started: Instant,
 }
 
 /// How the sending ended.
@@ -41,66 +60,80 @@ enum Ended {
     Transfer(Outcome),
     /// The server is told to stop.
     Stopped,
+    /// Another request has the place.
+    Replaced,
+    /// The file or the socket failed.
+    Failed(io::Error),
 }
 
 impl Exchange {
     /// Answers the request, whatever comes of it.
-    pub(super) fn run(self, request: &ReadRequest) {
-        let file = request.file.as_str();
+    pub(super) async fn run(self) {
+        let mut exchange = self;
+        loop {
+            // Opening reads disks and renders menus: off the thread that waits for packets, a few at once.
+            let shared = Arc::clone(&exchange.shared);
+            let permit = shared.opening.acquire().await;
+            let begun = tokio::task::spawn_blocking(move || exchange.begin()).await;
+            drop(permit);
+            let Ok(Some(begun)) = begun else {
+                return;
+            };
+            let (begun, ended) = match begun.first_answer().await {
+                Ok(begun) => return begun.start_thread(),
+                Err(boxed) => *boxed,
+            };
+            let aborted = matches!(ended, Ended::Transfer(Outcome::Aborted { .. }));
+            exchange = begun.conclude(ended);
+            if !aborted || !exchange.place.take_repeated(Instant::now()) {
+                return;
+            }
+        }
+    }
+
+    /// Opens what is asked for and sends the first packet; tells of it when that fails.
+    fn begin(self) -> Option<Begun> {
+        let file = self.request.file.as_str();
         let (shared, peer) = (&self.shared, self.peer);
         let mut link = match Link::open(&shared.context.interface, peer) {
             Ok(link) => link,
             Err(error) => {
-                return shared.failed(peer, file, &format!("opening a socket: {error}"));
+                shared.failed(peer, file, &format!("opening a socket: {error}"));
+                return None;
             }
         };
         let opened = match shared.files.open(file, peer) {
             Ok(opened) => opened,
             Err(Refusal { code, reason }) => {
-                send_error(&mut link, code, &reason);
-                return shared.failed(peer, file, &reason);
+                send_error(&mut link, code, &shared.files.told_to(peer, code, &reason));
+                shared.failed(peer, file, &reason);
+                return None;
             }
         };
         let started = Instant::now();
         let len = opened.content.len();
-        let mut transfer = Transfer::new(&request.options, self.limits(&link), len, started);
+        let transfer = Transfer::new(&self.request.options, self.limits(&link), len, started);
         shared.context.events.emit(BootEvent::TftpRequest {
             who: shared.who(peer),
             file: file.to_owned(),
             block_size: transfer.block_size(),
             window_size: transfer.window_size(),
         });
-        let reason = match self.drive(&mut link, &opened.content, &mut transfer) {
-            Ok(Ended::Transfer(Outcome::Done)) => {
-                return self.done(&transfer, file, opened, started);
-            }
-            // EDK2 asks for a file's size first, and breaks off to ask again for the file.
-            Ok(Ended::Transfer(Outcome::Aborted {
-                code: OPTIONS_REFUSED,
-                message,
-            })) if request.options.transfer_size => {
-                format!("the client only asked for the size: {message}")
-            }
-            Ok(Ended::Transfer(Outcome::Aborted { code, message })) => {
-                format!("the client broke off: error {code} {message}")
-            }
-            Ok(Ended::Transfer(Outcome::TimedOut)) => {
-                if transfer.is_answered() {
-                    send_error(&mut link, ErrorCode::NotDefined, "no answer for too long");
-                }
-                "the client fell silent".to_owned()
-            }
-            Ok(Ended::Stopped) => {
-                send_error(&mut link, ErrorCode::NotDefined, "the server is stopping");
-                "the server is stopping".to_owned()
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                send_error(&mut link, ErrorCode::NotDefined, &reason);
-                reason
-            }
+        let mut begun = Begun {
+            exchange: self,
+            link,
+            opened,
+            transfer,
+            ahead: ReadAhead::default(),
+            started,
         };
-        shared.failed(peer, file, &reason);
+        match begun.transmit() {
+            Ok(()) => Some(begun),
+            Err(error) => {
+                begun.conclude(Ended::Failed(error));
+                None
+            }
+        }
     }
 
     fn limits(&self, link: &Link) -> Limits {
@@ -113,70 +146,204 @@ impl Exchange {
             window_size: MAX_WINDOW_SIZE,
         }
     }
+}
 
-    /// Feeds a transfer with packets and time until it ends.
-    fn drive(
-        &self,
-        link: &mut Link,
-        content: &Content,
-        transfer: &mut Transfer,
-    ) -> io::Result<Ended> {
-        let mut incoming = [0; 1500];
-        let mut ahead = ReadAhead::default();
-        loop {
-            while let Some(transmit) = transfer.poll_transmit() {
-                match transmit {
-                    Transmit::OptionsAck(bytes) => link.queue(&bytes, 0, |_| Ok(()))?,
-                    Transmit::Data { block, offset, len } => {
-                        let header = Packet::data_header(block);
-                        link.queue(&header, len, |out| ahead.read(content, offset, len, out))?;
-                    }
+impl Begun {
+    /// Sends what is to be sent now.
+    fn transmit(&mut self) -> io::Result<()> {
+        let (link, ahead) = (&mut self.link, &mut self.ahead);
+        while let Some(transmit) = self.transfer.poll_transmit() {
+            match transmit {
+                Transmit::OptionsAck(bytes) => link.queue(&bytes, 0, |_| Ok(()))?,
+                Transmit::Data { block, offset, len } => {
+                    let header = Packet::data_header(block);
+                    let content = &self.opened.content;
+                    link.queue(&header, len, |out| ahead.read(content, offset, len, out))?;
                 }
             }
-            link.flush();
-            if let Some(outcome) = transfer.outcome() {
-                return Ok(Ended::Transfer(outcome.clone()));
+        }
+        link.flush();
+        Ok(())
+    }
+
+    fn handle(&mut self, now: Instant, datagram: &[u8]) {
+        if let Some(block) = Packet::decode_ack(datagram) {
+            self.transfer.handle_ack(now, block);
+        } else if let Ok(packet) = Packet::decode(datagram) {
+            self.transfer.handle_packet(now, &packet);
+        }
+    }
+
+    /// Waits until the client acknowledges something, and sends again meanwhile.
+    async fn first_answer(mut self) -> Result<Begun, Box<(Begun, Ended)>> {
+        let waiting = match self.link.waiting() {
+            Ok(waiting) => waiting,
+            Err(error) => return Err(Box::new((self, Ended::Failed(error)))),
+        };
+        let ended = loop {
+            if let Some(outcome) = self.transfer.outcome() {
+                break Ended::Transfer(outcome.clone());
             }
-            let may_spin = self.place.active() <= *SPINNERS;
-            let received = link.receive(&mut incoming, may_spin)?;
+            if self.transfer.is_answered() {
+                self.exchange.place.answered();
+                drop(waiting);
+                match self.link.blocking() {
+                    Ok(()) => return Ok(self),
+                    Err(error) => break Ended::Failed(error),
+                }
+            }
+            if let Err(error) = self.transmit() {
+                break Ended::Failed(error);
+            }
+            let Some(deadline) = self.transfer.poll_timeout() else {
+                continue;
+            };
+            if self.exchange.place.is_over(Instant::now()) {
+                break Ended::Stopped;
+            }
+            let deadline = deadline.min(Instant::now() + LOOK);
+            let mut incoming = [0; 1500];
+            let received = tokio::select! {
+                biased;
+                () = self.exchange.place.ended().cancelled() => break Ended::Replaced,
+                received = waiting.receive(&mut incoming) => received,
+                () = sleep_until(deadline.into()) => Ok(None),
+            };
+            let now = Instant::now();
+            match received {
+                Ok(Some(len)) => self.handle(now, incoming.get(..len).unwrap_or_default()),
+                Ok(None) => {}
+                Err(error) => break Ended::Failed(error),
+            }
+            self.transfer.handle_timeout(now);
+        };
+        Err(Box::new((self, ended)))
+    }
+
+    /// Goes on in a thread of its own.
+    fn start_thread(self) {
+        let exchange = &self.exchange;
+        let (shared, peer) = (Arc::clone(&exchange.shared), exchange.peer);
+        let file = exchange.request.file.clone();
+        let span = debug_span!("tftp", %peer, file);
+        let thread = thread::Builder::new()
+            .name("tftp".into())
+            .stack_size(STACK_BYTES);
+        let run = move || {
+            span.in_scope(|| {
+                let mut begun = self;
+                let ended = begun.drive();
+                begun.conclude(ended);
+            });
+        };
+        if let Err(error) = thread.spawn(run) {
+            shared.failed(peer, &file, &format!("starting a thread: {error}"));
+        }
+    }
+
+    /// Feeds the transfer with packets and time until it ends.
+    fn drive(&mut self) -> Ended {
+        let mut incoming = [0; 1500];
+        loop {
+            if self.exchange.place.ended().is_cancelled() {
+                return Ended::Replaced;
+            }
+            if let Err(error) = self.transmit() {
+                return Ended::Failed(error);
+            }
+            if let Some(outcome) = self.transfer.outcome() {
+                return Ended::Transfer(outcome.clone());
+            }
+            let may_spin = self.exchange.place.active() <= *SPINNERS;
+            let received = match self.link.receive(&mut incoming, may_spin) {
+                Ok(received) => received,
+                Err(error) => return Ended::Failed(error),
+            };
             let now = Instant::now();
             if let Some(len) = received {
-                let datagram = incoming.get(..len).unwrap_or_default();
-                if let Some(block) = Packet::decode_ack(datagram) {
-                    transfer.handle_ack(now, block);
-                } else if let Ok(packet) = Packet::decode(datagram) {
-                    transfer.handle_packet(now, &packet);
-                }
+                self.handle(now, incoming.get(..len).unwrap_or_default());
             }
             // Also when packets keep coming that bring the transfer nowhere.
-            transfer.handle_timeout(now);
-            if self.place.is_over(now) {
-                return Ok(Ended::Stopped);
+            self.transfer.handle_timeout(now);
+            if self.exchange.place.is_over(now) {
+                return Ended::Stopped;
             }
         }
     }
 
-    fn done(&self, transfer: &Transfer, file: &str, opened: Opened, started: Instant) {
-        let context = &self.shared.context;
+    /// Tells how it ended.
+    fn conclude(mut self, ended: Ended) -> Exchange {
+        let link = &mut self.link;
+        let reason = match ended {
+            Ended::Transfer(Outcome::Done) => return self.done(),
+            // EDK2 asks for a file's size first, and breaks off to ask again for the file.
+            Ended::Transfer(Outcome::Aborted {
+                code: OPTIONS_REFUSED,
+                message,
+            }) if self.exchange.request.options.transfer_size => {
+                format!("the client only asked for the size: {message}")
+            }
+            Ended::Transfer(Outcome::Aborted { code, message }) => {
+                format!("the client broke off: error {code} {message}")
+            }
+            Ended::Transfer(Outcome::TimedOut) => {
+                if self.transfer.is_answered() {
+                    send_error(link, ErrorCode::NotDefined, "no answer for too long");
+                }
+                "the client fell silent".to_owned()
+            }
+            Ended::Stopped => {
+                send_error(link, ErrorCode::NotDefined, "the server is stopping");
+                "the server is stopping".to_owned()
+            }
+            // Nothing is sent: the client's port may be that of its next transfer.
+            Ended::Replaced if self.transfer.is_answered() => {
+                "the client began another transfer".to_owned()
+            }
+            Ended::Replaced => {
+                "the client began another transfer, or made room for another client before it \
+                 acknowledged anything"
+                    .to_owned()
+            }
+            Ended::Failed(error) => {
+                let reason = error.to_string();
+                let files = &self.exchange.shared.files;
+                let told = files.told_to(self.exchange.peer, ErrorCode::NotDefined, &reason);
+                send_error(link, ErrorCode::NotDefined, &told);
+                reason
+            }
+        };
+        let exchange = self.exchange;
+        let file = exchange.request.file.as_str();
+        exchange.shared.failed(exchange.peer, file, &reason);
+        exchange
+    }
+
+    fn done(self) -> Exchange {
+        let exchange = self.exchange;
+        let context = &exchange.shared.context;
+        let file = exchange.request.file.clone();
         let now = Instant::now();
-        let millis = u64::try_from(now.duration_since(started).as_millis()).unwrap_or(u64::MAX);
-        let bytes = opened.content.len();
-        debug!(bytes, millis, group = opened.group, "sent");
-        let mac = match self.peer.ip() {
+        let millis =
+            u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        let bytes = self.opened.content.len();
+        debug!(bytes, millis, group = self.opened.group, "sent");
+        let mac = match exchange.peer.ip() {
             IpAddr::V4(ip) => context.neighbours.lookup(ip).map(|neighbour| neighbour.mac),
             IpAddr::V6(_) => None,
         };
-        context.policy().file_fetched(mac, file, now);
+        context.policy().file_fetched(mac, &file, now);
         context.events.emit(BootEvent::TftpDone {
-            who: self.shared.who(self.peer),
-            file: file.to_owned(),
+            who: exchange.shared.who(exchange.peer),
+            file,
             bytes,
-            retransmits: transfer.retransmits(),
+            retransmits: self.transfer.retransmits(),
             millis,
-            sha256: opened.content.sha256(),
-            group: opened.group,
-            selectors: opened.selectors,
+            sha256: self.opened.content.sha256(),
+            group: self.opened.group,
+            selectors: self.opened.selectors,
         });
+        exchange
     }
 }
 

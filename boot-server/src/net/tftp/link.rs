@@ -173,8 +173,44 @@ impl Link {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The socket's other handle, for a wait on the server's runtime; until [`Link::blocking`] nothing waits on
+    /// this one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn waiting(&self) -> io::Result<Waiting> {
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(Waiting(tokio::net::UdpSocket::from_std(socket)?))
+    }
+
+    /// Goes back to waiting in a thread.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn blocking(&self) -> io::Result<()> {
+        self.socket.set_nonblocking(false)
+    }
 }
 
+/// The socket of a transfer that waits on the server's runtime.
+#[derive(Debug)]
+pub(super) struct Waiting(tokio::net::UdpSocket);
+
+impl Waiting {
+    /// The next packet; `None` as for [`Link::receive`].
+    ///
+    /// # Errors
+    /// As those of [`Link::receive`].
+    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.0.recv(buffer).await {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
 /// A socket at a port of our address on the interface.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! The TFTP server: requests come to one socket, each transfer has a socket (RFC 1350 §4) and a
-//! thread of its own, within [limits](places).
+//! The TFTP server: requests come to one socket, each transfer has a socket of its own (RFC 1350 §4) and, once its
+//! client has acknowledged something, a thread, within [limits](places).
 //!
 //! A lockstep transfer waits for the client once a block. What such a wait costs is what the server's
 //! speed is made of, so transfers are plain blocking loops beside the runtime that serves the rest.
@@ -12,26 +12,27 @@ mod read_ahead;
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tracing::{debug, debug_span, warn};
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
 
 use self::exchange::Exchange;
 use self::link::bound_socket;
 use self::places::{NoPlace, Places};
 use super::context::Context;
 use super::files::TftpFiles;
+use super::refusals::Refusals;
 use crate::event::{BootEvent, Who};
 use crate::proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.
 pub(super) const TFTP_PORT: u16 = 69;
-/// Stack of a transfer's thread: its buffers are on the heap.
-const STACK_BYTES: usize = 256 * 1024;
+/// Files that are opened, and menus that are rendered, at once.
+const MAX_OPENING: usize = 16;
 
 /// The server's socket for requests, and what it serves.
 pub(super) struct TftpService {
@@ -44,6 +45,19 @@ struct Shared {
     context: Arc<Context>,
     files: TftpFiles,
     places: Arc<Places>,
+    /// Files that may be opened at once before anything is known of who asks.
+    opening: Semaphore,
+    too_often: Refusals,
+    full: Refusals,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, Copy)]
+enum Refused {
+    /// Its address sends more than any machine that boots.
+    TooOften,
+    /// All places are taken by clients that acknowledge what they get.
+    Full,
 }
 
 impl TftpService {
@@ -65,6 +79,9 @@ impl TftpService {
                 context,
                 files,
                 places,
+                opening: Semaphore::new(MAX_OPENING),
+                too_often: Refusals::default(),
+                full: Refusals::default(),
             }),
         })
     }
@@ -84,7 +101,7 @@ impl TftpService {
             let datagram = buffer.get(..len).unwrap_or_default();
             // Before anything is read or answered: what a client may ask for is bounded as a whole.
             if !self.shared.places.may_ask(peer.ip(), Instant::now()) {
-                debug!(%peer, "more TFTP requests than one client may send");
+                self.shared.refused(peer, Refused::TooOften);
                 continue;
             }
             if let Some(request) = self.read(datagram, peer).await {
@@ -93,14 +110,20 @@ impl TftpService {
         }
     }
 
-    /// Starts the transfer in a thread of its own.
+    /// Starts the transfer.
     fn start(&self, request: ReadRequest, peer: SocketAddr) {
         let shared = &self.shared;
-        let place = match shared.places.take(peer) {
+        let known = match peer.ip().to_canonical() {
+            IpAddr::V4(ip) => shared.context.neighbours.lookup(ip).is_some(),
+            IpAddr::V6(_) => false,
+        };
+        let now = Instant::now();
+        let place = match shared.places.take(peer, &request, known, now) {
             Ok(place) => place,
-            // A repeated request whose transfer is under way.
-            Err(NoPlace::Taken) => return,
+            // What it asks for is under way.
+            Err(NoPlace::Repeated) => return,
             Err(NoPlace::Full) => {
+                shared.refused(peer, Refused::Full);
                 return shared.failed(peer, &request.file, "too many transfers are under way");
             }
         };
@@ -108,16 +131,9 @@ impl TftpService {
             shared: Arc::clone(shared),
             peer,
             place,
+            request,
         };
-        let file = request.file.clone();
-        let span = debug_span!("tftp", %peer, file = request.file);
-        let thread = thread::Builder::new()
-            .name("tftp".into())
-            .stack_size(STACK_BYTES);
-        let run = move || span.in_scope(|| exchange.run(&request));
-        if let Err(error) = thread.spawn(run) {
-            shared.failed(peer, &file, &format!("starting a thread: {error}"));
-        }
+        tokio::spawn(exchange.run());
     }
 
     async fn read(&self, datagram: &[u8], peer: SocketAddr) -> Option<ReadRequest> {
@@ -165,6 +181,23 @@ impl Drop for TftpService {
 impl Shared {
     fn who(&self, peer: SocketAddr) -> Who {
         self.context.neighbours.who(peer)
+    }
+
+    /// Counts a refusal; tells the first one, and how many there were since once a minute.
+    fn refused(&self, peer: SocketAddr, why: Refused) {
+        let (refusals, reason) = match why {
+            Refused::TooOften => (&self.too_often, "rate"),
+            Refused::Full => (&self.full, "full"),
+        };
+        let metrics = self.context.events.metrics();
+        metrics.refused("tftp", reason);
+        if let Some(requests) = refusals.count(Instant::now()) {
+            let why = match why {
+                Refused::TooOften => "an address sends more requests than any machine that boots",
+                Refused::Full => "too many transfers are under way",
+            };
+            warn!(%peer, requests, "TFTP requests were refused: {why}");
+        }
     }
 
     fn failed(&self, peer: SocketAddr, file: &str, reason: &str) {

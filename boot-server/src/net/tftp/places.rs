@@ -1,14 +1,24 @@
 //! Limits: how many transfers are under way, how many of them for one address, how often an address
 //! may ask, and how long transfers may go on after the server was told to stop.
+//!
+//! Anybody can send requests in the name of others. So a transfer whose client has acknowledged nothing yet holds its
+//! place only until somebody else needs it, and a quarter of the places is for machines that are known by their
+//! DHCP exchange.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
+use crate::proto::tftp::ReadRequest;
+
 /// Transfers under way at once.
 pub(super) const MAX_TRANSFERS: usize = 1024;
+/// Of them for machines that are not known from their DHCP exchange.
+pub(super) const MAX_TRANSFERS_OF_STRANGERS: usize = MAX_TRANSFERS / 4 * 3;
 /// Of them for one address; several machines may share one behind a relay that translates addresses.
 pub(super) const MAX_TRANSFERS_PER_CLIENT: usize = 64;
 /// Requests an address may send at once. PXELINUX asks for a dozen names in a burst, a GRUB with its
@@ -16,16 +26,18 @@ pub(super) const MAX_TRANSFERS_PER_CLIENT: usize = 64;
 pub(super) const BURST: u32 = 512;
 /// Requests an address may go on sending each second.
 const REQUESTS_PER_SECOND: u32 = 64;
-/// Addresses whose requests are counted; beyond, counting starts anew.
+/// Addresses whose requests are counted.
 const MAX_COUNTED: usize = 4096;
 /// How long transfers may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(2);
+/// A request that came this short a time before the client broke its transfer off was sent after that.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// Why there is no place for a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    /// This client port has a transfer under way.
-    Taken,
+    /// The same request is being answered, and its client has acknowledged nothing yet.
+    Repeated,
     /// As many as may be are under way, at all or for this address.
     Full,
 }
@@ -41,8 +53,24 @@ pub(super) struct Places {
 
 #[derive(Debug, Default)]
 struct Active {
-    peers: HashSet<SocketAddr>,
+    next_id: u64,
+    slots: HashMap<SocketAddr, Slot>,
     by_client: HashMap<IpAddr, usize>,
+    /// Transfers that nobody has acknowledged, the oldest first: of strangers, and of known machines.
+    unanswered: BTreeMap<u64, SocketAddr>,
+    unanswered_known: BTreeMap<u64, SocketAddr>,
+    strangers: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    id: u64,
+    request: ReadRequest,
+    known: bool,
+    answered: bool,
+    /// When the same request came again.
+    repeated: Option<Instant>,
+    ended: CancellationToken,
 }
 
 /// What an address has left of its requests, as of a time.
@@ -52,15 +80,55 @@ struct Asked {
     at: Instant,
 }
 
+impl Active {
+    fn remove(&mut self, peer: SocketAddr) -> Option<Slot> {
+        let slot = self.slots.remove(&peer)?;
+        self.unanswered.remove(&slot.id);
+        self.unanswered_known.remove(&slot.id);
+        self.strangers -= usize::from(!slot.known);
+        match self.by_client.get_mut(&peer.ip()) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.by_client.remove(&peer.ip());
+            }
+        }
+        Some(slot)
+    }
+
+    /// Makes room for one more transfer; false when none may be ended for it.
+    fn make_room(&mut self, known: bool) -> bool {
+        if self.slots.len() < MAX_TRANSFERS
+            && (known || self.strangers < MAX_TRANSFERS_OF_STRANGERS)
+        {
+            return true;
+        }
+        let oldest = match self.unanswered.first_key_value() {
+            None if known => self.unanswered_known.first_key_value(),
+            oldest => oldest,
+        };
+        let Some((_, &peer)) = oldest else {
+            return false;
+        };
+        if let Some(slot) = self.remove(peer) {
+            slot.ended.cancel();
+        }
+        true
+    }
+}
+
 impl Places {
-    /// Counts a request of an address; whether it may be answered.
+    /// Counts a request of an address; true when it may be answered.
     pub(super) fn may_ask(&self, client: IpAddr, now: Instant) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.len() >= MAX_COUNTED && !asked.contains_key(&client) {
-            // Spoofed addresses can fill the table: it must neither grow nor lock real ones out.
-            asked.clear();
-        }
         let burst = f64::from(BURST);
+        if asked.len() >= MAX_COUNTED && !asked.contains_key(&client) {
+            // Spoofed addresses can fill the table with one request each: they must neither make it grow nor
+            // lock real ones out, nor wipe out what is known of one that floods.
+            asked.retain(|_, entry| entry.left < burst / 2.0);
+            if asked.len() >= MAX_COUNTED {
+                asked.clear();
+            }
+        }
         let entry = asked.entry(client).or_insert(Asked {
             left: burst,
             at: now,
@@ -75,26 +143,62 @@ impl Places {
         true
     }
 
-    /// Takes a place.
+    /// Takes a place for a request of a machine that is `known` from its DHCP exchange, or not.
+    ///
+    /// A client has one transfer at a port (RFC 1350 §4): a request that differs from the one being answered, or
+    /// that comes after the client has acknowledged something, ends that transfer and takes its place.
     ///
     /// # Errors
     /// [`NoPlace`].
-    pub(super) fn take(self: &Arc<Places>, peer: SocketAddr) -> Result<Place, NoPlace> {
+    pub(super) fn take(
+        self: &Arc<Places>,
+        peer: SocketAddr,
+        request: &ReadRequest,
+        known: bool,
+        now: Instant,
+    ) -> Result<Place, NoPlace> {
         let mut active = self.active();
-        if active.peers.contains(&peer) {
-            return Err(NoPlace::Taken);
+        if let Some(slot) = active.slots.get_mut(&peer)
+            && slot.request == *request
+            && !slot.answered
+        {
+            slot.repeated = Some(now);
+            return Err(NoPlace::Repeated);
+        }
+        if let Some(before) = active.remove(peer) {
+            before.ended.cancel();
         }
         let mine = active.by_client.get(&peer.ip()).copied().unwrap_or(0);
-        if active.peers.len() >= MAX_TRANSFERS || mine >= MAX_TRANSFERS_PER_CLIENT {
+        if mine >= MAX_TRANSFERS_PER_CLIENT || !active.make_room(known) {
+            self.count.store(active.slots.len(), Ordering::Relaxed);
             return Err(NoPlace::Full);
         }
-        active.peers.insert(peer);
+        let id = active.next_id;
+        active.next_id += 1;
+        let ended = CancellationToken::new();
+        let slot = Slot {
+            id,
+            request: request.clone(),
+            known,
+            answered: false,
+            repeated: None,
+            ended: ended.clone(),
+        };
+        active.slots.insert(peer, slot);
         active.by_client.insert(peer.ip(), mine + 1);
-        self.count.store(active.peers.len(), Ordering::Relaxed);
+        active.strangers += usize::from(!known);
+        let unanswered = match known {
+            true => &mut active.unanswered_known,
+            false => &mut active.unanswered,
+        };
+        unanswered.insert(id, peer);
+        self.count.store(active.slots.len(), Ordering::Relaxed);
         drop(active);
         Ok(Place {
             places: Arc::clone(self),
             peer,
+            id,
+            ended,
         })
     }
 
@@ -113,6 +217,8 @@ impl Places {
 pub(super) struct Place {
     places: Arc<Places>,
     peer: SocketAddr,
+    id: u64,
+    ended: CancellationToken,
 }
 
 impl Place {
@@ -121,25 +227,52 @@ impl Place {
         self.places.count.load(Ordering::Relaxed)
     }
 
-    /// Whether the transfer must end now.
+    /// True when the transfer must end now because the server stops.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.places.stop_at.get().is_some_and(|stop| now >= *stop)
+    }
+
+    /// Cancelled when another request has this transfer's place.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Keeps the place for good: the client has acknowledged something.
+    pub(super) fn answered(&self) {
+        let mut active = self.places.active();
+        active.unanswered.remove(&self.id);
+        active.unanswered_known.remove(&self.id);
+        if let Some(slot) = active.slots.get_mut(&self.peer)
+            && slot.id == self.id
+        {
+            slot.answered = true;
+        }
+    }
+
+    /// True when the same request came again just now: the client broke its transfer off and asked anew, and its
+    /// request was read first.
+    pub(super) fn take_repeated(&self, now: Instant) -> bool {
+        let mut active = self.places.active();
+        let slot = active.slots.get_mut(&self.peer);
+        let repeated = slot
+            .filter(|slot| slot.id == self.id)
+            .and_then(|slot| slot.repeated.take());
+        repeated.is_some_and(|at| now.saturating_duration_since(at) <= AT_ONCE)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut active = self.places.active();
-        active.peers.remove(&self.peer);
-        self.places
-            .count
-            .store(active.peers.len(), Ordering::Relaxed);
-        let client = self.peer.ip();
-        match active.by_client.get_mut(&client) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                active.by_client.remove(&client);
-            }
+        if active
+            .slots
+            .get(&self.peer)
+            .is_some_and(|slot| slot.id == self.id)
+        {
+            active.remove(self.peer);
+            self.places
+                .count
+                .store(active.slots.len(), Ordering::Relaxed);
         }
     }
 }
@@ -147,9 +280,22 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::tftp::{Mode, RequestedOptions};
 
     fn peer(host: u8, port: u16) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, host], port))
+    }
+
+    fn request(file: &str) -> ReadRequest {
+        ReadRequest {
+            file: file.to_owned(),
+            mode: Mode::Octet,
+            options: RequestedOptions::default(),
+        }
+    }
+
+    fn take(places: &Arc<Places>, peer: SocketAddr) -> Result<Place, NoPlace> {
+        places.take(peer, &request("f"), false, Instant::now())
     }
 
     #[test]
@@ -157,24 +303,89 @@ mod tests {
         let places = Arc::new(Places::default());
         let full = MAX_TRANSFERS_PER_CLIENT as u16;
         let mut held: Vec<Place> = (0..full)
-            .map(|port| places.take(peer(1, port)).unwrap())
+            .map(|port| take(&places, peer(1, port)).unwrap())
             .collect();
-        assert_eq!(places.take(peer(1, 0)).unwrap_err(), NoPlace::Taken);
-        assert_eq!(places.take(peer(1, full)).unwrap_err(), NoPlace::Full);
-        let other = places.take(peer(2, 0)).unwrap();
+        assert_eq!(take(&places, peer(1, 0)).unwrap_err(), NoPlace::Repeated);
+        assert_eq!(take(&places, peer(1, full)).unwrap_err(), NoPlace::Full);
+        let other = take(&places, peer(2, 0)).unwrap();
         assert_eq!(other.active(), held.len() + 1);
         held.pop();
-        assert!(places.take(peer(1, full)).is_ok());
+        assert!(take(&places, peer(1, full)).is_ok());
     }
 
     #[test]
-    fn all_addresses_together_have_a_limited_number_of_places() {
+    fn request_that_differs_or_follows_an_acknowledgement_takes_the_place() {
         let places = Arc::new(Places::default());
-        let held: Vec<_> = (0..MAX_TRANSFERS)
-            .map(|n| places.take(peer((n % 200) as u8, n as u16)))
+        let now = Instant::now();
+        let ask = |file| places.take(peer(1, 1), &request(file), false, now);
+        let first = ask("big").unwrap();
+        assert_eq!(ask("big").unwrap_err(), NoPlace::Repeated);
+        let second = ask("exact").unwrap();
+        assert!(first.ended().is_cancelled() && !second.ended().is_cancelled());
+        second.answered();
+        let third = ask("exact").unwrap();
+        assert!(second.ended().is_cancelled() && !third.ended().is_cancelled());
+        // What ended late gives back no place of others.
+        drop((first, second));
+        assert_eq!(third.active(), 1);
+        drop(third);
+        assert!(places.active().by_client.is_empty());
+    }
+
+    #[test]
+    fn request_right_before_the_error_is_a_new_one_and_an_old_repetition_is_not() {
+        let places = Arc::new(Places::default());
+        let now = Instant::now();
+        let ask = |at| places.take(peer(1, 1), &request("f"), false, at);
+        let place = ask(now).unwrap();
+        assert!(!place.take_repeated(now));
+        ask(now).unwrap_err();
+        assert!(place.take_repeated(now + Duration::from_millis(1)));
+        assert!(!place.take_repeated(now + Duration::from_millis(1)));
+        ask(now).unwrap_err();
+        assert!(!place.take_repeated(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn oldest_unanswered_stranger_makes_room_and_answered_ones_do_not() {
+        let places = Arc::new(Places::default());
+        let strangers = MAX_TRANSFERS_OF_STRANGERS;
+        let held: Vec<Place> = (0..strangers)
+            .map(|n| take(&places, peer((n % 100) as u8, n as u16)).unwrap())
             .collect();
-        assert!(held.iter().all(Result::is_ok));
-        assert_eq!(places.take(peer(201, 0)).unwrap_err(), NoPlace::Full);
+        held[0].answered();
+        let honest = take(&places, peer(201, 0)).unwrap();
+        assert!(!held[0].ended().is_cancelled());
+        assert!(held[1].ended().is_cancelled());
+        assert_eq!(honest.active(), strangers);
+        held.iter().chain([&honest]).for_each(Place::answered);
+        assert_eq!(take(&places, peer(202, 0)).unwrap_err(), NoPlace::Full);
+    }
+
+    #[test]
+    fn quarter_of_the_places_is_for_known_machines() {
+        let places = Arc::new(Places::default());
+        let now = Instant::now();
+        let held: Vec<Place> = (0..MAX_TRANSFERS_OF_STRANGERS)
+            .map(|n| take(&places, peer((n % 100) as u8, n as u16)).unwrap())
+            .collect();
+        held.iter().for_each(Place::answered);
+        let known: Vec<_> = (MAX_TRANSFERS_OF_STRANGERS..MAX_TRANSFERS)
+            .map(|n| {
+                places.take(
+                    peer(110 + (n % 50) as u8, n as u16),
+                    &request("f"),
+                    true,
+                    now,
+                )
+            })
+            .collect();
+        assert!(known.iter().all(Result::is_ok));
+        assert!(known.iter().flatten().all(|p| !p.ended().is_cancelled()));
+        // The oldest known one that answered nothing makes room for a known one, not for a stranger.
+        assert_eq!(take(&places, peer(201, 0)).unwrap_err(), NoPlace::Full);
+        assert!(places.take(peer(202, 0), &request("f"), true, now).is_ok());
+        assert!(known[0].as_ref().unwrap().ended().is_cancelled());
     }
 
     #[test]
@@ -190,18 +401,21 @@ mod tests {
     }
 
     #[test]
-    fn counting_requests_takes_bounded_memory() {
+    fn counting_requests_takes_bounded_memory_and_remembers_who_floods() {
         let (places, now) = (Places::default(), Instant::now());
+        let flooding = peer(1, 0).ip();
+        while places.may_ask(flooding, now) {}
         for n in 0..MAX_COUNTED as u32 * 3 {
-            places.may_ask(IpAddr::from(n.to_be_bytes()), now);
+            places.may_ask(IpAddr::from((n | 0xc000_0000).to_be_bytes()), now);
         }
         assert!(places.asked.lock().unwrap().len() <= MAX_COUNTED);
+        assert!(!places.may_ask(flooding, now));
     }
 
     #[test]
     fn a_stopping_server_gives_transfers_a_moment() {
         let places = Arc::new(Places::default());
-        let (place, now) = (places.take(peer(1, 0)).unwrap(), Instant::now());
+        let (place, now) = (take(&places, peer(1, 0)).unwrap(), Instant::now());
         assert!(!place.is_over(now + GRACE));
         places.stop(now);
         assert!(!place.is_over(now));

@@ -330,3 +330,147 @@ async fn a_stopped_server_gives_up_clients_that_do_not_answer() {
     let reason = timeout(Duration::from_secs(10), ended).await.unwrap();
     assert_eq!(reason, "the server is stopping");
 }
+
+/// The next packet, and the port it comes from.
+async fn packet(client: &UdpSocket) -> (Packet, SocketAddr) {
+    let mut buffer = vec![0; 70_000];
+    let next = timeout(Duration::from_secs(10), client.recv_from(&mut buffer));
+    let (len, from) = next.await.expect("an answer within 10 s").unwrap();
+    (Packet::decode(&buffer[..len]).unwrap(), from)
+}
+
+fn two_files(server: &Server) {
+    std::fs::write(server.folder.path().join("big.bin"), vec![b'b'; 100_000]).unwrap();
+    std::fs::write(server.folder.path().join("exact.bin"), vec![b'e'; 1024]).unwrap();
+}
+
+/// Waits until a packet has these contents; what an ended transfer sent before is passed over.
+async fn data_of(client: &UdpSocket, byte: u8, not_from: Option<SocketAddr>) -> SocketAddr {
+    loop {
+        let (packet, from) = packet(client).await;
+        match packet {
+            Packet::Data { block: 1, bytes } if bytes[0] == byte && Some(from) != not_from => {
+                return from;
+            }
+            Packet::Data { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn request_for_another_file_from_the_same_port_ends_the_old_transfer() {
+    let mut server = server(Rules::Boot);
+    two_files(&server);
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for acked in [false, true] {
+        let ask = request("big.bin", "octet", &[]);
+        client.send_to(&ask, server.address).await.unwrap();
+        let old = data_of(&client, b'b', None).await;
+        if acked {
+            client.send_to(&[0, 4, 0, 1], old).await.unwrap();
+            assert!(matches!(
+                packet(&client).await.0,
+                Packet::Data { block: 2, .. }
+            ));
+        }
+        let ask = request("exact.bin", "octet", &[]);
+        client.send_to(&ask, server.address).await.unwrap();
+        let new = data_of(&client, b'e', Some(old)).await;
+        let failed = next_event(&mut server, |e| matches!(e, BootEvent::TftpFailed { .. })).await;
+        let is_old = matches!(&failed, BootEvent::TftpFailed { file, .. } if file == "big.bin");
+        assert!(is_old, "{failed:?}");
+        client.send_to(&[0, 5, 0, 0, 0], new).await.unwrap();
+        next_event(&mut server, |e| matches!(e, BootEvent::TftpFailed { .. })).await;
+    }
+}
+
+#[tokio::test]
+async fn same_request_after_an_acknowledgement_starts_anew() {
+    let server = server(Rules::Boot);
+    two_files(&server);
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let ask = request("big.bin", "octet", &[]);
+    client.send_to(&ask, server.address).await.unwrap();
+    let old = data_of(&client, b'b', None).await;
+    client.send_to(&[0, 4, 0, 1], old).await.unwrap();
+    assert!(matches!(
+        packet(&client).await.0,
+        Packet::Data { block: 2, .. }
+    ));
+    client.send_to(&ask, server.address).await.unwrap();
+    data_of(&client, b'b', Some(old)).await;
+}
+
+#[tokio::test]
+async fn request_right_after_an_error_is_answered() {
+    let server = server(Rules::Boot);
+    two_files(&server);
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let ask = request("big.bin", "octet", &[("tsize", "0"), ("blksize", "1468")]);
+    let mut last = None;
+    for _ in 0..20 {
+        client.send_to(&ask, server.address).await.unwrap();
+        let (answer, from) = packet(&client).await;
+        assert!(matches!(answer, Packet::OptionsAck(_)), "{answer:?}");
+        assert_ne!(Some(from), last, "a transfer of its own");
+        last = Some(from);
+        // Both are in flight at once, as EDK2 sends them.
+        client
+            .send_to(&[0, 5, 0, 8, b'n', b'o', 0], from)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn repeated_request_that_nothing_followed_is_one_transfer() {
+    let mut server = server(Rules::Boot);
+    two_files(&server);
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let ask = request("exact.bin", "octet", &[]);
+    for _ in 0..5 {
+        client.send_to(&ask, server.address).await.unwrap();
+    }
+    let from = data_of(&client, b'e', None).await;
+    for block in 1..=3 {
+        client.send_to(&[0, 4, 0, block], from).await.unwrap();
+    }
+    next_event(&mut server, |e| matches!(e, BootEvent::TftpDone { .. })).await;
+    let mut requests = 1;
+    while let Ok(event) = server.events.try_recv() {
+        requests += usize::from(matches!(event.what, BootEvent::TftpRequest { .. }));
+    }
+    assert_eq!(requests, 1);
+}
+
+#[tokio::test]
+async fn file_overwritten_in_place_under_way_is_broken_off() {
+    let mut server = server(Rules::Boot);
+    let path = server.folder.path().join("big");
+    std::fs::write(&path, vec![b'a'; READ_AHEAD_BYTES * 2]).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let ask = request("big", "octet", &[("blksize", "60000")]);
+    client.send_to(&ask, server.address).await.unwrap();
+    let (_, from) = packet(&client).await;
+    client.send_to(&[0, 4, 0, 0], from).await.unwrap();
+    assert!(matches!(
+        packet(&client).await.0,
+        Packet::Data { block: 1, .. }
+    ));
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(5);
+    file.set_modified(later).unwrap();
+    let mut block = 1;
+    loop {
+        client.send_to(&[0, 4, 0, block], from).await.unwrap();
+        match packet(&client).await.0 {
+            Packet::Data { .. } => block += 1,
+            Packet::Error { .. } => break,
+            other => panic!("{other:?}"),
+        }
+        assert!(block < 5, "the whole file was sent");
+    }
+    let failed = next_event(&mut server, |e| matches!(e, BootEvent::TftpFailed { .. })).await;
+    assert!(matches!(failed, BootEvent::TftpFailed { file, .. } if file == "big"));
+}

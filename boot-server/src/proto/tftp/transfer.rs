@@ -15,9 +15,10 @@ const LONGEST_RETRANSMIT: Duration = Duration::from_secs(4);
 const LONGEST_TIMEOUT_OPTION: u8 = 10;
 /// Unanswered retransmissions before the client is given up.
 const MAX_RETRANSMITS: u32 = 6;
-/// The same, before the client has acknowledged anything: until then nobody has shown to be at the
-/// address that asked, and what is sent there may go to a stranger.
-const MAX_RETRANSMITS_UNANSWERED: u32 = 3;
+/// The same, before the client has acknowledged anything, each [`FIRST_RETRANSMIT`] after the one before,
+/// whatever the client asked for: until then nobody has shown to be at the address that asked, and what is sent
+/// there may go to a stranger.
+const MAX_RETRANSMITS_UNANSWERED: u32 = 2;
 
 /// The most a server grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +128,8 @@ impl Transfer {
             highest: 0,
             rewound: false,
             retransmit_first: first,
-            wait: first,
-            deadline: now + first,
+            wait: FIRST_RETRANSMIT,
+            deadline: now + FIRST_RETRANSMIT,
             silent_rounds: 0,
             retransmits: 0,
             answered: false,
@@ -246,7 +247,9 @@ impl Transfer {
             self.outcome = Some(Outcome::TimedOut);
             return;
         }
-        self.wait = (self.wait * 2).min(LONGEST_RETRANSMIT.max(self.retransmit_first));
+        if self.answered {
+            self.wait = (self.wait * 2).min(LONGEST_RETRANSMIT.max(self.retransmit_first));
+        }
         self.deadline = now + self.wait;
         self.rewound = false;
         if self.options_ack.is_some() {
