@@ -21,7 +21,7 @@ use super::tftp::{TFTP_PORT, TftpService};
 use super::watch::DataDirWatcher;
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, Explain, HttpConfig};
 use crate::policy::Policy;
 use crate::proto::mac::MacAddr;
 
@@ -64,6 +64,10 @@ impl Assembly {
     pub(super) fn start(&mut self) -> Result<(), NetError> {
         let config = self.parts.config.clone();
         let neighbours = Neighbours::default();
+        let explain = config
+            .http
+            .as_ref()
+            .map_or_else(Explain::default, |http| http.explain);
         let mut nbps = None;
         if config.needs_interface() {
             let name = config.interface.as_deref().ok_or_else(|| {
@@ -79,18 +83,28 @@ impl Assembly {
             self.start_dhcp(&config, &context)?;
             self.start_tftp(&config, &context)?;
             let roots = config.tftp.as_ref().map_or(&[][..], |tftp| &tftp.roots);
-            nbps = Some(http::nbp::router(Nbps::new(Arc::clone(&context), roots)));
+            let files = Nbps::new(Arc::clone(&context), roots);
+            nbps = Some(http::nbp::router(files, explain));
             if let Some(pixiecore) = &config.pixiecore {
                 let listen = (context.interface.address, pixiecore.port).into();
                 let events = self.parts.events.clone();
                 let api = self.pixiecore_api()?;
-                let router = pixiecore::router(api, neighbours.clone(), events);
+                let router = pixiecore::explaining_router(api, neighbours.clone(), events, explain);
                 let server = self.bind_http("pixiecore http", listen, router)?;
                 self.start_http_server("pixiecore http", listen, server);
             }
         }
         if let Some(metrics) = config.metrics {
             let router = http::operator::router(Arc::clone(self.parts.events.metrics()));
+            let explained = self
+                .parts
+                .catalog
+                .clone()
+                .filter(|_| explain != Explain::Off);
+            let router = match explained {
+                Some(catalog) => router.merge(http::explain::router(catalog)),
+                None => router,
+            };
             let server = self.bind_http("metrics", metrics.listen, router)?;
             self.start_http_server("metrics", metrics.listen, server);
         }
@@ -117,6 +131,8 @@ impl Assembly {
             assets_url,
             catalog,
         );
+        let explain = config.http.as_ref().map(|http| http.explain);
+        let files = files.explaining(explain.unwrap_or_default());
         let service =
             TftpService::bind(Arc::clone(context), files, TFTP_PORT).map_err(|source| {
                 NetError::Bind {
@@ -158,7 +174,10 @@ impl Assembly {
         let (Some(http), Some(data_dir)) = (&config.http, self.parts.catalog.clone()) else {
             return Ok(());
         };
-        match DataDirWatcher::new(Arc::clone(&data_dir), http.assets.clone()) {
+        match DataDirWatcher::new(
+            Arc::clone(&data_dir),
+            http.assets.iter().chain(&http.images).cloned(),
+        ) {
             Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
             Err(error) => {
                 warn!(%error, "the data directory is not watched: changes count on SIGHUP");
@@ -173,7 +192,8 @@ impl Assembly {
                 .as_ref()
                 .map(|images| Folder::new(images, &http.links_to)),
         };
-        let router = http::router_of(data_dir, folders, neighbours, events, signer);
+        let router =
+            http::explaining_router(data_dir, folders, neighbours, events, signer, http.explain);
         let router = nbps.into_iter().fold(router, axum::Router::merge);
         let limits = Limits {
             connections: http.max_connections,
@@ -197,7 +217,8 @@ impl Assembly {
                 Some(workers) => workers.clone(),
                 None => self.workers.insert(Workers::start()?).clone(),
             };
-            Ok(server.workers(workers))
+            let metrics = Arc::clone(self.parts.events.metrics());
+            Ok(server.workers(workers).metrics(metrics))
         };
         bind().map_err(|source| NetError::Bind {
             service,

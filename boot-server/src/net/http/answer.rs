@@ -26,6 +26,18 @@ pub(crate) struct Note {
     pub(crate) mac: Option<String>,
 }
 
+/// The body for those who may know the whole reason.
+#[derive(Debug, Clone)]
+pub(crate) struct LongBody(pub(crate) String);
+
+/// True in a request of somebody who may know why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MayKnow(pub(crate) bool);
+
+/// In a request that comes from this host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromThisHost;
+
 /// An answer and its note.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -94,7 +106,16 @@ impl Answer {
         )
     }
 
-    /// 404 with a reason.
+    /// An error whose reason names what is inside the server: that is for the log, the event, and for those who may be
+    /// [explained](crate::config::Explain) to. Others get the short reason.
+    pub(crate) fn explained(status: StatusCode, line: &str, short: &str, reason: &str) -> Answer {
+        let mut answer = Answer::error(status, line, Some(short), reason);
+        let long = LongBody(format!("{line}\n{reason}\n"));
+        answer.response.extensions_mut().insert(long);
+        answer
+    }
+
+    /// 404 with a reason that anybody may know.
     pub(crate) fn not_found(reason: &str) -> Answer {
         Answer::error(
             StatusCode::NOT_FOUND,
@@ -106,7 +127,12 @@ impl Answer {
 
     /// 404 because the catalog has nothing for this machine.
     pub(crate) fn refused(refusal: &Refusal) -> Answer {
-        let answer = Answer::not_found(&refusal.reason);
+        let short = match refusal.group {
+            Some(_) => "the group of this machine gives nothing here: see the server's log",
+            None => "no group matches this machine",
+        };
+        let line = "404 page not found";
+        let answer = Answer::explained(StatusCode::NOT_FOUND, line, short, &refusal.reason);
         match &refusal.group {
             Some(group) => answer.group(group.clone(), refusal.selectors.clone()),
             None => answer,
@@ -123,6 +149,12 @@ impl Answer {
     /// Tells the hash of the whole content.
     pub(crate) fn sha256(mut self, hex: String) -> Answer {
         self.note.sha256 = Some(hex);
+        self
+    }
+
+    /// Says what was served, or why not, in other words.
+    pub(crate) fn detail(mut self, detail: String) -> Answer {
+        self.note.detail = detail;
         self
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -20,9 +20,11 @@ use tokio_util::io::ReaderStream;
 use super::App;
 use super::answer::{Answer, TEXT};
 use super::clean_path::{decode, encode, html, redirect};
+use super::conditional::{Precondition, range_is_of};
 use super::range::{Part, part, unsatisfiable};
 use super::sendfile::{FileBody, FileQueue};
 use crate::net::folder::{Folder, FolderError};
+use crate::net::unchanged::{UnchangedFile, Version};
 
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -64,8 +66,15 @@ async fn answer(assets: &Arc<Folder>, prefix: &str, request: Request) -> Answer 
             serve(file, &path, &metadata, &request).await
         }
         Ok(_) => Answer::not_found(&format!("asset `{relative}` is no file")),
-        Err(error) => Answer::not_found(&format!("asset `{relative}`: {error}")),
+        Err(error) => missing(relative, &error),
     }
+}
+
+/// 404 for an asset that cannot be had.
+fn missing(relative: &str, why: &dyn std::fmt::Display) -> Answer {
+    let reason = format!("asset `{relative}`: {why}");
+    let line = "404 page not found";
+    Answer::explained(StatusCode::NOT_FOUND, line, "no such asset", &reason)
 }
 
 /// Opens a file or folder and tells what it is, off the threads that answer.
@@ -109,7 +118,7 @@ async fn listing(assets: &Arc<Folder>, relative: &str, request: &Parts) -> Answe
                 names.push(name);
             }
         }
-        Err(error) => return Answer::not_found(&format!("asset `{relative}`: {error}")),
+        Err(error) => return missing(relative, &error),
     }
     names.sort();
     let links: String = names
@@ -129,10 +138,10 @@ async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts
     let detail = format!("asset {}", path.display());
     let failed = |error: std::io::Error| {
         let reason = format!("{detail}: {error}");
-        Answer::error(
+        Answer::explained(
             StatusCode::INTERNAL_SERVER_ERROR,
             "500 Internal Server Error",
-            Some(&reason),
+            "see the server's log",
             &reason,
         )
     };
@@ -140,13 +149,32 @@ async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts
         .modified()
         .ok()
         .and_then(|at| Timestamp::try_from(at).ok());
-    if let Some(modified) = modified
-        && unchanged(headers, modified)
-    {
-        return Answer::new(StatusCode::NOT_MODIFIED, TEXT, Body::empty(), detail);
-    }
     let length = metadata.len();
-    let part = match part(headers, length) {
+    let date = modified.and_then(http_date);
+    let precondition = modified.map_or(Precondition::Met, |modified| {
+        Precondition::of(&request.method, headers, modified)
+    });
+    match precondition {
+        Precondition::Met => {}
+        Precondition::NotModified => {
+            let answer = Answer::new(StatusCode::NOT_MODIFIED, TEXT, Body::empty(), detail);
+            return match date {
+                Some(date) => answer.header(header::LAST_MODIFIED, date),
+                None => answer,
+            };
+        }
+        Precondition::Failed => {
+            let line = "412 Precondition Failed";
+            return Answer::error(StatusCode::PRECONDITION_FAILED, line, None, detail);
+        }
+    }
+    // A range of another file than the client has the rest of would make a mixture.
+    let ranges_count = request.method == Method::GET && range_is_of(headers, modified);
+    let part = match ranges_count {
+        true => part(headers, length),
+        false => Ok(Part::Whole),
+    };
+    let part = match part {
         Ok(part) => part,
         Err(error) => return unsatisfiable(error, length),
     };
@@ -156,52 +184,43 @@ async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts
     };
     let body = match request.method == Method::HEAD {
         true => Body::empty(),
-        false => match contents(file, part, length, request.extensions.get()).await {
+        false => match contents(file, metadata, part, request.extensions.get()).await {
             Ok(body) => body,
             Err(error) => return failed(error),
         },
     };
     let answer = part.describe(Answer::ok(content_type, body, detail), length);
-    match modified.and_then(http_date) {
+    match date {
         Some(date) => answer.header(header::LAST_MODIFIED, date),
         None => answer,
     }
 }
 
 /// The part of an open file: sent by the connection itself where that can, else a stream of chunks.
-async fn contents(
+pub(super) async fn contents(
     mut file: File,
+    metadata: &Metadata,
     part: Part,
-    length: u64,
     queue: Option<&FileQueue>,
 ) -> std::io::Result<Body> {
-    let (first, part_length) = part.extent(length);
+    let version = Version::of(metadata);
+    let (first, part_length) = part.extent(metadata.len());
     if let Some(queue) = queue.filter(|_| part_length >= SENT_BY_ITSELF_BYTES) {
         let file = file.into_std().await;
-        let body = FileBody::new(file, queue.clone(), first, part_length);
+        let body = FileBody::new(file, version, queue.clone(), first, part_length);
         return Ok(Body::new(body));
     }
     file.seek(SeekFrom::Start(first)).await?;
     let chunk = CHUNK_BYTES
         .min(usize::try_from(part_length).unwrap_or(CHUNK_BYTES))
         .max(1);
-    Ok(Body::from_stream(ReaderStream::with_capacity(
-        file.take(part_length),
-        chunk,
-    )))
+    let file = UnchangedFile::new(file, version, part_length);
+    Ok(Body::from_stream(ReaderStream::with_capacity(file, chunk)))
 }
 
 fn http_date(at: Timestamp) -> Option<HeaderValue> {
     let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
     HeaderValue::from_str(&text.ok()?).ok()
-}
-
-/// Whether the client's copy is as new; HTTP dates count whole seconds.
-fn unchanged(headers: &HeaderMap, modified: Timestamp) -> bool {
-    let since = headers.get(header::IF_MODIFIED_SINCE);
-    let since = since.and_then(|value| value.to_str().ok());
-    let since = since.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
-    since.is_some_and(|since| modified.as_second() <= since.timestamp().as_second())
 }
 
 /// By extension where it tells, else text or not by the first bytes.

@@ -8,13 +8,41 @@ use axum::response::{IntoResponse, Response};
 use super::answer::Answer;
 
 /// Middleware around all endpoints of the boot config service.
-pub(crate) async fn clean_path(request: Request, next: Next) -> Response {
+pub(crate) async fn clean_path(mut request: Request, next: Next) -> Response {
     let path = decode(request.uri().path());
     let clean = clean(&path);
     if clean == path {
         return next.run(request).await;
     }
+    if is_doubled(&path, &clean)
+        && let Some(request) = with_path(&mut request, &clean)
+    {
+        return next.run(request).await;
+    }
     redirect(&clean, request.uri().query(), request.method()).into_response()
+}
+
+/// True for a file whose path only has slashes too many: firmware that asks for files follows no redirect, and shim
+/// doubles the slash before the name of its second stage (rhboot/shim#436).
+fn is_doubled(path: &str, clean: &str) -> bool {
+    let parts = |text: &str| -> Vec<String> {
+        let parts = text.split('/').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let is_file = ["/assets/", "/images/"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    is_file && parts(path) == parts(clean)
+}
+
+/// The request with another path; `None` when that is not written as one.
+fn with_path(request: &mut Request, path: &str) -> Option<Request> {
+    let target = match request.uri().query() {
+        Some(query) => format!("{}?{query}", encode(path)),
+        None => encode(path),
+    };
+    *request.uri_mut() = target.parse().ok()?;
+    Some(std::mem::take(request))
 }
 
 /// 301 with Go's body, which only GET gets.

@@ -1,20 +1,43 @@
 //! `/explain?labels`: why a machine gets what it gets, as text, or as JSON for those who ask for it.
 
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::any;
+use tokio::sync::Semaphore;
 
 use super::App;
-use super::answer::{Answer, TEXT};
+use super::answer::{Answer, MayKnow, TEXT};
 use crate::catalog::Labels;
+use crate::catalog::data_dir::DataDir;
 use crate::catalog::explain::explain;
+
+/// The endpoint alone, for the operator's own listener.
+pub(crate) fn router(catalog: Arc<DataDir>) -> Router {
+    let app = App {
+        catalog,
+        assets: None,
+        images: None,
+        slow_renders: Arc::new(Semaphore::new(super::machine::MOST_SLOW_RENDERS)),
+    };
+    Router::new().route("/explain", any(handle)).with_state(app)
+}
 
 /// Always 200: that a machine is refused is the answer, not an error. `format=json` and
 /// `format=text` are no labels here.
 pub(crate) async fn handle(
     State(app): State<App>,
+    may_know: Option<Extension<MayKnow>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
+    if let Some(Extension(MayKnow(false))) = may_know {
+        let reason = "told to this host and at the address of [metrics] only (http.explain)";
+        return Answer::error(StatusCode::FORBIDDEN, "403 Forbidden", Some(reason), reason);
+    }
     let query = query.unwrap_or_default();
     let format = |pair: &&str| matches!(*pair, "format=json" | "format=text");
     let (formats, pairs): (Vec<&str>, Vec<&str>) = query.split('&').partition(format);

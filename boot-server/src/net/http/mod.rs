@@ -8,10 +8,11 @@ mod assets;
 mod boot_ipxe;
 mod clean_path;
 mod cloud;
+mod conditional;
 mod connections;
 #[cfg(test)]
 mod event_tests;
-mod explain;
+pub(crate) mod explain;
 mod generic;
 mod grub;
 mod ignition;
@@ -21,14 +22,18 @@ mod metadata;
 pub(super) mod nbp;
 pub(crate) mod observe;
 pub(crate) mod operator;
+#[cfg(test)]
+mod outside_tests;
 mod paced;
 mod pixiecore;
 mod range;
+pub mod request_line;
 mod root;
 mod sendfile;
 mod server;
 mod signatures;
 mod signer;
+
 mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -49,6 +54,7 @@ pub use tls::{Tls, TlsError};
 pub use workers::Workers;
 
 use crate::catalog::data_dir::DataDir;
+use crate::config::Explain;
 use crate::event::EventSink;
 use crate::net::folder::Folder;
 use crate::net::neighbours::Neighbours;
@@ -94,20 +100,26 @@ pub fn signing_router(
         assets: assets.map(Into::into),
         images: None,
     };
-    router_of(catalog, folders, neighbours, events, signer)
+    let explain = Explain::default();
+    explaining_router(catalog, folders, neighbours, events, signer, explain)
 }
 
-/// All endpoints of the boot config service with these folders.
-pub fn router_of(
+/// All endpoints of the boot config service with these folders, which tells those why whom it is to tell.
+pub fn explaining_router(
     catalog: Arc<DataDir>,
     folders: Folders,
     neighbours: Neighbours,
     events: EventSink,
     signer: Option<&Arc<Signer>>,
+    explain: Explain,
 ) -> Router {
     let (assets, images) = (folders.assets.map(Arc::new), folders.images.map(Arc::new));
     let operators = operator::router(Arc::clone(events.metrics()));
-    let observer = observe::Observer { neighbours, events };
+    let observer = observe::Observer {
+        neighbours,
+        events,
+        explain,
+    };
     let endpoints = Router::new()
         .route("/", any(root::handle))
         .route("/boot.ipxe", any(boot_ipxe::handle))

@@ -13,22 +13,21 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 
 use super::answer::Answer;
+use super::assets::contents;
 use super::observe;
+use super::range::Part;
+use crate::config::Explain;
 use crate::net::files::Nbps;
 use crate::proto::tftp::ErrorCode;
 
-/// Bytes read from a file at once.
-const CHUNK_BYTES: usize = 64 * 1024;
-
 /// The endpoint, to be merged with the others.
-pub(in crate::net) fn router(nbps: Nbps) -> Router {
+pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
     let observer = observe::Observer {
         neighbours: nbps.context.neighbours.clone(),
         events: nbps.context.events.clone(),
+        explain,
     };
     Router::new()
         .route("/nbp/{*name}", any(handle))
@@ -41,16 +40,21 @@ async fn handle(
     Path(name): Path<String>,
     request: Request,
 ) -> Answer {
-    let (file, length) = match nbps.open(&name) {
+    let (file, metadata) = match nbps.open(&name) {
         Ok(opened) => opened,
         Err(refusal) => {
             let reason = format!("NBP `{name}`: {refusal}");
             return match refusal.code {
-                ErrorCode::FileNotFound => Answer::not_found(&reason),
-                _ => Answer::error(
+                ErrorCode::FileNotFound => Answer::explained(
+                    StatusCode::NOT_FOUND,
+                    "404 page not found",
+                    "no such file",
+                    &reason,
+                ),
+                _ => Answer::explained(
                     StatusCode::FORBIDDEN,
                     "403 Forbidden",
-                    Some(&reason),
+                    "not served",
                     &reason,
                 ),
             };
@@ -64,12 +68,23 @@ async fn handle(
         Method::HEAD => Body::empty(),
         _ => {
             fetched(&nbps, &name, &request);
-            let file = tokio::fs::File::from_std(file).take(length);
-            Body::from_stream(ReaderStream::with_capacity(file, CHUNK_BYTES))
+            let file = tokio::fs::File::from_std(file);
+            let queue = request.extensions().get();
+            match contents(file, &metadata, Part::Whole, queue).await {
+                Ok(body) => body,
+                Err(error) => {
+                    let reason = format!("NBP `{name}`: {error}");
+                    let (status, line) = (
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "500 Internal Server Error",
+                    );
+                    return Answer::explained(status, line, "see the server's log", &reason);
+                }
+            }
         }
     };
     let answer = Answer::ok(content_type, body, format!("NBP {name}"));
-    answer.header(header::CONTENT_LENGTH, HeaderValue::from(length))
+    answer.header(header::CONTENT_LENGTH, HeaderValue::from(metadata.len()))
 }
 
 /// An iPXE that asks next was sent by us.
@@ -130,7 +145,7 @@ mod tests {
             .unwrap();
         let peer = SocketAddr::from((PEER, 1024));
         request.extensions_mut().insert(ConnectInfo(peer));
-        let response = router(nbps).oneshot(request).await.unwrap();
+        let response = router(nbps, Explain::Local).oneshot(request).await.unwrap();
         let header = |name| match response.headers().get(name) {
             Some(value) => value.to_str().unwrap().to_owned(),
             None => String::new(),
@@ -171,9 +186,11 @@ mod tests {
         let context = context();
         for (path, status) in [
             ("/nbp/nosuch.efi", 404),
+            ("/nbp//boot//x.efi", 200),
+            ("/nbp///boot/x.efi", 200),
             ("/nbp/boot", 404),
             ("/nbp/..%2fsecret", 403),
-            ("/nbp/%2fetc%2fpasswd", 403),
+            ("/nbp/%2fetc%2fpasswd", 404),
         ] {
             assert_eq!(ask(&context, Method::GET, path).await.0, status, "{path}");
         }

@@ -15,8 +15,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::answer::Note;
+use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
+use crate::config::Explain;
 use crate::event::{BootEvent, EventSink, Who};
 use crate::net::neighbours::Neighbours;
 
@@ -28,6 +29,8 @@ const CLIENT_GONE: u16 = 499;
 pub(crate) struct Observer {
     pub(crate) neighbours: Neighbours,
     pub(crate) events: EventSink,
+    /// Who is told why.
+    pub(crate) explain: Explain,
 }
 
 /// Middleware around all endpoints.
@@ -40,8 +43,18 @@ pub(crate) async fn observe(
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0);
+    // Without a connection it is a test.
+    let is_this_host = peer.is_none() || request.extensions().get::<FromThisHost>().is_some();
+    let may_know = observer.explain.tells(is_this_host);
     let mut exchange = Exchange::begin(&observer, &request, peer);
+    let mut request = request;
+    request.extensions_mut().insert(MayKnow(may_know));
     let mut response = next.run(request).await;
+    if let Some(LongBody(text)) = response.extensions_mut().remove()
+        && may_know
+    {
+        *response.body_mut() = Body::from(text);
+    }
     let note = response.extensions_mut().remove().unwrap_or_default();
     exchange.answered(&response, note);
     response.map(|body| Body::new(Observed { body, exchange }))

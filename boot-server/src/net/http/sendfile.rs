@@ -9,6 +9,9 @@
 //! The two halves share a queue of the parts. hyper writes a vectored stream's parts in order and
 //! without copying; should it ever copy one, the stream would see ordinary bytes while the queue
 //! holds a part, and breaks the connection before any wrong byte has left.
+//!
+//! A file that is changed meanwhile breaks the connection too: each part is followed by a look at its size and
+//! modification time.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,6 +20,7 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
@@ -24,6 +28,8 @@ use rustix::io::ReadWriteFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+
+use crate::net::unchanged::Version;
 
 /// Bytes that one placeholder stands for at most: with fewer, hyper's work for each shows beside nginx.
 const PART_BYTES: usize = 1024 * 1024;
@@ -43,6 +49,7 @@ fn is_placeholder(bytes: &[u8]) -> bool {
 #[derive(Debug)]
 struct FilePart {
     file: Arc<File>,
+    version: Version,
     offset: u64,
     len: usize,
 }
@@ -65,6 +72,7 @@ impl FileQueue {
 #[derive(Debug)]
 pub(crate) struct FileBody {
     file: Arc<File>,
+    version: Version,
     queue: FileQueue,
     offset: u64,
     left: u64,
@@ -74,11 +82,18 @@ pub(crate) struct FileBody {
 
 impl FileBody {
     /// The `len` bytes from `offset` on, to be sent by the stream that shares the queue.
-    pub(crate) fn new(file: File, queue: FileQueue, offset: u64, len: u64) -> FileBody {
+    pub(in crate::net) fn new(
+        file: File,
+        version: Version,
+        queue: FileQueue,
+        offset: u64,
+        len: u64,
+    ) -> FileBody {
         // Advice only: without it the kernel reads ahead less.
         let _ = rustix::fs::fadvise(&file, offset, None, rustix::fs::Advice::Sequential);
         FileBody {
             file: Arc::new(file),
+            version,
             queue,
             offset,
             left: len,
@@ -111,6 +126,7 @@ impl HttpBody for FileBody {
         }
         self.queue.parts().push_back(FilePart {
             file: Arc::clone(&self.file),
+            version: self.version,
             offset: self.offset,
             len,
         });
@@ -196,8 +212,19 @@ impl FileStream {
             });
             match sent {
                 // The length was promised: the connection cannot go on.
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => {
+                    drop(parts);
+                    self.discard();
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
                 Ok(sent) => {
+                    // What was handed over are the file's own pages: those of a file that is cut off meanwhile
+                    // are zeros by now.
+                    if let Err(error) = part.version.check(&part.file) {
+                        drop(parts);
+                        self.discard();
+                        return Poll::Ready(Err(error));
+                    }
                     part.offset += sent as u64;
                     part.len -= sent;
                     if part.len == 0 {
@@ -213,6 +240,12 @@ impl FileStream {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+
+    /// Makes the end of the connection a reset, which takes back what has not left yet.
+    fn discard(&self) {
+        // Without it the client only gets more of what is wrong before the same end.
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     /// An error when hyper did something else with a placeholder than to hand it on.

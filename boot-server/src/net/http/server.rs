@@ -7,11 +7,17 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::response::Response;
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,18 +29,21 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{debug, warn};
 
-use super::connections::{Connections, Place};
+use super::answer::FromThisHost;
+use super::connections::{Admitted, Connections, NoPlace, Place};
 use super::paced::Paced;
 use super::sendfile::{FileQueue, FileStream};
 use super::tls::Tls;
 use super::workers::Workers;
+use crate::metrics::Metrics;
+use crate::net::refusals::Refusals;
 
 /// How long transfers may go on after a shutdown was asked for.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Largest head of a request in bytes. iPXE's are about 300.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long a client may take to send the head of a request, and to stay idle between two.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long the handshake of TLS may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long to wait when the kernel has no descriptor left for another connection.
@@ -43,9 +52,9 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// What bounds the connections of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; more wait in the kernel's queue.
+    /// Connections at once; idle ones make room, else more wait in the kernel's queue.
     pub connections: usize,
-    /// Of them from one address; more are closed at once.
+    /// Of them from one address, or one IPv6 network of 64 bits; more are closed at once.
     pub per_address: usize,
     /// How long a client may take nothing of an answer before its connection is closed.
     pub stall: Duration,
@@ -69,6 +78,7 @@ pub struct HttpServer {
     limits: Limits,
     tls: Option<Tls>,
     workers: Option<Workers>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl HttpServer {
@@ -89,7 +99,17 @@ impl HttpServer {
             limits: Limits::default(),
             tls: None,
             workers: None,
+            metrics: None,
         })
+    }
+
+    /// Counts connections and refused clients.
+    #[must_use]
+    pub fn metrics(self, metrics: Arc<Metrics>) -> HttpServer {
+        HttpServer {
+            metrics: Some(metrics),
+            ..self
+        }
     }
 
     /// With other limits.
@@ -131,15 +151,13 @@ impl HttpServer {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let (stopping, cut_off) = (CancellationToken::new(), CancellationToken::new());
-        let connections = Connections::new(self.limits.connections, self.limits.per_address);
+        let limits = self.limits;
+        let metrics = self.metrics.clone();
+        let connections = Connections::new(limits.connections, limits.per_address, metrics);
+        let refused = Refused::default();
         let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
-        loop {
-            let place = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                place = connections.wait_for_place() => place,
-            };
+        'serving: loop {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
@@ -154,16 +172,39 @@ impl HttpServer {
                     continue;
                 }
             };
-            let Some(place) = place.of(peer.ip()) else {
-                debug!(%peer, "too many HTTP connections from this address");
-                continue;
+            let place = loop {
+                let freed = connections.freed();
+                match connections.admit(peer.ip()) {
+                    Ok(Admitted { place, evicted }) => {
+                        if evicted {
+                            self.tell(&refused.evicted, "evicted", peer);
+                        }
+                        break place;
+                    }
+                    Err(NoPlace::Share) => {
+                        self.tell(&refused.share, "address", peer);
+                        continue 'serving;
+                    }
+                    // All others wait behind it in the kernel's queue.
+                    Err(NoPlace::Full) => {
+                        self.tell(&refused.full, "full", peer);
+                        tokio::select! {
+                            biased;
+                            () = &mut shutdown => break 'serving,
+                            () = freed => {}
+                        }
+                    }
+                }
             };
+            let address = peer.ip().to_canonical();
+            let own = stream.local_addr().map(|own| own.ip().to_canonical());
             let connection = Connection {
                 peer,
+                is_this_host: address.is_loopback() || own.is_ok_and(|own| own == address),
                 router: self.router.clone(),
                 stall: self.limits.stall,
                 stopping: stopping.clone(),
-                _place: place,
+                place: Arc::new(place),
             };
             let (tls, cut_off) = (self.tls.clone(), cut_off.clone());
             let Some(workers) = &self.workers else {
@@ -198,11 +239,25 @@ struct Connection {
     router: Router,
     stall: Duration,
     stopping: CancellationToken,
-    _place: Place,
+    /// The client is a program on this host: nobody else can have a connection from one of its addresses.
+    is_this_host: bool,
+    place: Arc<Place>,
 }
 
 impl Connection {
+    /// Serves the connection until it ends, or its place is needed for another client.
     async fn serve(self, stream: TcpStream, tls: Option<Tls>) {
+        let (peer, evicted) = (self.peer, self.place.evicted().clone());
+        if evicted
+            .run_until_cancelled(self.run(stream, tls))
+            .await
+            .is_none()
+        {
+            debug!(%peer, "an idle HTTP connection made room for another");
+        }
+    }
+
+    async fn run(self, stream: TcpStream, tls: Option<Tls>) {
         // Heads and small answers leave at once; large ones fill their packets anyway.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
@@ -221,14 +276,30 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (peer, router) = (self.peer, self.router);
+        let (peer, router, is_this_host) = (self.peer, self.router, self.is_this_host);
+        let place = self.place;
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            place.answering();
+            let answering = Answering(Arc::clone(&place));
+            let refused = without_one_host(&request);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            if is_this_host {
+                request.extensions_mut().insert(FromThisHost);
+            }
             if let Some(files) = &files {
                 request.extensions_mut().insert(files.clone());
             }
-            router.clone().call(request)
+            let mut router = router.clone();
+            async move {
+                let response = match refused {
+                    Some(reason) => bad_request(reason),
+                    None => router.call(request).await?,
+                };
+                Ok::<_, std::convert::Infallible>(
+                    response.map(|body| AnsweringBody { body, answering }),
+                )
+            }
         });
         let io = TokioIo::new(Paced::new(stream, self.stall));
         let connection = http1::Builder::new()
@@ -246,6 +317,89 @@ impl Connection {
         };
         if let Err(error) = ended {
             debug!(%peer, %error, "an HTTP connection broke off");
+        }
+    }
+}
+
+/// Keeps the place until it is dropped with the body of an answer.
+struct Answering(Arc<Place>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.idle();
+    }
+}
+
+/// The body of an answer under way.
+struct AnsweringBody {
+    body: Body,
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    answering: Answering,
+}
+
+impl HttpBody for AnsweringBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Why a request is refused for its `Host` (RFC 9112, section 3.2): one that does not say whom it asks may reach
+/// another server than its sender thinks.
+fn without_one_host<B>(request: &hyper::Request<B>) -> Option<&'static str> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    match (request.version(), hosts) {
+        (_, 1) => None,
+        (Version::HTTP_11, 0) => Some("missing required Host header"),
+        (_, 0) => None,
+        _ => Some("too many Host headers"),
+    }
+}
+
+/// 400 in Go's words; such a request is about no machine.
+fn bad_request(reason: &'static str) -> Response {
+    let body = format!("400 Bad Request: {reason}");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// Clients that were refused, or lost their place.
+#[derive(Debug, Default)]
+struct Refused {
+    evicted: Refusals,
+    share: Refusals,
+    full: Refusals,
+}
+
+impl HttpServer {
+    /// Counts a client that was refused; tells the first one, and how many there were since once a minute.
+    fn tell(&self, refusals: &Refusals, reason: &'static str, peer: SocketAddr) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused("http", reason);
+        }
+        if let Some(clients) = refusals.count(std::time::Instant::now()) {
+            let what = match reason {
+                "evicted" => "idle HTTP connections made room: max_connections is reached",
+                "address" => "HTTP connections were closed: max_connections_per_address is reached",
+                _ => "HTTP connections wait: max_connections are being answered",
+            };
+            warn!(%peer, clients, "{what}");
         }
     }
 }

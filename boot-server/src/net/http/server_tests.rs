@@ -1,7 +1,5 @@
 //! The server over loopback: what it bounds, and how it ends.
 
-use std::sync::Arc;
-
 use axum::routing::any;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -168,4 +166,58 @@ async fn one_address_has_no_more_connections_than_its_share() {
     first.readable().await.unwrap();
     let second = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(rest(second).await, "");
+}
+
+#[tokio::test]
+async fn idle_connection_makes_room_for_an_honest_client_when_all_places_are_taken() {
+    let limits = Limits {
+        connections: 4,
+        ..Limits::default()
+    };
+    let server = start(Router::new().fallback(any(|| async { "ok" })), limits);
+    let mut held = Vec::new();
+    for begun in [&b""[..], b"GET / HTTP/1.1\r\nhost:", b"G", b"GET /"] {
+        held.push(send(server.address, begun).await);
+    }
+    let honest = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    for _ in 0..8 {
+        let answer = rest(send(server.address, honest).await).await;
+        assert!(answer.ends_with("ok"), "{answer}");
+    }
+    assert_eq!(rest(held.remove(0)).await, "", "the oldest is gone");
+}
+
+#[tokio::test]
+async fn request_without_exactly_one_host_is_refused() {
+    let server = start(
+        Router::new().fallback(any(|| async { "ok" })),
+        Limits::default(),
+    );
+    for (head, status) in [
+        (&b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n"[..], "400"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "400"),
+        (b"GET / HTTP/1.0\r\nhost: x\r\nhost: x\r\n\r\n", "400"),
+        (b"GET / HTTP/1.0\r\n\r\n", "200"),
+        (
+            b"GET / HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
+            "200",
+        ),
+    ] {
+        let answer = rest(send(server.address, head).await).await;
+        let line = answer.lines().next().unwrap_or_default();
+        assert!(line.contains(status), "{line} {head:?}");
+    }
+}
+
+#[tokio::test]
+async fn query_with_raw_bytes_is_answered_and_told_as_sent() {
+    let echo = any(|request: axum::extract::Request| async move {
+        request.uri().query().unwrap_or_default().to_owned()
+    });
+    let server = start(Router::new().fallback(echo), Limits::default());
+    let mut head = b"GET /cloud?a=\"<b>".to_vec();
+    head.extend_from_slice(&[0xc3, 0xa9, 0xff]);
+    head.extend_from_slice(b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer = rest(send(server.address, &head).await).await;
+    assert!(answer.ends_with("a=%22%3Cb%3E%C3%A9%FF"), "{answer}");
 }

@@ -115,5 +115,5 @@ async fn signed(
 fn failed(reason: &str) -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     let line = "500 the answer could not be signed";
-    Answer::error(status, line, Some(reason), reason).into_response()
+    Answer::explained(status, line, "see the server's log", reason).into_response()
 }

@@ -28,7 +28,12 @@ pub(crate) async fn handle(
     });
     match json {
         Ok(json) => Answer::rendered("application/json", json, format!("spec {id}")),
-        Err(reason) => Answer::not_found(&reason),
+        Err(reason) => Answer::explained(
+            StatusCode::NOT_FOUND,
+            "404 page not found",
+            "no such spec",
+            &reason,
+        ),
     }
 }
 

@@ -18,6 +18,7 @@ pub use client::{ApiAnswer, ApiClient, ApiError};
 use seal::Sealer;
 
 use crate::catalog::labels::query_pairs;
+use crate::config::Explain;
 use crate::event::EventSink;
 use crate::net::http::answer::Answer;
 use crate::net::http::observe::{Observer, observe};
@@ -33,13 +34,28 @@ struct App {
 
 /// All endpoints of Pixiecore's own HTTP server.
 pub fn router(api: ApiClient, neighbours: Neighbours, events: EventSink) -> Router {
+    explaining_router(api, neighbours, events, Explain::default())
+}
+
+/// The same, which tells those why whom it is to tell.
+pub fn explaining_router(
+    api: ApiClient,
+    neighbours: Neighbours,
+    events: EventSink,
+    explain: Explain,
+) -> Router {
+    let observer = Observer {
+        neighbours,
+        events,
+        explain,
+    };
     let sealer = Sealer::new();
     Router::new()
         .route("/_/ipxe", any(ipxe::handle))
         .route("/_/file", any(file::handle))
         .route("/_/booting", any(booting::handle))
         .fallback(no_endpoint)
-        .layer(from_fn_with_state(Observer { neighbours, events }, observe))
+        .layer(from_fn_with_state(observer, observe))
         .with_state(App { api, sealer })
 }
 
@@ -49,11 +65,11 @@ async fn no_endpoint() -> Answer {
 
 /// An error in Pixiecore's words, and the reason where there is more to say.
 fn error(status: StatusCode, line: &str, reason: Option<&str>) -> Answer {
-    let detail = match reason {
-        Some(reason) => format!("{line}: {reason}"),
-        None => line.to_owned(),
+    let Some(reason) = reason else {
+        return Answer::error(status, line, None, line);
     };
-    Answer::error(status, line, reason, detail)
+    let detail = format!("{line}: {reason}");
+    Answer::explained(status, line, "see the server's log", reason).detail(detail)
 }
 
 /// The first value of a key in a query.
