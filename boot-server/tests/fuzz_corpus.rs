@@ -9,6 +9,8 @@
 mod config_loaders;
 #[path = "../fuzz/checks/dhcp_reply.rs"]
 mod dhcp_reply;
+#[path = "../fuzz/checks/http_head.rs"]
+mod http_head;
 #[path = "../fuzz/checks/lease_file.rs"]
 mod lease_file;
 #[path = "../fuzz/checks/query_labels.rs"]
@@ -44,13 +46,18 @@ fn lease_file_holds() {
 }
 
 #[test]
+fn http_head_holds() {
+    replay("http_head", 100_000, http_head::check);
+}
+
+#[test]
 fn query_labels_hold() {
     replay("query_labels", 100_000, query_labels::check);
 }
 
 #[test]
 fn templates_hold() {
-    replay("templates", 1_000, templates::check);
+    replay("templates", 3_000, templates::check);
 }
 
 #[test]

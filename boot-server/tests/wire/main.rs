@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod beside_dnsmasq;
+mod floods;
 mod hostile;
 mod leases;
 mod link;
