@@ -57,7 +57,7 @@ fn query_labels_hold() {
 
 #[test]
 fn templates_hold() {
-    replay("templates", 3_000, templates::check);
+    replay("templates", 1_000, templates::check);
 }
 
 #[test]
