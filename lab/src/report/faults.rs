@@ -13,12 +13,16 @@ use super::table::Colour;
 use crate::diagnosis::Cause;
 use crate::fault::{Expectation, Found};
 use crate::scenario::Machines;
+use crate::untrusted::Folder;
 
 /// Exit code when a fault came out wrongly.
 const FAILED: u8 = 100;
 
 /// Name of the file with the results.
 const FILE: &str = "faults.json";
+
+/// Largest file of results that is read; the bundled faults take 30 KiB.
+const FILE_LIMIT_BYTES: u64 = 64 << 20;
 
 /// What came of one fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,13 +134,18 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
     let (mut with, mut without) = (None, None);
     for folder in folders {
         let path = folder.join(FILE);
-        if !path.exists() {
-            without = Some(folder);
-            continue;
-        }
-        with = Some(folder);
         let about = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
-        let text = fs::read_to_string(&path).map_err(about)?;
+        let read =
+            Folder::open(folder).and_then(|open| open.read_text(Path::new(FILE), FILE_LIMIT_BYTES));
+        let text = match read {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                without = Some(folder);
+                continue;
+            }
+            Err(error) => return Err(about(error)),
+        };
+        with = Some(folder);
         let results: Vec<FaultResult> =
             serde_json::from_str(&text).map_err(|error| about(error.into()))?;
         all.extend(results);
