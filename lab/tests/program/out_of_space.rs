@@ -74,8 +74,8 @@ fn nothing_is_left(scenarios: &Scenarios) {
 /// V16, V29.
 #[test]
 fn run_on_a_full_disk_ends_with_the_path_and_a_table() {
-    // From "no cell can be set up" to "all but the reports".
-    for size in ["32k", "60k", "84k", "128k"] {
+    // The first is full while a cell is set up, the second before the reports.
+    for size in ["60k", "84k"] {
         let scenarios = simulated();
         let output = run_on_a_disk_of(&scenarios, size);
         let text = printed(&output);
