@@ -13,6 +13,8 @@ mod dhcp_reply;
 mod http_head;
 #[path = "../fuzz/checks/lease_file.rs"]
 mod lease_file;
+#[path = "../fuzz/checks/pixiecore_answer.rs"]
+mod pixiecore_answer;
 #[path = "../fuzz/checks/query_labels.rs"]
 mod query_labels;
 #[path = "../fuzz/checks/templates.rs"]
@@ -43,6 +45,11 @@ fn dhcp_reply_holds() {
 #[test]
 fn lease_file_holds() {
     replay("lease_file", 20_000, lease_file::check);
+}
+
+#[test]
+fn pixiecore_answer_holds() {
+    replay("pixiecore_answer", 20_000, pixiecore_answer::check);
 }
 
 #[test]

@@ -491,7 +491,14 @@ pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group,
             .iter()
             .any(|text| sent.iter().any(|sent| text.contains(sent)))
     };
-    let unsent = unsent.into_iter().filter(|(_, label)| !mentioned(label));
+    let labels: BTreeSet<&str> = unsent.iter().map(|(_, label)| *label).collect();
+    let silent: BTreeSet<&str> = labels
+        .into_iter()
+        .filter(|label| !mentioned(label))
+        .collect();
+    let unsent = unsent
+        .into_iter()
+        .filter(|(_, label)| silent.contains(label));
     unsent
         .map(|(group, label)| (group, label.to_owned()))
         .collect()

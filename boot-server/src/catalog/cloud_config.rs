@@ -4,7 +4,7 @@
 //! which its cloud-init would refuse as well. Rules for single keys are the lab's `validate`.
 
 use super::raw_text;
-use super::yaml::{self, DuplicateKeys, InvalidYaml};
+use super::yaml::{self, InvalidYaml};
 
 /// What makes a text no user-data.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -49,7 +49,7 @@ pub fn check(text: &str) -> Result<(), InvalidUserData> {
     if raw_text::is_raw(text) {
         return Err(InvalidUserData::NotUtf8);
     }
-    match yaml::parse(text, DuplicateKeys::LastCounts)? {
+    match yaml::parse_handed_on(text)? {
         serde_json::Value::Object(_) | serde_json::Value::Null => Ok(()),
         _ => Err(InvalidUserData::NoMapping),
     }
@@ -64,6 +64,8 @@ mod tests {
         for text in [
             "#!/bin/sh\n: [",
             "#cloud-config  \n",
+            "#cloud-config\nwrite_files:\n  - content: !!binary |\n      H4sIAAAAAAACA0tUyMnMS+UCAAov+xcHAAAA\n",
+            "#cloud-config\nwrite_files:\n  - {encoding: gz, content: !!binary H4sIAAAAAAACA0tUyMnMS+UCAAov+xcHAAAA}\n",
             "#cloud-config\na: 1\n",
         ] {
             assert_eq!(check(text), Ok(()), "{text:?}");

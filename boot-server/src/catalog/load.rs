@@ -29,12 +29,33 @@ pub struct Source {
 }
 
 impl Source {
-    /// A directory whose layout is told by what is there.
-    pub fn of(root: impl Into<PathBuf>) -> Source {
-        Source {
-            root: root.into(),
-            ..Source::default()
+    /// A directory whose layout is told by what is there; or a groups file of bootcfg's, which lies in its
+    /// directory under whatever name.
+    pub fn of(path: impl Into<PathBuf>) -> Source {
+        let path = path.into();
+        let is_yaml = path
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml");
+        match path.parent() {
+            Some(folder) if is_yaml && path.is_file() => Source {
+                root: match folder.as_os_str().is_empty() {
+                    true => PathBuf::from("."),
+                    false => folder.to_owned(),
+                },
+                groups_file: Some(path),
+                layout: Some(Layout::Bootcfg),
+            },
+            _ => Source {
+                root: path,
+                ..Source::default()
+            },
         }
+    }
+
+    /// The groups file of the bootcfg layout.
+    pub fn groups_path(&self) -> PathBuf {
+        let beside = || self.root.join("config.yaml");
+        self.groups_file.clone().unwrap_or_else(beside)
     }
 }
 
@@ -231,9 +252,9 @@ fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Prob
     Err(Box::new(problem.of_rule("layout")))
 }
 
-/// True if nothing, or only the folders of other files than groups and profiles, is in a directory.
+/// True if nothing, or only the folder of assets, is in a directory.
 fn is_empty(root: &Root) -> bool {
-    let known = ["assets", "cloud", "generic", "ignition", "lost+found"];
+    let known = ["assets", "lost+found"];
     let names = root.names(".").unwrap_or_default();
     names.iter().all(|name| known.contains(&name.as_str()))
 }
@@ -349,7 +370,10 @@ fn config(
         format!("{file}: {error}")
     };
     if layout == Layout::Matchbox && is_raw(folder, id) {
-        if let Err(error @ ignition::InvalidIgnition::Json(_)) = ignition::json_only(&text) {
+        if let Err(
+            error @ (ignition::InvalidIgnition::Json(_) | ignition::InvalidIgnition::ByteOrderMark),
+        ) = ignition::json_only(&text)
+        {
             return Err(broken(
                 "ignition-syntax",
                 &error,

@@ -258,12 +258,7 @@ fn cloud_config_that_is_not_utf_8_or_empty_is_refused_and_the_others_served() {
 
 #[test]
 fn data_directory_of_empty_folders_is_loaded_and_serves_nobody() {
-    for folders in [
-        &[][..],
-        &["groups/"],
-        &["profiles/"],
-        &["assets/", "ignition/"],
-    ] {
+    for folders in [&[][..], &["groups/"], &["profiles/"], &["assets/"]] {
         let files: Vec<(&str, &[u8])> = folders.iter().map(|name| (*name, &b""[..])).collect();
         let folder = directory(&files);
         let loaded = load::survey(&Source::of(folder.path()));

@@ -29,6 +29,23 @@ pub enum DuplicateKeys {
 /// # Errors
 /// Bad syntax, a shape that `T` is not, or (with [`DuplicateKeys::Refuse`]) a key given twice.
 pub fn parse<T: DeserializeOwned>(text: &str, keys: DuplicateKeys) -> Result<T, InvalidYaml> {
+    read(text, keys, false)
+}
+
+/// Reads one YAML document that is handed on as it is: a `!!binary` value stays base64, because what it
+/// decodes to need not be text.
+///
+/// # Errors
+/// Bad syntax.
+pub fn parse_handed_on(text: &str) -> Result<serde_json::Value, InvalidYaml> {
+    read(text, DuplicateKeys::LastCounts, true)
+}
+
+fn read<T: DeserializeOwned>(
+    text: &str,
+    keys: DuplicateKeys,
+    binary_is_text: bool,
+) -> Result<T, InvalidYaml> {
     let options = serde_saphyr::options! {
         budget: budget(),
         duplicate_keys: match keys {
@@ -36,6 +53,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, keys: DuplicateKeys) -> Result<T, 
             DuplicateKeys::LastCounts => DuplicateKeyPolicy::LastWins,
         },
         legacy_octal_numbers: true,
+        ignore_binary_tag_for_string: binary_is_text,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {

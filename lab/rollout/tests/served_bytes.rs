@@ -203,7 +203,8 @@ async fn a_machine_asks_what_the_first_script_of_the_server_says() {
         .replace("${uuid}", "")
         .replace("${domain}", "")
         .replace("${hostname}", "")
-        .replace("${serial}", "");
+        .replace("${serial}", "")
+        .replace("${buildarch:uristring}", "");
     assert_eq!(
         planned.machine("unknown").unwrap().request,
         format!("/{filled}")

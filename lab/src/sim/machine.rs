@@ -346,9 +346,9 @@ impl Machine<'_> {
             let octets = self.job.mac.iter().map(|octet| format!("{octet:02x}"));
             octets.collect::<Vec<_>>().join(separator)
         };
-        let platform = match program {
-            Program::IpxeUefi => "efi",
-            _ => "pcbios",
+        let (platform, buildarch) = match program {
+            Program::IpxeUefi => ("efi", "x86_64"),
+            _ => ("pcbios", "i386"),
         };
         BTreeMap::from([
             ("uuid", self.job.uuid.to_string()),
@@ -358,6 +358,8 @@ impl Machine<'_> {
             ("mac:hexhyp", part("-")),
             ("serial", self.job.serial.clone()),
             ("platform", platform.into()),
+            ("buildarch", buildarch.into()),
+            ("buildarch:uristring", buildarch.into()),
         ])
     }
 }

@@ -7,7 +7,7 @@ pub mod spec;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::Unreadable;
@@ -41,8 +41,12 @@ pub(super) fn load(
             groups
         }
         Err(message) => {
-            let help = "name the data directory that has `config.yaml` and `specs/`";
-            loader.error(&path, message, help);
+            let others = groups_files(loader);
+            let help = match others.first() {
+                Some(other) => format!("name the groups file in its place: {}", other.display()),
+                None => "name the data directory that has `config.yaml` and `specs/`".to_owned(),
+            };
+            loader.error(&path, message, &help);
             Vec::new()
         }
     };
@@ -64,6 +68,19 @@ pub(super) fn load(
         })
         .collect();
     (groups, profiles)
+}
+
+/// Files in the directory that may be groups files.
+fn groups_files(loader: &Loader<'_>) -> Vec<PathBuf> {
+    let names = loader.root.names(".").unwrap_or_default().into_iter();
+    names
+        .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+        .filter(|name| {
+            let text = loader.root.read_text(name).unwrap_or_default();
+            text.lines().any(|line| line.starts_with("groups:"))
+        })
+        .map(|name| loader.root.path_of(&name))
+        .collect()
 }
 
 fn read_spec(

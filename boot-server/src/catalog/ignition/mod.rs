@@ -25,10 +25,16 @@ pub enum InvalidIgnition {
     Version,
     /// It is another language.
     #[error(
-        "not JSON: a Butane or Container Linux Config is not translated here; write what `butane \
-         --strict` makes of it to a file named *.ign"
+        "not JSON: Butane and Container Linux Configs are not translated here; write the Ignition JSON that \
+         `butane` (Butane) or `ct` (Container Linux Config) makes of it to a file *.ign, and name that file in \
+         the profile"
     )]
     Butane,
+    /// JSON has no mark of its encoding.
+    #[error(
+        "the file begins with a byte order mark (U+FEFF), which JSON has not: save it as UTF-8 without BOM"
+    )]
+    ByteOrderMark,
     /// A partition's size or start.
     #[error(
         "partition `{label}`: {value} is not a size; write 512MiB or 10GiB in YAML, a number of \
@@ -50,6 +56,7 @@ impl InvalidIgnition {
             InvalidIgnition::Yaml(error) => Some((error.line, error.column)),
             InvalidIgnition::Version
             | InvalidIgnition::Butane
+            | InvalidIgnition::ByteOrderMark
             | InvalidIgnition::Dimension { .. } => None,
         }
     }
@@ -116,6 +123,9 @@ pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition
 /// # Errors
 /// See [`InvalidIgnition`].
 pub fn json_only(text: &str) -> Result<String, InvalidIgnition> {
+    if text.starts_with('\u{feff}') {
+        return Err(InvalidIgnition::ByteOrderMark);
+    }
     match text.trim_start().starts_with('{') {
         true => to_json(text, Language::Json),
         false => Err(InvalidIgnition::Butane),
@@ -147,6 +157,8 @@ mod tests {
     fn another_language_is_named_and_not_taken_for_an_empty_config() {
         let error = json_only("variant: fcos\nversion: 1.4.0\n").unwrap_err();
         assert!(error.to_string().contains("butane"), "{error}");
+        let error = json_only("\u{feff}{\"ignition\": {\"version\": \"3.4.0\"}}").unwrap_err();
+        assert!(matches!(error, InvalidIgnition::ByteOrderMark), "{error}");
         let error = json_only("{\"ignition\": {}}").unwrap_err();
         assert!(matches!(error, InvalidIgnition::Version), "{error}");
         let text = "{\"ignition\": {\"version\": \"3.4.0\"}}\n";

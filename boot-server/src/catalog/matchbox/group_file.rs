@@ -1,6 +1,6 @@
 //! `groups/<id>.json`: which machines, what they get, and the values of their templates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,11 +30,13 @@ struct File {
     metadata: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Reads a group whose file has this name before `.json`, and tells what is wrong with it.
+/// Reads a group whose file has this name before `.json`, and tells what is wrong with it. `others` are the
+/// names of all groups' files.
 pub(super) fn parse(
     path: &Path,
     text: Arc<str>,
     id: &str,
+    others: &BTreeSet<String>,
     names: &mut Names,
 ) -> (Option<FoundGroup>, Vec<Problem>) {
     let file: File = match json::from_str(&text) {
@@ -44,10 +46,11 @@ pub(super) fn parse(
         }
     };
     let mut problems = Vec::new();
-    if file.id != id {
+    // An id of nobody's misleads nobody: no file refers to a group.
+    if file.id != id && others.contains(&file.id) {
         let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
-        let problem = Problem::of_file(Severity::Info, path, message, help);
+        let problem = Problem::of_file(Severity::Warning, path, message, help);
         problems.push(problem.of_rule("id-mismatch").at_key(&text, "id"));
     }
     let mut tell = |rule, severity, message: String, help: &str, at: &str| {
@@ -122,7 +125,13 @@ mod tests {
 
     fn read(text: &str) -> (Option<Group>, Vec<String>) {
         let path = Path::new("groups/a.json");
-        let (found, problems) = parse(path, text.into(), "a", &mut Names::default());
+        let (found, problems) = parse(
+            path,
+            text.into(),
+            "a",
+            &["b".into()].into(),
+            &mut Names::default(),
+        );
         let told = problems.iter().map(Problem::to_string).collect();
         (found.map(|found| found.group), told)
     }

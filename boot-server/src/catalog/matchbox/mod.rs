@@ -15,13 +15,14 @@ use super::snapshot::Layout;
 /// Loads groups and profiles: the files `*.json` of the two folders.
 pub(super) fn load(loader: &mut Loader<'_>) -> (Vec<FoundGroup>, Profiles) {
     let mut groups = Vec::new();
-    for id in ids(loader, "groups") {
+    let all: BTreeSet<String> = ids(loader, "groups").into_iter().collect();
+    for id in &all {
         let file = format!("groups/{id}.json");
         let Some(text) = read(loader, &file) else {
             continue;
         };
         let path = loader.root.path_of(&file);
-        let (group, problems) = group_file::parse(&path, text.into(), &id, &mut loader.names);
+        let (group, problems) = group_file::parse(&path, text.into(), id, &all, &mut loader.names);
         loader.problems.extend(problems);
         groups.extend(group);
     }

@@ -209,12 +209,46 @@ pub enum EncodingError {
 /// [`EncodingError`] when the encoding is unknown or the content is not in it.
 pub fn decode_content(encoding: &str, content: &str) -> Result<Vec<u8>, EncodingError> {
     match encoding {
-        "" => Ok(content.as_bytes().to_vec()),
+        "" => Ok(to_bytes(content)),
         "b64" | "base64" => decode_base64(content),
-        "gz" | "gzip" => unpack(content.as_bytes()),
+        "gz" | "gzip" => unpack(&to_bytes(content)),
         "gz+b64" | "gzip+b64" | "gz+base64" | "gzip+base64" => unpack(&decode_base64(content)?),
         other => Err(EncodingError::Unknown(other.to_owned())),
     }
+}
+
+/// The character that stands for the byte 0 of a `!!binary` value that is not UTF-8. A text in Go is any
+/// bytes; these private-use characters, which no real text has, are their bytes again in a file's content.
+const RAW: u32 = 0x10_ff00;
+
+/// The text of a `!!binary` value; none when it is not base64.
+#[must_use]
+pub fn binary(written: &str) -> Option<String> {
+    let packed: String = written.chars().filter(|c| !c.is_whitespace()).collect();
+    Some(of_bytes(STANDARD.decode(packed).ok()?))
+}
+
+/// The text for bytes; those that are not ASCII stay bytes where the whole is not UTF-8.
+#[must_use]
+pub fn of_bytes(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let chars = error.as_bytes().iter().map(|byte| match byte {
+            0x80.. => char::from_u32(RAW + u32::from(*byte)).unwrap_or(char::REPLACEMENT_CHARACTER),
+            ascii => char::from(*ascii),
+        });
+        chars.collect()
+    })
+}
+
+fn to_bytes(content: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(content.len());
+    for char in content.chars() {
+        match u32::from(char).checked_sub(RAW).map(u8::try_from) {
+            Some(Ok(byte @ 0x80..)) => bytes.push(byte),
+            _ => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
 }
 
 /// Go's base64 reader passes over line breaks.
@@ -247,6 +281,24 @@ mod tests {
             decode_content("base64", "aGVs\nbG8K\n").unwrap(),
             b"hello\n"
         );
+    }
+
+    #[test]
+    fn binary_value_is_its_bytes_in_every_encoding() {
+        let gzip = "H4sIAAAAAAACA0tUyMnMS+UCAAov+xcHAAAA";
+        let text = binary(gzip).unwrap();
+        let unpacked = decode_content("gzip+base64", gzip).unwrap();
+        assert_eq!(decode_content("gz", &text).unwrap(), unpacked);
+        assert_eq!(
+            decode_content("", &text).unwrap(),
+            STANDARD.decode(gzip).unwrap()
+        );
+        let hello = binary("aGVs\n bG8K").unwrap();
+        assert_eq!(decode_content("", &hello).unwrap(), b"hello\n");
+        // base64 of base64.
+        let twice = binary(&STANDARD.encode(gzip)).unwrap();
+        assert_eq!(decode_content("gz+b64", &twice).unwrap(), unpacked);
+        assert_eq!(binary("?"), None);
     }
 
     #[test]

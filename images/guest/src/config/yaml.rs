@@ -21,8 +21,20 @@ pub enum YamlError {
         /// Where.
         line: usize,
     },
-    /// `!!binary`, which the agent does not decode: `encoding: b64` is the way here.
-    #[error("line {line}: !!binary is not supported, use encoding: b64")]
+    /// A tab where YAML wants spaces.
+    #[error("line {line}: found a tab, where YAML wants spaces")]
+    Tab {
+        /// Where.
+        line: usize,
+    },
+    /// Something after the end of the document (`...`) that is not marked as another one (`---`).
+    #[error("line {line}: found text after the end of the document (`...`)")]
+    AfterEnd {
+        /// Where.
+        line: usize,
+    },
+    /// `!!binary` that is not base64.
+    #[error("line {line}: !!binary value is not base64")]
     Binary {
         /// Where.
         line: usize,
@@ -83,6 +95,9 @@ impl Node {
 /// # Errors
 /// [`YamlError`] when it is not YAML or an alias cannot be followed.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
+    if let Some((line, _)) = super::tabs::refused(text) {
+        return Err(YamlError::Tab { line });
+    }
     let mut builder = Builder {
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
@@ -103,7 +118,11 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
         }
     }
     // What follows the first document is not used, but broken YAML after it is still broken.
-    while builder.next_event()?.is_some() {}
+    while let Some((event, line)) = builder.next_event()? {
+        if matches!(event, Event::DocumentStart(false, _)) {
+            return Err(YamlError::AfterEnd { line });
+        }
+    }
     Ok(root)
 }
 
@@ -130,17 +149,15 @@ impl<'a> Builder<'a> {
         self.count(1)?;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                if tag.is_some_and(|tag| tag.suffix() == "binary") {
-                    return Err(YamlError::Binary { line });
-                }
-                let plain = style == ScalarStyle::Plain;
-                (
-                    anchor,
-                    Value::Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    },
-                )
+                let is_binary = tag.is_some_and(|tag| tag.suffix() == "binary");
+                let (text, plain) = match is_binary {
+                    true => (
+                        super::read::binary(&text).ok_or(YamlError::Binary { line })?,
+                        false,
+                    ),
+                    false => (text.into_owned(), style == ScalarStyle::Plain),
+                };
+                (anchor, Value::Scalar { text, plain })
             }
             Event::SequenceStart(_, anchor, _) => (anchor, self.list()?),
             Event::MappingStart(_, anchor, _) => (anchor, self.map()?),
@@ -279,5 +296,43 @@ mod tests {
     fn an_unknown_escape_is_an_error_with_its_line() {
         let error = parse("a: b\nc: \"\\$x\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn tab_before_a_key_and_text_after_the_end_refuse_the_whole_text() {
+        for text in ["a: 1\n\tb: 2\n", "a: 1\n\t\nb: 2\n", "a: 1\n\t# c\n"] {
+            // The parser itself refuses some of them.
+            let refused = parse(text);
+            let is_refused = matches!(
+                refused,
+                Err(YamlError::Syntax(_) | YamlError::Tab { line: 2 })
+            );
+            assert!(is_refused, "{text:?}: {refused:?}");
+        }
+        for text in ["a: 1\n...\nb: 2\n", "a: 1\n...\nmore\n"] {
+            let after = parse(text);
+            assert!(
+                matches!(after, Err(YamlError::AfterEnd { line: 3 })),
+                "{text:?}: {after:?}"
+            );
+        }
+        for text in [
+            "a: 1\n...\n",
+            "a: 1\n...\n# c\n",
+            "a: 1\n...\n---\nb: 2\n",
+            "---\na: 1\n---\nb: 2\n",
+        ] {
+            assert_eq!(scalar(&parse(text).unwrap(), "a"), "1", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn binary_value_is_decoded_or_refused_with_its_line() {
+        let node = parse("a: !!binary aGVsbG8K\n").unwrap();
+        assert_eq!(scalar(&node, "a"), "hello\n");
+        assert!(matches!(
+            parse("a: 1\nb: !!binary \"*\"\n"),
+            Err(YamlError::Binary { line: 2 })
+        ));
     }
 }

@@ -103,8 +103,61 @@ fn right_mac(text: &str) -> String {
     }
 }
 
+/// Whose placeholder a text is: what firmware shows in the place of a UUID of its own.
+fn placeholder(text: &str) -> Option<&'static str> {
+    /// UUIDs of boards that left the factory without one, in both byte orders.
+    const UUIDS: [(&str, &str); 7] = [
+        ("03000200-0400-0500-0006-000700080009", "AMI's placeholder"),
+        ("00020003-0004-0005-0006-000700080009", "AMI's placeholder"),
+        (
+            "12345678-1234-5678-90ab-cddeefaabbcc",
+            "a placeholder of board vendors",
+        ),
+        (
+            "78563412-3412-7856-90ab-cddeefaabbcc",
+            "a placeholder of board vendors",
+        ),
+        (
+            "01234567-8910-1112-1314-151617181920",
+            "a placeholder of board vendors",
+        ),
+        (
+            "fefefefe-fefe-fefe-fefe-fefefefefefe",
+            "a placeholder of board vendors",
+        ),
+        (
+            "00000000-0000-0000-0000-000000000001",
+            "a placeholder of board vendors",
+        ),
+    ];
+    const TEXTS: [&str; 9] = [
+        "not settable",
+        "not present",
+        "not specified",
+        "not available",
+        "to be filled by o.e.m.",
+        "default string",
+        "none",
+        "n/a",
+        "unknown",
+    ];
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = |text: &str| text.replace('-', "");
+    let known = UUIDS
+        .iter()
+        .find(|(uuid, _)| digits(uuid) == digits(&lower));
+    let text = TEXTS
+        .contains(&lower.as_str())
+        .then_some("what firmware shows that has no UUID");
+    known.map(|(_, whose)| *whose).or(text)
+}
+
 /// An SMBIOS UUID, lowercase with hyphens, as iPXE sends it.
 pub(super) fn uuid(text: &str) -> Result<String, InvalidValue> {
+    if let Some(whose) = placeholder(text) {
+        let message = format!("`{text}` is {whose}, which many machines have");
+        return invalid(message, "leave it out: a MAC tells machines apart");
+    }
     let known = Uuid::parse_str(text).ok();
     let hyphenated = text.len() == 36;
     match known {

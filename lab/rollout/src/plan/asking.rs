@@ -143,6 +143,7 @@ impl Settings<'_> {
             "serial" => machine.serial.clone().unwrap_or_default(),
             "hostname" => machine.hostname.clone().unwrap_or_default(),
             "domain" => label("domain"),
+            "buildarch" => label("arch"),
             "platform" => match machine.labels.get("platform") {
                 Some(platform) => platform.clone(),
                 None => platform(machine.firmware).to_owned(),
@@ -213,7 +214,7 @@ mod tests {
         );
         assert_eq!(
             ask(Layout::Matchbox, ""),
-            format!("{common}&os=a%26b&rack=7")
+            format!("{common}&arch=&os=a%26b&rack=7")
         );
     }
 

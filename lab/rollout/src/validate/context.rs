@@ -38,6 +38,8 @@ pub(super) struct Subject<'a> {
 /// Everything that rules look at.
 pub(super) struct Context<'a> {
     pub(super) root: &'a Root,
+    /// The groups file of the bootcfg layout.
+    pub(super) groups_path: PathBuf,
     pub(super) snapshot: &'a Snapshot,
     /// Where each group stands.
     pub(super) places: &'a [Place],

@@ -86,7 +86,7 @@ impl Findings {
         let (names, files) = (self.has("missing-profile"), self.has("missing-config"));
         self.list.retain(|finding| match finding.rule.id {
             "unused-profile" => !groups && !names && !nobody,
-            "no-default-group" => !groups,
+            "no-default-group" | "no-group" => !groups,
             "unused-config" => !profiles && !names && !files,
             _ => true,
         });

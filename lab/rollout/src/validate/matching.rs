@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use boot_server::catalog::check;
 use boot_server::catalog::problem::{Problem, Severity};
 use boot_server::catalog::snapshot::{Folder, Layout};
 
@@ -17,6 +18,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     selectors(context, groups, findings);
+    unsent(context, findings);
     no_default(context, findings);
     let Some(machines) = context.machines else {
         return;
@@ -58,12 +60,36 @@ fn selectors(context: &Context<'_>, groups: Option<(&Source, &Node)>, findings: 
             let Some(source) = source.filter(|_| name.ends_with(".json")) else {
                 continue;
             };
-            if let Ok(root) = json::parse(&source.text) {
+            if let Ok(root) = json::parse(&source.text).map(|root| root.as_go(&["selector"])) {
                 for entry in root.child("selector").map_or(&[][..], Node::entries) {
                     selector(&source, entry, findings);
                 }
             }
         }
+    }
+}
+
+/// Labels that groups require and nobody sends: no script, no config URL, no machine of the inventory.
+fn unsent(context: &Context<'_>, findings: &mut Findings) {
+    for (group, label) in check::unsent_labels(context.root, context.snapshot) {
+        let mut machines = context
+            .machines
+            .iter()
+            .flat_map(|list| &list.inventory.machines);
+        let Some(place) = context.places.get(group.number) else {
+            continue;
+        };
+        if machines.any(|machine| machine.labels.contains_key(&label)) {
+            continue;
+        }
+        let message = format!(
+            "group `{}` requires the label `{label}`, which no script and no config URL sends",
+            group.name
+        );
+        let help = check::unsent_help(&label);
+        let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
+        let problem = problem.of_rule("unsent-label");
+        findings.add(problem.at(place.text.clone(), place.line, place.column));
     }
 }
 
@@ -102,7 +128,7 @@ fn no_default(context: &Context<'_>, findings: &mut Findings) {
         return;
     }
     let path = match context.snapshot.layout {
-        Layout::Bootcfg => context.path_of("config.yaml"),
+        Layout::Bootcfg => context.groups_path.clone(),
         Layout::Matchbox => context.path_of("groups"),
     };
     let message = "no group requires nothing, so that unknown machines are answered 404";

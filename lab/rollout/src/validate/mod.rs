@@ -97,11 +97,12 @@ impl Report {
 #[must_use]
 pub fn validate(request: &Request<'_>) -> Report {
     let mut findings = Findings::default();
+    let data = load::Source::of(&request.root);
     let Loaded {
         snapshot,
         places,
         problems,
-    } = load::survey(&load::Source::of(&request.root));
+    } = load::survey(&data);
     for problem in problems {
         findings.add(problem);
     }
@@ -115,7 +116,7 @@ pub fn validate(request: &Request<'_>) -> Report {
             .map_or(0, |list| list.inventory.machines.len()),
         ignition_validate: Program::NotNeeded,
     };
-    let root = Root::open(&request.root);
+    let root = Root::open(&data.root);
     let (Ok(root), false) = (root, findings.has("layout")) else {
         report.findings = findings.sorted();
         return report;
@@ -126,6 +127,7 @@ pub fn validate(request: &Request<'_>) -> Report {
     }
     let mut context = Context {
         root: &root,
+        groups_path: data.groups_path(),
         snapshot: &snapshot,
         places: &places,
         machines: request.machines,
@@ -152,7 +154,8 @@ fn groups_tree(context: &Context<'_>) -> Option<(Source, tree::Node)> {
     if context.snapshot.layout != Layout::Bootcfg {
         return None;
     }
-    let source = context.source("config.yaml")?;
+    let text = std::fs::read_to_string(&context.groups_path).ok()?;
+    let source = Source::new(&context.groups_path, text);
     let tree = tree::yaml::parse(&source.text).ok()?;
     Some((source, tree))
 }

@@ -112,6 +112,7 @@ rules! {
         "unmatchable-mac" Error "A required MAC that no machine can have as its label",
         "unmatchable-uuid" Error "A required UUID that no machine sends so",
         "unmatchable-selector" Error "A required label or value that no machine sends so",
+        "unsent-label" Warning "A group requires a label that no script and no config URL sends",
         "machine-unmatched" Error "A machine of the inventory gets no group",
         "machine-default-only" Warning "A machine of the inventory gets the default group, unexpectedly",
         "machine-unexpected" Error "A machine of the inventory gets something else than expected",
@@ -130,12 +131,14 @@ rules! {
         "config-url-invalid" Error "A config URL is none that its reader fetches",
         "unserved-url" Error "A config URL is answered 404 by this directory",
         "url-other-group" Error "A config URL asks with labels by which another group is chosen",
+        "url-same-other-group" Warning "A config URL asks as for another group, which gives the same bytes",
         "config-never-asked" Warning "A spec has a config that its kernel options don't lead to",
         "unknown-variable" Warning "A ${…} that iPXE does not know, and makes nothing of",
         "grub-metacharacter" Error "A character in an option that GRUB takes for its own",
         "shell-ampersand" Error "An & in a script's URL that ends the command",
         "pixiecore-variable" Warning "A ${…} that Pixiecore's PXELINUX does not fill in",
         "pixiecore-quotes" Warning "A value that Pixiecore puts in quotes",
+        "pixiecore-initrd" Error "A kernel or initrd with iPXE's options, which Pixiecore takes for one URL",
         "no-console" Info "No console= option",
     }
     CloudConfig {

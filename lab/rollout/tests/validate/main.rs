@@ -6,6 +6,7 @@
 mod broken;
 mod good;
 mod scale;
+mod sets;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,23 +1,30 @@
-//! `host` declarations of ISC dhcpd, wherever in its configuration they stand (dhcpd.conf(5)).
+//! `host` declarations of ISC dhcpd, wherever in its configuration they stand (dhcpd.conf(5)), and those that
+//! it writes to its lease file when it is told of hosts while it runs (dhcpd.leases(5)).
+//!
+//! Keywords are read in any letter case, and `include` brings in a file where it stands.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use boot_server::catalog::problem::{Problem, Severity};
 
 use super::gather::{Found, Gathered};
+use super::include::Includes;
 
 pub(super) fn is_likely(text: &str) -> bool {
-    let tokens = tokens(text);
-    let mut pairs = tokens.windows(2).map(|pair| (pair.first(), pair.get(1)));
-    let mut has = |first: &str, second: &str| {
-        pairs
-            .any(|(a, b)| a.is_some_and(|a| a.text == first) && b.is_some_and(|b| b.text == second))
-    };
+    let tokens = tokens(&Rc::from(Path::new("")), text);
+    let pairs = || tokens.iter().zip(tokens.iter().skip(1));
+    let has = |first: &str, second: &str| pairs().any(|(a, b)| a.is(first) && b.is(second));
     has("hardware", "ethernet")
+        || has("authoritative", ";")
+        || pairs().any(|(a, b)| a.is("include") && b.quoted)
+        || (tokens.iter().any(|token| token.is("subnet"))
+            && tokens.iter().any(|token| token.is("netmask")))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Token {
+    file: Rc<Path>,
     line: usize,
     text: String,
     /// It stood in quotes, so that it is no sign.
@@ -25,13 +32,18 @@ struct Token {
 }
 
 impl Token {
-    fn is(&self, sign: &str) -> bool {
-        !self.quoted && self.text == sign
+    /// True for a sign or a keyword, which may be in any letter case.
+    fn is(&self, word: &str) -> bool {
+        !self.quoted && self.text.eq_ignore_ascii_case(word)
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.line)
     }
 }
 
 /// Words, texts in quotes, and the signs `{`, `}`, `;`, `,`, `=`; without comments.
-fn tokens(text: &str) -> Vec<Token> {
+fn tokens(file: &Rc<Path>, text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let mut letters = line.chars().peekable();
@@ -62,6 +74,7 @@ fn tokens(text: &str) -> Vec<Token> {
                 }
             }
             tokens.push(Token {
+                file: Rc::clone(file),
                 line: index + 1,
                 text,
                 quoted,
@@ -71,54 +84,96 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// What holds in a block: whether hosts are told the name they are declared by.
+/// The tokens of a file, with those of the files that it includes in the place of each `include`.
+fn expanded(
+    file: &Path,
+    text: &str,
+    includes: &mut Includes,
+    gathered: &mut Gathered,
+) -> Vec<Token> {
+    let mut whole: Vec<Token> = Vec::new();
+    let mut tokens = tokens(&Rc::from(file), text).into_iter().peekable();
+    let mut at_start = true;
+    while let Some(token) = tokens.next() {
+        if at_start
+            && token.is("include")
+            && let Some(name) = tokens.next_if(|next| next.quoted)
+        {
+            let brought = includes.file(
+                &token.place(),
+                &name.text,
+                gathered,
+                |includes, file, text, gathered| expanded(file, text, includes, gathered),
+            );
+            whole.extend(brought.unwrap_or_default());
+            tokens.next_if(|next| next.is(";"));
+            continue;
+        }
+        at_start = ["{", "}", ";"].iter().any(|sign| token.is(sign));
+        whole.push(token);
+    }
+    whole
+}
+
+/// A host that is declared, and what is known of it.
+#[derive(Debug, Default)]
+struct Host {
+    place: String,
+    /// The name it is declared by.
+    name: String,
+    found: Found,
+    /// The server wrote it to its lease file.
+    is_dynamic: bool,
+    is_deleted: bool,
+    /// True if the host is told the name it is declared by; none while no block says so.
+    name_is_told: Option<bool>,
+}
+
+/// A block.
 #[derive(Debug, Default)]
 struct Scope {
-    names_are_told: bool,
-    host: Option<(usize, Found)>,
+    /// The first of the hosts that end in it.
+    first_host: usize,
+    names_are_told: Option<bool>,
+    /// The host whose block it is.
+    host: Option<Host>,
 }
 
 pub(super) fn import(path: &Path, text: &str, gathered: &mut Gathered) -> Result<(), Vec<Problem>> {
+    let tokens = expanded(path, text, &mut Includes::of(path), gathered);
+    let mut hosts: Vec<Host> = Vec::new();
     let mut scopes = vec![Scope::default()];
     let mut statement: Vec<Token> = Vec::new();
-    for token in tokens(text) {
+    for token in tokens {
         if token.is("{") {
-            let outer = scopes.last().is_some_and(|scope| scope.names_are_told);
-            let mut scope = Scope {
-                names_are_told: outer,
-                host: None,
+            let host = match statement.as_slice() {
+                [keyword, name] if keyword.is("host") => Some(Host {
+                    place: keyword.place(),
+                    name: name.text.clone(),
+                    ..Host::default()
+                }),
+                _ => None,
             };
-            if let [keyword, name] = statement.as_slice()
-                && keyword.is("host")
-            {
-                let found = Found {
-                    names: vec![name.text.clone()],
-                    ..Found::default()
-                };
-                scope.host = Some((keyword.line, found));
-            }
-            scopes.push(scope);
+            scopes.push(Scope {
+                first_host: hosts.len(),
+                names_are_told: None,
+                host,
+            });
             statement.clear();
         } else if token.is("}") {
             statement.clear();
-            let ended = scopes.pop();
+            let ended = scopes.pop().unwrap_or_default();
             if scopes.is_empty() {
                 let message = "a `}` closes nothing";
                 let help = "see that each block is opened by one `{`";
-                let problem = Problem::of_file(Severity::Error, path, message, help);
-                return Err(vec![problem.at(text, token.line, 1)]);
+                let problem = Problem::of_file(Severity::Error, &token.file, message, help);
+                let problem = match &*token.file == path {
+                    true => problem.at(text, token.line, 1),
+                    false => problem,
+                };
+                return Err(vec![problem]);
             }
-            if let Some((line, mut found)) = ended.and_then(|scope| {
-                let names_are_told = scope.names_are_told;
-                let (line, mut found) = scope.host?;
-                if names_are_told && found.hostname.is_none() {
-                    found.hostname = found.names.first().cloned();
-                }
-                Some((line, found))
-            }) {
-                found.names.dedup();
-                gathered.add(format!("{}:{line}", path.display()), found);
-            }
+            ended.end(&mut hosts);
         } else if token.is(";") {
             if let Some(scope) = scopes.last_mut() {
                 scope.statement(&statement, gathered);
@@ -128,34 +183,76 @@ pub(super) fn import(path: &Path, text: &str, gathered: &mut Gathered) -> Result
             statement.push(token);
         }
     }
-    match scopes.len() {
-        1 => Ok(()),
-        open => {
-            let message = format!("blocks that are open at its end: {}", open - 1);
+    match scopes.pop() {
+        Some(outermost) if scopes.is_empty() => outermost.end(&mut hosts),
+        _ => {
+            let message = format!("blocks that are open at its end: {}", scopes.len());
             let help = "see that each `{` has its `}`";
-            Err(vec![Problem::of_file(Severity::Error, path, message, help)])
+            return Err(vec![Problem::of_file(Severity::Error, path, message, help)]);
         }
     }
+    for host in hosts {
+        host.add(gathered);
+    }
+    Ok(())
 }
 
 impl Scope {
-    fn statement(&mut self, statement: &[Token], gathered: &mut Gathered) {
-        let words: Vec<&str> = statement.iter().map(|token| token.text.as_str()).collect();
-        if let ["use-host-decl-names", switch] = words.as_slice() {
-            self.names_are_told = matches!(*switch, "on" | "true");
+    /// Ends a block: its own host is noted, and what the block says of names holds for all hosts in it, also
+    /// for those before the statement.
+    fn end(self, hosts: &mut Vec<Host>) {
+        if let Some(mut host) = self.host {
+            host.name_is_told = self.names_are_told;
+            // In the lease file a later declaration counts; `deleted` takes back any earlier one.
+            if host.is_dynamic || host.is_deleted {
+                hosts.retain(|other| other.name != host.name);
+            }
+            if !host.is_deleted {
+                hosts.push(host);
+            }
+            return;
         }
-        let Some((_, found)) = &mut self.host else {
+        let first = self.first_host.min(hosts.len());
+        for host in hosts.iter_mut().skip(first) {
+            host.name_is_told = host.name_is_told.or(self.names_are_told);
+        }
+    }
+
+    fn statement(&mut self, statement: &[Token], gathered: &mut Gathered) {
+        let lower: Vec<String> = statement
+            .iter()
+            .map(|token| token.text.to_ascii_lowercase())
+            .collect();
+        let keys: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let text = |at: usize| {
+            statement
+                .get(at)
+                .map(|token| token.text.clone())
+                .unwrap_or_default()
+        };
+        if let ["use-host-decl-names", switch] = keys.as_slice() {
+            self.names_are_told = Some(matches!(*switch, "on" | "true"));
+        }
+        let Some(host) = &mut self.host else {
             return;
         };
-        match words.as_slice() {
-            ["hardware", "ethernet", mac] => found.macs.push((*mac).to_owned()),
+        let found = &mut host.found;
+        match keys.as_slice() {
+            ["hardware", "ethernet", _] => found.macs.push(text(2)),
             ["hardware", kind, ..] => gathered.without(format!("addresses of {kind} networks")),
-            ["option", "host-name", name] => found.hostname = Some((*name).to_owned()),
-            ["option", "domain-name", domain] => {
-                found
-                    .labels
-                    .insert("domain".to_owned(), (*domain).to_owned());
+            ["option", "host-name", _] => found.hostname = Some(text(2)),
+            ["supersede" | "default" | "send", "host-name", "=", _] => {
+                found.hostname = Some(text(3));
             }
+            ["option", "domain-name", _] => {
+                found.labels.insert("domain".to_owned(), text(2));
+            }
+            ["supersede" | "default" | "send", "domain-name", "=", _] => {
+                found.labels.insert("domain".to_owned(), text(3));
+            }
+            ["dynamic"] => host.is_dynamic = true,
+            ["deleted"] => host.is_deleted = true,
+            ["use-host-decl-names", _] => {}
             ["fixed-address" | "fixed-address6" | "fixed-prefix6", ..] => {
                 gathered.without("IP addresses");
             }
@@ -163,5 +260,19 @@ impl Scope {
             [other, ..] => gathered.without(format!("`{other}` of hosts")),
             [] => {}
         }
+    }
+}
+
+impl Host {
+    fn add(self, gathered: &mut Gathered) {
+        let mut found = self.found;
+        if self.name_is_told == Some(true) && found.hostname.is_none() {
+            found.hostname = Some(self.name.clone());
+        }
+        // Names in the lease file are made by programs.
+        let told = found.hostname.clone().filter(|_| self.is_dynamic);
+        found.names = told.into_iter().chain([self.name]).collect();
+        found.names.dedup();
+        gathered.add(self.place, found);
     }
 }

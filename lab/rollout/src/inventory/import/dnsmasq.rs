@@ -1,4 +1,5 @@
-//! `dhcp-host` lines of dnsmasq's configuration, and the lines of a `dhcp-hostsfile`.
+//! `dhcp-host` lines of dnsmasq's configuration, and the lines of a `dhcp-hostsfile`, also where its
+//! configuration names other files: `conf-file`, `conf-dir`, `dhcp-hostsfile`, `dhcp-hostsdir`, `read-ethers`.
 //!
 //! `[<hwaddr>…][,id:<client id>|*][,set:<tag>][,tag:<tag>][,<address>][,<name>][,<lease time>][,ignore]`
 //! (dnsmasq(8), `--dhcp-host`).
@@ -9,33 +10,162 @@ use std::path::Path;
 use boot_server::catalog::problem::Problem;
 
 use super::gather::{Found, Gathered};
+use super::include::Includes;
+
+/// Options that name files with hosts, or with more options.
+const ELSEWHERE: [&str; 5] = [
+    "conf-file",
+    "conf-dir",
+    "dhcp-hostsfile",
+    "dhcp-hostsdir",
+    "read-ethers",
+];
+
+/// Where `read-ethers` finds MACs with names.
+const ETHERS: &str = "/etc/ethers";
 
 pub(super) fn is_likely(text: &str) -> bool {
-    text.lines().any(|line| option(line).is_some())
+    text.lines().any(|line| {
+        let (key, _) = option(line);
+        key == "dhcp-host" || key == "dhcp-range" || ELSEWHERE.contains(&key)
+    })
 }
 
-/// The value of a `dhcp-host` option, as in a file or on a command line.
-fn option(line: &str) -> Option<&str> {
-    let line = line.trim().trim_start_matches("--");
-    let value = line.strip_prefix("dhcp-host")?.trim_start();
-    value.strip_prefix('=').map(str::trim)
+/// Key and value of an option, as in a file or on a command line.
+fn option(line: &str) -> (&str, Option<&str>) {
+    let line = without_comment(line).trim().trim_start_matches("--");
+    match line.split_once('=') {
+        Some((key, value)) => (key.trim(), Some(value.trim())),
+        None => (line, None),
+    }
+}
+
+/// What the lines of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// Options; lines without a key are hosts too, because a `dhcp-hostsfile` may be imported by itself.
+    Options,
+    /// Hosts.
+    Hosts,
+    /// A MAC and a name or an address: ethers(5).
+    Ethers,
 }
 
 pub(super) fn import(path: &Path, text: &str, gathered: &mut Gathered) -> Result<(), Vec<Problem>> {
+    import_lines(
+        Lines::Options,
+        path,
+        text,
+        &mut Includes::of(path),
+        gathered,
+    );
+    Ok(())
+}
+
+fn import_lines(
+    lines: Lines,
+    path: &Path,
+    text: &str,
+    includes: &mut Includes,
+    gathered: &mut Gathered,
+) {
     for (index, line) in text.lines().enumerate() {
-        let line = without_comment(line).trim();
-        // A file of hosts alone has no keys; other options have one.
-        let host = option(line).or_else(|| {
-            let first = line.split(',').next().unwrap_or_default().trim();
-            let is_host = Part::of(first).is_id() && line.contains(',');
-            is_host.then_some(line)
-        });
-        if let Some(host) = host {
-            let place = format!("{}:{}", path.display(), index + 1);
-            import_host(&place, host, gathered);
+        let place = format!("{}:{}", path.display(), index + 1);
+        let bare = without_comment(line).trim();
+        let (key, value) = option(line);
+        match (lines, key, value) {
+            (Lines::Options, "dhcp-host", Some(host)) => import_host(&place, host, gathered),
+            (Lines::Options, "read-ethers", None) => {
+                import_file(Lines::Ethers, &place, ETHERS, includes, gathered);
+            }
+            (Lines::Options, key, Some(value)) if ELSEWHERE.contains(&key) => {
+                elsewhere(&place, key, value, includes, gathered);
+            }
+            (Lines::Options | Lines::Hosts, ..) => {
+                let first = bare.split(',').next().unwrap_or_default().trim();
+                if Part::of(first).is_id() && bare.contains(',') {
+                    import_host(&place, bare, gathered);
+                }
+            }
+            (Lines::Ethers, ..) => {
+                if let [mac, name] = bare.split_whitespace().collect::<Vec<_>>()[..] {
+                    import_host(&place, &format!("{mac},{name}"), gathered);
+                }
+            }
         }
     }
-    Ok(())
+}
+
+fn import_file(
+    lines: Lines,
+    place: &str,
+    written: &str,
+    includes: &mut Includes,
+    gathered: &mut Gathered,
+) {
+    includes.file(
+        place,
+        written,
+        gathered,
+        |includes, path, text, gathered| {
+            import_lines(lines, path, text, includes, gathered);
+        },
+    );
+}
+
+/// The files that an option names.
+fn elsewhere(
+    place: &str,
+    key: &str,
+    value: &str,
+    includes: &mut Includes,
+    gathered: &mut Gathered,
+) {
+    let mut parts = value.split(',').map(str::trim);
+    let first = parts.next().unwrap_or_default();
+    match key {
+        "conf-file" => import_file(Lines::Options, place, first, includes, gathered),
+        "conf-dir" => {
+            let patterns: Vec<&str> = parts.collect();
+            for file in includes.folder(place, first, gathered) {
+                if is_taken(&file, &patterns) {
+                    import_file(Lines::Options, place, &file, includes, gathered);
+                }
+            }
+        }
+        // Both may name a file or a folder.
+        "dhcp-hostsfile" | "dhcp-hostsdir" => {
+            let is_folder = key == "dhcp-hostsdir" || Path::new(first).is_dir();
+            let files = match is_folder {
+                true => includes.folder(place, first, gathered),
+                false => vec![first.to_owned()],
+            };
+            let hidden: &[&str] = &[];
+            for file in files
+                .iter()
+                .filter(|file| !is_folder || is_taken(file, hidden))
+            {
+                import_file(Lines::Hosts, place, file, includes, gathered);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// True if dnsmasq reads a file of a folder: neither hidden nor an editor's, with one of the endings `*.x`
+/// where there are some, and without one of the endings `.x`.
+fn is_taken(file: &str, patterns: &[&str]) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let is_editors = name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'));
+    if name.starts_with('.') || is_editors {
+        return false;
+    }
+    let (wanted, others): (Vec<&str>, Vec<&str>) = patterns
+        .iter()
+        .filter(|pattern| !pattern.is_empty())
+        .partition(|pattern| pattern.starts_with('*'));
+    let ends = |pattern: &&str| name.ends_with(pattern.trim_start_matches('*'));
+    (wanted.is_empty() || wanted.iter().any(ends)) && !others.iter().any(ends)
 }
 
 /// As dnsmasq reads it: `#` begins a comment at the start of a line and after white space.

@@ -37,6 +37,8 @@ pub(super) struct Gathered {
     /// MACs and UUIDs, and whose they are.
     ids: HashMap<String, String>,
     skipped: Vec<String>,
+    /// Stand for machines of which nothing is known but what is selected.
+    examples: Vec<Found>,
     parts: BTreeMap<String, usize>,
 }
 
@@ -49,6 +51,33 @@ impl Gathered {
     /// Notes a part of a machine that has no place in a list, to be counted.
     pub(super) fn without(&mut self, part: impl Into<String>) {
         *self.parts.entry(part.into()).or_default() += 1;
+    }
+
+    /// Notes what would be a machine if it had a MAC or a UUID.
+    pub(super) fn example(&mut self, found: Found) {
+        self.examples.push(found);
+    }
+
+    /// Takes the examples in, with made-up MACs, where there is no machine.
+    pub(super) fn with_examples(mut self) -> Gathered {
+        if !self.machines.is_empty() {
+            return self;
+        }
+        for mut found in std::mem::take(&mut self.examples) {
+            let name = found.names.first().cloned().unwrap_or_default();
+            // FNV-1a: the same name has the same MAC in every run.
+            let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
+            let [_, a, b, c] = hash.to_be_bytes();
+            let mac = format!("52:54:00:{a:02x}:{b:02x}:{c:02x}");
+            let why =
+                format!("no group selects a machine, so its MAC {mac} is made up: replace it");
+            self.skip(format!("machine `{name}`"), why);
+            found.macs.push(mac);
+            self.add(format!("group `{name}`"), found);
+        }
+        self
     }
 
     /// Takes a machine in, as far as it can be.

@@ -2,19 +2,33 @@
 
 use std::path::Path;
 
-use boot_server::catalog::data_dir::{Snapshot, Source};
+use boot_server::catalog::data_dir::Snapshot;
+use boot_server::catalog::load::{self, Loaded, Source};
 use boot_server::catalog::problem::{Problem, Severity};
 
 use super::gather::{Found, Gathered, Imported};
 
+/// True for a groups file of bootcfg's, which lies in its data directory.
+pub(super) fn is_likely(text: &str) -> bool {
+    let mut lines = text.lines();
+    lines.any(|line| line.starts_with("api_version:")) && text.contains("groups:")
+}
+
 pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Problem>> {
-    let (snapshot, problems) = Snapshot::load(&Source::of(path));
+    let Loaded {
+        snapshot, problems, ..
+    } = load::survey(&Source::of(path));
     let errors: Vec<Problem> = problems
         .into_iter()
         .filter(|problem| problem.severity == Severity::Error)
         .collect();
     if !errors.is_empty() {
         return Err(errors);
+    }
+    if snapshot.groups.is_empty() {
+        let help = "name a data directory with groups: only files directly in `groups` are read";
+        let problem = Problem::of_file(Severity::Error, path, "no group is in it", help);
+        return Err(vec![problem]);
     }
     add(&snapshot, gathered);
     Ok(())
@@ -59,7 +73,10 @@ fn add(snapshot: &Snapshot, gathered: &mut Gathered) {
             }
         }
         match found.uuid.is_none() && found.macs.is_empty() {
-            true => gathered.skip(place, "it selects neither a UUID nor a MAC"),
+            true => {
+                gathered.skip(place, "it selects neither a UUID nor a MAC");
+                gathered.example(found);
+            }
             false => gathered.add(place, found),
         }
     }

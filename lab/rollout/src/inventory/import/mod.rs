@@ -8,6 +8,7 @@ mod dmidecode;
 mod dnsmasq;
 mod gather;
 mod groups;
+mod include;
 mod kea;
 
 use std::path::{Path, PathBuf};
@@ -118,6 +119,9 @@ impl Source {
         let Some(text) = &self.text else {
             return Ok(Kind::Groups);
         };
+        if groups::is_likely(text) {
+            return Ok(Kind::Groups);
+        }
         Kind::of_text(text).map_err(|likely| {
             let names: Vec<&str> = likely.iter().map(|kind| kind.name()).collect();
             let message = match names.is_empty() {
@@ -167,7 +171,7 @@ pub fn import(kind: Option<Kind>, sources: &[Source]) -> Result<Imported, Vec<Pr
     if !problems.is_empty() {
         return Err(problems);
     }
-    let imported = gathered.finish();
+    let imported = gathered.with_examples().finish();
     if imported.inventory.machines.is_empty() {
         let path = sources
             .first()

@@ -268,3 +268,330 @@ fn the_names_of_kinds_are_those_of_the_programs() {
     assert_eq!(Kind::from_name("matchbox"), Some(Kind::Groups));
     assert_eq!(Kind::from_name("dhcp"), None);
 }
+
+/// A folder with these files, and an import of the first.
+fn imported_files(kind: Kind, files: &[(&str, &str)]) -> (Inventory, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = text.replace("DIR", &folder.path().to_string_lossy());
+        std::fs::write(path, text).unwrap();
+    }
+    let source = Source::open(&folder.path().join(files[0].0)).unwrap();
+    let imported = import(Some(kind), &[source]).unwrap();
+    (imported.inventory, imported.left_out)
+}
+
+/// Name, first MAC and host name of each.
+fn hosts(inventory: &Inventory) -> Vec<(String, String, String)> {
+    let machines = inventory.machines.iter();
+    machines
+        .map(|m| {
+            (
+                m.name.clone(),
+                m.macs[0].clone(),
+                m.hostname.clone().unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+fn host(name: &str, mac: &str, hostname: &str) -> (String, String, String) {
+    (name.into(), mac.into(), hostname.into())
+}
+
+#[test]
+fn kea_list_of_results_is_imported_whatever_command_was_answered() {
+    let host = r#"{"hw-address": "52:54:00:aa:03:01", "hostname": "db1", "subnet-id": 3}"#;
+    for text in [
+        format!(
+            r#"[{{"result": 0, "arguments": {{"Dhcp4": {{"subnet4": [{{"id": 3, "reservations": [{host}]}}]}}}}}}]"#
+        ),
+        format!(r#"[{{"arguments": {{"hosts": [{host}]}}, "result": 0, "text": "1 found."}}]"#),
+        format!(r#"[{{"arguments": {host}, "result": 0, "text": "Host found."}}]"#),
+        format!(r#"{{"arguments": {host}, "result": 0}}"#),
+        format!(
+            r#"[{{"result": 1, "text": "down"}}, {{"arguments": {{"count": 1, "hosts": [{host}]}}, "result": 0}}]"#
+        ),
+        format!("[{host}]"),
+    ] {
+        let imported = import(None, &[source("kea.json", &text)]).unwrap();
+        assert_eq!(
+            hosts(&imported.inventory),
+            [self::host("db1", "52:54:00:aa:03:01", "db1")],
+            "{text}"
+        );
+        let told = imported
+            .left_out
+            .iter()
+            .any(|line| line.contains("a server answered: down"));
+        assert_eq!(told, text.contains("down"), "{text}");
+    }
+}
+
+#[test]
+fn kea_include_is_read_or_named_and_the_rest_imported() {
+    let config = |reservations: &str| {
+        format!(
+            "{{ \"Dhcp4\": {{ # <?include \"/no\"?>\n \"note\": \"<?include\", \"subnet4\": [ {{ \"id\": 1,\n \
+             \"reservations\": {reservations} }} ],\n \"reservations\": [ {{ \"hw-address\": \
+             \"52:54:00:aa:03:09\", \"hostname\": \"gw9\" }} ] }} }}"
+        )
+    };
+    let gw9 = host("gw9", "52:54:00:aa:03:09", "gw9");
+    let db1 = host("db1", "52:54:00:aa:03:01", "db1");
+    for missing in [
+        "<?include \"/nothing/r.json\"?>",
+        "[ <?include \"/nothing/r.json\"?> ]",
+        "[ <?include \"/nothing/r.json\"?>, <?include \"/nothing/r.json\"?> ]",
+    ] {
+        let (inventory, left_out) = imported_files(Kind::Kea, &[("kea.conf", &config(missing))]);
+        assert_eq!(hosts(&inventory), [gw9.clone()], "{missing}");
+        let named = left_out
+            .iter()
+            .any(|l| l.contains("/nothing/r.json") && l.contains("is not read"));
+        assert!(named, "{left_out:?}");
+    }
+    let one = r#"{ "hw-address": "52:54:00:aa:03:01", "hostname": "db1" }"#;
+    for (written, brought) in [
+        (
+            "<?include \"DIR/r.json\"?>",
+            format!("# all\n[ {one} ] // end"),
+        ),
+        ("[ <?include \"r.json\"?> ]", one.to_owned()),
+        (
+            "<?include \"r.json\"?>",
+            "<?include \"inner/x.json\"?>".to_owned(),
+        ),
+    ] {
+        let files = [
+            ("kea.conf", &*config(written)),
+            ("r.json", &*brought),
+            ("inner/x.json", &*format!("[{one}]")),
+        ];
+        let (inventory, _) = imported_files(Kind::Kea, &files);
+        assert_eq!(hosts(&inventory), [db1.clone(), gw9.clone()], "{written}");
+    }
+    let files = [
+        ("kea.conf", &*config("<?include \"r.json\"?>")),
+        ("r.json", "<?include \"r.json\"?>"),
+    ];
+    let (inventory, left_out) = imported_files(Kind::Kea, &files);
+    assert_eq!(hosts(&inventory), [gw9]);
+    assert!(
+        left_out
+            .iter()
+            .any(|line| line.contains("brings in itself")),
+        "{left_out:?}"
+    );
+}
+
+#[test]
+fn dhcpd_lease_file_gives_the_hosts_that_are_declared_last() {
+    let text = "authoring-byte-order little-endian;\nlease 10.0.0.7 { binding state free; hardware ethernet \
+                52:54:00:bb:00:77; }\nhost web1.lab.internal {\n dynamic;\n hardware ethernet \
+                52:54:00:bb:00:01;\n supersede server.filename = \"pxelinux.0\";\n supersede host-name = \
+                \"web1\";\n}\nhost old7.lab { dynamic; hardware ethernet 52:54:00:bb:00:07; }\nhost old7.lab { \
+                dynamic; deleted; }\nhost new8.lab { dynamic; hardware ethernet 52:54:00:bb:00:07; supersede \
+                host-name = \"new8\"; }\nhost web2 { dynamic; hardware ethernet 52:54:00:bb:00:02; }\nhost web2 \
+                { dynamic; hardware ethernet 52:54:00:bb:00:03; }\n";
+    let imported = import(None, &[source("dhcpd.leases", text)]).unwrap();
+    assert_eq!(
+        hosts(&imported.inventory),
+        [
+            host("web1", "52:54:00:bb:00:01", "web1"),
+            host("new8", "52:54:00:bb:00:07", "new8"),
+            host("web2", "52:54:00:bb:00:03", ""),
+        ]
+    );
+}
+
+#[test]
+fn dhcpd_keywords_in_any_case_and_names_told_by_a_later_statement_are_read() {
+    let text = "Option domain-name \"lab.internal\";\ngroup {\n host a { hardware ethernet 0:16:3e:9:a:1; }\n \
+                Host b { Hardware Ethernet 00:16:3e:09:0a:02; OPTION Host-Name \"B\"; }\n subnet 10.0.0.0 \
+                netmask 255.0.0.0 { use-host-decl-names false; host c { hardware ethernet 0:16:3e:9:a:3; } }\n \
+                Use-Host-Decl-Names ON;\n}\nhost d { HARDWARE ETHERNET 0:16:3e:9:a:4; }\n";
+    let imported = import(None, &[source("dhcpd.conf", text)]).unwrap();
+    assert_eq!(
+        hosts(&imported.inventory),
+        [
+            host("a", "00:16:3e:09:0a:01", "a"),
+            host("b", "00:16:3e:09:0a:02", "B"),
+            host("c", "00:16:3e:09:0a:03", ""),
+            host("d", "00:16:3e:09:0a:04", ""),
+        ]
+    );
+}
+
+#[test]
+fn dhcpd_includes_are_read_where_they_stand_or_named() {
+    let text = "authoritative;\ninclude \"/nothing/rack1.conf\";\ngroup { use-host-decl-names on;\n INCLUDE \
+                \"hosts.d/rack2.conf\"; }\nhost here { hardware ethernet 52:54:00:cc:00:01; }\n# include \
+                \"no\";\n";
+    let rack2 = "host r2 { hardware ethernet 52:54:00:cc:00:02; }\ninclude \"more.conf\";\ninclude \
+                 \"DIR/dhcpd.conf\";\n";
+    let more = "host r3 { hardware ethernet 52:54:00:cc:00:03; }\n";
+    let files = [
+        ("dhcpd.conf", text),
+        ("hosts.d/rack2.conf", rack2),
+        ("hosts.d/more.conf", more),
+    ];
+    let (inventory, left_out) = imported_files(Kind::Dhcpd, &files);
+    assert_eq!(
+        hosts(&inventory),
+        [
+            host("r2", "52:54:00:cc:00:02", "r2"),
+            host("r3", "52:54:00:cc:00:03", "r3"),
+            host("here", "52:54:00:cc:00:01", ""),
+        ]
+    );
+    let text = left_out.join("\n");
+    assert!(
+        text.contains("dhcpd.conf:2: `/nothing/rack1.conf` is not read"),
+        "{text}"
+    );
+    assert!(text.contains("brings in itself"), "{text}");
+    // A file of includes alone is told by them.
+    let only = import(
+        None,
+        &[source(
+            "d",
+            "include \"/nothing/x\";\nhost a { hardware ethernet 2:0:0:0:0:1; }",
+        )],
+    );
+    assert!(only.unwrap().left_out[0].contains("/nothing/x"));
+}
+
+#[test]
+fn dnsmasq_files_and_folders_are_read_or_named() {
+    let text = "interface=prov0\nconf-file=more.conf # hosts\nconf-dir=DIR/conf.d,*.conf\nconf-dir=other.d/,.bak\n\
+                dhcp-hostsfile=hosts\ndhcp-hostsdir=hosts.d\nconf-dir=/nothing/dir\nconf-file=/nothing/file\n\
+                dhcp-host=52:54:00:dd:00:01,10.0.0.1,api1\nconf-file=dnsmasq.conf\n";
+    let line = |n: u8| format!("dhcp-host=52:54:00:dd:00:{n:02},h{n}\n");
+    let bare = |n: u8| format!("52:54:00:dd:00:{n:02},h{n}\n");
+    let files: [(&str, &str); 10] = [
+        ("dnsmasq.conf", text),
+        ("more.conf", &line(2)),
+        ("conf.d/a.conf", &line(3)),
+        ("conf.d/b.txt", &line(90)),
+        ("conf.d/.c.conf", &line(91)),
+        ("conf.d/d.conf~", &line(92)),
+        ("other.d/x", &line(4)),
+        ("other.d/x.bak", &line(93)),
+        ("hosts", &bare(5)),
+        ("hosts.d/one", &bare(6)),
+    ];
+    let (inventory, left_out) = imported_files(Kind::Dnsmasq, &files);
+    let names: Vec<&str> = inventory.machines.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["h2", "h3", "h4", "h5", "h6", "api1"]);
+    let text = left_out.join("\n");
+    for named in [
+        "`/nothing/dir` is not read",
+        "`/nothing/file` is not read",
+        "brings in itself",
+    ] {
+        assert!(text.contains(named), "{named}: {text}");
+    }
+    let files = [(
+        "d.conf",
+        "dhcp-hostsfile=/nothing/hosts\ndhcp-host=52:54:00:dd:00:01,a\nread-ethers\n",
+    )];
+    let (_, left_out) = imported_files(Kind::Dnsmasq, &files);
+    assert!(
+        left_out[0].contains("`/nothing/hosts` is not read"),
+        "{left_out:?}"
+    );
+}
+
+#[test]
+fn uuid_placeholder_of_firmware_is_named_as_such() {
+    for (uuid, says) in [
+        ("03000200-0400-0500-0006-000700080009", "AMI's placeholder"),
+        ("00020003-0004-0005-0006-000700080009", "AMI's placeholder"),
+        ("03000200-0400-0500-0006-00070008000", "no UUID"),
+        (
+            "00000000-0000-0000-0000-000000000000",
+            "firmware shows that has no UUID",
+        ),
+        (
+            "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+            "firmware shows that has no UUID",
+        ),
+        ("Not Settable", "firmware shows that has no UUID"),
+        ("Not Present", "firmware shows that has no UUID"),
+    ] {
+        let text = format!("machines:\n- {{name: a, mac: '52:54:00:00:00:01', uuid: '{uuid}'}}\n");
+        let problems = read::read_text(Path::new("m"), &text, Format::Yaml).unwrap_err();
+        assert!(
+            problems[0].message.contains(says),
+            "{uuid}: {}",
+            problems[0].message
+        );
+    }
+}
+
+#[test]
+fn groups_without_machines_are_examples_with_made_up_macs() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "profiles/p.json",
+        r#"{"id": "p", "boot": {"kernel": "/assets/k"}}"#,
+    );
+    write(
+        "groups/default.json",
+        r#"{"id": "default", "profile": "p"}"#,
+    );
+    write(
+        "groups/installed.json",
+        r#"{"id": "i", "profile": "p", "selector": {"os": "installed"}}"#,
+    );
+    let imported = import(None, &[Source::open(folder.path()).unwrap()]).unwrap();
+    let machines = &imported.inventory.machines;
+    assert_eq!(machines.len(), 2);
+    assert_eq!(
+        machines[1].labels.get("os").map(String::as_str),
+        Some("installed")
+    );
+    assert!(
+        imported
+            .left_out
+            .iter()
+            .any(|line| line.contains("made up: replace it"))
+    );
+    write(
+        "groups/n.json",
+        r#"{"id": "n", "profile": "p", "selector": {"mac": "52:54:00:00:00:01"}}"#,
+    );
+    let imported = import(None, &[Source::open(folder.path()).unwrap()]).unwrap();
+    assert_eq!(names(&imported.inventory), ["n"]);
+}
+
+#[test]
+fn groups_file_of_another_name_and_a_directory_of_folders_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("etcd-rkt.yaml");
+    let text = "---\napi_version: v1alpha1\ngroups:\n  - name: node1\n    spec: e\n    require: {mac: \
+                '52:54:00:00:00:01'}\n";
+    std::fs::write(&file, text).unwrap();
+    std::fs::create_dir_all(folder.path().join("specs/e")).unwrap();
+    std::fs::write(
+        folder.path().join("specs/e/spec.json"),
+        r#"{"id": "e", "boot": {"kernel": "k"}}"#,
+    )
+    .unwrap();
+    let imported = import(None, &[Source::open(&file).unwrap()]).unwrap();
+    assert_eq!(names(&imported.inventory), ["node1"]);
+    let problems = import(None, &[Source::open(folder.path()).unwrap()]).unwrap_err();
+    assert!(problems[0].help.contains("etcd-rkt.yaml"), "{problems:?}");
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(other.path().join("groups/etcd")).unwrap();
+    let problems = import(None, &[Source::open(other.path()).unwrap()]).unwrap_err();
+    assert!(problems[0].message.contains("no group"), "{problems:?}");
+}

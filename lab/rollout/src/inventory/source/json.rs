@@ -58,6 +58,46 @@ fn parse(document: &Document, text: &str, options: &ParseOptions) -> Result<Node
     }
 }
 
+/// The same text, of the same length, with spaces in place of Kea's comments.
+pub(in crate::inventory) fn without_comments(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let (mut in_text, mut escaped) = (false, false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let next = letters.peek().copied();
+        if !in_text && (letter == '#' || (letter == '/' && next == Some('/'))) {
+            kept.push(' ');
+            while let Some(letter) = letters.next_if(|letter| *letter != '\n') {
+                kept.extend(std::iter::repeat_n(' ', letter.len_utf8()));
+            }
+            continue;
+        }
+        if !in_text && letter == '/' && next == Some('*') {
+            kept.push(' ');
+            let mut before = ' ';
+            for letter in letters.by_ref() {
+                match letter {
+                    '\n' => kept.push('\n'),
+                    other => kept.extend(std::iter::repeat_n(' ', other.len_utf8())),
+                }
+                if before == '*' && letter == '/' {
+                    break;
+                }
+                before = letter;
+            }
+            continue;
+        }
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            _ => {}
+        }
+        kept.push(letter);
+    }
+    kept
+}
+
 /// The same text, of the same length, with spaces in place of comments that begin with `#`.
 fn without_hash_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());

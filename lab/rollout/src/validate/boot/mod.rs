@@ -41,7 +41,8 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
         let Some(source) = context.source(&file) else {
             continue;
         };
-        let Ok(tree) = json::parse(&source.text) else {
+        let names = ["boot", "cloud_id", "ignition_id", "generic_id"];
+        let Ok(tree) = json::parse(&source.text).map(|tree| tree.as_go(&names)) else {
             continue;
         };
         let booted = Booted {
@@ -234,6 +235,15 @@ impl Booted<'_> {
     fn pixiecore(&self, findings: &mut Findings) {
         if self.context.network != Network::Pixiecore {
             return;
+        }
+        for image in self.images() {
+            let written = image.scalar().unwrap_or_default().trim();
+            if written.contains(char::is_whitespace) {
+                let message = format!("Pixiecore takes all of `{written}` for one URL");
+                let file = written.split_whitespace().last().unwrap_or_default();
+                let help = format!("write {file} alone: options before it are iPXE's");
+                self.tell(findings, "pixiecore-initrd", image.at, message, help);
+            }
         }
         for option in &self.options {
             let text = option.text();

@@ -3,7 +3,8 @@
 use boot_server::catalog::Labels;
 use boot_server::catalog::check::asset_of;
 use boot_server::catalog::labels::normal_mac;
-use boot_server::catalog::snapshot::Folder;
+use boot_server::catalog::matching::Group;
+use boot_server::catalog::snapshot::{Folder, Snapshot};
 
 use super::Booted;
 use super::options::KernelOption;
@@ -101,6 +102,7 @@ fn served(
     let mut unserved: Vec<&str> = Vec::new();
     let mut why = String::new();
     let mut others: Vec<&str> = Vec::new();
+    let mut alike: Vec<&str> = Vec::new();
     let mut other = String::new();
     for subject in &booted.subjects {
         // A group that no machine can be of is told elsewhere.
@@ -114,6 +116,12 @@ fn served(
         let labels = Labels::from_query(&query);
         let group = match snapshot.group(&labels) {
             Ok(group) if group.number == subject.group.number => group,
+            // Another group that gives the same bytes does no harm now.
+            Ok(group) if same_bytes(snapshot, folder, group, subject, &labels, &query) => {
+                alike.push(&subject.name);
+                other = format!("group `{}`", group.name);
+                continue;
+            }
             found => {
                 // Whoever is more than a machine says of itself is asked for by something else.
                 let required = subject.group.require.iter();
@@ -144,12 +152,40 @@ fn served(
         let help = format!("add `{}`, or do without the option", folder.key());
         tell("unserved-url", message, help);
     }
+    if !alike.is_empty() {
+        let who = named(&alike);
+        let message = format!(
+            "`{}` asks so that {other} is chosen for {who}, which gives the same now",
+            option.key
+        );
+        let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
+        tell("url-same-other-group", message, help.to_owned());
+    }
     if !others.is_empty() {
         let who = named(&others);
         let message = format!("`{}` asks so that {other} is chosen for {who}", option.key);
         let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
         tell("url-other-group", message, help.to_owned());
     }
+}
+
+/// True if a machine that is asked for as of another group gets the bytes of its own.
+fn same_bytes(
+    snapshot: &Snapshot,
+    folder: Folder,
+    group: &Group,
+    subject: &Subject<'_>,
+    labels: &Labels,
+    query: &str,
+) -> bool {
+    let file = |id: &str| Some(folder.file(snapshot.profile(id).ok()?)?.clone());
+    let (Some(theirs), Some(own)) = (file(&group.profile_id), file(&subject.group.profile_id))
+    else {
+        return false;
+    };
+    let theirs = snapshot.rendered(folder, &theirs, group, labels, query);
+    let own = snapshot.rendered(folder, &own, subject.group, &subject.labels, &subject.query);
+    matches!((theirs, own), (Ok(theirs), Ok(own)) if theirs == own)
 }
 
 /// The variables in a text: what stands in `${…}`.

@@ -1,6 +1,8 @@
 //! What coreos-cloudinit 1.14 says of a cloud-config with `-validate`, in its words and its order.
 
 use guest_agent::config::read::decode_content;
+use guest_agent::config::tabs;
+use guest_agent::config::yaml::YamlError;
 
 use super::keys::{CLOUD_CONFIG, Field, Want};
 use crate::validate::rule;
@@ -69,6 +71,15 @@ pub fn lint(text: &str) -> Verdict {
         );
         return linter.verdict(None);
     }
+    // What coreos-cloudinit's library refuses and the parser of the tree takes.
+    if let Some((at, message)) = refused(text) {
+        let help = "below its first line a cloud-config is one YAML document: spaces, no tabs";
+        linter.tell("cloud-config-syntax", at, message.to_owned(), help);
+        if let Some(remark) = linter.remarks.last_mut() {
+            remark.reported_line = Some(at.line.saturating_sub(1).max(1));
+        }
+        return linter.verdict(None);
+    }
     match yaml::parse(text) {
         Err(error) => {
             let help = "below its first line a cloud-config is YAML: spaces, no tabs";
@@ -96,6 +107,25 @@ pub fn lint(text: &str) -> Verdict {
             linter.misplaced(&root);
             linter.verdict(Some(root))
         }
+    }
+}
+
+/// Tabs before tokens, and text after the end of the document.
+fn refused(text: &str) -> Option<(At, &'static str)> {
+    let tab = "found character that cannot start any token";
+    if let Some((line, column)) = tabs::refused(text) {
+        return Some((At { line, column }, tab));
+    }
+    match guest_agent::config::yaml::parse(text) {
+        Err(YamlError::AfterEnd { line }) => Some((
+            At { line, column: 1 },
+            "did not find expected <document start>",
+        )),
+        Err(YamlError::Binary { line }) => Some((
+            At { line, column: 1 },
+            "!!binary value contains invalid base64 data",
+        )),
+        _ => None,
     }
 }
 

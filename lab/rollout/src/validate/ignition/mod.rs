@@ -2,6 +2,7 @@
 
 pub(super) mod program;
 mod shape;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod v1;
@@ -67,7 +68,8 @@ fn look(
             Ok(root) => root,
             Err(_) if is_butane(text) => {
                 let message = "a Butane or Container Linux Config, which is not translated here";
-                let help = "write what `butane --strict` makes of it";
+                let help = "translate it once into Ignition JSON in a file *.json: fill in its {{…}} first, \
+                            then use `butane`, or `ct` for a Container Linux Config";
                 tell("ignition-syntax", start, message.to_owned(), help);
                 return None;
             }
@@ -100,6 +102,7 @@ fn look(
     };
     checker.value(&root, shape, "the config");
     duplicates(&mut checker, &root);
+    storage::check(&mut checker, &root);
     Some(version)
 }
 

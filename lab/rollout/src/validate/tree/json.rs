@@ -117,7 +117,8 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        serde_json::from_str(self.text.get(start..self.position)?).ok()
+        // Half a character (`\ud800`) is what Go makes of it.
+        boot_server::proto::json::from_str(self.text.get(start..self.position)?).ok()
     }
 }
 

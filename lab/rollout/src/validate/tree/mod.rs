@@ -5,6 +5,8 @@
 pub mod json;
 pub mod yaml;
 
+use boot_server::proto::json::is_key;
+
 /// A place in a text: line and column in characters, both from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At {
@@ -124,6 +126,30 @@ impl Node {
     #[must_use]
     pub fn child(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The same JSON with these keys as they are spelled here, where Go takes others for them; below `boot` too.
+    #[must_use]
+    pub fn as_go(mut self, names: &[&str]) -> Node {
+        if let Value::Map(entries) = &mut self.value {
+            for entry in entries {
+                let name = names.iter().find(|name| is_key(&entry.key, name));
+                if let Some(name) = name.filter(|name| ***name != entry.key) {
+                    entry.key = (*name).to_owned();
+                }
+                if entry.key == "boot" {
+                    let boot = std::mem::replace(
+                        &mut entry.value,
+                        Node {
+                            at: entry.at,
+                            value: Value::List(Vec::new()),
+                        },
+                    );
+                    entry.value = boot.as_go(&["kernel", "initrd", "args", "cmdline"]);
+                }
+            }
+        }
+        self
     }
 
     /// The text of a single value.

@@ -91,6 +91,11 @@ impl<'a> Builder<'a> {
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
+                let is_binary = tag.as_ref().is_some_and(|tag| tag.suffix() == "binary");
+                let decoded = is_binary
+                    .then(|| guest_agent::config::read::binary(&text))
+                    .flatten();
+                let text = decoded.map_or(text, Into::into);
                 let style = if plain { Style::Plain } else { Style::Text };
                 (anchor, Value::Scalar(text.into_owned(), style))
             }
