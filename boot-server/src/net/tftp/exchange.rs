@@ -74,6 +74,11 @@ impl Exchange {
             // Opening reads disks and renders menus: off the thread that waits for packets, a few at once.
             let shared = Arc::clone(&exchange.shared);
             let permit = shared.opening.acquire().await;
+            if exchange.place.ended().is_cancelled() {
+                let (peer, file) = (exchange.peer, exchange.request.file.as_str());
+                shared.failed(peer, file, "it made room before its turn came");
+                return;
+            }
             let begun = tokio::task::spawn_blocking(move || exchange.begin()).await;
             drop(permit);
             let Ok(Some(begun)) = begun else {
