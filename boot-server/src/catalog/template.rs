@@ -151,7 +151,7 @@ impl ConfigText {
 
 /// Finds what Go's `printf` writes for a value that a verb does not take, such as `%!d(string=x)`.
 pub fn format_mistake(text: &str) -> Option<&str> {
-    let found = text.match_indices("%!").find_map(|(at, mark)| {
+    text.match_indices("%!").find_map(|(at, mark)| {
         let rest = text.get(at + mark.len()..)?;
         let opens = rest.find('(').filter(|open| {
             // A verb of one letter, or none.
@@ -179,8 +179,7 @@ pub fn format_mistake(text: &str) -> Option<&str> {
             || inside.starts_with("(map[string]");
         let end = inside.find(')').filter(|_| is_go)?;
         text.get(at..at + mark.len() + opens + end + 1)
-    });
-    found
+    })
 }
 
 /// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.

@@ -420,9 +420,11 @@ mod tests {
         assert!(told.to_string().contains("`pxe-dhcp@bios`"), "{told}");
     }
 
+    type Change = fn(&mut Whole);
+
     #[test]
     fn check_each_kind_of_difference_is_refused() {
-        let changes: [(fn(&mut Whole), &str); 4] = [
+        let changes: [(Change, &str); 4] = [
             (|whole| whole.kind = Kind::Faults, "faults"),
             (
                 |whole| drop(whole.scenarios.insert("pxe-dhcp".into(), "0".into())),

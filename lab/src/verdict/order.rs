@@ -59,7 +59,7 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
     });
     let loading: Vec<&Span> = of(&LOADING).collect();
     let swapped = || {
-        let pairs = loading.windows(2).find_map(|pair| match pair {
+        loading.windows(2).find_map(|pair| match pair {
             // A kernel and its initrds may come in any order.
             [one, next] if next.stage == StageName::Initrd && one.stage == StageName::Kernel => {
                 None
@@ -68,8 +68,7 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
                 Some((next.stage, one.stage, false))
             }
             _ => None,
-        });
-        pairs
+        })
     };
     let late = || {
         let kernel_us = kernel_us?;

@@ -28,6 +28,9 @@ struct Load {
 /// Changes the evidence; false where there is nothing to change.
 type Mutate = fn(&mut Story, &Load) -> bool;
 
+/// Changes one thing in the evidence; `false` where there is nothing to change.
+type Change = fn(&mut Story) -> bool;
+
 /// Changes of one answer.
 const OF_A_LOAD: &[(&str, Mutate)] = &[
     ("its event is missing", |story, load| {
@@ -303,7 +306,7 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
 ];
 
 /// Changes of the rest.
-const OF_THE_REST: &[(&str, fn(&mut Story) -> bool)] = &[
+const OF_THE_REST: &[(&str, Change)] = &[
     ("it was never switched on", |story| {
         without(story, |seen| matches!(seen, Seen::PowerOn))
     }),
