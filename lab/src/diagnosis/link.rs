@@ -1,9 +1,12 @@
 //! The way between: blocked, lossy, or slow.
 
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
+
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
 use crate::timeline::{StageName, first_frame_in};
 
 /// So much sent again is more than a link without loss has, in packets.
@@ -11,6 +14,12 @@ const MANY_AGAIN: u64 = 8;
 
 /// Of what was transferred: more than TCP and TFTP get over at any speed.
 const MUCH_PERCENT: f64 = 8.0;
+
+/// Fewer packets missing on the other side of a link may have been on their way when the capture ended.
+const FEW_LOST: usize = 3;
+
+/// Of all packets that were compared: less is no reason for a failure.
+const LOST_PERCENT: usize = 10;
 
 /// A transfer that had a packet so shortly before the end was still under way.
 const UNDER_WAY_US: u64 = 10_000_000;
@@ -103,7 +112,8 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
     let bytes: u64 = case.transfers_on_network().map(|one| one.bytes).sum();
     let packets = (bytes / 1400).max(1);
     let asked_again = repeated_questions(case);
-    if again + asked_again < MANY_AGAIN {
+    let on_the_way = lost_on_the_way(case);
+    if again + asked_again < MANY_AGAIN && on_the_way.is_none() {
         return None;
     }
     let share = again as f64 / packets as f64 * 100.0;
@@ -118,6 +128,8 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         (2.., false) => 72,
         _ => 50,
     };
+    // Seen on one side and not on the other: nothing is left to guess.
+    let weight = if on_the_way.is_some() { 94 } else { weight };
     let mut worst = lossy.clone();
     worst.sort_by_key(|one| std::cmp::Reverse(one.retransmits));
     let mut evidence: Vec<Proof> = worst
@@ -135,6 +147,11 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
             ),
         })
         .collect();
+    if let Some((lost, all)) = on_the_way {
+        evidence.push(Proof::of(format!(
+            "{lost} of {all} packets were sent on one side of the link and did not arrive on the other"
+        )));
+    }
     if asked_again > 0 {
         evidence.push(Proof::of(format!(
             "{asked_again} DHCP and TFTP questions were asked again"
@@ -155,6 +172,55 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
                 .into(),
         weight,
     })
+}
+
+/// Counts the packets that were lost between the machine's port and the network, and all packets compared; `None` where not
+/// both sides were captured without a loss of the capture's own, or where hardly anything was lost.
+///
+/// Data and acknowledgements are not compared: a capture tells them as transfers.
+fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
+    let (port, network) = (case.port()?, case.wire());
+    if network.frames == 0 || port.dropped > 0 || network.dropped > 0 {
+        return None;
+    }
+    let is_sent = |packet: &Packet| packet.direction == Some(Direction::FromMachine);
+    let is_delivered = |packet: &Packet| !is_sent(packet) && packet.to.mac == case.mac;
+    let sent = by_kind(port, is_sent);
+    let passed_on = by_kind(network, |packet| packet.from.mac == case.mac);
+    let addressed = by_kind(network, |packet| packet.to.mac == case.mac);
+    let delivered = by_kind(port, is_delivered);
+    let missing = |before: &HashMap<_, usize>, after: &HashMap<_, usize>| -> usize {
+        let kinds = before.iter();
+        kinds
+            .map(|(kind, count)| count.saturating_sub(after.get(kind).copied().unwrap_or(0)))
+            .sum()
+    };
+    let lost = missing(&sent, &passed_on) + missing(&addressed, &delivered);
+    let all = sent.values().sum::<usize>() + addressed.values().sum::<usize>();
+    (lost >= FEW_LOST && lost * 100 >= all * LOST_PERCENT).then_some((lost, all))
+}
+
+/// Number of datagrams of each kind.
+fn by_kind(
+    wire: &Wire,
+    is_counted: impl Fn(&Packet) -> bool,
+) -> HashMap<Discriminant<Said>, usize> {
+    let mut counts = HashMap::new();
+    for packet in wire.packets.iter().filter(|packet| is_counted(packet)) {
+        let is_datagram = matches!(
+            packet.what,
+            Said::Dhcp(_)
+                | Said::TftpRequest { .. }
+                | Said::TftpOptions { .. }
+                | Said::TftpError { .. }
+                | Said::ArpRequest { .. }
+                | Said::ArpReply { .. }
+        );
+        if is_datagram {
+            *counts.entry(discriminant(&packet.what)).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Questions that were asked more than once with the same words.

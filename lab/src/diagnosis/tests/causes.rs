@@ -218,6 +218,22 @@ fn tftp_answer_that_comes_late_names_the_delay() {
     story.is_explained(Cause::TftpServerDied, &["4.0 s late"]);
 }
 
+#[test]
+fn packets_on_one_side_of_the_link_only_are_lost_even_where_the_transfer_never_began() {
+    let mut story = Story::chainload();
+    let at_us = story.stop_before(|said| matches!(said, Said::TftpOptions { .. }));
+    let mut story = story.with_port();
+    // The server's answers leave it and do not arrive.
+    for again in 1..=3 {
+        let options = vec![("blksize".into(), "1432".into())];
+        let answer = Said::TftpOptions { options };
+        let (host, guest) = (story.host(40000), story.guest(49152));
+        story.packet_at(at_us + again * 1_000_000, host, guest, answer);
+    }
+    story.gave_up(60, "no progress for 60 s");
+    story.is_explained(Cause::PacketLoss, &["3 of", "did not arrive"]);
+}
+
 /// V26.
 #[test]
 fn frame_from_the_machines_own_mac_at_its_port_is_another_host() {

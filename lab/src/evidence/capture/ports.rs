@@ -93,11 +93,8 @@ impl Ports {
         let port = Port {
             node: node.to_owned(),
             handles: vec![
-                (
-                    Direction::FromMachine,
-                    open(device, Direction::FromMachine)?,
-                ),
-                (Direction::ToMachine, open(device, Direction::ToMachine)?),
+                Handle::open(device, Direction::FromMachine)?,
+                Handle::open(device, Direction::ToMachine)?,
             ],
             reader: PortReader::default(),
             waiting: Vec::new(),
@@ -111,7 +108,7 @@ impl Ports {
     #[must_use]
     pub fn stop(&self) -> BTreeMap<String, Wire> {
         // What was sent before now is handed over when the kernel's gathering ends.
-        thread::sleep(GATHER * 2);
+        thread::sleep(SETTLE);
         self.shared.is_stopped.store(true, Ordering::Release);
         let thread = lock(&self.shared.thread).take();
         let wires = thread.map(JoinHandle::join);
@@ -131,26 +128,73 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open(device: &str, direction: Direction) -> Result<pcap::Capture<Active>, CaptureFault> {
-    let opened = pcap::Capture::from_device(device).and_then(|capture| {
-        let capture = capture
-            .promisc(true)
-            .snaplen(SNAP_LENGTH)
-            .buffer_size(RING_BYTES)
-            .timeout(i32::try_from(GATHER.as_millis()).unwrap_or(i32::MAX))
-            .open()?;
-        // By how the frame came to the device (packet(7), `sll_pkttype`). The filters `inbound` and `outbound` would
-        // be evaluated in the kernel, but libpcap 1.10 evaluates the first block in user space, where they match nothing.
-        capture.direction(match direction {
-            Direction::FromMachine => pcap::Direction::In,
-            Direction::ToMachine => pcap::Direction::Out,
+/// Reads one direction of one port.
+struct Handle {
+    direction: Direction,
+    capture: pcap::Capture<Active>,
+    /// When the interface went with its machine. The kernel hands over what it had gathered a little later.
+    gone: Option<Instant>,
+}
+
+impl Handle {
+    fn open(device: &str, direction: Direction) -> Result<Handle, CaptureFault> {
+        let opened = pcap::Capture::from_device(device).and_then(|capture| {
+            let capture = capture
+                .promisc(true)
+                .snaplen(SNAP_LENGTH)
+                .buffer_size(RING_BYTES)
+                .timeout(i32::try_from(GATHER.as_millis()).unwrap_or(i32::MAX))
+                .open()?;
+            // By how the frame came to the device (packet(7), `sll_pkttype`). The filters `inbound` and `outbound` would
+            // be evaluated in the kernel, but libpcap 1.10 evaluates the first block in user space, where they match nothing.
+            capture.direction(match direction {
+                Direction::FromMachine => pcap::Direction::In,
+                Direction::ToMachine => pcap::Direction::Out,
+            })?;
+            capture.setnonblock()
+        });
+        let capture = opened.map_err(|source| CaptureFault::Port {
+            interface: device.to_owned(),
+            source,
         })?;
-        capture.setnonblock()
-    });
-    opened.map_err(|source| CaptureFault::Port {
-        interface: device.to_owned(),
-        source,
-    })
+        Ok(Handle {
+            direction,
+            capture,
+            gone: None,
+        })
+    }
+
+    /// Hands over what the kernel has gathered; `false` when there will be no more.
+    fn empty(&mut self, now: Instant, mut take: impl FnMut(Direction, RawFrame)) -> bool {
+        let direction = self.direction;
+        loop {
+            let taken = self.capture.dispatch(None, |packet| {
+                let frame = RawFrame {
+                    at_us: super::at_us(packet.header),
+                    bytes: packet.data.to_vec(),
+                };
+                take(direction, frame);
+            });
+            match taken {
+                Ok(1..) => {}
+                Ok(0) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "a port is gone");
+                    self.gone.get_or_insert(now);
+                    break;
+                }
+            }
+        }
+        self.gone
+            .is_none_or(|since| now.duration_since(since) < SETTLE)
+    }
+
+    /// Frames that crossed the port and were lost to the capture.
+    fn lost(&mut self) -> u64 {
+        self.capture.stats().map_or(0, |stats| {
+            u64::from(stats.dropped) + u64::from(stats.if_dropped)
+        })
+    }
 }
 
 struct RawFrame {
@@ -162,7 +206,7 @@ struct RawFrame {
 struct Port {
     node: String,
     /// A handle for each direction, until the machine and with it the interface are gone.
-    handles: Vec<(Direction, pcap::Capture<Active>)>,
+    handles: Vec<Handle>,
     reader: PortReader,
     waiting: Vec<(Instant, Direction, RawFrame)>,
     dropped: u64,
@@ -173,25 +217,14 @@ impl Port {
     fn empty(&mut self) {
         let now = Instant::now();
         let (waiting, dropped) = (&mut self.waiting, &mut self.dropped);
-        self.handles.retain_mut(|(direction, capture)| {
-            loop {
-                let taken = capture.dispatch(None, |packet| {
-                    let frame = RawFrame {
-                        at_us: super::at_us(packet.header),
-                        bytes: packet.data.to_vec(),
-                    };
-                    waiting.push((now, *direction, frame));
-                });
-                match taken {
-                    Ok(1..) => {}
-                    Ok(0) => return true,
-                    Err(error) => {
-                        tracing::debug!(%error, "a port is gone");
-                        *dropped += lost(capture);
-                        return false;
-                    }
-                }
+        self.handles.retain_mut(|handle| {
+            let is_open = handle.empty(now, |direction, frame| {
+                waiting.push((now, direction, frame));
+            });
+            if !is_open {
+                *dropped += handle.lost();
             }
+            is_open
         });
     }
 
@@ -233,19 +266,12 @@ impl Port {
     }
 }
 
-/// Frames that crossed the port and were lost to the capture.
-fn lost(capture: &mut pcap::Capture<Active>) -> u64 {
-    capture.stats().map_or(0, |stats| {
-        u64::from(stats.dropped) + u64::from(stats.if_dropped)
-    })
-}
-
 fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     for mut port in ports {
         port.empty();
         port.read(u64::MAX, told);
-        let still_open = port.handles.iter_mut().map(|(_, capture)| lost(capture));
+        let still_open = port.handles.iter_mut().map(Handle::lost);
         let dropped = port.dropped + still_open.sum::<u64>();
         let mut wire = port.reader.finish(dropped);
         // Texts are in the records of what arrived.
