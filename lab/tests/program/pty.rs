@@ -20,6 +20,8 @@ pub(crate) struct OnTerminal {
     shown: Receiver<Vec<u8>>,
     /// Everything shown so far.
     pub(crate) text: String,
+    /// End of what was waited for last.
+    seen: usize,
 }
 
 impl OnTerminal {
@@ -58,6 +60,7 @@ impl OnTerminal {
             line,
             shown,
             text: String::new(),
+            seen: 0,
         }
     }
 
@@ -66,11 +69,15 @@ impl OnTerminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until something is shown that was not before.
+    /// Waits until something is shown behind what was waited for last, however much came with that.
     pub(crate) fn wait_for(&mut self, wanted: &str, within: Duration) {
-        let from = self.text.len();
+        let from = self.seen;
         let deadline = Instant::now() + within;
-        while !self.text[from..].contains(wanted) {
+        loop {
+            if let Some(at) = self.text[from..].find(wanted) {
+                self.seen = from + at + wanted.len();
+                return;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.shown.recv_timeout(left) {
                 Ok(more) => self.text.push_str(&String::from_utf8_lossy(&more)),
