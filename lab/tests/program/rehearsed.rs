@@ -129,7 +129,7 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
     assert_eq!(good["verdict"], "pass", "{all}");
     assert_eq!(
         (&bad["verdict"], &bad["stage"]),
-        (&"fail".into(), &"checks".into()),
+        (&"fail".into(), &"config-applied".into()),
         "{all}"
     );
     assert!(
