@@ -24,7 +24,7 @@ const FORMATS: [&str; 8] = [
     "\"%1000000s\"",
 ];
 
-/// What every template may take here.
+/// Budget of every template in this check.
 const BUDGET: Budget = Budget {
     steps: 5_000,
     bytes: 1 << 20,

@@ -18,7 +18,7 @@ use super::profile::Profile;
 use super::snapshot::{Folder, Layout, Snapshot};
 use super::template::{Why, format_mistake};
 
-/// What the first iPXE script sends of each machine: bootcfg's, and with `arch` matchbox's since 0.11.
+/// Labels that the first iPXE script sends for each machine: bootcfg's, and with `arch` matchbox's since 0.11.
 const SENT_LABELS: [&str; 6] = ["uuid", "mac", "domain", "hostname", "serial", "arch"];
 
 /// Names of labels that the first script of a layout sends.
@@ -127,7 +127,7 @@ const MOST_STEPS: u64 = 100_000_000;
 /// Rendered bytes that are checked in the time of a step.
 const BYTES_A_STEP: usize = 64;
 
-/// What rendered configs are held against.
+/// Rules that rendered configs are checked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Demands {
     /// Everything that a machine would meet.
@@ -504,7 +504,7 @@ pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group,
         .collect()
 }
 
-/// What would make a label of `unsent_labels` be sent.
+/// Advice on how a label of `unsent_labels` gets sent.
 pub fn unsent_help(label: &str) -> String {
     format!(
         "give machines the script as /boot.ipxe?{label}=VALUE, or require what the script sends: {}",
@@ -551,9 +551,9 @@ pub fn asset_of(written: &str) -> Option<&str> {
         .or_else(|| path.strip_prefix("/images/"))
 }
 
-/// What is wrong with a kernel or initrd that a server of these folders cannot serve, and what to do.
+/// Mistake in a kernel or initrd that a server of these folders cannot serve, and its remedy.
 fn missing(written: &str, folders: Folders<'_>, layout: Layout) -> Option<(String, String)> {
-    /// Where the service answers machines otherwise than with files.
+    /// Paths that the service answers itself, without a file.
     const ENDPOINTS: [&str; 8] = [
         "/boot.ipxe",
         "/cloud",

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server::proto::dhcp::{Message, MessageType};
 use boot_server::proto::mac::MacAddr;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{
-    DEADLINE, Running, SERVER, Server, ServerSide, client, exchange, is_inside, run,
-};
+use crate::leases::select;
+use crate::support::{DEADLINE, Running, Server, ServerSide, client, exchange, is_inside, run};
 
 /// How long the hostile host sends.
 const HOSTILE: Duration = Duration::from_secs(2);
@@ -31,17 +30,6 @@ fn config(more: &str) -> String {
 fn discover(mac: MacAddr, xid: u32) -> Message {
     let mut message = Message::from_client(MessageType::Discover, mac, xid);
     message.set_broadcast();
-    message
-}
-
-fn select(offer: &Message) -> Message {
-    let mut message = Message::from_client(MessageType::Request, offer.mac().unwrap(), offer.xid);
-    message.set_broadcast();
-    message.options.set_addresses(code::SERVER_ID, &[SERVER]);
-    let wanted = [offer.your_address];
-    message
-        .options
-        .set_addresses(code::REQUESTED_ADDRESS, &wanted);
     message
 }
 

@@ -32,7 +32,8 @@ fn discover(number: u32) -> Message {
     message
 }
 
-fn select(offer: &Message) -> Message {
+/// Requests what was offered.
+pub(super) fn select(offer: &Message) -> Message {
     let mut message = Message::from_client(MessageType::Request, offer.mac().unwrap(), offer.xid);
     message.set_broadcast();
     message.options.set_addresses(code::SERVER_ID, &[SERVER]);
