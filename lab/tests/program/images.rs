@@ -16,10 +16,12 @@ struct Own {
 }
 
 impl Own {
-    /// An image of this family with files named as Flatcar's, which look like a kernel and an initrd.
+    /// An image of this family with files named as Flatcar's: the header of an x86 kernel (Linux's
+    /// `Documentation/arch/x86/boot.rst`) and the first bytes of a gzip stream.
     fn new(family: &str) -> Own {
         let folder = tempfile::tempdir().unwrap();
         let mut kernel = vec![0; 40_000];
+        kernel[0x1fe..0x200].copy_from_slice(b"\x55\xaa");
         kernel[0x202..0x206].copy_from_slice(b"HdrS");
         let files = [
             ("kernel", "flatcar_production_pxe.vmlinuz", kernel),
