@@ -15,13 +15,13 @@ use nix::libc::{ELOOP, ENXIO, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 /// Longest key or certificate file in bytes: a chain of a hundred certificates is shorter.
 const MAX_KEY_FILE_LEN: u64 = 1024 * 1024;
 
-/// Why a file is not opened.
+/// Reasons that a file is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
     /// The kernel's reason.
     #[error("cannot open {}: {source}{}", path.display(), hint(path, source))]
     Io {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The kernel's reason.
         source: io::Error,
@@ -38,9 +38,9 @@ pub enum StateFileError {
         path.display()
     )]
     HardLinks {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// How many names it has.
+        /// Number of hard links.
         links: u64,
     },
     /// A file of another user.
@@ -49,9 +49,9 @@ pub enum StateFileError {
         path.display(), path.display()
     )]
     Owner {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its owner.
+        /// User id of the owner.
         owner: u32,
         /// The user that the server runs as.
         user: u32,

@@ -105,7 +105,8 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// What every answer must be: readable, of the same exchange, no longer than the client takes.
+/// Asserts that an answer decodes, belongs to the request's exchange, and fits the client's maximum message
+/// size.
 fn must_hold(request: &Message, reply: &Reply) -> Message {
     let most = request.max_message_len();
     let Ok(bytes) = reply.message.encode(most) else {

@@ -142,7 +142,8 @@ impl<'a> Grammar<'a> {
         self.text
     }
 
-    /// What is there, a few times over: nesting and length that single choices do not reach.
+    /// Repeats a chosen part of the template a few times, to reach nesting and length that single choices do
+    /// not reach.
     fn repeated(&mut self) {
         let times = self.choice().map_or(1, |choice| usize::from(choice % 8));
         let part = self.text.clone();

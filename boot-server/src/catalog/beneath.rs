@@ -46,7 +46,7 @@ fn open_and_look(folder: impl AsFd, file: impl AsRef<OsStr>, flags: OFlags) -> R
     Ok(openat(folder, itself, flags, Mode::empty())?.into())
 }
 
-/// Where an open file is now.
+/// Returns the current path of an open file.
 fn path_of(file: impl AsFd) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     let path = readlink(link, Vec::new())?;

@@ -71,8 +71,8 @@ fn check_by<'a>(source: &Source, folders: impl FnOnce(Layout) -> Folders<'a>) ->
     problems
 }
 
-/// What there is to say of a loaded directory without rendering a config: profiles that boot nothing,
-/// assets that are not there, files that nothing names.
+/// Checks a loaded directory without rendering a config: profiles that boot nothing, missing assets, unused
+/// files.
 pub fn files(root: &Root, snapshot: &Snapshot, assets: Option<&Path>) -> Vec<Problem> {
     let mut checker = Checker::new(root, snapshot);
     checker.no_group(&[]);

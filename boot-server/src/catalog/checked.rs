@@ -11,7 +11,7 @@ use go_template::Budget;
 use super::Labels;
 use super::snapshot::{Folder, Refusal, ServedConfig, Snapshot};
 
-/// What became of rendered texts; of one snapshot, as the layout counts.
+/// Cache of the checks of rendered texts, for one snapshot.
 #[derive(Debug, Default)]
 pub struct Checked(Mutex<HashMap<Rendered, Result<Arc<str>, String>>>);
 

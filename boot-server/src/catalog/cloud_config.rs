@@ -1,4 +1,4 @@
-//! What may be served as user-data: a `#cloud-config` in YAML, or a `#!` script.
+//! Check of user-data: a `#cloud-config` in YAML, or a `#!` script.
 //!
 //! The check is the reference's: the header and the syntax, so that a machine is refused a config
 //! which its cloud-init would refuse as well. Rules for single keys are the lab's `validate`.
@@ -6,7 +6,7 @@
 use super::raw_text;
 use super::yaml::{self, InvalidYaml};
 
-/// What makes a text no user-data.
+/// Reasons to refuse a text as user-data.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidUserData {
     /// The first line says nothing that coreos-cloudinit knows.

@@ -29,13 +29,13 @@ pub struct DataDir {
     loading: Mutex<()>,
     /// Largest share of the groups, in percent, that a change may take away without a reload being asked for.
     max_groups_lost: Option<u8>,
-    /// Who asked for a reload and waits for the end of it; `None` while nobody watches the directory.
+    /// Callers that wait for the end of a reload; `None` while nobody watches the directory.
     asked: Mutex<Option<Vec<mpsc::Sender<()>>>>,
     /// Wakes whoever watches the directory when a reload is asked for.
     wake: Notify,
 }
 
-/// How much is demanded of a state before it counts.
+/// Conditions that a new state must meet before it replaces the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
     /// Files that change while they are read are no state. The time for which a file system of another host
@@ -45,7 +45,7 @@ pub struct Demand {
     pub asked_for: bool,
 }
 
-/// How loading ended.
+/// Result of loading a data directory.
 #[derive(Debug)]
 pub enum Reload {
     /// The new state is in force.
@@ -140,7 +140,7 @@ impl DataDir {
         Stamp::take(&self.source, Compare::Metadata)
     }
 
-    /// What is in force now.
+    /// Returns the current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }

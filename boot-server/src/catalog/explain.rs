@@ -1,4 +1,4 @@
-//! Why a machine gets what it gets: which groups were tried, which won, what is served.
+//! Explanation of a machine's boot: the groups tried, the group chosen, the files served.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -20,14 +20,14 @@ pub struct Explanation {
     labels: BTreeMap<String, String>,
     /// The group that it belongs to.
     chosen: Option<Chosen>,
-    /// Why there is none.
+    /// Reason for the refusal, when no group was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     /// Groups in the order in which they are tried.
     groups: Vec<Tried>,
     /// Groups that are not among them, because they differ in more.
     left_out: usize,
-    /// What each endpoint answers.
+    /// Response by endpoint name.
     served: BTreeMap<&'static str, Served>,
 }
 
@@ -53,12 +53,12 @@ struct Tried {
 struct Requirement {
     label: String,
     wanted: String,
-    /// What the machine has; none when the label is absent.
+    /// Label value of the machine; none when the label is absent.
     got: Option<String>,
     met: bool,
 }
 
-/// What an endpoint answers.
+/// Response of an endpoint.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Served {
@@ -139,7 +139,7 @@ fn requirements(group: &Group, labels: &Labels) -> Vec<Requirement> {
         .collect()
 }
 
-/// Why this group was chosen among those that match, in matching order.
+/// Explains the choice of this group among the matching groups, which are given in matching order.
 pub fn why(chosen: &Group, matching: &[&Group]) -> String {
     let mut others = matching
         .iter()

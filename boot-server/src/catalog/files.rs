@@ -15,7 +15,7 @@ use super::beneath;
 /// The largest file that is read; configs are a few kilobytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Why a file is not read, as a sentence.
+/// Reasons that a file cannot be read, rendered as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// There is none.
@@ -27,12 +27,12 @@ pub enum Unreadable {
     /// A folder has its name.
     #[error("`{0}` is a folder, not a file")]
     Folder(String),
-    /// Anything else.
+    /// Any other I/O error.
     #[error("cannot read `{file}`: {why}")]
     Other {
-        /// The file.
+        /// Path of the file, relative to the data directory.
         file: String,
-        /// Why.
+        /// Text of the I/O error.
         why: String,
     },
 }
@@ -58,7 +58,7 @@ impl Root {
         })
     }
 
-    /// Where a file of it is, for messages.
+    /// Returns the full path of a file in the directory, for messages.
     pub fn path_of(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }

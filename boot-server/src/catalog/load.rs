@@ -17,10 +17,10 @@ use super::snapshot::{Folder, Layout, Snapshot};
 use super::template::{ConfigText, InvalidTemplate};
 use super::{bootcfg, ignition, matchbox, raw_text};
 
-/// Where a data directory is, and what is known of it beforehand.
+/// Location of a data directory, and the layout if it is configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The directory.
+    /// Path of the data directory.
     pub root: PathBuf,
     /// The groups file of the bootcfg layout, when it is not `<root>/config.yaml`.
     pub groups_file: Option<PathBuf>,
@@ -59,12 +59,12 @@ impl Source {
     }
 }
 
-/// Where a group names its profile.
+/// Position of a group's reference to its profile.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The file.
+    /// Path of the group's file.
     pub path: Arc<Path>,
-    /// Its text.
+    /// Text of the group's file.
     pub text: Arc<str>,
     /// Line, counted from 1; 0 when it is not known.
     pub line: usize,
@@ -131,11 +131,11 @@ impl Loader<'_> {
 /// A directory that was loaded to be looked at: what it says, where, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// What it says; to be served only when no problem is an error.
+    /// Content of the directory; to be served only when no problem is an error.
     pub snapshot: Snapshot,
-    /// Where each group stands, by its [`Group::number`].
+    /// Position of each group, indexed by [`Group::number`].
     pub places: Vec<Place>,
-    /// What was found wrong on the way.
+    /// Problems found while loading.
     pub problems: Vec<Problem>,
 }
 
@@ -166,12 +166,12 @@ pub fn survey(source: &Source) -> Loaded {
     survey_by(source, Empty::Accepted)
 }
 
-/// What a directory with nothing in it is.
+/// Meaning of an empty directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Empty {
     /// One to be filled: Terraform writes matchbox's through the server, and starts with an empty one.
     Accepted,
-    /// A mistake.
+    /// An empty directory is an error.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! Which group a machine belongs to: all requirements equal, the most specific group first.
+//! Choice of the group of a machine: all requirements equal, the most specific group first.
 //!
 //! The order is bootcfg 0.2.0's: more requirements first, ties in *reverse* lexicographic order of
 //! the sorted `key=value` list (so `uuid=…` comes before `mac=…`; its documentation says
@@ -196,7 +196,7 @@ impl Groups {
             .collect()
     }
 
-    /// Why no group matched: the groups that came closest, and by which labels they differ.
+    /// Explains a failed match: the groups that came closest, and the labels in which they differ.
     pub fn why_none(&self, labels: &Labels) -> String {
         const NAMED: usize = 3;
         let closest: Vec<String> = self

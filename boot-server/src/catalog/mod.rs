@@ -1,4 +1,4 @@
-//! What each machine should get: labels, groups, specs; loaded from a boot-config data directory.
+//! Boot settings by machine: labels, groups, specs; loaded from a boot-config data directory.
 //!
 //! This room knows nothing of the network. The types here are what the other rooms name; loaders
 //! live in their own files.
@@ -41,7 +41,7 @@ use self::requirements::Requirements;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels(pub BTreeMap<String, String>);
 
-/// How a machine boots: the `boot` object of a profile (bootcfg: spec).
+/// Boot settings of a machine: the `boot` object of a profile (bootcfg: spec).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BootSettings {
     /// Kernel URL or path, as written.
@@ -57,7 +57,7 @@ pub struct BootSettings {
 pub struct Selection {
     /// Name of the group.
     pub group: String,
-    /// What the group required, so that one can tell by which attribute it matched.
+    /// Requirements of the group, which show the attribute by which a machine matched.
     pub require: Requirements,
     /// Id of the profile.
     pub spec_id: String,

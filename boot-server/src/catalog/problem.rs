@@ -1,4 +1,4 @@
-//! What is wrong in a data directory: where, why, and what would be right.
+//! Problems of a data directory: place, cause and remedy.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -12,7 +12,7 @@ use crate::proto::json::{self, InvalidJson};
 
 mod excerpt;
 
-/// How bad a [`Problem`] is.
+/// Severity of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing, and no more.
@@ -26,17 +26,17 @@ pub enum Severity {
 /// One thing that is wrong in a data directory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// How bad it is.
+    /// Severity; an error keeps a directory from being served.
     pub severity: Severity,
-    /// The file.
+    /// Path of the faulty file.
     pub path: PathBuf,
     /// Line, counted from 1, when it is about a place in the file.
     pub line: Option<usize>,
     /// Column in characters, counted from 1.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// Problem in one sentence, without its place.
     pub message: String,
-    /// What would be right.
+    /// Remedy, printed on a line of its own.
     pub help: String,
     /// Id of the rule that is broken; empty where there is no list of rules.
     pub rule: &'static str,

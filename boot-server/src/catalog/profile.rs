@@ -1,4 +1,4 @@
-//! What the machines of a group get: kernel, initrds, options, and the files of their configs.
+//! Profile of a group's machines: kernel, initrds, options, and the files of their configs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,9 +18,9 @@ pub struct Profile {
     pub id: Arc<str>,
     /// The id written in it.
     pub written_id: String,
-    /// What to boot, as written.
+    /// Kernel, initrds and options as written in the file.
     pub boot: Option<Boot>,
-    /// What to boot, ready for the configs of boot loaders.
+    /// Kernel, initrds and options as boot loaders' configs need them.
     pub settings: Option<Arc<BootSettings>>,
     /// File in `cloud/`.
     pub cloud_id: Option<Arc<str>>,

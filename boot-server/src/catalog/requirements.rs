@@ -1,4 +1,4 @@
-//! What a group wants of a machine's labels, kept small: racks have many groups.
+//! Requirements of a group on a machine's labels, stored compactly because racks have many groups.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Requirements {
         self.iter().map(|(key, _)| key.to_owned()).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of required labels.
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -16,7 +16,7 @@ use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey, Why};
 use super::{BootSettings, Labels, Selection, cloud_config};
 use crate::proto::ipxe::{self, Dialect, Platform};
 
-/// How a data directory is laid out, and with it whose answers are given.
+/// Layout of a data directory, which also decides the program whose responses are reproduced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
@@ -29,7 +29,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// What a profile is called.
+    /// Returns the layout's word for a profile.
     pub fn profile_word(self) -> &'static str {
         match self {
             Layout::Bootcfg => "spec",
@@ -45,7 +45,7 @@ impl Layout {
         }
     }
 
-    /// Whose text its users know of an iPXE script.
+    /// Returns the program whose iPXE script text is reproduced.
     pub fn dialect(self) -> Dialect {
         match self {
             Layout::Bootcfg => Dialect::Bootcfg,
@@ -64,7 +64,7 @@ impl Layout {
         ipxe::render(kernel, initrd, options, platform, self.dialect())
     }
 
-    /// What a missing key in a template is.
+    /// Returns the handling of a missing key in a template.
     pub(super) fn missing_key(self) -> MissingKey {
         match self {
             Layout::Bootcfg => MissingKey::NoValue,
@@ -78,9 +78,9 @@ impl Layout {
 pub enum Folder {
     /// cloud-configs and scripts.
     Cloud,
-    /// Ignition configs.
+    /// Ignition configs, in `ignition/`.
     Ignition,
-    /// Any text.
+    /// Generic templates, in `generic/`.
     Generic,
 }
 
@@ -116,7 +116,7 @@ impl Folder {
     }
 }
 
-/// Why a machine gets nothing: a sentence for events and error bodies.
+/// Refusal of a machine: a sentence for events and error bodies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
@@ -124,13 +124,13 @@ pub struct Refusal {
     pub group: Option<String>,
     /// Label keys that this group requires, sorted.
     pub selectors: Vec<String>,
-    /// The reason.
+    /// Reason in one sentence.
     pub reason: String,
     /// The config takes more to render than it was given: with a larger budget it may be served.
     pub is_over_budget: bool,
 }
 
-/// Why a config cannot be rendered.
+/// Reasons that a config cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unrendered {
     /// It is not there; a sentence.
@@ -141,7 +141,7 @@ pub enum Unrendered {
     Template {
         /// The file, from the data directory.
         file: String,
-        /// The mistake.
+        /// Mistake in the template.
         error: InvalidTemplate,
     },
 }
@@ -172,7 +172,7 @@ pub struct ServedConfig<T = String> {
 /// Everything of a data directory, as it was at one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// How it is laid out.
+    /// Layout of the directory.
     pub layout: Layout,
     /// Its groups in matching order.
     pub groups: Groups,
@@ -291,7 +291,7 @@ impl Snapshot {
         self.config_by(folder, labels, query, budget, finish)
     }
 
-    /// What is served of a rendered config, or the reason why nothing is.
+    /// Returns the response for a rendered config, or the reason for a refusal.
     pub(super) fn finish(
         &self,
         folder: Folder,
@@ -393,7 +393,7 @@ impl Snapshot {
         text.render(&Value::Map(Arc::new(values)))
     }
 
-    /// What is served of a rendered config.
+    /// Returns the response for a rendered config.
     pub(super) fn finished(
         &self,
         folder: Folder,
@@ -413,7 +413,7 @@ impl Snapshot {
         }
     }
 
-    /// What a template sees.
+    /// Returns the values that a template can use.
     ///
     /// bootcfg 0.2: the metadata, and in Ignition configs the raw query as `.query`. matchbox: the
     /// metadata, over it what the group requires (keys in lower case), over it `.request`.
@@ -447,7 +447,7 @@ impl Snapshot {
         values
     }
 
-    /// What a machine boots, for the other services.
+    /// Returns the boot settings of a machine, for the services other than HTTP.
     ///
     /// # Errors
     /// A sentence: no group matches, or its profile is missing or broken.

@@ -45,7 +45,7 @@ const REMOTE: [u32; 11] = [
     0x7461_636f, // OCFS2
 ];
 
-/// What of the files is compared.
+/// Attributes of the files that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
     /// Inode, size and times: exact on a file system of this host.

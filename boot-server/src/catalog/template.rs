@@ -71,7 +71,7 @@ impl From<ExecError> for InvalidTemplate {
     }
 }
 
-/// What a key that is not there renders as.
+/// Rendering of a missing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingKey {
     /// `<no value>`, as with bootcfg 0.2.0.

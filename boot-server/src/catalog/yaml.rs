@@ -7,7 +7,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Location};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidYaml {
-    /// What is wrong.
+    /// Problem in one sentence, without its place.
     pub message: String,
     /// Line, counted from 1; 0 when unknown.
     pub line: usize,
@@ -15,7 +15,7 @@ pub struct InvalidYaml {
     pub column: usize,
 }
 
-/// Whether a key that stands twice in one mapping is an error.
+/// Handling of a key that occurs twice in one mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DuplicateKeys {
     /// It is: in files that we own the meaning of.
@@ -72,7 +72,7 @@ pub fn place(at: &Location) -> (usize, usize) {
     (number(at.line()), number(at.column()))
 }
 
-/// How deep lists and mappings may lie in each other: reading them takes stack.
+/// Maximum nesting of lists and mappings, because reading them takes stack.
 const MAX_DEPTH: usize = 64;
 
 /// A large inventory is no attack, so that only its depth is limited here; what aliases stand for stays

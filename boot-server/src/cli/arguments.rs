@@ -15,11 +15,11 @@ pub(super) const PREFIXES: [&str; 3] = ["BOOT_SERVER_", "MATCHBOX_", "BOOTCFG_"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flag {
     pub(super) name: String,
-    /// Whether it stands alone: `--web-ssl`.
+    /// True if the flag takes no value, e.g. `--web-ssl`.
     pub(super) is_switch: bool,
 }
 
-/// What the program was called by.
+/// Name by which the program was invoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CalledAs {
     BootServer,

@@ -27,7 +27,7 @@ impl Collapser {
         *seen <= PER_SECOND
     }
 
-    /// What was not written in the second before this time, when that is another second.
+    /// Returns a summary of the events suppressed in the second before this time, once that second is over.
     pub(super) fn turn(&mut self, at_us: u64) -> Vec<Event> {
         let second = at_us / MICROS_PER_SECOND;
         if second == self.second {

@@ -109,7 +109,7 @@ fn at_span(problem: Problem, text: &str, span: Option<Range<usize>>) -> Problem 
     problem.at(text, line, column)
 }
 
-/// Where a value stands in the file; where its table stands when the value is not written.
+/// Returns the position of a value in the file; that of its table when the value is not written.
 fn span_of(text: &str, problem: &ConfigProblem) -> Option<Range<usize>> {
     let document = DeTable::parse(text).ok()?;
     let mut span = None;
@@ -132,7 +132,7 @@ fn span_of(text: &str, problem: &ConfigProblem) -> Option<Range<usize>> {
     span
 }
 
-/// What `unknown field …, expected one of …` may have meant.
+/// Returns the likely meaning of `unknown field …, expected one of …`.
 fn nearest_key(message: &str) -> Option<String> {
     let mut names = message
         .strip_prefix("unknown field ")?

@@ -1,4 +1,4 @@
-//! Where event lines go: a file that is bounded in size, or standard output.
+//! Sink of event lines: a file of bounded size, or standard output.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -10,7 +10,7 @@ use crate::state_file;
 /// Lines handed to the kernel together.
 const BUFFER_LEN: usize = 64 * 1024;
 
-/// Where JSON lines go.
+/// Sink of JSON lines.
 pub(super) enum Out {
     File(EventFile),
     Stdout(BufWriter<io::Stdout>),

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 /// After it has written, the thread sleeps this long: events that come meanwhile are written together,
 /// and nobody who tells of them has to wake it.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// How long the last events may take to be written when the server ends. Their reader may stand still.
+/// Time limit for writing the last events at shutdown, because their reader may have stopped.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A thread that writes until all event sinks are gone.

@@ -15,7 +15,7 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
 };
 
-/// What serving needs: ports below 1024, and packet sockets.
+/// Capabilities that serving needs: ports below 1024, and packet sockets.
 pub(super) const KEPT: CapabilitySet =
     CapabilitySet::NET_BIND_SERVICE.union(CapabilitySet::NET_RAW);
 

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 use crate::net::http::Tls;
 
-/// What a reload reads again.
+/// Configuration, data and certificates that a reload reads again.
 pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     /// The configuration in force, as the file and the flags said it.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BootConfig {
-    /// What BIOS clients run.
+    /// Boot loader of BIOS clients.
     pub bios: BiosLoader,
     /// Also chainload clients whose firmware already is iPXE (a network card's ROM), once.
     pub chainload_ipxe: bool,
@@ -25,8 +25,8 @@ pub struct BootConfig {
     pub efi_riscv32_nbp: Option<String>,
     /// NBP for 64-bit RISC-V UEFI clients.
     pub efi_riscv64_nbp: Option<String>,
-    /// What a Raspberry Pi's boot loader is told. It asks for files of its own choice, but only from a
-    /// server that names one. Empty: Raspberry Pis are told nothing.
+    /// Boot file name announced to Raspberry Pis. Their boot loader requests files of its own choice, but only
+    /// from a server that announces one. Empty: nothing is announced.
     pub raspberry_pi_nbp: String,
     /// Says `PXEClient` (option 60) in the offers of `[dhcp]` too, with the discovery control that has
     /// clients use the boot file. For firmware that takes no offer without; some firmware ignores the

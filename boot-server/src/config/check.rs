@@ -7,9 +7,9 @@ use super::{BiosLoader, Config, HttpConfig};
 pub struct ConfigProblem {
     /// Keys from the top to the value; a number counts in a list.
     pub path: Vec<String>,
-    /// What is wrong.
+    /// Problem in one sentence, without its place.
     pub message: String,
-    /// What would be right.
+    /// Remedy, or the valid values.
     pub help: String,
 }
 

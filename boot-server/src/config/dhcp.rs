@@ -40,14 +40,14 @@ pub struct DhcpConfig {
     /// Any other options, e.g. `options = { 150 = "10.0.0.1", 252 = "text:http://wpad/" }`.
     #[serde(default)]
     pub options: RawOptions,
-    /// Where leases are kept across restarts; only in memory when absent.
+    /// Path of the lease file; leases are kept only in memory when absent.
     pub lease_file: Option<PathBuf>,
     /// Waits for the disk before a lease is given, so that it survives a loss of power and not only the
     /// end of the server.
     #[serde(default)]
     pub lease_sync: bool,
-    /// How long an address that its client never had is looked for on the network before it is
-    /// offered, in milliseconds; 0 offers without looking.
+    /// Duration of the probe of an address that is new to its client, before the address is offered, in
+    /// milliseconds; 0 offers without a probe.
     #[serde(default = "default_probe_ms")]
     pub probe_ms: u32,
     /// Broadcasts every answer to a client that has no address yet, for firmware that does not hear
@@ -57,7 +57,7 @@ pub struct DhcpConfig {
     /// Subnets of clients behind relay agents.
     #[serde(default, rename = "pool")]
     pub pools: Vec<PoolConfig>,
-    /// Fixed addresses.
+    /// Fixed addresses of known machines.
     #[serde(default, rename = "reservation")]
     pub reservations: Vec<Reservation>,
 }
@@ -66,7 +66,7 @@ pub struct DhcpConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolConfig {
-    /// The subnet.
+    /// Subnet in CIDR notation, with all host bits zero.
     pub subnet: Ipv4Net,
     /// First address of the pool.
     pub first: Ipv4Addr,
@@ -115,7 +115,7 @@ impl DhcpConfig {
         }
     }
 
-    /// What its leases survive.
+    /// Returns the failures that its leases survive.
     pub fn durability(&self) -> Durability {
         match self.lease_sync {
             true => Durability::PowerLoss,

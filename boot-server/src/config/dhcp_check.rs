@@ -24,7 +24,7 @@ const MIN_MTU: u16 = 68;
 /// A pool and what its clients are told beside their address.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// The addresses.
+    /// Pool plan built from the configuration.
     pub plan: PoolPlan,
     /// The options that are the same for all of its clients.
     pub options: Options,
@@ -258,7 +258,7 @@ impl PoolConfig {
 type Wrong = (&'static str, String, &'static str);
 
 impl Reservation {
-    /// By what its machine is known, and the key that says so.
+    /// Returns the machine's identifier, and the key that holds it.
     fn whose(&self) -> Result<(&'static str, ReservedFor), Wrong> {
         match (&self.mac, &self.uuid, &self.client_id) {
             (Some(mac), None, None) => match mac.parse::<MacAddr>() {
@@ -286,7 +286,7 @@ impl Reservation {
     }
 }
 
-/// Whether a machine can have this address.
+/// True if a machine can have this address.
 fn usable(subnet: Ipv4Net, address: Ipv4Addr) -> bool {
     subnet.contains(&address)
         && (subnet.prefix_len() >= 31

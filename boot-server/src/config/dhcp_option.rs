@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use super::dhcp::RawOptions;
 use crate::proto::dhcp::{Options, code};
 
-/// What a value may be.
+/// Notations of an option value.
 const NOTATIONS: &str = "addresses like \"10.0.0.1, 10.0.0.2\", or \"text:…\", \"hex:0104…\", \
                          \"u8:…\", \"u16:…\", \"u32:…\", \"empty:\"";
 /// Longest option: more does not fit a message of one Ethernet frame.
@@ -22,11 +22,11 @@ const MAX_OPTION_LEN: usize = 1024;
 /// An option that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OptionProblem {
-    /// Its key.
+    /// Key as written under `options`.
     pub(super) key: String,
-    /// What is wrong.
+    /// Problem in one sentence.
     pub(super) message: String,
-    /// What would be right.
+    /// Remedy, or the valid notations.
     pub(super) help: String,
 }
 

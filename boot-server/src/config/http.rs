@@ -17,7 +17,7 @@ pub struct HttpConfig {
     /// The boot-config data directory: bootcfg's (`config.yaml`, `specs/`, `cloud/`, `ignition/`) or
     /// matchbox's (`groups/`, `profiles/`, `cloud/`, `ignition/`, `generic/`).
     pub data: PathBuf,
-    /// Which of the two it is: `"bootcfg"` or `"matchbox"`; told by what is there when absent.
+    /// Layout: `"bootcfg"` or `"matchbox"`; detected from the directory when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
     /// The groups file when it is not `<data>/config.yaml`.
@@ -26,8 +26,8 @@ pub struct HttpConfig {
     /// takes away more waits for SIGHUP. No limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_groups_lost: Option<u8>,
-    /// Who is told why a machine gets nothing: `"local"` (this host, and the listener of `[metrics]`), `"all"` or
-    /// `"off"`. Others get a short reason; the log and the events have the long one.
+    /// Recipients of the full reasons for a refusal: `"local"` (this host, and the listener of `[metrics]`),
+    /// `"all"` or `"off"`. Others get a short reason; the log and the events have the full reason.
     #[serde(default)]
     pub explain: Explain,
     /// An OpenPGP key ring with one secret key: answers have signatures at `/NAME.asc` (armored) and
@@ -49,19 +49,19 @@ pub struct HttpConfig {
     /// Connections at once; more wait.
     #[serde(default = "default_connections")]
     pub max_connections: usize,
-    /// Of them from one address; more are closed.
+    /// Maximum number of HTTP connections from one address; more are closed.
     #[serde(default = "default_per_address")]
     pub max_connections_per_address: usize,
 }
 
-/// Who is told the reasons that name what configs are guarded by: UUIDs and MACs, files, links.
+/// Recipients of full reasons, which name the secrets that guard configs: UUIDs and MACs, files, links.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Explain {
     /// Programs on this host.
     #[default]
     Local,
-    /// Everybody.
+    /// All clients receive the full reasons.
     All,
     /// Nobody, such as behind a proxy on this host.
     Off,
@@ -108,7 +108,7 @@ fn default_per_address() -> usize {
 }
 
 impl HttpConfig {
-    /// What is to be loaded.
+    /// Returns the data directory to load.
     pub fn source(&self) -> Source {
         Source {
             root: self.data.clone(),

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// How much.
+    /// Least severe level that is logged.
     pub level: LogLevel,
     /// In which form.
     pub format: LogFormat,
 }
 
-/// How much is logged. The other names are those of logrus (matchbox) and capnslog (bootcfg).
+/// Log level. The other names are those of logrus (matchbox) and capnslog (bootcfg).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -23,7 +23,7 @@ pub enum LogLevel {
     #[value(aliases = ["critical", "c", "e", "0", "fatal", "panic"])]
     #[serde(alias = "critical")]
     Error,
-    /// What needs somebody's eye, too.
+    /// Also warnings, which need an operator's attention.
     #[value(aliases = ["warning", "w", "1"])]
     #[serde(alias = "warning")]
     Warn,
@@ -32,10 +32,10 @@ pub enum LogLevel {
     #[value(aliases = ["notice", "n", "2", "i", "3"])]
     #[serde(alias = "notice")]
     Info,
-    /// What was ignored and why, too.
+    /// Also ignored messages and the reasons.
     #[value(aliases = ["d", "4"])]
     Debug,
-    /// Everything.
+    /// All log messages.
     #[value(aliases = ["t", "5"])]
     Trace,
 }

@@ -41,7 +41,7 @@ pub struct Config {
     pub proxy_dhcp: Option<ProxyDhcpConfig>,
     /// Pixiecore mode: proxyDHCP + TFTP + HTTP in one, asking an HTTP API what each MAC boots.
     pub pixiecore: Option<PixiecoreConfig>,
-    /// What PXE clients are given (with `dhcp` or `proxy_dhcp`).
+    /// Boot files and script for PXE clients (with `dhcp` or `proxy_dhcp`).
     pub boot: BootConfig,
     /// The TFTP server.
     pub tftp: Option<TftpConfig>,
@@ -50,8 +50,8 @@ pub struct Config {
     /// Answers IPv6 router solicitations with a router advertisement that offers no route, so that
     /// iPXE does not wait 13 s for a router that is not there. Off on real networks, on in the lab.
     pub router_advertisement: bool,
-    /// Where events go: a file to append JSON lines to, `-` for standard output. When absent,
-    /// standard output unless that is a terminal, where only log lines are shown.
+    /// Sink of events: a file to append JSON lines to, `-` for standard output. When absent, standard output
+    /// unless that is a terminal, where only log lines are shown.
     pub events: Option<PathBuf>,
     /// Largest size of the event file in bytes; then it is put aside as `<name>.1` and begun anew. 0 is
     /// no bound.
@@ -60,7 +60,7 @@ pub struct Config {
     pub user: Option<String>,
     /// `/metrics` and `/healthz` at an address of their own.
     pub metrics: Option<MetricsConfig>,
-    /// What is logged on standard error.
+    /// Level and format of the log on standard error.
     pub log: LogConfig,
 }
 
@@ -89,7 +89,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether anything in it is done with packets of one network interface.
+    /// True if a configured service needs a network interface.
     pub fn needs_interface(&self) -> bool {
         self.dhcp.is_some()
             || self.proxy_dhcp.is_some()

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct PixiecoreConfig {
     /// API prefix; `GET <api>/v1/boot/<mac>` is asked. Empty with `[pixiecore.boot]`.
     pub api: String,
-    /// What every machine boots, instead of asking an API.
+    /// Fixed boot for all machines, instead of an API.
     pub boot: Option<FixedBoot>,
     /// Port of Pixiecore's own HTTP server (`/_/ipxe`, `/_/file`, `/_/booting`).
     pub port: u16,
-    /// How long the API may take to answer, in milliseconds.
+    /// Timeout of an API request, in milliseconds.
     pub api_timeout_ms: u64,
     /// Listen to port 67 without binding it, for a host whose DHCP server does not share the port.
     pub no_bind: bool,

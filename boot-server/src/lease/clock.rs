@@ -114,7 +114,7 @@ pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
 pub struct Clamped {
     /// The leases with their new ends.
     pub records: Vec<LeaseRecord>,
-    /// By how many seconds the wall clock is behind the time at which the file was written.
+    /// Number of seconds by which the wall clock is behind the time at which the file was written.
     pub clock_behind: Option<u64>,
 }
 

@@ -15,7 +15,7 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// Lines named in a message; the rest is counted.
 const MAX_LINES_TOLD: usize = 3;
 
-/// Why a line is not, or not only, a lease.
+/// Reasons that a line is not, or not only, a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineProblem {
     /// Nothing but white space.
@@ -46,7 +46,7 @@ pub enum LineProblem {
 pub struct InvalidLine {
     /// Line number from 1.
     pub line: usize,
-    /// The problem.
+    /// Reason that the line is invalid.
     pub problem: LineProblem,
 }
 
@@ -66,7 +66,7 @@ impl LeaseFile {
     }
 }
 
-/// What was wrong with a lease file when it was opened, and where its copy is.
+/// Damage found in a lease file when it was opened, and the location of its copy.
 #[derive(Debug)]
 pub struct Damage {
     /// The lease file.

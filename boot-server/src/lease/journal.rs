@@ -29,7 +29,7 @@ const COMPACT_RATIO: usize = 4;
 /// Copies of files with invalid lines that may be made in one second.
 const MAX_COPIES_PER_SECOND: u32 = 16;
 
-/// Why the lease file cannot be used.
+/// Reasons that the lease file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file is not one that a server may use.
@@ -38,20 +38,20 @@ pub enum JournalError {
     /// It could not be read or written.
     #[error("lease file {path}: {source}")]
     Io {
-        /// The file.
+        /// Path of the lease file.
         path: PathBuf,
-        /// What went wrong.
+        /// I/O error of the operating system.
         source: io::Error,
     },
     /// Another server uses it.
     #[error("lease file {path} is in use by another boot-server; each needs a file of its own")]
     InUse {
-        /// The file.
+        /// Path of the lease file.
         path: PathBuf,
     },
 }
 
-/// What kept leases survive.
+/// Failures that stored leases survive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The death of the server. A host that loses its power may lose the last seconds.
@@ -77,11 +77,11 @@ pub struct Journal {
     /// A write failed: the file must be rewritten before it is appended to.
     torn: bool,
     durability: Durability,
-    /// What was wrong with the file when it was opened.
+    /// Damage found when the file was opened.
     damage: Option<Damage>,
     /// When it was last written before it was opened.
     written: Option<SystemTime>,
-    /// How the disk is waited for.
+    /// Function that waits for the disk.
     pub(super) sync: fn(&File) -> io::Result<()>,
     _lock: Lock,
 }
@@ -138,7 +138,7 @@ impl Journal {
         self.written
     }
 
-    /// What was wrong with the file when it was opened: lines that are skipped.
+    /// Returns the damage found when the file was opened: lines that are skipped.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
     }
@@ -182,7 +182,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What happened to the file, when others did something to it.
+    /// Returns the change that another program made to the file, if any.
     fn is_lost(&self) -> Option<&'static str> {
         let Ok(there) = fs::symlink_metadata(&self.path) else {
             return Some("was removed");

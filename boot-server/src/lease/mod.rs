@@ -1,4 +1,4 @@
-//! Which machine has which address until when: pools, their leases and reservations.
+//! Address assignment: pools, their leases and reservations.
 //!
 //! Pure but for what it is handed: the present time comes as an argument, and each change that must
 //! survive a restart comes out as a [`LeaseRecord`], to be kept by a [`LeaseStore`] before anyone is
@@ -30,7 +30,7 @@ pub use reservations::{Reserved, ReservedFor};
 use crate::proto::dhcp::MachineId;
 use crate::proto::mac::MacAddr;
 
-/// Who asks for an address: whatever it says of itself.
+/// Client that requests an address, by all identifiers it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder<'a> {
     /// Its MAC, by which leases are kept.
@@ -104,7 +104,7 @@ impl LeaseStore for MemoryOnly {
     fn shift(&mut self, _: i64) {}
 }
 
-/// Why no address is given.
+/// Reasons that no address is given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
     /// All addresses of the pool are taken.
@@ -131,7 +131,7 @@ pub enum LeaseError {
     /// Nothing is known of this client's address, and RFC 2131 §4.3.2 has us say nothing.
     #[error("no lease of {address} is known for {mac}")]
     Unknown {
-        /// The client.
+        /// MAC of the client.
         mac: MacAddr,
         /// The address it says it has.
         address: Ipv4Addr,

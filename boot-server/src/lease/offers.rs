@@ -26,7 +26,7 @@ const MAX_REFUSED: usize = 65_536;
 /// Offers looked at for one that may be taken back.
 const MAX_LOOKED_AT: usize = 64;
 
-/// Who wants an offer of somebody else.
+/// Client that may take over another client's offer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker<'a> {
     pub(super) mac: MacAddr,
@@ -34,10 +34,10 @@ pub(super) struct Asker<'a> {
     pub(super) now: SystemTime,
 }
 
-/// What an empty pool may take back.
+/// Address that an exhausted pool may reclaim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Candidate {
-    /// This offer.
+    /// Reclaim this offered address.
     Take(Ipv4Addr),
     /// There are offers, and none may be taken back for this machine now.
     NotNow,

@@ -10,15 +10,15 @@ use super::reservations::Reservations;
 use super::{Holder, LeaseError, LeaseRecord, LeaseState, Reserved};
 use crate::proto::mac::MacAddr;
 
-/// How long an offered address is kept for the machine it was offered to.
+/// Duration for which an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);
-/// How long a declined address is not given to anyone (RFC 2131 §4.3.3), unless no other is left.
+/// Duration for which a declined address is withheld (RFC 2131 §4.3.3), unless no other is left.
 pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
 
 /// Declined addresses looked at for one that may be reclaimed.
 const MAX_DECLINED_LOOKED_AT: usize = 64;
 
-/// What a pool is made from.
+/// Configuration of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolPlan {
     /// The subnet served.
@@ -27,9 +27,9 @@ pub struct PoolPlan {
     pub first: Ipv4Addr,
     /// Last address of the pool, included.
     pub last: Ipv4Addr,
-    /// How long a lease lasts.
+    /// Duration of a lease.
     pub lease_time: Duration,
-    /// Fixed addresses.
+    /// Fixed addresses of known machines.
     pub reserved: Vec<Reserved>,
     /// Addresses never given, e.g. the server's own.
     pub excluded: Vec<Ipv4Addr>,
@@ -38,18 +38,18 @@ pub struct PoolPlan {
 /// An address to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offered {
-    /// The address.
+    /// Address to offer.
     pub address: Ipv4Addr,
     /// The machine never had it, and it is not reserved for it: somebody may sit on it unasked.
     pub fresh: bool,
 }
 
-/// How much of a pool is in use, in addresses.
+/// Use of a pool, in addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Addresses that it may give: its range, and reserved ones beside it.
     pub addresses: u64,
-    /// Active leases.
+    /// Leases that have not expired.
     pub leases: u64,
     /// Offers that were not requested yet.
     pub offered: u64,
@@ -82,12 +82,11 @@ impl From<LeaseState> for State {
 
 #[derive(Debug, Clone, Copy)]
 struct Holding {
-    /// Of a declined address, who declined it.
+    /// Client that holds or declined the address.
     mac: MacAddr,
     state: State,
     until: SystemTime,
-    /// Of an offer, when the machine was first offered the address; of a declined address, since when it
-    /// rests.
+    /// Time of the first offer to the client; for a declined address, time of the decline.
     since: SystemTime,
 }
 
@@ -156,7 +155,7 @@ impl LeasePool {
         pool
     }
 
-    /// How long a lease lasts.
+    /// Returns the duration of a lease.
     pub fn lease_time(&self) -> Duration {
         self.lease_time
     }
@@ -166,7 +165,7 @@ impl LeasePool {
         self.subnet
     }
 
-    /// What is reserved for a machine.
+    /// Returns the reservation of a client.
     pub fn reservation(&self, who: &Holder<'_>) -> Option<&Reserved> {
         self.reservations.of(who)
     }
@@ -179,7 +178,7 @@ impl LeasePool {
             .then_some(*address)
     }
 
-    /// How many addresses it has to give, and how many of them a machine has at this time.
+    /// Returns the size of the pool, and the number of addresses in each state at this time.
     pub fn usage(&self, now: SystemTime) -> Usage {
         let in_range = |address: &Ipv4Addr| (self.first..=self.last).contains(address);
         let range = u64::from(self.last.to_bits() - self.first.to_bits()) + 1;
@@ -390,7 +389,7 @@ impl LeasePool {
         Ok(self.hold_recorded(record, until, now))
     }
 
-    /// Whether the address could be this machine's now.
+    /// True if the client could get the address now.
     fn may_have(&self, who: &Holder<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
         let in_pool = (self.first..=self.last).contains(&address);
         let ours_to_give = match self.reservations.at(address) {

@@ -13,14 +13,14 @@ use crate::proto::mac::MacAddr;
 /// `time_t` overflows at when a lease time is added.
 const MAX_END: u64 = 1 << 52;
 
-/// What became of an address.
+/// State of an address in the lease file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LeaseState {
     /// Given to its machine until its end.
     #[default]
     Bound,
-    /// Given back.
+    /// Released by the client.
     Released,
     /// Found in use by somebody else: nobody's until its end.
     Declined,
@@ -32,16 +32,16 @@ impl LeaseState {
     }
 }
 
-/// What must survive a restart. Files of versions that knew address, MAC and end only are read too.
+/// Lease record that survives a restart. Files of versions that stored only address, MAC and end are read too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRecord {
-    /// The address.
+    /// Leased or declined address.
     pub address: Ipv4Addr,
     /// Its owner; of a declined address, who declined it.
     pub mac: MacAddr,
     /// When this ends, in seconds since the Unix epoch; 0 when it was given back.
     pub expires: u64,
-    /// What became of it.
+    /// State of the address.
     #[serde(default, skip_serializing_if = "LeaseState::is_bound")]
     pub state: LeaseState,
     /// The owner's SMBIOS UUID, when it told one.
@@ -84,7 +84,7 @@ impl LeaseRecord {
         SystemTime::UNIX_EPOCH + end
     }
 
-    /// Whether it still counts at this time.
+    /// True if the lease has not expired at this time.
     pub fn is_running(&self, now: SystemTime) -> bool {
         self.expires > seconds(now)
     }

@@ -9,10 +9,10 @@ use super::Holder;
 use crate::proto::dhcp::Options;
 use crate::proto::mac::MacAddr;
 
-/// By what a machine with a fixed address is known.
+/// Identifier of a machine with a fixed address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ReservedFor {
-    /// Its MAC.
+    /// Hardware address of the network card.
     Mac(MacAddr),
     /// Its client identifier, type byte included (option 61).
     ClientId(Vec<u8>),
@@ -23,7 +23,7 @@ pub enum ReservedFor {
 /// A fixed address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reserved {
-    /// Whose it is.
+    /// Identifier of the machine that owns the reservation.
     pub whose: ReservedFor,
     /// The machine's address.
     pub address: Ipv4Addr,
@@ -69,7 +69,7 @@ impl Reservations {
         self.by_address.keys()
     }
 
-    /// Whose address this is.
+    /// Returns the reservation of this address.
     pub(super) fn at(&self, address: Ipv4Addr) -> Option<&Reserved> {
         self.all.get(*self.by_address.get(&address)?)
     }

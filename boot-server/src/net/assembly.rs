@@ -25,10 +25,10 @@ use crate::config::{Config, Explain, HttpConfig};
 use crate::policy::Policy;
 use crate::proto::mac::MacAddr;
 
-/// Where the first iPXE script is. iPXE fills in `${platform}` (`pcbios`, `efi`) before it fetches
-/// the file (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
+/// URL path of the first iPXE script. iPXE expands `${platform}` (`pcbios`, `efi`) before it fetches the file
+/// (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
 const BOOT_SCRIPT: &str = "/boot.ipxe?platform=${platform}";
-/// Where UEFI clients that boot over HTTP find the NBPs that others fetch by TFTP.
+/// URL path of the NBPs for UEFI clients that boot over HTTP; other clients fetch them by TFTP.
 const NBP_FOLDER: &str = "/nbp/";
 /// Discovers that may wait for an advertisement; more are answered by the same one.
 const DISCOVER_QUEUE: usize = 16;
@@ -270,8 +270,8 @@ fn policy(config: &Config, address: Ipv4Addr) -> Policy {
     }
 }
 
-/// Where machines reach the HTTP service: the address it listens on, or ours when that is all or
-/// only this host's.
+/// Returns the URL of the HTTP service for machines: its listen address, or the server's own when that is a
+/// wildcard or loopback.
 fn http_url(config: &Config, address: Ipv4Addr) -> Option<String> {
     let http = config.http.as_ref()?;
     let listen = http.listen;

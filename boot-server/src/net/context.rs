@@ -1,4 +1,4 @@
-//! What the services of one server share.
+//! Context shared by the services of one server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,11 +1,11 @@
-//! Why the server does not run, or stopped: in words that say what to do.
+//! Errors that keep the server from running or stop it, with a remedy.
 
 use std::io;
 
 use super::interface::InterfaceError;
 use crate::lease::JournalError;
 
-/// Why the server does not run, or stopped.
+/// Reasons that the server does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// The configured interface.
@@ -14,25 +14,25 @@ pub enum NetError {
     /// A socket could not be bound.
     #[error("{service} on port {port}: {source}{}", hint(source))]
     Bind {
-        /// Which service.
+        /// Name of the service, e.g. `dhcp`.
         service: &'static str,
-        /// Its port.
+        /// UDP or TCP port of the service.
         port: u16,
-        /// What the kernel said.
+        /// Error of the kernel.
         source: io::Error,
     },
     /// The packet socket of the router advertiser.
     #[error("router advertisement: {source}{}", hint(source))]
     Advertiser {
-        /// What the kernel said.
+        /// Error of the kernel.
         source: io::Error,
     },
     /// A socket for whole packets.
     #[error("{service}: {source}{}", hint(source))]
     Packets {
-        /// What needs it.
+        /// Name of the service that needs the interface.
         service: &'static str,
-        /// What the kernel said.
+        /// Error of the kernel.
         source: io::Error,
     },
     /// The lease file.
@@ -44,9 +44,9 @@ pub enum NetError {
     /// A service ended by itself.
     #[error("{service} ended: {reason}")]
     Ended {
-        /// Which service.
+        /// Name of the service that ended.
         service: &'static str,
-        /// Why.
+        /// Cause of the end.
         reason: String,
     },
 }

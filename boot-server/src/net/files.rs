@@ -1,4 +1,4 @@
-//! What a TFTP name stands for: a file below one of the served folders, or a rendered configuration.
+//! Resolution of a TFTP name: a file below one of the served folders, or a rendered configuration.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -19,7 +19,7 @@ use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
 use crate::proto::tftp::ErrorCode;
 use crate::respond::{Machine, RenderedConfig, grub_config, pxelinux_config};
 
-/// Where Debian's packages put NBPs and what they load: `ipxe`, `pxelinux`, `syslinux-common`.
+/// Folders of Debian's packages with NBPs and the files they load: `ipxe`, `pxelinux`, `syslinux-common`.
 const DEBIAN_NBP_FOLDERS: [&str; 3] = [
     "/usr/lib/ipxe",
     "/usr/lib/PXELINUX",
@@ -31,7 +31,7 @@ const ASSETS: &str = "assets/";
 /// The contents of a file being sent.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// In memory.
+    /// Content held in memory.
     Text(Vec<u8>),
     /// On disk, as it was when it was opened.
     File(File, Version),
@@ -166,7 +166,7 @@ impl TftpFiles {
         TftpFiles { explain, ..self }
     }
 
-    /// What a client is told of a refusal.
+    /// Returns the error message that a refused client receives.
     pub(super) fn told_to(&self, peer: SocketAddr, code: ErrorCode, reason: &'_ str) -> String {
         let own = IpAddr::V4(self.context.interface.address);
         let is_this_host = peer.ip().is_loopback() || peer.ip() == own;
@@ -315,7 +315,7 @@ impl TftpFiles {
         Ok(Opened::rendered(rendered))
     }
 
-    /// What is known of the machine that asks.
+    /// Returns the known identity of the client.
     fn machine(&self, peer: SocketAddr) -> Result<Machine, Refusal> {
         let SocketAddr::V4(peer) = peer else {
             return Err(Refusal::not_found("no IPv4 client"));

@@ -18,7 +18,7 @@ pub struct Folder {
     links: Links,
 }
 
-/// Where links in a folder may lead to.
+/// Permitted targets of links in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Links {
     /// Below the folder itself, or one of these.
@@ -27,7 +27,7 @@ enum Links {
     Anywhere,
 }
 
-/// Why a name is not opened.
+/// Reasons that a name is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// There is nothing of that name.
@@ -39,12 +39,12 @@ pub enum FolderError {
     /// A symbolic link.
     #[error("`{0}` is a link that leads out of the folder; list its target under `links_to`")]
     LinkOut(String),
-    /// What the kernel said otherwise.
+    /// Any other error of the kernel.
     #[error("`{name}`: {source}")]
     Failed {
         /// The name asked for.
         name: String,
-        /// What the kernel said.
+        /// Error of the kernel.
         source: io::Error,
     },
 }
@@ -102,7 +102,7 @@ impl Folder {
         }
     }
 
-    /// Whether an open file lies where links may lead.
+    /// True if an open file lies at a permitted target of links.
     fn holds(&self, file: &File) -> io::Result<bool> {
         let Links::Below(others) = &self.links else {
             return Ok(true);

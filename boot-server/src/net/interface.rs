@@ -11,9 +11,9 @@ use crate::proto::mac::MacAddr;
 /// An interface, as found when the server started.
 #[derive(Debug, Clone)]
 pub(super) struct Interface {
-    /// Its name.
+    /// Name, at most 15 bytes.
     pub name: String,
-    /// Its index.
+    /// Interface index in the kernel.
     pub index: u32,
     /// Our address on it.
     pub address: Ipv4Addr,
@@ -25,7 +25,7 @@ pub(super) struct Interface {
     pub(super) link: Option<LinkAddr>,
 }
 
-/// Why the configured interface cannot be used.
+/// Reasons that the configured interface cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
     /// The kernel would not list interfaces.
@@ -51,7 +51,7 @@ pub enum InterfaceError {
     /// It does not have the configured address.
     #[error("interface `{name}` does not have the address {address}; it has: {known}")]
     OtherAddress {
-        /// The interface.
+        /// Name of the interface.
         name: String,
         /// The address asked for.
         address: Ipv4Addr,

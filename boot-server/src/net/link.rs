@@ -19,7 +19,7 @@ pub(super) struct Link {
     /// A packet socket. Tokio's datagram socket is used for its plain `recv` and `send`, which are
     /// the same for every kind of datagram.
     socket: UdpSocket,
-    /// Our MAC.
+    /// MAC of the interface.
     pub(super) mac: MacAddr,
 }
 

@@ -39,10 +39,10 @@ use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event::{BootEvent, EventSink};
 
-/// How long services may take to end after they were asked to.
+/// Time limit for the services to stop after a shutdown was requested.
 const SHUTDOWN_TIME: Duration = http::GRACE.saturating_add(Duration::from_secs(2));
 
-/// What a server is made from.
+/// Parts from which a server is assembled.
 pub struct Parts {
     /// Its configuration, checked.
     pub config: Config,
@@ -54,7 +54,7 @@ pub struct Parts {
     pub tls: Option<Tls>,
     /// Signs the answers of the boot config service, when there is a key.
     pub signer: Option<Arc<Signer>>,
-    /// Where events go.
+    /// Sink of events.
     pub events: EventSink,
     /// Called once everything is bound.
     pub ready: Option<Box<dyn FnOnce() + Send>>,

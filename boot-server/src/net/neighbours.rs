@@ -1,4 +1,4 @@
-//! Which machine is behind an IP address, as learned from its DHCP exchange.
+//! Machines by IP address, as learned from their DHCP exchanges.
 //!
 //! TFTP and HTTP requests carry only an address; this bounded table gives them a MAC and a UUID.
 
@@ -18,7 +18,7 @@ const CAPACITY: usize = 65_536;
 /// A machine that was seen with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its MAC.
+    /// MAC of the machine.
     pub mac: MacAddr,
     /// Its SMBIOS UUID, when it told one (option 97).
     pub uuid: Option<Uuid>,
@@ -28,7 +28,7 @@ pub struct Neighbour {
 #[derive(Debug, Clone)]
 pub struct Neighbours {
     table: Arc<Mutex<Table>>,
-    /// Which MAC answers for an address.
+    /// Lookup of the MAC that answers for an address.
     arp: fn(Ipv4Addr) -> Option<MacAddr>,
 }
 
@@ -41,7 +41,7 @@ impl Default for Neighbours {
     }
 }
 
-/// How far what is known of an address can be believed.
+/// Trustworthiness of the knowledge about an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// Our own DHCP server gave it.

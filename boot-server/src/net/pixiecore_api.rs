@@ -6,9 +6,9 @@ use crate::proto::mac::MacAddr;
 
 /// Knows which machines a Pixiecore API server would boot.
 pub trait PixiecoreApi: Send + Sync {
-    /// Whether the API has an answer for this machine: `true` for a 200 of which a script can be made,
-    /// `false` when it refuses (any other status). A refused machine gets silence, so that its
-    /// firmware goes on to the next boot device.
+    /// Asks if the API has an answer for this machine: `true` for a 200 from which a script can be made,
+    /// `false` when it refuses (any other status). A refused machine gets silence, so that its firmware goes on
+    /// to the next boot device.
     ///
     /// # Errors
     /// A sentence: the API could not be reached in time or its 200 made no sense. The machine gets

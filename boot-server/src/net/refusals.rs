@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a count is told.
+/// Interval at which a count is reported.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Refusals for one reason.

@@ -37,7 +37,7 @@ pub(super) enum Change {
     Folder(PathBuf),
     /// It is no longer there: removed, or about to have another name.
     Gone(PathBuf),
-    /// What had the first name has the second one now. Follows its `Gone` and `Appeared`.
+    /// The first name was renamed to the second. Follows its `Gone` and `Appeared`.
     Renamed(PathBuf, PathBuf),
     /// Another folder has taken the place of the data directory.
     Replaced,
@@ -69,7 +69,7 @@ pub(super) struct Settling {
     changed: BTreeSet<PathBuf>,
     /// Folders are new.
     folders: bool,
-    /// Where the last thing that lost its name was, and what was being written there.
+    /// Last path that lost its name, and the files being written there.
     left: Option<(PathBuf, Vec<PathBuf>)>,
     /// Time of the first change and of the last.
     since: Option<(Instant, Instant)>,

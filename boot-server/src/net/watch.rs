@@ -21,7 +21,7 @@ use super::settling::{Change, LIMIT, Settling, Step};
 use crate::catalog::data_dir::{DataDir, Demand, Reload};
 use crate::catalog::stamp::Stamp;
 
-/// How often it is looked whether the path still leads to the same directory.
+/// Interval at which the path is checked to still lead to the same directory.
 const LOOK: Duration = Duration::from_secs(2);
 /// The time for which a file system of another host must show the same contents.
 const REMOTE_SETTLE: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ pub(super) struct DataDirWatcher {
     asked_for: bool,
 }
 
-/// What the thread that reads the kernel's notes shares with the watcher.
+/// State shared by the thread that reads the kernel's notifications and the watcher.
 #[derive(Debug)]
 struct Watched {
     roots: Vec<PathBuf>,

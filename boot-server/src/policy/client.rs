@@ -1,4 +1,4 @@
-//! What a DHCP message says about its sender: read once, used everywhere.
+//! Classification of the sender of a DHCP message: read once, used everywhere.
 
 use uuid::Uuid;
 
@@ -16,12 +16,12 @@ pub enum Loader {
     PixiecoreIpxe,
 }
 
-/// Who sent a DHCP message, and what it runs.
+/// Sender of a DHCP message, and the program it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Its MAC.
+    /// Hardware address of the client.
     pub mac: MacAddr,
-    /// What it sent.
+    /// DHCP message type it sent.
     pub message: MessageType,
     /// Its SMBIOS UUID, in the order that machines show it.
     pub uuid: Option<Uuid>,
@@ -43,7 +43,7 @@ pub struct Client {
     pub wants_boot: bool,
 }
 
-/// Why a message is not one that a server answers.
+/// Reasons that a server does not answer a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClassifyError {
     /// A server's message.

@@ -1,4 +1,4 @@
-//! Which machines were just given an NBP: what tells an iPXE that we sent from an iPXE ROM.
+//! Memory of machines that were just given an NBP, which tells an iPXE that the server sent from an iPXE ROM.
 //!
 //! `undionly.kpxe` and a network card's iPXE ROM send the same DHCP packets. Whoever is to be
 //! chainloaded once must therefore be remembered, or would be chainloaded for ever.
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::proto::mac::MacAddr;
 
-/// How long a machine that fetched an NBP and keeps asking counts as running it. Each question
-/// starts the time anew, so a program that asks again and again is never sent its NBP again.
+/// Duration for which a machine that fetched an NBP and keeps sending requests counts as running it. Each
+/// request restarts the time, so a program that asks again and again is never sent its NBP again.
 pub const CHAIN_MEMORY: Duration = Duration::from_secs(300);
 /// Exchanges in which a machine is sent to an NBP without our seeing it fetch one (it may come from
 /// another TFTP server); after these it counts as chainloaded.
@@ -48,7 +48,7 @@ impl ChainMemory {
         self.touch(mac, now).fetched = true;
     }
 
-    /// Whether the iPXE that asks in the exchange `xid` runs because of us.
+    /// True if the iPXE that asks in the exchange `xid` was loaded from this server.
     ///
     /// The answer stays the same within an exchange: a client whose offer named the NBP finds the
     /// NBP in its acknowledgement too.

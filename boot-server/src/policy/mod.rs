@@ -23,10 +23,10 @@ use crate::proto::mac::MacAddr;
 
 /// PXELINUX's file name in Debian's package `pxelinux`.
 pub const PXELINUX_NBP: &str = "pxelinux.0";
-/// What Pixiecore sends to a BIOS iPXE ROM: iPXE with its own network card drivers.
+/// NBP that Pixiecore sends to a BIOS iPXE ROM: iPXE with its own network card drivers.
 pub const PIXIECORE_IPXE_NBP: &str = "ipxe.pxe";
 
-/// Whose rules choose the boot files.
+/// Rules that choose the boot files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
     /// `[boot]`: NBPs by architecture, one script for all.
@@ -35,7 +35,7 @@ pub enum Rules {
     Pixiecore,
 }
 
-/// What a client is to load next.
+/// Next file that a client is told to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootAction {
     /// Nothing: it boots from elsewhere, or nothing fits it.
@@ -46,7 +46,7 @@ pub enum BootAction {
     NbpUrl(String),
     /// An NBP by HTTP, for UEFI firmware.
     HttpNbp(String),
-    /// What a Raspberry Pi is to believe that it loads, by TFTP from our address.
+    /// Boot file name for a Raspberry Pi, which then loads its own files by TFTP from the server.
     RaspberryPi(String),
     /// An iPXE script.
     Script(String),
@@ -55,9 +55,9 @@ pub enum BootAction {
 /// A decision, and why it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootStep {
-    /// What to load.
+    /// Next file to load.
     pub action: BootAction,
-    /// Why, for events.
+    /// Reason for the step, for events.
     pub why: &'static str,
 }
 
@@ -113,7 +113,7 @@ impl Policy {
         }
     }
 
-    /// Where UEFI clients that boot over HTTP find NBPs: a URL that ends in `/`.
+    /// Sets the URL of the NBPs for UEFI clients that boot over HTTP; the URL ends in `/`.
     #[must_use]
     pub fn with_nbp_url(self, nbp_url: Option<String>) -> Policy {
         Policy { nbp_url, ..self }
@@ -132,7 +132,7 @@ impl Policy {
         }
     }
 
-    /// Whose rules these are.
+    /// Returns the rules that choose the boot files.
     pub fn rules(&self) -> Rules {
         self.rules
     }

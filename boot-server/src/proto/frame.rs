@@ -79,7 +79,7 @@ pub fn encode_arp_probe(from: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// Who says in an ARP frame that an address is theirs.
+/// Returns the sender that claims an address in an ARP frame.
 pub fn parse_arp_sender(frame: &[u8]) -> Option<(MacAddr, Ipv4Addr)> {
     let (_, rest) = frame.split_first_chunk::<12>()?;
     let (ethertype, rest) = rest.split_first_chunk::<2>()?;
@@ -102,7 +102,7 @@ pub fn encode_echo(identifier: u16, sequence: u16) -> [u8; 8] {
     [ICMP_ECHO, 0, e, f, a, b, c, d]
 }
 
-/// Who answers an echo with this identifier, in an ICMP packet with its IP header.
+/// Returns the sender of an echo reply with this identifier, from an ICMP packet with its IP header.
 pub fn parse_echo_reply(packet: &[u8], identifier: u16) -> Option<Ipv4Addr> {
     let header_len = usize::from(packet.first()? & 0x0f) * 4;
     let (header, icmp) = packet.split_at_checked(header_len)?;

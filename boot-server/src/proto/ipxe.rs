@@ -2,7 +2,7 @@
 //!
 //! `${…}` is iPXE's own and passes through; iPXE fills it in.
 
-/// Whose text a script is to the byte.
+/// Program whose script text is reproduced to the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// bootcfg 0.2.0: the MAC of `net0`, and a space at the end of `initrd` lines.
@@ -11,7 +11,7 @@ pub enum Dialect {
     Matchbox,
 }
 
-/// Where a script is to run; it decides whether the kernel must be told its initrds by name.
+/// Platform that a script runs on; it decides if the kernel must be told its initrds by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Platform {
     /// BIOS, or not known.

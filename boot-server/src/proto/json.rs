@@ -19,7 +19,7 @@ use serde::de::{
 /// Text that is not JSON, or not of the wanted shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidJson {
-    /// The problem.
+    /// Description of the problem, without its place.
     pub message: String,
     /// Line, counted from 1; 0 for an unknown place.
     pub line: usize,

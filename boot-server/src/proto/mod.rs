@@ -1,4 +1,4 @@
-//! What is said on the wire and in boot scripts: bytes and text, nothing of sockets, clocks or files.
+//! Wire formats and boot scripts: bytes and text, without sockets, clocks or files.
 
 pub mod autoexec;
 pub mod dhcp;

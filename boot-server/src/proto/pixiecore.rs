@@ -17,7 +17,7 @@ use super::json::{self, InvalidJson};
 /// Gives the address under which a machine fetches a URL of the API's answer.
 pub type Link = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
-/// What a Pixiecore API says of a machine.
+/// Answer of a Pixiecore API for a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BootSpec {
     /// A complete iPXE script, handed on as it is.
@@ -28,7 +28,7 @@ pub enum BootSpec {
         kernel: String,
         /// Initrd URLs, maybe relative.
         initrd: Vec<String>,
-        /// Kernel options.
+        /// Kernel command line.
         cmdline: Cmdline,
     },
 }
@@ -47,7 +47,7 @@ pub enum Cmdline {
 pub enum CmdlineValue {
     /// None: the key alone.
     Bare,
-    /// Text.
+    /// Literal option value.
     Text(String),
     /// A URL that the machine fetches by way of us.
     Url(String),
@@ -65,7 +65,7 @@ pub enum InvalidBootSpec {
          {{\"url\": …}}"
     )]
     Value {
-        /// The option.
+        /// Name of the option.
         key: String,
         /// Its value as JSON.
         value: String,
@@ -220,11 +220,11 @@ fn render_template(text: &str, link: &Link) -> Result<String, String> {
 /// The addresses that a script names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script<'a> {
-    /// Where the kernel is fetched.
+    /// URL of the kernel.
     pub kernel: &'a str,
-    /// Where the initrds are fetched.
+    /// URLs of the initrds, in loading order.
     pub initrd: &'a [String],
-    /// What is fetched just before the boot, to tell that it begins.
+    /// URL fetched just before the boot, to report that it begins.
     pub booting: &'a str,
     /// Kernel options in one line.
     pub cmdline: &'a str,

@@ -63,7 +63,7 @@ pub struct Config {
     pub options: Vec<String>,
 }
 
-/// Why a configuration cannot be written.
+/// Reasons that a configuration cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// A value has a character that would end its line or its list.

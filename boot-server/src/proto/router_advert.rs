@@ -33,7 +33,7 @@ const ALL_NODES: (Ipv6Addr, [u8; 6]) = (
 /// A router solicitation, as far as an answer needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Solicitation {
-    /// Who sent the frame.
+    /// Source MAC of the frame.
     pub mac: MacAddr,
 }
 

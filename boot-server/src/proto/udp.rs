@@ -12,13 +12,13 @@ const HEADER_LEN: usize = 8;
 /// A UDP datagram that a raw socket received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// Address and port of the sender.
     pub source: SocketAddrV4,
-    /// To whom.
+    /// Address and port of the receiver.
     pub destination: SocketAddrV4,
-    /// What.
+    /// Content of the datagram.
     pub payload: &'a [u8],
-    /// Where in the packet that begins.
+    /// Offset of the payload in the packet, in bytes.
     pub start: usize,
 }
 

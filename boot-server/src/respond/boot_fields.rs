@@ -46,8 +46,7 @@ fn ended(step: &BootStep, text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What a client must be told of the kind of answer this is (option 60), and of what to do with its
-/// boot file (option 43).
+/// Vendor options of a reply: the kind of answer (option 60), and the handling of the boot file (option 43).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VendorSays {
     /// Nothing: the boot file of a plain DHCP answer.

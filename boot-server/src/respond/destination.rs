@@ -1,4 +1,4 @@
-//! Where a server's reply goes (RFC 2131 §4.1).
+//! Destination of a server's reply (RFC 2131 §4.1).
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -11,8 +11,8 @@ const SERVER_PORT: u16 = 67;
 /// The port that clients listen on.
 const CLIENT_PORT: u16 = 68;
 
-/// Where to send a reply to a request, and the MAC it is reached by when it does not answer for that
-/// address yet.
+/// Returns the destination of a reply, and the MAC that reaches a client which does not answer for that address
+/// yet.
 pub(super) fn destination(
     request: &Message,
     reply: &Message,

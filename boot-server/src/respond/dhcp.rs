@@ -15,10 +15,10 @@ use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage
 use crate::policy::{BootStep, Client};
 use crate::proto::dhcp::{Message, MessageType, Options};
 
-/// How clients without an address are answered.
+/// Addressing of replies to clients without an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// By broadcast when they ask for it, else by their MAC at the address they are given.
+    /// Broadcast when requested by the client, else unicast to its MAC and new address.
     #[default]
     AsAsked,
     /// Always by broadcast.
@@ -34,14 +34,14 @@ pub enum Arrival {
     Unicast,
 }
 
-/// What an operator may choose of how the server behaves.
+/// Behaviour of the server that an operator can choose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Habits {
-    /// How clients without an address are answered.
+    /// Addressing of replies to clients without an address.
     pub addressing: Addressing,
-    /// Whether offers to PXE firmware say `PXEClient`.
+    /// True if offers to PXE firmware carry the vendor class `PXEClient`.
     pub pxe_vendor_class: bool,
-    /// Whether addresses that are new to their client are looked for before they are offered.
+    /// True if addresses that are new to their client are probed before they are offered.
     pub probing: bool,
 }
 
@@ -162,13 +162,13 @@ impl<S: LeaseStore> DhcpServer<S> {
         self.uncommitted = true;
     }
 
-    /// How much of each subnet's pool is in use.
+    /// Returns the use of each subnet's pool.
     pub fn usage(&self, now: SystemTime) -> impl Iterator<Item = (Ipv4Net, Usage)> {
         let pools = self.pools.iter().map(|served| &served.pool);
         pools.map(move |pool| (pool.subnet(), pool.usage(now)))
     }
 
-    /// Whether there is something to commit before acknowledgements are sent.
+    /// True if leases must be committed before acknowledgements are sent.
     pub fn is_uncommitted(&self) -> bool {
         self.uncommitted
     }
@@ -247,7 +247,7 @@ impl Ask<'_> {
     }
 }
 
-/// What is said, and what is to be kept before that.
+/// Answer to send, and the lease to store before it.
 type Outcome = (Answer, Option<LeaseRecord>);
 
 fn silent(why: impl Into<String>) -> Outcome {

@@ -1,5 +1,5 @@
-//! What a DHCP server's replies say: the pool's options, the machine's own, the boot fields, and what
-//! is echoed (RFC 2131 §4.3.1, table 3).
+//! Content of a DHCP server's replies: the pool's options, the machine's own, the boot fields, and the echoed
+//! options (RFC 2131 §4.3.1, table 3).
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

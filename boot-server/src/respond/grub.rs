@@ -12,7 +12,7 @@ use crate::catalog::BootCatalog;
 use crate::proto::grub;
 use crate::proto::pxelinux::ConfigName;
 
-/// Why there is no configuration for a machine.
+/// Reasons that a machine gets no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrubError {
     /// No group, or no usable profile.
@@ -24,12 +24,12 @@ pub enum GrubError {
     /// The profile boots nothing.
     #[error("group `{0}`: nothing to boot")]
     NoBoot(String),
-    /// A variable.
+    /// Variable that cannot be expanded.
     #[error("group `{group}`: {source}")]
     Variable {
         /// The group that matched.
         group: String,
-        /// Which one.
+        /// Expansion error that names the variable.
         source: ExpandError,
     },
 }
@@ -90,7 +90,7 @@ pub fn grub_config(
     })
 }
 
-/// Whether it is the UUID of the machine's DHCP exchange, in either order of bytes.
+/// True if the UUID is that of the machine's DHCP exchange, in either byte order.
 fn is_known(asked: Uuid, machine: &Machine) -> bool {
     let known = machine.uuid;
     known == Some(asked) || known == Some(Uuid::from_bytes_le(asked.into_bytes()))

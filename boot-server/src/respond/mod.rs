@@ -26,9 +26,9 @@ use crate::proto::mac::MacAddr;
 /// A reply ready to be encoded and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// What to say.
+    /// Message to send.
     pub message: Message,
-    /// Where to.
+    /// Address and port of the receiver.
     pub to: SocketAddrV4,
     /// The address given with it.
     pub address: Option<Ipv4Addr>,
@@ -51,7 +51,7 @@ impl Reply {
     }
 }
 
-/// How to find out whether an address is in use (RFC 2131 §3.1.2).
+/// Method to detect that an address is in use (RFC 2131 §3.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
     /// It is of our own link.
@@ -69,7 +69,7 @@ impl Probe {
     }
 }
 
-/// What comes of a request.
+/// Result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// An answer is sent.

@@ -9,7 +9,7 @@ use super::{Addressing, Answer, Reply};
 use crate::policy::{BootAction, BootStep, Client, Loader};
 use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 
-/// Whose habits are followed where they differ.
+/// Program whose behaviour the proxy reproduces where programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyStyle {
     /// Every client that can use the boot file of the offer is told to use it.
@@ -88,7 +88,7 @@ fn boot_reply(request: &Message, kind: MessageType, step: &BootStep, server: Ipv
     message
 }
 
-/// What comes last: options for those who read nothing else, and what is echoed.
+/// Adds the last fields: options for clients that read nothing else, and the echoed options.
 fn finish(request: &Message, message: &mut Message, step: &BootStep, server: Ipv4Addr) {
     if let BootAction::HttpNbp(_) | BootAction::RaspberryPi(_) = step.action {
         boot_fields::set_options(message, step, server);
@@ -100,7 +100,7 @@ fn finish(request: &Message, message: &mut Message, step: &BootStep, server: Ipv
     }
 }
 
-/// Whether the client is told to load the offer's boot file without asking a boot server.
+/// True if the client is told to load the offer's boot file without asking a boot server.
 ///
 /// EDK2 (`PxeBcDhcp4.c`) takes an offer with any of option 43's sub-options 6–10 for one with a
 /// boot menu, and one without them as an invitation to port 4011, which it follows reliably.

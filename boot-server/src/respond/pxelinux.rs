@@ -17,7 +17,7 @@ use crate::proto::pxelinux::{Config, ConfigName, RenderError};
 /// A rendered configuration and the group it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedConfig {
-    /// Its text.
+    /// Text of the configuration.
     pub text: String,
     /// The group that matched.
     pub group: String,
@@ -25,7 +25,7 @@ pub struct RenderedConfig {
     pub selectors: Vec<String>,
 }
 
-/// Why there is no configuration under a name.
+/// Reasons that no configuration exists under a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PxelinuxError {
     /// No group, or no usable spec.
@@ -36,7 +36,7 @@ pub enum PxelinuxError {
     OtherName {
         /// The group that matched.
         group: String,
-        /// Where its configuration is.
+        /// Name under which the machine's configuration is served.
         place: &'static str,
     },
     /// The spec boots nothing.
@@ -44,7 +44,7 @@ pub enum PxelinuxError {
     NoBoot {
         /// The group that matched.
         group: String,
-        /// Its spec.
+        /// Spec of the group.
         spec: String,
     },
     /// A kernel or initrd that PXELINUX cannot load by TFTP.
@@ -57,12 +57,12 @@ pub enum PxelinuxError {
         /// The file as written.
         file: String,
     },
-    /// A variable.
+    /// Variable that cannot be expanded.
     #[error("group `{group}`: {source}")]
     Variable {
         /// The group that matched.
         group: String,
-        /// Which one.
+        /// Expansion error that names the variable.
         source: ExpandError,
     },
     /// A value that cannot be written.
@@ -70,7 +70,7 @@ pub enum PxelinuxError {
     Render {
         /// The group that matched.
         group: String,
-        /// Which one.
+        /// Rendering error that names the value.
         source: RenderError,
     },
 }

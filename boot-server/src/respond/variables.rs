@@ -6,20 +6,20 @@ use uuid::Uuid;
 
 use crate::proto::mac::MacAddr;
 
-/// What is known of the machine that the text is for.
+/// Known identity of the machine that the text is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// Its UUID.
+    /// UUID of the machine, if known.
     pub uuid: Option<Uuid>,
-    /// Its MAC.
+    /// MAC of the machine, if known.
     pub mac: Option<MacAddr>,
-    /// Its address.
+    /// Address of the machine, if known.
     pub address: Option<Ipv4Addr>,
     /// Its host name.
     pub hostname: Option<String>,
 }
 
-/// Why a text could not be expanded.
+/// Reasons that a text could not be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {
     /// A variable that is none of those a server can know.

@@ -1,4 +1,4 @@
-//! What can be wrong with a template, and where.
+//! Errors of templates, with their place.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ pub struct ParseError {
     pub line: usize,
     /// Line on which the action began, if on another one.
     pub action_line: Option<usize>,
-    /// The mistake.
+    /// Kind of the mistake.
     pub kind: SyntaxError,
 }
 
@@ -62,11 +62,11 @@ pub struct ExecError {
     pub template: Box<str>,
     /// Name of the `{{define}}` that was being executed; the whole template's outside of any.
     pub definition: Box<str>,
-    /// Where it was in the text.
+    /// Place of the failed action in the text.
     pub place: Place,
     /// The action that was being executed, as Go writes it.
     pub context: Box<str>,
-    /// The mistake.
+    /// Kind of the failure.
     pub reason: Reason,
 }
 

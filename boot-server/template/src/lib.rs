@@ -28,7 +28,7 @@ pub use value::{List, Map, Value};
 use exec::Settings;
 use program::Program;
 
-/// What a key that a map lacks is: Go's option `missingkey`.
+/// Handling of a missing map key: Go's option `missingkey`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MissingKey {
     /// Nothing, printed as `<no value>`.
@@ -36,7 +36,7 @@ pub enum MissingKey {
     Default,
     /// The zero value of the map's elements.
     Zero,
-    /// An error.
+    /// A missing key is an error.
     Error,
 }
 

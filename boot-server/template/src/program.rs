@@ -46,7 +46,7 @@ pub(crate) enum Statement {
     },
     /// Goes to the next iteration, `{{continue}}` too.
     Next,
-    /// `{{break}}`.
+    /// A `{{break}}` action.
     Break,
     /// Executes another template.
     Template {
@@ -66,11 +66,11 @@ pub(crate) struct Variables {
 /// The type of a function's parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parameter {
-    /// `interface{}`.
+    /// Any value (`interface{}`).
     Any,
     /// `reflect.Value`: nothing at all is a value too.
     Reflected,
-    /// `string`.
+    /// A Go `string`.
     Text,
 }
 
@@ -81,7 +81,7 @@ pub(crate) enum Op {
     At(NodeId),
     /// Pushes a constant.
     Constant(Value),
-    /// Pushes `.`.
+    /// Pushes the dot `.`.
     Dot,
     /// Pushes a variable.
     Variable(NameId),
@@ -181,7 +181,7 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// What is still to be written of a node.
+/// Remaining parts of a node to be written.
 enum Todo<'p> {
     Node(NodeId),
     Text(&'p str),
@@ -198,7 +198,7 @@ impl Program {
             .unwrap_or_default()
     }
 
-    /// Where a node begins, in bytes.
+    /// Returns the offset of a node, in bytes.
     pub(crate) fn position(&self, id: NodeId) -> usize {
         self.nodes
             .get(id as usize)

@@ -12,7 +12,7 @@ pub type Map = BTreeMap<Arc<str>, Value>;
 pub enum Value {
     /// A nil `interface{}`: JSON's `null`.
     Nil,
-    /// `bool`.
+    /// A Go `bool`.
     Bool(bool),
     /// `int`: a constant without a fraction, a length, an index.
     Int(i64),
@@ -26,9 +26,9 @@ pub enum Value {
     Complex(f64, f64),
     /// `string`: bytes, which `slice` can cut in the middle of a character.
     String(Arc<[u8]>),
-    /// `[]interface {}`.
+    /// A Go `[]interface {}`.
     List(List),
-    /// `map[string]interface {}`.
+    /// A Go `map[string]interface {}`.
     Map(Arc<Map>),
     /// `map[string]string`; all values are [`Value::String`].
     StringMap(Arc<Map>),

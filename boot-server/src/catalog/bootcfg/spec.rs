@@ -19,7 +19,7 @@ const BOOT_KEYS: &[&str] = &["kernel", "initrd", "cmdline"];
 pub struct Spec {
     /// Its id; the folder's name is what groups refer to.
     pub id: String,
-    /// What to boot.
+    /// Kernel, initrds and options; absent for machines that do not boot from the network.
     pub boot: Option<Boot>,
     /// File in `cloud/`; empty when it has none.
     pub cloud_id: String,

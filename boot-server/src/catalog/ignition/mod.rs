@@ -8,7 +8,7 @@ mod v1;
 use super::yaml::InvalidYaml;
 use crate::proto::json::{self, InvalidJson};
 
-/// What makes a text no Ignition config.
+/// Reasons to refuse a text as an Ignition config.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIgnition {
     /// It is no JSON, or not of this shape.
@@ -67,12 +67,12 @@ impl InvalidIgnition {
 pub enum Language {
     /// `*.yaml` and `*.yml`.
     Yaml,
-    /// Everything else.
+    /// JSON: any other file name.
     Json,
 }
 
 impl Language {
-    /// By the extension of a file name.
+    /// Returns the language by the extension of a file name.
     pub fn of_file(name: &str) -> Language {
         match name.rsplit_once('.') {
             Some((_, "yaml" | "yml")) => Language::Yaml,
@@ -81,7 +81,7 @@ impl Language {
     }
 }
 
-/// What tells the version of a config.
+/// Keys that tell the version of a config.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 struct Head {

@@ -30,7 +30,7 @@ impl<'a> Lines<'a> {
         Some(text.trim_end_matches(['\r', '\n']))
     }
 
-    /// Where a line begins, counted from 0; the text's end for lines that it has not.
+    /// Returns the byte offset of a line, counted from 0; the end of the text for lines beyond it.
     fn start(&self, line: usize) -> usize {
         self.starts.get(line).copied().unwrap_or(self.text.len())
     }
@@ -48,7 +48,7 @@ pub(super) struct Excerpt<'a> {
     column: usize,
     /// The place, in bytes from the beginning of the file.
     offset: usize,
-    /// Where the lines begin, in bytes likewise.
+    /// Offset of the shown lines in the text, in bytes.
     start: usize,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Excerpt<'a> {
         })
     }
 
-    /// Where the place is, in bytes from the beginning of what is shown.
+    /// Returns the offset of the place from the beginning of the excerpt, in bytes.
     pub(super) fn offset(&self) -> usize {
         self.offset - self.start
     }

@@ -1,5 +1,5 @@
-//! How much of one client, and of all together, is answered. A machine that boots sends a few
-//! messages each second; who sends hundreds is broken or hostile, and others are not to wait for it.
+//! Rate limits for one client, and for all together. A booting machine sends a few messages each second; a
+//! client that sends hundreds is broken or hostile, and must not delay others.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const CAPACITY: usize = 65_536;
 /// A client that was silent for this long has its whole burst again and need not be remembered.
 const FORGET_AFTER: Duration = Duration::from_secs(3);
 
-/// What becomes of a message.
+/// Decision about a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is answered.
@@ -81,7 +81,7 @@ impl Limiter {
         }
     }
 
-    /// Whether to answer a message that came now.
+    /// Decides if a message that arrives now is answered.
     pub(super) fn admit(&mut self, mac: MacAddr, now: Instant) -> Verdict {
         match self.all.take(ALL_PER_SECOND, ALL_PER_SECOND, now) {
             Verdict::FirstDropped => return Verdict::FirstOverload,

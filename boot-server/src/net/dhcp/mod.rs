@@ -38,7 +38,7 @@ const RECEIVE_BUFFER_LEN: usize = 4096;
 const MAX_BATCH: usize = 64;
 /// Questions to a Pixiecore API that may be under way at once; more are dropped, clients ask again.
 const MAX_PIXIECORE_QUESTIONS: usize = 256;
-/// How often the lease file is looked at when nobody asks for anything.
+/// Interval at which the lease file is checked when no client sends anything.
 const UPKEEP: Duration = Duration::from_secs(2);
 
 /// As what a socket's messages are answered.
@@ -47,7 +47,7 @@ pub(super) enum Role<A> {
     Server(Box<ServerRole>),
     /// A proxy beside another DHCP server.
     Proxy,
-    /// Pixiecore's proxy.
+    /// Pixiecore's proxyDHCP service.
     Pixiecore(Arc<A>),
     /// The boot service on port 4011.
     BootService,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{BootEvent, Shortage};
 
-/// How often a shortage that lasts is told.
+/// Interval at which a continuing shortage is reported again.
 const AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]

@@ -21,10 +21,10 @@ use crate::respond::Probe;
 /// machines would rather boot.
 const MAX_PROBES: usize = 1024;
 
-/// What was found out.
+/// Result of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::net) enum Found {
-    /// Nobody answered.
+    /// No host answered the probe.
     Nobody,
     /// Somebody did; their MAC, when they are on our link.
     Somebody(Option<MacAddr>),
@@ -124,7 +124,7 @@ impl Prober {
         found.ok().and_then(Result::ok).unwrap_or(Found::Nobody)
     }
 
-    /// Whether the question could be asked.
+    /// Sends a probe; true if it could be sent.
     async fn ask(&self, probe: Probe) -> io::Result<bool> {
         match (probe, &self.link, &self.icmp) {
             (Probe::Arp(address), Some(link), _) => {

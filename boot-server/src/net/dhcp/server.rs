@@ -1,5 +1,5 @@
-//! What only the DHCP server does: leases are kept before they are told, and addresses are looked for
-//! before they are offered.
+//! Behaviour specific to the DHCP server: leases are stored before they are acknowledged, and addresses are
+//! probed before they are offered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

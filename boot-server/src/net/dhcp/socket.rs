@@ -19,7 +19,7 @@ use crate::net::interface::Interface;
 use crate::proto::udp;
 use crate::respond::Arrival;
 
-/// What a socket is to hear.
+/// Messages that a socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::net) enum Listen {
     /// Everything for this port on the interface.

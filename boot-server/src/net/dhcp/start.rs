@@ -65,7 +65,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// What looks whether an address is free.
+    /// Starts the prober of free addresses.
     fn start_prober(
         &mut self,
         dhcp: &DhcpConfig,
@@ -115,7 +115,7 @@ impl Assembly {
     }
 }
 
-/// What reaches machines that have no address yet.
+/// Opens the packet socket that reaches machines without an address.
 fn open_link(dhcp: &DhcpConfig, context: &Context) -> Result<Option<Arc<Link>>, NetError> {
     match Link::open(&context.interface) {
         Ok(link) => Ok(link.map(Arc::new)),

@@ -1,4 +1,4 @@
-//! What the event stream and the log are told of DHCP messages.
+//! Events and log lines of DHCP messages.
 
 use tracing::debug;
 
@@ -90,7 +90,7 @@ impl<A> DhcpService<A> {
     }
 }
 
-/// Whose request it is.
+/// Returns the identity of the sender of a request.
 pub(super) fn who(request: &Request) -> Who {
     Who {
         mac: Some(request.client.mac.to_string()),

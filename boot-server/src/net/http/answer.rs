@@ -11,7 +11,7 @@ use crate::event::sha256_hex;
 /// `Content-Type` of plain text.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What the event of a request says of the answer.
+/// Details of a response for the event of its request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Note {
     /// The group that matched.
@@ -20,7 +20,7 @@ pub(crate) struct Note {
     pub(crate) selectors: Option<Vec<String>>,
     /// SHA-256 of a content that the server rendered, in hexadecimal.
     pub(crate) sha256: Option<String>,
-    /// What was served, or why not.
+    /// Description of the served content, or the reason for a refusal.
     pub(crate) detail: String,
     /// MAC named in the path, where it is no label.
     pub(crate) mac: Option<String>,

@@ -223,7 +223,7 @@ fn http_date(at: Timestamp) -> Option<HeaderValue> {
     HeaderValue::from_str(&text.ok()?).ok()
 }
 
-/// By extension where it tells, else text or not by the first bytes.
+/// Returns the content type by extension if known, else text or binary by the first bytes.
 async fn content_type(path: &Path, file: &mut File) -> std::io::Result<&'static str> {
     let extension = path
         .extension()

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each network, and which of them makes room for another.
+//! Count of connections, in total and from each network, and the choice of a connection to close for another.
 //!
 //! A connection is *idle* until the head of a request is read, and after each answer. Connections cost a client
 //! nothing, so idle ones hold their place only until somebody else needs it.
@@ -44,7 +44,7 @@ struct Slot {
     evicted: CancellationToken,
 }
 
-/// Why a client gets no place now.
+/// Reasons to refuse a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
     /// Its network has its share already.
@@ -205,8 +205,8 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which each host has as many
-/// addresses as it likes (RFC 7421).
+/// Returns the network that counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which each
+/// host has as many addresses as it likes (RFC 7421).
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => address.into(),

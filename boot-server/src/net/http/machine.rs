@@ -1,5 +1,5 @@
-//! What the endpoints that answer for one machine share: the labels of the query, the group and file
-//! named in the event, and the refusal.
+//! Code shared by the endpoints that answer for one machine: the labels of the query, the group and file named
+//! in the event, and the refusal.
 
 use go_template::Budget;
 

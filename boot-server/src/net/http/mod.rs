@@ -59,7 +59,7 @@ use crate::event::EventSink;
 use crate::net::folder::Folder;
 use crate::net::neighbours::Neighbours;
 
-/// What the endpoints share.
+/// State shared by the endpoints.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) catalog: Arc<DataDir>,

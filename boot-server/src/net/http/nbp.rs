@@ -156,7 +156,7 @@ mod tests {
         (status, headers, body.unwrap().to_vec())
     }
 
-    /// Whether an iPXE of our machine is sent to its script, and not to an NBP first.
+    /// True if an iPXE that the server sent gets its script, and not an NBP first.
     fn is_chained(context: &Context) -> bool {
         let mut discover = Message::from_client(MessageType::Discover, MAC, 1);
         discover.options.set(code::CLIENT_ARCH, [0, 7]);

@@ -24,12 +24,12 @@ use crate::net::neighbours::Neighbours;
 /// Status of the event when the client was gone before there was an answer (nginx's number).
 const CLIENT_GONE: u16 = 499;
 
-/// What is needed to tell who asked, and where to tell it.
+/// Sink of request events, and the data that identifies clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Observer {
     pub(crate) neighbours: Neighbours,
     pub(crate) events: EventSink,
-    /// Who is told why.
+    /// Recipients of full reasons.
     pub(crate) explain: Explain,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Paced<S> {
     waited: Duration,
     taken: u64,
     lines: RequestLines,
-    /// What was read and had no room.
+    /// Bytes that were read but did not fit the buffer.
     left: Vec<u8>,
 }
 

@@ -46,8 +46,8 @@ fn answer(app: &App, text: &str) -> Answer {
     answer.mac(mac)
 }
 
-/// What Pixiecore is to boot. matchbox 0.6 sent its `args`, which no Pixiecore reads: the kernel got
-/// no command line. So they come as `cmdline` text too.
+/// Renders a profile for Pixiecore. matchbox 0.6 sent its `args`, which no Pixiecore reads: the kernel got no
+/// command line. So they come as `cmdline` text too.
 fn boot_json(layout: Layout, profile: &Profile) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Boot<'a> {

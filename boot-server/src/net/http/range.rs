@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::answer::Answer;
 use crate::event::sha256_hex;
 
-/// Which part of a content is asked for.
+/// Requested part of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// All of it.
@@ -14,7 +14,7 @@ pub(crate) enum Part {
     Range(u64, u64),
 }
 
-/// What is wrong with a `Range` header.
+/// Reasons to refuse a `Range` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidRange {
     #[error("invalid range")]

@@ -144,8 +144,8 @@ impl HttpBody for FileBody {
     }
 }
 
-/// Whether a part's first and last bytes are in the page cache; what lies between mostly is then.
-/// File systems that cannot tell count as if it were: they are read where they are sent.
+/// True if a part's first and last bytes are in the page cache; the bytes between mostly are then. File systems
+/// that cannot tell count as cached: they are read where they are sent.
 fn is_cached(file: &File, offset: u64, len: usize) -> bool {
     let last = offset + (len as u64).saturating_sub(1);
     [offset, last].into_iter().all(|at| {
@@ -257,7 +257,7 @@ impl FileStream {
     }
 }
 
-/// What `sendfile` does, by way of this program.
+/// Copies a part to the socket through this program, in place of `sendfile`.
 fn copy(stream: &TcpStream, part: &FilePart, len: usize) -> io::Result<usize> {
     let mut buffer = vec![0; len.min(COPY_BYTES)];
     let read = part.file.read_at(&mut buffer, part.offset)?;

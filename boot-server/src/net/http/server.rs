@@ -38,25 +38,25 @@ use super::workers::Workers;
 use crate::metrics::Metrics;
 use crate::net::refusals::Refusals;
 
-/// How long transfers may go on after a shutdown was asked for.
+/// Time limit for running transfers after a shutdown was requested.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Largest head of a request in bytes. iPXE's are about 300.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// How long a client may take to send the head of a request, and to stay idle between two.
+/// Time limit for the head of a request, and for an idle connection between two.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long the handshake of TLS may take.
+/// Time limit for the TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How long to wait when the kernel has no descriptor left for another connection.
+/// Pause when the kernel has no file descriptor left for another connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// What bounds the connections of one server.
+/// Connection limits of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once; idle ones make room, else more wait in the kernel's queue.
     pub connections: usize,
-    /// Of them from one address, or one IPv6 network of 64 bits; more are closed at once.
+    /// Maximum number of connections from one address, or one IPv6 network of 64 bits; more are closed at once.
     pub per_address: usize,
-    /// How long a client may take nothing of an answer before its connection is closed.
+    /// Time limit for a client that reads nothing of a response, before its connection is closed.
     pub stall: Duration,
 }
 
@@ -357,8 +357,8 @@ impl HttpBody for AnsweringBody {
     }
 }
 
-/// Why a request is refused for its `Host` (RFC 9112, section 3.2): one that does not say whom it asks may reach
-/// another server than its sender thinks.
+/// Returns the reason to refuse a request for its `Host` (RFC 9112, section 3.2): a request that does not name
+/// its host may reach another server than its sender expects.
 fn without_one_host<B>(request: &hyper::Request<B>) -> Option<&'static str> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     match (request.version(), hosts) {

@@ -13,7 +13,7 @@ use rand::rngs::OsRng;
 
 use crate::state_file::{StateFileError, read_key};
 
-/// Why there is no signature.
+/// Reasons that signing is impossible.
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     /// The key ring cannot be read.
@@ -22,17 +22,17 @@ pub enum SignerError {
     /// It is none.
     #[error("the key ring {path} is no OpenPGP secret key, armored or binary: {source}")]
     KeyRing {
-        /// Its file.
+        /// Path of the key ring.
         path: PathBuf,
-        /// What is wrong.
+        /// Error of the OpenPGP library.
         source: Box<pgp::errors::Error>,
     },
     /// It has several keys, or none.
     #[error("the key ring {path} has {count} secret keys; which one signs is clear only with one")]
     Count {
-        /// Its file.
+        /// Path of the key ring.
         path: PathBuf,
-        /// How many it has.
+        /// Number of secret keys in the ring.
         count: usize,
     },
     /// The key is locked.
@@ -43,7 +43,7 @@ pub enum SignerError {
     Passphrase {
         /// The key ring.
         path: PathBuf,
-        /// What is wrong.
+        /// Error of the OpenPGP library.
         source: Box<pgp::errors::Error>,
     },
     /// A text could not be signed.
@@ -51,7 +51,7 @@ pub enum SignerError {
     Sign(#[from] Box<pgp::errors::Error>),
 }
 
-/// How a signature is written.
+/// Encoding of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `.asc`: armored, over the text whatever its line ends.

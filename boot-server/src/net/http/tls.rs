@@ -14,7 +14,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::state_file::{StateFileError, read_key};
 
-/// Why there is no TLS.
+/// Reasons that TLS is impossible.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file that cannot be read.
@@ -23,9 +23,9 @@ pub enum TlsError {
     /// A PEM file.
     #[error("{path}: {source}")]
     Pem {
-        /// The file.
+        /// Path of the PEM file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Error of the PEM parser.
         source: pem::Error,
     },
     /// A file without a certificate.
@@ -38,7 +38,7 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What is wrong with them.
+        /// Error of the TLS library.
         source: rustls::Error,
     },
 }

@@ -1,6 +1,5 @@
-//! Who says what machines boot: a Pixiecore API server, asked by `GET <api>/v1/boot/<mac>`, or one
-//! fixed boot for all. And where the files come from: an http or https server, or, for the fixed boot, the
-//! files that it names.
+//! Sources of boot specs: a Pixiecore API server, queried by `GET <api>/v1/boot/<mac>`, or one fixed boot for
+//! all. And of the files: an http or https server, or, for the fixed boot, the files that it names.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,16 +19,16 @@ use crate::net::pixiecore_api::PixiecoreApi;
 use crate::proto::mac::MacAddr;
 use crate::proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
 
-/// How long a server of files may take to accept a connection.
+/// Timeout for a file server to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// How long a transfer of a file may stand still.
+/// Time limit for a file transfer without progress.
 const STALL_TIME: Duration = Duration::from_secs(30);
 /// Largest answer of the API that is read.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Why the API's word is not known, or makes no sense.
+/// Reasons that the API's answer is unknown or invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address in the configuration.
@@ -38,31 +37,31 @@ pub enum ApiError {
     /// The API, or the server of a file, did not answer.
     #[error("{url}: {reason}")]
     Unreachable {
-        /// What was asked.
+        /// URL of the request.
         url: String,
-        /// What happened, down to the cause.
+        /// Description of the error, down to the cause.
         reason: String,
     },
     /// An answer that is too large to be a boot spec.
     #[error("{url}: the answer is larger than {MAX_ANSWER_BYTES} bytes")]
     TooLarge {
-        /// What was asked.
+        /// URL of the request.
         url: String,
     },
     /// A 200 that is no boot spec.
     #[error("{url}: {source}")]
     Invalid {
-        /// What was asked.
+        /// URL of the request.
         url: String,
-        /// What is wrong with it.
+        /// Reason that the answer is invalid.
         source: InvalidBootSpec,
     },
     /// A file that is not served.
     #[error("{url}: answered {status}")]
     Status {
-        /// What was asked.
+        /// URL of the request.
         url: String,
-        /// The status.
+        /// HTTP status of the answer.
         status: StatusCode,
     },
     /// A URL in the API's answer.
@@ -71,9 +70,9 @@ pub enum ApiError {
     /// A file of the fixed boot.
     #[error("{path}: {source}")]
     File {
-        /// Its path.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// No client of TLS can be made.
@@ -178,7 +177,7 @@ impl ApiClient {
         })
     }
 
-    /// What machines show before they boot.
+    /// Returns the message that machines show before they boot.
     pub(super) fn message(&self) -> Option<&str> {
         match &self.source {
             Source::Fixed(boot) if !boot.message.is_empty() => Some(&boot.message),
@@ -282,7 +281,7 @@ impl ApiClient {
     }
 }
 
-/// How files of the fixed boot are named; only we can seal such a name.
+/// Prefix of the names of files of the fixed boot; only the server can seal such a name.
 const FILE: &str = "file://";
 
 fn is_url(text: &str) -> bool {

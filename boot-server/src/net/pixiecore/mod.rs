@@ -25,7 +25,7 @@ use crate::net::http::observe::{Observer, observe};
 use crate::net::neighbours::Neighbours;
 use crate::proto::mac::MacAddr;
 
-/// What the endpoints share.
+/// State shared by the endpoints.
 #[derive(Clone)]
 struct App {
     api: ApiClient,

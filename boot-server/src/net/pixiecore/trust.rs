@@ -1,5 +1,5 @@
-//! Whose certificates count when files, or the API, are behind TLS: those of the authorities that this
-//! host trusts (`/etc/ssl/certs`, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name).
+//! Trusted certificate authorities for files or an API behind TLS: those of this host (`/etc/ssl/certs`, or the
+//! files of `SSL_CERT_FILE` and `SSL_CERT_DIR`).
 
 use std::sync::Arc;
 

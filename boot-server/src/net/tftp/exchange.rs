@@ -27,7 +27,7 @@ const MAX_WINDOW_SIZE: u16 = 64;
 const PIXIECORE_BLOCK_SIZE: u16 = 1450;
 /// The error code of clients that break off after the options (RFC 2347).
 const OPTIONS_REFUSED: u16 = ErrorCode::OptionsRefused as u16;
-/// How often a transfer that waits for its first acknowledgement looks whether the server is stopping.
+/// Interval at which a transfer that waits for its first acknowledgement checks for a shutdown.
 const LOOK: Duration = Duration::from_millis(250);
 /// Stack of a transfer's thread: its buffers are on the heap.
 const STACK_BYTES: usize = 256 * 1024;
@@ -54,7 +54,7 @@ struct Begun {
     started: Instant,
 }
 
-/// How the sending ended.
+/// Result of the sending.
 enum Ended {
     /// As the protocol knows it.
     Transfer(Outcome),

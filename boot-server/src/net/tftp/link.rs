@@ -18,7 +18,7 @@ const DATA_HEADERS_LEN: u32 = 20 + 8 + 4;
 const MAX_BATCH_PACKETS: usize = 64;
 /// Bytes that one call may hand over: what fits a UDP datagram.
 const MAX_BATCH_BYTES: usize = 65_507;
-/// How long a wait for the client lasts before its owner looks at the time again.
+/// Longest wait for the client before the time is checked again.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// A client that answers within this is worth waiting for without sleeping: to be put to sleep and
 /// woken for each block takes about as long as its answer.
@@ -27,7 +27,7 @@ const QUICK: Duration = Duration::from_micros(100);
 const QUICK_ANSWERS: i32 = 16;
 /// A sleepless wait that took longer had its processor taken away: there is other work for it.
 const CROWDED: Duration = Duration::from_millis(1);
-/// How many more quick answers it takes then until the next sleepless wait.
+/// Number of quick answers required until the next wait without sleep.
 const CROWDED_PAUSE: i32 = 4096;
 
 /// A connected socket and the packets about to leave through it.

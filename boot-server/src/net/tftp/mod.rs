@@ -40,7 +40,7 @@ pub(super) struct TftpService {
     shared: Arc<Shared>,
 }
 
-/// What the transfers share.
+/// State shared by the transfers.
 struct Shared {
     context: Arc<Context>,
     files: TftpFiles,
@@ -51,7 +51,7 @@ struct Shared {
     full: Refusals,
 }
 
-/// Why a request is not answered.
+/// Reasons that a request is not answered.
 #[derive(Debug, Clone, Copy)]
 enum Refused {
     /// Its address sends more than any machine that boots.

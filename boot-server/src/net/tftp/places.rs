@@ -17,9 +17,10 @@ use crate::proto::tftp::ReadRequest;
 
 /// Transfers under way at once.
 pub(super) const MAX_TRANSFERS: usize = 1024;
-/// Of them for machines that are not known from their DHCP exchange.
+/// Maximum number of transfers to machines that are unknown from a DHCP exchange.
 pub(super) const MAX_TRANSFERS_OF_STRANGERS: usize = MAX_TRANSFERS / 4 * 3;
-/// Of them for one address; several machines may share one behind a relay that translates addresses.
+/// Maximum number of transfers to one address; several machines may share one behind a relay that translates
+/// addresses.
 pub(super) const MAX_TRANSFERS_PER_CLIENT: usize = 64;
 /// Requests an address may send at once. PXELINUX asks for a dozen names in a burst, a GRUB with its
 /// modules for a hundred.
@@ -28,12 +29,12 @@ pub(super) const BURST: u32 = 512;
 const REQUESTS_PER_SECOND: u32 = 64;
 /// Addresses whose requests are counted.
 const MAX_COUNTED: usize = 4096;
-/// How long transfers may go on after the server was told to stop.
+/// Time limit for running transfers after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 /// A request that came this short a time before the client broke its transfer off was sent after that.
 const AT_ONCE: Duration = Duration::from_millis(250);
 
-/// Why there is no place for a transfer.
+/// Reasons to refuse a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
     /// The same request is being answered, and its client has acknowledged nothing yet.
@@ -73,7 +74,7 @@ struct Slot {
     ended: CancellationToken,
 }
 
-/// What an address has left of its requests, as of a time.
+/// Remaining request allowance of an address, as of a time.
 #[derive(Debug)]
 struct Asked {
     left: f64,
@@ -222,7 +223,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// How many transfers are under way, this one included.
+    /// Returns the number of transfers in progress, this one included.
     pub(super) fn active(&self) -> usize {
         self.places.count.load(Ordering::Relaxed)
     }

@@ -41,7 +41,7 @@ pub enum ClientArch {
     EfiRiscV64Http,
     /// 41: a Raspberry Pi's own boot loader.
     RaspberryPi,
-    /// Any other.
+    /// Any other value of option 93.
     Other(u16),
 }
 
@@ -88,7 +88,7 @@ impl ClientArch {
         }
     }
 
-    /// Whether it boots over HTTP instead of TFTP (UEFI 2.10, section 24.7).
+    /// True if the client boots over HTTP instead of TFTP (UEFI 2.10, section 24.7).
     pub fn is_http(self) -> bool {
         matches!(
             self,

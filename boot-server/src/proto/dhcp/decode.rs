@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::options::{Options, code};
 use super::{Message, Op};
 
-/// Why a datagram is not a DHCP message.
+/// Reasons that a datagram is not a DHCP message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Shorter than the fixed header with its cookie.

@@ -8,7 +8,7 @@ use super::{
     MIN_MESSAGE_LEN, Message, Op,
 };
 
-/// Why a message cannot be sent.
+/// Reasons that a message cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The client would not accept a message this long.

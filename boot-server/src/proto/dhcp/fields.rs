@@ -11,9 +11,9 @@ use super::{ClientArch, DEFAULT_MAX_MESSAGE_LEN, IP_UDP_HEADERS_LEN, Message, co
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("option {code} ({name}) has an impossible value of {len} bytes")]
 pub struct FieldError {
-    /// Its code.
+    /// Option code (RFC 2132).
     pub code: u8,
-    /// Its name.
+    /// Option name for messages.
     pub name: &'static str,
     /// Its length in bytes.
     pub len: usize,
@@ -275,7 +275,7 @@ impl Message {
         self.address_option(code::SERVER_ID)
     }
 
-    /// Whether option 55 asks for this option.
+    /// True if option 55 requests this option.
     pub fn requests_parameter(&self, code: u8) -> bool {
         self.options
             .bytes(code::PARAMETER_LIST)

@@ -29,7 +29,7 @@ use crate::proto::mac::MacAddr;
 pub const HEADER_LEN: usize = 240;
 /// A BOOTP message is at least this long; old boot ROMs and relays drop shorter ones (RFC 1542 §2.1).
 pub const MIN_MESSAGE_LEN: usize = 300;
-/// What every client must accept: a 576 byte datagram less its IP and UDP headers (RFC 2131 §2).
+/// Message size that every client must accept: a 576 byte datagram less its IP and UDP headers (RFC 2131 §2).
 pub const DEFAULT_MAX_MESSAGE_LEN: usize = 576 - IP_UDP_HEADERS_LEN;
 /// IP and UDP headers without IP options.
 pub const IP_UDP_HEADERS_LEN: usize = 28;
@@ -50,15 +50,15 @@ pub enum Op {
 /// A DHCP message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Direction.
+    /// Direction: request or reply.
     pub op: Op,
     /// Hardware type; 1 is Ethernet.
     pub hardware_type: u8,
     /// Length of the hardware address, at most 16.
     pub hardware_len: u8,
-    /// Relay hops.
+    /// Number of relays passed.
     pub hops: u8,
-    /// Transaction id.
+    /// Transaction id chosen by the client.
     pub xid: u32,
     /// Seconds since the client began.
     pub secs: u16,
@@ -132,7 +132,7 @@ impl Message {
         (self.hardware_type == 1 && self.hardware_len == 6).then_some(MacAddr(*mac))
     }
 
-    /// Whether the client asks for its answers to be broadcast.
+    /// True if the client requests broadcast replies.
     pub fn wants_broadcast(&self) -> bool {
         self.flags & BROADCAST_FLAG != 0
     }

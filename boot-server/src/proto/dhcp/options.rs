@@ -29,7 +29,7 @@ pub mod code {
     pub const REQUESTED_ADDRESS: u8 = 50;
     /// Lease time in seconds (RFC 2132 §9.2).
     pub const LEASE_TIME: u8 = 51;
-    /// Which header fields hold options (RFC 2132 §9.3).
+    /// Option overload: the header fields that hold options (RFC 2132 §9.3).
     pub const OVERLOAD: u8 = 52;
     /// Message type (RFC 2132 §9.6).
     pub const MESSAGE_TYPE: u8 = 53;
@@ -37,7 +37,7 @@ pub mod code {
     pub const SERVER_ID: u8 = 54;
     /// Parameter request list (RFC 2132 §9.8).
     pub const PARAMETER_LIST: u8 = 55;
-    /// Why a NAK was sent (RFC 2132 §9.9).
+    /// Message: the reason for a NAK (RFC 2132 §9.9).
     pub const MESSAGE: u8 = 56;
     /// Largest message the client accepts (RFC 2132 §9.10).
     pub const MAX_MESSAGE_SIZE: u8 = 57;
@@ -90,12 +90,12 @@ impl Options {
             .map(|(_, bytes)| bytes)
     }
 
-    /// Whether the option is there, even empty.
+    /// True if the option is present, even empty.
     pub fn contains(&self, code: u8) -> bool {
         self.bytes(code).is_some()
     }
 
-    /// Whether there is none.
+    /// True if no option is present.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -153,7 +153,7 @@ impl Options {
         self.0.splice(start..start + ENTRY_HEADER_LEN, header);
     }
 
-    /// Where an option's entry is.
+    /// Returns the byte range of an option's entry.
     fn range(&self, code: u8) -> Option<Range<usize>> {
         let mut at = 0;
         for (c, bytes) in self.iter() {

@@ -17,7 +17,7 @@ pub fn pxe_discovery_control(bits: u8) -> Vec<u8> {
 const BOOT_MENU: u8 = 9;
 /// Sub-option 10, menu prompt.
 const MENU_PROMPT: u8 = 10;
-/// What a Raspberry Pi's boot ROM looks for before it takes an offer's TFTP server.
+/// Text that a Raspberry Pi's boot ROM requires before it accepts an offer's TFTP server.
 const RASPBERRY_PI_MENU: &[u8] = b"Raspberry Pi Boot";
 
 /// Option 43 as a Raspberry Pi wants it: a menu whose first item has the name it looks for, taken

@@ -7,7 +7,7 @@ const MIN_BLOCK_SIZE: u16 = 8;
 /// Largest block size a client may ask for (RFC 2348).
 const MAX_BLOCK_SIZE: u16 = 65464;
 
-/// Why bytes are not a TFTP packet.
+/// Reasons that bytes are not a TFTP packet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Cut off before its fixed fields.
@@ -27,7 +27,7 @@ pub enum DecodeError {
     NoValue(String),
 }
 
-/// How a file is to be sent (RFC 1350 §1).
+/// Transfer mode of a file (RFC 1350 §1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     /// Bytes as they are.
@@ -55,7 +55,7 @@ pub struct RequestedOptions {
 pub struct ReadRequest {
     /// File name as sent.
     pub file: String,
-    /// How to send it.
+    /// Requested transfer mode.
     pub mode: Mode,
     /// Options it asks for.
     pub options: RequestedOptions,
@@ -79,27 +79,27 @@ pub enum ErrorCode {
 /// A packet, as a server meets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
-    /// RRQ.
+    /// Read request (RRQ).
     Read(ReadRequest),
     /// WRQ; only its file name matters, as it is refused.
     Write(String),
-    /// DATA.
+    /// Data block (DATA).
     Data {
-        /// Block number.
+        /// Block number, which wraps at 65535.
         block: u16,
-        /// Its bytes.
+        /// Bytes of the block.
         bytes: Vec<u8>,
     },
     /// ACK of a block.
     Ack(u16),
-    /// ERROR.
+    /// Error packet (ERROR).
     Error {
         /// Code as sent.
         code: u16,
-        /// Its message.
+        /// Text for people, possibly empty.
         message: String,
     },
-    /// OACK.
+    /// Option acknowledgement (OACK, RFC 2347).
     OptionsAck(Vec<(String, String)>),
 }
 

@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
     window_size: 16,
 };
 
-/// What the network does with one packet: when each copy of it arrives.
+/// Fate of one packet in the network: the arrival time of each copy.
 type Fate = Vec<Duration>;
 
 /// A receiving client as RFC 1350 and RFC 7440 describe it.

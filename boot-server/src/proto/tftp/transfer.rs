@@ -29,7 +29,7 @@ pub struct Limits {
     pub window_size: u16,
 }
 
-/// What to send next.
+/// Next packet to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transmit {
     /// This packet, as it is.
@@ -38,14 +38,14 @@ pub enum Transmit {
     Data {
         /// Block number on the wire.
         block: u16,
-        /// Where in the file it starts.
+        /// Offset of the block in the file, in bytes.
         offset: u64,
-        /// How many bytes it holds; fewer than a block (also none) in the last one.
+        /// Number of bytes in the block; less than the block size (also 0) for the last block.
         len: usize,
     },
 }
 
-/// How a transfer ended.
+/// Result of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The client acknowledged the last block.
@@ -54,7 +54,7 @@ pub enum Outcome {
     Aborted {
         /// TFTP error code.
         code: u16,
-        /// Its message.
+        /// Error text of the client.
         message: String,
     },
     /// The client fell silent.
@@ -152,12 +152,12 @@ impl Transfer {
         self.retransmits
     }
 
-    /// Whether the client has acknowledged anything yet.
+    /// True if the client has acknowledged anything yet.
     pub fn is_answered(&self) -> bool {
         self.answered
     }
 
-    /// How it ended, once it did.
+    /// Returns the result of the transfer, once it has ended.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
     }

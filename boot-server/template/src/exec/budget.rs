@@ -1,4 +1,4 @@
-//! What one render may use up. Go's templates have no such limits.
+//! Limits of one render. Go's templates have no such limits.
 
 use super::error::Exhausted;
 use crate::fmt::Allowance;
@@ -28,7 +28,7 @@ const BYTES_A_STEP: usize = 256;
 /// Parts of a pipeline, each a field or an argument, that are evaluated in the time of a step.
 const PARTS_A_STEP: u32 = 16;
 
-/// What is left of a budget.
+/// Remaining budget of a render.
 #[derive(Debug)]
 pub(super) struct Meter {
     budget: Budget,

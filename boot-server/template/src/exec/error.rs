@@ -1,4 +1,4 @@
-//! Why a template cannot be executed, in Go's words where Go has them.
+//! Reasons that a template cannot be executed, in Go's words where Go has them.
 
 use crate::fmt::quote::quote_text;
 
@@ -48,7 +48,7 @@ pub enum Reason {
     Call {
         /// Name of the function.
         function: String,
-        /// Its objection.
+        /// Message of the function.
         message: String,
     },
     /// Arguments that do not fit, found before a function is called.

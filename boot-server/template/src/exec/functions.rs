@@ -126,7 +126,7 @@ fn text_length(values: &[Reflected]) -> usize {
     lengths.sum()
 }
 
-/// What Go's `reflect` says to a use of nothing.
+/// Message of Go's `reflect` for an untyped nil.
 const NO_TYPE: &str = "reflect: call of reflect.Value.Type on zero Value";
 
 fn first(arguments: &[Reflected]) -> &Reflected {

@@ -27,7 +27,7 @@ use crate::{Functions, MissingKey};
 /// Templates within templates, as Go allows them.
 const MOST_TEMPLATES: usize = 100_000;
 
-/// How a program is executed.
+/// Settings of an execution.
 pub(crate) struct Settings<'p> {
     pub(crate) template: &'p str,
     pub(crate) missing_key: MissingKey,
@@ -49,7 +49,7 @@ struct Call<'p> {
 struct OpenBlock {
     /// Variables that were declared before it.
     variables: usize,
-    /// What `.` is outside.
+    /// Value of `.` outside the block.
     dot: Reflected,
     iteration: Option<Iteration>,
 }
@@ -385,5 +385,5 @@ impl<'p> Machine<'p> {
     }
 }
 
-/// What Go writes for nothing at all.
+/// Text that Go writes for an untyped nil.
 const NO_VALUE: &[u8] = b"<no value>";

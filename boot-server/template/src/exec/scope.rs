@@ -6,9 +6,9 @@ use crate::program::NameId;
 #[derive(Debug)]
 pub(super) struct Scope {
     variables: Vec<(NameId, Reflected)>,
-    /// By name: where its variables are, the innermost last.
+    /// Stack positions by variable name, the innermost last.
     by_name: Vec<Vec<usize>>,
-    /// Where the variables of the template being executed begin.
+    /// Index of the first variable of the template being executed.
     first: usize,
 }
 

@@ -10,7 +10,7 @@ const TOO_LARGE: i64 = 1_000_000;
 struct Format<'f> {
     text: &'f [u8],
     at: usize,
-    /// Where the last `]` is: behind it no argument number is closed.
+    /// Position of the last `]`: no argument number is closed behind it.
     last_bracket: Option<usize>,
     /// The argument that is next.
     argument: usize,

@@ -24,7 +24,7 @@ pub(crate) struct Printer<'a> {
     pub(super) flags: Flags,
 }
 
-/// Whether a number has a sign in its type.
+/// Signedness of a number's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Signed,

@@ -1,4 +1,4 @@
-//! Where formatted text goes: bytes, of which only so many may be written.
+//! Sink of formatted text: bytes with a limit on their number.
 
 use crate::exec::error::Exhausted;
 

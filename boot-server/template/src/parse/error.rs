@@ -1,4 +1,4 @@
-//! Why a template does not parse, in Go's words.
+//! Reasons that a template does not parse, in Go's words.
 
 use crate::fmt::quote::quote_text;
 

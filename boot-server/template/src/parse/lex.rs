@@ -93,7 +93,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Item<'t> {
     pub(super) kind: Kind,
-    /// Where it begins, in bytes.
+    /// Offset of the item, in bytes.
     pub(super) start: usize,
     /// Its text, or the message of an error.
     pub(super) text: std::borrow::Cow<'t, str>,

@@ -37,7 +37,7 @@ struct Parser<'t> {
     trees: Vec<OpenTree<'t>>,
     /// Nodes, statements and steps so far.
     size: usize,
-    /// What went wrong was reported by the tree around the innermost.
+    /// True if the tree around the innermost has already reported the mistake.
     is_reported_outside: bool,
 }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::tokens::Lookahead;
 use crate::program::{Label, NameId, NodeId, OpId, Statement, Tree};
 
-/// Where a template comes from.
+/// Origin of a template.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TreeKind {
     /// It is the text itself.
     Main,
-    /// `{{define}}`.
+    /// Body of a `{{define}}`.
     Define,
     /// `{{block}}`, which executes it too.
     Block { node: NodeId, pipe: OpId },
@@ -28,9 +28,9 @@ pub(super) struct OpenTree<'t> {
     pub(super) range_depth: usize,
     /// Line of the action that is being read; 0 between actions.
     pub(super) action_line: usize,
-    /// Where the last action begins, in bytes.
+    /// Offset of the last action, in bytes.
     pub(super) action_start: usize,
-    /// Where the template begins, in bytes.
+    /// Offset of the template, in bytes.
     pub(super) start: usize,
     /// Nothing but space and comments was seen.
     pub(super) is_blank: bool,
@@ -90,7 +90,7 @@ pub(super) struct Block {
     pub(super) in_else: bool,
     /// Variables that were declared before it.
     pub(super) variables: usize,
-    /// Where it begins, in bytes.
+    /// Offset of the block, in bytes.
     pub(super) start: usize,
 }
 
