@@ -28,7 +28,7 @@ impl Cache {
         Cache { folder }
     }
 
-    /// Where the thing called `name` is, finished or not there.
+    /// Returns the path of the entry called `name`, even if unfinished or missing.
     #[must_use]
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)

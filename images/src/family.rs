@@ -1,5 +1,5 @@
-//! How one scenario fits images of several families: under which names their files are served, and how
-//! the kernel options of a spec, written for CoreOS, are spelled for each. Pure.
+//! Adaptation of one scenario to images of several families: the names under which their files are served, and
+//! the spelling of a spec's kernel options, which are written for CoreOS. Pure.
 //!
 //! CoreOS: the origin documents (`coreos.autologin`, `coreos.first_boot`, `coreos.config.url`,
 //! `cloud-config-url`). Flatcar: <https://www.flatcar.org/docs/latest/migrating-from-coreos/>. Fedora CoreOS:
@@ -32,10 +32,10 @@ pub fn assets<'f>(files: impl IntoIterator<Item = (Role, &'f str)>) -> Vec<(Stri
     assets
 }
 
-/// What a kernel option becomes.
+/// Translation of a kernel option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spelled {
-    /// This option.
+    /// The option in the family's spelling.
     As(String),
     /// None: the system does so anyway.
     NotNeeded,
@@ -43,7 +43,7 @@ pub enum Spelled {
     Unsupported(&'static str),
 }
 
-/// How `option` (`key` or `key=value`, as CoreOS has it) is spelled for `family`.
+/// Translates `option` (`key` or `key=value`, as CoreOS has it) to the spelling of `family`.
 #[must_use]
 pub fn spell(family: Family, option: &str) -> Spelled {
     let (key, value) = option

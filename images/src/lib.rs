@@ -40,7 +40,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub struct Image {
     /// The folder with all of its files, to be served as `…/coreos/<version>/`.
     pub folder: PathBuf,
-    /// What it is.
+    /// Manifest of the image.
     pub manifest: Manifest,
 }
 
@@ -106,7 +106,7 @@ pub fn built_in(folder: &Path) -> Vec<Image> {
         .collect()
 }
 
-/// Where an image comes from: reports name it, so that a stand-in is never taken for CoreOS.
+/// Origin of an image: reports name it, so that a stand-in is never taken for CoreOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageKind {
@@ -114,10 +114,10 @@ pub enum ImageKind {
     StandIn,
 }
 
-/// What an image is and what it is made of.
+/// Identity and components of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Where it comes from.
+    /// Origin of the image.
     pub kind: ImageKind,
     /// Its version, as os-release in it has it.
     pub version: String,
@@ -125,7 +125,7 @@ pub struct Manifest {
     pub key: String,
     /// The distribution release its packages are from, e.g. `debian bookworm`.
     pub release: String,
-    /// Package versions.
+    /// Package versions by package name.
     pub packages: BTreeMap<String, String>,
     /// Its files by name.
     pub files: BTreeMap<String, FileEntry>,
@@ -140,15 +140,15 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// Why there is no image.
+/// Reasons that no image is available.
 #[derive(Debug, Error)]
 pub enum ImageError {
     /// A file or folder could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -160,9 +160,9 @@ pub enum ImageError {
     /// A program could not be started.
     #[error("{program} does not run: {source}")]
     Program {
-        /// Its name.
+        /// Name of the program.
         program: String,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -171,13 +171,13 @@ pub enum ImageError {
         "building the stand-in: {step} ended with {status}; its last lines (all of them in {log}):\n{tail}"
     )]
     Step {
-        /// Which step.
+        /// Build step that failed.
         step: &'static str,
-        /// How it ended.
+        /// Exit status of the step.
         status: std::process::ExitStatus,
         /// Its last lines.
         tail: String,
-        /// Where all lines are.
+        /// Path of the complete log.
         log: PathBuf,
     },
     /// The manifest could not be written as JSON.
@@ -192,7 +192,7 @@ impl ImageError {
     }
 }
 
-/// What a build is at, for whoever waits for it.
+/// Progress of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// Another process is building in the same cache; this one waits for it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::ImageError;
 
-/// Which level of the build reads a file: a change to it makes that level, and those after it, anew.
+/// Level of the build that reads a file: a change to it rebuilds that level, and those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     /// Packages from the network.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::{ImageError, Progress};
 
-/// How many lines a failure shows.
+/// Number of log lines shown for a failure.
 const TAIL_LINES: usize = 20;
 
 /// Runs `script` with `arguments`, its standard output and error going to `log` and `progress`.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a `cloud-config-url` is not used.
+/// Reasons that a `cloud-config-url` is not used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum CmdlineError {
     /// The value's scheme is not one the agent fetches.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// How long one attempt may take, from connecting to the last byte.
+/// Timeout of one attempt, from connecting to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Attempts before giving up.
 const MAX_ATTEMPTS: u32 = 15;
@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Longest user-data accepted, in bytes: far above any cloud-config, far below the guest's memory.
 const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Why there is no user-data.
+/// Reasons that no user-data was fetched.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// An address that would need TLS, which this agent does not have.
@@ -26,7 +26,7 @@ pub enum FetchError {
     /// The server said that asking again is useless.
     #[error("{url}: HTTP status {status}, which is final")]
     Refused {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
         /// The 4xx status.
         status: u16,
@@ -34,11 +34,11 @@ pub enum FetchError {
     /// Every attempt failed in a way that might have passed.
     #[error("{url}: gave up after {attempts} attempts, the last one: {last}")]
     GaveUp {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// How often.
+        /// Number of attempts made.
         attempts: u32,
-        /// What happened the last time.
+        /// Error of the last attempt.
         last: String,
     },
 }
@@ -93,7 +93,7 @@ pub fn fetch(
     })
 }
 
-/// What `url` answers when it is asked once; nothing when that is not text, or no success.
+/// Fetches `url` once; nothing when the answer is not text, or no success.
 #[must_use]
 pub fn fetch_once(url: &str) -> Option<String> {
     match attempt_once(&http_agent(), url) {

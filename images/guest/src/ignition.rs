@@ -1,5 +1,5 @@
-//! Why Ignition refuses a config: its version. The binary's own words ("unsupported config version")
-//! name neither the version it was given nor the ones it speaks.
+//! Explanation of Ignition's refusal of a config: its version. The binary's own message ("unsupported config
+//! version") names neither the version it was given nor the ones it supports.
 //!
 //! Versions: `ignitionVersion: 1` (Ignition 0.1 to 0.2), `ignition.version` 2.x (0.3 to 0.35) and 3.x
 //! (from 2.0 on); coreos/ignition `docs/migrating-configs.md`.

@@ -1,10 +1,10 @@
-//! What the agent tells the world: single lines that begin with `guest-agent: `, on the console
-//! (where the lab reads them) and on standard output (where the journal keeps them).
+//! Reports of the agent: single lines that begin with `guest-agent: `, on the console (where the lab reads
+//! them) and on standard output (where the journal keeps them).
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
-/// Where lines about the agent's steps go.
+/// Sink of lines about the agent's steps.
 #[derive(Debug)]
 pub struct Console {
     device: Option<File>,

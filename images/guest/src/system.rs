@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// What may be done with a unit at the end of a cloud-config.
+/// Commands for a unit at the end of a cloud-config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the verbs of systemctl")]
 pub enum UnitCommand {
@@ -52,10 +52,10 @@ impl UnitCommand {
     }
 }
 
-/// How systemd's job for a unit ended. A failed job is not an error of the cloud-config.
+/// Result of systemd's job for a unit. A failed job is not an error of the cloud-config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobResult {
-    /// As asked.
+    /// The job succeeded.
     Done,
     /// Not as asked; what systemctl said.
     Failed(String),
@@ -70,15 +70,15 @@ impl fmt::Display for JobResult {
     }
 }
 
-/// Why an outside call did not do its work.
+/// Reasons that a call of a program or the system failed.
 #[derive(Debug, Error)]
 pub enum SystemError {
     /// The program could not be run.
     #[error("{program} does not run: {source}")]
     Run {
-        /// Its name.
+        /// Name of the program.
         program: String,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -89,15 +89,15 @@ pub enum SystemError {
         command: String,
         /// Its exit status.
         outcome: std::process::ExitStatus,
-        /// What it printed.
+        /// Output of the program.
         output: String,
     },
     /// A system call or a file of the system failed.
     #[error("{path}: {source}")]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -114,7 +114,7 @@ pub trait System {
     /// The kernel's host name.
     fn hostname(&self) -> String;
 
-    /// Whether the machine has a user of this name.
+    /// True if the machine has a user of this name.
     fn user_exists(&self, name: &str) -> bool;
 
     /// Creates a user with useradd's arguments.

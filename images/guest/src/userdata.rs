@@ -1,4 +1,4 @@
-//! What kind of user-data a text is: cloud-config, a script, an Ignition config, or nothing known.
+//! Classification of user-data: cloud-config, a script, an Ignition config, or unknown.
 
 use std::io::Read;
 
@@ -14,7 +14,7 @@ const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
 /// User-data, recognised and read.
 #[derive(Debug)]
 pub enum UserData {
-    /// A `#cloud-config`.
+    /// A parsed `#cloud-config`.
     CloudConfig(Box<CloudConfig>),
     /// A script, run once; its whole text.
     Script(String),
@@ -24,7 +24,7 @@ pub enum UserData {
     Empty,
 }
 
-/// Why user-data is not usable.
+/// Reasons that user-data is unusable.
 #[derive(Debug, Error)]
 pub enum UserDataError {
     /// The first line is none that coreos-cloudinit knows.
@@ -33,7 +33,7 @@ pub enum UserDataError {
     /// gzip that does not unpack.
     #[error("it begins as gzip does, and is not: {0}")]
     Gzip(#[source] std::io::Error),
-    /// Not text.
+    /// The user-data is not UTF-8.
     #[error("it is not UTF-8 text: {0}")]
     NotText(#[from] std::string::FromUtf8Error),
     /// A cloud-config that does not read.

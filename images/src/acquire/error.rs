@@ -1,4 +1,4 @@
-//! Why an image was not fetched: one error, one line.
+//! Errors of fetching an image, each rendered as one line.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::verify::content::WrongContent;
 use crate::verify::digest::WrongDigest;
 use crate::verify::signature::SignatureError;
 
-/// Why an image was not fetched.
+/// Reasons that an image was not fetched.
 #[derive(Debug, Error)]
 pub enum AcquireError {
     /// It is not known what is published.
@@ -21,11 +21,11 @@ pub enum AcquireError {
     /// There is no such version or channel.
     #[error("there is no version {version} of {label}: {source}")]
     NoSuchVersion {
-        /// The image.
+        /// Label of the image, e.g. `flatcar:stable`.
         label: String,
         /// As asked for.
         version: String,
-        /// What the server says.
+        /// Error of the fetch, such as the server's status.
         #[source]
         source: FetchError,
     },
@@ -35,9 +35,9 @@ pub enum AcquireError {
     /// A file is not what it should be.
     #[error("{from} is not taken: {why}")]
     NotGood {
-        /// Where it is from.
+        /// URL or path of the file.
         from: String,
-        /// Why.
+        /// Failed check of the file.
         #[source]
         why: NotGood,
     },
@@ -46,19 +46,19 @@ pub enum AcquireError {
     NoDigest {
         /// The list of hashes.
         url: String,
-        /// What it should have.
+        /// File name expected in the folder.
         name: String,
     },
     /// A local file.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// Path of the file.
         path: std::path::PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The cache.
+    /// The cache could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The cache's folder of the image.
@@ -66,16 +66,16 @@ pub enum AcquireError {
     Image(#[from] ImageError),
 }
 
-/// Why a file is not what it should be.
+/// Reasons that a file fails verification.
 #[derive(Debug, Error)]
 pub enum NotGood {
-    /// Its hash.
+    /// The hash does not match.
     #[error(transparent)]
     Digest(#[from] WrongDigest),
-    /// Its signature.
+    /// The signature is missing or invalid.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// What it is.
+    /// The content is of another kind.
     #[error(transparent)]
     Content(#[from] WrongContent),
 }
@@ -86,7 +86,7 @@ impl AcquireError {
         move |source| AcquireError::File { path, source }
     }
 
-    /// Whether it only says that another file's error ended this one's.
+    /// True if the error only repeats that another file's error ended this fetch.
     pub(super) fn is_echo(&self) -> bool {
         matches!(self, AcquireError::Fetch(FetchError::Stopped { .. }))
     }

@@ -20,7 +20,7 @@ use one::One;
 /// No metadata are longer, in bytes; Fedora CoreOS's are below 100 KB.
 const METADATA_LIMIT_BYTES: usize = 8 << 20;
 
-/// What is going on, for whoever waits.
+/// Progress of an acquisition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
     /// Another process fetches the same, or clears the cache.
@@ -29,7 +29,7 @@ pub enum Event<'a> {
     Version(&'a str),
     /// A file is coming.
     Bytes {
-        /// Its name.
+        /// Name of the file.
         name: &'a str,
         /// Bytes that are there.
         have: u64,
@@ -40,19 +40,19 @@ pub enum Event<'a> {
     Again {
         /// The file's name.
         name: &'a str,
-        /// Why.
+        /// Reason for the refusal, in one sentence.
         why: &'a str,
         /// After this pause.
         pause: Duration,
     },
     /// A file is there and good.
     Good {
-        /// What is known of it.
+        /// Verified properties of the file.
         file: &'a StoredFile,
     },
 }
 
-/// Who hears of it; called from several threads.
+/// Receiver of progress events; called from several threads.
 pub type Tell<'t> = &'t (dyn Fn(Event<'_>) + Sync);
 
 /// Fetches `wanted` into `store`, unless it is there and undamaged.
@@ -105,7 +105,7 @@ pub fn acquire(
     Ok(store.install(&versions, &lock, record, &files)?)
 }
 
-/// Whether what is stored is what is published: a user may change a file's hash and keep the version.
+/// True if the stored files are the published ones: a user may change a file's hash and keep the version.
 fn is_of(stored: &Stored, release: &Release) -> bool {
     release.files.iter().all(|file| {
         stored.record.files.iter().any(|there| {

@@ -18,7 +18,7 @@ use crate::verify::{content, digest};
 
 /// No detached signature is longer, in bytes.
 const SIGNATURE_LIMIT_BYTES: usize = 64 << 10;
-/// How much of a local file is copied at a time, in bytes.
+/// Chunk size for copying a local file, in bytes.
 const COPY_BYTES: usize = 1 << 20;
 
 /// One file on its way.

@@ -16,10 +16,10 @@ use crate::verify::keys;
 
 const LAYOUTS: [&str; 4] = ["release-directory", "stream", "files", "built"];
 
-/// What a machine can have, in MiB.
+/// Valid memory of a machine, in MiB.
 const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=65_536;
 
-/// What an entry is read with.
+/// Reader of an entry.
 pub(super) struct Reader<'t> {
     pub(super) text: &'t Text,
     /// Relative paths are meant from here: the catalog file's folder.

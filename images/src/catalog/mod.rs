@@ -24,7 +24,7 @@ use wire::WireFile;
 
 /// The project's own catalog, compiled in.
 const OWN: &str = include_str!("../../catalog.toml");
-/// What it is called in messages.
+/// Name of the built-in catalog in messages.
 const OWN_NAME: &str = "images/catalog.toml";
 
 /// All images that are known.
@@ -36,18 +36,18 @@ pub struct Catalog {
 /// An image that was asked for, found: everything is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its entry.
+    /// Catalog entry of the image.
     pub entry: Entry,
     /// The channel; `-` for an image that has none.
     pub channel: String,
-    /// The processor.
+    /// Processor architecture of the image.
     pub architecture: Architecture,
     /// The version, or `current`.
     pub version: String,
 }
 
 impl Wanted {
-    /// How it is called in reports: `flatcar:stable`, `coreos:stable/…`; without what goes without saying.
+    /// Returns the label for reports, e.g. `flatcar:stable`, `coreos:stable/…`; defaults are omitted.
     #[must_use]
     pub fn label(&self) -> String {
         let mut label = self.entry.name.clone();
@@ -63,7 +63,7 @@ impl Wanted {
     }
 }
 
-/// What stands for the channel of an image that has none.
+/// Placeholder for the channel of an image without channels.
 const NO_CHANNEL: &str = "-";
 
 /// An image that is not in the catalog.
@@ -80,7 +80,7 @@ pub enum UnknownImage {
     /// No such channel.
     #[error("`{name}` has no channel `{channel}`; it has {known}")]
     Channel {
-        /// The image.
+        /// Name that was requested.
         name: String,
         /// As asked for.
         channel: String,
@@ -90,7 +90,7 @@ pub enum UnknownImage {
     /// Not for this processor.
     #[error("`{name}` is not published for {architecture}; it is for {known}")]
     Architecture {
-        /// The image.
+        /// Name that was requested.
         name: String,
         /// As asked for.
         architecture: &'static str,
@@ -192,7 +192,7 @@ impl Catalog {
         }
     }
 
-    /// What `name` means.
+    /// Resolves `name` to an entry of the catalog.
     ///
     /// # Errors
     /// [`UnknownImage`], with those there are.

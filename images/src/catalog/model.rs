@@ -1,4 +1,4 @@
-//! What an image of the catalog is, once its entry has been read and found good.
+//! Model of a catalog image, after its entry has been read and validated.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Family {
     Coreos,
     /// Flatcar Container Linux.
     Flatcar,
-    /// Fedora CoreOS.
+    /// The Fedora CoreOS family.
     FedoraCoreos,
     /// Ours; never to be called CoreOS.
     StandIn,
@@ -39,11 +39,11 @@ impl Family {
     }
 }
 
-/// What a file is for.
+/// Purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// The kernel.
+    /// The Linux kernel.
     Kernel,
     /// The first initrd.
     Initrd,
@@ -77,17 +77,17 @@ pub struct Entry {
     pub name: String,
     /// A few words for lists.
     pub summary: String,
-    /// How its boot options are spelled.
+    /// Family, which decides the spelling of boot options.
     pub family: Family,
-    /// Where its files are.
+    /// Source of the files.
     pub source: Source,
-    /// What is fetched when no version is named; `current` is the newest.
+    /// Version fetched by default; `current` is the newest.
     pub version: String,
     /// Its channels, the first being meant when none is named; none for an image that has none.
     pub channels: Vec<String>,
     /// The processors that it is published for, the first being meant when none is named.
     pub architectures: Vec<Architecture>,
-    /// Who has to have signed it; none where hashes stand in the catalog.
+    /// Required signing key; none where the catalog holds hashes.
     pub key: Option<SigningKey>,
     /// Its serial console.
     pub console: String,
@@ -99,7 +99,7 @@ pub struct Entry {
     pub memory_mib: u32,
 }
 
-/// Where the files of an image are.
+/// Source of an image's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A folder for each version.
@@ -123,16 +123,16 @@ pub struct Directory {
     pub needs_mirror: bool,
     /// The key in `version.txt` whose value is the version.
     pub version_key: String,
-    /// What is in the folder.
+    /// Files published in the folder.
     pub files: Vec<PublishedFile>,
 }
 
 /// A file in a publisher's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedFile {
-    /// What it is for.
+    /// Purpose of the file.
     pub role: Role,
-    /// Its name.
+    /// File name in the folder.
     pub name: String,
     /// Name of its detached signature.
     pub signature: String,
@@ -147,26 +147,26 @@ pub struct Stream {
     pub url: String,
     /// URL of the metadata of one version, with `{channel}` and `{version}`.
     pub release_url: Option<String>,
-    /// What stands instead of `https://host` in all URLs.
+    /// Base URL that replaces `https://host` in all URLs.
     pub mirror: Option<String>,
 }
 
 /// A file that the catalog names itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
-    /// What it is for.
+    /// Purpose of the file.
     pub role: Role,
     /// Its name in the image.
     pub name: String,
-    /// Where it is.
+    /// URL or path of the file.
     pub location: Location,
-    /// Where its detached signature is.
+    /// Location of the detached signature.
     pub signature: Option<Location>,
     /// The hashes it has to have.
     pub digests: Digests,
 }
 
-/// Where a file is.
+/// Location of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// On a server.
@@ -187,32 +187,32 @@ impl std::fmt::Display for Location {
 /// Hashes that a file has to have, in lower-case hex.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Digests {
-    /// SHA-256.
+    /// SHA-256 in lowercase hex, if known.
     pub sha256: Option<String>,
-    /// SHA-512.
+    /// SHA-512 in lowercase hex, if known.
     pub sha512: Option<String>,
 }
 
 impl Digests {
-    /// Whether there is none.
+    /// True if no hash is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sha256.is_none() && self.sha512.is_none()
     }
 }
 
-/// Who has to have signed an image.
+/// Key that must have signed an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    /// Where the public key is.
+    /// Source of the public key.
     pub text: KeyText,
     /// Fingerprints of the primary keys that count, in upper-case hex without spaces.
     pub fingerprints: Vec<String>,
-    /// What a signature is worth whose key has expired since.
+    /// Handling of signatures whose key has expired since.
     pub expired: ExpiredKey,
 }
 
-/// Where a public key is.
+/// Source of a public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyText {
     /// In this program: one of [`crate::verify::keys::SHIPPED`].
@@ -221,7 +221,7 @@ pub enum KeyText {
     File(PathBuf),
 }
 
-/// What a signature is worth whose key has expired since.
+/// Handling of signatures whose key has expired since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiredKey {
     /// Nothing: the publisher has a newer key.

@@ -1,4 +1,4 @@
-//! How an image is asked for: `NAME[:CHANNEL][/ARCHITECTURE][@VERSION]`.
+//! Names of images on the command line: `NAME[:CHANNEL][/ARCHITECTURE][@VERSION]`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// 64-bit x86.
+    /// 64-bit x86 (`amd64`, `x86_64`).
     Amd64,
-    /// 64-bit Arm.
+    /// 64-bit Arm (`arm64`, `aarch64`).
     Arm64,
 }
 
@@ -35,7 +35,7 @@ impl Architecture {
         }
     }
 
-    /// By either name.
+    /// Parses either name of an architecture.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Architecture::Amd64, Architecture::Arm64]
@@ -51,7 +51,7 @@ pub struct ImageName {
     pub name: String,
     /// Channel or stream.
     pub channel: Option<String>,
-    /// Processor.
+    /// Processor architecture, if named.
     pub architecture: Option<Architecture>,
     /// Version, or `current`.
     pub version: Option<String>,
@@ -67,7 +67,8 @@ pub struct BadName {
     why: &'static str,
 }
 
-/// Whether `text` can be a part of a name, and with it the name of a folder: it must not lead out of one.
+/// True if `text` is valid as a part of a name, and so as the name of a folder: it must not lead outside its
+/// parent.
 #[must_use]
 pub fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())

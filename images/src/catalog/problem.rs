@@ -1,5 +1,4 @@
-//! What is wrong with a catalog file, told so that it can be put right: file, line, column, the line
-//! itself, and what would be right.
+//! Problem of a catalog file with all that a fix needs: file, line, column, the line itself, and the remedy.
 
 use std::ops::Range;
 use std::path::Path;
@@ -31,7 +30,7 @@ impl Problem {
         self.place
     }
 
-    /// What would be right.
+    /// Returns the remedy.
     #[must_use]
     pub fn help(&self) -> &str {
         &self.help

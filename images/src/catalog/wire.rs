@@ -10,10 +10,10 @@ use toml::Spanned;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WireFile {
-    /// `[image.NAME]`
+    /// Tables `[image.NAME]` by name.
     #[serde(default)]
     pub(super) image: BTreeMap<Spanned<String>, WireImage>,
-    /// `[override.NAME]`
+    /// Tables `[override.NAME]` by name.
     #[serde(default, rename = "override")]
     pub(super) overrides: BTreeMap<Spanned<String>, WireOverride>,
 }

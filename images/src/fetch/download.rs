@@ -108,7 +108,7 @@ fn parse_content_range(range: &str) -> Option<(u64, Option<u64>)> {
     Some((start.parse().ok()?, total))
 }
 
-/// What may stand in `If-Range`: a strong `ETag`, else `Last-Modified` (RFC 9110, section 13.1.5).
+/// Returns the validator for `If-Range`: a strong `ETag`, else `Last-Modified` (RFC 9110, section 13.1.5).
 fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
     text(ETAG)

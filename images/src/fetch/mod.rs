@@ -16,16 +16,16 @@ use thiserror::Error;
 
 use retry::Pauses;
 
-/// How patient a client is.
+/// Retry limit and timeouts of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
-    /// How often something is tried before it is given up.
+    /// Maximum number of attempts, at least 1.
     pub attempts: u32,
     /// The pause before the second attempt; each later one is twice as long.
     pub first_pause: Duration,
-    /// How long a connection may take.
+    /// Timeout of connecting.
     pub connect: Duration,
-    /// How long nothing may come.
+    /// Timeout between two received chunks.
     pub silence: Duration,
 }
 
@@ -40,7 +40,7 @@ impl Default for Patience {
     }
 }
 
-/// What a download is at.
+/// Progress of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step<'a> {
     /// So many bytes are there, of so many.
@@ -52,20 +52,20 @@ pub enum Step<'a> {
     },
     /// It failed and is tried again.
     Again {
-        /// Why it failed.
+        /// Reason for the failure, in one sentence.
         why: &'a str,
         /// After this pause.
         pause: Duration,
     },
 }
 
-/// Why something was not fetched.
+/// Reasons that a file was not fetched.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// The server says no.
     #[error("{url}: the server answers {status}")]
     Status {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
         /// Its answer, e.g. `404 Not Found`.
         status: String,
@@ -73,36 +73,36 @@ pub enum FetchError {
     /// It failed as often as it was tried.
     #[error("{url}: given up after {attempts} attempts, {have} bytes fetched; the last one: {why}")]
     GaveUp {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// How often it was tried.
+        /// Number of attempts made.
         attempts: u32,
-        /// What is there; the next fetch goes on from here.
+        /// Number of bytes received; the next fetch resumes from here.
         have: u64,
-        /// Why the last attempt failed.
+        /// Error of the last attempt.
         why: String,
     },
     /// More than can be right.
     #[error("{url}: it is longer than {limit_bytes} bytes, and should be short")]
     TooLong {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// The limit.
+        /// Size limit, in bytes.
         limit_bytes: usize,
     },
     /// A file of our own.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// Somebody else's failure ended this.
     #[error("{url}: stopped, because another file could not be fetched")]
     Stopped {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
     },
     /// No client could be made.
@@ -111,7 +111,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether the server says that it has no such file.
+    /// True if the server answered that the file does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, FetchError::Status { status, .. } if status.starts_with("404"))

@@ -22,7 +22,7 @@ pub struct Partial {
     note: Note,
 }
 
-/// What is known of it.
+/// Metadata of a partial download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
     url: String,
@@ -31,7 +31,7 @@ struct Note {
 }
 
 impl Partial {
-    /// What there is of `url` in `folder`; waits while another process is at it.
+    /// Opens the partial download of `url` in `folder`; waits while another process uses it.
     ///
     /// # Errors
     /// [`FetchError::File`].
@@ -89,13 +89,13 @@ impl Partial {
         self.len
     }
 
-    /// Where it is.
+    /// Returns the path of the partial file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// By what the server knows it again; none when it has to be begun anew.
+    /// Returns the server's validator of the file; none when the download must restart.
     #[must_use]
     pub fn validator(&self) -> Option<&str> {
         self.note.validator.as_deref().filter(|_| self.len > 0)

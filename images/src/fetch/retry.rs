@@ -1,4 +1,4 @@
-//! What is worth another attempt, and when. Pure.
+//! Decisions on retries: which errors are worth another attempt, and when. Pure.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{FetchError, Patience};
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why an attempt failed.
+/// Failure of an attempt.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// It may go better the next time.
@@ -17,13 +17,13 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What a library's error is.
+    /// Classifies an error of the HTTP library.
     pub(super) fn of(error: &reqwest::Error) -> Fault {
         Fault::Passing(chain(error))
     }
 
-    /// What a status is that is no success: a server's own trouble passes (5xx, and 408 and 429 of RFC 9110
-    /// and RFC 6585), a refusal does not.
+    /// Classifies a status other than success: a server's own trouble is temporary (5xx, and 408 and 429 of RFC
+    /// 9110 and RFC 6585), a refusal is not.
     pub(super) fn of_status(url: &str, status: reqwest::StatusCode) -> Fault {
         let passing = status.is_server_error() || [408, 429].contains(&status.as_u16());
         if passing {
@@ -68,7 +68,7 @@ impl Pauses {
         }
     }
 
-    /// What has to pass before the next attempt, and why the last one failed.
+    /// Returns the delay before the next attempt, and the reason that the last one failed.
     ///
     /// # Errors
     /// What ends it all: the fault is no passing one, or it was the last attempt.

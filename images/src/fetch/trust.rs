@@ -1,5 +1,4 @@
-//! Whose certificates count: those of the authorities that this host trusts. The cryptography is `ring`, as
-//! in the boot server.
+//! Trusted certificate authorities: those of this host. The cryptography is `ring`, as in the boot server.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is published of an image: from a channel to a version, and from a version to files, signatures
-//! and hashes. Pure: it says which URL has to be asked, and reads the answer.
+//! Published releases of an image: from a channel to a version, and from a version to files, signatures and
+//! hashes. Pure: it returns the URL to request, and reads the answer.
 
 mod directory;
 mod stream;
@@ -15,22 +15,22 @@ pub const CURRENT: &str = "current";
 /// A version and its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// The version.
+    /// Version of the release.
     pub version: String,
-    /// Its files.
+    /// Files of the release.
     pub files: Vec<RemoteFile>,
 }
 
 /// A file to fetch, and what it is verified by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFile {
-    /// What it is for.
+    /// Purpose of the file.
     pub role: Role,
-    /// Its name.
+    /// File name in the cache.
     pub name: String,
-    /// Where it is.
+    /// URL or path of the file.
     pub location: Location,
-    /// Where its detached signature is.
+    /// Location of the detached signature.
     pub signature: Option<Location>,
     /// Hashes that are known already.
     pub digests: Digests,
@@ -38,16 +38,16 @@ pub struct RemoteFile {
     pub digests_url: Option<String>,
 }
 
-/// What has to be done to know a release.
+/// Requests needed to resolve a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing.
+    /// No request: the release is known.
     Known(Release),
     /// The text at this URL has to be read.
     Ask(String),
 }
 
-/// Why it is not known what is published.
+/// Reasons that a release cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReleaseError {
     /// The publisher's hosts are gone.
@@ -62,7 +62,7 @@ pub enum ReleaseError {
     /// There is only the version that the catalog has.
     #[error("`{name}` has the version {known} only, not {asked}")]
     OneVersion {
-        /// The image.
+        /// Name of the image.
         name: String,
         /// The one it has.
         known: String,
@@ -72,24 +72,24 @@ pub enum ReleaseError {
     /// `version.txt` without a version.
     #[error("{url} has no line `{key}=VERSION`; it begins {begins:?}")]
     VersionFile {
-        /// Where it is.
+        /// URL of the metadata.
         url: String,
-        /// What was looked for.
+        /// Key missing from the metadata.
         key: String,
-        /// How it begins.
+        /// Beginning of the unexpected text.
         begins: String,
     },
     /// Stream metadata that are not as they should be.
     #[error("the stream metadata at {url}: {what}")]
     Metadata {
-        /// Where they are.
+        /// URL of the metadata.
         url: String,
-        /// What is wrong.
+        /// Description of the mistake.
         what: String,
     },
 }
 
-/// What has to be done to know the files of `wanted`.
+/// Plans the requests that resolve the files of `wanted`.
 ///
 /// # Errors
 /// [`ReleaseError`].
@@ -135,7 +135,7 @@ pub fn read(wanted: &Wanted, url: &str, text: &str) -> Result<Release, ReleaseEr
     }
 }
 
-/// Whether a version stands for the newest of a channel.
+/// True if a version stands for the newest of a channel.
 fn is_current(version: &str) -> bool {
     version == CURRENT || version.starts_with("current-")
 }

@@ -15,7 +15,7 @@ const ARTIFACTS: [(&str, Role); 3] = [
     ("rootfs", Role::Rootfs),
 ];
 
-/// Where the metadata are.
+/// Returns the URL of the stream metadata.
 pub(super) fn url(wanted: &Wanted, source: &Stream) -> String {
     let template = match &source.release_url {
         Some(release) if !is_current(&wanted.version) => release,

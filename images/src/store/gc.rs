@@ -9,7 +9,7 @@ use super::hold::is_held;
 use super::{Store, StoreError, USED_FILE, folders_in};
 use crate::Progress;
 
-/// What is to go.
+/// Limits that decide what is removed from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Images not used for so long.
@@ -18,7 +18,7 @@ pub struct Limits {
     pub at_most_bytes: Option<u64>,
 }
 
-/// What went.
+/// Summary of what was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cleared {
     /// Folders of images.
@@ -119,7 +119,7 @@ impl Store {
         remove_files(&self.folder.join("sha256"), |file| file.nlink() == 1)
     }
 
-    /// What was begun and not gone on with: by age, or all of it when space is what is wanted.
+    /// Removes abandoned downloads: by age, or all of them when space is needed.
     fn clear_partial(&self, limits: Limits, now: SystemTime) -> Result<u64, StoreError> {
         remove_files(&self.partial(), |file| {
             let used = file.modified().unwrap_or(now);

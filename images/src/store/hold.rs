@@ -1,5 +1,6 @@
-//! Whether a lab is there, however it ends and wherever one looks from: a lock that the lab's processes inherit. The
-//! kernel gives it back when the last of them is gone, and with the host. An image that a lab serves is held so.
+//! Lock that a lab's processes inherit and that marks the lab as running, however it ends and from wherever it
+//! is checked. The kernel releases it when the last of them is gone, and with the host. An image that a lab
+//! serves is held so.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -30,7 +31,7 @@ impl Hold {
     }
 }
 
-/// Whether anybody holds it.
+/// True if any process holds the lock.
 #[must_use]
 pub fn is_held(held: &Path) -> bool {
     File::open(held).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))

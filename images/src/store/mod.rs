@@ -1,4 +1,4 @@
-//! What was fetched and found good: objects by their hash, and a folder for each image with links to them.
+//! Verified files: objects by their hash, and a folder for each image with links to them.
 //!
 //! ```text
 //! store/sha256/<hex>                                   a file's bytes, once
@@ -47,14 +47,14 @@ pub struct Store {
 pub struct Stored {
     /// The folder with all of its files, under their own names and CoreOS's.
     pub folder: PathBuf,
-    /// What it is.
+    /// Record of the image.
     pub record: Record,
 }
 
 /// A verified file that is to become part of an image.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// What the record says of it.
+    /// Entry of the file in the record.
     pub file: StoredFile,
     /// Its detached signature, so that it can be checked again.
     pub signature: Option<Vec<u8>>,
@@ -66,15 +66,15 @@ pub struct Use {
     _lock: File,
 }
 
-/// Why the store could not be used.
+/// Reasons that the store could not be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// A file or folder could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -99,7 +99,7 @@ impl Store {
         }
     }
 
-    /// Where files are while they are fetched.
+    /// Returns the folder of files that are being fetched.
     #[must_use]
     pub fn partial(&self) -> PathBuf {
         self.folder.join("partial")

@@ -1,4 +1,4 @@
-//! What the cache knows of an image: `image.json`.
+//! Record of an image in the cache: `image.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,21 @@ use crate::catalog::{Architecture, Family, Role};
 pub struct Record {
     /// Its name in the catalog.
     pub name: String,
-    /// How reports call it, e.g. `flatcar:stable`.
+    /// Label in reports, e.g. `flatcar:stable`.
     pub label: String,
-    /// Its channel.
+    /// Channel of the release.
     pub channel: String,
-    /// Its processor.
+    /// Processor architecture of the image.
     pub architecture: Architecture,
-    /// Its version.
+    /// Version of the release.
     pub version: String,
-    /// How its boot options are spelled.
+    /// Family, which decides the spelling of boot options.
     pub family: Family,
     /// Kernel options that it needs besides those of a scenario.
     pub kernel_options: Vec<String>,
     /// When it was fetched, in seconds since 1970.
     pub fetched_at: u64,
-    /// Its files.
+    /// Files of the image.
     pub files: Vec<StoredFile>,
 }
 
@@ -44,19 +44,19 @@ impl Record {
 /// A file of an image, and by what it was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFile {
-    /// What it is for.
+    /// Purpose of the file.
     pub role: Role,
-    /// Its name.
+    /// File name in the image's folder.
     pub name: String,
     /// Length in bytes.
     pub size_bytes: u64,
     /// SHA-256 in hex.
     pub sha256: String,
-    /// Where it is from.
+    /// URL or path of the source.
     pub from: String,
-    /// Whether its hash was published or written in the catalog, and was right.
+    /// True if the hash was compared with a published or catalogued one.
     pub digest_checked: bool,
-    /// Whose signature it has.
+    /// Signer of the file, if signed.
     pub signed_by: Option<SignedBy>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a file is what it is said to be. A signature does not say which file it is of: a server that
+//! Check that a file is of its declared kind. A signature does not name the file it belongs to: a server that
 //! serves the initrd and its signature under the kernel's name would get through without this.
 
 use std::io::Read;
@@ -8,13 +8,13 @@ use thiserror::Error;
 
 use crate::catalog::Role;
 
-/// Where Linux's x86 boot protocol has its magic (Documentation/arch/x86/boot.rst).
+/// Offset and value of the magic in Linux's x86 boot protocol (Documentation/arch/x86/boot.rst).
 const X86_MAGIC: (usize, &[u8]) = (0x202, b"HdrS");
-/// Where an arm64 kernel has its magic (Documentation/arch/arm64/booting.rst).
+/// Offset and value of the magic of an arm64 kernel (Documentation/arch/arm64/booting.rst).
 const ARM64_MAGIC: (usize, &[u8]) = (0x38, b"ARM\x64");
 /// A compressed arm64 kernel is an EFI program with this (drivers/firmware/efi/libstub/zboot-header.S).
 const ZBOOT_MAGIC: (usize, &[u8]) = (4, b"zimg");
-/// What the kernel takes for an initrd: cpio, or cpio behind one of its decompressors (lib/decompress.c).
+/// Magic numbers of an initrd: cpio, or cpio behind one of the kernel's decompressors (lib/decompress.c).
 const INITRD_MAGIC: [&[u8]; 9] = [
     b"070701",
     b"070702",
@@ -27,7 +27,7 @@ const INITRD_MAGIC: [&[u8]; 9] = [
     b"\x89LZO",
 ];
 
-/// What a file looks like.
+/// Kind of a file by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Kernel,

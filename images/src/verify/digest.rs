@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::catalog::model::Digests;
 
-/// How much is read at a time, in bytes.
+/// Read chunk size, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// The hashes that a file has, in lower-case hex.
@@ -16,18 +16,18 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub struct Hashes {
     /// Length in bytes.
     pub size_bytes: u64,
-    /// SHA-256.
+    /// SHA-256 in lowercase hex.
     pub sha256: String,
-    /// SHA-512.
+    /// SHA-512 in lowercase hex.
     pub sha512: String,
 }
 
-/// What a publisher's list of hashes says of a file.
+/// Hashes of a file in a publisher's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Where the list is.
+    /// URL of the list.
     pub url: String,
-    /// What it says.
+    /// Hashes in the list.
     pub digests: Digests,
 }
 
@@ -35,15 +35,15 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("its {algorithm} is {found} ({size_bytes} bytes), and {source_of} says {expected}")]
 pub struct WrongDigest {
-    /// Which hash.
+    /// Hash algorithm, e.g. `SHA-256`.
     pub algorithm: &'static str,
-    /// What it is.
+    /// Computed hash in hex.
     pub found: String,
-    /// What it should be.
+    /// Expected hash in hex.
     pub expected: String,
-    /// Who says so.
+    /// Source of the expected hash.
     pub source_of: String,
-    /// How long the file is.
+    /// Size of the file, in bytes.
     pub size_bytes: u64,
 }
 
@@ -118,8 +118,8 @@ pub fn compare(found: &Hashes, expected: &Digests, source_of: &str) -> Result<()
     Ok(())
 }
 
-/// What a `.DIGESTS` file of CoreOS or Flatcar says of `name`: lines of hash and name below headings such
-/// as `# SHA512 HASH`. The hash is told by its length; MD5 and SHA-1 are passed over.
+/// Parses the hashes of `name` in a `.DIGESTS` file of CoreOS or Flatcar: lines of hash and name below headings
+/// such as `# SHA512 HASH`. The length tells the kind of hash; MD5 and SHA-1 are ignored.
 #[must_use]
 pub fn parse_digests(text: &str, name: &str) -> Digests {
     let mut digests = Digests::default();

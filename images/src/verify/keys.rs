@@ -31,7 +31,7 @@ pub enum BadKey {
     /// Nothing of OpenPGP in it.
     #[error("there is no `{BEGIN}` in it")]
     NoBlock,
-    /// Cut short.
+    /// The armor has no end line.
     #[error("its end is missing")]
     NoEnd,
     /// Not as its checksum says.

@@ -1,5 +1,5 @@
-//! What makes a file trustworthy: its hashes, its OpenPGP signature by a pinned key, and that it is
-//! what it is said to be. Nothing gets into the cache that has not been through here.
+//! Verification of files: hashes, an OpenPGP signature by a pinned key, and the kind of content. Nothing enters
+//! the cache without it.
 
 pub mod content;
 pub mod digest;

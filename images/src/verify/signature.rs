@@ -22,7 +22,7 @@ pub struct Signed {
     pub key_has_expired: bool,
 }
 
-/// Why a signature does not count.
+/// Reasons to refuse a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The file is not what was signed.
@@ -55,7 +55,7 @@ pub enum Refusal {
     None,
 }
 
-/// Why it is not known whether a file is signed, or why it is not.
+/// Reasons that a signature is missing, refused or cannot be checked.
 #[derive(Debug, Error)]
 pub enum SignatureError {
     /// It is not signed as it should be.
@@ -64,18 +64,18 @@ pub enum SignatureError {
     /// The user's key file.
     #[error("the signing key {path}: {source}")]
     KeyFile {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// A key that makes no sense.
     #[error("the signing key {name}: {source}")]
     Key {
-        /// Which one.
+        /// Name of the key.
         name: String,
-        /// Why.
+        /// Defect of the key.
         #[source]
         source: BadKey,
     },

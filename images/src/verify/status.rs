@@ -1,4 +1,4 @@
-//! What `gpgv` reports (`--status-fd`), and what it means here. Pure.
+//! Status lines of `gpgv` (`--status-fd`), and their meaning here. Pure.
 //!
 //! The lines are those of GnuPG's doc/DETAILS, "Format of the --status-fd output". Its exit code is no
 //! verdict: it is 0 for a good signature by a key that has expired.
@@ -8,7 +8,7 @@ use crate::catalog::model::ExpiredKey;
 
 const PREFIX: &str = "[GNUPG:] ";
 
-/// What was reported of one signature.
+/// Status of one signature.
 #[derive(Debug, Default)]
 struct Report<'s> {
     good: bool,

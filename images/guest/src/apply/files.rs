@@ -28,7 +28,7 @@ pub fn clean(path: &str) -> PathBuf {
     cleaned
 }
 
-/// Where the machine's `path` is for this process.
+/// Returns the location of the machine's `path` for this process.
 #[must_use]
 pub fn under(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))

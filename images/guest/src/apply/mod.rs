@@ -16,14 +16,14 @@ use crate::config::{CloudConfig, Substitutions};
 use crate::system::{System, SystemError};
 use crate::userdata::{self, UserData, UserDataError};
 
-/// Where scripts are kept, as coreos-cloudinit's default workspace.
+/// Folder of scripts, as in coreos-cloudinit's default workspace.
 const SCRIPTS: &str = "var/lib/coreos-cloudinit/scripts";
 
 /// The machine a cloud-config is applied to.
 pub struct Machine<'a> {
     /// The root of its file system.
     pub root: &'a Path,
-    /// What `$private_ipv4` and its like stand for.
+    /// Values of `$private_ipv4` and similar variables.
     pub substitutions: Substitutions,
     /// Everything but its files.
     pub system: &'a dyn System,
@@ -45,7 +45,7 @@ impl Machine<'_> {
     }
 }
 
-/// What was done with user-data.
+/// Result of applying user-data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
     /// A cloud-config, to its end.
@@ -71,7 +71,7 @@ impl fmt::Display for Applied {
     }
 }
 
-/// Why a cloud-config was not applied to its end.
+/// Reasons that a cloud-config was not applied to its end.
 #[derive(Debug, Error)]
 pub enum ApplyError {
     /// It is no user-data.
@@ -83,18 +83,18 @@ pub enum ApplyError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which file, as the machine sees it.
+        /// Path of the file on the machine.
         path: PathBuf,
-        /// Why.
+        /// I/O error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// `permissions` is not an octal mode.
     #[error("{path}: permissions {permissions:?} are not an octal mode like \"0644\"")]
     Permissions {
-        /// Of which file.
+        /// Path of the file on the machine.
         path: PathBuf,
-        /// What is there.
+        /// Permissions as written in the cloud-config.
         permissions: String,
     },
     /// `manage_etc_hosts` is something else than `localhost`.
@@ -106,9 +106,9 @@ pub enum ApplyError {
     /// A unit's `command` is unknown.
     #[error("unit {unit}: command {command:?} is none of systemd's")]
     UnitCommand {
-        /// Which unit.
+        /// Name of the unit.
         unit: String,
-        /// What is there.
+        /// Command as written in the cloud-config.
         command: String,
     },
     /// Keys should come from a place the agent cannot ask.
@@ -118,7 +118,7 @@ pub enum ApplyError {
     KeyImport {
         /// For which user.
         user: String,
-        /// From where.
+        /// URL or path of the source.
         from: String,
     },
 }
@@ -137,8 +137,8 @@ pub fn apply_bytes(bytes: Vec<u8>, machine: &mut Machine<'_>) -> Result<Applied,
     }
 }
 
-/// What is done to a machine whose user-data does not come or does not read, before the error is
-/// reported: `/etc/environment` and the default units are seen to.
+/// Applies the defaults to a machine whose user-data is missing or invalid, before the error is reported:
+/// `/etc/environment` and the default units.
 ///
 /// # Errors
 /// [`ApplyError`], at the first step that fails.

@@ -1,5 +1,5 @@
-//! What `coreos.{etcd,etcd2,fleet,flannel,locksmith,update,oem}` and `manage_etc_hosts` stand for:
-//! files and units like those a user would have written.
+//! Expansion of `coreos.{etcd,etcd2,fleet,flannel,locksmith,update,oem}` and `manage_etc_hosts` to the files
+//! and units that a user would have written.
 
 use super::{ApplyError, Machine, files};
 use crate::config::{CloudConfig, DropIn, File, Oem, Unit, Update};

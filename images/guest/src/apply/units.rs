@@ -7,7 +7,7 @@ use super::{ApplyError, Machine, files};
 use crate::config::{File, Unit};
 use crate::system::UnitCommand;
 
-/// Who reads a unit.
+/// Reader of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Group {
     System,

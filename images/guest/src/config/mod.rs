@@ -31,9 +31,9 @@ pub struct CloudConfig {
     pub write_files: Vec<File>,
     /// Units of systemd and systemd-networkd.
     pub units: Vec<Unit>,
-    /// `coreos.update`.
+    /// Section `coreos.update` of the file.
     pub update: Update,
-    /// `coreos.oem`.
+    /// Section `coreos.oem` of the file.
     pub oem: Oem,
     /// `coreos.etcd`, as environment variables.
     pub etcd: Vec<(&'static str, String)>,
@@ -45,30 +45,30 @@ pub struct CloudConfig {
     pub flannel: Vec<(&'static str, String)>,
     /// `coreos.locksmith`, as environment variables.
     pub locksmith: Vec<(&'static str, String)>,
-    /// What was passed over while reading, each with its line.
+    /// Parts ignored while reading, each with its line.
     pub notes: Vec<String>,
 }
 
 /// One of `users`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
-    /// Login name.
+    /// Login name of the user.
     pub name: String,
     /// Password hash, as in `/etc/shadow`.
     pub passwd: String,
     /// Keys added to the user's.
     pub ssh_authorized_keys: Vec<String>,
-    /// Where keys are to be imported from (GitHub users or URLs).
+    /// Sources to import keys from (GitHub users or URLs).
     pub ssh_imports: Vec<String>,
-    /// Real name.
+    /// Real name (GECOS field).
     pub gecos: String,
-    /// Home folder.
+    /// Path of the home folder.
     pub homedir: String,
     /// Do not create it.
     pub no_create_home: bool,
-    /// Main group.
+    /// Name of the main group.
     pub primary_group: String,
-    /// Further groups.
+    /// Names of further groups.
     pub groups: Vec<String>,
     /// No group of the user's own name.
     pub no_user_group: bool,
@@ -76,14 +76,14 @@ pub struct User {
     pub system: bool,
     /// Not in lastlog and faillog.
     pub no_log_init: bool,
-    /// Login shell.
+    /// Path of the login shell.
     pub shell: String,
 }
 
 /// One of `write_files`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct File {
-    /// Where; relative paths begin at the root.
+    /// Path of the file; relative paths begin at the root.
     pub path: String,
     /// `user` or `user:group`, as chown takes it.
     pub owner: String,
@@ -100,24 +100,24 @@ pub struct Unit {
     pub name: String,
     /// Make it a link to `/dev/null`.
     pub mask: bool,
-    /// Enable it.
+    /// True if the unit is to be enabled.
     pub enable: bool,
     /// In `/run` instead of `/etc`.
     pub runtime: bool,
     /// The unit file.
     pub content: String,
-    /// What to do with it at the end: `start`, `stop`, `restart`, …
+    /// Command for the unit at the end: `start`, `stop`, `restart`, …
     pub command: String,
-    /// Drop-in files.
+    /// Drop-in files of the unit.
     pub drop_ins: Vec<DropIn>,
 }
 
 /// One of a unit's `drop_ins`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DropIn {
-    /// File name.
+    /// File name of the drop-in.
     pub name: String,
-    /// The file.
+    /// Content of the drop-in.
     pub content: String,
 }
 
@@ -126,13 +126,13 @@ pub struct DropIn {
 pub struct Update {
     /// `best-effort`, `etcd-lock`, `reboot` or `off`.
     pub reboot_strategy: String,
-    /// Update group.
+    /// Update group, e.g. `stable`.
     pub group: String,
-    /// Update server.
+    /// URL of the update server.
     pub server: String,
 }
 
-/// `coreos.oem`.
+/// Section `coreos.oem` of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -146,10 +146,10 @@ pub struct Oem {
     pub bug_report_url: String,
 }
 
-/// Why a `#cloud-config` is not usable.
+/// Reasons that a `#cloud-config` is unusable.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// Not YAML.
+    /// The text is not YAML.
     #[error(transparent)]
     Yaml(#[from] yaml::YamlError),
     /// The content of a file is not what its `encoding` says.
@@ -157,7 +157,7 @@ pub enum ConfigError {
     Content {
         /// Line of the content, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Reason that the content does not decode.
         reason: read::EncodingError,
     },
 }

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
         self.notes
     }
 
-    /// What was passed over in this map and all inside it, in the order of lines.
+    /// Returns the parts ignored in this map and all inside it, in the order of lines.
     #[must_use]
     pub fn finish(self) -> Vec<String> {
         let mut notes = self.leftovers();
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Why a file's content does not decode.
+/// Reasons that a file's content does not decode.
 #[derive(Debug, Error)]
 pub enum EncodingError {
     /// No such `encoding`.
@@ -195,7 +195,7 @@ pub enum EncodingError {
         "encoding {0:?} is none of b64, base64, gz, gzip, gz+b64, gzip+b64, gz+base64, gzip+base64"
     )]
     Unknown(String),
-    /// Not base64.
+    /// The content is not base64.
     #[error("content is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
     /// Not gzip, or larger than can be meant.

@@ -3,14 +3,14 @@
 
 use super::read::Reader;
 
-/// How an option's value is read. What is empty, false or 0 is not written.
+/// Type of an option's value. An empty, false or zero value is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// As it is written.
     Text,
-    /// A boolean.
+    /// A boolean value.
     Flag,
-    /// A number.
+    /// A numeric value.
     Number,
 }
 

@@ -8,8 +8,8 @@ const VARIABLES: [(&str, &str); 4] = [
     ("$public_ipv6", "COREOS_PUBLIC_IPV6"),
 ];
 
-/// What the variables stand for. A machine booted over the network has no metadata, so the values
-/// come from `COREOS_*` environment variables; without them the variables become nothing.
+/// Values of the variables. A machine booted over the network has no metadata, so the values come from
+/// `COREOS_*` environment variables; without them the variables become empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Substitutions {
     values: [String; 4],

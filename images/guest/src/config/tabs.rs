@@ -6,7 +6,7 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
 
-/// Where the first tab stands that is refused: line and column, from 1. None for a text that is not YAML.
+/// Returns the position of the first refused tab: line and column, from 1. None for a text that is not YAML.
 #[must_use]
 pub fn refused(text: &str) -> Option<(usize, usize)> {
     if !text.contains('\t') {
@@ -61,7 +61,7 @@ pub fn refused(text: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// What a line is made of at its beginning.
+/// Kind of a line, by its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Tokens of block style, comments, or nothing.
@@ -80,7 +80,7 @@ fn mark(kinds: &mut [Kind], first: usize, last: usize, kind: Kind) {
     }
 }
 
-/// How far a block scalar is indented whose header is in this line.
+/// Returns the indentation of a block scalar whose header is in this line.
 fn indent_of(lines: &[&str], header: usize) -> usize {
     let content = lines
         .iter()

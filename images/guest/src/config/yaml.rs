@@ -18,25 +18,25 @@ pub enum YamlError {
     /// An alias inside of what it stands for, or without an anchor.
     #[error("line {line}: an alias to nothing known")]
     Alias {
-        /// Where.
+        /// Line number, from 1.
         line: usize,
     },
     /// A tab where YAML wants spaces.
     #[error("line {line}: found a tab, where YAML wants spaces")]
     Tab {
-        /// Where.
+        /// Line number, from 1.
         line: usize,
     },
     /// Something after the end of the document (`...`) that is not marked as another one (`---`).
     #[error("line {line}: found text after the end of the document (`...`)")]
     AfterEnd {
-        /// Where.
+        /// Line number, from 1.
         line: usize,
     },
     /// `!!binary` that is not base64.
     #[error("line {line}: !!binary value is not base64")]
     Binary {
-        /// Where.
+        /// Line number, from 1.
         line: usize,
     },
     /// Aliases of aliases that would fill the memory.
@@ -52,11 +52,11 @@ const MAX_NODES: usize = 200_000;
 pub struct Node {
     /// The line, from 1.
     pub line: usize,
-    /// The value.
+    /// Value of the node.
     pub value: Value,
 }
 
-/// What a node is.
+/// Content of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A single value: its text, and whether it was written without quotes.
@@ -66,7 +66,7 @@ pub enum Value {
         /// Written bare: YAML decides by its look what it is.
         plain: bool,
     },
-    /// A list.
+    /// A list of nodes.
     List(Vec<Node>),
     /// Keys (with `-` read as `_`) and values, in order.
     Map(Vec<(String, Node)>),
@@ -82,7 +82,7 @@ impl Node {
         }
     }
 
-    /// Whether this is YAML's null: nothing, `~` or `null`, unquoted.
+    /// True for YAML's null: empty, `~` or `null`, unquoted.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true }
