@@ -1,4 +1,4 @@
-//! Where a site's boot config service is, by what its own configs say, and which files its machines load
+//! Location of a site's boot config service, derived from its own configs, and the files that its machines load
 //! from it. Pure.
 //!
 //! Kernel options carry the address of the service (`cloud-config-url=http://192.168.95.1:8080/cloud?…`), so a
@@ -16,7 +16,7 @@ const ASSETS: &str = "/assets/";
 /// Port of a URL that names none.
 const HTTP_PORT: u16 = 80;
 
-/// Where machines find the boot config service.
+/// Location of the boot config service as machines see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Site {
     /// Its address, where a config says it by number.
@@ -27,7 +27,7 @@ pub struct Site {
     pub names: Vec<String>,
 }
 
-/// Why a machine, or the whole site, can't be copied.
+/// Reasons that a machine, or the whole site, cannot be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SiteError {
     /// Two addresses or ports for one service.
@@ -40,7 +40,7 @@ pub enum SiteError {
         one: String,
         /// A machine that has it.
         of_one: String,
-        /// Another authority.
+        /// Authority of the other URL.
         other: String,
         /// A machine that has that.
         of_other: String,
@@ -48,9 +48,9 @@ pub enum SiteError {
     /// TLS, for which the copy has no certificate.
     #[error("{url} of {machine} is HTTPS; a copy of the site has no certificate for it")]
     Https {
-        /// The URL.
+        /// URL of the file.
         url: String,
-        /// Whose.
+        /// Name of the machine.
         machine: String,
     },
 }
@@ -84,7 +84,7 @@ fn url(text: &str) -> Option<Url<'_>> {
     })
 }
 
-/// Whether a path is the service's own.
+/// True if a path belongs to the service itself.
 fn is_of_service(path: &str) -> bool {
     ENDPOINTS.contains(&path) || path.starts_with(ASSETS)
 }

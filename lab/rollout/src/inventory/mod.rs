@@ -25,7 +25,7 @@ pub struct Inventory {
 /// One machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// What people call it.
+    /// Name of the machine.
     pub name: String,
     /// Addresses of its network cards, lowercase with colons; the one that boots stands first.
     pub macs: Vec<String>,
@@ -35,27 +35,27 @@ pub struct Machine {
     pub serial: Option<String>,
     /// Host name that it tells the boot config service.
     pub hostname: Option<String>,
-    /// How it boots.
+    /// Firmware that boots the machine.
     pub firmware: Firmware,
-    /// Memory.
+    /// Memory in MiB.
     pub memory_mib: Option<u32>,
-    /// Processors.
+    /// Number of processors.
     pub cpus: Option<u32>,
     /// Sizes of its disks.
     pub disks_gib: Vec<u32>,
     /// Further labels that its requests carry.
     pub labels: BTreeMap<String, String>,
-    /// What it is to get, where the list says so.
+    /// Expected boot, where the list states it.
     pub expect: Expected,
 }
 
 /// Firmware of a machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Firmware {
-    /// Legacy PXE.
+    /// Legacy PXE (BIOS).
     #[default]
     Bios,
-    /// UEFI PXE.
+    /// UEFI PXE boot.
     Uefi,
     /// UEFI HTTP boot.
     UefiHttp,
@@ -75,7 +75,7 @@ impl Firmware {
         }
     }
 
-    /// By its name.
+    /// Returns the firmware by its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Firmware> {
         Firmware::ALL
@@ -87,19 +87,19 @@ impl Firmware {
 /// A language that lists of machines are written in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// TOML.
+    /// TOML, with tables `[[machines]]`.
     #[default]
     Toml,
-    /// YAML.
+    /// YAML, with a list `machines`.
     Yaml,
-    /// JSON.
+    /// JSON, with an array `machines`.
     Json,
     /// CSV with a header.
     Csv,
 }
 
 impl Format {
-    /// By a file's extension.
+    /// Returns the format by a file's extension.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Format> {
         match name {
@@ -112,7 +112,7 @@ impl Format {
     }
 }
 
-/// What a machine is to get; `None` where the list does not say.
+/// Expected boot of a machine; `None` where the list does not state it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Id of the spec or profile.

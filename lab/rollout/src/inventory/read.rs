@@ -11,7 +11,7 @@ use super::{Format, Inventory};
 /// Machines, and where in their list each stands.
 #[derive(Debug)]
 pub struct Listed {
-    /// The machines.
+    /// Machines of the list.
     pub inventory: Inventory,
     document: Document,
     places: Vec<Place>,

@@ -1,4 +1,4 @@
-//! Which names, MACs and UUIDs a list has had already.
+//! Names, MACs and UUIDs that a list has used already.
 
 use std::collections::HashMap;
 

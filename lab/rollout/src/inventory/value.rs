@@ -3,7 +3,7 @@
 use boot_server::proto::mac::MacAddr;
 use uuid::Uuid;
 
-/// What is wrong with a value, and what would be right.
+/// Problem of a value, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct InvalidValue {
@@ -21,7 +21,7 @@ fn invalid<T>(message: String, help: impl Into<String>) -> Result<T, InvalidValu
 /// Longest name of a machine: it names files and virtual machines.
 const MAX_NAME: usize = 63;
 
-/// What a machine may be called: it names folders, virtual machines and lines of reports.
+/// Validates a machine name, which names folders, virtual machines and lines of reports.
 pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     match usable_name(text) {
         Some(right) if right == text => Ok(right),
@@ -103,7 +103,7 @@ fn right_mac(text: &str) -> String {
     }
 }
 
-/// Whose placeholder a text is: what firmware shows in the place of a UUID of its own.
+/// Returns the vendor of a placeholder UUID that firmware shows in place of its own.
 fn placeholder(text: &str) -> Option<&'static str> {
     /// UUIDs of boards that left the factory without one, in both byte orders.
     const UUIDS: [(&str, &str); 7] = [

@@ -9,16 +9,16 @@ use super::{Expected, Firmware, Format, Inventory, Machine};
 /// Text that cannot be written in a language.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// TOML.
+    /// TOML cannot be written.
     #[error("cannot write TOML: {0}")]
     Toml(#[from] toml::ser::Error),
-    /// YAML.
+    /// YAML cannot be written.
     #[error("cannot write YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser_error::Error),
-    /// JSON.
+    /// JSON cannot be written.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// CSV.
+    /// CSV cannot be written.
     #[error("cannot write CSV: {0}")]
     Csv(#[from] csv::Error),
 }

@@ -1,11 +1,11 @@
-//! What a cloud-config makes of a machine, as coreos-cloudinit applies it.
+//! Effects of a cloud-config on a machine, as coreos-cloudinit applies it.
 
 use guest_agent::config::{CloudConfig, Substitutions, Unit};
 use guest_agent::userdata::{self, UserData};
 
 use super::{Outcome, ROOT, System, units};
 
-/// What coreos-cloudinit replaces by addresses that only the machine knows.
+/// Variables that coreos-cloudinit replaces with addresses that only the machine knows.
 const ADDRESSES: [&str; 4] = [
     "$private_ipv4",
     "$public_ipv4",

@@ -1,4 +1,4 @@
-//! What an Ignition config of version 2 or 3 makes of a machine: the files and units that stand in it.
+//! Effects of an Ignition config of version 2 or 3 on a machine: its files and units.
 //!
 //! Shapes and defaults: <https://coreos.github.io/ignition/configuration-v3_3/>,
 //! <https://coreos.github.io/ignition/configuration-v2_3/>.

@@ -1,5 +1,5 @@
-//! What a machine has to be like once its configs are applied: what can be proved of it from inside, and what
-//! can not, each with the reason. Pure.
+//! Expected state of a machine once its configs are applied: the facts that can be checked from inside, and
+//! those that cannot, each with the reason. Pure.
 //!
 //! Read is what is served, as coreos-cloudinit and Ignition read it; of a file, a unit or a name that both
 //! make, the cloud-config's counts, because it is applied last.
@@ -22,7 +22,7 @@ use boot_server::catalog::snapshot::Folder;
 
 use crate::plan::{Asked, Booted};
 
-/// What runs on the machine.
+/// Operating system of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum System {
     /// An image of the CoreOS family.
@@ -31,7 +31,7 @@ pub enum System {
     StandIn,
 }
 
-/// What a machine has to be like.
+/// Expected state of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Its host name, if a config says so.
@@ -42,9 +42,9 @@ pub struct Outcome {
     pub files: BTreeMap<String, File>,
     /// Units that stay active.
     pub units_active: Vec<String>,
-    /// What its configs ask for and what is not looked at: a sentence each.
+    /// Requests of its configs that are not checked: a sentence each.
     pub unproven: Vec<String>,
-    /// Why it can't come up as its configs say, where that is known before.
+    /// Reason that the machine cannot come up as its configs say, where that is known before.
     pub hopeless: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub struct File {
 const ROOT: &str = "root:root";
 
 impl Outcome {
-    /// Of a machine that boots this, on such a system.
+    /// Derives the expected state of a machine that boots this, on such a system.
     #[must_use]
     pub fn of(booted: &Booted, system: System) -> Outcome {
         let mut outcome = Outcome::default();

@@ -1,4 +1,4 @@
-//! Which units stay active once they are started.
+//! Units that stay active once they are started.
 
 use super::{Outcome, System};
 
@@ -87,7 +87,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
     Ok(())
 }
 
-/// Whether the stand-in has what a service runs.
+/// Checks that the stand-in has the programs that a service runs.
 fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), String> {
     for command in commands.filter(|command| !command.is_empty()) {
         let program = command.split_whitespace().next().unwrap_or_default();

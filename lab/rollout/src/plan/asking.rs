@@ -1,5 +1,5 @@
-//! What a machine sends: the query that the first iPXE script makes it ask `/ipxe` with, and what iPXE fills
-//! into texts that have `${…}` in them.
+//! Requests of a machine: the query that the first iPXE script makes it ask `/ipxe` with, and the values that
+//! iPXE expands in texts with `${…}`.
 //!
 //! iPXE expands settings in each word of a command, reads the word as a URI (which decodes `%41`) and encodes
 //! it anew for the request (`src/core/uri.c`: white space, what does not print, `%` and `#:@?` in a query).
@@ -11,16 +11,16 @@ use boot_server::proto::ipxe::boot_script;
 
 use crate::inventory::{Firmware, Machine};
 
-/// How machines come to their first script.
+/// Route by which machines reach their first script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asking {
     /// Query of the URL of `/boot.ipxe` that DHCP names.
     pub boot_query: String,
-    /// What is known of a machine when it is decided what it boots.
+    /// Knowledge about a machine at the time its boot is decided.
     pub known: Known,
 }
 
-/// What is known of a machine when it is decided what it boots.
+/// Knowledge about a machine at the time its boot is decided.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Known {
     /// All that iPXE tells of it.
@@ -172,7 +172,7 @@ fn platform(firmware: Firmware) -> &'static str {
     }
 }
 
-/// What stands before, in and after the next `${…}`.
+/// Splits a text before, in and after the next `${…}`.
 fn next_setting(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once("${")?;
     let (setting, after) = rest.split_once('}')?;

@@ -9,7 +9,7 @@ use similar::TextDiff;
 use super::redact::redact;
 use super::{Booted, Config, Document, MachinePlan, Plan, folder_word};
 
-/// What becomes of a machine.
+/// Kind of change for a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// It booted, and will match no group.
@@ -26,10 +26,10 @@ pub enum Fate {
     Same,
 }
 
-/// What changes for a machine.
+/// Changes for a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// What becomes of it.
+    /// Kind of change.
     pub fate: Fate,
     /// It loses a config that it asked for.
     pub loses_config: bool,
@@ -42,9 +42,9 @@ pub struct Change {
 /// The change of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diff {
-    /// What it is.
+    /// Name of the changed part.
     pub what: &'static str,
-    /// Unified diff.
+    /// Unified diff of the texts.
     pub text: Arc<str>,
     /// The same of the texts without secrets, for others to read.
     pub redacted: Arc<str>,
@@ -53,13 +53,13 @@ pub struct Diff {
 /// The same change of one machine or of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSet {
-    /// What changes.
+    /// Changes that the machines share.
     pub change: Change,
-    /// For whom.
+    /// Names of the machines.
     pub machines: Vec<String>,
 }
 
-/// What changes from one plan to another.
+/// Changes from one plan to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The same change together, in the order of the first machine of each; those that stop first.

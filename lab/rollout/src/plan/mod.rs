@@ -1,4 +1,4 @@
-//! What each machine of an inventory would get from a data directory, to the byte; and what changes for each
+//! Plan of a data directory: the bytes that each machine of an inventory would get, and the changes for each
 //! between two directories.
 //!
 //! Pure but for `revision`, which takes a directory out of git. The plan asks the catalog what boot-server's
@@ -35,36 +35,36 @@ pub use change::changed;
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
 
-/// What all machines get, in the order of their inventory.
+/// Boots of all machines, in the order of their inventory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Layout of the directory, whose words are used.
     pub layout: Layout,
-    /// The machines.
+    /// Plans of the machines.
     pub machines: Vec<MachinePlan>,
 }
 
-/// What one machine gets.
+/// Plan of one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MachinePlan {
     /// Its name in the inventory.
     pub name: String,
-    /// What it asks for its boot script: path and query.
+    /// Request for the boot script: path and query.
     pub request: String,
-    /// What it boots, or why nothing.
+    /// Boot of the machine, or the reason for a refusal.
     pub outcome: Result<Booted, Refused>,
-    /// Where that is not what the inventory expects.
+    /// Differences from the inventory's expectations.
     pub unmet: Vec<Unmet>,
 }
 
-/// What a machine boots.
+/// Boot of a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booted {
     /// Name of the group that wins.
     pub group: String,
     /// Labels by which it matches, as `uuid` or `mac+os`; empty when it requires nothing.
     pub by: String,
-    /// Why it wins over others that match: a sentence.
+    /// Reason that the group wins over others that match, in one sentence.
     pub why: String,
     /// Id of the spec or profile.
     pub profile: String,
@@ -80,7 +80,7 @@ pub struct Booted {
     pub configs: Vec<Config>,
 }
 
-/// Why a machine boots nothing.
+/// Reason that a machine boots nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The group that matched, if one did.
@@ -92,17 +92,17 @@ pub struct Refused {
 /// A config of a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// What it is.
+    /// Kind of config.
     pub folder: Folder,
-    /// How the machine comes to ask for it.
+    /// Route by which the machine comes to request the config.
     pub asked: Asked,
     /// Path and query by which it is asked for.
     pub request: String,
-    /// What it is served, or the reason of a 404.
+    /// Served document, or the reason of a 404.
     pub served: Result<Document, String>,
 }
 
-/// How a machine comes to ask for a config.
+/// Route by which a machine comes to request a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// A kernel option has its URL.
@@ -118,7 +118,7 @@ pub struct Document {
     pub request: String,
     /// The file it is made of, below the data directory; none for scripts.
     pub file: Option<String>,
-    /// Its bytes.
+    /// Bytes of the document.
     pub text: Arc<str>,
 }
 
@@ -145,9 +145,9 @@ fn sha256(text: &str) -> String {
 pub struct Unmet {
     /// `spec`, `profile`, `cloud-config` or `ignition`.
     pub what: &'static str,
-    /// What was expected.
+    /// Value expected by the inventory.
     pub wanted: String,
-    /// What it gets, if anything.
+    /// Value that the machine gets, if any.
     pub got: Option<String>,
 }
 
@@ -166,7 +166,7 @@ impl Plan {
 }
 
 impl MachinePlan {
-    /// What is wrong: a sentence each.
+    /// Returns the problems of the machine, a sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -204,7 +204,7 @@ impl std::fmt::Display for Unmet {
     }
 }
 
-/// What is in a folder of configs, as people call it.
+/// Returns the common name of the configs in a folder.
 #[must_use]
 pub fn folder_word(folder: Folder) -> &'static str {
     match folder {

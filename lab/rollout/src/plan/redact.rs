@@ -5,9 +5,9 @@
 
 use super::sha256;
 
-/// How a key in PEM begins.
+/// Start of a PEM key's first line.
 const BEGIN: &str = "-----BEGIN";
-/// How it ends.
+/// Start of a PEM key's last line.
 const END: &str = "-----END";
 
 /// Keys whose value is one.
@@ -119,8 +119,8 @@ fn is_body_end(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '\\')
 }
 
-/// What stands between a key that names a secret and its value, and the value; none for other words and
-/// for values that go on in other lines.
+/// Splits a secret's value from the separator after its key; none for other words and for values that continue
+/// in other lines.
 fn named_value<'a>(word: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
     let name = word.trim_end_matches(':').to_ascii_lowercase();
     let name = name.rsplit('.').next()?.replace('-', "_");

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Why a revision cannot be had.
+/// Reasons that a revision is unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum RevisionError {
     /// There is no git.
@@ -17,9 +17,9 @@ pub enum RevisionError {
     /// The directory is in no repository.
     #[error("{dir} is in no git repository ({why}); name a directory instead of a revision")]
     NoRepository {
-        /// The directory.
+        /// Path of the directory.
         dir: String,
-        /// What git says.
+        /// Message of git.
         why: String,
     },
     /// The revision is not known.
@@ -29,9 +29,9 @@ pub enum RevisionError {
     NoRevision {
         /// As it was given.
         revision: String,
-        /// The directory.
+        /// Path of the directory.
         dir: String,
-        /// What git says.
+        /// Message of git.
         why: String,
     },
     /// The directory was not there then.
@@ -47,7 +47,7 @@ pub enum RevisionError {
     Checkout {
         /// As it was given.
         revision: String,
-        /// What git says.
+        /// Message of git.
         why: String,
     },
     /// There is no place for it.
@@ -128,7 +128,7 @@ impl Revision {
         Ok(Revision { folder, commit })
     }
 
-    /// Whether the repository of a directory knows a revision by this name.
+    /// True if the repository of a directory has a revision of this name.
     #[must_use]
     pub fn is_known(dir: &Path, revision: &str) -> bool {
         let commit = format!("{revision}^{{commit}}");
@@ -143,7 +143,7 @@ impl Revision {
         matches!(found, Ok(Ok(_)))
     }
 
-    /// Where the directory is now.
+    /// Returns the path of the extracted directory.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -156,7 +156,7 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// What git prints, or what it complains of.
+    /// Runs git and returns its output, or its error message.
     fn run(&self, arguments: &[&str]) -> Result<Result<String, String>, RevisionError> {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.dir).args(arguments);

@@ -1,4 +1,4 @@
-//! What the rules look at: the loaded directory, and those that get something of it.
+//! Input of the rules: the loaded directory, and the machines that get something of it.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::finding::Source;
 use crate::inventory::Machine;
 use crate::inventory::read::Listed;
 
-/// What is asked of the boot config service when a machine boots, by the script that asks.
+/// Labels that a booting machine's script sends to the boot config service.
 pub(super) const SENT_LABELS: [&str; 7] = [
     "uuid", "mac", "domain", "hostname", "serial", "arch", "platform",
 ];
@@ -41,7 +41,7 @@ pub(super) struct Context<'a> {
     /// The groups file of the bootcfg layout.
     pub(super) groups_path: PathBuf,
     pub(super) snapshot: &'a Snapshot,
-    /// Where each group stands.
+    /// Position of each group.
     pub(super) places: &'a [Place],
     pub(super) machines: Option<&'a Listed>,
     pub(super) assets: Option<&'a Path>,
@@ -97,7 +97,7 @@ impl<'a> Context<'a> {
         Some(Source::new(&self.root.path_of(file), text))
     }
 
-    /// Where a file of the directory is.
+    /// Returns the full path of a file of the directory.
     pub(super) fn path_of(&self, file: &str) -> PathBuf {
         self.root.path_of(file)
     }

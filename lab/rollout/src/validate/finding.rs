@@ -1,4 +1,4 @@
-//! What was found: each with its rule, its place, what is wrong and what would be right.
+//! Findings: each with its rule, position, problem and remedy.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// How bad it is.
+    /// Returns the level of the finding's rule.
     #[must_use]
     pub fn level(&self) -> Level {
         self.rule.level
@@ -34,10 +34,10 @@ fn severity(level: Level) -> Severity {
     }
 }
 
-/// By what a finding is told from others: rule, file, line, column, message.
+/// Identity of a finding: rule, file, line, column, message.
 type Key = (&'static str, PathBuf, Option<usize>, Option<usize>, String);
 
-/// Where the rules put what they find.
+/// Collector of findings.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     list: Vec<Finding>,
@@ -64,7 +64,7 @@ impl Findings {
         }
     }
 
-    /// Whether a rule is broken.
+    /// True if a rule is broken.
     pub(super) fn has(&self, rule: &str) -> bool {
         self.list.iter().any(|finding| finding.rule.id == rule)
     }

@@ -45,7 +45,7 @@ pub(super) fn check(
     never_chosen(context, &machines.inventory.machines, findings);
 }
 
-/// What no machine sends as it is written.
+/// Reports selectors in a form that no machine sends.
 fn selectors(context: &Context<'_>, groups: Option<(&Source, &Node)>, findings: &mut Findings) {
     if let Some((source, root)) = groups {
         for group in root.child("groups").map_or(&[][..], Node::items) {
@@ -137,7 +137,7 @@ fn no_default(context: &Context<'_>, findings: &mut Findings) {
     findings.add(problem.of_rule("no-default-group"));
 }
 
-/// What a machine gets otherwise than the inventory says: rule, message, help.
+/// Compares a machine's boot with the inventory: rule, message, help.
 fn unexpected(
     context: &Context<'_>,
     subject: &Subject<'_>,

@@ -40,7 +40,7 @@ pub use self::ignition::program::Program;
 pub use self::rule::{Family, Level, RULES, Rule};
 use crate::inventory::read::Listed;
 
-/// Which servers the machines boot from, where that makes a difference to what is right.
+/// Servers from which the machines boot, where that changes the rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Network {
     /// Ones that chainload iPXE.
@@ -50,7 +50,7 @@ pub enum Network {
     Pixiecore,
 }
 
-/// What is to be validated.
+/// Input of a validation.
 #[derive(Default)]
 pub struct Request<'a> {
     /// The data directory.
@@ -59,31 +59,31 @@ pub struct Request<'a> {
     pub machines: Option<&'a Listed>,
     /// The folder of the assets, to look at kernels and initrds.
     pub assets: Option<PathBuf>,
-    /// Which servers the machines boot from.
+    /// Servers from which the machines boot.
     pub network: Network,
     /// The folders in which programs are looked for, as in `PATH`.
     pub program_path: Option<&'a OsStr>,
 }
 
-/// What was found, and what was looked at.
+/// Findings of a validation, and its extent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// What is wrong, by file and line.
+    /// Findings by file and line.
     pub findings: Vec<Finding>,
     /// The layout of the directory.
     pub layout: Layout,
-    /// How many groups there are.
+    /// Number of groups.
     pub groups: usize,
-    /// How many specs or profiles.
+    /// Number of specs or profiles.
     pub profiles: usize,
-    /// How many machines.
+    /// Number of machines.
     pub machines: usize,
-    /// Whether `ignition-validate` had its say.
+    /// Result of `ignition-validate`.
     pub ignition_validate: Program,
 }
 
 impl Report {
-    /// How many findings are of this level.
+    /// Counts the findings of this level.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {
         self.findings

@@ -1,6 +1,6 @@
 //! The rules: each with an id, a level and what it is about. `docs/rules.md` has a section for each.
 
-/// How bad it is when a rule is broken.
+/// Severity of a broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -24,7 +24,7 @@ impl Level {
     }
 }
 
-/// What a rule is about.
+/// Subject of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -36,29 +36,29 @@ pub enum Family {
     Boot,
     /// cloud-configs and scripts.
     CloudConfig,
-    /// Ignition configs.
+    /// Rules about Ignition configs.
     Ignition,
-    /// Templates.
+    /// Rules about templates.
     Templates,
-    /// Secrets.
+    /// Rules about secrets.
     Secrets,
 }
 
 /// A rule.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
-    /// What it is called, in reports and in `docs/rules.md`.
+    /// Name in reports and in `docs/rules.md`.
     pub id: &'static str,
-    /// How bad it is when it is broken.
+    /// Severity of a broken rule.
     pub level: Level,
-    /// What it is about.
+    /// Subject of the rule.
     pub family: Family,
     /// One sentence: what is wrong when it is broken.
     pub summary: &'static str,
 }
 
 impl Rule {
-    /// Where it is documented.
+    /// Returns the URL of the rule's documentation.
     #[must_use]
     pub fn help_uri(&self) -> String {
         format!("docs/rules.md#{}", self.id)

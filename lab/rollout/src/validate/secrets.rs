@@ -67,7 +67,7 @@ fn private_keys(source: &Source, findings: &mut Findings) {
     }
 }
 
-/// Where in a line a private key begins: as it is, with `%` escapes, or in base64.
+/// Returns the offset of a private key in a line: plain, with `%` escapes, or in base64.
 fn private_key(line: &str) -> Option<usize> {
     const BEGIN: &str = "-----BEGIN";
     /// Base64 of [`BEGIN`].

@@ -98,7 +98,7 @@ fn surprises(source: &Source, metadata: &Node, findings: &mut Findings) {
     }
 }
 
-/// What a bare word is served as, when that is something else.
+/// Returns the served form of a bare word, when that differs.
 fn surprise(text: &str) -> Option<(&'static str, String)> {
     match yaml::kind(text) {
         Kind::Bool => {

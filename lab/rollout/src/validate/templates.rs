@@ -227,7 +227,7 @@ enum Rendered {
     Text(String),
     /// Variables that have no value, and where the first use of each is.
     Missing(Vec<(String, At)>),
-    /// What is wrong, and where in the template.
+    /// Problem, and its position in the template.
     Failed(String, At),
 }
 
@@ -277,9 +277,9 @@ fn outputs(text: &str) -> Vec<Output> {
     found
 }
 
-/// Which line of a template a rendered line comes from.
+/// Map from rendered lines to template lines.
 struct Lines {
-    /// By rendered line; 0 where there is none. Empty when the lines are the same.
+    /// Template line by rendered line; 0 for a rendered line without one. Empty when the lines are the same.
     source_lines: Vec<usize>,
 }
 

@@ -1,4 +1,5 @@
-//! What `dmidecode` prints: whole, or of a type (`-t system`), of one machine or of several in a row.
+//! Import from the output of `dmidecode`: whole, or of a type (`-t system`), of one machine or of several in a
+//! row.
 //!
 //! dmidecode shows the UUID as iPXE does: since SMBIOS 2.6 the first three fields are little-endian to
 //! both (dmidecode's `dmi_system_uuid`, iPXE's `smbios_settings.c`). It does not show MACs.
@@ -9,7 +10,7 @@ use boot_server::catalog::problem::Problem;
 
 use super::gather::{Found, Gathered};
 
-/// What vendors write where they were to write a serial number.
+/// Texts that vendors leave in place of a serial number.
 const NO_SERIAL: [&str; 12] = [
     "not specified",
     "not applicable",

@@ -21,7 +21,7 @@ const ELSEWHERE: [&str; 5] = [
     "read-ethers",
 ];
 
-/// Where `read-ethers` finds MACs with names.
+/// File in which `read-ethers` finds MACs with names.
 const ETHERS: &str = "/etc/ethers";
 
 pub(super) fn is_likely(text: &str) -> bool {
@@ -40,12 +40,12 @@ fn option(line: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// What the lines of a file are.
+/// Kind of the lines in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lines {
     /// Options; lines without a key are hosts too, because a `dhcp-hostsfile` may be imported by itself.
     Options,
-    /// Hosts.
+    /// Lines are hosts.
     Hosts,
     /// A MAC and a name or an address: ethers(5).
     Ethers,

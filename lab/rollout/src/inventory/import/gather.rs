@@ -9,13 +9,13 @@ use crate::inventory::{Inventory, Machine};
 /// Machines that were imported.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// The machines.
+    /// Machines that were imported.
     pub inventory: Inventory,
-    /// What was left out: a sentence each.
+    /// Entries left out: a sentence each.
     pub left_out: Vec<String>,
 }
 
-/// What a source says of one machine, as it stands there.
+/// Data of one machine as written in a source.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Names that it may be called by, the best first.

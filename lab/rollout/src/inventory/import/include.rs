@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::gather::Gathered;
 
-/// How deep files may bring in each other.
+/// Maximum depth of nested includes.
 const MAX_DEPTH: usize = 16;
 /// As many files are read for one source.
 const MAX_FILES: usize = 4096;

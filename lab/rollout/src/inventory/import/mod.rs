@@ -20,10 +20,10 @@ pub use groups::{of_snapshot, of_snapshots};
 
 use gather::Gathered;
 
-/// What machines are imported from.
+/// Kind of an import source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What `dmidecode` prints on a machine.
+    /// Output of `dmidecode` on a machine.
     Dmidecode,
     /// `dhcp-host` lines of dnsmasq.
     Dnsmasq,
@@ -57,7 +57,7 @@ impl Kind {
         }
     }
 
-    /// By its name, or another that is in use.
+    /// Returns the kind by its name or a common alias.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Kind> {
         match name {
@@ -89,7 +89,7 @@ impl Kind {
 /// One source: a text with the name of its file, or a data directory.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is.
+    /// Path of the source.
     pub path: PathBuf,
     /// Its text; none for a directory.
     pub text: Option<String>,

@@ -77,7 +77,7 @@ pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
     })
 }
 
-/// What stands between the columns of the header.
+/// Detects the column delimiter of the header.
 fn delimiter(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     let first = header.bytes().find(|b| matches!(b, b',' | b';' | b'\t'));
@@ -175,8 +175,8 @@ fn values(column: &str, cell: &str) -> Vec<String> {
     values
 }
 
-/// Where each cell of a record begins: the reader knows only where the record does, and counts the empty
-/// lines before it to it.
+/// Returns the position of each cell of a record: the reader knows only the record's own position, and counts
+/// the empty lines before it to it.
 fn places(lines: &Lines<'_>, record: &StringRecord, delimiter: u8) -> Vec<Place> {
     let start = record.position().map_or(0, csv::Position::byte);
     let start = usize::try_from(start).unwrap_or_default();

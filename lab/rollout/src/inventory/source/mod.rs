@@ -54,7 +54,7 @@ pub(super) struct Entry {
 }
 
 impl Value {
-    /// What it is, for messages.
+    /// Returns the kind of the value, for messages.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Value::Nothing => "nothing",
@@ -108,7 +108,7 @@ impl Document {
     }
 }
 
-/// Where the lines of a text begin, to turn many offsets into places.
+/// Line starts of a text, to turn many offsets into positions.
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,

@@ -24,7 +24,7 @@ pub fn render(plan: &Plan, changes: &Changes, against: &str, colour: Colour) -> 
     text
 }
 
-/// What changes, in one sentence.
+/// Summarizes the changes in one sentence.
 pub(super) fn summary(changes: &Changes) -> String {
     let told = [
         (Fate::Stops, "stop matching", "stops matching"),
@@ -74,7 +74,7 @@ pub(super) fn names(set: &ChangeSet, limit: usize) -> String {
     }
 }
 
-/// What becomes of the machines, in a word.
+/// Returns the kind of change in one word.
 pub(super) fn fate(set: &ChangeSet) -> &'static str {
     match (set.change.fate, set.change.loses_config) {
         (Fate::Stops, _) => "stops matching",

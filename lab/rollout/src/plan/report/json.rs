@@ -89,7 +89,7 @@ struct DiffOf<'a> {
     unified: &'a str,
 }
 
-/// Whether the bytes themselves are in it, beside their hashes.
+/// Inclusion of the bytes themselves, beside their hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texts {
     /// They are: for one machine that is shown whole.

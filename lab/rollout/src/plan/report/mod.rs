@@ -14,12 +14,12 @@ use console::Style;
 
 use super::{Asked, Booted, Config, Document};
 
-/// Whether the reader shows colours.
+/// Colour of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// ANSI colours.
+    /// Output with ANSI colours.
     On,
-    /// Plain text.
+    /// Output in plain text.
     Off,
 }
 
@@ -81,7 +81,7 @@ fn cell(config: Option<&Config>) -> String {
     }
 }
 
-/// By which labels a group matches.
+/// Returns the labels by which a group matches.
 fn by(booted: &Booted) -> &str {
     match booted.by.is_empty() {
         true => "default",

@@ -61,7 +61,7 @@ pub fn render(plan: &Plan, colour: Colour) -> String {
     text
 }
 
-/// What is wrong with machines that were not told of, and how many there are.
+/// Writes the problems and the number of machines that were not listed before.
 pub(super) fn problems(plan: &Plan, told: &HashSet<&str>, colour: Colour, text: &mut String) {
     let mut failing = 0;
     for machine in plan.failing() {

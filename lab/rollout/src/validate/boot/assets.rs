@@ -16,7 +16,7 @@ use crate::validate::finding::Findings;
 pub(super) struct Assets(HashMap<PathBuf, Option<Image>>);
 
 impl Assets {
-    /// What an asset is; none when it is not there, which is told elsewhere.
+    /// Classifies an asset; none when it is missing, which another rule reports.
     fn look(&mut self, booted: &Booted<'_>, written: &str) -> Option<Image> {
         let file = booted.context.assets?.join(asset_of(written)?);
         let image = self

@@ -1,4 +1,4 @@
-//! What kind of file a kernel or initrd is, by its first bytes.
+//! Kind of a kernel or initrd, by its first bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ pub(super) enum Arch {
 }
 
 impl Arch {
-    /// By the label `arch`, which is iPXE's setting `buildarch`; and by the names that others use.
+    /// Parses the label `arch`, which is iPXE's setting `buildarch`, and other common names.
     pub(super) fn of_label(label: &str) -> Option<Arch> {
         match label {
             "i386" | "i486" | "i586" | "i686" | "x86" => Some(Arch::I386),
@@ -37,13 +37,13 @@ impl Arch {
         }
     }
 
-    /// Whether a machine of this architecture runs a kernel of that one.
+    /// True if a machine of this architecture runs a kernel of that one.
     pub(super) fn runs(self, kernel: Arch) -> bool {
         self == kernel || (self, kernel) == (Arch::X86_64, Arch::I386)
     }
 }
 
-/// What a file is.
+/// Kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Image {
     /// A kernel that boot loaders start.

@@ -231,7 +231,7 @@ impl Booted<'_> {
         }
     }
 
-    /// What Pixiecore does not do for a machine.
+    /// Reports features that Pixiecore lacks for a machine.
     fn pixiecore(&self, findings: &mut Findings) {
         if self.context.network != Network::Pixiecore {
             return;

@@ -12,7 +12,7 @@ pub(in crate::validate) struct KernelOption {
     pub(in crate::validate) key: String,
     /// Its value; none of a bare key.
     pub(in crate::validate) value: Option<String>,
-    /// Where.
+    /// Position of the option.
     pub(in crate::validate) at: At,
     /// It is a key with a text as value, in `cmdline`.
     pub(in crate::validate) is_pair: bool,
@@ -101,7 +101,7 @@ pub(in crate::validate) const FIRST_BOOT: [&str; 3] = [
     "ignition.firstboot",
 ];
 
-/// Where a profile's machines fetch their config of a folder; the last one counts.
+/// Returns the config URL of a profile's machines for a folder; the last one counts.
 pub(in crate::validate) fn config_url(profile: &Profile, folder: Folder) -> Option<String> {
     let settings = profile.settings.as_ref()?;
     let words = settings

@@ -11,7 +11,7 @@ use super::options::KernelOption;
 use crate::validate::context::{SENT_LABELS, Subject, named};
 use crate::validate::finding::Findings;
 
-/// What the boot config service answers.
+/// Endpoints of the boot config service.
 const ENDPOINTS: [(&str, Option<Folder>); 4] = [
     ("cloud", Some(Folder::Cloud)),
     ("ignition", Some(Folder::Ignition)),
@@ -90,7 +90,7 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     served(booted, endpoint, option, query, &mut tell);
 }
 
-/// Whether everyone who boots this is served what the URL asks for, as who they are.
+/// Checks that every machine that boots this is served the config that the URL requests.
 fn served(
     booted: &Booted<'_>,
     folder: Folder,

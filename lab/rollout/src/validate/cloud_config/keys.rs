@@ -2,7 +2,7 @@
 
 use guest_agent::config::sections::{Kind as OptionKind, Section};
 
-/// What a key's value has to be.
+/// Required type of a key's value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Want {
     /// A text; numbers and booleans are the text they are written with.
@@ -93,7 +93,7 @@ fn want_of(name: &str, kind: OptionKind) -> Want {
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) want: Want,
-    /// Why it should not be used any more.
+    /// Reason for the deprecation.
     pub(super) deprecated: Option<&'static str>,
     /// The values that are allowed, when not any.
     pub(super) valid: Option<Valid>,
@@ -120,7 +120,7 @@ impl Field {
     }
 }
 
-/// Which values are allowed.
+/// Allowed values of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Valid {
     Words(&'static [&'static str]),
@@ -132,7 +132,7 @@ pub(super) enum Valid {
 const PROXY: Valid = Valid::Words(&["on", "off", "readonly"]);
 
 impl Valid {
-    /// Whether this value is.
+    /// True if the value is allowed.
     pub(super) fn allows(self, value: &str) -> bool {
         match self {
             Valid::Words(words) => words.contains(&value),
@@ -146,7 +146,7 @@ impl Valid {
         }
     }
 
-    /// What would be right.
+    /// Returns the remedy.
     pub(super) fn help(self) -> String {
         match self {
             Valid::Words(words) => format!("it may be {}", words.join(", ")),

@@ -1,4 +1,4 @@
-//! What coreos-cloudinit 1.14 says of a cloud-config with `-validate`, in its words and its order.
+//! Reimplementation of `coreos-cloudinit -validate` 1.14, in its wording and its order.
 
 use guest_agent::config::read::decode_content;
 use guest_agent::config::tabs;
@@ -14,20 +14,20 @@ use boot_server::catalog::problem::nearest;
 pub struct Remark {
     /// Our rule of it; its level is the reference's.
     pub rule: &'static str,
-    /// Where.
+    /// Position of the remark.
     pub at: At,
-    /// What, in the reference's words.
+    /// Message in the reference's wording.
     pub message: String,
-    /// What would be right, in ours.
+    /// Remedy, in this project's wording.
     pub help: String,
     /// The line in the reference's report, where it is not that of the place.
     reported_line: Option<usize>,
 }
 
-/// What a text says and what it is said to be.
+/// Kind of a text, and the remarks about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// What is wrong.
+    /// Remarks in the reference's order.
     pub remarks: Vec<Remark>,
     /// The tree of a cloud-config whose YAML could be read.
     pub tree: Option<Node>,
@@ -129,7 +129,7 @@ fn refused(text: &str) -> Option<(At, &'static str)> {
     }
 }
 
-/// Whether a text is an Ignition config, which is passed over.
+/// True if a text is an Ignition config, which is ignored.
 pub(super) fn is_ignition(text: &str) -> bool {
     if !text.trim_start().starts_with('{') {
         return false;
@@ -178,7 +178,7 @@ fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     entry(node, key).map(|entry| &entry.value)
 }
 
-/// Where a finding about an entry points: at its key.
+/// Returns the position of a finding about an entry: its key.
 fn place(entry: &Entry) -> At {
     match entry.at.line {
         0 => entry.value.at,
@@ -333,7 +333,7 @@ impl Linter {
     }
 }
 
-/// Whether Go's YAML library of the time reads such a value into such a field.
+/// True if the contemporary Go YAML library reads such a value into such a field.
 fn fits(node: &Node, want: Want) -> bool {
     let kind = node.kind();
     match want {
@@ -383,7 +383,7 @@ fn clean(path: &str) -> String {
     format!("{root}{}", parts.join("/"))
 }
 
-/// Whether a value is written bare.
+/// True if a value is written without quotes.
 pub(super) fn is_plain(node: &Node) -> bool {
     matches!(node.value, Value::Scalar(_, Style::Plain))
 }

@@ -106,7 +106,7 @@ fn look(
     Some(version)
 }
 
-/// Whether a text that is no JSON is of the languages that are translated to Ignition.
+/// True if a text that is not JSON is of the languages that are translated to Ignition.
 fn is_butane(text: &str) -> bool {
     let starts = !text.trim_start().starts_with(['{', '[']);
     starts && yaml::parse(text).is_ok_and(|root| root.kind() == Kind::Map)
@@ -171,7 +171,7 @@ const UNIQUE: &[(&[&str], &str)] = &[
     (&["passwd", "groups"], "name"),
 ];
 
-/// What is there twice though there can be only one.
+/// Reports duplicates of what must be unique.
 fn duplicates(checker: &mut Checker<'_>, root: &Node) {
     for (path, key) in UNIQUE {
         let mut node = Some(root);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// Its name.
 const NAME: &str = "ignition-validate";
 
-/// Whether the program had its say.
+/// Result of running `ignition-validate`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Program {
@@ -17,16 +17,16 @@ pub enum Program {
     NotInstalled,
     /// It was run.
     Ran {
-        /// The program.
+        /// Path of the program.
         program: PathBuf,
-        /// How many configs it was given.
+        /// Number of configs checked.
         configs: usize,
-        /// How many it was not given, because there are so many.
+        /// Number of configs skipped because of the limit.
         left_out: usize,
     },
 }
 
-/// Where it is installed, by the folders of a `PATH`.
+/// Finds the program in the folders of a `PATH`.
 pub(in crate::validate) fn find(path: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
     let folders = path.map(std::env::split_paths).into_iter().flatten();
     // Debian puts it where no user looks for programs.
@@ -36,7 +36,7 @@ pub(in crate::validate) fn find(path: Option<&std::ffi::OsStr>) -> Option<PathBu
         .find(|program| program.is_file())
 }
 
-/// What it says of a config: none when it is content.
+/// Runs the program on a config and returns its message; none when the config is valid.
 pub(in crate::validate) fn run(program: &Path, text: &str) -> std::io::Result<Option<String>> {
     let mut child = Command::new(program)
         .arg("-")

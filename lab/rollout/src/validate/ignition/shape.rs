@@ -1,4 +1,4 @@
-//! How the shapes of Ignition configs are written down, and a config held against one.
+//! Notation for the shapes of Ignition configs, and the comparison of a config with one.
 
 use boot_server::catalog::problem::nearest;
 
@@ -6,7 +6,7 @@ use super::values::Check;
 use crate::validate::finding::{Findings, Source};
 use crate::validate::tree::{At, Entry, Kind, Node};
 
-/// What a value has to be.
+/// Required shape of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Text,

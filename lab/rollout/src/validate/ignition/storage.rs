@@ -1,5 +1,5 @@
-//! What Ignition meets only when it writes files: file systems that nobody defines, files in the way of others,
-//! read-only folders, contents that are not packed as they say.
+//! Mistakes that Ignition meets only when it writes files: undefined file systems, files in the way of others,
+//! read-only folders, contents that do not decompress as declared.
 
 use std::collections::HashSet;
 

@@ -200,7 +200,7 @@ const USER: &[Key] = &[
     key("shell", Text).since(1),
 ];
 
-/// How a user is made: as in version 1.
+/// Keys for creating a user: as in version 1.
 pub(super) const CREATE: &[Key] = &[
     key("uid", Int),
     key("gecos", Text),

@@ -2,7 +2,7 @@
 
 use super::shape::Version;
 
-/// What is looked at in a value.
+/// Check of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Check {
     AbsolutePath,
@@ -18,7 +18,7 @@ pub(super) enum Check {
     NotEmpty,
 }
 
-/// What is wrong with a value.
+/// Problem of a value.
 pub(super) struct Wrong {
     pub(super) rule: &'static str,
     pub(super) message: String,
@@ -64,7 +64,7 @@ const RAID_LEVELS: &[&str] = &[
 ];
 
 impl Check {
-    /// What is wrong with this value, if anything.
+    /// Returns the problem of this value, if any.
     pub(super) fn look(self, text: &str, version: Version) -> Option<Wrong> {
         match self {
             Check::AbsolutePath if !text.starts_with('/') => wrong(

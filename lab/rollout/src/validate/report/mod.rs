@@ -1,4 +1,4 @@
-//! What was found, in the forms that people and programs read.
+//! Findings in forms for people and programs.
 
 mod github;
 mod json;

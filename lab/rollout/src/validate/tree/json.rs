@@ -95,7 +95,7 @@ impl Reader<'_> {
         Some(Node { at, value })
     }
 
-    /// Whether another value comes before the end of this list or object; passes the end.
+    /// Returns true if another value precedes the end of this list or object; passes the end.
     fn next_is_not(&mut self, end: char) -> Option<bool> {
         self.skip();
         if self.peek()? == end {

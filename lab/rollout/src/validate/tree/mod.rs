@@ -12,7 +12,7 @@ use boot_server::proto::json::is_key;
 pub struct At {
     /// Line; 0 for no place at all.
     pub line: usize,
-    /// Column.
+    /// Column number, from 1.
     pub column: usize,
 }
 
@@ -25,9 +25,9 @@ impl From<(usize, usize)> for At {
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Where it begins.
+    /// Position of the first character.
     pub at: At,
-    /// What it is.
+    /// Value of the node.
     pub value: Value,
 }
 
@@ -36,13 +36,13 @@ pub struct Node {
 pub enum Value {
     /// A single value: its text after quotes and escapes.
     Scalar(String, Style),
-    /// A list.
+    /// A list of nodes.
     List(Vec<Node>),
     /// Keys and values, in order.
     Map(Vec<Entry>),
 }
 
-/// How a single value is written.
+/// Notation of a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Bare: its look decides whether it is a text.
@@ -54,28 +54,28 @@ pub enum Style {
 /// A key, its place, and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The key.
+    /// Key as text.
     pub key: String,
-    /// Where the key begins.
+    /// Position of the key.
     pub at: At,
-    /// The value.
+    /// Value of the entry.
     pub value: Node,
 }
 
-/// What a single value means.
+/// Type of a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing.
+    /// The null value.
     Null,
     /// True or false.
     Bool,
     /// A whole number.
     Int,
-    /// Another number.
+    /// Any other number.
     Float,
-    /// A text.
+    /// A string value.
     Text,
-    /// A list.
+    /// A list of values.
     List,
     /// Keys and values.
     Map,
@@ -161,7 +161,7 @@ impl Node {
         }
     }
 
-    /// What it means by the rules of YAML 1.1, which hold for JSON as well.
+    /// Returns the type by the rules of YAML 1.1, which hold for JSON as well.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match &self.value {

@@ -10,15 +10,15 @@ use super::{At, Entry, Kind, Node, Style, Value};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidYaml {
-    /// What is wrong.
+    /// Problem in one sentence, without its position.
     pub message: String,
-    /// Where.
+    /// Position of the problem.
     pub at: At,
 }
 
 /// Most values a document may have once its aliases are written out.
 const MAX_NODES: usize = 1_000_000;
-/// How deep lists and mappings may lie in each other: reading them takes stack.
+/// Maximum nesting of lists and mappings, because reading them takes stack.
 const MAX_DEPTH: usize = 64;
 
 /// Reads the first document of a text; an empty text is an empty single value.
@@ -207,7 +207,7 @@ fn size(node: &Node) -> usize {
     inside + 1
 }
 
-/// What a bare word means in YAML 1.1, as the Go library of the time takes it.
+/// Returns the type of a bare word in YAML 1.1, as the contemporary Go library reads it.
 pub(in crate::validate) fn kind(text: &str) -> Kind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
