@@ -15,9 +15,9 @@ use crate::table::{Better, Row, Section, median, turns};
 
 /// A machine that has not started its kernel by then never will.
 const DEADLINE: Duration = Duration::from_secs(180);
-/// How often the console is looked at.
+/// Interval at which the console is read.
 const LOOK: Duration = Duration::from_millis(5);
-/// What a kernel says first.
+/// First text that a kernel prints.
 const FIRST_LINE: &str = "Linux version";
 /// The servers' address on the machine's network.
 const SERVER: &str = "10.55.0.1";
@@ -179,7 +179,7 @@ fn start(bench: &Bench, folder: &Path, side: Side) -> anyhow::Result<Vec<Server>
     Ok(servers)
 }
 
-/// Where the machine's kernel comes from.
+/// Source of the machine's kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Boot {
     Network,

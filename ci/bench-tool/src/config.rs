@@ -22,7 +22,7 @@ const CONNECTIONS: u32 = 32;
 const MIN_KEPT: f64 = 0.8;
 /// Resident memory with so many groups.
 const MAX_RESIDENT: (u32, f64) = (1_000, 16.0);
-/// How long any number of groups may take to load.
+/// Time limit for loading any number of groups, in seconds.
 const MAX_LOAD_SECONDS: f64 = 20.0;
 
 /// A server with its groups, and what was measured of it.
@@ -30,7 +30,7 @@ struct Loaded {
     groups: u32,
     name: String,
     address: SocketAddr,
-    /// What wrk asks for.
+    /// Lua script with the requests for wrk.
     script: PathBuf,
     server: Server,
     load_seconds: f64,

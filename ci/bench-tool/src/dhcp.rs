@@ -26,11 +26,11 @@ const RATES: [u32; 18] = [
 const COMMON_RATE: u32 = 1_000;
 /// Exchanges that may be lost.
 const MAX_LOST: f64 = 0.01;
-/// How long the prepared leases last: less than new ones, so that it shows which were renewed.
+/// Duration of the prepared leases, in seconds: less than that of new ones, which shows the renewed ones.
 const PREPARED_SECONDS: u64 = leases::LEASE_SECONDS / 4;
-/// How long a server may take to read its leases.
+/// Time limit for a server to read its leases.
 const START_TIME: Duration = Duration::from_secs(60);
-/// How long a lease file may take to be whole after the last answer.
+/// Time limit for a lease file to be complete after the last answer.
 const CHECK_TIME: Duration = Duration::from_secs(3);
 /// Length of an answer, for the physical limit.
 const ANSWER_LEN: u32 = 300;
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// What a run at one rate came to.
+/// Result of a run at one rate.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     /// Whole exchanges a second.
@@ -290,7 +290,7 @@ fn within(time: Duration, attempt: impl Fn() -> anyhow::Result<()>) -> anyhow::R
     }
 }
 
-/// Whether the lease file tells of each client that was acknowledged.
+/// Checks that the lease file holds every acknowledged client.
 fn check_leases(
     kind: Kind,
     file: &Path,

@@ -90,7 +90,7 @@ fn kea(cable: &Cable, folder: &Path, leases: &Path) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Whether port 67 is bound at the far end.
+/// True if port 67 is bound at the far end.
 fn is_bound(cable: &Cable) -> bool {
     let listed = cable
         .command("ss")

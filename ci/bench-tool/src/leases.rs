@@ -16,7 +16,7 @@ use crate::perfdhcp::mac;
 pub(crate) const FIRST: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 0);
 /// Last address of the pool.
 pub(crate) const LAST: Ipv4Addr = Ipv4Addr::new(10, 77, 254, 255);
-/// How long a lease lasts, in seconds.
+/// Duration of a lease, in seconds.
 pub(crate) const LEASE_SECONDS: u64 = 3600;
 
 const KEA_HEAD: &str = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,\
@@ -58,7 +58,7 @@ struct Lease {
     expires: u64,
 }
 
-/// How many leases were renewed after the file was prepared, that is, end later than `prepared`.
+/// Counts the leases renewed after the file was prepared, that is, with an end later than `prepared`.
 ///
 /// # Errors
 /// A line cannot be read, or an address or a machine occurs twice.

@@ -33,10 +33,10 @@ use self::table::Section;
 #[derive(Debug, Parser)]
 #[command(name = "ci/bench")]
 struct Arguments {
-    /// What to measure.
+    /// Measurements to make; all by default.
     #[arg(value_enum, required = true)]
     what: Vec<What>,
-    /// How often each server is measured; medians are compared.
+    /// Number of measurements per server; medians are compared.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
     /// Only rows whose name contains this.
@@ -52,13 +52,13 @@ struct Arguments {
     /// The release build of the boot server.
     #[arg(long, hide = true)]
     boot_server: PathBuf,
-    /// Where atftpd was unpacked, which cannot be installed beside tftpd-hpa.
+    /// Folder with an unpacked atftpd, which cannot be installed beside tftpd-hpa.
     #[arg(long, hide = true)]
     peers: PathBuf,
     /// A Linux kernel for the machine that boots.
     #[arg(long, hide = true)]
     kernel: Option<PathBuf>,
-    /// Where results are kept, so that a table can be put together from several runs.
+    /// Folder of results, so that one table can combine several runs.
     #[arg(long, hide = true)]
     results: PathBuf,
 }
@@ -86,7 +86,7 @@ enum What {
     Echo,
 }
 
-/// What all measurements need.
+/// State shared by all measurements.
 struct Bench {
     cable: Cable,
     folder: tempfile::TempDir,
@@ -99,7 +99,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Whether a row of this name is asked for.
+    /// True if a row of this name is selected.
     fn wants(&self, row: &str) -> bool {
         self.only.as_ref().is_none_or(|only| row.contains(only))
     }

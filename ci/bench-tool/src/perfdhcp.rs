@@ -8,7 +8,7 @@ use crate::cable::SERVERS;
 
 /// The hardware address of its first client; each further one is one higher.
 const FIRST_MAC: u64 = 0x000c_0102_0304;
-/// How long it waits for the last answers, in microseconds.
+/// Waiting time for the last answers, in microseconds.
 const LAST_ANSWERS_US: &str = "500000";
 
 /// The hardware address of a client by its number.
@@ -60,7 +60,7 @@ impl Counts {
     }
 }
 
-/// Whether a single Discover is answered.
+/// True if a single Discover is answered.
 ///
 /// # Errors
 /// It does not start.

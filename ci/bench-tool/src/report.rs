@@ -29,7 +29,7 @@ pub(crate) struct Report {
     machine: String,
     /// The versions of everybody else.
     peers: String,
-    /// What was run.
+    /// Commands that were run.
     commands: Vec<String>,
     sections: Vec<Section>,
 }
@@ -51,7 +51,7 @@ impl Report {
         }
     }
 
-    /// Whether nothing was measured.
+    /// True if nothing was measured.
     pub(crate) fn is_empty(&self) -> bool {
         self.sections.is_empty()
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
-/// How long a server may take until it answers.
+/// Time limit for a server to answer for the first time.
 const START_TIME: Duration = Duration::from_secs(30);
 
 /// A running server; ends with this.
@@ -54,7 +54,7 @@ impl Server {
         self.wait_until(|_| TcpStream::connect(address).is_ok())
     }
 
-    /// Whether it has not ended by itself.
+    /// True if the server has not ended by itself.
     pub(crate) fn is_running(&mut self) -> anyhow::Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }

@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) title: String,
-    /// What is compared and how to read it.
+    /// Comparison made in the section, and how to read it.
     pub(crate) note: String,
     /// Names of the servers, ours first.
     pub(crate) servers: Vec<String>,
     /// More is better, or less.
     pub(crate) better: Better,
-    /// What ours divided by the best of the others is to be.
+    /// Target for the ratio of ours to the best of the others.
     pub(crate) target: Option<f64>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// Which way is better.
+/// Direction of improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
     More,
@@ -32,9 +32,9 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// Measurements of each server; none where it does not do this.
     pub(crate) values: Vec<Vec<f64>>,
-    /// What the machine itself can do, in the same unit.
+    /// Limit of the machine itself, in the same unit.
     pub(crate) limit: Option<f64>,
-    /// Whether a target is met that is no ratio to the others.
+    /// True if a target other than a ratio to the others is met.
     pub(crate) met: Option<bool>,
     /// More about it.
     pub(crate) remark: String,
@@ -51,7 +51,8 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// Who is measured when, so that nobody is always the first: each round begins one further.
+/// Returns the order of the servers in a round: each round begins one further, so that no server is always
+/// first.
 pub(crate) fn turns(round: usize, servers: usize) -> impl Iterator<Item = usize> {
     (0..servers).map(move |n| (round + n) % servers)
 }
@@ -68,7 +69,7 @@ impl Section {
         }
     }
 
-    /// Whether a row meets its target; `None` when it has none.
+    /// Returns true if a row meets its target; `None` when it has none.
     pub(crate) fn is_met(&self, row: &Row) -> Option<bool> {
         let by_ratio = self.target.zip(self.ratio(row));
         let by_ratio = by_ratio.map(|(target, ratio)| match self.better {

@@ -15,9 +15,9 @@ use crate::table::{Better, Row, Section, turns};
 use crate::tftp_client::{Ask, fetch_all};
 
 const WHOLE: &str = "image";
-/// What each of many clients fetches block by block, where the whole would take minutes.
+/// Name of the file that each of many clients fetches block by block, where the whole file would take minutes.
 const PART: &str = "part";
-/// How many clients fetch at once where there is more than one.
+/// Number of concurrent clients.
 const MANY: usize = 16;
 const WHOLE_BYTES: usize = 64 * 1000 * 1000;
 const PART_BYTES: usize = 16 * 1000 * 1000;
@@ -204,7 +204,7 @@ fn start_servers(bench: &Bench, folder: &Path) -> anyhow::Result<Servers> {
     Ok(servers)
 }
 
-/// Whether a server answers a request for a file that is not there.
+/// True if a server answers a request for a missing file.
 fn answers(server: SocketAddr) -> bool {
     let Ok(socket) = UdpSocket::bind("0.0.0.0:0") else {
         return false;

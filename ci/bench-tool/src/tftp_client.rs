@@ -14,7 +14,7 @@ const REPEAT: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy)]
 pub(crate) struct Ask<'a> {
     pub(crate) file: &'a str,
-    /// What is in the file.
+    /// Expected content of the file.
     pub(crate) bytes: &'a [u8],
     pub(crate) block_size: u16,
     pub(crate) window: u16,
