@@ -21,7 +21,7 @@ const BLOCK_SIZE: u16 = 1468;
 /// Pixiecore's.
 const PIXIECORE_BLOCK_SIZE: u16 = 1450;
 
-/// One captured datagram.
+/// Captured datagram.
 #[derive(Debug, Clone, Deserialize)]
 struct Datagram {
     ms: u64,
@@ -50,7 +50,7 @@ enum Setup {
     Pixiecore,
 }
 
-/// What of a reply decides about the boot.
+/// Reply fields that decide about the boot.
 #[derive(Debug, PartialEq, Eq)]
 struct BootFields {
     kind: MessageType,
@@ -205,8 +205,8 @@ impl Replay {
         }
     }
 
-    /// What our server answered then, before the machine's next packet of this kind. Beside another
-    /// server, ours are the replies without an address.
+    /// Returns the server's recorded answer, which precedes the machine's next packet of this kind. Beside
+    /// another server, it is the reply without an address.
     fn recorded_reply(&self, number: usize, xid: u32, port: u16) -> Option<Message> {
         let is_proxy = !matches!(self.setup, Setup::Server(_));
         let later = self.log.iter().skip(number + 1);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use row::{Row, assert_no_failures, serve_rack};
 use support::{Answer, rows, send};
 
-/// Where our answer is another than the reference's.
+/// Reviewed difference from the reference's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
     /// The 404 says why, on a second line.

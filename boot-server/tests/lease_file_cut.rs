@@ -76,7 +76,7 @@ fn give_until_killed(path: PathBuf, limit: u64) {
     });
 }
 
-/// What this program told before it was killed, and whether it was.
+/// Returns the acknowledgements that this program sent before it was killed, and true if it was killed.
 fn killed_at(limit: u64, path: &Path) -> (Vec<LeaseRecord>, bool) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", TEST])
@@ -98,7 +98,7 @@ fn killed_at(limit: u64, path: &Path) -> (Vec<LeaseRecord>, bool) {
     (told.collect(), killed)
 }
 
-/// When the run that is killed begins, in seconds.
+/// Start of the run that is killed, in seconds.
 const LATER: u64 = 100;
 const TEST: &str = "no_cut_of_the_lease_file_forgets_a_lease_or_gives_one_address_to_two_machines";
 

@@ -1,4 +1,4 @@
-//! What shells and `man` are told of the command line.
+//! Tests of shell completions and manual pages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -68,7 +68,7 @@ impl Server {
         }
     }
 
-    /// Where the service named so listens.
+    /// Returns the listen address of a service.
     fn address(&mut self, service: &str) -> SocketAddr {
         let ready = self.wait_for(&["\"event\":\"ready\""]);
         let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();

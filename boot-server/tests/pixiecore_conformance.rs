@@ -24,7 +24,7 @@ use support::{Answer, conformance, rows, send};
 
 /// The address that the recorded API and server had.
 const RECORDED_API: &str = "10.9.0.1:9000";
-/// How the vectors write a URL that only the server can read.
+/// Placeholder in the vectors for a URL that only the server can read.
 const SEALED: &str = "<sealed URL>";
 
 #[derive(Debug, Deserialize)]
@@ -99,7 +99,7 @@ fn unsealed(body: &str) -> (String, Vec<String>) {
     (text, names)
 }
 
-/// What we want where the reference said this. Each difference has its reason in
+/// Returns the wanted answer where it differs from the recorded one. Each difference has its reason in
 /// `docs/differences-pixiecore.md`.
 fn wanted(case: &str, recorded: &Recorded) -> Recorded {
     let (mut status, mut body) = (recorded.status, recorded.body.clone());

@@ -27,7 +27,7 @@ const DIFFERENCES: [(&str, &str); 5] = [
     ("4011 request arch=0 mac ..09", BIOS_ON_4011),
     ("4011 request from port 68 arch=0 mac ..09", BIOS_ON_4011),
 ];
-/// What Pixiecore offers to boot and then has no kernel for.
+/// Reviewed difference: Pixiecore offers this boot and then has no kernel for it.
 const NO_KERNEL: &str = "a boot spec without a kernel is not offered";
 const BIOS_ON_4011: &str = "BIOS clients that ask the boot service are answered as UEFI ones are";
 
@@ -55,7 +55,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What the recorded API says of a machine: whether it answered 200 with JSON of which a script can be made.
+/// Returns true if the recorded API answered 200 for a machine, with JSON from which a script can be made.
 fn api_knows(mac: &str) -> bool {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -69,7 +69,7 @@ fn api_knows(mac: &str) -> bool {
     })
 }
 
-/// Our answer in the form of the record, and where it goes.
+/// Returns the server's answer in the form of the record, and its destination.
 fn answer(exchange: &Value) -> Option<(Value, SocketAddrV4)> {
     let request = Message::decode(&bytes(exchange["request"].as_str().unwrap())).unwrap();
     let client = classify(&request).unwrap();

@@ -37,9 +37,9 @@ pub fn assets<'f>(files: impl IntoIterator<Item = (Role, &'f str)>) -> Vec<(Stri
 pub enum Spelled {
     /// The option in the family's spelling.
     As(String),
-    /// None: the system does so anyway.
+    /// Omitted: the system does this by default.
     NotNeeded,
-    /// None: the system cannot do it.
+    /// Omitted: the system does not support it.
     Unsupported(&'static str),
 }
 

@@ -119,7 +119,7 @@ pub enum ImageKind {
 pub struct Manifest {
     /// Origin of the image.
     pub kind: ImageKind,
-    /// Its version, as os-release in it has it.
+    /// Version, as in the image's os-release.
     pub version: String,
     /// Hash of everything it was made from.
     pub key: String,
@@ -127,11 +127,11 @@ pub struct Manifest {
     pub release: String,
     /// Package versions by package name.
     pub packages: BTreeMap<String, String>,
-    /// Its files by name.
+    /// Files of the image by name.
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// One file of an image.
+/// File of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Length in bytes.
@@ -175,7 +175,7 @@ pub enum ImageError {
         step: &'static str,
         /// Exit status of the step.
         status: std::process::ExitStatus,
-        /// Its last lines.
+        /// Last lines of the log.
         tail: String,
         /// Path of the complete log.
         log: PathBuf,

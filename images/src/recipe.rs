@@ -10,11 +10,11 @@ use crate::ImageError;
 pub(crate) enum Level {
     /// Packages from the network.
     Base,
-    /// Our own files on top.
+    /// The project's own files on top.
     Assembly,
 }
 
-/// One file of the recipe.
+/// File of the recipe.
 #[derive(Debug)]
 pub(crate) struct RecipeFile {
     pub(crate) path: &'static str,

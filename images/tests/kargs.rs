@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-/// What the initramfs makes of a command line: whether Ignition runs, and with which URL.
+/// Returns the initramfs's reading of a command line: true if Ignition runs, and its URL.
 fn read(cmdline: &str) -> (bool, String) {
     let kargs = concat!(env!("CARGO_MANIFEST_DIR"), "/stand-in/initramfs/kargs");
     let script = ". \"$0\"; cmdline=$1; first_boot && echo yes || echo no; config_url";

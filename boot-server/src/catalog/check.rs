@@ -39,7 +39,7 @@ pub struct Folders<'a> {
 }
 
 impl<'a> Folders<'a> {
-    /// One folder of assets; bootcfg 0.1 served it as `/images/`.
+    /// Returns the folders for one assets folder; bootcfg 0.1 served it as `/images/`.
     fn of_assets(assets: Option<&'a Path>, layout: Layout) -> Folders<'a> {
         let images = assets.filter(|_| layout == Layout::Bootcfg);
         Folders { assets, images }

@@ -41,7 +41,7 @@ pub struct Demand {
     /// Files that change while they are read are no state. The time for which a file system of another host
     /// must show the same.
     pub settle: Option<Duration>,
-    /// Somebody asked for the reload: it may take away as many groups as it does.
+    /// True if an operator requested the reload, which may then remove any number of groups.
     pub asked_for: bool,
 }
 
@@ -110,7 +110,7 @@ impl DataDir {
         self.wake.notified().await;
     }
 
-    /// Those who asked for a reload. They are told by dropping what is returned.
+    /// Takes the callers that wait for a reload. Dropping a sender tells its caller that the reload has ended.
     pub fn take_askers(&self) -> Vec<mpsc::Sender<()>> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.as_mut().map(std::mem::take).unwrap_or_default()

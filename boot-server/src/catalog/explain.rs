@@ -9,7 +9,7 @@ use super::matching::Group;
 use super::snapshot::{Folder, Layout, Refusal, Snapshot};
 use super::{BootSettings, Labels};
 
-/// As many groups are explained: those that match, and those that come closest.
+/// Maximum number of groups explained: the matching ones, and the closest of the others.
 pub const EXPLAINED: usize = 20;
 
 /// The whole story of one machine.
@@ -40,7 +40,7 @@ struct Chosen {
 
 #[derive(Debug, Serialize)]
 struct Tried {
-    /// Its place in the order, from 1.
+    /// Position in the matching order, from 1.
     place: usize,
     group: String,
     profile: String,

@@ -169,7 +169,8 @@ pub fn survey(source: &Source) -> Loaded {
 /// Meaning of an empty directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Empty {
-    /// One to be filled: Terraform writes matchbox's through the server, and starts with an empty one.
+    /// An empty directory is accepted: Terraform fills matchbox's through the server, and starts with an empty
+    /// one.
     Accepted,
     /// An empty directory is an error.
     Refused,

@@ -16,10 +16,10 @@ use super::template::Metadata;
 /// Up to this many groups are all looked at to tell which came closest to matching.
 const LOOKED_AT: usize = 1000;
 
-/// One group: which machines, and what they get.
+/// Group: its machines and their profile.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name: the one it is given, or its id.
+    /// Name of the group: the given one, or its id.
     pub name: Arc<str>,
     /// Id of the profile (bootcfg: spec).
     pub profile_id: Arc<str>,
@@ -27,7 +27,7 @@ pub struct Group {
     pub require: Requirements,
     /// Values for templates and `/metadata`.
     pub metadata: Metadata,
-    /// Its place among the groups as their files have them, from 0.
+    /// Position among the groups in file order, from 0.
     pub number: usize,
 }
 

@@ -61,7 +61,7 @@ pub struct Selection {
     pub require: Requirements,
     /// Id of the profile.
     pub spec_id: String,
-    /// Its boot settings, when it has any.
+    /// Boot settings, if the profile has any.
     pub boot: Option<Arc<BootSettings>>,
 }
 

@@ -23,7 +23,7 @@ pub enum Severity {
     Error,
 }
 
-/// One thing that is wrong in a data directory.
+/// Problem of a data directory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// Severity; an error keeps a directory from being served.

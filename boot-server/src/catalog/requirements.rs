@@ -39,7 +39,7 @@ impl Requirements {
         self.0.is_empty()
     }
 
-    /// As `key=value,key=value`: the text that the references order groups by.
+    /// Renders the requirements as `key=value,key=value`: the text that bootcfg and matchbox order groups by.
     pub fn text(&self) -> String {
         let pairs: Vec<String> = self.iter().map(|(k, v)| format!("{k}={v}")).collect();
         pairs.join(",")

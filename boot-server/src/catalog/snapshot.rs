@@ -88,7 +88,7 @@ impl Folder {
     /// All of them.
     pub const ALL: [Folder; 3] = [Folder::Cloud, Folder::Ignition, Folder::Generic];
 
-    /// Its name.
+    /// Returns the folder name.
     pub fn name(self) -> &'static str {
         match self {
             Folder::Cloud => "cloud",
@@ -133,10 +133,10 @@ pub struct Refusal {
 /// Reasons that a config cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unrendered {
-    /// It is not there; a sentence.
+    /// The config is missing; a sentence.
     #[error("{0}")]
     Absent(String),
-    /// Its template cannot be executed with these values.
+    /// The template cannot be executed with these values.
     #[error("{file}: {error}")]
     Template {
         /// The file, from the data directory.
@@ -165,7 +165,7 @@ pub struct ServedConfig<T = String> {
     pub selectors: Vec<String>,
     /// Name of the file, as the profile has it.
     pub file: String,
-    /// Its rendered text.
+    /// Rendered text of the config.
     pub text: T,
 }
 
@@ -174,11 +174,11 @@ pub struct ServedConfig<T = String> {
 pub struct Snapshot {
     /// Layout of the directory.
     pub layout: Layout,
-    /// Its groups in matching order.
+    /// Groups in matching order.
     pub groups: Groups,
-    /// Its profiles, and why others that groups name are not there.
+    /// Profiles by id, or the reason that a referenced profile is missing.
     pub(super) profiles: BTreeMap<Arc<str>, Result<Arc<Profile>, String>>,
-    /// Its configs that profiles name, or why they are not there.
+    /// Configs that profiles refer to, or the reason that a config is missing.
     pub(super) configs: BTreeMap<(Folder, Arc<str>), Result<ConfigText, String>>,
 }
 
@@ -188,7 +188,7 @@ impl Snapshot {
         load::load(source)
     }
 
-    /// Its profiles that could be read, by id.
+    /// Returns the profiles that could be read, by id.
     pub fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
         self.profiles.values().flatten()
     }

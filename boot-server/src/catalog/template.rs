@@ -82,9 +82,9 @@ pub enum MissingKey {
 
 /// A text that may have Go template actions in it, parsed.
 pub enum ConfigText {
-    /// It has none.
+    /// Text without template actions.
     Plain(Arc<str>),
-    /// It has some.
+    /// Text with template actions.
     Template(Box<Template>),
 }
 

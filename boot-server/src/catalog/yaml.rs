@@ -18,7 +18,7 @@ pub struct InvalidYaml {
 /// Handling of a key that occurs twice in one mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DuplicateKeys {
-    /// It is: in files that we own the meaning of.
+    /// A duplicate key is an error: in files whose meaning this project defines.
     Refuse,
     /// The last one counts, as with Go's YAML library of 2016: in files handed on to others.
     LastCounts,

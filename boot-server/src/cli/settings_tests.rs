@@ -1,4 +1,4 @@
-//! What flags do to a configuration, alone and over a file.
+//! Tests of the flags' effect on a configuration, alone and over a file.
 
 use clap::Parser;
 

@@ -151,7 +151,7 @@ pub struct Reservation {
     pub uuid: Option<String>,
     /// The machine's client identifier: `hex:01:52:54:…` or `text:name`.
     pub client_id: Option<String>,
-    /// Its address, in one of the subnets.
+    /// Address to assign, in one of the subnets.
     pub address: Ipv4Addr,
     /// Host name given with it (option 12).
     pub hostname: Option<String>,

@@ -63,7 +63,7 @@ pub enum Explain {
     Local,
     /// All clients receive the full reasons.
     All,
-    /// Nobody, such as behind a proxy on this host.
+    /// No client receives them, e.g. behind a proxy on this host.
     Off,
 }
 

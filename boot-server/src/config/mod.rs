@@ -33,7 +33,7 @@ pub use tftp::TftpConfig;
 pub struct Config {
     /// The network interface on which DHCP, proxyDHCP and TFTP are answered.
     pub interface: Option<String>,
-    /// Our own IPv4 address there; the interface's first one when absent.
+    /// IPv4 address of the server on the interface; the interface's first one when absent.
     pub address: Option<Ipv4Addr>,
     /// The PXE-enabled DHCP server.
     pub dhcp: Option<DhcpConfig>,

@@ -18,7 +18,7 @@ const MAX_LINES_TOLD: usize = 3;
 /// Reasons that a line is not, or not only, a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineProblem {
-    /// Nothing but white space.
+    /// The line has only white space.
     #[error("empty")]
     Empty,
     /// Longer than any lease.
@@ -30,7 +30,7 @@ pub enum LineProblem {
     /// A byte order mark. The lease behind it is taken.
     #[error("byte order mark")]
     ByteOrderMark,
-    /// Not a JSON object, or one with missing or invalid keys.
+    /// The line is not a JSON object, or a key is missing or invalid.
     #[error("malformed lease, column {column}")]
     Malformed {
         /// Column in bytes, from 1.
@@ -71,7 +71,7 @@ impl LeaseFile {
 pub struct Damage {
     /// The lease file.
     pub path: PathBuf,
-    /// Its invalid lines.
+    /// Invalid lines of the file.
     pub invalid: Vec<InvalidLine>,
     /// The copy of the file as it was, or why there is none.
     pub copy: Result<PathBuf, io::Error>,

@@ -35,7 +35,7 @@ pub enum JournalError {
     /// The file is not one that a server may use.
     #[error("lease file: {0}")]
     File(#[from] StateFileError),
-    /// It could not be read or written.
+    /// The file could not be read or written.
     #[error("lease file {path}: {source}")]
     Io {
         /// Path of the lease file.
@@ -79,7 +79,7 @@ pub struct Journal {
     durability: Durability,
     /// Damage found when the file was opened.
     damage: Option<Damage>,
-    /// When it was last written before it was opened.
+    /// Time of the last write before the file was opened.
     written: Option<SystemTime>,
     /// Function that waits for the disk.
     pub(super) sync: fn(&File) -> io::Result<()>,
@@ -133,7 +133,7 @@ impl Journal {
         ))
     }
 
-    /// When the file was last written before it was opened.
+    /// Returns the time of the last write before the file was opened.
     pub fn written(&self) -> Option<SystemTime> {
         self.written
     }

@@ -1,4 +1,4 @@
-//! One server a lease file: two would give the same addresses.
+//! Lock of a lease file: two servers with the same file would give the same addresses.
 
 use std::fs::File;
 use std::io;

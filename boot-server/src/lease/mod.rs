@@ -33,11 +33,11 @@ use crate::proto::mac::MacAddr;
 /// Client that requests an address, by all identifiers it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder<'a> {
-    /// Its MAC, by which leases are kept.
+    /// MAC, the key of leases.
     pub mac: MacAddr,
-    /// Its SMBIOS UUID (option 97).
+    /// SMBIOS UUID (option 97).
     pub machine_id: Option<MachineId>,
-    /// Its client identifier (option 61).
+    /// Client identifier (option 61).
     pub client_id: Option<&'a [u8]>,
     /// The name it gives itself (option 12).
     pub hostname: Option<&'a str>,
@@ -112,7 +112,7 @@ pub enum LeaseError {
     Exhausted {
         /// First address of the pool.
         first: Ipv4Addr,
-        /// Its last address.
+        /// Last address of the pool.
         last: Ipv4Addr,
     },
     /// All addresses are taken, some of them by offers that are too young to be taken back.
@@ -122,13 +122,13 @@ pub enum LeaseError {
     TooManyOffers {
         /// First address of the pool.
         first: Ipv4Addr,
-        /// Its last address.
+        /// Last address of the pool.
         last: Ipv4Addr,
     },
     /// The client must start over (DHCPNAK).
     #[error("{0}")]
     Refused(String),
-    /// Nothing is known of this client's address, and RFC 2131 §4.3.2 has us say nothing.
+    /// The client's address is unknown, and RFC 2131 §4.3.2 demands silence.
     #[error("no lease of {address} is known for {mac}")]
     Unknown {
         /// MAC of the client.

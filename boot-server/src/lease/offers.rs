@@ -39,16 +39,16 @@ pub(super) struct Asker<'a> {
 pub(super) enum Candidate {
     /// Reclaim this offered address.
     Take(Ipv4Addr),
-    /// There are offers, and none may be taken back for this machine now.
+    /// Offers exist, but none may be reclaimed for this machine now.
     NotNow,
-    /// There is no offer.
+    /// No offer exists.
     None,
 }
 
 /// The offers of a pool that were not requested.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
-    /// When the machine was first offered it.
+    /// Offered addresses by the time of the first offer.
     by_age: BTreeSet<(SystemTime, Ipv4Addr)>,
     circuit_of: HashMap<Ipv4Addr, Arc<[u8]>>,
     by_circuit: HashMap<Arc<[u8]>, BTreeSet<(SystemTime, Ipv4Addr)>>,

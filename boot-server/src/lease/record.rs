@@ -37,9 +37,9 @@ impl LeaseState {
 pub struct LeaseRecord {
     /// Leased or declined address.
     pub address: Ipv4Addr,
-    /// Its owner; of a declined address, who declined it.
+    /// MAC of the owner, or of the machine that declined the address.
     pub mac: MacAddr,
-    /// When this ends, in seconds since the Unix epoch; 0 when it was given back.
+    /// End of the state, in seconds since the Unix epoch; 0 when the address was released.
     pub expires: u64,
     /// State of the address.
     #[serde(default, skip_serializing_if = "LeaseState::is_bound")]
@@ -78,7 +78,7 @@ impl LeaseRecord {
         }
     }
 
-    /// When it ends. An end beyond what the system's clock can show is its last representable year.
+    /// Returns the end of the state. An end beyond the system clock's range is its last representable year.
     pub(super) fn end(&self) -> SystemTime {
         let end = Duration::from_secs(self.expires.min(MAX_END));
         SystemTime::UNIX_EPOCH + end

@@ -14,9 +14,9 @@ use crate::proto::mac::MacAddr;
 pub enum ReservedFor {
     /// Hardware address of the network card.
     Mac(MacAddr),
-    /// Its client identifier, type byte included (option 61).
+    /// Client identifier, type byte included (option 61).
     ClientId(Vec<u8>),
-    /// Its UUID as it shows it; on the wire (option 97) it is found in either byte order.
+    /// SMBIOS UUID as the machine shows it; both byte orders of option 97 match.
     Machine(Uuid),
 }
 

@@ -391,7 +391,7 @@ fn offer_in_an_empty_pool_takes_from_the_crowded_circuit_first() {
     );
 }
 
-/// What the clients believe: the owner of each address, and until when.
+/// Addresses that clients believe to own: the owner of each address, and the end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Believed(HashMap<Ipv4Addr, (MacAddr, u64)>);
 
@@ -408,7 +408,7 @@ impl Believed {
         }
     }
 
-    /// Whether no other client believes to have this address.
+    /// True if no other client believes to own this address.
     pub(super) fn may_have(&self, address: Ipv4Addr, mac: MacAddr, now: SystemTime) -> bool {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -15,13 +15,13 @@ pub(super) struct Interface {
     pub name: String,
     /// Interface index in the kernel.
     pub index: u32,
-    /// Our address on it.
+    /// IPv4 address of the server on the interface.
     pub address: Ipv4Addr,
     /// The subnet of that address.
     pub subnet: Ipv4Net,
-    /// Its MAC; none on interfaces without link addresses.
+    /// MAC; none on interfaces without link addresses.
     pub mac: Option<MacAddr>,
-    /// Its link-layer address as the kernel names it, to bind packet sockets with.
+    /// Link-layer address as the kernel represents it, to bind packet sockets with.
     pub(super) link: Option<LinkAddr>,
 }
 
@@ -45,10 +45,10 @@ pub enum InterfaceError {
     /// Several interfaces, or none, have an address.
     #[error("which network interface is meant cannot be told; with IPv4 addresses there are: {0}")]
     Several(String),
-    /// It has no IPv4 address.
+    /// The interface has no IPv4 address.
     #[error("interface `{0}` has no IPv4 address")]
     NoAddress(String),
-    /// It does not have the configured address.
+    /// The interface does not have the configured address.
     #[error("interface `{name}` does not have the address {address}; it has: {known}")]
     OtherAddress {
         /// Name of the interface.

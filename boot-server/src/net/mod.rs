@@ -44,7 +44,7 @@ const SHUTDOWN_TIME: Duration = http::GRACE.saturating_add(Duration::from_secs(2
 
 /// Parts from which a server is assembled.
 pub struct Parts {
-    /// Its configuration, checked.
+    /// Checked configuration of the server.
     pub config: Config,
     /// The boot config directory, when there is one.
     pub catalog: Option<Arc<DataDir>>,

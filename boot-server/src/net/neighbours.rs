@@ -20,7 +20,7 @@ const CAPACITY: usize = 65_536;
 pub struct Neighbour {
     /// MAC of the machine.
     pub mac: MacAddr,
-    /// Its SMBIOS UUID, when it told one (option 97).
+    /// SMBIOS UUID, if the machine sent one (option 97).
     pub uuid: Option<Uuid>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Neighbours {
 /// Trustworthiness of the knowledge about an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// Our own DHCP server gave it.
+    /// The server's own DHCP service assigned the address.
     Given,
     /// A request to another server says so, which anyone can send.
     Claimed,

@@ -27,15 +27,15 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// Something that happened to a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It was created or modified by somebody who has it open.
+    /// The file was created or modified by a process that has it open.
     Writing(PathBuf),
     /// Whoever wrote it has closed it.
     Closed(PathBuf),
-    /// It has got this name in one step: a rename, a link.
+    /// The name appeared in one step: a rename, a link.
     Appeared(PathBuf),
     /// A new folder has got this name.
     Folder(PathBuf),
-    /// It is no longer there: removed, or about to have another name.
+    /// The name disappeared: removed, or about to be renamed.
     Gone(PathBuf),
     /// The first name was renamed to the second. Follows its `Gone` and `Appeared`.
     Renamed(PathBuf, PathBuf),
@@ -48,7 +48,7 @@ pub(super) enum Change {
 /// The next thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing has changed.
+    /// No change is pending.
     Idle,
     /// Changes are under way: ask again at this time, or after the next change.
     Wait(Instant),

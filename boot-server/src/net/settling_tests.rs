@@ -77,7 +77,7 @@ impl Directory {
     }
 }
 
-/// How a program replaces a file: some in place, some beside it, some after they removed it.
+/// Ways of replacing a file: in place, beside it, or after removing it.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     InPlace,

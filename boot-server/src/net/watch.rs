@@ -36,7 +36,7 @@ pub(super) struct DataDirWatcher {
     identity: Vec<Option<(u64, u64)>>,
     /// The last state seen of a file system of another host.
     remote: Option<Stamp>,
-    /// Somebody asked for a reload.
+    /// True if an operator requested a reload.
     asked_for: bool,
 }
 

@@ -23,23 +23,24 @@ pub struct Client {
     pub mac: MacAddr,
     /// DHCP message type it sent.
     pub message: MessageType,
-    /// Its SMBIOS UUID, in the order that machines show it.
+    /// SMBIOS UUID, in the byte order that machines show.
     pub uuid: Option<Uuid>,
     /// Option 97 as it was sent, whatever it says.
     pub machine_id: Option<MachineId>,
     /// Option 97 is there but is no machine identifier.
     pub broken_machine_id: bool,
-    /// Its architectures; empty when it names none.
+    /// Architectures in option 93; empty without the option.
     pub arch: Vec<ClientArch>,
     /// The program that is asking.
     pub loader: Loader,
     /// The user class is exactly the bytes `iPXE`, the one form that Pixiecore takes for iPXE.
     pub bare_ipxe_class: bool,
-    /// It boots over HTTP (UEFI 2.10, section 24.7): it wants a URL, and `HTTPClient` in option 60.
+    /// True if the client boots over HTTP (UEFI 2.10, section 24.7): it expects a URL, and `HTTPClient` in
+    /// option 60.
     pub http_boot: bool,
-    /// It is the boot loader of a Raspberry Pi.
+    /// True for the boot loader of a Raspberry Pi.
     pub raspberry_pi: bool,
-    /// It asks for a network boot: a PXE or HTTP client, or iPXE.
+    /// True if the client requests a network boot: a PXE or HTTP client, or iPXE.
     pub wants_boot: bool,
 }
 

@@ -38,7 +38,7 @@ pub enum Rules {
 /// Next file that a client is told to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootAction {
-    /// Nothing: it boots from elsewhere, or nothing fits it.
+    /// No file: the client boots from elsewhere, or no NBP fits it.
     Nothing,
     /// An NBP by TFTP from our address.
     Nbp(String),

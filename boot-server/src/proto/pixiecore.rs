@@ -45,7 +45,7 @@ pub enum Cmdline {
 /// The value of an option.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CmdlineValue {
-    /// None: the key alone.
+    /// No value: the key alone.
     Bare,
     /// Literal option value.
     Text(String),
@@ -56,7 +56,7 @@ pub enum CmdlineValue {
 /// An answer that makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidBootSpec {
-    /// It is no JSON, or not of this shape.
+    /// The JSON is malformed or has the wrong shape.
     #[error("the API's answer is not a boot spec: {0}")]
     Json(#[from] InvalidJson),
     /// The command line has a value of another type.
@@ -67,7 +67,7 @@ pub enum InvalidBootSpec {
     Value {
         /// Name of the option.
         key: String,
-        /// Its value as JSON.
+        /// Value of the option, as JSON.
         value: String,
     },
     /// The command line is neither text nor an object.

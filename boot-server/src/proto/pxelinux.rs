@@ -18,7 +18,7 @@ pub enum ConfigName {
     Uuid(Uuid),
     /// `01-` and its MAC with hyphens.
     Mac(MacAddr),
-    /// Its address as eight hex digits.
+    /// Client address as eight hex digits.
     Address(Ipv4Addr),
     /// The first digits of an address: a network's machines.
     AddressPrefix,

@@ -49,7 +49,7 @@ fn ended(step: &BootStep, text: &str) -> Vec<u8> {
 /// Vendor options of a reply: the kind of answer (option 60), and the handling of the boot file (option 43).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VendorSays {
-    /// Nothing: the boot file of a plain DHCP answer.
+    /// No vendor options: the boot file of a plain DHCP answer.
     Nothing,
     /// `PXEClient`, and to look for its boot file at the boot service of this server.
     AskBootService,

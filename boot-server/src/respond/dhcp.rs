@@ -254,7 +254,7 @@ fn silent(why: impl Into<String>) -> Outcome {
     (Answer::silence(why), None)
 }
 
-/// Nothing is said of this, but it is kept.
+/// Stores a record without sending an answer.
 fn kept(result: Result<LeaseRecord, LeaseError>, why: impl Into<String>) -> Outcome {
     match result {
         Ok(record) => (Answer::silence(why), Some(record)),

@@ -35,7 +35,7 @@ pub struct Reply {
     /// `to` is about to become this machine's address: it does not answer for it yet, and is reached
     /// by its MAC (RFC 2131 §4.1).
     pub link: Option<MacAddr>,
-    /// Somebody may use the address unasked: this is to be found out before the reply is sent.
+    /// Probe to make before the reply is sent, because another host may use the address.
     pub probe: Option<Probe>,
 }
 
@@ -54,9 +54,9 @@ impl Reply {
 /// Method to detect that an address is in use (RFC 2131 §3.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// It is of our own link.
+    /// The address is on the server's own link.
     Arp(Ipv4Addr),
-    /// It is behind a relay agent.
+    /// The address is behind a relay agent.
     Echo(Ipv4Addr),
 }
 
@@ -74,9 +74,9 @@ impl Probe {
 pub enum Answer {
     /// An answer is sent.
     Reply(Box<Reply>),
-    /// Nothing is sent, and why. For releases and declines this is as it should be.
+    /// No answer is sent, for this reason. Releases and declines get no answer.
     Silence(String),
-    /// Nothing is sent because addresses or the place for leases ran out, and the details.
+    /// No answer is sent because addresses or the storage for leases ran out, with the details.
     Unserved(Shortage, String),
 }
 

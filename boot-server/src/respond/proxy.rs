@@ -14,7 +14,7 @@ use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 pub enum ProxyStyle {
     /// Every client that can use the boot file of the offer is told to use it.
     Plain,
-    /// As recorded from Pixiecore.
+    /// Style recorded from Pixiecore.
     Pixiecore,
 }
 

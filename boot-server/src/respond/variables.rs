@@ -15,7 +15,7 @@ pub struct Machine {
     pub mac: Option<MacAddr>,
     /// Address of the machine, if known.
     pub address: Option<Ipv4Addr>,
-    /// Its host name.
+    /// Host name, if known.
     pub hostname: Option<String>,
 }
 

@@ -31,7 +31,7 @@ use program::Program;
 /// Handling of a missing map key: Go's option `missingkey`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MissingKey {
-    /// Nothing, printed as `<no value>`.
+    /// A missing key is printed as `<no value>`.
     #[default]
     Default,
     /// The zero value of the map's elements.

@@ -149,12 +149,12 @@ pub(crate) enum Node {
     },
 }
 
-/// One template of a text.
+/// Template defined in a text.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) name: NameId,
     pub(crate) code: Vec<Statement>,
-    /// Nothing but space and comments is in it.
+    /// True if the template has only space and comments.
     pub(crate) is_blank: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Anything may come in a datagram: no panic, no address from a proxy, no answer longer than its limit.
+//! Hostile datagrams: no panic, no address from a proxy, no answer longer than its limit.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant, SystemTime};

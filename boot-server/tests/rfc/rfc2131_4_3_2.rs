@@ -142,8 +142,8 @@ fn a_request_without_any_address_is_left_alone() {
         .unwrap_err();
 }
 
-/// It was moved from behind a relay to our own link: its address is of no use there, and a unicast
-/// renewal from where it was is not.
+/// Move from behind a relay to the server's link: the old address is useless there, unlike a unicast renewal
+/// from the old place.
 #[test]
 fn rebinding_on_our_link_with_an_address_from_behind_a_relay_is_refused() {
     let mut server = Server::new();

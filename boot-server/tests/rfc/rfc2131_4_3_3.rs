@@ -19,7 +19,7 @@ fn release(last: u8, address: u8) -> Message {
     })
 }
 
-/// What another machine that wants this address is offered.
+/// Returns the address offered to another machine that requests this one.
 fn offered_to_another(server: &mut Server, address: u8, second: u64) -> std::net::Ipv4Addr {
     let wanting = with(discover(2), |m| {
         m.options

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for anything that must come.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
-/// How long nothing must come; shorter than the first retransmission.
+/// Duration in which nothing must arrive; shorter than the first retransmission.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// The program, serving one folder on the loopback device of a namespace.
@@ -117,7 +117,7 @@ impl Drop for Server {
 /// A client after its request.
 pub(crate) struct Client {
     pub(crate) socket: UdpSocket,
-    /// Where the server's packets come from.
+    /// Source address of the server's packets.
     pub(crate) peer: Option<SocketAddr>,
 }
 
@@ -136,7 +136,7 @@ impl Client {
         Some(buffer)
     }
 
-    /// Nothing more comes.
+    /// Asserts that no more packets arrive.
     pub(crate) fn expect_silence(&mut self) {
         let packet = self.within(SILENCE);
         assert_eq!(packet.as_deref().map(head), None);

@@ -37,7 +37,7 @@ pub(crate) fn assert_no_failures(failures: &[String], rows: usize) {
     );
 }
 
-/// One recorded exchange over HTTP.
+/// Recorded exchange over HTTP.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Row {
     pub(crate) method: String,

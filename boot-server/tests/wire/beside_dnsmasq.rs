@@ -13,7 +13,7 @@ use crate::support::{
     Running, SERVER, Server, ServerSide, client, exchange, is_inside, run, wait_for_line,
 };
 
-/// How libvirt has its dnsmasq share port 67; dnsmasq of itself does not.
+/// Option by which libvirt makes its dnsmasq share port 67; dnsmasq alone does not.
 const SHARED: &str = "bind-dynamic\n";
 const EXCLUSIVE: &str = "";
 

@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::support::{SERVER, Server, ServerSide, is_inside, run};
 
-/// How long an honest client waits.
+/// Time limit of an honest client.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// TFTP requests from as many addresses: more than there are places.
 const REQUESTS: u32 = 1_600;

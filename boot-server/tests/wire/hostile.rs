@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::leases::select;
 use crate::support::{DEADLINE, Running, Server, ServerSide, client, exchange, is_inside, run};
 
-/// How long the hostile host sends.
+/// Duration for which the hostile host sends.
 const HOSTILE: Duration = Duration::from_secs(2);
 const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
 

@@ -1,5 +1,4 @@
-//! What only the link shows: answers by MAC to machines without an address, and the look whether an
-//! address is in use.
+//! Tests at link level: answers by MAC to machines without an address, and the probe of an address.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

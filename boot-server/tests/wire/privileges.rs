@@ -61,7 +61,7 @@ fn start(command: &mut Command, words: &[&str]) -> Running {
     running
 }
 
-/// What the kernel says of a process: user, rights, and whether it can get more.
+/// Returns the kernel's status of a process: user, capabilities, and no_new_privs.
 fn status(pid: u32) -> HashMap<String, String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(":"));
@@ -270,7 +270,7 @@ fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folde
     }
 }
 
-/// What a server says that does not start.
+/// Asserts that a server refuses to start, and returns its error message.
 fn refused(command: &mut Command, why: &str) -> String {
     let mut child = command
         .stdout(Stdio::null())

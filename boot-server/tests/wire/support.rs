@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use boot_server::proto::dhcp::Message;
 
-/// How long anything may take.
+/// Time limit of every step.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The servers' address.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 1);
@@ -45,7 +45,7 @@ fn in_namespace(test: &str) -> bool {
     false
 }
 
-/// Whether a test can be made here, and this is its run inside the namespace.
+/// True if the test can run here, and this is its run inside the namespace.
 pub(crate) fn is_inside(test: &str) -> bool {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: making a network namespace and binding port 67 needs root");

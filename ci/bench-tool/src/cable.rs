@@ -12,7 +12,7 @@ pub(crate) const SERVERS: [Ipv4Addr; 4] = [
     Ipv4Addr::new(10, 77, 0, 3),
     Ipv4Addr::new(10, 77, 0, 4),
 ];
-/// Our own address.
+/// Address of the client end.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 9);
 
 /// The cable; its far end's namespace lives as long as this.

@@ -240,7 +240,7 @@ fn tell(name: &str, kind: Kind, run: Run) {
     );
 }
 
-/// One run of a server that was started for it, after a second of a tenth of the rate.
+/// Runs a server that was started for it, after a second at a tenth of the rate.
 fn run(bench: &Bench, kind: Kind, clients: u32, rate: u32) -> anyhow::Result<Run> {
     let folder = tempfile::tempdir_in(bench.folder.path())?;
     let file = folder.path().join("leases");

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-/// One comparison: the same thing measured of several servers.
+/// Comparison: the same measurement of several servers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub(crate) title: String,
@@ -26,7 +26,7 @@ pub(crate) enum Better {
     Less,
 }
 
-/// One line of a table.
+/// Row of a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -58,7 +58,7 @@ pub(crate) fn turns(round: usize, servers: usize) -> impl Iterator<Item = usize>
 }
 
 impl Section {
-    /// Ours divided by the best of the others.
+    /// Returns our result divided by the best of the others.
     fn ratio(&self, row: &Row) -> Option<f64> {
         let mut medians = row.values.iter().map(|values| median(values));
         let ours = medians.next()??;

@@ -31,7 +31,7 @@ impl Console {
     }
 }
 
-/// One line for `text`, whatever line breaks and control characters it has.
+/// Renders `text` as one line, whatever line breaks and control characters it has.
 fn line(text: &str) -> String {
     let flat: String = text
         .chars()

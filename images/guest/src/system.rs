@@ -57,7 +57,7 @@ impl UnitCommand {
 pub enum JobResult {
     /// The job succeeded.
     Done,
-    /// Not as asked; what systemctl said.
+    /// The job failed, with systemctl's message.
     Failed(String),
 }
 
@@ -85,9 +85,9 @@ pub enum SystemError {
     /// The program ran and complained.
     #[error("{command}: {outcome}: {output}")]
     Program {
-        /// Its name and arguments, secrets left out.
+        /// Name and arguments of the program, without secrets.
         command: String,
-        /// Its exit status.
+        /// Exit status of the program.
         outcome: std::process::ExitStatus,
         /// Output of the program.
         output: String,

@@ -15,7 +15,7 @@ use crate::verify::signature::SignatureError;
 /// Reasons that an image was not fetched.
 #[derive(Debug, Error)]
 pub enum AcquireError {
-    /// It is not known what is published.
+    /// The published release cannot be resolved.
     #[error(transparent)]
     Release(#[from] ReleaseError),
     /// There is no such version or channel.
@@ -23,7 +23,7 @@ pub enum AcquireError {
     NoSuchVersion {
         /// Label of the image, e.g. `flatcar:stable`.
         label: String,
-        /// As asked for.
+        /// Version as requested.
         version: String,
         /// Error of the fetch, such as the server's status.
         #[source]

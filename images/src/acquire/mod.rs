@@ -1,5 +1,5 @@
-//! One image from its publisher into the cache: what is published is looked up, its files are fetched side
-//! by side, each is verified, and only then does it get into the store.
+//! Fetch of one image from its publisher into the cache: the release is resolved, its files are fetched side by
+//! side, each is verified, and only then stored.
 
 mod error;
 mod one;

@@ -1,5 +1,5 @@
-//! One file of an image: its signature first, then its bytes, then whether they are good. Only then does it
-//! get into the store.
+//! Fetch of one file of an image: its signature first, then its bytes, then the verification. Only a verified
+//! file is stored.
 
 use std::io::Read;
 use std::path::Path;
@@ -21,7 +21,7 @@ const SIGNATURE_LIMIT_BYTES: usize = 64 << 10;
 /// Chunk size for copying a local file, in bytes.
 const COPY_BYTES: usize = 1 << 20;
 
-/// One file on its way.
+/// File being fetched.
 pub(super) struct One<'o> {
     pub(super) wanted: &'o Wanted,
     pub(super) release: &'o Release,

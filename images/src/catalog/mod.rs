@@ -72,9 +72,9 @@ pub enum UnknownImage {
     /// No such name.
     #[error("there is no image `{name}` in the catalog; there is {known}")]
     Name {
-        /// As asked for.
+        /// Name as requested.
         name: String,
-        /// Those there are.
+        /// Names in the catalog.
         known: String,
     },
     /// No such channel.
@@ -82,9 +82,9 @@ pub enum UnknownImage {
     Channel {
         /// Name that was requested.
         name: String,
-        /// As asked for.
+        /// Channel as requested.
         channel: String,
-        /// Those there are.
+        /// Channels of the image.
         known: String,
     },
     /// Not for this processor.
@@ -92,9 +92,9 @@ pub enum UnknownImage {
     Architecture {
         /// Name that was requested.
         name: String,
-        /// As asked for.
+        /// Architecture as requested.
         architecture: &'static str,
-        /// Those there are.
+        /// Architectures of the image.
         known: String,
     },
 }

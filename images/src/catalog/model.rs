@@ -16,7 +16,7 @@ pub enum Family {
     Flatcar,
     /// The Fedora CoreOS family.
     FedoraCoreos,
-    /// Ours; never to be called CoreOS.
+    /// The project's own stand-in; never to be called CoreOS.
     StandIn,
 }
 
@@ -29,7 +29,7 @@ impl Family {
         ("stand-in", Family::StandIn),
     ];
 
-    /// Its name in a catalog.
+    /// Returns the name in a catalog.
     #[must_use]
     pub fn name(self) -> &'static str {
         Family::NAMES
@@ -59,7 +59,7 @@ impl Role {
         ("rootfs", Role::Rootfs),
     ];
 
-    /// Its name in a catalog.
+    /// Returns the name in a catalog.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Role {
 /// An image of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name, as in `flatcar:stable`.
+    /// Name, such as `flatcar` in `flatcar:stable`.
     pub name: String,
     /// A few words for lists.
     pub summary: String,
@@ -83,13 +83,13 @@ pub struct Entry {
     pub source: Source,
     /// Version fetched by default; `current` is the newest.
     pub version: String,
-    /// Its channels, the first being meant when none is named; none for an image that has none.
+    /// Channels, the first being the default; empty for an image without channels.
     pub channels: Vec<String>,
     /// The processors that it is published for, the first being meant when none is named.
     pub architectures: Vec<Architecture>,
     /// Required signing key; none where the catalog holds hashes.
     pub key: Option<SigningKey>,
-    /// Its serial console.
+    /// Serial console, e.g. `ttyS0`.
     pub console: String,
     /// The kernel option that logs in on the console; none where the system does so by itself.
     pub autologin: Option<String>,
@@ -108,7 +108,7 @@ pub enum Source {
     Stream(Stream),
     /// The catalog names the files.
     Files(Vec<NamedFile>),
-    /// It is built on this host.
+    /// The image is built on this host.
     Built,
 }
 
@@ -156,7 +156,7 @@ pub struct Stream {
 pub struct NamedFile {
     /// Purpose of the file.
     pub role: Role,
-    /// Its name in the image.
+    /// File name in the image.
     pub name: String,
     /// URL or path of the file.
     pub location: Location,
@@ -224,8 +224,8 @@ pub enum KeyText {
 /// Handling of signatures whose key has expired since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiredKey {
-    /// Nothing: the publisher has a newer key.
+    /// The signature is refused: the publisher has a newer key.
     Refuse,
-    /// As much as when it was made, if that was before: there will be no newer key.
+    /// The signature counts if its date precedes the key's end: there will be no newer key.
     IfSignedBefore,
 }

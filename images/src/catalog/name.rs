@@ -17,7 +17,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Its name in `amd64-usr`.
+    /// Returns the name in `amd64-usr`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -26,7 +26,7 @@ impl Architecture {
         }
     }
 
-    /// Its name in Fedora CoreOS's metadata.
+    /// Returns the name in Fedora CoreOS's metadata.
     #[must_use]
     pub fn rpm_name(self) -> &'static str {
         match self {

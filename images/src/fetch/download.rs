@@ -1,5 +1,5 @@
-//! One attempt at a download: a `Range` where something is there already (RFC 9110, section 14), with
-//! `If-Range` so that two versions of a file are never joined.
+//! Attempt at a download: a `Range` to resume a partial file (RFC 9110, section 14), with `If-Range` so that
+//! two versions of a file are never joined.
 
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE,

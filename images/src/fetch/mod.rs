@@ -50,7 +50,7 @@ pub enum Step<'a> {
         /// All of them, where the server says so.
         total: Option<u64>,
     },
-    /// It failed and is tried again.
+    /// The attempt failed and is repeated.
     Again {
         /// Reason for the failure, in one sentence.
         why: &'a str,
@@ -67,7 +67,7 @@ pub enum FetchError {
     Status {
         /// URL of the request.
         url: String,
-        /// Its answer, e.g. `404 Not Found`.
+        /// Status of the answer, e.g. `404 Not Found`.
         status: String,
     },
     /// It failed as often as it was tried.

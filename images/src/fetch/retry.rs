@@ -10,9 +10,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Failure of an attempt.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It may go better the next time.
+    /// The failure may be temporary.
     Passing(String),
-    /// It will not.
+    /// The failure is permanent.
     Final(FetchError),
 }
 

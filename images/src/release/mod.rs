@@ -66,7 +66,7 @@ pub enum ReleaseError {
         name: String,
         /// The one it has.
         known: String,
-        /// As asked for.
+        /// Version as requested.
         asked: String,
     },
     /// `version.txt` without a version.

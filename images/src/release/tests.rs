@@ -128,7 +128,7 @@ fn artifact(name: &str) -> Value {
     })
 }
 
-/// As <https://builds.coreos.fedoraproject.org/streams/stable.json> is.
+/// Returns metadata in the form of <https://builds.coreos.fedoraproject.org/streams/stable.json>.
 fn metadata() -> Value {
     let pxe = serde_json::json!({
         "kernel": artifact("kernel.x86_64"),

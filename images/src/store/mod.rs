@@ -33,7 +33,7 @@ pub use record::{Record, SignedBy, StoredFile};
 
 /// Name of the file that says what an image is.
 const RECORD_FILE: &str = "image.json";
-/// Its modification time is when the image was last used.
+/// Name of the file whose modification time is the image's last use.
 const USED_FILE: &str = ".used";
 
 /// The cache of published images.
@@ -56,7 +56,7 @@ pub struct Stored {
 pub struct Verified {
     /// Entry of the file in the record.
     pub file: StoredFile,
-    /// Its detached signature, so that it can be checked again.
+    /// Detached signature, kept for a later check.
     pub signature: Option<Vec<u8>>,
 }
 

@@ -7,7 +7,7 @@ use crate::catalog::{Architecture, Family, Role};
 /// An image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its name in the catalog.
+    /// Name in the catalog.
     pub name: String,
     /// Label in reports, e.g. `flatcar:stable`.
     pub label: String,
@@ -21,7 +21,7 @@ pub struct Record {
     pub family: Family,
     /// Kernel options that it needs besides those of a scenario.
     pub kernel_options: Vec<String>,
-    /// When it was fetched, in seconds since 1970.
+    /// Time of the fetch, in seconds since 1970.
     pub fetched_at: u64,
     /// Files of the image.
     pub files: Vec<StoredFile>,
@@ -65,8 +65,8 @@ pub struct StoredFile {
 pub struct SignedBy {
     /// Fingerprint of the primary key.
     pub fingerprint: String,
-    /// When it was made, in seconds since 1970.
+    /// Time of the signature, in seconds since 1970.
     pub made_at: u64,
-    /// Its key had expired when it was checked.
+    /// True if the key had expired when the signature was checked.
     pub key_had_expired: bool,
 }

@@ -16,9 +16,9 @@ use crate::catalog::model::{KeyText, SigningKey};
 pub struct Signed {
     /// Fingerprint of the primary key.
     pub fingerprint: String,
-    /// When the signature was made, in seconds since 1970.
+    /// Time of the signature, in seconds since 1970.
     pub made_at: u64,
-    /// Its key has expired since.
+    /// True if the key has expired since.
     pub key_has_expired: bool,
 }
 
@@ -41,7 +41,7 @@ pub enum Refusal {
     ExpiredKey {
         /// Fingerprint of the primary key.
         key: String,
-        /// When it expired, in seconds since 1970.
+        /// Expiry time, in seconds since 1970.
         at: u64,
     },
     /// The key was revoked.
@@ -58,7 +58,7 @@ pub enum Refusal {
 /// Reasons that a signature is missing, refused or cannot be checked.
 #[derive(Debug, Error)]
 pub enum SignatureError {
-    /// It is not signed as it should be.
+    /// The required signature is missing or invalid.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The user's key file.

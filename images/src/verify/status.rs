@@ -18,9 +18,9 @@ struct Report<'s> {
     expired_signature: bool,
     /// Key id of a key that is not there.
     unknown_key: Option<&'s str>,
-    /// When the key expired, in seconds since 1970.
+    /// Expiry time of the key, in seconds since 1970.
     key_expired_at: Option<u64>,
-    /// When the signature was made, in seconds since 1970.
+    /// Time of the signature, in seconds since 1970.
     made_at: u64,
     /// Fingerprint of the primary key.
     primary: Option<&'s str>,

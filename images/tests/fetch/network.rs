@@ -185,7 +185,7 @@ fn a_passing_trouble_of_the_server_is_borne() {
     publisher.is_whole(&[VERSION], &[]);
 }
 
-/// What a child of the next test does.
+/// Environment variable that tells a child of the next test its job.
 const CHILD: &str = "BOOTLAB_TEST_FETCHES";
 
 #[test]

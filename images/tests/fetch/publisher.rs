@@ -123,7 +123,7 @@ impl Publisher {
         )
     }
 
-    /// That the error is one line and says `said`, and that the cache is whole: the images in it are
+    /// Asserts that the error is one line and says `said`, and that the cache is intact: its images are
     /// `versions`, undamaged, and none of its objects has a byte of `bad`.
     pub(crate) fn refuses(&self, name: &str, said: &[&str], versions: &[&str], bad: &[Vec<u8>]) {
         let error = match self.fetch(name) {
@@ -168,14 +168,14 @@ impl Publisher {
     }
 }
 
-/// What looks like a kernel.
+/// Returns bytes that pass as a kernel.
 pub(crate) fn kernel(text: &str) -> Vec<u8> {
     let mut bytes = filled(0, text);
     bytes[0x202..0x206].copy_from_slice(b"HdrS");
     bytes
 }
 
-/// What looks like an initrd.
+/// Returns bytes that pass as an initrd.
 pub(crate) fn initrd(text: &str) -> Vec<u8> {
     let mut bytes = filled(1, text);
     bytes[..2].copy_from_slice(b"\x1f\x8b");

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// How an answer fails.
+/// Fault of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The connection ends after so many bytes of the body.
@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     WrongRange,
     /// Only so many bytes of a range are given, and called that.
     Capped(usize),
-    /// Nothing more comes after so many bytes, and the connection stays.
+    /// The server sends so many bytes and then keeps the connection open in silence.
     Silent(usize),
 }
 
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    /// Whether the connection goes on.
+    /// Answers a request; true if the connection stays open.
     fn answer(
         &self,
         mut stream: &TcpStream,

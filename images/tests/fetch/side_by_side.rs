@@ -49,7 +49,7 @@ const CATALOG: &str = "BOOTLAB_TEST_CATALOG";
 /// The cache, for a child that fetches.
 const CACHE: &str = "BOOTLAB_TEST_CACHE";
 
-/// What a child does: fetches, and says what came of it.
+/// Runs the child's job: fetches, and returns the result.
 fn child() -> Option<String> {
     let catalog = PathBuf::from(std::env::var_os(CATALOG)?);
     let cache = PathBuf::from(std::env::var_os(CACHE)?);

@@ -12,9 +12,9 @@ pub(crate) struct Signer {
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// The publisher's.
+    /// Key of the publisher.
     Publisher,
-    /// Somebody else's.
+    /// Key of another party.
     Other,
     /// The publisher's of 2015, that expired in 2017.
     Expired,
@@ -70,7 +70,7 @@ impl Signer {
         self.make(key)
     }
 
-    /// Its fingerprint.
+    /// Returns the fingerprint of a key.
     pub(crate) fn fingerprint(&self, key: Key) -> String {
         self.make(key);
         let listed = self.gpg(key, &["--with-colons", "--list-keys", key.user()]);

@@ -19,9 +19,9 @@ const HTTP_PORT: u16 = 80;
 /// Location of the boot config service as machines see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Site {
-    /// Its address, where a config says it by number.
+    /// Address, where a config has a numeric one.
     pub address: Option<Ipv4Addr>,
-    /// Its port, where a config says one.
+    /// Port, where a config has one.
     pub port: Option<u16>,
     /// Names by which configs call it.
     pub names: Vec<String>,

@@ -17,7 +17,7 @@ const BOOT_KEYS: &[&str] = &["kernel", "initrd", "cmdline"];
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
-    /// Its id; the folder's name is what groups refer to.
+    /// Id as written in the file; groups refer to the folder's name.
     pub id: String,
     /// Kernel, initrds and options; absent for machines that do not boot from the network.
     pub boot: Option<Boot>,

@@ -52,11 +52,11 @@ impl<'de> Deserialize<'de> for Key {
 pub(super) struct File {
     pub(super) api_version: Option<Spanned<String>>,
     pub(super) groups: Option<Vec<Spanned<Group>>>,
-    /// It has, or a group has, keys that mean nothing.
+    /// True if the file or one of its groups has unknown keys.
     pub(super) has_unknown: bool,
 }
 
-/// One group.
+/// Group of machines as written in the file.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) name: Option<Spanned<String>>,

@@ -11,19 +11,19 @@ use crate::proto::json::{self, InvalidJson};
 /// Reasons to refuse a text as an Ignition config.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIgnition {
-    /// It is no JSON, or not of this shape.
+    /// The JSON is malformed or has the wrong shape.
     #[error("not an Ignition config: {0}")]
     Json(#[from] InvalidJson),
-    /// It is no YAML, or not of this shape.
+    /// The YAML is malformed or has the wrong shape.
     #[error("not an Ignition config in YAML: {0}")]
     Yaml(#[from] InvalidYaml),
-    /// It names no version, or one that is not known.
+    /// The version is missing or unknown.
     #[error(
         "no version that is known: JSON needs `\"ignitionVersion\": 1` or \
          `\"ignition\": {{\"version\": \"2.x.y\" or \"3.x.y\"}}`, YAML needs `ignition_version: 1`"
     )]
     Version,
-    /// It is another language.
+    /// The text is in another language.
     #[error(
         "not JSON: Butane and Container Linux Configs are not translated here; write the Ignition JSON that \
          `butane` (Butane) or `ct` (Container Linux Config) makes of it to a file *.ign, and name that file in \

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
-/// As many lines are shown before and after the one that is meant.
+/// Number of lines shown before and after the faulty one.
 const AROUND: usize = 1;
 
 /// A text and where its lines begin.

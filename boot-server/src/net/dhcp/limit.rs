@@ -20,13 +20,13 @@ const FORGET_AFTER: Duration = Duration::from_secs(3);
 /// Decision about a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is answered.
+    /// The message is answered.
     Allowed,
-    /// It is dropped, the first since this client was within its limit.
+    /// The message is dropped, the first since this client was within its limit.
     FirstDropped,
-    /// It is dropped too.
+    /// The message is dropped, as earlier ones were.
     Dropped,
-    /// There are too many messages of all clients together; the first such.
+    /// The messages of all clients together exceed the limit; the first such message.
     FirstOverload,
 }
 

@@ -41,7 +41,7 @@ const MAX_PIXIECORE_QUESTIONS: usize = 256;
 /// Interval at which the lease file is checked when no client sends anything.
 const UPKEEP: Duration = Duration::from_secs(2);
 
-/// As what a socket's messages are answered.
+/// Service that answers the messages of a socket.
 pub(super) enum Role<A> {
     /// The DHCP server, which gives addresses.
     Server(Box<ServerRole>),
@@ -53,7 +53,7 @@ pub(super) enum Role<A> {
     BootService,
 }
 
-/// One socket and its role.
+/// Socket and its role.
 pub(super) struct DhcpService<A> {
     pub(super) context: Arc<Context>,
     pub(super) socket: DhcpSocket,

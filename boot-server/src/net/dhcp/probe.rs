@@ -26,7 +26,7 @@ const MAX_PROBES: usize = 1024;
 pub(in crate::net) enum Found {
     /// No host answered the probe.
     Nobody,
-    /// Somebody did; their MAC, when they are on our link.
+    /// A host answered the probe; with its MAC, when it is on the server's link.
     Somebody(Option<MacAddr>),
 }
 

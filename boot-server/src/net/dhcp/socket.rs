@@ -186,7 +186,7 @@ impl DhcpSocket {
         Some(Received { len, from, arrival })
     }
 
-    /// Our address and the port of this socket's service.
+    /// Returns the server's address with the port of this socket's service.
     pub(in crate::net) fn source(&self, port: u16) -> SocketAddrV4 {
         SocketAddrV4::new(self.source, port)
     }

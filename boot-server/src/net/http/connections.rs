@@ -39,7 +39,7 @@ struct Table {
 #[derive(Debug)]
 struct Slot {
     network: IpAddr,
-    /// Its key among the idle ones.
+    /// Key among the idle connections.
     idle: Option<u64>,
     evicted: CancellationToken,
 }
@@ -47,7 +47,7 @@ struct Slot {
 /// Reasons to refuse a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    /// Its network has its share already.
+    /// The client's network has its share of connections already.
     Share,
     /// All places are taken by clients that are being answered.
     Full,

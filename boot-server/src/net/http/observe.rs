@@ -1,4 +1,4 @@
-//! One event for each request: who asked what, what was answered, how much of it went out.
+//! Event of each request: the client, the request, the response, and the bytes sent.
 //!
 //! The event is written when the body is done or dropped, so that a transfer which broke off shows
 //! with the bytes that were handed to the connection.

@@ -1,4 +1,4 @@
-//! What clients elsewhere are told, and files as firmware asks for them.
+//! Tests of responses to clients on other hosts, and of files as firmware requests them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -132,7 +132,7 @@ async fn files_and_other_answers_share_a_connection() {
     }
 }
 
-/// What was promised cannot be kept: the client must see that, not zeros and not a hang.
+/// Changed file: the client must see a broken connection, not zeros and not a hang.
 #[tokio::test]
 async fn file_changed_under_way_breaks_the_connection_and_no_changed_byte_is_the_end() {
     let sent = bytes(PART_BYTES * 4);

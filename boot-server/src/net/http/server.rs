@@ -233,7 +233,7 @@ impl HttpServer {
     }
 }
 
-/// One client's connection.
+/// Connection of a client.
 struct Connection {
     peer: SocketAddr,
     router: Router,

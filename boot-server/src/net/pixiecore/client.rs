@@ -83,9 +83,9 @@ pub enum ApiError {
 /// The API's word on a machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ApiAnswer {
-    /// It boots so.
+    /// The machine boots from this spec.
     Boot(BootSpec),
-    /// It is none of ours: any status but 200.
+    /// The API refuses the machine: any status but 200.
     Refused(StatusCode),
 }
 
@@ -127,8 +127,8 @@ impl ApiClient {
         ApiClient::of(Source::Api(url), timeout, trust::authorities_of_host())
     }
 
-    /// One boot for every machine. Paths of files are made absolute, so that it does not matter from
-    /// where they are served.
+    /// Creates a client with one boot for every machine. Paths of files are made absolute, so that the working
+    /// directory does not matter.
     ///
     /// # Errors
     /// A file cannot be read, or no HTTP client can be made on this host.

@@ -1,4 +1,4 @@
-//! One transfer from the request to the event that tells how it ended.
+//! Transfer of one file, from the request to the event of its end.
 //!
 //! Until the client has acknowledged something, a transfer is a task that waits on the server's runtime: a request costs
 //! its sender nothing, and may not be his. Then it gets a thread of its own.
@@ -56,7 +56,7 @@ struct Begun {
 
 /// Result of the sending.
 enum Ended {
-    /// As the protocol knows it.
+    /// The protocol ended the transfer.
     Transfer(Outcome),
     /// The server is told to stop.
     Stopped,

@@ -54,7 +54,7 @@ struct Shared {
 /// Reasons that a request is not answered.
 #[derive(Debug, Clone, Copy)]
 enum Refused {
-    /// Its address sends more than any machine that boots.
+    /// The address sends more requests than any booting machine.
     TooOften,
     /// All places are taken by clients that acknowledge what they get.
     Full,

@@ -39,7 +39,7 @@ const AT_ONCE: Duration = Duration::from_millis(250);
 pub(super) enum NoPlace {
     /// The same request is being answered, and its client has acknowledged nothing yet.
     Repeated,
-    /// As many as may be are under way, at all or for this address.
+    /// The maximum number of transfers is in progress, in total or for this address.
     Full,
 }
 
@@ -69,7 +69,7 @@ struct Slot {
     request: ReadRequest,
     known: bool,
     answered: bool,
-    /// When the same request came again.
+    /// Time at which the same request was repeated.
     repeated: Option<Instant>,
     ended: CancellationToken,
 }

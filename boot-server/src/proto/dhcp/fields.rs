@@ -15,7 +15,7 @@ pub struct FieldError {
     pub code: u8,
     /// Option name for messages.
     pub name: &'static str,
-    /// Its length in bytes.
+    /// Length of the value in bytes.
     pub len: usize,
 }
 

@@ -13,7 +13,7 @@ pub enum DecodeError {
     /// Cut off before its fixed fields.
     #[error("{0} bytes are too short for a TFTP packet")]
     Short(usize),
-    /// Not one of RFC 1350's and RFC 2347's.
+    /// The opcode is not one of RFC 1350's and RFC 2347's.
     #[error("unknown TFTP opcode {0}")]
     Opcode(u16),
     /// A text field without its NUL.
@@ -32,7 +32,7 @@ pub enum DecodeError {
 pub enum Mode {
     /// Bytes as they are.
     Octet,
-    /// Anything else; `netascii` is not served, no boot client asks for it.
+    /// Any other mode; `netascii` is not served, because no boot client requests it.
     Other(String),
 }
 

@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// Nothing came for a while: the last acknowledgement again.
+    /// Repeats the last acknowledgement after a silence.
     fn nudge(&mut self) -> Option<Packet> {
         self.since_ack = 0;
         (self.options_seen && !self.finished).then_some(Packet::Ack(self.last as u16))

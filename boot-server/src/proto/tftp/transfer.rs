@@ -1,4 +1,4 @@
-//! One file on its way to one client: a state machine without socket, file or clock.
+//! Transfer of one file to one client: a state machine without socket, file or clock.
 //!
 //! The owner feeds it packets and time, and sends what [`Transfer::poll_transmit`] asks for. Block
 //! numbers on the wire wrap after 65535 to 0; inside, blocks are counted from 1 without wrapping.
@@ -288,7 +288,7 @@ impl Transfer {
         })
     }
 
-    /// When [`Transfer::handle_timeout`] wants to be called; `None` once it ended.
+    /// Returns the time at which [`Transfer::handle_timeout`] must be called; `None` after the end.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.outcome.is_none().then_some(self.deadline)
     }

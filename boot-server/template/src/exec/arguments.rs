@@ -5,7 +5,7 @@ use crate::value::Value;
 /// A `reflect.Value`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reflected {
-    /// Nothing at all: a zero `reflect.Value`.
+    /// An untyped nil: a zero `reflect.Value`.
     Nothing,
     /// An `interface{}`: an item of a list or map, which may be nil.
     Interface(Value),

@@ -1,4 +1,4 @@
-//! One value by one verb: files `print.go` and `format.go` of Go's `fmt`.
+//! Formatting of one value by one verb: files `print.go` and `format.go` of Go's `fmt`.
 
 use super::quote::{Charset, quote, quote_char, unicode_name};
 use super::{MOST_NESTED, Sink, float};

@@ -95,7 +95,7 @@ pub(super) struct Item<'t> {
     pub(super) kind: Kind,
     /// Offset of the item, in bytes.
     pub(super) start: usize,
-    /// Its text, or the message of an error.
+    /// Text of the item, or the message of an error.
     pub(super) text: std::borrow::Cow<'t, str>,
     /// Line on which it begins, counted from 1.
     pub(super) line: usize,

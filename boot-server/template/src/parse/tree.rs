@@ -8,7 +8,7 @@ use crate::program::{Label, NameId, NodeId, OpId, Statement, Tree};
 /// Origin of a template.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum TreeKind {
-    /// It is the text itself.
+    /// Main text of the template.
     Main,
     /// Body of a `{{define}}`.
     Define,
@@ -32,7 +32,7 @@ pub(super) struct OpenTree<'t> {
     pub(super) action_start: usize,
     /// Offset of the template, in bytes.
     pub(super) start: usize,
-    /// Nothing but space and comments was seen.
+    /// True if only space and comments were seen.
     pub(super) is_blank: bool,
 }
 

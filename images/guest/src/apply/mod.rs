@@ -54,7 +54,7 @@ pub enum Applied {
     Script(String),
     /// An Ignition config was left to Ignition.
     Ignition,
-    /// There was nothing in it.
+    /// The user-data is empty.
     Nothing,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Applied {
 /// Reasons that a cloud-config was not applied to its end.
 #[derive(Debug, Error)]
 pub enum ApplyError {
-    /// It is no user-data.
+    /// The user-data is unusable.
     #[error(transparent)]
     UserData(#[from] UserDataError),
     /// An outside call failed.

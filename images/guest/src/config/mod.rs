@@ -49,7 +49,7 @@ pub struct CloudConfig {
     pub notes: Vec<String>,
 }
 
-/// One of `users`.
+/// Entry of `users`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
     /// Login name of the user.
@@ -74,13 +74,13 @@ pub struct User {
     pub no_user_group: bool,
     /// A system account.
     pub system: bool,
-    /// Not in lastlog and faillog.
+    /// True if the user is left out of lastlog and faillog.
     pub no_log_init: bool,
     /// Path of the login shell.
     pub shell: String,
 }
 
-/// One of `write_files`.
+/// Entry of `write_files`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct File {
     /// Path of the file; relative paths begin at the root.
@@ -93,7 +93,7 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
-/// One of `coreos.units`.
+/// Entry of `coreos.units`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
     /// Name with its suffix.
@@ -112,7 +112,7 @@ pub struct Unit {
     pub drop_ins: Vec<DropIn>,
 }
 
-/// One of a unit's `drop_ins`.
+/// Entry of a unit's `drop_ins`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DropIn {
     /// File name of the drop-in.

@@ -198,7 +198,7 @@ pub enum EncodingError {
     /// The content is not base64.
     #[error("content is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
-    /// Not gzip, or larger than can be meant.
+    /// The content is not gzip, or larger than any plausible file.
     #[error("content is not gzip: {0}")]
     Gzip(#[from] std::io::Error),
 }

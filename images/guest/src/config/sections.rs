@@ -6,7 +6,7 @@ use super::read::Reader;
 /// Type of an option's value. An empty, false or zero value is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// As it is written.
+    /// Text in the notation of the file.
     Text,
     /// A boolean value.
     Flag,
@@ -21,7 +21,7 @@ use Kind::{Flag, Number, Text};
 pub struct Section(&'static [(&'static str, Kind, &'static str)]);
 
 impl Section {
-    /// Its keys, and how each value is read.
+    /// Returns the keys, and the type of each value.
     pub fn keys(self) -> impl Iterator<Item = (&'static str, Kind)> {
         self.0.iter().map(|(key, kind, _)| (*key, *kind))
     }

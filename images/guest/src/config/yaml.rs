@@ -47,7 +47,7 @@ pub enum YamlError {
 /// Most values a document may have once its aliases are written out.
 const MAX_NODES: usize = 200_000;
 
-/// One value and the line it stands on (from 1).
+/// Value and its line number (from 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// The line, from 1.

@@ -28,7 +28,7 @@ pub(crate) struct Case {
     pub(crate) says: Option<String>,
 }
 
-/// What became of a path.
+/// Change of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Changed {
     #[serde(default = "Changed::usual_mode")]
@@ -49,7 +49,7 @@ impl Changed {
     }
 }
 
-/// Whether folders are compared.
+/// Inclusion of folders in the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Folders {
     Compared,
@@ -116,7 +116,7 @@ fn walk(root: &Path, recorder: &Recorder) -> BTreeMap<String, Changed> {
     found
 }
 
-/// What is wrong with the agent's doing in this case; nothing when all is as recorded.
+/// Compares the agent's effects in this case with the recording; empty when they are equal.
 pub(crate) fn compare(case: &Case, folders: Folders) -> Vec<String> {
     let root = tempfile::tempdir().unwrap();
     lay_out(root.path());

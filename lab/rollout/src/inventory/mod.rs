@@ -22,7 +22,7 @@ pub struct Inventory {
     pub machines: Vec<Machine>,
 }
 
-/// One machine.
+/// Machine of the inventory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// Name of the machine.
@@ -65,7 +65,7 @@ impl Firmware {
     /// All of them.
     pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
 
-    /// Its name in lists of machines.
+    /// Returns the name in lists of machines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -80,7 +80,7 @@ fn file(file: &Value, outcome: &mut Outcome) {
     }
 }
 
-/// Its bytes, or why they are not known.
+/// Returns the bytes of a file, or the reason that they are unknown.
 fn content(file: &Value) -> Result<Vec<u8>, String> {
     let is_filled = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     if file.get("append").is_some_and(is_filled) || file.get("append") == Some(&Value::Bool(true)) {

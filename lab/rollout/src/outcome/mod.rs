@@ -34,7 +34,7 @@ pub enum System {
 /// Expected state of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its host name, if a config says so.
+    /// Host name, if a config sets one.
     pub hostname: Option<String>,
     /// Words that stand on its kernel command line.
     pub kernel_options: Vec<String>,

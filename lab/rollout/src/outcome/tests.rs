@@ -1,4 +1,4 @@
-//! What configs make of a machine, told from their texts.
+//! Tests of the effects of configs.
 
 use std::sync::Arc;
 

@@ -33,7 +33,7 @@ pub enum Known {
 }
 
 impl Default for Asking {
-    /// As boot-server's own DHCP names it.
+    /// Returns the query that boot-server's own DHCP announces.
     fn default() -> Asking {
         Asking {
             boot_query: "platform=${platform}".to_owned(),

@@ -12,17 +12,17 @@ use super::{Booted, Config, Document, MachinePlan, Plan, folder_word};
 /// Kind of change for a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
-    /// It booted, and will match no group.
+    /// The machine booted, and will match no group.
     Stops,
-    /// It booted, and will be refused what its group names.
+    /// The machine booted, and will be refused what its group refers to.
     Breaks,
-    /// It booted nothing, and will.
+    /// The machine booted nothing, and will boot.
     Starts,
-    /// It gets something else.
+    /// The machine gets other bytes.
     Changes,
-    /// It gets the same bytes, by a group or profile of another name.
+    /// The machine gets the same bytes, by a group or profile of another name.
     Renamed,
-    /// It is not changed: neither bytes nor names.
+    /// Neither bytes nor names change.
     Same,
 }
 
@@ -31,7 +31,7 @@ pub enum Fate {
 pub struct Change {
     /// Kind of change.
     pub fate: Fate,
-    /// It loses a config that it asked for.
+    /// True if the machine loses a config that it requests.
     pub loses_config: bool,
     /// Names that change, and reasons: a line each.
     pub facts: Vec<String>,

@@ -2,7 +2,7 @@ use super::*;
 use crate::plan::plan;
 use crate::plan::testing::{MACHINES, RACK, directory, inventory, snapshot};
 
-/// What changes when these files are replaced; an empty text removes one.
+/// Returns the changes after replacing these files; an empty text removes one.
 fn compared(files: &[(&'static str, &str)]) -> (Changes, Vec<String>) {
     let old = directory(RACK);
     let mut all: Vec<(&str, &str)> = RACK.to_vec();

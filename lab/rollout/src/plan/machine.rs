@@ -1,4 +1,4 @@
-//! One machine: which group wins, what its script says, and which configs its kernel options lead to.
+//! Plan of one machine: the winning group, its script, and the configs that its kernel options request.
 
 use std::sync::Arc;
 

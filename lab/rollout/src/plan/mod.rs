@@ -47,7 +47,7 @@ pub struct Plan {
 /// Plan of one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MachinePlan {
-    /// Its name in the inventory.
+    /// Name in the inventory.
     pub name: String,
     /// Request for the boot script: path and query.
     pub request: String,
@@ -76,7 +76,7 @@ pub struct Booted {
     pub command_line: String,
     /// The iPXE script.
     pub script: Document,
-    /// Its configs: cloud-config, Ignition, generic.
+    /// Configs: cloud-config, Ignition, generic.
     pub configs: Vec<Config>,
 }
 
@@ -123,7 +123,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Its SHA-256 in hexadecimal.
+    /// Returns the SHA-256 in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> String {
         sha256(&self.text)
@@ -187,7 +187,7 @@ impl MachinePlan {
 }
 
 impl Booted {
-    /// Its config of a kind.
+    /// Returns the config of a kind.
     #[must_use]
     pub fn config(&self, folder: Folder) -> Option<&Config> {
         self.configs.iter().find(|config| config.folder == folder)

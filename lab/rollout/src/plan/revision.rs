@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// Reasons that a revision is unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum RevisionError {
-    /// There is no git.
+    /// The program git cannot be run.
     #[error("cannot run git: {0}; install it, or name a directory instead of a revision")]
     NoGit(#[source] std::io::Error),
     /// The directory is in no repository.
@@ -27,7 +27,7 @@ pub enum RevisionError {
         "`{revision}` is neither a directory nor a revision of the repository of {dir} ({why})"
     )]
     NoRevision {
-        /// As it was given.
+        /// Revision as given by the user.
         revision: String,
         /// Path of the directory.
         dir: String,
@@ -37,7 +37,7 @@ pub enum RevisionError {
     /// The directory was not there then.
     #[error("in revision `{revision}` there is no directory `{folder}`")]
     NoFolder {
-        /// As it was given.
+        /// Revision as given by the user.
         revision: String,
         /// The directory, within the repository.
         folder: String,
@@ -45,7 +45,7 @@ pub enum RevisionError {
     /// Taking it out failed.
     #[error("cannot take `{revision}` out of the repository: {why}")]
     Checkout {
-        /// As it was given.
+        /// Revision as given by the user.
         revision: String,
         /// Message of git.
         why: String,

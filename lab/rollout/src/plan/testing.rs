@@ -80,7 +80,7 @@ groups:
     ),
 ];
 
-/// Its machines, and one that nothing is for.
+/// Machines of the test directory, and one that no group is for.
 pub(super) const MACHINES: &str = "
 machines:
 - {name: node1, uuid: 16e7d8a7-bfa9-428b-9117-363341bb330b, mac: '52:54:00:00:00:01', firmware: uefi}

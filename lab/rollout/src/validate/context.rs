@@ -22,7 +22,7 @@ pub(super) const SENT_LABELS: [&str; 7] = [
     "uuid", "mac", "domain", "hostname", "serial", "arch", "platform",
 ];
 
-/// One that gets something: a machine of the inventory, or whoever is just what a group requires.
+/// Recipient of configs: a machine of the inventory, or a machine with just the labels that a group requires.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     /// In a sentence: "machine `node1`".

@@ -9,7 +9,7 @@ use boot_server::catalog::problem::{Problem, Severity};
 use super::rule::{self, Level, Rule};
 use super::tree::At;
 
-/// One thing that is wrong.
+/// Problem found by a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The rule that is broken.

@@ -115,7 +115,7 @@ fn selector(source: &Source, entry: &Entry, findings: &mut Findings) {
     }
 }
 
-/// As iPXE writes a UUID.
+/// True if iPXE would write a UUID in this form.
 fn is_uuid(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let hex = |c: char| c == '-' || c.is_ascii_digit() || ('a'..='f').contains(&c);

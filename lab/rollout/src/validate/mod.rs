@@ -160,7 +160,7 @@ fn groups_tree(context: &Context<'_>) -> Option<(Source, tree::Node)> {
     Some((source, tree))
 }
 
-/// As many configs are given to `ignition-validate`: each is a process.
+/// Maximum number of configs given to `ignition-validate`: each is a process.
 const PROGRAM_CONFIGS: usize = 100;
 
 fn ask_program(

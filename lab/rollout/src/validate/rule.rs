@@ -6,14 +6,14 @@
 pub enum Level {
     /// Worth knowing, and no more.
     Info,
-    /// It works, but hardly as it is meant.
+    /// The directory works, but probably not as intended.
     Warning,
     /// Some machine does not come up, or not as it is meant to.
     Error,
 }
 
 impl Level {
-    /// Its name.
+    /// Returns the name of the level.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ pub struct Rule {
     pub level: Level,
     /// Subject of the rule.
     pub family: Family,
-    /// One sentence: what is wrong when it is broken.
+    /// Problem in one sentence.
     pub summary: &'static str,
 }
 

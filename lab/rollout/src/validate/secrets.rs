@@ -13,7 +13,7 @@ use super::finding::{Findings, Source};
 const HASHES: [&str; 10] = [
     "$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$gy$", "$sha1$",
 ];
-/// As many characters of a hash follow its beginning, at least.
+/// Minimum number of characters after the prefix of a hash.
 const HASH_CHARACTERS: usize = 12;
 
 /// Looks at all configs and at the metadata of groups.

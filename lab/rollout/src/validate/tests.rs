@@ -1,4 +1,4 @@
-//! What is not in the directories of `tests/`: the program of Ignition, and a directory that is not there.
+//! Tests without a directory in `tests/`: the program of Ignition, and a missing directory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

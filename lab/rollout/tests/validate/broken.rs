@@ -13,13 +13,13 @@ use super::{asset, folders, machines, project, write_assets};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fault {
-    /// What is wrong, for people.
+    /// Problem, for people.
     summary: String,
     /// The good directory, in `scenarios/`.
     base: String,
     /// `pixiecore`, where it matters.
     network: Option<String>,
-    /// Whether its inventory is used.
+    /// True if the inventory is used.
     #[serde(default)]
     machines: bool,
     #[serde(default)]

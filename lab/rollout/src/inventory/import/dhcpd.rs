@@ -27,7 +27,7 @@ struct Token {
     file: Rc<Path>,
     line: usize,
     text: String,
-    /// It stood in quotes, so that it is no sign.
+    /// True if the token was quoted, and so is not a punctuation mark.
     quoted: bool,
 }
 

@@ -168,7 +168,7 @@ fn is_taken(file: &str, patterns: &[&str]) -> bool {
     (wanted.is_empty() || wanted.iter().any(ends)) && !others.iter().any(ends)
 }
 
-/// As dnsmasq reads it: `#` begins a comment at the start of a line and after white space.
+/// Removes a comment as dnsmasq does: `#` begins one at the start of a line and after white space.
 fn without_comment(line: &str) -> &str {
     let mut before = ' ';
     for (at, letter) in line.char_indices() {
@@ -180,7 +180,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// One of the parts of a host, told by its form.
+/// Part of a host, recognized by its form.
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'a> {
     Mac(&'a str),

@@ -10,7 +10,7 @@ use super::gather::Gathered;
 
 /// Maximum depth of nested includes.
 const MAX_DEPTH: usize = 16;
-/// As many files are read for one source.
+/// Maximum number of files read for one source.
 const MAX_FILES: usize = 4096;
 /// The largest file that is read.
 const MAX_BYTES: u64 = 16 << 20;

@@ -45,7 +45,7 @@ impl Kind {
         Kind::Groups,
     ];
 
-    /// Its name.
+    /// Returns the name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -86,12 +86,12 @@ impl Kind {
     }
 }
 
-/// One source: a text with the name of its file, or a data directory.
+/// Import source: a text with the name of its file, or a data directory.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Path of the source.
     pub path: PathBuf,
-    /// Its text; none for a directory.
+    /// Text of the file; none for a directory.
     pub text: Option<String>,
 }
 

@@ -11,7 +11,7 @@ fn source(name: &str, text: &str) -> Source {
     }
 }
 
-/// What is imported, as TOML, and what is left out; in every language it is read back the same.
+/// Returns the imported list as TOML, and the entries left out; checks that every format is read back the same.
 fn imported(kind: Option<Kind>, sources: &[Source]) -> String {
     let imported = import(kind, sources).unwrap();
     for format in [Format::Toml, Format::Yaml, Format::Json, Format::Csv] {

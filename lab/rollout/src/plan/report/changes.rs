@@ -6,7 +6,7 @@ use super::{Colour, machines, table};
 use crate::plan::Plan;
 use crate::plan::change::{ChangeSet, Changes, Fate};
 
-/// As many machines of one change are named.
+/// Maximum number of machines named for one change.
 const NAMED: usize = 12;
 
 /// Renders what changes from `against` to a plan.

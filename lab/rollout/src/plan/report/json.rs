@@ -92,9 +92,9 @@ struct DiffOf<'a> {
 /// Inclusion of the bytes themselves, beside their hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texts {
-    /// They are: for one machine that is shown whole.
+    /// Texts are included: for one machine that is shown in full.
     Included,
-    /// They are not.
+    /// Only hashes are included.
     Hashed,
 }
 

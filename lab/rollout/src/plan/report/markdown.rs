@@ -14,7 +14,7 @@ use crate::plan::change::{ChangeSet, Changes};
 pub const MAX_CHARS: usize = 65_536;
 /// Kept free for the sentences that say what was cut.
 const RESERVED: usize = 1_000;
-/// As many machines of one change are named.
+/// Maximum number of machines named for one change.
 const NAMED: usize = 20;
 /// A diff longer than this is cut.
 const MAX_DIFF_CHARS: usize = 12_000;

@@ -1,4 +1,4 @@
-//! One machine whole: why it gets what it gets, and every byte of it.
+//! Full report of one machine: the reasons, and every byte it gets.
 
 use std::fmt::Write;
 

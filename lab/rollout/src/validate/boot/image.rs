@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// As much of a file is read.
+/// Number of bytes read of a file.
 const HEAD_BYTES: u64 = 4096;
 
 /// An architecture of machines.

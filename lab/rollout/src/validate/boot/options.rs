@@ -5,16 +5,16 @@ use boot_server::catalog::snapshot::Folder;
 
 use crate::validate::tree::{At, Kind, Node};
 
-/// One kernel option, where it is written.
+/// Kernel option and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::validate) struct KernelOption {
-    /// Its key, as it is written.
+    /// Key as written.
     pub(in crate::validate) key: String,
-    /// Its value; none of a bare key.
+    /// Value; none for a bare key.
     pub(in crate::validate) value: Option<String>,
     /// Position of the option.
     pub(in crate::validate) at: At,
-    /// It is a key with a text as value, in `cmdline`.
+    /// True for a key with a string value in `cmdline`.
     pub(in crate::validate) is_pair: bool,
     /// The known option that it nearly is.
     pub(in crate::validate) misspelt: Option<&'static str>,
@@ -48,7 +48,7 @@ impl KernelOption {
         }
     }
 
-    /// As dracut reads a switch: a bare key is on, an empty value is off.
+    /// Returns the value of a switch as dracut reads it: a bare key is on, an empty value is off.
     pub(in crate::validate) fn is_on(&self) -> bool {
         !matches!(self.value.as_deref(), Some("" | "0" | "no" | "off"))
     }

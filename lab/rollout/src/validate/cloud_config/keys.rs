@@ -176,7 +176,7 @@ fn window_start(value: &str) -> Option<()> {
     number(minutes, 59)
 }
 
-/// As lenient as the reference: numbers, each with letters behind it.
+/// True for a length that the reference accepts: numbers, each with letters behind it.
 fn window_length(value: &str) -> bool {
     let value = value.strip_prefix(['+', '-']).unwrap_or(value);
     let known = |c: char| c.is_ascii_digit() || c == '.' || c.is_ascii_lowercase();

@@ -9,10 +9,10 @@ use crate::validate::rule;
 use crate::validate::tree::{At, Entry, Kind, Node, Style, Value, yaml};
 use boot_server::catalog::problem::nearest;
 
-/// One thing that it says.
+/// Remark of the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// Our rule of it; its level is the reference's.
+    /// Rule of this project; its level is the reference's.
     pub rule: &'static str,
     /// Position of the remark.
     pub at: At,

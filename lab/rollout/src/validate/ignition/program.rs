@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Its name.
+/// Program name.
 const NAME: &str = "ignition-validate";
 
 /// Result of running `ignition-validate`.
@@ -13,9 +13,9 @@ const NAME: &str = "ignition-validate";
 pub enum Program {
     /// No config of version 3 is there.
     NotNeeded,
-    /// It is not installed.
+    /// The program is not installed.
     NotInstalled,
-    /// It was run.
+    /// The program was run.
     Ran {
         /// Path of the program.
         program: PathBuf,

@@ -1,4 +1,4 @@
-//! As workflow commands, which GitHub Actions shows beside the lines of a pull request.
+//! Workflow commands of GitHub Actions, which shows them beside the lines of a pull request.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! As JSON, in a form that stays: keys are added, never changed (`docs/rules.md`).
+//! JSON output, in a stable form: keys are added, never changed (`docs/rules.md`).
 
 use boot_server::catalog::problem::line_texts;
 use boot_server::catalog::snapshot::Layout;

@@ -32,7 +32,7 @@ pub fn documentation() -> BTreeMap<&'static str, &'static str> {
         .collect()
 }
 
-/// One sentence on whether `ignition-validate` had its say.
+/// Returns a sentence about the result of `ignition-validate`.
 fn program(program: &Program) -> Option<String> {
     match program {
         Program::NotNeeded => None,

@@ -1,4 +1,4 @@
-//! As SARIF 2.1.0 (OASIS), which code scanning services read.
+//! SARIF 2.1.0 output (OASIS), for code scanning services.
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::{At, Entry, Node, Style, Value};
 
-/// As deep as `serde_json` goes.
+/// Maximum nesting, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
 
 /// Reads a text.
