@@ -1,0 +1,1 @@
+//! Holds no code: the package exists for the features of its dependencies (see `Cargo.toml`).
