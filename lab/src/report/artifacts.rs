@@ -86,10 +86,10 @@ struct AttemptVerdict<'a> {
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_run(run: &RunSummary) -> io::Result<String> {
+pub fn write_run(run: &RunSummary, consoles: junit::Consoles) -> io::Result<String> {
     let folder = &run.folder;
     write_json(&folder.join("run.json"), run)?;
-    let xml = junit::render(run).map_err(io::Error::other)?;
+    let xml = junit::render(run, consoles).map_err(io::Error::other)?;
     replace(&folder.join("junit.xml"), &xml)?;
     write_page(run)?;
     Ok(xml)

@@ -242,7 +242,7 @@ mod tests {
                 let shown = table::render(&run, Colour::Off);
                 let is_unsafe = |letter: char| letter.is_control() && letter != '\n';
                 prop_assert!(!shown.contains(is_unsafe), "{shown:?}");
-                junit::render(&run).unwrap();
+                junit::render(&run, junit::Consoles::All).unwrap();
                 let _ = github::annotations(&run, "scenarios");
             }
         }

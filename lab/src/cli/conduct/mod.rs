@@ -25,6 +25,7 @@ use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::remote::Host;
 use crate::report::faults::FaultResult;
+use crate::report::junit::Consoles;
 use crate::report::live::Live;
 use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
@@ -72,6 +73,9 @@ pub(super) struct Conduct {
     /// Also write the JUnit report here
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Quote the console of every machine in the JUnit report, also of those that passed
+    #[arg(long)]
+    junit_all_consoles: bool,
     /// Also write every event here, a JSON line each, as it happens
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -396,7 +400,11 @@ impl Done {
         let artifacts = &run.folder;
         let place = artifacts.display().to_string();
         // The table is told whatever becomes of the files.
-        let mut junit = match report::artifacts::write_run(run) {
+        let consoles = match conduct.junit_all_consoles {
+            true => Consoles::All,
+            false => Consoles::Failures,
+        };
+        let mut junit = match report::artifacts::write_run(run, consoles) {
             Ok(junit) => Some(junit),
             Err(error) => {
                 lost.note(format!("{place}: {error}"));

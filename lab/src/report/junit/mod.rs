@@ -14,20 +14,30 @@ use super::words::{console_tail, explanation};
 use super::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::verdict::NodeVerdict;
 
+/// Nodes whose console is quoted in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consoles {
+    /// Consoles of nodes that did not pass: those of 42 passes make 700 kB.
+    #[default]
+    Failures,
+    /// Consoles of all nodes.
+    All,
+}
+
 /// Renders the report as XML.
 ///
 /// # Errors
 /// When the XML can't be written, which text of ours does not cause.
-pub fn render(run: &RunSummary) -> Result<String, quick_junit::SerializeError> {
+pub fn render(run: &RunSummary, consoles: Consoles) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("lab");
     report.set_time(Duration::from_secs_f64(run.seconds));
     for unit in &run.units {
-        report.add_test_suite(suite(run, unit));
+        report.add_test_suite(suite(run, unit, consoles));
     }
     report.to_string()
 }
 
-fn suite(run: &RunSummary, unit: &UnitSummary) -> TestSuite {
+fn suite(run: &RunSummary, unit: &UnitSummary, consoles: Consoles) -> TestSuite {
     let mut suite = TestSuite::new(unit.name());
     let firmware = unit.firmware.name();
     let properties = [
@@ -52,7 +62,8 @@ fn suite(run: &RunSummary, unit: &UnitSummary) -> TestSuite {
         if let Some(seconds) = node.seconds {
             case.set_time(Duration::from_secs_f64(seconds));
         }
-        if let Some(last) = unit.last() {
+        let is_quoted = consoles == Consoles::All || node.verdict != NodeVerdict::Pass;
+        if let Some(last) = unit.last().filter(|_| is_quoted) {
             let console = console_tail(run, last, &node.name);
             if !console.is_empty() {
                 case.set_system_out(console);

@@ -5,7 +5,7 @@ use std::process::Command;
 use quick_junit::Report;
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 
-use super::render;
+use super::{Consoles, render};
 use crate::report::sample_run::run;
 
 /// Jenkins' own schema, xunit-plugin at ae25da5.
@@ -13,7 +13,7 @@ const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/junit/jenk
 
 fn rendered() -> String {
     let folder = tempfile::tempdir().unwrap();
-    render(&run(folder.path())).unwrap()
+    render(&run(folder.path()), Consoles::All).unwrap()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_report_keeps_to_the_schema_of_jenkins() {
             assert!(output.status.success(), "{said}");
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: there is no xmllint (ci/test installs libxml2-utils)");
+            test_support::skip("no xmllint (package libxml2-utils)");
         }
         Err(error) => panic!("xmllint: {error}"),
     }
@@ -89,6 +89,21 @@ fn every_verdict_has_the_status_that_services_show() {
         description.starts_with("explained: </testcase>]]> <script>"),
         "{description}"
     );
+}
+
+#[test]
+fn console_of_a_pass_is_quoted_on_request_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(folder.path());
+    let quoted = |consoles| {
+        let xml = render(&run, consoles).unwrap();
+        let report = Report::deserialize_from_str(&xml).unwrap();
+        let cases = &report.test_suites[0].test_cases;
+        [0, 1].map(|case| cases[case].system_out.is_some())
+    };
+    // The first passed, the second failed.
+    assert_eq!(quoted(Consoles::Failures), [false, true]);
+    assert_eq!(quoted(Consoles::All), [true, true]);
 }
 
 #[test]
