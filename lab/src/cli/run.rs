@@ -26,6 +26,9 @@ pub(super) struct RunArguments {
     /// Boot this image instead of those that the scenarios name, e.g. `flatcar:stable` (lab images list)
     #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
     image: Option<ImageName>,
+    /// Boot only the first machine of each scenario, on the first firmware
+    #[arg(long, conflicts_with = "asked")]
+    pub(super) quick: bool,
     /// Run the M-th of N parts of the scenarios, chosen by their names: for several machines
     #[arg(long, value_name = "M/N")]
     pub(super) shard: Option<Shard>,

@@ -8,7 +8,7 @@ use super::{Folders, exit};
 use crate::fault::Injections;
 use crate::runner::shard::Shard;
 use crate::runner::{Unit, unit_name};
-use crate::scenario::{self, DataCheck, SelectError};
+use crate::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 
 /// The units asked for, of all shards, in the order of their names.
 pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
@@ -36,6 +36,10 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         .collect();
     let units: Vec<Unit> = selected
         .into_iter()
+        .map(|scenario| match arguments.quick {
+            true => first_machine(scenario, &arguments.firmware),
+            false => scenario,
+        })
         .map(Arc::new)
         .flat_map(|scenario| {
             scenario
@@ -70,6 +74,17 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         .collect())
 }
 
+/// Returns the scenario with its first machine only, on the first of its firmwares that is among `wanted` (or the first
+/// of all when none is wanted).
+fn first_machine(mut scenario: Scenario, wanted: &[Firmware]) -> Scenario {
+    scenario
+        .firmware
+        .retain(|one| wanted.is_empty() || wanted.contains(one));
+    scenario.firmware.truncate(1);
+    scenario.nodes.truncate(1);
+    scenario
+}
+
 /// Those of the units that are in the shard: by their names without the number of a repetition.
 pub(super) fn of_shard(units: &[Unit], shard: Option<Shard>) -> Vec<Unit> {
     let name = |unit: &Unit| unit_name(&unit.scenario.name, unit.firmware, None);
@@ -84,4 +99,35 @@ fn repeated(unit: &Unit, times: u32) -> Vec<Unit> {
         ..unit.clone()
     };
     (1..=times).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn ipxe_chainload() -> Scenario {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        let names = ["ipxe-chainload".to_owned()];
+        let mut found = scenario::load_named(&folder, DataCheck::Skip, &names).unwrap();
+        found.remove(0)
+    }
+
+    #[test]
+    fn first_machine_of_a_scenario_is_on_its_first_firmware() {
+        let scenario = ipxe_chainload();
+        assert!(scenario.nodes.len() > 1 && scenario.firmware.len() > 1);
+        let quick = first_machine(scenario.clone(), &[]);
+        assert_eq!(quick.nodes, scenario.nodes[..1]);
+        assert_eq!(quick.firmware, scenario.firmware[..1]);
+    }
+
+    #[test]
+    fn first_machine_is_on_the_firmware_that_is_asked_for() {
+        let asked = [Firmware::UefiHttp, Firmware::Uefi];
+        let quick = first_machine(ipxe_chainload(), &asked);
+        // In the order of the scenario.
+        assert_eq!(quick.firmware, [Firmware::Uefi]);
+    }
 }

@@ -57,8 +57,15 @@ impl Whole {
         for unit in units {
             let name = &unit.scenario.name;
             if !scenarios.contains_key(name) {
-                let injected = serde_json::to_vec(&unit.injections)?;
-                scenarios.insert(name.clone(), folder_hash(&unit.scenario.dir, &injected)?);
+                // `--quick` takes fewer machines of the same folder.
+                let nodes: Vec<&str> = unit
+                    .scenario
+                    .nodes
+                    .iter()
+                    .map(|n| n.name.as_str())
+                    .collect();
+                let beside = serde_json::to_vec(&(&unit.injections, nodes))?;
+                scenarios.insert(name.clone(), folder_hash(&unit.scenario.dir, &beside)?);
             }
         }
         let mut names: Vec<String> = units.iter().map(Unit::name).collect();
