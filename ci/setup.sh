@@ -50,6 +50,7 @@ TEST_PACKAGES=(
   "systemd|systemd-analyze, which checks the service unit"
   "chromium|the page of a run, looked at in a browser"
   "libxml2-utils|xmllint, which checks the JUnit report"
+  "wireshark-common|capinfos, which reads our captures in the tests"
   "python3-venv|checkers of the CI examples, from PyPI"
 )
 # Only where the release has it: libvirt was split into more packages later.

@@ -39,7 +39,7 @@ fn fetch(server: &Server, program: &str, arguments: &[&str], expected: &[u8]) {
 
 #[test]
 fn tftp_hpa_fetches_a_file() {
-    let Some(server) = server("clients::tftp_hpa_fetches_a_file") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", LEN);
@@ -49,7 +49,7 @@ fn tftp_hpa_fetches_a_file() {
 
 #[test]
 fn curl_fetches_a_file_with_and_without_options() {
-    let Some(server) = server("clients::curl_fetches_a_file_with_and_without_options") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", LEN);
@@ -62,7 +62,7 @@ fn curl_fetches_a_file_with_and_without_options() {
 
 #[test]
 fn atftp_fetches_a_file_with_windows() {
-    let Some(server) = server("clients::atftp_fetches_a_file_with_windows") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", LEN);
@@ -86,7 +86,7 @@ fn atftp_fetches_a_file_with_windows() {
 
 #[test]
 fn busybox_fetches_a_file() {
-    let Some(server) = server("clients::busybox_fetches_a_file") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", LEN);
@@ -108,7 +108,7 @@ fn busybox_fetches_a_file() {
 
 #[test]
 fn a_file_of_the_configuration_comes_from_no_folder() {
-    let Some(server) = server("clients::a_file_of_the_configuration_comes_from_no_folder") else {
+    let Some(server) = server() else {
         return;
     };
     let script = b"#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || autoboot\n";

@@ -8,9 +8,7 @@ use crate::support::server;
 /// Section 2: "A data packet of less than 512 bytes signals termination of a transfer."
 #[test]
 fn section_2_a_file_ends_with_a_short_block_even_if_that_is_empty() {
-    let Some(server) =
-        server("rfc1350::section_2_a_file_ends_with_a_short_block_even_if_that_is_empty")
-    else {
+    let Some(server) = server() else {
         return;
     };
     for (len, last, rest) in [
@@ -37,8 +35,7 @@ fn section_2_a_file_ends_with_a_short_block_even_if_that_is_empty() {
 /// Section 2: the sender keeps the last packet on hand and sends it again when no answer comes.
 #[test]
 fn section_2_a_lost_packet_is_sent_again_after_a_while() {
-    let Some(server) = server("rfc1350::section_2_a_lost_packet_is_sent_again_after_a_while")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);
@@ -60,8 +57,7 @@ fn section_2_a_lost_packet_is_sent_again_after_a_while() {
 /// Section 2, and RFC 1123 section 4.2.3.1: an acknowledgement that came twice must not double what is sent.
 #[test]
 fn section_2_a_repeated_acknowledgement_is_not_answered() {
-    let Some(server) = server("rfc1350::section_2_a_repeated_acknowledgement_is_not_answered")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 5000);
@@ -76,7 +72,7 @@ fn section_2_a_repeated_acknowledgement_is_not_answered() {
 /// Section 4: the server chooses a port of its own for each transfer.
 #[test]
 fn section_4_each_transfer_has_a_port_of_its_own() {
-    let Some(server) = server("rfc1350::section_4_each_transfer_has_a_port_of_its_own") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);
@@ -90,7 +86,7 @@ fn section_4_each_transfer_has_a_port_of_its_own() {
 /// Section 4: a packet from another port "should be discarded as erroneously sent from somewhere else".
 #[test]
 fn section_4_a_stranger_does_not_disturb_a_transfer() {
-    let Some(server) = server("rfc1350::section_4_a_stranger_does_not_disturb_a_transfer") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);
@@ -108,9 +104,7 @@ fn section_4_a_stranger_does_not_disturb_a_transfer() {
 /// Section 5: the mode may be in any case; only octet is served, and the refusal says so.
 #[test]
 fn section_5_octet_is_served_in_any_case_and_other_modes_are_refused() {
-    let Some(server) =
-        server("rfc1350::section_5_octet_is_served_in_any_case_and_other_modes_are_refused")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 10);
@@ -124,8 +118,7 @@ fn section_5_octet_is_served_in_any_case_and_other_modes_are_refused() {
 /// Section 5, error codes: 1 file not found, 2 access violation.
 #[test]
 fn section_5_what_is_not_served_is_answered_with_its_code() {
-    let Some(server) = server("rfc1350::section_5_what_is_not_served_is_answered_with_its_code")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 10);
@@ -137,7 +130,7 @@ fn section_5_what_is_not_served_is_answered_with_its_code() {
 /// Section 5: what is no packet of the protocol gets no answer, and does no harm.
 #[test]
 fn section_5_broken_packets_are_not_answered() {
-    let Some(server) = server("rfc1350::section_5_broken_packets_are_not_answered") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 10);
@@ -157,7 +150,7 @@ fn section_5_broken_packets_are_not_answered() {
 /// Section 5: an error ends a transfer and is not acknowledged.
 #[test]
 fn section_5_a_clients_error_ends_the_transfer() {
-    let Some(server) = server("rfc1350::section_5_a_clients_error_ends_the_transfer") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);
@@ -172,7 +165,7 @@ fn section_5_a_clients_error_ends_the_transfer() {
 /// Section 6: block numbers have 16 bits. Behind 65535 clients count on with 0; 64 MB need two turns.
 #[test]
 fn section_6_block_numbers_go_on_with_0_after_65535() {
-    let Some(server) = server("rfc1350::section_6_block_numbers_go_on_with_0_after_65535") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", 64 * 1024 * 1024 + 5);

@@ -4,9 +4,7 @@ use crate::support::server;
 
 #[test]
 fn only_options_that_were_asked_for_and_are_known_are_acknowledged() {
-    let Some(server) =
-        server("rfc2347::only_options_that_were_asked_for_and_are_known_are_acknowledged")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 1000);
@@ -19,7 +17,7 @@ fn only_options_that_were_asked_for_and_are_known_are_acknowledged() {
 /// "The option names … are case-insensitive."
 #[test]
 fn option_names_are_understood_in_any_case() {
-    let Some(server) = server("rfc2347::option_names_are_understood_in_any_case") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 1000);
@@ -30,9 +28,7 @@ fn option_names_are_understood_in_any_case() {
 
 #[test]
 fn without_an_option_that_is_understood_the_transfer_is_a_plain_one() {
-    let Some(server) =
-        server("rfc2347::without_an_option_that_is_understood_the_transfer_is_a_plain_one")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 1000);
@@ -42,9 +38,7 @@ fn without_an_option_that_is_understood_the_transfer_is_a_plain_one() {
 /// "If the options are acknowledged … the client responds with an ACK of block 0": data only after it.
 #[test]
 fn data_follows_the_acknowledgement_of_the_options_and_does_not_come_before() {
-    let Some(server) =
-        server("rfc2347::data_follows_the_acknowledgement_of_the_options_and_does_not_come_before")
-    else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", 1000);
@@ -58,7 +52,7 @@ fn data_follows_the_acknowledgement_of_the_options_and_does_not_come_before() {
 /// A client that refuses what it was granted sends error 8 (EDK2 does after it asked for a size).
 #[test]
 fn a_client_may_refuse_the_options() {
-    let Some(server) = server("rfc2347::a_client_may_refuse_the_options") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 1000);
@@ -73,8 +67,7 @@ fn a_client_may_refuse_the_options() {
 /// Errors come in the place of the acknowledgement of options.
 #[test]
 fn a_missing_file_is_an_error_whatever_options_are_asked_for() {
-    let Some(server) = server("rfc2347::a_missing_file_is_an_error_whatever_options_are_asked_for")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.ask("nosuch", &[("blksize", "600")]).expect_error(1);

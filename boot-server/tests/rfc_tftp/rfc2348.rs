@@ -4,7 +4,7 @@ use crate::support::{run, server};
 
 #[test]
 fn block_sizes_from_8_to_65464_are_granted_and_used() {
-    let Some(server) = server("rfc2348::block_sizes_from_8_to_65464_are_granted_and_used") else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", 140_000);
@@ -19,8 +19,7 @@ fn block_sizes_from_8_to_65464_are_granted_and_used() {
 /// "Blocks … the server may … specify a value less than": none that the way would have to cut.
 #[test]
 fn a_block_never_makes_a_packet_longer_than_the_link_takes() {
-    let Some(server) = server("rfc2348::a_block_never_makes_a_packet_longer_than_the_link_takes")
-    else {
+    let Some(server) = server() else {
         return;
     };
     run("ip", &["link", "set", "lo", "mtu", "1500"]);
@@ -34,7 +33,7 @@ fn a_block_never_makes_a_packet_longer_than_the_link_takes() {
 
 #[test]
 fn a_block_size_that_is_not_valid_is_as_if_not_asked() {
-    let Some(server) = server("rfc2348::a_block_size_that_is_not_valid_is_as_if_not_asked") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);

@@ -6,8 +6,7 @@ use crate::support::server;
 
 #[test]
 fn a_transfer_size_of_0_is_answered_with_the_files_size() {
-    let Some(server) = server("rfc2349::a_transfer_size_of_0_is_answered_with_the_files_size")
-    else {
+    let Some(server) = server() else {
         return;
     };
     for len in [0, 1, 70_000] {
@@ -22,9 +21,7 @@ fn a_transfer_size_of_0_is_answered_with_the_files_size() {
 /// "the timeout … Valid values range between 1 and 255 seconds": of what we grant, the very value.
 #[test]
 fn a_granted_timeout_is_the_time_until_a_packet_is_sent_again() {
-    let Some(server) =
-        server("rfc2349::a_granted_timeout_is_the_time_until_a_packet_is_sent_again")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);
@@ -40,9 +37,7 @@ fn a_granted_timeout_is_the_time_until_a_packet_is_sent_again() {
 
 #[test]
 fn timeouts_that_are_not_valid_or_too_long_are_as_if_not_asked() {
-    let Some(server) =
-        server("rfc2349::timeouts_that_are_not_valid_or_too_long_are_as_if_not_asked")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 2000);

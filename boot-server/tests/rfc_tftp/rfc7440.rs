@@ -13,9 +13,7 @@ fn windowed(server: &Server, window: &str) -> Client {
 /// Section 4: as many blocks as the window has, and then none until an acknowledgement.
 #[test]
 fn section_4_a_window_is_sent_at_once_and_then_an_acknowledgement_awaited() {
-    let Some(server) =
-        server("rfc7440::section_4_a_window_is_sent_at_once_and_then_an_acknowledgement_awaited")
-    else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", 512 * 10);
@@ -39,9 +37,7 @@ fn section_4_a_window_is_sent_at_once_and_then_an_acknowledgement_awaited() {
 /// Section 4: an acknowledgement inside the window tells of a loss; the next window starts behind it.
 #[test]
 fn section_4_after_a_loss_the_next_window_starts_behind_what_arrived() {
-    let Some(server) =
-        server("rfc7440::section_4_after_a_loss_the_next_window_starts_behind_what_arrived")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 512 * 20);
@@ -59,9 +55,7 @@ fn section_4_after_a_loss_the_next_window_starts_behind_what_arrived() {
 /// Section 4: when the window's first block was lost, the acknowledgement of the block before says so.
 #[test]
 fn section_4_a_loss_of_the_first_block_brings_the_window_again_but_once() {
-    let Some(server) =
-        server("rfc7440::section_4_a_loss_of_the_first_block_brings_the_window_again_but_once")
-    else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 512 * 20);
@@ -84,7 +78,7 @@ fn section_4_a_loss_of_the_first_block_brings_the_window_again_but_once() {
 /// Section 3: the server may grant less than was asked for; 0 is no window.
 #[test]
 fn section_3_a_window_is_granted_up_to_a_limit() {
-    let Some(server) = server("rfc7440::section_3_a_window_is_granted_up_to_a_limit") else {
+    let Some(server) = server() else {
         return;
     };
     server.file("f", 1000);
@@ -101,8 +95,7 @@ fn section_3_a_window_is_granted_up_to_a_limit() {
 /// Section 3, with RFC 2348: block sizes and windows go together, across the end of the numbers.
 #[test]
 fn section_3_windows_of_small_and_large_blocks_arrive_whole() {
-    let Some(server) = server("rfc7440::section_3_windows_of_small_and_large_blocks_arrive_whole")
-    else {
+    let Some(server) = server() else {
         return;
     };
     let file = server.file("f", 2_000_003);

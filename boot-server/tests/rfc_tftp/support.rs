@@ -17,23 +17,10 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
 }
 
-/// Starts the server in a namespace made for the test, by starting this program again in there;
-/// `None` outside, where the test has then passed. `test` is the test's path.
-pub(crate) fn server(test: &str) -> Option<Server> {
-    if std::env::var_os("BOOT_SERVER_TEST_NAMESPACE").is_none() {
-        let mut unshare = Command::new("unshare");
-        // Port 69 is free to the root of a namespace, who need not be the host's.
-        if !is_root() {
-            unshare.arg("--map-root-user");
-        }
-        let status = unshare
-            .args(["--net", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env("BOOT_SERVER_TEST_NAMESPACE", "1")
-            .status()
-            .unwrap();
-        assert!(status.success(), "inside the namespace: {status}");
+/// Starts the server in a namespace made for the test; `None` outside of it, where the test has then passed.
+pub(crate) fn server() -> Option<Server> {
+    // Port 69 is free to the root of a namespace, who need not be the host's.
+    if !test_support::is_in_network_namespace() {
         return None;
     }
     run("ip", &["link", "set", "lo", "up"]);
@@ -58,11 +45,6 @@ pub(crate) fn server(test: &str) -> Option<Server> {
     // A pipe that nobody reads would stop the writer.
     std::thread::spawn(move || std::io::copy(&mut events, &mut std::io::sink()));
     Some(Server { child, folder })
-}
-
-fn is_root() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
 /// Runs a command that must succeed.

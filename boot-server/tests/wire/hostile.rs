@@ -117,8 +117,7 @@ fn eventually(what: &str, is_true: impl Fn() -> bool) {
 
 #[test]
 fn a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted() {
-    let name = "hostile::a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     run("ip", &["link", "set", "lo", "up"]);
@@ -159,8 +158,7 @@ fn a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted() {
 
 #[test]
 fn an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on() {
-    let name = "hostile::an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();
@@ -194,9 +192,7 @@ fn an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on() {
 /// Two relay agents of one link hand on each Discover twice.
 #[test]
 fn a_discover_that_comes_twice_is_not_answered_before_its_address_was_looked_for() {
-    let name =
-        "hostile::a_discover_that_comes_twice_is_not_answered_before_its_address_was_looked_for";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();
@@ -221,9 +217,7 @@ fn a_discover_that_comes_twice_is_not_answered_before_its_address_was_looked_for
 
 #[test]
 fn a_lease_file_that_cannot_be_written_makes_the_server_unhealthy_until_it_can() {
-    let name =
-        "hostile::a_lease_file_that_cannot_be_written_makes_the_server_unhealthy_until_it_can";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();
@@ -254,8 +248,7 @@ fn a_lease_file_that_cannot_be_written_makes_the_server_unhealthy_until_it_can()
 
 #[test]
 fn sigterm_ends_a_server_whose_events_nobody_reads() {
-    let name = "hostile::sigterm_ends_a_server_whose_events_nobody_reads";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();
@@ -295,8 +288,7 @@ fn sigterm_ends_a_server_whose_events_nobody_reads() {
 /// Lines of a lease file that are none are skipped, told and kept.
 #[test]
 fn a_damaged_lease_file_does_not_keep_the_server_from_starting() {
-    let name = "hostile::a_damaged_lease_file_does_not_keep_the_server_from_starting";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use boot_server::lease::read_leases;
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::mac::MacAddr;
+use test_support::{passes, start_again};
 
 use crate::support::{DEADLINE, SERVER, Server, ServerSide, client, exchange, is_inside, run};
 
@@ -97,7 +98,7 @@ impl Load {
 
 #[test]
 fn a_server_killed_under_load_and_started_again_gives_no_address_twice() {
-    if !is_inside("leases::a_server_killed_under_load_and_started_again_gives_no_address_twice") {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();
@@ -143,22 +144,13 @@ fn a_server_killed_under_load_and_started_again_gives_no_address_twice() {
 
 #[test]
 fn a_lost_lease_file_is_written_anew_and_a_full_disk_gives_no_lease() {
-    if !is_inside("leases::a_lost_lease_file_is_written_anew_and_a_full_disk_gives_no_lease") {
+    if !is_inside() {
         return;
     }
     // A disk of our own, in a mount namespace of our own.
     if std::env::var_os("BOOT_SERVER_TEST_MOUNT").is_none() {
-        let program = std::env::current_exe().unwrap();
-        let status = Command::new("unshare")
-            .args(["--mount", "--"])
-            .arg(program)
-            .args(["--exact", "--nocapture"])
-            .arg("leases::a_lost_lease_file_is_written_anew_and_a_full_disk_gives_no_lease")
-            .env("BOOT_SERVER_TEST_MOUNT", "1")
-            .status()
-            .unwrap();
-        assert!(status.success(), "inside the mount namespace: {status}");
-        return;
+        let mut inside = start_again(&["unshare", "--mount", "--"]);
+        return passes(inside.env("BOOT_SERVER_TEST_MOUNT", "1"));
     }
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
@@ -236,8 +228,7 @@ fn a_lost_lease_file_is_written_anew_and_a_full_disk_gives_no_lease() {
 
 #[test]
 fn leases_are_listed_while_the_server_runs_and_a_second_server_is_refused() {
-    if !is_inside("leases::leases_are_listed_while_the_server_runs_and_a_second_server_is_refused")
-    {
+    if !is_inside() {
         return;
     }
     let side = ServerSide::new();

@@ -154,7 +154,7 @@ fn assert_pool_is_shown() {
 
 #[test]
 fn a_server_started_as_root_keeps_two_rights_and_serves_everything() {
-    if !is_inside("privileges::a_server_started_as_root_keeps_two_rights_and_serves_everything") {
+    if !is_inside() {
         return;
     }
     let (side, folder) = (ServerSide::new(), folder());
@@ -219,8 +219,7 @@ type Plant<'a> = &'a dyn Fn(&Path);
 /// Whoever has the user's account can plant links in the user's folder and wait for the next start.
 #[test]
 fn a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folder() {
-    let name = "privileges::a_server_started_as_root_gives_no_file_away_that_is_linked_in_the_users_folder";
-    if !is_inside(name) {
+    if !is_inside() {
         return;
     }
     let (side, folder) = (ServerSide::new(), folder());
@@ -279,14 +278,10 @@ fn refused(command: &mut Command, why: &str) -> String {
         .unwrap();
     let mut stderr = child.stderr.take().unwrap();
     let mut running = Running(child);
-    let deadline = Instant::now() + DEADLINE;
-    let status = loop {
-        if let Some(status) = running.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "it started: {why}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
+    let status = test_support::eventually(DEADLINE, || {
+        let ended = running.0.try_wait().unwrap();
+        ended.ok_or_else(|| format!("the server started: {why}"))
+    });
     assert!(!status.success());
     let mut said = String::new();
     std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
@@ -295,7 +290,7 @@ fn refused(command: &mut Command, why: &str) -> String {
 
 #[test]
 fn the_rights_of_the_service_unit_are_enough() {
-    if !is_inside("privileges::the_rights_of_the_service_unit_are_enough") {
+    if !is_inside() {
         return;
     }
     let (side, folder) = (ServerSide::new(), folder());

@@ -28,30 +28,14 @@ pub(crate) fn run(program: &str, arguments: &[&str]) {
     assert!(status.success(), "{program} {arguments:?}: {status}");
 }
 
-/// Runs a part of this test in a network namespace of its own, by starting this program again.
-fn in_namespace(test: &str) -> bool {
-    if std::env::var_os("BOOT_SERVER_TEST_NAMESPACE").is_some() {
-        return true;
-    }
-    let program = std::env::current_exe().unwrap();
-    let status = Command::new("unshare")
-        .args(["--net", "--"])
-        .arg(program)
-        .args(["--exact", test, "--nocapture"])
-        .env("BOOT_SERVER_TEST_NAMESPACE", "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "inside the namespace: {status}");
-    false
-}
-
-/// True if the test can run here, and this is its run inside the namespace.
-pub(crate) fn is_inside(test: &str) -> bool {
+/// True in the half of a test that runs inside a network namespace of its own, as root of the host: some of these
+/// tests change owners and give up root.
+pub(crate) fn is_inside() -> bool {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: making a network namespace and binding port 67 needs root");
+        test_support::skip("these tests give up root, and need it for that");
         return false;
     }
-    in_namespace(test)
+    test_support::is_in_network_namespace()
 }
 
 /// A second network namespace for the servers, joined to this one by a cable: `srv` there, `cli` here.

@@ -1,6 +1,5 @@
 //! Connections that break: what was fetched is not fetched again, and two versions are never joined.
 
-use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -208,12 +207,7 @@ fn proxies_of_the_environment_are_used() {
     let proxy = Server::start();
     proxy.put("/stable/version.txt", "FLATCAR_VERSION=1.0.0\n");
     let ask = |url: &str| {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "network::proxies_of_the_environment_are_used",
-                "--nocapture",
-            ])
+        let output = test_support::start_again(&[])
             .env(CHILD, url)
             .env("HTTP_PROXY", proxy.url())
             .env("HTTPS_PROXY", proxy.url())

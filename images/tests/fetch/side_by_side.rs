@@ -1,7 +1,6 @@
 //! Two that fetch at once, in one process and in two; and a disk that is full.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::SystemTime;
 
 use images::acquire::acquire;
@@ -76,12 +75,9 @@ fn child() -> Option<String> {
     )
 }
 
-/// A child of `test` that fetches, through `shell` (where `"$0" "$@"` is the child).
-fn spawn(test: &str, shell: &[&str], catalog: &Path, cache: &Path) -> std::process::Child {
-    Command::new(shell[0])
-        .args(&shell[1..])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+/// A child of the running test that fetches, through `shell` (where `"$0" "$@"` is the child).
+fn spawn(shell: &[&str], catalog: &Path, cache: &Path) -> std::process::Child {
+    test_support::start_again(shell)
         .env(CATALOG, catalog)
         .env(CACHE, cache)
         .stdout(std::process::Stdio::piped())
@@ -110,8 +106,7 @@ fn two_processes_that_fetch_the_same_get_it_and_it_is_fetched_once() {
         publisher.catalog_file(),
         publisher.folder.path().join("cache"),
     );
-    let test = "side_by_side::two_processes_that_fetch_the_same_get_it_and_it_is_fetched_once";
-    let children = [0, 1, 2].map(|_| spawn(test, &["env"], &catalog, &cache));
+    let children = [0, 1, 2].map(|_| spawn(&["env"], &catalog, &cache));
     for child in children {
         let said = said(child);
         assert!(said.contains(&format!("fetched {VERSION}")), "{said}");
@@ -141,7 +136,6 @@ fn a_full_disk_is_told_as_such_and_nothing_is_left_on_it() {
         cache.display(),
         cache.display()
     );
-    let test = "side_by_side::a_full_disk_is_told_as_such_and_nothing_is_left_on_it";
     let shell = [
         "unshare",
         "--user",
@@ -151,11 +145,12 @@ fn a_full_disk_is_told_as_such_and_nothing_is_left_on_it() {
         "-c",
         &mount,
     ];
-    let said = said(spawn(test, &shell, &catalog, &cache));
+    let said = said(spawn(&shell, &catalog, &cache));
     if said.contains("unshare: ") {
         // Seen where containers forbid user namespaces; there the test has to be run as root of the host.
-        eprintln!("skipped: no user namespace with a tmpfs of its own here: {said}");
-        return;
+        return test_support::skip(&format!(
+            "no user namespace with a tmpfs of its own here: {said}"
+        ));
     }
     assert!(
         said.contains("error ") && said.contains("No space left on device"),

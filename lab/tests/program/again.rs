@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use test_support::{ends, eventually, is};
 
 use crate::support::{ScenarioCopy, Scenarios, printed};
 
@@ -38,12 +39,14 @@ fn run_json(scenarios: &Scenarios) -> Value {
 
 /// Waits until `ready` holds, while the lab runs.
 fn wait_for(lab: &mut Child, what: &str, mut ready: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !ready() {
-        assert!(lab.try_wait().unwrap().is_none(), "lab ended before {what}");
-        assert!(Instant::now() < deadline, "no {what} in time");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(Duration::from_secs(120), || {
+        let is_ready = ready();
+        assert!(
+            is_ready || lab.try_wait().unwrap().is_none(),
+            "lab ended before {what}"
+        );
+        is(is_ready, format!("no {what}"))
+    });
 }
 
 fn attempt(scenarios: &Scenarios, unit: &str, number: u32) -> PathBuf {
@@ -145,11 +148,10 @@ fn a_kept_cell_lives_on_until_its_holder_is_killed() {
     assert!(kill().success());
     assert!(alive, "{text}");
     assert!(console > 0, "the console is held by somebody");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while PathBuf::from(format!("/proc/{init}")).exists() {
-        assert!(Instant::now() < deadline, "the cell outlives its holder");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually(Duration::from_secs(20), || {
+        let is_gone = !PathBuf::from(format!("/proc/{init}")).exists();
+        is(is_gone, "the cell outlives its holder")
+    });
 }
 
 /// Connects to a console, presses Enter, returns how many bytes came within ten seconds. QEMU serves one
@@ -201,18 +203,11 @@ fn machines_that_stay_leave_their_processors_to_the_next_ones() {
         toml.insert("firmware".into(), vec!["bios"].into());
         toml.insert("machines".into(), "simulated".into());
     });
-    let mut run = lab(&scenarios, &["--keep", "always", "--jobs", "1"])
+    let run = lab(&scenarios, &["--keep", "always", "--jobs", "1"])
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while run.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            run.kill().unwrap();
-            panic!("its machines wait for each other");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let output = run.wait_with_output().unwrap();
+    // Machines that wait for each other would do so for ever.
+    let output = ends(run, Duration::from_secs(60));
     let said = printed(&output);
     let (_, holder) = said.split_once("is kept alive (processes ").unwrap();
     let holder: String = holder.chars().take_while(char::is_ascii_digit).collect();

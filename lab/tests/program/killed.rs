@@ -6,25 +6,23 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use test_support::{eventually, is};
+
 use crate::support::{Scenarios, printed};
 
 /// Waits until a machine of the run writes on its console; returns the run's id.
 fn wait_for_a_machine(scenarios: &Scenarios, lab: &mut Child) -> String {
-    let deadline = Instant::now() + Duration::from_secs(120);
     let latest = scenarios.artifacts().join("latest");
-    loop {
+    eventually(Duration::from_secs(120), || {
+        assert!(lab.try_wait().unwrap().is_none(), "lab ended early");
         let booting = glob_nodes(&latest)
             .iter()
             .any(|node| fs::metadata(node.join("console.log")).is_ok_and(|meta| meta.len() > 0));
-        if booting {
-            let target = fs::read_link(&latest).unwrap();
-            let name = target.to_string_lossy().into_owned();
-            return name.rsplit('-').next().unwrap().to_owned();
-        }
-        assert!(lab.try_wait().unwrap().is_none(), "lab ended early");
-        assert!(Instant::now() < deadline, "no machine started in time");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        is(booting, "no machine started")
+    });
+    let target = fs::read_link(&latest).unwrap();
+    let name = target.to_string_lossy().into_owned();
+    name.rsplit('-').next().unwrap().to_owned()
 }
 
 fn glob_nodes(run: &Path) -> Vec<std::path::PathBuf> {
@@ -102,16 +100,11 @@ fn sigkill_in_the_middle_of_a_boot_leaves_nothing() {
     lab.kill().unwrap();
     lab.wait().unwrap();
 
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    eventually(Duration::from_secs(10), || {
         let mut left = processes_with(&domain);
         left.extend(processes_with(&server));
-        if left.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "still running: {left:#?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        is(left.is_empty(), format!("still running: {left:#?}"))
+    });
     assert_eq!(interfaces(), interfaces_before);
     assert_eq!(mounts(), mounts_before);
 }
@@ -155,16 +148,14 @@ fn ctrl_c_while_a_cell_is_set_up_is_interrupted_and_leaves_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
         // The cell's first process is started then; its libvirtd takes seconds.
         let log = scenarios
             .artifacts()
             .join("latest/early@bios/attempt-1/cell.log");
-        while !log.exists() {
+        eventually(Duration::from_secs(60), || {
             assert!(lab.try_wait().unwrap().is_none(), "lab ended early");
-            assert!(Instant::now() < deadline, "no cell in time");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            is(log.exists(), "no cell in time")
+        });
         let began = Instant::now();
         rustix::process::kill_process(rustix::process::Pid::from_child(&lab), signal).unwrap();
         let output = lab.wait_with_output().unwrap();
@@ -214,9 +205,8 @@ fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
 
     up.kill().unwrap();
     up.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !processes_with(&domain).is_empty() || listed().contains(&name) {
-        assert!(Instant::now() < deadline, "it is up still: {}", listed());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually(Duration::from_secs(10), || {
+        let is_gone = processes_with(&domain).is_empty() && !listed().contains(&name);
+        is(is_gone, format!("the lab is up still: {}", listed()))
+    });
 }

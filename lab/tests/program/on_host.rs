@@ -2,6 +2,9 @@
 //! was kept: seen from inside it is a host with nothing else on it.
 
 use std::process::Command;
+use std::time::Duration;
+
+use test_support::{eventually, is};
 
 use crate::host::Host;
 use crate::support::{Scenarios, printed};
@@ -223,11 +226,9 @@ fn a_lab_goes_with_the_host_that_it_was_on() {
     assert_eq!(notes(), 1);
 
     drop(host);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while machines() > 0 {
-        assert!(std::time::Instant::now() < deadline, "its machine runs on");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    eventually(Duration::from_secs(10), || {
+        is(machines() == 0, "the machine runs on")
+    });
     assert!(!lab(&["ps"]).contains(id));
     assert_eq!(notes(), 0, "a note of it stays");
 }

@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use test_support::{ends, eventually, is};
 
 use crate::support::{Scenarios, printed};
 
@@ -23,21 +25,13 @@ fn simulated() -> Scenarios {
 
 /// The output of a program that has to end by itself.
 fn ended(command: &mut Command) -> Output {
-    let mut child = command
+    let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if began.elapsed() > DEADLINE {
-            child.kill().unwrap();
-            panic!("it hangs: {}", printed(&child.wait_with_output().unwrap()));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    child.wait_with_output().unwrap()
+    ends(child, DEADLINE)
 }
 
 /// `lab run` with its artifacts on a file system of that size, which only it and its children see.
@@ -54,8 +48,7 @@ fn run_on_a_disk_of(scenarios: &Scenarios, size: &str) -> Output {
 
 fn nothing_is_left(scenarios: &Scenarios) {
     let word = scenarios.artifacts().display().to_string();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    eventually(Duration::from_secs(10), || {
         let left: Vec<String> = fs::read_dir("/proc")
             .unwrap()
             .flatten()
@@ -63,12 +56,8 @@ fn nothing_is_left(scenarios: &Scenarios) {
             .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
             .filter(|line| line.contains(&word))
             .collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "still running: {left:#?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        is(left.is_empty(), format!("still running: {left:#?}"))
+    });
 }
 
 /// V16, V29.

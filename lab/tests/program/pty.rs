@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Termios, tcgetattr};
+use test_support::eventually;
 
 /// A program on a terminal of its own.
 pub(crate) struct OnTerminal {
@@ -99,17 +100,14 @@ impl OnTerminal {
 
     /// Waits for its end.
     pub(crate) fn ends(&mut self, within: Duration) -> ExitStatus {
-        let deadline = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                while let Ok(more) = self.shown.recv_timeout(Duration::from_millis(100)) {
-                    self.text.push_str(&String::from_utf8_lossy(&more));
-                }
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end: {}", self.text);
-            std::thread::sleep(Duration::from_millis(20));
+        let status = eventually(within, || {
+            let ended = self.child.try_wait().unwrap();
+            ended.ok_or_else(|| format!("the program runs on: {}", self.text))
+        });
+        while let Ok(more) = self.shown.recv_timeout(Duration::from_millis(100)) {
+            self.text.push_str(&String::from_utf8_lossy(&more));
         }
+        status
     }
 }
 

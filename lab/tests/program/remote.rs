@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use test_support::{eventually, is};
 
 use crate::host::Host;
 use crate::pty::OnTerminal;
@@ -164,10 +166,12 @@ fn a_lab_on_another_host_is_used_from_here() {
     )
     .unwrap();
     pair.says(&[&["reboot"], &node[..]].concat(), 0);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while hostname().trim() != "changed" {
-        assert!(Instant::now() < deadline, "the host name stays as it was");
-    }
+    eventually(Duration::from_secs(60), || {
+        is(
+            hostname().trim() == "changed",
+            "the host name stays as it was",
+        )
+    });
 
     let picture = pair.scenarios.folder().join("picture.png");
     let said = pair.says(
@@ -244,11 +248,12 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
             .spawn()
             .unwrap()),
     };
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while pair.host.has("list").is_empty() {
-        assert!(Instant::now() < deadline, "it does not come up");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    eventually(Duration::from_secs(120), || {
+        is(
+            !pair.host.has("list").is_empty(),
+            "the lab does not come up",
+        )
+    });
     let ours = "^[^ ]*lab --scenarios .* up real";
     let killed = pair.host.command("pkill", &["-KILL", "-f", ours]);
     assert!(killed.status.success(), "{}", printed(&killed));
@@ -256,15 +261,12 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
         Ok(terminal) => drop(terminal.ends(Duration::from_secs(10))),
         Err(child) => drop(child.wait().unwrap()),
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !pair.is_idle() {
-        assert!(
-            Instant::now() < deadline,
-            "{:?} is left",
-            pair.host.has("list")
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    eventually(Duration::from_secs(30), || {
+        is(
+            pair.is_idle(),
+            format!("{:?} is left", pair.host.has("list")),
+        )
+    });
 }
 
 fn assert_is_a_run(folder: &Path) {

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use test_support::{eventually, is};
 
 use crate::pty::OnTerminal;
 use crate::support::{Scenarios, printed, said};
@@ -90,11 +92,11 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     );
     let again = lab.says(&["reboot", "node1", "--lab", &name], 0);
     assert!(again.contains("is up again"), "{again}");
-    let deadline = Instant::now() + Duration::from_secs(60);
     // cloud-config is applied beside the login.
-    while exec(0, &["hostname"]) != "changed" {
-        assert!(Instant::now() < deadline, "the host name stays as it was");
-    }
+    eventually(Duration::from_secs(60), || {
+        let name = exec(0, &["hostname"]);
+        is(name == "changed", format!("the host name is {name}"))
+    });
     // Its journal is followed on: each boot begins with the kernel's name.
     let journal = lab.says(&["logs", "node1", "--lab", &name, "--journal"], 0);
     let boots = journal.matches("kernel: Linux version").count();
@@ -120,7 +122,7 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
         .output()
         .unwrap();
     assert_eq!(gone.status.code(), Some(2), "{}", printed(&gone));
-    assert!(nothing_is_left(&artifacts), "processes are left");
+    nothing_is_left(&artifacts);
 }
 
 /// Consoles, services, events and packets, of the boots before and after the reset.
@@ -229,16 +231,10 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
     add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
     assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
     let mac = "52:54:00:00:00:99 DHCP";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !lab
-        .says(&["logs", "boot-server", "--lab", name], 0)
-        .contains(mac)
-    {
-        assert!(
-            Instant::now() < deadline,
-            "the machine that was added asks nobody"
-        );
-    }
+    eventually(Duration::from_secs(60), || {
+        let log = lab.says(&["logs", "boot-server", "--lab", name], 0);
+        is(log.contains(mac), "the machine that was added asks nobody")
+    });
     lab.says(&[&["power", "off", "extra"], &lab_of[..]].concat(), 0);
     lab.says(&[&["reboot", "node1"], &lab_of[..]].concat(), 0);
 }
@@ -318,7 +314,7 @@ fn a_lab_is_driven_from_a_terminal() {
     up.types("\x03");
     up.wait_for("is down", soon);
     assert!(up.ends(soon).success(), "{}", up.text);
-    assert!(nothing_is_left(&artifacts), "processes are left");
+    nothing_is_left(&artifacts);
 }
 
 #[test]
@@ -369,20 +365,18 @@ fn console(lab: &Lab<'_>, name: &str) -> String {
     shown
 }
 
-/// Whether no process has the folder of the run on its command line.
-fn nothing_is_left(artifacts: &Path) -> bool {
+/// Waits until no process has the folder of the run on its command line.
+fn nothing_is_left(artifacts: &Path) {
     let wanted = artifacts.display().to_string();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    eventually(Duration::from_secs(20), || {
         let processes = fs::read_dir("/proc").unwrap().flatten();
-        let left = processes
+        let left: Vec<String> = processes
             .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-            .any(|line| String::from_utf8_lossy(&line).contains(&wanted));
-        if !left || Instant::now() >= deadline {
-            return !left;
-        }
-        std::thread::yield_now();
-    }
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains(&wanted))
+            .collect();
+        is(left.is_empty(), format!("still running: {left:#?}"))
+    });
 }
 
 #[test]
