@@ -5,6 +5,7 @@ mod conduct;
 mod doctor;
 mod explain;
 mod faults;
+mod folders;
 mod images;
 mod intro;
 mod inventory;
@@ -70,7 +71,7 @@ struct Folders {
         global = true,
         value_name = "DIR",
         env = "LAB_SCENARIOS",
-        default_value = "scenarios"
+        default_value = folders::DEFAULT
     )]
     scenarios: PathBuf,
     /// Cache of images [default: $XDG_CACHE_HOME/bootlab]
@@ -226,9 +227,9 @@ fn with_runtime(work: impl Future<Output = u8>) -> u8 {
 }
 
 impl Folders {
-    /// The scenarios' folder as an absolute path: cells and services work elsewhere.
+    /// Returns the scenarios' folder as an absolute path.
     fn scenarios(&self) -> PathBuf {
-        std::path::absolute(&self.scenarios).unwrap_or_else(|_| self.scenarios.clone())
+        folders::absolute(&self.scenarios)
     }
 
     /// The cache: as given, else by the XDG base directory specification.

@@ -17,7 +17,8 @@ use crate::scenario::Firmware;
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) faults: faults::FaultArguments,
-    /// Scenarios to run (faults with --faults); all when none is named
+    /// Scenarios to run (faults with --faults); all when none is named. A name with a slash is a path: to a scenario, or
+    /// to a folder of scenarios
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
     /// Only on this firmware (may be repeated)
@@ -48,7 +49,14 @@ fn times(text: &str) -> Result<NonZeroU32, String> {
 }
 
 /// Runs and returns the exit code.
-pub(super) async fn run(folders: Folders, arguments: RunArguments) -> u8 {
+pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> u8 {
+    match super::folders::selected(&arguments.names) {
+        Ok(selected) => {
+            folders.scenarios = selected.folder.unwrap_or(folders.scenarios);
+            arguments.names = selected.names;
+        }
+        Err(why) => return refuse(exit::NOTHING_SELECTED, why).tell(),
+    }
     attempt(&folders, &arguments)
         .await
         .unwrap_or_else(Refusal::tell)

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory};
 
-use super::super::Arguments;
+use super::super::{Arguments, folders};
 
 /// What is said there of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,11 @@ fn of_one(command: &Command, matches: &ArgMatches, instead: &[(&str, Instead<'_>
         match flag {
             Some(flag) => options.extend(values.map(|value| format!("{flag}={value}"))),
             None if argument.is_last_set() => last.extend(values),
+            // Paths of scenarios: their folder is brought there, where they are names in it.
+            None if id == "names" => {
+                let values: Vec<String> = values.collect();
+                operands.extend(folders::selected(&values).map_or(values, |found| found.names));
+            }
             None => operands.extend(values),
         }
     }
@@ -153,6 +158,17 @@ mod tests {
             words("lab screenshot node1", &picture),
             "screenshot node1 -"
         );
+    }
+
+    #[test]
+    fn path_of_a_scenario_is_its_name_there() {
+        let site = tempfile::tempdir().unwrap();
+        std::fs::create_dir(site.path().join("one")).unwrap();
+        std::fs::write(site.path().join("one/scenario.toml"), "").unwrap();
+        let one = format!("lab run {}/one two", site.path().display());
+        assert_eq!(words(&one, &[]), "run one two");
+        let all = format!("lab run {}", site.path().display());
+        assert_eq!(words(&all, &[]), "run");
     }
 
     #[test]

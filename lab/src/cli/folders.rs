@@ -1,0 +1,125 @@
+//! Folders of scenarios: the default, the one that was installed, and those named by a path in the place of a name.
+
+use std::path::{Path, PathBuf};
+
+/// Folder of the scenarios when none is named.
+pub(super) const DEFAULT: &str = "scenarios";
+/// Bundled scenarios of an installed `lab`, as seen from the folder of the program:
+/// `/usr/share/netboot-lab/scenarios` for `/usr/lib/netboot-lab`.
+const INSTALLED: &str = "../../share/netboot-lab/scenarios";
+
+/// Returns the scenarios' folder as an absolute path, because cells and services work elsewhere. Where nobody named one
+/// and there is no folder `scenarios`, it is the folder of the installed scenarios.
+pub(super) fn absolute(named: &Path) -> PathBuf {
+    let nothing_named = named == Path::new(DEFAULT) && !named.exists();
+    if let (true, Some(installed)) = (nothing_named, installed()) {
+        return installed;
+    }
+    std::path::absolute(named).unwrap_or_else(|_| named.to_owned())
+}
+
+/// Returns the folder of the scenarios that were installed with this program, if they are there.
+fn installed() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    program.parent()?.join(INSTALLED).canonicalize().ok()
+}
+
+/// Scenarios by name, some of which were paths (`./netboot-tests`, `site/pxe`).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Selected {
+    /// Folder that the paths lead to, unless all were names.
+    pub(super) folder: Option<PathBuf>,
+    /// Names in that folder; all scenarios when empty.
+    pub(super) names: Vec<String>,
+}
+
+/// Reads names that contain a slash as paths: to one scenario, or to a folder of scenarios.
+///
+/// # Errors
+/// When a path leads to no folder, or when paths lead into more than one folder of scenarios.
+pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
+    let mut selected = Selected {
+        folder: None,
+        names: Vec::new(),
+    };
+    for name in names {
+        if !name.contains('/') {
+            selected.names.push(name.clone());
+            continue;
+        }
+        let path = Path::new(name)
+            .canonicalize()
+            .map_err(|error| format!("unknown folder of scenarios: {name} ({error})"))?;
+        let is_one = path.join("scenario.toml").is_file();
+        let folder = match (is_one, path.parent(), path.file_name()) {
+            (true, Some(parent), Some(last)) => {
+                selected.names.push(last.to_string_lossy().into_owned());
+                parent.to_owned()
+            }
+            _ => path,
+        };
+        if selected.folder.as_ref().is_some_and(|one| *one != folder) {
+            return Err(format!(
+                "{name} is in another folder of scenarios than the one before it; run `lab` once for each folder"
+            ));
+        }
+        selected.folder = Some(folder);
+    }
+    Ok(selected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> tempfile::TempDir {
+        let site = tempfile::tempdir().unwrap();
+        for name in ["tests/one", "tests/two", "more/three"] {
+            let folder = site.path().join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("scenario.toml"), "").unwrap();
+        }
+        site
+    }
+
+    fn of(site: &tempfile::TempDir, paths: &[&str]) -> Result<Selected, String> {
+        let paths = paths.iter().map(|path| match path.contains('/') {
+            true => format!("{}/{path}", site.path().display()),
+            false => (*path).to_owned(),
+        });
+        selected(&paths.collect::<Vec<String>>())
+    }
+
+    #[test]
+    fn selected_folder_of_scenarios_means_all_in_it() {
+        let site = site();
+        let found = of(&site, &["tests/"]).unwrap();
+        let folder = site.path().canonicalize().unwrap().join("tests");
+        assert_eq!(found.folder, Some(folder));
+        assert_eq!(found.names, [""; 0]);
+    }
+
+    #[test]
+    fn selected_paths_of_scenarios_are_names_in_their_folder() {
+        let site = site();
+        let found = of(&site, &["tests/two", "one", "tests/one/"]).unwrap();
+        let folder = site.path().canonicalize().unwrap().join("tests");
+        assert_eq!(found.folder, Some(folder));
+        assert_eq!(found.names, ["two", "one", "one"]);
+    }
+
+    #[test]
+    fn selected_names_alone_leave_the_folder_as_it_is() {
+        let found = selected(&["one".to_owned()]).unwrap();
+        assert_eq!((found.folder, found.names), (None, vec!["one".to_owned()]));
+    }
+
+    #[test]
+    fn selected_paths_into_two_folders_or_to_nothing_are_refused() {
+        let site = site();
+        let two = of(&site, &["tests/one", "more/three"]).unwrap_err();
+        assert!(two.contains("another folder"), "{two}");
+        let nothing = of(&site, &["tests/gone"]).unwrap_err();
+        assert!(nothing.contains("No such file"), "{nothing}");
+    }
+}
