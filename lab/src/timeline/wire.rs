@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use boot_server::proto::dhcp::MessageType;
+
 use sha2::{Digest, Sha256};
 
 use super::classify::{Named, http_stage, image_file, nbp_file, tftp_stage};
@@ -154,7 +156,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
 fn answers_inform(answer: &DhcpSaid, wire: &crate::evidence::packet::Wire) -> bool {
     wire.packets.iter().any(|packet| match &packet.what {
         Said::Dhcp(said) => {
-            said.message == "inform" && said.xid == answer.xid && said.client == answer.client
+            said.is(MessageType::Inform) && said.xid == answer.xid && said.client == answer.client
         }
         _ => false,
     })
@@ -193,7 +195,7 @@ fn dhcp(
             let fact = Fact::DhcpInformed { message, from };
             (StageName::Dhcp, told(Outcome::Noted, fact))
         }
-        (true, given) if message == "nak" || (given.is_some() && !on_4011) => {
+        (true, given) if said.is(MessageType::Nak) || (given.is_some() && !on_4011) => {
             let outcome = match message.as_str() {
                 "nak" => Outcome::Failed,
                 "ack" | "bootp" => Outcome::Done,
