@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use boot_server::event::BootEvent;
+use boot_server::event::{BootEvent, IgnoreCode};
+use boot_server::proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
@@ -99,8 +100,10 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
         })
     };
     let ignored = case.events().find_map(|(at_us, event)| match event {
-        BootEvent::DhcpIgnored { reason, .. } if reason.contains("no free address") => {
-            Some((at_us, reason))
+        BootEvent::DhcpIgnored { reason, .. } => {
+            use IgnoreCode::{NoFreeAddress, TooManyOffers};
+            let is_short = matches!(reason.code, NoFreeAddress | TooManyOffers);
+            is_short.then_some((at_us, reason))
         }
         _ => None,
     });
@@ -167,7 +170,7 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
     }
     let chosen = case
         .in_firmware(case.answers())
-        .filter(|(_, said)| said.message == "ack" && said.given.is_some())
+        .filter(|(_, said)| said.is(MessageType::Ack) && said.given.is_some())
         .last()
         .map(|(packet, said)| server_of(packet, said));
     let expected = case.expected_server().map(|address| address.to_string());
@@ -233,7 +236,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    let acks = || case.answers().filter(|(_, said)| said.message == "ack");
+    let acks = || case.answers().filter(|(_, said)| said.is(MessageType::Ack));
     for (ack, said) in acks() {
         let Some(address) = said.given else { continue };
         let ended = case.asked("release").map(|(packet, _)| packet.at_us).min();

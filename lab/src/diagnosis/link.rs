@@ -6,6 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
+use crate::evidence::GaveUp;
 use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
 use crate::timeline::{StageName, first_frame_in};
 
@@ -50,17 +51,17 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
         .map(|packet| case.packet(packet, format!("SYN to {server}:{port}")))
         .collect();
     let answer = case.received().find_map(|packet| match &packet.what {
-        Said::Unreachable { why, .. } => Some((packet, why.clone())),
-        Said::TcpReset if packet.from.port == last.to.port => Some((packet, "reset".into())),
+        Said::Unreachable { why, .. } => Some((packet, Some(why.as_str()))),
+        Said::TcpReset if packet.from.port == last.to.port => Some((packet, None)),
         _ => None,
     });
     let (how, weight) = match &answer {
         Some((packet, why)) => {
-            evidence.push(case.packet(packet, format!("{server} answers: {why}")));
-            let how = if why == "reset" {
-                "refused: nothing listens there"
-            } else {
-                "prohibited"
+            let answer = why.unwrap_or("reset");
+            evidence.push(case.packet(packet, format!("{server} answers: {answer}")));
+            let how = match why {
+                None => "refused: nothing listens there",
+                Some(_) => "prohibited",
             };
             (how, 92)
         }
@@ -238,10 +239,9 @@ fn repeated_questions(case: &Case) -> u64 {
 
 /// It went on to the end, only not fast enough.
 pub(super) fn too_slow(case: &Case) -> Option<Finding> {
-    let reason = case.timeline.gave_up.as_deref()?;
-    if !reason.contains("deadline") {
+    let Some(GaveUp::Deadline { .. }) = case.timeline.gave_up else {
         return None;
-    }
+    };
     let end_us = case.gave_up_us()?;
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {

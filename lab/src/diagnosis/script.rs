@@ -63,7 +63,7 @@ fn asked(case: &Case) -> (Labels, String, Option<String>) {
         Some((path, query, detail)) => {
             let mac = path.strip_prefix("/pixiecore/v1/boot/");
             let labels = mac.map_or_else(|| Labels::from_query(query), Labels::from_mac);
-            (labels, query.clone(), Some(detail.clone()))
+            (labels, query.clone(), Some(detail.to_string()))
         }
         // PXELINUX asks by its UUID, then by its MAC.
         None => {
@@ -89,11 +89,8 @@ fn shown(labels: &Labels) -> String {
 /// Group by group, why it is not this machine's, out of the data directory that was served.
 pub(super) fn why_no_group(case: &Case, labels: &Labels, query: &str) -> Option<String> {
     let catalog = case.attempt.beside.catalog.as_deref()?;
-    let story = explain(catalog, labels, query).to_string();
-    let groups = story.lines().skip_while(|line| !line.starts_with("groups"));
-    let groups: Vec<&str> = groups
-        .take_while(|line| !line.starts_with("served"))
-        .collect();
+    let story = explain(catalog, labels, query).groups_text();
+    let groups: Vec<&str> = story.lines().collect();
     let rest = groups.len().saturating_sub(SHOWN_GROUPS + 1);
     let mut lines: Vec<&str> = groups.into_iter().take(SHOWN_GROUPS + 1).collect();
     let more = format!("  and {rest} more");

@@ -15,6 +15,7 @@ use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{Job, Order, Report};
 use crate::cell::on_host;
+use crate::evidence::GaveUp;
 use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
@@ -72,7 +73,7 @@ impl Course {
                 interrupted: *self.stop.borrow(),
                 beside: Beside::default(),
             },
-            results: Vec::new(),
+            nodes: Vec::new(),
             lost: Vec::new(),
             kept: None,
         };
@@ -85,7 +86,7 @@ impl Course {
                 }
             }
         }
-        if outcome.results.is_empty() {
+        if outcome.nodes.is_empty() {
             outcome.judge();
         }
         // The folder is missing when nothing was tried.
@@ -96,9 +97,9 @@ impl Course {
         }
         if !left.is_empty() {
             let what = left.join(", ");
-            for result in &mut outcome.results {
-                if result.verdict == NodeVerdict::Pass {
-                    result.verdict = NodeVerdict::Leaked { what: what.clone() };
+            for node in &mut outcome.nodes {
+                if node.result.verdict == NodeVerdict::Pass {
+                    node.result.verdict = NodeVerdict::Leaked { what: what.clone() };
                 }
             }
         }
@@ -163,7 +164,7 @@ impl Course {
                 "the cell ended early ({status}): {}",
                 log.unwrap_or_default().trim()
             ));
-            outcome.results.clear();
+            outcome.nodes.clear();
         }
         Ok(state
             .network
@@ -225,7 +226,7 @@ impl Course {
                     outcome.attempt.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    cell.order(&Order::Stop { reason: "interrupted".into() }).await;
+                    cell.order(&Order::Stop { reason: GaveUp::Interrupted }).await;
                 }
                 () = until(stop_deadline) => break,
                 () = until(set_up) => {

@@ -7,6 +7,7 @@ mod applied;
 mod build;
 mod classify;
 mod content;
+mod fact;
 mod identity;
 mod patience;
 mod port;
@@ -18,6 +19,7 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::evidence::GaveUp;
 use crate::sim::report::Report;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,7 @@ pub use build::build;
 use classify::Named;
 pub(crate) use classify::image_file;
 pub use content::{ContentSeen, Difference};
+pub use fact::Fact;
 pub use patience::{Deadline, Patience, Silences};
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
@@ -135,7 +138,7 @@ pub struct Timeline {
     pub checks: Vec<CheckSeen>,
     /// Why the lab stopped waiting, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gave_up: Option<String>,
+    pub gave_up: Option<GaveUp>,
     /// Why the machine stopped, when it did by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub powered_off: Option<String>,
@@ -247,6 +250,9 @@ pub struct Sighting {
     /// What was served, in the server's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<String>,
+    /// Config file that was served, by its name in its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_file: Option<String>,
     /// SHA-256 of the answer, by each who knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentSeen>,
@@ -256,12 +262,22 @@ pub struct Sighting {
     /// Somebody else who asked in this machine's name; proves nothing for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impostor: Option<String>,
-    /// The sighting in words.
+    /// What was seen; only known while the evidence is at hand.
+    #[serde(skip)]
+    pub fact: Fact,
+    /// The fact in words, with what else is known of it.
     pub text: String,
 }
 
 impl Sighting {
-    fn new(at_us: u64, origin: Origin, outcome: Outcome, text: impl Into<String>) -> Sighting {
+    /// True if a config file of this name was served.
+    #[must_use]
+    pub fn is_file(&self, name: &str) -> bool {
+        let file = self.served_file.as_deref();
+        file.and_then(|file| file.rsplit('/').next()) == Some(name)
+    }
+
+    fn new(at_us: u64, origin: Origin, outcome: Outcome, fact: Fact) -> Sighting {
         Sighting {
             at_us,
             origin,
@@ -272,10 +288,12 @@ impl Sighting {
             group: None,
             selectors: None,
             served: None,
+            served_file: None,
             content: None,
             claimed: None,
             impostor: None,
-            text: text.into(),
+            text: fact.to_string(),
+            fact,
         }
     }
 }

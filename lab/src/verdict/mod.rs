@@ -19,15 +19,12 @@ mod whole;
 
 use serde::{Deserialize, Serialize};
 
-pub use attempt::{NodeResult, judge_attempt, judge_node};
+pub use attempt::{NodeResult, judge_node};
 pub(crate) use content::told as told_difference;
 pub use judge::judge;
 pub use unproven::{Unproven, unproven};
 
 use crate::timeline::StageName;
-
-/// The reason of `Seen::GaveUp` when the run was interrupted.
-pub const INTERRUPTED: &str = "interrupted";
 
 /// What became of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
