@@ -136,7 +136,7 @@ pub(super) fn classify<'e>(
         BootEvent::TftpRequest { who, file, .. } => {
             let text = format!("TFTP: {file} asked for");
             let noted = sighting(Outcome::Noted, text);
-            tftp(who, file, noted, 0, Key::TftpAsked)
+            tftp(who, file, noted, 0, Key::TftpAsked, scenario)
         }
         BootEvent::TftpDone {
             who,
@@ -155,7 +155,7 @@ pub(super) fn classify<'e>(
             sighting.group = group.clone();
             sighting.selectors = selectors.clone();
             sighting.content = ContentSeen::sent(sha256.as_deref());
-            tftp(who, file, sighting, *millis, Key::TftpDone)
+            tftp(who, file, sighting, *millis, Key::TftpDone, scenario)
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 asks for the size first and breaks that transfer off; not a failure.
@@ -171,9 +171,10 @@ pub(super) fn classify<'e>(
                 sighting(outcome, format!("TFTP: {file}: {reason}")),
                 0,
                 Key::TftpFailed,
+                scenario,
             )
         }
-        BootEvent::HttpRequest { .. } => http(at_us, event),
+        BootEvent::HttpRequest { .. } => http(at_us, event, scenario),
         BootEvent::Ready { .. }
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
@@ -192,8 +193,9 @@ fn tftp<'e>(
     sighting: Sighting,
     millis: u64,
     key: fn(Named) -> Key,
+    scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let (stage, sighting) = tftp_stage(file, sighting);
+    let (stage, sighting) = tftp_stage(file, sighting, scenario);
     let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
     // Pixiecore's boot programs are `<mac>/<number>`.
     let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
@@ -208,12 +210,16 @@ fn tftp<'e>(
 }
 
 /// The stage of a file that is loaded by TFTP, and what the sighting means there.
-pub(super) fn tftp_stage(file: &str, mut sighting: Sighting) -> (StageName, Sighting) {
+pub(super) fn tftp_stage(
+    file: &str,
+    mut sighting: Sighting,
+    scenario: &Scenario,
+) -> (StageName, Sighting) {
     let file = file.trim_start_matches(['/', '\\']);
     let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
     let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
         StageName::Script
-    } else if let Some(stage) = image_file(file) {
+    } else if let Some(stage) = expected_file(file, scenario) {
         stage
     } else {
         StageName::Nbp
@@ -242,7 +248,7 @@ impl Named {
     }
 }
 
-fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
+fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Classified<'e>> {
     let BootEvent::HttpRequest {
         who,
         method,
@@ -261,7 +267,7 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
     else {
         return None;
     };
-    let (stage, told_mac) = http_stage(path, query, detail)?;
+    let (stage, told_mac) = http_stage(path, query, detail, scenario)?;
     let whole = length.is_none_or(|length| length == *bytes);
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
@@ -308,6 +314,7 @@ pub(super) fn http_stage(
     path: &str,
     query: &str,
     detail: &str,
+    scenario: &Scenario,
 ) -> Option<(StageName, Option<String>)> {
     let label = |key: &str| {
         query
@@ -336,10 +343,28 @@ pub(super) fn http_stage(
                 (StageName::Script, Some(mac.to_owned()))
             } else {
                 let asset = path.strip_prefix("/assets/")?;
-                (image_file(asset).or_else(|| nbp_file(asset))?, None)
+                let stage = expected_file(asset, scenario).or_else(|| nbp_file(asset));
+                (stage?, None)
             }
         }
     })
+}
+
+/// Kernel or initrd: a file that the scenario expects a machine to load as one, whatever its name is, else by its name.
+pub(super) fn expected_file(path: &str, scenario: &Scenario) -> Option<StageName> {
+    let is_it = |named: &String| {
+        path.strip_suffix(named.as_str())
+            .is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    let named = scenario.nodes.iter().find_map(|node| {
+        let expect = &node.expect;
+        match () {
+            () if expect.kernel.iter().any(is_it) => Some(StageName::Kernel),
+            () if expect.initrd.iter().any(is_it) => Some(StageName::Initrd),
+            () => None,
+        }
+    });
+    named.or_else(|| image_file(path))
 }
 
 /// Kernel or initrd, by the names that people give them.

@@ -176,7 +176,7 @@ pub(super) fn compare(
             )
         });
         let index = best.map(|(index, _)| index).or_else(|| {
-            entries.push(arrival.entry()?);
+            entries.push(arrival.entry(scenario)?);
             taken.push(false);
             Some(entries.len() - 1)
         });
@@ -227,7 +227,7 @@ impl Arrival<'_> {
     }
 
     /// A sighting of its own, for what no packet and no event tells.
-    fn entry(&self) -> Option<Entry> {
+    fn entry(&self, scenario: &Scenario) -> Option<Entry> {
         let (protocol, name, from) = (self.protocol, self.name, sender(self.from));
         let said = |text: String| Sighting::new(self.start_us, Origin::Wire, Outcome::Done, text);
         match protocol {
@@ -235,12 +235,14 @@ impl Arrival<'_> {
                 name,
                 said(format!("TFTP: {name} from {from}")),
                 Key::TftpDone(Named::of(name)),
+                scenario,
             ),
             Protocol::Http => wire::http(
                 name,
                 None,
                 self.text,
                 said(format!("HTTP: GET {name} from {from}")),
+                scenario,
             ),
         }
     }

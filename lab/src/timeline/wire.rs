@@ -6,10 +6,11 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::classify::{Named, http_stage, image_file, nbp_file, tftp_stage};
+use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
 use super::{Entry, Key, Origin, Outcome, Sighting, StageName};
 use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::scenario::Scenario;
 
 /// How far an event and the packet it is about may lie apart: a server reports an HTTP answer or a
 /// transfer when it is over, the capture when it begins.
@@ -88,6 +89,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 file,
                 told(Outcome::Noted, text),
                 Key::TftpAsked(Named::of(file)),
+                view.scenario,
             )
         }
         Said::TftpError {
@@ -103,7 +105,8 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
             };
             let who = if from_it { "the machine" } else { "the server" };
             let text = format!("TFTP: {file}: {who} says error {code}, {message}");
-            tftp(file, told(outcome, text), Key::TftpFailed(Named::of(file)))
+            let key = Key::TftpFailed(Named::of(file));
+            tftp(file, told(outcome, text), key, view.scenario)
         }
         Said::HttpResponse {
             status,
@@ -133,7 +136,8 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
             let agent = agent_of(view, packet, target);
             let hash = hash(body.as_deref(), *length);
             let text = format!("HTTP: GET {target}: {status}{from}{hash}");
-            let mut entry = http(target, agent, body.as_deref(), told(outcome, text))?;
+            let sighting = told(outcome, text);
+            let mut entry = http(target, agent, body.as_deref(), sighting, view.scenario)?;
             entry.on_the_wire = hash;
             Some(entry)
         }
@@ -239,8 +243,8 @@ fn dhcp(
     }
 }
 
-pub(super) fn tftp(file: &str, sighting: Sighting, key: Key) -> Option<Entry> {
-    let (stage, sighting) = tftp_stage(file, sighting);
+pub(super) fn tftp(file: &str, sighting: Sighting, key: Key, scenario: &Scenario) -> Option<Entry> {
+    let (stage, sighting) = tftp_stage(file, sighting, scenario);
     Some(Entry {
         stage,
         sighting,
@@ -300,7 +304,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             } else {
                 Key::TftpFailed(named)
             };
-            tftp(name, sighting, key)?
+            tftp(name, sighting, key, view.scenario)?
         }
         Protocol::Http => {
             let answer = view.wire.packets.iter().find(|packet| {
@@ -315,7 +319,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             let hash = hash(body, length);
             speed.push_str(&hash);
             let agent = answer.and_then(|packet| agent_of(view, packet, name));
-            let mut entry = http(name, agent, body, sighting)?;
+            let mut entry = http(name, agent, body, sighting, view.scenario)?;
             entry.sighting.text.push_str(&hash);
             entry
         }
@@ -357,10 +361,11 @@ pub(super) fn http(
     agent: Option<&str>,
     body: Option<&str>,
     mut sighting: Sighting,
+    scenario: &Scenario,
 ) -> Option<Entry> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let known = http_stage(path, query, "").map(|(stage, _)| stage);
-    let stage = known.or_else(|| foreign_stage(path, agent, body))?;
+    let known = http_stage(path, query, "", scenario).map(|(stage, _)| stage);
+    let stage = known.or_else(|| foreign_stage(path, agent, body, scenario))?;
     sighting.subject = Some(path.trim_start_matches('/').to_owned());
     if leads_on(path) && sighting.outcome == Outcome::Done {
         sighting.outcome = Outcome::Noted;
@@ -381,7 +386,12 @@ pub(super) fn leads_on(path: &str) -> bool {
 }
 
 /// The stage of a request to a server that is laid out otherwise than ours, by who asks and what comes.
-fn foreign_stage(path: &str, agent: Option<&str>, body: Option<&str>) -> Option<StageName> {
+fn foreign_stage(
+    path: &str,
+    agent: Option<&str>,
+    body: Option<&str>,
+    scenario: &Scenario,
+) -> Option<StageName> {
     let agent = agent.unwrap_or_default();
     let script = body.is_some_and(|body| body.starts_with("#!ipxe")) || path.ends_with(".ipxe");
     if script {
@@ -396,7 +406,8 @@ fn foreign_stage(path: &str, agent: Option<&str>, body: Option<&str>) -> Option<
     {
         return Some(StageName::CloudConfig);
     }
-    image_file(path).or_else(|| nbp_file(path)).or_else(|| {
+    let file = expected_file(path, scenario).or_else(|| nbp_file(path));
+    file.or_else(|| {
         // iPXE asks for scripts, kernels and initrds; what is none of the latter by its name is the first.
         agent.starts_with("iPXE/").then_some(StageName::Script)
     })
