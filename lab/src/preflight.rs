@@ -8,10 +8,6 @@ use crate::doctor::{self, Finding, Host, Piece, State};
 use crate::fault::{Injections, Role};
 use crate::scenario::{DhcpService, Firmware, Scenario};
 
-/// Files that a run opens at once at most, with room: pipes, consoles and captures of a dozen machines, and what
-/// libvirtd has open for them.
-const OPEN_FILES: u64 = 256;
-
 /// Something missing and what would bring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
@@ -49,24 +45,16 @@ fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<L
         findings.push(doctor::uefi(host));
     }
     findings.push(doctor::tun(host));
+    findings.push(doctor::open_files(host));
     findings.extend(doctor::user_namespaces(host));
-    let lacks = findings
+    findings
         .into_iter()
         .filter(|finding| finding.state == State::Missing)
         .map(|finding| Lack {
             what: finding.what,
             remedy: finding.remedy.unwrap_or_default(),
-        });
-    lacks.chain(few_files(host)).collect()
-}
-
-/// Too few files that this process, and with it libvirtd and QEMU, may open at once.
-fn few_files(host: &Host) -> Option<Lack> {
-    let limit = host.open_files.filter(|limit| *limit < OPEN_FILES)?;
-    Some(Lack {
-        what: format!("file descriptors: {limit} (a run needs {OPEN_FILES})"),
-        remedy: "ulimit -n 1024, after raising the hard limit (limits.conf, LimitNOFILE=)".into(),
-    })
+        })
+        .collect()
 }
 
 /// Names of the pieces that have to be there.
@@ -135,18 +123,6 @@ mod tests {
             ..Injections::default()
         });
         assert!(more.contains(&"dnsmasq") && more.contains(&"iptables"));
-    }
-
-    #[test]
-    fn few_files_below_the_limit_are_told() {
-        let host = |open_files| Host {
-            open_files,
-            ..Host::default()
-        };
-        assert_eq!(few_files(&host(None)), None);
-        assert_eq!(few_files(&host(Some(256))), None);
-        let lack = few_files(&host(Some(24))).unwrap();
-        assert!(lack.what.contains("file descriptors: 24"), "{}", lack.what);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     };
     let stand_in = images::built_stand_in(&folders);
     // What is wrong with scenarios is for other commands to tell.
-    let scenarios = scenario::load_all(&folders.scenarios(), DataCheck::Skip).unwrap_or_default();
+    let (scenarios, _) = scenario::load_valid(&folders.scenarios(), DataCheck::Skip);
     let host = gather(Surroundings {
         cache: &cache,
         artifacts: &arguments.artifacts,

@@ -3,24 +3,23 @@
 use super::{Folders, exit};
 use crate::scenario::{self, DataCheck};
 
-/// Prints name, firmware and summary of every scenario.
+/// Prints name, firmware and summary of every valid scenario, and what is wrong with the others.
 pub(super) fn run(folders: &Folders) -> u8 {
-    match scenario::load_all(&folders.scenarios(), DataCheck::Skip) {
-        Ok(scenarios) => {
-            let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
-            for scenario in scenarios {
-                let firmware: Vec<&str> = scenario.firmware.iter().map(|f| f.name()).collect();
-                println!(
-                    "{:width$}  {:9}  {}",
-                    scenario.name,
-                    firmware.join(","),
-                    scenario.summary
-                );
-            }
-            exit::OK
-        }
-        Err(error) => {
-            eprintln!("{:?}", miette::Report::new(error));
+    let (scenarios, invalid) = scenario::load_valid(&folders.scenarios(), DataCheck::Skip);
+    let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    for scenario in scenarios {
+        let firmware: Vec<&str> = scenario.firmware.iter().map(|f| f.name()).collect();
+        println!(
+            "{:width$}  {:9}  {}",
+            scenario.name,
+            firmware.join(","),
+            scenario.summary
+        );
+    }
+    match invalid {
+        None => exit::OK,
+        Some(invalid) => {
+            eprintln!("{:?}", miette::Report::new(invalid));
             exit::INVALID_INPUT
         }
     }

@@ -77,7 +77,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     if host.is_none() {
         check_host(&units)?;
     }
-    let image = image_of(folders, arguments.image.as_ref(), &units)?;
+    // A part without a scenario has the image of the others: parts of one run are joined.
+    let image_units = if units.is_empty() { &all } else { &units };
+    let image = image_of(folders, arguments.image.as_ref(), image_units)?;
     if let Some(host) = host {
         return remote::run(folders, &host, &image, &conduct.files()).await;
     }

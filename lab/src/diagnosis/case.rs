@@ -263,6 +263,13 @@ impl<'a> Case<'a> {
         self.sightings(stage).iter().any(through)
     }
 
+    /// True if the machine loaded a boot program, a script or a kernel: somebody told it what to boot.
+    pub(super) fn boots_from_network(&self) -> bool {
+        [StageName::Nbp, StageName::Script, StageName::Kernel]
+            .into_iter()
+            .any(|stage| self.is_through(stage))
+    }
+
     /// When the machine was switched on, else the first thing that was seen of it.
     pub(super) fn start_us(&self) -> u64 {
         self.timeline.zero_us()

@@ -313,7 +313,7 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
         .collect();
     let (offer, said) = with_address.first()?;
     let to_boot = |said: &DhcpSaid| said.boot_file.is_some() || said.boot_servers;
-    if answers.iter().any(|(_, said)| to_boot(said)) {
+    if answers.iter().any(|(_, said)| to_boot(said)) || case.boots_from_network() {
         return None;
     }
     let asks_to_boot = case.in_firmware(case.asked("discover")).any(|(_, said)| {

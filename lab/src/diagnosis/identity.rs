@@ -2,11 +2,16 @@
 
 use std::net::IpAddr;
 
+use uuid::Uuid;
+
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Direction, Packet, Said};
+use crate::evidence::packet::{Direction, Packet, Said, TransferEnd};
 use crate::timeline::{Origin, Outcome};
+
+/// A transfer that goes on for so long before and after a packet was under way at that time.
+const UNDER_WAY_US: u64 = 500_000;
 
 /// It asks in the name of another machine.
 pub(super) fn borrowed(case: &Case) -> Option<Finding> {
@@ -139,7 +144,12 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
 
 /// Another host has the machine's MAC.
 pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
-    let (packet, told) = at_the_port(case).or_else(|| on_the_segment(case))?;
+    let (packet, told, weight) = match case.port() {
+        Some(_) => at_the_port(case)?,
+        None => two_uuids(case)
+            .or_else(|| two_addresses(case))
+            .or_else(|| boots_while_loading(case))?,
+    };
     Some(Finding {
         cause: Cause::DuplicateMac,
         sentence: format!("two hosts have the MAC {} of {}", case.mac, case.node.name),
@@ -148,12 +158,12 @@ pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
             "give one of the two another MAC (cloned virtual machines keep theirs); until then the \
                  switch sends frames to whichever of them spoke last"
                 .into(),
-        weight: 96,
+        weight,
     })
 }
 
 /// The network delivers frames to the machine that bear its own MAC as their sender's.
-fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
+fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
     let port = case.port()?;
     let packet = port.packets.iter().find(|packet| {
         packet.direction == Some(Direction::ToMachine) && packet.from.mac == case.mac
@@ -166,12 +176,29 @@ fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
         "a frame from {}{address} came to that machine's own port",
         case.mac
     );
-    Some((packet, told))
+    Some((packet, told, 96))
+}
+
+/// Client messages from the machine's MAC name its own UUID and another one.
+fn two_uuids<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
+    let said = || {
+        let messages = case.dhcp().filter(|(_, said)| !said.from_server);
+        messages.filter_map(|(packet, said)| Some((packet, said.uuid.as_deref()?.parse().ok()?)))
+    };
+    let own = case.node.uuid;
+    // Firmware may swap the first three fields (SMBIOS before 2.6).
+    let is_own = |uuid: &Uuid| *uuid == own || Uuid::from_bytes(uuid.to_bytes_le()) == own;
+    let (packet, other) =
+        said().find(|(_, uuid)| !is_own(uuid) && !uuid.is_nil() && !uuid.is_max())?;
+    let told = format!("{} says UUID {other} here and {own} elsewhere", case.mac);
+    said()
+        .any(|(_, uuid)| is_own(&uuid))
+        .then_some((packet, told, 98))
 }
 
 /// A frame of the machine's MAC from an address that the machine was never given.
-fn on_the_segment<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
-    if case.port().is_some() || case.addresses.is_empty() {
+fn two_addresses<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
+    if case.addresses.is_empty() {
         return None;
     }
     case.sent().find_map(|packet| {
@@ -182,6 +209,29 @@ fn on_the_segment<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
             || address.is_unspecified()
             || address.is_link_local();
         let told = format!("{} uses {address}, which it was never given", case.mac);
-        (!is_own).then_some((packet, told))
+        (!is_own).then_some((packet, told, 96))
+    })
+}
+
+/// Firmware with the machine's MAC asks for an address in the middle of a transfer that the machine takes to its end.
+fn boots_while_loading<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
+    let discovers: Vec<&Packet> = case
+        .asked("discover")
+        .filter(|(_, said)| !said.arch.is_empty())
+        .map(|(packet, _)| packet)
+        .collect();
+    let mut loads = case.transfers().filter(|one| one.end == TransferEnd::Whole);
+    loads.find_map(|load| {
+        let span =
+            load.start_us.saturating_add(UNDER_WAY_US)..load.end_us.saturating_sub(UNDER_WAY_US);
+        let mut within = discovers
+            .iter()
+            .filter(|packet| span.contains(&packet.at_us));
+        let packet = *within.next()?;
+        let told = format!(
+            "{} asks for an address while it loads {}",
+            case.mac, load.name
+        );
+        Some((packet, told, 96))
     })
 }

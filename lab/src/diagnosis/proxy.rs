@@ -23,6 +23,10 @@ fn on_67(case: &Case) -> Option<Finding> {
     if !case.expects_proxy() || proxied(case).next().is_some() || !case.gives_address() {
         return None;
     }
+    // A machine that boots has boot options, whether their packet was captured or not.
+    if case.boots_from_network() {
+        return None;
+    }
     let host = case.attempt.scenario.network.host();
     let mut evidence = vec![
         case.packet(first, format!("DISCOVER of {}", case.mac)),

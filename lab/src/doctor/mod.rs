@@ -26,7 +26,7 @@ use crate::hypervisor::accel::Accelerator;
 pub use firmware::{Firmware, uefi};
 pub use host::Host;
 pub use packages::Piece;
-pub use privileges::{tun, user_namespaces};
+pub use privileges::{open_files, tun, user_namespaces};
 
 /// What findings are told together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,4 +1,4 @@
-//! What makes a cell: user namespaces, subordinate ids, network devices.
+//! What makes a cell: user namespaces, subordinate ids, network devices, file descriptors.
 
 use super::host::{Device, Host, text};
 use super::packages::remedy_of;
@@ -7,8 +7,12 @@ use super::{Finding, Group, Subject};
 /// Ids that a cell of an ordinary user has: as many as distributions give to each user.
 const IDS: u64 = 65536;
 
+/// Files that a run opens at once at most, with room: pipes, consoles and captures of a dozen machines, and what
+/// libvirtd has open for them.
+const OPEN_FILES: u64 = 256;
+
 pub(super) fn examine(host: &Host) -> Vec<Finding> {
-    let mut findings = vec![tun(host)];
+    let mut findings = vec![tun(host), open_files(host)];
     findings.extend(user_namespaces(host));
     findings
 }
@@ -27,6 +31,20 @@ pub fn tun(host: &Host) -> Finding {
             format!("/dev/net/tun cannot be opened: {why}"),
             "sudo chmod 0666 /dev/net/tun",
         ),
+    }
+}
+
+/// Returns whether this process, and with it libvirtd and QEMU, may open as many files at once as a run needs.
+#[must_use]
+pub fn open_files(host: &Host) -> Finding {
+    let subject = Subject(Group::Cells, "open-files", "file descriptors");
+    match host.open_files {
+        Some(limit) if limit < OPEN_FILES => subject.missing(
+            format!("file descriptors: {limit} (a run needs {OPEN_FILES})"),
+            "ulimit -n 1024, after raising the hard limit (limits.conf, LimitNOFILE=)",
+        ),
+        Some(limit) => subject.ok(format!("{limit} at once")),
+        None => subject.ok("unlimited"),
     }
 }
 

@@ -282,6 +282,12 @@ fn cells() -> Vec<Case> {
             |host| host.tun = Device::Absent,
         ),
         case(
+            "open-files",
+            Missing,
+            "ulimit -n 1024, after raising the hard limit (limits.conf, LimitNOFILE=)",
+            |host| host.open_files = Some(24),
+        ),
+        case(
             "subordinate-ids",
             Warning,
             ids,

@@ -129,6 +129,17 @@ mod tests {
         assert_eq!(is_final(look(&[], "  PXE-E18: Server")), Some(true));
     }
 
+    /// `chain http://one/ || chain http://other/`.
+    #[test]
+    fn look_ipxe_that_could_not_boot_one_thing_goes_on_until_it_gives_up() {
+        let mut lines = vec!["Could not boot: Connection timed out (https://ipxe.org/4c0a6035)"];
+        assert_eq!(look(&lines, ""), None);
+        lines.push("http://192.168.92.9/boot.ipxe... ok");
+        assert_eq!(look(&lines, ""), None);
+        lines.push("No more network devices");
+        assert_eq!(is_final(look(&lines, "")), Some(true));
+    }
+
     /// V11.
     #[test]
     fn look_issue_with_texts_of_firmware_changes_nothing() {

@@ -1,7 +1,6 @@
 //! What came of faults: a table, `faults.json`, JUnit, and the exit code.
 
 use std::fmt::Write;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::table::Colour;
 use crate::diagnosis::Cause;
 use crate::fault::{Expectation, Found};
 use crate::scenario::Machines;
-use crate::untrusted::Folder;
+use crate::untrusted::{Folder, replace};
 
 /// Exit code when a fault came out wrongly.
 const FAILED: u8 = 100;
@@ -167,9 +166,9 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
 /// When a file can't be written.
 pub fn write(results: &[FaultResult], folder: &Path) -> io::Result<String> {
     let json = serde_json::to_string_pretty(results)?;
-    fs::write(folder.join(FILE), json + "\n")?;
+    replace(&folder.join(FILE), json + "\n")?;
     let xml = junit(results).map_err(io::Error::other)?;
-    fs::write(folder.join("junit.xml"), &xml)?;
+    replace(&folder.join("junit.xml"), &xml)?;
     Ok(xml)
 }
 
@@ -215,6 +214,8 @@ pub fn exit_code(results: &[FaultResult], of_run: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::timeline::StageName;
 
@@ -248,6 +249,21 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         write(results, &folder).unwrap();
         folder
+    }
+
+    #[test]
+    fn write_link_in_the_folder_is_replaced_and_not_followed() {
+        let parent = tempfile::tempdir().unwrap();
+        let victim = parent.path().join("victim");
+        fs::write(&victim, "theirs").unwrap();
+        let folder = parent.path().join("run");
+        fs::create_dir(&folder).unwrap();
+        for name in [FILE, "junit.xml"] {
+            std::os::unix::fs::symlink(&victim, folder.join(name)).unwrap();
+        }
+        write(&[result("a", true)], &folder).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+        assert_eq!(joined(&[folder]).unwrap().unwrap().len(), 1);
     }
 
     #[test]

@@ -83,6 +83,15 @@ pub fn load_all(root: &Path, data: DataCheck) -> Result<Vec<Scenario>, InvalidSc
     load_wanted(root, data, |_| true)
 }
 
+/// Returns the valid scenarios in the folders of `root`, by name, and everything that is wrong with the others.
+#[must_use]
+pub fn load_valid(root: &Path, data: DataCheck) -> (Vec<Scenario>, Option<InvalidScenario>) {
+    match folders(root) {
+        Ok(dirs) => load_folders(root, dirs, data),
+        Err(invalid) => (Vec::new(), Some(invalid)),
+    }
+}
+
 /// The scenarios of these names, in their order, each once; all when no name is given. Other scenarios are not read:
 /// what is wrong with them is not in the way.
 ///
@@ -148,7 +157,19 @@ fn load_wanted(
         let name = dir.file_name().unwrap_or_default();
         wanted(&name.to_string_lossy())
     };
-    let dirs = folders(root)?.into_iter().filter(is_wanted);
+    let dirs = folders(root)?.into_iter().filter(is_wanted).collect();
+    match load_folders(root, dirs, data) {
+        (scenarios, None) => Ok(scenarios),
+        (_, Some(invalid)) => Err(invalid),
+    }
+}
+
+/// The scenarios that are valid, and everything that is wrong with the others in one report.
+fn load_folders(
+    root: &Path,
+    dirs: Vec<PathBuf>,
+    data: DataCheck,
+) -> (Vec<Scenario>, Option<InvalidScenario>) {
     let mut scenarios = Vec::new();
     let mut problems = Vec::new();
     for dir in dirs {
@@ -157,11 +178,9 @@ fn load_wanted(
             Err(mut invalid) => problems.append(&mut invalid.problems),
         }
     }
-    if problems.is_empty() {
-        Ok(scenarios)
-    } else {
-        Err(InvalidScenario::new(root.display().to_string(), problems))
-    }
+    let title = root.display().to_string();
+    let invalid = (!problems.is_empty()).then(|| InvalidScenario::new(title, problems));
+    (scenarios, invalid)
 }
 
 /// A name that no scenario has.

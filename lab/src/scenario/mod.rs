@@ -24,7 +24,9 @@ pub use access::{FileMode, Owner};
 pub use digest::{Sha256Error, Sha256Hex};
 pub(crate) use expect::{file_path, unit_name};
 pub use fit::{Fit, FitError};
-pub use load::{DataCheck, FILE_NAME, SelectError, UnknownScenario, load_all, load_named, select};
+pub use load::{
+    DataCheck, FILE_NAME, SelectError, UnknownScenario, load_all, load_named, load_valid, select,
+};
 pub use mac::{MacAddr, MacError};
 pub use model::{
     Boot, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware, Image, Machines,

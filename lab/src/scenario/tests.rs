@@ -485,6 +485,12 @@ fn one_report_covers_every_scenario_of_a_folder() {
     }
     let invalid = load_all(root.path(), DataCheck::Skip).unwrap_err();
     assert_eq!(invalid.problems.len(), 2);
+    let (valid, invalid) = load_valid(root.path(), DataCheck::Skip);
+    assert_eq!(
+        valid.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
+        ["b"]
+    );
+    assert_eq!(invalid.unwrap().problems.len(), 2);
     fs::remove_dir_all(root.path().join("a")).unwrap();
     fs::remove_dir_all(root.path().join("c")).unwrap();
     let all = load_all(root.path(), DataCheck::Skip).unwrap();

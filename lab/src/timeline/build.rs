@@ -39,8 +39,8 @@ pub fn build(
     let identities = Identities::learn(scenario, records, packets);
     let mac = node.mac.to_string();
     let view = match port {
-        Some(port) => View::of_port(port, packets, &mac),
-        None => View::of_segment(packets, &mac),
+        Some(port) => View::of_port(scenario, port, packets, &mac),
+        None => View::of_segment(scenario, packets, &mac),
     };
     let brought_in = content::texts(node, records, port);
     let last_check_us = records

@@ -138,8 +138,8 @@ pub(super) fn classify<'e>(
             here(StageName::Dhcp, who, sighting(Outcome::Noted, fact))
         }
         BootEvent::TftpRequest { who, file, .. } => {
-            let fact = Fact::TftpAsked { file: file.clone() };
-            tftp(who, file, sighting(Outcome::Noted, fact), 0, Key::TftpAsked)
+            let noted = sighting(Outcome::Noted, Fact::TftpAsked { file: file.clone() });
+            tftp(who, file, noted, 0, Key::TftpAsked, scenario)
         }
         BootEvent::TftpDone {
             who,
@@ -160,7 +160,7 @@ pub(super) fn classify<'e>(
             sighting.group = group.clone();
             sighting.selectors = selectors.clone();
             sighting.content = ContentSeen::sent(sha256.as_deref());
-            tftp(who, file, sighting, *millis, Key::TftpDone)
+            tftp(who, file, sighting, *millis, Key::TftpDone, scenario)
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 asks for the size first and breaks that transfer off; not a failure.
@@ -173,9 +173,10 @@ pub(super) fn classify<'e>(
                 file: file.clone(),
                 reason: reason.clone(),
             };
-            tftp(who, file, sighting(outcome, fact), 0, Key::TftpFailed)
+            let failed = sighting(outcome, fact);
+            tftp(who, file, failed, 0, Key::TftpFailed, scenario)
         }
-        BootEvent::HttpRequest { .. } => http(at_us, event),
+        BootEvent::HttpRequest { .. } => http(at_us, event, scenario),
         BootEvent::Ready { .. }
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
@@ -194,8 +195,9 @@ fn tftp<'e>(
     sighting: Sighting,
     millis: u64,
     key: fn(Named) -> Key,
+    scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let (stage, sighting) = tftp_stage(file, sighting);
+    let (stage, sighting) = tftp_stage(file, sighting, scenario);
     let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
     // Pixiecore's boot programs are `<mac>/<number>`.
     let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
@@ -210,12 +212,16 @@ fn tftp<'e>(
 }
 
 /// The stage of a file that is loaded by TFTP, and what the sighting means there.
-pub(super) fn tftp_stage(file: &str, mut sighting: Sighting) -> (StageName, Sighting) {
+pub(super) fn tftp_stage(
+    file: &str,
+    mut sighting: Sighting,
+    scenario: &Scenario,
+) -> (StageName, Sighting) {
     let file = file.trim_start_matches(['/', '\\']);
     let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
     let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
         StageName::Script
-    } else if let Some(stage) = image_file(file) {
+    } else if let Some(stage) = expected_file(file, scenario) {
         stage
     } else {
         StageName::Nbp
@@ -244,7 +250,7 @@ impl Named {
     }
 }
 
-fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
+fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Classified<'e>> {
     let BootEvent::HttpRequest {
         who,
         method,
@@ -263,7 +269,7 @@ fn http(at_us: u64, event: &BootEvent) -> Option<Classified<'_>> {
     else {
         return None;
     };
-    let (stage, told_mac) = http_stage(path, query, detail.text())?;
+    let (stage, told_mac) = http_stage(path, query, detail.text(), scenario)?;
     let whole = length.is_none_or(|length| length == *bytes);
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
@@ -312,6 +318,7 @@ pub(super) fn http_stage(
     path: &str,
     query: &str,
     detail: &str,
+    scenario: &Scenario,
 ) -> Option<(StageName, Option<String>)> {
     let label = |key: &str| {
         query
@@ -340,10 +347,28 @@ pub(super) fn http_stage(
                 (StageName::Script, Some(mac.to_owned()))
             } else {
                 let asset = path.strip_prefix("/assets/")?;
-                (image_file(asset).or_else(|| nbp_file(asset))?, None)
+                let stage = expected_file(asset, scenario).or_else(|| nbp_file(asset));
+                (stage?, None)
             }
         }
     })
+}
+
+/// Kernel or initrd: a file that the scenario expects a machine to load as one, whatever its name is, else by its name.
+pub(super) fn expected_file(path: &str, scenario: &Scenario) -> Option<StageName> {
+    let is_it = |named: &String| {
+        path.strip_suffix(named.as_str())
+            .is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    let named = scenario.nodes.iter().find_map(|node| {
+        let expect = &node.expect;
+        match () {
+            () if expect.kernel.iter().any(is_it) => Some(StageName::Kernel),
+            () if expect.initrd.iter().any(is_it) => Some(StageName::Initrd),
+            () => None,
+        }
+    });
+    named.or_else(|| image_file(path))
 }
 
 /// Kernel or initrd, by the names that people give them.

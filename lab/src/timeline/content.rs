@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::classify::Named;
-use super::{Entry, Fact, Key, Origin, Outcome, Sighting, wire};
+use super::{Entry, Fact, Key, Origin, Outcome, Sighting, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Image, Node, Scenario};
@@ -83,6 +83,8 @@ struct Arrival<'r> {
     protocol: Protocol,
     name: &'r str,
     from: &'r Endpoint,
+    /// The machine's end, where the capture of its port tells it.
+    to: Option<&'r Endpoint>,
     start_us: u64,
     sha256: &'r str,
     text: Option<&'r str>,
@@ -106,6 +108,7 @@ fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> V
                 protocol: *protocol,
                 name,
                 from,
+                to: None,
                 start_us: *start_us,
                 sha256: &content.sha256,
                 text: content.text.as_deref(),
@@ -114,18 +117,24 @@ fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> V
         })
         .collect();
     let transfers = port.into_iter().flat_map(|wire| &wire.transfers);
-    for transfer in transfers.filter(|transfer| transfer.end == TransferEnd::Whole) {
-        let Some(content) = &transfer.content else {
+    for transfer in transfers {
+        // A machine that starts its kernel may never acknowledge the last segment of the initrd (iPXE 1.21 on UEFI):
+        // the transfer has no end then, and every byte of it crossed the port all the same.
+        let has_crossed = [TransferEnd::Whole, TransferEnd::Open].contains(&transfer.end);
+        let Some(content) = transfer.content.as_ref().filter(|_| has_crossed) else {
             continue;
         };
-        let is_known = all
-            .iter()
-            .any(|one| one.name == transfer.name && one.start_us == transfer.start_us);
-        if !is_known {
+        let known = all
+            .iter_mut()
+            .find(|one| one.name == transfer.name && one.start_us == transfer.start_us);
+        if let Some(known) = known {
+            known.to = Some(&transfer.to);
+        } else {
             all.push(Arrival {
                 protocol: transfer.protocol,
                 name: &transfer.name,
                 from: &transfer.from,
+                to: Some(&transfer.to),
                 start_us: transfer.start_us,
                 sha256: &content.sha256,
                 text: content.text.as_deref(),
@@ -156,17 +165,18 @@ pub(super) fn compare(
 ) {
     let mut taken = vec![false; entries.len()];
     for arrival in arrivals(node, records, port) {
-        let fits = |entry: &Entry| arrival.is_of(entry);
-        let position = |is: &dyn Fn(&Entry) -> bool| {
-            let free = entries.iter().zip(&taken);
-            let mut fitting = free
-                .enumerate()
-                .filter(|(_, (entry, taken))| !**taken && is(entry));
-            fitting.next().map(|(index, _)| index)
-        };
-        let told = position(&|entry| fits(entry) && entry.sighting.origin == Origin::Server);
-        let index = told.or_else(|| position(&fits)).or_else(|| {
-            entries.push(arrival.entry()?);
+        let free = entries.iter().zip(&taken).enumerate();
+        let fitting = free.filter(|(_, (entry, taken))| !**taken && arrival.is_of(entry));
+        // UEFI firmware asks for the size first: by TFTP it breaks that transfer off, by HTTP it sends HEAD.
+        let best = fitting.min_by_key(|(_, (entry, _))| {
+            let sighting = &entry.sighting;
+            (
+                sighting.origin != Origin::Server,
+                sighting.outcome != Outcome::Done,
+            )
+        });
+        let index = best.map(|(index, _)| index).or_else(|| {
+            entries.push(arrival.entry(scenario)?);
             taken.push(false);
             Some(entries.len() - 1)
         });
@@ -212,11 +222,12 @@ impl Arrival<'_> {
             .saturating_sub(entry.took_us + SAME_WITHIN_US);
         is_named
             && sighting.impostor.is_none()
+            && port::is_same_peer(entry.peer, self.to.and_then(port::socket))
             && (begin_us..=sighting.at_us + SAME_WITHIN_US).contains(&self.start_us)
     }
 
     /// A sighting of its own, for what no packet and no event tells.
-    fn entry(&self) -> Option<Entry> {
+    fn entry(&self, scenario: &Scenario) -> Option<Entry> {
         let (protocol, name, from) = (self.protocol, self.name, sender(self.from));
         let fact = Fact::Arrived {
             protocol,
@@ -225,8 +236,8 @@ impl Arrival<'_> {
         };
         let arrived = Sighting::new(self.start_us, Origin::Wire, Outcome::Done, fact);
         match protocol {
-            Protocol::Tftp => wire::tftp(name, arrived, Key::TftpDone(Named::of(name))),
-            Protocol::Http => wire::http(name, None, self.text, arrived),
+            Protocol::Tftp => wire::tftp(name, arrived, Key::TftpDone(Named::of(name)), scenario),
+            Protocol::Http => wire::http(name, None, self.text, arrived, scenario),
         }
     }
 }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use applied::failed_unit;
 pub use build::build;
 use classify::Named;
+#[cfg(test)]
 pub(crate) use classify::image_file;
 pub use content::{ContentSeen, Difference};
 pub use fact::Fact;

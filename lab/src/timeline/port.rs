@@ -11,6 +11,7 @@ use boot_server::event::BootEvent;
 
 use super::classify::Named;
 use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, Said, Transfer, Wire};
+use crate::scenario::Scenario;
 
 /// Time between a request at the machine's port and the server's event about its answer, beyond the time
 /// that the answer took: a busy host stamps events late.
@@ -21,6 +22,7 @@ const EARLY_US: u64 = 1_000_000;
 
 /// Packets as they are seen from one machine.
 pub(super) struct View<'w> {
+    pub(super) scenario: &'w Scenario,
     pub(super) wire: &'w Wire,
     /// The capture of the whole network, whose numbers of frames are told.
     pub(super) segment: &'w Wire,
@@ -33,8 +35,9 @@ pub(super) struct View<'w> {
 
 impl<'w> View<'w> {
     /// All packets of the network, of which those with the machine's MAC are its own.
-    pub(super) fn of_segment(wire: &'w Wire, mac: &str) -> View<'w> {
+    pub(super) fn of_segment(scenario: &'w Scenario, wire: &'w Wire, mac: &str) -> View<'w> {
         View {
+            scenario,
             wire,
             segment: wire,
             mac: mac.to_owned(),
@@ -44,7 +47,12 @@ impl<'w> View<'w> {
     }
 
     /// What crossed the machine's own port.
-    pub(super) fn of_port(wire: &'w Wire, segment: &'w Wire, mac: &str) -> View<'w> {
+    pub(super) fn of_port(
+        scenario: &'w Scenario,
+        wire: &'w Wire,
+        segment: &'w Wire,
+        mac: &str,
+    ) -> View<'w> {
         let sent = wire
             .packets
             .iter()
@@ -59,6 +67,7 @@ impl<'w> View<'w> {
             _ => None,
         });
         View {
+            scenario,
             wire,
             segment,
             mac: mac.to_owned(),

@@ -8,10 +8,11 @@ use boot_server::proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};
 
-use super::classify::{Named, http_stage, image_file, nbp_file, tftp_stage};
+use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::scenario::Scenario;
 
 /// How far an event and the packet it is about may lie apart: a server reports an HTTP answer or a
 /// transfer when it is over, the capture when it begins.
@@ -90,6 +91,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 file,
                 told(Outcome::Noted, fact),
                 Key::TftpAsked(Named::of(file)),
+                view.scenario,
             )
         }
         Said::TftpError {
@@ -109,7 +111,8 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 code: *code,
                 message: message.clone(),
             };
-            tftp(file, told(outcome, fact), Key::TftpFailed(Named::of(file)))
+            let key = Key::TftpFailed(Named::of(file));
+            tftp(file, told(outcome, fact), key, view.scenario)
         }
         Said::HttpResponse {
             status,
@@ -140,7 +143,8 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 from: packet.from.address.map(|address| address.to_string()),
                 hash: hash.clone(),
             };
-            let mut entry = http(target, agent, body.as_deref(), told(outcome, fact))?;
+            let told = told(outcome, fact);
+            let mut entry = http(target, agent, body.as_deref(), told, view.scenario)?;
             entry.on_the_wire = hash;
             Some(entry)
         }
@@ -241,8 +245,8 @@ fn dhcp(
     }
 }
 
-pub(super) fn tftp(file: &str, sighting: Sighting, key: Key) -> Option<Entry> {
-    let (stage, sighting) = tftp_stage(file, sighting);
+pub(super) fn tftp(file: &str, sighting: Sighting, key: Key, scenario: &Scenario) -> Option<Entry> {
+    let (stage, sighting) = tftp_stage(file, sighting, scenario);
     Some(Entry {
         stage,
         sighting,
@@ -296,7 +300,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             } else {
                 Key::TftpFailed(named)
             };
-            tftp(name, sighting, key)?
+            tftp(name, sighting, key, view.scenario)?
         }
         Protocol::Http => {
             let answer = view.wire.packets.iter().find(|packet| {
@@ -311,7 +315,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             let hash = hash(body, length);
             speed.push_str(&hash);
             let agent = answer.and_then(|packet| agent_of(view, packet, name));
-            let mut entry = http(name, agent, body, sighting)?;
+            let mut entry = http(name, agent, body, sighting, view.scenario)?;
             entry.sighting.text.push_str(&hash);
             entry
         }
@@ -353,10 +357,11 @@ pub(super) fn http(
     agent: Option<&str>,
     body: Option<&str>,
     mut sighting: Sighting,
+    scenario: &Scenario,
 ) -> Option<Entry> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let known = http_stage(path, query, "").map(|(stage, _)| stage);
-    let stage = known.or_else(|| foreign_stage(path, agent, body))?;
+    let known = http_stage(path, query, "", scenario).map(|(stage, _)| stage);
+    let stage = known.or_else(|| foreign_stage(path, agent, body, scenario))?;
     sighting.subject = Some(path.trim_start_matches('/').to_owned());
     if leads_on(path) && sighting.outcome == Outcome::Done {
         sighting.outcome = Outcome::Noted;
@@ -377,7 +382,12 @@ pub(super) fn leads_on(path: &str) -> bool {
 }
 
 /// The stage of a request to a server that is laid out otherwise than ours, by who asks and what comes.
-fn foreign_stage(path: &str, agent: Option<&str>, body: Option<&str>) -> Option<StageName> {
+fn foreign_stage(
+    path: &str,
+    agent: Option<&str>,
+    body: Option<&str>,
+    scenario: &Scenario,
+) -> Option<StageName> {
     let agent = agent.unwrap_or_default();
     let script = body.is_some_and(|body| body.starts_with("#!ipxe")) || path.ends_with(".ipxe");
     if script {
@@ -392,7 +402,8 @@ fn foreign_stage(path: &str, agent: Option<&str>, body: Option<&str>) -> Option<
     {
         return Some(StageName::CloudConfig);
     }
-    image_file(path).or_else(|| nbp_file(path)).or_else(|| {
+    let file = expected_file(path, scenario).or_else(|| nbp_file(path));
+    file.or_else(|| {
         // iPXE asks for scripts, kernels and initrds; what is none of the latter by its name is the first.
         agent.starts_with("iPXE/").then_some(StageName::Script)
     })

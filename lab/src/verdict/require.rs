@@ -10,7 +10,7 @@ use crate::scenario::{
     DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
     Sha256Hex,
 };
-use crate::timeline::{Sighting, StageName, Vantage, image_file};
+use crate::timeline::{Sighting, StageName, Vantage};
 
 /// Something that must have been seen.
 #[derive(Debug, Clone)]
@@ -247,7 +247,6 @@ fn of_whole_boot(
 }
 
 /// The kernel and the initrds that the machine must have loaded: those that are named, else the image's.
-/// A named one whose stage can't be told from its name is not waited for.
 fn image_files(node: &Node) -> Vec<(StageName, &str, Subject)> {
     let expect = &node.expect;
     let kernel = expect.kernel.as_slice();
@@ -270,7 +269,6 @@ fn image_files_of<'n>(
     }
     named
         .iter()
-        .filter(|path| image_file(path) == Some(stage))
         .map(|path| (stage, path.as_str(), Subject::FileAt(path.clone())))
         .collect()
 }

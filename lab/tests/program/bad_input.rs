@@ -78,3 +78,57 @@ fn a_name_that_no_scenario_has_is_exit_4() {
         printed(&output)
     );
 }
+
+/// V24: the boot config service takes a MAC in capitals or with hyphens only as the program that it stands in for does.
+#[test]
+fn a_selector_of_a_mac_in_another_notation_is_refused_with_its_file() {
+    for other in ["52:54:00:B2:2F:86", "52-54-00-b2-2f-86"] {
+        let message = refusal(|copy| copy.replace("data/config.yaml", "52:54:00:b2:2f:86", other));
+        assert_says(&message, &["config.yaml", other]);
+    }
+}
+
+/// V30: what is wrong with one scenario is in nobody else's way.
+#[test]
+fn an_invalid_scenario_beside_others_is_told_and_the_others_are_listed() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "good");
+    let bad = scenarios.copy("pxe-dhcp", "bad");
+    bad.replace("scenario.toml", "memory_mib", "memory_mb");
+    let mut list = std::process::Command::new(assert_cmd::cargo::cargo_bin!("lab"));
+    list.arg("list").arg("--scenarios").arg(scenarios.folder());
+    let output = list.env("NO_COLOR", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+    let listed = String::from_utf8_lossy(&output.stdout);
+    assert!(listed.starts_with("good "), "{}", printed(&output));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_says(&told, &["bad/scenario.toml", "memory_mb"]);
+    // Selected by its name, the good one gets as far as the firmware that it is not run on.
+    let mut run = scenarios.lab_run();
+    let output = run
+        .args(["good", "--firmware", "uefi-http"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
+}
+
+/// V30: numbers that make no run.
+#[test]
+fn a_shard_or_a_repetition_of_zero_is_refused_in_plain_words() {
+    for (arguments, words) in [
+        (
+            ["--shard", "1/0"],
+            ["invalid number of shards: 0", "1 to 4096"],
+        ),
+        (["--shard", "0/3"], ["no shard 0 of 3", "from 1 to 3"]),
+        (
+            ["--repeat", "0"],
+            ["invalid number of repetitions", "from 1 on"],
+        ),
+    ] {
+        let scenarios = Scenarios::new();
+        let output = scenarios.lab_run().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+        assert_says(&String::from_utf8_lossy(&output.stderr), &words);
+    }
+}

@@ -266,3 +266,54 @@ fn address_that_the_machine_was_never_given_is_another_hosts_on_a_capture_of_the
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(Cause::DuplicateMac, &["192.168.92.55"]);
 }
+
+#[test]
+fn two_uuids_of_one_mac_are_two_hosts_on_a_capture_of_the_segment() {
+    let two = |other: uuid::Uuid| {
+        let mut story = Story::chainload();
+        let at_us = story.attempt.wire.transfers[0].start_us;
+        story.stop_at(at_us);
+        let message = message(&story, "discover", |said| {
+            said.uuid = Some(other.to_string())
+        });
+        story.packet(story.guest(68), everybody(67), message);
+        story.gave_up(60, "no progress for 60 s");
+        story
+    };
+    let other = uuid::Uuid::from_u128(0x1111_2222_3333_4444_5555_6666_7777_8888);
+    two(other).is_explained(Cause::DuplicateMac, &["two hosts", &other.to_string()]);
+    let story = Story::chainload();
+    let swapped = uuid::Uuid::from_bytes(story.node.uuid.to_bytes_le());
+    for same in [swapped, uuid::Uuid::nil()] {
+        let findings = two(same).findings();
+        assert!(
+            findings.iter().all(|one| one.cause != Cause::DuplicateMac),
+            "{findings:#?}"
+        );
+    }
+}
+
+#[test]
+fn firmware_that_asks_for_an_address_while_its_mac_loads_is_another_host() {
+    for (end, is_two) in [
+        (TransferEnd::Whole, true),
+        (TransferEnd::BrokenByReceiver, false),
+    ] {
+        let mut story = Story::chainload();
+        let at_us = story.attempt.wire.transfers[0].start_us;
+        story.stop_at(at_us);
+        story.transfer(Protocol::Tftp, "undionly.kpxe", 20).end = end;
+        let start_us = story.attempt.wire.transfers[0].start_us;
+        let message = message(&story, "discover", |said| said.arch = vec![0]);
+        let from = wiring::nobody(&story.node.mac.to_string(), 68);
+        story.packet_at(start_us + 5_000_000, from, everybody(67), message);
+        story.gave_up(60, "no progress for 60 s");
+        if is_two {
+            story.is_explained(Cause::DuplicateMac, &["while it loads undionly.kpxe"]);
+        } else {
+            let findings = story.findings();
+            let causes: Vec<Cause> = findings.iter().map(|one| one.cause).collect();
+            assert!(!causes.contains(&Cause::DuplicateMac), "{findings:#?}");
+        }
+    }
+}

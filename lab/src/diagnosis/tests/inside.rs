@@ -3,6 +3,7 @@
 use boot_server::event::Who;
 
 use super::*;
+use crate::evidence::beside::keep_data;
 use crate::evidence::disturbance::Disturbance;
 use crate::verdict::fixture::http;
 
@@ -121,6 +122,38 @@ fn a_config_that_is_not_there_is_named_with_the_servers_reason() {
         &["/ignition", "404", "ignition/node1.json"],
     );
     answers("/cloud", 404, "no cloud-config").is_explained(Cause::ConfigNotFound, &["/cloud"]);
+}
+
+/// V20: our own service answers 404 to what is no config, and the file is there.
+#[test]
+fn a_config_that_our_service_refuses_for_its_text_is_invalid_and_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (text, is_invalid)) in [
+        ("\u{feff}#cloud-config\nhostname: a\n", true),
+        ("#cloud-config\nusers:\n\t- name: a\n", true),
+        ("<html><body>login</body></html>\n", true),
+        ("#cloud-config\nhostname: a\n", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut story = answers("/cloud", 404, "group `node1`: cloud/node1.yaml: no");
+        let kept = folder.path().join(number.to_string());
+        keep_data(&story.attempt.scenario.data_dir(), &kept).unwrap();
+        std::fs::write(kept.join("data/cloud/node1.yaml"), text).unwrap();
+        story.attempt.beside = Beside::read(&kept);
+        assert!(story.attempt.beside.catalog.is_some(), "{text:?}");
+        story.console("guest-agent: nothing applied: HTTP status 404");
+        let cause = match is_invalid {
+            true => Cause::ConfigInvalid,
+            false => Cause::ConfigNotFound,
+        };
+        let causes: Vec<Cause> = story.findings().iter().map(|one| one.cause).collect();
+        assert_eq!(causes.first(), Some(&cause), "{text:?}: {causes:?}");
+        let found = story.is_explained(cause, &["cloud"]);
+        let says_put = found.remedy.contains("put the file");
+        assert_ne!(says_put, is_invalid, "{text:?}: {}", found.remedy);
+    }
 }
 
 #[test]

@@ -125,3 +125,92 @@ fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
         assert_eq!(count(&attempt.wire, numbered), 0, "{name}");
     }
 }
+
+/// Takes away all evidence of one stage: what services told, what crossed the port and the network, and the console.
+fn without(story: &Story, stage: StageName) -> Story {
+    let Story { attempt, node } = story;
+    let is_before_kernel = |said: &DhcpSaid| !said.arch.is_empty() || said.boot_file.is_some();
+    let mut kept = story.clone();
+    let port = attempt.ports.get(&node.name);
+    let timeline = timeline::build(
+        &attempt.scenario,
+        node,
+        &attempt.records,
+        &attempt.wire,
+        port,
+    );
+    let sightings = timeline.stage(stage).map(|stage| &stage.sightings);
+    let times: Vec<u64> = sightings
+        .into_iter()
+        .flatten()
+        .map(|one| one.at_us)
+        .collect();
+    let is_of_stage = |at_us: u64| times.contains(&at_us);
+    kept.attempt.records.retain(|record| match &record.seen {
+        Seen::Arrived { start_us, .. } => {
+            !times.iter().any(|at_us| at_us.abs_diff(*start_us) < 20_000)
+        }
+        Seen::Manifest { .. } => true,
+        _ => !is_of_stage(time_us(record)),
+    });
+    let wires = kept.attempt.ports.values_mut();
+    for wire in wires.chain([&mut kept.attempt.wire]) {
+        wire.packets.retain(|packet| match &packet.what {
+            Said::Dhcp(said) if stage == StageName::Dhcp => !is_before_kernel(said),
+            // Its connection and its request come right before its answer.
+            _ => !times
+                .iter()
+                .any(|at_us| at_us.abs_diff(packet.at_us) < 20_000),
+        });
+        wire.transfers.retain(|one| !is_of_stage(one.end_us));
+    }
+    kept
+}
+
+/// Nothing is known to have gone wrong where evidence is missing and the boot goes on behind it.
+#[test]
+fn causes_of_a_pass_without_the_evidence_of_one_stage_are_none() {
+    let mut invented = Vec::new();
+    let mut failed = std::collections::BTreeSet::new();
+    for story in all() {
+        for stage in [
+            StageName::Dhcp,
+            StageName::Proxy,
+            StageName::Nbp,
+            StageName::Script,
+            StageName::Kernel,
+            StageName::Initrd,
+            StageName::KernelUp,
+            StageName::Ignition,
+            StageName::UserlandUp,
+            StageName::CloudConfig,
+            StageName::Checks,
+        ] {
+            let story = without(&story, stage);
+            let result = judge_node(&story.attempt, &story.node);
+            if matches!(result.verdict, NodeVerdict::Fail { .. }) {
+                failed.insert(stage);
+            }
+            for finding in diagnose(
+                &story.attempt,
+                &story.node,
+                &result.timeline,
+                &result.verdict,
+            ) {
+                invented.push(format!(
+                    "{}@{} {} without {stage}, port {}: {} {}: {}",
+                    story.attempt.scenario.name,
+                    story.attempt.firmware,
+                    story.node.name,
+                    !story.attempt.ports.is_empty(),
+                    finding.weight,
+                    finding.cause,
+                    finding.sentence
+                ));
+            }
+        }
+    }
+    assert_eq!(invented, [] as [String; 0]);
+    // Each of the stages is one that some verdict rests on.
+    assert_eq!(failed.len(), 11, "{failed:?}");
+}

@@ -74,7 +74,9 @@ impl Ports {
                     port.settle(Instant::now(), &told);
                 }
             }
-            finish(std::mem::take(&mut *lock(&ports)), &told)
+            let wires = finish(std::mem::take(&mut *lock(&ports)), &told);
+            tracing::debug!(processor_seconds = processor_seconds(), "ports were read");
+            wires
         });
         Ports {
             shared: Arc::new(Shared {
@@ -264,6 +266,13 @@ impl Port {
             });
         }
     }
+}
+
+/// Processor time of this thread (`schedstat` in proc_pid(5): nanoseconds on a processor come first).
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: u64 = stat.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds).as_secs_f64())
 }
 
 fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {

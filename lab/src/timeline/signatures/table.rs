@@ -32,7 +32,7 @@ pub(crate) const SIGNATURES: &[Signature] = &[
     signature("No bootable device", Start, FIRMWARE, Hopeless("SeaBIOS has nothing left to boot"), ("SeaBIOS 1.16", "src/boot.c, boot_fail")),
     signature("Open Source Network Boot Firmware", Anywhere, FIRMWARE, Banner(Program::Ipxe), ("iPXE 1.21", "src/usr/autoboot.c, ipxe")),
     signature("No more network devices", Start, FIRMWARE, Hopeless("iPXE gave up"), ("iPXE 1.21", "src/usr/autoboot.c, netboot")),
-    signature("Could not boot", Start, FIRMWARE, Hopeless("iPXE could not boot what it was given"), ("iPXE 1.21", "src/usr/autoboot.c, uriboot")),
+    signature("Could not boot", Start, FIRMWARE, Trouble, ("iPXE 1.21", "src/hci/commands/image_cmd.c, imgsingle_exec; a script may go on")),
     signature("Connection timed out", Anywhere, FIRMWARE, Trouble, ("iPXE 1.21", "ipxe.org/4c")),
     signature("No such file or directory (http", Anywhere, FIRMWARE, Trouble, ("iPXE 1.21", "ipxe.org/2d")),
     signature("Exec format error", Anywhere, FIRMWARE, Trouble, ("iPXE 1.21", "ipxe.org/2e")),

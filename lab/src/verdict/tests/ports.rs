@@ -213,7 +213,17 @@ fn call_of_pixiecore_to_its_api_does_not_reach_the_script() {
 /// V14: addresses of a DHCP server that the lab does not know are learned from the wire.
 #[test]
 fn address_of_a_server_of_the_users_own_is_learned_from_the_wire() {
-    let mut story = Story::of("ipxe-chainload", "node1", Firmware::Bios);
+    for mut story in [
+        Story::of("ipxe-chainload", "node1", Firmware::Bios),
+        Story::at_port("ipxe-chainload", "node1", Firmware::Bios),
+    ] {
+        without_our_dhcp(&mut story);
+        assert_eq!(story.verdict(), NodeVerdict::Pass);
+    }
+}
+
+/// Takes away all that our server told of DHCP, and whose the machine's TFTP transfer was.
+fn without_our_dhcp(story: &mut Story) {
     story.attempt.scenario.services.dhcp = crate::scenario::DhcpService::None;
     let peer = SocketAddr::from((address(&story.attempt.scenario, &story.node), 49152));
     for record in &mut story.attempt.records {
@@ -233,7 +243,6 @@ fn address_of_a_server_of_the_users_own_is_learned_from_the_wire() {
             _ => {}
         }
     }
-    assert_eq!(story.verdict(), NodeVerdict::Pass);
 }
 
 #[test]
@@ -251,4 +260,116 @@ fn acknowledgement_that_was_lost_on_the_way_proves_nothing_and_is_nobody_elses()
         sightings.iter().all(|one| one.impostor.is_none()),
         "{sightings:#?}"
     );
+}
+
+/// Not proven of the bytes that a machine loads, when its boot is seen as `change` makes it.
+fn bytes_not_proven(firmware: Firmware, change: impl FnOnce(&mut Story)) -> Vec<Unproven> {
+    let mut story = Story::at_port("ipxe-chainload", "node1", firmware);
+    change(&mut story);
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    let is_of_bytes = |one: &Unproven| {
+        matches!(
+            one,
+            Unproven::NotSeenWhole(_) | Unproven::NotCompared(_) | Unproven::WhoAsked
+        )
+    };
+    result.not_proven.into_iter().filter(is_of_bytes).collect()
+}
+
+/// Index of the first event for which this is true.
+fn first_event(story: &Story, is: impl Fn(&BootEvent) -> bool) -> usize {
+    let mut records = story.attempt.records.iter();
+    records
+        .position(|record| matches!(&record.seen, Seen::Server { entry, .. } if is(&entry.what)))
+        .unwrap()
+}
+
+/// Adds a copy of the record, as much earlier and with another event.
+fn precede(story: &mut Story, index: usize, by_us: u64, what: impl FnOnce(&mut BootEvent)) {
+    let mut record = story.attempt.records[index].clone();
+    record.at_us -= by_us;
+    if let Seen::Server { entry, .. } = &mut record.seen {
+        entry.at_us -= by_us;
+        what(&mut entry.what);
+    }
+    story.attempt.records.insert(index, record);
+}
+
+/// EDK2 loads a file by TFTP in two transfers: the first ends once the size is known.
+#[test]
+fn boot_program_whose_size_was_asked_for_first_is_compared() {
+    for is_other_port in [true, false] {
+        let list = bytes_not_proven(Firmware::Uefi, |story| {
+            let done = first_event(story, |what| matches!(what, BootEvent::TftpDone { .. }));
+            precede(story, done, 30_000, |what| {
+                let BootEvent::TftpDone { who, file, .. } = what.clone() else {
+                    unreachable!()
+                };
+                let mut who = who;
+                if is_other_port {
+                    who.peer.as_mut().unwrap().set_port(49151);
+                }
+                let reason = "the client only asked for the size: User aborted the transfer".into();
+                *what = BootEvent::TftpFailed { who, file, reason };
+            });
+            let port = story.attempt.ports.get_mut("node1").unwrap();
+            let load = port.transfers.iter();
+            let mut probe = load
+                .clone()
+                .find(|one| one.name == "ipxe.efi")
+                .unwrap()
+                .clone();
+            probe.start_us -= 31_000;
+            (probe.end_us, probe.bytes) = (probe.start_us, 0);
+            probe.end = crate::evidence::packet::TransferEnd::BrokenByReceiver;
+            if is_other_port {
+                probe.to.port = Some(49151);
+            }
+            port.transfers.insert(0, probe);
+        });
+        assert_eq!(list, [], "another port: {is_other_port}");
+    }
+}
+
+/// EDK2 sends HEAD before GET, over the same connection.
+#[test]
+fn boot_program_by_http_whose_head_was_asked_for_first_is_compared() {
+    let list = bytes_not_proven(Firmware::UefiHttp, |story| {
+        let get = first_event(
+            story,
+            |what| matches!(what, BootEvent::HttpRequest { path, .. } if path == "/nbp/ipxe.efi"),
+        );
+        precede(story, get, 20_000, |what| {
+            if let BootEvent::HttpRequest { method, .. } = what {
+                *method = "HEAD".into();
+            }
+        });
+    });
+    assert_eq!(list, []);
+}
+
+/// The kernel starts before iPXE has acknowledged the initrd's last segment.
+#[test]
+fn initrd_whose_last_segment_is_never_acknowledged_is_compared() {
+    let name = "/assets/coreos/current/coreos_production_pxe_image.cpio.gz";
+    let unacknowledged = |end| {
+        bytes_not_proven(Firmware::Uefi, |story| {
+            let is_it = |record: &Record| matches!(&record.seen, Seen::Arrived { name: of, .. } if of == name);
+            story.attempt.records.retain(|record| !is_it(record));
+            let port = story.attempt.ports.get_mut("node1").unwrap();
+            let transfers = port.transfers.iter_mut();
+            for transfer in transfers.filter(|transfer| transfer.name == name) {
+                transfer.end = end;
+                transfer.content = Some(crate::evidence::packet::Content {
+                    sha256: super::super::fixture::hash(name),
+                    text: None,
+                });
+            }
+        })
+    };
+    use crate::evidence::packet::TransferEnd;
+    assert_eq!(unacknowledged(TransferEnd::Open), []);
+    let broken = unacknowledged(TransferEnd::BrokenBySender);
+    assert_eq!(broken, [Unproven::NotSeenWhole(StageName::Initrd)]);
 }

@@ -246,3 +246,37 @@ fn saved_evidence_and_a_resolved_scenario_give_the_same_verdict_again() {
         assert_eq!(verdict(&again, node, firmware, &read), first);
     }
 }
+
+/// A file is waited for whatever its name tells of its kind.
+#[test]
+fn the_lack_of_a_named_kernel_or_initrd_fails_at_its_stage_whatever_its_name() {
+    for name in ["ipxe-chainload", "pxe-dhcp"] {
+        let mut scenario = scenario(name);
+        let expect = &mut scenario.nodes[0].expect;
+        expect.kernel = Some("coreos/7/a".into());
+        expect.initrd = vec!["coreos/7/b".into(), "coreos/7/kernel-modules".into()];
+        let node = scenario.nodes[0].clone();
+        let whole = evidence(&scenario, &node, Firmware::Bios);
+        let passed = verdict(&scenario, &node, Firmware::Bios, &whole);
+        assert_eq!(passed, NodeVerdict::Pass, "{name}");
+        for (file, stage) in [
+            ("coreos/7/a", StageName::Kernel),
+            ("coreos/7/b", StageName::Initrd),
+            ("coreos/7/kernel-modules", StageName::Initrd),
+        ] {
+            let mut records = whole.clone();
+            records.retain_mut(|record| match event(record) {
+                Some(BootEvent::HttpRequest { path: loaded, .. })
+                | Some(BootEvent::TftpDone { file: loaded, .. }) => !loaded.ends_with(file),
+                _ => true,
+            });
+            assert!(records.len() < whole.len(), "{name}: {file}");
+            match verdict(&scenario, &node, Firmware::Bios, &records) {
+                NodeVerdict::Fail { stage: failed, .. } => {
+                    assert_eq!(failed, stage, "{name}: {file}")
+                }
+                other => panic!("{name} without {file}: {other:?}"),
+            }
+        }
+    }
+}

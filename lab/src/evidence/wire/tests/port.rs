@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::super::file::for_each_frame;
 use super::Script;
 use super::http::{CLIENT, Talk};
-use crate::evidence::packet::{Direction, Transfer, Wire};
+use crate::evidence::packet::{Direction, Transfer, TransferEnd, Wire};
 use crate::evidence::wire::PortReader;
 
 const REQUEST: &[u8] = b"\x00\x01undionly.kpxe\0octet\0blksize\x008\0";
@@ -158,4 +158,24 @@ fn the_direction_is_that_of_the_port_whatever_addresses_a_frame_names() {
     let wire = reader.finish(3);
     assert_eq!(wire.packets[0].direction, Some(Direction::ToMachine));
     assert_eq!((wire.frames, wire.dropped), (1, 3));
+}
+
+#[test]
+fn http_content_without_the_last_acknowledgement_is_hashed_and_has_no_end() {
+    let mut talk = Talk::new();
+    talk.client(b"GET /initrd HTTP/1.1\r\n\r\n");
+    talk.server(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab",
+        usize::MAX,
+    );
+    talk.flags(CLIENT, |_| ());
+    talk.server(b"cd", usize::MAX);
+    let (wire, arrivals) = at_port(&talk.script);
+    assert_eq!(arrivals, []);
+    let [transfer] = &wire.transfers[..] else {
+        panic!("{wire:?}")
+    };
+    assert_eq!(transfer.end, TransferEnd::Open);
+    let content = transfer.content.as_ref().unwrap();
+    assert_eq!(content.sha256, sha256(b"abcd"));
 }
