@@ -14,6 +14,8 @@ use nix::libc::{ELOOP, ENXIO, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 
 /// Longest key or certificate file in bytes: a chain of a hundred certificates is shorter.
 const MAX_KEY_FILE_LEN: u64 = 1024 * 1024;
+/// Longest file of the server's own in bytes: the leases of a million machines are shorter.
+const MAX_OWN_FILE_LEN: u64 = 512 * 1024 * 1024;
 
 /// Reasons that a file is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +58,14 @@ pub enum StateFileError {
         /// The user that the server runs as.
         user: u32,
     },
-    /// A key file of more than 1 MiB.
-    #[error("refused: {} (longer than {MAX_KEY_FILE_LEN} bytes)", .0.display())]
-    TooLong(PathBuf),
+    /// A file that is longer than any of its kind.
+    #[error("refused: {} (longer than {limit} bytes)", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Longest file of its kind in bytes.
+        limit: u64,
+    },
 }
 
 impl From<StateFileError> for io::Error {
@@ -155,7 +162,7 @@ fn read_checked(
     path: &Path,
     check: impl Fn(&Path, &Metadata) -> Result<(), StateFileError>,
 ) -> Result<Option<Vec<u8>>, StateFileError> {
-    let mut file = match open(path, OpenOptions::new().read(true)) {
+    let file = match open(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(StateFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(None);
@@ -163,10 +170,7 @@ fn read_checked(
         Err(error) => return Err(error),
     };
     check(path, &metadata(path, &file)?)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|source| failed(path, source))?;
-    Ok(Some(bytes))
+    read_up_to(MAX_OWN_FILE_LEN, path, file).map(Some)
 }
 
 /// Reads a key or certificate. Links are followed, as certbot's and Kubernetes' files are links.
@@ -183,13 +187,23 @@ pub fn read_key(path: &Path) -> Result<Vec<u8>, StateFileError> {
             source,
         })?;
     check_regular(path, &metadata(path, &file)?)?;
+    read_up_to(MAX_KEY_FILE_LEN, path, file)
+}
+
+fn read_up_to(limit: u64, path: &Path, file: File) -> Result<Vec<u8>, StateFileError> {
+    let too_long = |len: u64| match len > limit {
+        true => Err(StateFileError::TooLong {
+            path: path.to_owned(),
+            limit,
+        }),
+        false => Ok(()),
+    };
+    too_long(metadata(path, &file)?.len())?;
     let mut bytes = Vec::new();
-    file.take(MAX_KEY_FILE_LEN + 1)
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| failed(path, source))?;
-    if bytes.len() as u64 > MAX_KEY_FILE_LEN {
-        return Err(StateFileError::TooLong(path.to_owned()));
-    }
+    too_long(bytes.len() as u64)?;
     Ok(bytes)
 }
 
@@ -323,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn read_a_file_that_is_longer_than_any_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let sparse = write(&path).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        for read in [read, read_own] {
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, StateFileError::TooLong { .. }), "{error}");
+        }
+    }
+
+    #[test]
     fn append_the_null_device_is_taken() {
         append(Path::new("/dev/null")).unwrap();
     }
@@ -351,6 +377,9 @@ mod tests {
             Err(StateFileError::NotRegular(_))
         ));
         fs::write(&target, vec![b'x'; 1024 * 1024 + 1]).unwrap();
-        assert!(matches!(read_key(&link), Err(StateFileError::TooLong(_))));
+        assert!(matches!(
+            read_key(&link),
+            Err(StateFileError::TooLong { .. })
+        ));
     }
 }

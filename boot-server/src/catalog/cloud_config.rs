@@ -15,6 +15,9 @@ pub enum InvalidUserData {
     /// The YAML below the header.
     #[error("cloud-config is not YAML: {0}")]
     Yaml(#[from] InvalidYaml),
+    /// YAML that coreos-cloudinit's library refuses.
+    #[error("cloud-config is not YAML to coreos-cloudinit: {0}")]
+    Refused(cloud_yaml::Refused),
     /// The YAML is in another encoding.
     #[error("cloud-config is not UTF-8")]
     NotUtf8,
@@ -30,6 +33,7 @@ impl InvalidUserData {
             InvalidUserData::Header | InvalidUserData::NoMapping => Some((1, 1)),
             InvalidUserData::NotUtf8 => None,
             InvalidUserData::Yaml(error) => Some((error.line, error.column)),
+            InvalidUserData::Refused(refused) => Some((refused.line, refused.column)),
         }
     }
 }
@@ -48,6 +52,9 @@ pub fn check(text: &str) -> Result<(), InvalidUserData> {
     }
     if raw_text::is_raw(text) {
         return Err(InvalidUserData::NotUtf8);
+    }
+    if let Some(refused) = cloud_yaml::refused(text) {
+        return Err(InvalidUserData::Refused(refused));
     }
     match yaml::parse_handed_on(text)? {
         serde_json::Value::Object(_) | serde_json::Value::Null => Ok(()),
@@ -81,6 +88,16 @@ mod tests {
             check("#cloud-config\n- a\n"),
             Err(InvalidUserData::NoMapping)
         );
+        for text in [
+            "#cloud-config\na: 1\n\tb: 2\n",
+            "#cloud-config\nhostname: x\n\t\nb: 2\n",
+            "#cloud-config\nhostname: x\n\t# c\n",
+            "#cloud-config\nhostname: x\n...\nb: 2\n",
+            "#cloud-config\n%YAML 1.2\n---\nhostname: x\n",
+            "#cloud-config\na: !!binary \"*\"\n",
+        ] {
+            assert!(check(text).is_err(), "{text:?}");
+        }
         let broken = check("#cloud-config\na: [\n").unwrap_err();
         assert!(broken.place() >= Some((2, 1)), "{broken:?}");
     }

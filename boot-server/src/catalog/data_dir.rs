@@ -226,10 +226,20 @@ impl DataDir {
         }
     }
 
-    /// The problem of a state that lacks more groups of the one in force than a change may take away.
+    /// The problem of a state that lacks more groups of the one in force than a change may take away. A folder of
+    /// groups that is gone is no change that anybody makes to machines: an unmounted file system looks like that.
     fn too_many_lost(&self, new: &Snapshot) -> Option<Problem> {
-        let most = usize::from(self.max_groups_lost?);
         let old = self.snapshot.load();
+        let groups = self.source.root.join("groups");
+        if new.groups.is_empty() && !old.groups.is_empty() && !groups.is_dir() {
+            let message = format!(
+                "folder not found: the {} groups in it would be lost",
+                old.groups.len()
+            );
+            let help = "reload by SIGHUP when this is meant, or put the folder back";
+            return Some(Problem::of_file(Severity::Error, &groups, message, help));
+        }
+        let most = usize::from(self.max_groups_lost?);
         let names: HashSet<&str> = new.groups.iter().map(|group| &*group.name).collect();
         let kept = |group: &&Arc<Group>| names.contains(&*group.name);
         let (count, kept) = (old.groups.len(), old.groups.iter().filter(kept).count());

@@ -244,6 +244,38 @@ fn change_that_takes_away_too_many_groups_waits_until_it_is_asked_for() {
     assert_eq!(data_dir.snapshot().groups.len(), 1);
 }
 
+#[test]
+fn groups_stay_in_force_when_their_folder_is_gone_until_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("groups/one.json", r#"{"id": "one", "profile": "p"}"#);
+    write("profiles/p.json", r#"{"id": "p"}"#);
+    let (data_dir, _warnings) = DataDir::open(Source::of(dir.path()), None).unwrap();
+    let demand = |asked_for| Demand {
+        settle: None,
+        asked_for,
+    };
+    for gone in ["groups", "profiles"] {
+        fs::remove_dir_all(dir.path().join(gone)).unwrap();
+        let held = data_dir.reload_as(demand(false));
+        assert!(matches!(held, Reload::Refused(_)), "{held:?}");
+        assert_eq!(data_dir.snapshot().groups.len(), 1);
+    }
+    assert!(matches!(data_dir.reload_as(demand(true)), Reload::InForce));
+    assert!(data_dir.snapshot().groups.is_empty());
+    // The last group of a folder that is there is taken away by its own file.
+    write("groups/one.json", r#"{"id": "one", "profile": "p"}"#);
+    write("profiles/p.json", r#"{"id": "p"}"#);
+    assert!(matches!(data_dir.reload_as(demand(false)), Reload::InForce));
+    fs::remove_file(dir.path().join("groups/one.json")).unwrap();
+    assert!(matches!(data_dir.reload_as(demand(false)), Reload::InForce));
+    assert!(data_dir.snapshot().groups.is_empty());
+}
+
 /// Templates of which each executes the one before twice: two to the power of `count` in all.
 fn doubling(count: usize, bottom: &str) -> String {
     let define =

@@ -1,6 +1,7 @@
 //! YAML as the reference's Go library reads it, with the place of an error.
 
 use serde::de::DeserializeOwned;
+use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{DuplicateKeyPolicy, Location};
 
 /// Text that is not the YAML that was wanted.
@@ -29,41 +30,48 @@ pub enum DuplicateKeys {
 /// # Errors
 /// Bad syntax, a shape that `T` is not, or (with [`DuplicateKeys::Refuse`]) a key given twice.
 pub fn parse<T: DeserializeOwned>(text: &str, keys: DuplicateKeys) -> Result<T, InvalidYaml> {
-    read(text, keys, false)
+    let options = options(keys, false);
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| InvalidYaml::of(&error))
 }
 
-/// Reads one YAML document that is handed on as it is: a `!!binary` value stays base64, because what it
-/// decodes to need not be text.
+/// Reads the first YAML document of a text that is handed on as it is; documents behind it are not used, but have
+/// to be YAML. A `!!binary` value stays base64, because what it decodes to need not be text.
 ///
 /// # Errors
 /// Bad syntax.
 pub fn parse_handed_on(text: &str) -> Result<serde_json::Value, InvalidYaml> {
-    read(text, DuplicateKeys::LastCounts, true)
+    let options = options(DuplicateKeys::LastCounts, true);
+    let documents = serde_saphyr::from_multiple_with_options(text, options);
+    let documents: Vec<serde_json::Value> = documents.map_err(|error| InvalidYaml::of(&error))?;
+    Ok(documents.into_iter().next().unwrap_or_default())
 }
 
-fn read<T: DeserializeOwned>(
-    text: &str,
-    keys: DuplicateKeys,
-    binary_is_text: bool,
-) -> Result<T, InvalidYaml> {
-    let options = serde_saphyr::options! {
+fn options(keys: DuplicateKeys, is_handed_on: bool) -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: budget(),
         duplicate_keys: match keys {
             DuplicateKeys::Refuse => DuplicateKeyPolicy::Error,
             DuplicateKeys::LastCounts => DuplicateKeyPolicy::LastWins,
         },
         legacy_octal_numbers: true,
-        ignore_binary_tag_for_string: binary_is_text,
+        ignore_binary_tag_for_string: is_handed_on,
+        non_finite_float_policy: match is_handed_on {
+            true => NonFiniteFloatPolicy::AsString,
+            false => NonFiniteFloatPolicy::Reject,
+        },
         with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    }
+}
+
+impl InvalidYaml {
+    fn of(error: &serde_saphyr::Error) -> InvalidYaml {
         let (line, column) = error.location().map_or((0, 0), |at| place(&at));
         InvalidYaml {
             message: error.without_snippet().to_string(),
             line,
             column,
         }
-    })
+    }
 }
 
 /// Line and column of a place, counted from 1.
@@ -109,6 +117,16 @@ mod tests {
         assert_eq!(refused.line, 2, "{refused}");
         let last = parse::<serde_json::Value>(text, DuplicateKeys::LastCounts).unwrap();
         assert_eq!(last, serde_json::json!({"a": 2}));
+    }
+
+    #[test]
+    fn text_that_is_handed_on_is_its_first_document() {
+        for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n- x\n---\n", "a: 1\n"] {
+            assert_eq!(parse_handed_on(text), Ok(serde_json::json!({"a": 1})));
+        }
+        assert_eq!(parse_handed_on("# c\n"), Ok(serde_json::Value::Null));
+        assert!(parse_handed_on("a: .inf\nb: 1e999\n").is_ok());
+        assert!(parse_handed_on("a: 1\n---\nb: [\n").is_err());
     }
 
     #[test]

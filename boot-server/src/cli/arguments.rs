@@ -91,7 +91,9 @@ pub(super) fn collect(
     let of_environment = |flag: &str| {
         PREFIXES.iter().find_map(|prefix| {
             let name = format!("{prefix}{}", flag.to_ascii_uppercase().replace('-', "_"));
-            Some((variable(&name)?, name))
+            // bootcfg and matchbox (coreos/pkg flagutil) take an empty variable for none.
+            let counts = |value: &OsString| *prefix == PREFIXES[0] || !value.is_empty();
+            Some((variable(&name).filter(counts)?, name))
         })
     };
     let has_images = named.contains(IMAGES.0) || of_environment(IMAGES.0).is_some();
@@ -303,6 +305,19 @@ mod tests {
         );
         let typed = ["x", "-images-path=/i", "-address=a:1", "-data-path=d"];
         assert_eq!(collected(&typed, &environment).len(), 3);
+    }
+
+    #[test]
+    fn empty_variable_of_bootcfg_or_matchbox_is_none() {
+        let environment = [
+            ("MATCHBOX_ADDRESS", ""),
+            ("BOOTCFG_ADDRESS", "b:1"),
+            ("MATCHBOX_WEB_SSL", ""),
+            ("MATCHBOX_ASSETS_PATH", ""),
+        ];
+        assert_eq!(collected(&["x"], &environment), ["--address=b:1"]);
+        let ours = [("BOOT_SERVER_ASSETS_PATH", "")];
+        assert_eq!(collected(&["x"], &ours), ["--assets-path="]);
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub(super) fn start(config: LogConfig) {
     let level = match config.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
+        // notify tells each folder that is replaced, as Kubernetes does it, several times.
+        LogLevel::Info => "info,notify=warn",
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::arguments::go_bool;
+use super::settings::maybe_empty;
 use crate::config::{Config, FixedBoot, LogLevel, MetricsConfig, PixiecoreConfig, TftpConfig};
 use crate::net::interface_of;
 
@@ -84,16 +85,16 @@ pub(super) struct Flags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     dhcp_no_bind: bool,
     /// Our iPXE for BIOS machines, instead of undionly.kpxe.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     ipxe_bios: Option<PathBuf>,
     /// Our iPXE for BIOS machines whose ROM is iPXE: a file called ipxe.pxe.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     ipxe_ipxe: Option<PathBuf>,
     /// Our iPXE for 32-bit UEFI machines: a file called ipxe-i386.efi.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     ipxe_efi32: Option<PathBuf>,
     /// Our iPXE for 64-bit UEFI machines, instead of ipxe.efi.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     ipxe_efi64: Option<PathBuf>,
     /// Log what is ignored and why, too.
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
@@ -171,7 +172,9 @@ impl Flags {
             ("--ipxe-ipxe", &self.ipxe_ipxe, Some("ipxe.pxe")),
             ("--ipxe-efi32", &self.ipxe_efi32, Some("ipxe-i386.efi")),
         ] {
-            let Some(file) = file else { continue };
+            let Some(file) = file.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
+                continue;
+            };
             let (folder, found) = own_nbp(flag, file, name)?;
             match flag {
                 "--ipxe-bios" => config.boot.bios_nbp = found,
@@ -260,6 +263,7 @@ mod tests {
             "8001",
             "--dhcp-no-bind",
             "--api-request-timeout=1m30s",
+            "--ipxe-bios=",
             "-d",
             "-t",
         ]);

@@ -40,10 +40,10 @@ pub(super) struct Settings {
     #[arg(long)]
     web_ssl: bool,
     /// Certificate (with its chain) for --web-ssl, a PEM file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     web_cert_file: Option<PathBuf>,
     /// Key for --web-ssl, a PEM file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     web_key_file: Option<PathBuf>,
     /// Key ring that signs answers (`.sig`, `.asc`); its passphrase is in BOOT_SERVER_PASSPHRASE.
     #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
@@ -85,7 +85,7 @@ pub(super) struct Settings {
     not_offered: NotOffered,
 }
 
-/// Flags of matchbox that cannot mean the same here.
+/// Flags of matchbox's gRPC API.
 #[derive(Debug, Default, Args)]
 struct NotOffered {
     #[arg(long, hide = true)]
@@ -193,14 +193,17 @@ impl Settings {
                 .roots
                 .extend(self.tftp_root);
         }
-        let tls = match (self.web_ssl, self.web_cert_file, self.web_key_file) {
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        let pair = (
+            self.web_cert_file.filter(named),
+            self.web_key_file.filter(named),
+        );
+        let tls = match (self.web_ssl, pair.0, pair.1) {
             (true, Some(certificate), Some(key)) => Some((certificate, key)),
             (true, ..) => return Err("--web-ssl needs --web-cert-file and --web-key-file".into()),
             (false, ..) => None,
         };
-        let key_ring = self
-            .key_ring_path
-            .filter(|path| !path.as_os_str().is_empty());
+        let key_ring = self.key_ring_path.filter(named);
         let needs_http = [
             ("--data-path", self.data_path.is_some()),
             ("--address", self.address.is_some()),
@@ -240,26 +243,21 @@ impl Settings {
 }
 
 impl NotOffered {
+    /// matchbox reads its certificates only when `-rpc-address` is given, so they are taken without it.
     fn check(&self) -> Result<(), String> {
-        for (flag, value) in [
-            ("--rpc-address", &self.rpc_address),
-            ("--ca-file", &self.ca_file),
-            ("--cert-file", &self.cert_file),
-            ("--key-file", &self.key_file),
-        ] {
-            if value.as_ref().is_some_and(|value| !value.is_empty()) {
-                return Err(format!(
-                    "{flag} belongs to matchbox's gRPC API, which is not offered: leave it out, and \
-                     edit the data directory instead (edits count at once)"
-                ));
-            }
+        match &self.rpc_address {
+            Some(address) if !address.is_empty() => Err(
+                "--rpc-address belongs to matchbox's gRPC API, which is not offered: leave it out, and \
+                 edit the data directory instead (edits count at once)"
+                    .into(),
+            ),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// A path that may be empty, which means none.
-fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 

@@ -74,7 +74,6 @@ fn a_pool_is_one_flag() {
 fn what_cannot_be_is_answered_with_what_can() {
     for (flags, says) in [
         ("--rpc-address=0.0.0.0:8081 --data-path /d", "gRPC"),
-        ("--ca-file=/etc/ca.crt", "gRPC"),
         ("--assets-path /a", "--data-path"),
         (
             "--assets-path /nothing/assets --data-path /d",
@@ -93,7 +92,21 @@ fn what_cannot_be_is_answered_with_what_can() {
         let error = applied(Config::default(), flags).unwrap_err();
         assert!(error.contains(says), "{flags}: {error}");
     }
-    assert!(applied(Config::default(), "--rpc-address= --data-path /d").is_ok());
+}
+
+#[test]
+fn flags_without_an_effect_are_taken_as_matchbox_takes_them() {
+    for flags in [
+        "--rpc-address=",
+        "--cert-file=/x --key-file=/y --ca-file=/z",
+        "--web-cert-file= --web-key-file=",
+        "--web-cert-file=/x",
+        "--key-ring-path=",
+    ] {
+        let config = applied(Config::default(), &format!("--data-path /d {flags}"));
+        let http = config.expect(flags).http.unwrap();
+        assert_eq!((http.tls_certificate, http.key_ring), (None, None));
+    }
 }
 
 #[test]

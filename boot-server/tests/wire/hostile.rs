@@ -27,6 +27,40 @@ fn config(more: &str) -> String {
     )
 }
 
+/// Network and folder of a test's server.
+struct Net {
+    side: ServerSide,
+    folder: tempfile::TempDir,
+}
+
+impl Net {
+    /// Network of a test; none where the test is not to go on.
+    fn new() -> Option<Net> {
+        is_inside().then(|| Net {
+            side: ServerSide::new(),
+            folder: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts a server and waits until it is ready.
+    fn serve(&self, config: &str) -> Server {
+        Server::start(&self.side, self.path(), config)
+    }
+
+    /// A server that is not started yet.
+    fn command(&self, config: &str) -> Command {
+        let file = self.path().join("c.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = self.side.command(env!("CARGO_BIN_EXE_boot-server"));
+        command.arg("--config").arg(&file);
+        command
+    }
+}
+
 fn discover(mac: MacAddr, xid: u32) -> Message {
     let mut message = Message::from_client(MessageType::Discover, mac, xid);
     message.set_broadcast();
@@ -117,13 +151,11 @@ fn eventually(what: &str, is_true: impl Fn() -> bool) {
 
 #[test]
 fn a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
+    };
     run("ip", &["link", "set", "lo", "up"]);
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&side, folder.path(), &config(""));
+    let server = net.serve(&config(""));
     run("ip", &["addr", "add", "10.91.0.99/24", "dev", "cli"]);
     let served = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&served);
@@ -158,22 +190,17 @@ fn a_flood_of_discovers_keeps_no_machine_out_and_is_told_and_counted() {
 
 #[test]
 fn an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
-    let events = folder.path().join("events");
+    };
+    let events = net.path().join("events");
     let text = format!(
         "events = \"{}\"\nevents_max_bytes = 100000\n{}",
         events.display(),
         config("")
     );
-    let file = folder.path().join("c.toml");
-    std::fs::write(&file, text).unwrap();
-    let mut command = side.command(env!("CARGO_BIN_EXE_boot-server"));
-    command.arg("--config").arg(&file).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut command = net.command(&text);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(child.stderr.take().unwrap());
     let _running = Running(child);
     crate::support::wait_for_line(log, "ready");
@@ -182,7 +209,7 @@ fn an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on() {
     flood(&socket, Duration::ZERO, || Instant::now() < ends);
     let some = |answers: &[Message]| !answers.is_empty();
     exchange(&socket, &discover(MAC, 1), Ipv4Addr::BROADCAST, some);
-    let len = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |m| m.len());
+    let len = |name: &str| std::fs::metadata(net.path().join(name)).map_or(0, |m| m.len());
     for name in ["events", "events.1"] {
         assert!(len(name) <= 100_000, "{name}: {}", len(name));
     }
@@ -192,14 +219,12 @@ fn an_event_file_under_a_flood_is_bounded_and_dhcp_goes_on() {
 /// Two relay agents of one link hand on each Discover twice.
 #[test]
 fn a_discover_that_comes_twice_is_not_answered_before_its_address_was_looked_for() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
+    };
     let text = config("").replace("probe_ms = 0", "probe_ms = 500");
     run("ip", &["addr", "add", "10.91.0.100/24", "dev", "cli"]);
-    let server = Server::start(&side, folder.path(), &text);
+    let server = net.serve(&text);
     let socket = client();
     // In one batch, and again while it is looked for.
     let bytes = discover(MAC, 1).encode(548).unwrap();
@@ -217,18 +242,16 @@ fn a_discover_that_comes_twice_is_not_answered_before_its_address_was_looked_for
 
 #[test]
 fn a_lease_file_that_cannot_be_written_makes_the_server_unhealthy_until_it_can() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
-    let leases = folder.path().join("leases");
+    };
+    let leases = net.path().join("leases");
     let text = config(&format!("lease_file = \"{}\"", leases.display()));
-    let server = Server::start(&side, folder.path(), &text);
+    let server = net.serve(&text);
     run("ip", &["addr", "add", "10.91.0.99/24", "dev", "cli"]);
     assert_eq!(page("/healthz").1, "200");
     // A folder where the new file is to be: an error for root, too.
-    let obstacle = folder.path().join("leases.new");
+    let obstacle = net.path().join("leases.new");
     std::fs::create_dir(&obstacle).unwrap();
     std::fs::remove_file(&leases).unwrap();
     let event = server.wait_for("lease_file");
@@ -248,17 +271,12 @@ fn a_lease_file_that_cannot_be_written_makes_the_server_unhealthy_until_it_can()
 
 #[test]
 fn sigterm_ends_a_server_whose_events_nobody_reads() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("c.toml");
-    std::fs::write(&file, config("")).unwrap();
-    let mut command = side.command(env!("CARGO_BIN_EXE_boot-server"));
+    };
+    let mut command = net.command(&config(""));
     command
-        .args(["--events", "-", "--config"])
-        .arg(&file)
+        .args(["--events", "-"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
@@ -288,12 +306,10 @@ fn sigterm_ends_a_server_whose_events_nobody_reads() {
 /// Lines of a lease file that are none are skipped, told and kept.
 #[test]
 fn a_damaged_lease_file_does_not_keep_the_server_from_starting() {
-    if !is_inside() {
+    let Some(net) = Net::new() else {
         return;
-    }
-    let side = ServerSide::new();
-    let folder = tempfile::tempdir().unwrap();
-    let leases = folder.path().join("leases");
+    };
+    let leases = net.path().join("leases");
     let lease = |last: u8, end: &str| {
         format!(
             "{{\"address\":\"10.91.0.{last}\",\"mac\":\"02:00:00:00:00:{last:02x}\",\"expires\":{end}}}\n"
@@ -308,9 +324,9 @@ fn a_damaged_lease_file_does_not_keep_the_server_from_starting() {
     ];
     std::fs::write(&leases, damaged.concat()).unwrap();
     let text = config(&format!("lease_file = \"{}\"", leases.display()));
-    let server = Server::start(&side, folder.path(), &text);
+    let server = net.serve(&text);
     let copies = || {
-        let files = std::fs::read_dir(folder.path()).unwrap();
+        let files = std::fs::read_dir(net.path()).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name.starts_with("leases.bad-")).count()
     };
@@ -321,9 +337,9 @@ fn a_damaged_lease_file_does_not_keep_the_server_from_starting() {
     let offered = offers[0].your_address;
     assert_eq!(offered, Ipv4Addr::new(10, 91, 0, 102), "two are leased");
     drop(server);
-    let _again = Server::start(&side, folder.path(), &text);
+    let _again = net.serve(&text);
     assert_eq!(copies(), 1, "the file was written anew without them");
-    let listed = listed(folder.path());
+    let listed = listed(net.path());
     assert!(
         listed.contains("10.91.0.100") && listed.contains("10.91.0.101"),
         "{listed}"

@@ -5,6 +5,7 @@
 
 mod beside_dnsmasq;
 mod floods;
+mod forged;
 mod hostile;
 mod leases;
 mod link;

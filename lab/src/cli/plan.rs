@@ -19,7 +19,7 @@ use crate::report::table;
 /// `lab plan`
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
-    /// The data directory, in bootcfg's or matchbox's layout
+    /// The data directory, in bootcfg's or matchbox's layout; or bootcfg's groups file in it (*.yaml)
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     /// The machines: *.toml, *.yaml, *.json or *.csv [default: those that groups select by UUID or MAC]
@@ -162,7 +162,7 @@ pub(super) fn load(
     }
     if let Some(shown_as) = shown_as {
         for error in &mut errors {
-            let below = error.path.strip_prefix(directory);
+            let below = error.path.strip_prefix(&source.root);
             let below = below.map_or_else(|_| error.path.clone(), Path::to_owned);
             error.path = PathBuf::from(format!("{shown_as}:{}", below.display()));
         }
@@ -180,8 +180,9 @@ impl Before {
     pub(super) fn load(against: &str, of: &Path, layout: Option<LayoutName>) -> Result<Before, u8> {
         let directory = Path::new(against);
         let is_path = against.contains('/');
-        if directory.is_dir() {
-            if !is_path && Revision::is_known(of, against) {
+        let folder = Source::of(of).root;
+        if directory.is_dir() || Source::of(directory).groups_file.is_some() {
+            if !is_path && Revision::is_known(&folder, against) {
                 eprintln!(
                     "lab: `{against}` is a directory and a revision; write `./{against}` or \
                      `refs/heads/{against}`"
@@ -193,7 +194,7 @@ impl Before {
                 name: against.to_owned(),
             });
         }
-        let revision = Revision::take_out(of, against).map_err(|error| {
+        let revision = Revision::take_out(&folder, against).map_err(|error| {
             eprintln!("lab: {error}");
             match error {
                 RevisionError::Folder(_) => exit::INTERNAL,
@@ -205,8 +206,14 @@ impl Before {
             true => commit,
             false => format!("{against} ({commit})"),
         };
+        // A groups file is the one of the same name.
+        let groups_file = Source::of(of).groups_file;
+        let then = match groups_file.as_deref().and_then(Path::file_name) {
+            Some(file) => revision.path().join(file),
+            None => revision.path(),
+        };
         Ok(Before {
-            snapshot: load(&revision.path(), layout, Some(against))?,
+            snapshot: load(&then, layout, Some(against))?,
             name,
         })
     }

@@ -90,6 +90,35 @@ fn a_good_directory_is_planned_and_exit_is_0() {
 }
 
 #[test]
+fn groups_file_by_name_is_planned_against_a_revision_and_another_file() {
+    let folder = repository();
+    let path = folder.path();
+    let copy = |from: &str, to: &str| fs::copy(path.join(from), path.join(to)).unwrap();
+    copy("data/config.yaml", "data/site.yaml");
+    for arguments in [&["add", "."][..], &["commit", "--quiet", "-m", "second"]] {
+        let own = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+        let mut git = Command::new("git");
+        let git = git.args(own).args(arguments).current_dir(path).status();
+        assert!(git.unwrap().success());
+    }
+    copy("data/site.yaml", "data/before.yaml");
+    replace(
+        path,
+        "data/site.yaml",
+        "52:54:00:b2:2f:86",
+        "52:54:00:b2:2f:87",
+    );
+    for (against, name) in [("main", "main ("), ("data/before.yaml", "data/before.yaml")] {
+        let arguments = ["plan", "data/site.yaml", "--machines", "machines.csv"];
+        let output = lab(&[&arguments[..], &["--against", against]].concat(), path);
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        let told = text(&output.stdout);
+        assert!(told.starts_with(&format!("Against {name}")), "{told}");
+        assert!(told.contains("group: `node2` → `default`"), "{told}");
+    }
+}
+
+#[test]
 fn a_change_of_the_working_tree_is_planned_against_a_revision() {
     let folder = repository();
     replace(

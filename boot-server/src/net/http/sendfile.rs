@@ -11,11 +11,13 @@
 //! holds a part, and breaks the connection before any wrong byte has left.
 //!
 //! A file that is changed meanwhile breaks the connection too: each part is followed by a look at its size and
-//! modification time.
+//! modification time, and the last one by more of them until the peer has acknowledged everything, because what waits
+//! in the socket are the file's own pages.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +26,12 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
+use nix::libc::{TIOCOUTQ, ioctl};
 use rustix::io::ReadWriteFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Sleep;
 
 use crate::net::unchanged::Version;
 
@@ -37,6 +41,10 @@ const PART_BYTES: usize = 1024 * 1024;
 const LOAD_BYTES: usize = 128 * 1024;
 /// Bytes copied at once from file systems that know no `sendfile`.
 const COPY_BYTES: usize = 64 * 1024;
+
+/// Pauses between looks at a file whose end waits in the socket: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Never written and never sent: only its addresses matter, so it takes no memory either.
 static PLACEHOLDER: [u8; PART_BYTES] = [0; PART_BYTES];
@@ -174,6 +182,17 @@ pub(crate) struct FileStream {
     queue: FileQueue,
     /// The file system of a file sent knows no `sendfile`.
     copies: bool,
+    /// The file that was sent last, until the peer has acknowledged it.
+    unproven: Option<Unproven>,
+}
+
+/// A file of which pages may wait in the socket.
+#[derive(Debug)]
+struct Unproven {
+    file: Arc<File>,
+    version: Version,
+    pause: Duration,
+    next_look: Option<Pin<Box<Sleep>>>,
 }
 
 impl FileStream {
@@ -184,6 +203,7 @@ impl FileStream {
             stream,
             queue: queue.clone(),
             copies: false,
+            unproven: None,
         };
         (stream, queue)
     }
@@ -227,8 +247,15 @@ impl FileStream {
                     }
                     part.offset += sent as u64;
                     part.len -= sent;
-                    if part.len == 0 {
-                        parts.pop_front();
+                    if part.len == 0
+                        && let Some(part) = parts.pop_front()
+                    {
+                        self.unproven = Some(Unproven {
+                            file: part.file,
+                            version: part.version,
+                            pause: FIRST_PAUSE,
+                            next_look: None,
+                        });
                     }
                     return Poll::Ready(Ok(sent));
                 }
@@ -238,6 +265,31 @@ impl FileStream {
                     self.copies = true;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Looks at the file that was sent last until the peer has acknowledged all of it.
+    fn poll_proven(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(unproven) = &mut self.unproven else {
+                return Poll::Ready(Ok(()));
+            };
+            if let Some(next_look) = &mut unproven.next_look {
+                ready!(next_look.as_mut().poll(context));
+                unproven.pause = (unproven.pause * 2).min(LONGEST_PAUSE);
+            }
+            // Before the look: what is acknowledged later than that is looked at again.
+            let is_acknowledged = unacknowledged(&self.stream)? == 0;
+            if let Err(error) = unproven.version.check(&unproven.file) {
+                self.unproven = None;
+                self.discard();
+                return Poll::Ready(Err(error));
+            }
+            if is_acknowledged {
+                self.unproven = None;
+            } else {
+                unproven.next_look = Some(Box::pin(tokio::time::sleep(unproven.pause)));
             }
         }
     }
@@ -265,12 +317,31 @@ fn copy(stream: &TcpStream, part: &FilePart, len: usize) -> io::Result<usize> {
     Ok(rustix::io::write(stream, bytes)?)
 }
 
+/// Bytes that were written and that the peer has not acknowledged.
+#[expect(
+    unsafe_code,
+    reason = "SIOCOUTQ (tcp(7)) has no safe wrapper in nix, rustix or socket2"
+)]
+fn unacknowledged(stream: &TcpStream) -> io::Result<i32> {
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and the kernel writes one `int`.
+    let result = unsafe { ioctl(stream.as_raw_fd(), TIOCOUTQ, &raw mut bytes) };
+    match result {
+        0 => Ok(bytes),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 impl AsyncRead for FileStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // hyper reads for the next request while the end of an answer leaves.
+        if let Poll::Ready(Err(error)) = self.poll_proven(context) {
+            return Poll::Ready(Err(error));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -316,6 +387,7 @@ impl AsyncWrite for FileStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_proven(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

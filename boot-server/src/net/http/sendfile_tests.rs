@@ -187,6 +187,67 @@ async fn a_file_system_without_sendfile_is_copied_from() {
     assert!(received == sent);
 }
 
+/// A client that reads nothing yet, and a file of which nearly all waits in the socket.
+async fn idle_client(sent: &[u8]) -> (FileStream, File, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let client = socket
+        .connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let near = listener.accept().await.unwrap().0;
+    let room = sent.len() * 4;
+    socket2::SockRef::from(&near)
+        .set_send_buffer_size(room)
+        .unwrap();
+    let (mut stream, queue) = FileStream::new(near);
+    let file = file(sent);
+    queue.parts().push_back(FilePart {
+        version: Version::of(&file.metadata().unwrap()),
+        file: Arc::new(file.try_clone().unwrap()),
+        offset: 0,
+        len: sent.len(),
+    });
+    let placeholder = &PLACEHOLDER[..sent.len()];
+    timeout(SOON, stream.write_all(placeholder))
+        .await
+        .unwrap()
+        .unwrap();
+    (stream, file, client)
+}
+
+#[tokio::test]
+async fn file_cut_off_while_its_end_waits_for_an_idle_client_resets_the_connection() {
+    let sent = bytes(100_000);
+    let (mut stream, file, mut client) = idle_client(&sent).await;
+    file.set_len(1000).unwrap();
+    let ended = timeout(SOON, stream.read(&mut [0])).await.unwrap();
+    assert!(ended.is_err(), "{ended:?}");
+    drop(stream);
+    let mut received = Vec::new();
+    let error = timeout(SOON, client.read_to_end(&mut received))
+        .await
+        .unwrap();
+    assert_eq!(error.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert!(sent.starts_with(&received), "{} bytes", received.len());
+}
+
+#[tokio::test]
+async fn file_that_stays_as_it_is_reaches_an_idle_client_before_the_end() {
+    let sent = bytes(100_000);
+    let (mut stream, _file, mut client) = idle_client(&sent).await;
+    let mut received = Vec::new();
+    let (ended, read) = tokio::join!(
+        timeout(SOON, stream.shutdown()),
+        timeout(SOON, client.read_to_end(&mut received)),
+    );
+    ended.unwrap().unwrap();
+    read.unwrap().unwrap();
+    assert!(received == sent);
+    assert!(stream.unproven.is_none());
+}
+
 /// Should hyper ever copy a placeholder, no wrong byte may leave.
 #[tokio::test]
 async fn a_copied_placeholder_breaks_the_connection_before_anything_is_sent() {

@@ -7,7 +7,6 @@
 pub mod read;
 pub mod sections;
 pub mod substitute;
-pub mod tabs;
 pub mod yaml;
 
 use thiserror::Error;

@@ -224,8 +224,7 @@ const RAW: u32 = 0x10_ff00;
 /// The text of a `!!binary` value; none when it is not base64.
 #[must_use]
 pub fn binary(written: &str) -> Option<String> {
-    let packed: String = written.chars().filter(|c| !c.is_whitespace()).collect();
-    Some(of_bytes(STANDARD.decode(packed).ok()?))
+    Some(of_bytes(cloud_yaml::binary(written)?))
 }
 
 /// The text for bytes; those that are not ASCII stay bytes where the whole is not UTF-8.

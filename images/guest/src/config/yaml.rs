@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use cloud_yaml::Reason;
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 use thiserror::Error;
 
@@ -31,6 +32,12 @@ pub enum YamlError {
     #[error("line {line}: found text after the end of the document (`...`)")]
     AfterEnd {
         /// Line number, from 1.
+        line: usize,
+    },
+    /// A directive other than `%YAML 1.1` and `%TAG`.
+    #[error("line {line}: found a directive other than `%YAML 1.1` and `%TAG`")]
+    Directive {
+        /// Where.
         line: usize,
     },
     /// `!!binary` that is not base64.
@@ -95,8 +102,14 @@ impl Node {
 /// # Errors
 /// [`YamlError`] when it is not YAML or an alias cannot be followed.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
-    if let Some((line, _)) = super::tabs::refused(text) {
-        return Err(YamlError::Tab { line });
+    if let Some(refused) = cloud_yaml::refused(text) {
+        let line = refused.line;
+        return Err(match refused.reason {
+            Reason::Tab => YamlError::Tab { line },
+            Reason::AfterEnd => YamlError::AfterEnd { line },
+            Reason::Binary => YamlError::Binary { line },
+            Reason::Directive => YamlError::Directive { line },
+        });
     }
     let mut builder = Builder {
         events: Parser::new_from_str(text),
@@ -118,11 +131,7 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
         }
     }
     // What follows the first document is not used, but broken YAML after it is still broken.
-    while let Some((event, line)) = builder.next_event()? {
-        if matches!(event, Event::DocumentStart(false, _)) {
-            return Err(YamlError::AfterEnd { line });
-        }
-    }
+    while builder.next_event()?.is_some() {}
     Ok(root)
 }
 

@@ -1,8 +1,7 @@
 //! Reimplementation of `coreos-cloudinit -validate` 1.14, in its wording and its order.
 
+use cloud_yaml::Reason;
 use guest_agent::config::read::decode_content;
-use guest_agent::config::tabs;
-use guest_agent::config::yaml::YamlError;
 
 use super::keys::{CLOUD_CONFIG, Field, Want};
 use crate::validate::rule;
@@ -110,23 +109,23 @@ pub fn lint(text: &str) -> Verdict {
     }
 }
 
-/// Tabs before tokens, and text after the end of the document.
+/// Place and message of what the library refuses as a whole.
 fn refused(text: &str) -> Option<(At, &'static str)> {
-    let tab = "found character that cannot start any token";
-    if let Some((line, column)) = tabs::refused(text) {
-        return Some((At { line, column }, tab));
-    }
-    match guest_agent::config::yaml::parse(text) {
-        Err(YamlError::AfterEnd { line }) => Some((
-            At { line, column: 1 },
-            "did not find expected <document start>",
-        )),
-        Err(YamlError::Binary { line }) => Some((
-            At { line, column: 1 },
-            "!!binary value contains invalid base64 data",
-        )),
-        _ => None,
-    }
+    let refused = cloud_yaml::refused(text)?;
+    let message = match refused.reason {
+        Reason::Tab => "found character that cannot start any token",
+        Reason::AfterEnd => "did not find expected <document start>",
+        Reason::Binary => "!!binary value contains invalid base64 data",
+        Reason::Directive => "found incompatible YAML document",
+    };
+    let at = At {
+        line: refused.line,
+        column: match refused.reason {
+            Reason::Binary => 1,
+            _ => refused.column,
+        },
+    };
+    Some((at, message))
 }
 
 /// True if a text is an Ignition config, which is ignored.
