@@ -29,12 +29,12 @@ pub enum StateFileError {
         source: io::Error,
     },
     /// A symbolic link.
-    #[error("refused: {} (a symbolic link); name the file that it leads to", .0.display())]
+    #[error("refused: {} (symbolic link); name its target", .0.display())]
     Link(PathBuf),
     /// A folder, FIFO, socket or device.
     #[error("refused: {} (not a regular file); remove it or name another file", .0.display())]
     NotRegular(PathBuf),
-    /// The same file has other names, of which any may be of use to whoever made this one.
+    /// The file has other names, any of which may be useful to its creator.
     #[error(
         "refused: {} ({links} hard links; a file of the server has one name); remove it or name another file",
         path.display()
@@ -150,7 +150,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateFileError> {
     read_checked(path, check_regular)
 }
 
-/// Reads a file that the server is to write anew, and that must be its own. `None` when there is none.
+/// Reads a file that the server will rewrite, and that must be its own. `None` when it does not exist.
 ///
 /// # Errors
 /// [`StateFileError`].
@@ -218,7 +218,7 @@ fn failed(path: &Path, source: io::Error) -> StateFileError {
     let path = path.to_owned();
     match source.raw_os_error() {
         Some(ELOOP) if path.is_symlink() => StateFileError::Link(path),
-        // A FIFO that nobody reads, or a socket.
+        // A FIFO without a reader, or a socket.
         Some(ENXIO) => StateFileError::NotRegular(path),
         _ if path.is_dir() => StateFileError::NotRegular(path),
         _ => StateFileError::Io { path, source },

@@ -45,13 +45,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// The kernel.
+    /// Returns the kernel.
     #[must_use]
     pub fn kernel(&self) -> PathBuf {
         self.folder.join(KERNEL_FILE)
     }
 
-    /// The initrd.
+    /// Returns the initrd.
     #[must_use]
     pub fn initrd(&self) -> PathBuf {
         self.folder.join(INITRD_FILE)
@@ -75,7 +75,7 @@ impl Image {
     }
 }
 
-/// The files of the built image in `folder` that are not as its manifest says.
+/// Returns the files of the built image in `folder` that differ from its manifest.
 ///
 /// # Errors
 /// [`ImageError::File`], [`ImageError::Manifest`].
@@ -94,7 +94,7 @@ pub fn damaged(folder: &Path) -> Result<Vec<String>, ImageError> {
     Ok(damaged)
 }
 
-/// All built images that are in `folder`, a folder each.
+/// Returns all built images that are in `folder`, a folder each.
 #[must_use]
 pub fn built_in(folder: &Path) -> Vec<Image> {
     let Ok(entries) = std::fs::read_dir(folder) else {
@@ -152,13 +152,13 @@ pub enum ImageError {
         #[source]
         source: std::io::Error,
     },
-    /// The host's release is not one the stand-in can be made from.
+    /// The host's release is not one from which the stand-in can be built.
     #[error(
-        "the stand-in is made from Debian's or Ubuntu's packages, and /etc/os-release here says {0:?}"
+        "unsupported distribution {0:?} in /etc/os-release: the stand-in is built from Debian or Ubuntu packages"
     )]
     Host(String),
     /// A program could not be started.
-    #[error("{program} does not run: {source}")]
+    #[error("cannot run {program}: {source}")]
     Program {
         /// Name of the program.
         program: String,
@@ -167,9 +167,7 @@ pub enum ImageError {
         source: std::io::Error,
     },
     /// A step of the recipe failed.
-    #[error(
-        "building the stand-in: {step} ended with {status}; its last lines (all of them in {log}):\n{tail}"
-    )]
+    #[error("cannot build the stand-in: {step} ended with {status}; last lines of {log}:\n{tail}")]
     Step {
         /// Build step that failed.
         step: &'static str,
@@ -181,7 +179,7 @@ pub enum ImageError {
         log: PathBuf,
     },
     /// The manifest could not be written as JSON.
-    #[error("the manifest does not encode: {0}")]
+    #[error("cannot encode the manifest: {0}")]
     Manifest(#[from] serde_json::Error),
 }
 

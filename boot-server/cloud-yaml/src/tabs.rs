@@ -90,21 +90,21 @@ fn indent_of(lines: &[&str], header: usize) -> usize {
     content.map_or(0, |line| line.len() - line.trim_start_matches(' ').len())
 }
 
-/// Number of the first line with text below a block scalar's header.
+/// Returns the number of the first line with text below a block scalar's header.
 fn text_line(lines: &[&str], header: usize) -> usize {
     let below = lines.iter().zip(1..).skip(header);
     let mut texts = below.filter(|(line, _)| !line.trim().is_empty());
     texts.next().map_or(lines.len(), |(_, number)| number)
 }
 
-/// True when a block scalar's header says by how much its text is indented: `|2`.
+/// True if a block scalar's header says by how much its text is indented: `|2`.
 fn has_indicator(lines: &[&str], header: usize) -> bool {
     let line = header.checked_sub(1).and_then(|index| lines.get(index));
     let header = line.and_then(|line| line.rsplit_once(['|', '>']));
     header.is_some_and(|(_, rest)| rest.bytes().take(2).any(|byte| byte.is_ascii_digit()))
 }
 
-/// The place of a tab before the first token of a line, or before the value of a list's item.
+/// Returns the place of a tab before the first token of a line, or before the value of a list's item.
 fn before_token(line: &str) -> Option<usize> {
     let mut rest = line;
     loop {

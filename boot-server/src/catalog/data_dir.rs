@@ -1,4 +1,4 @@
-//! An open data directory: held in memory, loaded anew when it is told to.
+//! Open data directory: held in memory, reloaded on request.
 //!
 //! Each request is answered from the [`Snapshot`] that is in force when it comes. A new one takes its
 //! place at once and whole, and only when it has no error; else the last good one stays.
@@ -31,7 +31,7 @@ pub struct DataDir {
     max_groups_lost: Option<u8>,
     /// Callers that wait for the end of a reload; `None` while nobody watches the directory.
     asked: Mutex<Option<Vec<mpsc::Sender<()>>>>,
-    /// Wakes whoever watches the directory when a reload is asked for.
+    /// Wakes the watcher of the directory when a reload is requested.
     wake: Notify,
 }
 
@@ -52,7 +52,7 @@ pub enum Reload {
     InForce,
     /// The last good one stays in force, for these reasons.
     Refused(Vec<Problem>),
-    /// Files changed while they were read: nothing is told, and the last good state stays in force.
+    /// Files changed while they were read: nothing is reported, and the last valid state is kept.
     Moving,
 }
 
@@ -105,7 +105,7 @@ impl DataDir {
         asked.get_or_insert_default();
     }
 
-    /// Waits until somebody asks for a reload.
+    /// Waits until a reload is requested.
     pub async fn asked_for(&self) {
         self.wake.notified().await;
     }
@@ -116,7 +116,7 @@ impl DataDir {
         asked.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// True when the files are on a file system of another host, whose changes the kernel does not tell.
+    /// True if the files are on a file system of another host, whose changes the kernel does not tell.
     pub fn is_remote(&self) -> bool {
         self.watched().iter().any(|path| is_remote(path))
     }
@@ -129,13 +129,13 @@ impl DataDir {
         }
     }
 
-    /// Declares that nobody watches the directory any more.
+    /// Declares that the directory is no longer watched.
     pub fn unwatch(&self) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         *asked = None;
     }
 
-    /// The state of the files now. Reads files: not for an async task.
+    /// Returns the state of the files now. Reads files: not for an async task.
     pub fn stamp(&self) -> Stamp {
         Stamp::take(&self.source, Compare::Metadata)
     }
@@ -145,7 +145,7 @@ impl DataDir {
         self.snapshot.load_full()
     }
 
-    /// The paths whose changes are changes of what is served.
+    /// Returns the paths whose changes affect what is served.
     pub fn watched(&self) -> Vec<PathBuf> {
         let groups_file = self.source.groups_file.clone();
         std::iter::once(self.source.root.clone())
@@ -169,7 +169,7 @@ impl DataDir {
         }
     }
 
-    /// The same, for a state that meets a demand.
+    /// Reloads for a state that meets a demand.
     pub fn reload_as(&self, demand: Demand) -> Reload {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let compare = match self.is_remote() {
@@ -214,7 +214,7 @@ impl DataDir {
                     tracing::warn!("{warning}");
                 }
             }
-            Err(why) => tracing::error!("the last good state stays in force: {why}"),
+            Err(why) => tracing::error!("keeping the last valid data: {why}"),
         }
         let failed = result.is_err();
         if let Some(events) = &self.events {
@@ -226,8 +226,8 @@ impl DataDir {
         }
     }
 
-    /// The problem of a state that lacks more groups of the one in force than a change may take away. A folder of
-    /// groups that is gone is no change that anybody makes to machines: an unmounted file system looks like that.
+    /// Returns a problem if a state lacks more groups of the current one than a change may remove. A missing folder of
+    /// groups is never a change that somebody made to machines: an unmounted file system looks like that.
     fn too_many_lost(&self, new: &Snapshot) -> Option<Problem> {
         let old = self.snapshot.load();
         let groups = self.source.root.join("groups");
@@ -247,8 +247,9 @@ impl DataDir {
         if lost * 100 <= count * most {
             return None;
         }
-        let message = format!("{lost} of {count} groups would be lost (more than {most} %)");
-        let help = "reload by SIGHUP when this is meant, or raise http.max_groups_lost";
+        let message =
+            format!("refused reload: {lost} of {count} groups would disappear (limit {most} %)");
+        let help = "send SIGHUP to accept the change, or raise http.max_groups_lost";
         let root = &self.source.root;
         Some(Problem::of_file(Severity::Error, root, message, help))
     }

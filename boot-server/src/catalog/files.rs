@@ -18,11 +18,11 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Reasons that a file cannot be read, rendered as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// There is none.
-    #[error("there is no file `{0}`")]
+    /// The file does not exist.
+    #[error("file not found: `{0}`")]
     Missing(String),
-    /// It is elsewhere.
-    #[error("`{0}` leads out of the data directory")]
+    /// The file lies outside the data directory.
+    #[error("refused: `{0}` (leads outside the data directory)")]
     Outside(String),
     /// A folder has its name.
     #[error("`{0}` is a folder, not a file")]
@@ -99,9 +99,9 @@ impl Root {
             return Err(Unreadable::Folder(file.into()));
         }
         if !metadata.is_file() {
-            return Err(other(file, io::Error::other("it is not a file")));
+            return Err(other(file, io::Error::other("not a regular file")));
         }
-        let too_large = || other(file, io::Error::other("it has more than 64 MiB"));
+        let too_large = || other(file, io::Error::other("larger than 64 MiB"));
         if metadata.len() > MAX_BYTES {
             return Err(too_large());
         }
@@ -114,10 +114,10 @@ impl Root {
         }
     }
 
-    /// The names in a folder, sorted, without hidden ones; none when there is no such folder.
+    /// Returns the names in a folder, sorted, without hidden ones; none when the folder does not exist.
     ///
     /// # Errors
-    /// The folder is there and cannot be read, or leads out.
+    /// The folder exists but cannot be read, or leads outside the directory.
     pub fn names(&self, folder: &str) -> Result<Vec<String>, Unreadable> {
         let opened = match self.open_beneath(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(opened) => opened,
@@ -137,13 +137,13 @@ impl Root {
         Ok(names)
     }
 
-    /// True when there is such a folder inside.
+    /// True if there is such a folder inside.
     pub fn is_folder(&self, name: &str) -> bool {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.open_beneath(name, flags).is_ok()
     }
 
-    /// True when there is such a file or folder inside.
+    /// True if there is such a file or folder inside.
     pub fn has(&self, file: &str) -> bool {
         let found = self.open_beneath(file, OFlags::PATH);
         !matches!(found, Err(Unreadable::Missing(_)))
@@ -209,12 +209,12 @@ mod tests {
         let fifo = dir.path().join("data/fifo");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         let error = root.read_text("fifo").unwrap_err();
-        assert!(error.to_string().contains("not a file"), "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
         assert_eq!(
             root.read_text("cloud"),
             Err(Unreadable::Folder("cloud".into()))
         );
         let missing = root.read_text("cloud/none").unwrap_err();
-        assert_eq!(missing.to_string(), "there is no file `cloud/none`");
+        assert_eq!(missing.to_string(), "file not found: `cloud/none`");
     }
 }

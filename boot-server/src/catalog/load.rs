@@ -24,13 +24,13 @@ pub struct Source {
     pub root: PathBuf,
     /// The groups file of the bootcfg layout, when it is not `<root>/config.yaml`.
     pub groups_file: Option<PathBuf>,
-    /// The layout, when it is not to be told by what is there.
+    /// Configured layout; detected from the directory when absent.
     pub layout: Option<Layout>,
 }
 
 impl Source {
-    /// A directory whose layout is told by what is there; or a groups file of bootcfg's, which lies in its
-    /// directory under whatever name.
+    /// Returns the source of a directory, whose layout is detected, or of a bootcfg groups file, which lies in
+    /// its directory under any name.
     pub fn of(path: impl Into<PathBuf>) -> Source {
         let path = path.into();
         let is_yaml = path
@@ -52,7 +52,7 @@ impl Source {
         }
     }
 
-    /// The groups file of the bootcfg layout.
+    /// Returns the groups file of the bootcfg layout.
     pub fn groups_path(&self) -> PathBuf {
         let beside = || self.root.join("config.yaml");
         self.groups_file.clone().unwrap_or_else(beside)
@@ -92,7 +92,7 @@ impl Loader<'_> {
         self.problems.push(problem.of_rule("unreadable"));
     }
 
-    /// Reads a file; what stands in the way, except that it is missing, is an error.
+    /// Reads a file; every obstacle except a missing file is an error.
     pub(super) fn read(&mut self, file: &str) -> Result<Vec<u8>, Unreadable> {
         let read = self.root.read_bytes(file);
         if let Err(error @ Unreadable::Other { .. }) = &read {
@@ -128,7 +128,7 @@ impl Loader<'_> {
     }
 }
 
-/// A directory that was loaded to be looked at: what it says, where, and what is wrong with it.
+/// Loaded directory for inspection: content, positions and problems.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Content of the directory; to be served only when no problem is an error.
@@ -161,7 +161,7 @@ pub(super) fn load_first(source: &Source) -> (Snapshot, Vec<Problem>) {
     (loaded.snapshot, loaded.problems)
 }
 
-/// Loads a directory, and keeps where its groups stand.
+/// Loads a directory, and keeps the positions of its groups.
 pub fn survey(source: &Source) -> Loaded {
     survey_by(source, Empty::Accepted)
 }
@@ -224,7 +224,7 @@ fn survey_by(source: &Source, empty: Empty) -> Loaded {
     }
 }
 
-/// Tells the layout by what is there.
+/// Detects the layout of the directory.
 fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Problem>> {
     if let Some(layout) = source.layout {
         return Ok(layout);
@@ -238,15 +238,15 @@ fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Prob
         (Some(_), None) => return Ok(Layout::Bootcfg),
         (None, Some(_)) => return Ok(Layout::Matchbox),
         (Some(bootcfg), Some(matchbox)) => (
-            format!("it has `{bootcfg}` as bootcfg has, and `{matchbox}` as matchbox has"),
-            "say which counts: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
+            format!("ambiguous layout: `{bootcfg}` (bootcfg) beside `{matchbox}` (matchbox)"),
+            "choose one: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
         ),
         (None, None) if empty == Empty::Accepted && is_empty(root) => {
             return Ok(Layout::Matchbox);
         }
         (None, None) => (
-            "it is no data directory".to_owned(),
-            "bootcfg's has `config.yaml` and `specs/`, matchbox's has `groups/` and `profiles/`",
+            "not a data directory".to_owned(),
+            "a bootcfg directory has `config.yaml` and `specs/`, a matchbox directory has `groups/` and `profiles/`",
         ),
     };
     let problem = Problem::of_file(Severity::Error, &source.root, message, help);
@@ -262,7 +262,7 @@ fn is_empty(root: &Root) -> bool {
 
 pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
 
-/// A profile that groups name and that cannot be had: told once, at the first of them.
+/// Reports an unavailable profile that groups refer to: once, at the first of them.
 pub(super) fn dangling(
     loader: &mut Loader<'_>,
     named_by: &FoundGroup,
@@ -279,7 +279,7 @@ pub(super) fn dangling(
         .root
         .path_of(&layout.profile_file(&named_by.group.profile_id));
     let word = layout.profile_word();
-    let help = format!("create {}, or name a {word} that is there", file.display());
+    let help = format!("create {}, or refer to an existing {word}", file.display());
     let message = format!("group `{}`: {error}", named_by.group.name);
     let problem = Problem::of_file(Severity::Warning, path, message, help);
     let problem = problem.of_rule("missing-profile");
@@ -296,14 +296,14 @@ fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
             continue;
         };
         let (rule, same) = match group.require.is_empty() {
-            true => ("several-defaults", "nothing, as does"),
-            false => ("same-requirements", "the same as"),
+            true => ("several-defaults", "no labels, like"),
+            false => ("same-requirements", "the same labels as"),
         };
         let message = format!(
-            "group `{}` requires {same} group `{first}`, so it is never chosen",
+            "unreachable group: `{}` requires {same} group `{first}`",
             group.name
         );
-        let help = "give it a requirement of its own, or remove it";
+        let help = "add a requirement that sets the group apart, or remove it";
         let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
         problems.push(
             problem
@@ -385,7 +385,7 @@ fn config(
         return Ok(ConfigText::Plain(text.into()));
     }
     ConfigText::parse(&text, layout.missing_key()).map_err(|error: InvalidTemplate| {
-        let help = "configs are Go templates; the values are the group's `metadata`";
+        let help = "configs are Go templates; their values come from the group's `metadata`";
         broken("template-syntax", &error, error.place, help)
     })
 }

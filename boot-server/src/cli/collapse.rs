@@ -44,13 +44,13 @@ impl Collapser {
         .collect()
     }
 
-    /// True if something is still to be told by [`Collapser::turn`].
+    /// True if [`Collapser::turn`] has something to report.
     pub(super) fn is_pending(&self) -> bool {
         self.seen.values().any(|seen| *seen > PER_SECOND)
     }
 }
 
-/// The kind of an event that anybody on the network can cause; `None` for those of the server itself.
+/// Returns the kind of an event that any host on the network can cause; `None` for events of the server itself.
 fn kind(event: &BootEvent) -> Option<&'static str> {
     event.who().map(|_| event.name())
 }

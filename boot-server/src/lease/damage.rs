@@ -1,4 +1,4 @@
-//! Lease file lines → leases, whatever somebody or a crash left in the file.
+//! Lease file lines → leases, whatever an editor or a crash left in the file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,7 +60,7 @@ pub struct LeaseFile {
 }
 
 impl LeaseFile {
-    /// The invalid lines in words, e.g. `line 3: empty; line 7: NUL bytes`.
+    /// Returns the invalid lines in words, e.g. `line 3: empty; line 7: NUL bytes`.
     pub fn problems(&self) -> String {
         problems(&self.invalid)
     }
@@ -84,8 +84,8 @@ impl fmt::Display for Damage {
         let problems = problems(&self.invalid);
         write!(f, "lease file {path}: {count} invalid lines ({problems}); ")?;
         match &self.copy {
-            Ok(copy) => write!(f, "the file as it was is kept in {}", copy.display()),
-            Err(error) => write!(f, "no copy of the file could be kept: {error}"),
+            Ok(copy) => write!(f, "the original file is saved as {}", copy.display()),
+            Err(error) => write!(f, "cannot save a copy of the file: {error}"),
         }
     }
 }

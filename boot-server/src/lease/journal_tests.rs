@@ -189,7 +189,7 @@ fn a_file_of_an_older_version_is_read() {
 #[test]
 fn a_record_says_what_is_known_of_its_machine() {
     let uuid = uuid::Uuid::from_u128(0x16e7_d8a7_bfa9_428b_9117_3633_41bb_330b);
-    let who = Holder {
+    let who = LeaseClient {
         machine_id: Some(MachineId(uuid.to_bytes_le())),
         client_id: Some(&[1, 0xab]),
         hostname: Some("node1"),
@@ -249,7 +249,9 @@ fn a_lease_file_that_is_removed_replaced_or_changed_is_written_anew_and_told_of(
             fs::write(folder.path().join("other"), "").unwrap();
             fs::rename(folder.path().join("other"), &path).unwrap();
         }),
-        ("changed by others", &|| fs::write(&path, "").unwrap()),
+        ("changed by another program", &|| {
+            fs::write(&path, "").unwrap()
+        }),
     ];
     for (says, break_it) in break_it {
         break_it();

@@ -32,7 +32,7 @@ use crate::proto::mac::MacAddr;
 
 /// Client that requests an address, by all identifiers it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holder<'a> {
+pub struct LeaseClient<'a> {
     /// MAC, the key of leases.
     pub mac: MacAddr,
     /// SMBIOS UUID (option 97).
@@ -45,10 +45,10 @@ pub struct Holder<'a> {
     pub circuit: Option<&'a [u8]>,
 }
 
-impl Holder<'_> {
-    /// A machine that says nothing but its MAC.
-    pub fn of_mac(mac: MacAddr) -> Holder<'static> {
-        Holder {
+impl LeaseClient<'_> {
+    /// Returns a machine that says nothing but its MAC.
+    pub fn of_mac(mac: MacAddr) -> LeaseClient<'static> {
+        LeaseClient {
             mac,
             machine_id: None,
             client_id: None,
@@ -68,7 +68,7 @@ pub trait LeaseStore: Send {
     /// `Ok` may carry a warning: all is kept, but something had happened to the place.
     ///
     /// # Errors
-    /// A sentence: it could not be kept, so nobody may be told. It is tried again the next time.
+    /// A sentence: the record could not be stored, so it must not be acknowledged. The next commit tries again.
     fn commit(&mut self) -> Result<Option<String>, String>;
 
     /// Moves the ends of all records by seconds, with the next [`LeaseStore::commit`]: the wall clock was

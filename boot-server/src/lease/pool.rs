@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::clock::shifted;
 use super::offers::{Asker, Candidate, Offers};
 use super::reservations::Reservations;
-use super::{Holder, LeaseError, LeaseRecord, LeaseState, Reserved};
+use super::{LeaseClient, LeaseError, LeaseRecord, LeaseState, Reserved};
 use crate::proto::mac::MacAddr;
 
 /// Duration for which an offered address is held for its client.
@@ -15,7 +15,7 @@ const OFFER_TIME: Duration = Duration::from_secs(60);
 /// Duration for which a declined address is withheld (RFC 2131 §4.3.3), unless no other is left.
 pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
 
-/// Declined addresses looked at for one that may be reclaimed.
+/// Maximum number of declined addresses examined for reclaiming.
 const MAX_DECLINED_LOOKED_AT: usize = 64;
 
 /// Configuration of a pool.
@@ -40,7 +40,7 @@ pub struct PoolPlan {
 pub struct Offered {
     /// Address to offer.
     pub address: Ipv4Addr,
-    /// The machine never had it, and it is not reserved for it: somebody may sit on it unasked.
+    /// True if the address is new to the machine and not reserved for it: another host may use it.
     pub fresh: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Usage {
     pub leases: u64,
     /// Offers that were not requested yet.
     pub offered: u64,
-    /// Addresses that rest because somebody else uses them.
+    /// Addresses set aside because another host uses them.
     pub declined: u64,
     /// Addresses that can be given at once, those kept for reservations included.
     pub free: u64,
@@ -102,7 +102,7 @@ pub struct LeasePool {
     last: Ipv4Addr,
     lease_time: Duration,
     reservations: Reservations,
-    /// Addresses that are nobody's to have: the server's own, the router's.
+    /// Addresses that no client can get: the server's own, the router's.
     excluded: Vec<Ipv4Addr>,
     by_address: HashMap<Ipv4Addr, Holding>,
     /// The address each machine has or last had.
@@ -119,7 +119,7 @@ pub struct LeasePool {
 }
 
 impl LeasePool {
-    /// A pool that continues with the leases of an earlier run; those of other subnets are not its.
+    /// Creates a pool that continues with the leases of an earlier run; leases of other subnets are ignored.
     pub fn new(plan: PoolPlan, known: &[LeaseRecord]) -> LeasePool {
         let mut pool = LeasePool {
             subnet: plan.subnet,
@@ -141,7 +141,7 @@ impl LeasePool {
             .iter()
             .filter(|record| pool.subnet.contains(&record.address))
             .collect();
-        // A machine that had several addresses goes on with the one that ends last.
+        // A machine with several addresses keeps the one that ends last.
         known.sort_by_key(|record| (record.expires, record.address));
         for record in known {
             let holding = Holding {
@@ -160,17 +160,17 @@ impl LeasePool {
         self.lease_time
     }
 
-    /// The subnet served.
+    /// Returns the subnet served.
     pub fn subnet(&self) -> ipnet::Ipv4Net {
         self.subnet
     }
 
     /// Returns the reservation of a client.
-    pub fn reservation(&self, who: &Holder<'_>) -> Option<&Reserved> {
+    pub fn reservation(&self, who: &LeaseClient<'_>) -> Option<&Reserved> {
         self.reservations.of(who)
     }
 
-    /// The address a machine has at this time.
+    /// Returns the address a machine has at this time.
     pub fn address_of(&self, mac: MacAddr, now: SystemTime) -> Option<Ipv4Addr> {
         let address = self.by_mac.get(&mac)?;
         let holding = self.by_address.get(address)?;
@@ -234,7 +234,7 @@ impl LeasePool {
     /// [`LeaseError::Exhausted`], [`LeaseError::TooManyOffers`].
     pub fn offer(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         wanted: Option<Ipv4Addr>,
         now: SystemTime,
     ) -> Result<Offered, LeaseError> {
@@ -254,7 +254,7 @@ impl LeasePool {
         let same = current.filter(|h| h.mac == who.mac && h.state != State::Declined);
         let fresh = same.is_none() && fixed != Some(address);
         if !same.is_some_and(|h| h.state == State::Bound && h.until > now) {
-            // A lease that still runs stays what it is: an offer promises less.
+            // An active lease is not replaced: an offer promises less.
             let offered = same.filter(|h| h.state == State::Offered && h.until > now);
             let holding = Holding {
                 mac: who.mac,
@@ -274,7 +274,7 @@ impl LeasePool {
     /// [`LeaseError::Refused`] when it cannot be this machine's.
     pub fn bind(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -306,8 +306,8 @@ impl LeasePool {
         Ok(self.hold_recorded(record, until, now))
     }
 
-    /// The address this machine has, had or has reserved, as far as this server remembers.
-    pub fn recorded(&self, who: &Holder<'_>) -> Option<Ipv4Addr> {
+    /// Returns the address this machine has, had or has reserved, as far as this server remembers.
+    pub fn recorded(&self, who: &LeaseClient<'_>) -> Option<Ipv4Addr> {
         let had = self.by_mac.get(&who.mac).copied();
         had.or_else(|| self.reservations.of(who).map(|reserved| reserved.address))
     }
@@ -329,13 +329,13 @@ impl LeasePool {
         }
     }
 
-    /// The machine gives its lease back (DHCPRELEASE). Anyone else's release changes nothing.
+    /// Releases a machine's lease (DHCPRELEASE). A release by another machine changes nothing.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`].
     pub fn release(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -347,14 +347,14 @@ impl LeasePool {
         Ok(self.hold_recorded(record, now, now))
     }
 
-    /// The server found that somebody else uses an address which it was about to offer to a machine:
-    /// the address rests. A lease that the machine was told of meanwhile stays a lease.
+    /// Sets aside an address that the probe before an offer found in use by another host. A lease that was
+    /// acknowledged to the machine meanwhile stays a lease.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`] when it is not offered to this machine.
     pub fn found_in_use(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -367,14 +367,13 @@ impl LeasePool {
         }
     }
 
-    /// The machine found its address in use by somebody else (DHCPDECLINE): it rests, as nobody knows
-    /// for how long it is taken.
+    /// Sets aside an address that its machine found in use by another host (DHCPDECLINE), for an unknown time.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`] when it was not this machine's to decline.
     pub fn decline(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -390,7 +389,7 @@ impl LeasePool {
     }
 
     /// True if the client could get the address now.
-    fn may_have(&self, who: &Holder<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
+    fn may_have(&self, who: &LeaseClient<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
         let in_pool = (self.first..=self.last).contains(&address);
         let ours_to_give = match self.reservations.at(address) {
             Some(reserved) => self
@@ -409,7 +408,7 @@ impl LeasePool {
             }
     }
 
-    fn next_untouched(&mut self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+    fn next_untouched(&mut self, who: &LeaseClient<'_>, now: SystemTime) -> Option<Ipv4Addr> {
         while self.untouched <= self.last.to_bits() {
             let address = Ipv4Addr::from_bits(self.untouched);
             self.untouched += 1;
@@ -420,7 +419,7 @@ impl LeasePool {
         None
     }
 
-    fn longest_free(&self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+    fn longest_free(&self, who: &LeaseClient<'_>, now: SystemTime) -> Option<Ipv4Addr> {
         self.by_end
             .iter()
             .take_while(|(until, _)| *until <= now)
@@ -431,7 +430,11 @@ impl LeasePool {
     /// Takes an address in an empty pool: an offer that was not requested, else the address that was
     /// declined longest ago, as ISC dhcpd reclaims abandoned addresses. Whoever declined an address does
     /// not get it.
-    fn take_back(&mut self, who: &Holder<'_>, now: SystemTime) -> Result<Ipv4Addr, LeaseError> {
+    fn take_back(
+        &mut self,
+        who: &LeaseClient<'_>,
+        now: SystemTime,
+    ) -> Result<Ipv4Addr, LeaseError> {
         let (first, last) = (self.first, self.last);
         let in_range = |address: Ipv4Addr| (first..=last).contains(&address);
         let reservations = &self.reservations;

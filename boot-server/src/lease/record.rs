@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Holder;
+use super::LeaseClient;
 use crate::proto::mac::MacAddr;
 
 /// Latest end in seconds since the Unix epoch, about the year 136,000,000: far below what a 64-bit
@@ -22,7 +22,7 @@ pub enum LeaseState {
     Bound,
     /// Released by the client.
     Released,
-    /// Found in use by somebody else: nobody's until its end.
+    /// Found in use by another host: withheld until the end.
     Declined,
 }
 
@@ -44,10 +44,10 @@ pub struct LeaseRecord {
     /// State of the address.
     #[serde(default, skip_serializing_if = "LeaseState::is_bound")]
     pub state: LeaseState,
-    /// The owner's SMBIOS UUID, when it told one.
+    /// SMBIOS UUID of the owner, if the owner sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Uuid>,
-    /// The owner's client identifier in hex, when it told one.
+    /// Client identifier of the owner in hex, if the owner sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// The owner's host name: the reserved one, else what it calls itself.
@@ -56,9 +56,9 @@ pub struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    /// A record of what a machine said of itself.
+    /// Creates a record with the identifiers that a machine sent.
     pub(super) fn new(
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         hostname: Option<&str>,
         address: Ipv4Addr,
         state: LeaseState,
@@ -90,7 +90,7 @@ impl LeaseRecord {
     }
 }
 
-/// Bytes in hex with colons, as client identifiers are usually shown.
+/// Returns the bytes in hex with colons, as client identifiers are usually shown.
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use super::Holder;
+use super::LeaseClient;
 use crate::proto::dhcp::Options;
 use crate::proto::mac::MacAddr;
 
@@ -29,7 +29,7 @@ pub struct Reserved {
     pub address: Ipv4Addr,
     /// The host name given with it.
     pub hostname: Option<String>,
-    /// Options of its own.
+    /// Options that override those of the pool.
     pub options: Options,
 }
 
@@ -51,8 +51,8 @@ impl Reservations {
         }
     }
 
-    /// The reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
-    pub(super) fn of(&self, who: &Holder<'_>) -> Option<&Reserved> {
+    /// Returns the reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
+    pub(super) fn of(&self, who: &LeaseClient<'_>) -> Option<&Reserved> {
         if self.all.is_empty() {
             return None;
         }
@@ -64,7 +64,7 @@ impl Reservations {
         self.all.get(*number?)
     }
 
-    /// All addresses that are somebody's.
+    /// Returns all reserved addresses.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Ipv4Addr> {
         self.by_address.keys()
     }

@@ -71,7 +71,9 @@ impl Assembly {
         let mut nbps = None;
         if config.needs_interface() {
             let name = config.interface.as_deref().ok_or_else(|| {
-                NetError::Config("`interface` is needed for DHCP, TFTP and advertisements".into())
+                NetError::Config(
+                    "missing `interface`, which DHCP, TFTP and router advertisements need".into(),
+                )
             })?;
             let interface = Interface::find(name, config.address)?;
             let policy = policy(&config, interface.address);
@@ -164,7 +166,7 @@ impl Assembly {
         self.parts.pixiecore.clone().ok_or_else(missing)
     }
 
-    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    /// Returns the boot config service of `[http]`, which names machines by `neighbours`.
     fn start_boot_config_service(
         &mut self,
         config: &Config,
@@ -180,7 +182,7 @@ impl Assembly {
         ) {
             Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
             Err(error) => {
-                warn!(%error, "the data directory is not watched: changes count on SIGHUP");
+                warn!(%error, "cannot watch the data directory: send SIGHUP to reload it");
             }
         }
         let events = self.parts.events.clone();
@@ -249,7 +251,7 @@ impl Assembly {
     }
 }
 
-/// The folder of assets, served by HTTP and by TFTP.
+/// Returns the folder of assets, served by HTTP and by TFTP.
 fn assets(http: &HttpConfig) -> Option<Folder> {
     let assets = http.assets.as_ref()?;
     Some(Folder::new(assets, &http.links_to))

@@ -30,14 +30,16 @@ enum Links {
 /// Reasons that a name is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// There is nothing of that name.
-    #[error("there is no `{0}`")]
+    /// No entry has this name.
+    #[error("not found: `{0}`")]
     Missing(String),
     /// `..`, an absolute path, a NUL.
-    #[error("the path leads out of the folder")]
+    #[error("refused: the path leads outside the folder")]
     PathOut,
     /// A symbolic link.
-    #[error("`{0}` is a link that leads out of the folder; list its target under `links_to`")]
+    #[error(
+        "refused: `{0}` (symbolic link that leads outside the folder); list its target under `links_to`"
+    )]
     LinkOut(String),
     /// Any other error of the kernel.
     #[error("`{name}`: {source}")]
@@ -50,7 +52,7 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// A folder whose links may lead to below itself or to below one of `links_to`.
+    /// Returns a folder whose links may lead to below itself or to below one of `links_to`.
     pub fn new(root: impl Into<PathBuf>, links_to: &[PathBuf]) -> Folder {
         Folder {
             root: root.into(),
@@ -58,7 +60,7 @@ impl Folder {
         }
     }
 
-    /// A folder of the host's own packages, whose links may lead anywhere (Debian's `ipxe.efi` is a
+    /// Returns a folder of the host's own packages, whose links may lead anywhere (Debian's `ipxe.efi` is a
     /// link to `/boot`).
     pub fn of_packages(root: impl Into<PathBuf>) -> Folder {
         Folder {
@@ -67,7 +69,7 @@ impl Folder {
         }
     }
 
-    /// The folder itself.
+    /// Returns the folder itself.
     pub fn root(&self) -> &Path {
         &self.root
     }

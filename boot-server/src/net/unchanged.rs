@@ -19,7 +19,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// The version that this metadata tells.
+    /// Returns the version that this metadata tells.
     pub(super) fn of(metadata: &Metadata) -> Version {
         Version {
             size: metadata.size(),
@@ -45,7 +45,7 @@ impl Version {
 }
 
 fn changed() -> io::Error {
-    io::Error::other("the file was changed while it was sent")
+    io::Error::other("the file changed while it was being sent")
 }
 
 /// A part of a file as a stream, which fails when the file is changed meanwhile or ends too early.
@@ -56,7 +56,7 @@ pub(super) struct UnchangedFile {
 }
 
 impl UnchangedFile {
-    /// The next `len` bytes of a file that was opened as this version.
+    /// Returns the next `len` bytes of a file that was opened as this version.
     pub(super) fn new(file: tokio::fs::File, version: Version, len: u64) -> UnchangedFile {
         UnchangedFile {
             file: file.take(len),

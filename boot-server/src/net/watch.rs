@@ -1,4 +1,4 @@
-//! Loads the data directory anew when its files change, once nobody is writing them.
+//! Reloads the data directory when its files change, once no process is writing to it.
 //!
 //! The kernel's notes of changes become [`Change`]s; [`Settling`] decides by them when to load. Reading of
 //! files is not a change; replacing the directory itself, or any symbolic link on the way to it, is. On a
@@ -54,8 +54,8 @@ impl Watched {
         self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True when what is served may be made of this file, or somebody who writes it is about to change one
-    /// that is.
+    /// True if what is served may be made of this file, or somebody who writes it is about to change one that
+    /// is.
     fn concerns(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if self.roots.iter().any(|root| root == path) {
@@ -78,7 +78,7 @@ impl Watched {
         !is_editors(&name)
     }
 
-    /// The changes that a note of the kernel tells.
+    /// Returns the changes that a note of the kernel tells.
     fn changes(&self, event: &Event) -> Vec<Change> {
         // The queue overflowed: anything may have happened.
         if event.need_rescan() || event.paths.is_empty() {
@@ -132,7 +132,7 @@ fn is_editors(name: &str) -> bool {
     swap || is_lock || name.ends_with('~') || name.starts_with(".nfs")
 }
 
-/// A new regular file is being written by whoever made it; a link is there at once.
+/// A new regular file is being written by its creator; a link is complete at once.
 fn created(path: PathBuf) -> Change {
     let in_writing = |found: &Metadata| found.is_file() && found.nlink() == 1;
     match std::fs::symlink_metadata(&path) {
@@ -166,14 +166,14 @@ impl DataDirWatcher {
             ignored: absolute(ignored.into_iter().collect())?,
             settling: Mutex::default(),
         });
-        // One waiting note is enough: it stands for all changes until it is taken.
+        // One waiting note is enough: it represents all changes until it is taken.
         let (sender, notes) = mpsc::channel(1);
         let shared = Arc::clone(&watched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let changes = event.map_or_else(
                 |error| {
                     // Some change was missed, so look.
-                    warn!(%error, "watching the data directory");
+                    warn!(%error, "cannot watch the data directory");
                     vec![Change::Other]
                 },
                 |event| shared.changes(&event),
@@ -240,7 +240,7 @@ impl DataDirWatcher {
             };
             tokio::select! {
                 note = self.notes.recv() => if note.is_none() {
-                    return Err(io::Error::other("the watcher of files ended"));
+                    return Err(io::Error::other("the file watcher ended"));
                 },
                 () = data_dir.asked_for() => {
                     self.asked_for = true;
@@ -276,7 +276,7 @@ impl DataDirWatcher {
         if identity(&self.watched.roots) != self.identity
             && let Err(error) = self.watch_roots()
         {
-            error!(%error, "the data directory is no longer watched: reload by SIGHUP");
+            error!(%error, "no longer watching the data directory: send SIGHUP to reload it");
         }
         if !must_be_still {
             let files: Vec<String> = files
@@ -297,7 +297,7 @@ impl DataDirWatcher {
         let before = std::mem::take(&mut *self.watched.settling());
         let askers = self.data_dir.take_askers();
         let data_dir = Arc::clone(&self.data_dir);
-        // The outcome is told by `reload_as` itself.
+        // `reload_as` itself reports the result.
         match tokio::task::spawn_blocking(move || data_dir.reload_as(demand)).await {
             Ok(Reload::Moving) => {
                 self.data_dir.put_askers_back(askers);

@@ -27,7 +27,7 @@ pub struct Client {
     pub uuid: Option<Uuid>,
     /// Option 97 as it was sent, whatever it says.
     pub machine_id: Option<MachineId>,
-    /// Option 97 is there but is no machine identifier.
+    /// Option 97 is present but not a machine identifier.
     pub broken_machine_id: bool,
     /// Architectures in option 93; empty without the option.
     pub arch: Vec<ClientArch>,
@@ -51,7 +51,7 @@ pub enum ClassifyError {
     #[error("a server's message")]
     Reply,
     /// The hardware address is not an Ethernet one, or a group's.
-    #[error("no Ethernet address of a machine in it")]
+    #[error("no usable Ethernet address")]
     NoMac,
     /// BOOTP without DHCP.
     #[error("no DHCP message type")]

@@ -74,7 +74,7 @@ impl BootStep {
         }
     }
 
-    /// The boot file as clients are told it.
+    /// Returns the boot file name sent to clients.
     pub fn boot_file(&self) -> Option<&str> {
         match &self.action {
             BootAction::Nothing => None,
@@ -137,7 +137,7 @@ impl Policy {
         self.rules
     }
 
-    /// The script that iPXE is sent to, where these rules have one.
+    /// Returns the URL of the script for iPXE, if these rules have one.
     pub fn script_url(&self) -> Option<&str> {
         self.script_url.as_deref()
     }
@@ -170,14 +170,14 @@ impl Policy {
         }
     }
 
-    /// The file behind a TFTP name that only Pixiecore's rules know, `<mac>/<number>`.
+    /// Returns the file behind a TFTP name that only Pixiecore's rules know, `<mac>/<number>`.
     pub fn pixiecore_file(&self, path: &str) -> Option<&str> {
         if self.rules != Rules::Pixiecore {
             return None;
         }
         match pixiecore_path(path)? {
             (_, 0) => Some(&self.boot.bios_nbp),
-            // Debian has no iPXE for 32-bit UEFI; whoever has one puts it into a TFTP root.
+            // Debian has no iPXE for 32-bit UEFI; an operator who has one puts it into a TFTP root.
             (_, 1) => Some("ipxe-i386.efi"),
             (_, 2 | 3) => Some(&self.boot.efi_x64_nbp),
             (_, 4) => Some(PIXIECORE_IPXE_NBP),
@@ -187,7 +187,7 @@ impl Policy {
 
     fn boot_step(&self, client: &Client, chained: bool) -> BootStep {
         if !client.wants_boot {
-            return BootStep::nothing("no network boot asked for");
+            return BootStep::nothing("no network boot requested");
         }
         if client.raspberry_pi {
             return self.raspberry_pi_step();
@@ -227,13 +227,13 @@ impl Policy {
                     "iPXE: script"
                 },
             },
-            (_, None) => BootStep::nothing("iPXE, and no script URL is known"),
+            (_, None) => BootStep::nothing("iPXE, but no script URL is configured"),
         }
     }
 
     fn raspberry_pi_step(&self) -> BootStep {
         match self.boot.raspberry_pi_nbp.as_str() {
-            "" => BootStep::nothing("Raspberry Pi, and boot.raspberry_pi_nbp is empty"),
+            "" => BootStep::nothing("Raspberry Pi, but boot.raspberry_pi_nbp is empty"),
             file => BootStep {
                 action: BootAction::RaspberryPi(file.to_owned()),
                 why: "Raspberry Pi: this server",
@@ -252,7 +252,7 @@ impl Policy {
                 why: "UEFI firmware booting over HTTP: iPXE",
             },
             (None, _) => BootStep::nothing("no NBP fits this client architecture"),
-            (_, None) => BootStep::nothing("HTTP boot, and there is no [http] to load from"),
+            (_, None) => BootStep::nothing("HTTP boot, but no [http] service is configured"),
         }
     }
 
@@ -339,7 +339,7 @@ impl Policy {
     }
 }
 
-/// The architecture whose NBPs this one runs.
+/// Returns the architecture whose NBPs this one runs.
 fn tftp_sibling(arch: ClientArch) -> ClientArch {
     match arch {
         ClientArch::EfiIa32Http => ClientArch::EfiIa32,

@@ -11,7 +11,7 @@ use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::{Answer, Probe};
 use crate::config::PoolSettings;
 use crate::event::Shortage;
-use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
+use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
 use crate::proto::dhcp::{Message, MessageType, Options};
 
@@ -36,7 +36,7 @@ pub enum Arrival {
 
 /// Behaviour of the server that an operator can choose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Habits {
+pub struct ServerOptions {
     /// Addressing of replies to clients without an address.
     pub addressing: Addressing,
     /// True if offers to PXE firmware carry the vendor class `PXEClient`.
@@ -51,10 +51,10 @@ struct ServedPool {
     pool: LeasePool,
 }
 
-/// A DHCP server: the pool of its own link, and those behind relay agents.
+/// DHCP server: the pool of its own link, and those behind relay agents.
 pub struct DhcpServer<S> {
     server: Ipv4Addr,
-    habits: Habits,
+    server_options: ServerOptions,
     /// The first one is that of our own link.
     pools: Vec<ServedPool>,
     store: S,
@@ -63,10 +63,10 @@ pub struct DhcpServer<S> {
 }
 
 impl<S: LeaseStore> DhcpServer<S> {
-    /// A server with our address on its first pool's link; it goes on with the leases that are known.
+    /// Creates a server with its address on the first pool's link; it continues with the known leases.
     pub fn new(
         server: Ipv4Addr,
-        habits: Habits,
+        server_options: ServerOptions,
         pools: Vec<PoolSettings>,
         known: &[LeaseRecord],
         store: S,
@@ -77,7 +77,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         });
         DhcpServer {
             server,
-            habits,
+            server_options,
             pools: pools.collect(),
             store,
             uncommitted: false,
@@ -101,16 +101,16 @@ impl<S: LeaseStore> DhcpServer<S> {
         let found = self.pool_for(request, arrival);
         let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
-            return Answer::silence(format!("no pool serves the link of {link}"));
+            return Answer::silence(format!("no pool for the link of {link}"));
         };
         let hostname = request.host_name();
         let ask = Ask {
             server: self.server,
-            habits: self.habits,
+            server_options: self.server_options,
             request,
             client,
             step,
-            who: holder(request, client, hostname.as_deref()),
+            who: lease_client(request, client, hostname.as_deref()),
             now,
         };
         let (answer, record) = match client.message {
@@ -136,7 +136,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         address: Ipv4Addr,
         now: SystemTime,
     ) {
-        let who = holder(request, client, None);
+        let who = lease_client(request, client, None);
         let pool = self
             .pools
             .iter_mut()
@@ -198,19 +198,19 @@ impl<S: LeaseStore> DhcpServer<S> {
         };
         let (relay, own) = (request.relay_agent, request.client_address);
         if !relay.is_unspecified() && !is_host(relay) {
-            return Err("the relay agent's address is not a host's");
+            return Err("the relay agent's address is not a host address");
         }
         // A Discover's is not used (RFC 2131 §4.4.1: it is 0).
         if client.message != MessageType::Discover && !own.is_unspecified() && !is_host(own) {
-            return Err("the client's address is not a host's");
+            return Err("the client's address is not a host address");
         }
         Ok(())
     }
 
-    /// The pool of the link that the client is on: the one it or its relay names (RFC 3527,
-    /// RFC 3011), else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a
-    /// client behind a relay renews without it, else ours. One that broadcasts on our link is on it,
-    /// whatever address it uses: it has been moved here.
+    /// Returns the pool of the link that the client is on: the one it or its relay names (RFC 3527, RFC 3011),
+    /// else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a client behind a relay
+    /// renews without it, else ours. One that broadcasts on our link is on it, whatever address it uses: it has
+    /// been moved here.
     fn pool_for(&self, request: &Message, arrival: Arrival) -> Option<usize> {
         let of = |address: Ipv4Addr| {
             let mut pools = self.pools.iter();
@@ -229,17 +229,17 @@ impl<S: LeaseStore> DhcpServer<S> {
 /// A message, and what is known of it.
 struct Ask<'a> {
     server: Ipv4Addr,
-    habits: Habits,
+    server_options: ServerOptions,
     request: &'a Message,
     client: &'a Client,
     step: &'a BootStep,
-    who: Holder<'a>,
+    who: LeaseClient<'a>,
     now: SystemTime,
 }
 
 impl Ask<'_> {
-    /// The server it is for, when that is not us, nor the relay agent that stands in for us
-    /// (RFC 5107).
+    /// Returns the server identifier, if it is neither this server's nor that of a relay agent that overrides
+    /// it (RFC 5107).
     fn another_server(&self) -> Option<Ipv4Addr> {
         let stand_in = self.request.server_id_override();
         let server = self.request.server_id();
@@ -266,7 +266,7 @@ impl ServedPool {
     fn context<'a>(&'a self, ask: &Ask<'a>) -> Context<'a> {
         Context {
             server: ask.server,
-            habits: ask.habits,
+            server_options: ask.server_options,
             options: &self.options,
             lease_time: self.pool.lease_time(),
             reserved: self.pool.reservation(&ask.who),
@@ -286,7 +286,7 @@ impl ServedPool {
             Err(error) => return Answer::Unserved(Shortage::PoolExhausted, error.to_string()),
         };
         let mut reply = give(&self.context(ask), MessageType::Offer, offered.address);
-        if ask.habits.probing && offered.fresh {
+        if ask.server_options.probing && offered.fresh {
             let is_near = is_of_our_link && ask.request.relay_agent.is_unspecified();
             reply.probe = Some(match is_near {
                 true => Probe::Arp(offered.address),
@@ -303,13 +303,13 @@ impl ServedPool {
         let mac = who.mac;
         if let Some(server) = ask.another_server() {
             self.pool.withdraw_offer(mac, *now);
-            return silent(format!("it took the offer of {server}"));
+            return silent(format!("the client accepted the offer of {server}"));
         }
         let renewing = !request.client_address.is_unspecified();
         let address = match request.requested_address() {
             _ if renewing => request.client_address,
             Some(address) => address,
-            None => return silent("a request without an address"),
+            None => return silent("REQUEST without an address"),
         };
         // RFC 2131 §4.3.2, INIT-REBOOT: silence about a client of whom nothing is known, unless it is
         // on the wrong network; a refusal to one that we know to have another address. One that
@@ -344,11 +344,11 @@ impl ServedPool {
     /// RFC 2131 §4.3.4.
     fn release(&mut self, ask: &Ask<'_>) -> Outcome {
         if let Some(server) = ask.another_server() {
-            return silent(format!("a release for {server}"));
+            return silent(format!("RELEASE for {server}"));
         }
         // RFC 2131 §4.4.4, table 5: MUST. dnsmasq ignores one without it, too.
         if ask.request.server_id().is_none() {
-            return silent("a release without a server identifier");
+            return silent("RELEASE without a server identifier");
         }
         let address = ask.request.client_address;
         kept(self.pool.release(&ask.who, address, ask.now), "released")
@@ -357,29 +357,33 @@ impl ServedPool {
     /// RFC 2131 §4.3.3.
     fn decline(&mut self, ask: &Ask<'_>) -> Outcome {
         if let Some(server) = ask.another_server() {
-            return silent(format!("a decline for {server}"));
+            return silent(format!("DECLINE for {server}"));
         }
         if ask.request.server_id().is_none() {
-            return silent("a decline without a server identifier");
+            return silent("DECLINE without a server identifier");
         }
         let Some(address) = ask.request.requested_address() else {
-            return silent("a decline without an address");
+            return silent("DECLINE without an address");
         };
-        let why = format!("{address} is in use by somebody else, as declined");
+        let why = format!("{address} is in use by another host (DECLINE)");
         kept(self.pool.decline(&ask.who, address, ask.now), why)
     }
 
     /// RFC 2131 §4.3.5: configuration without a lease.
     fn inform(&self, ask: &Ask<'_>) -> Answer {
         if !self.pool.subnet().contains(&ask.request.client_address) {
-            return Answer::silence("an inform from outside the subnet");
+            return Answer::silence("INFORM from outside the subnet");
         }
         Answer::Reply(Box::new(inform_ack(&self.context(ask))))
     }
 }
 
-fn holder<'a>(request: &'a Message, client: &Client, hostname: Option<&'a str>) -> Holder<'a> {
-    Holder {
+fn lease_client<'a>(
+    request: &'a Message,
+    client: &Client,
+    hostname: Option<&'a str>,
+) -> LeaseClient<'a> {
+    LeaseClient {
         mac: client.mac,
         machine_id: client.machine_id.filter(|_| client.uuid.is_some()),
         client_id: request.client_id(),

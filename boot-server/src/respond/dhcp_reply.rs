@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::boot_fields::{self, VendorSays};
 use super::destination::destination;
-use super::{Habits, Reply};
+use super::{Reply, ServerOptions};
 use crate::lease::Reserved;
 use crate::policy::{BootAction, BootStep, Client, Loader};
 use crate::proto::dhcp::{Message, MessageType, Options, code};
@@ -17,7 +17,7 @@ const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 /// Everything that a reply is made from.
 pub(super) struct Context<'a> {
     pub(super) server: Ipv4Addr,
-    pub(super) habits: Habits,
+    pub(super) server_options: ServerOptions,
     /// The options of the client's pool.
     pub(super) options: &'a Options,
     pub(super) lease_time: Duration,
@@ -27,7 +27,7 @@ pub(super) struct Context<'a> {
     pub(super) step: &'a BootStep,
 }
 
-/// An offer or acknowledgement of an address.
+/// Returns an offer or acknowledgement of an address.
 pub(super) fn give(context: &Context<'_>, kind: MessageType, address: Ipv4Addr) -> Reply {
     let mut message = begin(context, kind);
     message.your_address = address;
@@ -45,14 +45,14 @@ pub(super) fn give(context: &Context<'_>, kind: MessageType, address: Ipv4Addr) 
     reply
 }
 
-/// The answer to an inform: all but an address and its times (RFC 2131 §4.3.5).
+/// Returns the answer to an inform: all but an address and its times (RFC 2131 §4.3.5).
 pub(super) fn inform_ack(context: &Context<'_>) -> Reply {
     let mut message = begin(context, MessageType::Ack);
     message.client_address = context.request.client_address;
     finish(context, message)
 }
 
-/// A refusal (RFC 2131 §4.3.2): no options but those of table 3.
+/// Returns a refusal (RFC 2131 §4.3.2): no options but those of table 3.
 pub(super) fn refuse(context: &Context<'_>, why: &str) -> Reply {
     let request = context.request;
     let mut message = begin(context, MessageType::Nak);
@@ -66,7 +66,7 @@ pub(super) fn refuse(context: &Context<'_>, why: &str) -> Reply {
         &mut message,
         &[code::CLIENT_ID, code::RELAY_AGENT_INFO],
     );
-    let (to, _) = destination(request, &message, context.habits.addressing);
+    let (to, _) = destination(request, &message, context.server_options.addressing);
     Reply::new(message, to)
 }
 
@@ -80,7 +80,7 @@ fn begin(context: &Context<'_>, kind: MessageType) -> Message {
     message
 }
 
-/// All the rest: in the order in which it is given up when there is no room, last first.
+/// Returns all other options, in the order in which they are dropped for lack of room, last first.
 fn finish(context: &Context<'_>, mut message: Message) -> Reply {
     let Context { request, step, .. } = *context;
     // The mask goes before the router (RFC 2132 §3.3), and what an address is good for before all
@@ -119,7 +119,7 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
         code::RELAY_AGENT_INFO,
     ];
     echo(request, &mut message, &echoed);
-    let (to, link) = destination(request, &message, context.habits.addressing);
+    let (to, link) = destination(request, &message, context.server_options.addressing);
     let mut reply = Reply::new(message, to);
     reply.link = link;
     reply
@@ -129,7 +129,7 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
 /// instead of using the boot file named in it.
 fn vendor_says(context: &Context<'_>) -> VendorSays {
     let firmware = context.client.loader == Loader::Firmware;
-    if context.habits.pxe_vendor_class && firmware {
+    if context.server_options.pxe_vendor_class && firmware {
         VendorSays::UseBootFile
     } else {
         VendorSays::Nothing

@@ -13,7 +13,7 @@ mod variables;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-pub use dhcp::{Addressing, Arrival, DhcpServer, Habits};
+pub use dhcp::{Addressing, Arrival, DhcpServer, ServerOptions};
 pub use grub::grub_config;
 pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
@@ -61,7 +61,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The address in question.
+    /// Returns the address in question.
     pub fn address(self) -> Ipv4Addr {
         match self {
             Probe::Arp(address) | Probe::Echo(address) => address,

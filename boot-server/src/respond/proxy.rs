@@ -12,13 +12,13 @@ use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 /// Program whose behaviour the proxy reproduces where programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyStyle {
-    /// Every client that can use the boot file of the offer is told to use it.
+    /// True if every client that can use the boot file of the offer is told to use it.
     Plain,
     /// Style recorded from Pixiecore.
     Pixiecore,
 }
 
-/// The answer of a proxy to a message on port 67.
+/// Returns the answer of a proxy to a message on port 67.
 ///
 /// Only a Discover is answered: the offer carries all a client needs, or sends it to port 4011.
 pub fn proxy_offer(
@@ -29,13 +29,13 @@ pub fn proxy_offer(
     server: Ipv4Addr,
 ) -> Answer {
     if client.message != MessageType::Discover {
-        return Answer::silence("a proxy answers a discover only");
+        return Answer::silence("proxyDHCP answers DISCOVER only");
     }
     if step.action == BootAction::Nothing {
         return Answer::silence(step.why);
     }
     if !request.relay_agent.is_unspecified() && !is_unicast_host(request.relay_agent) {
-        return Answer::silence("the relay agent's address is not a host's");
+        return Answer::silence("the relay agent's address is not a host address");
     }
     if style == ProxyStyle::Pixiecore && client.broken_machine_id {
         return Answer::silence("option 97 is no machine identifier");
@@ -57,8 +57,8 @@ pub fn proxy_offer(
     Answer::Reply(Box::new(Reply::new(message, to)))
 }
 
-/// The answer of the boot service on port 4011: to where the request came from, as EDK2 asks from
-/// port 4011 and not from 68.
+/// Returns the answer of the boot service on port 4011: to where the request came from, as EDK2 asks from port
+/// 4011 and not from 68.
 pub fn boot_service_ack(
     request: &Message,
     client: &Client,
@@ -67,7 +67,7 @@ pub fn boot_service_ack(
     from: SocketAddrV4,
 ) -> Answer {
     if !matches!(client.message, MessageType::Request | MessageType::Inform) {
-        return Answer::silence("the boot service answers a request only");
+        return Answer::silence("the boot service answers REQUEST only");
     }
     if step.action == BootAction::Nothing {
         return Answer::silence(step.why);

@@ -32,7 +32,7 @@ pub enum PxelinuxError {
     #[error("{0}")]
     NoMatch(String),
     /// The machine's group is served under another name.
-    #[error("group `{group}` is served {place}, not here")]
+    #[error("group `{group}` is served {place}, not under this name")]
     OtherName {
         /// The group that matched.
         group: String,
@@ -248,7 +248,7 @@ fn render(
     })
 }
 
-/// The path by TFTP of a file that a spec names for HTTP.
+/// Returns the path by TFTP of a file that a spec names for HTTP.
 fn tftp_path(file: &str, assets_url: Option<&str>) -> Option<String> {
     let path = match assets_url.and_then(|url| file.strip_prefix(url)) {
         Some(below) => format!("assets/{}", below.trim_start_matches('/')),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
 
-/// The first of the servers' addresses; each server has one of its own.
+/// First of the servers' addresses; each server has a separate one.
 pub(crate) const SERVERS: [Ipv4Addr; 4] = [
     Ipv4Addr::new(10, 77, 0, 1),
     Ipv4Addr::new(10, 77, 0, 2),
@@ -48,7 +48,7 @@ impl Cable {
         Ok(cable)
     }
 
-    /// A program that runs at the far end.
+    /// Returns a program that runs at the far end.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command
@@ -69,7 +69,7 @@ impl Cable {
             }
             std::thread::yield_now();
         }
-        bail!("`unshare --net` made no namespace within 10 s")
+        bail!("`unshare --net` created no namespace within 10 s")
     }
 }
 

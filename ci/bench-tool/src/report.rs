@@ -35,7 +35,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// An empty report of this machine.
+    /// Returns an empty report of this machine.
     pub(crate) fn begin(peers: &Path) -> Report {
         Report {
             machine: machine(),
@@ -65,13 +65,13 @@ impl Report {
             let text = std::fs::read(results).with_context(|| format!("{}", results.display()))?;
             let before: Report = serde_json::from_slice(&text).with_context(|| {
                 let path = results.display();
-                format!("{path} is not a file of results; remove it to begin anew")
+                format!("{path} is not a results file; remove it to start over")
             })?;
             if (&before.machine, &before.peers) == (&self.machine, &self.peers) {
                 self.continue_from(before);
             } else {
                 eprintln!(
-                    "ci/bench: earlier results are of another machine or of other versions: left out"
+                    "ci/bench: ignoring earlier results of another machine or of other versions"
                 );
             }
         }
@@ -118,7 +118,7 @@ impl Report {
         rows.collect()
     }
 
-    /// The report as Markdown.
+    /// Returns the report as Markdown.
     pub(crate) fn render(&self) -> String {
         let mut out = String::from("# boot-server beside the programs it replaces\n\n");
         let commands: Vec<String> = self.commands.iter().map(|one| format!("`{one}`")).collect();
@@ -143,7 +143,7 @@ impl Report {
     }
 }
 
-/// The command as it was typed; `ci/bench` hands some arguments in.
+/// Returns the command as typed; `ci/bench` adds some arguments.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     const HIDDEN: [&str; 4] = ["--boot-server", "--peers", "--results", "--kernel"];
     let mut shown = vec!["ci/bench".to_owned()];
@@ -183,7 +183,7 @@ fn machine() -> String {
     )
 }
 
-/// Package names and versions; atftpd's stands beside its unpacked files.
+/// Returns package names and versions; atftpd's version is beside its unpacked files.
 fn versions(peers: &Path) -> String {
     let version = |package: &str| {
         let unpacked = std::fs::read_to_string(peers.join(format!("{package}.version")));

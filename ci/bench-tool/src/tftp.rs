@@ -24,7 +24,7 @@ const PART_BYTES: usize = 16 * 1000 * 1000;
 
 type Servers = Vec<(&'static str, SocketAddr, Server)>;
 
-/// All rows of the comparison.
+/// Returns all rows of the comparison.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let folder = bench.folder.path().join("tftp");
     std::fs::create_dir(&folder)?;
@@ -110,7 +110,7 @@ fn row(
                     values[n].push(speed);
                 }
                 Ok(_) => {}
-                // Ours has to do it; of another it is told, once.
+                // A failure of boot-server is an error; a failure of another server is reported once.
                 Err(error) if n > 0 => {
                     out_of_race[n] = true;
                     values[n].clear();

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             apply_from_file(file.trim_start_matches("--from-file="), &mut console)
         }
         ["explain-ignition", url, speaks] => return explain_ignition(url, speaks),
-        _ => Err(format!("no such command: {}", arguments.join(" ")).into()),
+        _ => Err(format!("unknown command: {}", arguments.join(" ")).into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,7 +76,7 @@ fn apply(user_data: Result<Vec<u8>, Box<dyn std::error::Error>>, console: &mut C
     Ok(())
 }
 
-/// For a script that puts what is printed into a sentence of its own.
+/// Prints for a script that puts the text into its own sentence.
 fn explain_ignition(url: &str, speaks: &str) -> ExitCode {
     match fetch::fetch_once(url).and_then(|config| ignition::explain(&config, speaks)) {
         Some(why) => {

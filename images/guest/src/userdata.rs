@@ -31,18 +31,18 @@ pub enum UserDataError {
     #[error("the first line is neither \"#cloud-config\" nor \"#!…\"")]
     Unrecognised,
     /// gzip that does not unpack.
-    #[error("it begins as gzip does, and is not: {0}")]
+    #[error("malformed gzip data: {0}")]
     Gzip(#[source] std::io::Error),
     /// The user-data is not UTF-8.
-    #[error("it is not UTF-8 text: {0}")]
+    #[error("not UTF-8 text: {0}")]
     NotText(#[from] std::string::FromUtf8Error),
     /// A cloud-config that does not read.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
-/// The text of user-data as it came: gzip is unpacked, whatever the server called it
-/// (`coreos-cloudinit.go`, `decompressIfGzip`).
+/// Decodes the text of user-data: gzip is decompressed, whatever the server declared (`coreos-cloudinit.go`,
+/// `decompressIfGzip`).
 ///
 /// # Errors
 /// [`UserDataError::Gzip`], [`UserDataError::NotText`].

@@ -32,7 +32,7 @@ pub(super) async fn go_on(
             None => {
                 restart(partial, None)?;
                 return Err(Fault::Passing(
-                    "the server went on at another place than it was asked to".into(),
+                    "the server resumed at an offset other than the requested one".into(),
                 ));
             }
         },
@@ -45,7 +45,7 @@ pub(super) async fn go_on(
         StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => {
             restart(partial, None)?;
             return Err(Fault::Passing(
-                "the server's file is shorter than what was fetched of it".into(),
+                "the server's file is shorter than the part already fetched".into(),
             ));
         }
         status if status.is_success() => {
@@ -68,7 +68,7 @@ pub(super) async fn go_on(
     }
     match total {
         Some(total) if partial.len() < total => Err(Fault::Passing(format!(
-            "the connection ended after {} of {total} bytes",
+            "connection closed after {} of {total} bytes",
             partial.len()
         ))),
         _ => Ok(()),
@@ -79,7 +79,7 @@ fn restart(partial: &mut Partial, validator: Option<String>) -> Result<(), Fault
     partial.restart(validator).map_err(Fault::Final)
 }
 
-/// The whole length, when the answer goes on exactly where `partial` ends, with the same file.
+/// Returns the total length, if the answer resumes exactly where `partial` ends, with the same file.
 fn continued(response: &Response, partial: &Partial) -> Option<Option<u64>> {
     let headers = response.headers();
     let same = match (validator(headers), partial.validator()) {
@@ -91,7 +91,7 @@ fn continued(response: &Response, partial: &Partial) -> Option<Option<u64>> {
     (same && start == partial.len()).then_some(total)
 }
 
-/// The whole length in the `bytes */10` of a 416 (RFC 9110, section 15.5.17).
+/// Returns the whole length in the `bytes */10` of a 416 (RFC 9110, section 15.5.17).
 fn unsatisfied_length(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes */")?.parse().ok()

@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -71,7 +71,7 @@ impl Pauses {
     /// Returns the delay before the next attempt, and the reason that the last one failed.
     ///
     /// # Errors
-    /// What ends it all: the fault is no passing one, or it was the last attempt.
+    /// The final error: the fault is permanent, or this was the last attempt.
     pub(super) fn after(
         &mut self,
         fault: Fault,
@@ -93,7 +93,7 @@ impl Pauses {
         }
     }
 
-    /// The pause before the next attempt; `None` when there is to be none.
+    /// Returns the pause before the next attempt; `None` when there is to be none.
     fn next(&mut self) -> Option<Duration> {
         if self.made >= self.attempts {
             return None;

@@ -33,7 +33,7 @@ pub struct Listed {
 
 /// A file that has not the hash it should have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("its {algorithm} is {found} ({size_bytes} bytes), and {source_of} says {expected}")]
+#[error("{algorithm} mismatch: {found} ({size_bytes} bytes), but {source_of} has {expected}")]
 pub struct WrongDigest {
     /// Hash algorithm, e.g. `SHA-256`.
     pub algorithm: &'static str,
@@ -47,7 +47,7 @@ pub struct WrongDigest {
     pub size_bytes: u64,
 }
 
-/// The hashes of the file at `path`.
+/// Returns the hashes of the file at `path`.
 ///
 /// # Errors
 /// That of reading it.
@@ -89,7 +89,7 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
     }
 }
 
-/// Bytes in lower-case hex.
+/// Returns the bytes in lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

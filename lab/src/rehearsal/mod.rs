@@ -2,7 +2,7 @@
 //! data directory served to it, and what it has to come up as.
 //!
 //! Made are scenarios, one for each firmware and image, in a folder of the rehearsal's own; they run as any
-//! scenario does. What is expected comes from the plan (`rollout::plan`, `rollout::outcome`), which reads the
+//! scenario does. What is expected comes from the plan (`rollout::plan`, `rollout::expected`), which reads the
 //! directory and never the server. A machine of which the plan already says that it can't come up is not
 //! booted, and counts as failed.
 //!
@@ -27,9 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::Snapshot;
+use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
-use rollout::outcome::{Outcome, System};
-use rollout::plan::{Booted, MachinePlan, plan_asking};
+use rollout::plan::{Booted, MachinePlan, plan_with_requests};
 use rollout::site::{self, SiteError};
 use tempfile::TempDir;
 
@@ -143,11 +143,11 @@ impl Rehearsal {
     /// [`RehearsalError`] when the site as a whole can't be copied.
     pub fn prepare(request: &Request<'_>) -> Result<Rehearsal, RehearsalError> {
         let machines = twin::with_identities(request);
-        let asking = request.environment.asking();
+        let requests = request.environment.client_requests();
         let twins = Inventory {
             machines: machines.clone(),
         };
-        let plan = plan_asking(request.snapshot, &twins, &asking);
+        let plan = plan_with_requests(request.snapshot, &twins, &requests);
         let site = site::of(plan.machines.iter())?;
         let environment = request.environment.clone().at(&site)?;
         let mut rehearsal = Rehearsal {
@@ -219,11 +219,11 @@ impl Rehearsal {
             Source::InPlace if Image::names_stand_in(&image) => System::StandIn,
             Source::Own | Source::InPlace => System::CoreOs,
         };
-        let outcome = Outcome::of(booted, system);
-        if let Some(why) = &outcome.hopeless {
+        let expected = ExpectedState::of(booted, system);
+        if let Some(why) = &expected.hopeless {
             return Err((StageName::CloudConfig, why.clone()));
         }
-        let twin = twin::node(request, machine, booted, outcome)
+        let twin = twin::node(request, machine, booted, expected)
             .map_err(|why| (StageName::PowerOn, why))?;
         if !twin.unproven.is_empty() {
             self.unproven.insert(machine.name.clone(), twin.unproven);

@@ -43,8 +43,10 @@ pub(super) fn load(
         Err(message) => {
             let others = groups_files(loader);
             let help = match others.first() {
-                Some(other) => format!("name the groups file in its place: {}", other.display()),
-                None => "name the data directory that has `config.yaml` and `specs/`".to_owned(),
+                Some(other) => format!("name the groups file instead: {}", other.display()),
+                None => {
+                    "name the data directory, which holds `config.yaml` and `specs/`".to_owned()
+                }
             };
             loader.error(&path, message, &help);
             Vec::new()
@@ -70,7 +72,7 @@ pub(super) fn load(
     (groups, profiles)
 }
 
-/// Files in the directory that may be groups files.
+/// Returns the files in the directory that may be groups files.
 fn groups_files(loader: &Loader<'_>) -> Vec<PathBuf> {
     let names = loader.root.names(".").unwrap_or_default().into_iter();
     names

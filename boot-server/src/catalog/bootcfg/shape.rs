@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// Values that are not what their keys are for. None when the text is no YAML at all.
+/// Returns the values of the wrong type for their keys. None when the text is not YAML.
 pub(super) fn problems(path: &Path, text: &Arc<str>) -> Vec<Problem> {
     // Aliases and tags may hide a tree from us that the types accept: then there is nothing to add.
     if yaml::parse::<IgnoredAny>(text, DuplicateKeys::LastCounts).is_err() {
@@ -126,7 +126,7 @@ struct Finder<'a> {
     path: &'a Path,
     text: &'a Arc<str>,
     problems: Vec<Problem>,
-    /// Keys that mean nothing, told after what is wrong.
+    /// Reports unknown keys, after the other problems.
     unknown: Vec<Problem>,
 }
 
@@ -138,7 +138,7 @@ impl Finder<'_> {
             Severity::Error,
             self.path,
             message,
-            format!("make it {wanted}"),
+            format!("write {wanted}"),
         );
         let problem = problem.of_rule("wrong-type");
         self.problems
@@ -198,7 +198,7 @@ impl Finder<'_> {
                     for (label, wanted) in labels {
                         if matches!(wanted.value, Node::List(_) | Node::Mapping(_)) {
                             let what = format!("label `{}` of group {number}", label.value);
-                            self.tell(&what, "a text: a group has one value for a label", wanted);
+                            self.tell(&what, "a string: each label has one value", wanted);
                         }
                     }
                 }

@@ -102,7 +102,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 Ok(received) => Some(received),
                 Err(error) => {
                     // E.g. the network is down for a moment: not the end of a server.
-                    warn!(%error, "receiving a DHCP message");
+                    warn!(%error, "cannot receive DHCP messages");
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -170,8 +170,8 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let reason = match limiter.admit(mac, now) {
             Verdict::Allowed => return true,
             Verdict::Dropped => return false,
-            Verdict::FirstDropped => "more DHCP messages of one client than a boot needs",
-            Verdict::FirstOverload => "more DHCP messages of all clients than can be answered",
+            Verdict::FirstDropped => "too many DHCP messages from one client",
+            Verdict::FirstOverload => "too many DHCP messages from all clients together",
         };
         let who = Who {
             mac: (mac != MacAddr([0; 6])).then(|| mac.to_string()),
@@ -185,7 +185,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
     }
 
     fn malformed(&self, who: Who, reason: String) {
-        debug!(?who, reason, "a DHCP message that is none");
+        debug!(?who, reason, "malformed DHCP message");
         self.context.events.emit(BootEvent::Malformed {
             who,
             protocol: "dhcp".to_owned(),
@@ -193,7 +193,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         });
     }
 
-    /// Answers everything that was read, in order; leases are kept before they are told.
+    /// Answers all messages that were read, in order; leases are stored before they are acknowledged.
     async fn answer_all(self: &Arc<Self>, batch: &mut Vec<Request>, questions: &Arc<Semaphore>) {
         let mut answered = Vec::with_capacity(batch.len());
         for request in batch.drain(..) {
@@ -224,7 +224,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let is_proxy = matches!(self.role, Role::Proxy | Role::Pixiecore(_));
         if is_proxy && client.message != MessageType::Discover {
             // Not even decided upon: the policy remembers what it sends machines to.
-            let silence = Answer::Silence("a proxy answers a discover only".into());
+            let silence = Answer::Silence("proxyDHCP answers DISCOVER only".into());
             return Some(Answered {
                 request,
                 step: BootStep::none(),
@@ -245,7 +245,9 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 return Some(Answered {
                     request,
                     step: BootStep::none(),
-                    answer: Answer::Silence("a release from another address than its own".into()),
+                    answer: Answer::Silence(
+                        "RELEASE from an address other than the leased one".into(),
+                    ),
                 });
             }
             return server.answer(request, |request| self.decide(request));
@@ -280,14 +282,16 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let is_everyone = subnet.prefix_len() < 31
             && (address == subnet.broadcast() || address == subnet.network());
         if is_group(address) || is_everyone {
-            return Err("from an address that is not a host's");
+            return Err("source address is not a host address");
         }
         if !subnet.contains(&address) && !known() {
-            return Err("from outside the subnet, and no DHCP exchange of this machine was heard");
+            return Err(
+                "source address outside the subnet, and no DHCP exchange of this machine was seen",
+            );
         }
         match port {
             67 | 68 | 1024.. => Ok(()),
-            _ => Err("from a port of another service"),
+            _ => Err("source port belongs to another service"),
         }
     }
 
@@ -297,7 +301,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             return self.ignored(
                 &request,
                 IgnoreCode::PixiecoreApi,
-                "too many questions to the Pixiecore API",
+                "too many pending requests to the Pixiecore API",
             );
         };
         let (service, api) = (Arc::clone(self), Arc::clone(api));
@@ -314,7 +318,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                     service.ignored(&request, IgnoreCode::PixiecoreApi, reason);
                 }
                 Err(error) => {
-                    let reason = format!("asking the Pixiecore API: {error}");
+                    let reason = format!("Pixiecore API request failed: {error}");
                     service.ignored(&request, IgnoreCode::PixiecoreApi, reason);
                 }
             }
@@ -356,11 +360,11 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let bytes = match reply.message.encode_fitting(limit) {
             Ok((bytes, dropped)) if dropped.is_empty() => bytes,
             Ok((bytes, dropped)) => {
-                debug!(?dropped, limit, "options that do not fit are left out");
+                debug!(?dropped, limit, "omitting options that do not fit");
                 bytes
             }
             Err(error) => {
-                let reason = format!("no answer fits: {error}");
+                let reason = format!("the reply does not fit: {error}");
                 return self.ignored(&request, IgnoreCode::NotSent, reason);
             }
         };
@@ -384,8 +388,8 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         match sent {
             Ok(()) => self.answered(&request, &step, &reply),
             Err(error) => {
-                warn!(to = %reply.to, %error, "sending a DHCP reply");
-                let reason = format!("the reply to {} failed: {error}", reply.to);
+                warn!(to = %reply.to, %error, "cannot send a DHCP reply");
+                let reason = format!("cannot send the reply to {}: {error}", reply.to);
                 self.ignored(&request, IgnoreCode::NotSent, reason);
             }
         }

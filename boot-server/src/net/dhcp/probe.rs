@@ -49,7 +49,7 @@ pub(in crate::net) struct Prober {
 }
 
 impl Prober {
-    /// A prober that waits for this long; `echo` opens the socket for addresses behind relays.
+    /// Creates a prober with this timeout; `echo` opens the socket for addresses behind relays.
     ///
     /// # Errors
     /// The kernel's: no right to raw sockets.
@@ -97,7 +97,7 @@ impl Prober {
         {
             let mut waiting = self.waiting();
             if waiting.len() >= MAX_PROBES {
-                debug!(%address, "offered without looking: too many are looked for");
+                debug!(%address, "offering an address without a probe: too many probes are pending");
                 return Found::Nobody;
             }
             let of_address = waiting.entry(address).or_default();
@@ -106,7 +106,7 @@ impl Prober {
         }
         let asked = self.ask(probe).await;
         if let Err(error) = &asked {
-            warn!(%address, %error, "looking for an address");
+            warn!(%address, %error, "cannot probe an address");
         }
         let found = match asked {
             Ok(true) => tokio::time::timeout(self.patience, answer).await,
@@ -133,7 +133,7 @@ impl Prober {
             (Probe::Echo(address), _, Some(icmp)) => {
                 let echo = encode_echo(self.identifier, 1);
                 match icmp.send_to(&echo, SocketAddrV4::new(address, 0)).await {
-                    // No way there, so nobody there whom we could disturb.
+                    // No route to the address, so no host there that an offer could disturb.
                     Err(error) if error.kind() == io::ErrorKind::HostUnreachable => {}
                     Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {}
                     sent => drop(sent?),

@@ -24,7 +24,7 @@ pub(crate) struct Note {
     pub(crate) detail: String,
     /// Config file that was rendered.
     pub(crate) file: Option<String>,
-    /// MAC named in the path, where it is no label.
+    /// MAC in the path, for endpoints where it is not a label.
     pub(crate) mac: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Note {
 #[derive(Debug, Clone)]
 pub(crate) struct LongBody(pub(crate) String);
 
-/// True in a request of somebody who may know why.
+/// True for a request from a client that may see the full reason.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MayKnow(pub(crate) bool);
 
@@ -48,7 +48,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// An answer with a body, served because of `detail`.
+    /// Returns an answer with a body, served because of `detail`.
     pub(crate) fn new(
         status: StatusCode,
         content_type: &'static str,
@@ -90,8 +90,8 @@ impl Answer {
         Answer::ok(content_type, text, detail).sha256(sha256)
     }
 
-    /// An error: one line of text as Go's `http.Error` writes it, for programs that know it, and
-    /// the reason on the next line.
+    /// Returns an error: one line of text as Go's `http.Error` writes it, for programs that know it, and the
+    /// reason on the next line.
     pub(crate) fn error(
         status: StatusCode,
         line: &str,
@@ -108,8 +108,8 @@ impl Answer {
         )
     }
 
-    /// An error whose reason names what is inside the server: that is for the log, the event, and for those who may be
-    /// [explained](crate::config::Explain) to. Others get the short reason.
+    /// Returns an error whose reason names what is inside the server: that is for the log, the event, and for
+    /// those who may be [explained](crate::config::Explain) to. Others get the short reason.
     pub(crate) fn explained(status: StatusCode, line: &str, short: &str, reason: &str) -> Answer {
         let mut answer = Answer::error(status, line, Some(short), reason);
         let long = LongBody(format!("{line}\n{reason}\n"));
@@ -130,7 +130,9 @@ impl Answer {
     /// 404 because the catalog has nothing for this machine.
     pub(crate) fn refused(refusal: &Refusal) -> Answer {
         let short = match refusal.group {
-            Some(_) => "the group of this machine gives nothing here: see the server's log",
+            Some(_) => {
+                "this machine's group defines nothing for this endpoint: see the server's log"
+            }
             None => "no group matches this machine",
         };
         let line = "404 page not found";

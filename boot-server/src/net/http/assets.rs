@@ -30,10 +30,10 @@ use crate::net::unchanged::{UnchangedFile, Version};
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Files of less are read and leave together with the head of the answer.
 const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
-/// Bytes looked at to tell text from other content, as Go's sniffing does.
+/// Number of bytes examined to tell text from other content, as in Go's sniffing.
 const SNIFF_BYTES: u64 = 512;
 
-/// A file or a listing of `/assets/`.
+/// Serves a file or a listing of `/assets/`.
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
     match &app.assets {
         Some(assets) => answer(assets, "/assets", request).await,
@@ -41,7 +41,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
     }
 }
 
-/// The same of `/images/`, where bootcfg 0.1 had its files.
+/// Serves the same of `/images/`, the folder of bootcfg 0.1.
 pub(crate) async fn handle_image(State(app): State<App>, request: Request) -> Answer {
     match &app.images {
         Some(images) => answer(images, "/images", request).await,
@@ -65,7 +65,7 @@ async fn answer(assets: &Arc<Folder>, prefix: &str, request: Request) -> Answer 
             let path = assets.root().join(relative);
             serve(file, &path, &metadata, &request).await
         }
-        Ok(_) => Answer::not_found(&format!("asset `{relative}` is no file")),
+        Ok(_) => Answer::not_found(&format!("asset `{relative}` is not a file")),
         Err(error) => missing(relative, &error),
     }
 }
@@ -77,7 +77,7 @@ fn missing(relative: &str, why: &dyn std::fmt::Display) -> Answer {
     Answer::explained(StatusCode::NOT_FOUND, line, "no such asset", &reason)
 }
 
-/// Opens a file or folder and tells what it is, off the threads that answer.
+/// Opens and classifies a file or folder, outside the threads that answer.
 async fn open(assets: &Arc<Folder>, relative: &str) -> Result<(File, Metadata), FolderError> {
     let (assets, name) = (Arc::clone(assets), relative.to_owned());
     let opened = tokio::task::spawn_blocking(move || {
@@ -196,7 +196,7 @@ async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts
     }
 }
 
-/// The part of an open file: sent by the connection itself where that can, else a stream of chunks.
+/// Returns the part of an open file: sent by the connection itself where possible, else as a stream of chunks.
 pub(super) async fn contents(
     mut file: File,
     metadata: &Metadata,
@@ -239,7 +239,7 @@ async fn content_type(path: &Path, file: &mut File) -> std::io::Result<&'static 
         "png" => "image/png",
         "svg" => "image/svg+xml",
         "gz" => "application/gzip",
-        // UEFI HTTP boot looks at the type before the extension (UEFI 2.10, section 24.7.3).
+        // UEFI HTTP boot checks the type before the extension (UEFI 2.10, section 24.7.3).
         "efi" => "application/efi",
         _ => {
             let mut start = Vec::new();

@@ -35,7 +35,7 @@ fn is_doubled(path: &str, clean: &str) -> bool {
     is_file && parts(path) == parts(clean)
 }
 
-/// The request with another path; `None` when that is not written as one.
+/// Returns the request with another path; `None` when that is not written as one.
 fn with_path(request: &mut Request, path: &str) -> Option<Request> {
     let target = match request.uri().query() {
         Some(query) => format!("{}?{query}", encode(path)),
@@ -73,7 +73,7 @@ pub(crate) fn decode(path: &str) -> String {
         .into_owned()
 }
 
-/// Escapes what may not stand in a path.
+/// Escapes the characters that are not allowed in a path.
 pub(crate) fn encode(path: &str) -> String {
     const KEPT: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
         .remove(b'/')

@@ -134,7 +134,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Labels first; what they leave open, by the address, unless that is another machine's by now.
+/// Returns the labels first; what they leave open, by the address, unless that is another machine's by now.
 fn who(neighbours: &Neighbours, labels: &Labels, peer: Option<SocketAddr>) -> Who {
     let known = peer.map_or_else(Who::default, |peer| neighbours.who(peer));
     let mac = labels.0.get("mac").cloned();
@@ -185,7 +185,7 @@ impl HttpBody for Observed {
                 self.exchange.bytes += length as u64;
             }
             Poll::Ready(Some(Err(error))) => {
-                let detail = format!("{}; broke off: {error}", self.exchange.note.detail);
+                let detail = format!("{}; aborted: {error}", self.exchange.note.detail);
                 self.exchange.note.detail = detail;
             }
             Poll::Ready(None) | Poll::Pending => {}

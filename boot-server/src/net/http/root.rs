@@ -1,4 +1,4 @@
-//! `/` and every path that is no endpoint: 404, and what there is instead.
+//! `/` and every unknown path: 404, and the list of endpoints.
 
 use axum::extract::State;
 
@@ -20,7 +20,7 @@ pub(crate) async fn handle(State(app): State<App>) -> Answer {
 
 /// Any other path.
 pub(crate) async fn no_endpoint() -> Answer {
-    Answer::not_found("there is no such endpoint")
+    Answer::not_found("unknown endpoint")
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ use tokio::time::Sleep;
 
 use crate::net::unchanged::Version;
 
-/// Bytes that one placeholder stands for at most: with fewer, hyper's work for each shows beside nginx.
+/// Maximum number of bytes per placeholder: with fewer, hyper's overhead shows in comparison with nginx.
 const PART_BYTES: usize = 1024 * 1024;
 /// Bytes read at once into the page cache.
 const LOAD_BYTES: usize = 128 * 1024;
@@ -53,7 +53,7 @@ fn is_placeholder(bytes: &[u8]) -> bool {
     PLACEHOLDER.as_ptr_range().contains(&bytes.as_ptr())
 }
 
-/// A part of a file that a placeholder stands for.
+/// Part of a file that a placeholder represents.
 #[derive(Debug)]
 struct FilePart {
     file: Arc<File>,
@@ -89,7 +89,7 @@ pub(crate) struct FileBody {
 }
 
 impl FileBody {
-    /// The `len` bytes from `offset` on, to be sent by the stream that shares the queue.
+    /// Returns the `len` bytes from `offset` on, to be sent by the stream that shares the queue.
     pub(in crate::net) fn new(
         file: File,
         version: Version,
@@ -175,7 +175,7 @@ fn load(file: &File, offset: u64, len: usize) {
     }
 }
 
-/// A TCP stream that sends files in the place of placeholders.
+/// TCP stream that replaces placeholders by files.
 #[derive(Debug)]
 pub(crate) struct FileStream {
     stream: TcpStream,
@@ -196,7 +196,7 @@ struct Unproven {
 }
 
 impl FileStream {
-    /// The stream, and the queue for the bodies that it is to send.
+    /// Returns the stream, and the queue for the bodies that it is to send.
     pub(crate) fn new(stream: TcpStream) -> (FileStream, FileQueue) {
         let queue = FileQueue::default();
         let stream = FileStream {
@@ -231,7 +231,7 @@ impl FileStream {
                 }
             });
             match sent {
-                // The length was promised: the connection cannot go on.
+                // The length was promised: the connection cannot continue.
                 Ok(0) => {
                     drop(parts);
                     self.discard();
@@ -300,7 +300,7 @@ impl FileStream {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// An error when hyper did something else with a placeholder than to hand it on.
+    /// Returns an error when hyper did something else with a placeholder than to hand it on.
     fn expect_no_parts(&self) -> io::Result<()> {
         match self.queue.is_empty() {
             true => Ok(()),

@@ -27,7 +27,7 @@ const SIGNED: [&str; 8] = [
     "/generic",
     "/metadata",
 ];
-/// Pixiecore's, where the ending stands before the machine.
+/// Signature path of Pixiecore, where the extension precedes the machine.
 const PIXIECORE: &str = "/pixiecore/v1/boot";
 /// The longest answer that is signed.
 const MAX_BYTES: usize = 64 << 20;
@@ -114,6 +114,6 @@ async fn signed(
 /// Worth another try, unlike a 404.
 fn failed(reason: &str) -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    let line = "500 the answer could not be signed";
+    let line = "500 cannot sign the response";
     Answer::explained(status, line, "see the server's log", reason).into_response()
 }

@@ -32,7 +32,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address in the configuration.
-    #[error("`{0}` is not the URL of an API; write http://HOST:PORT/PREFIX or https://…")]
+    #[error("invalid API URL: `{0}`; write http://HOST:PORT/PREFIX or https://…")]
     Address(String),
     /// The API, or the server of a file, did not answer.
     #[error("{url}: {reason}")]
@@ -48,7 +48,7 @@ pub enum ApiError {
         /// URL of the request.
         url: String,
     },
-    /// A 200 that is no boot spec.
+    /// A 200 whose body is not a boot spec.
     #[error("{url}: {source}")]
     Invalid {
         /// URL of the request.
@@ -65,7 +65,7 @@ pub enum ApiError {
         status: StatusCode,
     },
     /// A URL in the API's answer.
-    #[error("`{0}` in the API's answer is not an http URL")]
+    #[error("invalid URL in the API's answer: `{0}` (neither http nor https)")]
     NoHttpUrl(String),
     /// A file of the fixed boot.
     #[error("{path}: {source}")]
@@ -111,7 +111,7 @@ pub(super) struct Fetched {
 }
 
 impl ApiClient {
-    /// A client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`, which may take
+    /// Returns a client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`, which may take
     /// `timeout` to answer.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl ApiClient {
         ApiClient::fixed_trusting(boot, trust::authorities_of_host())
     }
 
-    /// The same with these certificate authorities.
+    /// Returns the same with these certificate authorities.
     ///
     /// # Errors
     /// As [`ApiClient::fixed`].
@@ -230,11 +230,11 @@ impl ApiClient {
         Ok(ApiAnswer::Boot(spec))
     }
 
-    /// The absolute form of a URL in an answer: `/x` starts at the API server's root. In the fixed
-    /// boot, what is no URL is a file.
+    /// Returns the absolute form of a URL in an answer: `/x` starts at the API server's root. In the fixed
+    /// boot, any other text than a URL is a file.
     ///
     /// # Errors
-    /// It is no http URL.
+    /// The URL is not http or https.
     pub fn resolve(&self, url: &str) -> Result<String, ApiError> {
         let no_url = || ApiError::NoHttpUrl(url.to_owned());
         let api = match &self.source {
@@ -305,7 +305,7 @@ async fn open(path: &Path) -> Result<Fetched, ApiError> {
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;
     if !metadata.is_file() {
-        return Err(failed(std::io::Error::other("it is no file")));
+        return Err(failed(std::io::Error::other("not a regular file")));
     }
     let length = metadata.len();
     Ok(Fetched {

@@ -13,7 +13,7 @@ const NONCE_BYTES: usize = 24;
 
 /// A name that was not sealed by this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the file name was not given out by this server (since it started)")]
+#[error("the file name was not issued by this server since its start")]
 pub(super) struct NotSealed;
 
 /// Seals URLs and opens them again.
@@ -21,13 +21,13 @@ pub(super) struct NotSealed;
 pub(super) struct Sealer(XChaCha20Poly1305);
 
 impl Sealer {
-    /// A sealer with a new random key.
+    /// Returns a sealer with a new random key.
     pub(super) fn new() -> Sealer {
         let key = Key::<XChaCha20Poly1305>::generate();
         Sealer(XChaCha20Poly1305::new(&key))
     }
 
-    /// The sealed URL, fit for a query. `None` only for a URL too long for the cipher.
+    /// Returns the sealed URL, fit for a query. `None` only for a URL too long for the cipher.
     pub(super) fn seal(&self, url: &str) -> Option<String> {
         let nonce = XNonce::generate();
         let sealed = self.0.encrypt(&nonce, url.as_bytes()).ok()?;
@@ -36,7 +36,7 @@ impl Sealer {
         Some(URL_SAFE.encode(name))
     }
 
-    /// The URL in a sealed name.
+    /// Returns the URL in a sealed name.
     ///
     /// # Errors
     /// The name was not made by this sealer.

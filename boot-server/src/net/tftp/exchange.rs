@@ -58,7 +58,7 @@ struct Begun {
 enum Ended {
     /// The protocol ended the transfer.
     Transfer(Outcome),
-    /// The server is told to stop.
+    /// The server is shutting down.
     Stopped,
     /// Another request has the place.
     Replaced,
@@ -76,7 +76,7 @@ impl Exchange {
             let permit = shared.opening.acquire().await;
             if exchange.place.ended().is_cancelled() {
                 let (peer, file) = (exchange.peer, exchange.request.file.as_str());
-                let why = "it made room before its turn came";
+                let why = "dropped from the queue to make room";
                 shared.failed(peer, file, (TftpFailureCode::NoPlace, why));
                 return;
             }
@@ -104,7 +104,7 @@ impl Exchange {
         let mut link = match Link::open(&shared.context.interface, peer) {
             Ok(link) => link,
             Err(error) => {
-                let why = format!("opening a socket: {error}");
+                let why = format!("cannot open a socket: {error}");
                 shared.failed(peer, file, (TftpFailureCode::Io, &why));
                 return None;
             }
@@ -231,7 +231,7 @@ impl Begun {
         Err(Box::new((self, ended)))
     }
 
-    /// Goes on in a thread of its own.
+    /// Continues in a separate thread.
     fn start_thread(self) {
         let exchange = &self.exchange;
         let (shared, peer) = (Arc::clone(&exchange.shared), exchange.peer);
@@ -248,7 +248,7 @@ impl Begun {
             });
         };
         if let Err(error) = thread.spawn(run) {
-            let why = format!("starting a thread: {error}");
+            let why = format!("cannot start a thread: {error}");
             shared.failed(peer, &file, (TftpFailureCode::Io, &why));
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A socket for one transfer, on a port of its own and deaf to everyone else.
+    /// Opens a socket for one transfer, on a separate port and connected to its client.
     ///
     /// # Errors
     /// The kernel's.
@@ -83,7 +83,7 @@ impl Link {
         let packet_len = header.len() + len;
         let fits = self.packets < MAX_BATCH_PACKETS
             && self.batch.len() + packet_len <= MAX_BATCH_BYTES
-            // Behind a short packet there is no other.
+            // No packet follows a short packet.
             && self.batch.len() == self.packets * self.packet_len
             && packet_len <= self.packet_len;
         if !fits {
@@ -115,7 +115,7 @@ impl Link {
             self.send_batch()
         };
         if let Err(error) = sent {
-            tracing::debug!(%error, "sending a TFTP packet");
+            tracing::debug!(%error, "cannot send a TFTP packet");
         }
         self.batch.clear();
         self.packets = 0;
@@ -131,7 +131,7 @@ impl Link {
                 Ok(_) => return Ok(()),
                 Err(error) => {
                     // A device without checksum offload: EIO; a kernel before 4.18: EINVAL.
-                    tracing::debug!(%error, "sending a TFTP window in one piece");
+                    tracing::debug!(%error, "cannot send a TFTP window in one system call");
                     self.segments = false;
                 }
             }
@@ -174,8 +174,8 @@ impl Link {
         }
     }
 
-    /// The socket's other handle, for a wait on the server's runtime; until [`Link::blocking`] nothing waits on
-    /// this one.
+    /// Returns the socket's other handle, for a wait on the server's runtime; until [`Link::blocking`] nothing
+    /// waits on this one.
     ///
     /// # Errors
     /// The kernel's.
@@ -199,7 +199,7 @@ impl Link {
 pub(super) struct Waiting(tokio::net::UdpSocket);
 
 impl Waiting {
-    /// The next packet; `None` as for [`Link::receive`].
+    /// Returns the next packet; `None` as for [`Link::receive`].
     ///
     /// # Errors
     /// As those of [`Link::receive`].
@@ -211,7 +211,7 @@ impl Waiting {
         }
     }
 }
-/// A socket at a port of our address on the interface.
+/// Opens a socket at a port of the server's address on the interface.
 ///
 /// # Errors
 /// The kernel's.

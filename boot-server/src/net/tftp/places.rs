@@ -25,7 +25,7 @@ pub(super) const MAX_TRANSFERS_PER_CLIENT: usize = 64;
 /// Requests an address may send at once. PXELINUX asks for a dozen names in a burst, a GRUB with its
 /// modules for a hundred.
 pub(super) const BURST: u32 = 512;
-/// Requests an address may go on sending each second.
+/// Number of requests that an address may send each second.
 const REQUESTS_PER_SECOND: u32 = 64;
 /// Addresses whose requests are counted.
 const MAX_COUNTED: usize = 4096;
@@ -57,7 +57,7 @@ struct Active {
     next_id: u64,
     slots: HashMap<SocketAddr, Slot>,
     by_client: HashMap<IpAddr, usize>,
-    /// Transfers that nobody has acknowledged, the oldest first: of strangers, and of known machines.
+    /// Unacknowledged transfers, the oldest first: of unknown machines, and of known ones.
     unanswered: BTreeMap<u64, SocketAddr>,
     unanswered_known: BTreeMap<u64, SocketAddr>,
     strangers: usize,
@@ -228,7 +228,7 @@ impl Place {
         self.places.count.load(Ordering::Relaxed)
     }
 
-    /// True when the transfer must end now because the server stops.
+    /// True if the transfer must end now because the server stops.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.places.stop_at.get().is_some_and(|stop| now >= *stop)
     }
@@ -250,7 +250,7 @@ impl Place {
         }
     }
 
-    /// True when the same request came again just now: the client broke its transfer off and asked anew, and its
+    /// True if the same request came again just now: the client broke its transfer off and asked anew, and its
     /// request was read first.
     pub(super) fn take_repeated(&self, now: Instant) -> bool {
         let mut active = self.places.active();

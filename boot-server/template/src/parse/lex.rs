@@ -51,7 +51,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// True for words that are no names. Go counts `.` among them.
+    /// True for words that are not names. Go counts `.` among them.
     fn is_keyword(self) -> bool {
         matches!(
             self,
@@ -102,7 +102,7 @@ pub(super) struct Item<'t> {
 }
 
 impl<'t> Item<'t> {
-    /// The token after the end, as a closed channel of Go gives it.
+    /// Returns the token after the end, as a closed channel of Go gives it.
     pub(super) fn none() -> Item<'t> {
         Item {
             kind: Kind::Error,
@@ -501,7 +501,7 @@ impl<'t> Lexer<'t> {
         self.error(format!("bad number syntax: {}", quote_text(self.pending())))
     }
 
-    /// Scans what may be a number; its value is looked at later.
+    /// Scans a possible number; its value is parsed later.
     fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let mut digits = "0123456789_";

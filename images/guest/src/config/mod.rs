@@ -15,7 +15,7 @@ use read::Reader;
 use sections::Section;
 pub use substitute::Substitutions;
 
-/// A cloud-config. Empty texts and empty lists stand for what is not asked for.
+/// Cloud-config. Empty texts and empty lists mean that nothing is requested.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CloudConfig {
     /// The host name.
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(
             config.notes,
             [
-                "line 2: hostname is not a text",
+                "line 2: hostname is not a string",
                 "line 3: users is not a list",
                 "line 6: an entry of write_files is not a map",
                 "line 7: unknown key hostnam",

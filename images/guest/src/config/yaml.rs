@@ -16,14 +16,14 @@ pub enum YamlError {
     /// The parser's own complaint, which names line and column.
     #[error("not valid YAML: {0}")]
     Syntax(#[from] granit_parser::ScanError),
-    /// An alias inside of what it stands for, or without an anchor.
-    #[error("line {line}: an alias to nothing known")]
+    /// An alias inside its own anchor, or without an anchor.
+    #[error("line {line}: unknown alias")]
     Alias {
         /// Line number, from 1.
         line: usize,
     },
     /// A tab where YAML wants spaces.
-    #[error("line {line}: found a tab, where YAML wants spaces")]
+    #[error("line {line}: found a tab where YAML requires spaces")]
     Tab {
         /// Line number, from 1.
         line: usize,
@@ -70,7 +70,7 @@ pub enum Value {
     Scalar {
         /// The text after quotes and escapes.
         text: String,
-        /// Written bare: YAML decides by its look what it is.
+        /// Written without quotes: YAML decides the type by the text.
         plain: bool,
     },
     /// A list of nodes.
@@ -80,7 +80,7 @@ pub enum Value {
 }
 
 impl Node {
-    /// The value of a map's key; the last one where it is there twice.
+    /// Returns the value of a map's key; the last one of duplicates.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Node> {
         match &self.value {
@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// The node that `event` begins, with everything inside it.
+    /// Returns the node that `event` begins, with everything inside it.
     fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node, YamlError> {
         self.count(1)?;
         let (anchor, value) = match event {

@@ -27,7 +27,7 @@ pub struct Inventory {
 pub struct Machine {
     /// Name of the machine.
     pub name: String,
-    /// Addresses of its network cards, lowercase with colons; the one that boots stands first.
+    /// MACs of its network cards, lowercase with colons; the boot card comes first.
     pub macs: Vec<String>,
     /// SMBIOS UUID, lowercase.
     pub uuid: Option<String>,
@@ -124,7 +124,7 @@ pub struct Expected {
 }
 
 impl Machine {
-    /// The labels that its requests to the boot config service carry.
+    /// Returns the labels that its requests to the boot config service carry.
     #[must_use]
     pub fn request_labels(&self) -> Labels {
         let mut labels = self.labels.clone();

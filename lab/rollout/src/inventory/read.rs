@@ -1,4 +1,4 @@
-//! A machine list from a file, told by its extension.
+//! Machine list from a file; the extension tells the format.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::check::check;
 use super::source::{Document, Place};
 use super::{Format, Inventory};
 
-/// Machines, and where in their list each stands.
+/// Machines, and their positions in the list.
 #[derive(Debug)]
 pub struct Listed {
     /// Machines of the list.
@@ -18,7 +18,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// A problem of the machine at this index, with its place in the list.
+    /// Returns a problem of the machine at this index, with its place in the list.
     #[must_use]
     pub fn problem(
         &self,
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<Inventory, Vec<Problem>> {
     read_listed(path).map(|listed| listed.inventory)
 }
 
-/// Reads the machines of a file, and where each stands.
+/// Reads the machines of a file, and their positions.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -51,7 +51,7 @@ pub fn read_listed(path: &Path) -> Result<Listed, Vec<Problem>> {
         |message: String, help: &str| vec![Problem::of_file(Severity::Error, path, message, help)];
     let extension = path.extension().and_then(|extension| extension.to_str());
     let Some(format) = extension.and_then(Format::from_name) else {
-        let message = "its name does not tell what it is written in".to_owned();
+        let message = "unknown format: no known file extension".to_owned();
         return Err(of_file(
             message,
             "name it *.toml, *.yaml, *.yml, *.json or *.csv",

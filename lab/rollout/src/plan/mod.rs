@@ -5,15 +5,15 @@
 //! HTTP service asks it, with the requests that iPXE and the guest would send; nothing is guessed from files.
 //!
 //! ```text
-//! asking    what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
+//! client_requests  what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
 //! machine   one machine's plan
 //! change    two plans compared
 //! redact    secrets out of what is posted elsewhere
 //! report/   table, Markdown, JSON, one machine whole
 //! ```
 
-mod asking;
 pub mod change;
+mod client_requests;
 mod machine;
 pub mod redact;
 pub mod report;
@@ -29,8 +29,8 @@ use sha2::{Digest, Sha256};
 
 use crate::inventory::Inventory;
 
-pub use asking::{Asking, Known};
 pub use change::changed;
+pub use client_requests::{ClientRequests, Known};
 
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
@@ -130,7 +130,7 @@ impl Document {
     }
 }
 
-/// The SHA-256 of a text in hexadecimal.
+/// Returns the SHA-256 of a text in hexadecimal.
 fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes())
         .iter()
@@ -152,13 +152,14 @@ pub struct Unmet {
 }
 
 impl Plan {
-    /// Machines that boot nothing, miss a config that they ask for, or get something else than expected.
+    /// Returns the machines that boot nothing, miss a config that they request, or get something else than
+    /// expected.
     pub fn failing(&self) -> impl Iterator<Item = &MachinePlan> {
         let machines = self.machines.iter();
         machines.filter(|machine| !machine.problems().is_empty())
     }
 
-    /// A machine by its name.
+    /// Returns a machine by its name.
     #[must_use]
     pub fn machine(&self, name: &str) -> Option<&MachinePlan> {
         self.machines.iter().find(|machine| machine.name == name)
@@ -176,7 +177,7 @@ impl MachinePlan {
                 for config in &booted.configs {
                     if let (Asked::ByKernelOption, Err(reason)) = (&config.asked, &config.served) {
                         let what = folder_word(config.folder);
-                        problems.push(format!("asks for its {what} and gets none: {reason}"));
+                        problems.push(format!("requests its {what} and gets none: {reason}"));
                     }
                 }
             }
@@ -217,14 +218,18 @@ pub fn folder_word(folder: Folder) -> &'static str {
 /// Plans what each machine would get, with the first script as boot-server's DHCP names it.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, inventory: &Inventory) -> Plan {
-    plan_asking(snapshot, inventory, &Asking::default())
+    plan_with_requests(snapshot, inventory, &ClientRequests::default())
 }
 
 /// Plans what each machine would get.
 #[must_use]
-pub fn plan_asking(snapshot: &Snapshot, inventory: &Inventory, asking: &Asking) -> Plan {
+pub fn plan_with_requests(
+    snapshot: &Snapshot,
+    inventory: &Inventory,
+    requests: &ClientRequests,
+) -> Plan {
     let checked = Checked::default();
-    let one = |machine| machine::plan(snapshot, machine, asking, &checked);
+    let one = |machine| machine::plan(snapshot, machine, requests, &checked);
     let all = inventory.machines.as_slice();
     let threads = match all.len() < MANY {
         true => 1,

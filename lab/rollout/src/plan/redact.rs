@@ -27,7 +27,7 @@ const SSH_KEYS: [&str; 5] = ["ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2-",
 /// Beginnings of a hash of crypt(3).
 const HASHES: [&str; 8] = ["$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$", "$gy$"];
 
-/// The text without secrets, line by line.
+/// Returns the text without secrets, line by line.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
@@ -43,7 +43,7 @@ pub fn redact(text: &str) -> String {
         });
         let end_of_key = line.find(END);
         match (in_key, begin, end_of_key) {
-            // In JSON and in `data:` URLs a key stands in one line.
+            // In JSON and in `data:` URLs a key is in one line.
             (_, Some(begin), Some(end_of_key)) if begin < end_of_key => {
                 let (before, rest) = line.split_at(begin);
                 let (key, after) = rest.split_at(end_of_key - begin);

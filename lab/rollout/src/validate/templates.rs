@@ -19,7 +19,7 @@ pub(super) struct CleanIgnition {
     pub(super) text: String,
 }
 
-/// Renders every config for each that gets it, and looks at what comes out.
+/// Renders every config for each recipient, and checks the result.
 pub(super) fn check(context: &Context<'_>, findings: &mut Findings) -> Vec<CleanIgnition> {
     let mut users: HashMap<(Folder, &str), Vec<&Subject<'_>>> = HashMap::new();
     for subject in &context.subjects {
@@ -81,8 +81,7 @@ impl Config<'_> {
                 Rendered::Failed(why, at) => {
                     let message = format!("for {}: {why}", user.name);
                     if told.insert(("template-failed", None, why)) {
-                        let help =
-                            "configs are Go templates; the values are the group's `metadata`";
+                        let help = "configs are Go templates; their values come from the group's `metadata`";
                         let problem = self.source.problem("template-failed", at, message, help);
                         findings.add(problem);
                     }
@@ -123,10 +122,10 @@ impl Config<'_> {
         }
         for (name, (at, who)) in missing {
             let what = match self.context.snapshot.layout {
-                Layout::Bootcfg => "`<no value>` is served in its place",
-                Layout::Matchbox => "they are answered 404",
+                Layout::Bootcfg => "`<no value>` is served instead",
+                Layout::Matchbox => "these machines are answered 404",
             };
-            let message = format!("variable `{name}` has no value for {}", named(&who));
+            let message = format!("missing value of `{name}` for {}", named(&who));
             let help = format!("add `{name}` to the `metadata` of their groups; without it {what}");
             findings.add(
                 self.source
@@ -217,7 +216,10 @@ impl Config<'_> {
             }
         }
         match missing.is_empty() {
-            true => Rendered::Failed("it writes `<no value>`".to_owned(), At::default()),
+            true => Rendered::Failed(
+                "the template renders `<no value>`".to_owned(),
+                At::default(),
+            ),
             false => Rendered::Missing(missing),
         }
     }
@@ -240,7 +242,7 @@ struct Output {
     is_conditional: bool,
 }
 
-/// The variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
+/// Returns the variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
 fn outputs(text: &str) -> Vec<Output> {
     let mut found = Vec::new();
     let mut blocks: Vec<bool> = Vec::new();

@@ -4,9 +4,9 @@ use std::fs;
 
 use boot_server::catalog::data_dir::Source;
 use boot_server::catalog::load;
+use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
-use rollout::outcome::{Outcome, System};
-use rollout::plan::{Asking, Known, Plan, plan_asking};
+use rollout::plan::{ClientRequests, Known, Plan, plan_with_requests};
 use rollout::validate::{Network, Request, validate};
 
 use super::*;
@@ -40,15 +40,15 @@ fn planned(kind: Kind, scenario: &Scenario) -> Plan {
         machines: scenario.nodes.iter().map(machine).collect(),
     };
     let loaded = load::survey(&Source::of(scenario.data_dir()));
-    let asking = Asking {
+    let requests = ClientRequests {
         known: match kind {
             Kind::IpxeChainload | Kind::ProxyDhcp => Known::ByIpxe,
             Kind::PxeDhcp => Known::UuidAndMac,
             Kind::Pixiecore => Known::Mac,
         },
-        ..Asking::default()
+        ..ClientRequests::default()
     };
-    plan_asking(&loaded.snapshot, &inventory, &asking)
+    plan_with_requests(&loaded.snapshot, &inventory, &requests)
 }
 
 fn kinds() -> &'static [Kind] {
@@ -85,7 +85,7 @@ fn what_it_expects_is_what_its_data_says() {
             let booted = planned.outcome.unwrap();
             let expect = &node.expect;
             assert_eq!(booted.group, expect.group, "{kind:?}");
-            let outcome = Outcome::of(&booted, System::StandIn);
+            let outcome = ExpectedState::of(&booted, System::StandIn);
             assert_eq!(outcome.hostname, expect.hostname, "{kind:?}");
             assert_eq!(outcome.units_active, expect.units_active, "{kind:?}");
             for option in &expect.kernel_options {

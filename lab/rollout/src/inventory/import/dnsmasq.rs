@@ -31,7 +31,7 @@ pub(super) fn is_likely(text: &str) -> bool {
     })
 }
 
-/// Key and value of an option, as in a file or on a command line.
+/// Returns key and value of an option, as in a file or on a command line.
 fn option(line: &str) -> (&str, Option<&str>) {
     let line = without_comment(line).trim().trim_start_matches("--");
     match line.split_once('=') {
@@ -259,7 +259,10 @@ fn import_host(place: &str, host: &str, gathered: &mut Gathered) {
         match Part::of(part) {
             Part::Mac(mac) => found.macs.push(mac.to_owned()),
             Part::OtherHardware(address) => {
-                gathered.skip(place, format!("`{address}` is not one Ethernet card"));
+                gathered.skip(
+                    place,
+                    format!("`{address}` is not the address of one Ethernet card"),
+                );
             }
             Part::ClientId(_) => gathered.without("client ids (id:)"),
             Part::Tag(_) => gathered.without("tags (set:, tag:)"),
@@ -267,7 +270,7 @@ fn import_host(place: &str, host: &str, gathered: &mut Gathered) {
             Part::LeaseTime(_) => gathered.without("lease times"),
             Part::Ignore => ignored = true,
             Part::Name(name) => {
-                // The machine is told its name without the domain.
+                // The machine gets its name without the domain.
                 let (host, domain) = name.split_once('.').unwrap_or((name, ""));
                 found.names.push(host.to_owned());
                 found.hostname = Some(host.to_owned());

@@ -43,7 +43,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Notes something that is no machine, or not wholly understood.
+    /// Notes an entry that is not a machine, or not fully understood.
     pub(super) fn skip(&mut self, place: impl Display, why: impl Display) {
         self.skipped.push(format!("{place}: {why}"));
     }
@@ -58,7 +58,7 @@ impl Gathered {
         self.examples.push(found);
     }
 
-    /// Takes the examples in, with made-up MACs, where there is no machine.
+    /// Adds the examples, with placeholder MACs, if no machine was found.
     pub(super) fn with_examples(mut self) -> Gathered {
         if !self.machines.is_empty() {
             return self;
@@ -71,8 +71,7 @@ impl Gathered {
             });
             let [_, a, b, c] = hash.to_be_bytes();
             let mac = format!("52:54:00:{a:02x}:{b:02x}:{c:02x}");
-            let why =
-                format!("no group selects a machine, so its MAC {mac} is made up: replace it");
+            let why = format!("placeholder MAC {mac}: no group selects a machine; replace it");
             self.skip(format!("machine `{name}`"), why);
             found.macs.push(mac);
             self.add(format!("group `{name}`"), found);
@@ -99,12 +98,12 @@ impl Gathered {
             }
         });
         if macs.is_empty() && uuid.is_none() {
-            self.skip(&place, "no machine: it has neither a MAC nor a UUID");
+            self.skip(&place, "not a machine: neither a MAC nor a UUID");
             return;
         }
         for id in macs.iter().chain(&uuid) {
             if let Some(whose) = self.ids.get(id) {
-                let why = format!("{id} is `{whose}`'s already, so this is left out");
+                let why = format!("left out: {id} already belongs to `{whose}`");
                 self.skip(&place, why);
                 return;
             }
@@ -158,7 +157,7 @@ impl Gathered {
         name
     }
 
-    /// The machines, and what was left out.
+    /// Returns the machines, and what was left out.
     pub(super) fn finish(self) -> Imported {
         let parts = self.parts.into_iter().map(|(part, count)| match count {
             1 => format!("{part} (1 time)"),
@@ -173,7 +172,7 @@ impl Gathered {
     }
 }
 
-/// A MAC whose bytes may be written with one digit, as DHCP servers take them.
+/// Returns a MAC whose bytes may be written with one digit, as DHCP servers take them.
 fn padded(text: &str) -> String {
     let parts: Vec<&str> = text.split([':', '-']).collect();
     match parts.len() == 6 && parts.iter().all(|part| matches!(part.len(), 1 | 2)) {

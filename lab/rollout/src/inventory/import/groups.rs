@@ -26,21 +26,21 @@ pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Pro
         return Err(errors);
     }
     if snapshot.groups.is_empty() {
-        let help = "name a data directory with groups: only files directly in `groups` are read";
-        let problem = Problem::of_file(Severity::Error, path, "no group is in it", help);
+        let help = "name a data directory with groups; only files directly in `groups` are read";
+        let problem = Problem::of_file(Severity::Error, path, "no groups found", help);
         return Err(vec![problem]);
     }
     add(&snapshot, gathered);
     Ok(())
 }
 
-/// The machines that the groups of a loaded directory select.
+/// Returns the machines that the groups of a loaded directory select.
 #[must_use]
 pub fn of_snapshot(snapshot: &Snapshot) -> Imported {
     of_snapshots(&[snapshot])
 }
 
-/// The machines that the groups of several directories select; one that several know is the first's.
+/// Returns the machines that the groups of several directories select; one that several know is the first's.
 #[must_use]
 pub fn of_snapshots(snapshots: &[&Snapshot]) -> Imported {
     let mut gathered = Gathered::default();
@@ -74,7 +74,7 @@ fn add(snapshot: &Snapshot, gathered: &mut Gathered) {
         }
         match found.uuid.is_none() && found.macs.is_empty() {
             true => {
-                gathered.skip(place, "it selects neither a UUID nor a MAC");
+                gathered.skip(place, "the group selects neither a UUID nor a MAC");
                 gathered.example(found);
             }
             false => gathered.add(place, found),

@@ -82,12 +82,12 @@ fn refusal(document: &Document, node: &Node, entries: &[Entry], gathered: &mut G
     let failed = matches!(value("result"), Some(Value::Number(number)) if number != "0");
     if let (true, Some(Value::Text(why))) = (failed, value("text")) {
         let place = format!("{}:{}", document.path.display(), node.at.line);
-        gathered.skip(place, format!("a server answered: {why}"));
+        gathered.skip(place, format!("error answer of a server: {why}"));
     }
 }
 
-/// The text with the files that `<?include "FILE"?>` names in it; lines stay the same. Where a file is not
-/// read, nothing, or `null` where there has to be a value.
+/// Returns the text with the files that `<?include "FILE"?>` names in it; line numbers are unchanged. A file
+/// that is not read is replaced by nothing, or by `null` where JSON needs a value.
 fn with_includes(
     path: &Path,
     text: &str,
@@ -173,7 +173,7 @@ fn import_host(document: &Document, host: &Node, gathered: &mut Gathered) {
         match key.as_str() {
             "hw-address" => found.macs.push(text.to_owned()),
             "hostname" => {
-                // The machine is told its name as it stands here.
+                // The machine gets the name as written here.
                 found
                     .names
                     .extend(text.split('.').next().map(str::to_owned));

@@ -50,15 +50,14 @@ fn parse(document: &Document, text: &str, options: &ParseOptions) -> Result<Node
         }),
         Err(error) => {
             let at = lines.place(error.range().start);
-            let message = format!("this is no JSON: {}", error.kind());
-            let help =
-                "keys and text stand in double quotes, a comma stands between, none at the end";
+            let message = format!("malformed JSON: {}", error.kind());
+            let help = "put keys and strings in double quotes, and a comma between entries but not after the last";
             Err(vec![document.error(at, message, help)])
         }
     }
 }
 
-/// The same text, of the same length, with spaces in place of Kea's comments.
+/// Returns the same text, of the same length, with spaces in place of Kea's comments.
 pub(in crate::inventory) fn without_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut in_text, mut escaped) = (false, false);
@@ -98,7 +97,7 @@ pub(in crate::inventory) fn without_comments(text: &str) -> String {
     kept
 }
 
-/// The same text, of the same length, with spaces in place of comments that begin with `#`.
+/// Returns the same text, of the same length, with spaces in place of comments that begin with `#`.
 fn without_hash_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut in_text, mut escaped, mut in_comment) = (false, false, false);

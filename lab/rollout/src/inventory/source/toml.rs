@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Document, Entry, Lines, Node, Place, Value};
 
-/// Reads a document; every mistake of syntax is told.
+/// Parses a document; reports every syntax error.
 pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
     let lines = Lines::new(&document.text);
     let (table, errors) = DeTable::parse_recoverable(&document.text);
@@ -20,8 +20,8 @@ pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
         let at = error
             .span()
             .map_or(Place::START, |span| lines.place(span.start));
-        let message = format!("this is no TOML: {}", error.message());
-        document.error(at, message, "text stands in quotes, lists in [ ]")
+        let message = format!("malformed TOML: {}", error.message());
+        document.error(at, message, "put strings in quotes, and lists in [ ]")
     });
     Err(told.collect())
 }

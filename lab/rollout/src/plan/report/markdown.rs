@@ -119,7 +119,7 @@ fn table(plan: &Plan, page: &mut Page) {
     }
     if left_out > 0 {
         page.text.push_str(&format!(
-            "\n{} left out: a comment has room for {MAX_CHARS} characters.\n",
+            "\n{} left out: a comment holds at most {MAX_CHARS} characters.\n",
             machines(left_out)
         ));
     }
@@ -136,8 +136,7 @@ fn sets(changes: &Changes, page: &mut Page) {
     }
     if left_out > 0 {
         page.text.push_str(&format!(
-            "Changes of {} are left out here: a comment has room for {MAX_CHARS} characters. The \
-             plan itself, without `--format markdown`, shows all.\n\n",
+            "Changes of {} are left out: a comment holds at most {MAX_CHARS} characters. Run the plan without `--format markdown` to see all.\n\n",
             machines(left_out)
         ));
     }
@@ -198,7 +197,7 @@ fn one(set: &ChangeSet) -> String {
     text
 }
 
-/// The lines of a diff that are shown.
+/// Returns the lines of a diff that are shown.
 fn cut(diff: &str) -> &str {
     match diff.char_indices().nth(MAX_DIFF_CHARS) {
         None => diff,
@@ -210,13 +209,13 @@ fn cut(diff: &str) -> &str {
     }
 }
 
-/// A fence that no line of the text closes: longer than any run of backticks in it.
+/// Returns a fence that no line of the text closes: longer than any run of backticks in it.
 fn fence(text: &str) -> String {
     let runs = text.split(|c| c != '`').map(str::len);
     "`".repeat(runs.max().unwrap_or(0).max(2) + 1)
 }
 
-/// Text that Markdown and HTML leave as it is, in one line.
+/// Escapes text so that Markdown and HTML show it unchanged, in one line.
 fn inline(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -229,7 +228,7 @@ fn inline(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
             '`' => safe.push('\''),
-            // So that nobody of that name is called.
+            // Avoids notifying a GitHub user of that name.
             '@' => safe.push_str("@\u{200b}"),
             '\n' | '\r' => safe.push(' '),
             other => safe.push(other),
@@ -238,7 +237,7 @@ fn inline(text: &str) -> String {
     safe
 }
 
-/// Text within HTML.
+/// Escapes text for HTML.
 fn as_html(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -11,7 +11,7 @@ use crate::inventory::Firmware;
 use crate::validate::context::{Subject, named};
 use crate::validate::finding::Findings;
 
-/// Files that were looked at: many profiles boot the same.
+/// Cache of classified files: many profiles boot the same.
 #[derive(Debug, Default)]
 pub(super) struct Assets(HashMap<PathBuf, Option<Image>>);
 
@@ -32,12 +32,12 @@ impl Assets {
         if let Some((node, written)) = kernel.and_then(|node| Some((node, node.scalar()?))) {
             let help = "name a bzImage (vmlinuz), an ARM64 Image or an EFI program";
             let mut wrong = |what: &str| {
-                let message = format!("kernel `{written}` is {what}");
+                let message = format!("wrong file kind: kernel `{written}` is {what}");
                 booted.tell(findings, "kernel-kind", node.at, message, help);
             };
             match self.look(booted, written) {
                 Some(Image::Other(what)) => wrong(what),
-                Some(Image::Initrd) => wrong("an initrd, or packed"),
+                Some(Image::Initrd) => wrong("an initrd, or compressed"),
                 Some(Image::Kernel(Some(arch))) => {
                     architecture(booted, written, arch, findings);
                 }
@@ -53,8 +53,8 @@ impl Assets {
                 Some(Image::Kernel(_)) => "a kernel",
                 Some(Image::Initrd) | None => continue,
             };
-            let message = format!("initrd `{written}` is {what}");
-            let help = "name a cpio archive, packed or not, or a squashfs";
+            let message = format!("wrong file kind: initrd `{written}` is {what}");
+            let help = "name a cpio archive, compressed or not, or a squashfs";
             booted.tell(findings, "initrd-kind", node.at, message, help);
         }
     }
@@ -77,13 +77,13 @@ fn architecture(booted: &Booted<'_>, written: &str, kernel: Arch, findings: &mut
         named(&names),
         arch.name()
     );
-    let help = "name a kernel of their architecture, or give them a group of their own by `arch`";
+    let help = "name a kernel for their architecture, or add a group that selects them by `arch`";
     let at = booted.boot().and_then(|boot| boot.child("kernel"));
     let at = at.map(|node| node.at).unwrap_or_default();
     booted.tell(findings, "kernel-architecture", at, message, help);
 }
 
-/// The architecture of a machine, as far as it is known: by its label, and BIOS is x86.
+/// Returns the architecture of a machine, if known: by its label, and BIOS means x86.
 fn of_subject(subject: &Subject<'_>) -> Option<Arch> {
     let label = subject
         .labels

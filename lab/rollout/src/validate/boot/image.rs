@@ -91,7 +91,7 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\x7fELF", "an ELF program (vmlinux is not vmlinuz)"),
     (b"#!ipxe", "an iPXE script"),
     (b"#!", "a script"),
-    (b"<", "a page of HTML: what was downloaded was a message"),
+    (b"<", "an HTML page: the download returned a message"),
     (b"{", "JSON"),
     (b"-----BEGIN PGP", "a signature"),
     (b"\x89PGP", "a signature"),
@@ -131,14 +131,14 @@ fn of_head(head: &[u8]) -> Image {
         return Image::Initrd;
     }
     let known = OTHERS.iter().find(|(magic, _)| at(head, 0, magic));
-    Image::Other(known.map_or("of no kind that is known", |(_, what)| *what))
+    Image::Other(known.map_or("of unknown kind", |(_, what)| *what))
 }
 
 #[cfg(test)]
 pub(in crate::validate) mod tests {
     use super::*;
 
-    /// The first bytes of a bzImage.
+    /// Returns the first bytes of a bzImage.
     pub(in crate::validate) fn bzimage(is_64_bit: bool) -> Vec<u8> {
         let mut head = vec![0; 1024];
         head[0x1fe..0x200].copy_from_slice(b"\x55\xaa");

@@ -1,4 +1,4 @@
-//! The URLs of configs: whether they are fetched, and whether what they ask for is served to whoever asks.
+//! The URLs of configs: that they are valid, and that each requesting machine is served the config.
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::check::asset_of;
@@ -47,7 +47,7 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     };
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     if !schemes.contains(&scheme) {
-        let message = format!("`{}` names no URL that is fetched: `{url}`", option.key);
+        let message = format!("invalid URL in `{}`: `{url}`", option.key);
         let help = format!("write http://HOST/{}?…, without quotes", folder.name());
         return tell("config-url-invalid", message, help);
     }
@@ -56,15 +56,15 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     };
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let Some((_, path)) = before.split_once('/') else {
-        let message = format!("`{}` names no path: `{url}`", option.key);
+        let message = format!("missing path in `{}`: `{url}`", option.key);
         let help = format!("write http://HOST/{}?…", folder.name());
         return tell("config-url-invalid", message, help);
     };
     if let (Some(assets), Some(asset)) = (booted.context.assets, asset_of(&format!("/{path}")))
         && !assets.join(asset).is_file()
     {
-        let message = format!("`{}`: there is no asset `/{path}`", option.key);
-        let help = format!("put it to {}", assets.join(asset).display());
+        let message = format!("asset not found: `/{path}` in `{}`", option.key);
+        let help = format!("copy the file to {}", assets.join(asset).display());
         return tell("missing-asset", message, help);
     }
     let Some((_, endpoint)) = ENDPOINTS.iter().find(|(name, _)| *name == path) else {
@@ -79,11 +79,11 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
         return;
     };
     if *endpoint != Some(folder) && *endpoint != Some(Folder::Generic) {
-        let message = format!("`{}` asks for `/{path}`", option.key);
+        let message = format!("wrong endpoint: `{}` requests `/{path}`", option.key);
         return tell(
             "unserved-url",
             message,
-            format!("ask for `/{}`", folder.name()),
+            format!("request `/{}`", folder.name()),
         );
     }
     let endpoint = endpoint.unwrap_or(folder);
@@ -105,7 +105,7 @@ fn served(
     let mut alike: Vec<&str> = Vec::new();
     let mut other = String::new();
     for subject in &booted.subjects {
-        // A group that no machine can be of is told elsewhere.
+        // Another rule reports a group that no machine can match.
         let own = snapshot.group(&Labels::from_query(&subject.query));
         if own.map(|group| group.number) != Ok(subject.group.number) {
             continue;
@@ -149,27 +149,27 @@ fn served(
     if !unserved.is_empty() {
         let who = named(&unserved);
         let message = format!("`{}` is answered 404 for {who}: {why}", option.key);
-        let help = format!("add `{}`, or do without the option", folder.key());
+        let help = format!("add `{}`, or remove the option", folder.key());
         tell("unserved-url", message, help);
     }
     if !alike.is_empty() {
         let who = named(&alike);
         let message = format!(
-            "`{}` asks so that {other} is chosen for {who}, which gives the same now",
+            "the query of `{}` selects {other} for {who}, with the same result now",
             option.key
         );
-        let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
+        let help = "add the labels that select the group: uuid=${uuid}&mac=${mac:hexhyp}";
         tell("url-same-other-group", message, help.to_owned());
     }
     if !others.is_empty() {
         let who = named(&others);
-        let message = format!("`{}` asks so that {other} is chosen for {who}", option.key);
-        let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
+        let message = format!("the query of `{}` selects {other} for {who}", option.key);
+        let help = "add the labels that select the group: uuid=${uuid}&mac=${mac:hexhyp}";
         tell("url-other-group", message, help.to_owned());
     }
 }
 
-/// True if a machine that is asked for as of another group gets the bytes of its own.
+/// True if a request with the labels of another group gets the bytes of the machine's own group.
 fn same_bytes(
     snapshot: &Snapshot,
     folder: Folder,
@@ -188,7 +188,7 @@ fn same_bytes(
     matches!((theirs, own), (Ok(theirs), Ok(own)) if theirs == own)
 }
 
-/// The variables in a text: what stands in `${…}`.
+/// Returns the variables in a text: the names in `${…}`.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
     text.split("${")
         .skip(1)
@@ -219,13 +219,13 @@ const SETTINGS: [&str; 20] = [
     "platform",
 ];
 
-/// The setting of a variable: without its interface and its kind.
+/// Returns the setting of a variable: without its interface and its kind.
 fn setting(variable: &str) -> &str {
     let name = variable.split(':').next().unwrap_or_default();
     name.rsplit('/').next().unwrap_or_default()
 }
 
-/// The setting that is meant by a variable which is none but nearly is.
+/// Returns the known setting that a misspelt variable most likely means.
 pub(super) fn misspelt_variable(variable: &str) -> Option<&'static str> {
     /// Short names are near to anything.
     const SHORTEST: usize = 4;
@@ -240,7 +240,7 @@ pub(super) fn misspelt_variable(variable: &str) -> Option<&'static str> {
     near.next().copied()
 }
 
-/// The query that a machine asks with; none when it is not known what iPXE would put into it.
+/// Returns the query of a machine's request; none if iPXE's expansion is unknown.
 fn expand(query: &str, subject: &Subject<'_>) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = query;

@@ -18,7 +18,7 @@ use super::Program;
 /// The documentation of the rules.
 const DOCUMENTATION: &str = include_str!("../../../../../docs/rules.md");
 
-/// The section of each rule in the documentation.
+/// Returns the section of each rule in the documentation.
 #[must_use]
 pub fn documentation() -> BTreeMap<&'static str, &'static str> {
     let sections = DOCUMENTATION.split("\n### ").skip(1);
@@ -37,7 +37,7 @@ fn program(program: &Program) -> Option<String> {
     match program {
         Program::NotNeeded => None,
         Program::NotInstalled => Some(
-            "ignition-validate is not installed: Ignition 3 configs were held against their schema alone"
+            "ignition-validate is not installed: Ignition 3 configs were checked only against their schema"
                 .to_owned(),
         ),
         Program::Ran {

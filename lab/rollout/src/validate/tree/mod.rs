@@ -1,4 +1,4 @@
-//! YAML and JSON as a tree that keeps where each key and value stands, and how a value is written.
+//! YAML and JSON as a tree that keeps the position of each key and value, and the notation of a value.
 //!
 //! Reading into types loses both, and a rule has to name the line that it is about.
 
@@ -98,7 +98,7 @@ impl Kind {
 }
 
 impl Node {
-    /// The entries of a mapping; none of anything else.
+    /// Returns the entries of a mapping; none of anything else.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
@@ -107,7 +107,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; none of anything else.
+    /// Returns the items of a list; none of anything else.
     #[must_use]
     pub fn items(&self) -> &[Node] {
         match &self.value {
@@ -116,19 +116,20 @@ impl Node {
         }
     }
 
-    /// The entry of a key; the last one where it is there twice.
+    /// Returns the entry of a key; the last one of duplicates.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().rev().find(|entry| entry.key == key)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn child(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
-    /// The same JSON with these keys as they are spelled here, where Go takes others for them; below `boot` too.
+    /// Returns the same JSON with these keys in this spelling, where Go accepts other letter cases; below
+    /// `boot` too.
     #[must_use]
     pub fn as_go(mut self, names: &[&str]) -> Node {
         if let Value::Map(entries) = &mut self.value {
@@ -152,7 +153,7 @@ impl Node {
         self
     }
 
-    /// The text of a single value.
+    /// Returns the text of a single value.
     #[must_use]
     pub fn scalar(&self) -> Option<&str> {
         match &self.value {
@@ -186,7 +187,7 @@ impl Node {
         }
     }
 
-    /// Keys that stand twice in one mapping, however deep: where the second stands.
+    /// Returns the positions of duplicate keys, however deep: that of the second key.
     #[must_use]
     pub fn duplicate_keys(&self) -> Vec<&Entry> {
         let mut found = Vec::new();
@@ -197,7 +198,7 @@ impl Node {
     fn collect_duplicates<'a>(&'a self, found: &mut Vec<&'a Entry>) {
         let mut seen = std::collections::HashSet::new();
         for entry in self.entries() {
-            // A merge brings keys that the mapping's own override; that is what it is for.
+            // A merge brings keys that the mapping's own override; that is its purpose.
             if entry.at.line > 0 && !seen.insert(&entry.key) {
                 found.push(entry);
             }

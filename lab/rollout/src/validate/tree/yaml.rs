@@ -78,7 +78,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// The node that `event` begins, with everything inside it.
+    /// Returns the node that `event` begins, with everything inside it.
     fn node(&mut self, event: Event<'a>, at: At, depth: usize) -> Result<Node, InvalidYaml> {
         self.count(1, at)?;
         let wrong = |message: &str| InvalidYaml {
@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
             at,
         };
         if depth > MAX_DEPTH {
-            return Err(wrong("lists and mappings lie too deep in each other"));
+            return Err(wrong("lists and mappings are nested too deep"));
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -103,7 +103,7 @@ impl<'a> Builder<'a> {
             Event::MappingStart(_, anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor);
-                let known = known.ok_or_else(|| wrong("an alias to nothing known"))?;
+                let known = known.ok_or_else(|| wrong("unknown alias"))?;
                 let node = Node {
                     at,
                     value: known.value.clone(),
@@ -174,7 +174,7 @@ fn place(line: usize, column: usize) -> At {
     }
 }
 
-/// The first tab that indents a line, from this line on: the parser names where the value begins.
+/// Returns the first tab that indents a line, from this line on: the parser names where the value begins.
 fn tab_from(text: &str, line: usize) -> Option<At> {
     let lines = text.lines().enumerate().skip(line.saturating_sub(1));
     lines
@@ -186,7 +186,7 @@ fn tab_from(text: &str, line: usize) -> Option<At> {
         })
 }
 
-/// Adds what `<<: value` brings, without a place of its own; of a list of mappings the first ones win.
+/// Adds the keys of `<<: value`, without separate positions; of a list of mappings the first ones win.
 fn merge(into: &mut Vec<Entry>, value: Node) {
     match value.value {
         Value::Map(entries) => into.extend(entries.into_iter().map(|entry| Entry {
@@ -226,7 +226,7 @@ pub(in crate::validate) fn kind(text: &str) -> Kind {
     }
 }
 
-/// The boolean that a bare word is.
+/// Returns the boolean value of a bare word.
 #[must_use]
 pub fn boolean(text: &str) -> Option<bool> {
     let lower = text.to_ascii_lowercase();

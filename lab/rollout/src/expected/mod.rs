@@ -33,10 +33,10 @@ pub enum System {
 
 /// Expected state of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ExpectedState {
     /// Host name, if a config sets one.
     pub hostname: Option<String>,
-    /// Words that stand on its kernel command line.
+    /// Words on its kernel command line.
     pub kernel_options: Vec<String>,
     /// Files by their path.
     pub files: BTreeMap<String, File>,
@@ -59,24 +59,24 @@ pub struct File {
     pub mode: String,
 }
 
-/// The user and group that files have when nobody says otherwise.
+/// Default user and group of files.
 const ROOT: &str = "root:root";
 
-impl Outcome {
+impl ExpectedState {
     /// Derives the expected state of a machine that boots this, on such a system.
     #[must_use]
-    pub fn of(booted: &Booted, system: System) -> Outcome {
-        let mut outcome = Outcome::default();
-        outcome.kernel_options(&booted.command_line);
+    pub fn of(booted: &Booted, system: System) -> ExpectedState {
+        let mut expected = ExpectedState::default();
+        expected.kernel_options(&booted.command_line);
         for config in &booted.configs {
             let (Asked::ByKernelOption, Ok(document)) = (&config.asked, &config.served) else {
                 continue;
             };
             match config.folder {
-                Folder::Ignition => ignition::read(&document.text, system, &mut outcome),
+                Folder::Ignition => ignition::read(&document.text, system, &mut expected),
                 Folder::Cloud => {}
-                Folder::Generic => outcome.unproven.push(format!(
-                    "what it makes of its generic config ({})",
+                Folder::Generic => expected.unproven.push(format!(
+                    "the effects of its generic config ({})",
                     config.request
                 )),
             }
@@ -86,22 +86,22 @@ impl Outcome {
         if let Some(config) = cloud.filter(|config| config.asked == Asked::ByKernelOption)
             && let Ok(document) = &config.served
         {
-            cloud_config::read(&document.text, system, &mut outcome);
+            cloud_config::read(&document.text, system, &mut expected);
         }
-        if outcome.hostname.is_none() {
-            let named = outcome.files.get("/etc/hostname");
-            outcome.hostname = named
+        if expected.hostname.is_none() {
+            let named = expected.files.get("/etc/hostname");
+            expected.hostname = named
                 .map(|file| file.content.trim().to_owned())
                 .filter(|name| !name.is_empty());
         }
-        outcome
+        expected
     }
 
     fn kernel_options(&mut self, command_line: &str) {
         for option in command_line.split_whitespace() {
             if option.contains("${") {
                 self.unproven.push(format!(
-                    "kernel option `{option}`: only the network tells what iPXE fills in"
+                    "kernel option `{option}`: its value is known only on the network"
                 ));
             } else if !self.kernel_options.iter().any(|known| known == option) {
                 // What Linux shows of a quoted value has no quotes.
@@ -110,7 +110,7 @@ impl Outcome {
         }
     }
 
-    /// Notes a file, or why it is not looked at.
+    /// Notes a file, or the reason that it is not checked.
     fn file(&mut self, path: &str, content: &[u8], owner: &str, mode: u32) {
         let is_text = std::str::from_utf8(content)
             .ok()
