@@ -1,4 +1,4 @@
-//! Asking a lab that stays for something.
+//! Client of a persistent lab's control socket.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -9,27 +9,25 @@ use thiserror::Error;
 use super::Alive;
 use crate::cell::control::{Reply, SOCKET, Wish};
 
-/// How long an answer may take: a machine is made in a few seconds, more on a host that has much to do.
+/// Time limit for an answer: creating a machine takes seconds, and longer on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why something was not done.
+/// Error of a control request.
 #[derive(Debug, Error)]
 pub enum ControlError {
-    /// The lab was not reached.
-    #[error("{unit} does not answer: {source}")]
+    /// The lab cannot be reached.
+    #[error("cannot reach the lab: {unit} ({source})")]
     Unreachable {
-        /// Which.
         unit: String,
-        /// Why.
         source: std::io::Error,
     },
-    /// It said no.
+    /// The lab refused the request.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Alive {
-    /// Asks for it; the answer is never [`Reply::Refused`].
+    /// Sends a request and returns the answer, which is never [`Reply::Refused`].
     ///
     /// # Errors
     /// [`ControlError`].

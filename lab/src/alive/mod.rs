@@ -1,7 +1,8 @@
-//! Labs that were brought up and stay: which there are, and how to get at one from outside.
+//! Persistent labs: registry entries, and access to a lab from outside.
 //!
-//! A lab that stays is a kept cell (`runner::keep`) with a note of it in the cache. The note is a claim, not the truth:
-//! it counts as long as the lab's processes hold its lock, and the one that it names is still the one it was written of.
+//! A persistent lab is a kept cell (`runner::keep`) with a registry entry in the cache. An entry alone proves
+//! nothing: it counts only while the lab's processes hold its lock and the process id still belongs to the
+//! process that was registered.
 
 mod control;
 mod registry;
@@ -24,60 +25,59 @@ use crate::scenario::Node;
 pub use control::ControlError;
 pub use registry::{Held, Registry, RegistryError};
 
-/// A lab that stays.
+/// Registry entry of a persistent lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alive {
-    /// Id of the run that brought it up: six hexadecimal digits.
+    /// Id of the run that started the lab: six hexadecimal digits.
     pub run_id: String,
-    /// `scenario@firmware`.
+    /// Unit name, `scenario@firmware`.
     pub unit: String,
-    /// When it was up, RFC 3339.
+    /// Start time, RFC 3339.
     pub since: String,
-    /// Its processes.
+    /// Process ids of the cell.
     pub kept: Kept,
-    /// URI of the host's own libvirt, where its machines are on that.
+    /// URI of the host's own libvirt, if the machines run there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
-    /// Where it is, where that is another host.
+    /// Location of the lab, if it is on another host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<RemoteLab>,
-    /// When the holder was started, in clock ticks since the host's boot: a process id may be given again.
+    /// Start time of the holder process, in clock ticks since the host's boot; detects reused process ids.
     pub born_ticks: u64,
-    /// Where that process id means something.
+    /// Host boot and PID namespace in which the process id is valid.
     pub realm: Realm,
-    /// Held by its processes.
+    /// Lock file held by the lab's processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
-    /// The host's network interface that was put on its network.
+    /// Network interface of the host that was attached to the lab's network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached: Option<String>,
-    /// Folder of its evidence.
+    /// Folder of the evidence.
     pub artifacts: PathBuf,
-    /// Folder of the image that it serves.
+    /// Folder of the served image.
     #[serde(default)]
     pub image: PathBuf,
-    /// The data directory that it serves.
+    /// Served data directory.
     pub data: PathBuf,
-    /// The host's address on its network.
+    /// Host's address on the lab's network.
     pub host: Ipv4Addr,
-    /// Port of its boot config service.
+    /// TCP port of the boot config service.
     pub http_port: u16,
-    /// Its machines.
     pub nodes: Vec<AliveNode>,
 }
 
-/// Where process ids mean something: a boot of a host, and a PID namespace there. A cache may be shared by several,
-/// containers for example; what is up in another one can't be seen from here.
+/// Scope in which process ids are valid: one boot of a host and one PID namespace. A cache may be shared by
+/// several, such as containers, and labs in another scope cannot be observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Realm {
-    /// The host's boot (random(4)).
+    /// Boot id of the host (random(4)).
     boot: String,
-    /// The PID namespace (pid_namespaces(7)).
+    /// PID namespace (pid_namespaces(7)).
     namespace: String,
 }
 
 impl Realm {
-    /// Ours.
+    /// Returns the scope of this process.
     #[must_use]
     pub fn own() -> Realm {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
@@ -89,25 +89,22 @@ impl Realm {
     }
 }
 
-/// A machine of it.
+/// Machine of a persistent lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AliveNode {
-    /// Its name.
     pub name: String,
-    /// Its name in libvirt.
+    /// Name of the libvirt domain.
     pub domain: String,
-    /// Its MAC.
     pub mac: String,
-    /// Its UUID.
     pub uuid: String,
-    /// The address that DHCP gave it.
+    /// Address leased by DHCP.
     pub address: Option<Ipv4Addr>,
-    /// Whether it came up as expected.
+    /// Verdict of the boot at start.
     pub verdict: String,
 }
 
 impl AliveNode {
-    /// A machine of which nothing is known yet but what its scenario says.
+    /// Builds the entry of a machine from its scenario alone.
     #[must_use]
     pub fn of(run_id: &str, node: &Node) -> AliveNode {
         AliveNode {
@@ -121,7 +118,7 @@ impl AliveNode {
     }
 }
 
-/// Now, as a note has it.
+/// Returns the current time in the format of registry entries.
 #[must_use]
 pub fn now() -> String {
     jiff::Timestamp::now()
@@ -130,19 +127,19 @@ pub fn now() -> String {
 }
 
 impl Alive {
-    /// Whether it is still there.
+    /// True if the lab's processes still exist.
     #[must_use]
     pub fn is_there(&self) -> bool {
         born_ticks(self.kept.holder) == Some(self.born_ticks)
     }
 
-    /// A program inside it: its network, its files, its libvirt.
+    /// Returns a command that runs a program inside the lab: with its network, files and libvirt.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.kept.init.to_string()]);
         if !rustix::process::geteuid().is_root() {
-            // Entering one's own user namespace makes one root in it; the ids stay as they are.
+            // Entering the user namespace makes the caller root in it, so the ids must not be changed.
             command.args(["--user", "--preserve-credentials"]);
         }
         command.args(["--all", "--"]).arg(program);
@@ -150,13 +147,13 @@ impl Alive {
         command
     }
 
-    /// URI of its libvirt, seen from inside.
+    /// Returns the URI of the lab's libvirt, as seen from inside.
     #[must_use]
     pub fn libvirt(&self) -> &str {
         self.connect.as_deref().unwrap_or("qemu:///system")
     }
 
-    /// Its folder, seen from inside.
+    /// Returns the lab's folder, as seen from inside.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         match self.connect {
@@ -165,35 +162,35 @@ impl Alive {
         }
     }
 
-    /// A machine's console, as it is seen from outside.
+    /// Returns the path of a machine's console socket, as seen from outside.
     #[must_use]
     pub fn console(&self, node: &AliveNode) -> PathBuf {
         self.from_outside(&self.folder().join(format!("{}.console", node.name)))
     }
 
-    /// A file of the cell, as it is seen from outside.
+    /// Returns the path of a file of the cell, as seen from outside.
     #[must_use]
     pub fn from_outside(&self, inside: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.kept.init));
         root.join(inside.strip_prefix("/").unwrap_or(inside))
     }
 
-    /// Folder of a machine's artifacts.
+    /// Returns the folder of a machine's artifacts.
     #[must_use]
     pub fn artifacts_of(&self, node: &AliveNode) -> PathBuf {
         self.artifacts.join("nodes").join(&node.name)
     }
 
-    /// A machine by its name.
+    /// Returns a machine by name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&AliveNode> {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// Ends it, with everything in it; the kernel ends what is in its PID namespace.
+    /// Kills the lab: the kernel ends all processes in its PID namespace.
     ///
     /// # Errors
-    /// When the process may not be ended.
+    /// Fails if the process may not be killed.
     pub fn end(&self) -> std::io::Result<()> {
         // `unshare` ignores SIGTERM.
         match pid(self.kept.holder).map(|pid| kill_process(pid, Signal::KILL)) {
@@ -207,14 +204,15 @@ fn pid(pid: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-/// When a process was started, in clock ticks since the host's boot: field 22 of `/proc/PID/stat` (proc(5)).
+/// Returns the start time of a process, in clock ticks since the host's boot: field 22 of `/proc/PID/stat`
+/// (proc(5)).
 #[must_use]
 pub fn born_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may have spaces and parentheses in it.
+    // The name is in parentheses and may contain spaces and parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
-    // A zombie holds nothing any more.
+    // A zombie holds no lock.
     if fields.next()? == "Z" {
         return None;
     }

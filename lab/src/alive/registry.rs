@@ -1,4 +1,5 @@
-//! Notes of labs that stay, a file each in the cache; those of labs that are gone are removed when they are met.
+//! Registry of persistent labs: one file per lab in the cache. Entries of dead labs are removed when they are
+//! read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,53 +10,49 @@ use thiserror::Error;
 
 use super::{Alive, AliveNode, Realm};
 
-/// Where the notes are.
+/// Registry in a cache folder.
 #[derive(Debug, Clone)]
 pub struct Registry {
     folder: PathBuf,
 }
 
-/// Why a lab, or a machine of it, is not found.
+/// Error of a look-up in the registry.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// A note could not be read or written.
+    /// An entry cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// There is none.
-    #[error("no lab is up; `lab up SCENARIO` brings one up")]
+    /// No lab is up.
+    #[error("no lab is up; `lab up SCENARIO` starts one")]
     None,
-    /// None of that name.
-    #[error("no lab `{name}` is up; there is {known}")]
+    /// No lab has this name.
+    #[error("unknown lab: `{name}` (labs: {known})")]
     Unknown {
-        /// What was asked for.
         name: String,
-        /// Those there are.
+        /// Known labs, joined by commas.
         known: String,
     },
-    /// Several, and it was not said which.
-    #[error("several labs are up; say which with --lab: {known}")]
+    /// Several labs match.
+    #[error("several labs are up; choose one with --lab (labs: {known})")]
     Several {
-        /// Those there are.
+        /// Known labs, joined by commas.
         known: String,
     },
-    /// No machine of that name.
-    #[error("no machine `{name}` is up; there is {known}")]
+    /// No machine has this name.
+    #[error("unknown machine: `{name}` (machines: {known})")]
     UnknownNode {
-        /// What was asked for.
         name: String,
-        /// Those there are.
+        /// Known machines, joined by commas.
         known: String,
     },
 }
 
 impl Registry {
-    /// The notes in this cache.
+    /// Opens the registry in this cache folder.
     #[must_use]
     pub fn new(cache: &Path) -> Registry {
         Registry {
@@ -68,7 +65,7 @@ impl Registry {
             .join(format!("{}-{}.json", alive.run_id, alive.unit))
     }
 
-    /// Says of a lab that is to be made that it is there, from now on until its last process is gone.
+    /// Locks an entry for a new lab; the lock lasts until the lab's last process has ended.
     ///
     /// # Errors
     /// [`RegistryError::File`].
@@ -89,7 +86,7 @@ impl Registry {
         })
     }
 
-    /// Notes a lab.
+    /// Adds a lab.
     ///
     /// # Errors
     /// [`RegistryError::File`].
@@ -101,22 +98,22 @@ impl Registry {
         };
         fs::create_dir_all(&self.folder).map_err(failed)?;
         let text = serde_json::to_string_pretty(alive).map_err(|error| failed(error.into()))?;
-        // Never half a note under its name.
+        // Written under a temporary name, so that an entry is never incomplete.
         let fresh = path.with_extension("fresh");
         fs::write(&fresh, text).map_err(failed)?;
         fs::rename(&fresh, &path).map_err(failed)
     }
 
-    /// Forgets a lab.
+    /// Removes a lab.
     pub fn remove(&self, alive: &Alive) {
-        // What stays is a note of a lab that is gone: it does not count.
+        // A file that cannot be removed is ignored later, because its lab is dead.
         let _ = fs::remove_file(self.path(alive));
         if let Some(lock) = &alive.lock {
             let _ = fs::remove_file(lock);
         }
     }
 
-    /// The labs that are up, the oldest first.
+    /// Returns the labs that are up, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Alive> {
         let own = Realm::own();
@@ -126,16 +123,16 @@ impl Registry {
             .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
             .filter(|alive: &Alive| {
                 let is_gone = match &alive.lock {
-                    // Seen from everywhere: its container, its namespace or its host's boot may be gone, too.
+                    // Even a foreign entry is removed once its container, namespace or host boot is gone.
                     Some(lock) => !is_held(lock),
-                    // Only the other host knows.
+                    // Only the remote host knows the state of its lab.
                     None if alive.remote.is_some() => false,
                     None => alive.realm == own && !alive.is_there(),
                 };
                 if is_gone {
                     self.remove(alive);
                 }
-                // What is in another container can't be touched from here.
+                // Processes in another container are out of reach.
                 let is_in_reach = alive.remote.is_some() || alive.realm == own && alive.is_there();
                 !is_gone && is_in_reach
             })
@@ -144,10 +141,10 @@ impl Registry {
         all
     }
 
-    /// The lab of that run id or name, or the only one.
+    /// Returns the lab with this run id or name, or the only lab.
     ///
     /// # Errors
-    /// [`RegistryError`] when there is none, or not only one.
+    /// [`RegistryError`] if no lab or several labs match.
     pub fn find(&self, wanted: Option<&str>) -> Result<Alive, RegistryError> {
         let all = self.all();
         if all.is_empty() {
@@ -171,10 +168,10 @@ impl Registry {
         }
     }
 
-    /// A machine by its name, in the lab of that run id or name or in any.
+    /// Returns a machine by name, in the lab with this run id or name, or in any lab.
     ///
     /// # Errors
-    /// [`RegistryError`] when there is none, or not only one.
+    /// [`RegistryError`] if no machine or several machines match.
     pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(Alive, AliveNode), RegistryError> {
         let all = match lab {
             Some(_) => vec![self.find(lab)?],
@@ -207,7 +204,7 @@ impl Registry {
     }
 }
 
-/// A lab that is being made. Nothing stays of one that does not come to be noted.
+/// Lock of a lab that is being created. Dropping it removes the lock file.
 #[derive(Debug)]
 pub struct Held {
     lock: TempPath,
@@ -215,13 +212,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// What is held.
+    /// Returns the path of the lock file.
     #[must_use]
     pub fn lock(&self) -> &Path {
         &self.lock
     }
 
-    /// The lab has been noted: the file goes with its note.
+    /// Ties the lock file to the lab's registry entry.
     ///
     /// # Errors
     /// [`RegistryError::File`].
@@ -236,7 +233,7 @@ impl Held {
 }
 
 impl Alive {
-    /// By its run id, its unit or its scenario.
+    /// True if `name` is the lab's run id, unit or scenario.
     fn is_called(&self, name: &str) -> bool {
         let scenario = self.unit.split('@').next().unwrap_or_default();
         [self.run_id.as_str(), self.unit.as_str(), scenario].contains(&name)

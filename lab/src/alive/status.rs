@@ -1,4 +1,4 @@
-//! How far each machine of a lab that stays has come since it was switched on last. Pure, but for reading the files.
+//! Boot stage of each machine of a persistent lab since it was last switched on. Pure, except for reading files.
 
 use std::path::Path;
 
@@ -9,32 +9,31 @@ use crate::evidence::{Record, Seen};
 use crate::scenario::{Node, Scenario};
 use crate::timeline::{self, StageName};
 
-/// Where a machine is.
+/// Status of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
-    /// Its name.
     pub name: String,
-    /// Whether it is switched on.
+    /// True if the machine is switched on.
     pub is_on: bool,
-    /// The last stage that is through, and when it was, in microseconds since the Unix epoch.
+    /// Last completed stage and its time, in microseconds since the Unix epoch.
     pub reached: Option<(StageName, u64)>,
-    /// When it was switched on or reset last, likewise.
+    /// Time of the last power-on or reset, in microseconds since the Unix epoch.
     pub on_since_us: Option<u64>,
-    /// The last line of trouble on its console.
+    /// Last problem line on the console.
     pub trouble: Option<String>,
 }
 
-/// The status of each machine, in the order of the lab.
+/// Returns the status of each machine, in the order of the lab.
 ///
 /// # Errors
-/// [`SavedError`] when its evidence can't be read.
+/// [`SavedError`] if the evidence cannot be read.
 pub fn status(lab: &Alive) -> Result<Vec<NodeStatus>, SavedError> {
     let scenario = scenario(lab)?;
     let records = records(&lab.artifacts)?;
     Ok(of(&scenario, &records))
 }
 
-/// The scenario with the machines that were added to it.
+/// Returns the scenario, including machines added later.
 fn scenario(lab: &Alive) -> Result<Scenario, SavedError> {
     let mut scenario = saved::scenario(&lab.artifacts)?;
     for node in &lab.nodes {
@@ -48,17 +47,17 @@ fn scenario(lab: &Alive) -> Result<Scenario, SavedError> {
     Ok(scenario)
 }
 
-/// All records of the lab, those of the attempt first.
+/// Returns all records of the lab, those of the initial attempt first.
 ///
 /// # Errors
-/// [`SavedError`] when a file can't be read.
+/// [`SavedError`] if a file cannot be read.
 pub fn records(artifacts: &Path) -> Result<Vec<Record>, SavedError> {
     let mut records = saved::records(&artifacts.join(RECORDS_FILE))?;
     records.extend(saved::records(&artifacts.join(AFTERWARDS_FILE))?);
     Ok(records)
 }
 
-/// The status of each machine of the scenario.
+/// Returns the status of each machine of the scenario.
 #[must_use]
 pub fn of(scenario: &Scenario, records: &[Record]) -> Vec<NodeStatus> {
     let nodes = scenario.nodes.iter();

@@ -1,9 +1,9 @@
-//! `lab list`: the scenarios, one a line.
+//! `lab list`: prints the scenarios, one per line.
 
 use super::{Folders, exit};
 use crate::scenario::{self, DataCheck};
 
-/// Prints name, firmware and summary of every scenario.
+/// Prints the name, firmware and summary of every scenario.
 pub(super) fn run(folders: &Folders) -> u8 {
     match scenario::load_all(&folders.scenarios(), DataCheck::Skip) {
         Ok(scenarios) => {

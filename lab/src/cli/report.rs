@@ -1,4 +1,4 @@
-//! `lab report …`: reports made again from the folders of runs.
+//! `lab report …`: rebuilds reports from the folders of runs.
 
 use std::path::{Path, PathBuf};
 
@@ -11,27 +11,27 @@ use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
 use crate::untrusted::plain;
 
-/// `lab report …`
+/// Subcommands of `lab report`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ReportCommand {
-    /// Join the runs of several machines (`lab run --shard`) into one; the exit code is that of the whole
+    /// Merge the runs of several shards (`lab run --shard`) into one; the exit code is that of the merged run
     Merge {
-        /// Folders of runs
+        /// Folders of the runs
         #[arg(value_name = "DIR", required = true)]
         runs: Vec<PathBuf>,
-        /// Where the joined run's folder is made
+        /// Folder in which the merged run is created
         #[arg(long, value_name = "DIR", default_value = "runs")]
         artifacts: PathBuf,
     },
-    /// Make a run's index.html again, from the files in its folder
+    /// Rebuild a run's index.html from the files in its folder
     Html {
-        /// Folder of a run
+        /// Folder of the run
         #[arg(value_name = "DIR", default_value = "runs/latest")]
         run: PathBuf,
     },
 }
 
-/// Runs and returns the exit code.
+/// Runs the subcommand and returns the exit code.
 pub(super) fn run(command: &ReportCommand) -> u8 {
     let done = match command {
         ReportCommand::Merge { runs, artifacts } => merged(runs, artifacts),
@@ -46,7 +46,7 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
     }
 }
 
-/// Writes the page, prints where it is.
+/// Writes the page and prints its path.
 fn page(folder: &Path) -> Result<u8, Refusal> {
     let run = load(folder).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
     let path = report::artifacts::write_page(&run)
@@ -65,7 +65,7 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
     };
     let runs: Result<Vec<_>, _> = folders.iter().map(|folder| load(folder)).collect();
     let runs = runs.map_err(invalid)?;
-    // Before anything is made, so that a refusal leaves nothing behind.
+    // Checked before anything is created, so that a refusal leaves nothing behind.
     check(&runs).map_err(invalid)?;
     let parts: Vec<PathBuf> = runs.iter().map(|run| run.folder.clone()).collect();
     let faults =

@@ -1,4 +1,4 @@
-//! `lab run`: select, boot, judge, report.
+//! `lab run`: selects units, boots their machines, judges and reports them.
 
 use std::num::NonZeroU32;
 
@@ -12,30 +12,30 @@ use crate::report::whole::{Kind, Whole};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
 
-/// `lab run`
+/// Arguments of `lab run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) faults: faults::FaultArguments,
-    /// Scenarios to run (faults with --faults); all when none is named
+    /// Scenarios to run, or faults with --faults [default: all]
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
-    /// Only on this firmware (may be repeated)
+    /// Run only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
     pub(super) firmware: Vec<Firmware>,
-    /// Boot this image instead of those that the scenarios name, e.g. `flatcar:stable` (lab images list)
+    /// Boot this image instead of the scenarios' own, e.g. `flatcar:stable` (see `lab images list`)
     #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
     image: Option<ImageName>,
     /// Boot only the first machine of each scenario, on the first firmware
     #[arg(long, conflicts_with = "asked")]
     pub(super) quick: bool,
-    /// Run the M-th of N parts of the scenarios, chosen by their names: for several machines
+    /// Run part M of N, split by scenario name, to share a run among several computers
     #[arg(long, value_name = "M/N")]
     pub(super) shard: Option<Shard>,
-    /// Run each scenario this often
+    /// Number of times to run each scenario
     #[arg(long, value_name = "N", default_value = "1", value_parser = times)]
     pub(super) repeat: NonZeroU32,
-    /// Don't look into the data directories before: what is wrong there is for the machines to find
+    /// Skip validation of the data directories
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
@@ -44,10 +44,10 @@ pub(super) struct RunArguments {
 
 fn times(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
-        .map_err(|_| format!("invalid number of repetitions: `{text}` (a number from 1 on)"))
+        .map_err(|_| format!("invalid number of repetitions: `{text}` (must be at least 1)"))
 }
 
-/// Runs and returns the exit code.
+/// Runs the units and returns the exit code.
 pub(super) async fn run(folders: Folders, arguments: RunArguments) -> u8 {
     attempt(&folders, &arguments)
         .await
@@ -62,7 +62,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     };
     let units = of_shard(&all, arguments.shard);
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
-        eprintln!("Shard {shard} has no scenario of those selected.");
+        eprintln!("Nothing to do: shard {shard} has none of the selected scenarios.");
     }
     let conduct = &arguments.conduct;
     let host = conduct.remote()?;
@@ -78,7 +78,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         None => Kind::Scenarios,
     };
     let whole = Whole::of(kind, &all, &image.fit.image).map_err(|error| {
-        let what = format!("the folder of a scenario cannot be read: {error}");
+        let what = format!("cannot read a scenario's folder: {error}");
         refuse(exit::INVALID_INPUT, what)
     })?;
     let order = Order {

@@ -1,5 +1,5 @@
-//! What is brought to another host: files under a name made of what is in them, so that nothing is sent twice and
-//! nothing is taken for something else.
+//! Bundles of files for upload, named by a digest of their contents, so that no file is sent twice or confused
+//! with another.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,30 +11,29 @@ use images::verify::digest;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Why something can't be sent.
+/// Error of reading a bundle.
 #[derive(Debug, Error)]
 #[error("{path}: {source}")]
 pub struct ParcelError {
-    /// What could not be read.
+    /// File that cannot be read.
     pub path: PathBuf,
-    /// Why.
     #[source]
     pub source: io::Error,
 }
 
-/// Files of one folder.
+/// Bundle of files of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {
     folder: PathBuf,
     names: Vec<String>,
-    /// What they are called together.
+    /// Digest of all names and contents.
     pub digest: String,
-    /// How large they are together, in bytes.
+    /// Total size in bytes.
     pub size_bytes: u64,
 }
 
 impl Parcel {
-    /// These files of the folder.
+    /// Bundles the named files of the folder.
     ///
     /// # Errors
     /// [`ParcelError`].
@@ -64,7 +63,7 @@ impl Parcel {
         })
     }
 
-    /// All files of the folder.
+    /// Bundles all files of the folder.
     ///
     /// # Errors
     /// [`ParcelError`].
@@ -76,7 +75,7 @@ impl Parcel {
         let mut names = BTreeSet::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // Images keep their files under several names; those that lead elsewhere are followed.
+            // Images have several names for each file; links that leave the folder are followed.
             if entry.path().is_file() {
                 names.insert(entry.file_name().to_string_lossy().into_owned());
             }
@@ -85,7 +84,7 @@ impl Parcel {
         Parcel::of(folder, &names)
     }
 
-    /// Prints them as a tape archive.
+    /// Returns a command that prints the bundle as a tar archive.
     #[must_use]
     pub fn tar(&self) -> Command {
         let mut tar = Command::new("tar");

@@ -1,4 +1,4 @@
-//! A run on another host: where its files are there, and what the `lab` there is told of it.
+//! Remote runs: their files on the other host, and the parameters passed to the `lab` there.
 
 use std::fs;
 use std::io;
@@ -13,87 +13,85 @@ use serde::{Deserialize, Serialize};
 use super::Host;
 use crate::scenario::Fit;
 
-/// Name of the file that a [`Visit`] is in.
+/// Name of the file that stores a [`Visit`].
 const FILE: &str = "visit.json";
 
-/// How long a visit may be on its way before it is taken for one that broke.
+/// Age after which an unstarted remote run counts as abandoned.
 const ON_ITS_WAY: Duration = Duration::from_secs(3600);
 
-/// What the `lab` there is told.
+/// Parameters of a remote run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
-    /// The run's id, which is also the visit's.
+    /// Run id, which is also the name of its folder.
     pub run_id: String,
-    /// What its machines boot.
+    /// Image to boot.
     pub image: GivenImage,
-    /// Where its scenarios are on the host that it comes from.
+    /// Folder of the scenarios on the originating host.
     pub scenarios: PathBuf,
-    /// It is interrupted when its input ends: nobody is there any more who would interrupt it.
+    /// True to interrupt the run when its standard input ends, as when the connection is lost.
     pub until_input_ends: bool,
-    /// The file that it was read from.
+    /// File that the parameters were read from.
     #[serde(skip)]
     pub file: PathBuf,
 }
 
-/// An image that was chosen on the other host.
+/// Image chosen on the originating host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenImage {
-    /// The folder with its files.
+    /// Folder of the image's files.
     pub folder: PathBuf,
-    /// The processor it is for.
     pub architecture: Architecture,
-    /// How a scenario has to be fitted to it.
+    /// Changes that a scenario needs for the image.
     pub fit: Fit,
 }
 
-/// A lab that is up on another host.
+/// Persistent lab on another host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteLab {
-    /// Which.
     pub host: Host,
-    /// Where it is there.
+    /// Location of its files there.
     pub place: Place,
-    /// Where its scenario is here.
+    /// Local folder of the scenario.
     pub scenarios: PathBuf,
-    /// Where its artifacts go here.
+    /// Local folder for the artifacts.
     pub artifacts: PathBuf,
 }
 
-/// Where a visit's files are, on the host that is visited.
+/// Location of a remote run's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The folder of everything that was brought.
+    /// Base folder of all uploads.
     pub base: String,
     /// Digest of the programs.
     pub programs: String,
-    /// The visit's id.
+    /// Run id, which is also the name of its folder.
     pub id: String,
 }
 
 impl Place {
-    /// A shell's word for the folder of everything that is brought to a host.
+    /// Shell expression of the base folder of all uploads.
     pub const BASE: &str = "\"${XDG_CACHE_HOME:-$HOME/.cache}/bootlab/remote\"";
 
-    /// Below the base: what is brought once and stays.
+    /// Returns the path, below the base, of a bundle that is kept.
     #[must_use]
     pub fn kept(kind: &str, digest: &str) -> String {
         format!("{kind}/{digest}")
     }
 
-    /// The visit's folder.
+    /// Returns the folder of the run.
     #[must_use]
     pub fn visit(&self) -> String {
         format!("{}/visits/{}", self.base, self.id)
     }
 
-    /// `lab`.
+    /// Returns the path of `lab`.
     #[must_use]
     pub fn lab(&self) -> String {
         let programs = Place::kept("programs", &self.programs);
         format!("{}/{programs}/lab", self.base)
     }
 
-    /// The file that says of the visit what it is.
+    /// Returns the path of the parameters' file.
     #[must_use]
     pub fn file(&self) -> String {
         format!("{}/{FILE}", self.visit())
@@ -101,10 +99,10 @@ impl Place {
 }
 
 impl Visit {
-    /// Reads what a `lab` was told, on the host that is visited.
+    /// Reads the parameters on the remote host.
     ///
     /// # Errors
-    /// When there is no such file, or something else is in it.
+    /// Fails if the file is missing or invalid.
     pub fn read(path: &Path) -> io::Result<Visit> {
         let visit: Visit = serde_json::from_slice(&fs::read(path)?)?;
         Ok(Visit {
@@ -113,17 +111,16 @@ impl Visit {
         })
     }
 
-    /// Says that somebody is there, as long as this process is or a cell that it starts; to be called before threads
-    /// that start programs are.
+    /// Marks the run as in use while this process or one of its cells lives. Must be called before threads that
+    /// start programs.
     ///
-    /// # Errors
-    /// When the file is gone.
+    /// Fails if the file is missing.
     pub fn begin(&self) -> Result<(), StoreError> {
-        // Held until the kernel gives it back.
+        // Held until the process ends.
         std::mem::forget(Hold::of(&self.file)?);
         if self.until_input_ends {
             std::thread::spawn(|| {
-                // Nothing is ever said; a broken input has ended as well.
+                // The input carries no data; a read error counts as its end.
                 let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
                 let _ = kill_process(getpid(), Signal::INT);
             });
@@ -132,11 +129,10 @@ impl Visit {
     }
 }
 
-/// Removes visits that ended without being fetched, on the host that was visited, and what was brought once if nobody
-/// is there. Returned is what there was.
+/// Removes runs that ended without being fetched, and all uploads if no run is in use. Returns the removed
+/// paths.
 ///
-/// # Errors
-/// When something can't be removed.
+/// Fails if a file cannot be removed.
 pub fn remove_dead(cache: &Path) -> io::Result<Vec<String>> {
     let base = cache.join("remote");
     let mut removed = Vec::new();

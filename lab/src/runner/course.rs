@@ -1,4 +1,4 @@
-//! A unit's course through a run: attempts until it passes, or is out of retries, or the run is stopped.
+//! Attempts at one unit: repeated until it passes, has no retries left, or the run is stopped.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,14 +8,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::keep::Keep;
 use super::{AttemptOutcome, OnAttempt, Progress, Setting, Unit, UnitOutcome};
 
-/// What all units of a run share.
+/// State shared by all units of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
-    /// Places for machines.
+    /// Free processors for machines.
     pub(super) processors: Arc<Semaphore>,
-    /// Memory for machines, in MiB.
+    /// Free memory for machines, in MiB.
     pub(super) memory: Arc<Semaphore>,
-    /// The unit whose failure ended the run early, with `--fail-fast`.
+    /// Unit whose failure ended the run early (`--fail-fast`).
     failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -33,7 +33,7 @@ impl Shared {
     }
 }
 
-/// What one unit's task needs.
+/// Everything that the task of one unit needs.
 pub(super) struct Course {
     pub(super) setting: Setting,
     pub(super) shared: Shared,
@@ -43,7 +43,7 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Tries the unit, again where the policy says so.
+    /// Runs the unit, with retries as the policy allows.
     pub(super) async fn run(mut self, unit: Unit) -> UnitOutcome {
         let name = unit.name();
         let mut outcome = UnitOutcome {
@@ -76,14 +76,15 @@ impl Course {
         outcome
     }
 
-    /// Why this unit is not tried, if it is not.
+    /// Returns the reason to skip this unit, if any.
     fn reason_to_skip(&self) -> Option<String> {
-        self.shared.failed().as_ref().map(|other| {
-            format!("{other} failed before, and the run was to end then (--fail-fast)")
-        })
+        self.shared
+            .failed()
+            .as_ref()
+            .map(|other| format!("skipped after the failure of {other} (--fail-fast)"))
     }
 
-    /// Whether the attempt's cell stays alive; one that failed only when it is not tried again.
+    /// True if the attempt's cell is kept; a failed one only if no retry follows.
     pub(super) fn keeps(&self, attempt: &AttemptOutcome) -> bool {
         let is_last = attempt.number > self.setting.policy.retries;
         match self.setting.policy.keep {
@@ -94,12 +95,12 @@ impl Course {
     }
 
     pub(super) fn say(&self, progress: Progress) {
-        // Nobody listens any more once reports are closed.
+        // The receiver is gone once reports are closed.
         let _ = self.progress.send(progress);
     }
 }
 
-/// Where an attempt's artifacts go.
+/// Returns the folder of an attempt's artifacts.
 fn attempt_folder(run: &Path, unit: &Unit, number: u32) -> PathBuf {
     run.join(unit.name()).join(format!("attempt-{number}"))
 }

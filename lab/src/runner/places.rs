@@ -1,26 +1,26 @@
-//! How many machines run side by side.
+//! Capacity of the host: number of machines that run at once.
 
 use crate::hypervisor::accel::Accelerator;
 
-/// What is left to the host and to the cells' own processes, in MiB.
+/// Memory reserved for the host and the cells' own processes, in MiB.
 const RESERVED_MIB: usize = 768;
 
-/// QEMU's own memory beside the machine's, in MiB; TCG's translation cache is most of it.
+/// QEMU's overhead per machine, in MiB, mostly TCG's translation cache.
 const OVERHEAD_MIB: usize = 350;
 
-/// Places for machines.
+/// Limits of machines that run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Places {
-    /// Machines at once.
+    /// Maximum number of machines.
     pub machines: usize,
-    /// Memory for all of them, in MiB.
+    /// Memory for all machines, in MiB.
     pub memory_mib: usize,
 }
 
 impl Places {
-    /// As many as asked for, or what the host can bear: two machines a core (a machine that boots over
-    /// the network mostly waits; under TCG four at once on two cores take 1.7 times as long each, as
-    /// measured), and no more memory than is available now.
+    /// Returns the requested number, or a default of two machines per core, limited by available memory. A
+    /// machine that boots over the network mostly waits; under TCG, four machines on two cores were measured to
+    /// take 1.7 times as long each.
     #[must_use]
     pub fn choose(
         asked: Option<usize>,
@@ -38,39 +38,39 @@ impl Places {
         }
     }
 
-    /// How many cells are up at once: enough that places don't stay free while a cell is set up.
+    /// Returns the number of cells to keep up at once, enough to use free capacity while another cell is set up.
     #[must_use]
     pub fn cells(&self) -> usize {
         self.machines.div_ceil(3) + 1
     }
 
-    /// What a machine with `memory_mib` takes of the memory; never more than all of it, so that a machine
-    /// which is too large for the host still gets its turn, alone.
+    /// Returns the memory share of a machine, at most the total, so that a machine too large for the host still
+    /// runs, alone.
     #[must_use]
     pub fn memory_share(&self, memory_mib: u32) -> u32 {
         let wanted = memory_mib as usize + OVERHEAD_MIB;
         u32::try_from(wanted.min(self.memory_mib)).unwrap_or(u32::MAX)
     }
 
-    /// What machines with this memory, in MiB each, take when all run at the same time.
+    /// Returns the memory of these machines when all run at once, in MiB, including overhead.
     pub fn all_at_once_mib(&self, machines: impl Iterator<Item = u32>) -> usize {
         all_at_once_mib(machines)
     }
 }
 
-/// What machines with this memory, in MiB each, take when all run at the same time.
+/// Returns the memory of these machines when all run at once, in MiB, including overhead.
 #[must_use]
 pub fn all_at_once_mib(machines: impl Iterator<Item = u32>) -> usize {
     machines.map(|mib| mib as usize + OVERHEAD_MIB).sum()
 }
 
-/// What of the available memory is left for machines, in MiB.
+/// Returns the memory for machines out of the available memory, in MiB.
 #[must_use]
 pub fn spare_mib(available_mib: usize) -> usize {
     available_mib.saturating_sub(RESERVED_MIB)
 }
 
-/// Memory that can be used without swapping, in MiB, from the text of `/proc/meminfo`.
+/// Returns the memory available without swapping, in MiB, from the text of `/proc/meminfo`.
 #[must_use]
 pub fn available_mib(meminfo: &str) -> Option<usize> {
     let line = meminfo

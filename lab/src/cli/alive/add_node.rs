@@ -1,4 +1,4 @@
-//! `lab add-node`: one more machine on the network of a lab that stays.
+//! `lab add-node`: adds a machine to the network of a persistent lab.
 
 use clap::Args;
 use uuid::Uuid;
@@ -11,25 +11,25 @@ use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 use crate::scenario::{MacAddr, Node};
 
-/// `lab add-node`
+/// Arguments of `lab add-node`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddNodeArguments {
-    /// Its name [default: the next free one]
+    /// Name of the machine [default: the next free one]
     #[arg(value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(long, value_name = "LAB")]
     lab: Option<String>,
-    /// Its SMBIOS UUID [default: a random one]
+    /// SMBIOS UUID [default: random]
     #[arg(long, value_name = "UUID")]
     uuid: Option<Uuid>,
-    /// MAC of its network card [default: a random one of QEMU's]
+    /// MAC address of the network card [default: random, 52:54:00:…]
     #[arg(long, value_name = "MAC")]
     mac: Option<MacAddr>,
-    /// Its SMBIOS serial number [default: its name]
+    /// SMBIOS serial number [default: NAME]
     #[arg(long, value_name = "TEXT")]
     serial: Option<String>,
-    /// Its memory in MiB [default: as the first machine has]
+    /// Memory in MiB [default: as the first machine]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..=65_536))]
     memory: Option<u32>,
     #[command(flatten)]
@@ -65,13 +65,13 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
     arguments.wait.after(&asked, &node, "is on", add).await
 }
 
-/// The name of a machine, which becomes part of file names and of its name in libvirt.
+/// Parses the name of a machine, which becomes part of file names and of its libvirt name.
 fn name(text: &str) -> Result<String, String> {
     let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_name = !text.is_empty() && text.len() <= 40 && text.chars().all(is_fine);
     match is_name && !text.starts_with('-') {
         true => Ok(text.to_owned()),
-        false => Err("write a name of lower-case letters, digits and hyphens, e.g. `node4`".into()),
+        false => Err("use lower-case letters, digits and hyphens only, e.g. `node4`".into()),
     }
 }
 
@@ -82,11 +82,11 @@ fn next_name(lab: &Alive) -> String {
     free.unwrap_or_default()
 }
 
-/// An address of those that QEMU's machines have (52:54:00).
+/// Returns a random MAC address in QEMU's range (52:54:00).
 fn random_mac() -> MacAddr {
     let [a, b, c, ..] = *Uuid::new_v4().as_bytes();
     let text = format!("52:54:00:{a:02x}:{b:02x}:{c:02x}");
-    text.parse().expect("six octets of a single machine")
+    text.parse().expect("six octets of a unicast address")
 }
 
 #[cfg(test)]

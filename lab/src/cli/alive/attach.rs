@@ -1,8 +1,9 @@
-//! `lab up --attach`: a network interface of this host on the lab's bridge, so that a machine on the desk boots from
-//! the lab.
+//! `lab up --attach`: moves a network interface of this host to the lab's bridge, so that a physical machine
+//! boots from the lab.
 //!
-//! The interface is moved into the lab's network namespace, and back before the lab is ended. Where the lab is killed, the
-//! kernel gives a physical interface back to the host, and a virtual one (a VLAN's, say) is gone (network_namespaces(7)).
+//! The interface moves into the lab's network namespace, and back before the lab ends. If the lab is killed, the
+//! kernel returns a physical interface to the host; a virtual one (such as a VLAN) is deleted
+//! (network_namespaces(7)).
 
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
@@ -15,16 +16,16 @@ use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 use crate::evidence::saved;
 
-/// What the kernel tells of interfaces, in the network namespace of whoever reads it.
+/// Interfaces of the current network namespace.
 const INTERFACES: &str = "/sys/class/net";
 
-/// An interface that may be attached.
+/// Interface that may be attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attachment {
     pub(super) interface: String,
 }
 
-/// Gives back to the host what a lab has of it. Where that fails the kernel does it, or nothing is there any more.
+/// Returns attached interfaces to the host. If this fails, the kernel returns them, or they no longer exist.
 pub(super) fn give_back(lab: &Alive) {
     let Some(interface) = &lab.attached else {
         return;
@@ -39,15 +40,15 @@ pub(super) fn give_back(lab: &Alive) {
         Ok(Err(why)) => why,
         Err(error) => error.to_string(),
     };
-    tracing::warn!(interface, why, "not given back in order");
+    tracing::warn!(interface, why, "cannot return the interface to the host");
 }
 
 impl Attachment {
-    /// Looks at the interface, and asks before it is taken from the host.
+    /// Checks the interface and asks for confirmation before it is taken from the host.
     pub(super) fn agree(interface: &str, is_agreed: bool) -> Result<Attachment, Refusal> {
         let refused = |code, why: String| Err(refuse(code, format!("--attach {interface}: {why}")));
         if !rustix::process::geteuid().is_root() {
-            let why = "only root may take an interface from the host; run `sudo lab up …`";
+            let why = "root privileges required; run `sudo lab up …`";
             return refused(exit::HOST_UNSUPPORTED, why.into());
         }
         let routes = ["/proc/net/route", "/proc/net/ipv6_route"].map(fs::read_to_string);
@@ -56,14 +57,14 @@ impl Attachment {
             return refused(exit::INVALID_INPUT, why);
         }
         if !is_agreed && !asked(interface)? {
-            return refused(exit::INVALID_INPUT, "not agreed to".into());
+            return refused(exit::INVALID_INPUT, "not confirmed".into());
         }
         Ok(Attachment {
             interface: interface.to_owned(),
         })
     }
 
-    /// Moves it to the lab's bridge.
+    /// Moves the interface to the lab's bridge.
     pub(super) fn attach(&self, lab: &Alive) -> Result<(), Refusal> {
         let failed = |error: &dyn std::fmt::Display| {
             refuse(
@@ -84,7 +85,7 @@ impl Attachment {
             said_yes(&output).map_err(|why| failed(&why))?;
         }
         println!(
-            "{} is on the lab's network: what is plugged in there boots from it. It comes back with `lab down`.",
+            "{} is on the lab's network: machines connected to it boot from the lab. `lab down` returns it to this host.",
             self.interface
         );
         Ok(())
@@ -98,7 +99,7 @@ fn said_yes(output: &Output) -> Result<(), String> {
     }
 }
 
-/// Why the interface can't be taken from the host, if it can't.
+/// Returns the reason why the interface cannot be taken from the host, if any.
 fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Result<(), String> {
     let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
     let folder: PathBuf = interfaces.join(name);
@@ -112,15 +113,17 @@ fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Resu
             .collect();
         known.sort();
         return Err(format!(
-            "there is no such interface; there is {}",
+            "interface not found (interfaces: {})",
             known.join(", ")
         ));
     }
     if name == "lo" {
-        return Err("the loopback interface stays with its host".into());
+        return Err("the loopback interface cannot be moved".into());
     }
     if has_default_route(name, routes, ipv6_routes) {
-        return Err("this host's default route goes over it: it would be cut off".into());
+        return Err(
+            "this host's default route uses it; attaching it would cut the host off".into(),
+        );
     }
     if folder.join("wireless").exists() || folder.join("phy80211").exists() {
         return Err("a wireless interface cannot be part of a bridge (IEEE 802.11 has no place for a third address)".into());
@@ -132,24 +135,25 @@ fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Resu
             .to_string_lossy()
             .into_owned();
         return Err(format!(
-            "it is part of {master}; `ip link set {name} nomaster` takes it out"
+            "it belongs to bridge or bond {master}; `ip link set {name} nomaster` releases it"
         ));
     }
     Ok(())
 }
 
-/// Whether a default route goes over it, by `/proc/net/route` and `/proc/net/ipv6_route` (proc_pid_net(5)).
+/// True if a default route uses the interface, by `/proc/net/route` and `/proc/net/ipv6_route`
+/// (proc_pid_net(5)).
 fn has_default_route(name: &str, routes: &str, ipv6_routes: &str) -> bool {
     let over_ipv4 = routes.lines().skip(1).any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        // Interface, destination; the mask is the eighth.
+        // Columns: interface, destination; the mask is the eighth.
         words.first() == Some(&name)
             && words.get(1) == Some(&"00000000")
             && words.get(7) == Some(&"00000000")
     });
     let over_ipv6 = ipv6_routes.lines().any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        // Destination, the length of its prefix, …, the next hop is the fifth, the interface the last.
+        // Columns: destination, prefix length, …; the next hop is the fifth, the interface the last.
         let nobody = "0".repeat(32);
         words.last() == Some(&name)
             && words.first() == Some(&nobody.as_str())
@@ -159,17 +163,17 @@ fn has_default_route(name: &str, routes: &str, ipv6_routes: &str) -> bool {
     over_ipv4 || over_ipv6
 }
 
-/// Asks on the terminal.
+/// Asks for confirmation on the terminal.
 fn asked(interface: &str) -> Result<bool, Refusal> {
     if !std::io::stdin().is_terminal() {
-        let what = format!("--attach {interface} takes it from this host until the lab is down");
+        let what = format!("--attach removes {interface} from this host until the lab is down");
         return Err(refuse(
             exit::INVALID_INPUT,
-            format!("{what}; --yes agrees to that"),
+            format!("{what}; confirm with --yes"),
         ));
     }
     eprint!(
-        "{interface} is taken from this host until the lab is down, with its addresses and routes. Go on? [y/N] "
+        "{interface}, with its addresses and routes, is removed from this host until the lab is down. Continue? [y/N] "
     );
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
@@ -212,12 +216,12 @@ mod tests {
         assert!(why("eth0").contains("default route"));
         assert!(why("lo").contains("loopback"));
         assert!(why("wlan0").contains("wireless"));
-        assert!(why("eth2").contains("part of br0"));
+        assert!(why("eth2").contains("bridge or bond br0"));
         assert_eq!(
             why("eth9"),
-            "there is no such interface; there is br0, eth0, eth1, eth2, wlan0"
+            "interface not found (interfaces: br0, eth0, eth1, eth2, wlan0)"
         );
-        assert!(why("../eth1").contains("no such interface"));
+        assert!(why("../eth1").contains("interface not found"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `lab capture`: the packets on a lab's network, decoded, or as a file for Wireshark.
+//! `lab capture`: shows the packets on a lab's network, or writes them to a file for Wireshark.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,27 +22,27 @@ use crate::evidence::{saved, wire};
 use crate::report::packets::PacketLines;
 use crate::untrusted::Folder;
 
-/// As much of a saved capture is written, once it is not compressed any more.
+/// Maximum size of a saved capture written to a file, after decompression.
 const WRITTEN_LIMIT_BYTES: u64 = 64 << 30;
 
-/// `lab capture`
+/// Arguments of `lab capture`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CaptureArguments {
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(value_name = "LAB")]
     lab: Option<String>,
-    /// Go on with what is sent from now on, until the lab is down
+    /// Capture new packets until the lab is down, instead of showing the recorded ones
     #[arg(long, short)]
     follow: bool,
-    /// Write a pcapng file in the place of lines, `-` for standard output: `lab capture -f -w - | wireshark -k -i -`
+    /// Write a pcapng file instead of text; `-` is standard output: `lab capture -f -w - | wireshark -k -i -`
     #[arg(long, short, value_name = "FILE")]
     write: Option<PathBuf>,
-    /// Keep every frame whole; of file transfers only the beginning is kept without it
+    /// Keep every frame whole; without it, only the beginning of file transfers is kept
     #[arg(long, requires = "follow")]
     full: bool,
 }
 
-/// What is captured, for the part of it that is done inside the cell.
+/// Parameters of the capture process inside the cell.
 #[derive(Debug, Serialize, Deserialize)]
 struct Inside {
     interface: String,
@@ -53,7 +53,7 @@ struct Inside {
     nodes: Vec<(String, String)>,
 }
 
-/// Shows or writes them.
+/// Shows or writes the packets.
 pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u8, Refusal> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     match (arguments.follow, &arguments.write) {
@@ -85,7 +85,7 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u
             });
             end(child);
             said?;
-            // Its end is that of the lab.
+            // The lab's end ends the capture.
             followed.map_err(|error| failed(&error))?;
             Ok(exit::OK)
         }
@@ -110,7 +110,7 @@ fn lines_of(lab: &Alive) -> PacketLines {
     PacketLines::new(names.collect::<HashMap<_, _>>(), lab.host.into())
 }
 
-/// Copies a capture to its file as it comes.
+/// Copies a capture to its file as it arrives.
 fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, Refusal> {
     let told = |error: std::io::Error| failed(&format!("{}: {error}", file.display()));
     let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
@@ -132,7 +132,7 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, Refusal> {
     }
 }
 
-/// Starts the capture inside the lab.
+/// Starts the capture process inside the lab.
 fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>), Refusal> {
     let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
     let network = plan::network(&scenario, &lab.run_id);
@@ -160,7 +160,7 @@ fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>)
         .spawn()
         .map_err(|error| failed(&format!("nsenter: {error}")))?;
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(failed(&"no pipe to the capture"));
+        return Err(failed(&"cannot read from the capture process"));
     };
     serde_json::to_writer(&mut stdin, &inside)
         .map_err(std::io::Error::from)
@@ -169,13 +169,13 @@ fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>)
     Ok((child, stdout))
 }
 
-/// It ends by itself when nobody reads it any more.
+/// Waits for the capture process, which ends once its output is closed.
 fn end(mut child: Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// The part of it that is done inside the cell.
+/// Runs the capture process inside the cell.
 pub(in crate::cli) fn capture_inside() -> u8 {
     let captured = serde_json::from_reader(std::io::stdin())
         .map_err(|error| error.to_string())

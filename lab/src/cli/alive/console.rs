@@ -1,4 +1,4 @@
-//! `lab console`: this terminal as a machine's serial console, until the detach key.
+//! `lab console`: connects this terminal to a machine's serial console until the detach key.
 
 use std::io::IsTerminal;
 
@@ -14,7 +14,7 @@ use crate::cli::exit;
 /// Ctrl-], as in `virsh console`.
 const DETACH: u8 = 0x1d;
 
-/// Connects until the detach key, the end of the input, or the machine's end.
+/// Connects until the detach key, the end of the input or the end of the machine.
 pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Result<u8, Refusal> {
     let (lab, node) = arguments.find(registry)?;
     let failed = |error: std::io::Error| {
@@ -26,7 +26,7 @@ pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Resul
     let machine = UnixStream::connect(lab.console(&node))
         .await
         .map_err(failed)?;
-    eprintln!("Connected with {}; Ctrl-] leaves.", node.name);
+    eprintln!("Connected to {}; Ctrl-] detaches.", node.name);
     let raw = Raw::enter();
     let passed = pass(machine).await;
     drop(raw);
@@ -38,7 +38,7 @@ pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Resul
 async fn pass(mut machine: UnixStream) -> std::io::Result<()> {
     let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
     let (mut said, mut typed) = ([0; 4096], [0; 256]);
-    // A prompt, where one waits: it was shown to somebody else.
+    // Requests a prompt: the last one was printed to an earlier client.
     machine.write_all(b"\r").await?;
     loop {
         tokio::select! {
@@ -65,11 +65,12 @@ async fn pass(mut machine: UnixStream) -> std::io::Result<()> {
     }
 }
 
-/// The terminal as it was, put back when dropped.
+/// Saved terminal mode, restored on drop.
 struct Raw(Option<Termios>);
 
 impl Raw {
-    /// Every key goes to the machine, Ctrl-C too. A standard input that is no terminal stays as it is.
+    /// Switches the terminal to raw mode: every key goes to the machine, including Ctrl-C. A standard input that
+    /// is not a terminal is left unchanged.
     fn enter() -> Raw {
         let input = std::io::stdin();
         if !input.is_terminal() {
@@ -80,7 +81,7 @@ impl Raw {
         };
         let mut raw = before.clone();
         raw.make_raw();
-        // A terminal that stays as it is only echoes twice.
+        // If restoring fails, the terminal only echoes twice.
         let _ = tcsetattr(&input, OptionalActions::Now, &raw);
         Raw(Some(before))
     }

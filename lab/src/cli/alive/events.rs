@@ -1,4 +1,4 @@
-//! `lab events`: everything seen of a lab but packets, a JSON line each.
+//! `lab events`: prints all recorded events of a lab except packets, as JSON lines.
 
 use clap::Args;
 
@@ -9,18 +9,18 @@ use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
 use crate::untrusted::plain_json;
 
-/// `lab events`
+/// Arguments of `lab events`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct EventsArguments {
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(value_name = "LAB")]
     lab: Option<String>,
-    /// Go on until the lab is down
+    /// Follow new events until the lab is down
     #[arg(long, short)]
     follow: bool,
 }
 
-/// Writes them.
+/// Prints the events.
 pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8, Refusal> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let files = [RECORDS_FILE, AFTERWARDS_FILE];
@@ -28,7 +28,7 @@ pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8
     follow::write(&lab, arguments.follow, || {
         let mut lines = Vec::new();
         for tail in &mut tails {
-            // A file longer than one look is read to its end.
+            // A file longer than one read is read to its end.
             while let fresh @ [_, ..] = tail.lines().as_slice() {
                 lines.extend(
                     fresh

@@ -1,4 +1,4 @@
-//! `lab exec`: a command in a machine, over the autologin shell on its serial console.
+//! `lab exec`: runs a command in a machine, through the autologin shell on its serial console.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};
 
-/// `lab exec`
+/// Arguments of `lab exec`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExecArguments {
     #[command(flatten)]
     node: NodeArguments,
-    /// How long the command may take, in seconds
+    /// Time limit of the command, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
-    /// The command, for the machine's shell
+    /// Command line for the machine's shell
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
-/// Prints what the command says; the exit code is the command's.
+/// Prints the output of the command and returns its exit code.
 pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Result<u8, Refusal> {
     let (lab, node) = arguments.node.find(registry)?;
     let command = arguments.command.join(" ");
@@ -37,7 +37,7 @@ pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Resul
     Ok(u8::try_from(answer.status).unwrap_or(exit::INTERNAL))
 }
 
-/// What the shell on a machine's console answers.
+/// Runs a script in the shell on a machine's console and returns its answer.
 pub(super) async fn in_shell(
     lab: &Alive,
     node: &AliveNode,
@@ -61,7 +61,7 @@ pub(super) async fn in_shell(
     let answer = shell.run(command, deadline).await;
     shell.leave().await;
     let answer = answer.map_err(|error| failed(&error))?;
-    // QEMU serves one client at a time, and somebody may come next.
+    // QEMU serves one console client at a time; the next one may be waiting.
     console.disconnect();
     Ok(answer)
 }

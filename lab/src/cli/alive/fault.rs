@@ -1,4 +1,4 @@
-//! `lab fault`: faults set by hand on the network of a lab that stays.
+//! `lab fault`: injects and clears faults on the network of a persistent lab.
 
 use clap::{Args, Subcommand};
 
@@ -9,10 +9,10 @@ use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 use crate::fault::{HandFault, Link};
 
-/// `lab fault`
+/// Arguments of `lab fault`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FaultArguments {
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(long, global = true, value_name = "LAB")]
     lab: Option<String>,
     #[command(subcommand)]
@@ -21,47 +21,47 @@ pub(in crate::cli) struct FaultArguments {
 
 #[derive(Debug, Subcommand)]
 enum FaultCommand {
-    /// Make the machines' link a bad one, in both directions
+    /// Degrade the machines' link in both directions: loss, duplication, reordering, delay
     Netem(NetemArguments),
-    /// Lose the next DHCPOFFERs, whoever sends them
+    /// Drop the next DHCPOFFERs of all servers
     DropOffer {
-        /// How many
+        /// Number of DHCPOFFERs to drop
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
     },
-    /// Let answers to HTTP requests of a path never arrive
+    /// Stall HTTP responses for a path prefix
     HttpStall {
-        /// What the path begins with, e.g. `/assets/`
+        /// Path prefix, e.g. `/assets/`
         #[arg(value_name = "PATH", value_parser = path)]
         path: String,
     },
-    /// Say which are in force
+    /// List active faults
     List,
-    /// Take all away
+    /// Clear all faults
     Clear,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct NetemArguments {
-    /// Frames that are lost, e.g. `10%`
+    /// Percentage of frames lost, e.g. `10%`
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     loss: Option<u32>,
-    /// Frames that arrive twice
+    /// Percentage of frames duplicated
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     duplicate: Option<u32>,
-    /// Frames that are overtaken by later ones
+    /// Percentage of frames delivered out of order
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     reorder: Option<u32>,
-    /// How much later each arrives, e.g. `50ms`
+    /// Additional delay of each frame, e.g. `50ms`
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     delay: Option<u32>,
-    /// Where the sequence of chances begins
+    /// Seed of the random sequence
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u32,
 }
 
-/// Sets, lists or clears.
+/// Sets, lists or clears faults.
 pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, Refusal> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let wish = match &arguments.fault {
@@ -85,10 +85,10 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
         ask(&lab, &wish)?;
     }
     let Reply::Faults { faults } = ask(&lab, &Wish::TellFaults)? else {
-        return Err(refuse(exit::INTERNAL, "no faults were told"));
+        return Err(refuse(exit::INTERNAL, "the lab returned no list of faults"));
     };
     if faults.is_empty() {
-        println!("No fault is in force in {} {}.", lab.run_id, lab.unit);
+        println!("No active faults in {} {}.", lab.run_id, lab.unit);
     }
     for fault in &faults {
         println!("{}", words(fault));
@@ -103,7 +103,7 @@ fn words(fault: &HandFault) -> String {
                 (link.loss_percent, "% lost"),
                 (link.duplicate_percent, "% doubled"),
                 (link.reorder_percent, "% overtaken"),
-                (link.delay_ms, " ms late"),
+                (link.delay_ms, " ms delay"),
             ];
             let parts: Vec<String> = parts
                 .iter()
@@ -120,19 +120,19 @@ fn words(fault: &HandFault) -> String {
 fn percent(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
     let number = number.parse().ok().filter(|number| *number <= 100);
-    number.ok_or_else(|| "write a whole number from 0 to 100, e.g. `10%`".into())
+    number.ok_or_else(|| "must be a whole number from 0 to 100, e.g. `10%`".into())
 }
 
 fn milliseconds(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix("ms").unwrap_or(text);
     let number = number.parse().ok().filter(|number| *number <= 10_000);
-    number.ok_or_else(|| "write milliseconds from 0 to 10000, e.g. `50ms`".into())
+    number.ok_or_else(|| "must be 0 to 10000 milliseconds, e.g. `50ms`".into())
 }
 
 fn path(text: &str) -> Result<String, String> {
     match text.starts_with('/') {
         true => Ok(text.to_owned()),
-        false => Err("write what the path begins with, e.g. `/assets/`".into()),
+        false => Err("must be a path prefix, e.g. `/assets/`".into()),
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(
             words(&HandFault::Netem { link }),
-            "netem: 10% lost, 50 ms late"
+            "netem: 10% lost, 50 ms delay"
         );
         assert_eq!(
             words(&HandFault::DropOffer { count: 3 }),

@@ -1,4 +1,4 @@
-//! Going on with what is shown of a lab, until it is down.
+//! Following of a lab's output until the lab is down.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -8,17 +8,17 @@ use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 use crate::untrusted::plain_line;
 
-/// How often something new is looked for.
+/// Polling interval for new output.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Writes what `fresh` finds, once, or again and again until the lab is down. Whoever reads may stop to.
+/// Writes new lines from `fresh`, once or until the lab is down. Stops when standard output is closed.
 pub(super) fn write(
     lab: &Alive,
     goes_on: bool,
     mut fresh: impl FnMut() -> Vec<String>,
 ) -> Result<u8, Refusal> {
     loop {
-        // Before the look: what was written last is still found.
+        // Checked before the read, so that the last lines are still found.
         let is_there = lab.is_there();
         if !say(&fresh())? {
             return Ok(exit::OK);
@@ -34,7 +34,7 @@ pub(super) fn write(
     }
 }
 
-/// Writes lines, without control sequences; true while somebody reads them.
+/// Writes lines without control sequences; returns true while standard output is open.
 pub(super) fn say(lines: &[String]) -> Result<bool, Refusal> {
     let mut out = std::io::stdout().lock();
     for line in lines {

@@ -1,4 +1,4 @@
-//! `lab gc`: what killed runs left on the host's own libvirt.
+//! `lab gc`: removes leftovers of killed runs from the host's own libvirt.
 
 use clap::Args;
 
@@ -8,15 +8,15 @@ use crate::cli::{self, Folders, exit};
 use crate::remote;
 use crate::untrusted::plain_line;
 
-/// `lab gc`
+/// Arguments of `lab gc`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GcArguments {
-    /// The host's libvirt
+    /// URI of the host's libvirt
     #[arg(long, value_name = "URI", default_value = "qemu:///system")]
     connect: String,
 }
 
-/// Removes it; labs and runs that are there are left alone, and so is whatever is not the lab's.
+/// Removes leftovers; running labs and all objects not made by the lab are left alone.
 pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8, Refusal> {
     if let Some(host) = cli::remote::host_of(Some(&arguments.connect))? {
         return cli::remote::gc(&host);
@@ -39,21 +39,21 @@ pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8
         println!("left alone: {}", plain_line(what));
     }
     if removed.is_empty() {
-        println!("Nothing is left of any run on {}.", arguments.connect);
+        println!("No leftovers on {}.", arguments.connect);
     }
     Ok(exit::OK)
 }
 
-/// Refuses a libvirt that may be another host's: the locks that say which runs are there are this host's.
+/// Refuses a libvirt of another host: the locks that mark running labs exist only on this host.
 fn is_of_this_host(uri: &str) -> Result<(), String> {
-    let advice = "run `lab gc` on the host of that libvirt";
+    let advice = "run `lab gc` on that host";
     let (driver, rest) = uri
         .split_once("://")
-        .ok_or("write a URI, e.g. `qemu:///system`")?;
+        .ok_or("invalid URI (example: `qemu:///system`)")?;
     match driver.split_once('+') {
         Some((_, "unix")) | None if rest.starts_with('/') => Ok(()),
         _ => Err(format!(
-            "refused: which runs are there is only known on their own host; {advice}"
+            "unsupported: running labs are known only on their own host; {advice}"
         )),
     }
 }
@@ -77,7 +77,7 @@ mod tests {
             "qemu+tcp:///system",
         ] {
             let why = is_of_this_host(other).unwrap_err();
-            assert!(why.contains("run `lab gc` on the host"), "{other}: {why}");
+            assert!(why.contains("run `lab gc` on that host"), "{other}: {why}");
         }
         assert!(is_of_this_host("system").is_err());
     }

@@ -1,4 +1,4 @@
-//! Waiting until somebody is logged in on a machine's console, after it was switched on or reset.
+//! Waiting for a login on a machine's console after it was switched on or reset.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,17 @@ use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};
 
-/// How long is waited.
+/// Options for waiting.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// How long it may take until somebody is logged in again, in seconds; 0 does not wait
+    /// Seconds to wait for a login on the console; 0 does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
 }
 
 impl Wait {
-    /// Does `begin`, then waits for the machine's login. The console is held from before on, where there is one: its
-    /// first lines would be missed.
+    /// Runs `begin`, then waits for the machine's login. The console, if there is one, is opened first, so that
+    /// its first lines are not missed.
     pub(super) async fn after(
         &self,
         lab: &Alive,
@@ -41,7 +41,7 @@ impl Wait {
             println!("{name} {what}.");
             return Ok(exit::OK);
         }
-        eprintln!("{name} {what}; waiting for its login.");
+        eprintln!("{name} {what}; waiting for its login …");
         let began = Instant::now();
         let deadline = tokio::time::Instant::now() + Duration::from_secs(self.timeout);
         let mut console = match early {
@@ -73,8 +73,8 @@ fn not_yet(lab: &Alive, name: &str, seconds: u64, error: &ShellError) -> String 
         .and_then(|node| node.reached)
         .map_or("nothing", |(stage, _)| stage.name());
     format!(
-        "{name}: nobody is logged in after {seconds} s: {stage} is through, and no more; \
-         `lab logs {name}` shows its console, `lab logs boot-server` what it was served"
+        "{name}: no login after {seconds} s; last completed stage: {stage}; \
+         see `lab logs {name}` for its console and `lab logs boot-server` for what it was served"
     )
 }
 

@@ -1,4 +1,4 @@
-//! `lab logs`: what machines show on their consoles, and what the services tell, for people.
+//! `lab logs`: prints the consoles of machines and the logs of services.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::evidence::tail::Tail;
 use crate::node::console::clean;
 use crate::untrusted::plain_line;
 
-/// Names that services have for people, and their folders.
+/// Service names on the command line, and their folders.
 const SERVICES: [(&str, &str); 4] = [
     ("boot-server", "server"),
     ("config-service", "config-service"),
@@ -21,38 +21,38 @@ const SERVICES: [(&str, &str); 4] = [
     ("dnsmasq", "dnsmasq"),
 ];
 
-/// `lab logs`
+/// Arguments of `lab logs`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LogsArguments {
-    /// A machine, or `boot-server`, `config-service`, `pixiecore`, `dnsmasq`; all when none is named
+    /// Machine or service (`boot-server`, `config-service`, `pixiecore`, `dnsmasq`) [default: all]
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(long, value_name = "LAB")]
     lab: Option<String>,
-    /// Go on until the lab is down
+    /// Follow new lines until the lab is down
     #[arg(long, short)]
     follow: bool,
-    /// Of machines: the guest's journal in the place of the console
+    /// Show the journals of machines instead of their consoles
     #[arg(long)]
     journal: bool,
 }
 
-/// Something that is written all the time.
+/// Growing log of a machine or service.
 struct Source {
     name: String,
     tail: Tail,
     how: How,
 }
 
-/// How its lines become readable.
+/// Conversion of a log into readable lines.
 enum How {
     Console,
     Events(Box<Narrator>),
     Text,
 }
 
-/// Writes them.
+/// Prints the logs.
 pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, Refusal> {
     let lab = match (&arguments.lab, &arguments.name) {
         (None, Some(name)) if registry.find(None).is_err() => registry
@@ -65,7 +65,7 @@ pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, 
     if let Some(name) = &arguments.name {
         let known: Vec<String> = names(&sources);
         let is_meant = |source: &Source| source.name == *name;
-        // Where the service on the wire is somebody else's, ours is the config service.
+        // If another program is the DHCP server, our boot server is only the config service.
         let ours = ["boot-server", "config-service"];
         if name == ours[0] && !sources.iter().any(is_meant) {
             sources.retain(|source| source.name == ours[1]);
@@ -74,9 +74,7 @@ pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, 
         }
         if sources.is_empty() {
             let known = known.join(", ");
-            return Err(unknown(format!(
-                "there are no logs of `{name}`; there are those of {known}"
-            )));
+            return Err(unknown(format!("no logs of `{name}` (available: {known})")));
         }
     }
     let width = match names(&sources).len() {
@@ -113,7 +111,7 @@ fn sources(lab: &Alive, journal: bool) -> Vec<Source> {
             ("stdout.log", How::Text),
             ("stderr.log", How::Text),
         ];
-        // Events are told in standard error as well, where there are any.
+        // The server's events also appear on its standard error, if there are any.
         let has_events = is_file(&folder.join("events.jsonl"));
         for (file, how) in own {
             let path = folder.join(file);
@@ -158,7 +156,7 @@ impl How {
     }
 }
 
-/// The time of day, in the time zone of whoever reads.
+/// Formats the time of day in the reader's time zone.
 fn clock(at_us: u64) -> String {
     let time = i64::try_from(at_us)
         .ok()

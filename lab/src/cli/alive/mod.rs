@@ -1,5 +1,4 @@
-//! Labs that stay: brought up, looked at, touched, ended. One file a subcommand, but for those of a few lines, which
-//! are here.
+//! Commands for persistent labs. One file per subcommand; subcommands of a few lines are here.
 
 mod add_node;
 mod attach;
@@ -34,76 +33,76 @@ use crate::cell::on_host;
 pub(super) use capture::capture_inside;
 pub(super) use up::UpArguments;
 
-/// What can be done with labs that are up.
+/// Commands for labs that are up.
 #[derive(Debug, Subcommand)]
 pub(super) enum AliveCommand {
     /// List the labs that are up, and their machines
     Ps,
-    /// End a lab, with everything in it
+    /// Stop a lab and remove everything in it
     Down(DownArguments),
-    /// Show how far each machine has come since it was switched on
+    /// Show the boot stage of each machine
     Status(status::StatusArguments),
-    /// Show what machines say on their consoles, and what the services tell
+    /// Show the consoles of machines and the logs of services
     Logs(logs::LogsArguments),
-    /// Show everything seen of a lab but packets, a JSON line each
+    /// Show all recorded events except packets, as JSON lines
     Events(events::EventsArguments),
-    /// Show the packets on a lab's network, decoded, or write them for Wireshark
+    /// Show the packets on a lab's network, or write them to a file for Wireshark
     Capture(capture::CaptureArguments),
-    /// Connect this terminal with a machine's serial console
+    /// Connect this terminal to a machine's serial console
     Console(NodeArguments),
     /// Run a command in a machine, over its serial console
     Exec(exec::ExecArguments),
-    /// Log in to a machine over the network
+    /// Log in to a machine by SSH
     Ssh(ssh::SshArguments),
-    /// Take a picture of a machine's display
+    /// Save a screenshot of a machine's display
     Screenshot(screenshot::ScreenshotArguments),
-    /// Reset a machine: it boots over the network again, with what is served now
+    /// Reset a machine, so that it boots over the network again
     Reboot(reboot::RebootArguments),
-    /// Switch a machine on, or pull its plug
+    /// Switch a machine on or off
     #[command(subcommand)]
     Power(power::PowerCommand),
-    /// Put one more machine on a lab's network
+    /// Add a machine to a lab's network
     AddNode(add_node::AddNodeArguments),
-    /// Set faults on a lab's network, and clear them
+    /// Inject faults into a lab's network, and clear them
     Fault(fault::FaultArguments),
-    /// Remove what killed runs left on the host's libvirt (--connect)
+    /// Remove leftovers of killed runs from the host's libvirt (see --connect of `lab run`)
     Gc(gc::GcArguments),
-    /// Run a program inside a lab: in its network, with its libvirt; a shell when none is named
+    /// Run a program in a lab's network, with access to its libvirt [default: a shell]
     Shell(ShellArguments),
 }
 
-/// `lab down`
+/// Arguments of `lab down`.
 #[derive(Debug, Args)]
 pub(super) struct DownArguments {
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(value_name = "LAB")]
     lab: Option<String>,
-    /// All of them
+    /// Stop all labs
     #[arg(long, conflicts_with = "lab")]
     all: bool,
-    /// Don't try to reach the other host that it is on: that host is gone
+    /// Forget a lab on a remote host that no longer exists, without connecting to it
     #[arg(long)]
     forget: bool,
 }
 
-/// `lab shell`
+/// Arguments of `lab shell`.
 #[derive(Debug, Args)]
 pub(super) struct ShellArguments {
-    /// Which lab: run id or scenario; not needed when only one is up
+    /// Run id or scenario of the lab; optional if only one lab is up
     #[arg(long, value_name = "LAB")]
     lab: Option<String>,
-    /// The program and its arguments
+    /// Program and its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<String>,
 }
 
-/// A machine of a lab.
+/// Machine of a lab.
 #[derive(Debug, Args)]
 pub(super) struct NodeArguments {
-    /// The machine
+    /// Name of the machine
     #[arg(value_name = "NODE")]
     pub(super) node: String,
-    /// Which lab: run id or scenario; needed when several have a machine of that name
+    /// Run id or scenario of the lab; required if several labs have a machine of this name
     #[arg(long, value_name = "LAB")]
     pub(super) lab: Option<String>,
 }
@@ -116,7 +115,7 @@ impl NodeArguments {
     }
 }
 
-/// Runs and returns the exit code.
+/// Runs the command and returns the exit code.
 pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
     let done = match registry(&folders) {
         Ok(registry) => with(&folders, &registry, command).await,
@@ -125,7 +124,7 @@ pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
     done.unwrap_or_else(Refusal::tell)
 }
 
-/// `lab up`; returns the exit code.
+/// Runs `lab up` and returns the exit code.
 pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
     up::run(&folders, &arguments)
         .await
@@ -164,7 +163,7 @@ async fn with(
     }
 }
 
-/// Asks a lab for something.
+/// Sends a control request to a lab.
 fn ask(lab: &Alive, wish: &Wish) -> Result<Reply, Refusal> {
     lab.ask(wish).map_err(|error| refuse(exit::INTERNAL, error))
 }
@@ -174,7 +173,7 @@ fn registry(folders: &Folders) -> Result<Registry, Refusal> {
     Ok(Registry::new(&cache))
 }
 
-/// What is not there was not rightly named.
+/// Builds the error for a lab or machine that was not found.
 fn unknown(error: impl std::fmt::Display) -> Refusal {
     refuse(exit::INVALID_INPUT, error)
 }
@@ -190,7 +189,7 @@ fn ps(registry: &Registry) -> u8 {
     exit::OK
 }
 
-/// A lab and its machines, a line each.
+/// Formats a lab and its machines, one line each.
 fn shown(lab: &Alive) -> String {
     let mut text = format!(
         "{}  {}  since {}  http://{}:{}",
@@ -239,7 +238,7 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refu
     Ok(exit::OK)
 }
 
-/// Ends a lab, with everything in it, also on the host's libvirt.
+/// Stops a lab and removes everything in it, also on the host's libvirt.
 async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
     let failed =
         |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
@@ -255,14 +254,14 @@ async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Becomes the program.
+/// Replaces this process by the program.
 fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, Refusal> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let usual = [std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".into())];
     let words = match arguments.program.as_slice() {
         [] => {
             eprintln!(
-                "Inside {} {}: its network, and its libvirt at LIBVIRT_DEFAULT_URI=qemu:///system. `exit` leaves it.",
+                "In the network of {} {}; its libvirt is LIBVIRT_DEFAULT_URI=qemu:///system. `exit` leaves.",
                 lab.run_id, lab.unit
             );
             &usual[..]
@@ -272,7 +271,7 @@ fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, Refusal>
     let [program, rest @ ..] = words else {
         return Ok(exit::OK);
     };
-    // What is still in our buffer would be lost.
+    // Buffered output would be lost by exec.
     let _ = std::io::stdout().flush();
     let error = lab.command(Path::new(program)).args(rest).exec();
     Err(refuse(exit::INTERNAL, format!("nsenter: {error}")))

@@ -1,4 +1,4 @@
-//! `lab power`: a machine's plug.
+//! `lab power`: switches a machine on or off.
 
 use clap::{Args, Subcommand};
 
@@ -9,16 +9,16 @@ use crate::cell::control::Wish;
 use crate::cli::conduct::Refusal;
 use crate::cli::exit;
 
-/// `lab power`
+/// Subcommands of `lab power`.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PowerCommand {
-    /// Switch a machine on: it boots over the network
+    /// Switch a machine on; it boots over the network
     On(OnArguments),
-    /// Pull a machine's plug
+    /// Switch a machine off without a shutdown, as if the power failed
     Off(NodeArguments),
 }
 
-/// `lab power on`
+/// Arguments of `lab power on`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct OnArguments {
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(in crate::cli) struct OnArguments {
     wait: Wait,
 }
 
-/// Switches it.
+/// Switches the machine.
 pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u8, Refusal> {
     match command {
         PowerCommand::On(arguments) => {

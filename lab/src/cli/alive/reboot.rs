@@ -1,4 +1,4 @@
-//! `lab reboot`: a machine is reset, as by the button on its front, and boots over the network again.
+//! `lab reboot`: resets a machine, as its reset button would, so that it boots over the network again.
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use crate::alive::Registry;
 use crate::cell::control::Wish;
 use crate::cli::conduct::Refusal;
 
-/// `lab reboot`
+/// Arguments of `lab reboot`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RebootArguments {
     #[command(flatten)]

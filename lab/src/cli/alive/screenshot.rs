@@ -1,4 +1,4 @@
-//! `lab screenshot`: a picture of a machine's display.
+//! `lab screenshot`: saves a screenshot of a machine's display.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,24 +14,24 @@ use crate::cell::control::{Reply, Wish};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 
-/// `lab screenshot`
+/// Arguments of `lab screenshot`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ScreenshotArguments {
     #[command(flatten)]
     node: NodeArguments,
-    /// Where to, as PNG, `-` for standard output [default: NODE.png]
+    /// PNG file to write; `-` is standard output [default: NODE.png]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
-/// Takes it.
+/// Saves the screenshot.
 pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, Refusal> {
     let (lab, node) = arguments.node.find(registry)?;
     let wish = Wish::Screenshot {
         node: node.name.clone(),
     };
     let Reply::Picture { base64 } = ask(&lab, &wish)? else {
-        return Err(refuse(exit::INTERNAL, "no picture came"));
+        return Err(refuse(exit::INTERNAL, "the lab returned no screenshot"));
     };
     let usual = || PathBuf::from(format!("{}.png", node.name));
     let file = arguments.file.clone().unwrap_or_else(usual);

@@ -1,4 +1,4 @@
-//! `lab ssh`: a session in a machine, with a key of the lab's that is put there over its serial console.
+//! `lab ssh`: logs in to a machine with an SSH key of the lab, which is installed over the serial console.
 
 use std::fs;
 use std::io::Write;
@@ -13,26 +13,26 @@ use crate::alive::{Alive, Registry};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 
-/// How long putting the key into its place may take, in seconds.
+/// Time limit for installing the key, in seconds.
 const KEY_SECONDS: u64 = 60;
 
-/// `lab ssh`
+/// Arguments of `lab ssh`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SshArguments {
     #[command(flatten)]
     node: NodeArguments,
-    /// Who to log in as
+    /// User name
     #[arg(long, value_name = "NAME", default_value = "core", value_parser = user)]
     user: String,
-    /// Leave the machine's authorized keys as they are: log in with a key of your own
+    /// Use your own key; leave the machine's authorized keys unchanged
     #[arg(long)]
     own_key: bool,
-    /// The command; a session without one
+    /// Command to run [default: an interactive session]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
-/// Becomes `ssh`, inside the lab's network.
+/// Replaces this process by `ssh`, inside the lab's network.
 pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result<u8, Refusal> {
     let (lab, node) = arguments.node.find(registry)?;
     let failed =
@@ -50,16 +50,19 @@ pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result
     let answer = in_shell(&lab, &node, &script, KEY_SECONDS).await?;
     let address = address(&answer.output).or(node.address.map(|address| address.to_string()));
     let Some(address) = address else {
-        return Err(failed(&format!("it has no address: {}", answer.output)));
+        return Err(failed(&format!(
+            "no IPv4 address on the machine: {}",
+            answer.output
+        )));
     };
-    // What is still in our buffer would be lost.
+    // Buffered output would be lost by exec.
     let _ = std::io::stdout().flush();
     let mut ssh = lab.command(Path::new("ssh"));
     if let Some(key) = &key {
         ssh.args(["-o", "IdentitiesOnly=yes", "-i"]).arg(key);
     }
     let error = ssh
-        // Its host keys are made at each boot.
+        // The machine creates new host keys at each boot.
         .args(["-o", "StrictHostKeyChecking=no"])
         .args(["-o", "UserKnownHostsFile=/dev/null"])
         .args(["-o", "LogLevel=ERROR"])
@@ -69,7 +72,7 @@ pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result
     Err(failed(&format!("nsenter: {error}")))
 }
 
-/// The lab's key, made inside the lab when it is needed first: it goes with the lab.
+/// Returns the lab's SSH key, created inside the lab on first use and removed with the lab.
 fn key(lab: &Alive) -> Result<PathBuf, Refusal> {
     let key = lab.folder().join("ssh-key");
     if lab.from_outside(&key).exists() {
@@ -87,7 +90,7 @@ fn key(lab: &Alive) -> Result<PathBuf, Refusal> {
         Ok(output) => Err(refuse(
             exit::HOST_UNSUPPORTED,
             format!(
-                "{}; the package openssh-client has it",
+                "{}; install openssh-client",
                 String::from_utf8_lossy(&output.stderr).trim()
             ),
         )),
@@ -95,7 +98,7 @@ fn key(lab: &Alive) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// Shell text, for root, that lets whoever has this key in as `user`, once.
+/// Returns a shell script, for root, that adds the key to the authorized keys of `user` once.
 fn authorize(user: &str, public: &str) -> String {
     format!(
         "home=$(getent passwd {user} | cut -d: -f6); mkdir -p \"$home/.ssh\"; \
@@ -105,7 +108,7 @@ fn authorize(user: &str, public: &str) -> String {
     )
 }
 
-/// The first address in what `ip -oneline address` says.
+/// Returns the first address in the output of `ip -oneline address`.
 fn address(said: &str) -> Option<String> {
     let mut words = said.split_whitespace().skip_while(|word| *word != "inet");
     let address = words.nth(1)?.split('/').next()?;
@@ -116,7 +119,7 @@ fn user(text: &str) -> Result<String, String> {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     match !text.is_empty() && !text.starts_with('-') && text.chars().all(is_fine) {
         true => Ok(text.to_owned()),
-        false => Err("write the name of a user, e.g. `core`".into()),
+        false => Err("invalid user name (example: `core`)".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `lab status`: how far each machine of a lab is.
+//! `lab status`: shows the boot stage of each machine of a lab.
 
 use clap::Args;
 
@@ -8,24 +8,24 @@ use crate::alive::{Alive, Registry};
 use crate::cli::conduct::{Refusal, refuse};
 use crate::cli::exit;
 
-/// `lab status`
+/// Arguments of `lab status`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StatusArguments {
-    /// Which lab: run id or scenario; all when none is named
+    /// Run id or scenario of the lab [default: all labs]
     #[arg(value_name = "LAB")]
     lab: Option<String>,
-    /// Go on: a line whenever a machine comes to another stage, until the lab is down
+    /// Print a line whenever a machine reaches another stage, until the lab is down
     #[arg(long, short)]
     follow: bool,
 }
 
-/// Shows it.
+/// Prints the stages.
 pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8, Refusal> {
     if arguments.follow {
         let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
         let mut known: Vec<String> = Vec::new();
         return follow::write(&lab, true, || {
-            // A machine that was added meanwhile stands in the note.
+            // Machines added meanwhile are in the registry entry.
             let noted = registry
                 .find(Some(&lab.run_id))
                 .unwrap_or_else(|_| lab.clone());
@@ -57,7 +57,7 @@ pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8
     Ok(exit::OK)
 }
 
-/// A line for each machine.
+/// Formats one line per machine.
 fn lines(lab: &Alive, nodes: &[NodeStatus]) -> Vec<String> {
     let width = nodes.iter().map(|node| node.name.len()).max();
     let width = width.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `lab up`: a scenario whose machines stay, and where everything of it is.
+//! `lab up`: starts a persistent lab and prints how to use it.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -19,38 +19,38 @@ use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{self, DataCheck, Firmware, Machines, SelectError};
 
-/// How often it is looked whether the lab is there still.
+/// Polling interval for the end of the lab.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// `lab up`
+/// Arguments of `lab up`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UpArguments {
-    /// The scenario
+    /// Name of the scenario
     #[arg(value_name = "SCENARIO")]
     scenario: String,
-    /// Firmware of its machines [default: the first that the scenario has]
+    /// Firmware of the machines [default: the scenario's first]
     #[arg(long, value_name = "FIRMWARE")]
     firmware: Option<Firmware>,
-    /// Boot this image instead of the one that the scenario names, e.g. `flatcar:stable`
+    /// Boot this image instead of the scenario's own, e.g. `flatcar:stable`
     #[arg(long, value_name = "IMAGE")]
     image: Option<ImageName>,
-    /// Only the first N of its machines [default: all]
+    /// Start only the first N machines [default: all]
     #[arg(long, value_name = "N")]
     nodes: Option<NonZeroUsize>,
-    /// Return when everything is up; `lab down` ends it
+    /// Return once the lab is up; `lab down` stops it
     #[arg(long, short)]
     detach: bool,
-    /// Also put this network interface of the host on the lab's network, for a machine on the desk
+    /// Move this network interface of the host to the lab's network, to boot a physical machine
     #[arg(long, value_name = "INTERFACE")]
     attach: Option<String>,
-    /// Agree to what would be asked
+    /// Assume yes for all prompts
     #[arg(long, short, requires = "attach")]
     yes: bool,
     #[command(flatten)]
     conduct: Conduct,
 }
 
-/// Brings the lab up; stays until Ctrl-C unless told to detach.
+/// Starts the lab and waits for Ctrl-C, unless --detach is given.
 pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, Refusal> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
@@ -106,7 +106,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
             } else {
                 code
             },
-            "nothing of it stayed up; the table says why",
+            "no machine stayed up; see the table above",
         ));
     };
     let _held = registry
@@ -121,7 +121,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
             .map_err(|error| refuse(exit::INTERNAL, error))
             .and_then(|()| attachment.attach(&lab));
         if let Err(refusal) = attached {
-            // Nothing half-done stays.
+            // A partial lab is not left behind.
             end(&registry, &lab).await?;
             return Err(refusal);
         }
@@ -130,17 +130,17 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     if arguments.detach {
         return Ok(code);
     }
-    println!("\nCtrl-C ends it (--detach leaves it up).");
+    println!("\nCtrl-C stops the lab (--detach keeps it running).");
     tokio::select! {
         () = interrupted() => end(&registry, &lab).await?,
-        // By `lab down`, from somewhere else.
+        // Stopped by `lab down` in another process.
         () = gone(&lab) => {}
     }
     println!("{} {} is down.", lab.run_id, lab.unit);
     Ok(code)
 }
 
-/// The scenario on one firmware.
+/// Returns the scenario's unit on the chosen firmware.
 fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
     let told = |code, error: miette::Report| Refusal {
         code,
@@ -153,10 +153,10 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
         SelectError::Unknown(unknown) => told(exit::NOTHING_SELECTED, unknown.into()),
     })?;
     let Some(mut scenario) = selected.into_iter().next() else {
-        return Err(refuse(exit::NOTHING_SELECTED, "no scenario"));
+        return Err(refuse(exit::NOTHING_SELECTED, "no scenario selected"));
     };
     if scenario.machines == Machines::Simulated {
-        let why = "its machines are only simulated: there is nothing to bring up";
+        let why = "nothing to start: the scenario has only simulated machines";
         return Err(refuse(
             exit::INVALID_INPUT,
             format!("{}: {why}", scenario.name),
@@ -165,8 +165,8 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
     if let Some(wanted) = arguments.nodes {
         let there = scenario.nodes.len();
         if wanted.get() > there {
-            let what = format!("{} has {there} machines", scenario.name);
-            let more = "`lab add-node` puts further ones on its network";
+            let what = format!("too many --nodes: {} has {there} machines", scenario.name);
+            let more = "`lab add-node` adds more";
             return Err(refuse(exit::INVALID_INPUT, format!("{what}; {more}")));
         }
         scenario.nodes.truncate(wanted.get());
@@ -177,7 +177,11 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
         (None, Some(first)) => *first,
         _ => {
             let names: Vec<&str> = offered.iter().map(|firmware| firmware.name()).collect();
-            let what = format!("{} is run on {}", scenario.name, names.join(", "));
+            let what = format!(
+                "unsupported firmware: {} runs on {}",
+                scenario.name,
+                names.join(", ")
+            );
             return Err(refuse(exit::NOTHING_SELECTED, what));
         }
     };
@@ -189,7 +193,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
     })
 }
 
-/// What stayed of a unit, if anything did.
+/// Returns the persistent lab of a unit, if it stayed up.
 fn alive(
     done: &Done,
     outcome: &UnitOutcome,
@@ -226,7 +230,7 @@ fn alive(
     })
 }
 
-/// Where the data directory is that whoever brought the lab up changes: a run from another host has a copy.
+/// Returns the data directory that the user edits: a run on another host uses a copy.
 fn origin(folders: &Folders, data: &Path) -> PathBuf {
     let copied = folders.visit.as_ref().and_then(|visit| {
         let rest = data.strip_prefix(folders.scenarios()).ok()?;
@@ -235,40 +239,37 @@ fn origin(folders: &Folders, data: &Path) -> PathBuf {
     copied.unwrap_or_else(|| data.to_owned())
 }
 
-/// What can be done with it.
+/// Returns the commands to use with the lab.
 fn hints(lab: &Alive, data: &Path) -> String {
     let node = lab.nodes.first().map_or("node1", |node| &node.name);
     let hint = |command: &str, what: &str| format!("  {command:31} {what}\n");
-    let change = format!(
-        "after a change in {}: it boots with what is served then",
-        data.display()
-    );
+    let change = format!("boots again, with your changes in {}", data.display());
     [
         "\n".into(),
         hint(
             &format!("lab console {node}"),
-            "its serial console; Ctrl-] leaves",
+            "serial console; Ctrl-] detaches",
         ),
-        hint(&format!("lab exec {node} -- COMMAND"), "a command in it"),
-        hint(&format!("lab reboot {node}"), &change),
         hint(
-            "lab status -f",
-            "how far each machine is; `lab logs -f` what they say",
+            &format!("lab exec {node} -- COMMAND"),
+            "run a command in the machine",
         ),
-        hint("lab capture -f", "the packets on its network"),
+        hint(&format!("lab reboot {node}"), &change),
+        hint("lab status -f", "boot stages; `lab logs -f` shows consoles"),
+        hint("lab capture -f", "packets on the lab's network"),
         hint(
             "lab shell -- PROGRAM",
-            "a program in its network; a shell without one",
+            "run a program in the lab's network [default: a shell]",
         ),
         hint(
             &format!("lab down {}", lab.run_id),
-            "ends it, with everything in it",
+            "stop the lab and remove everything in it",
         ),
     ]
     .concat()
 }
 
-/// Returns when it is to end; the terminal is closed, for one.
+/// Returns on Ctrl-C, SIGTERM or SIGHUP (terminal closed).
 async fn interrupted() {
     let signals = [
         SignalKind::interrupt(),
@@ -285,7 +286,7 @@ async fn interrupted() {
     }
 }
 
-/// Returns when it is down.
+/// Returns once the lab is down.
 async fn gone(lab: &Alive) {
     while lab.is_there() {
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -1,4 +1,4 @@
-//! `--connect`: whether a scenario can be put on the host's own libvirt without being in anybody's way.
+//! `--connect`: checks whether a scenario can use the host's own libvirt without conflicts.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -10,14 +10,15 @@ use crate::cell::plan;
 use crate::cli::exit;
 use crate::runner::Unit;
 
-/// Refuses what can't be done, before anything is made.
+/// Refuses conflicts before anything is created.
 pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), Refusal> {
     let refused = |code, why: String| Err(refuse(code, format!("--connect {uri}: {why}")));
     if let Err(why) = is_possible(uri) {
         return refused(exit::INVALID_INPUT, why);
     }
     if !rustix::process::geteuid().is_root() {
-        let why = "the boot server answers ports 67 and 69 of this host: run it as root";
+        let why =
+            "root privileges required: the boot server listens on ports 67 and 69 of this host";
         return refused(exit::HOST_UNSUPPORTED, why.into());
     }
     let output = Command::new("ip")
@@ -29,7 +30,7 @@ pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), Refusal> {
         let network = plan::network(&unit.scenario, "");
         if let Some((interface, taken)) = collision(network.subnet, &networks) {
             let why = format!(
-                "{} has {}, and {interface} of this host is in {taken}: one address would be two machines; choose \
+                "subnet conflict: {} uses {}, and this host's {interface} is in {taken}; choose \
                  another `subnet`",
                 unit.scenario.name, network.subnet
             );
@@ -39,14 +40,14 @@ pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether machines can be put there.
+/// Checks that machines can be created on this libvirt.
 fn is_possible(uri: &str) -> Result<(), String> {
     let (driver, rest) = uri
         .split_once("://")
-        .ok_or("write a URI, e.g. `qemu:///system`")?;
+        .ok_or("invalid URI (example: `qemu:///system`)")?;
     match driver.split_once('+') {
         _ if rest.ends_with("/session") => {
-            Err("a session's libvirt has no networks: `qemu:///system` has".into())
+            Err("unsupported: a session libvirt has no networks; use `qemu:///system`".into())
         }
         None if driver == "qemu" && rest.starts_with('/') => Ok(()),
         Some(("qemu", "unix")) => Ok(()),
@@ -55,16 +56,17 @@ fn is_possible(uri: &str) -> Result<(), String> {
                        for `lab run` and `lab up`; or log in to that host, and run `lab` there with `--connect qemu:///system`";
             Err(why.into())
         }
-        None if driver == "qemu" => {
-            Err("a host's name needs a transport; write `qemu:///system`".into())
-        }
+        None if driver == "qemu" => Err(
+            "missing transport for a host name; use `qemu:///system` or `qemu+ssh://HOST/system`"
+                .into(),
+        ),
         _ => Err(format!(
-            "`{driver}` boots no machine of the lab's: `qemu:///system` does"
+            "unsupported driver: `{driver}`; use `qemu:///system`"
         )),
     }
 }
 
-/// Interfaces with their networks, out of what `ip -oneline address` says.
+/// Parses interfaces and their networks from the output of `ip -oneline address`.
 fn networks(said: &str) -> Vec<(String, Ipv4Net)> {
     let parse = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -75,7 +77,7 @@ fn networks(said: &str) -> Vec<(String, Ipv4Net)> {
     said.lines().filter_map(parse).collect()
 }
 
-/// The interface that is in the subnet, or in whose network the subnet is.
+/// Returns the interface whose network overlaps the subnet.
 fn collision(subnet: Ipv4Net, networks: &[(String, Ipv4Net)]) -> Option<&(String, Ipv4Net)> {
     let is_in = |net: &Ipv4Net, address: Ipv4Addr| net.contains(&address);
     networks
@@ -99,9 +101,9 @@ mod tests {
         let why = |uri: &str| is_possible(uri).unwrap_err();
         assert!(why("qemu:///session").contains("no networks"));
         assert!(why("qemu+tls://host/system").contains("run `lab` there"));
-        assert!(why("test:///default").contains("boots no machine"));
-        assert!(why("system").contains("a URI"));
-        assert!(why("qemu://host/system").contains("a transport"));
+        assert!(why("test:///default").contains("unsupported driver: `test`"));
+        assert!(why("system").contains("invalid URI"));
+        assert!(why("qemu://host/system").contains("missing transport"));
     }
 
     #[test]

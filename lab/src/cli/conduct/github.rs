@@ -1,11 +1,11 @@
-//! What GitHub Actions shows of a run.
+//! Output of a run for GitHub Actions.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::report::{RunSummary, github};
 
-/// On GitHub Actions: annotations on standard output, and the job's summary
+/// Writes annotations to standard output and the job summary, on GitHub Actions only
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 pub(super) fn tell(run: &RunSummary, scenarios: &Path) {
     if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
@@ -19,9 +19,12 @@ pub(super) fn tell(run: &RunSummary, scenarios: &Path) {
             .append(true)
             .open(&path)
             .and_then(|mut file| file.write_all(github::summary(run).as_bytes()));
-        // The verdicts stand; a summary that can't be written does not change them.
+        // An unwritable summary does not change the verdicts.
         if let Err(error) = appended {
-            eprintln!("lab: the summary {}: {error}", path.display());
+            eprintln!(
+                "lab: cannot write the job summary: {}: {error}",
+                path.display()
+            );
         }
     }
 }

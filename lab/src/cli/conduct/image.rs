@@ -1,4 +1,4 @@
-//! The image that units boot, and their scenarios fitted to it.
+//! Choice of the image that units boot, and fitting of their scenarios to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::cli::{Folders, exit};
 use crate::runner::Unit;
 use crate::scenario::{Fit, Image, Scenario};
 
-/// The image of all units: the one asked for, else the one that they name.
+/// Returns the image of all units: the requested one, else the one that the scenarios name.
 pub(in crate::cli) fn image_of(
     folders: &Folders,
     asked: Option<&ImageName>,
@@ -31,7 +31,7 @@ pub(in crate::cli) fn image_of(
         (None, several) => {
             let several = several.join(", ");
             let message = format!(
-                "the scenarios name several images ({several}): run them one image at a time, or name one with --image"
+                "several images in one run: {several}; run the scenarios one image at a time, or choose one with --image"
             );
             return Err(refuse(exit::INVALID_INPUT, message));
         }
@@ -40,12 +40,12 @@ pub(in crate::cli) fn image_of(
         code: failure.code,
         message: failure.message,
     })?;
-    // What does not fit is refused before anything is made.
+    // A mismatch is refused before anything is created.
     let trial = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
     fitted(units.to_owned(), &chosen.fit, trial.path())?;
     if chosen.architecture != Architecture::Amd64 {
         let message = format!(
-            "`{name}` is for {}, and the machines are amd64",
+            "unsupported architecture: `{name}` is for {}, the machines are amd64",
             chosen.architecture.name()
         );
         return Err(refuse(exit::HOST_UNSUPPORTED, message));
@@ -59,8 +59,8 @@ fn stand_in() -> Result<ImageName, Refusal> {
         .map_err(|bad| refuse(exit::INTERNAL, bad))
 }
 
-/// The units with their scenarios fitted to the image, each once, in `folder`; as they are where they name
-/// it themselves and nothing has to be changed.
+/// Returns the units with their scenarios fitted to the image, each written once in `folder`; unchanged if the
+/// scenarios name the image themselves and need no change.
 pub(super) fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<Unit>, Refusal> {
     let mut done: BTreeMap<String, Arc<Scenario>> = BTreeMap::new();
     let mut fitted = Vec::new();

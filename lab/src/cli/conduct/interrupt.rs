@@ -1,10 +1,10 @@
-//! Ctrl-C and SIGTERM, in every phase of a run: heard once by one listener, which all phases look at.
+//! Ctrl-C and SIGTERM: one listener for all phases of a run.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A listener for Ctrl-C and SIGTERM; they no longer end the process by themselves.
+/// Listener for Ctrl-C and SIGTERM, which no longer end the process by themselves.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     heard: watch::Receiver<bool>,
@@ -12,10 +12,10 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Starts to listen. To be called within a tokio runtime.
+    /// Starts to listen. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the handlers cannot be installed.
+    /// Fails if the handlers cannot be installed.
     pub(super) fn listen() -> std::io::Result<Interrupt> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -26,18 +26,18 @@ impl Interrupt {
                 _ = terminate.recv() => {}
             }
             hear.send_replace(true);
-            // Whoever asks later still finds it.
+            // Kept for phases that ask later.
             std::future::pending().await
         });
         Ok(Interrupt { heard, listener })
     }
 
-    /// True once the run is to stop.
+    /// True if the run is to stop.
     pub(super) fn is_heard(&self) -> bool {
         *self.heard.borrow()
     }
 
-    /// Returns when the run is to stop.
+    /// Waits until the run is to stop.
     pub(super) async fn heard(&self) {
         let mut heard = self.heard.clone();
         if heard.wait_for(|heard| *heard).await.is_err() {
@@ -45,7 +45,7 @@ impl Interrupt {
         }
     }
 
-    /// Turns true when the run is to stop.
+    /// Returns a receiver that turns true when the run is to stop.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.heard.clone()
     }

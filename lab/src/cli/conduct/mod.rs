@@ -1,5 +1,4 @@
-//! How a set of units is run, whatever command asked for it: the flags of a run, the host looked at, machines
-//! booted, results written and shown.
+//! Execution of a set of units for any command: flags of a run, host checks, machines, results, reports.
 
 mod connect;
 mod github;
@@ -40,62 +39,62 @@ use watch::{Lost, watch_run, writer};
 
 pub(super) use image::image_of;
 
-/// How a run is done.
+/// Flags that control a run.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Conduct {
-    /// What executes the machines
+    /// Accelerator: kvm, tcg or auto
     #[arg(long, value_enum, default_value_t)]
     accel: AccelChoice,
-    /// Machines at once: a number, or `auto` by cores; never more than fit into free memory
+    /// Number of machines at once, or `auto` for the number of cores; limited by free memory
     #[arg(long, value_name = "N", default_value = "auto")]
     jobs: Jobs,
-    /// Try a scenario that failed this often again; the first attempt's evidence stays
+    /// Number of retries of a failed scenario; the evidence of all attempts is kept
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
-    /// What it means for the exit code when a machine passed only when tried again
+    /// Exit status for a machine that passed only on a retry
     #[arg(long, value_enum, default_value_t)]
     flaky_result: FlakyResult,
-    /// Start no further scenario once one has failed
+    /// Start no further scenarios after the first failure
     #[arg(long)]
     fail_fast: bool,
-    /// Leave cells alive, with everything in them, and say how to look into them
+    /// Keep cells running with everything in them, and print how to attach
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     keep: Keep,
-    /// Put network and machines on this libvirt of the host's, e.g. `qemu:///system`, as root; `lab gc` removes what a
-    /// killed run leaves there
+    /// Use this libvirt of the host instead of a private one, as root, e.g. `qemu:///system`; `lab gc` removes
+    /// what a killed run leaves there
     #[arg(long, value_name = "URI")]
     connect: Option<String>,
     #[command(flatten)]
     depth: Depth,
-    /// Where the run's folder is made
+    /// Folder in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
-    /// Also write the JUnit report here
+    /// Write an additional copy of the JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Quote the console of every machine in the JUnit report, also of those that passed
     #[arg(long)]
     junit_all_consoles: bool,
-    /// Also write every event here, a JSON line each, as it happens
+    /// Write all events to this file as JSON lines, as they happen
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// How long cells stay that are left alive.
+    /// Lifetime of cells that are kept running.
     #[arg(skip)]
     stays: Stays,
-    /// Show no progress: only the table and where the artifacts are
+    /// Show no progress, only the table and the path of the artifacts
     #[arg(long)]
     quiet: bool,
-    /// Write without colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 for colours everywhere]
+    /// Disable colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 forces colours]
     #[arg(long)]
     no_color: bool,
 }
 
-/// `--jobs`: machines at once.
+/// Value of `--jobs`: number of machines at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jobs {
-    /// By cores.
+    /// Number of cores.
     Auto,
-    /// This many.
+    /// Fixed number.
     Number(NonZeroUsize),
 }
 
@@ -108,31 +107,31 @@ impl FromStr for Jobs {
             number => number
                 .parse()
                 .map(Jobs::Number)
-                .map_err(|_| "write `auto`, or a number from 1 on".into()),
+                .map_err(|_| "must be `auto` or a number of at least 1".into()),
         }
     }
 }
 
-/// `--flaky-result`: what a pass that came only on a retry is.
+/// Value of `--flaky-result`: treatment of a machine that passed only on a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum FlakyResult {
-    /// A success.
+    /// Count as success
     #[default]
     Pass,
-    /// A failure, exit code 101.
+    /// Count as failure (exit code 101)
     Fail,
 }
 
-/// Why nothing was run, and the exit code for it.
+/// Error of a command, with its exit code.
 pub(super) struct Refusal {
     pub(super) code: u8,
     pub(super) message: String,
 }
 
 impl Refusal {
-    /// Tells it; the result is the exit code.
+    /// Prints the error and returns the exit code.
     pub(super) fn tell(self) -> u8 {
-        // What is wrong with files was told where it was found.
+        // Problems in files were already reported by the readers.
         if !self.message.is_empty() {
             eprintln!("{}", plain(&self.message));
         }
@@ -147,41 +146,39 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
     }
 }
 
-/// What is run.
+/// Units to run, and their image.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// The run's id.
     pub(super) run_id: String,
-    /// The units.
     pub(super) units: Vec<Unit>,
-    /// What they boot.
+    /// Image to boot.
     pub(super) image: ChosenImage,
-    /// Whether their scenarios are spelled as the image's system has it.
+    /// True if the scenarios are adapted to the image.
     pub(super) is_fitted: bool,
-    /// What is served below `/assets/` in the place of the image's folder; nothing for that.
+    /// Files served below `/assets/` instead of the image's folder; empty to serve the image's folder.
     pub(super) assets: Vec<Asset>,
-    /// Which part of the units it is.
+    /// Shard, as `M/N`.
     pub(super) shard: Option<String>,
-    /// The whole selection.
+    /// Complete selection, of all shards.
     pub(super) whole: Option<Whole>,
 }
 
-/// A run that is through, not yet told.
+/// Finished run that is not yet reported.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// What came of it.
+    /// Summary of the run.
     pub(super) run: RunSummary,
-    /// The same with all that was seen.
+    /// Outcomes with all evidence.
     pub(super) outcomes: Vec<UnitOutcome>,
     look: Look,
-    /// The host's libvirt, where machines are on that.
+    /// URI of the host's libvirt, if machines use it.
     connect: Option<String>,
     /// Artifacts that could not be written.
     lost: Lost,
     interrupt: Interrupt,
 }
 
-/// Refuses a host that lacks something which the units need, with what would bring it.
+/// Refuses a host that lacks requirements of the units, and names the remedies.
 pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
     let wanted: Vec<_> = units
         .iter()
@@ -199,7 +196,7 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
 }
 
 impl Conduct {
-    /// The same with cells that stay, and displays to look at.
+    /// Returns the options for persistent cells with displays.
     pub(super) fn staying(self, stays: Stays) -> Conduct {
         Conduct {
             keep: Keep::Always,
@@ -212,23 +209,22 @@ impl Conduct {
         }
     }
 
-    /// The host's libvirt, where machines are put on that.
+    /// Returns the URI of the host's libvirt, if machines use it.
     pub(super) fn connect(&self) -> Option<&str> {
         self.connect.as_deref()
     }
 
-    /// The other host, where machines are put on that.
+    /// Returns the remote host, if machines run on one.
     pub(super) fn remote(&self) -> Result<Option<Host>, Refusal> {
         let host = remote::host_of(self.connect())?;
         if host.is_some() && self.keep != Keep::Never {
-            let why =
-                "--keep leaves cells on this host; `lab up --detach` leaves a lab on another one";
+            let why = "--keep is unsupported on a remote host; use `lab up --detach`";
             return Err(refuse(exit::INVALID_INPUT, why));
         }
         Ok(host)
     }
 
-    /// Where files of the run go.
+    /// Returns the paths of the run's files.
     pub(super) fn files(&self) -> remote::Files<'_> {
         remote::Files {
             artifacts: &self.artifacts,
@@ -237,12 +233,12 @@ impl Conduct {
         }
     }
 
-    /// Whether only results are shown.
+    /// True if only results are shown.
     pub(super) fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Looks at the host, runs the units, and writes what came of each attempt.
+    /// Checks the host, runs the units and saves the result of each attempt.
     pub(super) async fn run(&self, folders: &Folders, order: Order) -> Result<Done, Refusal> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
@@ -264,7 +260,7 @@ impl Conduct {
         let chosen = tokio::select! {
             chosen = self.accelerator(folders, &units, &image.folder) => chosen?,
             () = interrupt.heard() => {
-                return Err(refuse(exit::INTERRUPTED, "interrupted before anything was started"));
+                return Err(refuse(exit::INTERRUPTED, "interrupted before the start"));
             }
         };
         if !self.quiet && !units.is_empty() {
@@ -328,7 +324,7 @@ impl Conduct {
         })
     }
 
-    /// What executes the machines.
+    /// Returns the accelerator of the machines.
     async fn accelerator(
         &self,
         folders: &Folders,
@@ -344,7 +340,7 @@ impl Conduct {
             .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))
     }
 
-    /// A cell that may be kept runs all its machines at once, to the end.
+    /// Checks that there is memory for all machines at once, which cells that may be kept need.
     fn check_memory(&self, units: &[Unit]) -> Result<(), Refusal> {
         if self.keep == Keep::Never {
             return Ok(());
@@ -355,7 +351,7 @@ impl Conduct {
             let wanted = places.all_at_once_mib(machines);
             if wanted > places.memory_mib {
                 let message = format!(
-                    "--keep runs all machines of a scenario at once; {} needs {wanted} MiB for that, and {} MiB \
+                    "not enough memory: --keep runs all machines of a scenario at once; {} needs {wanted} MiB, {} MiB \
                      are free",
                     unit.name(),
                     places.memory_mib
@@ -368,7 +364,7 @@ impl Conduct {
 }
 
 impl Done {
-    /// Says how to look into cells that stay.
+    /// Prints how to attach to cells that were kept.
     pub(super) fn tell_kept(&self) {
         for (outcome, kept) in self.outcomes.iter().filter_map(|outcome| {
             let kept = outcome.attempts.last()?.kept.as_ref()?;
@@ -387,7 +383,7 @@ impl Done {
         }
     }
 
-    /// Writes the reports, shows the result, and returns the exit code.
+    /// Writes the reports, prints the results and returns the exit code.
     pub(super) fn conclude(
         &self,
         folders: &Folders,
@@ -399,7 +395,7 @@ impl Done {
         } = self;
         let artifacts = &run.folder;
         let place = artifacts.display().to_string();
-        // The table is told whatever becomes of the files.
+        // The table is printed even if files cannot be written.
         let consoles = match conduct.junit_all_consoles {
             true => Consoles::All,
             false => Consoles::Failures,
@@ -434,10 +430,10 @@ impl Done {
         };
         let lost = lost.all();
         if !lost.is_empty() {
-            eprintln!("lab: artifacts are lost:");
+            eprintln!("lab: cannot write artifacts:");
             lost.iter().for_each(|what| eprintln!("  {what}"));
             eprintln!(
-                "  The table above is what was judged; make room, and run again for its evidence."
+                "  The verdicts above are valid; free disk space and run again to keep the evidence."
             );
         }
         Ok(match code {
@@ -457,7 +453,7 @@ fn places(jobs: Jobs, accelerator: Accelerator) -> Places {
     Places::choose(asked, cores, free_memory_mib(), accelerator)
 }
 
-/// Where memory can't be read, that of one machine of usual size.
+/// Falls back to the memory of one ordinary machine if free memory cannot be read.
 fn free_memory_mib() -> usize {
     std::fs::read_to_string("/proc/meminfo")
         .ok()
@@ -475,21 +471,22 @@ fn create_file(path: PathBuf) -> Result<(PathBuf, std::fs::File), Refusal> {
     }
 }
 
-/// Six hexadecimal digits: part of every name, so that two runs never share one.
+/// Returns six random hexadecimal digits, which are part of every resource name of a run.
 pub(super) fn new_run_id() -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     id.chars().take(6).collect()
 }
 
-/// The program of that name beside our own.
+/// Returns the program of this name next to our own executable.
 pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
-    let ours = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
+    let ours = std::env::current_exe()
+        .map_err(|error| format!("cannot find our own executable: {error}"))?;
     let path = ours.with_file_name(name);
     if path.exists() {
         Ok(path)
     } else {
         Err(format!(
-            "{} is not there; `cargo build --workspace` makes it",
+            "program not found: {}; build it with `cargo build --workspace`",
             path.display()
         ))
     }

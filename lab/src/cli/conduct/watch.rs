@@ -1,4 +1,4 @@
-//! A run while it goes on: shown, saved, and stopped by Ctrl-C.
+//! Display, saving and interruption of a run in progress.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use crate::report::live::Live;
 use crate::report::{self, AttemptSummary};
 use crate::runner::{self, AttemptOutcome, OnAttempt, Setting, Unit};
 
-/// Artifacts that could not be written, each with its path and why.
+/// Artifacts that could not be written, each with its path and reason.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lost(Arc<Mutex<Vec<String>>>);
 
 impl Lost {
-    /// Notes what could not be written.
+    /// Records an artifact that could not be written.
     pub(super) fn note(&self, what: String) {
         self.0
             .lock()
@@ -26,7 +26,7 @@ impl Lost {
             .push(what);
     }
 
-    /// Returns everything noted.
+    /// Returns everything recorded.
     pub(super) fn all(&self) -> Vec<String> {
         self.0
             .lock()
@@ -35,7 +35,8 @@ impl Lost {
     }
 }
 
-/// Writes what came of each attempt when it has ended, so that it is there whatever becomes of the run.
+/// Returns a callback that writes the result of each attempt as soon as it ends, so that it survives an aborted
+/// run.
 pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
     let (run, lost) = (run.to_owned(), lost.clone());
     let write = move |attempt: &AttemptOutcome| {
@@ -44,7 +45,7 @@ pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
         if let Err(error) = report::artifacts::write_attempt(attempt, &summary) {
             failed.push(error.to_string());
         }
-        // The first one says why; the others follow from it.
+        // The first error is enough; the others follow from it.
         if let Some(error) = failed.into_iter().next() {
             lost.note(format!("{}: {error}", attempt.artifacts.display()));
         }
@@ -52,7 +53,7 @@ pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
     Arc::new(write)
 }
 
-/// Runs the units while showing and saving what happens; Ctrl-C and SIGTERM stop them.
+/// Runs the units while showing and saving their events; Ctrl-C and SIGTERM stop them.
 pub(super) async fn watch_run(
     units: Vec<Unit>,
     setting: &Setting,
@@ -64,7 +65,7 @@ pub(super) async fn watch_run(
     let (progress, mut seen) = mpsc::unbounded_channel();
     let mut resized = signal(SignalKind::window_change())?;
     let mut ticks = tokio::time::interval(live.period());
-    // A tick that came late is not made up for.
+    // Missed ticks are skipped.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let course = runner::run(units, setting, progress, on_attempt, interrupt.stopping());
     tokio::pin!(course);
@@ -80,7 +81,7 @@ pub(super) async fn watch_run(
             }
             () = interrupt.heard(), if !is_told => {
                 is_told = true;
-                live.say("Interrupted: stopping the machines.");
+                live.say("Interrupted; stopping the machines.");
             }
             Some(()) = resized.recv() => live.tick(Instant::now(), terminal::width()),
             now = ticks.tick() => live.tick(now.into_std(), terminal::width()),

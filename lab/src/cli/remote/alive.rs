@@ -1,4 +1,4 @@
-//! Labs that stay on another host.
+//! Persistent labs on another host.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
 use crate::runner::Unit;
 use crate::runner::keep::Kept;
 
-/// `lab up` there; what was selected has been looked at here.
+/// Runs `lab up` on the remote host; the selection was checked here.
 pub(in crate::cli) async fn up(
     folders: &Folders,
     registry: &Registry,
@@ -30,7 +30,7 @@ pub(in crate::cli) async fn up(
     let lab = noted(host, &place, unit, folders.scenarios(), files, image);
     let internal = |error: RegistryError| refuse(exit::INTERNAL, error);
     if !is_detached {
-        // Other commands find it while this one is there.
+        // Registered here, so that other commands find the lab.
         let held = registry.hold().map_err(internal)?;
         let lab = Alive {
             lock: Some(held.lock().to_owned()),
@@ -55,13 +55,13 @@ pub(in crate::cli) async fn up(
     };
     registry.add(&lab).map_err(internal)?;
     println!(
-        "It is on {}; the commands above work from here, too.",
+        "The lab runs on {}; the commands above also work from here.",
         host.destination()
     );
     code_of(host, status)
 }
 
-/// What is known here of a lab there.
+/// Builds the local registry entry of a remote lab.
 fn noted(
     host: &Host,
     place: &Place,
@@ -105,7 +105,7 @@ fn noted(
     }
 }
 
-/// The note of the lab there, if it is up.
+/// Returns the remote registry entry of the lab, if it is up.
 fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal> {
     let script = format!(
         "cd {} && {} --cache cache ps >/dev/null; cat cache/alive/*.json 2>/dev/null || true",
@@ -118,7 +118,7 @@ fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal
     Ok(serde_json::from_str(&text).ok())
 }
 
-/// What is done with a lab there is done there. None where it is about labs of this host.
+/// Forwards a command for a remote lab to its host. Returns `None` for labs of this host.
 pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>> {
     if registry.all().iter().all(|lab| lab.remote.is_none()) {
         return None;
@@ -132,7 +132,7 @@ pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>
             .or_else(|_| registry.find(None)),
         (None, None) => registry.find(None),
     };
-    // What is not found is told by the command itself.
+    // Unknown labs are reported by the command itself.
     let remote = found.ok()?.remote?;
     Some(there(&remote))
 }
@@ -179,7 +179,7 @@ fn there(remote: &RemoteLab) -> Result<u8, Refusal> {
     Ok(code)
 }
 
-/// Ends a lab there; its artifacts come here.
+/// Stops a remote lab and fetches its artifacts.
 pub(in crate::cli) fn down(
     registry: &Registry,
     lab: &Alive,
@@ -195,15 +195,14 @@ pub(in crate::cli) fn down(
         let is_gone = matches!(error, RemoteError::Connection { .. });
         let mut refusal = failed(error);
         if is_gone {
-            refusal.message +=
-                "; if that host is gone for good, `lab down --forget` forgets the lab";
+            refusal.message += "; if the host no longer exists, run `lab down --forget`";
         }
         refusal
     })?;
     finish(registry, &session, lab)
 }
 
-/// Fetches what there is of a lab that is down, and forgets it.
+/// Fetches the artifacts of a lab that is down, and removes its registry entry.
 fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Refusal> {
     let Some(remote) = &lab.remote else {
         return Ok(());
@@ -218,11 +217,11 @@ fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Ref
     Ok(())
 }
 
-/// Removes what is left there of runs from here.
+/// Removes leftovers of runs from here on the remote host.
 pub(in crate::cli) fn gc(host: &Host) -> Result<u8, Refusal> {
     let session = Session::open(host).map_err(failed)?;
     let destination = host.destination();
-    // The `lab` that was brought there last; where none was, there is nothing.
+    // Uses the `lab` that was copied there last; without one there is nothing to clean.
     let script = format!(
         "cd {} 2>/dev/null || exit 0; lab=$(ls -t programs/*/lab 2>/dev/null | head -n 1); test -z \"$lab\" || \
          \"$lab\" gc --connect {}",
@@ -231,7 +230,7 @@ pub(in crate::cli) fn gc(host: &Host) -> Result<u8, Refusal> {
     );
     let said = session.run("lab gc", &script).map_err(failed)?;
     match said.is_empty() {
-        true => println!("No run from here left anything on {destination}."),
+        true => println!("No leftovers on {destination}."),
         false => print!("{said}"),
     }
     Ok(exit::OK)

@@ -1,4 +1,4 @@
-//! The command line again, for the `lab` of another host: what was said here, with files where they are there.
+//! Reconstruction of the command line for the `lab` on another host, with paths replaced by remote ones.
 
 use std::ffi::OsString;
 
@@ -7,27 +7,27 @@ use clap::{ArgAction, ArgMatches, Command, CommandFactory};
 
 use super::super::Arguments;
 
-/// What is said there of an option.
+/// Replacement of an option's value on the remote command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instead<'a> {
-    /// Nothing.
+    /// Omit the option.
     Nothing,
-    /// This.
+    /// Pass this value.
     Value(&'a str),
 }
 
-/// The words of this process's command line, but for the options named (by their fields' names).
+/// Returns the arguments of this process, except the named options (by field name).
 pub(super) fn own(instead: &[(&str, Instead<'_>)]) -> Vec<String> {
     of(std::env::args_os(), instead)
 }
 
-/// What this process's command line says of an option or operand (by its field's name).
+/// Returns the value of an option or operand of this process (by field name).
 pub(super) fn said(id: &str) -> Option<String> {
     let mut found = None;
     let (_, all) = parsed(std::env::args_os());
     let mut matches = &all;
     loop {
-        // A command has not every option.
+        // Not every command has every option.
         if let Ok(Some(mut values)) = matches.try_get_raw(id)
             && let Some(value) = values.next()
         {
@@ -62,12 +62,12 @@ fn of(said: impl IntoIterator<Item = OsString>, instead: &[(&str, Instead<'_>)])
     words
 }
 
-/// What was said to one command.
+/// Returns the arguments given to one command.
 fn of_one(command: &Command, matches: &ArgMatches, instead: &[(&str, Instead<'_>)]) -> Vec<String> {
     let (mut options, mut operands, mut last) = (Vec::new(), Vec::new(), Vec::new());
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
-        // Those of all commands are said of the last one.
+        // Global options are passed with the last command.
         if argument.is_global_set() && matches.subcommand().is_some() {
             continue;
         }
