@@ -1,34 +1,33 @@
-//! What a run needs of the host, looked for before anything is started.
+//! Requirements of a run on the host, checked before the start.
 //!
-//! Each thing that is missing is told with the command that brings it, all at once. What is where, and what
-//! brings it, is `doctor`'s to know.
+//! All missing requirements are reported at once, each with the command that installs it. The table of files and
+//! packages is in `doctor`.
 
 use crate::doctor::gather::what_runs_need;
 use crate::doctor::{self, Finding, Host, Piece, State};
 use crate::fault::{Injections, Role};
 use crate::scenario::{DhcpService, Firmware, Scenario};
 
-/// Files that a run opens at once at most, with room: pipes, consoles and captures of a dozen machines, and what
-/// libvirtd has open for them.
+/// Minimum limit of open files for a run: pipes, consoles and captures of a dozen machines, and files of
+/// libvirtd.
 const OPEN_FILES: u64 = 256;
 
-/// Something missing and what would bring it.
+/// Missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
-    /// What is missing.
+    /// Description of the problem.
     pub what: String,
-    /// What to do about it.
+    /// Command or advice that solves it.
     pub remedy: String,
 }
 
-/// Looks for all that these scenarios, with what is injected into each, need; an empty answer means that they
-/// can be run.
+/// Returns the missing requirements of these scenarios and their injected faults; empty if they can run.
 #[must_use]
 pub fn lacks(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
     lacks_of(&what_runs_need(), wanted)
 }
 
-/// What is missing, for whoever wanted a run.
+/// Formats the missing requirements as an error message.
 #[must_use]
 pub fn told(lacks: &[Lack]) -> String {
     let lines: Vec<String> = lacks
@@ -36,12 +35,12 @@ pub fn told(lacks: &[Lack]) -> String {
         .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
         .collect();
     format!(
-        "this host is not ready:{}\n`lab doctor` looks at all of it, and ci/lab installs it on Debian and Ubuntu.",
+        "missing requirements on this host:{}\n`lab doctor` checks everything, and ci/lab installs it on Debian and Ubuntu.",
         lines.concat()
     )
 }
 
-/// The same of a host that was asked already.
+/// Returns the missing requirements on an already inspected host.
 fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
     let pieces = needed(wanted).into_iter().filter_map(Piece::of);
     let mut findings: Vec<Finding> = pieces.map(|piece| piece.examine(host)).collect();
@@ -60,7 +59,7 @@ fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<L
     lacks.chain(few_files(host)).collect()
 }
 
-/// Too few files that this process, and with it libvirtd and QEMU, may open at once.
+/// Returns the requirement if the limit of open files is too low for this process, libvirtd and QEMU.
 fn few_files(host: &Host) -> Option<Lack> {
     let limit = host.open_files.filter(|limit| *limit < OPEN_FILES)?;
     Some(Lack {
@@ -69,7 +68,7 @@ fn few_files(host: &Host) -> Option<Lack> {
     })
 }
 
-/// Names of the pieces that have to be there.
+/// Returns the ids of the required files.
 fn needed(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<&'static str> {
     let mut needed = vec![
         "libvirtd",
