@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Formatting of numbers for people.
 
-/// Bytes in decimal units: `512 bytes`, `1.4 kB`, `54.3 MB`.
+/// Formats bytes in decimal units: `512 bytes`, `1.4 kB`, `54.3 MB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -15,7 +15,7 @@ pub fn bytes(count: u64) -> String {
     for name in UNITS {
         value /= 1000.0;
         unit = name;
-        // What would be shown as `1000.0` goes on to the next unit.
+        // A value that would round to `1000.0` moves to the next unit.
         if value < 999.95 {
             break;
         }
@@ -23,7 +23,7 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
-/// Seconds, as precise as they deserve: `0.003 s`, `1.24 s`, `38.2 s`, `4 min 12 s`.
+/// Formats seconds with a suitable precision: `0.003 s`, `1.24 s`, `38.2 s`, `4 min 12 s`.
 #[must_use]
 pub fn seconds(seconds: f64) -> String {
     if seconds < 0.9995 {
@@ -41,7 +41,7 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// How long something has gone on, without fractions: `42 s`, `4 min 12 s`.
+/// Formats a duration in whole seconds: `42 s`, `4 min 12 s`.
 #[must_use]
 pub fn clock(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
@@ -52,13 +52,13 @@ pub fn clock(seconds: f64) -> String {
     }
 }
 
-/// Microseconds between two moments, in seconds; negative when the second is earlier.
+/// Returns the seconds between two times in microseconds; negative if the second is earlier.
 #[must_use]
 pub fn seconds_between(from_us: u64, to_us: u64) -> f64 {
     (to_us as f64 - from_us as f64) / 1e6
 }
 
-/// `1 machine`, `3 machines`.
+/// Formats a count with its noun: `1 machine`, `3 machines`.
 #[must_use]
 pub fn count(number: usize, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })

@@ -1,7 +1,7 @@
-//! What a run came to, for people and for machines: table, `run.json`, JUnit, JSON lines, exit code.
+//! Reports of a run: table, `run.json`, JUnit, JSON lines, exit code.
 //!
-//! Everything here is made from one [`RunSummary`] or from the stream of the runner's progress; nothing
-//! here decides whether a machine passed.
+//! All reports are made from one [`RunSummary`] or from the runner's progress events; no code here decides
+//! whether a machine passed.
 
 pub mod amounts;
 pub mod artifacts;

@@ -1,5 +1,5 @@
-//! The whole that a run is a part of: every part of a run in shards records the selection, the content of the
-//! scenarios, and the versions. Parts are joined only if they agree.
+//! Complete selection of a run in shards: every shard records the selection, the content of the scenarios and
+//! the versions. Shards are merged only if these records agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use super::RunSummary;
 use crate::runner::Unit;
 
-/// Depth of a scenario's folder; `data/` of the bundled ones has three levels.
+/// Maximum depth of a scenario's folder; `data/` of the bundled ones has three levels.
 const DEPTH_MAX: usize = 16;
-/// Names of units or scenarios in a message.
+/// Maximum number of names in a message.
 const NAMED_MAX: usize = 5;
 
 /// Kind of a run's units.
@@ -30,7 +30,7 @@ pub enum Kind {
     Adversarial,
 }
 
-/// A whole selection, before it was divided into shards.
+/// Complete selection, before it was divided into shards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whole {
     /// Kind of the units.
@@ -76,7 +76,8 @@ impl Whole {
             units: names,
             scenarios,
             image: image.to_owned(),
-            // One workspace, one version: the boot server beside this program is built with it.
+            // All programs of the workspace have one version; the boot server is built together with this
+            // program.
             programs: BTreeMap::from([("lab".to_owned(), version)]),
             sha256: String::new(),
         };
@@ -84,7 +85,7 @@ impl Whole {
         Ok(whole)
     }
 
-    /// The first difference to another whole, as a sentence.
+    /// Returns the first difference to another selection, as a sentence.
     fn difference(&self, other: &Whole) -> Option<String> {
         if self.kind != other.kind {
             return Some("one ran scenarios, the other faults or adversarial cases".into());
@@ -126,7 +127,7 @@ impl Whole {
     }
 }
 
-/// Why runs are not the parts of one whole.
+/// Reason why runs are not the parts of one run.
 #[derive(Debug, thiserror::Error)]
 pub enum PartsError {
     /// A folder, or a copy of it, is named twice.
@@ -147,13 +148,13 @@ pub enum PartsError {
         /// Folder of the other.
         second: PathBuf,
     },
-    /// A run that is no shard among shards.
+    /// One run is not a shard, but others are.
     #[error("{folder} is no shard, and the others are: name the shards of one run")]
     Mixed {
         /// Folder of the run.
         folder: PathBuf,
     },
-    /// A shard that does not say what it is part of.
+    /// A shard has no record of its selection.
     #[error(
         "{folder} does not say what it is a part of, as shards of an older version: run all shards with one version"
     )]
@@ -161,7 +162,7 @@ pub enum PartsError {
         /// Folder of the run.
         folder: PathBuf,
     },
-    /// Shards of different wholes.
+    /// The shards belong to different runs.
     #[error("{first} and {second} are not parts of one run: {difference}")]
     Differ {
         /// Folder of one.
@@ -171,13 +172,13 @@ pub enum PartsError {
         /// First difference.
         difference: Sentence,
     },
-    /// Units that no part ran.
+    /// Some units have no result in any shard.
     #[error("no part has a result of {units}: a part was interrupted, or its run.json was changed")]
     Incomplete {
         /// Names of units.
         units: Sentence,
     },
-    /// No part has a unit.
+    /// No shard has a unit.
     #[error("nothing was run in {folders}: there is nothing to join")]
     Empty {
         /// Folders.

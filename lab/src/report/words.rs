@@ -1,4 +1,4 @@
-//! What was written of a machine in an attempt, bounded, for reports that quote it.
+//! Excerpts of a machine's files for reports, limited in size.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use super::{AttemptSummary, NodeSummary, RunSummary};
 use crate::untrusted::{Folder, plain};
 use crate::verdict::NodeVerdict;
 
-/// Most bytes of a console that are quoted: CI services keep reports in memory.
+/// Maximum excerpt of a console in bytes: CI services keep reports in memory.
 const CONSOLE_BYTES: u64 = 16 * 1024;
 
-/// Largest explanation that is quoted.
+/// Maximum size of a quoted explanation, in bytes.
 const EXPLANATION_BYTES: u64 = 256 * 1024;
 
-/// Why a machine failed in an attempt: its explanation, else the verdict in words.
+/// Returns the explanation of a failure, else the verdict as text.
 pub(super) fn explanation(
     run: &RunSummary,
     attempt: &AttemptSummary,
@@ -28,7 +28,7 @@ pub(super) fn explanation(
     plain(&text.unwrap_or_else(|_| node.verdict.sentence()))
 }
 
-/// The last lines of a machine's console, as text; empty when there is none.
+/// Returns the last lines of a machine's console; empty if there is none.
 pub(super) fn console_tail(run: &RunSummary, attempt: &AttemptSummary, node: &str) -> String {
     let path = of_node(attempt, node).join("console.log");
     let Ok((bytes, cut)) = Folder::open(&run.folder).and_then(|run| tail(&run, &path)) else {
@@ -37,13 +37,13 @@ pub(super) fn console_tail(run: &RunSummary, attempt: &AttemptSummary, node: &st
     let text = String::from_utf8_lossy(&bytes).replace('\r', "");
     let text = plain(&text);
     match text.split_once('\n') {
-        // The first line is half a line.
+        // The first line of the excerpt is incomplete.
         Some((_, whole)) if cut => format!("… (the beginning is in console.log)\n{whole}"),
         _ => text,
     }
 }
 
-/// The end of a file, and whether something is missing before it.
+/// Returns the end of a file, and true if the excerpt does not begin at the start.
 fn tail(run: &Folder, path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let mut file = run.file(path, u64::MAX)?;
     let length = file.metadata()?.len();
@@ -54,7 +54,7 @@ fn tail(run: &Folder, path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     Ok((bytes, start > 0))
 }
 
-/// Folder of a machine, below the run's.
+/// Returns the folder of a machine, relative to the run's.
 fn of_node(attempt: &AttemptSummary, node: &str) -> PathBuf {
     attempt.artifacts.join("nodes").join(node)
 }

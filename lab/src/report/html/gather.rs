@@ -1,4 +1,4 @@
-//! From what lies in a run's folder to what the page shows.
+//! Collection of the page's content from the run's folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::timeline::{StageName, Timeline};
 use crate::untrusted::{Folder, Kind, plain_line};
 use crate::verdict::{NodeResult, judge_node};
 
-/// Gathers the page of a run; `load` reads an attempt from its folder.
+/// Collects the page of a run; `load` reads an attempt from its folder.
 pub fn gather<E: std::fmt::Display>(
     run: &RunSummary,
     load: impl Fn(&Path) -> Result<Attempt, E>,
@@ -43,7 +43,7 @@ pub fn gather<E: std::fmt::Display>(
                 verdicts,
                 anchor: format!("u{position}-a{}", attempt.number),
             };
-            // One at a time: captures of a large run don't fit into memory together.
+            // One attempt at a time, because the captures of a large run exceed the memory.
             let loaded = inside(&run.folder, &attempt.artifacts)
                 .map_err(|error| format!("{}: {error}", attempt.artifacts.display()))
                 .and_then(|folder| load(&folder).map_err(|error| error.to_string()));
@@ -63,7 +63,7 @@ pub fn gather<E: std::fmt::Display>(
     }
 }
 
-/// A unit of which no attempt was made, as an attempt without evidence.
+/// Returns a placeholder for a unit without attempts.
 fn never_tried(position: usize, summary: &UnitSummary) -> AttemptView {
     let machine =
         |(index, node): (usize, &NodeSummary)| bare(format!("u{position}-n{index}"), node);
@@ -75,7 +75,7 @@ fn never_tried(position: usize, summary: &UnitSummary) -> AttemptView {
     }
 }
 
-/// A machine of which only the verdict is known.
+/// Returns a machine of which only the verdict is known.
 fn bare(anchor: String, node: &NodeSummary) -> Machine {
     Machine {
         anchor,
@@ -93,7 +93,7 @@ fn bare(anchor: String, node: &NodeSummary) -> Machine {
     }
 }
 
-/// One attempt on its way to the page.
+/// Attempt that is being prepared for the page.
 struct Seeing<'r> {
     run: &'r RunSummary,
     attempt: &'r AttemptSummary,
@@ -158,12 +158,12 @@ impl Seeing<'_> {
         }
     }
 
-    /// A node's folder, relative to the run's.
+    /// Returns a node's folder, relative to the run's.
     fn folder_of(&self, node: &str) -> PathBuf {
         self.attempt.artifacts.join("nodes").join(node)
     }
 
-    /// The files in a folder of the run and in those right below it, but for the folder `except`.
+    /// Returns links to the files in a folder of the run and one level below, without the folder `except`.
     fn links(&self, folder: &Path, except: &str) -> Vec<Link> {
         let mut found = Vec::new();
         let Ok(run) = Folder::open(&self.run.folder) else {
@@ -179,7 +179,7 @@ impl Seeing<'_> {
             }
         }
         found.truncate(LINKS_LIMIT);
-        // Captures first: they are what is opened most.
+        // Captures come first, because they are opened most.
         found.sort_by_key(|path| (!saved::is_capture(path), path.clone()));
         let link = |path: PathBuf| Link {
             text: plain_line(&path.display().to_string()),
@@ -189,20 +189,20 @@ impl Seeing<'_> {
     }
 }
 
-/// Most files of a machine or an attempt that the page links to.
+/// Maximum number of linked files of a machine or attempt.
 const LINKS_LIMIT: usize = 1000;
 
-/// The attempt's folder, when it lies in the run's and no link leads to it.
+/// Returns the attempt's folder if it is inside the run's folder and not behind a link.
 fn inside(run: &Path, artifacts: &Path) -> io::Result<PathBuf> {
     match Folder::open(run).and_then(|run| run.below(artifacts)) {
-        // Whoever reads it says what is missing.
+        // The reader reports what is missing.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(run.join(artifacts)),
         folder => Ok(folder?.path().to_owned()),
     }
 }
 
-/// The regular files and the folders in a folder below the run's, and true for a folder; nothing when the folder
-/// can't be read or a link leads to it.
+/// Returns the regular files and folders in a folder of the run, with true for folders; empty if the folder is
+/// unreadable or behind a link.
 fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
     let entries = run.below(folder).and_then(|folder| folder.entries());
     entries
@@ -216,7 +216,7 @@ fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
         .collect()
 }
 
-/// What a machine is known by.
+/// Returns the identifying facts of a machine.
 fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
     let address = wire.address_of(mac);
     let mut facts = vec![("MAC", mac.to_owned()), ("UUID", node.uuid.to_string())];
@@ -225,7 +225,7 @@ fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What happened to a machine beside its packets.
+/// Returns events of a machine other than packets.
 fn moments(timeline: &Timeline, records: &[&Record]) -> Vec<Moment> {
     let moment = |at_us, text: &str, tone| Moment {
         at_us,

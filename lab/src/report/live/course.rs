@@ -1,4 +1,4 @@
-//! How far every unit and node of a running run is.
+//! Progress of every unit and node of a running run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,39 +15,39 @@ use crate::scenario::{DhcpService, Node};
 use crate::timeline::{self, StageName};
 use crate::verdict::{NodeVerdict, judge};
 
-/// All units.
+/// Progress of all units.
 #[derive(Debug)]
 pub(super) struct Course {
     started: Instant,
-    /// The run's folder, where transfers are to be shown.
+    /// Folder of the run, if transfers are shown.
     folder: Option<PathBuf>,
     units: BTreeMap<String, UnitCourse>,
 }
 
-/// One unit.
+/// Progress of one unit.
 #[derive(Debug)]
 struct UnitCourse {
     unit: Unit,
-    /// What was seen in the present attempt.
+    /// Records of the current attempt.
     records: Vec<Record>,
     running: BTreeMap<String, Running>,
-    /// Which attempt it is, and how many nodes have ended in it.
+    /// Number of the current attempt, and number of nodes finished in it.
     attempt: u32,
     ended: usize,
-    /// While its network is up and transfers are to be shown.
+    /// Transfers, while the network is up and transfers are shown.
     transfers: Option<Follower>,
 }
 
-/// A node that is running.
+/// Running node.
 #[derive(Debug)]
 struct Running {
     since: Instant,
-    /// Where it was when that was last looked at, and how many records there were then.
+    /// Cached position in the boot, and the number of records it is based on.
     place: Place,
     known: usize,
 }
 
-/// Where a node is in its boot.
+/// Position of a node in its boot.
 #[derive(Debug, Clone, Default)]
 struct Place {
     reached: Option<&'static str>,
@@ -74,24 +74,24 @@ impl Course {
         }
     }
 
-    /// When the run began.
+    /// Returns the start time of the run.
     pub(super) fn started(&self) -> Instant {
         self.started
     }
 
-    /// How many nodes have ended, of how many.
+    /// Returns the number of finished nodes and of all nodes.
     pub(super) fn nodes(&self) -> (usize, usize) {
         let all = self.units.values().map(|one| one.unit.scenario.nodes.len());
         let ended = self.units.values().map(|one| one.ended);
         (ended.sum(), all.sum())
     }
 
-    /// Takes one piece of progress; returns a line that is to stay where there is one.
+    /// Processes a progress event; returns a permanent line of output, if any.
     pub(super) fn take(&mut self, progress: &Progress, now: Instant) -> Option<String> {
         match progress {
             Progress::AttemptStarted { unit, attempt } => {
                 if let Some(course) = self.units.get_mut(unit) {
-                    // An earlier attempt's evidence is its own.
+                    // Each attempt has its own evidence.
                     course.records.clear();
                     course.running.clear();
                     course.attempt = *attempt;
@@ -134,7 +134,7 @@ impl Course {
         }
     }
 
-    /// Every node that runs, in the order of units and nodes.
+    /// Returns the status of every running node, in the order of units and nodes.
     pub(super) fn running(&mut self, now: Instant) -> Vec<NodeStatus> {
         let courses = self.units.iter_mut();
         courses
@@ -176,17 +176,16 @@ impl UnitCourse {
         running.iter_mut().map(status).collect()
     }
 
-    /// The line for a node that was stopped: its verdict by what was seen, and how long it took. None for
-    /// a node that never started.
+    /// Returns the line for a stopped node: its verdict and duration; `None` if the node never started.
     fn ending(&mut self, node: &str, now: Instant) -> Option<String> {
         let since = self.running.remove(node)?.since;
         let seconds = now.duration_since(since).as_secs();
         let scenario = &self.unit.scenario;
         let node = scenario.node(node)?;
         if scenario.services.dhcp == DhcpService::Dnsmasq {
-            // Who has which address is known from the packets only, and those come with the table.
+            // Addresses are known only from packets, which are judged later with the table.
             return Some(format!(
-                "{} {}: through after {seconds} s",
+                "{} {}: finished after {seconds} s",
                 self.unit.name(),
                 node.name
             ));
@@ -202,7 +201,7 @@ impl UnitCourse {
     }
 }
 
-/// The last stage that is through, and what a verdict would miss first.
+/// Returns the last completed stage, and the first requirement that a verdict would miss.
 fn place(unit: &Unit, node: Option<&Node>, records: &[Record]) -> Place {
     let Some(node) = node else {
         return Place::default();
@@ -221,7 +220,7 @@ fn place(unit: &Unit, node: Option<&Node>, records: &[Record]) -> Place {
     }
 }
 
-/// Stages that follow when a machine is further than what is missed.
+/// Stages that come after the missed requirement if a machine is ahead of its evidence.
 const LATE: [StageName; 9] = [
     StageName::Script,
     StageName::Kernel,
@@ -234,8 +233,8 @@ const LATE: [StageName; 9] = [
     StageName::Checks,
 ];
 
-/// The wait to name behind the stage that is reached: what a verdict would miss first, unless the machine is further
-/// already; evidence of earlier stages may still come, a transfer is told when it is over.
+/// Names the requirement that a verdict would miss first, unless the machine is already ahead of it: evidence of
+/// earlier stages may come late, because a transfer is reported at its end.
 fn wait(reached: Option<StageName>, missed: StageName, waited_for: String) -> String {
     match reached {
         Some(reached) if missed <= reached => {
