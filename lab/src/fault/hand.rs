@@ -1,4 +1,4 @@
-//! Faults that somebody sets by hand while machines run: what becomes of each frame. Pure.
+//! Live faults: injected and cleared while machines run. Decides the fate of each frame. Pure.
 
 use std::collections::HashSet;
 use std::net::SocketAddrV4;
@@ -14,39 +14,36 @@ use super::model::Link;
 /// UDP port of DHCP servers (RFC 2131 §4.1).
 const DHCP_SERVER_PORT: u16 = 67;
 
-/// A fault set by hand.
+/// Fault injected into a running lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
 pub enum HandFault {
-    /// Frames are lost, doubled, overtaken, delayed, in both directions.
-    Netem {
-        /// How.
-        link: Link,
-    },
-    /// The next DHCPOFFERs are lost, whoever sends them.
+    /// Frames are lost, duplicated, reordered or delayed, in both directions.
+    Netem { link: Link },
+    /// The next DHCPOFFERs of all servers are lost.
     DropOffer {
-        /// How many.
+        /// Number of offers still to lose.
         count: u32,
     },
-    /// Answers to HTTP requests of this path never arrive; a connection that asks for it stays silent.
+    /// HTTP responses for a path never arrive; the client's connection stalls.
     HttpStall {
-        /// What the path begins with.
+        /// Prefix of the request's path.
         path: String,
     },
 }
 
-/// All that are in force, between the machines and everything else.
+/// Active live faults between the machines and everything else.
 #[derive(Debug, Clone, Default)]
 pub struct HandFaults {
     link: Option<(Link, Impairment, Impairment)>,
     offers_left: u32,
     stalled_paths: Vec<String>,
-    /// Machines' ends of connections that stay silent.
+    /// Client ends of stalled connections.
     stalled: HashSet<SocketAddrV4>,
 }
 
 impl HandFaults {
-    /// Sets one more; of those of a kind the last counts, but for paths.
+    /// Activates a fault. A fault replaces the previous one of its kind, except that several paths may stall.
     pub fn set(&mut self, fault: HandFault) {
         match fault {
             HandFault::Netem { link } => {
@@ -58,12 +55,12 @@ impl HandFaults {
         }
     }
 
-    /// Takes all away.
+    /// Clears all faults.
     pub fn clear(&mut self) {
         *self = HandFaults::default();
     }
 
-    /// Those in force.
+    /// Returns the active faults.
     #[must_use]
     pub fn in_force(&self) -> Vec<HandFault> {
         let link = self
@@ -80,7 +77,7 @@ impl HandFaults {
         link.into_iter().chain(offers).chain(paths).collect()
     }
 
-    /// When a frame arrives, counted from now: never, once or twice.
+    /// Returns the delays after which copies of a frame arrive: none if it is lost, two if it is duplicated.
     pub fn fate(&mut self, direction: Direction, frame: &[u8]) -> Vec<Duration> {
         if self.is_held_back(direction, frame) {
             return Vec::new();
@@ -114,7 +111,7 @@ impl HandFaults {
                     }
                     false
                 }
-                // An acknowledgement alone passes: the server is there, and says nothing.
+                // A bare acknowledgement passes: the server is reachable but silent.
                 Direction::In => self.stalled.contains(&to) && !payload.is_empty(),
             },
             _ => false,
@@ -161,8 +158,8 @@ fn is_offer(datagram: &[u8]) -> bool {
         == Some(MessageType::Offer)
 }
 
-/// Whether a request line asks for something that begins with `path`, in this segment: no client of network
-/// booting spreads one over two.
+/// True if the segment has a request line for a path that begins with `path`. Network boot clients never split a
+/// request line over two segments.
 fn asks_for(segment: &[u8], path: &str) -> bool {
     let mut words = segment.splitn(3, |byte| *byte == b' ');
     matches!(words.next(), Some(b"GET" | b"HEAD"))
