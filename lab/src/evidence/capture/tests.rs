@@ -134,7 +134,7 @@ async fn an_interface_that_is_not_there_is_named() {
         .unwrap()
         .to_string();
     assert!(
-        error.starts_with("the packets on lab-4f2a11-br cannot be captured: "),
+        error.starts_with("cannot capture packets on lab-4f2a11-br: "),
         "{error}"
     );
     assert!(error.contains("--pcap off"), "{error}");
