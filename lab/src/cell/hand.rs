@@ -1,5 +1,5 @@
-//! Faults that are set by hand in a cell that stays: its machines are moved behind a link whose frames are looked
-//! at, and back when the last fault is gone, so that nothing is in the way before and after.
+//! Live faults in a persistent cell: its machines are moved behind a link that handles each frame, and back
+//! after the last fault, so that the link has no effect before and after.
 
 use std::fs;
 use std::io;
@@ -9,21 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{link, plug};
 use crate::fault::{Direction, HandFault, HandFaults};
 
-/// How libvirt calls the host's end of a machine's network card.
+/// Prefix of libvirt's names for the host's end of a machine's network card.
 const MACHINE_DEVICE: &str = "vnet";
 
-/// The faults of a cell, and the link on which they happen.
+/// Live faults of a cell, and their link.
 #[derive(Debug)]
 pub(super) struct Hand {
     run_id: String,
     bridge: String,
     faults: Arc<Mutex<HandFaults>>,
-    /// Whether the link was made: it is there to the end then, with nobody behind it.
+    /// True once the link exists; it then remains until the end, without machines if no fault is active.
     is_joined: bool,
 }
 
 impl Hand {
-    /// None are in force.
+    /// Starts without faults.
     pub(super) fn new(run_id: &str, bridge: &str) -> Hand {
         Hand {
             run_id: run_id.to_owned(),
@@ -33,10 +33,10 @@ impl Hand {
         }
     }
 
-    /// Sets one more.
+    /// Activates a fault.
     ///
     /// # Errors
-    /// When the link can't be made.
+    /// Fails if the link cannot be created.
     pub(super) async fn set(&mut self, fault: HandFault) -> io::Result<()> {
         if !self.is_joined {
             let (out, back) = (self.fate(Direction::Out), self.fate(Direction::In));
@@ -47,24 +47,24 @@ impl Hand {
         self.place_machines().await
     }
 
-    /// Takes all away.
+    /// Clears all faults.
     ///
     /// # Errors
-    /// When the machines can't be moved back.
+    /// Fails if the machines cannot be moved back.
     pub(super) async fn clear(&mut self) -> io::Result<()> {
         lock(&self.faults).clear();
         self.place_machines().await
     }
 
-    /// Those in force.
+    /// Returns the active faults.
     pub(super) fn in_force(&self) -> Vec<HandFault> {
         lock(&self.faults).in_force()
     }
 
-    /// Moves every machine's card to where it belongs now; to be called for new machines too.
+    /// Moves every machine's card to its current bridge; must be called for new machines too.
     ///
     /// # Errors
-    /// When one can't be moved.
+    /// Fails if a card cannot be moved.
     pub(super) async fn place_machines(&self) -> io::Result<()> {
         if !self.is_joined {
             return Ok(());
@@ -87,11 +87,11 @@ impl Hand {
 }
 
 fn lock(faults: &Mutex<HandFaults>) -> MutexGuard<'_, HandFaults> {
-    // Nothing is left half done under the lock.
+    // No operation leaves the state inconsistent under the lock.
     faults.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Machines' cards on a bridge.
+/// Returns the machines' cards on a bridge.
 fn devices(bridge: &str) -> io::Result<Vec<String>> {
     let ports = PathBuf::from("/sys/class/net").join(bridge).join("brif");
     let mut devices = Vec::new();

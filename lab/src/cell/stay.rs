@@ -1,6 +1,7 @@
-//! A cell that stays: machines run on, evidence goes on, and whoever comes to its socket has wishes.
+//! Persistent cell: its machines keep running, evidence is still recorded, and clients send control requests
+//! over its socket.
 //!
-//! What is seen now is kept in a file of its own, because the attempt's evidence has been judged.
+//! New evidence is saved in a separate file, because the attempt has been judged already.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -31,31 +32,29 @@ use crate::node::machine::{self, Sockets};
 use crate::node::picture;
 use crate::scenario::Node;
 
-/// How often consoles are looked at.
+/// Polling interval of consoles.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
-/// How long somebody may take to say a wish, or to hear the answer.
+/// Time limit for a client to send its request and to read the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What stays.
+/// Content of a persistent cell.
 pub(super) struct Staying<S, R> {
-    /// The run's id.
     pub(super) run_id: String,
-    /// The attempt's folder.
+    /// Folder of the attempt.
     pub(super) artifacts: PathBuf,
-    /// The machines.
+    /// Machines of the cell.
     pub(super) nodes: Vec<Node>,
-    /// Where and how each lives.
+    /// Context of the machines.
     pub(super) surroundings: S,
-    /// A service's word as a record.
+    /// Conversion of service events into records.
     pub(super) record_of: R,
-    /// libvirt.
     pub(super) libvirtd: Arc<Libvirtd>,
-    /// The bridge.
+    /// Name of the bridge.
     pub(super) bridge: String,
 }
 
-/// The cell from now on.
+/// State of a persistent cell.
 struct Cell<S> {
     run_id: String,
     artifacts: PathBuf,
@@ -72,10 +71,11 @@ where
     S: Fn(&Node) -> Surroundings,
     R: Fn(Told, &[Node]) -> Record,
 {
-    /// Stays until the cell is ended; until the lab is gone, too, as long as it has not said [`Order::Settle`].
+    /// Serves control requests until the cell is ended; also ends with the lab, unless it has sent
+    /// [`Order::Settle`].
     ///
     /// # Errors
-    /// A sentence when nobody could get at it any more.
+    /// A sentence if the control socket cannot be created.
     pub(super) async fn stay(
         self,
         tells: &mut mpsc::UnboundedReceiver<Told>,
@@ -86,7 +86,7 @@ where
         let socket = cell_dir().join(SOCKET);
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", socket.display());
         let listener = UnixListener::bind(&socket).map_err(|error| failed(&error))?;
-        // Whoever may enter the cell's files is its owner, or root.
+        // Only the owner of the cell, and root, may access its files.
         fs::set_permissions(&socket, Permissions::from_mode(0o600))
             .map_err(|error| failed(&error))?;
         let mut cell = Cell {
@@ -128,7 +128,7 @@ where
                 _ = ticks.tick() => cell.read_consoles(),
                 visitor = listener.accept() => match visitor {
                     Ok((visitor, _)) => cell.serve(visitor).await,
-                    Err(error) => tracing::warn!(%error, "nobody could be let in"),
+                    Err(error) => tracing::warn!(%error, "cannot accept a control connection"),
                 },
             }
         }
@@ -149,12 +149,12 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 .await
                 .unwrap_or_else(|why| Reply::Refused { why }),
             Err(error) => Reply::Refused {
-                why: format!("this is no wish: {error}"),
+                why: format!("malformed control request: {error}"),
             },
         };
         let mut answer = serde_json::to_vec(&reply).unwrap_or_default();
         answer.push(b'\n');
-        // Somebody who has gone does not want to know.
+        // A client that has disconnected needs no response.
         let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
     }
 
@@ -165,10 +165,10 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 let domain = self.domain(&node)?;
                 if !hypervisor.domain_exists(&domain).await.map_err(text)? {
                     return Err(format!(
-                        "{node} is off; `lab power on {node}` switches it on"
+                        "{node} is off; switch it on with `lab power on {node}`"
                     ));
                 }
-                // What it has said until now it said before.
+                // Earlier output belongs before this record.
                 self.read_consoles();
                 let hypervisor = &self.libvirtd.hypervisor;
                 hypervisor.reset_domain(&domain).await.map_err(text)?;
@@ -177,7 +177,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
             Wish::PowerOff { node } => {
                 let domain = self.domain(&node)?;
                 if !hypervisor.domain_exists(&domain).await.map_err(text)? {
-                    return Err(format!("{node} is off already"));
+                    return Err(format!("{node} is already off"));
                 }
                 hypervisor.destroy_domain(&domain).await.map_err(text)?;
             }
@@ -211,7 +211,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         };
         if let Some(node) = self.nodes.iter().find(same) {
             return Err(format!(
-                "{} has that name, UUID or MAC already: each machine has its own",
+                "duplicate name, UUID or MAC: already used by {}",
                 node.name
             ));
         }
@@ -233,12 +233,12 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let hypervisor = &self.libvirtd.hypervisor;
         let domain = domain_name(&self.run_id, node);
         if hypervisor.domain_exists(&domain).await.map_err(text)? {
-            return Err(format!("{} is on already", node.name));
+            return Err(format!("{} is already on", node.name));
         }
         let around = (self.surroundings)(node);
         let sockets = Sockets::of(node, &around);
         fs::create_dir_all(&around.artifacts).map_err(text)?;
-        // QEMU takes those of the machine before for somebody else's.
+        // QEMU would take the old machine's sockets for another process's.
         for socket in [&sockets.console, &sockets.journal] {
             match fs::remove_file(socket) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -257,7 +257,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
             hypervisor.resume_domain(&domain).await.map_err(text)
         };
         if let Err(why) = begun.await {
-            // Nothing half-done stays.
+            // A partial machine is not left behind.
             let _ = self.libvirtd.hypervisor.destroy_domain(&domain).await;
             return Err(why);
         }
@@ -265,7 +265,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         Ok(())
     }
 
-    /// The machine's journal is added to its file as long as the machine is there.
+    /// Appends the machine's journal to its file as long as the machine exists.
     async fn follow_journal(&self, node: &Node) -> io::Result<()> {
         let around = (self.surroundings)(node);
         let mut port = UnixStream::connect(Sockets::of(node, &around).journal).await?;
@@ -277,14 +277,14 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
 
     fn node(&self, name: &str) -> Result<&Node, String> {
         let found = self.nodes.iter().find(|node| node.name == name);
-        found.ok_or_else(|| format!("there is no machine `{name}`"))
+        found.ok_or_else(|| format!("unknown machine: `{name}`"))
     }
 
     fn domain(&self, name: &str) -> Result<String, String> {
         Ok(domain_name(&self.run_id, self.node(name)?))
     }
 
-    /// Keeps the lines that consoles have shown since they were looked at last.
+    /// Records the console lines since the last poll.
     fn read_consoles(&mut self) {
         for (node, tail) in &mut self.consoles {
             for line in tail.lines() {
@@ -313,7 +313,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
 
 fn keep(kept: &mut RecordFile, record: &Record) {
     if let Err(error) = kept.add(record) {
-        tracing::warn!(%error, "a record could not be kept");
+        tracing::warn!(%error, "cannot save a record");
     }
 }
 
