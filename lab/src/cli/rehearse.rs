@@ -10,7 +10,7 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_asking};
 
-use super::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, Done, Order, Refusal, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};
@@ -51,7 +51,7 @@ pub(super) struct RehearseArguments {
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<LayoutName>,
     #[command(flatten)]
-    conduct: Conduct,
+    conduct: RunOptions,
 }
 
 /// Runs the rehearsal and returns the exit code.

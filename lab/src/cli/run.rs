@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::conduct::{Conduct, Order, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, Order, Refusal, check_host, image_of, refuse};
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
 use crate::report::whole::{Kind, Whole};
@@ -39,7 +39,7 @@ pub(super) struct RunArguments {
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
-    conduct: Conduct,
+    conduct: RunOptions,
 }
 
 fn times(text: &str) -> Result<NonZeroU32, String> {

@@ -13,7 +13,7 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
 use crate::cell::host::Stays;
-use crate::cli::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
+use crate::cli::conduct::{RunOptions, Done, Order, Refusal, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};
@@ -47,7 +47,7 @@ pub(in crate::cli) struct UpArguments {
     #[arg(long, short, requires = "attach")]
     yes: bool,
     #[command(flatten)]
-    conduct: Conduct,
+    conduct: RunOptions,
 }
 
 /// Starts the lab and waits for Ctrl-C, unless --detach is given.

@@ -41,7 +41,7 @@ pub(super) use image::image_of;
 
 /// Flags that control a run.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Conduct {
+pub(super) struct RunOptions {
     /// Accelerator: kvm, tcg or auto
     #[arg(long, value_enum, default_value_t)]
     accel: AccelChoice,
@@ -195,10 +195,10 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
     move |error| refuse(exit::INTERNAL, format!("{what}: {error}"))
 }
 
-impl Conduct {
+impl RunOptions {
     /// Returns the options for persistent cells with displays.
-    pub(super) fn staying(self, stays: Stays) -> Conduct {
-        Conduct {
+    pub(super) fn staying(self, stays: Stays) -> RunOptions {
+        RunOptions {
             keep: Keep::Always,
             stays,
             depth: Depth {
@@ -387,7 +387,7 @@ impl Done {
     pub(super) fn conclude(
         &self,
         folders: &Folders,
-        conduct: &Conduct,
+        conduct: &RunOptions,
         results: Option<&[FaultResult]>,
     ) -> Result<u8, Refusal> {
         let Done {
