@@ -10,7 +10,7 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_asking};
 
-use super::conduct::{RunOptions, Done, Order, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, Done, RunRequest, Refusal, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};
@@ -119,7 +119,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         tell(&rehearsal);
     }
     check_host(&rehearsal.units)?;
-    let order = Order {
+    let request = RunRequest {
         units: rehearsal.units.clone(),
         image,
         run_id: folders.run_id(),
@@ -129,7 +129,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         shard: None,
         whole: None,
     };
-    let mut done = arguments.conduct.run(folders, order).await?;
+    let mut done = arguments.conduct.run(folders, request).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
     let code = done.conclude(folders, &arguments.conduct, None)?;
     done.tell_kept();

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::conduct::{RunOptions, Order, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, RunRequest, Refusal, check_host, image_of, refuse};
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
 use crate::report::whole::{Kind, Whole};
@@ -81,7 +81,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         let what = format!("cannot read a scenario's folder: {error}");
         refuse(exit::INVALID_INPUT, what)
     })?;
-    let order = Order {
+    let request = RunRequest {
         units,
         image,
         run_id: folders.run_id(),
@@ -90,7 +90,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         shard: arguments.shard.map(|shard| shard.to_string()),
         whole: Some(whole),
     };
-    let done = conduct.run(folders, order).await?;
+    let done = conduct.run(folders, request).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
     let code = done.conclude(folders, conduct, results.as_deref())?;
     done.tell_kept();

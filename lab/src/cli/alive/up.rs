@@ -13,7 +13,7 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
 use crate::cell::host::Stays;
-use crate::cli::conduct::{RunOptions, Done, Order, Refusal, check_host, image_of, refuse};
+use crate::cli::conduct::{RunOptions, Done, RunRequest, Refusal, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};
@@ -77,7 +77,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         false => Stays::WithUs,
     };
     let conduct = arguments.conduct.clone().staying(stays);
-    let order = Order {
+    let request = RunRequest {
         units: vec![unit],
         image,
         run_id: folders.run_id(),
@@ -89,7 +89,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let held = registry
         .hold()
         .map_err(|error| refuse(exit::INTERNAL, error))?;
-    let done = conduct.run(folders, order).await?;
+    let done = conduct.run(folders, request).await?;
     let code = done.conclude(folders, &conduct, None)?;
     let Some(mut lab) = done
         .outcomes

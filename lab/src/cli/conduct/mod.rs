@@ -148,7 +148,7 @@ pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
 
 /// Units to run, and their image.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct RunRequest {
     pub(super) run_id: String,
     pub(super) units: Vec<Unit>,
     /// Image to boot.
@@ -239,11 +239,11 @@ impl RunOptions {
     }
 
     /// Checks the host, runs the units and saves the result of each attempt.
-    pub(super) async fn run(&self, folders: &Folders, order: Order) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, folders: &Folders, request: RunRequest) -> Result<Done, Refusal> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
         let look = Look::choose(self.quiet, self.no_color);
-        let Order {
+        let RunRequest {
             run_id,
             units,
             image,
@@ -251,7 +251,7 @@ impl RunOptions {
             assets,
             shard,
             whole,
-        } = order;
+        } = request;
         if let Some(uri) = &self.connect {
             connect::check(uri, &units)?;
         }
