@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tempfile::TempDir;
 
-use super::conduct::{Refusal, refuse};
+use super::conduct::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::diagnosis::{Cause, diagnose};
@@ -61,13 +61,13 @@ pub(super) struct Faults {
 pub(super) fn select(
     folders: &Folders,
     arguments: &RunArguments,
-) -> Result<Option<Faults>, Refusal> {
+) -> Result<Option<Faults>, CliError> {
     let wanted = &arguments.faults;
     if !wanted.asked {
         return Ok(None);
     }
     let scenarios = folders.scenarios();
-    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| Refusal {
+    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| CliError {
         code: exit::INVALID_INPUT,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
@@ -99,10 +99,10 @@ pub(super) fn select(
     }))
 }
 
-fn unfit(error: OverlayError) -> Refusal {
+fn unfit(error: OverlayError) -> CliError {
     let told = error.to_string();
     match error {
-        OverlayError::Invalid { source, .. } => Refusal {
+        OverlayError::Invalid { source, .. } => CliError {
             code: exit::INVALID_INPUT,
             message: format!("lab: {told}\n{:?}", miette::Report::new(source)),
         },

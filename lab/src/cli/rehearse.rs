@@ -10,7 +10,7 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_asking};
 
-use super::conduct::{RunOptions, Done, RunRequest, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};
@@ -58,12 +58,12 @@ pub(super) struct RehearseArguments {
 pub(super) async fn run(folders: Folders, arguments: RehearseArguments) -> u8 {
     attempt(&folders, &arguments)
         .await
-        .unwrap_or_else(Refusal::tell)
+        .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8, Refusal> {
+async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8, CliError> {
     // Problems in files are reported by the readers.
-    let told = |code| Refusal {
+    let told = |code| CliError {
         code,
         message: String::new(),
     };
@@ -166,14 +166,14 @@ fn tell(rehearsal: &Rehearsal) {
     }
 }
 
-fn unfit(error: RehearsalError) -> Refusal {
+fn unfit(error: RehearsalError) -> CliError {
     let code = match &error {
         RehearsalError::File { .. } => exit::INTERNAL,
         _ => exit::INVALID_INPUT,
     };
     let told = error.to_string();
     match error {
-        RehearsalError::Scenario(invalid) => Refusal {
+        RehearsalError::Scenario(invalid) => CliError {
             code,
             message: format!("lab: {told}\n{:?}", miette::Report::new(invalid)),
         },
@@ -196,14 +196,14 @@ fn site_name(directory: &Path) -> String {
 }
 
 /// Returns the network of a scenario or of a configuration file.
-fn environment(folders: &Folders, network: &str) -> Result<Environment, Refusal> {
+fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError> {
     let root = folders.scenarios();
     let folder = root.join(network);
     let is_name = !network.contains(['/', '.']);
     if is_name && folder.join(FILE_NAME).is_file() {
         return Scenario::load_with(&folder, DataCheck::Skip)
             .map(|scenario| Environment::of_scenario(&scenario))
-            .map_err(|error| Refusal {
+            .map_err(|error| CliError {
                 code: exit::INVALID_INPUT,
                 message: format!("{:?}", miette::Report::new(error)),
             });
@@ -240,7 +240,7 @@ fn wanted(
     before: Option<&Before>,
     inventory: &Inventory,
     environment: &Environment,
-) -> Result<BTreeSet<String>, Refusal> {
+) -> Result<BTreeSet<String>, CliError> {
     let known: Vec<&str> = inventory
         .machines
         .iter()

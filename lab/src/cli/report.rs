@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::conduct::{Refusal, new_run_id, refuse};
+use super::conduct::{CliError, new_run_id, refuse};
 use super::exit;
 use super::terminal::Look;
 use crate::report::merge::{MergeError, check, load, merge};
@@ -39,7 +39,7 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
     };
     match done {
         Ok(code) => code,
-        Err(Refusal { code, message }) => {
+        Err(CliError { code, message }) => {
             eprintln!("{}", plain(&message));
             code
         }
@@ -47,7 +47,7 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
 }
 
 /// Writes the page and prints its path.
-fn page(folder: &Path) -> Result<u8, Refusal> {
+fn page(folder: &Path) -> Result<u8, CliError> {
     let run = load(folder).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
     let path = report::artifacts::write_page(&run)
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
@@ -55,7 +55,7 @@ fn page(folder: &Path) -> Result<u8, Refusal> {
     Ok(exit::OK)
 }
 
-fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
+fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, CliError> {
     let invalid = |error: MergeError| {
         let code = match error {
             MergeError::Copy { .. } => exit::INTERNAL,

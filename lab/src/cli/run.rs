@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::conduct::{RunOptions, RunRequest, Refusal, check_host, image_of, refuse};
+use super::conduct::{RunOptions, RunRequest, CliError, check_host, image_of, refuse};
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
 use crate::report::whole::{Kind, Whole};
@@ -51,10 +51,10 @@ fn times(text: &str) -> Result<NonZeroU32, String> {
 pub(super) async fn run(folders: Folders, arguments: RunArguments) -> u8 {
     attempt(&folders, &arguments)
         .await
-        .unwrap_or_else(Refusal::tell)
+        .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refusal> {
+async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliError> {
     let faults = faults::select(folders, arguments)?;
     let all = match &faults {
         Some(faults) => faults.units(),

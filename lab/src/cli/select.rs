@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conduct::{Refusal, refuse};
+use super::conduct::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;
@@ -11,7 +11,7 @@ use crate::runner::{Unit, unit_name};
 use crate::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 
 /// Returns the selected units of all shards, in the order of their names.
-pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
+pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, CliError> {
     let data = if arguments.unchecked_data {
         DataCheck::Skip
     } else {
@@ -19,7 +19,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
     };
     let selected =
         scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
-            Refusal {
+            CliError {
                 code: match error {
                     SelectError::Invalid(_) => exit::INVALID_INPUT,
                     SelectError::Unknown(_) => exit::NOTHING_SELECTED,

@@ -7,7 +7,7 @@ use super::login::Wait;
 use super::{ask, unknown};
 use crate::alive::{Alive, AliveNode, Registry};
 use crate::cell::control::{NewNode, Wish};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::scenario::{MacAddr, Node};
 
@@ -37,7 +37,7 @@ pub(in crate::cli) struct AddNodeArguments {
 }
 
 /// Adds the machine and waits for its login.
-pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Result<u8, CliError> {
     let mut lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let name = arguments.name.clone().unwrap_or_else(|| next_name(&lab));
     let mac = arguments.mac.unwrap_or_else(random_mac);

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use crate::alive::Alive;
 use crate::cell::plan;
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::evidence::saved;
 
@@ -45,7 +45,7 @@ pub(super) fn give_back(lab: &Alive) {
 
 impl Attachment {
     /// Checks the interface and asks for confirmation before it is taken from the host.
-    pub(super) fn agree(interface: &str, is_agreed: bool) -> Result<Attachment, Refusal> {
+    pub(super) fn agree(interface: &str, is_agreed: bool) -> Result<Attachment, CliError> {
         let refused = |code, why: String| Err(refuse(code, format!("--attach {interface}: {why}")));
         if !rustix::process::geteuid().is_root() {
             let why = "root privileges required; run `sudo lab up …`";
@@ -65,7 +65,7 @@ impl Attachment {
     }
 
     /// Moves the interface to the lab's bridge.
-    pub(super) fn attach(&self, lab: &Alive) -> Result<(), Refusal> {
+    pub(super) fn attach(&self, lab: &Alive) -> Result<(), CliError> {
         let failed = |error: &dyn std::fmt::Display| {
             refuse(
                 exit::INTERNAL,
@@ -164,7 +164,7 @@ fn has_default_route(name: &str, routes: &str, ipv6_routes: &str) -> bool {
 }
 
 /// Asks for confirmation on the terminal.
-fn asked(interface: &str) -> Result<bool, Refusal> {
+fn asked(interface: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
         let what = format!("--attach removes {interface} from this host until the lab is down");
         return Err(refuse(

@@ -14,7 +14,7 @@ use super::{follow, unknown};
 use crate::alive::{Alive, Registry};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::evidence::capture::{CaptureSpec, Extent, stream};
 use crate::evidence::packet::Wire;
@@ -54,7 +54,7 @@ struct Inside {
 }
 
 /// Shows or writes the packets.
-pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     match (arguments.follow, &arguments.write) {
         (false, None) => {
@@ -98,7 +98,7 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u
     }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Refusal {
+fn failed(error: &dyn std::fmt::Display) -> CliError {
     refuse(exit::INTERNAL, error)
 }
 
@@ -111,7 +111,7 @@ fn lines_of(lab: &Alive) -> PacketLines {
 }
 
 /// Copies a capture to its file as it arrives.
-fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, Refusal> {
+fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, CliError> {
     let told = |error: std::io::Error| failed(&format!("{}: {error}", file.display()));
     let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
         true => Box::new(std::io::stdout().lock()),
@@ -133,7 +133,7 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, Refusal> {
 }
 
 /// Starts the capture process inside the lab.
-fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>), Refusal> {
+fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>), CliError> {
     let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
     let network = plan::network(&scenario, &lab.run_id);
     let inside = Inside {

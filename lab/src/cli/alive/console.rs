@@ -8,14 +8,14 @@ use tokio::net::UnixStream;
 
 use super::NodeArguments;
 use crate::alive::Registry;
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
 /// Ctrl-], as in `virsh console`.
 const DETACH: u8 = 0x1d;
 
 /// Connects until the detach key, the end of the input or the end of the machine.
-pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.find(registry)?;
     let failed = |error: std::io::Error| {
         refuse(

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::alive::Registry;
-use crate::cli::conduct::Refusal;
+use crate::cli::conduct::CliError;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
 use crate::untrusted::plain_json;
@@ -21,7 +21,7 @@ pub(in crate::cli) struct EventsArguments {
 }
 
 /// Prints the events.
-pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let files = [RECORDS_FILE, AFTERWARDS_FILE];
     let mut tails = files.map(|file| Tail::at_start(lab.artifacts.join(file)));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::NodeArguments;
 use crate::alive::{Alive, AliveNode, Registry};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};
@@ -27,7 +27,7 @@ pub(in crate::cli) struct ExecArguments {
 }
 
 /// Prints the output of the command and returns its exit code.
-pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let command = arguments.command.join(" ");
     let answer = in_shell(&lab, &node, &command, arguments.timeout).await?;
@@ -43,7 +43,7 @@ pub(super) async fn in_shell(
     node: &AliveNode,
     command: &str,
     seconds: u64,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, CliError> {
     let failed = |error: &dyn std::fmt::Display| {
         refuse(
             exit::INTERNAL,

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{ask, unknown};
 use crate::alive::Registry;
 use crate::cell::control::{Reply, Wish};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::fault::{HandFault, Link};
 
@@ -62,7 +62,7 @@ struct NetemArguments {
 }
 
 /// Sets, lists or clears faults.
-pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let wish = match &arguments.fault {
         FaultCommand::Netem(netem) => Wish::SetFault(HandFault::Netem {

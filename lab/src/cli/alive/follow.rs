@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use crate::alive::Alive;
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::untrusted::plain_line;
 
@@ -16,7 +16,7 @@ pub(super) fn write(
     lab: &Alive,
     goes_on: bool,
     mut fresh: impl FnMut() -> Vec<String>,
-) -> Result<u8, Refusal> {
+) -> Result<u8, CliError> {
     loop {
         // Checked before the read, so that the last lines are still found.
         let is_there = lab.is_there();
@@ -35,7 +35,7 @@ pub(super) fn write(
 }
 
 /// Writes lines without control sequences; returns true while standard output is open.
-pub(super) fn say(lines: &[String]) -> Result<bool, Refusal> {
+pub(super) fn say(lines: &[String]) -> Result<bool, CliError> {
     let mut out = std::io::stdout().lock();
     for line in lines {
         match writeln!(out, "{}", plain_line(line)) {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cell::on_host::{self, Swept};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::{self, Folders, exit};
 use crate::remote;
 use crate::untrusted::plain_line;
@@ -17,7 +17,7 @@ pub(in crate::cli) struct GcArguments {
 }
 
 /// Removes leftovers; running labs and all objects not made by the lab are left alone.
-pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8, CliError> {
     if let Some(host) = cli::remote::host_of(Some(&arguments.connect))? {
         return cli::remote::gc(&host);
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::alive::status::status;
 use crate::alive::{Alive, AliveNode};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};
@@ -28,8 +28,8 @@ impl Wait {
         lab: &Alive,
         node: &AliveNode,
         what: &str,
-        begin: impl FnOnce() -> Result<(), Refusal>,
-    ) -> Result<u8, Refusal> {
+        begin: impl FnOnce() -> Result<(), CliError>,
+    ) -> Result<u8, CliError> {
         let name = &node.name;
         let path = lab.console(node);
         let mut early = None;

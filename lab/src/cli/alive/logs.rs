@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::alive::{Alive, Registry};
-use crate::cli::conduct::Refusal;
+use crate::cli::conduct::CliError;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
 use crate::untrusted::plain_line;
@@ -53,7 +53,7 @@ enum How {
 }
 
 /// Prints the logs.
-pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, CliError> {
     let lab = match (&arguments.lab, &arguments.name) {
         (None, Some(name)) if registry.find(None).is_err() => registry
             .node(None, name)

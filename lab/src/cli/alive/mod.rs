@@ -24,7 +24,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::conduct::{Refusal, refuse};
+use super::conduct::{CliError, refuse};
 use super::{Folders, exit, remote};
 use crate::alive::{Alive, AliveNode, Registry};
 use crate::cell::control::{Reply, Wish};
@@ -108,7 +108,7 @@ pub(super) struct NodeArguments {
 }
 
 impl NodeArguments {
-    fn find(&self, registry: &Registry) -> Result<(Alive, AliveNode), Refusal> {
+    fn find(&self, registry: &Registry) -> Result<(Alive, AliveNode), CliError> {
         registry
             .node(self.lab.as_deref(), &self.node)
             .map_err(unknown)
@@ -121,21 +121,21 @@ pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
         Ok(registry) => with(&folders, &registry, command).await,
         Err(refusal) => Err(refusal),
     };
-    done.unwrap_or_else(Refusal::tell)
+    done.unwrap_or_else(CliError::tell)
 }
 
 /// Runs `lab up` and returns the exit code.
 pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
     up::run(&folders, &arguments)
         .await
-        .unwrap_or_else(Refusal::tell)
+        .unwrap_or_else(CliError::tell)
 }
 
 async fn with(
     folders: &Folders,
     registry: &Registry,
     command: AliveCommand,
-) -> Result<u8, Refusal> {
+) -> Result<u8, CliError> {
     if !matches!(
         command,
         AliveCommand::Ps | AliveCommand::Down(_) | AliveCommand::Gc(_)
@@ -164,17 +164,17 @@ async fn with(
 }
 
 /// Sends a control request to a lab.
-fn ask(lab: &Alive, wish: &Wish) -> Result<Reply, Refusal> {
+fn ask(lab: &Alive, wish: &Wish) -> Result<Reply, CliError> {
     lab.ask(wish).map_err(|error| refuse(exit::INTERNAL, error))
 }
 
-fn registry(folders: &Folders) -> Result<Registry, Refusal> {
+fn registry(folders: &Folders) -> Result<Registry, CliError> {
     let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
     Ok(Registry::new(&cache))
 }
 
 /// Builds the error for a lab or machine that was not found.
-fn unknown(error: impl std::fmt::Display) -> Refusal {
+fn unknown(error: impl std::fmt::Display) -> CliError {
     refuse(exit::INVALID_INPUT, error)
 }
 
@@ -213,7 +213,7 @@ fn shown(lab: &Alive) -> String {
     text
 }
 
-async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refusal> {
+async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, CliError> {
     let labs = match arguments.all {
         true => registry.all(),
         false => vec![registry.find(arguments.lab.as_deref()).map_err(unknown)?],
@@ -239,7 +239,7 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, Refu
 }
 
 /// Stops a lab and removes everything in it, also on the host's libvirt.
-async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
+async fn end(registry: &Registry, lab: &Alive) -> Result<(), CliError> {
     let failed =
         |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
     attach::give_back(lab);
@@ -255,7 +255,7 @@ async fn end(registry: &Registry, lab: &Alive) -> Result<(), Refusal> {
 }
 
 /// Replaces this process by the program.
-fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, Refusal> {
+fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let usual = [std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".into())];
     let words = match arguments.program.as_slice() {

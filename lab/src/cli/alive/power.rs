@@ -6,7 +6,7 @@ use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
 use crate::cell::control::Wish;
-use crate::cli::conduct::Refusal;
+use crate::cli::conduct::CliError;
 use crate::cli::exit;
 
 /// Subcommands of `lab power`.
@@ -28,7 +28,7 @@ pub(in crate::cli) struct OnArguments {
 }
 
 /// Switches the machine.
-pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u8, CliError> {
     match command {
         PowerCommand::On(arguments) => {
             let (lab, node) = arguments.node.find(registry)?;

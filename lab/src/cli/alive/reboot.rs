@@ -6,7 +6,7 @@ use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
 use crate::cell::control::Wish;
-use crate::cli::conduct::Refusal;
+use crate::cli::conduct::CliError;
 
 /// Arguments of `lab reboot`.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(in crate::cli) struct RebootArguments {
 }
 
 /// Resets the machine and waits for its login.
-pub(super) async fn run(registry: &Registry, arguments: &RebootArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, arguments: &RebootArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let wish = Wish::Reset {
         node: node.name.clone(),

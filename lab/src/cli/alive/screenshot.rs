@@ -11,7 +11,7 @@ use clap::Args;
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
 use crate::cell::control::{Reply, Wish};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
 /// Arguments of `lab screenshot`.
@@ -25,7 +25,7 @@ pub(in crate::cli) struct ScreenshotArguments {
 }
 
 /// Saves the screenshot.
-pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let wish = Wish::Screenshot {
         node: node.name.clone(),

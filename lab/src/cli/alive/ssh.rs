@@ -10,7 +10,7 @@ use clap::Args;
 use super::NodeArguments;
 use super::exec::in_shell;
 use crate::alive::{Alive, Registry};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
 /// Time limit for installing the key, in seconds.
@@ -33,7 +33,7 @@ pub(in crate::cli) struct SshArguments {
 }
 
 /// Replaces this process by `ssh`, inside the lab's network.
-pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let failed =
         |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", node.name));
@@ -73,7 +73,7 @@ pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result
 }
 
 /// Returns the lab's SSH key, created inside the lab on first use and removed with the lab.
-fn key(lab: &Alive) -> Result<PathBuf, Refusal> {
+fn key(lab: &Alive) -> Result<PathBuf, CliError> {
     let key = lab.folder().join("ssh-key");
     if lab.from_outside(&key).exists() {
         return Ok(key);

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{follow, unknown};
 use crate::alive::status::{NodeStatus, status};
 use crate::alive::{Alive, Registry};
-use crate::cli::conduct::{Refusal, refuse};
+use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
 /// Arguments of `lab status`.
@@ -20,7 +20,7 @@ pub(in crate::cli) struct StatusArguments {
 }
 
 /// Prints the stages.
-pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8, Refusal> {
+pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8, CliError> {
     if arguments.follow {
         let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
         let mut known: Vec<String> = Vec::new();

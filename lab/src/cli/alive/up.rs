@@ -13,7 +13,7 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
 use crate::cell::host::Stays;
-use crate::cli::conduct::{RunOptions, Done, RunRequest, Refusal, check_host, image_of, refuse};
+use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};
@@ -51,7 +51,7 @@ pub(in crate::cli) struct UpArguments {
 }
 
 /// Starts the lab and waits for Ctrl-C, unless --detach is given.
-pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, Refusal> {
+pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, CliError> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
     if let Some(host) = arguments.conduct.remote()? {
@@ -141,8 +141,8 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
 }
 
 /// Returns the scenario's unit on the chosen firmware.
-fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, Refusal> {
-    let told = |code, error: miette::Report| Refusal {
+fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, CliError> {
+    let told = |code, error: miette::Report| CliError {
         code,
         message: format!("{error:?}"),
     };

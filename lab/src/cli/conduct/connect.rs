@@ -5,13 +5,13 @@ use std::process::Command;
 
 use ipnet::Ipv4Net;
 
-use super::{Refusal, refuse};
+use super::{CliError, refuse};
 use crate::cell::plan;
 use crate::cli::exit;
 use crate::runner::Unit;
 
 /// Refuses conflicts before anything is created.
-pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), Refusal> {
+pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {
     let refused = |code, why: String| Err(refuse(code, format!("--connect {uri}: {why}")));
     if let Err(why) = is_possible(uri) {
         return refused(exit::INVALID_INPUT, why);

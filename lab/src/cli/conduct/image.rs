@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use images::catalog::{Architecture, ImageName};
 
-use super::{Refusal, refuse};
+use super::{CliError, refuse};
 use crate::cli::images::{Chosen, choose};
 use crate::cli::{Folders, exit};
 use crate::runner::Unit;
@@ -17,7 +17,7 @@ pub(in crate::cli) fn image_of(
     folders: &Folders,
     asked: Option<&ImageName>,
     units: &[Unit],
-) -> Result<Chosen, Refusal> {
+) -> Result<Chosen, CliError> {
     let names: BTreeSet<&str> = units
         .iter()
         .map(|unit| unit.scenario.image.name.as_str())
@@ -36,7 +36,7 @@ pub(in crate::cli) fn image_of(
             return Err(refuse(exit::INVALID_INPUT, message));
         }
     };
-    let chosen = choose(folders, &name).map_err(|failure| Refusal {
+    let chosen = choose(folders, &name).map_err(|failure| CliError {
         code: failure.code,
         message: failure.message,
     })?;
@@ -53,7 +53,7 @@ pub(in crate::cli) fn image_of(
     Ok(chosen)
 }
 
-fn stand_in() -> Result<ImageName, Refusal> {
+fn stand_in() -> Result<ImageName, CliError> {
     Image::STAND_IN
         .parse()
         .map_err(|bad| refuse(exit::INTERNAL, bad))
@@ -61,7 +61,7 @@ fn stand_in() -> Result<ImageName, Refusal> {
 
 /// Returns the units with their scenarios fitted to the image, each written once in `folder`; unchanged if the
 /// scenarios name the image themselves and need no change.
-pub(super) fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<Unit>, Refusal> {
+pub(super) fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<Unit>, CliError> {
     let mut done: BTreeMap<String, Arc<Scenario>> = BTreeMap::new();
     let mut fitted = Vec::new();
     for unit in units {

@@ -123,12 +123,12 @@ enum FlakyResult {
 }
 
 /// Error of a command, with its exit code.
-pub(super) struct Refusal {
+pub(super) struct CliError {
     pub(super) code: u8,
     pub(super) message: String,
 }
 
-impl Refusal {
+impl CliError {
     /// Prints the error and returns the exit code.
     pub(super) fn tell(self) -> u8 {
         // Problems in files were already reported by the readers.
@@ -139,8 +139,8 @@ impl Refusal {
     }
 }
 
-pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> Refusal {
-    Refusal {
+pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> CliError {
+    CliError {
         code,
         message: format!("lab: {message}"),
     }
@@ -179,7 +179,7 @@ pub(super) struct Done {
 }
 
 /// Refuses a host that lacks requirements of the units, and names the remedies.
-pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
+pub(super) fn check_host(units: &[Unit]) -> Result<(), CliError> {
     let wanted: Vec<_> = units
         .iter()
         .map(|unit| (&*unit.scenario, unit.firmware, &unit.injections))
@@ -191,7 +191,7 @@ pub(super) fn check_host(units: &[Unit]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn internal(what: &str) -> impl FnOnce(std::io::Error) -> Refusal + use<'_> {
+fn internal(what: &str) -> impl FnOnce(std::io::Error) -> CliError + use<'_> {
     move |error| refuse(exit::INTERNAL, format!("{what}: {error}"))
 }
 
@@ -215,7 +215,7 @@ impl RunOptions {
     }
 
     /// Returns the remote host, if machines run on one.
-    pub(super) fn remote(&self) -> Result<Option<Host>, Refusal> {
+    pub(super) fn remote(&self) -> Result<Option<Host>, CliError> {
         let host = remote::host_of(self.connect())?;
         if host.is_some() && self.keep != Keep::Never {
             let why = "--keep is unsupported on a remote host; use `lab up --detach`";
@@ -239,7 +239,7 @@ impl RunOptions {
     }
 
     /// Checks the host, runs the units and saves the result of each attempt.
-    pub(super) async fn run(&self, folders: &Folders, request: RunRequest) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, folders: &Folders, request: RunRequest) -> Result<Done, CliError> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
         let look = Look::choose(self.quiet, self.no_color);
@@ -330,7 +330,7 @@ impl RunOptions {
         folders: &Folders,
         units: &[Unit],
         image: &Path,
-    ) -> Result<Chosen, Refusal> {
+    ) -> Result<Chosen, CliError> {
         if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
             return Ok(nothing_is_executed(units));
         }
@@ -341,7 +341,7 @@ impl RunOptions {
     }
 
     /// Checks that there is memory for all machines at once, which cells that may be kept need.
-    fn check_memory(&self, units: &[Unit]) -> Result<(), Refusal> {
+    fn check_memory(&self, units: &[Unit]) -> Result<(), CliError> {
         if self.keep == Keep::Never {
             return Ok(());
         }
@@ -389,7 +389,7 @@ impl Done {
         folders: &Folders,
         conduct: &RunOptions,
         results: Option<&[FaultResult]>,
-    ) -> Result<u8, Refusal> {
+    ) -> Result<u8, CliError> {
         let Done {
             run, look, lost, ..
         } = self;
@@ -461,7 +461,7 @@ fn free_memory_mib() -> usize {
         .unwrap_or(2048)
 }
 
-fn create_file(path: PathBuf) -> Result<(PathBuf, std::fs::File), Refusal> {
+fn create_file(path: PathBuf) -> Result<(PathBuf, std::fs::File), CliError> {
     match std::fs::File::create(&path) {
         Ok(file) => Ok((path, file)),
         Err(error) => Err(refuse(

@@ -8,7 +8,7 @@ use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
 use crate::alive::{Alive, AliveNode, Realm, Registry, RegistryError, born_ticks, now};
-use crate::cli::conduct::{Refusal, new_run_id, refuse};
+use crate::cli::conduct::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
@@ -24,7 +24,7 @@ pub(in crate::cli) async fn up(
     image: &Chosen,
     files: &Files<'_>,
     is_detached: bool,
-) -> Result<u8, Refusal> {
+) -> Result<u8, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let place = bring(&session, folders, image, &new_run_id())?;
     let lab = noted(host, &place, unit, folders.scenarios(), files, image);
@@ -106,7 +106,7 @@ fn noted(
 }
 
 /// Returns the remote registry entry of the lab, if it is up.
-fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal> {
+fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, CliError> {
     let script = format!(
         "cd {} && {} --cache cache ps >/dev/null; cat cache/alive/*.json 2>/dev/null || true",
         quoted(place.visit()),
@@ -119,7 +119,7 @@ fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, Refusal
 }
 
 /// Forwards a command for a remote lab to its host. Returns `None` for labs of this host.
-pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>> {
+pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, CliError>> {
     if registry.all().iter().all(|lab| lab.remote.is_none()) {
         return None;
     }
@@ -137,7 +137,7 @@ pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, Refusal>
     Some(there(&remote))
 }
 
-fn there(remote: &RemoteLab) -> Result<u8, Refusal> {
+fn there(remote: &RemoteLab) -> Result<u8, CliError> {
     let session = Session::open(&remote.host).map_err(failed)?;
     let mut instead = vec![
         ("scenarios", Instead::Nothing),
@@ -184,7 +184,7 @@ pub(in crate::cli) fn down(
     registry: &Registry,
     lab: &Alive,
     remote: &RemoteLab,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     let session = Session::open(&remote.host).map_err(failed)?;
     let script = format!(
         "cd {} && {} --cache cache down --all",
@@ -203,7 +203,7 @@ pub(in crate::cli) fn down(
 }
 
 /// Fetches the artifacts of a lab that is down, and removes its registry entry.
-fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Refusal> {
+fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), CliError> {
     let Some(remote) = &lab.remote else {
         return Ok(());
     };
@@ -218,7 +218,7 @@ fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), Ref
 }
 
 /// Removes leftovers of runs from here on the remote host.
-pub(in crate::cli) fn gc(host: &Host) -> Result<u8, Refusal> {
+pub(in crate::cli) fn gc(host: &Host) -> Result<u8, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let destination = host.destination();
     // Uses the `lab` that was copied there last; without one there is nothing to clean.

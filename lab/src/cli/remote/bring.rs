@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::super::conduct::{Refusal, refuse, sibling};
+use super::super::conduct::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
@@ -27,7 +27,7 @@ pub(super) fn bring(
     folders: &Folders,
     image: &Chosen,
     id: &str,
-) -> Result<Place, Refusal> {
+) -> Result<Place, CliError> {
     let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
     let own = sibling(PROGRAMS[0]).map_err(|why| internal(&why))?;
     let own = own.parent().unwrap_or(Path::new("."));
@@ -55,7 +55,7 @@ pub(super) fn bring(
 
 impl There {
     /// Creates the run's folder and lists what the host already has.
-    fn begin(session: &Session, id: &str) -> Result<There, Refusal> {
+    fn begin(session: &Session, id: &str) -> Result<There, CliError> {
         let script = format!(
             "set -e; umask 077; base={}; mkdir -p \"$base/visits/{id}\"; cd \"$base\"; uname -sm; pwd -P; \
              ls -d programs/* images/* 2>/dev/null || true",
@@ -70,7 +70,7 @@ impl There {
         })
     }
 
-    fn check(&self, session: &Session) -> Result<(), Refusal> {
+    fn check(&self, session: &Session) -> Result<(), CliError> {
         let ours = format!("Linux {}", std::env::consts::ARCH);
         if self.system == ours {
             return Ok(());
@@ -91,7 +91,7 @@ impl There {
         kind: &str,
         what: &str,
         parcel: &Parcel,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CliError> {
         let kept = Place::kept(kind, &parcel.digest);
         if self.kept.contains(&kept) {
             return Ok(());
@@ -113,7 +113,7 @@ impl There {
 }
 
 /// Checks that the programs and their libraries run on the remote host.
-fn check_programs(session: &Session, place: &Place) -> Result<(), Refusal> {
+fn check_programs(session: &Session, place: &Place) -> Result<(), CliError> {
     let script = format!("{} --version", quoted(place.lab()));
     let told = session.run("its `lab --version`", &script);
     told.map(drop).map_err(|error| {
@@ -129,7 +129,7 @@ fn note(
     image: &Chosen,
     files: &Parcel,
     place: &Place,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     let visit = Visit {
         run_id: place.id.clone(),
         image: GivenImage {
@@ -154,7 +154,7 @@ pub(super) fn bring_scenarios(
     session: &Session,
     place: &Place,
     scenarios: &Path,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     // Links in a data directory are followed as the boot server follows them.
     let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
     let copy = tempfile::tempdir().map_err(|error| internal(&error))?;

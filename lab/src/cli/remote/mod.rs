@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::conduct::{Refusal, new_run_id, refuse};
+use super::conduct::{CliError, new_run_id, refuse};
 use super::images::Chosen;
 use super::{Folders, exit};
 use crate::remote::receive::{ReceiveError, Received};
@@ -22,7 +22,7 @@ use words::Instead;
 pub(super) use alive::{down, forward, gc, up};
 
 /// Returns the host that the URI names, if it is a remote one.
-pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, Refusal> {
+pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, CliError> {
     let Some(uri) = uri else {
         return Ok(None);
     };
@@ -45,7 +45,7 @@ pub(super) async fn run(
     host: &Host,
     image: &Chosen,
     files: &Files<'_>,
-) -> Result<u8, Refusal> {
+) -> Result<u8, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let place = bring(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
@@ -62,7 +62,7 @@ async fn execute(
     place: &Place,
     host: &Host,
     files: &Files<'_>,
-) -> Result<ExitStatus, Refusal> {
+) -> Result<ExitStatus, CliError> {
     let out = |is_wanted: bool, name| match is_wanted {
         true => Instead::Value(name),
         false => Instead::Nothing,
@@ -123,7 +123,7 @@ fn lab_there(session: &Session, place: &Place, words: &[String], on_terminal: bo
 }
 
 /// Fetches the artifacts and removes the run's folder on the remote host.
-fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refusal> {
+fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliError> {
     fetch(session, place, files)?;
     leave(session, place)?;
     println!(
@@ -135,7 +135,7 @@ fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Resul
 }
 
 /// Fetches the artifacts.
-fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refusal> {
+fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliError> {
     let written = |path: &Path, error: std::io::Error| {
         refuse(exit::INTERNAL, format!("{}: {error}", path.display()))
     };
@@ -166,7 +166,7 @@ fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refu
 }
 
 /// Removes the run's folder on the remote host.
-fn leave(session: &Session, place: &Place) -> Result<(), Refusal> {
+fn leave(session: &Session, place: &Place) -> Result<(), CliError> {
     let script = format!("rm -rf {}", quoted(place.visit()));
     session
         .run("removing the run's folder", &script)
@@ -175,7 +175,7 @@ fn leave(session: &Session, place: &Place) -> Result<(), Refusal> {
 }
 
 /// Returns the exit code of the remote program.
-fn code_of(host: &Host, status: ExitStatus) -> Result<u8, Refusal> {
+fn code_of(host: &Host, status: ExitStatus) -> Result<u8, CliError> {
     if Session::is_broken(status) {
         let destination = host.destination();
         let why =
@@ -186,7 +186,7 @@ fn code_of(host: &Host, status: ExitStatus) -> Result<u8, Refusal> {
     Ok(code.unwrap_or(exit::INTERNAL))
 }
 
-fn failed(error: RemoteError) -> Refusal {
+fn failed(error: RemoteError) -> CliError {
     let code = match &error {
         RemoteError::Start { .. } => exit::HOST_UNSUPPORTED,
         RemoteError::Connection { .. } => exit::SET_UP_FAILED,
