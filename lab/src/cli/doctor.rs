@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use super::{Folders, exit, images};
 use crate::doctor::gather::{Surroundings, gather};
 use crate::doctor::{Verdict, examine, render};
@@ -49,7 +49,7 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     if arguments.json {
         println!("{}", render::json(&findings));
     } else {
-        let look = Look::choose(true, arguments.no_color);
+        let look = OutputStyle::choose(true, arguments.no_color);
         print!("{}", render::table(&findings, look.table));
     }
     match Verdict::of(&findings) {

@@ -14,7 +14,7 @@ use rollout::plan::{Asking, Plan, plan_asking};
 
 use super::exit;
 use super::inventory::{print, read_or_tell, tell};
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use crate::report::table;
 
 /// Arguments of `lab plan`.
@@ -96,7 +96,7 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     };
     let plan = plan_asking(&snapshot, &inventory, &asking);
     let failing = plan.failing().next().is_some();
-    let look = Look::choose(true, arguments.no_color);
+    let look = OutputStyle::choose(true, arguments.no_color);
     let colour = match look.table {
         table::Colour::On => Colour::On,
         table::Colour::Off => Colour::Off,

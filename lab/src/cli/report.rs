@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::conduct::{CliError, new_run_id, refuse};
 use super::exit;
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
 use crate::untrusted::plain;
@@ -76,7 +76,7 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, CliError> {
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
     let failed = |error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display()));
     report::artifacts::write_run(&run, Default::default()).map_err(failed)?;
-    let colour = Look::choose(false, false).table;
+    let colour = OutputStyle::choose(false, false).table;
     let code = match faults {
         Some(results) => {
             report::faults::write(&results, &folder).map_err(failed)?;

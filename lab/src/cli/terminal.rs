@@ -10,20 +10,20 @@ use crate::report::table::Colour;
 
 /// Output style of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct OutputStyle {
     /// Progress style, on standard error.
     pub(super) progress: Show,
     /// Colours of results, on standard output.
     pub(super) table: Colour,
 }
 
-impl Look {
+impl OutputStyle {
     /// Chooses the style from flags, environment and the kind of outputs.
-    pub(super) fn choose(quiet: bool, no_color: bool) -> Look {
+    pub(super) fn choose(quiet: bool, no_color: bool) -> OutputStyle {
         let read = |name: &str| std::env::var_os(name);
         let colour = |is_terminal| colour(no_color, is_terminal, read);
         let redraws = stderr().is_terminal() && read("TERM").is_none_or(|term| term != "dumb");
-        Look {
+        OutputStyle {
             progress: match (quiet, redraws) {
                 (true, _) => Show::Nothing,
                 (false, true) => Show::InPlace(colour(true)),

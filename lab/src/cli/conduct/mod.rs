@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use super::{Folders, exit, remote};
 use crate::cell::host::Stays;
 use crate::cell::message::Asset;
@@ -170,7 +170,7 @@ pub(super) struct Done {
     pub(super) run: RunSummary,
     /// Outcomes with all evidence.
     pub(super) outcomes: Vec<UnitOutcome>,
-    look: Look,
+    look: OutputStyle,
     /// URI of the host's libvirt, if machines use it.
     connect: Option<String>,
     /// Artifacts that could not be written.
@@ -242,7 +242,7 @@ impl RunOptions {
     pub(super) async fn run(&self, folders: &Folders, request: RunRequest) -> Result<Done, CliError> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
-        let look = Look::choose(self.quiet, self.no_color);
+        let look = OutputStyle::choose(self.quiet, self.no_color);
         let RunRequest {
             run_id,
             units,
