@@ -1,6 +1,6 @@
 //! Worker of a cell: one attempt at a scenario, from libvirtd's start to the last machine's stop.
 //!
-//! The worker reads a [`Job`] and then [`Order`]s from standard input and writes [`Report`]s to standard output.
+//! The worker reads a [`Job`] and then [`CellCommand`]s from standard input and writes [`Report`]s to standard output.
 //! It judges nothing. The end of its input means that the lab is gone, and ends the worker at once.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::evidence::{captured, domain_names, keep_ports, pass_on};
 use super::fault::{self, Killer};
 use super::manifest;
-use super::message::{Asset, Job, Order, Report};
+use super::message::{Asset, Job, CellCommand, Report};
 use super::on_host;
 use super::plan;
 use super::plug::Plug;
@@ -177,18 +177,18 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                 order = orders.next_line() => match order.map_err(text)? {
                     None => return Err("the lab is gone".into()),
                     Some(line) => match serde_json::from_str(&line).map_err(text)? {
-                        Order::Start { node } => {
+                        CellCommand::Start { node } => {
                             if let Some(place) = places.remove(&node) {
                                 is_before_power_on = false;
                                 let _ = place.send(());
                             }
                         }
-                        Order::Stop { reason } => {
+                        CellCommand::Stop { reason } => {
                             places.clear();
                             stop.send_replace(Some(reason));
                         }
                         // Sent only after all machines have finished.
-                        Order::Keep | Order::Settle => {
+                        CellCommand::Keep | CellCommand::Settle => {
                             tracing::warn!("told to stay before all machines have finished");
                         }
                     },
@@ -246,7 +246,7 @@ async fn stopped_early(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), Strin
 async fn is_to_stay(orders: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
     tell(&Report::Through);
     while let Some(line) = orders.next_line().await.map_err(text)? {
-        if serde_json::from_str::<Order>(&line).map_err(text)? == Order::Keep {
+        if serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Keep {
             return Ok(true);
         }
     }

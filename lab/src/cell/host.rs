@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::INIT_COMMAND;
-use super::message::{Job, Order, Report};
+use super::message::{Job, CellCommand, Report};
 use super::on_host;
 use super::sandbox::CELL_DIR_VARIABLE;
 
@@ -117,7 +117,7 @@ impl Cell {
     }
 
     /// Sends a command; a cell that has ended is ignored.
-    pub async fn order(&mut self, order: &Order) {
+    pub async fn order(&mut self, order: &CellCommand) {
         if let Err(error) = self.say(order).await {
             tracing::debug!(%error, ?order, "cell is gone");
         }
@@ -141,7 +141,7 @@ impl Cell {
         match stays {
             // The kernel closes the pipe when this process ends in any way.
             Stays::WithUs => std::mem::forget(self.orders),
-            Stays::ByItself => self.order(&Order::Settle).await,
+            Stays::ByItself => self.order(&CellCommand::Settle).await,
         }
         // Dropping the child would kill it, and only here it must outlive this process.
         std::mem::forget(self.child);

@@ -54,7 +54,7 @@ pub struct Asset {
 /// Command of the lab after the [`Job`]. The end of its input ends the cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
-pub enum Order {
+pub enum CellCommand {
     /// Start a node, which now has its share of processors and memory.
     Start { node: String },
     /// Stop all machines, report the evidence and end.
@@ -74,13 +74,13 @@ pub enum Order {
 pub enum Report {
     /// Everything except the machines is up.
     Ready,
-    /// The node waits for [`Order::Start`].
+    /// The node waits for [`CellCommand::Start`].
     Waiting { node: String },
     /// Evidence was recorded.
     Seen(Record),
     /// The node's machine has stopped, or finished in a cell that holds its machines.
     Stopped { node: String },
-    /// Every machine has finished and keeps running: the cell waits for [`Order::Keep`] or its end.
+    /// Every machine has finished and keeps running: the cell waits for [`CellCommand::Keep`] or its end.
     Through,
     /// The cell stays from now on.
     Kept,

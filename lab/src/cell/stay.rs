@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::control::{NewNode, Reply, SOCKET, Wish};
 use super::hand::Hand;
-use super::message::Order;
+use super::message::CellCommand;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told};
 use crate::evidence::clock::now_us;
@@ -72,7 +72,7 @@ where
     R: Fn(Told, &[Node]) -> Record,
 {
     /// Serves control requests until the cell is ended; also ends with the lab, unless it has sent
-    /// [`Order::Settle`].
+    /// [`CellCommand::Settle`].
     ///
     /// # Errors
     /// A sentence if the control socket cannot be created.
@@ -117,7 +117,7 @@ where
                 order = orders.next_line(), if !is_settled => match order.map_err(text)? {
                     None => return Ok(()),
                     Some(line) => {
-                        is_settled = serde_json::from_str::<Order>(&line).map_err(text)? == Order::Settle;
+                        is_settled = serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Settle;
                     }
                 },
                 Some(told) = tells.recv() => {

@@ -13,7 +13,7 @@ use super::keep::{Keep, Kept, first_child};
 use super::leaks::CellNetwork;
 use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
-use crate::cell::message::{Job, Order, Report};
+use crate::cell::message::{Job, CellCommand, Report};
 use crate::cell::on_host;
 use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;
@@ -219,13 +219,13 @@ impl Course {
                 Some((node, place)) = grants.recv() => {
                     state.places.insert(node.clone(), (place, Instant::now()));
                     self.say(Progress::NodeStarted { unit: name.clone(), node: node.clone() });
-                    cell.order(&Order::Start { node }).await;
+                    cell.order(&CellCommand::Start { node }).await;
                 }
                 () = stopped(&mut stop), if stop_deadline.is_none() => {
                     outcome.attempt.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    cell.order(&Order::Stop { reason: "interrupted".into() }).await;
+                    cell.order(&CellCommand::Stop { reason: "interrupted".into() }).await;
                 }
                 () = until(stop_deadline) => break,
                 () = until(set_up) => {
@@ -276,7 +276,7 @@ async fn keep(cell: &mut Cell) -> Result<Option<Kept>, CellError> {
         return Ok(None);
     };
     let init = first_child(holder);
-    cell.order(&Order::Keep).await;
+    cell.order(&CellCommand::Keep).await;
     loop {
         match cell.next_report().await? {
             None => return Ok(None),
