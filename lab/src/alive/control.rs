@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Alive;
-use crate::cell::control::{Reply, SOCKET, Wish};
+use crate::cell::control::{Reply, SOCKET, ControlRequest};
 
 /// Time limit for an answer: creating a machine takes seconds, and longer on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ impl Alive {
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn ask(&self, wish: &Wish) -> Result<Reply, ControlError> {
+    pub fn ask(&self, wish: &ControlRequest) -> Result<Reply, ControlError> {
         match self.exchange(wish) {
             Ok(Reply::Refused { why }) => Err(ControlError::Refused(why)),
             Ok(reply) => Ok(reply),
@@ -42,7 +42,7 @@ impl Alive {
         }
     }
 
-    fn exchange(&self, wish: &Wish) -> std::io::Result<Reply> {
+    fn exchange(&self, wish: &ControlRequest) -> std::io::Result<Reply> {
         let mut stream = UnixStream::connect(self.from_outside(&self.folder().join(SOCKET)))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(wish)?;

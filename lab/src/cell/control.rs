@@ -11,7 +11,7 @@ pub const SOCKET: &str = "control";
 /// Control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "wish", rename_all = "kebab-case")]
-pub enum Wish {
+pub enum ControlRequest {
     /// Reset a machine.
     Reset { node: String },
     /// Power a machine off.

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::control::{NewNode, Reply, SOCKET, Wish};
+use super::control::{NewNode, Reply, SOCKET, ControlRequest};
 use super::hand::Hand;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
@@ -158,10 +158,10 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
     }
 
-    async fn grant(&mut self, wish: Wish) -> Result<Reply, String> {
+    async fn grant(&mut self, wish: ControlRequest) -> Result<Reply, String> {
         let hypervisor = &self.libvirtd.hypervisor;
         match wish {
-            Wish::Reset { node } => {
+            ControlRequest::Reset { node } => {
                 let domain = self.domain(&node)?;
                 if !hypervisor.domain_exists(&domain).await.map_err(text)? {
                     return Err(format!(
@@ -174,18 +174,18 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 hypervisor.reset_domain(&domain).await.map_err(text)?;
                 self.saw(&node, Seen::PowerOn);
             }
-            Wish::PowerOff { node } => {
+            ControlRequest::PowerOff { node } => {
                 let domain = self.domain(&node)?;
                 if !hypervisor.domain_exists(&domain).await.map_err(text)? {
                     return Err(format!("{node} is already off"));
                 }
                 hypervisor.destroy_domain(&domain).await.map_err(text)?;
             }
-            Wish::PowerOn { node } => {
+            ControlRequest::PowerOn { node } => {
                 let node = self.node(&node)?.clone();
                 self.power_on(&node).await?;
             }
-            Wish::Screenshot { node } => {
+            ControlRequest::Screenshot { node } => {
                 let domain = self.domain(&node)?;
                 let picture = hypervisor.screenshot(&domain).await.map_err(text)?;
                 let png = picture::as_png(picture).map_err(text)?;
@@ -193,10 +193,10 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                     base64: STANDARD.encode(png),
                 });
             }
-            Wish::AddNode(new) => self.add(new).await?,
-            Wish::SetFault(fault) => self.hand.set(fault).await.map_err(text)?,
-            Wish::ClearFaults => self.hand.clear().await.map_err(text)?,
-            Wish::TellFaults => {
+            ControlRequest::AddNode(new) => self.add(new).await?,
+            ControlRequest::SetFault(fault) => self.hand.set(fault).await.map_err(text)?,
+            ControlRequest::ClearFaults => self.hand.clear().await.map_err(text)?,
+            ControlRequest::TellFaults => {
                 return Ok(Reply::Faults {
                     faults: self.hand.in_force(),
                 });

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::login::Wait;
 use super::{ask, unknown};
 use crate::alive::{Alive, AliveNode, Registry};
-use crate::cell::control::{NewNode, Wish};
+use crate::cell::control::{NewNode, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::scenario::{MacAddr, Node};
@@ -46,7 +46,7 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
         verdict: "added".into(),
         ..AliveNode::of(&lab.run_id, &Node::stranger(&name, uuid, mac, 0))
     };
-    let wish = Wish::AddNode(NewNode {
+    let wish = ControlRequest::AddNode(NewNode {
         name,
         uuid,
         mac: mac.to_string(),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{ask, unknown};
 use crate::alive::Registry;
-use crate::cell::control::{Reply, Wish};
+use crate::cell::control::{Reply, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::fault::{HandFault, Link};
@@ -65,7 +65,7 @@ struct NetemArguments {
 pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let wish = match &arguments.fault {
-        FaultCommand::Netem(netem) => Wish::SetFault(HandFault::Netem {
+        FaultCommand::Netem(netem) => ControlRequest::SetFault(HandFault::Netem {
             link: Link {
                 loss_percent: netem.loss.unwrap_or(0),
                 duplicate_percent: netem.duplicate.unwrap_or(0),
@@ -74,17 +74,17 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
                 seed: netem.seed,
             },
         }),
-        FaultCommand::DropOffer { count } => Wish::SetFault(HandFault::DropOffer { count: *count }),
+        FaultCommand::DropOffer { count } => ControlRequest::SetFault(HandFault::DropOffer { count: *count }),
         FaultCommand::HttpStall { path } => {
-            Wish::SetFault(HandFault::HttpStall { path: path.clone() })
+            ControlRequest::SetFault(HandFault::HttpStall { path: path.clone() })
         }
-        FaultCommand::Clear => Wish::ClearFaults,
-        FaultCommand::List => Wish::TellFaults,
+        FaultCommand::Clear => ControlRequest::ClearFaults,
+        FaultCommand::List => ControlRequest::TellFaults,
     };
-    if wish != Wish::TellFaults {
+    if wish != ControlRequest::TellFaults {
         ask(&lab, &wish)?;
     }
-    let Reply::Faults { faults } = ask(&lab, &Wish::TellFaults)? else {
+    let Reply::Faults { faults } = ask(&lab, &ControlRequest::TellFaults)? else {
         return Err(refuse(exit::INTERNAL, "the lab returned no list of faults"));
     };
     if faults.is_empty() {

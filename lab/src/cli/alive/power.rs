@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
-use crate::cell::control::Wish;
+use crate::cell::control::ControlRequest;
 use crate::cli::conduct::CliError;
 use crate::cli::exit;
 
@@ -32,7 +32,7 @@ pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u
     match command {
         PowerCommand::On(arguments) => {
             let (lab, node) = arguments.node.find(registry)?;
-            let wish = Wish::PowerOn {
+            let wish = ControlRequest::PowerOn {
                 node: node.name.clone(),
             };
             let switch = || ask(&lab, &wish).map(drop);
@@ -42,7 +42,7 @@ pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u
             let (lab, node) = arguments.find(registry)?;
             ask(
                 &lab,
-                &Wish::PowerOff {
+                &ControlRequest::PowerOff {
                     node: node.name.clone(),
                 },
             )?;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
-use crate::cell::control::Wish;
+use crate::cell::control::ControlRequest;
 use crate::cli::conduct::CliError;
 
 /// Arguments of `lab reboot`.
@@ -20,7 +20,7 @@ pub(in crate::cli) struct RebootArguments {
 /// Resets the machine and waits for its login.
 pub(super) async fn run(registry: &Registry, arguments: &RebootArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
-    let wish = Wish::Reset {
+    let wish = ControlRequest::Reset {
         node: node.name.clone(),
     };
     let reset = || ask(&lab, &wish).map(drop);

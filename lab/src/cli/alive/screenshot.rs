@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
-use crate::cell::control::{Reply, Wish};
+use crate::cell::control::{Reply, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
@@ -27,7 +27,7 @@ pub(in crate::cli) struct ScreenshotArguments {
 /// Saves the screenshot.
 pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
-    let wish = Wish::Screenshot {
+    let wish = ControlRequest::Screenshot {
         node: node.name.clone(),
     };
     let Reply::Picture { base64 } = ask(&lab, &wish)? else {
