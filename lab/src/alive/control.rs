@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Alive;
-use crate::cell::control::{Reply, SOCKET, ControlRequest};
+use crate::cell::control::{ControlResponse, SOCKET, ControlRequest};
 
 /// Time limit for an answer: creating a machine takes seconds, and longer on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,13 +27,13 @@ pub enum ControlError {
 }
 
 impl Alive {
-    /// Sends a request and returns the answer, which is never [`Reply::Refused`].
+    /// Sends a request and returns the answer, which is never [`ControlResponse::Refused`].
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn ask(&self, wish: &ControlRequest) -> Result<Reply, ControlError> {
+    pub fn ask(&self, wish: &ControlRequest) -> Result<ControlResponse, ControlError> {
         match self.exchange(wish) {
-            Ok(Reply::Refused { why }) => Err(ControlError::Refused(why)),
+            Ok(ControlResponse::Refused { why }) => Err(ControlError::Refused(why)),
             Ok(reply) => Ok(reply),
             Err(source) => Err(ControlError::Unreachable {
                 unit: self.unit.clone(),
@@ -42,7 +42,7 @@ impl Alive {
         }
     }
 
-    fn exchange(&self, wish: &ControlRequest) -> std::io::Result<Reply> {
+    fn exchange(&self, wish: &ControlRequest) -> std::io::Result<ControlResponse> {
         let mut stream = UnixStream::connect(self.from_outside(&self.folder().join(SOCKET)))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(wish)?;

@@ -46,7 +46,7 @@ pub struct NewNode {
 /// Response to a control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-pub enum Reply {
+pub enum ControlResponse {
     /// The request was carried out.
     Done,
     /// Screenshot of a display.

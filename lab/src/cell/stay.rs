@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::control::{NewNode, Reply, SOCKET, ControlRequest};
+use super::control::{NewNode, ControlResponse, SOCKET, ControlRequest};
 use super::hand::Hand;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
@@ -147,8 +147,8 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
             Ok(wish) => self
                 .grant(wish)
                 .await
-                .unwrap_or_else(|why| Reply::Refused { why }),
-            Err(error) => Reply::Refused {
+                .unwrap_or_else(|why| ControlResponse::Refused { why }),
+            Err(error) => ControlResponse::Refused {
                 why: format!("malformed control request: {error}"),
             },
         };
@@ -158,7 +158,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
     }
 
-    async fn grant(&mut self, wish: ControlRequest) -> Result<Reply, String> {
+    async fn grant(&mut self, wish: ControlRequest) -> Result<ControlResponse, String> {
         let hypervisor = &self.libvirtd.hypervisor;
         match wish {
             ControlRequest::Reset { node } => {
@@ -189,7 +189,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 let domain = self.domain(&node)?;
                 let picture = hypervisor.screenshot(&domain).await.map_err(text)?;
                 let png = picture::as_png(picture).map_err(text)?;
-                return Ok(Reply::Picture {
+                return Ok(ControlResponse::Picture {
                     base64: STANDARD.encode(png),
                 });
             }
@@ -197,12 +197,12 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
             ControlRequest::SetFault(fault) => self.hand.set(fault).await.map_err(text)?,
             ControlRequest::ClearFaults => self.hand.clear().await.map_err(text)?,
             ControlRequest::TellFaults => {
-                return Ok(Reply::Faults {
+                return Ok(ControlResponse::Faults {
                     faults: self.hand.in_force(),
                 });
             }
         }
-        Ok(Reply::Done)
+        Ok(ControlResponse::Done)
     }
 
     async fn add(&mut self, new: NewNode) -> Result<(), String> {

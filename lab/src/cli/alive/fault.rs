@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{ask, unknown};
 use crate::alive::Registry;
-use crate::cell::control::{Reply, ControlRequest};
+use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::fault::{HandFault, Link};
@@ -84,7 +84,7 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
     if wish != ControlRequest::TellFaults {
         ask(&lab, &wish)?;
     }
-    let Reply::Faults { faults } = ask(&lab, &ControlRequest::TellFaults)? else {
+    let ControlResponse::Faults { faults } = ask(&lab, &ControlRequest::TellFaults)? else {
         return Err(refuse(exit::INTERNAL, "the lab returned no list of faults"));
     };
     if faults.is_empty() {

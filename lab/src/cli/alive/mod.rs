@@ -27,7 +27,7 @@ use clap::{Args, Subcommand};
 use super::conduct::{CliError, refuse};
 use super::{Folders, exit, remote};
 use crate::alive::{Alive, AliveNode, Registry};
-use crate::cell::control::{Reply, ControlRequest};
+use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cell::on_host;
 
 pub(super) use capture::capture_inside;
@@ -164,7 +164,7 @@ async fn with(
 }
 
 /// Sends a control request to a lab.
-fn ask(lab: &Alive, wish: &ControlRequest) -> Result<Reply, CliError> {
+fn ask(lab: &Alive, wish: &ControlRequest) -> Result<ControlResponse, CliError> {
     lab.ask(wish).map_err(|error| refuse(exit::INTERNAL, error))
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{NodeArguments, ask};
 use crate::alive::Registry;
-use crate::cell::control::{Reply, ControlRequest};
+use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
@@ -30,7 +30,7 @@ pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Resul
     let wish = ControlRequest::Screenshot {
         node: node.name.clone(),
     };
-    let Reply::Picture { base64 } = ask(&lab, &wish)? else {
+    let ControlResponse::Picture { base64 } = ask(&lab, &wish)? else {
         return Err(refuse(exit::INTERNAL, "the lab returned no screenshot"));
     };
     let usual = || PathBuf::from(format!("{}.png", node.name));
