@@ -40,12 +40,12 @@ const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Lifetime of a kept cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stays {
+pub enum Lifetime {
     /// Until it is ended explicitly
     #[default]
-    ByItself,
+    UntilEnded,
     /// Until this process ends, at the latest
-    WithUs,
+    OfProcess,
 }
 
 /// Running cell.
@@ -137,11 +137,11 @@ impl Cell {
     }
 
     /// Detaches a cell that has confirmed to stay, until this process ends or longer.
-    pub async fn detach(mut self, stays: Stays) {
+    pub async fn detach(mut self, stays: Lifetime) {
         match stays {
             // The kernel closes the pipe when this process ends in any way.
-            Stays::WithUs => std::mem::forget(self.orders),
-            Stays::ByItself => self.order(&CellCommand::Settle).await,
+            Lifetime::OfProcess => std::mem::forget(self.orders),
+            Lifetime::UntilEnded => self.order(&CellCommand::Settle).await,
         }
         // Dropping the child would kill it, and only here it must outlive this process.
         std::mem::forget(self.child);

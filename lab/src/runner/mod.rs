@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cell::host::Stays;
+use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
@@ -74,7 +74,7 @@ pub struct Policy {
     /// Cells to keep running.
     pub keep: Keep,
     /// Lifetime of kept cells.
-    pub stays: Stays,
+    pub stays: Lifetime,
 }
 
 /// Progress events of a run.

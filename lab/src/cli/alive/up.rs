@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
-use crate::cell::host::Stays;
+use crate::cell::host::Lifetime;
 use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
@@ -73,8 +73,8 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     )?;
     let served = image.folder.clone();
     let stays = match arguments.detach {
-        true => Stays::ByItself,
-        false => Stays::WithUs,
+        true => Lifetime::UntilEnded,
+        false => Lifetime::OfProcess,
     };
     let conduct = arguments.conduct.clone().staying(stays);
     let request = RunRequest {

@@ -17,7 +17,7 @@ use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
 use super::terminal::OutputStyle;
 use super::{Folders, exit, remote};
-use crate::cell::host::Stays;
+use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
@@ -80,7 +80,7 @@ pub(super) struct RunOptions {
     events: Option<PathBuf>,
     /// Lifetime of cells that are kept running.
     #[arg(skip)]
-    stays: Stays,
+    stays: Lifetime,
     /// Show no progress, only the table and the path of the artifacts
     #[arg(long)]
     quiet: bool,
@@ -197,7 +197,7 @@ fn internal(what: &str) -> impl FnOnce(std::io::Error) -> CliError + use<'_> {
 
 impl RunOptions {
     /// Returns the options for persistent cells with displays.
-    pub(super) fn staying(self, stays: Stays) -> RunOptions {
+    pub(super) fn staying(self, stays: Lifetime) -> RunOptions {
         RunOptions {
             keep: Keep::Always,
             stays,
