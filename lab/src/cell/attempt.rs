@@ -26,7 +26,7 @@ use super::plan;
 use super::plug::Plug;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told, start_boot_server, start_command};
-use super::stay::Staying;
+use super::stay::PersistentCell;
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::clock::now_us;
@@ -215,7 +215,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     keep_qemu_logs(job, &scenario);
     lived?;
     if job.hold && is_to_stay(orders).await? {
-        let staying = Staying {
+        let staying = PersistentCell {
             run_id: job.run_id.clone(),
             artifacts: job.artifacts.clone(),
             nodes: scenario.nodes.clone(),

@@ -39,7 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Content of a persistent cell.
-pub(super) struct Staying<S, R> {
+pub(super) struct PersistentCell<S, R> {
     pub(super) run_id: String,
     /// Folder of the attempt.
     pub(super) artifacts: PathBuf,
@@ -66,7 +66,7 @@ struct Cell<S> {
     consoles: Vec<(String, Tail)>,
 }
 
-impl<S, R> Staying<S, R>
+impl<S, R> PersistentCell<S, R>
 where
     S: Fn(&Node) -> Surroundings,
     R: Fn(Told, &[Node]) -> Record,
