@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::Alive;
+use super::PersistentLab;
 use crate::cell::control::{ControlResponse, SOCKET, ControlRequest};
 
 /// Time limit for an answer: creating a machine takes seconds, and longer on a busy host.
@@ -26,7 +26,7 @@ pub enum ControlError {
     Refused(String),
 }
 
-impl Alive {
+impl PersistentLab {
     /// Sends a request and returns the answer, which is never [`ControlResponse::Refused`].
     ///
     /// # Errors

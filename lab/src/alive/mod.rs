@@ -27,7 +27,7 @@ pub use registry::{Held, Registry, RegistryError};
 
 /// Registry entry of a persistent lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alive {
+pub struct PersistentLab {
     /// Id of the run that started the lab: six hexadecimal digits.
     pub run_id: String,
     /// Unit name, `scenario@firmware`.
@@ -126,7 +126,7 @@ pub fn now() -> String {
         .to_string()
 }
 
-impl Alive {
+impl PersistentLab {
     /// True if the lab's processes still exist.
     #[must_use]
     pub fn is_there(&self) -> bool {
@@ -224,9 +224,9 @@ pub(crate) mod tests {
     use super::*;
 
     /// A lab that is held by this process.
-    pub(crate) fn alive(run_id: &str, nodes: &[&str]) -> Alive {
+    pub(crate) fn alive(run_id: &str, nodes: &[&str]) -> PersistentLab {
         let own = std::process::id();
-        Alive {
+        PersistentLab {
             run_id: run_id.into(),
             unit: "ipxe-chainload@bios".into(),
             since: "2026-01-02T03:04:05Z".into(),
@@ -263,12 +263,12 @@ pub(crate) mod tests {
     fn a_process_that_was_started_later_is_another() {
         let own = alive("4f2a11", &["node1"]);
         assert!(own.is_there());
-        let other = Alive {
+        let other = PersistentLab {
             born_ticks: own.born_ticks + 1,
             ..own
         };
         assert!(!other.is_there());
-        let nobody = Alive {
+        let nobody = PersistentLab {
             kept: Kept {
                 holder: u32::MAX,
                 init: 1,

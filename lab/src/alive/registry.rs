@@ -8,7 +8,7 @@ use images::store::{Hold, is_held};
 use tempfile::TempPath;
 use thiserror::Error;
 
-use super::{Alive, AliveNode, Realm};
+use super::{PersistentLab, AliveNode, Realm};
 
 /// Registry in a cache folder.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Registry {
         }
     }
 
-    fn path(&self, alive: &Alive) -> PathBuf {
+    fn path(&self, alive: &PersistentLab) -> PathBuf {
         self.folder
             .join(format!("{}-{}.json", alive.run_id, alive.unit))
     }
@@ -90,7 +90,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::File`].
-    pub fn add(&self, alive: &Alive) -> Result<(), RegistryError> {
+    pub fn add(&self, alive: &PersistentLab) -> Result<(), RegistryError> {
         let path = self.path(alive);
         let failed = |source| RegistryError::File {
             path: path.clone(),
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     /// Removes a lab.
-    pub fn remove(&self, alive: &Alive) {
+    pub fn remove(&self, alive: &PersistentLab) {
         // A file that cannot be removed is ignored later, because its lab is dead.
         let _ = fs::remove_file(self.path(alive));
         if let Some(lock) = &alive.lock {
@@ -115,13 +115,13 @@ impl Registry {
 
     /// Returns the labs that are up, oldest first.
     #[must_use]
-    pub fn all(&self) -> Vec<Alive> {
+    pub fn all(&self) -> Vec<PersistentLab> {
         let own = Realm::own();
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut all: Vec<Alive> = entries
+        let mut all: Vec<PersistentLab> = entries
             .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
             .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
-            .filter(|alive: &Alive| {
+            .filter(|alive: &PersistentLab| {
                 let is_gone = match &alive.lock {
                     // Even a foreign entry is removed once its container, namespace or host boot is gone.
                     Some(lock) => !is_held(lock),
@@ -145,13 +145,13 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError`] if no lab or several labs match.
-    pub fn find(&self, wanted: Option<&str>) -> Result<Alive, RegistryError> {
+    pub fn find(&self, wanted: Option<&str>) -> Result<PersistentLab, RegistryError> {
         let all = self.all();
         if all.is_empty() {
             return Err(RegistryError::None);
         }
         let known = names(&all);
-        let mut fitting: Vec<Alive> = match wanted {
+        let mut fitting: Vec<PersistentLab> = match wanted {
             None => all,
             Some(name) => all
                 .into_iter()
@@ -172,7 +172,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError`] if no machine or several machines match.
-    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(Alive, AliveNode), RegistryError> {
+    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(PersistentLab, AliveNode), RegistryError> {
         let all = match lab {
             Some(_) => vec![self.find(lab)?],
             None => self.all(),
@@ -180,7 +180,7 @@ impl Registry {
         if all.is_empty() {
             return Err(RegistryError::None);
         }
-        let mut fitting: Vec<(Alive, AliveNode)> = all
+        let mut fitting: Vec<(PersistentLab, AliveNode)> = all
             .iter()
             .filter_map(|alive| Some((alive.clone(), alive.node(name)?.clone())))
             .collect();
@@ -195,7 +195,7 @@ impl Registry {
                 })
             }
             _ => {
-                let labs: Vec<Alive> = fitting.into_iter().map(|(alive, _)| alive).collect();
+                let labs: Vec<PersistentLab> = fitting.into_iter().map(|(alive, _)| alive).collect();
                 Err(RegistryError::Several {
                     known: names(&labs),
                 })
@@ -232,7 +232,7 @@ impl Held {
     }
 }
 
-impl Alive {
+impl PersistentLab {
     /// True if `name` is the lab's run id, unit or scenario.
     fn is_called(&self, name: &str) -> bool {
         let scenario = self.unit.split('@').next().unwrap_or_default();
@@ -240,7 +240,7 @@ impl Alive {
     }
 }
 
-fn names(labs: &[Alive]) -> String {
+fn names(labs: &[PersistentLab]) -> String {
     let names: Vec<String> = labs
         .iter()
         .map(|alive| format!("{} ({})", alive.run_id, alive.unit))
@@ -253,7 +253,7 @@ mod tests {
     use super::super::tests::alive;
     use super::*;
 
-    fn registry(labs: &[Alive]) -> (tempfile::TempDir, Registry) {
+    fn registry(labs: &[PersistentLab]) -> (tempfile::TempDir, Registry) {
         let cache = tempfile::tempdir().unwrap();
         let registry = Registry::new(cache.path());
         for lab in labs {
@@ -304,7 +304,7 @@ mod tests {
         let own = alive("dddddd", &["node1"]);
         let text = serde_json::to_string(&Realm::own()).unwrap();
         let other: Realm = serde_json::from_str(&text.replace("pid:[", "pid:[9")).unwrap();
-        let elsewhere = Alive {
+        let elsewhere = PersistentLab {
             realm: other,
             // Nobody here was born then.
             born_ticks: 0,
@@ -321,7 +321,7 @@ mod tests {
         let registry = Registry::new(cache.path());
         let held = registry.hold().unwrap();
         let text = serde_json::to_string(&Realm::own()).unwrap();
-        let elsewhere = Alive {
+        let elsewhere = PersistentLab {
             realm: serde_json::from_str(&text.replace("boot\":\"", "boot\":\"before-")).unwrap(),
             lock: Some(held.lock().to_owned()),
             ..alive("eeeeee", &["node1"])
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_lab_that_is_gone_is_forgotten() {
-        let gone = Alive {
+        let gone = PersistentLab {
             born_ticks: 0,
             ..alive("cccccc", &["node1"])
         };

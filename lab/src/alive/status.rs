@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::alive::Alive;
+use crate::alive::PersistentLab;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
 use crate::evidence::{Record, Seen};
@@ -27,14 +27,14 @@ pub struct NodeStatus {
 ///
 /// # Errors
 /// [`SavedError`] if the evidence cannot be read.
-pub fn status(lab: &Alive) -> Result<Vec<NodeStatus>, SavedError> {
+pub fn status(lab: &PersistentLab) -> Result<Vec<NodeStatus>, SavedError> {
     let scenario = scenario(lab)?;
     let records = records(&lab.artifacts)?;
     Ok(of(&scenario, &records))
 }
 
 /// Returns the scenario, including machines added later.
-fn scenario(lab: &Alive) -> Result<Scenario, SavedError> {
+fn scenario(lab: &PersistentLab) -> Result<Scenario, SavedError> {
     let mut scenario = saved::scenario(&lab.artifacts)?;
     for node in &lab.nodes {
         let known = scenario.node(&node.name).is_some();

@@ -103,7 +103,7 @@ enum Command {
     /// Start a scenario's network, servers and machines, and keep them running
     Up(alive::UpArguments),
     #[command(flatten)]
-    Alive(alive::AliveCommand),
+    Persistent(alive::AliveCommand),
     /// List the scenarios
     // Listed before the commands that take a scenario's name.
     #[command(display_order = 4)]
@@ -170,7 +170,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
         Command::Up(what) => with_runtime(alive::bring_up(arguments.places, what)),
-        Command::Alive(command) => with_runtime(alive::run(arguments.places, command)),
+        Command::Persistent(command) => with_runtime(alive::run(arguments.places, command)),
         Command::CellCapture => alive::capture_inside(),
         Command::Explain(what) => explain::run(&what),
         Command::Doctor(what) => with_runtime(doctor::run(arguments.places, what)),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::login::Wait;
 use super::{ask, unknown};
-use crate::alive::{Alive, AliveNode, Registry};
+use crate::alive::{PersistentLab, AliveNode, Registry};
 use crate::cell::control::{NewNode, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
@@ -75,7 +75,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn next_name(lab: &Alive) -> String {
+fn next_name(lab: &PersistentLab) -> String {
     let free = (lab.nodes.len() + 1..)
         .map(|number| format!("node{number}"))
         .find(|name| lab.node(name).is_none());

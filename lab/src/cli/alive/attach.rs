@@ -10,7 +10,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::alive::Alive;
+use crate::alive::PersistentLab;
 use crate::cell::plan;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
@@ -26,7 +26,7 @@ pub(super) struct Attachment {
 }
 
 /// Returns attached interfaces to the host. If this fails, the kernel returns them, or they no longer exist.
-pub(super) fn give_back(lab: &Alive) {
+pub(super) fn give_back(lab: &PersistentLab) {
     let Some(interface) = &lab.attached else {
         return;
     };
@@ -65,7 +65,7 @@ impl Attachment {
     }
 
     /// Moves the interface to the lab's bridge.
-    pub(super) fn attach(&self, lab: &Alive) -> Result<(), CliError> {
+    pub(super) fn attach(&self, lab: &PersistentLab) -> Result<(), CliError> {
         let failed = |error: &dyn std::fmt::Display| {
             refuse(
                 exit::INTERNAL,

@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{follow, unknown};
-use crate::alive::{Alive, Registry};
+use crate::alive::{PersistentLab, Registry};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::conduct::{CliError, refuse};
@@ -102,7 +102,7 @@ fn failed(error: &dyn std::fmt::Display) -> CliError {
     refuse(exit::INTERNAL, error)
 }
 
-fn lines_of(lab: &Alive) -> PacketLines {
+fn lines_of(lab: &PersistentLab) -> PacketLines {
     let names = lab
         .nodes
         .iter()
@@ -133,7 +133,7 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, CliError> {
 }
 
 /// Starts the capture process inside the lab.
-fn start(lab: &Alive, is_full: bool) -> Result<(Child, impl Read + Send + use<>), CliError> {
+fn start(lab: &PersistentLab, is_full: bool) -> Result<(Child, impl Read + Send + use<>), CliError> {
     let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
     let network = plan::network(&scenario, &lab.run_id);
     let inside = Inside {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::NodeArguments;
-use crate::alive::{Alive, AliveNode, Registry};
+use crate::alive::{PersistentLab, AliveNode, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
@@ -39,7 +39,7 @@ pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Resul
 
 /// Runs a script in the shell on a machine's console and returns its answer.
 pub(super) async fn in_shell(
-    lab: &Alive,
+    lab: &PersistentLab,
     node: &AliveNode,
     command: &str,
     seconds: u64,

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use crate::alive::Alive;
+use crate::alive::PersistentLab;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::untrusted::plain_line;
@@ -13,7 +13,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Writes new lines from `fresh`, once or until the lab is down. Stops when standard output is closed.
 pub(super) fn write(
-    lab: &Alive,
+    lab: &PersistentLab,
     goes_on: bool,
     mut fresh: impl FnMut() -> Vec<String>,
 ) -> Result<u8, CliError> {

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::alive::status::status;
-use crate::alive::{Alive, AliveNode};
+use crate::alive::{PersistentLab, AliveNode};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
@@ -25,7 +25,7 @@ impl Wait {
     /// its first lines are not missed.
     pub(super) async fn after(
         &self,
-        lab: &Alive,
+        lab: &PersistentLab,
         node: &AliveNode,
         what: &str,
         begin: impl FnOnce() -> Result<(), CliError>,
@@ -62,7 +62,7 @@ impl Wait {
     }
 }
 
-fn not_yet(lab: &Alive, name: &str, seconds: u64, error: &ShellError) -> String {
+fn not_yet(lab: &PersistentLab, name: &str, seconds: u64, error: &ShellError) -> String {
     if !matches!(error, ShellError::Silent) {
         return format!("{name}: {error}");
     }

@@ -7,7 +7,7 @@ use boot_server::event::Event;
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::alive::{Alive, Registry};
+use crate::alive::{PersistentLab, Registry};
 use crate::cli::conduct::CliError;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
@@ -102,7 +102,7 @@ fn names(sources: &[Source]) -> Vec<String> {
     names
 }
 
-fn sources(lab: &Alive, journal: bool) -> Vec<Source> {
+fn sources(lab: &PersistentLab, journal: bool) -> Vec<Source> {
     let mut sources = Vec::new();
     for (name, folder) in SERVICES {
         let folder = lab.artifacts.join(folder);
@@ -187,7 +187,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let lab = Alive {
+        let lab = PersistentLab {
             artifacts: folder.path().to_owned(),
             ..alive("4f2a11", &["node1"])
         };

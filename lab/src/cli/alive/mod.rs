@@ -26,7 +26,7 @@ use clap::{Args, Subcommand};
 
 use super::conduct::{CliError, refuse};
 use super::{Folders, exit, remote};
-use crate::alive::{Alive, AliveNode, Registry};
+use crate::alive::{PersistentLab, AliveNode, Registry};
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cell::on_host;
 
@@ -108,7 +108,7 @@ pub(super) struct NodeArguments {
 }
 
 impl NodeArguments {
-    fn find(&self, registry: &Registry) -> Result<(Alive, AliveNode), CliError> {
+    fn find(&self, registry: &Registry) -> Result<(PersistentLab, AliveNode), CliError> {
         registry
             .node(self.lab.as_deref(), &self.node)
             .map_err(unknown)
@@ -164,7 +164,7 @@ async fn with(
 }
 
 /// Sends a control request to a lab.
-fn ask(lab: &Alive, wish: &ControlRequest) -> Result<ControlResponse, CliError> {
+fn ask(lab: &PersistentLab, wish: &ControlRequest) -> Result<ControlResponse, CliError> {
     lab.ask(wish).map_err(|error| refuse(exit::INTERNAL, error))
 }
 
@@ -190,7 +190,7 @@ fn ps(registry: &Registry) -> u8 {
 }
 
 /// Formats a lab and its machines, one line each.
-fn shown(lab: &Alive) -> String {
+fn shown(lab: &PersistentLab) -> String {
     let mut text = format!(
         "{}  {}  since {}  http://{}:{}",
         lab.run_id, lab.unit, lab.since, lab.host, lab.http_port
@@ -239,7 +239,7 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, CliE
 }
 
 /// Stops a lab and removes everything in it, also on the host's libvirt.
-async fn end(registry: &Registry, lab: &Alive) -> Result<(), CliError> {
+async fn end(registry: &Registry, lab: &PersistentLab) -> Result<(), CliError> {
     let failed =
         |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
     attach::give_back(lab);

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::NodeArguments;
 use super::exec::in_shell;
-use crate::alive::{Alive, Registry};
+use crate::alive::{PersistentLab, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
@@ -73,7 +73,7 @@ pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result
 }
 
 /// Returns the lab's SSH key, created inside the lab on first use and removed with the lab.
-fn key(lab: &Alive) -> Result<PathBuf, CliError> {
+fn key(lab: &PersistentLab) -> Result<PathBuf, CliError> {
     let key = lab.folder().join("ssh-key");
     if lab.from_outside(&key).exists() {
         return Ok(key);

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::alive::status::{NodeStatus, status};
-use crate::alive::{Alive, Registry};
+use crate::alive::{PersistentLab, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
@@ -58,7 +58,7 @@ pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8
 }
 
 /// Formats one line per machine.
-fn lines(lab: &Alive, nodes: &[NodeStatus]) -> Vec<String> {
+fn lines(lab: &PersistentLab, nodes: &[NodeStatus]) -> Vec<String> {
     let width = nodes.iter().map(|node| node.name.len()).max();
     let width = width.unwrap_or_default();
     nodes

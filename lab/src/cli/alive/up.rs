@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::alive::{Alive, AliveNode, Realm, born_ticks, now};
+use crate::alive::{PersistentLab, AliveNode, Realm, born_ticks, now};
 use crate::cell::host::Lifetime;
 use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
@@ -95,7 +95,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         .outcomes
         .first()
         .and_then(|outcome| alive(&done, outcome, served, conduct.connect()))
-        .map(|lab| Alive {
+        .map(|lab| PersistentLab {
             lock: Some(held.lock().to_owned()),
             ..lab
         })
@@ -199,12 +199,12 @@ fn alive(
     outcome: &UnitOutcome,
     image: PathBuf,
     connect: Option<&str>,
-) -> Option<Alive> {
+) -> Option<PersistentLab> {
     let attempt = outcome.attempts.last()?;
     let kept = attempt.kept.clone()?;
     let scenario = &outcome.unit.scenario;
     let nodes = scenario.nodes.iter().zip(&attempt.results);
-    Some(Alive {
+    Some(PersistentLab {
         run_id: done.run.run_id.clone(),
         unit: outcome.unit.name(),
         since: now(),
@@ -240,7 +240,7 @@ fn origin(folders: &Folders, data: &Path) -> PathBuf {
 }
 
 /// Returns the commands to use with the lab.
-fn hints(lab: &Alive, data: &Path) -> String {
+fn hints(lab: &PersistentLab, data: &Path) -> String {
     let node = lab.nodes.first().map_or("node1", |node| &node.name);
     let hint = |command: &str, what: &str| format!("  {command:31} {what}\n");
     let change = format!("boots again, with your changes in {}", data.display());
@@ -287,7 +287,7 @@ async fn interrupted() {
 }
 
 /// Returns once the lab is down.
-async fn gone(lab: &Alive) {
+async fn gone(lab: &PersistentLab) {
     while lab.is_there() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
-use crate::alive::{Alive, AliveNode, Realm, Registry, RegistryError, born_ticks, now};
+use crate::alive::{PersistentLab, AliveNode, Realm, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
@@ -32,7 +32,7 @@ pub(in crate::cli) async fn up(
     if !is_detached {
         // Registered here, so that other commands find the lab.
         let held = registry.hold().map_err(internal)?;
-        let lab = Alive {
+        let lab = PersistentLab {
             lock: Some(held.lock().to_owned()),
             ..lab
         };
@@ -49,7 +49,7 @@ pub(in crate::cli) async fn up(
         finish(registry, &session, &lab)?;
         return code_of(host, status);
     };
-    let lab = Alive {
+    let lab = PersistentLab {
         nodes: there.nodes,
         ..lab
     };
@@ -69,10 +69,10 @@ fn noted(
     scenarios: PathBuf,
     files: &Files<'_>,
     image: &Chosen,
-) -> Alive {
+) -> PersistentLab {
     let scenario = &unit.scenario;
     let own = std::process::id();
-    Alive {
+    PersistentLab {
         run_id: place.id.clone(),
         unit: unit.name(),
         since: now(),
@@ -106,7 +106,7 @@ fn noted(
 }
 
 /// Returns the remote registry entry of the lab, if it is up.
-fn note_there(session: &Session, place: &Place) -> Result<Option<Alive>, CliError> {
+fn note_there(session: &Session, place: &Place) -> Result<Option<PersistentLab>, CliError> {
     let script = format!(
         "cd {} && {} --cache cache ps >/dev/null; cat cache/alive/*.json 2>/dev/null || true",
         quoted(place.visit()),
@@ -182,7 +182,7 @@ fn there(remote: &RemoteLab) -> Result<u8, CliError> {
 /// Stops a remote lab and fetches its artifacts.
 pub(in crate::cli) fn down(
     registry: &Registry,
-    lab: &Alive,
+    lab: &PersistentLab,
     remote: &RemoteLab,
 ) -> Result<(), CliError> {
     let session = Session::open(&remote.host).map_err(failed)?;
@@ -203,7 +203,7 @@ pub(in crate::cli) fn down(
 }
 
 /// Fetches the artifacts of a lab that is down, and removes its registry entry.
-fn finish(registry: &Registry, session: &Session, lab: &Alive) -> Result<(), CliError> {
+fn finish(registry: &Registry, session: &Session, lab: &PersistentLab) -> Result<(), CliError> {
     let Some(remote) = &lab.remote else {
         return Ok(());
     };
