@@ -63,7 +63,7 @@ pub struct PersistentLab {
     pub host: Ipv4Addr,
     /// TCP port of the boot config service.
     pub http_port: u16,
-    pub nodes: Vec<AliveNode>,
+    pub nodes: Vec<PersistentNode>,
 }
 
 /// Scope in which process ids are valid: one boot of a host and one PID namespace. A cache may be shared by
@@ -91,7 +91,7 @@ impl Realm {
 
 /// Machine of a persistent lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AliveNode {
+pub struct PersistentNode {
     pub name: String,
     /// Name of the libvirt domain.
     pub domain: String,
@@ -103,11 +103,11 @@ pub struct AliveNode {
     pub verdict: String,
 }
 
-impl AliveNode {
+impl PersistentNode {
     /// Builds the entry of a machine from its scenario alone.
     #[must_use]
-    pub fn of(run_id: &str, node: &Node) -> AliveNode {
-        AliveNode {
+    pub fn of(run_id: &str, node: &Node) -> PersistentNode {
+        PersistentNode {
             name: node.name.clone(),
             domain: domain_name(run_id, node),
             mac: node.mac.to_string(),
@@ -164,7 +164,7 @@ impl PersistentLab {
 
     /// Returns the path of a machine's console socket, as seen from outside.
     #[must_use]
-    pub fn console(&self, node: &AliveNode) -> PathBuf {
+    pub fn console(&self, node: &PersistentNode) -> PathBuf {
         self.from_outside(&self.folder().join(format!("{}.console", node.name)))
     }
 
@@ -177,13 +177,13 @@ impl PersistentLab {
 
     /// Returns the folder of a machine's artifacts.
     #[must_use]
-    pub fn artifacts_of(&self, node: &AliveNode) -> PathBuf {
+    pub fn artifacts_of(&self, node: &PersistentNode) -> PathBuf {
         self.artifacts.join("nodes").join(&node.name)
     }
 
     /// Returns a machine by name.
     #[must_use]
-    pub fn node(&self, name: &str) -> Option<&AliveNode> {
+    pub fn node(&self, name: &str) -> Option<&PersistentNode> {
         self.nodes.iter().find(|node| node.name == name)
     }
 
@@ -247,7 +247,7 @@ pub(crate) mod tests {
             http_port: 8080,
             nodes: nodes
                 .iter()
-                .map(|name| AliveNode {
+                .map(|name| PersistentNode {
                     name: (*name).into(),
                     domain: format!("lab-{run_id}-{name}"),
                     mac: "52:54:00:00:00:01".into(),

@@ -8,7 +8,7 @@ use images::store::{Hold, is_held};
 use tempfile::TempPath;
 use thiserror::Error;
 
-use super::{PersistentLab, AliveNode, Realm};
+use super::{PersistentLab, PersistentNode, Realm};
 
 /// Registry in a cache folder.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError`] if no machine or several machines match.
-    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(PersistentLab, AliveNode), RegistryError> {
+    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(PersistentLab, PersistentNode), RegistryError> {
         let all = match lab {
             Some(_) => vec![self.find(lab)?],
             None => self.all(),
@@ -180,7 +180,7 @@ impl Registry {
         if all.is_empty() {
             return Err(RegistryError::None);
         }
-        let mut fitting: Vec<(PersistentLab, AliveNode)> = all
+        let mut fitting: Vec<(PersistentLab, PersistentNode)> = all
             .iter()
             .filter_map(|alive| Some((alive.clone(), alive.node(name)?.clone())))
             .collect();

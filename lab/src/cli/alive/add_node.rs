@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::login::Wait;
 use super::{ask, unknown};
-use crate::alive::{PersistentLab, AliveNode, Registry};
+use crate::alive::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{NewNode, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
@@ -42,9 +42,9 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
     let name = arguments.name.clone().unwrap_or_else(|| next_name(&lab));
     let mac = arguments.mac.unwrap_or_else(random_mac);
     let uuid = arguments.uuid.unwrap_or_else(Uuid::new_v4);
-    let node = AliveNode {
+    let node = PersistentNode {
         verdict: "added".into(),
-        ..AliveNode::of(&lab.run_id, &Node::stranger(&name, uuid, mac, 0))
+        ..PersistentNode::of(&lab.run_id, &Node::stranger(&name, uuid, mac, 0))
     };
     let wish = ControlRequest::AddNode(NewNode {
         name,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::NodeArguments;
-use crate::alive::{PersistentLab, AliveNode, Registry};
+use crate::alive::{PersistentLab, PersistentNode, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
@@ -40,7 +40,7 @@ pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Resul
 /// Runs a script in the shell on a machine's console and returns its answer.
 pub(super) async fn in_shell(
     lab: &PersistentLab,
-    node: &AliveNode,
+    node: &PersistentNode,
     command: &str,
     seconds: u64,
 ) -> Result<Answer, CliError> {

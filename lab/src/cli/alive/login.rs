@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::alive::status::status;
-use crate::alive::{PersistentLab, AliveNode};
+use crate::alive::{PersistentLab, PersistentNode};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
@@ -26,7 +26,7 @@ impl Wait {
     pub(super) async fn after(
         &self,
         lab: &PersistentLab,
-        node: &AliveNode,
+        node: &PersistentNode,
         what: &str,
         begin: impl FnOnce() -> Result<(), CliError>,
     ) -> Result<u8, CliError> {

@@ -26,7 +26,7 @@ use clap::{Args, Subcommand};
 
 use super::conduct::{CliError, refuse};
 use super::{Folders, exit, remote};
-use crate::alive::{PersistentLab, AliveNode, Registry};
+use crate::alive::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cell::on_host;
 
@@ -108,7 +108,7 @@ pub(super) struct NodeArguments {
 }
 
 impl NodeArguments {
-    fn find(&self, registry: &Registry) -> Result<(PersistentLab, AliveNode), CliError> {
+    fn find(&self, registry: &Registry) -> Result<(PersistentLab, PersistentNode), CliError> {
         registry
             .node(self.lab.as_deref(), &self.node)
             .map_err(unknown)

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::alive::{PersistentLab, AliveNode, Realm, born_ticks, now};
+use crate::alive::{PersistentLab, PersistentNode, Realm, born_ticks, now};
 use crate::cell::host::Lifetime;
 use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
@@ -221,10 +221,10 @@ fn alive(
         host: scenario.network.host(),
         http_port: scenario.network.http_port,
         nodes: nodes
-            .map(|(node, result)| AliveNode {
+            .map(|(node, result)| PersistentNode {
                 address: attempt.attempt.wire.address_of(&node.mac.to_string()),
                 verdict: result.verdict.word().to_owned(),
-                ..AliveNode::of(&done.run.run_id, node)
+                ..PersistentNode::of(&done.run.run_id, node)
             })
             .collect(),
     })

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
-use crate::alive::{PersistentLab, AliveNode, Realm, Registry, RegistryError, born_ticks, now};
+use crate::alive::{PersistentLab, PersistentNode, Realm, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
@@ -100,7 +100,7 @@ fn noted(
         nodes: scenario
             .nodes
             .iter()
-            .map(|node| AliveNode::of(&place.id, node))
+            .map(|node| PersistentNode::of(&place.id, node))
             .collect(),
     }
 }
