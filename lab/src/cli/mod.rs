@@ -103,7 +103,7 @@ enum Command {
     /// Start a scenario's network, servers and machines, and keep them running
     Up(alive::UpArguments),
     #[command(flatten)]
-    Persistent(alive::AliveCommand),
+    Persistent(alive::PersistentCommand),
     /// List the scenarios
     // Listed before the commands that take a scenario's name.
     #[command(display_order = 4)]

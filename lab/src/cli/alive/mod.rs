@@ -35,7 +35,7 @@ pub(super) use up::UpArguments;
 
 /// Commands for labs that are up.
 #[derive(Debug, Subcommand)]
-pub(super) enum AliveCommand {
+pub(super) enum PersistentCommand {
     /// List the labs that are up, and their machines
     Ps,
     /// Stop a lab and remove everything in it
@@ -116,7 +116,7 @@ impl NodeArguments {
 }
 
 /// Runs the command and returns the exit code.
-pub(super) async fn run(folders: Folders, command: AliveCommand) -> u8 {
+pub(super) async fn run(folders: Folders, command: PersistentCommand) -> u8 {
     let done = match registry(&folders) {
         Ok(registry) => with(&folders, &registry, command).await,
         Err(refusal) => Err(refusal),
@@ -134,32 +134,32 @@ pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
 async fn with(
     folders: &Folders,
     registry: &Registry,
-    command: AliveCommand,
+    command: PersistentCommand,
 ) -> Result<u8, CliError> {
     if !matches!(
         command,
-        AliveCommand::Ps | AliveCommand::Down(_) | AliveCommand::Gc(_)
+        PersistentCommand::Ps | PersistentCommand::Down(_) | PersistentCommand::Gc(_)
     ) && let Some(done) = remote::forward(registry)
     {
         return done;
     }
     match command {
-        AliveCommand::Ps => Ok(ps(registry)),
-        AliveCommand::Down(arguments) => down(registry, &arguments).await,
-        AliveCommand::Gc(arguments) => gc::run(folders, &arguments).await,
-        AliveCommand::Status(arguments) => status::run(registry, &arguments),
-        AliveCommand::Logs(arguments) => logs::run(registry, &arguments),
-        AliveCommand::Events(arguments) => events::run(registry, &arguments),
-        AliveCommand::Capture(arguments) => capture::run(registry, &arguments),
-        AliveCommand::Console(arguments) => console::run(registry, &arguments).await,
-        AliveCommand::Exec(arguments) => exec::run(registry, &arguments).await,
-        AliveCommand::Ssh(arguments) => ssh::run(registry, &arguments).await,
-        AliveCommand::Screenshot(arguments) => screenshot::run(registry, &arguments),
-        AliveCommand::Reboot(arguments) => reboot::run(registry, &arguments).await,
-        AliveCommand::Power(command) => power::run(registry, &command).await,
-        AliveCommand::AddNode(arguments) => add_node::run(registry, &arguments).await,
-        AliveCommand::Fault(arguments) => fault::run(registry, &arguments),
-        AliveCommand::Shell(arguments) => shell(registry, &arguments),
+        PersistentCommand::Ps => Ok(ps(registry)),
+        PersistentCommand::Down(arguments) => down(registry, &arguments).await,
+        PersistentCommand::Gc(arguments) => gc::run(folders, &arguments).await,
+        PersistentCommand::Status(arguments) => status::run(registry, &arguments),
+        PersistentCommand::Logs(arguments) => logs::run(registry, &arguments),
+        PersistentCommand::Events(arguments) => events::run(registry, &arguments),
+        PersistentCommand::Capture(arguments) => capture::run(registry, &arguments),
+        PersistentCommand::Console(arguments) => console::run(registry, &arguments).await,
+        PersistentCommand::Exec(arguments) => exec::run(registry, &arguments).await,
+        PersistentCommand::Ssh(arguments) => ssh::run(registry, &arguments).await,
+        PersistentCommand::Screenshot(arguments) => screenshot::run(registry, &arguments),
+        PersistentCommand::Reboot(arguments) => reboot::run(registry, &arguments).await,
+        PersistentCommand::Power(command) => power::run(registry, &command).await,
+        PersistentCommand::AddNode(arguments) => add_node::run(registry, &arguments).await,
+        PersistentCommand::Fault(arguments) => fault::run(registry, &arguments),
+        PersistentCommand::Shell(arguments) => shell(registry, &arguments),
     }
 }
 
