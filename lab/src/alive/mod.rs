@@ -45,7 +45,7 @@ pub struct PersistentLab {
     /// Start time of the holder process, in clock ticks since the host's boot; detects reused process ids.
     pub born_ticks: u64,
     /// Host boot and PID namespace in which the process id is valid.
-    pub realm: Realm,
+    pub realm: HostScope,
     /// Lock file held by the lab's processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
@@ -69,20 +69,20 @@ pub struct PersistentLab {
 /// Scope in which process ids are valid: one boot of a host and one PID namespace. A cache may be shared by
 /// several, such as containers, and labs in another scope cannot be observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Realm {
+pub struct HostScope {
     /// Boot id of the host (random(4)).
     boot: String,
     /// PID namespace (pid_namespaces(7)).
     namespace: String,
 }
 
-impl Realm {
+impl HostScope {
     /// Returns the scope of this process.
     #[must_use]
-    pub fn own() -> Realm {
+    pub fn own() -> HostScope {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
         let namespace = std::fs::read_link("/proc/self/ns/pid");
-        Realm {
+        HostScope {
             boot: boot.unwrap_or_default().trim().to_owned(),
             namespace: namespace.map_or_else(|_| String::new(), |link| link.display().to_string()),
         }
@@ -235,7 +235,7 @@ pub(crate) mod tests {
                 init: own,
             },
             born_ticks: born_ticks(own).unwrap(),
-            realm: Realm::own(),
+            realm: HostScope::own(),
             lock: None,
             attached: None,
             remote: None,

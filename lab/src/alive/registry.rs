@@ -8,7 +8,7 @@ use images::store::{Hold, is_held};
 use tempfile::TempPath;
 use thiserror::Error;
 
-use super::{PersistentLab, PersistentNode, Realm};
+use super::{PersistentLab, PersistentNode, HostScope};
 
 /// Registry in a cache folder.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Registry {
     /// Returns the labs that are up, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<PersistentLab> {
-        let own = Realm::own();
+        let own = HostScope::own();
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut all: Vec<PersistentLab> = entries
             .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
@@ -302,8 +302,8 @@ mod tests {
     #[test]
     fn a_lab_of_another_container_is_left_alone() {
         let own = alive("dddddd", &["node1"]);
-        let text = serde_json::to_string(&Realm::own()).unwrap();
-        let other: Realm = serde_json::from_str(&text.replace("pid:[", "pid:[9")).unwrap();
+        let text = serde_json::to_string(&HostScope::own()).unwrap();
+        let other: HostScope = serde_json::from_str(&text.replace("pid:[", "pid:[9")).unwrap();
         let elsewhere = PersistentLab {
             realm: other,
             // Nobody here was born then.
@@ -320,7 +320,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let registry = Registry::new(cache.path());
         let held = registry.hold().unwrap();
-        let text = serde_json::to_string(&Realm::own()).unwrap();
+        let text = serde_json::to_string(&HostScope::own()).unwrap();
         let elsewhere = PersistentLab {
             realm: serde_json::from_str(&text.replace("boot\":\"", "boot\":\"before-")).unwrap(),
             lock: Some(held.lock().to_owned()),

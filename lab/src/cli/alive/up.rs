@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::alive::{PersistentLab, PersistentNode, Realm, born_ticks, now};
+use crate::alive::{PersistentLab, PersistentNode, HostScope, born_ticks, now};
 use crate::cell::host::Lifetime;
 use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
@@ -209,7 +209,7 @@ fn alive(
         unit: outcome.unit.name(),
         since: now(),
         born_ticks: born_ticks(kept.holder)?,
-        realm: Realm::own(),
+        realm: HostScope::own(),
         lock: None,
         attached: None,
         remote: None,

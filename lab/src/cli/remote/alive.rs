@@ -7,7 +7,7 @@ use std::process::Stdio;
 use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
-use crate::alive::{PersistentLab, PersistentNode, Realm, Registry, RegistryError, born_ticks, now};
+use crate::alive::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
@@ -81,7 +81,7 @@ fn noted(
             init: own,
         },
         born_ticks: born_ticks(own).unwrap_or_default(),
-        realm: Realm::own(),
+        realm: HostScope::own(),
         lock: None,
         attached: None,
         connect: Some(host.libvirt.clone()),
