@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::fault::HandFault;
+use crate::fault::LiveFault;
 
 /// Name of the control socket in the folder of a persistent cell.
 pub const SOCKET: &str = "control";
@@ -23,7 +23,7 @@ pub enum ControlRequest {
     /// Add a machine to the network and switch it on.
     AddNode(NewNode),
     /// Activate a fault.
-    SetFault(HandFault),
+    SetFault(LiveFault),
     /// Clear all faults.
     ClearFaults,
     /// Return the active faults.
@@ -55,7 +55,7 @@ pub enum ControlResponse {
         base64: String,
     },
     /// List of active faults.
-    Faults { faults: Vec<HandFault> },
+    Faults { faults: Vec<LiveFault> },
     /// The request was refused.
     Refused { why: String },
 }

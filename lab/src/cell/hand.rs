@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{link, plug};
-use crate::fault::{Direction, HandFault, HandFaults};
+use crate::fault::{Direction, LiveFault, HandFaults};
 
 /// Prefix of libvirt's names for the host's end of a machine's network card.
 const MACHINE_DEVICE: &str = "vnet";
@@ -37,7 +37,7 @@ impl Hand {
     ///
     /// # Errors
     /// Fails if the link cannot be created.
-    pub(super) async fn set(&mut self, fault: HandFault) -> io::Result<()> {
+    pub(super) async fn set(&mut self, fault: LiveFault) -> io::Result<()> {
         if !self.is_joined {
             let (out, back) = (self.fate(Direction::Out), self.fate(Direction::In));
             link::join(&self.run_id, &self.bridge, out, back).await?;
@@ -57,7 +57,7 @@ impl Hand {
     }
 
     /// Returns the active faults.
-    pub(super) fn in_force(&self) -> Vec<HandFault> {
+    pub(super) fn in_force(&self) -> Vec<LiveFault> {
         lock(&self.faults).in_force()
     }
 

@@ -17,7 +17,7 @@ const DHCP_SERVER_PORT: u16 = 67;
 /// Fault injected into a running lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
-pub enum HandFault {
+pub enum LiveFault {
     /// Frames are lost, duplicated, reordered or delayed, in both directions.
     Netem { link: Link },
     /// The next DHCPOFFERs of all servers are lost.
@@ -44,14 +44,14 @@ pub struct HandFaults {
 
 impl HandFaults {
     /// Activates a fault. A fault replaces the previous one of its kind, except that several paths may stall.
-    pub fn set(&mut self, fault: HandFault) {
+    pub fn set(&mut self, fault: LiveFault) {
         match fault {
-            HandFault::Netem { link } => {
+            LiveFault::Netem { link } => {
                 let way = |direction| Impairment::new(link, direction);
                 self.link = Some((link, way(Direction::Out), way(Direction::In)));
             }
-            HandFault::DropOffer { count } => self.offers_left = count,
-            HandFault::HttpStall { path } => self.stalled_paths.push(path),
+            LiveFault::DropOffer { count } => self.offers_left = count,
+            LiveFault::HttpStall { path } => self.stalled_paths.push(path),
         }
     }
 
@@ -62,18 +62,18 @@ impl HandFaults {
 
     /// Returns the active faults.
     #[must_use]
-    pub fn in_force(&self) -> Vec<HandFault> {
+    pub fn in_force(&self) -> Vec<LiveFault> {
         let link = self
             .link
             .as_ref()
-            .map(|(link, ..)| HandFault::Netem { link: *link });
-        let offers = (self.offers_left > 0).then_some(HandFault::DropOffer {
+            .map(|(link, ..)| LiveFault::Netem { link: *link });
+        let offers = (self.offers_left > 0).then_some(LiveFault::DropOffer {
             count: self.offers_left,
         });
         let paths = self
             .stalled_paths
             .iter()
-            .map(|path| HandFault::HttpStall { path: path.clone() });
+            .map(|path| LiveFault::HttpStall { path: path.clone() });
         link.into_iter().chain(offers).chain(paths).collect()
     }
 
@@ -210,11 +210,11 @@ mod tests {
     #[test]
     fn so_many_offers_are_lost_and_nothing_else() {
         let mut faults = HandFaults::default();
-        faults.set(HandFault::DropOffer { count: 2 });
+        faults.set(LiveFault::DropOffer { count: 2 });
         let (offer, ack) = (dhcp_reply(MessageType::Offer), dhcp_reply(MessageType::Ack));
         assert!(passes(&mut faults, Direction::In, &ack));
         assert!(!passes(&mut faults, Direction::In, &offer));
-        assert_eq!(faults.in_force(), [HandFault::DropOffer { count: 1 }]);
+        assert_eq!(faults.in_force(), [LiveFault::DropOffer { count: 1 }]);
         assert!(!passes(&mut faults, Direction::In, &offer));
         assert!(passes(&mut faults, Direction::In, &offer));
         assert_eq!(faults.in_force(), []);
@@ -224,7 +224,7 @@ mod tests {
     fn answers_to_a_stalled_path_never_come_and_others_do() {
         let mut faults = HandFaults::default();
         let path = "/assets/coreos/current/".to_owned();
-        faults.set(HandFault::HttpStall { path: path.clone() });
+        faults.set(LiveFault::HttpStall { path: path.clone() });
         let (one, other, server) = ((MACHINE, 4001), (MACHINE, 4002), (SERVER, 8080));
         let ask =
             |from, path: &str| tcp(from, server, format!("GET {path} HTTP/1.1\r\n").as_bytes());
@@ -262,7 +262,7 @@ mod tests {
             loss_percent: 30,
             ..Link::default()
         };
-        faults.set(HandFault::Netem { link });
+        faults.set(LiveFault::Netem { link });
         let frame = tcp((MACHINE, 1), (SERVER, 2), b"x");
         let lost = |faults: &mut HandFaults, direction| {
             let all = (0..1000).filter(|_| !passes(faults, direction, &frame));

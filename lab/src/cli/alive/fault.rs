@@ -7,7 +7,7 @@ use crate::alive::Registry;
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
-use crate::fault::{HandFault, Link};
+use crate::fault::{LiveFault, Link};
 
 /// Arguments of `lab fault`.
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ struct NetemArguments {
 pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let wish = match &arguments.fault {
-        FaultCommand::Netem(netem) => ControlRequest::SetFault(HandFault::Netem {
+        FaultCommand::Netem(netem) => ControlRequest::SetFault(LiveFault::Netem {
             link: Link {
                 loss_percent: netem.loss.unwrap_or(0),
                 duplicate_percent: netem.duplicate.unwrap_or(0),
@@ -74,9 +74,9 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
                 seed: netem.seed,
             },
         }),
-        FaultCommand::DropOffer { count } => ControlRequest::SetFault(HandFault::DropOffer { count: *count }),
+        FaultCommand::DropOffer { count } => ControlRequest::SetFault(LiveFault::DropOffer { count: *count }),
         FaultCommand::HttpStall { path } => {
-            ControlRequest::SetFault(HandFault::HttpStall { path: path.clone() })
+            ControlRequest::SetFault(LiveFault::HttpStall { path: path.clone() })
         }
         FaultCommand::Clear => ControlRequest::ClearFaults,
         FaultCommand::List => ControlRequest::TellFaults,
@@ -96,9 +96,9 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
     Ok(exit::OK)
 }
 
-fn words(fault: &HandFault) -> String {
+fn words(fault: &LiveFault) -> String {
     match fault {
-        HandFault::Netem { link } => {
+        LiveFault::Netem { link } => {
             let parts = [
                 (link.loss_percent, "% lost"),
                 (link.duplicate_percent, "% doubled"),
@@ -112,8 +112,8 @@ fn words(fault: &HandFault) -> String {
                 .collect();
             format!("netem: {}", parts.join(", "))
         }
-        HandFault::DropOffer { count } => format!("drop-offer: the next {count}"),
-        HandFault::HttpStall { path } => format!("http-stall: {path}"),
+        LiveFault::DropOffer { count } => format!("drop-offer: the next {count}"),
+        LiveFault::HttpStall { path } => format!("http-stall: {path}"),
     }
 }
 
@@ -177,11 +177,11 @@ mod tests {
             ..Link::default()
         };
         assert_eq!(
-            words(&HandFault::Netem { link }),
+            words(&LiveFault::Netem { link }),
             "netem: 10% lost, 50 ms delay"
         );
         assert_eq!(
-            words(&HandFault::DropOffer { count: 3 }),
+            words(&LiveFault::DropOffer { count: 3 }),
             "drop-offer: the next 3"
         );
     }
