@@ -7,25 +7,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{link, plug};
-use crate::fault::{Direction, LiveFault, HandFaults};
+use crate::fault::{Direction, LiveFault, LiveFaults};
 
 /// Prefix of libvirt's names for the host's end of a machine's network card.
 const MACHINE_DEVICE: &str = "vnet";
 
 /// Live faults of a cell, and their link.
 #[derive(Debug)]
-pub(super) struct Hand {
+pub(super) struct LiveFaultLink {
     run_id: String,
     bridge: String,
-    faults: Arc<Mutex<HandFaults>>,
+    faults: Arc<Mutex<LiveFaults>>,
     /// True once the link exists; it then remains until the end, without machines if no fault is active.
     is_joined: bool,
 }
 
-impl Hand {
+impl LiveFaultLink {
     /// Starts without faults.
-    pub(super) fn new(run_id: &str, bridge: &str) -> Hand {
-        Hand {
+    pub(super) fn new(run_id: &str, bridge: &str) -> LiveFaultLink {
+        LiveFaultLink {
             run_id: run_id.to_owned(),
             bridge: bridge.to_owned(),
             faults: Arc::default(),
@@ -86,7 +86,7 @@ impl Hand {
     }
 }
 
-fn lock(faults: &Mutex<HandFaults>) -> MutexGuard<'_, HandFaults> {
+fn lock(faults: &Mutex<LiveFaults>) -> MutexGuard<'_, LiveFaults> {
     // No operation leaves the state inconsistent under the lock.
     faults.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use super::control::{NewNode, ControlResponse, SOCKET, ControlRequest};
-use super::hand::Hand;
+use super::hand::LiveFaultLink;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, Told};
@@ -61,7 +61,7 @@ struct Cell<S> {
     nodes: Vec<Node>,
     surroundings: S,
     libvirtd: Arc<Libvirtd>,
-    hand: Hand,
+    hand: LiveFaultLink,
     kept: RecordFile,
     consoles: Vec<(String, Tail)>,
 }
@@ -90,7 +90,7 @@ where
         fs::set_permissions(&socket, Permissions::from_mode(0o600))
             .map_err(|error| failed(&error))?;
         let mut cell = Cell {
-            hand: Hand::new(&self.run_id, &self.bridge),
+            hand: LiveFaultLink::new(&self.run_id, &self.bridge),
             kept: RecordFile::create_afterwards(&self.artifacts).map_err(|error| failed(&error))?,
             consoles: Vec::new(),
             run_id: self.run_id,

@@ -34,7 +34,7 @@ pub enum LiveFault {
 
 /// Active live faults between the machines and everything else.
 #[derive(Debug, Clone, Default)]
-pub struct HandFaults {
+pub struct LiveFaults {
     link: Option<(Link, Impairment, Impairment)>,
     offers_left: u32,
     stalled_paths: Vec<String>,
@@ -42,7 +42,7 @@ pub struct HandFaults {
     stalled: HashSet<SocketAddrV4>,
 }
 
-impl HandFaults {
+impl LiveFaults {
     /// Activates a fault. A fault replaces the previous one of its kind, except that several paths may stall.
     pub fn set(&mut self, fault: LiveFault) {
         match fault {
@@ -57,7 +57,7 @@ impl HandFaults {
 
     /// Clears all faults.
     pub fn clear(&mut self) {
-        *self = HandFaults::default();
+        *self = LiveFaults::default();
     }
 
     /// Returns the active faults.
@@ -203,13 +203,13 @@ mod tests {
         frame
     }
 
-    fn passes(faults: &mut HandFaults, direction: Direction, frame: &[u8]) -> bool {
+    fn passes(faults: &mut LiveFaults, direction: Direction, frame: &[u8]) -> bool {
         !faults.fate(direction, frame).is_empty()
     }
 
     #[test]
     fn so_many_offers_are_lost_and_nothing_else() {
-        let mut faults = HandFaults::default();
+        let mut faults = LiveFaults::default();
         faults.set(LiveFault::DropOffer { count: 2 });
         let (offer, ack) = (dhcp_reply(MessageType::Offer), dhcp_reply(MessageType::Ack));
         assert!(passes(&mut faults, Direction::In, &ack));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn answers_to_a_stalled_path_never_come_and_others_do() {
-        let mut faults = HandFaults::default();
+        let mut faults = LiveFaults::default();
         let path = "/assets/coreos/current/".to_owned();
         faults.set(LiveFault::HttpStall { path: path.clone() });
         let (one, other, server) = ((MACHINE, 4001), (MACHINE, 4002), (SERVER, 8080));
@@ -257,14 +257,14 @@ mod tests {
 
     #[test]
     fn a_bad_link_loses_frames_in_both_directions_until_it_is_cleared() {
-        let mut faults = HandFaults::default();
+        let mut faults = LiveFaults::default();
         let link = Link {
             loss_percent: 30,
             ..Link::default()
         };
         faults.set(LiveFault::Netem { link });
         let frame = tcp((MACHINE, 1), (SERVER, 2), b"x");
-        let lost = |faults: &mut HandFaults, direction| {
+        let lost = |faults: &mut LiveFaults, direction| {
             let all = (0..1000).filter(|_| !passes(faults, direction, &frame));
             all.count()
         };

@@ -26,7 +26,7 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use hand::{LiveFault, HandFaults};
+pub use hand::{LiveFault, LiveFaults};
 pub use impair::{Direction, Impairment};
 pub use model::{
     Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,
