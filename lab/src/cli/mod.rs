@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cell;
-use crate::remote::Visit;
+use crate::remote::RemoteRun;
 
 /// Soft limit of open files that the lab requests for itself and its cells.
 const OPEN_FILES: u64 = 4096;
@@ -83,11 +83,11 @@ struct Folders {
     catalog: Option<PathBuf>,
     /// File that describes the run for which another host copied this `lab` here.
     #[arg(long, global = true, value_name = "FILE", hide = true, value_parser = visit)]
-    visit: Option<Visit>,
+    visit: Option<RemoteRun>,
 }
 
-fn visit(path: &str) -> Result<Visit, String> {
-    Visit::read(path.as_ref()).map_err(|error| error.to_string())
+fn visit(path: &str) -> Result<RemoteRun, String> {
+    RemoteRun::read(path.as_ref()).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]
@@ -149,7 +149,7 @@ pub fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     raise_open_files();
-    if let Some(Err(error)) = arguments.places.visit.as_ref().map(Visit::begin) {
+    if let Some(Err(error)) = arguments.places.visit.as_ref().map(RemoteRun::begin) {
         eprintln!("lab: {error}");
         return ExitCode::from(exit::INTERNAL);
     }

@@ -20,4 +20,4 @@ pub use host::Host;
 pub use parcel::{Parcel, ParcelError};
 pub(crate) use session::quoted;
 pub use session::{RemoteError, Session};
-pub use visit::{GivenImage, Place, RemoteLab, Visit, remove_dead};
+pub use visit::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Host;
 use crate::scenario::Fit;
 
-/// Name of the file that stores a [`Visit`].
+/// Name of the file that stores a [`RemoteRun`].
 const FILE: &str = "visit.json";
 
 /// Age after which an unstarted remote run counts as abandoned.
@@ -21,7 +21,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(3600);
 
 /// Parameters of a remote run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Visit {
+pub struct RemoteRun {
     /// Run id, which is also the name of its folder.
     pub run_id: String,
     /// Image to boot.
@@ -98,14 +98,14 @@ impl Place {
     }
 }
 
-impl Visit {
+impl RemoteRun {
     /// Reads the parameters on the remote host.
     ///
     /// # Errors
     /// Fails if the file is missing or invalid.
-    pub fn read(path: &Path) -> io::Result<Visit> {
-        let visit: Visit = serde_json::from_slice(&fs::read(path)?)?;
-        Ok(Visit {
+    pub fn read(path: &Path) -> io::Result<RemoteRun> {
+        let visit: RemoteRun = serde_json::from_slice(&fs::read(path)?)?;
+        Ok(RemoteRun {
             file: path.to_owned(),
             ..visit
         })

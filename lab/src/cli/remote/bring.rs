@@ -8,7 +8,7 @@ use super::super::conduct::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
-use crate::remote::{GivenImage, Parcel, Place, Session, Visit, quoted};
+use crate::remote::{GivenImage, Parcel, Place, Session, RemoteRun, quoted};
 use crate::untrusted::tree::{Limits, Tree};
 
 /// Programs of the lab.
@@ -130,7 +130,7 @@ fn note(
     files: &Parcel,
     place: &Place,
 ) -> Result<(), CliError> {
-    let visit = Visit {
+    let visit = RemoteRun {
         run_id: place.id.clone(),
         image: GivenImage {
             folder: Path::new(&place.base).join(Place::kept("images", &files.digest)),
