@@ -17,7 +17,7 @@ mod session;
 mod visit;
 
 pub use host::Host;
-pub use parcel::{Parcel, ParcelError};
+pub use parcel::{Bundle, BundleError};
 pub(crate) use session::quoted;
 pub use session::{RemoteError, Session};
 pub use visit::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};

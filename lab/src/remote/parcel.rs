@@ -14,7 +14,7 @@ use thiserror::Error;
 /// Error of reading a bundle.
 #[derive(Debug, Error)]
 #[error("{path}: {source}")]
-pub struct ParcelError {
+pub struct BundleError {
     /// File that cannot be read.
     pub path: PathBuf,
     #[source]
@@ -23,7 +23,7 @@ pub struct ParcelError {
 
 /// Bundle of files of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parcel {
+pub struct Bundle {
     folder: PathBuf,
     names: Vec<String>,
     /// Digest of all names and contents.
@@ -32,17 +32,17 @@ pub struct Parcel {
     pub size_bytes: u64,
 }
 
-impl Parcel {
+impl Bundle {
     /// Bundles the named files of the folder.
     ///
     /// # Errors
-    /// [`ParcelError`].
-    pub fn of(folder: &Path, names: &[&str]) -> Result<Parcel, ParcelError> {
+    /// [`BundleError`].
+    pub fn of(folder: &Path, names: &[&str]) -> Result<Bundle, BundleError> {
         let mut size_bytes = 0;
         let mut all = Sha256::new();
         for name in names {
             let path = folder.join(name);
-            let failed = |source| ParcelError {
+            let failed = |source| BundleError {
                 path: path.clone(),
                 source,
             };
@@ -51,7 +51,7 @@ impl Parcel {
             all.update(format!("{name} {}\n", hashes.sha256));
         }
         let digest = all.finalize();
-        Ok(Parcel {
+        Ok(Bundle {
             folder: folder.to_owned(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             digest: digest
@@ -66,9 +66,9 @@ impl Parcel {
     /// Bundles all files of the folder.
     ///
     /// # Errors
-    /// [`ParcelError`].
-    pub fn whole(folder: &Path) -> Result<Parcel, ParcelError> {
-        let failed = |source| ParcelError {
+    /// [`BundleError`].
+    pub fn whole(folder: &Path) -> Result<Bundle, BundleError> {
+        let failed = |source| BundleError {
             path: folder.to_owned(),
             source,
         };
@@ -81,7 +81,7 @@ impl Parcel {
             }
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Parcel::of(folder, &names)
+        Bundle::of(folder, &names)
     }
 
     /// Returns a command that prints the bundle as a tar archive.
@@ -107,15 +107,15 @@ mod tests {
         write("one", "1");
         write("two", "22");
         std::os::unix::fs::symlink("two", folder.path().join("three")).unwrap();
-        let whole = Parcel::whole(folder.path()).unwrap();
+        let whole = Bundle::whole(folder.path()).unwrap();
         assert_eq!((whole.digest.len(), whole.size_bytes), (16, 5));
         assert_eq!(whole.names, ["one", "three", "two"]);
-        assert_eq!(Parcel::whole(folder.path()).unwrap(), whole);
-        let some = Parcel::of(folder.path(), &["one", "two"]).unwrap();
+        assert_eq!(Bundle::whole(folder.path()).unwrap(), whole);
+        let some = Bundle::of(folder.path(), &["one", "two"]).unwrap();
         assert_ne!(some.digest, whole.digest);
         write("two", "23");
-        assert_ne!(Parcel::whole(folder.path()).unwrap().digest, whole.digest);
-        let missing = Parcel::of(folder.path(), &["four"]).unwrap_err();
+        assert_ne!(Bundle::whole(folder.path()).unwrap().digest, whole.digest);
+        let missing = Bundle::of(folder.path(), &["four"]).unwrap_err();
         assert!(missing.to_string().contains("four"), "{missing}");
     }
 }

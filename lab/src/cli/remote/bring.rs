@@ -8,7 +8,7 @@ use super::super::conduct::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
-use crate::remote::{GivenImage, Parcel, Place, Session, RemoteRun, quoted};
+use crate::remote::{GivenImage, Bundle, Place, Session, RemoteRun, quoted};
 use crate::untrusted::tree::{Limits, Tree};
 
 /// Programs of the lab.
@@ -31,8 +31,8 @@ pub(super) fn bring(
     let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
     let own = sibling(PROGRAMS[0]).map_err(|why| internal(&why))?;
     let own = own.parent().unwrap_or(Path::new("."));
-    let programs = Parcel::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
-    let files = Parcel::whole(&image.folder).map_err(|error| internal(&error))?;
+    let programs = Bundle::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
+    let files = Bundle::whole(&image.folder).map_err(|error| internal(&error))?;
     let there = There::begin(session, id)?;
     let place = Place {
         base: there.base.clone(),
@@ -90,7 +90,7 @@ impl There {
         place: &Place,
         kind: &str,
         what: &str,
-        parcel: &Parcel,
+        parcel: &Bundle,
     ) -> Result<(), CliError> {
         let kept = Place::kept(kind, &parcel.digest);
         if self.kept.contains(&kept) {
@@ -127,7 +127,7 @@ fn note(
     session: &Session,
     folders: &Folders,
     image: &Chosen,
-    files: &Parcel,
+    files: &Bundle,
     place: &Place,
 ) -> Result<(), CliError> {
     let visit = RemoteRun {
