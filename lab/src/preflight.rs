@@ -14,7 +14,7 @@ const OPEN_FILES: u64 = 256;
 
 /// Missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingRequirement {
     /// Description of the problem.
     pub what: String,
     /// Command or advice that solves it.
@@ -23,14 +23,14 @@ pub struct Lack {
 
 /// Returns the missing requirements of these scenarios and their injected faults; empty if they can run.
 #[must_use]
-pub fn lacks(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
-    lacks_of(&what_runs_need(), wanted)
+pub fn missing_requirements(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<MissingRequirement> {
+    missing_on(&what_runs_need(), wanted)
 }
 
 /// Formats the missing requirements as an error message.
 #[must_use]
-pub fn told(lacks: &[Lack]) -> String {
-    let lines: Vec<String> = lacks
+pub fn told(missing_requirements: &[MissingRequirement]) -> String {
+    let lines: Vec<String> = missing_requirements
         .iter()
         .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
         .collect();
@@ -41,7 +41,7 @@ pub fn told(lacks: &[Lack]) -> String {
 }
 
 /// Returns the missing requirements on an already inspected host.
-fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
+fn missing_on(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<MissingRequirement> {
     let pieces = needed(wanted).into_iter().filter_map(Piece::of);
     let mut findings: Vec<Finding> = pieces.map(|piece| piece.examine(host)).collect();
     if wanted.iter().any(|(_, firmware, _)| firmware.is_uefi()) {
@@ -49,20 +49,20 @@ fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<L
     }
     findings.push(doctor::tun(host));
     findings.extend(doctor::user_namespaces(host));
-    let lacks = findings
+    let missing_requirements = findings
         .into_iter()
         .filter(|finding| finding.state == State::Missing)
-        .map(|finding| Lack {
+        .map(|finding| MissingRequirement {
             what: finding.what,
             remedy: finding.remedy.unwrap_or_default(),
         });
-    lacks.chain(few_files(host)).collect()
+    missing_requirements.chain(few_files(host)).collect()
 }
 
 /// Returns the requirement if the limit of open files is too low for this process, libvirtd and QEMU.
-fn few_files(host: &Host) -> Option<Lack> {
+fn few_files(host: &Host) -> Option<MissingRequirement> {
     let limit = host.open_files.filter(|limit| *limit < OPEN_FILES)?;
-    Some(Lack {
+    Some(MissingRequirement {
         what: format!("file descriptors: {limit} (a run needs {OPEN_FILES})"),
         remedy: "ulimit -n 1024, after raising the hard limit (limits.conf, LimitNOFILE=)".into(),
     })
@@ -156,10 +156,10 @@ mod tests {
             os_release: "ID=debian\n".into(),
             ..Host::default()
         };
-        let lacks = lacks_of(
+        let missing_requirements = missing_on(
             &host,
             &[(&scenario, Firmware::Uefi, &Injections::default())],
         );
-        insta::assert_snapshot!(told(&lacks));
+        insta::assert_snapshot!(told(&missing_requirements));
     }
 }

@@ -184,9 +184,9 @@ pub(super) fn check_host(units: &[Unit]) -> Result<(), CliError> {
         .iter()
         .map(|unit| (&*unit.scenario, unit.firmware, &unit.injections))
         .collect();
-    let lacks = preflight::lacks(&wanted);
-    if !lacks.is_empty() {
-        return Err(refuse(exit::HOST_UNSUPPORTED, preflight::told(&lacks)));
+    let missing = preflight::missing_requirements(&wanted);
+    if !missing.is_empty() {
+        return Err(refuse(exit::HOST_UNSUPPORTED, preflight::told(&missing)));
     }
     Ok(())
 }
