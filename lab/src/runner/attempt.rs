@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::course::Course;
+use super::course::UnitRun;
 use super::keep::{Keep, Kept, first_child};
 use super::leaks::CellNetwork;
 use super::{AttemptOutcome, Progress, Unit};
@@ -50,7 +50,7 @@ impl State {
     }
 }
 
-impl Course {
+impl UnitRun {
     /// Makes an attempt. Errors of the lab itself are part of the outcome.
     pub(super) async fn attempt(
         &mut self,

@@ -34,7 +34,7 @@ impl Shared {
 }
 
 /// Everything that the task of one unit needs.
-pub(super) struct Course {
+pub(super) struct UnitRun {
     pub(super) setting: Setting,
     pub(super) shared: Shared,
     pub(super) progress: mpsc::UnboundedSender<Progress>,
@@ -42,7 +42,7 @@ pub(super) struct Course {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-impl Course {
+impl UnitRun {
     /// Runs the unit, with retries as the policy allows.
     pub(super) async fn run(mut self, unit: Unit) -> UnitOutcome {
         let name = unit.name();

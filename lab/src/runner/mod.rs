@@ -33,7 +33,7 @@ use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
-use course::{Course, Shared};
+use course::{UnitRun, Shared};
 use keep::Keep;
 use places::Places;
 
@@ -127,7 +127,7 @@ pub async fn run(
     let cells = Arc::new(Semaphore::new(cells_at_once));
     let mut running = JoinSet::new();
     for (index, unit) in units.into_iter().enumerate() {
-        let course = Course {
+        let course = UnitRun {
             setting: setting.clone(),
             shared: shared.clone(),
             progress: progress.clone(),
