@@ -17,16 +17,16 @@ use crate::verdict::{NodeVerdict, judge};
 
 /// Progress of all units.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct RunProgress {
     started: Instant,
     /// Folder of the run, if transfers are shown.
     folder: Option<PathBuf>,
-    units: BTreeMap<String, UnitCourse>,
+    units: BTreeMap<String, UnitProgress>,
 }
 
 /// Progress of one unit.
 #[derive(Debug)]
-struct UnitCourse {
+struct UnitProgress {
     unit: Unit,
     /// Records of the current attempt.
     records: Vec<Record>,
@@ -54,9 +54,9 @@ struct Place {
     waits_for: Option<String>,
 }
 
-impl Course {
-    pub(super) fn new(units: &[Unit], folder: Option<PathBuf>) -> Course {
-        let course = |unit: &Unit| UnitCourse {
+impl RunProgress {
+    pub(super) fn new(units: &[Unit], folder: Option<PathBuf>) -> RunProgress {
+        let course = |unit: &Unit| UnitProgress {
             unit: unit.clone(),
             records: Vec::new(),
             running: BTreeMap::new(),
@@ -64,7 +64,7 @@ impl Course {
             ended: 0,
             transfers: None,
         };
-        Course {
+        RunProgress {
             started: Instant::now(),
             folder,
             units: units
@@ -143,9 +143,9 @@ impl Course {
     }
 }
 
-impl UnitCourse {
+impl UnitProgress {
     fn running(&mut self, unit: &str, now: Instant) -> Vec<NodeStatus> {
-        let UnitCourse {
+        let UnitProgress {
             unit: tried,
             records,
             running,

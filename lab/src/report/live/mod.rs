@@ -17,7 +17,7 @@ use super::amounts;
 use super::table::Colour;
 use crate::evidence::Record;
 use crate::runner::{Progress, Unit};
-use course::Course;
+use course::RunProgress;
 use screen::Screen;
 
 /// Redraw interval on a terminal.
@@ -70,7 +70,7 @@ impl EventsFile {
 #[derive(Debug)]
 pub struct Live<W: Write> {
     files: Vec<EventsFile>,
-    course: Course,
+    course: RunProgress,
     show: Show,
     screen: Screen<W>,
     /// Time of the last progress lines without a terminal.
@@ -96,7 +96,7 @@ impl<W: Write> Live<W> {
         };
         Live {
             files: files.into_iter().map(file).collect(),
-            course: Course::new(units, in_place.then(|| folder.to_owned())),
+            course: RunProgress::new(units, in_place.then(|| folder.to_owned())),
             show,
             screen: Screen::new(out),
             repeated: Instant::now(),
