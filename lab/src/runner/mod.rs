@@ -35,7 +35,7 @@ use crate::evidence::{Depth, Record};
 use crate::hypervisor::accel::Accelerator;
 use course::{UnitRun, Shared};
 use keep::Keep;
-use places::Places;
+use places::Capacity;
 
 pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 
@@ -57,7 +57,7 @@ pub struct Setting {
     /// Accelerator of the machines.
     pub accelerator: Accelerator,
     /// Limits of machines and memory at once.
-    pub places: Places,
+    pub places: Capacity,
     /// Treatment of failures.
     pub policy: Policy,
     /// Amount of evidence to collect.

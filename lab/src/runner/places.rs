@@ -10,14 +10,14 @@ const OVERHEAD_MIB: usize = 350;
 
 /// Limits of machines that run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
+pub struct Capacity {
     /// Maximum number of machines.
     pub machines: usize,
     /// Memory for all machines, in MiB.
     pub memory_mib: usize,
 }
 
-impl Places {
+impl Capacity {
     /// Returns the requested number, or a default of two machines per core, limited by available memory. A
     /// machine that boots over the network mostly waits; under TCG, four machines on two cores were measured to
     /// take 1.7 times as long each.
@@ -27,12 +27,12 @@ impl Places {
         cores: usize,
         available_mib: usize,
         accelerator: Accelerator,
-    ) -> Places {
+    ) -> Capacity {
         let by_cores = match accelerator {
             Accelerator::Tcg => cores * 2,
             Accelerator::Kvm => cores * 3,
         };
-        Places {
+        Capacity {
             machines: asked.unwrap_or(by_cores).max(1),
             memory_mib: spare_mib(available_mib).max(1),
         }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_small_host_runs_machines_one_after_the_other() {
-        let places = Places::choose(None, 2, 2048, Accelerator::Tcg);
+        let places = Capacity::choose(None, 2, 2048, Accelerator::Tcg);
         assert_eq!(places.machines, 4);
         assert_eq!(places.memory_mib, 1280);
         assert_eq!(
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_used() {
         assert_eq!(
-            Places::choose(Some(1), 64, 1 << 20, Accelerator::Kvm).machines,
+            Capacity::choose(Some(1), 64, 1 << 20, Accelerator::Kvm).machines,
             1
         );
     }

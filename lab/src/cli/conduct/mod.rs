@@ -29,7 +29,7 @@ use crate::report::live::Live;
 use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
-use crate::runner::places::{Places, available_mib};
+use crate::runner::places::{Capacity, available_mib};
 use crate::runner::{Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
@@ -444,13 +444,13 @@ impl Done {
     }
 }
 
-fn places(jobs: Jobs, accelerator: Accelerator) -> Places {
+fn places(jobs: Jobs, accelerator: Accelerator) -> Capacity {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let asked = match jobs {
         Jobs::Auto => None,
         Jobs::Number(number) => Some(number.get()),
     };
-    Places::choose(asked, cores, free_memory_mib(), accelerator)
+    Capacity::choose(asked, cores, free_memory_mib(), accelerator)
 }
 
 /// Falls back to the memory of one ordinary machine if free memory cannot be read.
