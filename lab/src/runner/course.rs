@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::keep::Keep;
-use super::{AttemptOutcome, OnAttempt, Progress, Setting, Unit, UnitOutcome};
+use super::{AttemptOutcome, OnAttempt, Progress, RunConfig, Unit, UnitOutcome};
 
 /// State shared by all units of a run.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(setting: &Setting) -> Shared {
+    pub(super) fn new(setting: &RunConfig) -> Shared {
         Shared {
             processors: Arc::new(Semaphore::new(setting.places.machines)),
             memory: Arc::new(Semaphore::new(setting.places.memory_mib)),
@@ -35,7 +35,7 @@ impl Shared {
 
 /// Everything that the task of one unit needs.
 pub(super) struct UnitRun {
-    pub(super) setting: Setting,
+    pub(super) setting: RunConfig,
     pub(super) shared: Shared,
     pub(super) progress: mpsc::UnboundedSender<Progress>,
     pub(super) on_attempt: OnAttempt,

@@ -41,7 +41,7 @@ pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 
 /// Configuration of a run, apart from its units.
 #[derive(Debug, Clone)]
-pub struct Setting {
+pub struct RunConfig {
     /// Run id: six hexadecimal digits.
     pub run_id: String,
     /// Folder of the run's artifacts.
@@ -111,7 +111,7 @@ pub type OnAttempt = Arc<dyn Fn(&AttemptOutcome) + Send + Sync>;
 /// is returned.
 pub async fn run(
     units: Vec<Unit>,
-    setting: &Setting,
+    setting: &RunConfig,
     progress: mpsc::UnboundedSender<Progress>,
     on_attempt: OnAttempt,
     stop: watch::Receiver<bool>,

@@ -30,7 +30,7 @@ use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Capacity, available_mib};
-use crate::runner::{Policy, Setting, Unit, UnitOutcome};
+use crate::runner::{Policy, RunConfig, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
 use image::fitted;
@@ -272,7 +272,7 @@ impl RunOptions {
             true => fitted(units, &image.fit, &artifacts.join("scenarios"))?,
             false => units,
         };
-        let setting = Setting {
+        let setting = RunConfig {
             run_id: run_id.clone(),
             artifacts: artifacts.clone(),
             connect: self.connect.clone(),

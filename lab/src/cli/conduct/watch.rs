@@ -11,7 +11,7 @@ use super::interrupt::Interrupt;
 use crate::cli::terminal;
 use crate::report::live::Live;
 use crate::report::{self, AttemptSummary};
-use crate::runner::{self, AttemptOutcome, OnAttempt, Setting, Unit};
+use crate::runner::{self, AttemptOutcome, OnAttempt, RunConfig, Unit};
 
 /// Artifacts that could not be written, each with its path and reason.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
 /// Runs the units while showing and saving their events; Ctrl-C and SIGTERM stop them.
 pub(super) async fn watch_run(
     units: Vec<Unit>,
-    setting: &Setting,
+    setting: &RunConfig,
     on_attempt: OnAttempt,
     mut live: Live<std::io::Stderr>,
     interrupt: &Interrupt,
