@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Depth, Record};
+use crate::evidence::{EvidenceOptions, Record};
 use crate::fault::Injections;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
@@ -36,7 +36,7 @@ pub struct Job {
     /// True if finished machines keep running until it is decided whether the cell is kept.
     pub hold: bool,
     /// Amount of evidence to collect.
-    pub depth: Depth,
+    pub depth: EvidenceOptions,
     /// Faults to inject.
     #[serde(default)]
     pub injections: Injections,

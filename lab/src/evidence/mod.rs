@@ -22,7 +22,7 @@ use crate::sim::report::Report;
 
 /// Amount of evidence to collect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args, Serialize, Deserialize)]
-pub struct Depth {
+pub struct EvidenceOptions {
     /// Part of the network's packets to capture; `headers` keeps the first 2 KiB of each message
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t)]
     pub pcap: Extent,

@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 
 use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
-use crate::evidence::{Depth, Record};
+use crate::evidence::{EvidenceOptions, Record};
 use crate::hypervisor::accel::Accelerator;
 use course::{UnitRun, Shared};
 use keep::Keep;
@@ -61,7 +61,7 @@ pub struct RunConfig {
     /// Treatment of failures.
     pub policy: Policy,
     /// Amount of evidence to collect.
-    pub depth: Depth,
+    pub depth: EvidenceOptions,
 }
 
 /// Treatment of failures.

@@ -19,7 +19,7 @@ use super::terminal::OutputStyle;
 use super::{Folders, exit, remote};
 use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
-use crate::evidence::Depth;
+use crate::evidence::EvidenceOptions;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::remote::Host;
@@ -65,7 +65,7 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "URI")]
     connect: Option<String>,
     #[command(flatten)]
-    depth: Depth,
+    depth: EvidenceOptions,
     /// Folder in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
@@ -201,7 +201,7 @@ impl RunOptions {
         RunOptions {
             keep: Keep::Always,
             stays,
-            depth: Depth {
+            depth: EvidenceOptions {
                 display: true,
                 ..self.depth
             },
