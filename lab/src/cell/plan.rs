@@ -10,7 +10,7 @@ use boot_server::config::{
 
 use super::message::Job;
 use super::sandbox::cell_dir;
-use crate::evidence::capture::{CaptureSpec, Extent};
+use crate::evidence::capture::{CaptureSpec, PcapMode};
 use crate::evidence::saved::CAPTURES_FOLDER;
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
@@ -33,7 +33,7 @@ pub const NETWORK: &str = "net";
 /// Returns the parameters of the capture; `None` if nothing is captured.
 #[must_use]
 pub fn capture(scenario: &Scenario, network: &NetworkSpec, job: &Job) -> Option<CaptureSpec> {
-    (job.depth.pcap != Extent::Off).then(|| CaptureSpec {
+    (job.depth.pcap != PcapMode::Off).then(|| CaptureSpec {
         interface: network.bridge.clone(),
         file: job
             .artifacts

@@ -15,7 +15,7 @@ use boot_server::event::Event;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use self::capture::Extent;
+use self::capture::PcapMode;
 use self::disturbance::Disturbance;
 use self::packet::{Content, Endpoint, Protocol};
 use crate::sim::report::Report;
@@ -25,7 +25,7 @@ use crate::sim::report::Report;
 pub struct EvidenceOptions {
     /// Part of the network's packets to capture; `headers` keeps the first 2 KiB of each message
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t)]
-    pub pcap: Extent,
+    pub pcap: PcapMode,
     /// Record the debug console of UEFI firmware
     #[arg(long)]
     pub firmware_log: bool,

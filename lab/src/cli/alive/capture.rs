@@ -16,7 +16,7 @@ use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
-use crate::evidence::capture::{CaptureSpec, Extent, stream};
+use crate::evidence::capture::{CaptureSpec, PcapMode, stream};
 use crate::evidence::packet::Wire;
 use crate::evidence::{saved, wire};
 use crate::report::packets::PacketLines;
@@ -46,7 +46,7 @@ pub(in crate::cli) struct CaptureArguments {
 #[derive(Debug, Serialize, Deserialize)]
 struct Inside {
     interface: String,
-    extent: Extent,
+    extent: PcapMode,
     title: String,
     host: std::net::Ipv4Addr,
     subnet: Ipv4Net,
@@ -139,8 +139,8 @@ fn start(lab: &PersistentLab, is_full: bool) -> Result<(Child, impl Read + Send 
     let inside = Inside {
         interface: network.bridge,
         extent: match is_full {
-            true => Extent::Full,
-            false => Extent::Headers,
+            true => PcapMode::Full,
+            false => PcapMode::Headers,
         },
         title: format!("{} {}", lab.run_id, lab.unit),
         host: lab.host,

@@ -62,7 +62,7 @@ const FULL_RING_BYTES: i32 = 64 << 20;
 /// Part of the packets to capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Extent {
+pub enum PcapMode {
     /// Every frame as a whole
     Full,
     /// Every frame; of file transfers only headers and the beginning
@@ -79,7 +79,7 @@ pub struct CaptureSpec {
     pub interface: String,
     /// Output file; compressed to the same name plus `.gz` once it is complete.
     pub file: PathBuf,
-    pub extent: Extent,
+    pub extent: PcapMode,
     /// Scenario and firmware, stored in the file.
     pub title: String,
     /// Host's address on the network.
@@ -203,7 +203,7 @@ fn has_reader(pipe: impl AsFd) -> bool {
 }
 
 fn open(spec: &CaptureSpec) -> Result<pcap::Capture<Active>, CaptureFault> {
-    let is_full = spec.extent == Extent::Full;
+    let is_full = spec.extent == PcapMode::Full;
     let capture = pcap::Capture::from_device(spec.interface.as_str())
         .and_then(|capture| {
             capture
@@ -289,7 +289,7 @@ impl<W: Write> Writer<W> {
         out.flush()?;
         Ok(Writer {
             out,
-            cutter: (spec.extent != Extent::Full).then(Cutter::default),
+            cutter: (spec.extent != PcapMode::Full).then(Cutter::default),
             names,
             frames: 0,
         })

@@ -10,7 +10,7 @@ fn spec(file: PathBuf) -> CaptureSpec {
     CaptureSpec {
         interface: "lab-4f2a11-br".into(),
         file,
-        extent: Extent::Headers,
+        extent: PcapMode::Headers,
         title: "scenario ipxe-chainload on uefi, run 4f2a11".into(),
         host: Ipv4Addr::new(192, 168, 91, 1),
         subnet: "192.168.91.0/24".parse().unwrap(),
