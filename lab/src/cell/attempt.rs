@@ -25,7 +25,7 @@ use super::on_host;
 use super::plan;
 use super::plug::Plug;
 use super::sandbox::cell_dir;
-use super::services::{Libvirtd, Told, start_boot_server, start_command};
+use super::services::{Libvirtd, ServiceEvent, start_boot_server, start_command};
 use super::stay::PersistentCell;
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
@@ -152,7 +152,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                     saw(record, &mut kept);
                 }
                 Some(one) = tells.recv() => {
-                    if let (Told::Ended { service, detail }, true) = (&one, is_before_power_on) {
+                    if let (ServiceEvent::Ended { service, detail }, true) = (&one, is_before_power_on) {
                         return Err(format!("{service} ended before the first machine started: {detail}"));
                     }
                     killer.hear(&one, &told);
@@ -266,7 +266,7 @@ struct SetUp {
 async fn set_up(
     job: &Job,
     scenario: &Scenario,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<SetUp, String> {
     let libvirtd = match &job.connect {
         None => Libvirtd::start(&job.artifacts.join("libvirtd.log")).await,
@@ -436,9 +436,9 @@ fn silences(job: &Job, scenario: &Scenario) -> Silences {
 }
 
 /// Converts a service's output into a record of the node concerned.
-fn record_of(told: Told, nodes: &[Node]) -> Record {
+fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
     match told {
-        Told::Event { service, event } => Record {
+        ServiceEvent::Event { service, event } => Record {
             at_us: event.at_us,
             node: node_of(&event, nodes),
             seen: Seen::Server {
@@ -446,7 +446,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
                 entry: event,
             },
         },
-        Told::Ended { service, detail } => Record {
+        ServiceEvent::Ended { service, detail } => Record {
             at_us: now_us(),
             node: None,
             seen: Seen::ServiceEnded { service, detail },

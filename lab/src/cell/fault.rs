@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::link;
 use super::message::Job;
 use super::plug::{self, Plug, Plugged};
-use super::services::{Told, start_boot_server};
+use super::services::{ServiceEvent, start_boot_server};
 use crate::evidence::STATION_PREFIX;
 use crate::fault::{Barrier, Direction, Impairment, Kill, Role, Station};
 use crate::hypervisor::Hypervisor;
@@ -193,7 +193,7 @@ impl Killer {
     }
 
     /// Processes a service's event, and kills the boot server if it is the trigger.
-    pub fn hear(&mut self, one: &Told, told: &mpsc::UnboundedSender<Told>) {
+    pub fn hear(&mut self, one: &ServiceEvent, told: &mpsc::UnboundedSender<ServiceEvent>) {
         let waited_for = |target: &mut Target| target.kill.is_moment(one);
         let Some(target) = self.0.take_if(waited_for) else {
             return;
@@ -208,7 +208,7 @@ impl Killer {
     }
 }
 
-async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Told>) {
+async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<ServiceEvent>) {
     tokio::time::sleep(Duration::from_millis(after_ms.into())).await;
     let Target {
         program,
@@ -219,7 +219,7 @@ async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Told
     let started = start_boot_server(SERVER, &program, &config, &folder, told.clone()).await;
     if let Err(error) = started {
         // The receiver is gone once the attempt is over.
-        let _ = told.send(Told::Ended {
+        let _ = told.send(ServiceEvent::Ended {
             service: SERVER.to_owned(),
             detail: format!("cannot restart the boot server: {error}"),
         });
@@ -228,8 +228,8 @@ async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Told
 
 impl Kill {
     /// True if this is the fault's trigger event.
-    fn is_moment(&self, told: &Told) -> bool {
-        let Told::Event { service, event } = told else {
+    fn is_moment(&self, told: &ServiceEvent) -> bool {
+        let ServiceEvent::Event { service, event } = told else {
             return false;
         };
         let line = serde_json::to_string(event).unwrap_or_default();

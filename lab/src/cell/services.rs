@@ -132,7 +132,7 @@ impl Libvirtd {
 
 /// Event of a service: an event of a boot server, or the service's end.
 #[derive(Debug)]
-pub enum Told {
+pub enum ServiceEvent {
     /// Event of one of the lab's boot servers.
     Event { service: String, event: Box<Event> },
     /// The service ended unexpectedly.
@@ -154,7 +154,7 @@ pub async fn start_boot_server(
     program: &Path,
     config: &Config,
     folder: &Path,
-    told: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<u32, ServiceError> {
     fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
     let config_file = folder.join("config.toml");
@@ -199,7 +199,7 @@ pub async fn start_command(
     name: &str,
     command: &[String],
     folder: &Path,
-    told: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<(), ServiceError> {
     fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
     let Some((program, arguments)) = command.split_first() else {
@@ -219,7 +219,7 @@ pub async fn start_command(
         let detail = end_of(child, &[("", &stderr), ("on standard output: ", &log)]).await;
         let _ = ended.send(detail.clone());
         // The receiver is gone once the attempt is over.
-        let _ = told.send(Told::Ended { service, detail });
+        let _ = told.send(ServiceEvent::Ended { service, detail });
     });
     match tokio::time::timeout(SETTLING, has_ended).await {
         Ok(Ok(detail)) => Err(ServiceError::NotReady {
@@ -253,11 +253,11 @@ async fn tell_end(
     service: String,
     child: Child,
     stderr: &Path,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) {
     let detail = end_of(child, &[("", stderr)]).await;
     // The receiver is gone once the attempt is over.
-    let _ = told.send(Told::Ended { service, detail });
+    let _ = told.send(ServiceEvent::Ended { service, detail });
 }
 
 /// Waits for a service's end; returns its status and the last lines of its logs, each after its heading.
@@ -282,7 +282,7 @@ async fn follow(
     stdout: ChildStdout,
     mut file: tokio::fs::File,
     ready: oneshot::Sender<()>,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) {
     let mut ready = Some(ready);
     let mut lines = BufReader::new(stdout).lines();
@@ -298,7 +298,7 @@ async fn follow(
                 {
                     let _ = ready.send(());
                 }
-                let _ = told.send(Told::Event {
+                let _ = told.send(ServiceEvent::Event {
                     service: service.to_owned(),
                     event: Box::new(event),
                 });
@@ -334,7 +334,7 @@ mod tests {
     async fn start(
         script: &str,
         folder: &Path,
-    ) -> (Result<(), ServiceError>, mpsc::UnboundedReceiver<Told>) {
+    ) -> (Result<(), ServiceError>, mpsc::UnboundedReceiver<ServiceEvent>) {
         let (told, tells) = mpsc::unbounded_channel();
         let command = ["sh", "-c", script].map(str::to_owned);
         let started = start_command("pixiecore", &command, folder, told).await;
@@ -373,7 +373,7 @@ mod tests {
         let (started, mut tells) = start(&script, folder.path()).await;
         assert!(started.is_ok(), "{started:?}");
         fs::write(go, "").unwrap();
-        let Some(Told::Ended { service, detail }) = tells.recv().await else {
+        let Some(ServiceEvent::Ended { service, detail }) = tells.recv().await else {
             panic!("nothing was told");
         };
         assert_eq!(service, "pixiecore");

@@ -21,7 +21,7 @@ use super::control::{NewNode, ControlResponse, SOCKET, ControlRequest};
 use super::hand::LiveFaultLink;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
-use super::services::{Libvirtd, Told};
+use super::services::{Libvirtd, ServiceEvent};
 use crate::evidence::clock::now_us;
 use crate::evidence::saved::RecordFile;
 use crate::evidence::tail::Tail;
@@ -69,7 +69,7 @@ struct Cell<S> {
 impl<S, R> PersistentCell<S, R>
 where
     S: Fn(&Node) -> Surroundings,
-    R: Fn(Told, &[Node]) -> Record,
+    R: Fn(ServiceEvent, &[Node]) -> Record,
 {
     /// Serves control requests until the cell is ended; also ends with the lab, unless it has sent
     /// [`CellCommand::Settle`].
@@ -78,7 +78,7 @@ where
     /// A sentence if the control socket cannot be created.
     pub(super) async fn stay(
         self,
-        tells: &mut mpsc::UnboundedReceiver<Told>,
+        tells: &mut mpsc::UnboundedReceiver<ServiceEvent>,
         seen: &mut mpsc::UnboundedReceiver<Record>,
         orders: &mut Lines<impl AsyncBufRead + Unpin>,
         is_up: impl FnOnce(),
