@@ -40,7 +40,7 @@ const EMPTY_INTERVAL: Duration = Duration::from_millis(40);
 const SETTLE: Duration = GATHER.saturating_mul(3);
 
 /// Callback for completed arrivals.
-type Told = dyn Fn(Record) + Send;
+type OnArrival = dyn Fn(Record) + Send;
 
 /// Captures at the ports of one cell's machines.
 #[derive(Clone)]
@@ -234,7 +234,7 @@ impl Port {
     }
 
     /// Processes the frames that have waited long enough, and all earlier ones, in order.
-    fn settle(&mut self, now: Instant, told: &Told) {
+    fn settle(&mut self, now: Instant, told: &OnArrival) {
         let is_due = |since: &Instant| now.duration_since(*since) >= SETTLE;
         let due = self.waiting.iter().filter(|(since, ..)| is_due(since));
         if let Some(until_us) = due.map(|(_, _, frame)| frame.at_us).max() {
@@ -242,7 +242,7 @@ impl Port {
         }
     }
 
-    fn read(&mut self, until_us: u64, told: &Told) {
+    fn read(&mut self, until_us: u64, told: &OnArrival) {
         // Stable sort: frames of the same microsecond keep their order of delivery.
         self.waiting.sort_by_key(|(_, _, frame)| frame.at_us);
         let count = self
@@ -271,7 +271,7 @@ impl Port {
     }
 }
 
-fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
+fn finish(ports: Vec<Port>, told: &OnArrival) -> BTreeMap<String, Wire> {
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     for mut port in ports {
         port.empty();
