@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::terminal::OutputStyle;
 use super::{Folders, exit, images};
-use crate::doctor::gather::{Surroundings, gather};
+use crate::doctor::gather::{HostContext, gather};
 use crate::doctor::{Verdict, examine, render};
 use crate::scenario::{self, DataCheck, Image};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     let stand_in = images::built_stand_in(&folders);
     // Broken scenarios are reported by other commands.
     let scenarios = scenario::load_all(&folders.scenarios(), DataCheck::Skip).unwrap_or_default();
-    let host = gather(Surroundings {
+    let host = gather(HostContext {
         cache: &cache,
         artifacts: &arguments.artifacts,
         stand_in: stand_in.as_deref(),

@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Context of the collection.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct HostContext<'a> {
     /// Folder of images.
     pub cache: &'a Path,
     /// Folder of runs.
@@ -36,7 +36,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Collects all facts.
-pub async fn gather(around: Surroundings<'_>) -> Host {
+pub async fn gather(around: HostContext<'_>) -> Host {
     let mut host = what_runs_need();
     for asked in command::ALL {
         if let Some(output) = answer(asked).await {
