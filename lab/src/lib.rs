@@ -5,7 +5,7 @@
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → diagnosis → report`;
 //! `rehearsal` makes scenarios of a site that somebody is about to roll out.
 
-pub mod alive;
+pub mod persistent;
 pub mod cell;
 pub mod cli;
 pub mod diagnosis;

@@ -1,7 +1,7 @@
 //! The command line: parses arguments, calls the command and maps its result to an exit code. One file per
 //! subcommand.
 
-mod alive;
+mod persistent;
 mod conduct;
 mod doctor;
 mod explain;
@@ -101,9 +101,9 @@ enum Command {
     /// Explain why a machine did not boot, from a run's artifacts or from a capture
     Explain(explain::ExplainArguments),
     /// Start a scenario's network, servers and machines, and keep them running
-    Up(alive::UpArguments),
+    Up(persistent::UpArguments),
     #[command(flatten)]
-    Persistent(alive::PersistentCommand),
+    Persistent(persistent::PersistentCommand),
     /// List the scenarios
     // Listed before the commands that take a scenario's name.
     #[command(display_order = 4)]
@@ -169,9 +169,9 @@ pub fn main() -> ExitCode {
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
-        Command::Up(what) => with_runtime(alive::bring_up(arguments.places, what)),
-        Command::Persistent(command) => with_runtime(alive::run(arguments.places, command)),
-        Command::CellCapture => alive::capture_inside(),
+        Command::Up(what) => with_runtime(persistent::bring_up(arguments.places, what)),
+        Command::Persistent(command) => with_runtime(persistent::run(arguments.places, command)),
+        Command::CellCapture => persistent::capture_inside(),
         Command::Explain(what) => explain::run(&what),
         Command::Doctor(what) => with_runtime(doctor::run(arguments.places, what)),
         Command::New(what) => new::run(&arguments.places, &what),

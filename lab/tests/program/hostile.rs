@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lab::alive::{PersistentLab, HostScope, Registry};
+use lab::persistent::{PersistentLab, HostScope, Registry};
 use lab::evidence::saved::CAPTURES_FOLDER;
 use serde_json::{Value, json};
 

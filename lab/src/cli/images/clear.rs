@@ -8,7 +8,7 @@ use images::store::gc::Limits;
 
 use super::super::{Folders, exit};
 use super::{Failure, cache, stand_in, store, waiting};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 
 /// Arguments of `lab images gc`.
 #[derive(Debug, Args)]

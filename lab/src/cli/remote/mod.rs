@@ -1,6 +1,6 @@
 //! `--connect qemu+ssh://…`: `lab run` and `lab up` on another host, and commands for a lab there.
 
-mod alive;
+mod persistent;
 mod bring;
 mod words;
 
@@ -19,7 +19,7 @@ use crate::remote::{Host, Place, RemoteError, Session, quoted};
 use bring::bring;
 use words::Instead;
 
-pub(super) use alive::{down, forward, gc, up};
+pub(super) use persistent::{down, forward, gc, up};
 
 /// Returns the host that the URI names, if it is a remote one.
 pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, CliError> {

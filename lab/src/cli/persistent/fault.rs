@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{ask, unknown};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;

@@ -10,7 +10,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::alive::PersistentLab;
+use crate::persistent::PersistentLab;
 use crate::cell::plan;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;

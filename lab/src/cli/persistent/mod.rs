@@ -26,7 +26,7 @@ use clap::{Args, Subcommand};
 
 use super::conduct::{CliError, refuse};
 use super::{Folders, exit, remote};
-use crate::alive::{PersistentLab, PersistentNode, Registry};
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cell::on_host;
 
@@ -280,7 +280,7 @@ fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, CliError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alive::tests::alive;
+    use crate::persistent::tests::alive;
 
     #[test]
     fn a_lab_is_shown_with_its_machines() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::alive::PersistentLab;
+use crate::persistent::PersistentLab;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
 use crate::evidence::{Record, Seen};

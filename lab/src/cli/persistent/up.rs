@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::alive::{PersistentLab, PersistentNode, HostScope, born_ticks, now};
+use crate::persistent::{PersistentLab, PersistentNode, HostScope, born_ticks, now};
 use crate::cell::host::Lifetime;
 use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};

@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{follow, unknown};
-use crate::alive::{PersistentLab, Registry};
+use crate::persistent::{PersistentLab, Registry};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::conduct::{CliError, refuse};

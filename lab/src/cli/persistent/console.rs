@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::NodeArguments;
-use crate::alive::Registry;
+use crate::persistent::Registry;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
 use super::{NodeArguments, ask};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 use crate::cell::control::{ControlResponse, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;

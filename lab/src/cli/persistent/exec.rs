@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::NodeArguments;
-use crate::alive::{PersistentLab, PersistentNode, Registry};
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;

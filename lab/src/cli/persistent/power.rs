@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::login::Wait;
 use super::{NodeArguments, ask};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 use crate::cell::control::ControlRequest;
 use crate::cli::conduct::CliError;
 use crate::cli::exit;

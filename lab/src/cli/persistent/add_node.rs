@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::login::Wait;
 use super::{ask, unknown};
-use crate::alive::{PersistentLab, PersistentNode, Registry};
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{NewNode, ControlRequest};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
@@ -92,7 +92,7 @@ fn random_mac() -> MacAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alive::tests::alive;
+    use crate::persistent::tests::alive;
 
     #[test]
     fn a_free_name_is_found() {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 use crate::cli::conduct::CliError;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;

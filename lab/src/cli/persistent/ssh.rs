@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::NodeArguments;
 use super::exec::in_shell;
-use crate::alive::{PersistentLab, Registry};
+use crate::persistent::{PersistentLab, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 

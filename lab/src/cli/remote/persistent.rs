@@ -7,7 +7,7 @@ use std::process::Stdio;
 use super::bring::{bring, bring_scenarios};
 use super::words::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
-use crate::alive::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
+use crate::persistent::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};

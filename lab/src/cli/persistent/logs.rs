@@ -7,7 +7,7 @@ use boot_server::event::Event;
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::alive::{PersistentLab, Registry};
+use crate::persistent::{PersistentLab, Registry};
 use crate::cli::conduct::CliError;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
@@ -172,7 +172,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::alive::tests::alive;
+    use crate::persistent::tests::alive;
 
     #[test]
     fn services_and_machines_have_logs() {

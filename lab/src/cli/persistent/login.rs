@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use crate::alive::status::status;
-use crate::alive::{PersistentLab, PersistentNode};
+use crate::persistent::status::status;
+use crate::persistent::{PersistentLab, PersistentNode};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;

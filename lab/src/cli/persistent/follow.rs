@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use crate::alive::PersistentLab;
+use crate::persistent::PersistentLab;
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 use crate::untrusted::plain_line;

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::alive::status::{NodeStatus, status};
-use crate::alive::{PersistentLab, Registry};
+use crate::persistent::status::{NodeStatus, status};
+use crate::persistent::{PersistentLab, Registry};
 use crate::cli::conduct::{CliError, refuse};
 use crate::cli::exit;
 
@@ -86,7 +86,7 @@ fn lines(lab: &PersistentLab, nodes: &[NodeStatus]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alive::tests::alive;
+    use crate::persistent::tests::alive;
     use crate::timeline::StageName;
 
     #[test]
