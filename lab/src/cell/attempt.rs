@@ -26,7 +26,7 @@ use super::plan;
 use super::plug::Plug;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, ServiceEvent, start_boot_server, start_command};
-use super::stay::PersistentCell;
+use super::persistent::PersistentCell;
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::clock::now_us;

@@ -15,9 +15,9 @@
 //! | [`plan`] | configuration of a scenario's network and services; pure |
 //! | [`attempt`] | worker of the cell: one attempt at a scenario |
 //! | [`evidence`] | evidence from the worker itself |
-//! | [`stay`] | worker of a persistent cell |
+//! | [`persistent`] | worker of a persistent cell |
 //! | [`control`] | control requests to a persistent cell, and responses |
-//! | [`hand`] | live faults in a persistent cell |
+//! | [`live_fault`] | live faults in a persistent cell |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
 //! | [`fault`] | injection of faults |
 //! | [`link`] | impaired link |
@@ -27,7 +27,7 @@ pub mod attempt;
 pub mod control;
 mod evidence;
 pub mod fault;
-mod hand;
+mod live_fault;
 pub mod host;
 pub mod init;
 pub mod link;
@@ -38,7 +38,7 @@ pub mod plan;
 pub mod plug;
 pub mod sandbox;
 pub mod services;
-mod stay;
+mod persistent;
 
 /// Name of the hidden subcommand for a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";

@@ -10,12 +10,12 @@
 //! | [`read`] | parser of `fault.toml`; reports every mistake with its location |
 //! | [`injection`] | parser of `[machine]`, `[server]`, `[link]`, … |
 //! | [`impair`] | fate of a frame on an impaired link |
-//! | [`hand`] | live faults, injected while machines run |
+//! | [`live_fault`] | live faults, injected while machines run |
 //! | [`server`] | boot server configuration changed by a fault |
 //! | [`overlay`] | broken copy of the scenario |
 //! | [`outcome`] | comparison of the outcome with the expected one |
 
-mod hand;
+mod live_fault;
 mod impair;
 mod injection;
 mod model;
@@ -26,7 +26,7 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use hand::{LiveFault, LiveFaults};
+pub use live_fault::{LiveFault, LiveFaults};
 pub use impair::{Direction, Impairment};
 pub use model::{
     Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,

@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use super::control::{NewNode, ControlResponse, SOCKET, ControlRequest};
-use super::hand::LiveFaultLink;
+use super::live_fault::LiveFaultLink;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, ServiceEvent};
