@@ -11,13 +11,13 @@
 //! ```
 
 mod host;
-mod parcel;
+mod bundle;
 pub mod receive;
 mod session;
-mod visit;
+mod run;
 
 pub use host::Host;
-pub use parcel::{Bundle, BundleError};
+pub use bundle::{Bundle, BundleError};
 pub(crate) use session::quoted;
 pub use session::{RemoteError, Session};
-pub use visit::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};
+pub use run::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};
