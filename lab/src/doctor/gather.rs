@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::host::{Demand, Device, Host, Space, User, command, text};
 use super::{Firmware, Piece};
 use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
-use crate::runner::places::all_at_once_mib;
+use crate::runner::capacity::all_at_once_mib;
 use crate::scenario::Scenario;
 
 /// Folders of firmware descriptors: the administrator's, then the packages'.

@@ -3,7 +3,7 @@
 use super::host::{Host, Space, text};
 use super::packages::can_build;
 use super::{Finding, Group, Subject};
-use crate::runner::places::{available_mib, spare_mib};
+use crate::runner::capacity::{available_mib, spare_mib};
 
 /// Space for building the stand-in in the cache, in MiB, including packages and root file system.
 const BUILD_MIB: u64 = 1024;

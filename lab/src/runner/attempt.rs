@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::course::UnitRun;
+use super::unit_run::UnitRun;
 use super::keep::{Keep, Kept, first_child};
 use super::leaks::CellNetwork;
 use super::{AttemptOutcome, Progress, Unit};

@@ -7,18 +7,18 @@
 //! | file | job |
 //! |---|---|
 //! | `unit` | a unit and its outcome |
-//! | `course` | one unit: attempts until it passes or has no retries left |
+//! | `unit_run` | one unit: attempts until it passes or has no retries left |
 //! | `attempt` | one attempt: cell, capacity for machines, evidence |
-//! | [`places`] | number of machines that run at once |
+//! | [`capacity`] | number of machines that run at once |
 //! | [`shard`] | the part of the units that one computer runs |
 //! | [`keep`] | cells that keep running after the run |
 //! | `leaks` | processes left over after a cell |
 
 mod attempt;
-mod course;
+mod unit_run;
 pub mod keep;
 mod leaks;
-pub mod places;
+pub mod capacity;
 pub mod shard;
 mod unit;
 
@@ -33,9 +33,9 @@ use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::evidence::{EvidenceOptions, Record};
 use crate::hypervisor::accel::Accelerator;
-use course::{UnitRun, Shared};
+use unit_run::{UnitRun, Shared};
 use keep::Keep;
-use places::Capacity;
+use capacity::Capacity;
 
 pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 

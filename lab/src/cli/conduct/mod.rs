@@ -29,7 +29,7 @@ use crate::report::live::Live;
 use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
-use crate::runner::places::{Capacity, available_mib};
+use crate::runner::capacity::{Capacity, available_mib};
 use crate::runner::{Policy, RunConfig, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
