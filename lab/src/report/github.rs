@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::words::explanation;
-use super::{NodeSummary, RunSummary, UnitSummary, amounts};
+use super::excerpts::explanation;
+use super::{NodeSummary, RunSummary, UnitSummary, format};
 use crate::verdict::NodeVerdict;
 
 /// Maximum length of one explanation in bytes: GitHub limits a summary to 1 MiB per step.
@@ -83,7 +83,7 @@ pub fn summary(run: &RunSummary) -> String {
         text,
         "Run {} in {}, on {}.",
         run.run_id,
-        amounts::seconds(run.seconds),
+        format::seconds(run.seconds),
         cell(&run.accelerator)
     );
     for caveat in run.caveats() {
@@ -95,7 +95,7 @@ pub fn summary(run: &RunSummary) -> String {
             NodeVerdict::Fail { stage, .. } => format!(" at `{stage}`"),
             _ => String::new(),
         };
-        let time = node.seconds.map_or("–".into(), amounts::seconds);
+        let time = node.seconds.map_or("–".into(), format::seconds);
         let _ = writeln!(
             text,
             "| {} | {} | {} | {}{stage} | {time} |",

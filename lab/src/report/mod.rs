@@ -3,7 +3,7 @@
 //! All reports are made from one [`RunSummary`] or from the runner's progress events; no code here decides
 //! whether a machine passed.
 
-pub mod amounts;
+pub mod format;
 pub mod artifacts;
 pub mod faults;
 pub mod github;
@@ -22,6 +22,6 @@ pub mod stored;
 pub mod summary;
 pub mod table;
 pub mod whole;
-mod words;
+mod excerpts;
 
 pub use summary::{AttemptSummary, NodeSummary, RehearsalSummary, RunSummary, UnitSummary};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::amounts;
+use super::format;
 use super::sequence::label;
 use crate::evidence::packet::{Endpoint, Packet, Protocol, Transfer, TransferEnd, Wire};
 
@@ -48,7 +48,7 @@ impl PacketLines {
             .zero_us
             .get_or_insert_with(|| lines.first().map_or(0, |(at_us, _)| *at_us));
         let timed = lines.into_iter().map(|(at_us, line)| {
-            let seconds = amounts::seconds_between(zero_us, at_us);
+            let seconds = format::seconds_between(zero_us, at_us);
             format!("{seconds:>9.3}  {line}")
         });
         timed.collect()
@@ -83,8 +83,8 @@ impl PacketLines {
         let what = format!(
             "{protocol} {}: {} in {}{end}",
             transfer.name,
-            amounts::bytes(transfer.bytes),
-            amounts::seconds(amounts::seconds_between(transfer.start_us, transfer.end_us)),
+            format::bytes(transfer.bytes),
+            format::seconds(format::seconds_between(transfer.start_us, transfer.end_us)),
         );
         self.ends(&transfer.from, &transfer.to, &what)
     }

@@ -1,7 +1,7 @@
 //! Text about a rehearsal in reports: subject, durations, unchecked settings. Pure.
 
 use super::RehearsalSummary;
-use super::amounts::{self, count};
+use super::format::{self, count};
 
 impl RehearsalSummary {
     /// Returns one sentence each about subject, images and durations.
@@ -11,8 +11,8 @@ impl RehearsalSummary {
             "Rehearsed {} in the network {}: {} of booting, {} of harness overhead.",
             self.data.display(),
             self.network,
-            amounts::seconds(self.boot_seconds),
-            amounts::seconds(self.harness_seconds),
+            format::seconds(self.boot_seconds),
+            format::seconds(self.harness_seconds),
         )];
         sentences.extend(self.images.iter().map(|image| format!("{image}.")));
         sentences

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::text::{clean, shorten};
 use super::view::Machine;
-use crate::report::amounts::count;
+use crate::report::format::count;
 use crate::timeline::CheckSeen;
 
 /// Maximum length of one side, in characters.

@@ -8,7 +8,7 @@ use crate::diagnosis::diagnose;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::evidence::{Record, Seen};
-use crate::report::amounts::count;
+use crate::report::format::count;
 use crate::report::sequence::{self, Moment, Tone};
 use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Node;

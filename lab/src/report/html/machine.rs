@@ -7,7 +7,7 @@ use super::overview::badge;
 use super::text::clean;
 use super::view::{AttemptView, Machine, Page, UnitView};
 use super::{checks, console, findings, sequence, stages};
-use crate::report::amounts;
+use crate::report::format;
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
@@ -48,7 +48,7 @@ fn details(machine: &Machine) -> Markup {
                 span.name { (machine.name) }
                 " " (badge(&machine.verdict))
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " span.at { "at " (stage) } }
-                @if let Some(seconds) = machine.seconds { " " span.time { (amounts::seconds(seconds)) } }
+                @if let Some(seconds) = machine.seconds { " " span.time { (format::seconds(seconds)) } }
             }
             dl.facts {
                 @for (name, value) in &machine.facts { div { dt { (name) } dd { code { (value) } } } }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::findings::{ended, sentence};
 use super::text::{clean, shorten};
 use super::view::{Machine, Page, UnitView};
-use crate::report::amounts::{self, count, seconds_between};
+use crate::report::format::{self, count, seconds_between};
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
@@ -39,7 +39,7 @@ pub(super) fn header(page: &Page) -> Markup {
             (proportions(page))
             p.setting {
                 (count(page.units.len(), "unit (scenario on one firmware)", "units (scenarios on one firmware each)"))
-                " in " (amounts::seconds(run.seconds)) ", on " (run.accelerator) "."
+                " in " (format::seconds(run.seconds)) ", on " (run.accelerator) "."
                 @if run.rehearsal.is_none() { @for caveat in run.caveats() { " " (caveat) } }
             }
             @if run.rehearsal.is_some() {
@@ -135,7 +135,7 @@ fn card(unit: &UnitView, machine: &Machine) -> Markup {
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict {
                     "at " b.stage { (stage) }
                 }
-                @if let Some(seconds) = machine.seconds { " after " (amounts::seconds(seconds)) }
+                @if let Some(seconds) = machine.seconds { " after " (format::seconds(seconds)) }
             }
             h3 { a href={ "#" (machine.anchor) } { (machine.name) } " " small { (unit.name) } }
             p.why { (shorten(&sentence(&why), MOST_CHARS)) }
@@ -184,7 +184,7 @@ fn line(machine: &Machine, longest: f64) -> Markup {
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " small { "at " (stage) } }
             }
             td.course { (course(machine, longest)) }
-            td.time { @if let Some(seconds) = machine.seconds { (amounts::seconds(seconds)) } @else { "–" } }
+            td.time { @if let Some(seconds) = machine.seconds { (format::seconds(seconds)) } @else { "–" } }
         }
     }
 }

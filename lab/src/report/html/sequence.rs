@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::link::row_id;
 use super::text::{clean, time};
 use super::view::Machine;
-use crate::report::amounts;
+use crate::report::format;
 use crate::report::sequence::{Lane, Message, Role, Row, Shown, Tone, TransferShown};
 
 /// Renders the arrowheads, once per page.
@@ -101,7 +101,7 @@ fn row(machine: &Machine, index: usize, row: &Row) -> Markup {
     let count = machine.diagram.lanes.len();
     match &row.what {
         Shown::Silence(seconds) => html! {
-            li.gap { span { (amounts::seconds(*seconds)) " without a packet" } }
+            li.gap { span { (format::seconds(*seconds)) " without a packet" } }
         },
         Shown::LeftOut(rows) => html! {
             li.gap { span { (rows) " rows omitted; see the capture" } }
@@ -178,17 +178,17 @@ fn transfer(sent: &TransferShown) -> Markup {
                 @if let Some(status) = sent.status { b { (status) } " " }
                 b { (clean(&sent.file)) }
                 " " span.option {
-                    (amounts::bytes(sent.bytes))
-                    @if let Some(announced) = missing { " of " (amounts::bytes(announced)) }
-                    " in " (amounts::seconds(sent.seconds))
+                    (format::bytes(sent.bytes))
+                    @if let Some(announced) = missing { " of " (format::bytes(announced)) }
+                    " in " (format::seconds(sent.seconds))
                     // The rate of a single packet is meaningless.
-                    @if sent.bytes > 20_000 { " · " (amounts::bytes(rate)) "/s" }
+                    @if sent.bytes > 20_000 { " · " (format::bytes(rate)) "/s" }
                 }
                 @if sent.retransmits > 0 {
-                    " " span.option { (amounts::count(sent.retransmits as usize, "packet", "packets")) " retransmitted" }
+                    " " span.option { (format::count(sent.retransmits as usize, "packet", "packets")) " retransmitted" }
                 }
                 @if sent.longest_silence >= 1.0 {
-                    " " span.option { "silent for " (amounts::seconds(sent.longest_silence)) }
+                    " " span.option { "silent for " (format::seconds(sent.longest_silence)) }
                 }
                 @if let Some(ending) = sent.ending { " " span.verdictlet { (ending) } }
             }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::text::{clean, shorten};
 use super::view::Machine;
-use crate::report::amounts::{self, seconds_between};
+use crate::report::format::{self, seconds_between};
 use crate::timeline::{Outcome, Stage, StageName};
 use crate::verdict::NodeVerdict;
 
@@ -90,8 +90,8 @@ pub(super) fn chart(machine: &Machine) -> Markup {
                     li.(bar.state.class()) {
                         @match bar.state {
                             // A moment has no duration, so its time is shown instead.
-                            State::Through if bar.to - bar.from < MOMENT_SECONDS => { "at " (amounts::seconds(bar.to)) },
-                            State::Through => (amounts::seconds(bar.to - bar.from)),
+                            State::Through if bar.to - bar.from < MOMENT_SECONDS => { "at " (format::seconds(bar.to)) },
+                            State::Through => (format::seconds(bar.to - bar.from)),
                             state => (state.words()),
                         }
                     }

@@ -1,6 +1,6 @@
 //! Formatting of machine output for the page; escaping is done by the templates.
 
-use crate::report::amounts::seconds_between;
+use crate::report::format::seconds_between;
 pub(super) use crate::untrusted::plain as clean;
 
 /// Formats a time in seconds since power-on: `12.345`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use super::words::{console_tail, explanation};
+use super::excerpts::{console_tail, explanation};
 use super::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::verdict::NodeVerdict;
 

@@ -1,7 +1,7 @@
 //! Live output of a run: `events.jsonl`, a line at the start and end of each node, and the progress of running
 //! nodes, redrawn in place on a terminal, or repeated as lines otherwise.
 
-mod course;
+mod progress;
 mod screen;
 mod status;
 mod transfers;
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::amounts;
+use super::format;
 use super::table::Colour;
 use crate::evidence::Record;
 use crate::runner::{Progress, Unit};
-use course::RunProgress;
+use progress::RunProgress;
 use screen::Screen;
 
 /// Redraw interval on a terminal.
@@ -176,8 +176,8 @@ impl<W: Write> Live<W> {
         let since = now.duration_since(self.course.started()).as_secs_f64();
         let text = format!(
             "{ended} of {} · {}",
-            amounts::count(all, "machine", "machines"),
-            amounts::clock(since)
+            format::count(all, "machine", "machines"),
+            format::clock(since)
         );
         status::cut(&text, width.saturating_sub(1))
     }

@@ -3,7 +3,7 @@
 use console::measure_text_width;
 
 use super::transfers::OnItsWay;
-use crate::report::amounts;
+use crate::report::format;
 use crate::report::table::Colour;
 
 /// Columns for unit and node, if there is room.
@@ -82,12 +82,12 @@ impl NodeStatus {
 /// Formats a transfer in at most this many columns: a bar if the size is known, the bytes and the file.
 fn bar(loads: &OnItsWay, columns: usize) -> String {
     let Some(announced) = loads.announced.filter(|announced| *announced > 0) else {
-        return format!("{} of {}", amounts::bytes(loads.bytes), loads.file);
+        return format!("{} of {}", format::bytes(loads.bytes), loads.file);
     };
     let told = format!(
         "{}/{}",
-        amounts::bytes(loads.bytes),
-        amounts::bytes(announced)
+        format::bytes(loads.bytes),
+        format::bytes(announced)
     );
     let share = (loads.bytes as f64 / announced as f64).clamp(0.0, 1.0);
     if measure_text_width(&told) > columns {

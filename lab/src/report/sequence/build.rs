@@ -7,7 +7,7 @@ use super::labels::{Label, label};
 use super::lanes::Lanes;
 use super::{Diagram, Message, Row, Shown, Tone, TransferShown};
 use crate::evidence::packet::{Packet, Said, Transfer, TransferEnd, Wire};
-use crate::report::amounts::seconds_between;
+use crate::report::format::seconds_between;
 
 /// Minimum length of a silence that is shown, in seconds.
 const SILENCE_SECONDS: f64 = 3.0;

@@ -79,7 +79,7 @@ pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
                 400.. => Tone::Bad,
                 _ => Tone::Plain,
             };
-            let length = length.map(super::super::amounts::bytes);
+            let length = length.map(super::super::format::bytes);
             let body = body.as_deref().map(shorten);
             Label {
                 details: [
