@@ -2,7 +2,7 @@
 
 mod persistent;
 mod bring;
-mod words;
+mod arguments;
 
 use std::fs;
 use std::io::{IsTerminal, stderr, stdin, stdout};
@@ -17,7 +17,7 @@ use super::{Folders, exit};
 use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
 use bring::bring;
-use words::Instead;
+use arguments::Instead;
 
 pub(super) use persistent::{down, forward, gc, up};
 
@@ -67,7 +67,7 @@ async fn execute(
         true => Instead::Value(name),
         false => Instead::Nothing,
     };
-    let words = words::own(&[
+    let words = arguments::own(&[
         ("scenarios", Instead::Value("scenarios")),
         ("cache", Instead::Value("cache")),
         ("catalog", Instead::Nothing),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::bring::{bring, bring_scenarios};
-use super::words::{self, Instead};
+use super::arguments::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
 use crate::persistent::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
 use crate::cli::conduct::{CliError, new_run_id, refuse};
@@ -123,8 +123,8 @@ pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, CliError
     if registry.all().iter().all(|lab| lab.remote.is_none()) {
         return None;
     }
-    let node = words::said("node").or_else(|| words::said("name"));
-    let found = match (words::said("lab"), node) {
+    let node = arguments::said("node").or_else(|| arguments::said("name"));
+    let found = match (arguments::said("lab"), node) {
         (Some(lab), _) => registry.find(Some(&lab)),
         (None, Some(node)) => registry
             .node(None, &node)
@@ -145,15 +145,15 @@ fn there(remote: &RemoteLab) -> Result<u8, CliError> {
         ("cache", Instead::Value("cache")),
     ];
     let mut file = None;
-    let command = words::own(&[]);
+    let command = arguments::own(&[]);
     match command.first().map(String::as_str) {
         Some("screenshot") => {
-            let usual = || format!("{}.png", words::said("node").unwrap_or_default());
-            file = Some(words::said("file").unwrap_or_else(usual));
+            let usual = || format!("{}.png", arguments::said("node").unwrap_or_default());
+            file = Some(arguments::said("file").unwrap_or_else(usual));
             instead.push(("file", Instead::Value("-")));
         }
         Some("capture") => {
-            file = words::said("write").filter(|file| file != "-");
+            file = arguments::said("write").filter(|file| file != "-");
             if file.is_some() {
                 instead.push(("write", Instead::Value("-")));
             }
@@ -162,7 +162,7 @@ fn there(remote: &RemoteLab) -> Result<u8, CliError> {
         _ => {}
     }
     let on_terminal = file.is_none() && is_on_terminal();
-    let words = words::own(&instead);
+    let words = arguments::own(&instead);
     let mut ssh = lab_there(&session, &remote.place, &words, on_terminal);
     if let Some(file) = &file {
         let made = File::create(file)
