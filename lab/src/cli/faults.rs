@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tempfile::TempDir;
 
-use super::conduct::{CliError, refuse};
+use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::diagnosis::{Cause, diagnose};

@@ -2,7 +2,7 @@
 //! subcommand.
 
 mod persistent;
-mod conduct;
+mod execution;
 mod doctor;
 mod explain;
 mod faults;
@@ -250,7 +250,7 @@ impl Folders {
     fn run_id(&self) -> String {
         match &self.visit {
             Some(visit) => visit.run_id.clone(),
-            None => conduct::new_run_id(),
+            None => execution::new_run_id(),
         }
     }
 

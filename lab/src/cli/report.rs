@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::conduct::{CliError, new_run_id, refuse};
+use super::execution::{CliError, new_run_id, refuse};
 use super::exit;
 use super::terminal::OutputStyle;
 use crate::report::merge::{MergeError, check, load, merge};

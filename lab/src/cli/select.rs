@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conduct::{CliError, refuse};
+use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;

@@ -14,7 +14,7 @@ use images::catalog::{Catalog, ImageName, Wanted};
 use images::stand_in::{Release, StandIn};
 use images::store::Store;
 
-use super::conduct::sibling;
+use super::execution::sibling;
 use super::{Folders, exit};
 pub(super) use chosen::{Chosen, choose};
 

@@ -7,7 +7,7 @@ use super::login::Wait;
 use super::{ask, unknown};
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{NewNode, ControlRequest};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::scenario::{MacAddr, Node};
 

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use crate::persistent::PersistentLab;
 use crate::cell::plan;
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::evidence::saved;
 

@@ -14,7 +14,7 @@ use super::{follow, unknown};
 use crate::persistent::{PersistentLab, Registry};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::evidence::capture::{CaptureSpec, PcapMode, stream};
 use crate::evidence::packet::Wire;

@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use super::NodeArguments;
 use crate::persistent::Registry;
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 
 /// Ctrl-], as in `virsh console`.

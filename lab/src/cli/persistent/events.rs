@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::persistent::Registry;
-use crate::cli::conduct::CliError;
+use crate::cli::execution::CliError;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
 use crate::untrusted::plain_json;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::NodeArguments;
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};

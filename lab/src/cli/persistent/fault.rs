@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{ask, unknown};
 use crate::persistent::Registry;
 use crate::cell::control::{ControlResponse, ControlRequest};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::fault::{LiveFault, Link};
 

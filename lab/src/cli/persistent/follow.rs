@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use crate::persistent::PersistentLab;
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::untrusted::plain_line;
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cell::on_host::{self, Swept};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::{self, Folders, exit};
 use crate::remote;
 use crate::untrusted::plain_line;

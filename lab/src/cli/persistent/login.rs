@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::persistent::status::status;
 use crate::persistent::{PersistentLab, PersistentNode};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};

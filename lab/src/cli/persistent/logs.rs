@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::persistent::{PersistentLab, Registry};
-use crate::cli::conduct::CliError;
+use crate::cli::execution::CliError;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
 use crate::untrusted::plain_line;

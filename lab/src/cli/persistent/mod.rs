@@ -24,7 +24,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::conduct::{CliError, refuse};
+use super::execution::{CliError, refuse};
 use super::{Folders, exit, remote};
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cell::control::{ControlResponse, ControlRequest};

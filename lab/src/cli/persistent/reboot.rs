@@ -6,7 +6,7 @@ use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::persistent::Registry;
 use crate::cell::control::ControlRequest;
-use crate::cli::conduct::CliError;
+use crate::cli::execution::CliError;
 
 /// Arguments of `lab reboot`.
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{NodeArguments, ask};
 use crate::persistent::Registry;
 use crate::cell::control::{ControlResponse, ControlRequest};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 
 /// Arguments of `lab screenshot`.

@@ -10,7 +10,7 @@ use clap::Args;
 use super::NodeArguments;
 use super::exec::in_shell;
 use crate::persistent::{PersistentLab, Registry};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 
 /// Time limit for installing the key, in seconds.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{follow, unknown};
 use crate::persistent::status::{NodeStatus, status};
 use crate::persistent::{PersistentLab, Registry};
-use crate::cli::conduct::{CliError, refuse};
+use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 
 /// Arguments of `lab status`.

@@ -13,7 +13,7 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::persistent::{PersistentLab, PersistentNode, HostScope, born_ticks, now};
 use crate::cell::host::Lifetime;
-use crate::cli::conduct::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
+use crate::cli::execution::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
 use crate::runner::{Unit, UnitOutcome};

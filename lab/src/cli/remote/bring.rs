@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::super::conduct::{CliError, refuse, sibling};
+use super::super::execution::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};

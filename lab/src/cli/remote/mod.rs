@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::conduct::{CliError, new_run_id, refuse};
+use super::execution::{CliError, new_run_id, refuse};
 use super::images::Chosen;
 use super::{Folders, exit};
 use crate::remote::receive::{ReceiveError, Received};

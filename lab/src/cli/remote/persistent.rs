@@ -8,7 +8,7 @@ use super::bring::{bring, bring_scenarios};
 use super::arguments::{self, Instead};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
 use crate::persistent::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
-use crate::cli::conduct::{CliError, new_run_id, refuse};
+use crate::cli::execution::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
