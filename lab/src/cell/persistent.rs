@@ -61,7 +61,7 @@ struct Cell<S> {
     nodes: Vec<Node>,
     surroundings: S,
     libvirtd: Arc<Libvirtd>,
-    hand: LiveFaultLink,
+    live_faults: LiveFaultLink,
     kept: RecordFile,
     consoles: Vec<(String, Tail)>,
 }
@@ -90,7 +90,7 @@ where
         fs::set_permissions(&socket, Permissions::from_mode(0o600))
             .map_err(|error| failed(&error))?;
         let mut cell = Cell {
-            hand: LiveFaultLink::new(&self.run_id, &self.bridge),
+            live_faults: LiveFaultLink::new(&self.run_id, &self.bridge),
             kept: RecordFile::create_afterwards(&self.artifacts).map_err(|error| failed(&error))?,
             consoles: Vec::new(),
             run_id: self.run_id,
@@ -194,11 +194,11 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 });
             }
             ControlRequest::AddNode(new) => self.add(new).await?,
-            ControlRequest::SetFault(fault) => self.hand.set(fault).await.map_err(text)?,
-            ControlRequest::ClearFaults => self.hand.clear().await.map_err(text)?,
+            ControlRequest::SetFault(fault) => self.live_faults.set(fault).await.map_err(text)?,
+            ControlRequest::ClearFaults => self.live_faults.clear().await.map_err(text)?,
             ControlRequest::TellFaults => {
                 return Ok(ControlResponse::Faults {
-                    faults: self.hand.in_force(),
+                    faults: self.live_faults.in_force(),
                 });
             }
         }
@@ -251,7 +251,7 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let xml = hypervisor.create_domain(&domain, xml).await.map_err(text)?;
         let begun = async {
             fs::write(around.artifacts.join("domain.xml"), xml).map_err(text)?;
-            self.hand.place_machines().await.map_err(text)?;
+            self.live_faults.place_machines().await.map_err(text)?;
             self.follow_journal(node).await.map_err(text)?;
             let hypervisor = &self.libvirtd.hypervisor;
             hypervisor.resume_domain(&domain).await.map_err(text)

@@ -51,7 +51,7 @@ pub(super) struct RehearseArguments {
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<LayoutName>,
     #[command(flatten)]
-    conduct: RunOptions,
+    options: RunOptions,
 }
 
 /// Runs the rehearsal and returns the exit code.
@@ -115,7 +115,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         memory_mib: arguments.memory,
     })
     .map_err(unfit)?;
-    if !arguments.conduct.quiet() {
+    if !arguments.options.quiet() {
         tell(&rehearsal);
     }
     check_host(&rehearsal.units)?;
@@ -129,9 +129,9 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         shard: None,
         whole: None,
     };
-    let mut done = arguments.conduct.run(folders, request).await?;
+    let mut done = arguments.options.run(folders, request).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
-    let code = done.conclude(folders, &arguments.conduct, None)?;
+    let code = done.conclude(folders, &arguments.options, None)?;
     done.tell_kept();
     Ok(code)
 }

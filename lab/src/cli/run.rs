@@ -39,7 +39,7 @@ pub(super) struct RunArguments {
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
-    conduct: RunOptions,
+    options: RunOptions,
 }
 
 fn times(text: &str) -> Result<NonZeroU32, String> {
@@ -64,14 +64,14 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
         eprintln!("Nothing to do: shard {shard} has none of the selected scenarios.");
     }
-    let conduct = &arguments.conduct;
-    let host = conduct.remote()?;
+    let options = &arguments.options;
+    let host = options.remote()?;
     if host.is_none() {
         check_host(&units)?;
     }
     let image = image_of(folders, arguments.image.as_ref(), &units)?;
     if let Some(host) = host {
-        return remote::run(folders, &host, &image, &conduct.files()).await;
+        return remote::run(folders, &host, &image, &options.files()).await;
     }
     let kind = match &faults {
         Some(_) => Kind::Faults,
@@ -90,9 +90,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
         shard: arguments.shard.map(|shard| shard.to_string()),
         whole: Some(whole),
     };
-    let done = conduct.run(folders, request).await?;
+    let done = options.run(folders, request).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
-    let code = done.conclude(folders, conduct, results.as_deref())?;
+    let code = done.conclude(folders, options, results.as_deref())?;
     done.tell_kept();
     Ok(code)
 }

@@ -387,7 +387,7 @@ impl Done {
     pub(super) fn conclude(
         &self,
         folders: &Folders,
-        conduct: &RunOptions,
+        options: &RunOptions,
         results: Option<&[FaultResult]>,
     ) -> Result<u8, CliError> {
         let Done {
@@ -413,7 +413,7 @@ impl Done {
                 Err(error) => lost.note(format!("{place}: {error}")),
             }
         }
-        if let (Some(path), Some(junit)) = (&conduct.junit, junit)
+        if let (Some(path), Some(junit)) = (&options.junit, junit)
             && let Err(error) = std::fs::write(path, junit)
         {
             lost.note(format!("{}: {error}", path.display()));

@@ -47,17 +47,17 @@ pub(in crate::cli) struct UpArguments {
     #[arg(long, short, requires = "attach")]
     yes: bool,
     #[command(flatten)]
-    conduct: RunOptions,
+    options: RunOptions,
 }
 
 /// Starts the lab and waits for Ctrl-C, unless --detach is given.
 pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, CliError> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
-    if let Some(host) = arguments.conduct.remote()? {
+    if let Some(host) = arguments.options.remote()? {
         let units = std::slice::from_ref(&unit);
         let image = image_of(folders, arguments.image.as_ref(), units)?;
-        let files = arguments.conduct.files();
+        let files = arguments.options.files();
         let detach = arguments.detach;
         return remote::up(folders, &registry, &host, &unit, &image, &files, detach).await;
     }
@@ -76,7 +76,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         true => Lifetime::UntilEnded,
         false => Lifetime::OfProcess,
     };
-    let conduct = arguments.conduct.clone().staying(stays);
+    let options = arguments.options.clone().staying(stays);
     let request = RunRequest {
         units: vec![unit],
         image,
@@ -89,12 +89,12 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let held = registry
         .hold()
         .map_err(|error| refuse(exit::INTERNAL, error))?;
-    let done = conduct.run(folders, request).await?;
-    let code = done.conclude(folders, &conduct, None)?;
+    let done = options.run(folders, request).await?;
+    let code = done.conclude(folders, &options, None)?;
     let Some(mut lab) = done
         .outcomes
         .first()
-        .and_then(|outcome| alive(&done, outcome, served, conduct.connect()))
+        .and_then(|outcome| alive(&done, outcome, served, options.connect()))
         .map(|lab| PersistentLab {
             lock: Some(held.lock().to_owned()),
             ..lab
