@@ -23,7 +23,9 @@ pub struct MissingRequirement {
 
 /// Returns the missing requirements of these scenarios and their injected faults; empty if they can run.
 #[must_use]
-pub fn missing_requirements(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<MissingRequirement> {
+pub fn missing_requirements(
+    wanted: &[(&Scenario, Firmware, &Injections)],
+) -> Vec<MissingRequirement> {
     missing_on(&what_runs_need(), wanted)
 }
 
@@ -41,7 +43,10 @@ pub fn told(missing_requirements: &[MissingRequirement]) -> String {
 }
 
 /// Returns the missing requirements on an already inspected host.
-fn missing_on(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<MissingRequirement> {
+fn missing_on(
+    host: &Host,
+    wanted: &[(&Scenario, Firmware, &Injections)],
+) -> Vec<MissingRequirement> {
     let pieces = needed(wanted).into_iter().filter_map(Piece::of);
     let mut findings: Vec<Finding> = pieces.map(|piece| piece.examine(host)).collect();
     if wanted.iter().any(|(_, firmware, _)| firmware.is_uefi()) {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::INIT_COMMAND;
-use super::message::{Job, CellCommand, Report};
+use super::message::{CellCommand, Job, Report};
 use super::on_host;
 use super::sandbox::CELL_DIR_VARIABLE;
 

@@ -27,18 +27,18 @@ pub mod attempt;
 pub mod control;
 mod evidence;
 pub mod fault;
-mod live_fault;
 pub mod host;
 pub mod init;
 pub mod link;
+mod live_fault;
 mod manifest;
 pub mod message;
 pub mod on_host;
+mod persistent;
 pub mod plan;
 pub mod plug;
 pub mod sandbox;
 pub mod services;
-mod persistent;
 
 /// Name of the hidden subcommand for a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::control::{NewNode, ControlResponse, SOCKET, ControlRequest};
+use super::control::{ControlRequest, ControlResponse, NewNode, SOCKET};
 use super::live_fault::LiveFaultLink;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;

@@ -334,7 +334,10 @@ mod tests {
     async fn start(
         script: &str,
         folder: &Path,
-    ) -> (Result<(), ServiceError>, mpsc::UnboundedReceiver<ServiceEvent>) {
+    ) -> (
+        Result<(), ServiceError>,
+        mpsc::UnboundedReceiver<ServiceEvent>,
+    ) {
         let (told, tells) = mpsc::unbounded_channel();
         let command = ["sh", "-c", script].map(str::to_owned);
         let started = start_command("pixiecore", &command, folder, told).await;

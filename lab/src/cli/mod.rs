@@ -1,9 +1,8 @@
 //! The command line: parses arguments, calls the command and maps its result to an exit code. One file per
 //! subcommand.
 
-mod persistent;
-mod execution;
 mod doctor;
+mod execution;
 mod explain;
 mod faults;
 mod images;
@@ -12,6 +11,7 @@ mod inventory;
 mod list;
 mod manual;
 mod new;
+mod persistent;
 mod plan;
 mod rehearse;
 mod remote;

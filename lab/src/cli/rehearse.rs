@@ -10,7 +10,7 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_asking};
 
-use super::execution::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
+use super::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::execution::{RunOptions, RunRequest, CliError, check_host, image_of, refuse};
+use super::execution::{CliError, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
 use crate::report::whole::{Kind, Whole};

@@ -15,9 +15,9 @@
 //! | [`overlay`] | broken copy of the scenario |
 //! | [`outcome`] | comparison of the outcome with the expected one |
 
-mod live_fault;
 mod impair;
 mod injection;
+mod live_fault;
 mod model;
 mod outcome;
 mod overlay;
@@ -26,8 +26,8 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use live_fault::{LiveFault, LiveFaults};
 pub use impair::{Direction, Impairment};
+pub use live_fault::{LiveFault, LiveFaults};
 pub use model::{
     Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,
     Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,

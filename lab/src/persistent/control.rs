@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::PersistentLab;
-use crate::cell::control::{ControlResponse, SOCKET, ControlRequest};
+use crate::cell::control::{ControlRequest, ControlResponse, SOCKET};
 
 /// Time limit for an answer: creating a machine takes seconds, and longer on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);

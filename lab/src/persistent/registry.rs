@@ -8,7 +8,7 @@ use images::store::{Hold, is_held};
 use tempfile::TempPath;
 use thiserror::Error;
 
-use super::{PersistentLab, PersistentNode, HostScope};
+use super::{HostScope, PersistentLab, PersistentNode};
 
 /// Registry in a cache folder.
 #[derive(Debug, Clone)]
@@ -172,7 +172,11 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError`] if no machine or several machines match.
-    pub fn node(&self, lab: Option<&str>, name: &str) -> Result<(PersistentLab, PersistentNode), RegistryError> {
+    pub fn node(
+        &self,
+        lab: Option<&str>,
+        name: &str,
+    ) -> Result<(PersistentLab, PersistentNode), RegistryError> {
         let all = match lab {
             Some(_) => vec![self.find(lab)?],
             None => self.all(),
@@ -195,7 +199,8 @@ impl Registry {
                 })
             }
             _ => {
-                let labs: Vec<PersistentLab> = fitting.into_iter().map(|(alive, _)| alive).collect();
+                let labs: Vec<PersistentLab> =
+                    fitting.into_iter().map(|(alive, _)| alive).collect();
                 Err(RegistryError::Several {
                     known: names(&labs),
                 })

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::persistent::PersistentLab;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
 use crate::evidence::{Record, Seen};
+use crate::persistent::PersistentLab;
 use crate::scenario::{Node, Scenario};
 use crate::timeline::{self, StageName};
 

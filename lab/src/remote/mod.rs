@@ -10,14 +10,14 @@
 //!                         visits/<run id>/     visit.json, scenarios/, runs/, cache/: goes when the lab is down
 //! ```
 
-mod host;
 mod bundle;
+mod host;
 pub mod receive;
-mod session;
 mod run;
+mod session;
 
-pub use host::Host;
 pub use bundle::{Bundle, BundleError};
+pub use host::Host;
+pub use run::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};
 pub(crate) use session::quoted;
 pub use session::{RemoteError, Session};
-pub use run::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};

@@ -3,9 +3,10 @@
 //! All reports are made from one [`RunSummary`] or from the runner's progress events; no code here decides
 //! whether a machine passed.
 
-pub mod format;
 pub mod artifacts;
+mod excerpts;
 pub mod faults;
+pub mod format;
 pub mod github;
 pub mod html;
 pub mod junit;
@@ -22,6 +23,5 @@ pub mod stored;
 pub mod summary;
 pub mod table;
 pub mod whole;
-mod excerpts;
 
 pub use summary::{AttemptSummary, NodeSummary, RehearsalSummary, RunSummary, UnitSummary};

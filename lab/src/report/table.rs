@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::format::count;
 use super::excerpts::explanation;
+use super::format::count;
 use super::{NodeSummary, RunSummary, UnitSummary};
 use crate::untrusted::{plain, plain_line};
 use crate::verdict::NodeVerdict;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::unit_run::UnitRun;
 use super::keep::{Keep, Kept, first_child};
 use super::leaks::CellNetwork;
+use super::unit_run::UnitRun;
 use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
-use crate::cell::message::{Job, CellCommand, Report};
+use crate::cell::message::{CellCommand, Job, Report};
 use crate::cell::on_host;
 use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;

@@ -15,12 +15,12 @@
 //! | `leaks` | processes left over after a cell |
 
 mod attempt;
-mod unit_run;
+pub mod capacity;
 pub mod keep;
 mod leaks;
-pub mod capacity;
 pub mod shard;
 mod unit;
+mod unit_run;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,9 +33,9 @@ use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::evidence::{EvidenceOptions, Record};
 use crate::hypervisor::accel::Accelerator;
-use unit_run::{UnitRun, Shared};
-use keep::Keep;
 use capacity::Capacity;
+use keep::Keep;
+use unit_run::{Shared, UnitRun};
 
 pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 

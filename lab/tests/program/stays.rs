@@ -227,7 +227,9 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
         assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
         printed(&output)
     };
-    assert!(add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("duplicate name, UUID or MAC"));
+    assert!(
+        add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("duplicate name, UUID or MAC")
+    );
     add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
     assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
     let mac = "52:54:00:00:00:99 DHCP";

@@ -28,8 +28,8 @@ use crate::report::junit::Consoles;
 use crate::report::live::Live;
 use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
-use crate::runner::keep::Keep;
 use crate::runner::capacity::{Capacity, available_mib};
+use crate::runner::keep::Keep;
 use crate::runner::{Policy, RunConfig, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
@@ -239,7 +239,11 @@ impl RunOptions {
     }
 
     /// Checks the host, runs the units and saves the result of each attempt.
-    pub(super) async fn run(&self, folders: &Folders, request: RunRequest) -> Result<Done, CliError> {
+    pub(super) async fn run(
+        &self,
+        folders: &Folders,
+        request: RunRequest,
+    ) -> Result<Done, CliError> {
         let started = Instant::now();
         let now = jiff::Zoned::now();
         let look = OutputStyle::choose(self.quiet, self.no_color);

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::login::Wait;
 use super::{ask, unknown};
-use crate::persistent::{PersistentLab, PersistentNode, Registry};
-use crate::cell::control::{NewNode, ControlRequest};
+use crate::cell::control::{ControlRequest, NewNode};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::scenario::{MacAddr, Node};
 
 /// Arguments of `lab add-node`.

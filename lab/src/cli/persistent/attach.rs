@@ -10,11 +10,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::persistent::PersistentLab;
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::evidence::saved;
+use crate::persistent::PersistentLab;
 
 /// Interfaces of the current network namespace.
 const INTERFACES: &str = "/sys/class/net";

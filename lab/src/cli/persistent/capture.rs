@@ -11,7 +11,6 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{follow, unknown};
-use crate::persistent::{PersistentLab, Registry};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
@@ -19,6 +18,7 @@ use crate::cli::exit;
 use crate::evidence::capture::{CaptureSpec, PcapMode, stream};
 use crate::evidence::packet::Wire;
 use crate::evidence::{saved, wire};
+use crate::persistent::{PersistentLab, Registry};
 use crate::report::packets::PacketLines;
 use crate::untrusted::Folder;
 
@@ -133,7 +133,10 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, CliError> {
 }
 
 /// Starts the capture process inside the lab.
-fn start(lab: &PersistentLab, is_full: bool) -> Result<(Child, impl Read + Send + use<>), CliError> {
+fn start(
+    lab: &PersistentLab,
+    is_full: bool,
+) -> Result<(Child, impl Read + Send + use<>), CliError> {
     let scenario = saved::scenario(&lab.artifacts).map_err(|error| failed(&error))?;
     let network = plan::network(&scenario, &lab.run_id);
     let inside = Inside {

@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::NodeArguments;
-use crate::persistent::Registry;
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::Registry;
 
 /// Ctrl-], as in `virsh console`.
 const DETACH: u8 = 0x1d;

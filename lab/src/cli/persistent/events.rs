@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::persistent::Registry;
 use crate::cli::execution::CliError;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
+use crate::persistent::Registry;
 use crate::untrusted::plain_json;
 
 /// Arguments of `lab events`.

@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::NodeArguments;
-use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 
 /// Arguments of `lab exec`.
 #[derive(Debug, Args)]

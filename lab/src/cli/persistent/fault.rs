@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 
 use super::{ask, unknown};
-use crate::persistent::Registry;
-use crate::cell::control::{ControlResponse, ControlRequest};
+use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
-use crate::fault::{LiveFault, Link};
+use crate::fault::{Link, LiveFault};
+use crate::persistent::Registry;
 
 /// Arguments of `lab fault`.
 #[derive(Debug, Args)]
@@ -74,7 +74,9 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
                 seed: netem.seed,
             },
         }),
-        FaultCommand::DropOffer { count } => ControlRequest::SetFault(LiveFault::DropOffer { count: *count }),
+        FaultCommand::DropOffer { count } => {
+            ControlRequest::SetFault(LiveFault::DropOffer { count: *count })
+        }
         FaultCommand::HttpStall { path } => {
             ControlRequest::SetFault(LiveFault::HttpStall { path: path.clone() })
         }

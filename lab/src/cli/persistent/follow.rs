@@ -3,9 +3,9 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use crate::persistent::PersistentLab;
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::PersistentLab;
 use crate::untrusted::plain_line;
 
 /// Polling interval for new output.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use crate::persistent::status::status;
-use crate::persistent::{PersistentLab, PersistentNode};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};
+use crate::persistent::status::status;
+use crate::persistent::{PersistentLab, PersistentNode};
 
 /// Options for waiting.
 #[derive(Debug, Args)]

@@ -7,10 +7,10 @@ use boot_server::event::Event;
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::persistent::{PersistentLab, Registry};
 use crate::cli::execution::CliError;
 use crate::evidence::tail::Tail;
 use crate::node::console::clean;
+use crate::persistent::{PersistentLab, Registry};
 use crate::untrusted::plain_line;
 
 /// Service names on the command line, and their folders.

@@ -26,9 +26,9 @@ use clap::{Args, Subcommand};
 
 use super::execution::{CliError, refuse};
 use super::{Folders, exit, remote};
-use crate::persistent::{PersistentLab, PersistentNode, Registry};
-use crate::cell::control::{ControlResponse, ControlRequest};
+use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cell::on_host;
+use crate::persistent::{PersistentLab, PersistentNode, Registry};
 
 pub(super) use capture::capture_inside;
 pub(super) use up::UpArguments;

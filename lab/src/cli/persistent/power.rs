@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 
 use super::login::Wait;
 use super::{NodeArguments, ask};
-use crate::persistent::Registry;
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
 use crate::cli::exit;
+use crate::persistent::Registry;
 
 /// Subcommands of `lab power`.
 #[derive(Debug, Subcommand)]

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::login::Wait;
 use super::{NodeArguments, ask};
-use crate::persistent::Registry;
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
+use crate::persistent::Registry;
 
 /// Arguments of `lab reboot`.
 #[derive(Debug, Args)]

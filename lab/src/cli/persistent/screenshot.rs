@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
 use super::{NodeArguments, ask};
-use crate::persistent::Registry;
-use crate::cell::control::{ControlResponse, ControlRequest};
+use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::Registry;
 
 /// Arguments of `lab screenshot`.
 #[derive(Debug, Args)]

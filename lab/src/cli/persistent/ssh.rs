@@ -9,9 +9,9 @@ use clap::Args;
 
 use super::NodeArguments;
 use super::exec::in_shell;
-use crate::persistent::{PersistentLab, Registry};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::{PersistentLab, Registry};
 
 /// Time limit for installing the key, in seconds.
 const KEY_SECONDS: u64 = 60;

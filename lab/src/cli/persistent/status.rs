@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::{follow, unknown};
-use crate::persistent::status::{NodeStatus, status};
-use crate::persistent::{PersistentLab, Registry};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::exit;
+use crate::persistent::status::{NodeStatus, status};
+use crate::persistent::{PersistentLab, Registry};
 
 /// Arguments of `lab status`.
 #[derive(Debug, Args)]

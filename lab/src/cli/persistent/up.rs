@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
 use super::{end, registry, shown};
-use crate::persistent::{PersistentLab, PersistentNode, HostScope, born_ticks, now};
 use crate::cell::host::Lifetime;
-use crate::cli::execution::{RunOptions, Done, RunRequest, CliError, check_host, image_of, refuse};
+use crate::cli::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use crate::cli::{Folders, exit, remote};
 use crate::fault::Injections;
+use crate::persistent::{HostScope, PersistentLab, PersistentNode, born_ticks, now};
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{self, DataCheck, Firmware, Machines, SelectError};
 

@@ -8,7 +8,7 @@ use super::super::execution::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
-use crate::remote::{GivenImage, Bundle, Place, Session, RemoteRun, quoted};
+use crate::remote::{Bundle, GivenImage, Place, RemoteRun, Session, quoted};
 use crate::untrusted::tree::{Limits, Tree};
 
 /// Programs of the lab.

@@ -1,8 +1,8 @@
 //! `--connect qemu+ssh://…`: `lab run` and `lab up` on another host, and commands for a lab there.
 
-mod persistent;
-mod bring;
 mod arguments;
+mod bring;
+mod persistent;
 
 use std::fs;
 use std::io::{IsTerminal, stderr, stdin, stdout};
@@ -16,8 +16,8 @@ use super::images::Chosen;
 use super::{Folders, exit};
 use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
-use bring::bring;
 use arguments::Instead;
+use bring::bring;
 
 pub(super) use persistent::{down, forward, gc, up};
 

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use super::bring::{bring, bring_scenarios};
 use super::arguments::{self, Instead};
+use super::bring::{bring, bring_scenarios};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
-use crate::persistent::{PersistentLab, PersistentNode, HostScope, Registry, RegistryError, born_ticks, now};
 use crate::cli::execution::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
 use crate::cli::{Folders, exit};
+use crate::persistent::{
+    HostScope, PersistentLab, PersistentNode, Registry, RegistryError, born_ticks, now,
+};
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
 use crate::runner::Unit;
 use crate::runner::keep::Kept;

@@ -84,7 +84,9 @@ impl Kind {
             Kind::IpxeChainload => {
                 "Firmware loads iPXE; iPXE loads its script, kernel and initrd by HTTP"
             }
-            Kind::PxeDhcp => "BIOS machines boot PXELINUX by TFTP, with boot options from the DHCP server",
+            Kind::PxeDhcp => {
+                "BIOS machines boot PXELINUX by TFTP, with boot options from the DHCP server"
+            }
             Kind::ProxyDhcp => {
                 "libvirt's DHCP server leases addresses; a proxyDHCP server sends boot options"
             }
