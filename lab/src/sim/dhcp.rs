@@ -244,7 +244,7 @@ fn hear(socket: &UdpSocket, xid: u32, deadline: Instant) -> io::Result<Option<Me
         // Others' conversations, and what cannot be read, firmware passes over as well.
         if let Ok(message) = Message::decode(heard)
             && message.xid == xid
-            && message.op == boot_server::proto::dhcp::Op::ControlResponse
+            && message.op == boot_server::proto::dhcp::Op::Reply
         {
             return Ok(Some(message));
         }

@@ -47,7 +47,7 @@ fn said(message: &Message) -> DhcpSaid {
             Ok(Some(kind)) => kind.to_string(),
             _ => "bootp".into(),
         },
-        from_server: message.op == Op::ControlResponse,
+        from_server: message.op == Op::Reply,
         xid: message.xid,
         client: client(message),
         uuid: message
