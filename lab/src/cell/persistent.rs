@@ -144,8 +144,8 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
             return;
         }
         let reply = match serde_json::from_str(&line) {
-            Ok(wish) => self
-                .grant(wish)
+            Ok(request) => self
+                .grant(request)
                 .await
                 .unwrap_or_else(|why| ControlResponse::Refused { why }),
             Err(error) => ControlResponse::Refused {
@@ -158,9 +158,9 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
     }
 
-    async fn grant(&mut self, wish: ControlRequest) -> Result<ControlResponse, String> {
+    async fn grant(&mut self, request: ControlRequest) -> Result<ControlResponse, String> {
         let hypervisor = &self.libvirtd.hypervisor;
-        match wish {
+        match request {
             ControlRequest::Reset { node } => {
                 let domain = self.domain(&node)?;
                 if !hypervisor.domain_exists(&domain).await.map_err(text)? {

@@ -31,8 +31,8 @@ impl PersistentLab {
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn ask(&self, wish: &ControlRequest) -> Result<ControlResponse, ControlError> {
-        match self.exchange(wish) {
+    pub fn ask(&self, request: &ControlRequest) -> Result<ControlResponse, ControlError> {
+        match self.exchange(request) {
             Ok(ControlResponse::Refused { why }) => Err(ControlError::Refused(why)),
             Ok(reply) => Ok(reply),
             Err(source) => Err(ControlError::Unreachable {
@@ -42,10 +42,10 @@ impl PersistentLab {
         }
     }
 
-    fn exchange(&self, wish: &ControlRequest) -> std::io::Result<ControlResponse> {
+    fn exchange(&self, request: &ControlRequest) -> std::io::Result<ControlResponse> {
         let mut stream = UnixStream::connect(self.from_outside(&self.folder().join(SOCKET)))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut line = serde_json::to_vec(wish)?;
+        let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         stream.write_all(&line)?;
         let mut answer = String::new();

@@ -46,7 +46,7 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
         verdict: "added".into(),
         ..PersistentNode::of(&lab.run_id, &Node::stranger(&name, uuid, mac, 0))
     };
-    let wish = ControlRequest::AddNode(NewNode {
+    let request = ControlRequest::AddNode(NewNode {
         name,
         uuid,
         mac: mac.to_string(),
@@ -55,7 +55,7 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
     });
     let asked = lab.clone();
     let add = || {
-        ask(&asked, &wish)?;
+        ask(&asked, &request)?;
         println!("{}  {}  {}", node.name, node.mac, node.uuid);
         lab.nodes.push(node.clone());
         registry

@@ -64,7 +64,7 @@ struct NetemArguments {
 /// Sets, lists or clears faults.
 pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
-    let wish = match &arguments.fault {
+    let request = match &arguments.fault {
         FaultCommand::Netem(netem) => ControlRequest::SetFault(LiveFault::Netem {
             link: Link {
                 loss_percent: netem.loss.unwrap_or(0),
@@ -83,8 +83,8 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
         FaultCommand::Clear => ControlRequest::ClearFaults,
         FaultCommand::List => ControlRequest::TellFaults,
     };
-    if wish != ControlRequest::TellFaults {
-        ask(&lab, &wish)?;
+    if request != ControlRequest::TellFaults {
+        ask(&lab, &request)?;
     }
     let ControlResponse::Faults { faults } = ask(&lab, &ControlRequest::TellFaults)? else {
         return Err(refuse(exit::INTERNAL, "the lab returned no list of faults"));

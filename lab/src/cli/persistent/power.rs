@@ -32,10 +32,10 @@ pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u
     match command {
         PowerCommand::On(arguments) => {
             let (lab, node) = arguments.node.find(registry)?;
-            let wish = ControlRequest::PowerOn {
+            let request = ControlRequest::PowerOn {
                 node: node.name.clone(),
             };
-            let switch = || ask(&lab, &wish).map(drop);
+            let switch = || ask(&lab, &request).map(drop);
             arguments.wait.after(&lab, &node, "is on", switch).await
         }
         PowerCommand::Off(arguments) => {

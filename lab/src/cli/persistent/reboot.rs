@@ -20,9 +20,9 @@ pub(in crate::cli) struct RebootArguments {
 /// Resets the machine and waits for its login.
 pub(super) async fn run(registry: &Registry, arguments: &RebootArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
-    let wish = ControlRequest::Reset {
+    let request = ControlRequest::Reset {
         node: node.name.clone(),
     };
-    let reset = || ask(&lab, &wish).map(drop);
+    let reset = || ask(&lab, &request).map(drop);
     arguments.wait.after(&lab, &node, "was reset", reset).await
 }

@@ -27,10 +27,10 @@ pub(in crate::cli) struct ScreenshotArguments {
 /// Saves the screenshot.
 pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
-    let wish = ControlRequest::Screenshot {
+    let request = ControlRequest::Screenshot {
         node: node.name.clone(),
     };
-    let ControlResponse::Picture { base64 } = ask(&lab, &wish)? else {
+    let ControlResponse::Picture { base64 } = ask(&lab, &request)? else {
         return Err(refuse(exit::INTERNAL, "the lab returned no screenshot"));
     };
     let usual = || PathBuf::from(format!("{}.png", node.name));
