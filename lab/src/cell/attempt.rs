@@ -49,19 +49,19 @@ const DNSMASQ_DEADLINE: Duration = Duration::from_secs(10);
 /// # Errors
 /// A sentence if the lab's own set-up failed; the lab was already told.
 pub async fn run() -> Result<(), String> {
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    let result = attempt(&mut orders).await;
+    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    let result = attempt(&mut commands).await;
     if let Err(why) = &result {
         tell(&Report::Broken { why: why.clone() });
     }
     result
 }
 
-async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
-    let line = orders.next_line().await.map_err(text)?;
+async fn attempt(commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    let line = commands.next_line().await.map_err(text)?;
     let job: Job = serde_json::from_str(&line.unwrap_or_default())
         .map_err(|error| format!("malformed job on standard input: {error}"))?;
-    let done = attempt_at(&job, orders).await;
+    let done = attempt_at(&job, commands).await;
     if let Some(uri) = &job.connect {
         // Without this, the kernel would do it.
         on_host::remove(uri, &job.run_id).await.map_err(text)?;
@@ -69,7 +69,7 @@ async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     done
 }
 
-async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
     // The lab has validated the data already, or was told not to.
     let mut scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
@@ -83,7 +83,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         mut killer,
     } = tokio::select! {
         set_up = set_up(job, &scenario, &told) => set_up?,
-        stopped = stopped_early(orders) => return stopped,
+        stopped = stopped_early(commands) => return stopped,
     };
     let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
@@ -174,7 +174,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                         break;
                     }
                 }
-                order = orders.next_line() => match order.map_err(text)? {
+                command = commands.next_line() => match command.map_err(text)? {
                     None => return Err("the lab is gone".into()),
                     Some(line) => match serde_json::from_str(&line).map_err(text)? {
                         CellCommand::Start { node } => {
@@ -214,7 +214,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     }
     keep_qemu_logs(job, &scenario);
     lived?;
-    if job.hold && is_to_stay(orders).await? {
+    if job.hold && is_to_stay(commands).await? {
         let staying = PersistentCell {
             run_id: job.run_id.clone(),
             artifacts: job.artifacts.clone(),
@@ -225,27 +225,27 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
             bridge: plan::network(&scenario, &job.run_id).bridge,
         };
         staying
-            .stay(&mut tells, &mut seen, orders, || tell(&Report::Kept))
+            .stay(&mut tells, &mut seen, commands, || tell(&Report::Kept))
             .await?;
     }
     Ok(())
 }
 
 /// Waits for the command to stop during the set-up; no other command comes before.
-async fn stopped_early(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
-    match orders.next_line().await.map_err(text)? {
+async fn stopped_early(commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    match commands.next_line().await.map_err(text)? {
         None => Err("the lab is gone".into()),
-        Some(order) => {
-            tracing::info!(order, "stopped while the cell was set up");
+        Some(command) => {
+            tracing::info!(command, "stopped while the cell was set up");
             Ok(())
         }
     }
 }
 
 /// Waits with all machines running until the cell is to end or to stay.
-async fn is_to_stay(orders: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
+async fn is_to_stay(commands: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
     tell(&Report::Through);
-    while let Some(line) = orders.next_line().await.map_err(text)? {
+    while let Some(line) = commands.next_line().await.map_err(text)? {
         if serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Keep {
             return Ok(true);
         }

@@ -52,7 +52,7 @@ pub enum Lifetime {
 #[derive(Debug)]
 pub struct Cell {
     child: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     reports: Lines<BufReader<ChildStdout>>,
 }
 
@@ -91,12 +91,12 @@ impl Cell {
             .kill_on_drop(true)
             .spawn()
             .map_err(CellError::Start)?;
-        let (Some(orders), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(commands), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(CellError::Start(io::Error::other("no pipe to the cell")));
         };
         let mut cell = Cell {
             child,
-            orders,
+            commands,
             reports: BufReader::new(stdout).lines(),
         };
         cell.say(job).await?;
@@ -117,17 +117,17 @@ impl Cell {
     }
 
     /// Sends a command; a cell that has ended is ignored.
-    pub async fn order(&mut self, order: &CellCommand) {
-        if let Err(error) = self.say(order).await {
-            tracing::debug!(%error, ?order, "cell is gone");
+    pub async fn send(&mut self, command: &CellCommand) {
+        if let Err(error) = self.say(command).await {
+            tracing::debug!(%error, ?command, "cell is gone");
         }
     }
 
     async fn say(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.orders.write_all(&line).await?;
-        self.orders.flush().await
+        self.commands.write_all(&line).await?;
+        self.commands.flush().await
     }
 
     /// Returns the process whose end ends the cell; `None` once it has ended.
@@ -140,8 +140,8 @@ impl Cell {
     pub async fn detach(mut self, stays: Lifetime) {
         match stays {
             // The kernel closes the pipe when this process ends in any way.
-            Lifetime::OfProcess => std::mem::forget(self.orders),
-            Lifetime::UntilEnded => self.order(&CellCommand::Settle).await,
+            Lifetime::OfProcess => std::mem::forget(self.commands),
+            Lifetime::UntilEnded => self.send(&CellCommand::Settle).await,
         }
         // Dropping the child would kill it, and only here it must outlive this process.
         std::mem::forget(self.child);
@@ -156,7 +156,7 @@ impl Cell {
     }
 
     async fn end_within(mut self, deadline: Duration) -> io::Result<ExitStatus> {
-        drop(self.orders);
+        drop(self.commands);
         if let Ok(ended) = tokio::time::timeout(deadline, self.child.wait()).await {
             return ended;
         }
@@ -182,7 +182,7 @@ mod tests {
             .spawn()
             .unwrap();
         Cell {
-            orders: child.stdin.take().unwrap(),
+            commands: child.stdin.take().unwrap(),
             reports: BufReader::new(child.stdout.take().unwrap()).lines(),
             child,
         }

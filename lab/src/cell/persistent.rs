@@ -80,7 +80,7 @@ where
         self,
         tells: &mut mpsc::UnboundedReceiver<ServiceEvent>,
         seen: &mut mpsc::UnboundedReceiver<Record>,
-        orders: &mut Lines<impl AsyncBufRead + Unpin>,
+        commands: &mut Lines<impl AsyncBufRead + Unpin>,
         is_up: impl FnOnce(),
     ) -> Result<(), String> {
         let socket = cell_dir().join(SOCKET);
@@ -114,7 +114,7 @@ where
         let mut is_settled = false;
         loop {
             tokio::select! {
-                order = orders.next_line(), if !is_settled => match order.map_err(text)? {
+                command = commands.next_line(), if !is_settled => match command.map_err(text)? {
                     None => return Ok(()),
                     Some(line) => {
                         is_settled = serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Settle;

@@ -219,13 +219,13 @@ impl UnitRun {
                 Some((node, place)) = grants.recv() => {
                     state.places.insert(node.clone(), (place, Instant::now()));
                     self.say(Progress::NodeStarted { unit: name.clone(), node: node.clone() });
-                    cell.order(&CellCommand::Start { node }).await;
+                    cell.send(&CellCommand::Start { node }).await;
                 }
                 () = stopped(&mut stop), if stop_deadline.is_none() => {
                     outcome.attempt.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    cell.order(&CellCommand::Stop { reason: "interrupted".into() }).await;
+                    cell.send(&CellCommand::Stop { reason: "interrupted".into() }).await;
                 }
                 () = until(stop_deadline) => break,
                 () = until(set_up) => {
@@ -276,7 +276,7 @@ async fn keep(cell: &mut Cell) -> Result<Option<Kept>, CellError> {
         return Ok(None);
     };
     let init = first_child(holder);
-    cell.order(&CellCommand::Keep).await;
+    cell.send(&CellCommand::Keep).await;
     loop {
         match cell.next_report().await? {
             None => return Ok(None),
