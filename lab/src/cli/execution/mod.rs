@@ -400,7 +400,7 @@ impl Done {
         let artifacts = &run.folder;
         let place = artifacts.display().to_string();
         // The table is printed even if files cannot be written.
-        let consoles = match conduct.junit_all_consoles {
+        let consoles = match options.junit_all_consoles {
             true => Consoles::All,
             false => Consoles::Failures,
         };

@@ -165,7 +165,8 @@ async fn with(
 
 /// Sends a control request to a lab.
 fn ask(lab: &PersistentLab, request: &ControlRequest) -> Result<ControlResponse, CliError> {
-    lab.ask(request).map_err(|error| refuse(exit::INTERNAL, error))
+    lab.ask(request)
+        .map_err(|error| refuse(exit::INTERNAL, error))
 }
 
 fn registry(folders: &Folders) -> Result<Registry, CliError> {
