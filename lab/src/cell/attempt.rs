@@ -483,7 +483,7 @@ fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
 fn saw(record: Record, kept: &mut RecordFile) {
     if let Err(error) = kept.add(&record) {
         // The lab receives the record anyway; a full disk is reported elsewhere.
-        tracing::warn!(%error, "a record could not be kept");
+        tracing::warn!(%error, "cannot save a record");
     }
     tell(&Report::Seen(record));
 }

@@ -130,7 +130,7 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
     }
     let root = Table::root(source, &document, "the fault");
     let summary = root
-        .required("summary", "summary = \"Nobody answers DHCP\"")
+        .required("summary", "summary = \"No server answers DHCP\"")
         .and_then(|item| item.text());
     let scenario = root
         .required("scenario", "scenario = \"ipxe-chainload\"")

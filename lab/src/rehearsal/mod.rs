@@ -7,11 +7,11 @@
 //! and counts as failed.
 //!
 //! ```text
-//! environment  who gives addresses and boot options, at which address
-//! twin         a machine of the inventory as a node, with what it has to come up as
-//! assets       which kernels and initrds are the operator's own, and which the stand-in's
-//! write        the scenarios' folders
-//! time         how much of a run was booting
+//! environment  DHCP, boot options and addresses of the site
+//! twin         conversion of an inventory machine into a node with expectations
+//! assets       choice between the operator's files and the replacement image
+//! write        writer of the scenarios' folders
+//! time         share of booting in the duration of a run
 //! ```
 
 mod assets;

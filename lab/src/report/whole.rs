@@ -131,7 +131,7 @@ impl Whole {
 #[derive(Debug, thiserror::Error)]
 pub enum PartsError {
     /// A folder, or a copy of it, is named twice.
-    #[error("{first} and {second} are the same run: name each part once")]
+    #[error("duplicate run: {first} and {second}; name each shard once")]
     Repeated {
         /// Folder of one.
         first: PathBuf,
@@ -139,7 +139,7 @@ pub enum PartsError {
         second: PathBuf,
     },
     /// Two runs of the same shard.
-    #[error("{first} and {second} are both shard {shard}: name one run of each shard")]
+    #[error("duplicate shard {shard}: {first} and {second}; name one run of each shard")]
     SameShard {
         /// The shard.
         shard: String,
@@ -149,21 +149,21 @@ pub enum PartsError {
         second: PathBuf,
     },
     /// One run is not a shard, but others are.
-    #[error("{folder} is no shard, and the others are: name the shards of one run")]
+    #[error("not a shard: {folder} (the other runs are shards); name the shards of one run")]
     Mixed {
         /// Folder of the run.
         folder: PathBuf,
     },
     /// A shard has no record of its selection.
     #[error(
-        "{folder} does not say what it is a part of, as shards of an older version: run all shards with one version"
+        "missing record of the selection in {folder} (a shard of an older version); run all shards with one version"
     )]
     Unknown {
         /// Folder of the run.
         folder: PathBuf,
     },
     /// The shards belong to different runs.
-    #[error("{first} and {second} are not parts of one run: {difference}")]
+    #[error("not shards of one run: {first} and {second} ({difference})")]
     Differ {
         /// Folder of one.
         first: PathBuf,
@@ -173,13 +173,13 @@ pub enum PartsError {
         difference: Sentence,
     },
     /// Some units have no result in any shard.
-    #[error("no part has a result of {units}: a part was interrupted, or its run.json was changed")]
+    #[error("missing results of {units}: a shard was interrupted, or its run.json was changed")]
     Incomplete {
         /// Names of units.
         units: Sentence,
     },
     /// No shard has a unit.
-    #[error("nothing was run in {folders}: there is nothing to join")]
+    #[error("nothing to merge: no unit was run in {folders}")]
     Empty {
         /// Folders.
         folders: Sentence,
@@ -196,7 +196,7 @@ impl fmt::Display for Sentence {
     }
 }
 
-/// Checks that the runs are parts of one whole and all of it, or whole runs that can stand side by side.
+/// Checks that the runs are all shards of one run, or complete runs of different units.
 ///
 /// # Errors
 /// [`PartsError`].
@@ -340,7 +340,7 @@ fn collect(
         let entry = entry?;
         let path = entry.path();
         let name = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-        // Links are followed, as the boot server does; one that leads nowhere is no file.
+        // Links are followed, as the boot server does; dangling links are ignored.
         let Ok(about) = fs::metadata(&path) else {
             continue;
         };

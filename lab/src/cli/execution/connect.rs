@@ -52,8 +52,8 @@ fn is_possible(uri: &str) -> Result<(), String> {
         None if driver == "qemu" && rest.starts_with('/') => Ok(()),
         Some(("qemu", "unix")) => Ok(()),
         Some(("qemu", _)) => {
-            let why = "the boot server has to be on the machines' own network: only `qemu+ssh://` lets the lab go there, \
-                       for `lab run` and `lab up`; or log in to that host, and run `lab` there with `--connect qemu:///system`";
+            let why = "unsupported transport: the boot server must be on the machines' own network, which only `qemu+ssh://` allows, \
+                       for `lab run` and `lab up`; otherwise log in to that host and run `lab` there with `--connect qemu:///system`";
             Err(why.into())
         }
         None if driver == "qemu" => Err(

@@ -113,7 +113,7 @@ pub(super) fn troubles(page: &Page) -> Markup {
     html! {
         @if !troubled.is_empty() {
             section aria-labelledby="wrong" {
-                h2 #wrong { "What went wrong" }
+                h2 #wrong { "Failures" }
                 ul.cards { @for (unit, machine) in troubled { li { (card(unit, machine)) } } }
             }
         }
