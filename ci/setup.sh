@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what the lab needs and is missing; sourced by ci/lab and ci/test.
+# Installs missing requirements of the lab; sourced by ci/lab and ci/test.
 #
-# Says what it installs and why, uses sudo for nothing else, and does nothing (needs no network) when
-# everything is there.
+# It reports what it installs and why, and uses sudo for nothing else. If nothing is missing, it does nothing and needs no
+# network.
 set -euo pipefail
 
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Where the programs are built.
+# Build folder.
 TARGET=${CARGO_TARGET_DIR:-$PROJECT/target}
 OLDEST_CARGO=1.89
 
-# package | what it is for
+# package | purpose
 NEEDED_PACKAGES=(
   "gcc|linking"
   "libc6-dev|linking"
@@ -35,25 +35,25 @@ NEEDED_PACKAGES=(
   "cpio|building the stand-in image"
   "gpgv|checking signatures of images"
 )
-# Other people's clients and checkers that the tests use; only ci/test installs them.
+# Clients and checkers used by the tests; only ci/test installs them.
 TEST_PACKAGES=(
   "tftp-hpa|a TFTP client of the tests"
   "atftp|a TFTP client of the tests"
   "curl|a TFTP client of the tests"
   "busybox|a TFTP client of the tests"
   "tcpdump|reading captures in the tests"
-  "libvirt-clients|virsh, inside a lab that stays"
-  "openssh-client|lab ssh, and a lab that goes to another host"
-  "dropbear-bin|the SSH server of that host"
+  "libvirt-clients|virsh, inside a persistent lab"
+  "openssh-client|lab ssh, and labs on another host"
+  "dropbear-bin|the SSH server of the other host in the tests"
   "gnupg|making and verifying signatures in the tests"
   "openssl|certificates of the tests"
   "systemd|systemd-analyze, which checks the service unit"
-  "chromium|the page of a run, looked at in a browser"
+  "chromium|testing the page of a run in a browser"
   "libxml2-utils|xmllint, which checks the JUnit report"
   "wireshark-common|capinfos, which reads our captures in the tests"
   "python3-venv|checkers of the CI examples, from PyPI"
 )
-# Only where the release has it: libvirt was split into more packages later.
+# Only in newer releases, which split libvirt into more packages.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")
 
 say() { printf '%s\n' "$*" >&2; }
@@ -62,7 +62,7 @@ die() { say "ci: $*"; exit 69; }
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
   elif command -v sudo >/dev/null; then sudo "$@"
-  else die "this needs root and there is no sudo: $*"
+  else die "root privileges or sudo required: $*"
   fi
 }
 
@@ -70,11 +70,11 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Seconds to wait for whoever else is installing packages: fresh cloud machines do for minutes (unattended-upgrades).
+# Seconds to wait for other package installations, which take minutes on new cloud machines (unattended-upgrades).
 APT_LOCK_SECONDS=600
 APT_LOCKS=(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock)
 
-# Says who has one of apt's locks, by /proc/locks (proc_locks(5)); nothing when nobody has.
+# Prints the holder of one of apt's locks, by /proc/locks (proc_locks(5)); nothing if all are free.
 apt_lock_holder() {
   local lock inode holder
   for lock in "${APT_LOCKS[@]}"; do
@@ -85,8 +85,8 @@ apt_lock_holder() {
   done
 }
 
-# apt-get that waits for apt's locks, and says what it waits for. `update` knows the option since apt 2.7; before, its
-# lock is waited for here.
+# apt-get that waits for apt's locks, and reports the wait. `update` supports the option since apt 2.7; for older versions
+# this function waits.
 apt_get() {
   local holder waited=0
   holder=$(apt_lock_holder)
@@ -104,13 +104,13 @@ candidate_of() { apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none
 
 install_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-    die "this set-up knows Debian and Ubuntu only; install the equivalents of: ${NEEDED_PACKAGES[*]%%|*}"
+    die "unsupported distribution (only Debian and Ubuntu are supported); install the equivalents of: ${NEEDED_PACKAGES[*]%%|*}"
   local missing=() entry package optional=0
   for entry in "${NEEDED_PACKAGES[@]}"; do
     package=${entry%%|*}
     is_installed "$package" || missing+=("$entry")
   done
-  # The network driver is looked for by its file, because only newer releases package it apart.
+  # The network driver is detected by its file, because only newer releases have a separate package.
   compgen -G '/usr/lib/*/libvirt/connection-driver/libvirt_driver_network.so' >/dev/null || optional=1
   [ ${#missing[@]} -gt 0 ] || [ $optional = 1 ] || return 0
 
@@ -126,8 +126,8 @@ install_packages() {
       fi
     done
   fi
-  # qemu-utils from a newer release (backports) can't stay beside this release's QEMU. apt would remove
-  # it; put the release's own in its place instead.
+  # qemu-utils from a newer release (backports) conflicts with this release's QEMU. apt would remove it, so the release's
+  # own version is installed instead.
   local options=() theirs ours
   if is_installed qemu-utils; then
     theirs=$(dpkg-query -W -f '${Version}' qemu-utils)
@@ -136,7 +136,7 @@ install_packages() {
       ours=$(apt-cache madison qemu-utils | awk '{print $3}' | while read -r version; do
         dpkg --compare-versions "$version" le "$ours" && echo "$version" && break; done)
       if [ -n "$ours" ]; then
-        say "  qemu-utils=$ours (in the place of $theirs, which breaks this release's QEMU)"
+        say "  qemu-utils=$ours (instead of $theirs, which conflicts with this release's QEMU)"
         names+=("qemu-utils=$ours"); options+=(--allow-downgrades)
       fi
     fi
@@ -151,8 +151,8 @@ install_rust() {
   fi
   if ! command -v cargo >/dev/null; then
     apt-get --version >/dev/null && [ -n "$(candidate_of rustup)" ] ||
-      die "there is no cargo; install Rust $OLDEST_CARGO or newer with rustup (https://rustup.rs)"
-    say "Installing rustup (there is no cargo)"
+      die "cargo not found; install Rust $OLDEST_CARGO or newer with rustup (https://rustup.rs)"
+    say "Installing rustup (cargo not found)"
     apt_get install -q -y rustup >&2
     rustup toolchain install stable --profile minimal --component rustfmt --component clippy >&2
   fi
@@ -162,14 +162,14 @@ install_rust() {
     die "cargo $version is too old; this project needs $OLDEST_CARGO or newer (rustup update)"
 }
 
-# What an ordinary user's cells need of the host. Distributions have it so; bare containers may not.
+# Requirements of an ordinary user's cells. Distributions meet them; minimal containers may not.
 prepare_host() {
   if [ ! -c /dev/net/tun ]; then
     say "Creating /dev/net/tun (machines' network cards need it)"
     as_root mkdir -p /dev/net
     as_root mknod -m 0666 /dev/net/tun c 10 200
   elif ! { : <>/dev/net/tun; } 2>/dev/null; then
-    say "Opening /dev/net/tun to all users, as distributions have it (machines' network cards need it)"
+    say "Opening /dev/net/tun to all users, as distributions do (machines' network cards need it)"
     as_root chmod 0666 /dev/net/tun
   fi
   if [ "$(id -u)" != 0 ] && ! grep -q "^$(id -un):" /etc/subuid 2>/dev/null; then
@@ -178,7 +178,7 @@ prepare_host() {
   fi
 }
 
-# `setup tests` also installs what only the tests need.
+# `setup tests` also installs requirements of the tests.
 setup() {
   [ "${1:-}" != tests ] || NEEDED_PACKAGES+=("${TEST_PACKAGES[@]}")
   install_packages

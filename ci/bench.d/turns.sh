@@ -1,15 +1,15 @@
-# Two ways to do the same with machines, in turns: sourced by the scripts beside it.
+# Alternating comparison of two ways to run machines; sourced by the scripts in this folder.
 #
-# Whoever sources it has set USAGE, says with `one WAY` what is run, and calls `in_turns` with two ways and how large
-# the ratio of their medians may be.
+# The sourcing script sets USAGE, defines `one WAY` to run one way, and calls `in_turns` with two ways and the maximum ratio of
+# their medians.
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 setup >&2
 ROUNDS=${1:-3}
 NAMES=("${@:2}")
-case $ROUNDS in '' | *[!0-9]* | 0) die "\`$ROUNDS\` is no number of rounds; write \`$USAGE\`" ;; esac
+case $ROUNDS in '' | *[!0-9]* | 0) die "invalid number of rounds: \`$ROUNDS\`; usage: \`$USAGE\`" ;; esac
 cd "$PROJECT"
 cargo build --quiet --locked -p lab -p boot-server >&2
-# The probe of KVM and the image are no part of the measurement.
+# The KVM probe and the image build are not measured.
 LAB=$TARGET/debug/lab
 "$LAB" images build >&2
 WORK=$(mktemp -d)
@@ -17,7 +17,7 @@ trap 'rm -rf "$WORK"' EXIT
 
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
-# Prints the seconds that one run takes.
+# Prints the duration of one run in seconds.
 seconds() {
   local began
   began=$(date +%s%N)
@@ -28,7 +28,7 @@ seconds() {
 in_turns() {
   local first=$1 second=$2 most=$3 round order way
   for round in $(seq "$ROUNDS"); do
-    # Who goes first alternates: whatever warms up or fills up during the measurement meets both.
+    # The order alternates, so that warm caches and filling disks affect both ways.
     order=("$first" "$second")
     [ $((round % 2)) = 1 ] || order=("$second" "$first")
     for way in "${order[@]}"; do
@@ -44,5 +44,5 @@ in_turns() {
       exit !(one <= other * most)
     }'
 }
-# What is done after a run, unmeasured.
+# Hook after a run, not measured.
 after() { :; }

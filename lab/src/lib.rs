@@ -5,7 +5,6 @@
 //! `scenario → cell → (network, nodes, services) → evidence → timeline → verdict → diagnosis → report`;
 //! `rehearsal` makes scenarios of a site that somebody is about to roll out.
 
-pub mod alive;
 pub mod cell;
 pub mod cli;
 pub mod diagnosis;
@@ -14,6 +13,7 @@ pub mod evidence;
 pub mod fault;
 pub mod hypervisor;
 pub mod node;
+pub mod persistent;
 pub mod preflight;
 pub mod rehearsal;
 pub mod remote;

@@ -1,44 +1,48 @@
-//! What a run needs of the host, looked for before anything is started.
+//! Requirements of a run on the host, checked before the start.
 //!
-//! Each thing that is missing is told with the command that brings it, all at once. What is where, and what
-//! brings it, is `doctor`'s to know.
+//! All missing requirements are reported at once, each with the command that installs it. The table of files and
+//! packages is in `doctor`.
 
 use crate::doctor::gather::what_runs_need;
 use crate::doctor::{self, Finding, Host, Piece, State};
 use crate::fault::{Injections, Role};
 use crate::scenario::{DhcpService, Firmware, Scenario};
 
-/// Something missing and what would bring it.
+/// Missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
-    /// What is missing.
+pub struct MissingRequirement {
+    /// Description of the problem.
     pub what: String,
-    /// What to do about it.
+    /// Command or advice that solves it.
     pub remedy: String,
 }
 
-/// Looks for all that these scenarios, with what is injected into each, need; an empty answer means that they
-/// can be run.
+/// Returns the missing requirements of these scenarios and their injected faults; empty if they can run.
 #[must_use]
-pub fn lacks(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
-    lacks_of(&what_runs_need(), wanted)
+pub fn missing_requirements(
+    wanted: &[(&Scenario, Firmware, &Injections)],
+) -> Vec<MissingRequirement> {
+    missing_on(&what_runs_need(), wanted)
 }
 
-/// What is missing, for whoever wanted a run.
+/// Formats the missing requirements as an error message.
 #[must_use]
-pub fn told(lacks: &[Lack]) -> String {
-    let lines: Vec<String> = lacks
+pub fn told(missing_requirements: &[MissingRequirement]) -> String {
+    let lines: Vec<String> = missing_requirements
         .iter()
         .map(|lack| format!("\n  {}\n    {}", lack.what, lack.remedy))
         .collect();
     format!(
-        "this host is not ready:{}\n`lab doctor` looks at all of it, and ci/lab installs it on Debian and Ubuntu.",
+        "missing requirements on this host:{}\n`lab doctor` checks everything, and ci/lab installs it on Debian and Ubuntu.",
         lines.concat()
     )
 }
 
-/// The same of a host that was asked already.
-fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<Lack> {
+/// Returns the missing requirements on an already inspected host.
+fn missing_on(
+    host: &Host,
+    wanted: &[(&Scenario, Firmware, &Injections)],
+) -> Vec<MissingRequirement> {
     let pieces = needed(wanted).into_iter().filter_map(Piece::of);
     let mut findings: Vec<Finding> = pieces.map(|piece| piece.examine(host)).collect();
     if wanted.iter().any(|(_, firmware, _)| firmware.is_uefi()) {
@@ -50,14 +54,14 @@ fn lacks_of(host: &Host, wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<L
     findings
         .into_iter()
         .filter(|finding| finding.state == State::Missing)
-        .map(|finding| Lack {
+        .map(|finding| MissingRequirement {
             what: finding.what,
             remedy: finding.remedy.unwrap_or_default(),
         })
         .collect()
 }
 
-/// Names of the pieces that have to be there.
+/// Returns the ids of the required files.
 fn needed(wanted: &[(&Scenario, Firmware, &Injections)]) -> Vec<&'static str> {
     let mut needed = vec![
         "libvirtd",
@@ -133,10 +137,10 @@ mod tests {
             os_release: "ID=debian\n".into(),
             ..Host::default()
         };
-        let lacks = lacks_of(
+        let missing_requirements = missing_on(
             &host,
             &[(&scenario, Firmware::Uefi, &Injections::default())],
         );
-        insta::assert_snapshot!(told(&lacks));
+        insta::assert_snapshot!(told(&missing_requirements));
     }
 }

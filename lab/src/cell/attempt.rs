@@ -1,7 +1,7 @@
-//! The cell's worker: one attempt at a scenario, from libvirtd's start to the last machine's stop.
+//! Worker of a cell: one attempt at a scenario, from libvirtd's start to the last machine's stop.
 //!
-//! It reads a [`Job`] and then [`Order`]s from standard input and writes [`Report`]s to standard output.
-//! It judges nothing. When its input ends, the lab is gone, and so is it, at once.
+//! The worker reads a [`Job`] and then [`CellCommand`]s from standard input and writes [`Report`]s to standard output.
+//! It judges nothing. The end of its input means that the lab is gone, and ends the worker at once.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,13 +20,13 @@ use tokio::task::JoinSet;
 use super::evidence::{captured, domain_names, keep_ports, pass_on};
 use super::fault::{self, Killer};
 use super::manifest;
-use super::message::{Asset, Job, Order, Report};
+use super::message::{Asset, CellCommand, Job, Report};
 use super::on_host;
+use super::persistent::PersistentCell;
 use super::plan;
 use super::plug::Plug;
 use super::sandbox::cell_dir;
-use super::services::{Libvirtd, Told, start_boot_server, start_command};
-use super::stay::Staying;
+use super::services::{Libvirtd, ServiceEvent, start_boot_server, start_command};
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::capture::{self, Capture};
 use crate::evidence::clock::now_us;
@@ -41,36 +41,36 @@ use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 use crate::sim;
 use crate::timeline::Silences;
 
-/// How long dnsmasq may take to start.
+/// Time limit for the start of dnsmasq.
 const DNSMASQ_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Does the attempt that is described on standard input.
+/// Makes the attempt described on standard input.
 ///
 /// # Errors
-/// A sentence when our own set-up failed; the lab has been told by then.
+/// A sentence if the lab's own set-up failed; the lab was already told.
 pub async fn run() -> Result<(), String> {
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    let result = attempt(&mut orders).await;
+    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    let result = attempt(&mut commands).await;
     if let Err(why) = &result {
         tell(&Report::Broken { why: why.clone() });
     }
     result
 }
 
-async fn attempt(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
-    let line = orders.next_line().await.map_err(text)?;
+async fn attempt(commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    let line = commands.next_line().await.map_err(text)?;
     let job: Job = serde_json::from_str(&line.unwrap_or_default())
-        .map_err(|error| format!("the job on standard input: {error}"))?;
-    let done = attempt_at(&job, orders).await;
+        .map_err(|error| format!("malformed job on standard input: {error}"))?;
+    let done = attempt_at(&job, commands).await;
     if let Some(uri) = &job.connect {
-        // Elsewhere the kernel does it.
+        // Without this, the kernel would do it.
         on_host::remove(uri, &job.run_id).await.map_err(text)?;
     }
     done
 }
 
-async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
-    // The lab has looked into the data already, or was told not to.
+async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    // The lab has validated the data already, or was told not to.
     let mut scenario = Scenario::load_with(&job.scenario, DataCheck::Skip)
         .map_err(|error| format!("{:?}", miette::Report::new(error)))?;
     scenario.nodes.retain(|node| job.nodes.contains(&node.name));
@@ -83,7 +83,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         mut killer,
     } = tokio::select! {
         set_up = set_up(job, &scenario, &told) => set_up?,
-        stopped = stopped_early(orders) => return stopped,
+        stopped = stopped_early(commands) => return stopped,
     };
     let libvirtd = Arc::new(libvirtd);
     tell(&Report::Ready);
@@ -97,7 +97,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         saw(record, &mut kept);
     }
     let arrived = records.clone();
-    // Nobody listens any more once the attempt is over.
+    // The receiver is gone once the attempt is over.
     let ports = Ports::new(move |record| drop(arrived.send(record)));
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
@@ -120,7 +120,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
             node: node.name.clone(),
         });
         lives.spawn(async move {
-            // The place's sender is dropped when everything is stopped before this node began.
+            // The sender is dropped if everything is stopped before this node began.
             let lived = match has_place.await {
                 Err(_) => Ok(()),
                 Ok(()) if simulated => {
@@ -152,8 +152,8 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                     saw(record, &mut kept);
                 }
                 Some(one) = tells.recv() => {
-                    if let (Told::Ended { service, detail }, true) = (&one, is_before_power_on) {
-                        return Err(format!("{service} ended before any machine was started: {detail}"));
+                    if let (ServiceEvent::Ended { service, detail }, true) = (&one, is_before_power_on) {
+                        return Err(format!("{service} ended before the first machine started: {detail}"));
                     }
                     killer.hear(&one, &told);
                     let record = record_of(one, &scenario.nodes);
@@ -163,8 +163,8 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                     saw(record, &mut kept);
                 }
                 Some(lived) = lives.join_next() => {
-                    let (node, lived) = lived.map_err(|error| format!("a node's task: {error}"))?;
-                    // What was said until now belongs to this node's evidence.
+                    let (node, lived) = lived.map_err(|error| format!("the task of a node failed: {error}"))?;
+                    // Output so far belongs to this node's evidence.
                     while let Ok(record) = seen.try_recv() {
                         saw(record, &mut kept);
                     }
@@ -174,22 +174,22 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
                         break;
                     }
                 }
-                order = orders.next_line() => match order.map_err(text)? {
+                command = commands.next_line() => match command.map_err(text)? {
                     None => return Err("the lab is gone".into()),
                     Some(line) => match serde_json::from_str(&line).map_err(text)? {
-                        Order::Start { node } => {
+                        CellCommand::Start { node } => {
                             if let Some(place) = places.remove(&node) {
                                 is_before_power_on = false;
                                 let _ = place.send(());
                             }
                         }
-                        Order::Stop { reason } => {
+                        CellCommand::Stop { reason } => {
                             places.clear();
                             stop.send_replace(Some(reason));
                         }
-                        // Said only once every machine is through.
-                        Order::Keep | Order::Settle => {
-                            tracing::warn!("told to stay before all machines are through");
+                        // Sent only after all machines have finished.
+                        CellCommand::Keep | CellCommand::Settle => {
+                            tracing::warn!("told to stay before all machines have finished");
                         }
                     },
                 },
@@ -198,7 +198,7 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
         Ok::<(), String>(())
     }
     .await;
-    // While the last frames are waited for, so are the last words of libvirt and the services.
+    // While waiting for the last frames, the last events of libvirt and the services arrive.
     if let Some(capture) = capture {
         let record = captured(capture).await?;
         saw(record, &mut kept);
@@ -214,8 +214,8 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
     }
     keep_qemu_logs(job, &scenario);
     lived?;
-    if job.hold && is_to_stay(orders).await? {
-        let staying = Staying {
+    if job.hold && is_to_stay(commands).await? {
+        let staying = PersistentCell {
             run_id: job.run_id.clone(),
             artifacts: job.artifacts.clone(),
             nodes: scenario.nodes.clone(),
@@ -225,48 +225,48 @@ async fn attempt_at(job: &Job, orders: &mut Lines<BufReader<Stdin>>) -> Result<(
             bridge: plan::network(&scenario, &job.run_id).bridge,
         };
         staying
-            .stay(&mut tells, &mut seen, orders, || tell(&Report::Kept))
+            .stay(&mut tells, &mut seen, commands, || tell(&Report::Kept))
             .await?;
     }
     Ok(())
 }
 
-/// Waits for the order to stop while the cell is being set up; no other comes before it is.
-async fn stopped_early(orders: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
-    match orders.next_line().await.map_err(text)? {
+/// Waits for the command to stop during the set-up; no other command comes before.
+async fn stopped_early(commands: &mut Lines<BufReader<Stdin>>) -> Result<(), String> {
+    match commands.next_line().await.map_err(text)? {
         None => Err("the lab is gone".into()),
-        Some(order) => {
-            tracing::info!(order, "stopped while the cell was set up");
+        Some(command) => {
+            tracing::info!(command, "stopped while the cell was set up");
             Ok(())
         }
     }
 }
 
-/// Waits with all machines running, until the cell is to end or to stay.
-async fn is_to_stay(orders: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
+/// Waits with all machines running until the cell is to end or to stay.
+async fn is_to_stay(commands: &mut Lines<BufReader<Stdin>>) -> Result<bool, String> {
     tell(&Report::Through);
-    while let Some(line) = orders.next_line().await.map_err(text)? {
-        if serde_json::from_str::<Order>(&line).map_err(text)? == Order::Keep {
+    while let Some(line) = commands.next_line().await.map_err(text)? {
+        if serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Keep {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Everything but the machines.
+/// Everything in a cell except the machines.
 struct SetUp {
     libvirtd: Libvirtd,
     capture: Option<Capture>,
-    /// Where simulated machines are plugged in.
+    /// Attachment of simulated machines.
     machines: Plug,
     killer: Killer,
 }
 
-/// Starts everything but the machines.
+/// Starts everything except the machines.
 async fn set_up(
     job: &Job,
     scenario: &Scenario,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<SetUp, String> {
     let libvirtd = match &job.connect {
         None => Libvirtd::start(&job.artifacts.join("libvirtd.log")).await,
@@ -347,7 +347,7 @@ async fn set_up(
     })
 }
 
-/// Puts what is served below `/assets/` into its place.
+/// Lays out the files that are served below `/assets/`.
 fn lay_out(job: &Job, assets: &Path, image: &Path) -> Result<(), String> {
     let whole_image = Asset {
         at: image
@@ -371,19 +371,19 @@ fn lay_out(job: &Job, assets: &Path, image: &Path) -> Result<(), String> {
             }
             Ok(mount_bind(from, &place)?)
         };
-        bound().map_err(|error| format!("{} as an asset: {error}", from.display()))?;
+        bound().map_err(|error| format!("cannot serve {} as an asset: {error}", from.display()))?;
     }
     Ok(())
 }
 
-/// The boot server's configuration as the site has it.
+/// Returns the boot server's configuration of the site.
 fn site_config(file: &Path) -> Result<Config, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| failed(&error))?;
     toml::from_str(&text).map_err(|error| failed(&error))
 }
 
-/// Waits until dnsmasq says that it has started: it tells so after its sockets are bound.
+/// Waits for dnsmasq's start message, which it prints after binding its sockets.
 async fn wait_for_dnsmasq(folder: &Path) -> Result<(), String> {
     let log = folder.join("stderr.log");
     let deadline = tokio::time::Instant::now() + DNSMASQ_DEADLINE;
@@ -395,7 +395,7 @@ async fn wait_for_dnsmasq(folder: &Path) -> Result<(), String> {
         if tokio::time::Instant::now() >= deadline
             || said.contains("dnsmasq: ") && !said.contains("started")
         {
-            return Err(format!("dnsmasq did not come up: {}", said.trim()));
+            return Err(format!("dnsmasq did not start: {}", said.trim()));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -417,7 +417,7 @@ fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
     }
 }
 
-/// How long a machine may be without progress: as the scenario says, else by what executes it.
+/// Returns the time limits without progress: the scenario's, else the accelerator's defaults.
 fn silences(job: &Job, scenario: &Scenario) -> Silences {
     let usual = match job.accelerator {
         Accelerator::Kvm => Silences::KVM,
@@ -435,10 +435,10 @@ fn silences(job: &Job, scenario: &Scenario) -> Silences {
     }
 }
 
-/// A service's word as a record, named after the node it is about.
-fn record_of(told: Told, nodes: &[Node]) -> Record {
+/// Converts a service's output into a record of the node concerned.
+fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
     match told {
-        Told::Event { service, event } => Record {
+        ServiceEvent::Event { service, event } => Record {
             at_us: event.at_us,
             node: node_of(&event, nodes),
             seen: Seen::Server {
@@ -446,7 +446,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
                 entry: event,
             },
         },
-        Told::Ended { service, detail } => Record {
+        ServiceEvent::Ended { service, detail } => Record {
             at_us: now_us(),
             node: None,
             seen: Seen::ServiceEnded { service, detail },
@@ -454,7 +454,7 @@ fn record_of(told: Told, nodes: &[Node]) -> Record {
     }
 }
 
-/// The node an event is about: by MAC first (it can't be another machine's on this bridge), then by UUID.
+/// Returns the node of an event: by MAC, which is unambiguous on this bridge, else by UUID.
 fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
     let who = event.what.who()?;
     let by_mac = |node: &&Node| who.mac.as_deref() == Some(node.mac.to_string().as_str());
@@ -466,7 +466,7 @@ fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
         .map(|node| node.name.clone())
 }
 
-/// QEMU's own words say why a machine died; they live in the cell and would go with it.
+/// Copies QEMU's logs, which explain the death of a machine and would vanish with the cell.
 fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
     for node in &scenario.nodes {
         let name = domain_name(&job.run_id, node);
@@ -479,18 +479,18 @@ fn keep_qemu_logs(job: &Job, scenario: &Scenario) {
     }
 }
 
-/// Keeps a record in the artifacts and tells it.
+/// Saves a record in the artifacts and reports it.
 fn saw(record: Record, kept: &mut RecordFile) {
     if let Err(error) = kept.add(&record) {
-        // The lab has it all the same; a full disk shows in many places.
-        tracing::warn!(%error, "a record could not be kept");
+        // The lab receives the record anyway; a full disk is reported elsewhere.
+        tracing::warn!(%error, "cannot save a record");
     }
     tell(&Report::Seen(record));
 }
 
 fn tell(report: &Report) {
     match serde_json::to_string(report) {
-        // A closed pipe means that the lab is gone; the end of our input says so as well.
+        // A closed pipe means that the lab is gone; the end of the input shows it as well.
         Ok(line) => drop(writeln!(io::stdout(), "{line}")),
         Err(error) => tracing::error!(%error, "report"),
     }

@@ -1,81 +1,61 @@
-//! What is asked of a cell that stays, and what it answers: a JSON line each, over a socket in the cell.
+//! Control requests to a persistent cell and their responses: one JSON line each, over a socket in the cell.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::fault::HandFault;
+use crate::fault::LiveFault;
 
-/// The socket on which a cell that stays listens, in its folder.
+/// Name of the control socket in the folder of a persistent cell.
 pub const SOCKET: &str = "control";
 
-/// What is asked of it.
+/// Control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "wish", rename_all = "kebab-case")]
-pub enum Wish {
-    /// Press the machine's reset button.
-    Reset {
-        /// Which.
-        node: String,
-    },
-    /// Pull its plug.
-    PowerOff {
-        /// Which.
-        node: String,
-    },
-    /// Switch it on.
-    PowerOn {
-        /// Which.
-        node: String,
-    },
-    /// Take a picture of its display.
-    Screenshot {
-        /// Which.
-        node: String,
-    },
-    /// Put one more machine on the network and switch it on.
+pub enum ControlRequest {
+    /// Reset a machine.
+    Reset { node: String },
+    /// Power a machine off.
+    PowerOff { node: String },
+    /// Switch a machine on.
+    PowerOn { node: String },
+    /// Take a screenshot of a machine's display.
+    Screenshot { node: String },
+    /// Add a machine to the network and switch it on.
     AddNode(NewNode),
-    /// Set a fault.
-    SetFault(HandFault),
-    /// Take all faults away.
+    /// Activate a fault.
+    SetFault(LiveFault),
+    /// Clear all faults.
     ClearFaults,
-    /// Tell which faults are in force.
+    /// Return the active faults.
     TellFaults,
 }
 
-/// A machine that was not in the scenario.
+/// Machine that is not part of the scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewNode {
-    /// Its name.
     pub name: String,
-    /// Its SMBIOS UUID.
     pub uuid: Uuid,
-    /// MAC of its card.
+    /// MAC of the network card.
     pub mac: String,
-    /// SMBIOS serial number; its name, where nothing is said.
+    /// SMBIOS serial number [default: the name].
     pub serial: Option<String>,
-    /// Memory in MiB; as the first machine has, where nothing is said.
+    /// Memory in MiB [default: as the first machine].
     pub memory_mib: Option<u32>,
 }
 
-/// What it answers.
+/// Response to a control request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
-pub enum Reply {
-    /// It is done.
+pub enum ControlResponse {
+    /// The request was carried out.
     Done,
-    /// The picture.
+    /// Screenshot of a display.
     Picture {
-        /// The file's bytes (PNG), as base64.
+        /// PNG file, as base64.
         base64: String,
     },
-    /// The faults in force.
-    Faults {
-        /// Each.
-        faults: Vec<HandFault>,
-    },
-    /// It can't be done.
-    Refused {
-        /// Why.
-        why: String,
-    },
+    /// List of active faults.
+    Faults { faults: Vec<LiveFault> },
+    /// The request was refused.
+    Refused { why: String },
 }

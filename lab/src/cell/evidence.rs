@@ -1,4 +1,4 @@
-//! What the worker itself adds to the evidence: how the capture ended, and what libvirt told.
+//! Evidence from the worker itself: results of the captures and libvirt's events.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,10 +17,10 @@ use crate::hypervisor::events::{DomainChange, DomainEvent};
 use crate::node::life::domain_name;
 use crate::scenario::{Node, Scenario};
 
-/// Completes the capture and tells what it came to.
+/// Completes the capture and returns its result.
 ///
 /// # Errors
-/// A sentence when the capture broke off.
+/// A sentence if the capture was aborted.
 pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
     let counts = capture.stop().await.map_err(|error| error.to_string())?;
     Ok(Record {
@@ -34,10 +34,10 @@ pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
     })
 }
 
-/// Keeps what crossed each machine's own port, and tells how much that was.
+/// Saves the traffic at each machine's own port, and returns its statistics.
 ///
 /// # Errors
-/// A sentence when a file cannot be written.
+/// A sentence if a file cannot be written.
 pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Record>, String> {
     let stopped = tokio::task::spawn_blocking(move || ports.stop()).await;
     let mut records = Vec::new();
@@ -60,13 +60,13 @@ pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Rec
     Ok(records)
 }
 
-/// Each node's name by its domain's.
+/// Maps domain names to node names.
 pub(super) fn domain_names(job: &Job, scenario: &Scenario) -> HashMap<String, String> {
     let name = |node: &Node| (domain_name(&job.run_id, node), node.name.clone());
     scenario.nodes.iter().map(name).collect()
 }
 
-/// Passes on what libvirt tells of the scenario's domains.
+/// Forwards libvirt's events of the scenario's domains.
 pub(super) async fn pass_on(
     mut events: mpsc::UnboundedReceiver<DomainEvent>,
     names: HashMap<String, String>,

@@ -1,6 +1,6 @@
-//! Injects a fault into the cell: other hosts, an impaired link, barriers, a boot server that is killed.
+//! Injection of faults into the cell: other hosts, an impaired link, barriers, a boot server that is killed.
 //!
-//! Everything is made inside the cell's namespaces and goes with the cell.
+//! All objects are created inside the cell's namespaces and disappear with the cell.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::link;
 use super::message::Job;
 use super::plug::{self, Plug, Plugged};
-use super::services::{Told, start_boot_server};
+use super::services::{ServiceEvent, start_boot_server};
 use crate::evidence::STATION_PREFIX;
 use crate::fault::{Barrier, Direction, Impairment, Kill, Role, Station};
 use crate::hypervisor::Hypervisor;
@@ -24,17 +24,15 @@ use crate::hypervisor::network::{self, NetworkSpec};
 use crate::scenario::Scenario;
 use crate::station::{StationJob, Task};
 
-/// Where Debian has boot programs, as boot-server looks for them.
+/// Debian's folders of boot programs, in the boot server's search order.
 const BOOT_PROGRAMS: [&str; 2] = ["/usr/lib/ipxe", "/usr/lib/PXELINUX"];
 
-/// Name of the boot server that a fault may change and kill: the one on the wire.
+/// Name of the boot server that a fault may change and kill: the one on the machines' network.
 pub const SERVER: &str = "server";
 
-/// Injects what has to be there before the boot servers are started: link and barriers. Returns where
-/// simulated machines are plugged in.
+/// Creates link and barriers before the boot servers start. Returns the attachment of simulated machines.
 ///
-/// # Errors
-/// A sentence when something can't be made.
+/// A sentence if an object cannot be created.
 pub async fn before_servers(
     job: &Job,
     network: &NetworkSpec,
@@ -68,7 +66,7 @@ pub async fn before_servers(
     Ok(machines)
 }
 
-/// The libvirt network that machines are plugged into: their own where the link is impaired.
+/// Returns the libvirt network for machines: a separate one if the link is impaired.
 #[must_use]
 pub fn network_of_machines(job: &Job, network: String) -> String {
     match job.injections.link {
@@ -80,7 +78,7 @@ pub fn network_of_machines(job: &Job, network: String) -> String {
 /// Starts the other hosts of the fault, on the servers' side of the link.
 ///
 /// # Errors
-/// A sentence when one can't be started.
+/// A sentence if a host cannot be started.
 pub async fn stations(
     job: &Job,
     scenario: &Scenario,
@@ -135,8 +133,8 @@ fn task(role: &Role, network: &NetworkSpec, image: &Path) -> Task {
     }
 }
 
-/// Keeps a station alive as long as the cell. That it ends is no evidence: in the place of a stranger's
-/// server, it tells no more than that would.
+/// Keeps a station alive as long as the cell. Its end is not evidence, because a foreign server would not report
+/// its end either.
 fn watch(name: String, mut plugged: Plugged) {
     tokio::spawn(async move {
         let mut line = String::new();
@@ -149,7 +147,7 @@ fn watch(name: String, mut plugged: Plugged) {
     });
 }
 
-/// Keeps machines from a port of the servers' host.
+/// Blocks a port of the servers' host for machines.
 async fn raise(barrier: &Barrier, bridge: &str) -> io::Result<()> {
     let port = barrier.port.to_string();
     let target: &[&str] = match barrier.tells {
@@ -169,7 +167,7 @@ async fn raise(barrier: &Barrier, bridge: &str) -> io::Result<()> {
     plug::run("iptables", &[&rule[..], &rest[..], target].concat()).await
 }
 
-/// Kills the boot server once it tells what the fault waits for, and starts it again.
+/// Kills the boot server after the fault's trigger event, and starts it again.
 #[derive(Debug, Default)]
 pub struct Killer(Option<Target>);
 
@@ -183,7 +181,7 @@ struct Target {
 }
 
 impl Killer {
-    /// Of the boot server with this process id.
+    /// Watches the boot server with this process id.
     #[must_use]
     pub fn new(job: &Job, config: Config, pid: u32) -> Killer {
         Killer(job.injections.kill.clone().map(|kill| Target {
@@ -195,15 +193,15 @@ impl Killer {
         }))
     }
 
-    /// Takes what a service told, and kills the boot server when that is the moment.
-    pub fn hear(&mut self, one: &Told, told: &mpsc::UnboundedSender<Told>) {
+    /// Processes a service's event, and kills the boot server if it is the trigger.
+    pub fn hear(&mut self, one: &ServiceEvent, told: &mpsc::UnboundedSender<ServiceEvent>) {
         let waited_for = |target: &mut Target| target.kill.is_moment(one);
         let Some(target) = self.0.take_if(waited_for) else {
             return;
         };
         let pid = i32::try_from(target.pid).ok().and_then(Pid::from_raw);
         if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::KILL)) {
-            tracing::warn!(%error, "the boot server could not be killed");
+            tracing::warn!(%error, "cannot kill the boot server");
         }
         if let Some(after) = target.kill.restart_ms {
             tokio::spawn(restart(target, after, told.clone()));
@@ -211,7 +209,7 @@ impl Killer {
     }
 }
 
-async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Told>) {
+async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<ServiceEvent>) {
     tokio::time::sleep(Duration::from_millis(after_ms.into())).await;
     let Target {
         program,
@@ -221,18 +219,18 @@ async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Told
     } = target;
     let started = start_boot_server(SERVER, &program, &config, &folder, told.clone()).await;
     if let Err(error) = started {
-        // Nobody listens any more once the attempt is over.
-        let _ = told.send(Told::Ended {
+        // The receiver is gone once the attempt is over.
+        let _ = told.send(ServiceEvent::Ended {
             service: SERVER.to_owned(),
-            detail: format!("it could not be started again: {error}"),
+            detail: format!("cannot restart the boot server: {error}"),
         });
     }
 }
 
 impl Kill {
-    /// Whether this is what the boot server is killed after.
-    fn is_moment(&self, told: &Told) -> bool {
-        let Told::Event { service, event } = told else {
+    /// True if this is the fault's trigger event.
+    fn is_moment(&self, told: &ServiceEvent) -> bool {
+        let ServiceEvent::Event { service, event } = told else {
             return false;
         };
         service == SERVER && event.what.name() == self.after && self.has_keys(&event.what)

@@ -1,4 +1,4 @@
-//! The lab's side of a cell: start it, hand it its job, pass its reports on, end it.
+//! The lab's side of a cell: starts it, sends its job, receives its reports, ends it.
 
 use std::io;
 use std::path::Path;
@@ -11,64 +11,62 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::INIT_COMMAND;
-use super::message::{Job, Order, Report};
+use super::message::{CellCommand, Job, Report};
 use super::on_host;
 use super::sandbox::CELL_DIR_VARIABLE;
 
-/// Why a cell could not be started or understood.
+/// Error of a cell's start or communication.
 #[derive(Debug, Error)]
 pub enum CellError {
-    /// `unshare` could not be started.
-    #[error("the cell's namespaces could not be made: {0}")]
+    /// `unshare` cannot be started.
+    #[error("cannot create the cell's namespaces: {0}")]
     Start(#[source] io::Error),
-    /// Talking with the cell failed.
-    #[error("the connection to the cell broke: {0}")]
+    /// The connection to the cell failed.
+    #[error("connection to the cell lost: {0}")]
     Talk(#[from] io::Error),
-    /// The cell said something that is no [`Report`].
-    #[error("the cell said `{line}`, which is no report: {source}")]
+    /// The cell sent a line that is not a [`Report`].
+    #[error("malformed report from the cell: `{line}` ({source})")]
     Report {
-        /// What it said.
         line: String,
-        /// Why it can't be read.
         source: serde_json::Error,
     },
 }
 
-/// Time for a cell to end by itself once its standard input is closed.
+/// Time limit for a cell to end after its standard input is closed.
 const END_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Time for the kernel to end a cell that is killed.
+/// Time limit for the kernel to end a killed cell.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a cell that is kept stays.
+/// Lifetime of a kept cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stays {
-    /// Until it is ended.
+pub enum Lifetime {
+    /// Until it is ended explicitly
     #[default]
-    ByItself,
-    /// Until this process ends, at the latest.
-    WithUs,
+    UntilEnded,
+    /// Until this process ends, at the latest
+    OfProcess,
 }
 
-/// A running cell.
+/// Running cell.
 #[derive(Debug)]
 pub struct Cell {
     child: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     reports: Lines<BufReader<ChildStdout>>,
 }
 
 impl Cell {
-    /// Makes the namespaces, starts the cell's first process in them and gives it its job.
+    /// Creates the namespaces, starts the cell's first process in them and sends its job.
     ///
-    /// On the host's own libvirt the network is the host's; processes and mounts still go with the cell.
+    /// On the host's own libvirt the network is the host's; processes and mounts still belong to the cell.
     ///
-    /// The namespaces are made by util-linux's `unshare`, which also asks `newuidmap` for the subordinate
-    /// ids of an ordinary user (QEMU's network card and dnsmasq need more than one id). `--kill-child` and
-    /// `kill_on_drop` tie the cell to the lab; the closing of its standard input ends it in any case.
+    /// The namespaces are created by util-linux's `unshare`, which also requests the subordinate ids of an
+    /// ordinary user from `newuidmap` (QEMU's network card and dnsmasq need more than one id). `--kill-child`
+    /// and `kill_on_drop` tie the cell to the lab; closing its standard input ends it in any case.
     ///
     /// # Errors
-    /// [`CellError::Start`] when `unshare` or the lab's own program can't be started.
+    /// [`CellError::Start`] if `unshare` or the lab's own program cannot be started.
     pub async fn start(job: &Job, stderr: &Path) -> Result<Cell, CellError> {
         let lab = std::env::current_exe().map_err(CellError::Start)?;
         let stderr = std::fs::File::create(stderr).map_err(CellError::Start)?;
@@ -88,27 +86,27 @@ impl Cell {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
-            // Ctrl-C at the terminal is the lab's to hear; it tells its cells.
+            // The lab handles Ctrl-C and tells its cells.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(CellError::Start)?;
-        let (Some(orders), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(commands), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(CellError::Start(io::Error::other("no pipe to the cell")));
         };
         let mut cell = Cell {
             child,
-            orders,
+            commands,
             reports: BufReader::new(stdout).lines(),
         };
         cell.say(job).await?;
         Ok(cell)
     }
 
-    /// The next report; `None` when the cell has ended.
+    /// Returns the next report; `None` once the cell has ended.
     ///
     /// # Errors
-    /// [`CellError`] when the cell can't be heard or understood.
+    /// [`CellError`] if the connection fails or a report is malformed.
     pub async fn next_report(&mut self) -> Result<Option<Report>, CellError> {
         match self.reports.next_line().await? {
             None => Ok(None),
@@ -118,52 +116,51 @@ impl Cell {
         }
     }
 
-    /// Gives an order. A cell that ended already does not mind.
-    pub async fn order(&mut self, order: &Order) {
-        if let Err(error) = self.say(order).await {
-            tracing::debug!(%error, ?order, "cell is gone");
+    /// Sends a command; a cell that has ended is ignored.
+    pub async fn send(&mut self, command: &CellCommand) {
+        if let Err(error) = self.say(command).await {
+            tracing::debug!(%error, ?command, "cell is gone");
         }
     }
 
     async fn say(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.orders.write_all(&line).await?;
-        self.orders.flush().await
+        self.commands.write_all(&line).await?;
+        self.commands.flush().await
     }
 
-    /// The process that holds the cell: with it the cell ends. None once it has ended.
+    /// Returns the process whose end ends the cell; `None` once it has ended.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Leaves the cell alive, after it said that it stays: for as long as this process is there, or for longer.
-    pub async fn detach(mut self, stays: Stays) {
+    /// Detaches a cell that has confirmed to stay, until this process ends or longer.
+    pub async fn detach(mut self, stays: Lifetime) {
         match stays {
-            // The kernel closes the pipe when we end, however that comes about.
-            Stays::WithUs => std::mem::forget(self.orders),
-            Stays::ByItself => self.order(&Order::Settle).await,
+            // The kernel closes the pipe when this process ends in any way.
+            Lifetime::OfProcess => std::mem::forget(self.commands),
+            Lifetime::UntilEnded => self.send(&CellCommand::Settle).await,
         }
-        // Dropping the child would kill it; this is the one place where it has to outlive us.
+        // Dropping the child would kill it, and only here it must outlive this process.
         std::mem::forget(self.child);
     }
 
-    /// Closes the cell's standard input and waits until every process in it is gone. A cell that does not end by
-    /// itself is killed: `unshare` takes its first process along, and the kernel all others.
+    /// Closes the cell's standard input and waits until all its processes have ended. A cell that does not end
+    /// in time is killed: `unshare` kills its first process, and the kernel all others.
     ///
-    /// # Errors
-    /// When waiting fails.
+    /// Fails if waiting fails.
     pub async fn end(self) -> io::Result<ExitStatus> {
         self.end_within(END_DEADLINE).await
     }
 
     async fn end_within(mut self, deadline: Duration) -> io::Result<ExitStatus> {
-        drop(self.orders);
+        drop(self.commands);
         if let Ok(ended) = tokio::time::timeout(deadline, self.child.wait()).await {
             return ended;
         }
-        tracing::warn!("a cell did not end by itself and is killed");
+        tracing::warn!("a cell did not end in time and is killed");
         self.child.start_kill()?;
         tokio::time::timeout(KILL_DEADLINE, self.child.wait())
             .await
@@ -185,7 +182,7 @@ mod tests {
             .spawn()
             .unwrap();
         Cell {
-            orders: child.stdin.take().unwrap(),
+            commands: child.stdin.take().unwrap(),
             reports: BufReader::new(child.stdout.take().unwrap()).lines(),
             child,
         }

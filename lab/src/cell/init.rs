@@ -1,8 +1,8 @@
-//! A cell's first process: mounts the sandbox, starts the worker, reaps whatever loses its parent.
+//! First process of a cell: mounts the sandbox, starts the worker, reaps orphans.
 //!
-//! libvirtd's QEMU processes detach and become children of this process. A zombie still answers to
-//! `kill(pid, 0)`, and libvirt would wait for it in vain; so every child is reaped. When the worker ends,
-//! this process ends, and with it, by the kernel, all others.
+//! libvirtd's QEMU processes detach and become children of this process. A zombie still responds to `kill(pid,
+//! 0)`, so that libvirt would wait for it forever; every child is therefore reaped. When the worker ends, this
+//! process ends, and the kernel ends all others.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitOptions};
 
 use super::{WORKER_COMMAND, on_host, sandbox};
 
-/// Becomes the cell's first process; returns when the worker has ended.
+/// Runs as the cell's first process; returns when the worker has ended.
 #[must_use]
 pub fn run() -> ExitCode {
     match prepare_and_wait() {
@@ -30,7 +30,7 @@ pub fn run() -> ExitCode {
 fn prepare_and_wait() -> Result<ExitCode, String> {
     if rustix::process::getpid() != Pid::INIT {
         return Err(format!(
-            "`lab {}` is started by the lab as the first process of a cell, not by hand",
+            "`lab {}` is internal: the lab starts it as the first process of a cell",
             super::INIT_COMMAND
         ));
     }
@@ -44,11 +44,12 @@ fn prepare_and_wait() -> Result<ExitCode, String> {
             held = Some(hold.map_err(|error| format!("{}: {error}", folder.display()))?);
         }
     }
-    let lab = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
+    let lab = std::env::current_exe()
+        .map_err(|error| format!("cannot find our own executable: {error}"))?;
     let worker = Command::new(lab)
         .arg(WORKER_COMMAND)
         .spawn()
-        .map_err(|error| format!("the cell's worker could not be started: {error}"))?;
+        .map_err(|error| format!("cannot start the cell's worker: {error}"))?;
     let worker_pid = Pid::from_child(&worker);
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
@@ -60,7 +61,7 @@ fn prepare_and_wait() -> Result<ExitCode, String> {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
                 return Err(format!(
-                    "waiting for the cell's worker: {}",
+                    "cannot wait for the cell's worker: {}",
                     io::Error::from(error)
                 ));
             }

@@ -1,7 +1,5 @@
-//! An impaired link: a bridge of the machines' own, and between it and the cell's bridge two network taps
-//! whose frames are handed on here, or not, or later, or twice.
-//!
-//! `tc netem` would do the same but is not in every kernel; taps are wherever virtual machines are.
+//! Impaired link: a separate bridge for the machines, joined to the cell's bridge by two network taps whose
+//! frames are forwarded, dropped, delayed or duplicated here.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -14,29 +12,28 @@ use tun_rs::{AsyncDevice, DeviceBuilder, Layer};
 
 use super::plug::ip;
 
-/// Longest frame: Ethernet's header and tag, and its usual payload.
+/// Maximum length of a frame: Ethernet header, tag and the usual payload.
 const FRAME_MAX: usize = 2048;
 
-/// Name of the bridge on the machines' side.
+/// Returns the name of the bridge on the machines' side.
 #[must_use]
 pub fn far_bridge(run_id: &str) -> String {
     format!("lab-{run_id}-fb")
 }
 
-/// Makes the machines' bridge and joins it to `bridge` by a link on which each frame has the fate that `out` (from
-/// the machines) and `back` (to them) say: when it arrives, never, once or twice. It is there as long as the
-/// process.
+/// Creates the machines' bridge and joins it to `bridge` by a link. `out` (from the machines) and `back` (to
+/// them) return the delays of each frame's copies: none for a lost frame, two for a duplicated one. The link
+/// exists as long as this process.
 ///
-/// # Errors
-/// When an interface can't be made.
+/// Fails if an interface cannot be created.
 pub async fn join(run_id: &str, bridge: &str, out: impl Fate, back: impl Fate) -> io::Result<()> {
     let far = far_bridge(run_id);
-    // Without snooping, so that IPv6 multicast is a matter of the cell's own bridge.
+    // No snooping: IPv6 multicast is handled by the cell's own bridge.
     let options = ["forward_delay", "0", "mcast_snooping", "0"];
     let make = ["link", "add", "name", &far, "type", "bridge"];
     ip(&[&make[..], &options[..]].concat()).await?;
-    // Without an address resolution of its own: the host would answer for its address there as well, and
-    // machines that believe that answer would talk to a bridge on which nobody listens.
+    // No ARP: otherwise the host would answer for its address on this bridge too, and machines that use that
+    // answer would send to a bridge without a listener.
     ip(&["link", "set", &far, "arp", "off", "up"]).await?;
     let near_tap = tap(&format!("lab-{run_id}-t1"), bridge).await?;
     let far_tap = tap(&format!("lab-{run_id}-t2"), &far).await?;
@@ -46,7 +43,7 @@ pub async fn join(run_id: &str, bridge: &str, out: impl Fate, back: impl Fate) -
     Ok(())
 }
 
-/// What becomes of a frame.
+/// Function that decides the fate of a frame.
 pub trait Fate: FnMut(&[u8]) -> Vec<Duration> + Send + 'static {}
 
 impl<F: FnMut(&[u8]) -> Vec<Duration> + Send + 'static> Fate for F {}
@@ -61,10 +58,10 @@ async fn tap(name: &str, bridge: &str) -> io::Result<Arc<AsyncDevice>> {
     Ok(Arc::new(device))
 }
 
-/// A frame on its way.
+/// Delayed frame.
 struct Late {
     due: Instant,
-    /// Of two that are due at once, the earlier one goes first.
+    /// Sequence number: of two frames due at the same time, the earlier one goes first.
     number: u64,
     frame: Vec<u8>,
 }
@@ -95,7 +92,7 @@ impl Ord for Late {
     }
 }
 
-/// Carries one direction's frames, until a tap is gone.
+/// Forwards frames in one direction until a tap disappears.
 async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut fate: impl Fate) {
     let mut late: BinaryHeap<Reverse<Late>> = BinaryHeap::new();
     let mut number = 0;

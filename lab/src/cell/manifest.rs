@@ -1,5 +1,5 @@
-//! Hashes of the files that the cell's services serve, taken before the first machine starts: what arrives at a machine
-//! is compared with them.
+//! Hashes of the files that the cell's services serve, computed before the first machine starts, for comparison
+//! with the arrivals at machines.
 
 use std::fs;
 use std::io;
@@ -10,29 +10,29 @@ use images::verify::digest::sha256_of_file;
 
 use crate::evidence::{Record, Seen};
 
-/// Debian's folders of boot programs, in the order in which the boot server searches them, and the endings of the files
-/// in them that machines load.
+/// Debian's folders of boot programs in the boot server's search order, with the file name extensions that
+/// machines load.
 const BOOT_PROGRAMS: [(&str, &[&str]); 3] = [
     ("/usr/lib/ipxe", &[".kpxe", ".pxe", ".efi"]),
     ("/usr/lib/PXELINUX", &[".0"]),
     ("/usr/lib/syslinux/modules/bios", &["ldlinux.c32"]),
 ];
 
-/// Folders below the assets that are looked into.
+/// Maximum depth of folders below the assets.
 const DEPTH_LIMIT: usize = 8;
 
-/// Files that are hashed at most.
+/// Maximum number of hashed files.
 const FILE_LIMIT: usize = 256;
 
-/// A record of each file below `assets` and of each boot program.
+/// Returns a record of each file below `assets` and of each boot program.
 ///
 /// # Errors
-/// With the path of a file or folder that cannot be read.
+/// Names the file or folder that cannot be read.
 pub(super) fn records(assets: &Path) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     below(assets, "assets", DEPTH_LIMIT, &mut records)?;
     for (folder, endings) in BOOT_PROGRAMS {
-        // A host without PXELINUX runs scenarios that do not need it.
+        // A host without PXELINUX can run scenarios that do not need it.
         for (name, path) in entries(Path::new(folder)).unwrap_or_default() {
             if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
                 add(name, &path, &mut records)?;

@@ -1,102 +1,89 @@
-//! What the lab and a cell say to each other: one JSON value a line.
+//! Protocol between the lab and a cell: one JSON value per line.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Depth, GaveUp, Record};
+use crate::evidence::{EvidenceOptions, GaveUp, Record};
 use crate::fault::Injections;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
 
-/// One attempt at a scenario, all that a cell has to know. It is the first line a cell reads.
+/// Description of one attempt: the first line that a cell reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Id of the run: six hexadecimal digits, part of every name.
+    /// Run id: six hexadecimal digits, part of every resource name.
     pub run_id: String,
-    /// The scenario's folder.
+    /// Folder of the scenario.
     pub scenario: PathBuf,
-    /// Those of its machines that are started.
+    /// Names of the machines to start.
     pub nodes: Vec<String>,
-    /// URI of the host's own libvirt, where the machines are put on that and not on one of the cell's own.
+    /// URI of the host's own libvirt; `None` for a private one in the cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
-    /// Firmware of all its machines.
+    /// Firmware of all machines.
     pub firmware: Firmware,
-    /// What executes them.
     pub accelerator: Accelerator,
     /// Folder with the image's kernel and initrd, served as `/assets/coreos/current/`.
     pub image: PathBuf,
-    /// What is served below `/assets/` in the place of that; nothing for the image alone.
+    /// Files served below `/assets/` instead; empty to serve the image alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assets: Vec<Asset>,
-    /// The `boot-server` program.
+    /// Path of the `boot-server` program.
     pub boot_server: PathBuf,
-    /// Where this attempt's artifacts go.
+    /// Folder for the attempt's artifacts.
     pub artifacts: PathBuf,
-    /// Machines that are through run on, until it is decided whether the cell is kept.
+    /// True if finished machines keep running until it is decided whether the cell is kept.
     pub hold: bool,
-    /// How much evidence is collected.
-    pub depth: Depth,
-    /// What is injected.
+    /// Amount of evidence to collect.
+    pub depth: EvidenceOptions,
+    /// Faults to inject.
     #[serde(default)]
     pub injections: Injections,
 }
 
-/// A file or folder that is served below `/assets/`.
+/// File or folder served below `/assets/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
-    /// Its path there.
+    /// Path below `/assets/`.
     pub at: PathBuf,
-    /// Where it is on this host.
+    /// Path on this host.
     pub from: PathBuf,
 }
 
-/// What the lab tells a cell after the [`Job`]. The end of its input ends the cell.
+/// Command of the lab after the [`Job`]. The end of its input ends the cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
-pub enum Order {
-    /// This node may use a place on the processors now.
-    Start {
-        /// Which.
-        node: String,
-    },
-    /// Stop all machines, say what was seen, end.
+pub enum CellCommand {
+    /// Start a node, which now has its share of processors and memory.
+    Start { node: String },
+    /// Stop all machines, report the evidence and end.
     Stop {
         /// Reason, e.g. an interrupt.
         reason: GaveUp,
     },
-    /// Stay alive with everything in it, as long as the lab is there: to a cell that holds its machines.
+    /// Stay with everything in the cell while the lab runs; sent to a cell that holds its machines.
     Keep,
-    /// Stay alive whatever becomes of the lab: the last order to a cell that was told to stay.
+    /// Stay even after the lab has ended; the last command to a cell that was told to stay.
     Settle,
 }
 
-/// What a cell tells the lab.
+/// Message of a cell to the lab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Report {
-    /// Everything but the machines is up.
+    /// Everything except the machines is up.
     Ready,
-    /// The node waits for [`Order::Start`].
-    Waiting {
-        /// Which.
-        node: String,
-    },
-    /// Something was seen.
+    /// The node waits for [`CellCommand::Start`].
+    Waiting { node: String },
+    /// Evidence was recorded.
     Seen(Record),
-    /// The node's machine is stopped (or through, in a cell that holds its machines).
-    Stopped {
-        /// Which.
-        node: String,
-    },
-    /// Every machine is through, and runs on: the cell waits for [`Order::Keep`] or for its end.
+    /// The node's machine has stopped, or finished in a cell that holds its machines.
+    Stopped { node: String },
+    /// Every machine has finished and keeps running: the cell waits for [`CellCommand::Keep`] or its end.
     Through,
-    /// The cell stays alive by itself from now on.
+    /// The cell stays from now on.
     Kept,
-    /// Our own set-up failed; the cell ends.
-    Broken {
-        /// What failed and why.
-        why: String,
-    },
+    /// The lab's own set-up failed; the cell ends.
+    Broken { why: String },
 }

@@ -1,53 +1,53 @@
-//! The hermetic sandbox a scenario runs in: own network, mount and PID namespaces (and a user
-//! namespace for ordinary users), a private libvirtd, the services of the scenario.
+//! Hermetic sandbox of a scenario: private network, mount and PID namespaces (and a user namespace for ordinary
+//! users), a private libvirtd, and the scenario's services.
 //!
-//! Two cells can use one subnet at once, and when a cell's first process dies, the kernel ends
-//! everything in it. That process dies with the lab: it is killed with its parent, and it ends by
-//! itself when its standard input closes.
+//! Two cells can use the same subnet at once. When a cell's first process dies, the kernel ends everything in
+//! the cell. That process dies with the lab: it is killed with its parent, and it ends when its standard input
+//! closes.
 //!
 //! | file | where it runs |
 //! |---|---|
-//! | [`host`] | in the lab: starts a cell, talks with it |
-//! | [`message`] | the words they exchange, JSON lines over the cell's standard input and output |
-//! | [`init`] | the cell's first process: mounts, starts the worker, reaps |
-//! | [`sandbox`] | what `init` mounts |
-//! | [`on_host`] | what a cell on the host's own libvirt leaves there, and how that is removed |
-//! | [`plan`] | what a scenario asks for, as configuration; pure |
-//! | [`attempt`] | the cell's worker: one attempt at a scenario |
-//! | [`evidence`] | what the worker itself adds to the evidence |
-//! | [`stay`] | the worker of a cell that stays: its machines can be touched |
-//! | [`control`] | what is asked of a cell that stays, and answered |
-//! | [`hand`] | faults that are set by hand in it |
+//! | [`host`] | in the lab: starts a cell and communicates with it |
+//! | [`message`] | protocol between both: JSON lines over the cell's standard input and output |
+//! | [`init`] | first process of the cell: mounts, starts the worker, reaps |
+//! | [`sandbox`] | mounts made by `init` |
+//! | [`on_host`] | objects of a cell on the host's own libvirt, and their removal |
+//! | [`plan`] | configuration of a scenario's network and services; pure |
+//! | [`attempt`] | worker of the cell: one attempt at a scenario |
+//! | [`evidence`] | evidence from the worker itself |
+//! | [`persistent`] | worker of a persistent cell |
+//! | [`control`] | control requests to a persistent cell, and responses |
+//! | [`live_fault`] | live faults in a persistent cell |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
-//! | [`fault`] | what a fault injects |
-//! | [`link`] | an impaired link |
+//! | [`fault`] | injection of faults |
+//! | [`link`] | impaired link |
 //! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
 pub mod control;
 mod evidence;
 pub mod fault;
-mod hand;
 pub mod host;
 pub mod init;
 pub mod link;
+mod live_fault;
 mod manifest;
 pub mod message;
 pub mod on_host;
+mod persistent;
 pub mod plan;
 pub mod plug;
 pub mod sandbox;
 pub mod services;
-mod stay;
 
-/// Name of the hidden subcommand that becomes a cell's first process.
+/// Name of the hidden subcommand for a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";
 
-/// Name of the hidden subcommand that becomes a cell's worker.
+/// Name of the hidden subcommand for a cell's worker.
 pub const WORKER_COMMAND: &str = "cell-worker";
 
-/// Name of the hidden subcommand that captures packets, inside a cell.
+/// Name of the hidden subcommand for packet capture inside a cell.
 pub const CAPTURE_COMMAND: &str = "cell-capture";
 
-/// Name of the hidden subcommand that becomes another host on a cell's network.
+/// Name of the hidden subcommand for another host on a cell's network.
 pub const STATION_COMMAND: &str = "cell-station";

@@ -1,8 +1,8 @@
-//! Cells on the host's own libvirt (`--connect`): what they make there has the run's mark (`hypervisor::mark`), and is
+//! Cells on the host's own libvirt (`--connect`): their objects have the run's mark (`hypervisor::mark`) and are
 //! removed by it.
 //!
-//! Machines go with the connection that made them. A network does not, so that one of a run that was killed stays;
-//! the folder of such a run is not locked any more, and that is how it is known.
+//! Machines end with the connection that created them. A network does not, so that it remains after a kill; the
+//! folder of a killed run is no longer locked, which identifies it.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,37 +14,37 @@ use rustix::fs::{FlockOperation, flock};
 use crate::hypervisor::mark::{LOCKS, host_id};
 use crate::hypervisor::{Hypervisor, HypervisorError, Kind, Marked};
 
-/// Held as long as the run is there.
+/// Name of the lock file, locked as long as the run exists.
 const LOCK: &str = "lock";
 
-/// How long libvirt may take to answer.
+/// Time limit for libvirt to answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The folder of a run's cell.
+/// Returns the folder of a run's cell.
 #[must_use]
 pub fn folder(run_id: &str) -> PathBuf {
     Path::new(LOCKS).join(run_id)
 }
 
-/// Says that the run of this folder is there, as long as the result is held.
+/// Locks the folder of a run; the lock lasts as long as the result is held.
 ///
 /// # Errors
-/// When the folder is not there.
+/// Fails if the folder does not exist.
 pub fn hold(folder: &Path) -> io::Result<File> {
     let file = File::create(folder.join(LOCK))?;
     flock(&file, FlockOperation::LockShared)?;
     Ok(file)
 }
 
-/// Whether somebody holds the run.
+/// True if a process holds the run's lock.
 fn is_held(run_id: &str) -> bool {
     images::store::is_held(&folder(run_id).join(LOCK))
 }
 
-/// Removes a run's machines and its network. Returned is what there was.
+/// Removes a run's machines and network. Returns the removed objects.
 ///
 /// # Errors
-/// [`HypervisorError`] when libvirt refuses.
+/// [`HypervisorError`] if libvirt refuses.
 pub async fn remove(uri: &str, run_id: &str) -> Result<Vec<String>, HypervisorError> {
     let hypervisor = Hypervisor::open(uri, DEADLINE).await?;
     remove_of(&hypervisor, run_id, host_id().as_deref()).await
@@ -64,7 +64,7 @@ async fn remove_of(
     Ok(removed)
 }
 
-/// True for what a run on this host made: it has the host's mark, and is transient as all that the lab makes.
+/// True for objects of a run on this host: they have the host's mark and are transient.
 fn is_ours(marked: &Marked, host_id: Option<&str>) -> bool {
     host_id.is_some() && marked.mark.host_id.as_deref() == host_id && !marked.is_persistent
 }
@@ -83,17 +83,17 @@ async fn remove_one(hypervisor: &Hypervisor, marked: &Marked) -> Result<String, 
     }
 }
 
-/// Removes a run's folder: sockets, and mount points of what was served. To be called outside of the cell: inside,
-/// the image itself is mounted there, and nothing is removed.
+/// Removes a run's folder with its sockets and mount points. Must be called outside the cell, because the image
+/// is mounted there inside.
 ///
 /// # Errors
-/// When it can't be removed, or something is mounted in it.
+/// Fails if the folder cannot be removed, or if anything is mounted in it.
 pub fn remove_folder(run_id: &str) -> io::Result<()> {
     let folder = folder(run_id);
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
     if has_mounts(&mounts, &folder) {
         return Err(io::Error::other(format!(
-            "{}: something is mounted there",
+            "cannot remove {}: a file system is mounted in it",
             folder.display()
         )));
     }
@@ -103,7 +103,7 @@ pub fn remove_folder(run_id: &str) -> io::Result<()> {
     }
 }
 
-/// Whether something is mounted below the folder, by `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+/// True if a file system is mounted below the folder, by `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 fn has_mounts(mounts: &str, folder: &Path) -> bool {
     let points = mounts
         .lines()
@@ -111,20 +111,20 @@ fn has_mounts(mounts: &str, folder: &Path) -> bool {
     points.map(Path::new).any(|point| point.starts_with(folder))
 }
 
-/// What `lab gc` did on a libvirt.
+/// Result of `lab gc` on a libvirt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Machines, networks and folders that were removed.
+    /// Removed machines, networks and folders.
     pub removed: Vec<String>,
-    /// Machines and networks with the mark of a run that cannot be judged from here.
+    /// Machines and networks with the mark of a run whose state is unknown here.
     pub left: Vec<String>,
 }
 
-/// Removes what runs have left that are not there any more. Names prove nothing: only what has the mark of a run on this
-/// host, and is transient, is removed.
+/// Removes leftovers of dead runs. Names prove nothing: only transient objects with the mark of a run on this
+/// host are removed.
 ///
 /// # Errors
-/// [`HypervisorError`] when libvirt refuses.
+/// [`HypervisorError`] if libvirt refuses.
 pub async fn remove_dead(uri: &str) -> Result<Swept, HypervisorError> {
     let hypervisor = Hypervisor::open(uri, DEADLINE).await?;
     let host_id = host_id();
@@ -152,7 +152,7 @@ pub async fn remove_dead(uri: &str) -> Result<Swept, HypervisorError> {
                 let removed = format!("folder {}", folder(&run).display());
                 swept.removed.push(removed);
             }
-            Some(Err(error)) => tracing::warn!(%error, "not removed"),
+            Some(Err(error)) => tracing::warn!(%error, "cannot remove the folder of a run"),
             None => {}
         }
     }

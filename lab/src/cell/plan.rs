@@ -1,4 +1,4 @@
-//! What a scenario asks for, as configuration: its libvirt network and its boot servers. Pure.
+//! Configuration for a scenario: its libvirt network and its boot servers. Pure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,31 +10,30 @@ use boot_server::config::{
 
 use super::message::Job;
 use super::sandbox::cell_dir;
-use crate::evidence::capture::{CaptureSpec, Extent};
+use crate::evidence::capture::{CaptureSpec, PcapMode};
 use crate::evidence::saved::CAPTURES_FOLDER;
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
 use crate::scenario::{DhcpService, Network, Node, PixiecoreService, ProxyDhcpService, Scenario};
 
-/// Lease time that machines are given, in seconds: longer than any attempt.
+/// Lease time of machines in seconds: longer than any attempt.
 const LEASE_SECONDS: u32 = 3600;
 
-/// A boot server process of the cell.
+/// Boot server process of the cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BootServerPlan {
-    /// Its name, also of its artifacts folder.
+    /// Name of the service and its artifacts folder.
     pub name: &'static str,
-    /// Its configuration.
     pub config: Config,
 }
 
-/// Name of a scenario's network in its artifacts; in libvirt the run's id stands before it.
+/// Name of a scenario's network in its artifacts; in libvirt it is prefixed with the run id.
 pub const NETWORK: &str = "net";
 
-/// What is captured of the scenario's network; `None` for nothing.
+/// Returns the parameters of the capture; `None` if nothing is captured.
 #[must_use]
 pub fn capture(scenario: &Scenario, network: &NetworkSpec, job: &Job) -> Option<CaptureSpec> {
-    (job.depth.pcap != Extent::Off).then(|| CaptureSpec {
+    (job.depth.pcap != PcapMode::Off).then(|| CaptureSpec {
         interface: network.bridge.clone(),
         file: job
             .artifacts
@@ -55,7 +54,7 @@ pub fn capture(scenario: &Scenario, network: &NetworkSpec, job: &Job) -> Option<
     })
 }
 
-/// The scenario's network, with names that carry the run id.
+/// Returns the scenario's network, with names that contain the run id.
 #[must_use]
 pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
     NetworkSpec {
@@ -66,7 +65,7 @@ pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
         },
         subnet: scenario.network.subnet,
         host: scenario.network.host(),
-        // Where a dnsmasq of the user's own is, it answers DNS, if anybody does.
+        // With a user's dnsmasq, DNS is left to dnsmasq.
         names: match scenario.services.dhcp {
             DhcpService::Dnsmasq => Vec::new(),
             _ => scenario.network.names.clone(),
@@ -86,7 +85,7 @@ pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
     }
 }
 
-/// The machines that DHCP tells their names, each with an address from the end of the pool.
+/// Returns the machines with a DHCP host name, each with an address from the end of the pool.
 fn named_machines(scenario: &Scenario) -> impl Iterator<Item = (&Node, &str, Ipv4Addr)> {
     let (_, last) = scenario.network.pool();
     let addresses = (0..=u32::from(last)).rev().map(Ipv4Addr::from);
@@ -99,13 +98,13 @@ fn named_machines(scenario: &Scenario) -> impl Iterator<Item = (&Node, &str, Ipv
         .map(|((node, name), address)| (node, name, address))
 }
 
-/// The boot servers of a scenario, in the order in which they are started.
+/// Returns the boot servers of a scenario in the order of their start.
 ///
-/// In a Pixiecore scenario the boot config service is a process of its own, as it is where people run
-/// Pixiecore, so that the API really is asked over HTTP.
+/// With Pixiecore, the boot config service is a separate process, as in real deployments, so that the API is
+/// used over HTTP.
 ///
-/// `site` is a configuration of the user's own: it stays as it is, but for where the server listens, what it
-/// serves, and what it would write on the host.
+/// `site` is a user's configuration: it is used unchanged except for listen addresses, data folders, and files
+/// written on the host.
 #[must_use]
 pub fn boot_servers(
     scenario: &Scenario,
@@ -122,7 +121,7 @@ pub fn boot_servers(
         ..HttpConfig::default()
     };
     if services.dhcp == DhcpService::Dnsmasq {
-        // Addresses, boot options and files are its business.
+        // Addresses, boot options and files are left to dnsmasq.
         return vec![config_service(http)];
     }
     if let Some(site) = site {
@@ -186,7 +185,7 @@ pub fn boot_servers(
     }
 }
 
-/// The command line of the scenario's dnsmasq, if it has one.
+/// Returns the command line of the scenario's dnsmasq, if it has one.
 #[must_use]
 pub fn dnsmasq(scenario: &Scenario) -> Option<Vec<String>> {
     let conf = scenario.services.dnsmasq_conf.as_ref()?;
@@ -209,13 +208,13 @@ pub fn dnsmasq(scenario: &Scenario) -> Option<Vec<String>> {
     Some(command)
 }
 
-/// The URL prefix under which Pixiecore asks.
+/// Returns the URL prefix of Pixiecore's API.
 #[must_use]
 pub fn pixiecore_api(network: &Network) -> String {
     format!("http://{}:{}/pixiecore", network.host(), network.http_port)
 }
 
-/// The image's folder below the assets, as CoreOS's guides lay it out.
+/// Returns the image's folder below the assets, as in CoreOS's guides.
 #[must_use]
 pub fn image_folder(assets: &Path) -> PathBuf {
     assets.join("coreos/current")
@@ -250,7 +249,7 @@ fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
             })
             .collect(),
         lease_seconds: LEASE_SECONDS,
-        // The cell's network has no strangers: nobody waits for an address to be looked for.
+        // The cell's network has no strangers, so probing addresses would only cost time.
         probe_ms: 0,
         ..DhcpConfig::new(scenario.network.subnet, first, last)
     }

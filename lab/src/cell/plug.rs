@@ -1,5 +1,5 @@
-//! Plugs another host into a cell's network: a process in a network namespace of its own, with a veth pair
-//! to the bridge.
+//! Attachment of another host to a cell's network: a process in its own network namespace, with a veth pair to
+//! the bridge.
 
 use std::fs::File;
 use std::io;
@@ -15,34 +15,34 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::STATION_COMMAND;
 use crate::station::{INSIDE, StationJob, UP};
 
-/// How long a station may take to be at work; one that takes leases makes whole exchanges first.
+/// Time limit for a station to become ready; one that leases addresses first makes complete exchanges.
 const UP_DEADLINE: Duration = Duration::from_secs(40);
 
-/// Time for a program that sets something up.
+/// Time limit of a set-up program.
 const RUN_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Where hosts are plugged in.
+/// Attachment point for hosts.
 #[derive(Debug, Clone)]
 pub struct Plug {
     /// Run id, part of interface names.
     run_id: String,
-    /// The bridge.
+    /// Name of the bridge.
     bridge: String,
     /// Number of the next host.
     next: Arc<AtomicU32>,
 }
 
-/// A running station.
+/// Running station.
 #[derive(Debug)]
 pub struct Plugged {
-    /// Its process; it is killed when this is dropped.
+    /// Process of the station; killed on drop.
     pub child: Child,
-    /// What it says after it is up.
+    /// Output after the station became ready.
     pub stdout: BufReader<ChildStdout>,
 }
 
 impl Plug {
-    /// A place on this bridge.
+    /// Creates an attachment point on this bridge.
     #[must_use]
     pub fn new(run_id: &str, bridge: &str) -> Plug {
         Plug {
@@ -52,7 +52,7 @@ impl Plug {
         }
     }
 
-    /// The same hosts' numbers on another bridge.
+    /// Creates an attachment point on another bridge, with shared numbering.
     #[must_use]
     pub fn on(&self, bridge: &str) -> Plug {
         Plug {
@@ -61,19 +61,19 @@ impl Plug {
         }
     }
 
-    /// Starts a station on the network and waits until it is at work.
+    /// Starts a station on the network and waits until it is ready.
     ///
     /// # Errors
-    /// When it can't be started or plugged in, or does not come up.
+    /// Fails if the station cannot be started or attached, or does not become ready.
     pub async fn start(&self, job: StationJob, stderr: &Path) -> io::Result<Plugged> {
         self.start_with(job, stderr, |_| Ok(())).await
     }
 
-    /// Starts a station as [`Plug::start`] does and calls `plugged` with the name of its port on the bridge, before the
-    /// station sends anything.
+    /// Starts a station like [`Plug::start`] and calls `plugged` with the name of its port on the bridge, before
+    /// the station sends any packet.
     ///
     /// # Errors
-    /// As [`Plug::start`], and when `plugged` fails.
+    /// As [`Plug::start`], and if `plugged` fails.
     pub async fn start_with(
         &self,
         mut job: StationJob,
@@ -100,10 +100,10 @@ impl Plug {
     }
 }
 
-/// Starts a station in the servers' own place and waits until it is at work.
+/// Starts a station in the servers' own namespace and waits until it is ready.
 ///
 /// # Errors
-/// When it can't be started or does not come up.
+/// Fails if the station cannot be started or does not become ready.
 pub async fn start_in_place(job: StationJob, stderr: &Path) -> io::Result<Plugged> {
     let mut station = spawn(Command::new(std::env::current_exe()?), stderr)?;
     wait_for(&mut station, INSIDE, stderr).await?;
@@ -136,7 +136,7 @@ async fn hand_over(mut station: Plugged, job: &StationJob, stderr: &Path) -> io:
     Ok(station)
 }
 
-/// Reads up to the line that says `word`.
+/// Reads up to the line `word`.
 async fn wait_for(station: &mut Plugged, word: &str, stderr: &Path) -> io::Result<()> {
     let mut line = String::new();
     let heard = tokio::time::timeout(UP_DEADLINE, station.stdout.read_line(&mut line)).await;
@@ -145,22 +145,22 @@ async fn wait_for(station: &mut Plugged, word: &str, stderr: &Path) -> io::Resul
     }
     let said = std::fs::read_to_string(stderr).unwrap_or_default();
     Err(io::Error::other(format!(
-        "a host on the network did not come up (`{word}` was awaited): {line}{said}"
+        "a host on the network did not start (waiting for `{word}`): {line}{said}"
     )))
 }
 
 /// Runs `ip`.
 ///
 /// # Errors
-/// With what it said.
+/// Contains the output of `ip`.
 pub async fn ip(arguments: &[&str]) -> io::Result<()> {
     run("ip", arguments).await
 }
 
-/// Runs a program that sets something up.
+/// Runs a set-up program.
 ///
 /// # Errors
-/// With what it said.
+/// Contains the output of the program.
 pub async fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
     let output = Command::new(program)
         .args(arguments)

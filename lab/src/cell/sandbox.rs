@@ -1,8 +1,8 @@
-//! What a cell sees of the file system: the host's, with private, empty places where libvirt, QEMU and
-//! dnsmasq keep their state, and the loopback interface up.
+//! File system of a cell: the host's, with private, empty folders for the state of libvirt, QEMU and dnsmasq;
+//! and the loopback interface, which is brought up.
 //!
-//! Only `/run`, `/sys`, libvirt's own folders and, where needed, the user list are covered, so that the
-//! project, the cache and the artifacts stay where they are, wherever that is.
+//! Only `/run`, `/sys`, libvirt's own folders and, if necessary, the user database are covered, so that project,
+//! cache and artifacts remain accessible in any location.
 
 use std::fs;
 use std::io;
@@ -11,19 +11,20 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive};
 use thiserror::Error;
 
-/// The folder of a cell with namespaces of its own: sockets, assets, copies of changed files.
+/// Folder of a cell with its own namespaces: sockets, assets, copies of changed files.
 pub const CELL_DIR: &str = "/run/lab";
 
-/// Says another folder to a cell that is on the host's own libvirt, where several may be at once.
+/// Environment variable with the folder of a cell on the host's own libvirt, where several cells may exist at
+/// once.
 pub const CELL_DIR_VARIABLE: &str = "LAB_CELL_DIR";
 
-/// The folder of the cell that this process is in.
+/// Returns the folder of this process's cell.
 #[must_use]
 pub fn cell_dir() -> PathBuf {
     std::env::var_os(CELL_DIR_VARIABLE).map_or_else(|| CELL_DIR.into(), PathBuf::from)
 }
 
-/// Folders in which libvirt and its helpers keep state; each is private to the cell.
+/// Folders for the state of libvirt and its helpers; each is private to the cell.
 const PRIVATE_DIRS: [&str; 4] = [
     "/etc/libvirt",
     "/var/lib/libvirt",
@@ -31,19 +32,19 @@ const PRIVATE_DIRS: [&str; 4] = [
     "/var/log/libvirt",
 ];
 
-/// Debian's libvirt looks up this user and group before it reads its configuration, even when that names
-/// others; the package `libvirt-daemon` alone does not create them.
+/// User and group that Debian's libvirt looks up before it reads its configuration, even if that names others;
+/// the package `libvirt-daemon` alone does not create them.
 const LIBVIRT_USER: &str = "libvirt-qemu";
 
-/// Why the sandbox could not be made.
+/// Error of setting up the sandbox.
 #[derive(Debug, Error)]
-#[error("the cell could not {what}: {source}")]
+#[error("the cell cannot {what}: {source}")]
 pub struct SandboxError {
     what: String,
     source: io::Error,
 }
 
-/// Adds to an error what was being done.
+/// Adds the current action to an error.
 trait Doing<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, SandboxError>;
 }
@@ -57,29 +58,29 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     }
 }
 
-/// Makes the sandbox; to be called once, in fresh namespaces, before any thread is started.
+/// Sets up the sandbox; must be called once, in fresh namespaces, before any thread is started.
 ///
 /// # Errors
-/// [`SandboxError`] with what was being done.
+/// [`SandboxError`] with the current action.
 pub fn enter() -> Result<(), SandboxError> {
     tmpfs(Path::new("/run"))?;
-    // The host's /sys shows the host's network interfaces; a fresh one shows the cell's.
+    // The host's /sys shows the host's network interfaces; a fresh mount shows the cell's.
     mount("sysfs", "/sys", "sysfs", MountFlags::empty(), None).doing(|| "mount /sys".into())?;
     let cell_dir = Path::new(CELL_DIR);
     fs::create_dir(cell_dir).doing(|| format!("create {CELL_DIR}"))?;
     for dir in PRIVATE_DIRS {
         private_dir(Path::new(dir))?;
     }
-    // libvirt writes leases and dnsmasq's configuration here but does not create it without privileges.
+    // libvirt writes leases and dnsmasq's configuration here, but does not create the folder without privileges.
     fs::create_dir_all("/var/lib/libvirt/dnsmasq").doing(|| "create a folder".into())?;
     add_libvirt_user(cell_dir)?;
     loopback_up()
 }
 
-/// Makes the folder of a cell on the host's own libvirt. QEMU, which that starts as somebody else, makes sockets in it.
+/// Creates the folder of a cell on the host's own libvirt. QEMU runs as another user and creates sockets in it.
 ///
 /// # Errors
-/// [`SandboxError`] with what was being done.
+/// [`SandboxError`] with the current action.
 pub fn enter_on_host(folder: &Path) -> Result<(), SandboxError> {
     use std::os::unix::fs::PermissionsExt;
     fs::create_dir_all(folder).doing(|| format!("create {}", folder.display()))?;
@@ -98,7 +99,7 @@ fn tmpfs(target: &Path) -> Result<(), SandboxError> {
     .doing(|| format!("mount a tmpfs on {}", target.display()))
 }
 
-/// Covers `dir` by an empty folder; where the host has no such folder, its parent is rebuilt first.
+/// Covers `dir` with an empty folder; if the host has no such folder, its parent is rebuilt first.
 fn private_dir(dir: &Path) -> Result<(), SandboxError> {
     if !dir.is_dir() {
         if let Some(parent) = dir.parent() {
@@ -109,8 +110,8 @@ fn private_dir(dir: &Path) -> Result<(), SandboxError> {
     tmpfs(dir)
 }
 
-/// Replaces `dir` by a private folder with the same entries, each bound to the original, so that entries
-/// can be added without a trace on the host.
+/// Replaces `dir` by a private folder with the same entries, each bound to the original, so that entries can be
+/// added without changing the host.
 fn rebuild(dir: &Path) -> Result<(), SandboxError> {
     let staged = PathBuf::from(CELL_DIR).join("rebuild");
     fs::create_dir_all(&staged).doing(|| format!("create {}", staged.display()))?;

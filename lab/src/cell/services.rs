@@ -1,4 +1,4 @@
-//! What runs in a cell beside the machines: the private libvirtd, and the scenario's own services.
+//! Services of a cell beside the machines: the private libvirtd, and the scenario's own services.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -18,24 +18,24 @@ use crate::evidence::clock::run_clock;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::untrusted::plain;
 
-/// How long libvirtd may take to listen; it asks QEMU for its abilities first.
+/// Time limit for libvirtd to listen; it queries QEMU's capabilities first.
 const LIBVIRTD_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long the host's libvirt may take to answer; its socket starts it.
+/// Time limit for the host's libvirt to answer; its socket starts it.
 const HOST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a boot server may take to bind its sockets.
+/// Time limit for a boot server to bind its sockets.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a program of the user's own has to run before machines are started: one that cannot bind its ports ends at
+/// Time that a user's program must run before machines are started: a program that cannot bind its ports ends at
 /// once.
 const SETTLING: Duration = Duration::from_millis(700);
 
-/// Last words of a service that has none.
-const NOTHING: &str = "it said nothing";
+/// Text for a service without output.
+const NOTHING: &str = "no output";
 
-/// QEMU runs as the cell's own root, which is nobody special outside; no security driver, control group or
-/// further namespace is to be had in a cell, and none is needed.
+/// QEMU runs as the cell's own root, which has no privileges outside; security drivers, control groups and
+/// further namespaces are unavailable in a cell, and unnecessary.
 const QEMU_CONF: &str = r#"security_driver = "none"
 user = "root"
 group = "root"
@@ -50,29 +50,27 @@ const LIBVIRTD_CONF: &str = r#"auth_unix_ro = "none"
 auth_unix_rw = "none"
 "#;
 
-/// Why a service of the cell does not run.
+/// Error of starting a service.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// A program is not installed.
     #[error("{0} is not installed")]
     Missing(&'static str),
-    /// A file could not be written or a program not started.
+    /// A file cannot be written or a program cannot be started.
     #[error("{what}: {source}")]
     Start {
-        /// What was being done.
+        /// Action that failed.
         what: String,
-        /// Why it failed.
         source: io::Error,
     },
-    /// libvirtd started but does not answer.
+    /// libvirtd was started but does not answer.
     #[error(transparent)]
     Hypervisor(#[from] HypervisorError),
-    /// The service ended or stayed silent instead of listening.
-    #[error("{name} did not come up: {detail}")]
+    /// The service ended, or did not listen in time.
+    #[error("{name} did not start: {detail}")]
     NotReady {
-        /// Which.
         name: String,
-        /// Its last words.
+        /// Last lines of its output.
         detail: String,
     },
 }
@@ -82,20 +80,19 @@ fn starting(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServiceError {
     move |source| ServiceError::Start { what, source }
 }
 
-/// The cell's libvirtd and a connection to it.
+/// The cell's libvirtd, and the connection to it.
 #[derive(Debug)]
 pub struct Libvirtd {
-    /// The connection.
     pub hypervisor: Hypervisor,
-    // Killed with the cell at the latest; none where it is the host's.
+    // Killed with the cell at the latest; `None` for the host's libvirt.
     _daemon: Option<Child>,
 }
 
 impl Libvirtd {
-    /// Writes its configuration into the cell's private folders, starts it and connects.
+    /// Writes libvirtd's configuration into the cell's private folders, starts it and connects.
     ///
     /// # Errors
-    /// [`ServiceError`] when it is not installed, can't be started or does not answer.
+    /// [`ServiceError`] if libvirtd is not installed, cannot be started or does not answer.
     pub async fn start(log: &Path) -> Result<Libvirtd, ServiceError> {
         let program = ["/usr/sbin/libvirtd", "/usr/local/sbin/libvirtd"]
             .into_iter()
@@ -120,10 +117,10 @@ impl Libvirtd {
         })
     }
 
-    /// A connection to the host's own.
+    /// Connects to the host's own libvirt.
     ///
     /// # Errors
-    /// [`ServiceError::Hypervisor`] when it does not answer.
+    /// [`ServiceError::Hypervisor`] if it does not answer.
     pub async fn of_host(uri: &str) -> Result<Libvirtd, ServiceError> {
         let hypervisor = Hypervisor::open(uri, HOST_DEADLINE).await?;
         Ok(Libvirtd {
@@ -133,38 +130,31 @@ impl Libvirtd {
     }
 }
 
-/// What a service of the scenario tells: an event of a boot server, or its end.
+/// Event of a service: an event of a boot server, or the service's end.
 #[derive(Debug)]
-pub enum Told {
-    /// An event of a boot server of ours.
-    Event {
-        /// Name of the service.
-        service: String,
-        /// The event.
-        event: Box<Event>,
-    },
-    /// The service ended by itself.
+pub enum ServiceEvent {
+    /// Event of one of the lab's boot servers.
+    Event { service: String, event: Box<Event> },
+    /// The service ended unexpectedly.
     Ended {
-        /// Name of the service.
         service: String,
-        /// Exit status and last words.
+        /// Exit status and last lines of output.
         detail: String,
     },
 }
 
 /// Starts a boot server with `config` and waits until all its sockets are bound.
 ///
-/// Its configuration, events and standard error are kept in `folder`. It ends with the cell. Returned is its
+/// Configuration, events and standard error are saved in `folder`. The server ends with the cell. Returns its
 /// process id.
 ///
-/// # Errors
-/// [`ServiceError`] when it can't be started or is not ready in time.
+/// [`ServiceError`] if the server cannot be started or is not ready in time.
 pub async fn start_boot_server(
     name: &str,
     program: &Path,
     config: &Config,
     folder: &Path,
-    told: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<u32, ServiceError> {
     fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
     let config_file = folder.join("config.toml");
@@ -195,25 +185,25 @@ pub async fn start_boot_server(
         }),
         Err(_) => Err(ServiceError::NotReady {
             name: name.to_owned(),
-            detail: format!("no sign of life within {} s", READY_DEADLINE.as_secs()),
+            detail: format!("not ready within {} s", READY_DEADLINE.as_secs()),
         }),
     }
 }
 
-/// Starts a program of the user's own, e.g. a real `pixiecore`; its output is kept in `folder`.
+/// Starts a user's program, e.g. a real `pixiecore`; its output is saved in `folder`.
 ///
 /// # Errors
-/// [`ServiceError::Start`] when it can't be started, [`ServiceError::NotReady`] when it ends at once: a port that is
-/// taken, an unknown flag.
+/// [`ServiceError::Start`] if it cannot be started, [`ServiceError::NotReady`] if it ends at once, such as with
+/// a port in use or an unknown flag.
 pub async fn start_command(
     name: &str,
     command: &[String],
     folder: &Path,
-    told: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedSender<ServiceEvent>,
 ) -> Result<(), ServiceError> {
     fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
     let Some((program, arguments)) = command.split_first() else {
-        return Err(starting(name)(io::Error::other("an empty command line")));
+        return Err(starting(name)(io::Error::other("empty command line")));
     };
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     let (mut child, stderr) = spawn(name, Path::new(program), &arguments, folder)?;
@@ -228,8 +218,8 @@ pub async fn start_command(
         }
         let detail = end_of(child, &[("", &stderr), ("on standard output: ", &log)]).await;
         let _ = ended.send(detail.clone());
-        // Nobody listens any more once the attempt is over.
-        let _ = told.send(Told::Ended { service, detail });
+        // The receiver is gone once the attempt is over.
+        let _ = told.send(ServiceEvent::Ended { service, detail });
     });
     match tokio::time::timeout(SETTLING, has_ended).await {
         Ok(Ok(detail)) => Err(ServiceError::NotReady {
@@ -258,19 +248,19 @@ fn spawn(
     Ok((child, stderr))
 }
 
-/// Waits until a service ends and tells its status and last words.
+/// Waits for a service's end and reports its status and last output.
 async fn tell_end(
     service: String,
     child: Child,
     stderr: &Path,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) {
     let detail = end_of(child, &[("", stderr)]).await;
-    // Nobody listens any more once the attempt is over.
-    let _ = told.send(Told::Ended { service, detail });
+    // The receiver is gone once the attempt is over.
+    let _ = told.send(ServiceEvent::Ended { service, detail });
 }
 
-/// Waits until a service ends; returns its status and the last lines of its logs, each behind its heading.
+/// Waits for a service's end; returns its status and the last lines of its logs, each after its heading.
 async fn end_of(mut child: Child, logs: &[(&str, &Path)]) -> String {
     let status = match child.wait().await {
         Ok(status) => status.to_string(),
@@ -286,13 +276,13 @@ async fn end_of(mut child: Child, logs: &[(&str, &Path)]) -> String {
     }
 }
 
-/// Passes events on until the stream ends; says when the first `Ready` was seen.
+/// Forwards events until the stream ends; reports the first `Ready`.
 async fn follow(
     service: &str,
     stdout: ChildStdout,
     mut file: tokio::fs::File,
     ready: oneshot::Sender<()>,
-    told: &mpsc::UnboundedSender<Told>,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
 ) {
     let mut ready = Some(ready);
     let mut lines = BufReader::new(stdout).lines();
@@ -308,7 +298,7 @@ async fn follow(
                 {
                     let _ = ready.send(());
                 }
-                let _ = told.send(Told::Event {
+                let _ = told.send(ServiceEvent::Event {
                     service: service.to_owned(),
                     event: Box::new(event),
                 });
@@ -319,12 +309,12 @@ async fn follow(
     let _ = file.flush().await;
 }
 
-/// The last lines of a log, for a message of one paragraph.
+/// Returns the last lines of a log, for a message of one paragraph.
 fn tail(log: &Path) -> String {
     last_lines(log).unwrap_or_else(|| NOTHING.into())
 }
 
-/// The last lines of a log, without control sequences; none when there is none.
+/// Returns the last lines of a log without control sequences; `None` if the log does not exist.
 fn last_lines(log: &Path) -> Option<String> {
     let bytes = fs::read(log).unwrap_or_default();
     let text = plain(&String::from_utf8_lossy(&bytes));
@@ -344,7 +334,10 @@ mod tests {
     async fn start(
         script: &str,
         folder: &Path,
-    ) -> (Result<(), ServiceError>, mpsc::UnboundedReceiver<Told>) {
+    ) -> (
+        Result<(), ServiceError>,
+        mpsc::UnboundedReceiver<ServiceEvent>,
+    ) {
         let (told, tells) = mpsc::unbounded_channel();
         let command = ["sh", "-c", script].map(str::to_owned);
         let started = start_command("pixiecore", &command, folder, told).await;
@@ -383,7 +376,7 @@ mod tests {
         let (started, mut tells) = start(&script, folder.path()).await;
         assert!(started.is_ok(), "{started:?}");
         fs::write(go, "").unwrap();
-        let Some(Told::Ended { service, detail }) = tells.recv().await else {
+        let Some(ServiceEvent::Ended { service, detail }) = tells.recv().await else {
             panic!("nothing was told");
         };
         assert_eq!(service, "pixiecore");

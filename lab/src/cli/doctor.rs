@@ -1,30 +1,31 @@
-//! `lab doctor`: what this host can do, and what is missing.
+//! `lab doctor`: checks whether this host can run the lab, and lists what is missing.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use super::{Folders, exit, images};
-use crate::doctor::gather::{Surroundings, gather};
+use crate::doctor::gather::{HostContext, gather};
 use crate::doctor::{Verdict, examine, render};
 use crate::scenario::{self, DataCheck, Image};
 
-/// `lab doctor`
+/// Arguments of `lab doctor`.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
-    /// For programs: version, ready, accelerator, verdict, findings (id, group, title, state, what, remedy)
+    /// Print JSON for programs: version, ready, accelerator, verdict, findings (id, group, title, state, what,
+    /// remedy)
     #[arg(long)]
     json: bool,
-    /// Where runs will be kept
+    /// Folder in which runs will be kept
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
-    /// Write without colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 for colours everywhere]
+    /// Disable colours [also: NO_COLOR, CLICOLOR=0; CLICOLOR_FORCE=1 forces colours]
     #[arg(long)]
     no_color: bool,
 }
 
-/// Looks, prints, and returns the exit code: 0 when the lab can run here, 69 when not.
+/// Checks the host, prints the findings and returns the exit code: 0 if the lab can run here, otherwise 69.
 pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     let cache = match folders.cache() {
         Ok(cache) => cache,
@@ -34,9 +35,9 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
         }
     };
     let stand_in = images::built_stand_in(&folders);
-    // What is wrong with scenarios is for other commands to tell.
+    // Broken scenarios are reported by other commands.
     let (scenarios, _) = scenario::load_valid(&folders.scenarios(), DataCheck::Skip);
-    let host = gather(Surroundings {
+    let host = gather(HostContext {
         cache: &cache,
         artifacts: &arguments.artifacts,
         stand_in: stand_in.as_deref(),
@@ -48,7 +49,7 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     if arguments.json {
         println!("{}", render::json(&findings));
     } else {
-        let look = Look::choose(true, arguments.no_color);
+        let look = OutputStyle::choose(true, arguments.no_color);
         print!("{}", render::table(&findings, look.table));
     }
     match Verdict::of(&findings) {
@@ -57,7 +58,8 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
     }
 }
 
-/// The stand-in's kernel, else that of any that was built here, else the host's own, which is not always readable.
+/// Returns candidate kernels for the probe boot: the stand-in's, else any built here, else the host's, which is
+/// not always readable.
 fn kernels(stand_in: Option<&Path>, cache: &Path) -> Vec<PathBuf> {
     let built = std::fs::read_dir(cache.join("images/stand-in"));
     let built = built.into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! `lab explain`: why a machine did not boot, from saved artifacts or from a capture alone.
+//! `lab explain`: finds out why a machine did not boot, from saved artifacts or from a capture alone.
 
 mod place;
 
@@ -17,16 +17,16 @@ use crate::scenario::MacAddr;
 use crate::untrusted::{plain, plain_json};
 use crate::verdict::NodeVerdict;
 
-/// As much of a console is read.
+/// Maximum number of bytes read from one console log.
 const CONSOLE_LIMIT_BYTES: u64 = 256 << 20;
 
-/// `lab explain`
+/// Arguments of `lab explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
-    /// A run, one scenario of it, one machine, or a capture
+    /// Run, scenario of a run, machine, or capture file to explain
     ///
-    /// RUN is `latest`, a run's id or name, or a folder anywhere. Without SCENARIO, every machine of the run
-    /// that failed is explained. FILE is pcapng or pcap, also gzipped, from any network.
+    /// RUN is `latest`, the id or name of a run, or a path to a run's folder. Without SCENARIO, all failed
+    /// machines of the run are explained. FILE is a pcapng or pcap file from any network, gzipped or not.
     #[arg(
         value_name = "RUN[/SCENARIO[@FIRMWARE]][/NODE] | FILE",
         default_value = "latest"
@@ -35,29 +35,29 @@ pub(super) struct ExplainArguments {
     /// Folder of the runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     artifacts: PathBuf,
-    /// With a capture: what the machine's serial console showed
+    /// Serial console log of the machine (captures only)
     #[arg(long, value_name = "FILE")]
     console: Option<PathBuf>,
-    /// With a capture: only this machine; needed with --console when there are several
+    /// MAC of the machine to explain (captures only); required with --console if several machines boot
     #[arg(long, value_name = "MAC", value_parser = mac)]
     mac: Option<MacAddr>,
-    /// Print JSON instead of words
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
 fn mac(text: &str) -> Result<MacAddr, String> {
     MacAddr::parse_any(text)
-        .ok_or_else(|| format!("`{text}` is no MAC; one is `52:54:00:a1:9c:ae`"))
+        .ok_or_else(|| format!("invalid MAC address: `{text}` (example: `52:54:00:a1:9c:ae`)"))
 }
 
-/// Explains and returns the exit code.
+/// Explains the selected machines and returns the exit code.
 pub(super) fn run(arguments: &ExplainArguments) -> u8 {
     let path = Path::new(&arguments.what);
     let explained = if path.is_file() {
         capture(path, arguments)
     } else if arguments.console.is_some() || arguments.mac.is_some() {
-        Err("--console and --mac belong to a capture: name a pcapng or pcap file".into())
+        Err("--console and --mac need a capture: name a pcapng or pcap file".into())
     } else {
         run_of(arguments)
     };
@@ -83,14 +83,14 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
     exit::OK
 }
 
-/// The machines of a run that failed; one that was named is told of whatever became of it.
+/// Returns the failed machines of a run; a machine that was named is included whatever its verdict.
 fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
     let places = find(&arguments.what, &arguments.artifacts)?;
     let mut explained = Vec::new();
     let mut passed = 0;
     for unit in places {
         let mut told = Vec::new();
-        // The last attempt that failed; else the last.
+        // Prefers the last failed attempt, else takes the last attempt.
         for Place {
             attempt: folder,
             node,
@@ -109,7 +109,7 @@ fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
                     .map(|one| one.name.as_str())
                     .collect();
                 return Err(format!(
-                    "{} has no machine `{}`; it has {}",
+                    "unknown machine in {}: `{}` (machines: {})",
                     folder.display(),
                     node.as_deref().unwrap_or_default(),
                     names.join(", ")
@@ -138,7 +138,7 @@ fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
     }
     if explained.is_empty() {
         eprintln!(
-            "lab: nothing to explain: no machine of {} failed ({passed} did not)",
+            "lab: nothing to explain: no machine failed in {} ({passed} passed or were skipped)",
             arguments.what
         );
     }
@@ -155,7 +155,7 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     let wire = wire::read(file).map_err(|error| named(&error))?;
     if let Some(damage) = &wire.damage {
         eprintln!(
-            "lab: {}: read up to its damage only: {damage}",
+            "lab: damaged capture, read up to the damage: {} ({damage})",
             plain(&path.display().to_string())
         );
     }
@@ -173,7 +173,7 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     if let Some(mac) = arguments.mac {
         if !found.contains(&mac) {
             return Err(named(&format!(
-                "no machine {mac} boots in it; {}",
+                "unknown machine in this capture: {mac} ({})",
                 listed(&found)
             )));
         }
@@ -183,14 +183,14 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
         let kind = wire.kind.sentences();
         let kind = kind.iter().map(|sentence| format!("\n  {sentence}"));
         return Err(named(&format!(
-            "no machine asks to boot in its {} frames: no DHCP, TFTP or HTTP request{}",
+            "no machine boots in this capture: {} frames, but no DHCP, TFTP or HTTP request{}",
             wire.frames,
             kind.collect::<String>()
         )));
     }
     if console.is_some() && found.len() > 1 {
         return Err(named(&format!(
-            "say with --mac whose console it is; {}",
+            "several machines boot in this capture; choose the one of --console with --mac ({})",
             listed(&found)
         )));
     }
@@ -198,7 +198,7 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut explained = explain_machines(&name, &wire, &found, console.as_deref());
-    // First of all what kind of capture it is: it limits what can be said.
+    // The kind of capture comes first, because it limits what can be concluded.
     let kind = wire.kind.sentences();
     if let (Some(first), false) = (explained.first_mut(), kind.is_empty()) {
         let kind: String = kind.iter().map(|one| format!("capture: {one}\n")).collect();
@@ -210,7 +210,7 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
 fn listed(machines: &[MacAddr]) -> String {
     let macs: Vec<String> = machines.iter().map(ToString::to_string).collect();
     match macs.is_empty() {
-        true => "none does".into(),
-        false => format!("those that do are {}", macs.join(", ")),
+        true => "no machine boots in it".into(),
+        false => format!("machines: {}", macs.join(", ")),
     }
 }

@@ -1,4 +1,5 @@
-//! `lab run --faults`: faults by name, each as a unit of its broken scenario, and what came of each.
+//! `lab run --faults`: selects faults by name, runs each as a unit of its broken scenario and judges the
+//! results.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use tempfile::TempDir;
 
-use super::conduct::{Refusal, refuse};
+use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::diagnosis::{Cause, JudgedNode};
@@ -16,55 +17,56 @@ use crate::report::faults::FaultResult;
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{Node, Scenario};
 
-/// Folder of the faults, among the scenarios.
+/// Folder of the faults, below the scenarios' folder.
 const FOLDER: &str = "faults";
 
-/// What concerns faults.
+/// Flags that concern faults.
 #[derive(Debug, Args)]
 pub(super) struct FaultArguments {
-    /// Run faults instead of scenarios: each breaks a scenario in one place, and has to come out as it says
+    /// Run faults instead of scenarios: each breaks one scenario on purpose and must be diagnosed as its file
+    /// says
     #[arg(
         long = "faults",
         conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
     )]
     asked: bool,
-    /// Run them with nothing broken or injected: each has to pass then
+    /// Run the faults' scenarios unbroken: each must pass
     #[arg(long, requires = "asked")]
     without_injection: bool,
-    /// Only faults whose machines are simulated, or only those that need virtual ones
+    /// Run only the faults with this kind of machine
     #[arg(long, value_enum, value_name = "KIND", requires = "asked")]
     machines: Option<MachinesArgument>,
 }
 
-/// `--machines`
+/// Values of `--machines`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum MachinesArgument {
-    /// Simulated machines.
+    /// Simulated machines only
     Simulated,
-    /// Virtual machines.
+    /// Virtual machines only
     Virtual,
 }
 
-/// The faults of a run.
+/// Faults selected for a run.
 #[derive(Debug)]
 pub(super) struct Faults {
     list: Vec<(Fault, Arc<Scenario>, Injections)>,
     treatment: Treatment,
-    /// The broken scenarios; gone with the run.
+    /// Temporary folder of the broken scenarios; removed at the end of the run.
     _folder: TempDir,
 }
 
-/// The faults asked for, made of their scenarios; none when scenarios were asked for.
+/// Selects the named faults and builds their scenarios; returns `None` if scenarios were requested instead.
 pub(super) fn select(
     folders: &Folders,
     arguments: &RunArguments,
-) -> Result<Option<Faults>, Refusal> {
+) -> Result<Option<Faults>, CliError> {
     let wanted = &arguments.faults;
     if !wanted.asked {
         return Ok(None);
     }
     let scenarios = folders.scenarios();
-    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| Refusal {
+    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| CliError {
         code: exit::INVALID_INPUT,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
@@ -86,7 +88,7 @@ pub(super) fn select(
         list.push((fault, Arc::new(scenario), injections));
     }
     if list.is_empty() {
-        let why = "no fault is left by --firmware and --machines";
+        let why = "no fault matches --firmware and --machines";
         return Err(refuse(exit::NOTHING_SELECTED, why));
     }
     Ok(Some(Faults {
@@ -96,10 +98,10 @@ pub(super) fn select(
     }))
 }
 
-fn unfit(error: OverlayError) -> Refusal {
+fn unfit(error: OverlayError) -> CliError {
     let told = error.to_string();
     match error {
-        OverlayError::Invalid { source, .. } => Refusal {
+        OverlayError::Invalid { source, .. } => CliError {
             code: exit::INVALID_INPUT,
             message: format!("lab: {told}\n{:?}", miette::Report::new(source)),
         },
@@ -117,7 +119,7 @@ impl FaultArguments {
     }
 }
 
-/// In the place of an accelerator, where all machines are simulated or there is none.
+/// Returns a placeholder for the accelerator if all machines are simulated or there are none.
 pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
     let why = match units.is_empty() {
         true => "no machine",
@@ -130,7 +132,7 @@ pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
 }
 
 impl Faults {
-    /// A unit for each, of all shards.
+    /// Returns one unit for each fault, of all shards.
     pub(super) fn units(&self) -> Vec<Unit> {
         let unit = |(fault, scenario, injections): &(Fault, Arc<Scenario>, Injections)| Unit {
             scenario: Arc::clone(scenario),
@@ -141,7 +143,7 @@ impl Faults {
         self.list.iter().map(unit).collect()
     }
 
-    /// What came of each, in the order of the outcomes.
+    /// Judges each fault, in the order of the outcomes.
     pub(super) fn results(&self, outcomes: &[UnitOutcome], folder: &Path) -> Vec<FaultResult> {
         outcomes
             .iter()
@@ -172,7 +174,7 @@ impl Faults {
             };
             last.nodes.iter().zip(nodes).map(found).collect()
         });
-        // Every node has to come out as expected; the first that does not is told, else the one that fails.
+        // Every node must fail as expected; the first one that does not is reported, else the failed one.
         let wrong = nodes.iter().find(|node| !node.found.is(&node.expected));
         let broken = nodes.iter().find(|node| node.expected == fault.expect);
         let told = wrong.or(broken).or(nodes.first());
@@ -181,7 +183,7 @@ impl Faults {
             artifacts.unwrap_or(&last.artifacts).to_owned()
         });
         let nothing = || Found::Nothing {
-            why: "it was not run".into(),
+            why: "not run".into(),
         };
         FaultResult {
             name: fault.name.clone(),
@@ -197,7 +199,7 @@ impl Faults {
     }
 }
 
-/// What came of one node of a fault.
+/// Result of one node of a fault.
 struct NodeFound {
     expected: Expectation,
     found: Found,

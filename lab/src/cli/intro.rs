@@ -1,20 +1,20 @@
-//! `lab` without arguments: what people come for.
+//! `lab` without arguments: prints the three main tasks and their commands.
 
 use std::io::{self, Write};
 
 use super::exit;
 
-/// What is printed.
+/// Text to print.
 const TEXT: &str = include_str!("intro.txt");
 
-/// Whether nothing was asked for.
+/// True if `lab` was called without arguments.
 pub(super) fn is_wanted() -> bool {
     std::env::args_os().len() <= 1
 }
 
-/// Prints it.
+/// Prints the introduction and returns the exit code.
 pub(super) fn run() -> u8 {
-    // Whoever reads it may have read enough.
+    // A closed pipe is not an error.
     let _ = io::stdout().write_all(TEXT.as_bytes());
     exit::OK
 }

@@ -1,4 +1,4 @@
-//! `lab inventory`: lists of machines, read and imported.
+//! `lab inventory`: checks and imports lists of machines.
 
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -12,40 +12,40 @@ use super::exit;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InventoryCommand {
-    /// Make a list of machines from what there is
+    /// Convert existing machine data into a list of machines
     ///
-    /// KIND is dmidecode (what it prints; a file each machine), dnsmasq (`dhcp-host` lines), dhcpd (`host`
+    /// KIND is dmidecode (output of dmidecode, one file per machine), dnsmasq (`dhcp-host` lines), dhcpd (`host`
     /// declarations of ISC dhcpd), kea (reservations) or groups (a data directory: each group that selects a
-    /// UUID or a MAC is a machine). Without it, each file tells. Without FILE, standard input is read. What
-    /// has no place in a list is left out, and told on standard error.
+    /// UUID or MAC becomes a machine). Without KIND, the kind is detected from each file. Without FILE, standard
+    /// input is read. Data that a list cannot hold is left out and reported on standard error.
     Import(ImportArguments),
-    /// Read a list of machines and tell every mistake in it
+    /// Check a list of machines and report all mistakes
     Check(CheckArguments),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
-    /// What to import from, and its files
+    /// Kind of the files, and the files
     #[arg(value_name = "[KIND] FILE")]
     what: Vec<String>,
-    /// Language of the list
+    /// Format of the list to print
     #[arg(long, value_name = "toml|yaml|json|csv", default_value = "toml", value_parser = format)]
     format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// The list: *.toml, *.yaml, *.yml, *.json or *.csv
+    /// List of machines: *.toml, *.yaml, *.yml, *.json or *.csv
     #[arg(value_name = "FILE")]
     list: PathBuf,
 }
 
 fn format(name: &str) -> Result<Format, String> {
     Format::from_name(name)
-        .ok_or_else(|| format!("`{name}` is none of the languages: toml, yaml, json, csv"))
+        .ok_or_else(|| format!("unknown format: `{name}` (use toml, yaml, json or csv)"))
 }
 
-/// Runs a subcommand; the result is its exit code.
+/// Runs a subcommand and returns its exit code.
 pub(super) fn run(command: &InventoryCommand) -> u8 {
     match command {
         InventoryCommand::Import(arguments) => import(arguments),
@@ -106,7 +106,7 @@ fn import(arguments: &ImportArguments) -> u8 {
 
 fn standard_input() -> Result<Source, Box<Problem>> {
     if stdin().is_terminal() {
-        eprintln!("reading standard input; end it with Ctrl-D");
+        eprintln!("Reading standard input; Ctrl-D ends it.");
     }
     let mut text = String::new();
     let read = stdin().read_to_string(&mut text);
@@ -118,8 +118,8 @@ fn standard_input() -> Result<Source, Box<Problem>> {
         }),
         Err(error) => {
             use boot_server::catalog::problem::Severity;
-            let message = format!("standard input cannot be read: {error}");
-            let help = "give it text";
+            let message = format!("cannot read standard input: {error}");
+            let help = "pass UTF-8 text on standard input";
             Err(Box::new(Problem::of_file(
                 Severity::Error,
                 &path,
@@ -130,18 +130,18 @@ fn standard_input() -> Result<Source, Box<Problem>> {
     }
 }
 
-/// Reads a list; where it has mistakes, tells them all. The error is the exit code.
+/// Reads a list and reports all its mistakes. The error is the exit code.
 pub(super) fn read_or_tell(list: &Path) -> Result<Inventory, u8> {
     read::read(list).map_err(|problems| tell(&problems))
 }
 
-/// Tells problems; the result is the exit code.
+/// Reports problems and returns the exit code.
 pub(super) fn tell(problems: &[Problem]) -> u8 {
     eprint!("{}", render_problems(problems));
     exit::INVALID_INPUT
 }
 
-/// Prints a result; whoever stops reading it is no error.
+/// Prints a result; a closed pipe is not an error.
 pub(super) fn print(text: &str) -> u8 {
     let mut output = stdout().lock();
     match output

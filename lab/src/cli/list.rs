@@ -1,9 +1,9 @@
-//! `lab list`: the scenarios, one a line.
+//! `lab list`: prints the scenarios, one per line.
 
 use super::{Folders, exit};
 use crate::scenario::{self, DataCheck};
 
-/// Prints name, firmware and summary of every valid scenario, and what is wrong with the others.
+/// Prints the name, firmware and summary of every valid scenario, then the mistakes in the others.
 pub(super) fn run(folders: &Folders) -> u8 {
     let (scenarios, invalid) = scenario::load_valid(&folders.scenarios(), DataCheck::Skip);
     let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);

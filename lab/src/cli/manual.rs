@@ -1,5 +1,5 @@
-//! `lab completions` and `lab man`: what shells and `man` are told of the command line, made from the command line
-//! itself.
+//! `lab completions` and `lab man`: shell completions and manual pages, generated from the command line
+//! definition.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,30 +9,30 @@ use clap_complete::Shell;
 
 use super::{Arguments, exit};
 
-/// `lab completions`
+/// Arguments of `lab completions`.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArguments {
-    /// The shell
+    /// Shell to write the script for
     #[arg(value_enum, value_name = "SHELL")]
     shell: Shell,
 }
 
-/// `lab man`
+/// Arguments of `lab man`.
 #[derive(Debug, Args)]
 pub(super) struct ManArguments {
-    /// The folder, which is made where it is not there
+    /// Output folder; created if missing
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-/// Prints a script for a shell.
+/// Prints the completion script of a shell.
 pub(super) fn completions(arguments: &CompletionsArguments) -> u8 {
     let mut command = Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "lab", &mut io::stdout());
     exit::OK
 }
 
-/// Writes a page for each command.
+/// Writes one page for each command.
 pub(super) fn man(arguments: &ManArguments) -> u8 {
     let folder = &arguments.folder;
     let written = std::fs::create_dir_all(folder)

@@ -1,8 +1,8 @@
-//! The command line: parse, call, map the result to an exit code. One file a subcommand.
+//! The command line: parses arguments, calls the command and maps its result to an exit code. One file per
+//! subcommand.
 
-mod alive;
-mod conduct;
 mod doctor;
+mod execution;
 mod explain;
 mod faults;
 mod folders;
@@ -12,6 +12,7 @@ mod inventory;
 mod list;
 mod manual;
 mod new;
+mod persistent;
 mod plan;
 mod rehearse;
 mod remote;
@@ -27,32 +28,32 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cell;
-use crate::remote::Visit;
+use crate::remote::RemoteRun;
 
-/// Open files that the lab asks for, for itself and its cells.
+/// Soft limit of open files that the lab requests for itself and its cells.
 const OPEN_FILES: u64 = 4096;
 
-/// Exit codes that scripts may rely on.
+/// Exit codes that scripts can rely on.
 pub mod exit {
-    /// All is well.
+    /// Success.
     pub const OK: u8 = 0;
-    /// An error of our own.
+    /// Internal error.
     pub const INTERNAL: u8 = 1;
-    /// Wrong usage or invalid input.
+    /// Invalid usage or input.
     pub const INVALID_INPUT: u8 = 2;
-    /// Nothing was selected.
+    /// No scenario, fault or lab was selected.
     pub const NOTHING_SELECTED: u8 = 4;
-    /// This host can't do it.
+    /// This host lacks a requirement.
     pub const HOST_UNSUPPORTED: u8 = 69;
-    /// Only what comes before was in the way: the lab's own set-up, or a network.
+    /// The lab's own set-up or a network failed; the tested machines are not to blame.
     pub const SET_UP_FAILED: u8 = 75;
-    /// Something that was looked at is not as it has to be.
+    /// A checked item failed, such as a machine, a data directory or an image.
     pub const FAILED: u8 = 100;
     /// Interrupted by Ctrl-C or SIGTERM.
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Boots virtual machines over the network as bare metal would, and proves what each came up as.
+/// Boots virtual machines over the network and checks that each one comes up with its own config.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, max_term_width = 100)]
 struct Arguments {
@@ -62,7 +63,7 @@ struct Arguments {
     command: Command,
 }
 
-/// Where things are.
+/// Folders and files that all commands share.
 #[derive(Debug, clap::Args)]
 struct Folders {
     /// Folder of the scenarios
@@ -74,57 +75,58 @@ struct Folders {
         default_value = folders::DEFAULT
     )]
     scenarios: PathBuf,
-    /// Cache of images [default: $XDG_CACHE_HOME/bootlab]
+    /// Folder of the image cache [default: $XDG_CACHE_HOME/bootlab]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Images of one's own, beside those of the catalog [default: $XDG_CONFIG_HOME/bootlab/images.toml]
+    /// File with your own image definitions, added to the built-in catalog [default:
+    /// $XDG_CONFIG_HOME/bootlab/images.toml]
     #[arg(long, global = true, value_name = "FILE")]
     catalog: Option<PathBuf>,
-    /// What the `lab` of another host has to know of the run that it came here for.
+    /// File that describes the run for which another host copied this `lab` here.
     #[arg(long, global = true, value_name = "FILE", hide = true, value_parser = visit)]
-    visit: Option<Visit>,
+    visit: Option<RemoteRun>,
 }
 
-fn visit(path: &str) -> Result<Visit, String> {
-    Visit::read(path.as_ref()).map_err(|error| error.to_string())
+fn visit(path: &str) -> Result<RemoteRun, String> {
+    RemoteRun::read(path.as_ref()).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say what this host can do and what is missing, with the commands that bring it
+    /// Check whether this host can run the lab, and print the commands that install what is missing
     Doctor(doctor::DoctorArguments),
-    /// Make a scenario: a small one that boots, to be changed
+    /// Create a small bootable scenario to start from
     New(new::NewArguments),
     /// Run scenarios and print a table of verdicts
     Run(run::RunArguments),
-    /// Say why a machine did not boot, from a run's artifacts or from a capture
+    /// Explain why a machine did not boot, from a run's artifacts or from a capture
     Explain(explain::ExplainArguments),
-    /// Bring a scenario's network, servers and machines up, and leave them so
-    Up(alive::UpArguments),
+    /// Start a scenario's network, servers and machines, and keep them running
+    Up(persistent::UpArguments),
     #[command(flatten)]
-    Alive(alive::AliveCommand),
+    Persistent(persistent::PersistentCommand),
     /// List the scenarios
-    // Before those that need a name from it.
+    // Listed before the commands that take a scenario's name.
     #[command(display_order = 4)]
     List,
-    /// Tell everything that is wrong with a boot-config data directory
+    /// Report all mistakes in a boot-config data directory
     Validate(validate::ValidateArguments),
-    /// Show what each machine would get from a data directory, and what changes
+    /// Show what each machine would be served from a data directory, and what changes
     Plan(plan::PlanArguments),
-    /// Boot the twin of each machine of a site, and prove what each one gets
+    /// Boot a virtual twin of each machine of a site, and check its config
     Rehearse(rehearse::RehearseArguments),
-    /// Read lists of machines, and import them from what there is
+    /// Check and import lists of machines
     #[command(subcommand)]
     Inventory(inventory::InventoryCommand),
     /// List, fetch, verify, build, find and clear images
     #[command(subcommand)]
     Images(images::ImagesCommand),
-    /// Make reports again from the folders of runs
+    /// Rebuild reports from the folders of runs
     #[command(subcommand)]
     Report(report::ReportCommand),
-    /// Print a script that lets a shell complete commands and options
+    /// Print a shell completion script
     Completions(manual::CompletionsArguments),
-    /// Write manual pages, one a command
+    /// Write manual pages
     Man(manual::ManArguments),
     /// First process of a cell
     #[command(name = cell::INIT_COMMAND, hide = true)]
@@ -132,7 +134,7 @@ enum Command {
     /// Worker of a cell
     #[command(name = cell::WORKER_COMMAND, hide = true)]
     CellWorker,
-    /// Captures packets, inside a cell
+    /// Packet capture inside a cell
     #[command(name = cell::CAPTURE_COMMAND, hide = true)]
     CellCapture,
     /// Another host on a cell's network
@@ -140,7 +142,7 @@ enum Command {
     CellStation,
 }
 
-/// Runs the program; the result is its exit code.
+/// Runs the program and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     if intro::is_wanted() {
@@ -148,14 +150,14 @@ pub fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     raise_open_files();
-    if let Some(Err(error)) = arguments.places.visit.as_ref().map(Visit::begin) {
+    if let Some(Err(error)) = arguments.places.visit.as_ref().map(RemoteRun::begin) {
         eprintln!("lab: {error}");
         return ExitCode::from(exit::INTERNAL);
     }
     let code = match arguments.command {
         // Becomes PID 1 of a cell: no runtime, no threads.
         Command::CellInit => return cell::init::run(),
-        // Executes another program, or works in threads of its own.
+        // Executes another program, or uses its own threads.
         Command::CellStation => return crate::station::run(),
         Command::CellWorker => with_runtime(async {
             match cell::attempt::run().await {
@@ -168,9 +170,9 @@ pub fn main() -> ExitCode {
         }),
         Command::Run(run) => with_runtime(run::run(arguments.places, run)),
         Command::Rehearse(what) => with_runtime(rehearse::run(arguments.places, what)),
-        Command::Up(what) => with_runtime(alive::bring_up(arguments.places, what)),
-        Command::Alive(command) => with_runtime(alive::run(arguments.places, command)),
-        Command::CellCapture => alive::capture_inside(),
+        Command::Up(what) => with_runtime(persistent::bring_up(arguments.places, what)),
+        Command::Persistent(command) => with_runtime(persistent::run(arguments.places, command)),
+        Command::CellCapture => persistent::capture_inside(),
         Command::Explain(what) => explain::run(&what),
         Command::Doctor(what) => with_runtime(doctor::run(arguments.places, what)),
         Command::New(what) => new::run(&arguments.places, &what),
@@ -186,7 +188,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Raises the limit of open files as far as it may be: shells give 1024, and machines side by side take more.
+/// Raises the limit of open files: the usual soft limit is 1024, and concurrent machines need more.
 fn raise_open_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -195,12 +197,13 @@ fn raise_open_files() {
         .map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(wanted);
-        // Where it is refused, the limit stays as it is, and a run tells when that is too low.
+        // If the kernel refuses, the limit stays; a run reports it if it is too low.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 
-/// A runtime that is left at once, by a panic as well: a read of standard input that never returns must not hold us.
+/// Runtime that is shut down without waiting, even on panic: a blocked read of standard input must not delay the
+/// exit.
 struct Background(Option<tokio::runtime::Runtime>);
 
 impl Drop for Background {
@@ -211,7 +214,7 @@ impl Drop for Background {
     }
 }
 
-/// Runs to the end and leaves at once.
+/// Runs a future to completion, without waiting for background tasks.
 fn with_runtime(work: impl Future<Output = u8>) -> u8 {
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
@@ -220,19 +223,19 @@ fn with_runtime(work: impl Future<Output = u8>) -> u8 {
             handle.block_on(work)
         }
         Err(error) => {
-            eprintln!("lab: no runtime: {error}");
+            eprintln!("lab: cannot start the async runtime: {error}");
             exit::INTERNAL
         }
     }
 }
 
 impl Folders {
-    /// Returns the scenarios' folder as an absolute path.
+    /// Returns the absolute path of the scenarios' folder: cells and services have other working directories.
     fn scenarios(&self) -> PathBuf {
         folders::absolute(&self.scenarios)
     }
 
-    /// The cache: as given, else by the XDG base directory specification.
+    /// Returns the cache folder: --cache, else the XDG cache directory.
     fn cache(&self) -> Result<PathBuf, String> {
         if let Some(cache) = &self.cache {
             return Ok(cache.clone());
@@ -240,20 +243,20 @@ impl Folders {
         xdg("XDG_CACHE_HOME", ".cache")
             .map(|base| base.join("bootlab"))
             .ok_or_else(|| {
-                "neither XDG_CACHE_HOME nor HOME is set; name a folder with --cache".into()
+                "no cache folder: XDG_CACHE_HOME and HOME are not set; name one with --cache".into()
             })
     }
 
-    /// Id of the run that is begun.
+    /// Returns the id of this run.
     fn run_id(&self) -> String {
         match &self.visit {
             Some(visit) => visit.run_id.clone(),
-            None => conduct::new_run_id(),
+            None => execution::new_run_id(),
         }
     }
 
-    /// The user's catalog of images: as given, else by the XDG base directory specification, where it is
-    /// there.
+    /// Returns the user's image catalog: --catalog, else the file in the XDG configuration directory if it
+    /// exists.
     fn catalog(&self) -> Option<PathBuf> {
         self.catalog.clone().or_else(|| {
             xdg("XDG_CONFIG_HOME", ".config")
@@ -263,7 +266,7 @@ impl Folders {
     }
 }
 
-/// The folder that the variable `name` says, else `default` in the user's home.
+/// Returns the absolute folder in environment variable `name`, else `default` in the user's home.
 fn xdg(name: &str, default: &str) -> Option<PathBuf> {
     let absolute = |name| {
         std::env::var_os(name)

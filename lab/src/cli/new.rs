@@ -1,4 +1,4 @@
-//! `lab new`: a small scenario that boots, to be changed.
+//! `lab new`: creates a small scenario that boots.
 
 use std::fs;
 use std::io;
@@ -11,27 +11,27 @@ use super::{Folders, exit};
 use crate::scenario::new::{BadName, Identity, Kind, check_name};
 use crate::scenario::{DataCheck, InvalidScenario, Scenario};
 
-/// `lab new`
+/// Arguments of `lab new`.
 #[derive(Debug, Args)]
 pub(super) struct NewArguments {
-    /// The scenario's name: its folder below --scenarios
+    /// Name of the scenario, and of its folder below --scenarios
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins as
+    /// Template of the scenario
     #[arg(long, value_enum, value_name = "KIND", default_value_t)]
     from: Kind,
 }
 
-/// Why there is no new scenario.
+/// Reason why no scenario was created.
 #[derive(Debug, thiserror::Error)]
 enum NewError {
     #[error(transparent)]
     Name(#[from] BadName),
-    #[error("{0} is there already; take another name, or remove it")]
+    #[error("already exists: {0}; choose another name, or remove it")]
     Exists(PathBuf),
     #[error("{path}: {source}")]
     Write { path: PathBuf, source: io::Error },
-    #[error("what was made does not load: {0}")]
+    #[error("the new scenario is invalid: {0}")]
     Invalid(Box<InvalidScenario>),
 }
 
@@ -44,7 +44,7 @@ impl NewError {
     }
 }
 
-/// Makes it, and says what to do next.
+/// Creates the scenario and prints the next steps.
 pub(super) fn run(folders: &Folders, arguments: &NewArguments) -> u8 {
     let NewArguments { name, from } = arguments;
     match make(&folders.scenarios(), name, *from) {
@@ -59,16 +59,17 @@ pub(super) fn run(folders: &Folders, arguments: &NewArguments) -> u8 {
     }
 }
 
-/// Writes the scenario beside its place and renames it there: it is there whole, or not at all.
+/// Writes the scenario to a temporary folder and renames it, so that it appears complete or not at all.
 fn make(scenarios: &Path, name: &str, kind: Kind) -> Result<(), NewError> {
     check_name(name)?;
     let folder = scenarios.join(name);
-    // A link to nowhere is in the way too.
+    // A dangling link counts as existing, too.
     if fs::symlink_metadata(&folder).is_ok() {
         return Err(NewError::Exists(folder));
     }
     fs::create_dir_all(scenarios).map_err(writing(scenarios))?;
-    // No scenario is looked for in a folder whose name begins with a dot: it has no scenario.toml at its top.
+    // A temporary folder is not taken for a scenario: its name begins with a dot, and scenario.toml is not at
+    // its top level.
     let beside = tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(scenarios)
@@ -85,7 +86,7 @@ fn make(scenarios: &Path, name: &str, kind: Kind) -> Result<(), NewError> {
     Scenario::load_with(&staged, DataCheck::Strict)
         .map_err(|error| NewError::Invalid(Box::new(error)))?;
     fs::rename(&staged, &folder).map_err(|source| match source.kind() {
-        // Somebody else was quicker.
+        // Another process created the scenario meanwhile.
         io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
             NewError::Exists(folder.clone())
         }
@@ -98,7 +99,7 @@ fn writing(path: &Path) -> impl FnOnce(io::Error) -> NewError + use<> {
     move |source| NewError::Write { path, source }
 }
 
-/// What to do next.
+/// Returns the next steps.
 fn next(scenarios: &Path, name: &str, kind: Kind) -> String {
     let folder = scenarios.join(name);
     let folder = folder.display();
@@ -107,7 +108,7 @@ fn next(scenarios: &Path, name: &str, kind: Kind) -> String {
         _ => "",
     };
     format!(
-        "{folder} is there: two machines, what they are served (data/) and what they have to come up as \
+        "Created {folder}: two machines, the data that they are served (data/) and what is expected of them \
          (scenario.toml).\n\
          \n  lab run {name}{:pad$}  boots it and judges\
          \n  lab up {name}{:pad$}   leaves it up, to be touched: lab console node1, lab down\

@@ -1,4 +1,5 @@
-//! `lab plan`: what each machine would get from a data directory, and what changes against another.
+//! `lab plan`: shows what each machine would be served from a data directory, and the changes against another
+//! one.
 
 use std::path::{Path, PathBuf};
 
@@ -13,57 +14,57 @@ use rollout::plan::{ClientRequests, Plan, plan_with_requests};
 
 use super::exit;
 use super::inventory::{print, read_or_tell, tell};
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use crate::report::table;
 
-/// `lab plan`
+/// Arguments of `lab plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
-    /// The data directory, in bootcfg's or matchbox's layout; or bootcfg's groups file in it (*.yaml)
+    /// Data directory in bootcfg or matchbox layout, or bootcfg's groups file in one (*.yaml)
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// The machines: *.toml, *.yaml, *.json or *.csv [default: those that groups select by UUID or MAC]
+    /// List of machines: *.toml, *.yaml, *.json or *.csv [default: machines that groups select by UUID or MAC]
     #[arg(long, value_name = "FILE")]
     machines: Option<PathBuf>,
-    /// Show what changes since a revision of DIR's git repository, or against another directory
+    /// Show the changes since a revision of DIR's git repository, or against another directory
     #[arg(long, value_name = "REV|DIR")]
     against: Option<String>,
-    /// How to show it; `markdown` is made for pull requests, and shows no secrets
+    /// Output format; `markdown` suits pull requests and hides secrets
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// Show one machine whole: every byte that it is served
+    /// Show everything that one machine is served
     #[arg(long, value_name = "NAME", conflicts_with = "against")]
     show: Option<String>,
-    /// Query of the URL of /boot.ipxe that DHCP names
+    /// Query string of the /boot.ipxe URL in the DHCP answer
     #[arg(long, value_name = "QUERY", default_value = "platform=${platform}")]
     boot_query: String,
-    /// Layout of DIR, where it cannot be told by what is there
+    /// Layout of DIR, if it cannot be detected
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<LayoutName>,
-    /// No colours
+    /// Disable colours
     #[arg(long)]
     no_color: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line each machine
+    /// One line per machine
     Table,
-    /// For programs
+    /// JSON for programs
     Json,
-    /// For pull requests
+    /// Markdown for pull requests
     Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LayoutName {
-    /// config.yaml, specs/
+    /// bootcfg: config.yaml, specs/
     Bootcfg,
-    /// groups/, profiles/
+    /// matchbox: groups/, profiles/
     Matchbox,
 }
 
-/// Plans and returns the exit code.
+/// Prints the plan and returns the exit code.
 pub(super) fn run(arguments: &PlanArguments) -> u8 {
     match planned(arguments) {
         Ok((text, failing)) => match (print(&text), failing) {
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &PlanArguments) -> u8 {
     }
 }
 
-/// The text to print, and whether a machine fails. The error is the exit code.
+/// Returns the text to print, and true if a machine fails. The error is the exit code.
 fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     let snapshot = load(&arguments.directory, arguments.layout, None)?;
     let before = match &arguments.against {
@@ -95,7 +96,7 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     };
     let plan = plan_with_requests(&snapshot, &inventory, &requests);
     let failing = plan.failing().next().is_some();
-    let look = Look::choose(true, arguments.no_color);
+    let look = OutputStyle::choose(true, arguments.no_color);
     let colour = match look.table {
         table::Colour::On => Colour::On,
         table::Colour::Off => Colour::Off,
@@ -129,7 +130,7 @@ fn shown(plan: &Plan, name: &str, format: Format, colour: Colour) -> Result<(Str
         let names: Vec<&str> = plan.machines.iter().map(|one| one.name.as_str()).collect();
         let near = boot_server::catalog::problem::nearest(name, &names)
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        eprintln!("lab: there is no machine `{name}`{near}");
+        eprintln!("lab: unknown machine: `{name}`{near}");
         return Err(exit::INVALID_INPUT);
     };
     let text = match format {
@@ -139,7 +140,7 @@ fn shown(plan: &Plan, name: &str, format: Format, colour: Colour) -> Result<(Str
     Ok((text, !machine.problems().is_empty()))
 }
 
-/// Loads a directory that could be served; `shown_as` names one that was taken out of a repository.
+/// Loads a directory that a server could serve; `shown_as` names one that was checked out from a repository.
 pub(super) fn load(
     directory: &Path,
     layout: Option<LayoutName>,
@@ -170,7 +171,7 @@ pub(super) fn load(
     Err(tell(&errors))
 }
 
-/// What the plan is compared with.
+/// Directory or revision that the plan is compared with.
 pub(super) struct Before {
     pub(super) snapshot: Snapshot,
     pub(super) name: String,
@@ -184,7 +185,7 @@ impl Before {
         if directory.is_dir() || Source::of(directory).groups_file.is_some() {
             if !is_path && Revision::is_known(&folder, against) {
                 eprintln!(
-                    "lab: `{against}` is a directory and a revision; write `./{against}` or \
+                    "lab: ambiguous --against: `{against}` is a directory and a revision; write `./{against}` or \
                      `refs/heads/{against}`"
                 );
                 return Err(exit::INVALID_INPUT);
@@ -219,7 +220,8 @@ impl Before {
     }
 }
 
-/// The machines that groups select, of before as well: one whose group is gone has to be seen.
+/// Returns the machines that groups select, including groups of the older directory: a machine whose group was
+/// removed must appear.
 pub(super) fn machines_of_groups(
     snapshot: &Snapshot,
     before: Option<&Before>,
@@ -228,13 +230,11 @@ pub(super) fn machines_of_groups(
     snapshots.extend(before.map(|before| &before.snapshot));
     let inventory = import::of_snapshots(&snapshots).inventory;
     if inventory.machines.is_empty() {
-        eprintln!(
-            "lab: no group selects a machine by UUID or MAC; name a list of machines with --machines"
-        );
+        eprintln!("lab: no machines: no group selects a UUID or MAC; pass a list with --machines");
         return Err(exit::INVALID_INPUT);
     }
     eprintln!(
-        "the machines are those that groups select by UUID or MAC: {}",
+        "Machines, as selected by groups: {}",
         inventory.machines.len()
     );
     Ok(inventory)

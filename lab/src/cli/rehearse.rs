@@ -1,4 +1,4 @@
-//! `lab rehearse`: boots the twin of each machine of a site, and proves what each one gets.
+//! `lab rehearse`: boots the twin of each machine of a site and checks its config.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_with_requests};
 
-use super::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
+use super::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
 use super::{Folders, exit};
@@ -19,52 +19,51 @@ use crate::rehearsal::{Rehearsal, RehearsalError, Request, time};
 use crate::report::RehearsalSummary;
 use crate::scenario::{DataCheck, FILE_NAME, Scenario};
 
-/// `lab rehearse`
+/// Arguments of `lab rehearse`.
 #[derive(Debug, Args)]
 pub(super) struct RehearseArguments {
-    /// The data directory, in bootcfg's or matchbox's layout
+    /// Data directory in bootcfg or matchbox layout
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// The machines: *.toml, *.yaml, *.json or *.csv [default: those that groups select by UUID or MAC]
+    /// List of machines: *.toml, *.yaml, *.json or *.csv [default: machines that groups select by UUID or MAC]
     #[arg(long, value_name = "FILE")]
     machines: Option<PathBuf>,
-    /// Only these machines (may be repeated, or separated by commas)
+    /// Only these machines (may be repeated or separated by commas)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Only machines that get something else than by this revision of DIR's git repository, or by another
-    /// directory
+    /// Only machines whose plan differs from this revision of DIR's git repository, or from another directory
     #[arg(long, value_name = "REV|DIR")]
     changed: Option<String>,
-    /// The site's network: that of a scenario, or what a dnsmasq.conf or boot-server.toml makes
+    /// Network of the site: that of a scenario, or one described by a dnsmasq.conf or boot-server.toml
     #[arg(long, value_name = "NAME|FILE", default_value = "ipxe-chainload")]
     network: String,
-    /// The site's own kernels and initrds; where it has none, the stand-in is served under their names
-    /// [default: DIR/assets, where it is there]
+    /// Folder of the site's kernels and initrds; files missing there are replaced by the stand-in's [default:
+    /// DIR/assets, if it exists]
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
-    /// The image in the place of kernels and initrds that the site has not (lab images list)
+    /// Image that replaces missing kernels and initrds (see `lab images list`)
     #[arg(long, value_name = "IMAGE")]
     image: Option<ImageName>,
-    /// No twin has more memory than this, in MiB
+    /// Maximum memory of a twin, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
-    /// Layout of DIR, where it cannot be told by what is there
+    /// Layout of DIR, if it cannot be detected
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<LayoutName>,
     #[command(flatten)]
-    conduct: Conduct,
+    options: RunOptions,
 }
 
-/// Runs and returns the exit code.
+/// Runs the rehearsal and returns the exit code.
 pub(super) async fn run(folders: Folders, arguments: RehearseArguments) -> u8 {
     attempt(&folders, &arguments)
         .await
-        .unwrap_or_else(Refusal::tell)
+        .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8, Refusal> {
-    // What is wrong with files is told where it is found.
-    let told = |code| Refusal {
+async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8, CliError> {
+    // Problems in files are reported by the readers.
+    let told = |code| CliError {
         code,
         message: String::new(),
     };
@@ -88,7 +87,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         &environment,
     )?;
     if wanted.is_empty() {
-        println!("No machine gets anything else than before: there is nothing to rehearse.");
+        println!("Nothing to rehearse: no machine's plan has changed.");
         return Ok(exit::NOTHING_SELECTED);
     }
     let beside = arguments.directory.join("assets");
@@ -97,7 +96,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         .clone()
         .or_else(|| beside.is_dir().then_some(beside));
     if let Some(given) = assets.as_ref().filter(|given| !given.is_dir()) {
-        let what = format!("{} is no folder of assets", given.display());
+        let what = format!("assets folder not found: {}", given.display());
         return Err(refuse(exit::INVALID_INPUT, what));
     }
     check_host(&[])?;
@@ -116,28 +115,28 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         memory_mib: arguments.memory,
     })
     .map_err(unfit)?;
-    if !arguments.conduct.quiet() {
+    if !arguments.options.quiet() {
         tell(&rehearsal);
     }
     check_host(&rehearsal.units)?;
-    let order = Order {
+    let request = RunRequest {
         units: rehearsal.units.clone(),
         image,
         run_id: folders.run_id(),
-        // The operator's directory is rehearsed as it is.
+        // The operator's directory is used as it is.
         is_fitted: false,
         assets: rehearsal.assets.clone(),
         shard: None,
         whole: None,
     };
-    let mut done = arguments.conduct.run(folders, order).await?;
+    let mut done = arguments.options.run(folders, request).await?;
     sum_up(&mut done, &rehearsal, arguments, &name);
-    let code = done.conclude(folders, &arguments.conduct, None)?;
+    let code = done.conclude(folders, &arguments.options, None)?;
     done.tell_kept();
     Ok(code)
 }
 
-/// Adds to what was seen what was known before, and how long which part of it took.
+/// Adds the plan's findings and the durations of the phases to the results.
 fn sum_up(done: &mut Done, rehearsal: &Rehearsal, arguments: &RehearseArguments, name: &str) {
     done.run.units.extend(rehearsal.failures(name));
     let boot_seconds = time::boot_seconds(&done.outcomes);
@@ -151,7 +150,7 @@ fn sum_up(done: &mut Done, rehearsal: &Rehearsal, arguments: &RehearseArguments,
     });
 }
 
-/// Says what is about to be done.
+/// Prints the twins that will be booted.
 fn tell(rehearsal: &Rehearsal) {
     let machines: usize = rehearsal
         .units
@@ -167,14 +166,14 @@ fn tell(rehearsal: &Rehearsal) {
     }
 }
 
-fn unfit(error: RehearsalError) -> Refusal {
+fn unfit(error: RehearsalError) -> CliError {
     let code = match &error {
         RehearsalError::File { .. } => exit::INTERNAL,
         _ => exit::INVALID_INPUT,
     };
     let told = error.to_string();
     match error {
-        RehearsalError::Scenario(invalid) => Refusal {
+        RehearsalError::Scenario(invalid) => CliError {
             code,
             message: format!("lab: {told}\n{:?}", miette::Report::new(invalid)),
         },
@@ -182,7 +181,7 @@ fn unfit(error: RehearsalError) -> Refusal {
     }
 }
 
-/// What a site is called: its directory, or what that is in where it is only the `data` of something.
+/// Returns the site's name: its directory's, or the parent's if the directory is named `data`.
 fn site_name(directory: &Path) -> String {
     let directory = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let name = |path: &Path| {
@@ -196,15 +195,15 @@ fn site_name(directory: &Path) -> String {
     .unwrap_or_else(|| "site".into())
 }
 
-/// The network that is named: a scenario's, or a file's.
-fn environment(folders: &Folders, network: &str) -> Result<Environment, Refusal> {
+/// Returns the network of a scenario or of a configuration file.
+fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError> {
     let root = folders.scenarios();
     let folder = root.join(network);
     let is_name = !network.contains(['/', '.']);
     if is_name && folder.join(FILE_NAME).is_file() {
         return Scenario::load_with(&folder, DataCheck::Skip)
             .map(|scenario| Environment::of_scenario(&scenario))
-            .map_err(|error| Refusal {
+            .map_err(|error| CliError {
                 code: exit::INVALID_INPUT,
                 message: format!("{:?}", miette::Report::new(error)),
             });
@@ -228,20 +227,20 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, Refusal>
     Err(refuse(
         exit::INVALID_INPUT,
         format!(
-            "there is neither a scenario nor a file `{network}` to take the network from; scenarios are {}",
+            "unknown network: `{network}` is neither a scenario nor a file (scenarios: {})",
             names.join(", ")
         ),
     ))
 }
 
-/// The machines that are rehearsed, by name.
+/// Returns the selected machines, by name.
 fn wanted(
     arguments: &RehearseArguments,
     snapshot: &Snapshot,
     before: Option<&Before>,
     inventory: &Inventory,
     environment: &Environment,
-) -> Result<BTreeSet<String>, Refusal> {
+) -> Result<BTreeSet<String>, CliError> {
     let known: Vec<&str> = inventory
         .machines
         .iter()
@@ -251,9 +250,9 @@ fn wanted(
         if !known.contains(&name.as_str()) {
             let help = match nearest(name, &known) {
                 Some(near) => format!("; did you mean `{near}`?"),
-                None => format!("; there are {}", known.join(", ")),
+                None => format!(" (machines: {})", known.join(", ")),
             };
-            let what = format!("there is no machine `{name}`{help}");
+            let what = format!("unknown machine: `{name}`{help}");
             return Err(refuse(exit::INVALID_INPUT, what));
         }
     }
@@ -267,7 +266,7 @@ fn wanted(
         let new = plan_with_requests(snapshot, inventory, &requests);
         let changed: BTreeSet<String> = changed(&old, &new).into_iter().collect();
         eprintln!(
-            "Machines that get something else than by {}: {} of {}.",
+            "Machines whose plan differs from {}: {} of {}.",
             before.name,
             changed.len(),
             known.len()

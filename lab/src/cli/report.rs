@@ -1,37 +1,37 @@
-//! `lab report …`: reports made again from the folders of runs.
+//! `lab report …`: rebuilds reports from the folders of runs.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::conduct::{Refusal, new_run_id, refuse};
+use super::execution::{CliError, new_run_id, refuse};
 use super::exit;
-use super::terminal::Look;
+use super::terminal::OutputStyle;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
 use crate::untrusted::plain;
 
-/// `lab report …`
+/// Subcommands of `lab report`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ReportCommand {
-    /// Join the runs of several machines (`lab run --shard`) into one; the exit code is that of the whole
+    /// Merge the runs of several shards (`lab run --shard`) into one; the exit code is that of the merged run
     Merge {
-        /// Folders of runs
+        /// Folders of the runs
         #[arg(value_name = "DIR", required = true)]
         runs: Vec<PathBuf>,
-        /// Where the joined run's folder is made
+        /// Folder in which the merged run is created
         #[arg(long, value_name = "DIR", default_value = "runs")]
         artifacts: PathBuf,
     },
-    /// Make a run's index.html again, from the files in its folder
+    /// Rebuild a run's index.html from the files in its folder
     Html {
-        /// Folder of a run
+        /// Folder of the run
         #[arg(value_name = "DIR", default_value = "runs/latest")]
         run: PathBuf,
     },
 }
 
-/// Runs and returns the exit code.
+/// Runs the subcommand and returns the exit code.
 pub(super) fn run(command: &ReportCommand) -> u8 {
     let done = match command {
         ReportCommand::Merge { runs, artifacts } => merged(runs, artifacts),
@@ -39,15 +39,15 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
     };
     match done {
         Ok(code) => code,
-        Err(Refusal { code, message }) => {
+        Err(CliError { code, message }) => {
             eprintln!("{}", plain(&message));
             code
         }
     }
 }
 
-/// Writes the page, prints where it is.
-fn page(folder: &Path) -> Result<u8, Refusal> {
+/// Writes the page and prints its path.
+fn page(folder: &Path) -> Result<u8, CliError> {
     let run = load(folder).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
     let path = report::artifacts::write_page(&run)
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
@@ -55,7 +55,7 @@ fn page(folder: &Path) -> Result<u8, Refusal> {
     Ok(exit::OK)
 }
 
-fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
+fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, CliError> {
     let invalid = |error: MergeError| {
         let code = match error {
             MergeError::Copy { .. } => exit::INTERNAL,
@@ -65,7 +65,7 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
     };
     let runs: Result<Vec<_>, _> = folders.iter().map(|folder| load(folder)).collect();
     let runs = runs.map_err(invalid)?;
-    // Before anything is made, so that a refusal leaves nothing behind.
+    // Checked before anything is created, so that a refusal leaves nothing behind.
     check(&runs).map_err(invalid)?;
     let parts: Vec<PathBuf> = runs.iter().map(|run| run.folder.clone()).collect();
     let faults =
@@ -76,7 +76,7 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
     let failed = |error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display()));
     report::artifacts::write_run(&run, &|_| None, Default::default()).map_err(failed)?;
-    let colour = Look::choose(false, false).table;
+    let colour = OutputStyle::choose(false, false).table;
     let code = match faults {
         Some(results) => {
             report::faults::write(&results, &folder).map_err(failed)?;

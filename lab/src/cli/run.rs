@@ -1,54 +1,54 @@
-//! `lab run`: select, boot, judge, report.
+//! `lab run`: selects units, boots their machines, judges and reports them.
 
 use std::num::NonZeroU32;
 
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::conduct::{Conduct, Order, Refusal, check_host, image_of, refuse};
+use super::execution::{CliError, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
 use crate::report::whole::{Kind, Whole};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
 
-/// `lab run`
+/// Arguments of `lab run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) faults: faults::FaultArguments,
-    /// Scenarios to run (faults with --faults); all when none is named. A name with a slash is a path: to a scenario, or
-    /// to a folder of scenarios
+    /// Scenarios to run, or faults with --faults [default: all]. A name with a slash is a path: of a scenario, or of a
+    /// folder of scenarios
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
-    /// Only on this firmware (may be repeated)
+    /// Run only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
     pub(super) firmware: Vec<Firmware>,
-    /// Boot this image instead of those that the scenarios name, e.g. `flatcar:stable` (lab images list)
+    /// Boot this image instead of the scenarios' own, e.g. `flatcar:stable` (see `lab images list`)
     #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
     image: Option<ImageName>,
     /// Boot only the first machine of each scenario, on the first firmware
     #[arg(long, conflicts_with = "asked")]
     pub(super) quick: bool,
-    /// Run the M-th of N parts of the scenarios, chosen by their names: for several machines
+    /// Run part M of N, split by scenario name, to share a run among several computers
     #[arg(long, value_name = "M/N")]
     pub(super) shard: Option<Shard>,
-    /// Run each scenario this often
+    /// Number of times to run each scenario
     #[arg(long, value_name = "N", default_value = "1", value_parser = times)]
     pub(super) repeat: NonZeroU32,
-    /// Don't look into the data directories before: what is wrong there is for the machines to find
+    /// Skip validation of the data directories
     #[arg(long)]
     pub(super) unchecked_data: bool,
     #[command(flatten)]
-    conduct: Conduct,
+    options: RunOptions,
 }
 
 fn times(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
-        .map_err(|_| format!("invalid number of repetitions: `{text}` (a number from 1 on)"))
+        .map_err(|_| format!("invalid number of repetitions: `{text}` (must be at least 1)"))
 }
 
-/// Runs and returns the exit code.
+/// Runs the units and returns the exit code.
 pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> u8 {
     match super::folders::selected(&arguments.names) {
         Ok(selected) => {
@@ -59,10 +59,10 @@ pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> u8
     }
     attempt(&folders, &arguments)
         .await
-        .unwrap_or_else(Refusal::tell)
+        .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refusal> {
+async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliError> {
     let faults = faults::select(folders, arguments)?;
     let all = match &faults {
         Some(faults) => faults.units(),
@@ -70,10 +70,10 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     };
     let units = of_shard(&all, arguments.shard);
     if let (Some(shard), true) = (arguments.shard, units.is_empty()) {
-        eprintln!("Shard {shard} has no scenario of those selected.");
+        eprintln!("Nothing to do: shard {shard} has none of the selected scenarios.");
     }
-    let conduct = &arguments.conduct;
-    let host = conduct.remote()?;
+    let options = &arguments.options;
+    let host = options.remote()?;
     if host.is_none() {
         check_host(&units)?;
     }
@@ -81,17 +81,17 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
     let image_units = if units.is_empty() { &all } else { &units };
     let image = image_of(folders, arguments.image.as_ref(), image_units)?;
     if let Some(host) = host {
-        return remote::run(folders, &host, &image, &conduct.files()).await;
+        return remote::run(folders, &host, &image, &options.files()).await;
     }
     let kind = match &faults {
         Some(_) => Kind::Faults,
         None => Kind::Scenarios,
     };
     let whole = Whole::of(kind, &all, &image.fit.image).map_err(|error| {
-        let what = format!("the folder of a scenario cannot be read: {error}");
+        let what = format!("cannot read a scenario's folder: {error}");
         refuse(exit::INVALID_INPUT, what)
     })?;
-    let order = Order {
+    let request = RunRequest {
         units,
         image,
         run_id: folders.run_id(),
@@ -100,9 +100,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, Refu
         shard: arguments.shard.map(|shard| shard.to_string()),
         whole: Some(whole),
     };
-    let done = conduct.run(folders, order).await?;
+    let done = options.run(folders, request).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
-    let code = done.conclude(folders, conduct, results.as_deref())?;
+    let code = done.conclude(folders, options, results.as_deref())?;
     done.tell_kept();
     Ok(code)
 }

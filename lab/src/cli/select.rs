@@ -1,8 +1,8 @@
-//! Which units a run is made of: scenarios by name, firmware, repetitions, shard.
+//! Selection of units for a run: scenarios by name, firmware, repetitions, shard.
 
 use std::sync::Arc;
 
-use super::conduct::{Refusal, refuse};
+use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::fault::Injections;
@@ -10,8 +10,8 @@ use crate::runner::shard::Shard;
 use crate::runner::{Unit, unit_name};
 use crate::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 
-/// The units asked for, of all shards, in the order of their names.
-pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, Refusal> {
+/// Returns the selected units of all shards, in the order of their names.
+pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, CliError> {
     let data = if arguments.unchecked_data {
         DataCheck::Skip
     } else {
@@ -19,7 +19,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
     };
     let selected =
         scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
-            Refusal {
+            CliError {
                 code: match error {
                     SelectError::Invalid(_) => exit::INVALID_INPUT,
                     SelectError::Unknown(_) => exit::NOTHING_SELECTED,
@@ -59,10 +59,10 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         return Err(refuse(
             exit::NOTHING_SELECTED,
             if offered.is_empty() {
-                format!("there is no scenario in {}", folders.scenarios().display())
+                format!("no scenarios found in {}", folders.scenarios().display())
             } else {
                 format!(
-                    "no scenario is run on that firmware; selected were {}",
+                    "no selected scenario runs on this firmware (selected: {})",
                     offered.join(", ")
                 )
             },
@@ -85,14 +85,14 @@ fn first_machine(mut scenario: Scenario, wanted: &[Firmware]) -> Scenario {
     scenario
 }
 
-/// Those of the units that are in the shard: by their names without the number of a repetition.
+/// Returns the units of a shard; repetitions of a unit stay together.
 pub(super) fn of_shard(units: &[Unit], shard: Option<Shard>) -> Vec<Unit> {
     let name = |unit: &Unit| unit_name(&unit.scenario.name, unit.firmware, None);
     let is_in = |unit: &&Unit| shard.is_none_or(|shard| shard.has(&name(unit)));
     units.iter().filter(is_in).cloned().collect()
 }
 
-/// The unit as often as asked for, numbered when it is more than once.
+/// Repeats a unit, with numbered names if it runs more than once.
 fn repeated(unit: &Unit, times: u32) -> Vec<Unit> {
     let one = |number| Unit {
         repetition: (times > 1).then_some(number),

@@ -1,4 +1,4 @@
-//! How the terminal is used: whether progress is redrawn in place, and whether there are colours.
+//! Terminal settings: progress that is redrawn in place, and colours.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
@@ -8,22 +8,22 @@ use console::Term;
 use crate::report::live::Show;
 use crate::report::table::Colour;
 
-/// How a command shows itself.
+/// Output style of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
-    /// Progress, on standard error.
+pub(super) struct OutputStyle {
+    /// Progress style, on standard error.
     pub(super) progress: Show,
-    /// Results, on standard output.
+    /// Colours of results, on standard output.
     pub(super) table: Colour,
 }
 
-impl Look {
-    /// By the flags, the environment and what the outputs are.
-    pub(super) fn choose(quiet: bool, no_color: bool) -> Look {
+impl OutputStyle {
+    /// Chooses the style from flags, environment and the kind of outputs.
+    pub(super) fn choose(quiet: bool, no_color: bool) -> OutputStyle {
         let read = |name: &str| std::env::var_os(name);
         let colour = |is_terminal| colour(no_color, is_terminal, read);
         let redraws = stderr().is_terminal() && read("TERM").is_none_or(|term| term != "dumb");
-        Look {
+        OutputStyle {
             progress: match (quiet, redraws) {
                 (true, _) => Show::Nothing,
                 (false, true) => Show::InPlace(colour(true)),
@@ -34,8 +34,8 @@ impl Look {
     }
 }
 
-/// Whether to write colours: a flag before the environment, and there what forbids before what demands
-/// (<https://no-color.org>, <https://bixense.com/clicolors>).
+/// Decides on colours. Flags override the environment, and variables that disable colours override those that
+/// force them (<https://no-color.org>, <https://bixense.com/clicolors>).
 fn colour(no_color: bool, is_terminal: bool, read: impl Fn(&str) -> Option<OsString>) -> Colour {
     let is_set = |name| read(name).is_some_and(|value| !value.is_empty());
     let is = |name, wanted: &str| read(name).is_some_and(|value| value == wanted);
@@ -51,7 +51,7 @@ fn colour(no_color: bool, is_terminal: bool, read: impl Fn(&str) -> Option<OsStr
     }
 }
 
-/// Columns of the terminal behind standard error.
+/// Returns the width of the terminal on standard error, in columns.
 pub(super) fn width() -> usize {
     usize::from(Term::stderr().size().1)
 }

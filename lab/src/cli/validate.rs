@@ -1,4 +1,4 @@
-//! `lab validate DIR`: everything that is wrong with a data directory, before rollout.
+//! `lab validate DIR`: reports everything wrong with a data directory before a rollout.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,55 +10,55 @@ use rollout::validate::{Level, Network, Report, Request, report, validate};
 
 use super::exit;
 
-/// What is validated, and how it is told.
+/// Arguments of `lab validate`.
 #[derive(Debug, Args)]
 pub(super) struct ValidateArguments {
-    /// The data directory, of bootcfg's or matchbox's layout
+    /// Data directory in bootcfg or matchbox layout
     #[arg(value_name = "DIR")]
     root: PathBuf,
-    /// The machines that it is meant for: a .toml, .yaml, .json or .csv file
+    /// List of machines that the directory is meant for: a .toml, .yaml, .json or .csv file
     #[arg(long, value_name = "FILE")]
     machines: Option<PathBuf>,
-    /// The folder of the assets: kernels and initrds must be there, and of the right kind
+    /// Folder of the kernels and initrds, to check that they exist and are of the right kind
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
-    /// Warnings count as errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
-    /// How it is told
+    /// Output format
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Which servers the machines boot from
+    /// Boot method of the machines
     #[arg(long, value_enum, value_name = "NETWORK", default_value = "ipxe")]
     network: NetworkArgument,
-    /// Where the page docs/rules.md is published, for links in SARIF
+    /// URL where docs/rules.md is published, for links in SARIF
     #[arg(long, value_name = "URL", env = "LAB_DOCS_URL")]
     docs_url: Option<String>,
 }
 
-/// `--format`
+/// Values of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text for people
     Text,
-    /// As JSON (docs/rules.md).
+    /// JSON (see docs/rules.md)
     Json,
-    /// SARIF 2.1.0, for code scanning.
+    /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// Annotations of GitHub Actions.
+    /// GitHub Actions annotations
     Github,
 }
 
-/// `--network`
+/// Values of `--network`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum NetworkArgument {
-    /// They chainload iPXE.
+    /// Machines chainload iPXE
     Ipxe,
-    /// Pixiecore, which asks for a machine by its MAC alone.
+    /// Machines boot through Pixiecore, which asks for a machine by MAC only
     Pixiecore,
 }
 
-/// Validates, and tells what it finds on standard output.
+/// Validates the directory and prints the findings on standard output.
 pub(super) fn run(arguments: &ValidateArguments) -> u8 {
     let machines = match arguments.machines.as_deref().map(read_listed).transpose() {
         Ok(machines) => machines,
@@ -68,10 +68,7 @@ pub(super) fn run(arguments: &ValidateArguments) -> u8 {
         }
     };
     if let Some(folder) = arguments.assets.as_ref().filter(|folder| !folder.is_dir()) {
-        eprintln!(
-            "lab: --assets {}: there is no such folder",
-            folder.display()
-        );
+        eprintln!("lab: folder not found: --assets {}", folder.display());
         return exit::INVALID_INPUT;
     }
     let path = std::env::var_os("PATH");
@@ -86,7 +83,7 @@ pub(super) fn run(arguments: &ValidateArguments) -> u8 {
         program_path: path.as_deref(),
     });
     match told(arguments, &found) {
-        // Whoever reads it may have read enough.
+        // A closed pipe is not an error.
         Ok(text) => drop(io::stdout().write_all(text.as_bytes())),
         Err(error) => {
             eprintln!("lab: {error}");

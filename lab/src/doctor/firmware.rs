@@ -1,4 +1,4 @@
-//! UEFI firmware, by the descriptors that QEMU's packages ship and libvirt chooses by
+//! UEFI firmware, read from the descriptors of QEMU's packages, which libvirt uses to choose firmware
 //! (`docs/interop/firmware.json` of QEMU).
 
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use super::host::Host;
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
-/// A descriptor: what is looked at of it.
+/// Relevant part of a descriptor.
 #[derive(Debug, Deserialize)]
 struct Descriptor {
     #[serde(rename = "interface-types", default)]
@@ -39,26 +39,26 @@ struct Target {
     machines: Vec<String>,
 }
 
-/// A UEFI firmware that the lab's machines can have.
+/// UEFI firmware suitable for the lab's machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firmware {
-    /// Its code.
+    /// Path of the code image.
     pub code: String,
-    /// Whether it can refuse what is not signed.
+    /// True if it can enforce Secure Boot.
     pub secure_boot: bool,
-    /// Whether it has a flash of 4 MiB, as newer releases.
+    /// True if its flash has 4 MiB, as in newer releases.
     pub four_mib: bool,
 }
 
 impl Firmware {
-    /// All that this host has, in libvirt's order.
+    /// Returns all suitable firmware of this host, in libvirt's order.
     #[must_use]
     pub fn all(host: &Host) -> Vec<Firmware> {
         let texts = host.firmware.values();
         texts.filter_map(|text| Firmware::read(text)).collect()
     }
 
-    /// From a descriptor's text; nothing where it is not for the lab's machines.
+    /// Parses a descriptor; returns `None` if it does not suit the lab's machines.
     pub(super) fn read(text: &str) -> Option<Firmware> {
         let descriptor: Descriptor = serde_json::from_str(text).ok()?;
         let fits = descriptor.targets.iter().any(|target| {
@@ -97,34 +97,34 @@ pub(super) fn examine(host: &Host) -> Vec<Finding> {
         match first(host, |one| one.secure_boot) {
             Some(code) => secure.ok(code),
             None => secure.warning(
-                "none; nodes with `secure_boot = true` can't run",
+                "not found; nodes with `secure_boot = true` cannot run",
                 remedy_of("ovmf", host),
             ),
         },
         match first(host, |one| one.four_mib) {
-            Some(_) => large.ok("there is one"),
+            Some(_) => large.ok("found"),
             None => large.warning(
-                "none; older ones of 2 MiB do, but distributions no longer look after them",
+                "not found; 2 MiB firmware works, but distributions no longer maintain it",
                 remedy_of("ovmf", host),
             ),
         },
     ]
 }
 
-/// The firmware of machines without Secure Boot.
+/// Returns the firmware finding for machines without Secure Boot.
 #[must_use]
 pub fn uefi(host: &Host) -> Finding {
     let subject = Subject(Group::Machines, "ovmf", "UEFI firmware");
     match first(host, |one| !one.secure_boot) {
         Some(code) => subject.ok(code),
         None => subject.missing(
-            "no descriptor in /usr/share/qemu/firmware is of one without Secure Boot",
+            "not found: no descriptor in /usr/share/qemu/firmware without Secure Boot",
             remedy_of("ovmf", host),
         ),
     }
 }
 
-/// The code of the first that is as wanted.
+/// Returns the code path of the first firmware that matches.
 fn first(host: &Host, wanted: impl Fn(&Firmware) -> bool) -> Option<String> {
     let all = Firmware::all(host).into_iter();
     all.filter(|one| wanted(one)).map(|one| one.code).next()

@@ -1,5 +1,5 @@
-//! Made-up hosts of each distribution on which all is well, for an ordinary user. Only Debian's was held against a
-//! real one; the others' files are from the lists of their packages.
+//! Fixtures: a fully equipped host of each distribution, used by an ordinary user. Debian's was compared with a
+//! real host; the others follow the distributions' package lists.
 
 use super::host::{Demand, Device, Host, Space, User, command, text};
 

@@ -1,4 +1,4 @@
-//! Asks the host: reads files, starts programs, opens devices. Judges nothing.
+//! Collection of facts about the host: reads files, starts programs, opens devices. Judges nothing.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -11,32 +11,32 @@ use tokio::process::Command;
 use super::host::{Demand, Device, Host, Space, User, command, text};
 use super::{Firmware, Piece};
 use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
-use crate::runner::places::all_at_once_mib;
+use crate::runner::capacity::all_at_once_mib;
 use crate::scenario::Scenario;
 
-/// Folders of firmware descriptors, the administrator's before the packages'.
+/// Folders of firmware descriptors: the administrator's, then the packages'.
 const FIRMWARE: [&str; 2] = ["/etc/qemu/firmware", "/usr/share/qemu/firmware"];
 
-/// How long a program may take to answer.
+/// Time limit of a program.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What is asked beside the host.
+/// Context of the collection.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
-    /// Where images are kept.
+pub struct HostContext<'a> {
+    /// Folder of images.
     pub cache: &'a Path,
-    /// Where runs are kept.
+    /// Folder of runs.
     pub artifacts: &'a Path,
-    /// The stand-in's folder, when it is built.
+    /// Folder of the stand-in, if it is built.
     pub stand_in: Option<&'a Path>,
-    /// Kernels that KVM may be tried with, the best first.
+    /// Kernels for the probe boot on KVM, best first.
     pub kernels: Vec<PathBuf>,
-    /// The scenarios that are meant to run.
+    /// Scenarios that are meant to run.
     pub scenarios: &'a [Scenario],
 }
 
-/// Asks for everything.
-pub async fn gather(around: Surroundings<'_>) -> Host {
+/// Collects all facts.
+pub async fn gather(around: HostContext<'_>) -> Host {
     let mut host = what_runs_need();
     for asked in command::ALL {
         if let Some(output) = answer(asked).await {
@@ -57,7 +57,8 @@ pub async fn gather(around: Surroundings<'_>) -> Host {
     host
 }
 
-/// What a run looks at before it starts: files, user, devices; no program but `unshare` is started.
+/// Collects the facts that a run checks before it starts: files, user, devices. Starts no program except
+/// `unshare`.
 #[must_use]
 pub fn what_runs_need() -> Host {
     let mut host = Host {
@@ -85,7 +86,7 @@ pub fn what_runs_need() -> Host {
             }
         }
     }
-    // A descriptor alone is no firmware.
+    // A descriptor without its firmware file does not count.
     host.firmware.retain(|_, text| {
         Firmware::read(text).is_some_and(|firmware| Path::new(&firmware.code).exists())
     });
@@ -117,7 +118,7 @@ fn open(path: &Path) -> Device {
     }
 }
 
-/// A user namespace as a cell's, with a network of its own and a mount in it.
+/// Tries to create a user namespace like a cell's, with its own network and a mount.
 fn user_namespace() -> Option<Result<(), String>> {
     let made = std::process::Command::new("unshare")
         .args([
@@ -140,11 +141,11 @@ fn user_namespace() -> Option<Result<(), String>> {
     }
 }
 
-/// What a program writes, when it succeeds in time.
+/// Returns the output of a program if it succeeds in time.
 async fn answer(asked: &str) -> Option<String> {
     let mut words = asked.split(' ');
     let program = words.next()?;
-    // Ordinary users' PATH often lacks these.
+    // An ordinary user's PATH often lacks these folders.
     let folders = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
     let mut places = folders.iter().map(|folder| Path::new(folder).join(program));
     let program = places

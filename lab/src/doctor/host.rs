@@ -1,32 +1,32 @@
-//! What a host answered when it was asked: raw texts and plain facts, nothing judged yet.
+//! Facts collected about a host: raw texts and results, without judgement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Texts of the kernel and of the user database that are read.
+/// Texts of the kernel and the user database.
 pub mod text {
-    /// Flags of the processor.
+    /// Processor flags.
     pub const CPU: &str = "/proc/cpuinfo";
     /// Memory.
     pub const MEMORY: &str = "/proc/meminfo";
     /// Loaded modules.
     pub const MODULES: &str = "/proc/modules";
-    /// Whether machines of an Intel host can have machines of their own.
+    /// Support of nested virtualisation on an Intel host.
     pub const NESTED_INTEL: &str = "/sys/module/kvm_intel/parameters/nested";
-    /// Whether machines of an AMD host can have machines of their own.
+    /// Support of nested virtualisation on an AMD host.
     pub const NESTED_AMD: &str = "/sys/module/kvm_amd/parameters/nested";
-    /// AppArmor's switch against user namespaces (Ubuntu 24.04).
+    /// AppArmor's restriction of user namespaces (Ubuntu 24.04).
     pub const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
-    /// Debian's older switch against them.
+    /// Debian's older restriction of user namespaces.
     pub const USERNS_CLONE: &str = "/proc/sys/kernel/unprivileged_userns_clone";
-    /// How many there may be.
+    /// Maximum number of user namespaces.
     pub const MAX_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
     /// Subordinate user ids.
     pub const SUBUID: &str = "/etc/subuid";
     /// Subordinate group ids.
     pub const SUBGID: &str = "/etc/subgid";
 
-    /// All of them.
+    /// All texts to read.
     pub const ALL: [&str; 10] = [
         CPU,
         MEMORY,
@@ -41,26 +41,26 @@ pub mod text {
     ];
 }
 
-/// Command lines whose output is read; only what a program that succeeded wrote is kept.
+/// Command lines to run; output is kept only if the program succeeds.
 pub mod command {
     /// Version of libvirt.
     pub const LIBVIRTD: &str = "libvirtd --version";
     /// Version of QEMU.
     pub const QEMU: &str = "qemu-system-x86_64 --version";
-    /// Its accelerators.
+    /// Accelerators of QEMU.
     pub const ACCELERATORS: &str = "qemu-system-x86_64 -accel help";
-    /// Who listens.
+    /// Listening sockets.
     pub const SOCKETS: &str = "ss -H -l -n -t -u -p";
-    /// What becomes of packets that are passed on, by iptables.
+    /// Forwarding rules of iptables.
     pub const IPTABLES: &str = "iptables -S FORWARD";
-    /// The same by nftables.
+    /// Forwarding rules of nftables.
     pub const NFT: &str = "nft list ruleset";
-    /// Whether firewalld runs.
+    /// State of firewalld.
     pub const FIREWALLD: &str = "firewall-cmd --state";
-    /// What firewalld lets in from libvirt's networks.
+    /// Rules of firewalld's zone for libvirt networks.
     pub const ZONE: &str = "firewall-cmd --zone=libvirt --list-all";
 
-    /// All of them.
+    /// All commands to run.
     pub const ALL: [&str; 8] = [
         LIBVIRTD,
         QEMU,
@@ -73,96 +73,94 @@ pub mod command {
     ];
 }
 
-/// What came of opening a device for reading and writing.
+/// Result of opening a device for reading and writing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Device {
-    /// It is not there.
+    /// The device does not exist.
     #[default]
     Absent,
-    /// It is there and does not open, for this reason.
+    /// The device exists but cannot be opened, for this reason.
     Refused(String),
-    /// It opens.
+    /// The device can be opened.
     Opens,
 }
 
-/// Who asks.
+/// User that runs the program.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct User {
-    /// Name, else number.
+    /// Name, or number if there is no name.
     pub name: String,
-    /// Whether it is root.
     pub is_root: bool,
 }
 
-/// Room on the disk below a folder.
+/// Free disk space.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Space {
-    /// The folder, which need not exist yet.
+    /// Folder, which need not exist yet.
     pub folder: PathBuf,
-    /// What an ordinary user can still write, in MiB; `None` where nobody could tell.
+    /// Space that an ordinary user can use, in MiB; `None` if unknown.
     pub free_mib: Option<u64>,
 }
 
-/// What the scenarios ask for.
+/// Resources that the scenarios need.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Demand {
-    /// Memory of the largest machine, with QEMU's own, in MiB.
+    /// Memory of the largest machine, including QEMU's overhead, in MiB.
     pub machine_mib: usize,
     /// Memory of all machines of the largest scenario at once, in MiB.
     pub scenario_mib: usize,
-    /// Its name.
+    /// Name of the largest scenario.
     pub scenario: String,
 }
 
-/// A host's answers.
+/// Facts about a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Host {
-    /// The text of `/etc/os-release`.
+    /// Text of `/etc/os-release`.
     pub os_release: String,
-    /// Who asks.
     pub user: User,
-    /// Those of the files asked for that are there.
+    /// Existing files among those looked for.
     pub files: BTreeSet<String>,
-    /// The texts that could be read, by path.
+    /// Readable texts, by path.
     pub texts: BTreeMap<String, String>,
-    /// The output of programs that succeeded, by command line.
+    /// Output of successful programs, by command line.
     pub outputs: BTreeMap<String, String>,
-    /// QEMU's descriptions of firmware, by path.
+    /// QEMU's firmware descriptors, by path.
     pub firmware: BTreeMap<String, String>,
-    /// `/dev/kvm`.
+    /// State of `/dev/kvm`.
     pub kvm: Device,
-    /// What came of a kernel's start on KVM; `None` when it could not be tried.
+    /// Result of the probe boot on KVM; `None` if it was not tried.
     pub probe: Option<Result<(), String>>,
-    /// `/dev/net/tun`.
+    /// State of `/dev/net/tun`.
     pub tun: Device,
-    /// Files that this process may open at once; `None` for no limit.
+    /// Limit of open files of this process; `None` for no limit.
     pub open_files: Option<u64>,
-    /// What came of a user namespace such as a cell's; `None` when it was not tried.
+    /// Result of creating a user namespace; `None` if it was not tried.
     pub user_namespace: Option<Result<(), String>>,
-    /// Whether the stand-in image is in the cache.
+    /// True if the stand-in image is in the cache.
     pub has_stand_in: bool,
-    /// Where images are kept.
+    /// Space for images.
     pub cache: Space,
-    /// Where runs are kept.
+    /// Space for runs.
     pub artifacts: Space,
-    /// What the scenarios ask for; `None` where there are none.
+    /// Needs of the scenarios; `None` without scenarios.
     pub demand: Option<Demand>,
 }
 
 impl Host {
-    /// A text, without the white space around it; empty when it is not there.
+    /// Returns a text without surrounding white space; empty if it is missing.
     #[must_use]
     pub fn text(&self, path: &str) -> &str {
         self.texts.get(path).map_or("", |text| text.trim())
     }
 
-    /// What a program wrote.
+    /// Returns the output of a command.
     #[must_use]
     pub fn output(&self, command: &str) -> Option<&str> {
         self.outputs.get(command).map(String::as_str)
     }
 
-    /// Whether one of these files is there: the first that is.
+    /// Returns the first of these files that exists.
     #[must_use]
     pub fn first_of(&self, paths: &[&'static str]) -> Option<&'static str> {
         paths

@@ -1,4 +1,4 @@
-//! KVM by a probe, and why not; nesting; TCG.
+//! Findings about acceleration: KVM by a probe boot, nesting, TCG.
 
 use super::host::{Device, Host, command, text};
 use super::packages::remedy_of;
@@ -12,7 +12,7 @@ pub(super) fn examine(host: &Host) -> Vec<Finding> {
     vec![kvm, nested(host), tcg]
 }
 
-/// Whether the processor has extensions for machines; the module that uses them.
+/// Returns the KVM module for the processor's virtualisation extensions, if it has any.
 fn extension(host: &Host) -> Option<&'static str> {
     let mut flags = flags(host);
     flags.find_map(|flag| match flag {
@@ -29,7 +29,7 @@ fn flags(host: &Host) -> impl Iterator<Item = &str> {
     flags.map_or("", |(_, flags)| flags).split_whitespace()
 }
 
-/// Whether this host is a machine of another one.
+/// True if this host is itself a virtual machine.
 fn is_machine(host: &Host) -> bool {
     flags(host).any(|flag| flag == "hypervisor")
 }
@@ -41,7 +41,7 @@ fn kvm(host: &Host) -> Finding {
         Device::Refused(why) => subject.warning(
             format!("/dev/kvm cannot be opened: {why}"),
             if host.user.is_root {
-                "allow the device to this container (docker run --device /dev/kvm), or go on with TCG".into()
+                "give this container the device (docker run --device /dev/kvm), or continue with TCG".into()
             } else {
                 format!(
                     "sudo usermod --append --groups kvm {}, then log in again",
@@ -53,14 +53,14 @@ fn kvm(host: &Host) -> Finding {
             Some(Ok(())) => subject.ok("a probe kernel booted on it"),
             Some(Err(why)) if is_machine(host) => subject.warning(
                 format!("/dev/kvm opens, but {why}; this host is itself a virtual machine"),
-                "none on this host: its own host does not nest machines well; go on with TCG",
+                "no remedy on this host: nested virtualisation of its own host is broken; continue with TCG",
             ),
             Some(Err(why)) => subject.warning(
                 format!("/dev/kvm opens, but {why}"),
-                "sudo dmesg | grep -i kvm says why; go on with TCG",
+                "sudo dmesg | grep -i kvm shows the reason; continue with TCG",
             ),
             None => subject.warning(
-                "/dev/kvm opens; whether a kernel starts on it could not be tried without a kernel",
+                "/dev/kvm opens; not tested, because no kernel is available",
                 "lab images build, then lab doctor",
             ),
         },
@@ -71,38 +71,39 @@ fn absent(host: &Host, subject: Subject) -> Finding {
     let Some(module) = extension(host) else {
         return if is_machine(host) {
             subject.warning(
-                "there is no /dev/kvm: this host is a virtual machine that was given no vmx or svm",
-                "on the machine that runs this one: load kvm_intel or kvm_amd with nested=1, and give this one \
+                "/dev/kvm not found: this host is a virtual machine without vmx or svm",
+                "on its own host: load kvm_intel or kvm_amd with nested=1, and give this machine \
                  <cpu mode='host-passthrough'/>",
             )
         } else {
             subject.warning(
-                "there is no /dev/kvm: the processor shows neither vmx nor svm",
-                "switch on VT-x or AMD-V (SVM) in the firmware's set-up",
+                "/dev/kvm not found: the processor reports neither vmx nor svm",
+                "enable VT-x or AMD-V (SVM) in the firmware setup",
             )
         };
     };
     let mut modules = host.text(text::MODULES).lines();
     if modules.any(|line| line.split_whitespace().next() == Some(module)) {
         subject.warning(
-            format!("there is no /dev/kvm, though {module} is loaded"),
-            "in a container, give it the device: docker run --device /dev/kvm",
+            format!("/dev/kvm not found, although {module} is loaded"),
+            "in a container, pass the device: docker run --device /dev/kvm",
         )
     } else {
         subject.warning(
-            format!("there is no /dev/kvm: the module {module} is not loaded"),
+            format!("/dev/kvm not found: module {module} is not loaded"),
             format!("sudo modprobe {module}"),
         )
     }
 }
 
-/// Whether machines on this host can have machines: where the lab itself is to run in one of them.
+/// Returns the finding about nested virtualisation, which matters if the lab runs inside a virtual machine of
+/// this host.
 fn nested(host: &Host) -> Finding {
     let subject = Subject(Group::Acceleration, "nested", "nested virtualisation");
     let whose = if is_machine(host) {
         "this host is itself a virtual machine"
     } else {
-        "this host is no virtual machine"
+        "this host is not a virtual machine"
     };
     for (module, path) in [
         ("kvm_intel", text::NESTED_INTEL),
@@ -111,7 +112,7 @@ fn nested(host: &Host) -> Finding {
         match host.text(path) {
             "N" | "0" => {
                 return subject.warning(
-                    format!("{whose}; machines on it have no KVM of their own, for a lab that runs in one"),
+                    format!("{whose}; its virtual machines have no KVM, should the lab run in one"),
                     format!(
                         "echo 'options {module} nested=1' | sudo tee /etc/modprobe.d/{module}.conf && sudo modprobe \
                          -r {module} && sudo modprobe {module}"
@@ -120,11 +121,11 @@ fn nested(host: &Host) -> Finding {
             }
             "" => {}
             _ => {
-                return subject.ok(format!("{whose}; machines on it may have KVM of their own"));
+                return subject.ok(format!("{whose}; its virtual machines can use KVM"));
             }
         }
     }
-    subject.ok(format!("{whose}; KVM's module is not loaded"))
+    subject.ok(format!("{whose}; the KVM module is not loaded"))
 }
 
 fn tcg(host: &Host, has_kvm: bool) -> Finding {
@@ -133,14 +134,14 @@ fn tcg(host: &Host, has_kvm: bool) -> Finding {
         .output(command::ACCELERATORS)
         .map(|output| output.lines().any(|line| line.trim() == "tcg"));
     let what = match has_tcg {
-        Some(true) => return subject.ok("QEMU has it"),
-        Some(false) => "QEMU was built without it",
-        None => "QEMU does not say what it has",
+        Some(true) => return subject.ok("supported by QEMU"),
+        Some(false) => "not supported by this QEMU",
+        None => "unknown: QEMU does not list its accelerators",
     };
     let remedy = remedy_of("qemu", host);
     if has_kvm {
         subject.warning(what, remedy)
     } else {
-        subject.missing(format!("{what}, and KVM can't be used"), remedy)
+        subject.missing(format!("{what}, and KVM is unusable"), remedy)
     }
 }

@@ -1,12 +1,12 @@
-//! Versions of libvirt and QEMU, against the oldest that the lab was tried with.
+//! Findings about the versions of libvirt and QEMU, compared with the oldest tested ones.
 
 use super::host::{Host, command};
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
-/// The oldest libvirt that the lab was tried with: Debian 12's.
+/// Oldest tested version of libvirt: Debian 12's.
 const LIBVIRT: (u32, u32) = (9, 0);
-/// The oldest QEMU that the lab was tried with: Debian 12's.
+/// Oldest tested version of QEMU: Debian 12's.
 const QEMU: (u32, u32) = (7, 2);
 
 pub(super) fn examine(host: &Host) -> Vec<Finding> {
@@ -28,16 +28,16 @@ fn version(
     let remedy = || remedy_of(piece, host);
     let told = host.output(asked).and_then(read_version);
     match told {
-        None => subject.warning(format!("`{asked}` does not tell it"), remedy()),
+        None => subject.warning(format!("unknown: `{asked}` printed no version"), remedy()),
         Some((text, version)) if version >= (major, minor) => subject.ok(text),
         Some((text, _)) => subject.warning(
-            format!("{text}, older than {major}.{minor}, the oldest that was tried"),
-            "use a newer release of the distribution: Debian 12, Ubuntu 24.04 or later",
+            format!("{text}, older than {major}.{minor}, the oldest tested version"),
+            "upgrade to Debian 12, Ubuntu 24.04 or later",
         ),
     }
 }
 
-/// The first word of the first line that is a version.
+/// Returns the first word of the first line that is a version.
 fn read_version(output: &str) -> Option<(String, (u32, u32))> {
     output.lines().next()?.split_whitespace().find_map(|word| {
         let mut numbers = word.split('.').map(|number| number.parse().ok());

@@ -1,8 +1,7 @@
-//! What this host can do, what is missing, and the command that brings it: `lab doctor`.
+//! `lab doctor`: capabilities of this host, missing requirements, and the commands that install them.
 //!
-//! `gather` asks the host and writes down raw answers ([`Host`]); everything else is pure and makes a list of
-//! [`Finding`]s of them, always the same ones in the same order. What a run looks for before it starts is told
-//! from the same tables (`preflight`).
+//! `gather` collects raw facts ([`Host`]); everything else is pure and derives a list of [`Finding`]s from them,
+//! always the same ones in the same order. `preflight` checks a run's requirements with the same tables.
 
 mod firmware;
 pub mod gather;
@@ -28,26 +27,26 @@ pub use host::Host;
 pub use packages::Piece;
 pub use privileges::{open_files, tun, user_namespaces};
 
-/// What findings are told together.
+/// Group of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
-    /// What executes the machines.
+    /// Accelerators of machines.
     Acceleration,
-    /// What makes cells.
+    /// Requirements of cells.
     Cells,
-    /// What makes machines.
+    /// Requirements of machines.
     Machines,
-    /// What machines load first.
+    /// Boot programs: the first files that machines load.
     BootPrograms,
-    /// Images, and room for them and for runs.
+    /// Images, and space for images and runs.
     Images,
-    /// The host's own network, which cells have nothing to do with.
+    /// The host's own network, which cells do not use.
     HostNetwork,
 }
 
 impl Group {
-    /// As a heading.
+    /// Returns the heading of the group.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -57,42 +56,40 @@ impl Group {
             Group::BootPrograms => "Boot programs",
             Group::Images => "Images, room",
             Group::HostNetwork => {
-                "This host's own network: for a boot-server on the host; cells have a network of their own"
+                "This host's network: matters for a boot-server on the host, not for cells"
             }
         }
     }
 }
 
-/// How something is.
+/// State of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// As it should be.
+    /// No problem found.
     Ok,
-    /// The lab runs; something is slower, not possible or in the way of something else.
+    /// The lab runs, but something is slow, unavailable or may interfere.
     Warning,
-    /// The lab does not run without it.
+    /// Required, and missing.
     Missing,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Its name, which stays.
+    /// Stable id of the check.
     pub id: &'static str,
-    /// What it is told with.
     pub group: Group,
-    /// What it is, in a few words.
+    /// Title of a few words.
     pub title: String,
-    /// How it is.
     pub state: State,
-    /// What was seen.
+    /// Observation in a few words.
     pub what: String,
-    /// What to do about it: a command where there is one. Nothing when all is well.
+    /// Remedy, a command if possible; `None` if all is well.
     pub remedy: Option<String>,
 }
 
-/// Names a finding before it is known how things are.
+/// Identity of a finding whose state is not yet known.
 #[derive(Debug, Clone, Copy)]
 struct Subject(Group, &'static str, &'static str);
 
@@ -122,7 +119,7 @@ impl Subject {
     }
 }
 
-/// Everything that is looked at, by groups.
+/// Returns all findings, by group.
 #[must_use]
 pub fn examine(host: &Host) -> Vec<Finding> {
     let mut findings = kvm::examine(host);
@@ -137,22 +134,22 @@ pub fn examine(host: &Host) -> Vec<Finding> {
             .filter(|piece| !piece.paths.is_empty())
             .map(|piece| piece.examine(host)),
     );
-    // Stable: within a group by the order above.
+    // Stable sort: the order above is kept within a group.
     findings.sort_by_key(|finding| finding.group);
     findings
 }
 
-/// What it comes to.
+/// Overall result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The lab runs, on this.
+    /// The lab runs with this accelerator.
     Ready(Accelerator),
-    /// So many things are missing.
+    /// Number of missing requirements.
     NotReady(usize),
 }
 
 impl Verdict {
-    /// Of findings.
+    /// Derives the overall result from findings.
     #[must_use]
     pub fn of(findings: &[Finding]) -> Verdict {
         let missing = findings
@@ -170,7 +167,7 @@ impl Verdict {
         }
     }
 
-    /// In a sentence.
+    /// Returns the result as a sentence.
     #[must_use]
     pub fn sentence(self) -> String {
         match self {
@@ -178,9 +175,9 @@ impl Verdict {
             Verdict::Ready(Accelerator::Tcg) => {
                 "This host can run the lab, with TCG: machines run about ten times slower than on KVM.".into()
             }
-            Verdict::NotReady(1) => "This host can't run the lab: one thing is missing.".into(),
+            Verdict::NotReady(1) => "This host cannot run the lab: one requirement is missing.".into(),
             Verdict::NotReady(missing) => {
-                format!("This host can't run the lab: {missing} things are missing.")
+                format!("This host cannot run the lab: {missing} requirements are missing.")
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The host's own network: what would block machines of the host's libvirt or of a real wire, and who has the
-//! ports of a boot server. Nothing of it matters to cells.
+//! Findings about the host's own network: rules that block machines of the host's libvirt or of a physical
+//! network, and programs on a boot server's ports. Cells are not affected.
 
 use super::host::{Host, command};
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
-/// The ports of a boot server on the host.
+/// Ports of a boot server on the host.
 const PORTS: [(&str, &str, &str, u16); 5] = [
     ("port-67", "DHCP", "udp", 67),
     ("port-69", "TFTP", "udp", 69),
@@ -23,14 +23,14 @@ pub(super) fn examine(host: &Host) -> Vec<Finding> {
     findings
 }
 
-/// What becomes of packets from one network to another: machines that a host routes or bridges for.
+/// Checks whether the firewall drops forwarded packets, which machines behind a router or bridge need.
 fn forwarding(host: &Host) -> Finding {
     let subject = Subject(Group::HostNetwork, "forwarding", "forwarding");
     let iptables = host.output(command::IPTABLES);
     let nft = host.output(command::NFT);
     if iptables.is_none() && nft.is_none() {
         return subject.warning(
-            "neither iptables nor nftables tells its rules to this user",
+            "unknown: this user cannot read the rules of iptables or nftables",
             "sudo lab doctor",
         );
     }
@@ -40,12 +40,12 @@ fn forwarding(host: &Host) -> Finding {
         .any(|line| line.trim() == "-P FORWARD DROP")
     {
         let docker = if iptables.contains("DOCKER") {
-            " (Docker's doing)"
+            " (set by Docker)"
         } else {
             ""
         };
         return subject.warning(
-            format!("iptables drops what is forwarded{docker}"),
+            format!("iptables drops forwarded packets{docker}"),
             "sudo iptables -I FORWARD -i virbr0 -j ACCEPT && sudo iptables -I FORWARD -o virbr0 -j ACCEPT, with the \
              bridge's name",
         );
@@ -54,22 +54,22 @@ fn forwarding(host: &Host) -> Finding {
         line.contains("hook forward") && line.contains("policy drop")
     }) {
         Some(_) => subject.warning(
-            "nftables drops what is forwarded",
+            "nftables drops forwarded packets",
             "sudo nft list chains shows the chain; add there: iifname virbr0 accept; oifname virbr0 accept, with the \
              bridge's name",
         ),
-        None => subject.ok("nothing is dropped as a rule"),
+        None => subject.ok("not dropped by default"),
     }
 }
 
-/// firewalld lets machines of libvirt's networks ask for DHCP, DNS, SSH and TFTP, not for HTTP.
+/// Checks firewalld, whose default for libvirt's networks accepts DHCP, DNS, SSH and TFTP, but not HTTP.
 fn firewalld(host: &Host) -> Finding {
     let subject = Subject(Group::HostNetwork, "firewalld", "firewalld");
     let runs = host
         .output(command::FIREWALLD)
         .is_some_and(|output| output.trim() == "running");
     if !runs {
-        return subject.ok("does not run");
+        return subject.ok("not running");
     }
     let zone = host.output(command::ZONE).unwrap_or_default();
     let opened = zone.lines().filter_map(|line| line.split_once(':'));
@@ -77,10 +77,10 @@ fn firewalld(host: &Host) -> Finding {
         .filter(|(name, _)| name.trim() == "ports")
         .flat_map(|(_, ports)| ports.split_whitespace());
     if opened.into_iter().any(|port| port == "8080/tcp") {
-        subject.ok("its zone libvirt lets HTTP on port 8080 in")
+        subject.ok("zone libvirt accepts HTTP on port 8080")
     } else {
         subject.warning(
-            "its zone libvirt rejects HTTP on port 8080 from machines",
+            "zone libvirt rejects HTTP on port 8080 from machines",
             "sudo firewall-cmd --permanent --zone=libvirt --add-port=8080/tcp && sudo firewall-cmd --reload",
         )
     }
@@ -90,7 +90,7 @@ fn port_in_use(host: &Host, subject: Subject, protocol: &str, port: u16) -> Find
     let what = format!("{protocol} port {port}");
     let Some(sockets) = host.output(command::SOCKETS) else {
         return subject.warning(
-            format!("who has {what} is not known: ss does not tell"),
+            format!("state of {what} unknown: ss printed nothing"),
             remedy_of("ip", host),
         );
     };
@@ -112,13 +112,13 @@ fn port_in_use(host: &Host, subject: Subject, protocol: &str, port: u16) -> Find
     }
 }
 
-/// Whether a line of `ss` is of this port, and if so whose it is, where it says so.
+/// Returns the owner of the port if a line of `ss` is about it: `Some(None)` if the line names no process.
 fn holder(line: &str, protocol: &str, port: u16) -> Option<Option<(String, u32)>> {
     let mut fields = line.split_whitespace();
     if fields.next() != Some(protocol) {
         return None;
     }
-    // State, two queues, then the local address.
+    // Columns: state, two queues, local address.
     let (_, local) = fields.nth(3)?.rsplit_once(':')?;
     if local.parse() != Ok(port) {
         return None;
@@ -126,7 +126,7 @@ fn holder(line: &str, protocol: &str, port: u16) -> Option<Option<(String, u32)>
     Some(process(line))
 }
 
-/// `users:(("dnsmasq",pid=123,fd=4))`
+/// Parses `users:(("dnsmasq",pid=123,fd=4))`.
 fn process(line: &str) -> Option<(String, u32)> {
     let (_, users) = line.split_once("users:((\"")?;
     let (name, rest) = users.split_once('"')?;

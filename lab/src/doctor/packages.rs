@@ -1,24 +1,24 @@
-//! Which files the lab needs, and which package brings each on which family of distributions: the one table of
-//! it. Only Debian's column was tried; the others are from the distributions' package lists.
+//! Table of the files that the lab needs and the packages that contain them, by family of distributions. Only
+//! Debian's column was tested; the others follow the distributions' package lists.
 
 use super::host::Host;
 use super::{Finding, Group, State};
 
-/// Distributions with the same packages.
+/// Family of distributions with the same package names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Debian, Ubuntu and what comes of them.
+    /// Debian, Ubuntu and derivatives.
     Debian,
     /// Fedora, CentOS and RHEL.
     Fedora,
-    /// Arch and what comes of it.
+    /// Arch and derivatives.
     Arch,
-    /// Any other.
+    /// Any other distribution.
     Other,
 }
 
 impl Family {
-    /// By `ID` and `ID_LIKE` in the text of an os-release file.
+    /// Returns the family, from `ID` and `ID_LIKE` in the text of an os-release file.
     #[must_use]
     pub fn of(os_release: &str) -> Family {
         let field = |key: &str| {
@@ -37,57 +37,58 @@ impl Family {
             .unwrap_or(Family::Other)
     }
 
-    /// The command that installs `packages`.
+    /// Returns the command that installs `packages`.
     fn install(self, packages: &str) -> String {
         match self {
             Family::Debian => format!("sudo apt-get install {packages}"),
             Family::Fedora => format!("sudo dnf install {packages}"),
             Family::Arch => format!("sudo pacman -S {packages}"),
-            Family::Other => format!("install what your distribution has for Debian's {packages}"),
+            Family::Other => {
+                format!("install your distribution's equivalent of Debian's {packages}")
+            }
         }
     }
 }
 
-/// How a family has a file.
+/// Source of a file in a family.
 #[derive(Debug, Clone, Copy)]
 enum Source {
-    /// A package brings it.
+    /// Package that contains the file.
     Package(&'static str),
-    /// A package brings it under another name; a link puts it where it is looked for.
+    /// Package that contains the file under another path, and needs a link.
     Linked {
         package: &'static str,
         from: &'static str,
     },
-    /// No package; what to do instead.
+    /// Advice if no package contains the file.
     Otherwise(&'static str),
 }
 
 use Source::{Linked, Otherwise, Package};
 
-/// When something is needed.
+/// Condition under which a file is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Without it nothing runs, or a bundled scenario does not.
+    /// Always: without it, no scenario or not all bundled scenarios can run.
     Always,
-    /// As long as one is not root.
+    /// For ordinary users, not for root.
     OrdinaryUser,
     /// Until the stand-in image is built.
     StandIn,
-    /// For something that not everybody does.
+    /// For optional commands.
     Sometimes,
 }
 
-/// A file that the lab needs, and where it comes from.
+/// File that the lab needs, and its packages.
 #[derive(Debug)]
 pub struct Piece {
-    /// Its name in findings.
+    /// Id in findings.
     pub id: &'static str,
-    /// What it is for, in a few words.
+    /// Purpose in a few words.
     pub title: &'static str,
-    /// When it is needed.
     pub need: Need,
     group: Group,
-    /// Where it may be; the first is where Debian has it.
+    /// Possible paths, Debian's first.
     pub paths: &'static [&'static str],
     debian: Source,
     fedora: Source,
@@ -113,13 +114,13 @@ impl Piece {
         }
     }
 
-    /// The one of this name.
+    /// Returns the piece with this id.
     #[must_use]
     pub fn of(id: &str) -> Option<&'static Piece> {
         PIECES.iter().find(|piece| piece.id == id)
     }
 
-    /// The command that brings it to this host.
+    /// Returns the command that installs the piece on this host.
     #[must_use]
     pub fn remedy(&self, host: &Host) -> String {
         let family = Family::of(&host.os_release);
@@ -144,7 +145,7 @@ impl Piece {
         }
     }
 
-    /// What this host has of it.
+    /// Returns the finding about the piece on this host.
     #[must_use]
     pub fn examine(&self, host: &Host) -> Finding {
         let finding = |state, what: String, remedy| Finding {
@@ -164,28 +165,31 @@ impl Piece {
                 let what = "not needed by root".to_owned();
                 return finding(State::Ok, what, None);
             }
-            Need::OrdinaryUser => (State::Missing, "; cells of ordinary users need it"),
+            Need::OrdinaryUser => (State::Missing, "; needed by cells of ordinary users"),
             Need::StandIn if host.has_stand_in => {
-                (State::Warning, "; the stand-in can't be built again")
+                (State::Warning, "; needed to rebuild the stand-in")
             }
             Need::StandIn if can_build(host) => {
-                (State::Missing, "; the stand-in image can't be built")
+                (State::Missing, "; needed to build the stand-in image")
             }
             Need::StandIn => (
                 State::Warning,
-                "; the stand-in image is built with it, on Debian and Ubuntu",
+                "; builds the stand-in image, on Debian and Ubuntu",
             ),
-            Need::Sometimes => (State::Warning, "; `lab images fetch` verifies with it"),
+            Need::Sometimes => (
+                State::Warning,
+                "; needed by `lab images fetch` to verify signatures",
+            ),
         };
         let path = self.paths.first().copied().unwrap_or_default();
         finding(
             state,
-            format!("{path} is not there{why}"),
+            format!("not found: {path}{why}"),
             Some(self.remedy(host)),
         )
     }
 
-    /// Every path that is asked about, those of packages that need a link among them.
+    /// Returns every path to check, including the targets of links.
     pub fn all_paths() -> impl Iterator<Item = &'static str> {
         PIECES.iter().flat_map(|piece| {
             let sources = [piece.debian, piece.fedora, piece.arch];
@@ -198,12 +202,12 @@ impl Piece {
     }
 }
 
-/// The command that brings the piece of this name.
+/// Returns the command that installs the piece with this id.
 pub(super) fn remedy_of(id: &str, host: &Host) -> String {
     Piece::of(id).map_or_else(String::new, |piece| piece.remedy(host))
 }
 
-/// Whether the stand-in can be built here.
+/// True if the stand-in can be built on this host.
 pub(super) fn can_build(host: &Host) -> bool {
     images::stand_in::Release::parse(&host.os_release).is_ok()
 }
@@ -211,12 +215,12 @@ pub(super) fn can_build(host: &Host) -> bool {
 use Group::{BootPrograms, Cells, Images, Machines};
 use Need::{Always, OrdinaryUser, Sometimes, StandIn};
 
-/// The same name everywhere.
+/// Returns sources with the same package name in all families.
 const fn everywhere(package: &'static str) -> [Source; 3] {
     [Package(package); 3]
 }
 
-/// All of them, in the order in which they are told.
+/// All pieces, in the order of the report.
 pub const PIECES: [Piece; 21] = [
     Piece::new(
         ("unshare", "unshare"),
@@ -298,7 +302,7 @@ pub const PIECES: [Piece; 21] = [
             "/usr/lib64/libvirt/connection-driver/libvirt_driver_network.so",
             "/usr/lib/libvirt/connection-driver/libvirt_driver_network.so",
         ],
-        // Part of libvirt-daemon in older releases of Debian and Ubuntu, as Debian 12.
+        // Older releases of Debian and Ubuntu, such as Debian 12, have this in libvirt-daemon.
         [
             Package("libvirt-daemon-driver-network"),
             Package("libvirt-daemon-driver-network"),
@@ -355,7 +359,7 @@ pub const PIECES: [Piece; 21] = [
                 package: "ipxe-bootimgs-x86",
                 from: "/usr/share/ipxe/undionly.kpxe",
             },
-            // Arch has no undionly.kpxe; this one brings drivers of its own instead of using the card's.
+            // Arch has no undionly.kpxe; this file has its own drivers instead of using the card's.
             Linked {
                 package: "ipxe",
                 from: "/usr/share/ipxe/ipxe.pxe",
@@ -438,7 +442,7 @@ pub const PIECES: [Piece; 21] = [
         &["/usr/bin/gpgv"],
         [Package("gpgv"), Package("gnupg2"), Package("gnupg")],
     ),
-    // Found by its descriptors (`firmware.rs`): their names differ from release to release.
+    // Detected by descriptors (`firmware.rs`), because file names differ between releases.
     Piece::new(
         ("ovmf", "UEFI firmware"),
         (Machines, Always),

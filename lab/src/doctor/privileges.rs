@@ -1,10 +1,10 @@
-//! What makes a cell: user namespaces, subordinate ids, network devices, file descriptors.
+//! Findings about the requirements of cells: user namespaces, subordinate ids, network devices, file descriptors.
 
 use super::host::{Device, Host, text};
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
-/// Ids that a cell of an ordinary user has: as many as distributions give to each user.
+/// Number of ids in the range of an ordinary user's cell, the distributions' default.
 const IDS: u64 = 65536;
 
 /// Files that a run opens at once at most, with room: pipes, consoles and captures of a dozen machines, and what
@@ -17,24 +17,24 @@ pub(super) fn examine(host: &Host) -> Vec<Finding> {
     findings
 }
 
-/// `/dev/net/tun`, which machines' network cards are made with.
+/// Checks `/dev/net/tun`, which machines' network cards need.
 #[must_use]
 pub fn tun(host: &Host) -> Finding {
     let subject = Subject(Group::Cells, "tun", "/dev/net/tun");
     match &host.tun {
         Device::Opens => subject.ok("opens"),
         Device::Absent => subject.missing(
-            "/dev/net/tun is not there",
+            "not found: /dev/net/tun",
             "sudo modprobe tun; in a container: sudo mkdir -p /dev/net && sudo mknod -m 0666 /dev/net/tun c 10 200",
         ),
         Device::Refused(why) => subject.missing(
-            format!("/dev/net/tun cannot be opened: {why}"),
+            format!("cannot open /dev/net/tun: {why}"),
             "sudo chmod 0666 /dev/net/tun",
         ),
     }
 }
 
-/// Returns whether this process, and with it libvirtd and QEMU, may open as many files at once as a run needs.
+/// Checks the number of files that this process, and with it libvirtd and QEMU, may open at once.
 #[must_use]
 pub fn open_files(host: &Host) -> Finding {
     let subject = Subject(Group::Cells, "open-files", "file descriptors");
@@ -48,7 +48,7 @@ pub fn open_files(host: &Host) -> Finding {
     }
 }
 
-/// What an ordinary user's cells need; root needs nothing of it.
+/// Checks the requirements of an ordinary user's cells; root needs none of them.
 #[must_use]
 pub fn user_namespaces(host: &Host) -> [Finding; 2] {
     let ids = Subject(Group::Cells, "subordinate-ids", "subordinate ids");
@@ -66,27 +66,24 @@ pub fn user_namespaces(host: &Host) -> [Finding; 2] {
         .collect();
     let has_ids = without.is_empty();
     let ids = if has_ids {
-        ids.ok(format!("{user} has a range of them"))
+        ids.ok(format!("{user} has a range"))
     } else {
         let what = format!(
-            "{}: no range of {IDS} ids for {user}",
+            "no range of {IDS} ids for {user} in {}",
             without.join(" and ")
         );
         match host.user_namespace {
-            // They may come from elsewhere, as nsswitch.conf says.
+            // Ids may come from another source, as configured in nsswitch.conf.
             Some(Ok(())) => ids.warning(
-                format!("{what}; a namespace can be made all the same"),
+                format!("{what}; creating a namespace works nevertheless"),
                 &give_ids,
             ),
             _ => ids.missing(what, &give_ids),
         }
     };
     let namespace = match &host.user_namespace {
-        Some(Ok(())) => namespace.ok("one can be made"),
-        None => namespace.missing(
-            "not tried: unshare is not there",
-            remedy_of("unshare", host),
-        ),
+        Some(Ok(())) => namespace.ok("available"),
+        None => namespace.missing("not tested: unshare not found", remedy_of("unshare", host)),
         Some(Err(why)) => {
             let remedy = if host.text(text::APPARMOR) == "1" {
                 "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root".into()
@@ -101,13 +98,13 @@ pub fn user_namespaces(host: &Host) -> [Finding; 2] {
             } else {
                 give_ids
             };
-            namespace.missing(format!("a user namespace cannot be made: {why}"), remedy)
+            namespace.missing(format!("cannot create a user namespace: {why}"), remedy)
         }
     };
     [ids, namespace]
 }
 
-/// Whether `user` has enough ids in the text of `/etc/subuid` or `/etc/subgid`.
+/// True if `user` has enough ids in the text of `/etc/subuid` or `/etc/subgid`.
 fn has_range(text: &str, user: &str) -> bool {
     text.lines().any(|line| {
         let mut fields = line.split(':');

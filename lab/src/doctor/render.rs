@@ -1,4 +1,4 @@
-//! Findings for people and for programs.
+//! Rendering of findings as a table and as JSON.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use super::{Finding, State, Verdict};
 use crate::hypervisor::accel::Accelerator;
 use crate::report::table::Colour;
 
-/// A table by groups, then the verdict.
+/// Renders a table by groups, followed by the overall result.
 #[must_use]
 pub fn table(findings: &[Finding], colour: Colour) -> String {
     let widths = findings.iter().map(|finding| finding.title.chars().count());
     let width = widths.max().unwrap_or_default();
     let mut text = String::new();
     let mut group = None;
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     for finding in findings {
         if group != Some(finding.group) {
             let space = if group.is_some() { "\n" } else { "" };
@@ -46,23 +46,23 @@ fn mark(state: State, colour: Colour) -> String {
     }
 }
 
-/// The form of `lab doctor --json`. Keys and ids stay; new ones may be added.
+/// Output of `lab doctor --json`. Keys and ids are stable; new ones may be added.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    /// 1.
+    /// Format version: 1.
     version: u32,
-    /// Whether the lab runs here.
+    /// True if the lab can run on this host.
     ready: bool,
-    /// On what; nothing when it does not run.
+    /// Accelerator; null if the lab cannot run.
     accelerator: Option<Accelerator>,
-    /// The sentence at the end of the table.
+    /// Sentence at the end of the table.
     verdict: String,
-    /// Everything that was looked at.
     findings: &'a [Finding],
 }
 
-/// For programs: `version`, `ready`, `accelerator` (`kvm`, `tcg` or null), `verdict` (a sentence), and `findings`,
-/// each with `id`, `group`, `title`, `state` (`ok`, `warning` or `missing`), `what`, `remedy` (or null).
+/// Renders JSON: `version`, `ready`, `accelerator` (`kvm`, `tcg` or null), `verdict` (a sentence), and
+/// `findings`, each with `id`, `group`, `title`, `state` (`ok`, `warning` or `missing`), `what`, `remedy` (or
+/// null).
 #[must_use]
 pub fn json(findings: &[Finding]) -> String {
     let verdict = Verdict::of(findings);
@@ -76,6 +76,6 @@ pub fn json(findings: &[Finding]) -> String {
         verdict: verdict.sentence(),
         findings,
     };
-    // Strings and numbers always are JSON.
+    // Strings and numbers can always be serialised.
     serde_json::to_string_pretty(&report).unwrap_or_default()
 }

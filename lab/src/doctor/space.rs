@@ -1,13 +1,13 @@
-//! The stand-in, room on disks, memory.
+//! Findings about the stand-in image, disk space and memory.
 
 use super::host::{Host, Space, text};
 use super::packages::can_build;
 use super::{Finding, Group, Subject};
-use crate::runner::places::{available_mib, spare_mib};
+use crate::runner::capacity::{available_mib, spare_mib};
 
-/// What the build of a stand-in needs in the cache, in MiB, packages and root included.
+/// Space for building the stand-in in the cache, in MiB, including packages and root file system.
 const BUILD_MIB: u64 = 1024;
-/// What a run of all scenarios may need for its artifacts, in MiB: attempts that fail keep everything.
+/// Space for the artifacts of a full run, in MiB: failed attempts keep everything.
 const RUN_MIB: u64 = 512;
 
 pub(super) fn examine(host: &Host) -> Vec<Finding> {
@@ -31,7 +31,7 @@ fn stand_in(host: &Host) -> Finding {
         subject.ok("not in the cache; the first run builds it")
     } else {
         subject.warning(
-            "not in the cache, and only Debian and Ubuntu can build it",
+            "not in the cache; it can be built only on Debian and Ubuntu",
             "lab images fetch flatcar:stable, then lab run --image flatcar:stable",
         )
     }
@@ -40,10 +40,10 @@ fn stand_in(host: &Host) -> Finding {
 fn cache(host: &Host) -> Finding {
     let subject = Subject(Group::Images, "space-cache", "room for images");
     match host.cache.free_mib {
-        // Nothing has to be written there.
+        // Nothing needs to be written there.
         Some(free) if host.has_stand_in && free < BUILD_MIB => subject.warning(
             full(&host.cache, free, BUILD_MIB),
-            "lab images gc, or another folder: --cache DIR",
+            "lab images gc, or choose another folder with --cache DIR",
         ),
         _ => room(&host.cache, subject, BUILD_MIB),
     }
@@ -51,23 +51,23 @@ fn cache(host: &Host) -> Finding {
 
 fn full(space: &Space, free: u64, wanted: u64) -> String {
     let folder = space.folder.display();
-    format!("{free} MiB free for {folder}; {wanted} MiB should be")
+    format!("{free} MiB free in {folder}, {wanted} MiB needed")
 }
 
 fn room(space: &Space, subject: Subject, wanted: u64) -> Finding {
     let folder = space.folder.display();
     match space.free_mib {
-        Some(free) if free >= wanted => subject.ok(format!("{free} MiB free for {folder}")),
+        Some(free) if free >= wanted => subject.ok(format!("{free} MiB free in {folder}")),
         Some(free) => {
             let Subject(_, id, _) = subject;
             let remedy = match id {
-                "space-cache" => "lab images gc, or another folder: --cache DIR",
-                _ => "remove old runs, or write elsewhere: lab run --artifacts DIR",
+                "space-cache" => "lab images gc, or choose another folder with --cache DIR",
+                _ => "remove old runs, or choose another folder: lab run --artifacts DIR",
             };
             subject.missing(full(space, free, wanted), remedy)
         }
         None => subject.warning(
-            format!("nobody tells how much is free for {folder}"),
+            format!("free space unknown in {folder}"),
             format!("df {folder}"),
         ),
     }
@@ -76,19 +76,20 @@ fn room(space: &Space, subject: Subject, wanted: u64) -> Finding {
 fn memory(host: &Host) -> Finding {
     let subject = Subject(Group::Images, "memory", "memory");
     let Some(available) = available_mib(host.text(text::MEMORY)) else {
-        return subject.warning("/proc/meminfo does not tell it", "free --mebi");
+        return subject.warning(
+            "unknown: /proc/meminfo has no available memory",
+            "free --mebi",
+        );
     };
     let Some(demand) = &host.demand else {
-        return subject.ok(format!(
-            "{available} MiB available; no scenarios were found"
-        ));
+        return subject.ok(format!("{available} MiB available; no scenarios found"));
     };
     let free = spare_mib(available);
-    let free_memory = "end programs, or give this host more memory";
+    let free_memory = "stop other programs, or add memory to this host";
     if free < demand.machine_mib {
         subject.missing(
             format!(
-                "{free} MiB to spare; a machine takes {} MiB",
+                "{free} MiB usable; a machine needs {} MiB",
                 demand.machine_mib
             ),
             free_memory,
@@ -96,14 +97,14 @@ fn memory(host: &Host) -> Finding {
     } else if free < demand.scenario_mib {
         subject.warning(
             format!(
-                "{free} MiB to spare; `lab up` and `--keep` need {} MiB for {}, a run takes turns",
+                "{free} MiB usable; `lab up` and `--keep` need {} MiB for {}; a run boots machines in turns",
                 demand.scenario_mib, demand.scenario
             ),
             free_memory,
         )
     } else {
         subject.ok(format!(
-            "{free} MiB to spare; a machine takes {} MiB",
+            "{free} MiB usable; a machine needs {} MiB",
             demand.machine_mib
         ))
     }

@@ -214,7 +214,7 @@ fn acceleration() -> Vec<Case> {
         case(
             "kvm",
             Warning,
-            "sudo dmesg | grep -i kvm says why; go on with TCG",
+            "sudo dmesg | grep -i kvm shows the reason; continue with TCG",
             |host| host.probe = Some(Err("a probe kernel did not start on KVM".into())),
         ),
         case(
@@ -226,7 +226,7 @@ fn acceleration() -> Vec<Case> {
         case(
             "kvm",
             Warning,
-            "in a container, give it the device: docker run --device /dev/kvm",
+            "in a container, pass the device: docker run --device /dev/kvm",
             absent,
         ),
         case("kvm", Warning, "sudo modprobe kvm_intel", move |host| {
@@ -236,7 +236,7 @@ fn acceleration() -> Vec<Case> {
         case(
             "kvm",
             Warning,
-            "switch on VT-x or AMD-V (SVM) in the firmware's set-up",
+            "enable VT-x or AMD-V (SVM) in the firmware setup",
             move |host| {
                 absent(host);
                 set(text::CPU, "flags : fpu sse\n")(host);
@@ -340,32 +340,32 @@ fn room() -> Vec<Case> {
         case(
             "space-cache",
             Warning,
-            "lab images gc, or another folder: --cache DIR",
+            "lab images gc, or choose another folder with --cache DIR",
             |host| host.cache.free_mib = Some(100),
         ),
         case(
             "space-artifacts",
             Missing,
-            "remove old runs, or write elsewhere: lab run --artifacts DIR",
+            "remove old runs, or choose another folder: lab run --artifacts DIR",
             |host| host.artifacts.free_mib = Some(100),
         ),
         case(
             "memory",
             Missing,
-            "end programs, or give this host more memory",
+            "stop other programs, or add memory to this host",
             set(text::MEMORY, "MemAvailable: 1048576 kB\n"),
         ),
         case(
             "memory",
             Warning,
-            "end programs, or give this host more memory",
+            "stop other programs, or add memory to this host",
             set(text::MEMORY, "MemAvailable: 4194304 kB\n"),
         ),
     ]
 }
 
 fn versions() -> Vec<Case> {
-    let newer = "use a newer release of the distribution: Debian 12, Ubuntu 24.04 or later";
+    let newer = "upgrade to Debian 12, Ubuntu 24.04 or later";
     vec![
         case(
             "libvirt-version",
@@ -708,7 +708,7 @@ fn a_distribution_is_known_by_what_it_is_like() {
     });
     assert_eq!(
         told[0].remedy.as_deref(),
-        Some("install what your distribution has for Debian's dnsmasq-base")
+        Some("install your distribution's equivalent of Debian's dnsmasq-base")
     );
 }
 

@@ -1,5 +1,5 @@
-//! What an explanation needs beside what was seen: the data directory that was served, and what each
-//! machine was made of. Both lie in the attempt's folder.
+//! Context of an attempt for its explanation: the served data directory and the definition of each machine, both
+//! from the attempt's folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,26 +15,26 @@ use crate::untrusted::{Folder, Kind};
 /// Folder of the copied data directory.
 pub const DATA_FOLDER: &str = "data";
 
-/// Larger files are assets, not configs: they are left out of the copy.
+/// Maximum size of a copied file; larger files are assets, not configs.
 const FILE_LIMIT_BYTES: u64 = 256 * 1024;
 
-/// As much is copied at most.
+/// Maximum size of the whole copy.
 const COPY_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Largest `domain.xml` that is read.
+/// Maximum size of a `domain.xml`.
 const DOMAIN_LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// What lies beside the evidence.
+/// Context of an attempt.
 #[derive(Debug, Clone, Default)]
 pub struct Beside {
-    /// The data directory as it was served; none when it is not there or has errors.
+    /// Served data directory; `None` if it is missing or invalid.
     pub catalog: Option<Arc<Snapshot>>,
-    /// Each node's machine, as libvirt defined it.
+    /// Machine of each node, as libvirt defined it.
     pub domains: BTreeMap<String, Domain>,
 }
 
 impl Beside {
-    /// Reads it from the attempt's folder; what is not there is left out.
+    /// Reads the context from the attempt's folder; missing files are left out.
     #[must_use]
     pub fn read(folder: &Path) -> Beside {
         let source = Source::of(folder.join(DATA_FOLDER));
@@ -68,10 +68,10 @@ fn domains(attempt: &Folder) -> io::Result<BTreeMap<String, Domain>> {
     Ok(domains)
 }
 
-/// Copies the small files of the data directory, where there is one, into the attempt's folder.
+/// Copies the small files of the data directory, if it exists, into the attempt's folder.
 ///
 /// # Errors
-/// When a file can't be read or written.
+/// Fails if a file cannot be read or written.
 pub fn keep_data(data: &Path, folder: &Path) -> io::Result<()> {
     if !data.is_dir() {
         return Ok(());

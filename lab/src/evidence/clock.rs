@@ -1,29 +1,29 @@
-//! The one clock of a run. Pure but for [`System`].
+//! Clock of a run. Pure, except for [`System`].
 //!
-//! The host's wall clock may step while machines run: NTP, a person, a virtual machine that was resumed. Orders of
-//! events and waits must not. So all times of a run are the wall clock at its start plus the monotonic time since.
-//! Times that somebody else took by the wall clock (a boot server's events, the kernel's time of a frame) are
-//! corrected by the steps that were noticed until they are taken in.
+//! The host's wall clock may step while machines run, through NTP, an administrator or a resumed virtual
+//! machine. Orders of events and waits must not be affected, so all times of a run are the wall clock at its
+//! start plus the monotonic time since. Wall clock times from other sources (a boot server's events, the
+//! kernel's time of a frame) are corrected by the steps noticed so far.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// Steps that are remembered. Corrected times are at most seconds old.
+/// Number of remembered steps. Corrected times are at most seconds old.
 const STEPS: usize = 64;
 
-/// Difference of the clocks, in microseconds, that counts as a step and not as the time between two readings.
+/// Minimum difference of the clocks, in microseconds, that counts as a step.
 const STEP_US: i64 = 2_000;
 
-/// Uncertainty, in microseconds, of when a step happened and of a foreign time.
+/// Uncertainty of the time of a step and of a foreign time, in microseconds.
 const SLACK_US: i64 = 2_000_000;
 
 /// Clocks to read.
 pub trait Source: Debug + Send + Sync {
-    /// Wall clock: microseconds since the Unix epoch.
+    /// Returns the wall clock, in microseconds since the Unix epoch.
     fn wall_us(&self) -> u64;
-    /// Monotonic clock: microseconds since any moment.
+    /// Returns the monotonic clock, in microseconds since an arbitrary time.
     fn monotonic_us(&self) -> u64;
 }
 
@@ -47,7 +47,7 @@ impl Source for System {
     }
 }
 
-/// A clock that begins with the wall clock and does not step.
+/// Clock that begins with the wall clock and never steps.
 #[derive(Debug)]
 pub struct RunClock {
     source: Box<dyn Source>,
@@ -56,12 +56,12 @@ pub struct RunClock {
     steps: Mutex<VecDeque<Step>>,
 }
 
-/// Difference of wall clock and run clock during some time.
+/// Difference between wall clock and run clock during an interval.
 #[derive(Debug, Clone, Copy)]
 struct Step {
-    /// Wall clock less run clock, in microseconds.
+    /// Wall clock minus run clock, in microseconds.
     ahead_us: i64,
-    /// Run time at which the difference was noticed first, and last.
+    /// Run times of the first and last observation of this difference.
     first_us: i64,
     last_us: i64,
 }
@@ -116,19 +116,19 @@ impl RunClock {
         let mut until_us = signed(now_us);
         for step in steps.iter().rev() {
             let at_us = wall_us - step.ahead_us;
-            // A step is noticed some time after it happened.
+            // A step is noticed after it happened.
             if (step.first_us - SLACK_US..=until_us + SLACK_US).contains(&at_us) {
                 return u64::try_from(at_us).unwrap_or(0).min(now_us);
             }
             until_us = step.first_us;
         }
-        // From before the run, or by another clock: by the difference that is in force.
+        // Times before the run, or from another clock, use the current difference.
         let ahead_us = steps.back().map_or(0, |step| step.ahead_us);
         u64::try_from(wall_us - ahead_us).unwrap_or(0)
     }
 
     fn steps(&self) -> MutexGuard<'_, VecDeque<Step>> {
-        // Nothing is left half done under the lock.
+        // No operation leaves the state inconsistent under the lock.
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

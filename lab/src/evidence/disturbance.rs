@@ -4,21 +4,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A reason why an answer cannot be trusted.
+/// Reason why an answer cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disturbance {
-    /// The answer began and its end did not come in time.
+    /// The answer began, but its end did not arrive in time.
     Unended,
-    /// An end marker came without a begin marker before it.
+    /// An end marker arrived without a begin marker.
     EndWithoutBegin,
-    /// A second begin marker came before the end marker.
+    /// A second begin marker arrived before the end marker.
     SecondBegin,
     /// The end marker is malformed.
     MalformedEnd,
     /// The guest computed no checksum: `cksum` is missing or was killed.
     NoChecksum,
-    /// Length or checksum of what arrived are not those that the guest computed.
+    /// Length or checksum of the received answer differ from those of the guest.
     Checksum,
     /// The answer is longer than 16 MiB.
     TooLong,
@@ -27,12 +27,12 @@ pub enum Disturbance {
 impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Disturbance::Unended => "the end of the answer did not come",
-            Disturbance::EndWithoutBegin => "an end marker came without a begin marker",
-            Disturbance::SecondBegin => "a second begin marker came",
+            Disturbance::Unended => "the end of the answer did not arrive",
+            Disturbance::EndWithoutBegin => "an end marker arrived without a begin marker",
+            Disturbance::SecondBegin => "a second begin marker arrived",
             Disturbance::MalformedEnd => "the end marker is malformed",
             Disturbance::NoChecksum => "the machine computed no checksum",
-            Disturbance::Checksum => "its checksum is not the one that the machine computed",
+            Disturbance::Checksum => "the checksum differs from the machine's",
             Disturbance::TooLong => "it is longer than 16 MiB",
         })
     }

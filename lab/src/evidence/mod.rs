@@ -1,7 +1,6 @@
-//! What was seen during an attempt: every [`Record`] is timed and, where possible, named after a node.
+//! Evidence of an attempt: every [`Record`] has a time and, if possible, a node.
 //!
-//! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read
-//! nothing else.
+//! Evidence is collected while machines run and saved as JSON lines; `timeline` and `verdict` read nothing else.
 
 pub mod beside;
 pub mod capture;
@@ -20,103 +19,97 @@ use serde::{Deserialize, Serialize};
 
 pub use self::gave_up::GaveUp;
 
-use self::capture::Extent;
+use self::capture::PcapMode;
 use self::disturbance::Disturbance;
 use self::packet::{Content, Endpoint, Protocol};
 use crate::sim::report::Report;
 
-/// How much evidence is collected.
+/// Amount of evidence to collect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args, Serialize, Deserialize)]
-pub struct Depth {
-    /// How much of the packets on the network is captured; `headers` keeps the first 2 KiB of each message
+pub struct EvidenceOptions {
+    /// Part of the network's packets to capture; `headers` keeps the first 2 KiB of each message
     #[arg(long, value_enum, value_name = "EXTENT", default_value_t)]
-    pub pcap: Extent,
-    /// Also keep what UEFI firmware says on its debug console
+    pub pcap: PcapMode,
+    /// Record the debug console of UEFI firmware
     #[arg(long)]
     pub firmware_log: bool,
-    /// Give machines a display, and keep a picture of it when one does not come through
+    /// Give machines a display, and save a screenshot of a machine that fails
     #[arg(long)]
     pub display: bool,
 }
 
-/// Name of a service, up to its number, that only stands for somebody else's server on the network.
+/// Prefix of the names of services that stand in for another host's server.
 pub const STATION_PREFIX: &str = "station-";
 
-/// One thing seen.
+/// One observation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Microseconds since the Unix epoch, by the run's own clock, which does not step ([`clock`]).
+    /// Time in microseconds since the Unix epoch, by the run's clock, which never steps ([`clock`]).
     pub at_us: u64,
-    /// The node it is about, when it can be told (MAC, UUID, console).
+    /// Node concerned, if known (by MAC, UUID or console).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// What was seen.
     #[serde(flatten)]
     pub seen: Seen,
 }
 
-/// What was seen.
+/// Content of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Seen {
-    /// An event of a boot-server process of ours.
+    /// Event of one of the lab's boot-server processes.
     Server {
         /// Name of the service in the cell, e.g. `boot-server` or `config-service`.
         service: String,
-        /// Its event.
         entry: Box<Event>,
     },
-    /// A service of the cell ended by itself.
+    /// A service of the cell ended unexpectedly.
     ServiceEnded {
-        /// Name of the service.
         service: String,
-        /// Exit status and the last lines of its standard error.
+        /// Exit status and the last lines of standard error.
         detail: String,
     },
     /// The machine was started.
     PowerOn,
     /// The machine stopped by itself.
     PowerOff {
-        /// Why, as libvirt tells it (`shutdown`, `crashed`, `destroyed`, …).
+        /// Reason in libvirt's words (`shutdown`, `crashed`, `destroyed`, …).
         reason: String,
     },
-    /// What libvirt tells of the machine while it lives.
+    /// Lifecycle event of libvirt while the machine exists.
     Lifecycle {
-        /// `started`, `suspended`, `resumed`, `stopped`, `shutdown`, `crashed`, `pm_suspended`.
+        /// Event: `started`, `suspended`, `resumed`, `stopped`, `shutdown`, `crashed`, `pm_suspended`.
         event: String,
-        /// Why, e.g. `booted`, `unpaused`, `destroyed`, `panicked`.
+        /// Reason, e.g. `booted`, `unpaused`, `destroyed`, `panicked`.
         detail: String,
     },
-    /// A line of the firmware's own debug console, with `--firmware-log`.
+    /// Line of the firmware's debug console, with `--firmware-log`.
     Firmware {
-        /// The line, without control sequences.
+        /// Text without control sequences.
         line: String,
     },
-    /// A picture was taken of the machine's display, because it did not come through.
+    /// Screenshot of a failed machine.
     Screen {
-        /// The file, below the attempt's folder.
+        /// Path of the file in the attempt's folder.
         file: String,
     },
     /// The capture of a network is complete.
     Captured {
-        /// Which network.
         network: String,
-        /// Frames in the file.
+        /// Number of frames in the file.
         frames: u64,
-        /// Frames that were sent and could not be captured.
+        /// Number of frames that were sent but not captured.
         dropped: u64,
     },
-    /// A file, script or config arrived whole at the machine's own port.
+    /// A file, script or config arrived completely at the machine's own port.
     Arrived {
-        /// Protocol that carried it.
+        /// Protocol of the transfer.
         protocol: Protocol,
         /// TFTP file name, or HTTP path with its query.
         name: String,
-        /// Sender.
         from: Endpoint,
-        /// First packet of the answer, in microseconds since the Unix epoch.
+        /// Time of the answer's first packet, in microseconds since the Unix epoch.
         start_us: u64,
-        /// Size in bytes.
         bytes: u64,
         /// Hash, and text of at most 1 MiB.
         #[serde(flatten)]
@@ -124,46 +117,46 @@ pub enum Seen {
     },
     /// SHA-256 of a file that a service of the cell serves, computed by the lab before the first machine starts.
     Manifest {
-        /// Path as served, without a leading slash: `assets/…` by HTTP and TFTP; a boot program by its TFTP name, which
-        /// HTTP serves below `nbp/`.
+        /// Path as served, without a leading slash: `assets/…` by HTTP and TFTP; a boot program by its TFTP
+        /// name, which HTTP serves below `nbp/`.
         file: String,
         /// SHA-256 in hexadecimal.
         sha256: String,
     },
-    /// The machine was reset: libvirt's reboot event.
+    /// Reset of the machine: libvirt's reboot event.
     Reset,
-    /// A simulated machine ended its boot and reported the files that it would start.
+    /// A simulated machine finished its boot and reported the files that it would start.
     WouldStart(Report),
-    /// A line on the serial console.
+    /// Line on the serial console.
     Console {
-        /// The line, without control sequences.
+        /// Text without control sequences.
         line: String,
     },
     /// The console showed a shell prompt and answered a command.
     ShellReady,
-    /// A check inside the guest was made.
+    /// Result of a check inside the guest.
     Check {
-        /// What was checked, e.g. `hostname` or `file /home/core/cloud content`.
+        /// Name of the check, e.g. `hostname` or `file /home/core/cloud content`.
         check: String,
-        /// What was expected, literally.
+        /// Literal expected value.
         expected: String,
-        /// What was found.
+        /// Actual value.
         found: String,
-        /// Whether they agree.
+        /// True if both agree.
         holds: bool,
     },
-    /// A check inside the guest has no answer that can be trusted: something else was on the console each time.
+    /// A check inside the guest has no trustworthy answer, because other output disturbed the console in each
+    /// try.
     ConsoleDisturbed {
-        /// Name of the check.
         check: String,
-        /// What was wrong with the last answer.
+        /// Disturbance of the last answer.
         disturbance: Disturbance,
-        /// Number of times that the answer was asked for.
+        /// Number of tries.
         tries: u32,
     },
     /// The lab stopped waiting for this node.
     GaveUp {
-        /// Reason: a deadline, an interrupt, no progress.
+        /// Reason: a time limit, an interruption, or a stopped machine.
         reason: GaveUp,
     },
 }

@@ -1,47 +1,45 @@
-//! A packet of a scenario's network, read as far as network booting needs to know it.
+//! Packets of a scenario's network, decoded as far as network booting requires.
 //!
-//! Packets are read from the capture, live or saved: what `lab run` says of them and what `lab explain`
-//! says later come from the same bytes. The data of a transfer is no packet here but part of one
-//! [`Transfer`].
+//! Packets are read from the capture, live or saved, so that `lab run` and `lab explain` use the same bytes. The
+//! data packets of a transfer are not listed, but summarised in one [`Transfer`].
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use boot_server::proto::dhcp::MessageType;
 use serde::{Deserialize, Serialize};
 
-/// Everything read from a capture.
+/// Content of a capture.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Wire {
-    /// Packets that say something, in the order of the capture.
+    /// Meaningful packets, in the order of the capture.
     pub packets: Vec<Packet>,
-    /// Files that went over the wire, in the order in which they began.
+    /// File transfers, in the order of their start.
     pub transfers: Vec<Transfer>,
-    /// Frames in the capture, those not in `packets` included.
+    /// Number of frames in the capture, including those not in `packets`.
     pub frames: u64,
-    /// Frames that the capturing system had to drop: what is missing may have been sent all the same.
+    /// Number of frames that the capturing system dropped; missing packets may have been sent nevertheless.
     #[serde(default)]
     pub dropped: u64,
-    /// Packets and transfers beyond the number that is kept.
+    /// Number of packets and transfers beyond the limit.
     #[serde(default)]
     pub left_out: u64,
-    /// Kind of the capture.
     #[serde(default, skip_serializing_if = "CaptureKind::is_plain")]
     pub kind: CaptureKind,
-    /// Why the capture could not be read to its end.
+    /// Reason why the capture could not be read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }
 
-/// Kind of a capture: where its frames were taken, and how much of each.
+/// Kind of a capture: the place of capture and the part of each frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureKind {
-    /// Some frames were taken on all interfaces (`-i any`): they do not name their receiver.
+    /// True if some frames were taken on all interfaces (`-i any`) and do not name their receiver.
     pub is_cooked: bool,
-    /// Some frames are bare IP packets: they name no machine.
+    /// True if some frames are bare IP packets, which name no machine.
     pub is_raw_ip: bool,
-    /// Link types that cannot be read, with their numbers (pcap-linktype(7)).
+    /// Unsupported link types with their numbers (pcap-linktype(7)).
     pub unreadable: Vec<String>,
-    /// Bytes at which frames were cut, when any was.
+    /// Length at which frames were truncated, in bytes.
     pub cut_at_bytes: Option<u32>,
 }
 
@@ -52,7 +50,7 @@ impl CaptureKind {
         *self == CaptureKind::default()
     }
 
-    /// What the kind of the capture means for those who read it, a sentence each.
+    /// Describes the consequences of the capture's kind, one sentence each.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
@@ -82,7 +80,7 @@ impl CaptureKind {
 }
 
 impl Wire {
-    /// Adds what was seen later at the same place. Frames are counted on.
+    /// Appends later packets from the same place; frame numbers continue.
     pub fn append(&mut self, mut later: Wire) {
         for packet in &mut later.packets {
             packet.frame += self.frames;
@@ -98,7 +96,7 @@ impl Wire {
         self.damage = self.damage.take().or(later.damage);
     }
 
-    /// The address that DHCP gave a client last.
+    /// Returns the last address that DHCP assigned to a client.
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
         let given = self.packets.iter().filter_map(|packet| match &packet.what {
@@ -113,22 +111,19 @@ impl Wire {
 /// One packet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Packet {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// Its number in the capture, from 1, as Wireshark counts.
+    /// Number in the capture, from 1, as in Wireshark.
     pub frame: u64,
-    /// Who sent it.
     pub from: Endpoint,
-    /// Whom it was sent to.
     pub to: Endpoint,
-    /// Direction at the machine's own port; `None` for a packet of a capture that does not tell.
+    /// Direction at the machine's own port; `None` if the capture does not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// What it says.
     pub what: Said,
 }
 
-/// Direction of a frame at a machine's own port, as the port saw it, whatever addresses the frame names.
+/// Direction of a frame at a machine's own port, as the port saw it, regardless of the frame's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -139,7 +134,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The other direction.
+    /// Returns the opposite direction.
     #[must_use]
     pub fn reversed(self) -> Direction {
         match self {
@@ -154,7 +149,6 @@ impl Direction {
 pub struct Endpoint {
     /// MAC, lowercase with colons.
     pub mac: String,
-    /// IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// UDP or TCP port.
@@ -162,38 +156,36 @@ pub struct Endpoint {
     pub port: Option<u16>,
 }
 
-/// What a packet says.
+/// Content of a packet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "snake_case")]
 pub enum Said {
-    /// A DHCP message, on whichever of the ports 67, 68 and 4011.
+    /// DHCP message on port 67, 68 or 4011.
     Dhcp(Box<DhcpSaid>),
-    /// A TFTP request to read (or, with `write`, to write) a file.
+    /// TFTP request to read (or, with `write`, to write) a file.
     TftpRequest {
-        /// File name as asked.
+        /// Requested file name.
         file: String,
-        /// Options asked for, in order, e.g. `("blksize", "1432")`.
+        /// Requested options, in order, e.g. `("blksize", "1432")`.
         options: Vec<(String, String)>,
-        /// A write request.
+        /// True for a write request.
         write: bool,
     },
-    /// The options that a TFTP server acknowledged.
+    /// Options that a TFTP server acknowledged.
     TftpOptions {
-        /// Name and value.
+        /// Names and values.
         options: Vec<(String, String)>,
     },
-    /// A TFTP error, from either side.
+    /// TFTP error of either side.
     TftpError {
-        /// Its code (RFC 1350 §5).
+        /// Error code (RFC 1350 §5).
         code: u16,
-        /// Its text.
+        /// Error message.
         message: String,
-        /// The file that was asked for, when its request is in the capture.
+        /// Requested file, if the request is in the capture.
         file: Option<String>,
     },
-    /// An HTTP request.
     HttpRequest {
-        /// Method.
         method: String,
         /// Path with its query.
         target: String,
@@ -202,91 +194,85 @@ pub enum Said {
         /// Header `User-Agent`.
         user_agent: Option<String>,
     },
-    /// The head of an HTTP answer.
+    /// Head of an HTTP response.
     HttpResponse {
-        /// Status code.
         status: u16,
-        /// `Content-Length`.
+        /// `Content-Length` in bytes.
         length: Option<u64>,
-        /// Path with its query of the request it answers, when that is in the capture.
+        /// Path and query of the request, if it is in the capture.
         target: Option<String>,
-        /// First characters of a small textual body (a script, an error's reason).
+        /// First characters of a small textual body, such as a script or an error message.
         body: Option<String>,
     },
-    /// A TCP connection was asked for, and nobody in the capture accepted it. Accepted ones are not listed:
-    /// what was said on them is.
+    /// TCP connection request that nobody accepted in the capture. Accepted ones are omitted, because their
+    /// messages are listed.
     TcpSyn,
-    /// A TCP connection was refused, or broken off while something was asked or on its way. A reset after
-    /// all was said is not listed.
+    /// TCP reset that refused a connection, or aborted a request or transfer. Resets after all messages are
+    /// omitted.
     TcpReset,
-    /// Who has this address?
-    ArpRequest {
-        /// The address.
-        address: Ipv4Addr,
-    },
-    /// This address is mine.
-    ArpReply {
-        /// The address.
-        address: Ipv4Addr,
-    },
-    /// ICMP or ICMPv6: a packet could not be delivered.
+    /// ARP request for an address.
+    ArpRequest { address: Ipv4Addr },
+    /// ARP reply for an address.
+    ArpReply { address: Ipv4Addr },
+    /// ICMP or ICMPv6 error: a packet could not be delivered.
     Unreachable {
-        /// Which kind, e.g. `port unreachable`, `administratively prohibited`.
+        /// Kind of the error, e.g. `port unreachable`, `administratively prohibited`.
         why: String,
-        /// Port that could not be reached, when the quoted packet tells.
+        /// Unreachable port, if the quoted packet contains it.
         port: Option<u16>,
     },
-    /// Is there an IPv6 router?
+    /// IPv6 router solicitation.
     RouterSolicitation,
-    /// There is.
+    /// IPv6 router advertisement.
     RouterAdvertisement,
-    /// It claims to be of this protocol and can't be read.
+    /// Malformed message of a protocol.
     Malformed {
-        /// `dhcp`, `tftp` or `http`.
+        /// Name of the protocol: `dhcp`, `tftp` or `http`.
         protocol: String,
-        /// What is wrong with it.
+        /// Description of the defect.
         why: String,
     },
 }
 
-/// A DHCP message, in the field's words.
+/// DHCP message, in the field's terms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DhcpSaid {
-    /// `discover`, `offer`, `request`, `ack`, `nak`, `decline`, `release`, `inform`; `bootp` without option 53.
+    /// Type: `discover`, `offer`, `request`, `ack`, `nak`, `decline`, `release`, `inform`; `bootp` without
+    /// option 53.
     pub message: String,
-    /// From a server to a client.
+    /// True if sent by a server.
     pub from_server: bool,
     /// Transaction id.
     pub xid: u32,
-    /// MAC of the client it is about.
+    /// MAC of the client (`chaddr`).
     pub client: String,
-    /// The client's UUID (option 97), in its usual form.
+    /// Client UUID (option 97), in its usual form.
     pub uuid: Option<String>,
     /// Client architectures (option 93).
     pub arch: Vec<u16>,
-    /// Option 60.
+    /// Vendor class (option 60).
     pub vendor_class: Option<String>,
-    /// Option 77.
+    /// User class (option 77).
     pub user_class: Option<String>,
-    /// Whether iPXE's own options (175) are there.
+    /// True if iPXE's own options (175) are present.
     pub ipxe: bool,
-    /// Address asked for: option 50, else `ciaddr`.
+    /// Requested address: option 50, else `ciaddr`.
     pub wanted: Option<Ipv4Addr>,
-    /// Address given (`yiaddr`); none from a proxy.
+    /// Assigned address (`yiaddr`); `None` from a proxy.
     pub given: Option<Ipv4Addr>,
     /// Server identifier (option 54).
     pub server: Option<Ipv4Addr>,
-    /// Where to boot from next: option 66 or `siaddr`.
+    /// Next server: option 66 or `siaddr`.
     pub next_server: Option<String>,
-    /// What to boot: option 67 or `file`.
+    /// Boot file: option 67 or `file`.
     pub boot_file: Option<String>,
     /// PXE discovery control (option 43.6).
     pub discovery_control: Option<u8>,
-    /// Whether a PXE boot server list or menu (43.8, 43.9) is there.
+    /// True if a PXE boot server list or menu (43.8, 43.9) is present.
     pub boot_servers: bool,
-    /// Message of a nak or decline (option 56).
+    /// Message of a NAK or DECLINE (option 56).
     pub text: Option<String>,
-    /// Codes of all its options, in order.
+    /// Codes of all options, in order.
     pub options: Vec<u8>,
 }
 
@@ -297,7 +283,7 @@ impl DhcpSaid {
         self.message == message.to_string()
     }
 
-    /// Whether iPXE says it: by its user class, however written, or by its own options.
+    /// True if the client is iPXE: by any form of its user class, or by its own options.
     #[must_use]
     pub fn is_ipxe(&self) -> bool {
         let class = self.user_class.as_deref();
@@ -305,72 +291,68 @@ impl DhcpSaid {
     }
 }
 
-/// A file that went over the wire.
+/// File transfer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
-    /// How.
     pub protocol: Protocol,
-    /// File, or path with its query.
+    /// File name, or path with its query.
     pub name: String,
-    /// Who sent it.
     pub from: Endpoint,
-    /// Who got it.
     pub to: Endpoint,
-    /// First packet of the answer, microseconds since the Unix epoch: data, TFTP's acknowledgement of
+    /// Time of the answer's first packet in microseconds since the Unix epoch: data, TFTP's acknowledgement of
     /// options, or the head of an HTTP response.
     pub start_us: u64,
-    /// Last packet of it that was seen, likewise.
+    /// Time of the last packet, in microseconds since the Unix epoch.
     pub end_us: u64,
-    /// Frame of that first packet.
+    /// Frame number of the first packet.
     pub frame: u64,
-    /// Bytes of the file that went over the wire, repeated ones not counted.
+    /// Bytes of the file that were sent, without retransmissions.
     pub bytes: u64,
-    /// Bytes that were announced (`tsize`, `Content-Length`).
+    /// Announced size (`tsize`, `Content-Length`), in bytes.
     pub announced: Option<u64>,
-    /// Packets of data that were sent again.
+    /// Number of retransmitted data packets.
     pub retransmits: u64,
-    /// Longest time without any packet of it, in microseconds.
+    /// Longest time between packets, in microseconds.
     pub longest_silence_us: u64,
-    /// How it ended.
     pub end: TransferEnd,
-    /// Direction of its data at the machine's own port; `None` for a capture that does not tell.
+    /// Direction of the data at the machine's own port; `None` if the capture does not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// What arrived, when all of it was seen.
+    /// Received content, if it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
 }
 
-/// Content of a transfer as it arrived.
+/// Content of a transfer as received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// SHA-256 in hexadecimal.
     pub sha256: String,
-    /// The content itself, when it is UTF-8 text of at most 1 MiB.
+    /// Content, if it is UTF-8 text of at most 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// How a file is sent.
+/// Protocol of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// TFTP.
+    /// TFTP
     Tftp,
-    /// HTTP over TCP.
+    /// HTTP over TCP
     Http,
 }
 
-/// How a transfer ended.
+/// End of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferEnd {
-    /// All of it arrived and was acknowledged.
+    /// Complete and acknowledged.
     Whole,
-    /// The receiver broke it off (TFTP error 8 after reading `tsize` is EDK2's habit, and no failure).
+    /// Aborted by the receiver (EDK2 normally sends TFTP error 8 after reading `tsize`, which is not a failure).
     BrokenByReceiver,
-    /// The sender broke it off: an error, a reset, or an end before all announced bytes.
+    /// Aborted by the sender: an error, a reset, or an end before all announced bytes.
     BrokenBySender,
-    /// Nothing more came, and the capture goes on or ends.
+    /// No further packets.
     Open,
 }

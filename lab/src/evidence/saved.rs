@@ -1,16 +1,16 @@
-//! An attempt as it lies in its artifacts folder: all that timeline, verdict and diagnosis are made from.
+//! Attempt as saved in its artifacts folder: input of timeline, verdict and diagnosis.
 //!
-//! `lab run` writes it and judges what it wrote; `lab explain` reads it, on any machine, and comes to the
-//! same words.
+//! `lab run` writes the folder and judges from it; `lab explain` reads it on any computer and comes to the same
+//! result.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `scenario.resolved.toml` | the scenario with every default written out |
-//! | `attempt.json` | which firmware, how long each node took, what broke |
-//! | `evidence.jsonl` | a [`Record`] a line, written while it was seen |
-//! | `afterwards.jsonl` | the same of a lab that stays, after the attempt: not part of it |
-//! | `nodes/*/port.json.gz` | what crossed the machine's own port |
-//! | `nets/*.pcapng.gz` | the captures; without `.gz` while they are written, and when the lab was killed |
+//! | `scenario.resolved.toml` | scenario with all defaults |
+//! | `attempt.json` | firmware, duration of each node, set-up errors |
+//! | `evidence.jsonl` | one [`Record`] per line, written as it is observed |
+//! | `afterwards.jsonl` | records of a persistent lab after the attempt, not part of it |
+//! | `nodes/*/port.json.gz` | traffic at the machine's own port |
+//! | `nets/*.pcapng.gz` | captures; without `.gz` while they are written, and after a kill |
 //! | `data/`, `nodes/*/domain.xml` | see [`super::beside`] |
 
 use std::collections::BTreeMap;
@@ -28,75 +28,73 @@ use super::{Record, packet::Wire};
 use crate::scenario::{Firmware, InvalidScenario, Scenario};
 use crate::untrusted::{Folder, Kind, Refused};
 
-/// The scenario with every default written out.
+/// File name of the scenario with all defaults.
 pub const SCENARIO_FILE: &str = "scenario.resolved.toml";
 
-/// The rest of an attempt, as JSON.
+/// File name of the attempt's other data, as JSON.
 pub const OUTLINE_FILE: &str = "attempt.json";
 
-/// Records, a JSON line each.
+/// File name of the records, as JSON lines.
 pub const RECORDS_FILE: &str = "evidence.jsonl";
 
-/// Records of what was seen of a lab that stays after the attempt was judged.
+/// File name of the records of a persistent lab after its attempt was judged.
 pub const AFTERWARDS_FILE: &str = "afterwards.jsonl";
 
-/// What crossed a machine's own port, in the machine's folder of artifacts: [`Wire`] as compressed JSON.
+/// File name of the traffic at a machine's own port, in the machine's folder: [`Wire`] as compressed JSON.
 pub const PORT_FILE: &str = "port.json.gz";
 
-/// Folder of the machines' artifacts, a folder each.
+/// Folder of the machines' artifacts, with one folder per machine.
 pub const NODES_FOLDER: &str = "nodes";
 
-/// Longest JSON of a port that is believed, in bytes.
+/// Maximum size of a port's JSON, in bytes.
 const PORT_LIMIT_BYTES: u64 = 256 << 20;
 
-/// Largest `scenario.resolved.toml` and `attempt.json` that are read.
+/// Maximum size of `scenario.resolved.toml` and `attempt.json`.
 const FILE_LIMIT_BYTES: u64 = 16 << 20;
 
-/// Largest file of records that is read.
+/// Maximum size of a file of records.
 const RECORDS_LIMIT_BYTES: u64 = 1 << 30;
 
-/// Longest line of such a file: a record with 1 MiB of text, every byte of it escaped.
+/// Maximum length of a line of records: a record with 1 MiB of text, with every byte escaped.
 const LINE_LIMIT_BYTES: u64 = 8 << 20;
 
-/// Most records of one file.
+/// Maximum number of records per file.
 const RECORDS_LIMIT: usize = 5_000_000;
 
-/// Largest capture that is read, as it lies on the disk.
+/// Maximum size of a capture on disk.
 const CAPTURE_LIMIT_BYTES: u64 = 4 << 30;
 
-/// Most captures of one attempt.
+/// Maximum number of captures per attempt.
 const CAPTURES_LIMIT: usize = 256;
 
 /// Folder of the captures.
 pub const CAPTURES_FOLDER: &str = "nets";
 
-/// Everything seen in one attempt.
+/// Evidence of one attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// What was run.
     pub scenario: Scenario,
-    /// On which firmware.
     pub firmware: Firmware,
-    /// Everything seen but packets, in the order in which it was seen.
+    /// All records except packets, in the order of observation.
     pub records: Vec<Record>,
-    /// What was read from the captures: each frame on the network once.
+    /// Content of the captures: each frame on the network once.
     pub wire: Wire,
-    /// What crossed each machine's own port, by node name; empty for a capture that does not tell ports apart.
+    /// Traffic at each machine's own port, by node name; empty if the capture does not distinguish ports.
     pub ports: BTreeMap<String, Wire>,
-    /// Seconds each node took from its start to its stop; nodes that never started are absent.
+    /// Seconds from start to stop of each node; nodes that never started are absent.
     pub node_seconds: BTreeMap<String, f64>,
-    /// What of our own set-up failed.
+    /// Error of the lab's own set-up.
     pub broken: Option<String>,
-    /// Whether the run was interrupted before the attempt was through.
+    /// True if the run was interrupted before the attempt ended.
     pub interrupted: bool,
-    /// What lies beside it in its folder.
+    /// Context from the attempt's folder.
     pub beside: Beside,
 }
 
-/// `attempt.json`: what is known of an attempt beside its scenario and what was seen.
+/// Content of `attempt.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Outline {
-    /// Name of the scenario: that of the folder it was read from.
+    /// Name of the scenario's original folder.
     scenario: String,
     firmware: Firmware,
     #[serde(default)]
@@ -107,56 +105,41 @@ struct Outline {
     interrupted: bool,
 }
 
-/// Why a folder is no attempt, or not a readable one.
+/// Error of reading or writing an attempt.
 #[derive(Debug, Error)]
 pub enum SavedError {
     /// The folder lacks a file that every attempt has.
     #[error(
-        "{folder} is no attempt of a run: it has no {file}; the folders with one are \
+        "not an attempt of a run: {folder} has no {file}; attempts are in \
          runs/<run>/<scenario>@<firmware>/attempt-<n>"
     )]
     NoAttempt {
-        /// The folder.
         folder: PathBuf,
-        /// What is missing.
+        /// Missing file.
         file: &'static str,
     },
-    /// A file can't be read or written.
+    /// A file cannot be read or written.
     #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A JSON file or line is not what it should be.
+    File { path: PathBuf, source: io::Error },
+    /// A JSON file or line is malformed.
     #[error("{path}, line {line}: {source}")]
     Json {
-        /// Which file.
         path: PathBuf,
-        /// Line in it.
+        /// Line number, from 1.
         line: usize,
-        /// Why.
         source: serde_json::Error,
     },
-    /// The scenario is not one.
+    /// The scenario is invalid.
     #[error("{0}")]
     Scenario(Box<InvalidScenario>),
-    /// A capture can't be read.
+    /// A capture cannot be read.
     #[error("{path}: {source}")]
-    Capture {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: CaptureError,
-    },
+    Capture { path: PathBuf, source: CaptureError },
 }
 
-/// Writes what `folder` needs to be read by [`load`], beside records and captures, which are written while
-/// they are seen.
+/// Writes the files that [`load`] needs, except records and captures, which are written as they are observed.
 ///
-/// # Errors
-/// [`SavedError::File`] when a file can't be written.
+/// [`SavedError::File`] if a file cannot be written.
 pub fn save(folder: &Path, attempt: &Attempt) -> Result<(), SavedError> {
     let outline = Outline {
         scenario: attempt.scenario.name.clone(),
@@ -176,23 +159,23 @@ pub fn save(folder: &Path, attempt: &Attempt) -> Result<(), SavedError> {
     write(OUTLINE_FILE, json.map(|json| json + "\n"))
 }
 
-/// Writes records while they are seen.
+/// Writer of records.
 #[derive(Debug)]
 pub struct RecordFile(File);
 
 impl RecordFile {
-    /// Makes the file in the attempt's folder.
+    /// Creates the file in the attempt's folder.
     ///
     /// # Errors
-    /// [`SavedError::File`] when it can't be made.
+    /// [`SavedError::File`] if it cannot be created.
     pub fn create(folder: &Path) -> Result<RecordFile, SavedError> {
         RecordFile::create_at(folder.join(RECORDS_FILE))
     }
 
-    /// Makes the file of what is seen after the attempt.
+    /// Creates the file of records after the attempt.
     ///
     /// # Errors
-    /// [`SavedError::File`] when it can't be made.
+    /// [`SavedError::File`] if it cannot be created.
     pub fn create_afterwards(folder: &Path) -> Result<RecordFile, SavedError> {
         RecordFile::create_at(folder.join(AFTERWARDS_FILE))
     }
@@ -203,10 +186,10 @@ impl RecordFile {
             .map_err(|source| SavedError::File { path, source })
     }
 
-    /// Adds a record: one write, so that a reader never sees half of one but the last.
+    /// Appends a record in a single write, so that only the last one can be incomplete for a reader.
     ///
     /// # Errors
-    /// When the disk is full or the like.
+    /// Fails if the disk is full, for example.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
@@ -214,12 +197,12 @@ impl RecordFile {
     }
 }
 
-/// Reads an attempt from its folder alone; nothing else of the run or of the project is needed.
+/// Reads an attempt from its folder alone; no other files of the run or the project are needed.
 ///
-/// Records and captures may be missing: our own set-up may have failed before there were any.
+/// Records and captures may be missing if the lab's own set-up failed early.
 ///
 /// # Errors
-/// [`SavedError`] when the folder is no attempt or a file in it can't be understood.
+/// [`SavedError`] if the folder is not an attempt or a file is malformed.
 pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
     let outline = outline(folder)?;
     Ok(Attempt {
@@ -235,10 +218,10 @@ pub fn load(folder: &Path) -> Result<Attempt, SavedError> {
     })
 }
 
-/// The scenario of the attempt in `folder`.
+/// Reads the scenario of the attempt in `folder`.
 ///
 /// # Errors
-/// [`SavedError`] when the folder is no attempt or the scenario can't be understood.
+/// [`SavedError`] if the folder is not an attempt or the scenario is invalid.
 pub fn scenario(folder: &Path) -> Result<Scenario, SavedError> {
     scenario_called(&outline(folder)?.scenario, folder)
 }
@@ -258,7 +241,7 @@ fn outline(folder: &Path) -> Result<Outline, SavedError> {
     })
 }
 
-/// A file that every attempt has.
+/// Reads a file that every attempt has.
 fn read(folder: &Path, file: &'static str) -> Result<(PathBuf, String), SavedError> {
     let path = folder.join(file);
     let text =
@@ -273,11 +256,11 @@ fn read(folder: &Path, file: &'static str) -> Result<(PathBuf, String), SavedErr
     }
 }
 
-/// The records in a file of JSON lines; none where there is no file. A last line without its end was being written when the lab was
-/// killed, and is left out.
+/// Reads records from a file of JSON lines; empty if the file does not exist. An unterminated last line was
+/// being written when the lab was killed, and is ignored.
 ///
 /// # Errors
-/// [`SavedError`] when the file can't be read or a line is no record.
+/// [`SavedError`] if the file cannot be read or a line is malformed.
 pub fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
     let failed = |source| SavedError::File {
         path: path.to_owned(),
@@ -319,14 +302,14 @@ pub fn records(path: &Path) -> Result<Vec<Record>, SavedError> {
     Ok(records)
 }
 
-/// Whether a file is a capture, by its name.
+/// True if the file name is that of a capture.
 #[must_use]
 pub fn is_capture(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.ends_with(".pcapng") || name.ends_with(".pcapng.gz")
 }
 
-/// Where a capture is kept once it is complete.
+/// Returns the path of a complete, compressed capture.
 #[must_use]
 pub fn compressed(capture: &Path) -> PathBuf {
     let mut name = capture.as_os_str().to_owned();
@@ -334,11 +317,10 @@ pub fn compressed(capture: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What crossed each machine's own port in the attempt in `folder`, by node name; empty for attempts that were recorded
-/// without.
+/// Reads the traffic at each machine's own port, by node name; empty for attempts without such recordings.
 ///
 /// # Errors
-/// [`SavedError`] when a file cannot be read.
+/// [`SavedError`] if a file cannot be read.
 pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
     let attempt = Folder::open(folder);
     let folder = folder.join(NODES_FOLDER);
@@ -375,10 +357,10 @@ pub fn ports(folder: &Path) -> Result<BTreeMap<String, Wire>, SavedError> {
     Ok(ports)
 }
 
-/// What was captured on all networks of the attempt in `folder`. Frame numbers are those of each capture.
+/// Reads the captures of all networks of the attempt in `folder`. Frame numbers are those of each capture.
 ///
 /// # Errors
-/// [`SavedError`] when a capture is none or can't be read.
+/// [`SavedError`] if a capture is malformed or cannot be read.
 pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
     let attempt = folder;
     let folder = &folder.join(CAPTURES_FOLDER);
@@ -393,7 +375,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         Err(error) => return Err(failed(folder, error)),
     };
     let entries = nets.entries().map_err(|error| failed(folder, error))?;
-    // Folders are nobody's captures; links and FIFOs are refused when they are opened.
+    // Folders are ignored; links and FIFOs are refused when opened.
     let paths = entries.iter().filter(|entry| entry.kind != Kind::Folder);
     let paths: Vec<PathBuf> = paths
         .map(|entry| folder.join(&entry.name))
@@ -403,7 +385,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
         let limit = CAPTURES_LIMIT;
         return Err(failed(folder, Refused::TooMany { limit }.into()));
     }
-    // Killed between the two: the compressed one is whole.
+    // The lab was killed between two steps: the compressed file is complete.
     let is_twice = |path: &PathBuf| paths.contains(&compressed(path));
     let mut paths: Vec<PathBuf> = paths
         .iter()
@@ -419,7 +401,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
             .map_err(|error| failed(&path, error))?;
         let one = match wire::read(file) {
             Ok(one) => one,
-            // The lab was killed before its header reached the disk.
+            // The lab was killed before the header reached the disk.
             Err(CaptureError::Empty) => continue,
             Err(source) => return Err(SavedError::Capture { path, source }),
         };
@@ -433,7 +415,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
             wire.kind = one.kind;
         }
     }
-    // Stable: what one network saw at one time stays in its order.
+    // Stable sort: packets of one network at the same time keep their order.
     wire.packets.sort_by_key(|packet| packet.at_us);
     wire.transfers.sort_by_key(|transfer| transfer.start_us);
     Ok(wire)

@@ -1,27 +1,27 @@
-//! The lines that are added to a file while somebody else writes it.
+//! Reader of lines that another process appends to a file.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::untrusted::Folder;
 
-/// As much is read at once at most; the rest comes with the next look.
+/// Maximum number of bytes per read; the rest follows with the next read.
 const READ_LIMIT_BYTES: u64 = 1 << 20;
 
-/// As much of a line is kept.
+/// Maximum length of a line that is kept.
 const LINE_LIMIT_BYTES: usize = 16 << 20;
 
-/// A place in a file that grows.
+/// Position in a growing file.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
     at: u64,
-    /// The beginning of a line that is not complete; at most [`LINE_LIMIT_BYTES`] of it.
+    /// Beginning of an incomplete line, at most [`LINE_LIMIT_BYTES`].
     open: Vec<u8>,
 }
 
 impl Tail {
-    /// Everything in the file, which may not be there yet.
+    /// Starts at the beginning of the file, which need not exist yet.
     #[must_use]
     pub fn at_start(path: PathBuf) -> Tail {
         Tail {
@@ -31,7 +31,7 @@ impl Tail {
         }
     }
 
-    /// What comes from now on.
+    /// Starts at the current end of the file.
     #[must_use]
     pub fn at_end(path: PathBuf) -> Tail {
         let at = path.metadata().map_or(0, |file| file.len());
@@ -41,13 +41,13 @@ impl Tail {
         }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The complete lines since the last time, without their ends. A file that can't be read has none.
+    /// Returns the complete lines since the last call, without line ends. An unreadable file has none.
     pub fn lines(&mut self) -> Vec<Vec<u8>> {
         let Ok(fresh) = self.fresh() else {
             return Vec::new();

@@ -1,11 +1,11 @@
-//! What becomes of each frame on an impaired link. Pure: chances come from a seeded sequence, so that the
-//! same frames have the same fate in every run.
+//! Frames on an impaired link. Pure: random decisions come from a seeded sequence, so that the same frames have
+//! the same fate in every run.
 
 use std::time::Duration;
 
 use super::model::Link;
 
-/// How much later a frame arrives that is overtaken: enough for the next ones of a transfer.
+/// Delay of a reordered frame: long enough for the next frames of a transfer to overtake it.
 const OVERTAKEN_BY: Duration = Duration::from_millis(4);
 
 /// Decides the fate of one direction's frames.
@@ -15,7 +15,7 @@ pub struct Impairment {
     state: u64,
 }
 
-/// Which way frames go; each has chances of its own.
+/// Direction of frames; each has its own random sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From a machine to the servers.
@@ -25,7 +25,7 @@ pub enum Direction {
 }
 
 impl Impairment {
-    /// The frames of one direction on this link.
+    /// Starts the sequence for one direction of this link.
     #[must_use]
     pub fn new(link: Link, direction: Direction) -> Impairment {
         let own = match direction {
@@ -38,9 +38,10 @@ impl Impairment {
         }
     }
 
-    /// When the next frame arrives, counted from now: never, once or twice.
+    /// Returns the delays after which copies of the next frame arrive: none if it is lost, two if it is
+    /// duplicated.
     pub fn arrivals(&mut self) -> Vec<Duration> {
-        // All chances are drawn for every frame, so that one setting does not move another's sequence.
+        // Every frame draws all random numbers, so that one setting does not shift another's sequence.
         let lost = self.percent() < self.link.loss_percent;
         let doubled = self.percent() < self.link.duplicate_percent;
         let overtaken = self.percent() < self.link.reorder_percent;
@@ -54,7 +55,7 @@ impl Impairment {
         vec![delay; if doubled { 2 } else { 1 }]
     }
 
-    /// A number from 0 to 99, by SplitMix64 (Steele, Lea and Flood, 2014).
+    /// Returns a number from 0 to 99, by SplitMix64 (Steele, Lea and Flood, 2014).
     fn percent(&mut self) -> u32 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;

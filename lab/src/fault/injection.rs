@@ -1,4 +1,4 @@
-//! What a fault injects into the running cell, as written in `fault.toml`.
+//! Parser of the injections in `fault.toml`.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ use super::model::{
 use crate::scenario::problem::{Source, Wrong};
 use crate::scenario::read::{Item, Table};
 
-/// Reads every section that injects something; what is wrong is noted in `source`.
+/// Reads every section that injects something; mistakes are added to `source`.
 pub(super) fn read(root: &Table, source: &Source) -> Injections {
     let section = |key, title| root.optional(key).and_then(|item| item.table(title));
     Injections {
@@ -48,7 +48,7 @@ fn machine(table: Table) -> MachineChange {
                 item.parse(|text| {
                     Uuid::try_parse(text).map_err(|error| {
                         let help = "e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
-                        Wrong::new(format!("`{text}` is not a UUID: {error}"), help)
+                        Wrong::new(format!("invalid UUID: `{text}` ({error})"), help)
                     })
                 })
             })
@@ -75,7 +75,7 @@ fn server(table: Table, source: &Source) -> ServerChange {
             .filter_map(|item| item.choice(&parts))
             .map(|part| part.value)
             .collect(),
-        // Its keys are the boot server's own; they are checked where they are put into its configuration.
+        // The keys belong to the boot server and are checked when they are applied to its configuration.
         set: set
             .then(|| sub_table(source.text()))
             .flatten()
@@ -85,7 +85,7 @@ fn server(table: Table, source: &Source) -> ServerChange {
     change
 }
 
-/// `[server.set]` as plain values.
+/// Returns `[server.set]` as plain values.
 fn sub_table(text: &str) -> Option<toml::Table> {
     let document: toml::Table = text.parse().ok()?;
     document.get("server")?.get("set")?.as_table().cloned()
@@ -131,7 +131,7 @@ fn station(item: &Item) -> Option<Station> {
     let role = table
         .required("role", "role = \"silent\"")
         .and_then(|item| item.choice(&ROLES))?;
-    // A TFTP server stands in the place of the one that machines are told.
+    // A TFTP server takes the address of the one that machines are told of.
     let address = match role.value {
         Word::Tftp => None,
         _ => Some(
@@ -195,7 +195,7 @@ const PROXY_FLAWS: [(&str, ProxyFlaw); 2] = [
     ("no-boot-file", ProxyFlaw::NoBootFile),
 ];
 
-/// A flaw's key and what is made of its number.
+/// Key of a flaw, and its constructor from the key's number.
 type FlawKey<T> = (&'static str, fn(u32) -> T);
 
 const WEB_FLAWS: [FlawKey<WebFlaw>; 5] = [
@@ -215,7 +215,7 @@ const TFTP_FLAWS: [FlawKey<TftpFlaw>; 2] = [
     ("refuse_options", |_| TftpFlaw::RefuseOptions),
 ];
 
-/// The one flaw of a station.
+/// Returns the single flaw of a station.
 fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
     let mut found = None;
     for (key, make) in flaws {
@@ -223,11 +223,8 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
             continue;
         };
         if found.is_some() {
-            let what = format!("`{key}` is a second flaw");
-            item.wrong(Wrong::new(
-                what,
-                "a station has one flaw: remove one of them",
-            ));
+            let what = format!("more than one flaw: `{key}`");
+            item.wrong(Wrong::new(what, "a station has exactly one flaw"));
             continue;
         }
         found = match *key {
@@ -238,7 +235,7 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
         };
     }
     if found.is_none() {
-        // Asked for with `required`, so that the message names the table and an example.
+        // Uses `required`, so that the message names the table and an example.
         let (key, _) = flaws.first()?;
         table.required(key, &format!("{key} = 1000000"));
     }
@@ -282,7 +279,7 @@ fn event_keys(text: &str) -> Result<Map<String, Value>, Wrong> {
 
 fn address(text: &str) -> Result<Ipv4Addr, Wrong> {
     text.parse().map_err(|_| {
-        let help = "four numbers with dots, e.g. `192.168.92.200`";
-        Wrong::new(format!("`{text}` is not an IPv4 address"), help)
+        let help = "write four numbers with dots, e.g. `192.168.92.200`";
+        Wrong::new(format!("invalid IPv4 address: `{text}`"), help)
     })
 }

@@ -1,24 +1,23 @@
-//! Faults: scenarios broken in one place, each with the one right outcome.
+//! Faults: scenarios broken on purpose in one place, each with its one correct outcome.
 //!
-//! A fault is a folder with a `fault.toml`: the scenario it breaks, what is changed in its files, what is
-//! injected while it runs, and what has to come of it: a failure at that stage with that cause ranked
-//! first, or a pass where the machine has to get over it. A fault that passes when it must not, or that
-//! is explained by another cause, is a failure of the lab.
+//! A fault is a folder with a `fault.toml`: the scenario it breaks, the changes of its files, the injections
+//! while it runs, and the expected outcome: a failure at a given stage with a given cause ranked first, or a
+//! pass if the machine must recover. A fault with any other outcome is a failure of the lab.
 //!
 //! | file | job |
 //! |---|---|
-//! | [`model`] | what a fault is |
-//! | [`read`] | `fault.toml`, every mistake told with its place |
-//! | [`injection`] | `[machine]`, `[server]`, `[link]`, …: what is injected, read |
-//! | [`impair`] | what becomes of a frame on an impaired link |
-//! | [`hand`] | the same under faults that are set by hand while machines run |
-//! | [`server`] | a boot server's configuration as the fault has it |
-//! | [`overlay`] | the broken copy of the scenario that is run |
-//! | [`outcome`] | what came of it against what had to |
+//! | [`model`] | types of a fault |
+//! | [`read`] | parser of `fault.toml`; reports every mistake with its location |
+//! | [`injection`] | parser of `[machine]`, `[server]`, `[link]`, … |
+//! | [`impair`] | fate of a frame on an impaired link |
+//! | [`live_fault`] | live faults, injected while machines run |
+//! | [`server`] | boot server configuration changed by a fault |
+//! | [`overlay`] | broken copy of the scenario |
+//! | [`outcome`] | comparison of the outcome with the expected one |
 
-mod hand;
 mod impair;
 mod injection;
+mod live_fault;
 mod model;
 mod outcome;
 mod overlay;
@@ -27,8 +26,8 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use hand::{HandFault, HandFaults};
 pub use impair::{Direction, Impairment};
+pub use live_fault::{LiveFault, LiveFaults};
 pub use model::{
     Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,
     Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,

@@ -1,4 +1,4 @@
-//! What a fault is, once it has been read and found good.
+//! Types of a valid fault.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -10,241 +10,230 @@ use crate::diagnosis::Cause;
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
 
-/// A scenario broken in one place.
+/// Scenario broken in one place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Name: that of its folder.
+    /// Name of its folder.
     pub name: String,
-    /// Its folder.
     pub dir: PathBuf,
     /// One sentence for lists and reports.
     pub summary: String,
-    /// The scenario that is broken.
+    /// Name of the scenario to break.
     pub scenario: String,
-    /// The firmware it is shown on.
     pub firmware: Firmware,
-    /// The nodes that are kept of the scenario.
+    /// Nodes of the scenario that take part.
     pub nodes: Vec<String>,
-    /// Whether machines are virtual or only simulated.
     pub machines: Machines,
-    /// When the lab stops waiting, in seconds.
+    /// Time limit of a boot, in seconds.
     pub boot_seconds: u32,
-    /// What is changed in the scenario's files, in order.
+    /// Changes of the scenario's files, in order.
     pub changes: Vec<Change>,
-    /// What is injected while it runs.
+    /// Faults injected while it runs.
     pub injections: Injections,
-    /// What has to come of it.
+    /// Expected outcome.
     pub expect: Expectation,
-    /// The node it has to come of, where the others have to pass; none for all of them.
+    /// Node with the expected outcome, while all others must pass; `None` if all nodes have it.
     pub victim: Option<String>,
 }
 
-/// What has to come of a fault.
+/// Expected outcome of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Expectation {
-    /// The machine gets over it.
+    /// The machine recovers and passes.
     Pass,
-    /// It fails.
+    /// The machine fails.
     Fail {
-        /// At this stage.
+        /// Stage of the failure.
         stage: StageName,
-        /// With this cause ranked first.
+        /// Cause that must rank first.
         cause: Cause,
     },
 }
 
-/// A change of one file of the scenario.
+/// Change of one file of the scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The file, relative to the scenario's folder.
+    /// Path of the file, relative to the scenario's folder.
     pub file: String,
-    /// What is done to it.
     pub edit: Edit,
 }
 
-/// What is done to a file.
+/// Edit of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// It is removed.
+    /// Remove the file.
     Remove,
-    /// This text, which has to be in it, is replaced wherever it stands.
-    Replace {
-        /// The text.
-        from: String,
-        /// What stands in its place.
-        to: String,
-    },
+    /// Replace all occurrences of a text, which must exist.
+    Replace { from: String, to: String },
 }
 
-/// What is injected into a running cell; empty for an ordinary run.
+/// Faults injected into a running cell; empty in an ordinary run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Injections {
-    /// `[machine]`: machines other than the scenario says.
+    /// `[machine]`: changed machines.
     pub machine: MachineChange,
-    /// `[server]`: a boot server with another configuration.
+    /// `[server]`: changed configuration of the boot server.
     pub server: ServerChange,
-    /// `[link]`: an impaired link between the machines and everything else.
+    /// `[link]`: impaired link between the machines and everything else.
     pub link: Option<Link>,
-    /// `[[barrier]]`: what the servers' host does not let through.
+    /// `[[barrier]]`: blocked ports of the servers' host.
     pub barriers: Vec<Barrier>,
-    /// `[[station]]`: others on the network.
+    /// `[[station]]`: additional hosts on the network.
     pub stations: Vec<Station>,
     /// `[kill]`: a boot server that is killed.
     pub kill: Option<Kill>,
 }
 
-/// `[machine]`: what is other about the machines.
+/// `[machine]`: changes of the machines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MachineChange {
-    /// The node that is changed; none for all of them.
+    /// Node to change; `None` for all.
     pub node: Option<String>,
-    /// Without virtio-rng.
+    /// True to leave out virtio-rng.
     pub without_rng: bool,
-    /// With this UUID in SMBIOS.
+    /// Replacement of the SMBIOS UUID.
     pub uuid: Option<Uuid>,
-    /// UEFI variables in which a former owner's Secure Boot keys are enrolled, and firmware that heeds them.
+    /// True to enrol a former owner's Secure Boot keys in the UEFI variables, with firmware that enforces them.
     pub stale_keys: bool,
 }
 
-/// `[server]`: what is other about the boot server on the wire.
+/// `[server]`: changes of the boot server on the network.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServerChange {
-    /// Parts that it does not play though the scenario says so.
+    /// Services to leave out although the scenario has them.
     pub without: Vec<ServerPart>,
-    /// Keys of its configuration, as in its own configuration file.
+    /// Keys of the boot server's own configuration.
     pub set: toml::Table,
 }
 
-/// A part that a boot server plays.
+/// Service of a boot server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServerPart {
-    /// Addresses.
+    /// DHCP server
     Dhcp,
-    /// Boot options beside another DHCP server.
+    /// Boot options beside another DHCP server
     ProxyDhcp,
-    /// TFTP.
+    /// TFTP server
     Tftp,
-    /// The boot config service.
+    /// Boot config service
     Http,
 }
 
-/// `[link]`: what happens to frames between the machines and everything else, in each direction.
+/// `[link]`: impairment between the machines and everything else, in each direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Link {
-    /// Of a hundred frames, how many are lost.
+    /// Percentage of frames lost.
     pub loss_percent: u32,
-    /// Of a hundred frames, how many arrive twice.
+    /// Percentage of frames duplicated.
     pub duplicate_percent: u32,
-    /// Of a hundred frames, how many are overtaken by later ones.
+    /// Percentage of frames reordered.
     pub reorder_percent: u32,
-    /// How much later each arrives, in milliseconds.
+    /// Additional delay, in milliseconds.
     pub delay_ms: u32,
-    /// Where the sequence of chances begins, so that a run can be repeated.
+    /// Seed of the random sequence, which makes runs repeatable.
     pub seed: u32,
 }
 
 /// `[[barrier]]`: a port of the servers' host that machines cannot reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barrier {
-    /// `tcp` or `udp`.
+    /// Protocol: `tcp` or `udp`.
     pub protocol: String,
-    /// The port.
     pub port: u16,
-    /// Whether the sender is told (ICMP), or nothing is said.
+    /// True to reject packets with ICMP, false to drop them silently.
     pub tells: bool,
 }
 
-/// `[[station]]`: another host on the network.
+/// `[[station]]`: additional host on the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Station {
-    /// Its address; none for one that stands in the servers' own place.
+    /// IPv4 address; `None` for a station at the servers' own address.
     pub address: Option<Ipv4Addr>,
-    /// What it does.
     pub role: Role,
 }
 
-/// What another host does.
+/// Role of an additional host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// It has its address and answers for it, nothing else.
+    /// Host that answers ARP for its address and nothing else.
     Silent,
     /// It is another DHCP server.
     DhcpServer {
-        /// First address it gives.
+        /// Second DHCP server.
         first: Ipv4Addr,
-        /// Last address it gives.
+        /// First address of the pool.
         last: Ipv4Addr,
     },
-    /// It takes this many addresses from the DHCP server before the machines start.
+    /// DHCP client that leases addresses before the machines start.
     Leases {
-        /// How many.
+        /// Number of addresses.
         count: u32,
     },
-    /// It serves the image's files and a canned config by HTTP, with a flaw.
+    /// HTTP server of the image's files and a fixed config, with a flaw.
     Web(WebFlaw),
-    /// It is the TFTP server, with a flaw.
+    /// TFTP server with a flaw.
     Tftp(TftpFlaw),
-    /// It is the proxyDHCP server, with a flaw.
+    /// ProxyDHCP server with a flaw.
     Proxy(ProxyFlaw),
 }
 
-/// What is wrong with a web server.
+/// Flaw of a web server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WebFlaw {
-    /// It sends that many bytes of a body and then nothing, without closing the connection.
+    /// Sends this many bytes of a body, then stalls with the connection open.
     StallAfter(u64),
-    /// It sends that many bytes of a body and closes the connection.
+    /// Sends this many bytes of a body, then closes the connection.
     TruncateAfter(u64),
-    /// It says that the whole file is only that long.
+    /// Claims that the whole file has only this many bytes.
     ShortFile(u64),
-    /// It answers everything with this status.
+    /// Answers every request with this status.
     Status(u16),
-    /// It sends that many bytes a second.
+    /// Sends this many bytes per second.
     Rate(u64),
 }
 
-/// What is wrong with a TFTP server.
+/// Flaw of a TFTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TftpFlaw {
-    /// It refuses every request that has options, with error 8 (RFC 2347).
+    /// Refuses every request with options, with error 8 (RFC 2347).
     RefuseOptions,
-    /// It falls silent after that many bytes of a file, for good.
+    /// Falls silent for good after this many bytes of a file.
     DieAfter(u64),
 }
 
-/// What is wrong with a proxyDHCP server's offer.
+/// Flaw of a proxyDHCP server's offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyFlaw {
-    /// It does not say `PXEClient` (option 60), so firmware does not take it for a proxy's.
+    /// Omits `PXEClient` (option 60), so that firmware ignores the offer.
     NoVendorClass,
-    /// It says `PXEClient`, but neither a boot file nor a boot server.
+    /// Sends `PXEClient`, but neither a boot file nor a boot server.
     NoBootFile,
 }
 
 /// `[kill]`: a boot server that gets SIGKILL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
-    /// Name of the event of its own after which it is killed, e.g. `tftp_request`.
+    /// Name of the server's event that triggers the kill, e.g. `tftp_request`.
     pub after: String,
     /// Keys of that event's JSON that must have these values.
     #[serde(default)]
     pub with: serde_json::Map<String, serde_json::Value>,
-    /// How much later it is started again, in milliseconds; never when absent.
+    /// Delay until the restart, in milliseconds; `None` for no restart.
     pub restart_ms: Option<u32>,
 }
 
 impl MachineChange {
-    /// The change as it is for the node of this name.
+    /// Returns the change for the node of this name.
     #[must_use]
     pub fn of(&self, node: &str) -> MachineChange {
         match &self.node {
@@ -255,7 +244,7 @@ impl MachineChange {
 }
 
 impl Fault {
-    /// What has to come of the node of this name.
+    /// Returns the expected outcome of the node of this name.
     #[must_use]
     pub fn expectation(&self, node: &str) -> Expectation {
         match &self.victim {
@@ -266,7 +255,7 @@ impl Fault {
 }
 
 impl Station {
-    /// The MAC it has on the network: made from its address, so that captures of two runs show the same.
+    /// Returns the station's MAC address, derived from its IPv4 address, so that captures of two runs agree.
     #[must_use]
     pub fn mac(address: Ipv4Addr) -> String {
         let [a, b, c, d] = address.octets();

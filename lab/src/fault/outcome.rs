@@ -1,4 +1,4 @@
-//! What came of a fault against what had to come of it.
+//! Comparison of a fault's outcome with the expected one.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +7,25 @@ use crate::diagnosis::Cause;
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
-/// What came of a fault on one node.
+/// Outcome of a fault on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "found", rename_all = "lowercase")]
 pub enum Found {
-    /// It passed.
+    /// The node passed.
     Pass,
-    /// It failed.
+    /// The node failed.
     Fail {
-        /// At this stage.
         stage: StageName,
-        /// With this cause ranked first; none when no cause was found.
+        /// First-ranked cause; `None` if no cause was found.
         cause: Option<Cause>,
-        /// Why, in a sentence.
+        /// Explanation in one sentence.
         why: String,
     },
-    /// Nothing is known: the lab's own set-up failed, or the run was interrupted.
-    Nothing {
-        /// Why.
-        why: String,
-    },
+    /// No result: the lab's own set-up failed, or the run was interrupted.
+    Nothing { why: String },
 }
 
-/// What a verdict and the causes that explain it, best first, mean for a fault.
+/// Builds the outcome from a verdict and its causes, best first.
 #[must_use]
 pub fn found(verdict: &NodeVerdict, causes: &[Cause]) -> Found {
     match verdict {
@@ -46,7 +42,7 @@ pub fn found(verdict: &NodeVerdict, causes: &[Cause]) -> Found {
 }
 
 impl Found {
-    /// Whether it is what had to come.
+    /// True if the outcome is the expected one.
     #[must_use]
     pub fn is(&self, expected: &Expectation) -> bool {
         match (self, expected) {
@@ -71,7 +67,7 @@ impl std::fmt::Display for Found {
                 let cause = cause.map_or("no cause found", Cause::name);
                 f.pad(&format!("{stage}: {cause}"))
             }
-            Found::Nothing { .. } => f.pad("nothing known"),
+            Found::Nothing { .. } => f.pad("no result"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The broken copy of a scenario: its folder copied, the fault's files laid over it, its changes made, and
-//! only the fault's nodes and firmware left.
+//! Broken copy of a scenario: its folder copied, the fault's files and changes applied, reduced to the fault's
+//! nodes and firmware.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use super::model::{Edit, Fault, Injections};
 use crate::scenario::{self, DataCheck, InvalidScenario, Scenario};
 use crate::untrusted::tree::{Limits, Tree};
 
-/// Whether a fault is applied.
+/// Choice between a fault and its control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
     /// As it is written.
@@ -20,65 +20,52 @@ pub enum Treatment {
     Control,
 }
 
-/// Why a fault can't be made of its scenario.
+/// Reason why a fault cannot be applied to its scenario.
 #[derive(Debug, Error)]
 pub enum OverlayError {
-    /// A file could not be read or written.
+    /// A file cannot be read or written.
     #[error("fault `{fault}`: {path}: {source}")]
     File {
-        /// The fault.
         fault: String,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// The scenario is not there.
-    #[error("fault `{fault}` breaks a scenario that is not there: {path}")]
+    /// The scenario does not exist.
+    #[error("scenario not found: {path} (of fault `{fault}`)")]
     NoScenario {
-        /// The fault.
         fault: String,
-        /// Where it was looked for.
+        /// Path that was tried.
         path: PathBuf,
     },
-    /// The text to be replaced is not in the file, so the fault would break nothing.
-    #[error("fault `{fault}` replaces text that is not in {file} of `{scenario}`:\n{text}")]
+    /// The text to replace is not in the file, so that the fault would have no effect.
+    #[error("text to replace not found in {file} of `{scenario}` (fault `{fault}`):\n{text}")]
     NotThere {
-        /// The fault.
         fault: String,
-        /// Its scenario.
         scenario: String,
-        /// The file.
         file: String,
-        /// The text.
         text: String,
     },
-    /// A node that the scenario does not have, or that is not kept of it.
+    /// The scenario or the fault's `nodes` lack a node.
     #[error(
-        "fault `{fault}` names node `{node}`, which is not in `{scenario}` or not among its `nodes`"
+        "unknown node `{node}` in fault `{fault}`: not in `{scenario}`, or not in the fault's `nodes`"
     )]
     NoNode {
-        /// The fault.
         fault: String,
-        /// Its scenario.
         scenario: String,
-        /// The node.
         node: String,
     },
-    /// What comes out is no scenario.
-    #[error("fault `{fault}` leaves no valid scenario")]
+    /// The broken scenario is invalid.
+    #[error("the broken scenario of fault `{fault}` is invalid")]
     Invalid {
-        /// The fault.
         fault: String,
-        /// What is wrong with it.
         source: InvalidScenario,
     },
 }
 
-/// Makes the scenario of `fault` in `folder`, which is created; returns it with what is to be injected.
+/// Creates the fault's scenario in `folder` and returns it with its injections.
 ///
 /// # Errors
-/// [`OverlayError`] when the fault does not fit its scenario.
+/// [`OverlayError`] if the fault does not fit its scenario.
 pub fn materialise(
     fault: &Fault,
     scenarios: &Path,
@@ -137,7 +124,7 @@ pub fn materialise(
         .to_toml()
         .map_err(|error| at(&path, io::Error::other(error)))?;
     fs::write(&path, text).map_err(|error| at(&path, error))?;
-    // Once more, because what is written now has to be a scenario for whoever reads it.
+    // Loaded again, because the files must be a valid scenario for every reader.
     let mut scenario =
         Scenario::load_with(folder, DataCheck::Skip).map_err(|source| OverlayError::Invalid {
             fault: fault.name.clone(),
@@ -151,7 +138,7 @@ pub fn materialise(
     Ok((scenario, injections))
 }
 
-/// Leaves only the fault's nodes and its firmware.
+/// Reduces the scenario to the fault's nodes and firmware.
 fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
     let named = [&fault.victim, &fault.injections.machine.node];
     let named = named.into_iter().flatten();
@@ -175,8 +162,7 @@ fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
     Ok(())
 }
 
-/// Copies a folder into another, over what is there; but for `data` in it, which may be a link to that of another
-/// scenario.
+/// Copies a folder over another one, except `data`, which may be a link to another scenario's.
 fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
     let tree = Tree::survey(from, Limits::DATA, |path| path == Path::new("data"))?;
     Ok(tree.copy_to(to)?)

@@ -1,4 +1,4 @@
-//! `fault.toml` read and checked, every mistake told with its place, and faults chosen by name.
+//! Parser of `fault.toml`, which reports every mistake with its location, and selection of faults by name.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::scenario::read::{Item, Table};
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
 
-/// Name of the file that makes a folder a fault.
+/// Name of the file that marks a folder as a fault.
 pub const FILE_NAME: &str = "fault.toml";
 
 const BOOT_SECONDS_DEFAULT: u32 = 120;
@@ -35,10 +35,10 @@ const STAGES: [StageName; 13] = [
     StageName::Checks,
 ];
 
-/// The fault in `dir`.
+/// Loads the fault in `dir`.
 ///
 /// # Errors
-/// Everything that is wrong with it, in one report.
+/// All mistakes in the fault, in one report.
 pub fn load(dir: &Path) -> Result<Fault, InvalidScenario> {
     let path = dir.join(FILE_NAME);
     let name = dir
@@ -46,8 +46,8 @@ pub fn load(dir: &Path) -> Result<Fault, InvalidScenario> {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let title = format!("fault `{name}`");
     let text = fs::read_to_string(&path).map_err(|error| {
-        let what = format!("{} cannot be read: {error}", path.display());
-        let problem = Problem::nowhere(what, "a fault is a folder with a fault.toml");
+        let what = format!("cannot read {}: {error}", path.display());
+        let problem = Problem::nowhere(what, "a fault is a folder with a `fault.toml`");
         InvalidScenario::new(title.clone(), vec![problem])
     })?;
     let source = Source::new(&path, text);
@@ -58,14 +58,14 @@ pub fn load(dir: &Path) -> Result<Fault, InvalidScenario> {
     }
 }
 
-/// All faults in the folders of `root`, by name.
+/// Loads all faults below `root`, sorted by name.
 ///
 /// # Errors
-/// Everything that is wrong with any of them, in one report.
+/// All mistakes in all faults, in one report.
 pub fn load_all(root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
     let listed = fs::read_dir(root).map_err(|error| {
-        let what = format!("{} cannot be read: {error}", root.display());
-        let problem = Problem::nowhere(what, "it is the folder that faults are looked for in");
+        let what = format!("cannot read {}: {error}", root.display());
+        let problem = Problem::nowhere(what, "faults are expected in this folder");
         InvalidScenario::new(root.display().to_string(), vec![problem])
     })?;
     let mut dirs: Vec<_> = listed
@@ -88,25 +88,25 @@ pub fn load_all(root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
     }
 }
 
-/// The faults of these names in the order of `names`, each once; all when no name is given.
+/// Returns the faults of these names, each once and in the given order; all faults if no name is given.
 ///
 /// # Errors
-/// A sentence about the first name that no fault has.
+/// A sentence about the first unknown name.
 pub fn select(all: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>, String> {
     if names.is_empty() {
         return Ok(all);
     }
     let mut selected: Vec<Fault> = Vec::new();
     for name in names {
-        // As it is called in reports, too.
+        // Reports call a fault by this name, too.
         let name = name.strip_prefix("fault/").unwrap_or(name);
         let Some(fault) = all.iter().find(|fault| fault.name == name) else {
             let known = || all.iter().map(|fault| fault.name.as_str());
             let help = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there is {}", one_of(known())),
+                None => format!("known: {}", one_of(known())),
             };
-            return Err(format!("there is no fault `{name}`; {help}"));
+            return Err(format!("unknown fault: `{name}`; {help}"));
         };
         if selected.iter().all(|other| other.name != name) {
             selected.push(fault.clone());
@@ -115,19 +115,22 @@ pub fn select(all: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>, String> {
     Ok(selected)
 }
 
-/// Reads the file; what is wrong is noted in `source`.
+/// Parses the file; mistakes are added to `source`.
 pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
     let (document, errors) = DeTable::parse_recoverable(source.text());
     if !errors.is_empty() {
         for error in errors {
-            let wrong = Wrong::new(error.message(), "this is not TOML (https://toml.io)");
+            let wrong = Wrong::new(
+                error.message(),
+                "the file must be valid TOML (https://toml.io)",
+            );
             source.wrong(error.span().unwrap_or(0..0), "here", wrong);
         }
         return None;
     }
     let root = Table::root(source, &document, "the fault");
     let summary = root
-        .required("summary", "summary = \"Nobody answers DHCP\"")
+        .required("summary", "summary = \"No server answers DHCP\"")
         .and_then(|item| item.text());
     let scenario = root
         .required("scenario", "scenario = \"ipxe-chainload\"")
@@ -164,9 +167,8 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         && !dir.join("data").is_dir()
         && source.is_sound();
     if breaks_nothing {
-        let what = "the fault breaks nothing";
-        let help =
-            "write a `[[change]]` or something to inject, or put files into its folder `data`";
+        let what = "the fault has no effect";
+        let help = "add a `[[change]]`, an injection, or files in its folder `data`";
         source.wrong(0..0, "here", Wrong::new(what, help));
     }
     root.finish();
@@ -189,14 +191,14 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
 fn names(item: &Item) -> Option<Vec<String>> {
     let list = item.list()?;
     if list.is_empty() {
-        item.wrong(Wrong::new("`nodes` names none", "name at least one node"));
+        item.wrong(Wrong::new("`nodes` is empty", "name at least one node"));
     }
     list.iter()
         .map(|item| item.text().map(|text| text.value))
         .collect()
 }
 
-/// What has to come of it, and of which node.
+/// Returns the expected outcome, and the node it applies to.
 fn expectation(table: Table) -> Option<(Expectation, Option<String>)> {
     let node = table.optional("node").and_then(|item| item.text());
     let victim = node.map(|node| node.value);
@@ -253,14 +255,14 @@ fn change(item: &Item) -> Option<Change> {
 fn filled(text: &str) -> Result<String, Wrong> {
     if text.is_empty() {
         return Err(Wrong::new(
-            "no text is in every place",
-            "write text that stands in the file",
+            "`replace` is empty",
+            "write text that occurs in the file",
         ));
     }
     Ok(text.to_owned())
 }
 
-/// A path that stays inside the scenario's folder.
+/// Checks that a path stays inside the scenario's folder.
 fn inside(text: &str) -> Result<String, Wrong> {
     use std::path::Component;
     let stays = Path::new(text)
@@ -270,7 +272,7 @@ fn inside(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(
-        format!("`{text}` is no file of the scenario"),
-        "a path inside the scenario's folder, e.g. `data/config.yaml`",
+        format!("invalid path: `{text}` (outside the scenario's folder)"),
+        "use a relative path, e.g. `data/config.yaml`",
     ))
 }

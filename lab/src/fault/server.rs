@@ -1,13 +1,13 @@
-//! A boot server's configuration as a fault has it. Pure.
+//! Boot server configuration changed by a fault. Pure.
 
 use boot_server::config::Config;
 
 use super::model::{ServerChange, ServerPart};
 
-/// The configuration with the change made.
+/// Returns the changed configuration.
 ///
 /// # Errors
-/// A sentence when what comes out is no configuration of a boot server.
+/// A sentence if the result is not a valid configuration of the boot server.
 pub fn changed(config: &Config, change: &ServerChange) -> Result<Config, String> {
     let mut table = toml::Table::try_from(config).map_err(|error| error.to_string())?;
     for part in &change.without {
@@ -21,11 +21,11 @@ pub fn changed(config: &Config, change: &ServerChange) -> Result<Config, String>
     merge(&mut table, &change.set);
     let changed: Config = table
         .try_into()
-        .map_err(|error| format!("[server.set] is no configuration of boot-server: {error}"))?;
+        .map_err(|error| format!("invalid [server.set]: {error}"))?;
     Ok(changed)
 }
 
-/// Puts every value of `from` into `into`, table by table.
+/// Merges the values of `from` into `into`, table by table.
 fn merge(into: &mut toml::Table, from: &toml::Table) {
     for (key, value) in from {
         match (into.get_mut(key), value) {

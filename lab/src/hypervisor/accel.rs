@@ -1,7 +1,7 @@
-//! What executes the machines' instructions: KVM where a probe boot of a stock kernel succeeds, TCG elsewhere.
+//! Choice of the accelerator: KVM if a probe boot of a stock kernel succeeds, otherwise TCG.
 //!
-//! `/dev/kvm` being there proves nothing: inside some virtual machines it opens and a guest never gets
-//! through its kernel's start. So a kernel is booted on it, with a deadline.
+//! The existence of `/dev/kvm` proves nothing: in some virtual machines it can be opened, but a guest kernel
+//! never starts. A kernel is therefore booted on it, with a time limit.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,61 +13,60 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, Command};
 
-/// How long the probe boot may take; where KVM works it takes about a second.
+/// Time limit of the probe boot, which takes about a second on working KVM.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 
-/// How long a probe that failed is remembered. `--accel kvm` and `lab doctor` probe again.
+/// Validity of a remembered probe failure. `--accel kvm` and `lab doctor` always probe again.
 const REMEMBERED: Duration = Duration::from_secs(30 * 60);
 
-/// Name of the file that remembers it.
+/// Name of the file with the last failure.
 const MEMORY_FILE: &str = "kvm-probe.json";
 
-/// The device that KVM is used through.
+/// Device file of KVM.
 pub const KVM_DEVICE: &str = "/dev/kvm";
 
-/// What a kernel without a root file system says at the very end of its start.
+/// Last message of a kernel that starts without a root file system.
 const KERNEL_STARTED: &str = "Kernel panic - not syncing: VFS: Unable to mount root fs";
 
-/// What executes a machine's instructions.
+/// Accelerator of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
-    /// The processor itself, through `/dev/kvm`.
+    /// Hardware virtualisation through `/dev/kvm`
     Kvm,
-    /// QEMU's translator.
+    /// QEMU's translation of instructions
     Tcg,
 }
 
-/// What the user asked for.
+/// Value of `--accel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum AccelChoice {
-    /// KVM where it works, otherwise TCG.
+    /// KVM if it works, otherwise TCG
     #[default]
     Auto,
-    /// KVM, or refuse to run.
+    /// KVM, or refuse to run
     Kvm,
-    /// TCG.
+    /// TCG only
     Tcg,
 }
 
-/// An accelerator and a sentence that says why this one.
+/// Accelerator, and a sentence with the reason for its choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// The accelerator.
     pub accelerator: Accelerator,
-    /// Why, for the user.
+    /// Reason, for the user.
     pub reason: String,
 }
 
-/// Decides by a probe boot of `kernel`; a recent one that failed is remembered in the folder `memory`.
+/// Chooses the accelerator by a probe boot of `kernel`; a recent failure is remembered in the folder `memory`.
 ///
 /// # Errors
-/// A sentence that says why KVM does not work, when KVM was demanded.
+/// A sentence that explains why KVM does not work, if KVM was demanded.
 pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result<Chosen, String> {
     if choice == AccelChoice::Tcg {
         return Ok(Chosen {
             accelerator: Accelerator::Tcg,
-            reason: "TCG, as asked for".into(),
+            reason: "TCG, as requested".into(),
         });
     }
     let memory = memory.join(MEMORY_FILE);
@@ -92,7 +91,7 @@ pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result
             reason: "KVM: a probe kernel booted on it".into(),
         }),
         Err(why) if choice == AccelChoice::Auto => Ok(tcg(&why)),
-        Err(why) => Err(format!("KVM was demanded, but {why}")),
+        Err(why) => Err(format!("KVM was requested, but {why}")),
     }
 }
 
@@ -103,14 +102,13 @@ fn tcg(why: &str) -> Chosen {
     }
 }
 
-/// A probe boot that failed: where KVM does not work it takes seconds to find out, at each run.
+/// Failed probe boot, remembered because a failure takes seconds to detect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Failure {
-    /// Of which boot of the host, by which QEMU: its file's modification time, in seconds.
+    /// Host boot id, and modification time of the QEMU binary in seconds.
     host: (String, u64),
-    /// When, in seconds since 1970.
+    /// Time of the failure, in seconds since 1970.
     at_seconds: u64,
-    /// What it said.
     why: String,
 }
 
@@ -136,7 +134,7 @@ impl Failure {
         Duration::from_secs(seconds(SystemTime::now()).saturating_sub(self.at_seconds))
     }
 
-    /// One that still tells something. Where the device is not there at all, nothing is saved by remembering.
+    /// Returns a remembered failure that is still valid. A missing device is checked anew, because that is fast.
     fn remembered(file: &Path) -> Option<Failure> {
         let failure: Failure = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
         let counts = failure.host == Failure::host() && failure.age() < REMEMBERED;
@@ -153,13 +151,13 @@ impl Failure {
                 std::fs::rename(fresh, file)
             });
         if let Err(error) = kept {
-            // The next run probes again.
+            // Without the file, the next run probes again.
             tracing::debug!(%error, file = %file.display(), "not remembered");
         }
     }
 
     fn forget(file: &Path) {
-        // There mostly is none.
+        // The file usually does not exist.
         let _ = std::fs::remove_file(file);
     }
 }
@@ -169,20 +167,20 @@ fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// Tries KVM by a probe boot of `kernel`.
+/// Tests KVM by a probe boot of `kernel`.
 ///
 /// # Errors
-/// A sentence that says why it does not work.
+/// A sentence that explains why KVM does not work.
 pub async fn try_kvm(kernel: &Path) -> Result<(), String> {
     probe(Path::new(KVM_DEVICE), kernel, PROBE_DEADLINE).await
 }
 
-/// Boots `kernel` on KVM and waits until it has no root file system to go on with.
+/// Boots `kernel` on KVM and waits until it reports a missing root file system.
 async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), String> {
     if let Err(error) = std::fs::File::options().read(true).write(true).open(device) {
         return Err(match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no {}", device.display()),
-            _ => format!("{} cannot be opened: {error}", device.display()),
+            io::ErrorKind::NotFound => format!("{} does not exist", device.display()),
+            _ => format!("cannot open {}: {error}", device.display()),
         });
     }
     let qemu = qemu_binary().ok_or("qemu-system-x86_64 is not installed")?;
@@ -197,11 +195,11 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("QEMU could not be started: {error}"))?;
+        .map_err(|error| format!("cannot start QEMU: {error}"))?;
     let console = child.stdout.take();
     let complaints = tokio::spawn(complaints(child.stderr.take()));
     let started = tokio::time::timeout(deadline, find(console, KERNEL_STARTED)).await;
-    // Best effort: `kill_on_drop` has the last word.
+    // Best effort: `kill_on_drop` kills the process in any case.
     let _ = child.kill().await;
     let complaints = complaints.await.unwrap_or_default();
     match started {
@@ -211,7 +209,7 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
         }
         Ok(None) => Err(format!(
             "QEMU ended before a probe kernel had started on KVM ({})",
-            complaints.lines().next().unwrap_or("without a word")
+            complaints.lines().next().unwrap_or("no message")
         )),
         Err(_) => Err(format!(
             "a probe kernel did not start on KVM within {} s",
@@ -220,17 +218,17 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
     }
 }
 
-/// What QEMU says on its standard error; it says little.
+/// Returns the standard error of QEMU, which is short.
 async fn complaints(stream: Option<ChildStderr>) -> String {
     let mut text = Vec::new();
     if let Some(stream) = stream {
-        // What was read before an error is all there is.
+        // Text read before an error is kept.
         let _ = stream.take(64 * 1024).read_to_end(&mut text).await;
     }
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Reads lines until one contains `text`; `None` at the end of the stream.
+/// Reads lines until one contains `text`; returns `None` at the end of the stream.
 async fn find(stream: Option<impl AsyncRead + Unpin>, text: &str) -> Option<()> {
     let mut lines = BufReader::new(stream?).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
@@ -241,7 +239,7 @@ async fn find(stream: Option<impl AsyncRead + Unpin>, text: &str) -> Option<()> 
     None
 }
 
-/// Where QEMU is.
+/// Returns the path of QEMU.
 #[must_use]
 pub fn qemu_binary() -> Option<PathBuf> {
     [

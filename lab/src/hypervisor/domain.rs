@@ -1,9 +1,9 @@
-//! A node's libvirt domain as XML.
+//! Libvirt domain XML of a node.
 //!
-//! The machine is what a bare-metal server is to its boot server: a UUID and a serial number in SMBIOS,
-//! a network card with a fixed MAC that boots first (further ones have no link), a serial console; disks where
-//! it is given some, which nothing boots from. UEFI machines have the card's ROM off, so that EDK2's own PXE client asks; BIOS machines have QEMU's, which is iPXE.
-//! virtio-rng is always there: EDK2's network stack needs it (tianocore/edk2#9530).
+//! The machine resembles a bare-metal server: SMBIOS UUID and serial number, a network card with a fixed MAC
+//! that boots first (additional cards have no link), a serial console, and optional disks that nothing boots
+//! from. UEFI machines have the card's ROM disabled, so that EDK2's own PXE client boots; BIOS machines use
+//! QEMU's ROM, which is iPXE. virtio-rng is present because EDK2's network stack needs it (tianocore/edk2#9530).
 
 mod shapes;
 
@@ -22,58 +22,55 @@ use super::mark::RunMark;
 use super::network::indented;
 use crate::scenario::Firmware;
 
-/// TCG's translation cache in MiB. QEMU's own default is up to 1 GiB a machine, which machines side by side
-/// would fill.
+/// Size of TCG's translation cache in MiB. QEMU's default of up to 1 GiB per machine would exhaust the memory.
 const TCG_TB_CACHE_MIB: u32 = 256;
 
-/// I/O port that OVMF writes its debug output to (`OvmfPkg/README`).
+/// I/O port of OVMF's debug output (`OvmfPkg/README`).
 const OVMF_DEBUG_PORT: &str = "0x402";
 
-/// Name of the virtio-serial port that a guest may write its journal to.
+/// Name of the virtio-serial port to which a guest may write its journal.
 const JOURNAL_PORT: &str = "lab.journal";
 
-/// What a node's domain is made from.
+/// Properties of a node's domain.
 #[derive(Debug, Clone)]
 pub struct DomainSpec<'a> {
     /// Name in libvirt.
     pub name: &'a str,
-    /// SMBIOS UUID, also libvirt's.
+    /// UUID in SMBIOS and libvirt.
     pub uuid: &'a str,
     /// MAC of the network card that boots.
     pub mac: &'a str,
-    /// MACs of further cards, which have no link.
+    /// MACs of additional cards, which have no link.
     pub further_macs: &'a [String],
     /// SMBIOS serial number.
     pub serial: &'a str,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// Files that are its disks: `vda`, `vdb`, …
+    /// Disk images: `vda`, `vdb`, …
     pub disks: &'a [PathBuf],
-    /// Firmware.
     pub firmware: Firmware,
-    /// What executes its instructions.
     pub accelerator: Accelerator,
-    /// libvirt network it is plugged into.
+    /// Name of the libvirt network.
     pub network: &'a str,
-    /// Unix socket on which its serial console listens.
+    /// Unix socket of the serial console.
     pub console: &'a Path,
-    /// File to which QEMU adds whatever the console shows, whether somebody is connected or not.
+    /// File to which QEMU logs the console, with or without a client.
     pub console_log: &'a Path,
-    /// Unix socket on which the guest's journal comes, where the guest knows of it.
+    /// Unix socket of the guest's journal, if the guest supports it.
     pub journal: &'a Path,
-    /// Unix socket on which its firmware's debug console listens, if it has one.
+    /// Unix socket of the firmware's debug console, if enabled.
     pub debug_console: Option<&'a Path>,
-    /// Unix socket on which its display is shown by VNC, if it has one.
+    /// Unix socket of the VNC display, if enabled.
     pub display: Option<&'a Path>,
-    /// The run's mark, kept in the domain's metadata.
+    /// Mark of the run, stored in the domain's metadata.
     pub mark: &'a RunMark,
-    /// Whether it has virtio-rng.
+    /// True if the machine has virtio-rng.
     pub has_rng: bool,
-    /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys enrolled.
+    /// True if the UEFI firmware enforces Secure Boot with Microsoft's keys.
     pub has_secure_boot: bool,
 }
 
-/// Renders libvirt's domain XML.
+/// Renders the domain XML.
 #[must_use]
 pub fn render(spec: &DomainSpec<'_>) -> String {
     let uefi = spec.firmware.is_uefi();
@@ -120,7 +117,7 @@ fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
         entry: Vec::new(),
     }];
     if spec.firmware == Firmware::UefiHttp {
-        // OVMF offers PXE before HTTP boot, unless it is told not to (`OvmfPkg/Library/PxeBcPcdProducerLib`).
+        // OVMF tries PXE before HTTP boot unless disabled (`OvmfPkg/Library/PxeBcPcdProducerLib`).
         sysinfo.push(SysinfoXml {
             kind: "fwcfg",
             system: None,
@@ -135,7 +132,7 @@ fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
 
 fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
     let feature = |name, enabled| FirmwareFeatureXml { name, enabled };
-    // Left to itself libvirt takes the Secure Boot build, which refuses unsigned iPXE.
+    // By default libvirt chooses the Secure Boot build, which refuses unsigned iPXE.
     let features = match has_secure_boot {
         false => vec![feature("secure-boot", "no")],
         true => vec![
@@ -156,7 +153,7 @@ fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
     }
 }
 
-/// The serial console first; it is the port that is numbered 0.
+/// Returns the serial ports, the console first, because it must be port 0.
 fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
     let on = |path| SerialXml {
         kind: "unix",
@@ -193,7 +190,7 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
     [Some(console), debug].into_iter().flatten().collect()
 }
 
-/// The card that boots, then those that are only there: without a link and without a ROM.
+/// Returns the network cards: the boot card, then additional cards without link and ROM.
 fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
     let card = |address, boots: bool| InterfaceXml {
         kind: "network",
@@ -210,7 +207,7 @@ fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
     [card(spec.mac, true)].into_iter().chain(further).collect()
 }
 
-/// Disks without a place in the boot order: libvirt has firmware boot from nothing else (`-boot strict=on`).
+/// Returns the disks, without a boot order, so that firmware never boots from them (`-boot strict=on`).
 fn disks<'a>(spec: &DomainSpec<'a>) -> Vec<DiskXml<'a>> {
     let named = |(letter, file): (char, &'a PathBuf)| DiskXml {
         kind: "file",
@@ -230,7 +227,7 @@ fn disks<'a>(spec: &DomainSpec<'a>) -> Vec<DiskXml<'a>> {
     ('a'..='z').zip(spec.disks).map(named).collect()
 }
 
-/// The machine's serial number and the disk's letter, within the 20 bytes that virtio has for it
+/// Returns a disk's serial number: the machine's, with the disk's letter, in virtio's limit of 20 bytes
 /// (`VIRTIO_BLK_ID_BYTES`).
 fn disk_serial(machine: &str, letter: char) -> String {
     let fit = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);

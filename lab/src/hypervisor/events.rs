@@ -1,8 +1,8 @@
-//! What libvirt tells by itself of domains: started, suspended, resumed, stopped, crashed, and why; and resets.
+//! Events of libvirt domains: started, suspended, resumed, stopped, crashed, each with its reason; and resets.
 //!
-//! Asking for a domain's state can't replace it: a transient domain that stopped is gone, with the reason.
-//! `virt` has no safe registration for these events, so libvirt's C functions are called here, and nowhere
-//! else in the lab. What makes that sound stands beside each call.
+//! Polling the state of a domain is no substitute, because a stopped transient domain disappears together with
+//! the reason. `virt` has no safe registration for these events, so libvirt's C functions are called here, and
+//! nowhere else in the lab. A comment at each call explains its soundness.
 #![expect(
     unsafe_code,
     reason = "virt 0.5 does not wrap virConnectDomainEventRegisterAny"
@@ -19,33 +19,32 @@ use virt::{event, sys};
 
 use crate::evidence::clock::now_us;
 
-/// An event of a domain, as libvirt sends it.
+/// Event of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainEvent {
     /// When the event was received, in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// The domain's name.
+    /// Name of the domain.
     pub domain: String,
-    /// What happened.
     pub change: DomainChange,
 }
 
-/// What happened to a domain.
+/// Change of a domain's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DomainChange {
-    /// A lifecycle event.
+    /// Lifecycle event.
     Lifecycle {
-        /// libvirt's word for the event, e.g. `stopped`.
+        /// Name of the event in libvirt, e.g. `stopped`.
         event: &'static str,
-        /// libvirt's word for the reason, e.g. `destroyed`.
+        /// Reason in libvirt's words, e.g. `destroyed`.
         detail: &'static str,
     },
-    /// The machine was reset, by itself or from outside (`VIR_DOMAIN_EVENT_ID_REBOOT`: QEMU's `RESET`).
+    /// Reset by the machine itself or from outside (`VIR_DOMAIN_EVENT_ID_REBOOT`: QEMU's `RESET`).
     Reset,
 }
 
-/// Starts libvirt's event loop, once in a process; to be called before the first connection is opened,
-/// because connections look for it then.
+/// Starts libvirt's event loop, once per process. Must be called before the first connection is opened, because
+/// connections look for it then.
 pub(super) fn start_loop() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -66,17 +65,17 @@ pub(super) fn start_loop() {
     });
 }
 
-/// The registrations of one connection; dropping them ends them.
+/// Registrations of one connection, ended on drop.
 #[derive(Debug)]
 pub(super) struct Watch<'c> {
     connect: &'c Connect,
     ids: Vec<c_int>,
 }
 
-/// Has the lifecycle events and resets of all domains of the connection sent to `events`.
+/// Sends the lifecycle events and resets of all domains of the connection to `events`.
 ///
 /// # Errors
-/// libvirt's reason, where the driver has no events.
+/// Libvirt's message, if the driver has no events.
 pub(super) fn watch(
     connect: &Connect,
     events: UnboundedSender<DomainEvent>,
@@ -151,7 +150,7 @@ fn event_id(id: sys::virDomainEventID) -> c_int {
     c_int::try_from(id).unwrap_or_default()
 }
 
-/// Called by libvirt for a lifecycle event, from the thread of its event loop.
+/// Callback of libvirt for a lifecycle event, called from its event loop's thread.
 unsafe extern "C" fn heard(
     _connect: sys::virConnectPtr,
     domain: sys::virDomainPtr,
@@ -165,7 +164,7 @@ unsafe extern "C" fn heard(
     0
 }
 
-/// Called by libvirt for a reset, from the thread of its event loop.
+/// Callback of libvirt for a reset, called from its event loop's thread.
 unsafe extern "C" fn heard_reset(
     _connect: sys::virConnectPtr,
     domain: sys::virDomainPtr,
@@ -204,7 +203,7 @@ unsafe extern "C" fn free_sender(opaque: *mut c_void) {
     drop(unsafe { Box::from_raw(opaque.cast::<UnboundedSender<DomainEvent>>()) });
 }
 
-/// libvirt's numbers as its documentation's words (`virDomainEventType` and its details).
+/// Translates libvirt's numbers into the words of its documentation (`virDomainEventType` and its details).
 fn words(event: c_int, detail: c_int) -> (&'static str, &'static str) {
     let (event, details): (_, &[&str]) = match event {
         0 => ("defined", &["added", "updated", "renamed", "from snapshot"]),

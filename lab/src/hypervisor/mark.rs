@@ -1,5 +1,5 @@
-//! The mark of a run on its machines and networks: metadata of libvirt's objects in a namespace of ours. Only what has
-//! the mark is the lab's to remove; names prove nothing.
+//! Mark of a run on its machines and networks: libvirt metadata in the lab's own XML namespace. The lab removes
+//! only marked objects; names prove nothing.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,22 +9,22 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use serde::Serialize;
 
-/// Namespace of the mark.
+/// XML namespace of the mark.
 pub const NAMESPACE: &str = "urn:bootlab:run";
 
 /// Depth of the mark in an object's XML: `domain/metadata/run`.
 const DEPTH: usize = 3;
 
-/// The mark.
+/// Mark of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunMark {
-    /// Six hexadecimal digits.
+    /// Run id: six hexadecimal digits.
     pub run_id: String,
-    /// Host whose runs hold their locks in one place (see [`host_id`]); none on a libvirt of the cell's own.
+    /// Host whose runs share one folder of locks (see [`host_id`]); `None` on a private libvirt.
     pub host_id: Option<String>,
 }
 
-/// `<metadata>` with the mark.
+/// `<metadata>` element with the mark.
 #[derive(Serialize)]
 pub(super) struct MetadataXml<'a> {
     #[serde(rename = "lab:run")]
@@ -42,7 +42,7 @@ struct RunXml<'a> {
 }
 
 impl RunMark {
-    /// The mark of a run on this host, on whose libvirt the cell is.
+    /// Returns the mark of a run on this host's libvirt.
     #[must_use]
     pub fn of(run_id: &str) -> RunMark {
         RunMark {
@@ -61,7 +61,7 @@ impl RunMark {
         }
     }
 
-    /// Reads the mark from libvirt's XML of a domain or a network; none when there is none.
+    /// Reads the mark from the XML of a domain or network, if it has one.
     #[must_use]
     pub fn read(xml: &str) -> Option<RunMark> {
         let mut reader = NsReader::from_str(xml);
@@ -97,12 +97,11 @@ impl RunMark {
     }
 }
 
-/// Folder with the locks of runs on a host's libvirt.
+/// Folder of the locks of runs on a host's libvirt.
 pub const LOCKS: &str = "/run/bootlab";
 
-/// Identity of the folder in which the runs on this host's libvirt hold their locks: the host's boot, device and inode.
-/// Whoever sees the same folder can tell which runs are there; from another host or container nobody can. None when no
-/// run was ever on this host's libvirt since its boot.
+/// Returns the identity of the folder of locks on this host: boot id, device and inode. Only processes that see
+/// the same folder can tell which runs are alive. `None` if no run has used the host's libvirt since its boot.
 #[must_use]
 pub fn host_id() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

@@ -1,8 +1,7 @@
-//! libvirt: one actor thread that owns the connection, and typed XML for what it is asked to make.
+//! Access to libvirt: one actor thread that owns the connection, and typed XML for its objects.
 //!
-//! `virt` calls block, so they run on a thread of their own; callers await the answers. What a domain
-//! or a network should look like is decided in [`domain`] and [`network`]; what may be used to run it,
-//! in [`accel`].
+//! Calls of `virt` block, so they run on a thread of their own and callers await the results. [`domain`] and
+//! [`network`] describe domains and networks; [`accel`] chooses the accelerator.
 
 pub mod accel;
 pub mod domain;
@@ -28,81 +27,78 @@ use virt::sys;
 use self::events::DomainEvent;
 use self::mark::RunMark;
 
-/// Time for a call that starts a machine, in which libvirt waits for QEMU's first answer. QEMU takes seconds for
-/// that where more machines than processors start at once.
+/// Time limit of a call that starts a machine and waits for QEMU's first answer, which takes seconds if more
+/// machines than processors start at once.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
-/// Time for one try to connect.
+/// Time limit of one attempt to connect.
 const OPEN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Time for any other call, calls of other machines before it included.
+/// Time limit of any other call, including queued calls of other machines.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Time for a call after one that was not answered.
+/// Time limit of calls after one that timed out.
 const STUCK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What libvirt refused or could not do.
+/// Error of a libvirt call.
 #[derive(Debug, Error)]
 pub enum HypervisorError {
-    /// A call was not answered in time: libvirtd or a QEMU that it waits for hangs.
+    /// A call timed out: libvirtd, or a QEMU that it waits for, hangs.
     #[error(
         "libvirt timed out after {seconds} s: {what} (libvirtd, or the QEMU that it waits for, does not answer; \
          see libvirtd.log and qemu.log)"
     )]
     TimedOut {
-        /// What was asked of it.
         what: String,
-        /// How long the answer was waited for, in seconds.
+        /// Time limit, in seconds.
         seconds: u64,
     },
     /// The daemon did not answer in time.
-    #[error("no libvirt at {uri} within {seconds} s: {message}")]
+    #[error("cannot connect to libvirt at {uri} within {seconds} s: {message}")]
     Unreachable {
-        /// The connection URI.
+        /// Connection URI.
         uri: String,
-        /// How long it was tried, in seconds.
+        /// Time limit, in seconds.
         seconds: u64,
-        /// The last answer.
+        /// Last error message.
         message: String,
     },
     /// A call failed.
-    #[error("libvirt could not {what}: {message}")]
+    #[error("libvirt cannot {what}: {message}")]
     Refused {
-        /// What was asked of it.
         what: String,
-        /// Its own words.
+        /// Message of libvirt.
         message: String,
     },
-    /// The actor thread is gone.
+    /// The actor thread has ended.
     #[error("the libvirt connection was closed")]
     Closed,
 }
 
-/// A picture of a display.
+/// Screenshot of a display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// MIME type: QEMU's own format or PNG, by libvirt's version.
+    /// MIME type: QEMU's own format or PNG, depending on libvirt's version.
     pub kind: String,
-    /// The file.
     pub bytes: Vec<u8>,
 }
 
 type Job = Box<dyn FnOnce(&Connect) + Send>;
 
-/// A connection to one libvirt; closing it destroys the domains that it started.
+/// Connection to a libvirt; closing it destroys the domains that it started.
 #[derive(Debug)]
 pub struct Hypervisor {
     jobs: mpsc::Sender<Job>,
-    /// The last call was not answered in time.
+    /// True if the last call timed out.
     is_stuck: AtomicBool,
     events: Mutex<Option<UnboundedReceiver<DomainEvent>>>,
 }
 
 impl Hypervisor {
-    /// Connects to `uri`, trying again until `within` is over: a daemon that was just started needs a moment.
+    /// Connects to `uri`, with retries until `within` has passed, because a new daemon needs a moment.
     ///
     /// # Errors
-    /// [`HypervisorError::Unreachable`] with libvirt's last answer.
+    /// [`HypervisorError::Unreachable`] with libvirt's last message.
     pub async fn open(uri: &str, within: Duration) -> Result<Hypervisor, HypervisorError> {
         let deadline = Instant::now() + within;
         loop {
@@ -132,7 +128,7 @@ impl Hypervisor {
                 match Connect::open(Some(&uri)) {
                     Ok(connect) => {
                         let _ = opened.send(Ok(()));
-                        // Held until the last job is done.
+                        // Kept until the last job is done.
                         let _watch = events::watch(&connect, told)
                             .inspect_err(|error| tracing::warn!(%error, "libvirt's events"));
                         for job in inbox {
@@ -145,7 +141,7 @@ impl Hypervisor {
                 }
             })
             .map_err(|error| error.to_string())?;
-        // The thread is left behind when it hangs; the process's end takes it along.
+        // A thread that hangs is abandoned; it ends with the process.
         tokio::time::timeout(OPEN_DEADLINE, answer)
             .await
             .map_err(|_| format!("no answer within {} s", OPEN_DEADLINE.as_secs()))?
@@ -157,8 +153,8 @@ impl Hypervisor {
         })
     }
 
-    /// Events of domains from now on, those of other connections included; `None` when it was taken
-    /// already.
+    /// Returns the events of all domains from now on, including those of other connections; `None` on later
+    /// calls.
     pub fn take_events(&self) -> Option<UnboundedReceiver<DomainEvent>> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.take()
@@ -172,8 +168,8 @@ impl Hypervisor {
         self.call_within(CALL_DEADLINE, what, job).await
     }
 
-    /// Has the actor thread do `job`. A call cannot be taken back: when its deadline comes, the thread still waits
-    /// for libvirt, and so do all calls after it.
+    /// Runs `job` on the actor thread. Calls cannot be cancelled: after a timeout the thread still waits for
+    /// libvirt, and so do all later calls.
     async fn call_within<T: Send + 'static>(
         &self,
         deadline: Duration,
@@ -206,18 +202,18 @@ impl Hypervisor {
             })
     }
 
-    /// Makes a transient network; it ends with [`Hypervisor::destroy_network`] or with the daemon.
+    /// Creates a transient network; it ends with [`Hypervisor::destroy_network`] or with the daemon.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
     pub async fn create_network(&self, xml: String) -> Result<(), HypervisorError> {
-        self.call("make the network".into(), move |connect| {
+        self.call("create the network".into(), move |connect| {
             connect.create_network_xml(&xml).map(|_| ())
         })
         .await
     }
 
-    /// Makes a transient domain, paused, which dies with this connection; returns its full XML.
+    /// Creates a paused, transient domain, which ends with this connection; returns its full XML.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -232,7 +228,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Lets a paused domain run.
+    /// Resumes a paused domain.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -244,7 +240,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Whether the domain still exists (a transient domain is gone when it stops).
+    /// Returns true if the domain still exists; a transient domain disappears when it stops.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -260,13 +256,13 @@ impl Hypervisor {
         .await
     }
 
-    /// A picture of the domain's display.
+    /// Returns a screenshot of the domain's display.
     ///
     /// # Errors
-    /// [`HypervisorError::Refused`] with libvirt's reason, e.g. that there is no display.
+    /// [`HypervisorError::Refused`] with libvirt's message, e.g. if there is no display.
     pub async fn screenshot(&self, name: &str) -> Result<Picture, HypervisorError> {
         let wanted = name.to_owned();
-        self.call(format!("take a picture of {name}"), move |connect| {
+        self.call(format!("take a screenshot of {name}"), move |connect| {
             let domain = connect.lookup_domain_by_name(&wanted)?;
             let stream = Stream::new(connect, 0)?;
             let kind = domain.screenshot(&stream, 0, 0)?;
@@ -285,7 +281,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Presses the reset button of a domain.
+    /// Resets a domain.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -297,7 +293,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Pulls the plug of a domain; one that is gone already is fine.
+    /// Powers a domain off; a missing domain is not an error.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -308,7 +304,7 @@ impl Hypervisor {
                 .lookup_domain_by_name(&wanted)
                 .and_then(|domain| domain.destroy());
             match destroyed {
-                // It may go between the two, with the connection that made it.
+                // The domain may disappear between the two calls, together with its connection.
                 Err(error) if is_gone(&error) => Ok(()),
                 other => other,
             }
@@ -316,7 +312,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Names of all domains, those of others included.
+    /// Returns the names of all domains, including those of others.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -328,7 +324,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Names of all networks, those of others included.
+    /// Returns the names of all networks, including those of others.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -340,7 +336,7 @@ impl Hypervisor {
         .await
     }
 
-    /// Machines and networks that have the mark of a run, of whatever host and name.
+    /// Returns machines and networks with the mark of any run.
     ///
     /// # Errors
     /// [`HypervisorError::Refused`] with libvirt's reason.
@@ -379,30 +375,26 @@ impl Hypervisor {
     }
 }
 
-/// Kind of an object of libvirt's.
+/// Kind of a libvirt object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A domain.
     Machine,
-    /// A network.
     Network,
 }
 
-/// A machine or network with the mark of a run.
+/// Machine or network with the mark of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marked {
-    /// Kind of the object.
     pub kind: Kind,
-    /// Its name in libvirt.
+    /// Name in libvirt.
     pub name: String,
-    /// The run's mark.
     pub mark: RunMark,
-    /// True for one that libvirt keeps when it stops; those of the lab are transient.
+    /// True for an object that libvirt keeps after it stops; the lab's objects are transient.
     pub is_persistent: bool,
 }
 
 impl Marked {
-    /// An object by its name, XML and persistence; none when it has no mark or is gone meanwhile.
+    /// Builds an entry from name, XML and persistence; `None` if the object has no mark or no longer exists.
     fn of(
         kind: Kind,
         seen: (
@@ -428,8 +420,7 @@ impl Marked {
     }
 }
 
-/// Whether what was to be ended has ended already; of a transient object whose end is under way libvirt says that it is
-/// not active.
+/// True if the object has ended already; libvirt reports a transient object that is ending as inactive.
 fn is_gone(error: &virt::error::Error) -> bool {
     let gone = [
         ErrorNumber::NoDomain,
@@ -490,7 +481,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("libvirt could not make the network: "),
+                .starts_with("libvirt cannot create the network: "),
             "{error}"
         );
     }

@@ -1,8 +1,8 @@
-//! A scenario's libvirt network as XML.
+//! Libvirt network XML of a scenario.
 //!
-//! Isolated, with our own bridge name, no spanning tree (a listening port eats the DHCP window) and
-//! no DNS. Only where libvirt plays the "office DHCP server nobody may touch" has it a DHCP range; without
-//! one and with DNS off libvirt starts no dnsmasq at all (`src/network/bridge_driver.c`).
+//! The network is isolated, has its own bridge name, no spanning tree (a port in the listening state would lose
+//! the DHCP requests) and no DNS. It has a DHCP range only if libvirt is the scenario's DHCP server; without
+//! range and DNS, libvirt starts no dnsmasq at all (`src/network/bridge_driver.c`).
 
 use std::net::Ipv4Addr;
 
@@ -12,35 +12,33 @@ use serde::Serialize;
 
 use super::mark::{MetadataXml, RunMark};
 
-/// What a scenario's network is made from.
+/// Properties of a scenario's network.
 #[derive(Debug, Clone)]
 pub struct NetworkSpec {
     /// Name in libvirt.
     pub name: String,
-    /// Bridge interface, at most 15 characters.
+    /// Name of the bridge interface, at most 15 characters.
     pub bridge: String,
-    /// The subnet.
     pub subnet: Ipv4Net,
-    /// The host's address in it.
+    /// Host's address in the subnet.
     pub host: Ipv4Addr,
-    /// Names that mean the host; with them libvirt answers DNS.
+    /// Names that resolve to the host; if there are any, libvirt answers DNS.
     pub names: Vec<String>,
-    /// First and last address that libvirt's own DHCP gives; `None` for no DHCP of libvirt's.
+    /// First and last address of libvirt's DHCP range; `None` disables DHCP.
     pub dhcp: Option<(Ipv4Addr, Ipv4Addr)>,
-    /// Machines that libvirt's DHCP tells their names.
+    /// Machines with fixed names and addresses in libvirt's DHCP.
     pub machines: Vec<NamedMachine>,
-    /// The run's mark, kept in the network's metadata.
+    /// Mark of the run, stored in the network's metadata.
     pub mark: RunMark,
 }
 
-/// A machine that DHCP tells its name.
+/// Machine whose name is sent by DHCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedMachine {
-    /// MAC of its card.
+    /// MAC of the network card.
     pub mac: String,
-    /// Its name.
     pub name: String,
-    /// The address that goes with it.
+    /// Fixed address.
     pub address: Ipv4Addr,
 }
 
@@ -114,7 +112,7 @@ struct RangeXml {
     end: Ipv4Addr,
 }
 
-/// Renders libvirt's network XML.
+/// Renders the network XML.
 #[must_use]
 pub fn render(spec: &NetworkSpec) -> String {
     let network = NetworkXml {
@@ -173,7 +171,7 @@ struct NameXml<'a> {
     name: &'a str,
 }
 
-/// Renders a network of libvirt's that only names a bridge which is there already.
+/// Renders a network that refers to an existing bridge.
 #[must_use]
 pub fn render_bridge(name: &str, bridge: &str, mark: &RunMark) -> String {
     indented(&BridgeNetworkXml {
@@ -184,16 +182,16 @@ pub fn render_bridge(name: &str, bridge: &str, mark: &RunMark) -> String {
     })
 }
 
-/// Serialises a value of ours as indented XML.
+/// Serialises a value as indented XML.
 ///
-/// The shapes are ours and hold only text and numbers, so serialising cannot fail.
+/// The XML types are the lab's own and contain only text and numbers, so serialising cannot fail.
 pub(super) fn indented(value: &impl Serialize) -> String {
     let mut xml = String::new();
     let mut serializer = Serializer::new(&mut xml);
     serializer.indent(' ', 2);
     value
         .serialize(serializer)
-        .expect("our own XML shapes serialise");
+        .expect("the lab's own XML types serialise");
     xml.push('\n');
     xml
 }

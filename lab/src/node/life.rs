@@ -22,7 +22,7 @@ use super::shell::{Answer, Shell, ShellError};
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::disturbance::Disturbance;
 use crate::evidence::domain::Domain;
-use crate::evidence::{Depth, GaveUp, Record, Seen};
+use crate::evidence::{EvidenceOptions, GaveUp, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::{Hypervisor, HypervisorError};
@@ -58,7 +58,7 @@ pub struct Surroundings {
     /// What executes it.
     pub accelerator: Accelerator,
     /// How much evidence is collected.
-    pub depth: Depth,
+    pub depth: EvidenceOptions,
     /// libvirt network.
     pub network: String,
     /// Folder for its console socket and its disks.

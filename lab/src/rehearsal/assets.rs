@@ -1,4 +1,4 @@
-//! Which kernels and initrds are the operator's own, and which those of an image under their names.
+//! Choice between the operator's own kernels and initrds and those of a replacement image.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,29 +11,29 @@ use super::RehearsalError;
 use crate::cell::message::Asset;
 use crate::scenario::Image;
 
-/// Where a machine's kernel and initrds come from.
+/// Origin of a machine's kernel and initrds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The operator's assets.
     Own,
-    /// The image that takes the place of what the site has not.
+    /// Image that replaces missing assets.
     InPlace,
 }
 
-/// The files that machines load, each with the file it is.
+/// Files that machines load, mapped to the files to serve.
 #[derive(Debug)]
 pub(super) struct Sources<'a> {
     own: Option<&'a Path>,
     in_place: &'a Path,
     in_place_name: &'a str,
-    /// Paths below `/assets/` at which its files are.
+    /// Replacement files, by path below `/assets/`.
     placed: BTreeMap<String, PathBuf>,
-    /// Folders of the operator's own that are booted from, with how many machines.
+    /// Folders that machines boot from, with the number of machines.
     booted: BTreeMap<(String, bool), usize>,
 }
 
 impl<'a> Sources<'a> {
-    /// With the operator's assets, if there are any, and the image for the rest.
+    /// Creates the mapping from the operator's assets, if any, and the image for the rest.
     pub(super) fn new(
         own: Option<&'a Path>,
         in_place: &'a Path,
@@ -48,9 +48,9 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// What a machine boots, as the name of an image and where it comes from.
+    /// Returns the image name and the origin of a machine's files.
     ///
-    /// The operator's own are taken where all of them are there; a kernel without its initrd is a mistake.
+    /// The operator's files are used only if all of them exist; a kernel without its initrd is an error.
     pub(super) fn of(&mut self, booted: &Booted) -> Result<(String, Source), String> {
         let kernel = asset(&booted.kernel)?;
         let initrds = booted.initrd.iter().map(|file| asset(file));
@@ -67,7 +67,7 @@ impl<'a> Sources<'a> {
             Source::Own
         } else if missing.len() < all.len() {
             let dir = self.own.unwrap_or(Path::new("")).display();
-            return Err(format!("{dir} has no {}", missing.join(", no ")));
+            return Err(format!("missing in {dir}: {}", missing.join(", ")));
         } else {
             self.place(&kernel, &initrds)?;
             Source::InPlace
@@ -84,9 +84,9 @@ impl<'a> Sources<'a> {
     fn place(&mut self, kernel: &str, initrds: &[String]) -> Result<(), String> {
         let [initrd] = initrds else {
             return Err(match initrds.len() {
-                0 => "it has no initrd, and the stand-in's kernel boots nothing without one".into(),
+                0 => "no initrd: the stand-in's kernel needs one".into(),
                 more => format!(
-                    "it has {more} initrds; the stand-in takes the place of one: give the site's own with --assets"
+                    "{more} initrds: the stand-in replaces exactly one; pass the site's own files with --assets"
                 ),
             });
         };
@@ -94,7 +94,7 @@ impl<'a> Sources<'a> {
             let file = self.in_place.join(file);
             match self.placed.insert(path.to_owned(), file.clone()) {
                 Some(other) if other != file => Err(format!(
-                    "/assets/{path} is one spec's kernel and another's initrd"
+                    "conflicting use of /assets/{path}: kernel of one spec, initrd of another"
                 )),
                 _ => Ok(()),
             }
@@ -103,7 +103,7 @@ impl<'a> Sources<'a> {
         place(initrd, Image::INITRD)
     }
 
-    /// A sentence for each folder that is booted from.
+    /// Returns one sentence for each folder that machines boot from.
     pub(super) fn sentences(&self) -> Vec<String> {
         let machines = |count: usize| match count {
             1 => "1 machine".to_owned(),
@@ -126,9 +126,9 @@ impl<'a> Sources<'a> {
             .collect()
     }
 
-    /// What is put below `/assets/`: the operator's files, with the image's where they have none.
+    /// Returns the files below `/assets/`: the operator's, completed by the image's.
     ///
-    /// Folders in which nothing is missing are served as they are; of others each entry by itself.
+    /// Complete folders are served as they are; other folders entry by entry.
     pub(super) fn layout(&self) -> Result<Vec<Asset>, RehearsalError> {
         let mut layout = Vec::new();
         if let Some(own) = self.own {

@@ -1,8 +1,8 @@
-//! The network of a site: who gives addresses and boot options, at which address.
+//! Network of a site: DHCP, boot options and addresses.
 //!
-//! That of one of the lab's scenarios, or what the operator's own `dnsmasq.conf` or `boot-server.toml` make. A
-//! scenario's moves to the address that the site's configs name; a configuration of the operator's has one of
-//! its own, which has to be the same.
+//! The network is taken from one of the lab's scenarios, or from the operator's `dnsmasq.conf` or
+//! `boot-server.toml`. A scenario's network is moved to the address that the site's configs name; an operator's
+//! configuration has its own address, which must be the same.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -16,81 +16,69 @@ use crate::scenario::{
     Boot, DhcpService, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
 
-/// Prefix length of a network of which only an address is known.
+/// Prefix length if only an address is known.
 const PREFIX_LENGTH: u8 = 24;
 
-/// A network environment.
+/// Network environment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Environment {
-    /// What it is called: a scenario's name, or a file's.
+    /// Name of the scenario or file it was taken from.
     pub name: String,
-    /// Who plays which part.
     pub services: Services,
-    /// What PXE clients are given.
+    /// Boot options for PXE clients.
     pub boot: Boot,
-    /// The network.
     pub network: Network,
-    /// Whether the network is as it is, because a configuration says so.
+    /// True if a configuration fixes the network's address.
     is_fixed: bool,
-    /// The names that the configuration itself answers, each with its address.
+    /// Names that the configuration resolves, with their addresses.
     answers: Vec<(String, Ipv4Addr)>,
 }
 
-/// Why a network can't be copied.
+/// Reason why a network cannot be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
-    /// A configuration of the operator's can't be read.
+    /// An operator's configuration cannot be read.
     #[error("{path}: {why}")]
-    Unreadable {
-        /// Which.
-        path: String,
-        /// Why.
-        why: String,
-    },
-    /// It has something that is not copied.
+    Unreadable { path: String, why: String },
+    /// A configuration has an unsupported line.
     #[error("{path}, line {line}: `{text}`: {why}")]
     Line {
-        /// Which file.
         path: String,
-        /// Which line of it, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// The line.
         text: String,
-        /// What is wrong with it, and what would be right.
+        /// Explanation and remedy.
         why: String,
     },
-    /// It does not say something that has to be known.
+    /// A configuration lacks required information.
     #[error("{path} {why}")]
     Lacks {
-        /// Which file.
         path: String,
-        /// What is missing.
+        /// Missing information.
         why: String,
     },
-    /// The configs name an address that is not the server's.
+    /// The configs name another address than the server's.
     #[error(
-        "the configs of the site name the boot config service at {named}, and by {path} the host of this \
-         network is {host} in {subnet}: one of them is wrong, or they are two hosts, which are not copied"
+        "address mismatch: the site's configs name the boot config service at {named}, but {path} makes this \
+         host {host} in {subnet}; one is wrong, or these are two hosts, which is unsupported"
     )]
     Elsewhere {
-        /// As the configs have it.
+        /// Address in the configs.
         named: Ipv4Addr,
-        /// The configuration.
         path: String,
-        /// As it has it.
+        /// Host address in the configuration.
         host: Ipv4Addr,
-        /// Its subnet.
         subnet: Ipv4Net,
     },
-    /// The configs name an address that no host has on a network.
+    /// The configs name an address that no host can have.
     #[error(
-        "the configs of the site name the boot config service at {0}, which no machine reaches over a network"
+        "invalid address: the site's configs name the boot config service at {0}, which is unreachable over a network"
     )]
     Unreachable(Ipv4Addr),
 }
 
 impl Environment {
-    /// That of a scenario.
+    /// Returns the network of a scenario.
     #[must_use]
     pub fn of_scenario(scenario: &Scenario) -> Environment {
         Environment {
@@ -103,17 +91,17 @@ impl Environment {
         }
     }
 
-    /// That which a `dnsmasq.conf` makes.
+    /// Returns the network that a `dnsmasq.conf` describes.
     ///
     /// # Errors
-    /// [`EnvironmentError`] when it can't be read, or has what is not copied.
+    /// [`EnvironmentError`] if the file is unreadable or has an unsupported line.
     pub fn of_dnsmasq(path: &Path) -> Result<Environment, EnvironmentError> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let path = absolute(path)?;
         let said = Dnsmasq::read(&path, &text)?;
         let subnet = said.subnet.ok_or_else(|| EnvironmentError::Lacks {
             path: path.display().to_string(),
-            why: "has no `dhcp-range` with addresses: write for example \
+            why: "has no `dhcp-range` with addresses, for example \
                   `dhcp-range=192.168.90.100,192.168.90.199,12h`"
                 .into(),
         })?;
@@ -137,10 +125,10 @@ impl Environment {
         })
     }
 
-    /// That which a `boot-server.toml` makes.
+    /// Returns the network that a `boot-server.toml` describes.
     ///
     /// # Errors
-    /// [`EnvironmentError`] when it can't be read, or gives nothing to machines.
+    /// [`EnvironmentError`] if the file is unreadable or boots no machines.
     pub fn of_boot_server(path: &Path) -> Result<Environment, EnvironmentError> {
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
         let config: Config = toml::from_str(&text).map_err(|error| unreadable(path, &error))?;
@@ -149,7 +137,7 @@ impl Environment {
         if config.dhcp.is_none() && !gives_options {
             return Err(EnvironmentError::Lacks {
                 path: path.display().to_string(),
-                why: "has neither [dhcp] nor [proxy_dhcp] nor [pixiecore]: it boots no machine; name a \
+                why: "has neither [dhcp] nor [proxy_dhcp] nor [pixiecore], so it boots no machine; name a \
                       scenario with --network"
                     .into(),
             });
@@ -173,7 +161,7 @@ impl Environment {
             services: Services {
                 dhcp: match config.dhcp {
                     Some(_) => DhcpService::BootServer,
-                    // The server that it stands beside.
+                    // Assumed neighbour of the proxy: a DHCP server.
                     None => DhcpService::Libvirt,
                 },
                 proxy_dhcp: match config.proxy_dhcp {
@@ -198,13 +186,13 @@ impl Environment {
         })
     }
 
-    /// The same where the site's configs say that it is.
+    /// Moves the network to the address in the site's configs.
     ///
     /// # Errors
-    /// [`EnvironmentError`] when it can't be there.
+    /// [`EnvironmentError`] if the address cannot be used.
     pub fn at(mut self, site: &Site) -> Result<Environment, EnvironmentError> {
         let answered = site.names.iter().find_map(|name| self.answer(name));
-        // Those that its own configuration answers are left to it.
+        // Names that the configuration itself resolves are kept.
         let left = site.names.iter().filter(|name| self.answer(name).is_none());
         self.network.names = left.cloned().collect();
         self.network.http_port = site.port.unwrap_or(self.network.http_port);
@@ -237,7 +225,7 @@ impl Environment {
         Ok(self)
     }
 
-    /// What the configuration answers for a name: as dnsmasq does, for a domain and all below it.
+    /// Resolves a name as dnsmasq does: each entry covers a domain and everything below it.
     fn answer(&self, name: &str) -> Option<Ipv4Addr> {
         let fits = |domain: &str| {
             name == domain
@@ -251,7 +239,7 @@ impl Environment {
             .map(|(_, address)| *address)
     }
 
-    /// How machines ask what they boot.
+    /// Returns the boot requests that machines make in this network.
     #[must_use]
     pub fn client_requests(&self) -> ClientRequests {
         let known = if self.services.pixiecore != PixiecoreService::None {
@@ -267,28 +255,28 @@ impl Environment {
         }
     }
 
-    /// Whether machines of this firmware can boot here; the error says why not.
+    /// Checks that machines of this firmware can boot in this network.
     ///
     /// # Errors
-    /// A sentence when they can't.
+    /// A sentence that explains why they cannot.
     pub fn boots(&self, firmware: Firmware) -> Result<(), String> {
         let name = &self.name;
         let is_own = self.services.boot_server_config.is_none();
         if is_own && self.boot.bios == BiosLoader::Pxelinux && firmware.is_uefi() {
             return Err(format!(
-                "the network {name} gives PXELINUX, which is for BIOS machines"
+                "unsupported firmware: the network {name} offers PXELINUX, which needs BIOS"
             ));
         }
         if self.services.pixiecore != PixiecoreService::None && firmware == Firmware::UefiHttp {
             return Err(format!(
-                "the network {name} has Pixiecore, which gives nothing to machines that boot by HTTP"
+                "unsupported firmware: the network {name} uses Pixiecore, which does not serve UEFI HTTP boot"
             ));
         }
         Ok(())
     }
 }
 
-/// Where nobody says anything of the network.
+/// Default subnet.
 const USUAL_SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 90, 0), PREFIX_LENGTH);
 
 fn usual_boot(boot: &BootConfig) -> Boot {
@@ -316,18 +304,18 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> EnvironmentError {
     }
 }
 
-/// Cells work elsewhere.
+/// Returns the absolute path: cells have other working directories.
 fn absolute(path: &Path) -> Result<PathBuf, EnvironmentError> {
     std::fs::canonicalize(path).map_err(|error| unreadable(path, &error))
 }
 
-/// What is looked at of a `dnsmasq.conf`; dnsmasq itself reads the rest.
+/// Recognised settings of a `dnsmasq.conf`; dnsmasq itself reads the rest.
 #[derive(Debug, Default, PartialEq)]
 struct Dnsmasq {
     interface: Option<String>,
     address: Option<Ipv4Addr>,
     subnet: Option<Ipv4Net>,
-    /// Names and domains that it answers, each with its address.
+    /// Names and domains that it resolves, with their addresses.
     answers: Vec<(String, Ipv4Addr)>,
 }
 
@@ -349,7 +337,7 @@ impl Dnsmasq {
                     let name = value.split(',').next().unwrap_or_default();
                     if name.contains('*') {
                         return Err(wrong(
-                            "write the interface's whole name, e.g. `interface=eth0`",
+                            "write the full interface name, e.g. `interface=eth0`",
                         ));
                     }
                     said.interface.get_or_insert_with(|| name.to_owned());
@@ -371,7 +359,7 @@ impl Dnsmasq {
                     let parts: Vec<&str> = value.split(',').map(str::trim).collect();
                     if parts.contains(&"proxy") {
                         return Err(wrong(
-                            "here dnsmasq is a proxy beside another DHCP server, which is not copied; rehearse \
+                            "unsupported: dnsmasq as a proxy beside another DHCP server; rehearse \
                              with `--network proxy-dhcp`",
                         ));
                     }
@@ -387,7 +375,7 @@ impl Dnsmasq {
     }
 }
 
-/// The subnet of a range: by its mask, which may follow first and last address.
+/// Returns the subnet of a range, from its netmask, which may follow the first and last address.
 fn range_subnet(addresses: &[Ipv4Addr]) -> Option<Ipv4Net> {
     let first = *addresses.first()?;
     let mask = addresses

@@ -1,17 +1,17 @@
-//! A rehearsal: each machine of a site as a virtual twin, in a copy of the site's network, with the operator's
-//! data directory served to it, and what it has to come up as.
+//! Rehearsal: boots a virtual twin of each machine of a site, in a copy of the site's network that serves the
+//! operator's data directory, and checks it against its plan.
 //!
-//! Made are scenarios, one for each firmware and image, in a folder of the rehearsal's own; they run as any
-//! scenario does. What is expected comes from the plan (`rollout::plan`, `rollout::expected`), which reads the
-//! directory and never the server. A machine of which the plan already says that it can't come up is not
-//! booted, and counts as failed.
+//! A rehearsal consists of generated scenarios, one for each firmware and image, in a temporary folder; they run
+//! like any other scenario. Expectations come from the plan (`rollout::plan`, `rollout::expected`), which reads
+//! the directory and never asks the server. A machine that cannot come up according to its plan is not booted
+//! and counts as failed.
 //!
 //! ```text
-//! environment  who gives addresses and boot options, at which address
-//! twin         a machine of the inventory as a node, with what it has to come up as
-//! assets       which kernels and initrds are the operator's own, and which the stand-in's
-//! write        the scenarios' folders
-//! time         how much of a run was booting
+//! environment  DHCP, boot options and addresses of the site
+//! twin         conversion of an inventory machine into a node with expectations
+//! assets       choice between the operator's files and the replacement image
+//! write        writer of the scenarios' folders
+//! time         share of booting in the duration of a run
 //! ```
 
 mod assets;
@@ -44,79 +44,71 @@ use crate::verdict::NodeVerdict;
 use assets::Source;
 use environment::{Environment, EnvironmentError};
 
-/// What is to be rehearsed.
+/// Input of a rehearsal.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// The data directory.
     pub data: &'a Path,
-    /// What it is called in reports.
+    /// Name in reports.
     pub name: String,
-    /// The directory, loaded.
+    /// Loaded data directory.
     pub snapshot: &'a Snapshot,
-    /// The machines of the site.
     pub inventory: &'a Inventory,
-    /// Which of them; by name.
+    /// Names of the machines to rehearse.
     pub wanted: BTreeSet<String>,
-    /// The network.
     pub environment: Environment,
-    /// The operator's own assets.
+    /// Folder of the operator's own assets.
     pub assets: Option<&'a Path>,
-    /// Folder of the image that takes the place of what the site has not.
+    /// Folder of the image that replaces missing assets.
     pub image: &'a Path,
-    /// What that image is called.
     pub image_name: String,
-    /// No twin has more memory than this.
+    /// Maximum memory of a twin, in MiB.
     pub memory_mib: u32,
 }
 
-/// A rehearsal, ready to be run.
+/// Rehearsal that is ready to run.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// What is run.
     pub units: Vec<Unit>,
-    /// What is served below `/assets/`.
+    /// Files served below `/assets/`.
     pub assets: Vec<Asset>,
     /// Machines that are not booted, each with the reason.
     pub hopeless: Vec<Hopeless>,
-    /// Where the kernels and initrds come from, a sentence each.
+    /// Origin of the kernels and initrds, one sentence each.
     pub images: Vec<String>,
-    /// What the configs ask for and nobody looks at, by machine.
+    /// Settings in the configs that no check covers, by machine.
     pub unproven: BTreeMap<String, Vec<String>>,
-    /// The scenarios; gone with the rehearsal.
+    /// Temporary folder of the scenarios.
     _folder: TempDir,
 }
 
-/// A machine of which it is known that it can't come up.
+/// Machine that cannot come up according to its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hopeless {
-    /// Its name in the inventory.
+    /// Name in the inventory.
     pub machine: String,
-    /// Its firmware.
     pub firmware: Firmware,
-    /// At which stage it would fail.
+    /// Stage at which the machine would fail.
     pub stage: StageName,
-    /// Why.
+    /// Reason in one sentence.
     pub why: String,
 }
 
-/// Why nothing can be rehearsed.
+/// Reason why nothing can be rehearsed.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
-    /// The site can't be copied.
+    /// The site cannot be copied.
     #[error(transparent)]
     Site(#[from] SiteError),
-    /// Its network can't be.
+    /// The site's network cannot be copied.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-    /// A scenario made for it is no good; what of the site is to blame stands in it.
-    #[error("the copy of the site is no valid scenario")]
+    /// A generated scenario is invalid; its report names the cause in the site.
+    #[error("the generated scenario of the site is invalid")]
     Scenario(#[from] InvalidScenario),
-    /// A file could not be read or written.
+    /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -129,7 +121,7 @@ impl RehearsalError {
     }
 }
 
-/// One scenario to be.
+/// Scenario to generate.
 struct Cast {
     firmware: Firmware,
     image: String,
@@ -137,10 +129,10 @@ struct Cast {
 }
 
 impl Rehearsal {
-    /// Makes the scenarios.
+    /// Generates the scenarios.
     ///
     /// # Errors
-    /// [`RehearsalError`] when the site as a whole can't be copied.
+    /// [`RehearsalError`] if the site as a whole cannot be copied.
     pub fn prepare(request: &Request<'_>) -> Result<Rehearsal, RehearsalError> {
         let machines = twin::with_identities(request);
         let requests = request.environment.client_requests();
@@ -205,7 +197,8 @@ impl Rehearsal {
         Ok(rehearsal)
     }
 
-    /// A machine as a node, and the image it boots; the error is the stage it would fail at, and why.
+    /// Builds the node of a machine and names its image. The error is the stage at which the machine would fail,
+    /// and the reason.
     fn cast(
         &mut self,
         request: &Request<'_>,
@@ -231,7 +224,7 @@ impl Rehearsal {
         Ok((twin.node, image))
     }
 
-    /// The machines that are not booted, as units in which they have failed.
+    /// Returns the machines that are not booted, as failed units.
     #[must_use]
     pub fn failures(&self, name: &str) -> Vec<UnitSummary> {
         let of = |firmware| -> Vec<NodeSummary> {
@@ -264,8 +257,8 @@ impl Hopeless {
             name: self.machine.clone(),
             verdict: NodeVerdict::Fail {
                 stage: self.stage,
-                waited_for: "a machine that can come up, by its plan".into(),
-                why: format!("{}; it was not booted", self.why),
+                waited_for: "a bootable plan".into(),
+                why: format!("{}; not booted", self.why),
                 missing: Vec::new(),
             },
             findings: Vec::new(),
@@ -275,7 +268,7 @@ impl Hopeless {
     }
 }
 
-/// What a machine boots, when all is as it has to be.
+/// Returns the boot of a machine, or the stage and reason of its failure.
 fn bootable(planned: &MachinePlan) -> Result<&Booted, (StageName, String)> {
     let problems = planned.problems().join("; ");
     match &planned.outcome {

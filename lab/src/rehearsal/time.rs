@@ -1,11 +1,11 @@
-//! How much of a run was booting, and how much the harness. Pure.
+//! Share of booting in the duration of a run. Pure.
 
 use crate::evidence::Seen;
 use crate::runner::UnitOutcome;
 
 const US_PER_SECOND: f64 = 1e6;
 
-/// How long at least one machine was on, in seconds.
+/// Returns the time during which at least one machine was on, in seconds.
 #[must_use]
 pub fn boot_seconds(outcomes: &[UnitOutcome]) -> f64 {
     let mut spans = Vec::new();
@@ -22,7 +22,7 @@ pub fn boot_seconds(outcomes: &[UnitOutcome]) -> f64 {
     union(spans)
 }
 
-/// The length of what spans cover together.
+/// Returns the length of the union of time spans.
 fn union(mut spans: Vec<(f64, f64)>) -> f64 {
     spans.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut covered = 0.0;

@@ -1,5 +1,4 @@
-//! A machine of the inventory as a node: what it is, as far as a virtual machine can be that, and what it has to
-//! come up as.
+//! Conversion of an inventory machine into a node, with its expectations.
 
 use std::collections::HashSet;
 
@@ -17,25 +16,25 @@ use crate::scenario::{
     Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
 };
 
-/// Memory of a twin whose machine's is not known, in MiB.
+/// Memory of a twin if the list gives none, in MiB.
 const MEMORY_MIB: u32 = 1024;
 
-/// No kernel of today comes up in less.
+/// Minimum memory for today's kernels, in MiB.
 const MEMORY_MIB_MIN: u32 = 64;
 
-/// The largest disk of a scenario's node.
+/// Maximum size of a node's disk, in MiB.
 const DISK_MIB_MAX: u32 = 1_048_576;
 
-/// QEMU's own addresses begin so.
+/// First octets of QEMU's own MAC addresses.
 const MAC_PREFIX: [u8; 3] = [0x52, 0x54, 0x00];
 
-/// A node, and what of its configs nobody looks at.
+/// Node, and the settings of its configs that no check covers.
 pub(super) struct Twin {
     pub(super) node: Node,
     pub(super) unproven: Vec<String>,
 }
 
-/// The inventory's firmware as the lab calls it.
+/// Converts the inventory's firmware type.
 pub(super) fn firmware(firmware: inventory::Firmware) -> Firmware {
     match firmware {
         inventory::Firmware::Bios => Firmware::Bios,
@@ -44,8 +43,8 @@ pub(super) fn firmware(firmware: inventory::Firmware) -> Firmware {
     }
 }
 
-/// The machines that are wanted, each with a UUID, a MAC and a serial number: firmware always has some, so what
-/// the list does not say is made up before it is planned what the machine gets.
+/// Returns the selected machines, each with UUID, MAC and serial number. Real firmware always has these, so
+/// missing values are made up before the plan is computed.
 pub(super) fn with_identities(request: &Request<'_>) -> Vec<Machine> {
     let machines = request.inventory.machines.iter();
     let wanted = machines.filter(|machine| request.wanted.contains(&machine.name));
@@ -66,14 +65,14 @@ pub(super) fn with_identities(request: &Request<'_>) -> Vec<Machine> {
         .collect()
 }
 
-/// A UUID that is the same for the same name (RFC 9562 §5.8).
+/// Returns a UUID derived from the name (RFC 9562 §5.8).
 fn made_up_uuid(name: &str) -> Uuid {
     let digest = Sha256::digest(name.as_bytes());
     let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// The twin of a machine that boots this and has to come up as that; the error says why there is none.
+/// Builds the twin of a machine from its boot and its expectations; the error explains why it is impossible.
 pub(super) fn node(
     request: &Request<'_>,
     machine: &Machine,
@@ -88,11 +87,11 @@ pub(super) fn node(
     }
     let macs = machine.macs.iter().map(|text| {
         let mac = text.parse::<MacAddr>();
-        mac.map_err(|error| format!("its MAC {text}: {error}"))
+        mac.map_err(|error| format!("invalid MAC: {text} ({error})"))
     });
     let macs = macs.collect::<Result<Vec<_>, _>>()?;
     let [mac, further_macs @ ..] = macs.as_slice() else {
-        return Err("it has no MAC".into());
+        return Err("missing MAC".into());
     };
     let expect = expect(request, booted, expected, &mut unproven);
     let node = Node {
@@ -122,12 +121,12 @@ pub(super) fn node(
     Ok(Twin { node, unproven })
 }
 
-/// An empty file of that size, of which only what is written takes place.
+/// Returns the size of an empty sparse disk.
 fn disk_mib(gib: u32) -> u32 {
     gib.saturating_mul(1024).min(DISK_MIB_MAX)
 }
 
-/// What the list does not say of a machine, and every machine has.
+/// Describes the identity values that the list does not give and the twin makes up.
 fn made_up(listed: &Machine) -> Vec<String> {
     let lacks = [
         ("UUID", listed.uuid.is_none()),
@@ -136,7 +135,7 @@ fn made_up(listed: &Machine) -> Vec<String> {
     lacks
         .into_iter()
         .filter(|(_, is_missing)| *is_missing)
-        .map(|(what, _)| format!("its {what}: the list has none, and the twin's is made up"))
+        .map(|(what, _)| format!("{what}: not in the list, made up for the twin"))
         .collect()
 }
 
@@ -149,7 +148,7 @@ fn expect(
     let cloud = served(request, booted, Folder::Cloud);
     let ignition = served(request, booted, Folder::Ignition);
     let serving = cloud.as_ref().or(ignition.as_ref());
-    // The group that serves the configs need not be the one that the machine boots by.
+    // The group that serves the configs may differ from the one that boots the machine.
     let by = serving.map_or_else(|| booted.by.clone(), |served| served.by.clone());
     let group = serving.map_or_else(|| booted.group.clone(), |served| served.group.clone());
     let ignition = ignition.filter(
@@ -205,7 +204,7 @@ fn expect(
     }
 }
 
-/// Those of a list that can be checked; the others are told.
+/// Returns the expectations that can be checked, and reports the others.
 fn checked<T: std::fmt::Debug, C>(
     list: Vec<T>,
     unproven: &mut Vec<String>,
@@ -215,14 +214,14 @@ fn checked<T: std::fmt::Debug, C>(
         .filter_map(|one| {
             let checked = check(&one);
             if checked.is_none() {
-                unproven.push(format!("{one:?}: it has no form that is checked"));
+                unproven.push(format!("{one:?}: no check for this form"));
             }
             checked
         })
         .collect()
 }
 
-/// A config, and the group that serves it.
+/// Config, and the group that serves it.
 struct Served {
     group: String,
     /// Label keys that the group requires, joined by `+`.
@@ -231,7 +230,7 @@ struct Served {
     file: String,
 }
 
-/// The config that a group serves; none that the machine does not ask for.
+/// Returns the config that a group serves; `None` if the machine does not request one.
 fn served(request: &Request<'_>, booted: &Booted, folder: Folder) -> Option<Served> {
     let Config {
         asked: Asked::ByKernelOption,
@@ -254,7 +253,7 @@ fn served(request: &Request<'_>, booted: &Booted, folder: Folder) -> Option<Serv
     })
 }
 
-/// Gives nodes that have the same name now, which their machines had not, different ones.
+/// Renames nodes whose names became equal by the conversion.
 pub(super) fn name_apart(nodes: &mut [Node]) {
     let mut taken: HashSet<String> = HashSet::new();
     for node in nodes {

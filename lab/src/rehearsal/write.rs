@@ -1,4 +1,4 @@
-//! A rehearsal's scenarios as folders: `scenario.toml`, and the data directory as it is now.
+//! Writer of a rehearsal's scenarios: `scenario.toml` and a snapshot of the data directory.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ use super::{Cast, RehearsalError, Request};
 use crate::scenario::{DataCheck, Deadline, FILE_NAME, Image, Machines, Scenario, Silence};
 use crate::untrusted::tree::{Limits, Tree};
 
-/// From power-on to the last check, for one machine.
+/// Time limit of one machine, from power-on to the last check.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Longest name of a scenario: it is part of paths and reports.
+/// Maximum length of a scenario's name, which is part of paths and reports.
 const NAME_LIMIT: usize = 24;
 
-/// A name for each scenario: that of the site, with a number where its firmware does not tell it apart.
+/// Returns a name for each scenario: the site's, with a number if its firmware is not unique.
 pub(super) fn names(site: &str, casts: &[Cast]) -> Vec<String> {
     let site = word(site);
     casts
@@ -31,7 +31,7 @@ pub(super) fn names(site: &str, casts: &[Cast]) -> Vec<String> {
         .collect()
 }
 
-/// The nearest text that may name scenarios and nodes: lowercase letters, digits and hyphens.
+/// Converts a text into a valid scenario or node name: lowercase letters, digits and hyphens.
 pub(super) fn word(text: &str) -> String {
     let mut word = String::new();
     for letter in text.chars().flat_map(char::to_lowercase) {
@@ -48,7 +48,7 @@ pub(super) fn word(text: &str) -> String {
     }
 }
 
-/// Writes a scenario and reads it back, as the cell will.
+/// Writes a scenario and loads it again, as the cell will.
 pub(super) fn scenario(
     folder: &Path,
     name: &str,
@@ -56,13 +56,13 @@ pub(super) fn scenario(
     environment: &Environment,
     cast: Cast,
 ) -> Result<Scenario, RehearsalError> {
-    // Two firmwares may share a name: each has its own folder.
+    // Two scenarios may share a name if their firmware differs, so each has its own folder.
     let folder = folder.join(cast.firmware.name()).join(name);
     let scenario = Scenario {
         name: name.to_owned(),
         dir: folder.clone(),
         summary: format!(
-            "rehearsal of {} in the network {}",
+            "Rehearsal of {} in the network {}",
             request.data.display(),
             environment.name
         ),
@@ -78,7 +78,7 @@ pub(super) fn scenario(
         },
         nodes: cast.nodes,
     };
-    // `assets` below a matchbox directory is served from elsewhere, and large.
+    // `assets` below a matchbox directory is large and served from elsewhere.
     Tree::survey(request.data, Limits::DATA, |path| {
         path == Path::new("assets")
     })

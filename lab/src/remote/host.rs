@@ -1,51 +1,51 @@
-//! libvirt's URI of a host that is reached over SSH (<https://libvirt.org/uri.html#ssh-transport>).
+//! Parser of libvirt URIs of hosts reached over SSH (<https://libvirt.org/uri.html#ssh-transport>).
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// A host that is reached over SSH, and its libvirt.
+/// Host reached over SSH, and its libvirt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Its name or address, as `ssh` takes it.
+    /// Name or address, as passed to `ssh`.
     pub name: String,
-    /// Who to log in as; who `ssh` chooses otherwise.
+    /// User name; default of `ssh` if `None`.
     pub user: Option<String>,
-    /// Port of its SSH server; the one that `ssh` chooses otherwise.
+    /// SSH port; default of `ssh` if `None`.
     pub port: Option<u16>,
-    /// The private key to log in with.
+    /// Private key file.
     pub keyfile: Option<PathBuf>,
-    /// Its host key is taken as it is.
+    /// True to accept any host key.
     pub no_verify: bool,
-    /// Nobody is asked for a password.
+    /// True to never prompt for a password.
     pub no_tty: bool,
-    /// URI of its libvirt, seen from there.
+    /// URI of the host's libvirt, as seen from that host.
     pub libvirt: String,
 }
 
 impl Host {
-    /// The host that the URI names; none where it is one of this host.
+    /// Parses the URI; returns `None` for a libvirt of this host.
     ///
     /// # Errors
-    /// What is wrong with the URI.
+    /// Describes the mistake in the URI.
     pub fn of(uri: &str) -> Result<Option<Host>, String> {
         if !uri.starts_with("qemu+ssh:") {
             return Ok(None);
         }
-        let like = "write it like `qemu+ssh://root@host/system`";
+        let like = "example: `qemu+ssh://root@host/system`";
         let url = Url::parse(uri).map_err(|error| format!("{error}; {like}"))?;
         let name = url.host_str().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| format!("it names no host; {like}"))?;
+        let name = name.ok_or_else(|| format!("missing host name; {like}"))?;
         if url.password().is_some() {
-            return Err("a password has no place in it: `ssh` asks for it".into());
+            return Err("unsupported: password in the URI; `ssh` prompts for it".into());
         }
         match url.path() {
             "/system" => {}
             "/session" => {
-                return Err("a session's libvirt has no networks: `/system` has".into());
+                return Err("unsupported: a session libvirt has no networks; use `/system`".into());
             }
-            other => return Err(format!("`{other}` is no libvirt of the lab's; {like}")),
+            other => return Err(format!("unsupported path: `{other}`; {like}")),
         }
         let mut host = Host {
             name: name.trim_matches(['[', ']']).to_owned(),
@@ -64,14 +64,14 @@ impl Host {
                 "socket" => host.libvirt = format!("qemu+unix:///system?socket={value}"),
                 other => {
                     let known = "`keyfile`, `no_verify`, `no_tty` and `socket`";
-                    return Err(format!("`{other}` is not known: {known} are"));
+                    return Err(format!("unknown parameter: `{other}` (known: {known})"));
                 }
             }
         }
         Ok(Some(host))
     }
 
-    /// How `ssh` is told which host.
+    /// Returns the destination argument of `ssh`.
     #[must_use]
     pub fn destination(&self) -> String {
         match &self.user {
@@ -80,7 +80,7 @@ impl Host {
         }
     }
 
-    /// What `ssh` is told besides.
+    /// Returns further options of `ssh`.
     #[must_use]
     pub fn options(&self) -> Vec<String> {
         let mut options = Vec::new();

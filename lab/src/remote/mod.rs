@@ -1,8 +1,8 @@
-//! Another host's libvirt (`--connect qemu+ssh://…`): the lab itself goes there.
+//! Remote runs (`--connect qemu+ssh://…`): `lab` itself is copied to the other host and runs there.
 //!
-//! The boot server has to be on the machines' own network, and so has whatever sees their packets. So nothing is steered
-//! from afar: the programs, the scenarios and the image are brought to that host over SSH, `lab` runs there on its
-//! `qemu:///system`, and the artifacts come back. What can be done with a lab is done there, too.
+//! The boot server and the packet capture must be on the machines' own network, so a lab cannot be controlled
+//! from afar. The programs, scenarios and image are copied to the host over SSH, `lab` runs there on
+//! `qemu:///system`, and the artifacts are copied back. Commands for such a lab also run there.
 //!
 //! ```text
 //! ~/.cache/bootlab/remote/programs/<digest>/   lab, boot-server, guest-agent
@@ -10,14 +10,14 @@
 //!                         visits/<run id>/     visit.json, scenarios/, runs/, cache/: goes when the lab is down
 //! ```
 
+mod bundle;
 mod host;
-mod parcel;
 pub mod receive;
+mod run;
 mod session;
-mod visit;
 
+pub use bundle::{Bundle, BundleError};
 pub use host::Host;
-pub use parcel::{Parcel, ParcelError};
+pub use run::{GivenImage, Place, RemoteLab, RemoteRun, remove_dead};
 pub(crate) use session::quoted;
 pub use session::{RemoteError, Session};
-pub use visit::{GivenImage, Place, RemoteLab, Visit, remove_dead};

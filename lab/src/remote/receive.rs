@@ -1,4 +1,4 @@
-//! Artifacts that come from another host: unpacked beside their place, looked at, and only then given their names.
+//! Artifacts from another host: unpacked into a temporary folder, checked, then renamed into place.
 
 use std::fs;
 use std::io;
@@ -12,31 +12,30 @@ use thiserror::Error;
 use crate::untrusted::tree::{Limits, Tree};
 use crate::untrusted::{Folder, Kind, Refused};
 
-/// Link to the last run.
+/// Link to the newest run.
 const LATEST: &str = "latest";
 
-/// Why artifacts are not taken.
+/// Reason why artifacts are rejected.
 #[derive(Debug, Error)]
 #[error("{path}: {source}")]
 pub struct ReceiveError {
-    /// File or folder.
+    /// File or folder at fault.
     pub path: String,
-    /// Reason.
     #[source]
     pub source: io::Error,
 }
 
-/// A place for artifacts that are on their way.
+/// Temporary folder of artifacts in transfer.
 #[derive(Debug)]
 pub struct Received {
     fresh: TempDir,
 }
 
 impl Received {
-    /// Makes a place beside the runs in `artifacts`, which is created.
+    /// Creates a temporary folder next to the runs in `artifacts`, which is created as well.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Fails if a folder cannot be created.
     pub fn beside(artifacts: &Path) -> Result<Received, ReceiveError> {
         fs::create_dir_all(artifacts).map_err(at(artifacts))?;
         let fresh = tempfile::Builder::new()
@@ -46,7 +45,7 @@ impl Received {
         Ok(Received { fresh })
     }
 
-    /// Unpacks a compressed tape archive there: neither owners nor set-uid bits are kept.
+    /// Returns the command that unpacks a compressed tar archive there, without owners and set-uid bits.
     #[must_use]
     pub fn tar(&self) -> Command {
         let mut tar = Command::new("tar");
@@ -56,10 +55,10 @@ impl Received {
         tar
     }
 
-    /// Gives each run its name in `artifacts`; a run of that name there is replaced.
+    /// Moves each run into `artifacts`; a run of the same name is replaced.
     ///
     /// # Errors
-    /// For links, special files and what is too large, before any run is named.
+    /// Rejects links, special files and oversized contents before any run is moved.
     pub fn name(self, artifacts: &Path) -> Result<(), ReceiveError> {
         let folder = Folder::open(self.fresh.path()).map_err(at(self.fresh.path()))?;
         let entries = folder.entries().map_err(at(folder.path()))?;

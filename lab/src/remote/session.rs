@@ -1,4 +1,4 @@
-//! One log-in that everything goes through: whoever is asked for a password is asked once.
+//! SSH session shared by all commands, so that a password is asked for only once.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -10,72 +10,69 @@ use thiserror::Error;
 
 use super::Host;
 
-/// Exit code of `ssh` for errors of its own (ssh(1)).
+/// Exit code of `ssh` for its own errors (ssh(1)).
 const SSH_FAILED: i32 = 255;
 
-/// Name of the connection's socket.
+/// File name of the connection's socket.
 const SOCKET: &str = "s";
 
-/// How often it is looked whether the connection is there.
+/// Polling interval while connecting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Why a host could not be made to do something.
+/// Error of a remote command.
 #[derive(Debug, Error)]
 pub enum RemoteError {
-    /// `ssh` or `tar` could not be started here.
+    /// `ssh` or `tar` cannot be started on this host.
     #[error("{program}: {source}")]
     Start {
-        /// Which.
         program: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// The host could not be reached, or the connection broke.
-    #[error("{host}: no connection: {why}")]
+    /// The host cannot be reached, or the connection was lost.
+    #[error("cannot connect to {host}: {why}")]
     Connection {
-        /// Which host.
         host: String,
-        /// What `ssh` said.
+        /// Message of `ssh`.
         why: String,
     },
-    /// A command failed there.
+    /// A command failed on the remote host.
     #[error("{host}: {what}: {why}")]
     Command {
-        /// Which host.
         host: String,
-        /// What was to be done.
+        /// Purpose of the command.
         what: String,
-        /// What the command said.
+        /// Output of the command.
         why: String,
     },
 }
 
-/// A log-in: a connection that all commands share. It ends with us, however that comes about, and what runs there ends
-/// with it.
+/// SSH connection shared by all commands. It ends with this process, however that happens, and ends its remote
+/// commands.
 #[derive(Debug)]
 pub struct Session {
     host: Host,
-    /// Has the socket of the connection.
+    /// Folder of the connection's socket.
     control: TempDir,
     master: Child,
 }
 
 impl Session {
-    /// Logs in; `ssh` asks on the terminal for what it has to know.
+    /// Logs in; `ssh` may prompt on the terminal.
     ///
     /// # Errors
-    /// When that fails.
+    /// Fails if `ssh` cannot log in.
     pub fn open(host: &Host) -> Result<Session, RemoteError> {
         let control = tempfile::Builder::new().prefix("lab-ssh").tempdir();
         let control = control.map_err(start("ssh"))?;
-        // A command that shares a connection runs on there when only its own `ssh` is killed; the connection may not.
+        // Killing the `ssh` of a shared connection would leave its remote command running, so the connection is
+        // owned here.
         let mut master = Command::new("setpriv");
         master
             .args(["--pdeathsig", "TERM", "ssh", "-N", "-M", "-S"])
             .arg(control.path().join(SOCKET))
             .args(["-o", "ControlPersist=no"])
-            // A host that goes away ends each step within a minute; a terminal may ask for a password longer.
+            // A host that vanishes ends each step within a minute; a password prompt may take longer.
             .args(["-o", "ConnectTimeout=30"])
             .args([
                 "-o",
@@ -98,7 +95,7 @@ impl Session {
     }
 
     fn wait(&mut self) -> Result<(), RemoteError> {
-        // Whoever is asked for a password takes the time that it takes.
+        // A user may take any time to type a password.
         while !self.control.path().join(SOCKET).exists() {
             if let Some(status) = self.master.try_wait().map_err(start("ssh"))? {
                 let mut said = String::new();
@@ -119,7 +116,7 @@ impl Session {
         Ok(())
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
@@ -133,7 +130,7 @@ impl Session {
         ssh
     }
 
-    /// `ssh` with a shell's command; `options` are its own.
+    /// Returns the `ssh` command that runs a shell script; `options` are passed to `ssh`.
     #[must_use]
     pub fn command(&self, options: &[&str], script: &str) -> Command {
         let mut ssh = self.base();
@@ -142,7 +139,7 @@ impl Session {
         ssh
     }
 
-    /// Runs a shell's command and returns what it printed.
+    /// Runs a shell script and returns its output.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -156,7 +153,7 @@ impl Session {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Sends what a program of this host prints to a shell's command there.
+    /// Pipes the output of a local program into a remote shell script.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -170,7 +167,7 @@ impl Session {
         self.told(what, sent)
     }
 
-    /// Hands what a shell's command there prints to a program of this host.
+    /// Pipes the output of a remote shell script into a local program.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -189,7 +186,7 @@ impl Session {
         self.told(what, taken?)
     }
 
-    /// Whether `ssh` itself failed.
+    /// True if `ssh` itself failed.
     #[must_use]
     pub fn is_broken(status: ExitStatus) -> bool {
         status.code() == Some(SSH_FAILED)
@@ -225,7 +222,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.master.kill();
         let _ = self.master.wait();
     }
@@ -235,9 +232,9 @@ fn start(program: &'static str) -> impl Fn(io::Error) -> RemoteError {
     move |source| RemoteError::Start { program, source }
 }
 
-/// A word as a POSIX shell reads it.
+/// Quotes a word for a POSIX shell.
 pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref().to_string_lossy();
-    // Only a NUL can't be quoted, and no argument of a program has one.
+    // Only NUL cannot be quoted, and no program argument contains it.
     shlex::try_quote(&word).map_or_else(|_| word.to_string(), |quoted| quoted.into_owned())
 }

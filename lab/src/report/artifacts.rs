@@ -1,4 +1,4 @@
-//! The files of a run: its folder, what is written into it, and `runs/latest`.
+//! Files of a run: its folder, its reports and the link `runs/latest`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,29 +16,29 @@ use crate::timeline::Timeline;
 use crate::untrusted::replace;
 use crate::verdict::NodeVerdict;
 
-/// Makes the run's folder `<time>-<id>` and points `latest` to it.
+/// Creates the run's folder `<time>-<id>` and points `latest` to it.
 ///
 /// # Errors
-/// When the folder can't be made.
+/// Fails if the folder cannot be created.
 pub fn create(parent: &Path, now: &jiff::Zoned, run_id: &str) -> io::Result<PathBuf> {
     let name = format!("{}-{run_id}", now.strftime("%Y%m%d-%H%M%S"));
     fs::create_dir_all(parent)?;
-    // Cells see the same paths, from wherever they are.
+    // Cells use the same paths with other working directories.
     let parent = fs::canonicalize(parent)?;
     let folder = parent.join(&name);
     fs::create_dir(&folder)?;
     let latest = parent.join("latest");
-    // Replaced in one step, so that two runs which end together leave one of their links.
+    // Replaced atomically, so that of two runs that end at once, one link remains.
     let fresh = parent.join(format!(".latest-{run_id}"));
     std::os::unix::fs::symlink(&name, &fresh)?;
     fs::rename(&fresh, &latest)?;
     Ok(folder)
 }
 
-/// Writes what was made of an attempt: verdict, timelines, explanations. What was seen is there already.
+/// Writes the results of an attempt: verdict, timelines, explanations. The evidence was written before.
 ///
 /// # Errors
-/// When a file can't be written.
+/// Fails if a file cannot be written.
 pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::Result<()> {
     let folder = &outcome.artifacts;
     fs::create_dir_all(folder)?;
@@ -72,7 +72,7 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
     write_json(&folder.join("timeline.json"), &timelines)
 }
 
-/// `verdict.json` of an attempt.
+/// Content of an attempt's `verdict.json`.
 #[derive(Debug, Serialize)]
 struct AttemptVerdict<'a> {
     scenario: &'a str,
@@ -89,7 +89,7 @@ pub type FindJudged<'j> = &'j dyn Fn(&Path) -> Option<&'j [JudgedNode]>;
 /// judged by what lies in their folders.
 ///
 /// # Errors
-/// When a file can't be written.
+/// Fails if a file cannot be written.
 pub fn write_run(
     run: &RunSummary,
     judged: FindJudged<'_>,
@@ -103,10 +103,10 @@ pub fn write_run(
     Ok(xml)
 }
 
-/// Writes `index.html` from what lies in the run's folder; returns its path.
+/// Writes `index.html` from the run's folder; returns its path.
 ///
 /// # Errors
-/// When it can't be written.
+/// Fails if the file cannot be written.
 pub fn write_page(run: &RunSummary) -> io::Result<PathBuf> {
     page(run, &|_| None)
 }

@@ -1,4 +1,4 @@
-//! What came of faults: a table, `faults.json`, JUnit, and the exit code.
+//! Results of faults: table, `faults.json`, JUnit and exit code.
 
 use std::fmt::Write;
 use std::io;
@@ -14,39 +14,37 @@ use crate::fault::{Expectation, Found};
 use crate::scenario::Machines;
 use crate::untrusted::{Folder, replace};
 
-/// Exit code when a fault came out wrongly.
+/// Exit code if a fault had the wrong outcome.
 const FAILED: u8 = 100;
 
-/// Name of the file with the results.
+/// File name of the results.
 const FILE: &str = "faults.json";
 
-/// Largest file of results that is read; the bundled faults take 30 KiB.
+/// Maximum size of a results file; the bundled faults take 30 KiB.
 const FILE_LIMIT_BYTES: u64 = 64 << 20;
 
-/// What came of one fault.
+/// Result of one fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultResult {
-    /// Its name.
     pub name: String,
-    /// It in a sentence.
+    /// Summary in one sentence.
     pub summary: String,
-    /// Whether machines were virtual or simulated.
     pub machines: Machines,
-    /// What had to come of it.
+    /// Expected outcome.
     pub expected: Expectation,
-    /// What did.
+    /// Actual outcome.
     pub found: Found,
-    /// Whether they agree.
+    /// True if both agree.
     pub ok: bool,
-    /// All causes that were found, best first.
+    /// All causes found, best first.
     pub causes: Vec<Cause>,
-    /// How long it took, in seconds.
+    /// Duration, in seconds.
     pub seconds: f64,
-    /// Folder of its artifacts, relative to the run's.
+    /// Folder of the artifacts, relative to the run's.
     pub artifacts: Option<PathBuf>,
 }
 
-/// The table: fault, expected, found, and whether that is right.
+/// Renders the table: fault, expected, found, result.
 #[must_use]
 pub fn render(results: &[FaultResult], colour: Colour) -> String {
     let width = |title: &str, text: fn(&FaultResult) -> String| {
@@ -57,7 +55,7 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
     let expectations = width("expected", |result| result.expected.to_string());
     let findings = width("found", |result| result.found.to_string());
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         text,
         "{:names$}  {:9}  {:expectations$}  {:findings$}  {:5}  {:>7}",
@@ -88,7 +86,7 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
     let wrong = results.iter().filter(|result| !result.ok).count();
     let is_simulated = |result: &FaultResult| !result.machines.is_virtual();
     let simulated = match results.iter().any(is_simulated) {
-        true => " Simulated machines ask as firmware does and execute nothing.",
+        true => " Simulated machines send the requests of firmware and execute nothing.",
         false => "",
     };
     let _ = writeln!(
@@ -101,7 +99,7 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
 }
 
 impl FaultResult {
-    /// What is wrong, with what is known of it.
+    /// Describes a wrong outcome.
     fn sentence(&self) -> String {
         let mut text = format!(
             "expected {}, found {} ({})",
@@ -124,10 +122,10 @@ impl FaultResult {
     }
 }
 
-/// Results of a run in shards: those of all its folders, ordered by name. None if they are runs of scenarios.
+/// Joins the results of a run in shards, ordered by name; `None` if the folders are runs of scenarios.
 ///
 /// # Errors
-/// When a folder's results can't be read, or only some of the folders have results.
+/// Fails if results are unreadable, or if only some of the folders have results.
 pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
     let mut all: Vec<FaultResult> = Vec::new();
     let (mut with, mut without) = (None, None);
@@ -151,7 +149,7 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
     }
     if let (Some(with), Some(without)) = (with, without) {
         return Err(io::Error::other(format!(
-            "{} ran faults and {} did not: name the parts of one run",
+            "cannot join runs of faults and scenarios: {} ran faults, {} did not",
             with.display(),
             without.display()
         )));
@@ -163,7 +161,7 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
 /// Writes `faults.json` and `junit.xml`; returns the latter.
 ///
 /// # Errors
-/// When a file can't be written.
+/// Fails if a file cannot be written.
 pub fn write(results: &[FaultResult], folder: &Path) -> io::Result<String> {
     let json = serde_json::to_string_pretty(results)?;
     replace(&folder.join(FILE), json + "\n")?;
@@ -198,8 +196,8 @@ fn junit(results: &[FaultResult]) -> Result<String, quick_junit::SerializeError>
     report.to_string()
 }
 
-/// 0 when every fault came out as it had to. The run's own code counts only where nothing is known of a
-/// fault, as when it was interrupted: that machines fail is what faults are for.
+/// Returns 0 if every fault had its expected outcome. The run's own code counts only if a fault has no result,
+/// such as after an interruption, because faults make machines fail on purpose.
 #[must_use]
 pub fn exit_code(results: &[FaultResult], of_run: u8) -> u8 {
     let unknown = |result: &FaultResult| matches!(result.found, Found::Nothing { .. });

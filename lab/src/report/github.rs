@@ -1,18 +1,18 @@
-//! What GitHub Actions shows of a run: an annotation for each machine that failed, and the job's summary.
+//! Output for GitHub Actions: an annotation for each failed machine, and the job summary.
 
 use std::fmt::Write;
 
-use super::words::explanation;
-use super::{NodeSummary, RunSummary, UnitSummary, amounts};
+use super::excerpts::explanation;
+use super::{NodeSummary, RunSummary, UnitSummary, format};
 use crate::verdict::NodeVerdict;
 
-/// GitHub keeps a summary of at most 1 MiB a step; an explanation that is longer is cut.
+/// Maximum length of one explanation in bytes: GitHub limits a summary to 1 MiB per step.
 const EXPLANATION_BYTES: usize = 8 * 1024;
-/// Most explanations in one summary.
+/// Maximum number of explanations in one summary.
 const EXPLANATIONS: usize = 60;
 
-/// Workflow commands for standard output, a line each. `scenarios` is the folder of the scenarios,
-/// relative to the repository, as annotations name files.
+/// Returns workflow commands for standard output, one per line. `scenarios` is the folder of the scenarios
+/// relative to the repository, because annotations name files.
 #[must_use]
 pub fn annotations(run: &RunSummary, scenarios: &str) -> String {
     let mut text = String::new();
@@ -36,7 +36,7 @@ pub fn annotations(run: &RunSummary, scenarios: &str) -> String {
             node.name,
             node.verdict.word()
         );
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "::{level} file={},title={}::{}",
@@ -48,7 +48,7 @@ pub fn annotations(run: &RunSummary, scenarios: &str) -> String {
     text
 }
 
-/// What an annotation says: the likeliest cause and what to try, else the verdict.
+/// Returns the message of an annotation: the likeliest cause and its remedy, else the verdict.
 fn message(node: &NodeSummary) -> String {
     node.findings.first().map_or_else(
         || node.verdict.sentence(),
@@ -56,7 +56,7 @@ fn message(node: &NodeSummary) -> String {
     )
 }
 
-/// Escapes a command's message, as GitHub's own toolkit does (`@actions/core`, `escapeData`).
+/// Escapes a command's message like GitHub's toolkit (`@actions/core`, `escapeData`).
 fn data(text: &str) -> String {
     let text = strip_ansi_escapes::strip_str(text);
     text.replace('%', "%25")
@@ -64,12 +64,12 @@ fn data(text: &str) -> String {
         .replace('\n', "%0A")
 }
 
-/// Escapes the value of a command's property (`escapeProperty`).
+/// Escapes a property of a command like GitHub's toolkit (`escapeProperty`).
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The job's summary, in Markdown: the table, and the explanation of each failure.
+/// Renders the job summary in Markdown: the table, and the explanation of each failure.
 #[must_use]
 pub fn summary(run: &RunSummary) -> String {
     let mut text = String::new();
@@ -83,7 +83,7 @@ pub fn summary(run: &RunSummary) -> String {
         text,
         "Run {} in {}, on {}.",
         run.run_id,
-        amounts::seconds(run.seconds),
+        format::seconds(run.seconds),
         cell(&run.accelerator)
     );
     for caveat in run.caveats() {
@@ -95,7 +95,7 @@ pub fn summary(run: &RunSummary) -> String {
             NodeVerdict::Fail { stage, .. } => format!(" at `{stage}`"),
             _ => String::new(),
         };
-        let time = node.seconds.map_or("–".into(), amounts::seconds);
+        let time = node.seconds.map_or("–".into(), format::seconds);
         let _ = writeln!(
             text,
             "| {} | {} | {} | {}{stage} | {time} |",
@@ -139,7 +139,7 @@ fn sign(verdict: &NodeVerdict) -> &'static str {
     }
 }
 
-/// Text for one line of Markdown: nothing in it is markup, and it ends no table cell.
+/// Escapes text for one table cell of Markdown.
 fn cell(text: &str) -> String {
     let line = strip_ansi_escapes::strip_str(text).replace(['\r', '\n'], " ");
     let mut safe = String::new();
@@ -158,7 +158,7 @@ fn cell(text: &str) -> String {
     safe
 }
 
-/// Text inside `<pre>`: an empty line would end the HTML for Markdown, so each holds a space.
+/// Escapes text inside `<pre>`. Empty lines would end the HTML block in Markdown, so each gets a space.
 fn block(text: &str) -> String {
     let plain = strip_ansi_escapes::strip_str(text).replace('\r', "");
     let mut end = plain.len().min(EXPLANATION_BYTES);

@@ -1,4 +1,4 @@
-//! Several runs as one: the shards of a run that several machines shared.
+//! Merging of the shards that several computers ran into one run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,56 +11,46 @@ use crate::runner::shard::Shard;
 use crate::untrusted::Folder;
 use crate::untrusted::tree::{Limits, Tree, TreeError};
 
-/// Why runs can't be joined.
+/// Reason why runs cannot be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// Not a run's folder.
+    /// The folder is not a run's.
     #[error(
-        "{folder} is not the folder of a run: {source}; name folders that `lab run` made, with their run.json"
+        "not a run's folder: {folder} ({source}); name folders that `lab run` created, with their run.json"
     )]
-    NoRun {
-        /// The folder.
-        folder: PathBuf,
-        /// Why its `run.json` can't be read.
-        source: io::Error,
-    },
-    /// One scenario was run by two of them.
+    NoRun { folder: PathBuf, source: io::Error },
+    /// Two runs contain the same unit.
     #[error(
-        "{unit} is in {first} and in {second}: these are two runs of the same, not parts of one"
+        "duplicate unit {unit}: in {first} and in {second}; these are two runs, not parts of one"
     )]
     Twice {
-        /// The unit.
         unit: String,
-        /// One run.
         first: PathBuf,
-        /// Another.
         second: PathBuf,
     },
     /// The runs are not parts of one whole.
     #[error(transparent)]
     Parts(#[from] PartsError),
-    /// A part of the whole is not there; what it would have said is not known.
-    #[error("shard {missing} is missing: the folders named are of {found}")]
+    /// A shard is missing, so the overall result is unknown.
+    #[error("missing shard {missing} (folders of {found} were given)")]
     Missing {
-        /// The shards that were not named.
+        /// Missing shards.
         missing: String,
-        /// Those that were.
+        /// Shards that were given.
         found: String,
     },
-    /// Artifacts that nobody may copy.
+    /// The artifacts contain links, special files or too much data.
     #[error("{path}: {source}")]
     Refused {
-        /// File or folder.
+        /// File or folder at fault.
         path: PathBuf,
-        /// Reason.
         source: io::Error,
     },
-    /// Artifacts could not be copied.
+    /// The artifacts cannot be copied.
     #[error("{path}: {source}")]
     Copy {
-        /// What was being written.
+        /// Path that was written.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
 }
@@ -78,11 +68,10 @@ pub fn load(folder: &Path) -> Result<RunSummary, MergeError> {
     stored::read(folder).map_err(|error| no_run(error.into()))
 }
 
-/// Joins runs into one in the new folder `into`: their units, ordered by name, with copies of their
-/// artifacts. It took as long as the longest of them: they ran side by side.
+/// Merges runs into the new folder `into`: their units, ordered by name, with copies of their artifacts. The
+/// duration is that of the longest run, because the runs were concurrent.
 ///
-/// # Errors
-/// [`MergeError`]; nothing is copied when the runs don't fit together.
+/// [`MergeError`]; nothing is copied if the runs do not fit together.
 pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSummary, MergeError> {
     for (unit, tree) in artifacts(&runs)? {
         tree.copy_to(&into.join(unit)).map_err(copy_failed)?;
@@ -101,7 +90,7 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
         seconds: runs.iter().map(|run| run.seconds).fold(0.0, f64::max),
         accelerator: distinct(|run| &run.accelerator),
         shard: None,
-        // Joined shards are the whole.
+        // Merged shards are a complete run.
         whole: runs.first().and_then(|run| {
             run.shard.as_ref()?;
             run.whole.clone()
@@ -117,7 +106,8 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
     Ok(merged)
 }
 
-/// Whether the runs are parts of one, and their artifacts can be copied: no links, no special files, bounded.
+/// Checks that the runs are parts of one run, and that their artifacts can be copied: no links, no special
+/// files, limited size.
 ///
 /// # Errors
 /// [`MergeError`].
@@ -125,7 +115,7 @@ pub fn check(runs: &[RunSummary]) -> Result<(), MergeError> {
     artifacts(runs).map(|_| ())
 }
 
-/// The artifacts of each unit, surveyed.
+/// Surveys the artifacts of each unit.
 fn artifacts(runs: &[RunSummary]) -> Result<Vec<(String, Tree)>, MergeError> {
     let mut trees = Vec::new();
     let mut left = Limits::ARTIFACTS;
@@ -146,7 +136,7 @@ fn artifacts(runs: &[RunSummary]) -> Result<Vec<(String, Tree)>, MergeError> {
             path: error.path,
             source: error.source,
         })?;
-        // The limits are those of all of them together.
+        // The limits apply to all artifacts together.
         let bytes: u64 = tree.found.iter().map(|found| found.size_bytes).sum();
         left.total_bytes = left.total_bytes.saturating_sub(bytes);
         left.count = left.count.saturating_sub(tree.found.len());
@@ -162,7 +152,7 @@ fn copy_failed(error: TreeError) -> MergeError {
     }
 }
 
-/// Which run has which unit.
+/// Maps units to runs.
 fn owners(runs: &[RunSummary]) -> Result<BTreeMap<String, &RunSummary>, MergeError> {
     whole::check(runs)?;
     complete(runs)?;
@@ -181,7 +171,7 @@ fn owners(runs: &[RunSummary]) -> Result<BTreeMap<String, &RunSummary>, MergeErr
     Ok(owners)
 }
 
-/// Whether all shards are there, where they are shards.
+/// Checks that no shard is missing.
 fn complete(runs: &[RunSummary]) -> Result<(), MergeError> {
     let found: BTreeSet<&str> = runs.iter().filter_map(|run| run.shard.as_deref()).collect();
     let shards = found.iter().filter_map(|shard| shard.parse::<Shard>().ok());
@@ -280,7 +270,7 @@ mod tests {
         let said = merge("4f2a11", runs, &dir.path().join("all")).unwrap_err();
         assert_eq!(
             said.to_string(),
-            "shard 2/3 is missing: the folders named are of 1/3, 3/3"
+            "missing shard 2/3 (folders of 1/3, 3/3 were given)"
         );
         assert!(!dir.path().join("all").exists());
     }
@@ -304,7 +294,7 @@ mod tests {
     fn a_folder_that_is_no_run_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let said = load(dir.path()).unwrap_err().to_string();
-        assert!(said.contains("is not the folder of a run"), "{said}");
+        assert!(said.contains("not a run's folder"), "{said}");
         assert!(said.contains(&dir.path().display().to_string()), "{said}");
     }
 }

@@ -1,11 +1,12 @@
-//! What a run came to, for people and for machines: table, `run.json`, JUnit, JSON lines, exit code.
+//! Reports of a run: table, `run.json`, JUnit, JSON lines, exit code.
 //!
-//! Everything here is made from one [`RunSummary`] or from the stream of the runner's progress; nothing
-//! here decides whether a machine passed.
+//! All reports are made from one [`RunSummary`] or from the runner's progress events; no code here decides
+//! whether a machine passed.
 
-pub mod amounts;
 pub mod artifacts;
+mod excerpts;
 pub mod faults;
+pub mod format;
 pub mod github;
 pub mod html;
 pub mod junit;
@@ -22,6 +23,5 @@ pub mod stored;
 pub mod summary;
 pub mod table;
 pub mod whole;
-mod words;
 
 pub use summary::{AttemptSummary, NodeSummary, RehearsalSummary, RunSummary, UnitSummary};

@@ -1,26 +1,26 @@
-//! Packets in a line each, as they come.
+//! Text output of packets, one line each, as they arrive.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::amounts;
+use super::format;
 use super::sequence::label;
 use crate::evidence::packet::{Endpoint, Packet, Protocol, Transfer, TransferEnd, Wire};
 
-/// What is written of a capture, which may still grow.
+/// Writer for a capture that may still grow.
 #[derive(Debug, Default)]
 pub struct PacketLines {
-    /// Who is who: node names by MAC.
+    /// Node names by MAC.
     names: HashMap<String, String>,
     host: Option<IpAddr>,
     packets: usize,
     transfers: HashSet<usize>,
-    /// When the first packet came.
+    /// Time of the first packet.
     zero_us: Option<u64>,
 }
 
 impl PacketLines {
-    /// Nothing is written yet; machines by their MACs, and the address of the servers' host.
+    /// Creates a writer from the machines' MACs and the address of the servers' host.
     #[must_use]
     pub fn new(names: HashMap<String, String>, host: IpAddr) -> PacketLines {
         PacketLines {
@@ -30,7 +30,7 @@ impl PacketLines {
         }
     }
 
-    /// A line for each packet and each transfer that has ended since the last time, in the order of time.
+    /// Returns the lines of new packets and of transfers ended since the last call, in the order of time.
     pub fn fresh(&mut self, wire: &Wire) -> Vec<String> {
         let mut lines: Vec<(u64, String)> = Vec::new();
         let packets = wire.packets.get(self.packets..).unwrap_or_default();
@@ -48,7 +48,7 @@ impl PacketLines {
             .zero_us
             .get_or_insert_with(|| lines.first().map_or(0, |(at_us, _)| *at_us));
         let timed = lines.into_iter().map(|(at_us, line)| {
-            let seconds = amounts::seconds_between(zero_us, at_us);
+            let seconds = format::seconds_between(zero_us, at_us);
             format!("{seconds:>9.3}  {line}")
         });
         timed.collect()
@@ -60,7 +60,7 @@ impl PacketLines {
         let details: Vec<String> = label
             .details
             .iter()
-            // A body has lines of its own.
+            // A body gets its own lines.
             .map(|(name, value)| format!("{name} {}", value.replace('\n', " ⏎ ")))
             .collect();
         let mut line = self.ends(&packet.from, &packet.to, &label.title);
@@ -77,14 +77,14 @@ impl PacketLines {
         };
         let end = match transfer.end {
             TransferEnd::Whole | TransferEnd::Open => "",
-            TransferEnd::BrokenByReceiver => ", broken off by the receiver",
-            TransferEnd::BrokenBySender => ", broken off by the sender",
+            TransferEnd::BrokenByReceiver => ", aborted by the receiver",
+            TransferEnd::BrokenBySender => ", aborted by the sender",
         };
         let what = format!(
             "{protocol} {}: {} in {}{end}",
             transfer.name,
-            amounts::bytes(transfer.bytes),
-            amounts::seconds(amounts::seconds_between(transfer.start_us, transfer.end_us)),
+            format::bytes(transfer.bytes),
+            format::seconds(format::seconds_between(transfer.start_us, transfer.end_us)),
         );
         self.ends(&transfer.from, &transfer.to, &what)
     }

@@ -1,31 +1,30 @@
-//! What the reports say of a rehearsal beside its verdicts: what was rehearsed, how long which part took, and
-//! what nobody looked at. Pure.
+//! Text about a rehearsal in reports: subject, durations, unchecked settings. Pure.
 
 use super::RehearsalSummary;
-use super::amounts::{self, count};
+use super::format::{self, count};
 
 impl RehearsalSummary {
-    /// What was rehearsed, on what, and how long it took, a sentence each.
+    /// Returns one sentence each about subject, images and durations.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = vec![format!(
-            "Rehearsed was {} in the network {}: {} of booting, {} of the harness.",
+            "Rehearsed {} in the network {}: {} of booting, {} of harness overhead.",
             self.data.display(),
             self.network,
-            amounts::seconds(self.boot_seconds),
-            amounts::seconds(self.harness_seconds),
+            format::seconds(self.boot_seconds),
+            format::seconds(self.harness_seconds),
         )];
         sentences.extend(self.images.iter().map(|image| format!("{image}.")));
         sentences
     }
 
-    /// How much nobody looked at; none when everything was.
+    /// Returns a sentence about unchecked settings; `None` if everything was checked.
     #[must_use]
     pub fn unproven_in_short(&self) -> Option<String> {
         let things: usize = self.unproven.values().map(Vec::len).sum();
         (things > 0).then(|| {
             format!(
-                "Not looked at: {} that the configs of {} ask for; index.html and run.json list them.",
+                "Not checked: {} in the configs of {}; index.html and run.json list them.",
                 count(things, "thing", "things"),
                 count(self.unproven.len(), "machine", "machines"),
             )
@@ -54,9 +53,9 @@ mod tests {
         ];
         rehearsal.unproven.insert("node1".into(), open.to_vec());
         insta::assert_snapshot!(rehearsal.sentences().join("\n"), @r"
-        Rehearsed was site/data in the network dnsmasq.conf: 41.0 s of booting, 7.50 s of the harness.
+        Rehearsed site/data in the network dnsmasq.conf: 41.0 s of booting, 7.50 s of harness overhead.
         /assets/x: the stand-in under these names (2 machines).
         ");
-        insta::assert_snapshot!(rehearsal.unproven_in_short().unwrap(), @"Not looked at: 2 things that the configs of 1 machine ask for; index.html and run.json list them.");
+        insta::assert_snapshot!(rehearsal.unproven_in_short().unwrap(), @"Not checked: 2 things in the configs of 1 machine; index.html and run.json list them.");
     }
 }

@@ -1,4 +1,4 @@
-//! Packets of made-up boots, for the tests of reports.
+//! Packets of invented boots, for tests of reports.
 
 use std::net::{IpAddr, Ipv4Addr};
 

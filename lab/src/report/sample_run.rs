@@ -1,4 +1,4 @@
-//! Runs of every kind of verdict, with their files, for the tests of reports.
+//! Runs with every kind of verdict, with their files, for tests of reports.
 
 use std::fs;
 use std::path::{Path, PathBuf};

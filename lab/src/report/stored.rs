@@ -1,5 +1,4 @@
-//! A run's summary as it lies in a folder that somebody else may have made: `run.json` within limits, with names that
-//! stay inside of the folder.
+//! Reader of a run's `run.json` from an untrusted folder: sizes are limited, and names stay inside the folder.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -10,34 +9,34 @@ use super::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::runner::shard::{InvalidShard, Shard};
 use crate::untrusted::{Folder, plain_line};
 
-/// File of the summary.
+/// File name of the summary.
 const FILE: &str = "run.json";
 
-/// Largest `run.json` that is read.
+/// Maximum size of `run.json`.
 const FILE_LIMIT_BYTES: u64 = 256 << 20;
 
-/// Most units of a run, attempts of a unit and machines of an attempt.
+/// Maximum number of units in a run, attempts of a unit and machines of an attempt.
 const COUNT_LIMIT: usize = 10_000;
 
-/// Longest part of a name.
+/// Maximum length of one part of a name.
 const NAME_LIMIT: usize = 100;
 
-/// Most parts of a scenario's name.
+/// Maximum number of parts of a scenario's name.
 const PARTS_LIMIT: usize = 4;
 
-/// Longest time that is believed, in seconds.
+/// Maximum plausible duration, in seconds.
 const SECONDS_LIMIT: f64 = 1e9;
 
-/// Why a folder's `run.json` is not read.
+/// Reason why `run.json` is rejected.
 #[derive(Debug, Error)]
 pub enum StoredError {
-    /// The file.
+    /// The file cannot be read.
     #[error("{FILE}: {0}")]
     File(#[from] io::Error),
-    /// Not a summary.
+    /// The file is not a summary.
     #[error("{FILE}: {0}")]
     Json(#[from] serde_json::Error),
-    /// A name of a scenario or a machine.
+    /// The name of a scenario or machine is invalid.
     #[error(
         "{FILE}: invalid name of a {what}: `{}` (names have letters, digits, `-`, `_` and `.`)",
         plain_line(name)
@@ -45,27 +44,22 @@ pub enum StoredError {
     Name {
         /// `scenario` or `machine`.
         what: &'static str,
-        /// The name.
         name: String,
     },
-    /// A path of artifacts that leads out.
+    /// A path of artifacts leaves the folder.
     #[error("{FILE}: invalid path of artifacts: `{}` (it leads out of the run's folder)", plain_line(&path.display().to_string()))]
-    Path {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A shard.
+    Path { path: PathBuf },
+    /// The shard is invalid.
     #[error("{FILE}: invalid `shard`: {}", plain_line(&.0.to_string()))]
     Shard(#[from] InvalidShard),
-    /// A time that is negative or without measure.
+    /// A duration is negative, infinite or implausible.
     #[error("{FILE}: invalid `seconds`: {0}")]
     Seconds(f64),
-    /// Too many of something.
+    /// There are too many items.
     #[error("{FILE}: too many {what}: {count} (at most {COUNT_LIMIT})")]
     Count {
         /// `units`, `attempts` or `machines`.
         what: &'static str,
-        /// Their number.
         count: usize,
     },
 }
@@ -136,7 +130,7 @@ fn check_nodes(nodes: &[NodeSummary]) -> Result<(), StoredError> {
     Ok(())
 }
 
-/// True for one part of a path that is safe as a file's name and on a terminal.
+/// True for a single path component that is safe as a file name and on a terminal.
 fn is_name(name: &str) -> bool {
     let is_safe = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     (1..=NAME_LIMIT).contains(&name.len()) && name.chars().all(is_safe) && !name.starts_with('.')

@@ -1,4 +1,4 @@
-//! The result of a run as data: `run.json`, and what the other reports are made from.
+//! Result of a run as data: content of `run.json`, and input of all other reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,104 +11,98 @@ use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
 use crate::scenario::{Firmware, Image, Machines};
 use crate::verdict::NodeVerdict;
 
-/// A whole run.
+/// Result of a whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Six hexadecimal digits.
+    /// Run id: six hexadecimal digits.
     pub run_id: String,
-    /// When it began, RFC 3339.
+    /// Start time, RFC 3339.
     pub started: String,
-    /// How long it took, in seconds.
+    /// Duration, in seconds.
     pub seconds: f64,
-    /// What executed the machines, and why.
+    /// Accelerator of the machines, and the reason for its choice.
     pub accelerator: String,
-    /// Which part of the units it ran, e.g. `1/3`.
+    /// Shard of the run, e.g. `1/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
-    /// The whole selection that it ran, or ran a part of.
+    /// Complete selection of which the run is all or a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<Whole>,
-    /// Whether a node that passed only when tried again counts as a failure.
+    /// True if a node that passed only on a retry counts as a failure.
     #[serde(default)]
     pub flaky_fails: bool,
-    /// Its units in the order asked for.
+    /// Units in the requested order.
     pub units: Vec<UnitSummary>,
-    /// What it rehearsed, if it is a rehearsal.
+    /// Details of a rehearsal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<RehearsalSummary>,
-    /// The run's folder: where `run.json` is.
+    /// Folder of the run, which contains `run.json`.
     #[serde(skip)]
     pub folder: PathBuf,
 }
 
-/// What a rehearsal was of, and what it says nothing about.
+/// Subject and gaps of a rehearsal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RehearsalSummary {
-    /// The data directory.
     pub data: PathBuf,
-    /// The network environment.
+    /// Name of the network environment.
     pub network: String,
-    /// Where each kernel and initrd came from, a sentence each.
+    /// Origin of each kernel and initrd, one sentence each.
     pub images: Vec<String>,
-    /// What the configs ask for and nobody looked at, by machine.
+    /// Settings in the configs that no check covers, by machine.
     pub unproven: BTreeMap<String, Vec<String>>,
-    /// How long at least one machine was on, in seconds.
+    /// Time during which at least one machine was on, in seconds.
     pub boot_seconds: f64,
-    /// The rest: cells, services, judging, reports.
+    /// Remaining time, in seconds: cells, services, judging, reports.
     pub harness_seconds: f64,
 }
 
-/// A scenario on one firmware.
+/// Scenario on one firmware.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitSummary {
-    /// Scenario.
     pub scenario: String,
-    /// Firmware.
     pub firmware: Firmware,
-    /// Which of several repetitions, from 1.
+    /// Number of the repetition, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<u32>,
-    /// What its machines are.
     #[serde(default, skip_serializing_if = "Machines::is_virtual")]
     pub machines: Machines,
-    /// What was booted; the stand-in says so.
+    /// Name of the image; stand-ins are recognisable.
     pub image: String,
-    /// What became of its nodes, by all attempts.
+    /// Results of the nodes over all attempts.
     pub nodes: Vec<NodeSummary>,
-    /// Its attempts in order; none when it was skipped.
+    /// Attempts in order; empty if the unit was skipped.
     pub attempts: Vec<AttemptSummary>,
 }
 
 /// One attempt at a unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptSummary {
-    /// Which, from 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// Folder of its artifacts, relative to the run's.
+    /// Folder of the artifacts, relative to the run's.
     pub artifacts: PathBuf,
-    /// What became of its nodes.
+    /// Results of the nodes in this attempt.
     pub nodes: Vec<NodeSummary>,
 }
 
-/// One machine's result.
+/// Result of one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeSummary {
-    /// Its name.
     pub name: String,
-    /// Its verdict.
     pub verdict: NodeVerdict,
-    /// Why it failed, best first; empty when it did not.
+    /// Causes of the failure, best first; empty without a failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What its pass does not prove, a phrase each; empty when it did not pass.
+    /// Claims that a pass does not prove, one phrase each; empty unless the machine passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_proven: Vec<String>,
-    /// From power-on to its stop, in seconds; none when it never started.
+    /// Time from power-on to stop, in seconds; `None` if the machine never started.
     pub seconds: Option<f64>,
 }
 
 impl AttemptSummary {
-    /// Sums up an attempt in the run's `folder`.
+    /// Summarises an attempt in the run's `folder`.
     #[must_use]
     pub fn of(outcome: &AttemptOutcome, folder: &Path) -> AttemptSummary {
         let node = |JudgedNode { result, findings }: &JudgedNode| NodeSummary {
@@ -128,13 +122,13 @@ impl AttemptSummary {
 }
 
 impl UnitSummary {
-    /// `scenario@firmware`, with `#2` for a repetition.
+    /// Returns `scenario@firmware`, with `#2` for a repetition.
     #[must_use]
     pub fn name(&self) -> String {
         unit_name(&self.scenario, self.firmware, self.repetition)
     }
 
-    /// Sums up a unit in the run's `folder`.
+    /// Summarises a unit in the run's `folder`.
     #[must_use]
     pub fn of(outcome: &UnitOutcome, folder: &Path) -> UnitSummary {
         let scenario = &outcome.unit.scenario;
@@ -163,15 +157,15 @@ impl UnitSummary {
         }
     }
 
-    /// The last attempt.
+    /// Returns the last attempt.
     #[must_use]
     pub fn last(&self) -> Option<&AttemptSummary> {
         self.attempts.last()
     }
 }
 
-/// What became of a node by all attempts: the last one counts, and a pass that did not come at once is
-/// flaky. A node that passed before and fails when tried again, beside others, fails.
+/// Combines a node's results of all attempts: the last one counts, and a pass after a failure is flaky. A node
+/// that passed first and fails in a retry, caused by other nodes, fails.
 fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
     let all = attempts
         .iter()
@@ -209,7 +203,7 @@ fn over_all(name: &str, attempts: &[AttemptSummary]) -> NodeSummary {
 }
 
 impl RunSummary {
-    /// How many nodes have each verdict, by its name.
+    /// Returns the number of nodes by verdict.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
@@ -219,7 +213,7 @@ impl RunSummary {
         counts
     }
 
-    /// What a pass of this run does not say, a sentence each: every report tells them.
+    /// Returns the limitations of a pass in this run, one sentence each; every report prints them.
     #[must_use]
     pub fn caveats(&self) -> Vec<String> {
         let any = |is: fn(&UnitSummary) -> bool| self.units.iter().any(is);
@@ -229,34 +223,34 @@ impl RunSummary {
             caveats.extend(rehearsal.unproven_in_short());
         }
         let booted = self.units.iter().filter(|unit| unit.machines.is_virtual());
-        // A rehearsal says it folder by folder.
+        // A rehearsal names the image of each folder instead.
         let booted = booted.filter(|_| self.rehearsal.is_none());
         let images: BTreeSet<&str> = booted.map(|unit| unit.image.as_str()).collect();
         for image in images {
             caveats.push(match image.split_once(':') {
-                _ if !Image::names_stand_in(image) => format!("Booted was {image}."),
+                _ if !Image::names_stand_in(image) => format!("The machines booted {image}."),
                 Some((_, name)) => format!(
-                    "Booted was the stand-in image made from Debian packages, not CoreOS itself, under the \
+                    "The machines booted the stand-in image made from Debian packages, not CoreOS itself, under the \
                      name `{name}`."
                 ),
-                None => "Booted was the stand-in image made from Debian packages, not CoreOS itself.".into(),
+                None => "The machines booted the stand-in image made from Debian packages, not CoreOS itself.".into(),
             });
         }
         if any(|unit| !unit.machines.is_virtual()) {
             caveats.push(
-                "Simulated machines asked as firmware does, up to the initrd; nothing was booted on them.".into(),
+                "Simulated machines sent the requests of firmware, up to the initrd; they booted nothing.".into(),
             );
         }
         caveats
     }
 
-    /// Every node of the run.
+    /// Returns every node of the run.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeSummary> {
         self.units.iter().flat_map(|unit| &unit.nodes)
     }
 
-    /// The exit code that scripts rely on: 130 interrupted, 100 failures, 102 leaked, 101 flaky where that
-    /// is not allowed, 75 only infrastructure failed, 0.
+    /// Returns the exit code: 130 interrupted, 100 failures, 102 leaked, 101 flaky if that is not allowed, 75
+    /// only infrastructure failed, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let any = |wanted: &str| self.nodes().any(|node| node.verdict.word() == wanted);
@@ -410,9 +404,9 @@ mod tests {
             run.caveats().concat()
         };
         let both = caveats(vec![unit(Machines::Virtual), unit(Machines::Simulated)]);
-        assert!(both.contains("stand-in") && both.contains("nothing was booted"));
+        assert!(both.contains("stand-in") && both.contains("they booted nothing"));
         let simulated = caveats(vec![unit(Machines::Simulated)]);
-        assert!(!simulated.contains("stand-in") && simulated.contains("nothing was booted"));
+        assert!(!simulated.contains("stand-in") && simulated.contains("they booted nothing"));
         let named = |image: &str| {
             caveats(vec![UnitSummary {
                 image: image.into(),

@@ -1,15 +1,15 @@
-//! The table of verdicts, and a paragraph for every failure.
+//! Table of verdicts, followed by a paragraph for each failure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::amounts::count;
-use super::words::explanation;
+use super::excerpts::explanation;
+use super::format::count;
 use super::{NodeSummary, RunSummary, UnitSummary};
 use crate::untrusted::{plain, plain_line};
 use crate::verdict::NodeVerdict;
 
-/// Whether the reader shows colours.
+/// Use of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     /// ANSI colours.
@@ -18,17 +18,17 @@ pub enum Colour {
     Off,
 }
 
-/// Renders the table: one line a node, aligned, then what failed and where to look.
+/// Renders the table: one aligned line per node, then the failures and their artifacts.
 #[must_use]
 pub fn render(run: &RunSummary, colour: Colour) -> String {
     let mut text = String::new();
     if run.units.is_empty() {
-        let _ = writeln!(text, "No scenario was run.");
+        let _ = writeln!(text, "No scenarios were run.");
         return text;
     }
     let unit_width = width(run.units.iter().map(|unit| unit.name().len()), "scenario");
     let node_width = width(run.nodes().map(|node| node.name.len()), "node");
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         text,
         "{:unit_width$}  {:node_width$}  {:11}  {:>7}",
@@ -70,7 +70,7 @@ fn width(lengths: impl Iterator<Item = usize>, title: &str) -> usize {
     lengths.chain([title.len()]).max().unwrap_or_default()
 }
 
-/// What passes do not prove, each phrase once with how many nodes it is about.
+/// Lists the claims that passes do not prove, each once with its number of nodes.
 fn not_proven(text: &mut String, run: &RunSummary) {
     let mut phrases: BTreeMap<&str, usize> = BTreeMap::new();
     for phrase in run.nodes().flat_map(|node| &node.not_proven) {
@@ -99,14 +99,14 @@ fn trouble(text: &mut String, run: &RunSummary, unit: &UnitSummary, node: &NodeS
         let _ = writeln!(text, "  why: {} ({})", plain(&best.sentence), best.cause);
         let _ = writeln!(text, "  try: {}", plain(&best.remedy));
     }
-    // One that was not booted has no more to it.
+    // A machine that was not booted has no further evidence.
     if matches!(node.verdict, NodeVerdict::Fail { .. }) && unit.last().is_some() {
         let (run, unit, node) = (shown(&run.folder), unit.name(), &node.name);
         let _ = writeln!(text, "  more: lab explain {run}/{unit}/{node}");
     }
 }
 
-/// The run's folder as one would type it: from here when it is below.
+/// Returns the run's folder as a user would type it: relative if it is below the working directory.
 fn shown(folder: &std::path::Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| {
@@ -129,7 +129,7 @@ fn indent(paragraph: &str) -> String {
         .collect()
 }
 
-/// One sentence: how many, how long, on what, and that a stand-in is a stand-in.
+/// Returns the closing sentence: counts, duration, accelerator and the stand-in's caveat.
 fn closing(run: &RunSummary) -> String {
     let counts: Vec<String> = run
         .counts()

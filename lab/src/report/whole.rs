@@ -1,5 +1,5 @@
-//! The whole that a run is a part of: every part of a run in shards records the selection, the content of the
-//! scenarios, and the versions. Parts are joined only if they agree.
+//! Complete selection of a run in shards: every shard records the selection, the content of the scenarios and
+//! the versions. Shards are merged only if these records agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use super::RunSummary;
 use crate::runner::Unit;
 
-/// Depth of a scenario's folder; `data/` of the bundled ones has three levels.
+/// Maximum depth of a scenario's folder; `data/` of the bundled ones has three levels.
 const DEPTH_MAX: usize = 16;
-/// Names of units or scenarios in a message.
+/// Maximum number of names in a message.
 const NAMED_MAX: usize = 5;
 
 /// Kind of a run's units.
@@ -30,7 +30,7 @@ pub enum Kind {
     Adversarial,
 }
 
-/// A whole selection, before it was divided into shards.
+/// Complete selection, before it was divided into shards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whole {
     /// Kind of the units.
@@ -76,7 +76,8 @@ impl Whole {
             units: names,
             scenarios,
             image: image.to_owned(),
-            // One workspace, one version: the boot server beside this program is built with it.
+            // All programs of the workspace have one version; the boot server is built together with this
+            // program.
             programs: BTreeMap::from([("lab".to_owned(), version)]),
             sha256: String::new(),
         };
@@ -84,7 +85,7 @@ impl Whole {
         Ok(whole)
     }
 
-    /// The first difference to another whole, as a sentence.
+    /// Returns the first difference to another selection, as a sentence.
     fn difference(&self, other: &Whole) -> Option<String> {
         if self.kind != other.kind {
             return Some("one ran scenarios, the other faults or adversarial cases".into());
@@ -126,11 +127,11 @@ impl Whole {
     }
 }
 
-/// Why runs are not the parts of one whole.
+/// Reason why runs are not the parts of one run.
 #[derive(Debug, thiserror::Error)]
 pub enum PartsError {
     /// A folder, or a copy of it, is named twice.
-    #[error("{first} and {second} are the same run: name each part once")]
+    #[error("duplicate run: {first} and {second}; name each shard once")]
     Repeated {
         /// Folder of one.
         first: PathBuf,
@@ -138,7 +139,7 @@ pub enum PartsError {
         second: PathBuf,
     },
     /// Two runs of the same shard.
-    #[error("{first} and {second} are both shard {shard}: name one run of each shard")]
+    #[error("duplicate shard {shard}: {first} and {second}; name one run of each shard")]
     SameShard {
         /// The shard.
         shard: String,
@@ -147,22 +148,22 @@ pub enum PartsError {
         /// Folder of the other.
         second: PathBuf,
     },
-    /// A run that is no shard among shards.
-    #[error("{folder} is no shard, and the others are: name the shards of one run")]
+    /// One run is not a shard, but others are.
+    #[error("not a shard: {folder} (the other runs are shards); name the shards of one run")]
     Mixed {
         /// Folder of the run.
         folder: PathBuf,
     },
-    /// A shard that does not say what it is part of.
+    /// A shard has no record of its selection.
     #[error(
-        "{folder} does not say what it is a part of, as shards of an older version: run all shards with one version"
+        "missing record of the selection in {folder} (a shard of an older version); run all shards with one version"
     )]
     Unknown {
         /// Folder of the run.
         folder: PathBuf,
     },
-    /// Shards of different wholes.
-    #[error("{first} and {second} are not parts of one run: {difference}")]
+    /// The shards belong to different runs.
+    #[error("not shards of one run: {first} and {second} ({difference})")]
     Differ {
         /// Folder of one.
         first: PathBuf,
@@ -171,14 +172,14 @@ pub enum PartsError {
         /// First difference.
         difference: Sentence,
     },
-    /// Units that no part ran.
-    #[error("no part has a result of {units}: a part was interrupted, or its run.json was changed")]
+    /// Some units have no result in any shard.
+    #[error("missing results of {units}: a shard was interrupted, or its run.json was changed")]
     Incomplete {
         /// Names of units.
         units: Sentence,
     },
-    /// No part has a unit.
-    #[error("nothing was run in {folders}: there is nothing to join")]
+    /// No shard has a unit.
+    #[error("nothing to merge: no unit was run in {folders}")]
     Empty {
         /// Folders.
         folders: Sentence,
@@ -195,7 +196,7 @@ impl fmt::Display for Sentence {
     }
 }
 
-/// Checks that the runs are parts of one whole and all of it, or whole runs that can stand side by side.
+/// Checks that the runs are all shards of one run, or complete runs of different units.
 ///
 /// # Errors
 /// [`PartsError`].
@@ -339,7 +340,7 @@ fn collect(
         let entry = entry?;
         let path = entry.path();
         let name = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-        // Links are followed, as the boot server does; one that leads nowhere is no file.
+        // Links are followed, as the boot server does; dangling links are ignored.
         let Ok(about) = fs::metadata(&path) else {
             continue;
         };

@@ -1,5 +1,5 @@
-//! One attempt at a unit: starts its cell, gives its machines their places, keeps everything seen, ends
-//! the cell or leaves it alive.
+//! One attempt at a unit: starts the cell, allots capacity to its machines, collects the evidence, then ends or
+//! keeps the cell.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::course::Course;
 use super::keep::{Keep, Kept, first_child};
 use super::leaks::CellNetwork;
+use super::unit_run::UnitRun;
 use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
-use crate::cell::message::{Job, Order, Report};
+use crate::cell::message::{CellCommand, Job, Report};
 use crate::cell::on_host;
 use crate::evidence::GaveUp;
 use crate::evidence::beside::{self, Beside};
@@ -21,29 +21,29 @@ use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::verdict::NodeVerdict;
 
-/// How long a cell may take to end after it was told to stop.
+/// Time limit for a cell to end after a stop request.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Time for a cell to be set up. Each step has a shorter deadline of its own, with a better reason.
+/// Time limit for setting up a cell. Every step has a shorter limit with a more precise error.
 const SET_UP_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Time for a machine beyond the scenario's deadline: starting it, a picture, stopping it. As above.
+/// Time for a machine in addition to the scenario's limit: start, screenshot, stop. Steps have shorter limits.
 const BESIDE_BOOT: Duration = Duration::from_secs(300);
 
-/// A node's claim on processors and memory.
+/// Permits of a node: processors and memory.
 type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
-/// What is known of a running cell.
+/// State of a running cell.
 #[derive(Default)]
 struct State {
     places: BTreeMap<String, (Place, Instant)>,
-    /// Memory of machines that are through but were not stopped.
+    /// Memory of finished machines that keep running.
     held: Vec<OwnedSemaphorePermit>,
     network: Option<CellNetwork>,
 }
 
 impl State {
-    /// Returns when a machine is overdue that has its place for `longest`, and which one.
+    /// Waits until a machine has used its permits for `longest`; returns its name.
     fn overdue(&self, longest: Duration) -> Option<(tokio::time::Instant, String)> {
         let since = |(node, (_, since)): (&String, &(Place, Instant))| (*since, node.clone());
         let (since, node) = self.places.iter().map(since).min()?;
@@ -51,8 +51,8 @@ impl State {
     }
 }
 
-impl Course {
-    /// Makes an attempt; what goes wrong on our side is in its outcome.
+impl UnitRun {
+    /// Makes an attempt. Errors of the lab itself are part of the outcome.
     pub(super) async fn attempt(
         &mut self,
         unit: &Unit,
@@ -89,7 +89,7 @@ impl Course {
         if outcome.nodes.is_empty() {
             outcome.judge();
         }
-        // The folder is missing when nothing was tried.
+        // The folder is missing if the attempt never began.
         if outcome.artifacts.is_dir()
             && let Err(error) = saved::save(&outcome.artifacts, &outcome.attempt)
         {
@@ -106,7 +106,7 @@ impl Course {
         outcome
     }
 
-    /// Lives through the cell; returns what was left of it.
+    /// Runs the cell to its end and returns processes left over.
     async fn in_a_cell(
         &mut self,
         unit: &Unit,
@@ -143,7 +143,7 @@ impl Course {
                 && let Some(kept) = keep(&mut cell).await?
             {
                 cell.detach(self.setting.policy.stays).await;
-                // Its machines go on using their memory.
+                // Machines of a kept cell continue to use memory.
                 state
                     .held
                     .into_iter()
@@ -158,7 +158,7 @@ impl Course {
         }
         let attempt = &mut outcome.attempt;
         if !status.success() && attempt.broken.is_none() && !attempt.interrupted {
-            // `unshare` and a panic tell their reasons there.
+            // `unshare` and panics print their reasons there.
             let log = std::fs::read_to_string(outcome.artifacts.join("cell.log"));
             attempt.broken = Some(format!(
                 "the cell ended early ({status}): {}",
@@ -172,7 +172,7 @@ impl Course {
             .unwrap_or_default())
     }
 
-    /// Passes on what the cell reports, until it is through with all its machines or has ended.
+    /// Forwards the cell's messages until all machines have finished or the cell has ended.
     async fn follow(
         &mut self,
         unit: &Unit,
@@ -207,7 +207,7 @@ impl Course {
                         if let Some((place, since)) = state.places.remove(&node) {
                             let seconds = since.elapsed().as_secs_f64();
                             outcome.attempt.node_seconds.insert(node.clone(), seconds);
-                            // A machine that is through only waits: its processor is for the next one.
+                            // A finished machine is idle, so its processor is released.
                             let (_, memory) = place;
                             if self.setting.policy.keep != Keep::Never {
                                 state.held.push(memory);
@@ -220,13 +220,13 @@ impl Course {
                 Some((node, place)) = grants.recv() => {
                     state.places.insert(node.clone(), (place, Instant::now()));
                     self.say(Progress::NodeStarted { unit: name.clone(), node: node.clone() });
-                    cell.order(&Order::Start { node }).await;
+                    cell.send(&CellCommand::Start { node }).await;
                 }
                 () = stopped(&mut stop), if stop_deadline.is_none() => {
                     outcome.attempt.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    cell.order(&Order::Stop { reason: GaveUp::Interrupted }).await;
+                    cell.send(&CellCommand::Stop { reason: GaveUp::Interrupted }).await;
                 }
                 () = until(stop_deadline) => break,
                 () = until(set_up) => {
@@ -236,7 +236,7 @@ impl Course {
                 }
                 () = until(overdue.as_ref().map(|(at, _)| *at)) => {
                     let node = overdue.map(|(_, node)| node).unwrap_or_default();
-                    outcome.attempt.broken = Some(format!("timed out: the cell does not tell that {node} stopped"));
+                    outcome.attempt.broken = Some(format!("timed out: the cell did not report the stop of {node}"));
                     break;
                 }
             }
@@ -245,7 +245,7 @@ impl Course {
         Ok(())
     }
 
-    /// Waits for a free place for `node` and hands it in.
+    /// Waits for capacity for `node` and grants it.
     fn claim(
         &self,
         unit: &Unit,
@@ -259,7 +259,7 @@ impl Course {
         let share = self.setting.places.memory_share(wanted_mib);
         let shared = self.shared.clone();
         async move {
-            // Closed semaphores do not occur; a lost claim would only leave the node unstarted.
+            // The semaphores are never closed; a lost claim would only leave the node unstarted.
             let Ok(processor) = shared.processors.acquire_owned().await else {
                 return;
             };
@@ -271,13 +271,13 @@ impl Course {
     }
 }
 
-/// Tells the cell to stay; returns how it is found. None when it has ended meanwhile.
+/// Tells the cell to stay; returns its process ids, or `None` if it has ended meanwhile.
 async fn keep(cell: &mut Cell) -> Result<Option<Kept>, CellError> {
     let Some(holder) = cell.pid() else {
         return Ok(None);
     };
     let init = first_child(holder);
-    cell.order(&Order::Keep).await;
+    cell.send(&CellCommand::Keep).await;
     loop {
         match cell.next_report().await? {
             None => return Ok(None),
@@ -287,10 +287,10 @@ async fn keep(cell: &mut Cell) -> Result<Option<Kept>, CellError> {
     }
 }
 
-/// Returns when the run is to stop.
+/// Waits until the run is to stop.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
-        // Nobody can stop the run any more.
+        // The sender is gone, so the run can no longer be stopped.
         std::future::pending().await
     }
 }

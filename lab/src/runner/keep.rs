@@ -1,4 +1,4 @@
-//! Cells that stay alive after the run, for somebody to look into.
+//! Cells that keep running after the run, for inspection.
 
 use std::path::PathBuf;
 
@@ -10,29 +10,29 @@ use crate::cell::sandbox::CELL_DIR;
 use crate::node::life::domain_name;
 use crate::scenario::Scenario;
 
-/// Which cells stay alive.
+/// Choice of cells to keep running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Keep {
-    /// None.
+    /// No cells
     #[default]
     Never,
-    /// Those in which a machine failed.
+    /// Cells in which a machine failed
     Failed,
-    /// All.
+    /// All cells
     Always,
 }
 
-/// A cell that was left alive.
+/// Process ids of a cell that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Process whose end ends the cell and everything in it (`unshare`, which ignores SIGTERM).
+    /// Process whose end ends the cell (`unshare`, which ignores SIGTERM).
     pub holder: u32,
-    /// First process of the cell, as seen from outside: its namespaces are the cell's.
+    /// First process of the cell, as seen from outside; owner of the cell's namespaces.
     pub init: u32,
 }
 
 impl Kept {
-    /// The commands to look into it and to end it.
+    /// Returns the commands that attach to the cell and end it.
     #[must_use]
     pub fn instructions(
         &self,
@@ -48,13 +48,13 @@ impl Kept {
         let enter = if rustix::process::geteuid().is_root() {
             format!("nsenter --target {} --all", self.init)
         } else {
-            // Entering one's own user namespace makes one root in it; the ids stay as they are.
+            // Entering the user namespace makes the caller root in it, so the ids must not be changed.
             format!(
                 "nsenter --target {} --user --preserve-credentials --all",
                 self.init
             )
         };
-        let mut text = format!("{unit} is kept alive (processes {}):\n", self.holder);
+        let mut text = format!("{unit} keeps running (processes {}):\n", self.holder);
         for node in &scenario.nodes {
             let socket = folder.join(format!("{}.console", node.name));
             text.push_str(&format!(
@@ -66,14 +66,14 @@ impl Kept {
         }
         text.push_str(&format!(
             "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect {libvirt} list\n  \
-             end it and everything in it: kill -KILL {}\n",
+             stop it with everything in it: kill -KILL {}\n",
             self.holder
         ));
         text
     }
 }
 
-/// The first process of the cell that `holder` started, by what the kernel tells of its children.
+/// Returns the first process of the cell that `holder` started, from the kernel's list of children.
 #[must_use]
 pub fn first_child(holder: u32) -> Option<u32> {
     let path = PathBuf::from(format!("/proc/{holder}/task/{holder}/children"));

@@ -1,25 +1,25 @@
-//! Whether a cell is really gone: no process may be left in its network.
+//! Leak check: no process may remain in the network of a cell that has ended.
 //!
-//! What runs in the cell's PID namespace ends with it, by the kernel. A process that entered only its
-//! network (a shell somebody opened, a tool of a user's own command) lives on and keeps the network, its
-//! bridge and its addresses.
+//! The kernel ends all processes in the cell's PID namespace. A process that entered only the network namespace
+//! (such as a shell opened by a user) survives and keeps the network, its bridge and its addresses.
 
 use std::fs;
 use std::path::Path;
 
-/// The network namespace of a cell.
+/// Network namespace of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CellNetwork(String);
 
 impl CellNetwork {
-    /// That of process `pid`; none when it has ended, or has none of its own.
+    /// Returns the network namespace of process `pid`; `None` if the process has ended or shares this process's
+    /// network.
     #[must_use]
     pub(super) fn of(pid: u32) -> Option<CellNetwork> {
         let theirs = network_of(format!("/proc/{pid}"))?;
         (network_of("/proc/self")? != theirs).then_some(CellNetwork(theirs))
     }
 
-    /// Processes that are still in it, each with its number and command line.
+    /// Returns the number and command line of each process still in the namespace.
     #[must_use]
     pub(super) fn processes(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -36,9 +36,9 @@ impl CellNetwork {
     }
 }
 
-/// Identity of a process's network namespace, e.g. `net:[4026531840]`.
+/// Returns the identity of a process's network namespace, e.g. `net:[4026531840]`.
 fn network_of(process: impl AsRef<Path>) -> Option<String> {
-    // Processes of other users, and those that just ended, can't be read: they are nobody of ours.
+    // Processes of other users and ended processes are unreadable, and are not ours.
     let link = fs::read_link(process.as_ref().join("ns/net")).ok()?;
     Some(link.to_string_lossy().into_owned())
 }

@@ -1,26 +1,26 @@
-//! Runs the selected scenarios: a cell for each attempt at a scenario on a firmware, as many machines at
-//! once as processors and memory allow, one verdict a node.
+//! Execution of the selected scenarios: one cell per attempt, as many machines at once as processors and memory
+//! allow, one verdict per node.
 //!
-//! Cells are started a little ahead of the free places, so that one cell's set-up hides behind another's
-//! machines. What is seen is handed on as [`Progress`]; who shows or saves it is `report`'s business.
+//! Cells are started slightly ahead of free capacity, so that their set-up overlaps with other cells' machines.
+//! Events are passed on as [`Progress`]; `report` shows and saves them.
 //!
 //! | file | job |
 //! |---|---|
-//! | `unit` | what is run, and what it came to |
-//! | `course` | a unit: attempts until it passes or may not be retried |
-//! | `attempt` | one attempt: a cell, its machines' places, everything seen |
-//! | [`places`] | how many machines run side by side |
-//! | [`shard`] | a run's part of the units |
-//! | [`keep`] | cells that stay alive after the run |
-//! | `leaks` | whether a cell is really gone |
+//! | `unit` | a unit and its outcome |
+//! | `unit_run` | one unit: attempts until it passes or has no retries left |
+//! | `attempt` | one attempt: cell, capacity for machines, evidence |
+//! | [`capacity`] | number of machines that run at once |
+//! | [`shard`] | the part of the units that one computer runs |
+//! | [`keep`] | cells that keep running after the run |
+//! | `leaks` | processes left over after a cell |
 
 mod attempt;
-mod course;
+pub mod capacity;
 pub mod keep;
 mod leaks;
-pub mod places;
 pub mod shard;
 mod unit;
+mod unit_run;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,117 +29,97 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cell::host::Stays;
+use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
-use crate::evidence::{Depth, Record};
+use crate::evidence::{EvidenceOptions, Record};
 use crate::hypervisor::accel::Accelerator;
-use course::{Course, Shared};
+use capacity::Capacity;
 use keep::Keep;
-use places::Places;
+use unit_run::{Shared, UnitRun};
 
 pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 
-/// Everything a run needs beside its units.
+/// Configuration of a run, apart from its units.
 #[derive(Debug, Clone)]
-pub struct Setting {
-    /// Six hexadecimal digits.
+pub struct RunConfig {
+    /// Run id: six hexadecimal digits.
     pub run_id: String,
-    /// The run's artifacts folder.
+    /// Folder of the run's artifacts.
     pub artifacts: PathBuf,
-    /// URI of the host's own libvirt, where machines are put on that.
+    /// URI of the host's own libvirt, if machines run there.
     pub connect: Option<String>,
     /// Folder with the image's kernel and initrd.
     pub image: PathBuf,
-    /// What is served below `/assets/` in the place of the image's folder; nothing for that.
+    /// Files served below `/assets/` instead of the image's folder; empty to serve the image's folder.
     pub assets: Vec<Asset>,
-    /// The `boot-server` program.
+    /// Path of the `boot-server` program.
     pub boot_server: PathBuf,
-    /// What executes the machines.
+    /// Accelerator of the machines.
     pub accelerator: Accelerator,
-    /// How many machines and how much memory at once.
-    pub places: Places,
-    /// What to do about failures.
+    /// Limits of machines and memory at once.
+    pub places: Capacity,
+    /// Treatment of failures.
     pub policy: Policy,
-    /// How much evidence is collected.
-    pub depth: Depth,
+    /// Amount of evidence to collect.
+    pub depth: EvidenceOptions,
 }
 
-/// What to do about failures.
+/// Treatment of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// How often a unit that failed is tried again.
+    /// Number of retries of a failed unit.
     pub retries: u32,
-    /// Start no further unit once one has failed for good.
+    /// True to start no further unit after a final failure.
     pub fail_fast: bool,
-    /// Which cells stay alive.
+    /// Cells to keep running.
     pub keep: Keep,
-    /// For how long.
-    pub stays: Stays,
+    /// Lifetime of kept cells.
+    pub stays: Lifetime,
 }
 
-/// What happens in a run, as it happens.
+/// Progress events of a run.
 #[derive(Debug, Clone)]
 pub enum Progress {
-    /// An attempt begins: its cell is being made.
+    /// An attempt began; its cell is being created.
     AttemptStarted {
-        /// Which unit.
         unit: String,
-        /// Which attempt, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
     },
     /// A unit's cell is up and its services answer.
-    CellReady {
-        /// Which unit.
-        unit: String,
-    },
-    /// A machine of it may start.
-    NodeStarted {
-        /// Which unit.
-        unit: String,
-        /// Which node.
-        node: String,
-    },
-    /// Something was seen.
-    Seen {
-        /// In which unit.
-        unit: String,
-        /// What.
-        record: Record,
-    },
-    /// A machine was stopped; all its records have been seen.
-    NodeStopped {
-        /// Which unit.
-        unit: String,
-        /// Which node.
-        node: String,
-    },
-    /// A unit is not tried.
+    CellReady { unit: String },
+    /// A machine may start.
+    NodeStarted { unit: String, node: String },
+    /// Evidence was recorded.
+    Seen { unit: String, record: Record },
+    /// A machine was stopped, and all its records were received.
+    NodeStopped { unit: String, node: String },
+    /// A unit was skipped.
     Skipped {
-        /// Which unit.
         unit: String,
-        /// Why not.
+        /// Reason for skipping.
         reason: String,
     },
 }
 
-/// Is told of each attempt as soon as it is judged.
+/// Callback for each attempt as soon as it is judged.
 pub type OnAttempt = Arc<dyn Fn(&AttemptOutcome) + Send + Sync>;
 
-/// Runs the units; returns their outcomes in the order given.
+/// Runs the units and returns their outcomes in the given order.
 ///
-/// When `stop` turns true, no further machine is started, running ones are stopped, and what was seen so
-/// far is returned.
+/// Once `stop` turns true, no further machine is started, running machines are stopped, and the evidence so far
+/// is returned.
 pub async fn run(
     units: Vec<Unit>,
-    setting: &Setting,
+    setting: &RunConfig,
     progress: mpsc::UnboundedSender<Progress>,
     on_attempt: OnAttempt,
     stop: watch::Receiver<bool>,
 ) -> Vec<UnitOutcome> {
     let shared = Shared::new(setting);
-    // A kept cell holds all its machines to its end: two that wait for each other's memory never end.
+    // A kept cell holds the memory of all its machines: two cells that wait for each other would never end.
     let cells_at_once = match setting.policy.keep {
-        // On one libvirt their names would be the same.
+        // Their names would collide on one libvirt.
         _ if setting.connect.is_some() => 1,
         Keep::Never => setting.places.cells(),
         Keep::Failed | Keep::Always => 1,
@@ -147,14 +127,14 @@ pub async fn run(
     let cells = Arc::new(Semaphore::new(cells_at_once));
     let mut running = JoinSet::new();
     for (index, unit) in units.into_iter().enumerate() {
-        let course = Course {
+        let course = UnitRun {
             setting: setting.clone(),
             shared: shared.clone(),
             progress: progress.clone(),
             on_attempt: Arc::clone(&on_attempt),
             stop: stop.clone(),
         };
-        // Asked for here and not in the task, so that units begin in their order.
+        // Acquired here and not in the task, so that units begin in order.
         let cell = Arc::clone(&cells).acquire_owned().await;
         running.spawn(async move {
             let _cell = cell;

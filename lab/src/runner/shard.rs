@@ -1,37 +1,32 @@
-//! A run's part of the units, so that several machines share the work.
+//! Shards: the part of the units that one of several computers runs.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-/// Shard `number` of `count`.
+/// Shard `number` of `count`, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     number: u32,
     count: u32,
 }
 
-/// Why a text names no shard.
+/// Reason why a text is not a shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidShard {
-    /// Not two numbers with a slash between them.
-    #[error("`{0}` is no shard; write M/N, e.g. 1/3 for the first of three")]
+    /// Not of the form `M/N`.
+    #[error("invalid shard: `{0}` (use M/N, e.g. 1/3 for the first of three)")]
     Form(String),
-    /// More than [`Shard::COUNT_LIMIT`], or none.
+    /// Number of shards out of range: zero or more than [`Shard::COUNT_LIMIT`].
     #[error(
-        "invalid number of shards: {0} (from 1 to {limit}); write M/N, e.g. 1/3 for the first of three",
+        "invalid number of shards: {0} (must be 1 to {limit}; use M/N, e.g. 1/3 for the first of three)",
         limit = Shard::COUNT_LIMIT
     )]
     Count(u32),
-    /// The number is not among them.
-    #[error("there is no shard {number} of {count}; shards are numbered from 1 to {count}")]
-    Range {
-        /// The number.
-        number: u32,
-        /// How many there are.
-        count: u32,
-    },
+    /// Shard number out of range.
+    #[error("invalid shard: {number}/{count} (must be 1 to {count})")]
+    Range { number: u32, count: u32 },
 }
 
 impl FromStr for Shard {
@@ -60,17 +55,17 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Most shards of one run.
+    /// Maximum number of shards of a run.
     pub const COUNT_LIMIT: u32 = 4096;
 
-    /// The number of shards.
+    /// Returns the number of shards.
     #[must_use]
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// Whether the unit of this name is in the shard. It depends on the name alone: another scenario more
-    /// or less moves no unit to another shard.
+    /// True if the unit of this name is in the shard. Only the name decides, so that new scenarios move no
+    /// others.
     #[must_use]
     pub fn has(self, unit: &str) -> bool {
         let digest = Sha256::digest(unit.as_bytes());
@@ -111,13 +106,10 @@ mod tests {
     #[test]
     fn what_is_no_shard_is_refused_with_what_would_be() {
         let said = |text: &str| text.parse::<Shard>().unwrap_err().to_string();
-        assert!(said("3").contains("write M/N"));
+        assert!(said("3").contains("use M/N"));
         assert!(said("a/3").contains("`a/3`"));
-        assert_eq!(
-            said("0/3"),
-            "there is no shard 0 of 3; shards are numbered from 1 to 3"
-        );
-        assert!(said("4/3").contains("no shard 4 of 3"));
+        assert_eq!(said("0/3"), "invalid shard: 0/3 (must be 1 to 3)");
+        assert!(said("4/3").contains("invalid shard: 4/3"));
         assert_eq!("1/0".parse::<Shard>(), Err(InvalidShard::Count(0)));
         assert_eq!("1/4096".parse::<Shard>().unwrap().count(), 4096);
         for count in [4097, u32::MAX] {
@@ -126,7 +118,7 @@ mod tests {
         }
         assert_eq!(
             said("1/0"),
-            "invalid number of shards: 0 (from 1 to 4096); write M/N, e.g. 1/3 for the first of three"
+            "invalid number of shards: 0 (must be 1 to 4096; use M/N, e.g. 1/3 for the first of three)"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What is run, and what it came to.
+//! Units of a run and their outcomes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use crate::fault::Injections;
 use crate::scenario::{Firmware, Scenario};
 use crate::verdict::NodeVerdict;
 
-/// A scenario on one firmware.
+/// Scenario on one firmware.
 #[derive(Debug, Clone)]
 pub struct Unit {
-    /// The scenario.
     pub scenario: Arc<Scenario>,
-    /// The firmware of all its machines.
+    /// Firmware of all machines.
     pub firmware: Firmware,
-    /// Which of several repetitions it is, from 1; none when it is run once.
+    /// Number of the repetition, from 1; `None` if the unit runs once.
     pub repetition: Option<u32>,
-    /// What is injected: nothing, unless it shows a fault.
+    /// Injected faults; empty in an ordinary run.
     pub injections: Injections,
 }
 
 impl Unit {
-    /// `scenario@firmware`, its name in reports and artifacts; `scenario@firmware#2` for a repetition.
+    /// Returns the name in reports and artifacts: `scenario@firmware`, or `scenario@firmware#2` for a
+    /// repetition.
     #[must_use]
     pub fn name(&self) -> String {
         unit_name(&self.scenario.name, self.firmware, self.repetition)
     }
 }
 
-/// The name of a unit in reports and artifacts.
+/// Builds the name of a unit in reports and artifacts.
 #[must_use]
 pub fn unit_name(scenario: &str, firmware: Firmware, repetition: Option<u32>) -> String {
     match repetition {
@@ -41,26 +41,24 @@ pub fn unit_name(scenario: &str, firmware: Firmware, repetition: Option<u32>) ->
     }
 }
 
-/// What one attempt at a unit came to.
+/// Outcome of one attempt at a unit.
 #[derive(Debug)]
 pub struct AttemptOutcome {
-    /// Which, from 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// Its artifacts.
+    /// Folder of the artifacts.
     pub artifacts: PathBuf,
-    /// Everything seen.
     pub attempt: Attempt,
     /// Each node, judged and diagnosed, in the scenario's order.
     pub nodes: Vec<JudgedNode>,
-    /// What of its artifacts could not be written, each with why.
+    /// Artifacts that could not be written, each with its reason.
     pub lost: Vec<String>,
-    /// The cell, when it was kept alive.
+    /// Process ids of the cell, if it was kept.
     pub kept: Option<Kept>,
 }
 
 impl AttemptOutcome {
-    /// Judges what was seen, packets included: those that lie in the artifacts folder, as `lab explain`
-    /// will find them there.
+    /// Judges the evidence, including the packets in the artifacts folder, where `lab explain` reads them too.
     pub(super) fn judge(&mut self) {
         match saved::captures(&self.artifacts) {
             Ok(wire) => self.attempt.wire = wire,
@@ -78,14 +76,14 @@ impl AttemptOutcome {
         self.nodes = judge_attempt(&self.attempt);
     }
 
-    /// Whether every node passed.
+    /// True if every node passed.
     #[must_use]
     pub fn passed(&self) -> bool {
         let passed = |node: &JudgedNode| node.result.verdict == NodeVerdict::Pass;
         self.nodes.iter().all(passed)
     }
 
-    /// Whether another attempt may end better: something failed, and nobody wants the run to end.
+    /// True if a retry may succeed: a node failed, and the run was not interrupted.
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
         let failed = |node: &JudgedNode| {
@@ -98,13 +96,12 @@ impl AttemptOutcome {
     }
 }
 
-/// What one unit came to.
+/// Outcome of a unit.
 #[derive(Debug)]
 pub struct UnitOutcome {
-    /// The unit.
     pub unit: Unit,
-    /// Every attempt, in order; none when it was skipped.
+    /// Attempts in order; empty if the unit was skipped.
     pub attempts: Vec<AttemptOutcome>,
-    /// Why it was not tried.
+    /// Reason for skipping.
     pub skipped: Option<String>,
 }

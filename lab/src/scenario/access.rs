@@ -1,4 +1,4 @@
-//! Who may read a file: its owner and its permissions, as written in `scenario.toml`.
+//! Owner and permissions of a file, as written in `scenario.toml`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use serde::{Serialize, Serializer};
 pub struct FileMode(u32);
 
 impl FileMode {
-    /// The permission bits.
+    /// Returns the permission bits.
     pub fn bits(self) -> u32 {
         self.0
     }
 }
 
-/// A text that is no file mode.
+/// Text that is not a file mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a file mode")]
+#[error("invalid file mode: `{0}`")]
 pub struct FileModeError(String);
 
 impl FromStr for FileMode {
@@ -49,15 +49,13 @@ impl Serialize for FileMode {
 /// User and group of a file, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// User name.
     pub user: String,
-    /// Group name.
     pub group: String,
 }
 
-/// A text that is no owner.
+/// Text that is not an owner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an owner")]
+#[error("invalid owner: `{0}`")]
 pub struct OwnerError(String);
 
 impl FromStr for Owner {

@@ -1,5 +1,4 @@
-//! What must fit together in a scenario: names that may stand once only, services that cannot work
-//! side by side, machines that would prove nothing.
+//! Checks across a scenario: duplicate names, conflicting services, machines without a provable expectation.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,13 +11,13 @@ use super::expect::DraftExpect;
 use super::model::{DhcpService, Firmware, Machines, Network, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 
-/// Firmware and operating system may ask with different client ids, and get an address each.
+/// Firmware and operating system may use different client ids and then lease an address each.
 const ADDRESSES_PER_NODE: u64 = 2;
 
-/// `vda` to `vdz`.
+/// Maximum number of disks: `vda` to `vdz`.
 const DISKS_PER_NODE: usize = 26;
 
-/// Notes in `source` all that does not fit together in a scenario that is to be run.
+/// Adds to `source` all conflicts in a scenario that is to be run.
 pub(super) fn check(draft: &Draft, source: &Source) {
     fitting(draft, source);
     for node in &draft.nodes {
@@ -26,8 +25,8 @@ pub(super) fn check(draft: &Draft, source: &Source) {
     }
 }
 
-/// Notes in `source` all that does not fit together, except that nothing is expected of a node: a run of
-/// an earlier version may have been made so, and stays readable.
+/// Adds to `source` all conflicts, but accepts nodes without expectations, which earlier versions could run, so
+/// that their artifacts stay readable.
 pub(super) fn fitting(draft: &Draft, source: &Source) {
     once(
         source,
@@ -61,7 +60,7 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     }
 }
 
-/// Simulated machines know how iPXE boots, and nothing else.
+/// Checks that simulated machines boot by iPXE scripts, the only path they implement.
 fn simulated(draft: &Draft, source: &Source) {
     let simulated = |machines: &&Located<Machines>| !machines.value.is_virtual();
     let Some(machines) = draft.machines.as_ref().filter(simulated) else {
@@ -82,8 +81,8 @@ fn simulated(draft: &Draft, source: &Source) {
             (machines.at.clone(), "cannot be simulated"),
             (at, what),
             Wrong::new(
-                format!("simulated machines do not know how to boot by {what}"),
-                "`machines = \"virtual\"`: they boot by DHCP, TFTP and iPXE scripts only",
+                format!("unsupported on simulated machines: boot by {what}"),
+                "use `machines = \"virtual\"`; simulated machines boot by DHCP, TFTP and iPXE scripts only",
             ),
         );
     }
@@ -99,8 +98,8 @@ fn secure_boot(node: &DraftNode, draft: &Draft, source: &Source) {
             (secure.at.clone(), "UEFI only"),
             (bios.at.clone(), "has no Secure Boot"),
             Wrong::new(
-                "Secure Boot is a matter of UEFI firmware",
-                "`firmware = [\"uefi\"]`, or remove `secure_boot`",
+                "Secure Boot requires UEFI firmware",
+                "use `firmware = [\"uefi\"]`, or remove `secure_boot`",
             ),
         );
     }
@@ -117,20 +116,20 @@ fn disks(node: &DraftNode, draft: &Draft, source: &Source) {
     {
         source.clash(
             (first.at.clone(), "a disk"),
-            (machines.at.clone(), "nothing that could write to it"),
+            (machines.at.clone(), "without disks"),
             Wrong::new(
-                "simulated machines execute nothing and have no disks",
-                "`machines = \"virtual\"`, or remove `disks_mib`",
+                "unsupported on simulated machines: disks",
+                "use `machines = \"virtual\"`, or remove `disks_mib`",
             ),
         );
     }
     if node.disks_mib.len() > DISKS_PER_NODE {
         source.wrong(
             one_more.at.clone(),
-            "one of them",
+            "last disk",
             Wrong::new(
-                format!("a machine with {} disks", node.disks_mib.len()),
-                format!("at most {DISKS_PER_NODE}: `vda` to `vdz`"),
+                format!("too many disks: {}", node.disks_mib.len()),
+                format!("a machine has at most {DISKS_PER_NODE} disks: `vda` to `vdz`"),
             ),
         );
     }
@@ -147,8 +146,8 @@ where
                 (value.at.clone(), "again here"),
                 (earlier.at.clone(), "first here"),
                 Wrong::new(
-                    format!("{what} `{}` stands twice", value.value),
-                    format!("each machine has a {what} of its own"),
+                    format!("duplicate {what}: `{}`", value.value),
+                    format!("each machine needs its own {what}"),
                 ),
             );
         } else {
@@ -165,14 +164,14 @@ fn host_address(draft: &Draft, source: &Source) {
     let is_host =
         net.contains(&address.value) && ![net.network(), net.broadcast()].contains(&address.value);
     if !is_host {
-        let what = format!("{} is no host's address in {net}", address.value);
+        let what = format!("invalid host address: {} (not in {net})", address.value);
         let help = format!(
-            "an address of the subnet, e.g. `{}`",
+            "use an address of the subnet, e.g. `{}`",
             Network::new(net).host()
         );
         source.clash(
             (address.at.clone(), "outside"),
-            (subnet.at.clone(), "of this subnet"),
+            (subnet.at.clone(), "subnet"),
             Wrong::new(what, help),
         );
     }
@@ -181,32 +180,35 @@ fn host_address(draft: &Draft, source: &Source) {
 fn room_for_nodes(draft: &Draft, source: &Source) {
     let Some(subnet) = &draft.subnet else { return };
     let nodes = draft.nodes.len() as u64;
-    // Without network, broadcast and host address.
+    // Excludes the network, broadcast and host addresses.
     let room = (1_u64 << (32 - subnet.value.prefix_len())).saturating_sub(3);
     if room < nodes * ADDRESSES_PER_NODE {
-        let what = format!("{} has {room} addresses for {nodes} machines", subnet.value);
+        let what = format!(
+            "subnet too small: {} has {room} addresses for {nodes} machines",
+            subnet.value
+        );
         let help = format!(
-            "firmware and system may take {ADDRESSES_PER_NODE} a machine: take a shorter prefix, e.g. /24"
+            "firmware and system may lease {ADDRESSES_PER_NODE} addresses per machine; use a shorter prefix, e.g. /24"
         );
         source.wrong(subnet.at.clone(), "here", Wrong::new(what, help));
     }
 }
 
-/// Rules out what cannot boot a machine, whatever the data says.
+/// Rejects combinations of services that cannot boot any machine.
 fn services(draft: &Draft, source: &Source) {
     let Some(dhcp) = &draft.dhcp else { return };
     let proxy = draft
         .proxy_dhcp
         .as_ref()
         .filter(|proxy| proxy.value == ProxyDhcpService::BootServer)
-        .map(|proxy| (proxy.at.clone(), "gives boot options"));
+        .map(|proxy| (proxy.at.clone(), "sends boot options"));
     let pixiecore = draft
         .pixiecore
         .as_ref()
         .filter(|pixiecore| pixiecore.value != PixiecoreService::None)
-        .map(|pixiecore| (pixiecore.at.clone(), "gives boot options"));
+        .map(|pixiecore| (pixiecore.at.clone(), "sends boot options"));
     if let (Some(proxy), Some(pixiecore)) = (&proxy, &pixiecore) {
-        let what = "proxyDHCP and Pixiecore would both answer every machine";
+        let what = "conflicting services: proxyDHCP and Pixiecore would both answer every machine";
         let help = "Pixiecore is a proxyDHCP server itself: set one of them to \"none\"";
         source.clash(pixiecore.clone(), proxy.clone(), Wrong::new(what, help));
     }
@@ -214,29 +216,30 @@ fn services(draft: &Draft, source: &Source) {
     dnsmasq(dhcp, draft, source);
     match (dhcp.value, giver) {
         (DhcpService::BootServer | DhcpService::Dnsmasq, Some(giver)) => {
-            let what = "the PXE-enabled DHCP server and a proxy would both give boot options";
-            let help = "a proxy stands beside a DHCP server that knows nothing of booting: `dhcp = \"libvirt\"`, or set the proxy to \"none\"";
+            let what =
+                "conflicting services: the DHCP server and a proxy would both send boot options";
+            let help = "a proxy needs a DHCP server without boot options: use `dhcp = \"libvirt\"`, or set the proxy to \"none\"";
             source.clash(
                 giver,
-                (dhcp.at.clone(), "gives them too"),
+                (dhcp.at.clone(), "also sends boot options"),
                 Wrong::new(what, help),
             );
         }
         (DhcpService::Libvirt, None) => {
-            let what = "nobody gives boot options";
-            let help = "`dhcp = \"boot-server\"`, or a `proxy_dhcp` or `pixiecore` beside it";
+            let what = "missing service: no server sends boot options";
+            let help = "use `dhcp = \"boot-server\"`, or add `proxy_dhcp` or `pixiecore`";
             source.wrong(
                 dhcp.at.clone(),
-                "knows nothing of booting",
+                "sends no boot options",
                 Wrong::new(what, help),
             );
         }
-        // `none`: an address server that the lab does not know of, or none on purpose.
+        // `none`: the DHCP server is outside the lab, or missing on purpose.
         _ => {}
     }
 }
 
-/// The files that services are started with are there; one that is not absolute lies in the scenario's folder.
+/// Checks that the services' configuration files exist; relative paths start at the scenario's folder.
 pub(super) fn files(dir: &Path, draft: &Draft, source: &Source) {
     for file in [&draft.dnsmasq_conf, &draft.boot_server_config] {
         let Some(file) = file else { continue };
@@ -244,30 +247,30 @@ pub(super) fn files(dir: &Path, draft: &Draft, source: &Source) {
         if let Err(error) = std::fs::File::open(&path) {
             let what = format!("{}: {error}", path.display());
             let help =
-                "name a file that is there, as an absolute path or from the scenario's folder";
+                "name an existing file, by its absolute path or relative to the scenario's folder";
             source.wrong(file.at.clone(), "this file", Wrong::new(what, help));
         }
     }
 }
 
-/// dnsmasq is started with a configuration, and with nothing else.
+/// Checks the configuration of dnsmasq, which has no other settings.
 fn dnsmasq(dhcp: &Located<DhcpService>, draft: &Draft, source: &Source) {
     let is_dnsmasq = dhcp.value == DhcpService::Dnsmasq;
     match &draft.dnsmasq_conf {
         None if is_dnsmasq => source.wrong(
             dhcp.at.clone(),
-            "with which configuration?",
+            "needs `dnsmasq_conf`",
             Wrong::new(
-                "dnsmasq has no configuration",
+                "missing configuration of dnsmasq",
                 "`dnsmasq_conf = \"/etc/dnsmasq.d/boot.conf\"`",
             ),
         ),
         Some(conf) if !is_dnsmasq => source.clash(
             (conf.at.clone(), "for dnsmasq"),
-            (dhcp.at.clone(), "no dnsmasq here"),
+            (dhcp.at.clone(), "no dnsmasq"),
             Wrong::new(
-                "a configuration for dnsmasq, and no dnsmasq",
-                "`dhcp = \"dnsmasq\"`, or remove the line",
+                "`dnsmasq_conf` without dnsmasq",
+                "use `dhcp = \"dnsmasq\"`, or remove the line",
             ),
         ),
         _ => {}
@@ -275,9 +278,9 @@ fn dnsmasq(dhcp: &Located<DhcpService>, draft: &Draft, source: &Source) {
     if let (Some(config), true) = (&draft.boot_server_config, is_dnsmasq) {
         source.clash(
             (config.at.clone(), "for boot-server"),
-            (dhcp.at.clone(), "no boot-server here"),
+            (dhcp.at.clone(), "no boot-server"),
             Wrong::new(
-                "a configuration for boot-server where dnsmasq gives addresses and boot options",
+                "`boot_server_config` together with dnsmasq, which sends addresses and boot options",
                 "remove one of them",
             ),
         );
@@ -302,20 +305,20 @@ fn loaders(draft: &Draft, source: &Source) {
         .iter()
         .find(|firmware| firmware.value.is_uefi());
     if let (Some(pxelinux), Some(uefi)) = (pxelinux, uefi) {
-        let what = "PXELINUX is for BIOS machines, and the scenario has UEFI machines as well";
-        let help = "`firmware = [\"bios\"]`, or `bios = \"ipxe\"`";
+        let what = "PXELINUX supports only BIOS machines, but the scenario has UEFI machines";
+        let help = "use `firmware = [\"bios\"]`, or `bios = \"ipxe\"`";
         source.clash(
             (pxelinux.at.clone(), "for BIOS machines"),
-            (uefi.at.clone(), "not for these"),
+            (uefi.at.clone(), "not BIOS"),
             Wrong::new(what, help),
         );
     }
     if let (Some(pxelinux), Some(chainload)) = (pxelinux, chainload) {
-        let what = "`chainload_ipxe` has no meaning where PXELINUX is given to every machine";
+        let what = "`chainload_ipxe` has no effect with PXELINUX";
         source.clash(
-            (chainload.at.clone(), "iPXE after the ROM's iPXE"),
-            (pxelinux.at.clone(), "no iPXE here"),
-            Wrong::new(what, "`chainload_ipxe = false`, or `bios = \"ipxe\"`"),
+            (chainload.at.clone(), "no effect"),
+            (pxelinux.at.clone(), "no iPXE"),
+            Wrong::new(what, "use `chainload_ipxe = false`, or `bios = \"ipxe\"`"),
         );
     }
     let choices = [
@@ -327,12 +330,11 @@ fn loaders(draft: &Draft, source: &Source) {
         .iter()
         .find(|firmware| firmware.value == Firmware::UefiHttp);
     if let (Some(pixiecore), Some(by_http)) = (pixiecore, by_http) {
-        let what = "Pixiecore gives nothing to machines that boot by HTTP";
-        let help =
-            "`firmware = [\"bios\", \"uefi\"]`, or a `proxy_dhcp` in the place of `pixiecore`";
+        let what = "Pixiecore does not support UEFI HTTP boot";
+        let help = "use `firmware = [\"bios\", \"uefi\"]`, or `proxy_dhcp` instead of `pixiecore`";
         source.clash(
-            (by_http.at.clone(), "asks for an HTTP boot"),
-            (pixiecore.at.clone(), "knows PXE only"),
+            (by_http.at.clone(), "boots by HTTP"),
+            (pixiecore.at.clone(), "PXE only"),
             Wrong::new(what, help),
         );
     }
@@ -343,24 +345,24 @@ fn loaders(draft: &Draft, source: &Source) {
                 (pixiecore.at.clone(), "chooses the boot program itself"),
                 Wrong::new(
                     format!("`{key}` has no effect on Pixiecore"),
-                    "remove the line: Pixiecore always gives iPXE",
+                    "remove the line; Pixiecore always sends iPXE",
                 ),
             );
         }
     }
 }
 
-/// A hash is of a file that the machine has to load.
+/// Checks that every hash belongs to an expected file.
 fn hashes(expect: &DraftExpect, source: &Source) {
     let Some(hashes) = &expect.sha256 else { return };
     let of = |key: &str, has_hash: bool, has_file: bool| {
         if has_hash && !has_file {
             source.clash(
-                (hashes.at.clone(), "a hash"),
-                (expect.at.clone(), "of no file that is expected"),
+                (hashes.at.clone(), "hash"),
+                (expect.at.clone(), "no such expectation"),
                 Wrong::new(
-                    format!("`sha256` has `{key}`, and `{key}` is not expected"),
-                    format!("name the file as well (`{key} = \"…\"`), or remove the hash"),
+                    format!("`sha256` has `{key}`, but `{key}` is not expected"),
+                    format!("add the file (`{key} = \"…\"`), or remove the hash"),
                 ),
             );
         }
@@ -376,15 +378,18 @@ fn hashes(expect: &DraftExpect, source: &Source) {
         value.ignition.is_some(),
         expect.ignition.is_some(),
     );
-    // Without a name, the image's one initrd is expected.
+    // Without a name, only the image's initrd is expected.
     let initrds = expect.initrd.len().max(1);
     if value.initrd.len() > initrds {
         source.wrong(
             hashes.at.clone(),
             "here",
             Wrong::new(
-                format!("{} hashes for {initrds} initrd", value.initrd.len()),
-                "one hash for each initrd, in their order",
+                format!(
+                    "wrong number of hashes: {} for {initrds} initrds",
+                    value.initrd.len()
+                ),
+                "write one hash per initrd, in the same order",
             ),
         );
     }
@@ -398,18 +403,18 @@ fn expectations(node: &DraftNode, source: &Source) {
     let name = node.name.as_ref().map_or("the node", |name| &name.value);
     let help = "write at least one of `hostname`, `kernel_options`, `units_active` and `[[node.expect.file]]`";
     let wrong = Wrong::new(
-        format!("`{name}` expects nothing of the machine, so it could never fail"),
+        format!("missing expectations of `{name}`: the machine could never fail"),
         help,
     );
-    let here = (node.at.clone(), "of this machine");
+    let here = (node.at.clone(), "machine");
     match expect.empty_lists.first() {
         Some(list) => {
-            let label = format!("an empty `{}` checks nothing", list.value);
+            let label = format!("`{}` is empty", list.value);
             source.clash((list.at.clone(), &label), here, wrong);
         }
         None => {
             let at = expect.at.clone();
-            source.clash((at, "nothing to check inside the machine"), here, wrong);
+            source.clash((at, "no checks inside the machine"), here, wrong);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Looks into a scenario's boot-config data directory (bootcfg layout) for the files that the
-//! scenario, its groups and its specs name. What is in them is under test, not checked here.
+//! Checks that a scenario's data directory (bootcfg layout) has the files that the scenario, its groups and its
+//! specs name. The content of the files is under test and not checked here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 use super::draft::Draft;
 use super::problem::{Located, Problem, Source, Wrong, nearest, one_of};
 
-/// `config.yaml`: what is looked at of it.
+/// Relevant part of `config.yaml`.
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -26,7 +26,7 @@ struct Group {
     spec: Spanned<String>,
 }
 
-/// `specs/<id>/spec.json`: what is looked at of it.
+/// Relevant part of `specs/<id>/spec.json`.
 #[derive(Deserialize)]
 struct Spec {
     #[serde(default)]
@@ -35,11 +35,10 @@ struct Spec {
     ignition_id: String,
 }
 
-/// What is missing in `data`. Problems of the scenario's own lines are noted in `scenario`, those
-/// of other files are returned.
+/// Returns the problems in other files of `data`; problems in the scenario's own lines are added to `scenario`.
 pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Problem> {
     if !data.is_dir() {
-        let what = format!("there is no data directory {}", data.display());
+        let what = format!("data directory not found: {}", data.display());
         let help = "a scenario has a folder `data` with config.yaml, specs/, cloud/ and ignition/";
         return vec![Problem::nowhere(what, help)];
     }
@@ -48,10 +47,10 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     let config = match fs::read_to_string(&path) {
         Ok(text) => Source::new(&path, text),
         Err(error) => {
-            let what = format!("{} cannot be read: {error}", path.display());
+            let what = format!("cannot read {}: {error}", path.display());
             return vec![Problem::nowhere(
                 what,
-                "the groups of the boot config service stand in it",
+                "it contains the groups of the boot config service",
             )];
         }
     };
@@ -68,7 +67,7 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
                 .location()
                 .map_or(0, |at| offset(&config, at.line(), at.column()));
             let what = error.without_snippet().to_string();
-            let help = "it has `api_version: v1alpha1` and a list `groups` of name, spec, require and metadata";
+            let help = "it must have `api_version: v1alpha1` and a list `groups` with name, spec, require and metadata";
             config.wrong(at..at, "here", Wrong::new(what, help));
         }
     }
@@ -80,7 +79,7 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     all
 }
 
-/// Why the boot server would refuse to start with this directory.
+/// Returns the problems for which the boot server would refuse this directory.
 fn refused(data: &Path) -> Vec<Problem> {
     let Err(problems) = DataDir::open(Catalog::of(data.to_owned()), None) else {
         return Vec::new();
@@ -98,7 +97,7 @@ fn refused(data: &Path) -> Vec<Problem> {
     told.collect()
 }
 
-/// The files which the scenario expects to be served.
+/// Checks that the files which the scenario expects exist.
 fn named_files(data: &Path, draft: &Draft, scenario: &Source) {
     for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
         for (folder, name) in [
@@ -114,7 +113,7 @@ fn named_files(data: &Path, draft: &Draft, scenario: &Source) {
     }
 }
 
-/// The groups which the scenario expects to match.
+/// Checks that the groups which the scenario expects exist.
 fn named_groups(config: &Config, draft: &Draft, scenario: &Source) {
     let known = || config.groups.iter().map(|group| group.name.value.as_str());
     for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
@@ -128,21 +127,21 @@ fn named_groups(config: &Config, draft: &Draft, scenario: &Source) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("data/config.yaml has {}", one_of(known())),
             };
-            let what = format!("there is no group `{}`", name.value);
-            scenario.wrong(name.at.clone(), "no such group", Wrong::new(what, help));
+            let what = format!("unknown group: `{}`", name.value);
+            scenario.wrong(name.at.clone(), "unknown", Wrong::new(what, help));
         }
     }
 }
 
-/// The spec a group names, and the files which the spec names.
+/// Checks the spec that a group names, and the files that the spec names.
 fn spec(data: &Path, id: &Spanned<String>, config: &Source) -> Vec<Problem> {
     let path: PathBuf = data.join("specs").join(&id.value).join("spec.json");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {
             let start = offset(config, id.referenced.line(), id.referenced.column());
-            let what = format!("spec `{}` cannot be read: {error}", id.value);
-            let help = format!("it is looked for in {}", path.display());
+            let what = format!("cannot read spec `{}`: {error}", id.value);
+            let help = format!("expected path: {}", path.display());
             config.wrong(
                 start..start + id.value.len(),
                 "this spec",
@@ -172,7 +171,7 @@ fn spec(data: &Path, id: &Spanned<String>, config: &Source) -> Vec<Problem> {
     source.into_problems()
 }
 
-/// What to say when `data/<folder>/<name>` is not a file.
+/// Returns the problem if `data/<folder>/<name>` is not a file.
 fn missing(data: &Path, folder: &str, name: &str) -> Option<Wrong> {
     let path = data.join(folder).join(name);
     if path.is_file() {
@@ -190,12 +189,12 @@ fn missing(data: &Path, folder: &str, name: &str) -> Option<Wrong> {
         None => format!("data/{folder}/ has {}", one_of(there())),
     };
     Some(Wrong::new(
-        format!("there is no file {}", path.display()),
+        format!("file not found: {}", path.display()),
         help,
     ))
 }
 
-/// Byte offset of a line and column counted from 1.
+/// Returns the byte offset of a line and column, counted from 1.
 fn offset(source: &Source, line: u64, column: u64) -> usize {
     let (line, column) = (line.max(1) as usize, column.max(1) as usize);
     SourceOffset::from_location(source.text(), line, column).offset()

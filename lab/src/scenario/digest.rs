@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// Hexadecimal digits of a SHA-256.
+/// Number of hexadecimal digits in a SHA-256.
 const DIGITS: usize = 64;
 
-/// A SHA-256, written as 64 lowercase hexadecimal digits.
+/// SHA-256 of 64 lowercase hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sha256Hex(String);
 
 impl Sha256Hex {
-    /// The digits.
+    /// Returns the digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

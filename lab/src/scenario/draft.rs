@@ -1,6 +1,6 @@
-//! `scenario.toml` as it was written: every part that could be read, with its place in the file.
+//! `scenario.toml` as written: every readable part, with its location in the file.
 //!
-//! Here each value is looked at by itself; what must fit together is for `check`.
+//! Values are checked individually here; `check` compares them with each other.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -22,24 +22,24 @@ use super::model::{
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
 
-/// No kernel of today comes up in less. Images need more, as kernel, initrd and the root unpacked from it
-/// are in memory; how much, their boots tell.
+/// Minimum memory of today's kernels. Images need more, because kernel, initrd and unpacked root are in memory;
+/// a boot shows how much.
 const MEMORY_MIB_MIN: u32 = 64;
 const MEMORY_MIB_MAX: u32 = 65_536;
 const MEMORY_MIB_DEFAULT: u32 = 1024;
-/// Smaller ones have no room for a partition table with a filesystem behind it.
+/// Smaller disks have no room for a partition table and a file system.
 const DISK_MIB_MIN: u32 = 8;
-/// Disks are files in memory, of which only what is written takes place; 1 TiB.
+/// Maximum disk size, 1 TiB. Disks are sparse files in memory.
 const DISK_MIB_MAX: u32 = 1_048_576;
 const BOOT_SECONDS_MAX: u32 = 7200;
 const BOOT_SECONDS_MIN: u32 = 10;
-/// A node under emulation takes 20 to 60 s; a host busy with others several times that.
+/// Default time limit: a node under emulation takes 20 to 60 s, and several times that on a busy host.
 const BOOT_SECONDS_DEFAULT: u64 = 300;
 
-/// A scenario, as far as it could be read.
+/// Readable parts of a scenario.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    /// Whether the file is TOML at all, so that the rest means something.
+    /// True if the file is valid TOML, so that the other fields are meaningful.
     pub(super) was_read: bool,
     pub(super) summary: String,
     pub(super) firmware: Vec<Located<Firmware>>,
@@ -62,7 +62,7 @@ pub(super) struct Draft {
     pub(super) nodes: Vec<DraftNode>,
 }
 
-/// A node, as far as it could be read.
+/// Readable parts of a node.
 #[derive(Debug)]
 pub(super) struct DraftNode {
     pub(super) at: Range<usize>,
@@ -78,13 +78,16 @@ pub(super) struct DraftNode {
     pub(super) expect: Option<DraftExpect>,
 }
 
-/// Reads the file; what is wrong is noted in `source`.
+/// Parses the file; mistakes are added to `source`.
 pub(super) fn read(source: &Source) -> Draft {
     let (document, errors) = DeTable::parse_recoverable(source.text());
     if !errors.is_empty() {
-        // After a syntax error the rest may mean something else than was meant: say only this.
+        // Only the syntax error is reported, because the rest may be misread.
         for error in errors {
-            let wrong = Wrong::new(error.message(), "this is not TOML (https://toml.io)");
+            let wrong = Wrong::new(
+                error.message(),
+                "the file must be valid TOML (https://toml.io)",
+            );
             source.wrong(error.span().unwrap_or(0..0), "here", wrong);
         }
         return Draft::default();
@@ -165,8 +168,8 @@ pub(super) fn read(source: &Source) -> Draft {
         let list = item.list()?;
         if list.is_empty() {
             item.wrong(Wrong::new(
-                "the scenario has no machine",
-                "write at least one `[[node]]`",
+                "missing machines",
+                "add at least one `[[node]]`",
             ));
         }
         Some(list)
@@ -188,7 +191,7 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
     let list = item.list().unwrap_or_default();
     if list.is_empty() {
         item.wrong(Wrong::new(
-            "`firmware` names none",
+            "`firmware` is empty",
             "write at least one of `bios`, `uefi` and `uefi-http`",
         ));
     }
@@ -198,8 +201,8 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
             continue;
         };
         if firmware.iter().any(|other| other.value == found.value) {
-            let what = format!("firmware `{}` is named twice", found.value);
-            one.wrong(Wrong::new(what, "each is run once: remove one of them"));
+            let what = format!("duplicate firmware: `{}`", found.value);
+            one.wrong(Wrong::new(what, "remove one of the entries"));
         } else {
             firmware.push(found);
         }
@@ -207,13 +210,13 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
     firmware
 }
 
-/// What is said of the host in the network, beside the subnet.
+/// Reads the host's settings in `[network]`, apart from the subnet.
 fn read_network(network: &Table, draft: &mut Draft) {
     draft.address = network.optional("address").and_then(|item| {
         item.parse(|text| {
-            let example = "an IPv4 address of the subnet, e.g. `192.168.90.7`";
+            let example = "use an IPv4 address of the subnet, e.g. `192.168.90.7`";
             let address = text.parse();
-            address.map_err(|_| Wrong::new(format!("`{text}` is not an IPv4 address"), example))
+            address.map_err(|_| Wrong::new(format!("invalid IPv4 address: `{text}`"), example))
         })
     });
     draft.http_port = network
@@ -233,7 +236,7 @@ fn read_network(network: &Table, draft: &mut Draft) {
         .map(|name| name.value);
 }
 
-/// The name of a network interface, as Linux takes it (`dev_valid_name` in `net/core/dev.c`).
+/// Parses the name of a network interface, by Linux's rules (`dev_valid_name` in `net/core/dev.c`).
 fn interface(text: &str) -> Result<String, Wrong> {
     let sound = text
         .bytes()
@@ -242,8 +245,8 @@ fn interface(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(
-        format!("`{text}` cannot be the name of an interface"),
-        "1 to 15 letters, digits and `-_.@`, e.g. `eth0`",
+        format!("invalid interface name: `{text}`"),
+        "use 1 to 15 letters, digits and `-_.@`, e.g. `eth0`",
     ))
 }
 
@@ -297,7 +300,7 @@ fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
         .collect();
     if command.first().is_none_or(|program| program.is_empty()) {
         words.wrong(Wrong::new(
-            "the command names no program",
+            "missing program in the command",
             format!("write `{example}`"),
         ));
     }
@@ -356,7 +359,7 @@ fn node(item: &Item) -> Option<DraftNode> {
     Some(node)
 }
 
-/// A text that says something.
+/// Rejects an empty text.
 fn filled(text: &str, key: &str) -> Result<String, Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong::new(
@@ -367,7 +370,7 @@ fn filled(text: &str, key: &str) -> Result<String, Wrong> {
     Ok(text.trim().to_owned())
 }
 
-/// A name that can stand in file names, domain names and on a command line.
+/// Parses a name that is safe in file names, domain names and on a command line.
 fn word(text: &str, what: &str) -> Result<String, Wrong> {
     let sound = text
         .bytes()
@@ -375,51 +378,52 @@ fn word(text: &str, what: &str) -> Result<String, Wrong> {
     if sound && (1..=32).contains(&text.len()) && !text.starts_with('-') {
         return Ok(text.to_owned());
     }
-    let what = format!("`{text}` cannot be a {what}");
+    let what = format!("invalid {what}: `{text}`");
     Err(Wrong::new(
         what,
-        "1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
+        "use 1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
     ))
 }
 
-/// As `lab images` has them: `flatcar:stable`, `coreos@835.9.0`.
+/// Parses the name of an image, such as `flatcar:stable` or `coreos@835.9.0`.
 fn image_name(text: &str) -> Result<String, Wrong> {
     match text.parse::<ImageName>() {
         Ok(name) => Ok(name.to_string()),
         Err(bad) => Err(Wrong::new(
             bad.to_string(),
-            "a name that `lab images list` shows, e.g. `stand-in` or `flatcar:stable`",
+            "use a name that `lab images list` shows, e.g. `stand-in` or `flatcar:stable`",
         )),
     }
 }
 
 fn uuid(text: &str) -> Result<Uuid, Wrong> {
-    let help = "five groups of hexadecimal digits, e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
+    let help = "use five groups of hexadecimal digits, e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
     match Uuid::try_parse(text) {
-        Ok(uuid) if uuid.is_nil() || uuid.is_max() => {
-            Err(Wrong::new("firmware takes this UUID for none at all", help))
-        }
+        Ok(uuid) if uuid.is_nil() || uuid.is_max() => Err(Wrong::new(
+            "unusable UUID: firmware treats it as unset",
+            help,
+        )),
         Ok(uuid) if uuid.to_string().eq_ignore_ascii_case(text) => Ok(uuid),
         Ok(uuid) => Err(Wrong::new(
-            format!("`{text}` is not how a UUID is written"),
+            format!("malformed UUID: `{text}`"),
             format!("write `{uuid}`"),
         )),
-        Err(error) => Err(Wrong::new(format!("`{text}` is not a UUID: {error}"), help)),
+        Err(error) => Err(Wrong::new(
+            format!("invalid UUID: `{text}` ({error})"),
+            help,
+        )),
     }
 }
 
 fn mac(text: &str) -> Result<MacAddr, Wrong> {
     text.parse::<MacAddr>().map_err(|error| {
         let help = match &error {
-            MacError::Notation(_) => "six octets in hexadecimal, e.g. `52:54:00:a1:9c:ae`".into(),
-            MacError::Zero => "QEMU's own addresses begin with `52:54:00`".into(),
+            MacError::Notation(_) => "use six hexadecimal octets, e.g. `52:54:00:a1:9c:ae`".into(),
+            MacError::Zero => "use an address that begins with QEMU's `52:54:00`".into(),
             MacError::Multicast(mac) => {
                 let [first, rest @ ..] = mac.octets();
                 let rest: String = rest.iter().map(|octet| format!(":{octet:02x}")).collect();
-                format!(
-                    "the first octet has to be even, e.g. `{:02x}{rest}`",
-                    first & !1
-                )
+                format!("make the first octet even, e.g. `{:02x}{rest}`", first & !1)
             }
         };
         Wrong::new(error.to_string(), help)
@@ -427,41 +431,41 @@ fn mac(text: &str) -> Result<MacAddr, Wrong> {
 }
 
 fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
-    let example = "a network address and a prefix length, e.g. `192.168.90.0/24`";
+    let example = "use a network address and a prefix length, e.g. `192.168.90.0/24`";
     let net: Ipv4Net = text
         .parse()
-        .map_err(|_| Wrong::new(format!("`{text}` is not an IPv4 subnet"), example))?;
+        .map_err(|_| Wrong::new(format!("invalid IPv4 subnet: `{text}`"), example))?;
     if net.trunc() != net {
-        let what = format!("`{text}` is the address of a host in a subnet, not of the subnet");
+        let what = format!("invalid IPv4 subnet: `{text}` (a host address in a subnet)");
         return Err(Wrong::new(what, format!("write `{}`", net.trunc())));
     }
     let address = net.network();
     let kind = if address.is_loopback() {
-        Some("loopback addresses, which never leave a host")
+        Some("loopback addresses never leave a host")
     } else if address.is_multicast() {
-        Some("multicast addresses, which no host can have")
+        Some("multicast addresses belong to no host")
     } else if address.is_link_local() {
-        Some("link-local addresses, which no DHCP server gives")
+        Some("DHCP servers never lease link-local addresses")
     } else if address
         .octets()
         .first()
         .is_some_and(|first| *first == 0 || *first >= 240)
     {
-        Some("reserved addresses, which no host can have")
+        Some("reserved addresses belong to no host")
     } else {
         None
     };
     if let Some(kind) = kind {
-        let what = format!("`{text}` has {kind}");
+        let what = format!("unusable subnet: `{text}` ({kind})");
         return Err(Wrong::new(
             what,
-            "take a private subnet, e.g. `192.168.90.0/24`",
+            "use a private subnet, e.g. `192.168.90.0/24`",
         ));
     }
     if !(16..=29).contains(&net.prefix_len()) {
-        let what = format!("a prefix length of {} is out of range", net.prefix_len());
+        let what = format!("invalid prefix length: {}", net.prefix_len());
         let help = format!(
-            "16 to 29, e.g. `{}/24`",
+            "it must be 16 to 29, e.g. `{}/24`",
             Ipv4Addr::from(u32::from(address) & 0xffff_ff00)
         );
         return Err(Wrong::new(what, help));
@@ -469,8 +473,12 @@ fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
     Ok(net)
 }
 
-/// The mode of a file.
+/// Parses the mode of a file.
 pub(super) fn file_mode(text: &str) -> Result<FileMode, Wrong> {
-    text.parse::<FileMode>()
-        .map_err(|error| Wrong::new(error.to_string(), "three or four octal digits, e.g. `0644`"))
+    text.parse::<FileMode>().map_err(|error| {
+        Wrong::new(
+            error.to_string(),
+            "use three or four octal digits, e.g. `0644`",
+        )
+    })
 }

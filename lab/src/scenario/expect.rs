@@ -1,4 +1,4 @@
-//! `[node.expect]` as it was written.
+//! Parser of `[node.expect]`.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use super::model::{ExpectedHashes, FileExpect, MatchedBy};
 use super::problem::{Located, Wrong};
 use super::read::{Item, Table};
 
-/// More resets than any boot path has.
+/// Maximum number of expected resets; no boot path has more.
 const RESETS_MAX: u32 = 16;
 
-/// The expectations of a node, as far as they could be read.
+/// Readable parts of a node's expectations.
 #[derive(Debug)]
 pub(super) struct DraftExpect {
     pub(super) at: Range<usize>,
@@ -30,13 +30,13 @@ pub(super) struct DraftExpect {
     pub(super) config_may_fail: Option<Located<bool>>,
     pub(super) sha256: Option<Located<ExpectedHashes>>,
     pub(super) files: Vec<FileExpect>,
-    /// True if at least one check inside the machine was written, well-formed or not.
+    /// True if at least one check inside the machine is present, well-formed or not.
     pub(super) checks_something: bool,
-    /// Lists of checks that are written and empty.
+    /// Check lists that are present but empty.
     pub(super) empty_lists: Vec<Located<&'static str>>,
 }
 
-/// Reads the table.
+/// Parses the table.
 pub(super) fn read(table: Table) -> DraftExpect {
     let matched_by = [
         ("uuid", MatchedBy::Uuid),
@@ -76,7 +76,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
                 value: key,
                 at: item.at(),
             }),
-            // A value of another type is refused by its own message.
+            // A value of another type has its own message.
             (Some(_), _) => checks_something = true,
             (None, _) => {}
         }
@@ -116,7 +116,7 @@ pub(super) fn read(table: Table) -> DraftExpect {
     draft
 }
 
-/// `[node.expect.sha256]`.
+/// Parses the table `[node.expect.sha256]`.
 fn hashes(item: &Item) -> Option<Located<ExpectedHashes>> {
     let table = item.table("[node.expect.sha256]")?;
     let one = |key| {
@@ -147,12 +147,12 @@ fn sha256(text: &str) -> Result<Sha256Hex, Wrong> {
     text.parse().map_err(|error: Sha256Error| {
         Wrong::new(
             error.to_string(),
-            "64 hexadecimal digits, as `sha256sum FILE` prints them",
+            "use 64 hexadecimal digits, as printed by `sha256sum FILE`",
         )
     })
 }
 
-/// A path below the assets.
+/// Parses a path below the assets.
 fn asset_path(text: &str) -> Result<String, Wrong> {
     let is_sound = !text.is_empty()
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
@@ -161,8 +161,8 @@ fn asset_path(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(
-        format!("`{text}` is no path below the assets"),
-        "e.g. `coreos/current/coreos_production_pxe.vmlinuz`, without `/assets/` before it",
+        format!("invalid path below the assets: `{text}`"),
+        "omit `/assets/`, e.g. `coreos/current/coreos_production_pxe.vmlinuz`",
     ))
 }
 
@@ -187,8 +187,11 @@ fn files(item: Option<Item>) -> Vec<FileExpect> {
         if let (Some(path), Some(found)) = (path, &found)
             && files.iter().any(|other| other.path == found.value)
         {
-            let what = format!("file `{}` is expected twice", found.value);
-            path.wrong(Wrong::new(what, "one `[[node.expect.file]]` a path"));
+            let what = format!("duplicate expected file: `{}`", found.value);
+            path.wrong(Wrong::new(
+                what,
+                "write one `[[node.expect.file]]` per path",
+            ));
         }
         if let (Some(path), Some(content), Some(owner), Some(mode)) = (found, content, owner, mode)
         {
@@ -211,8 +214,8 @@ fn file_name(text: &str, key: &str) -> Result<String, Wrong> {
             "cloud/"
         };
         let help =
-            format!("the name of a file in the scenario's `data/{folder}`, e.g. `node1.yaml`");
-        return Err(Wrong::new(format!("`{text}` is not a file name"), help));
+            format!("use the name of a file in the scenario's `data/{folder}`, e.g. `node1.yaml`");
+        return Err(Wrong::new(format!("invalid file name: `{text}`"), help));
     }
     Ok(text.to_owned())
 }
@@ -223,36 +226,36 @@ pub(crate) fn file_path(text: &str) -> Result<String, Wrong> {
         && !text.split('/').any(|part| part == "..")
         && !text.contains(char::is_control);
     if !sound {
-        let what = format!("`{text}` is not the absolute path of a file");
+        let what = format!("invalid absolute path: `{text}`");
         return Err(Wrong::new(
             what,
-            "it begins with `/` and has no `..`, e.g. `/home/core/cloud`",
+            "begin with `/` and avoid `..`, e.g. `/home/core/cloud`",
         ));
     }
-    // Two spellings of one path would be two expectations of one file.
+    // Two spellings of a path would be two expectations of one file.
     let parts = text.split('/').filter(|part| !["", "."].contains(part));
     let plain: String = parts.map(|part| format!("/{part}")).collect();
     if plain != text {
         return Err(Wrong::new(
-            format!("`{text}` is not the shortest spelling of its path"),
+            format!("path not in its shortest form: `{text}`"),
             format!("write `{plain}`"),
         ));
     }
     if text == "/dev/null" {
         return Err(Wrong::new(
-            "`/dev/null` is the same on every machine, whatever its config",
+            "meaningless expectation: `/dev/null` is the same on every machine",
             "expect a file that a config writes, e.g. `/home/core/cloud`",
         ));
     }
     Ok(plain)
 }
 
-/// Units that systemd itself makes active at its start.
+/// Units that systemd always activates.
 const ALWAYS_ACTIVE: [&str; 4] = ["-.slice", "-.mount", "system.slice", "user.slice"];
 
 fn owner(text: &str) -> Result<Owner, Wrong> {
     text.parse::<Owner>()
-        .map_err(|error| Wrong::new(error.to_string(), "user and group, e.g. `core:core`"))
+        .map_err(|error| Wrong::new(error.to_string(), "use user and group, e.g. `core:core`"))
 }
 
 pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
@@ -267,17 +270,14 @@ pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
     if text.len() <= 64 && text.split('.').all(label) {
         return Ok(text.to_owned());
     }
-    let help = "labels of letters, digits and hyphens, at most 64 characters, e.g. `node1`";
-    Err(Wrong::new(format!("`{text}` is not a host name"), help))
+    let help = "use labels of letters, digits and hyphens, at most 64 characters, e.g. `node1`";
+    Err(Wrong::new(format!("invalid host name: `{text}`"), help))
 }
 
 fn kernel_option(text: &str) -> Result<String, Wrong> {
     if text.is_empty() || text.contains(char::is_whitespace) {
-        let help = "one option an entry, e.g. `console=ttyS0`";
-        return Err(Wrong::new(
-            format!("`{text}` is not one kernel option"),
-            help,
-        ));
+        let help = "write one option per entry, e.g. `console=ttyS0`";
+        return Err(Wrong::new(format!("invalid kernel option: `{text}`"), help));
     }
     Ok(text.to_owned())
 }
@@ -302,7 +302,7 @@ pub(crate) fn unit_name(text: &str) -> Result<String, Wrong> {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.@:\\".contains(&b));
     if ALWAYS_ACTIVE.contains(&text) {
         return Err(Wrong::new(
-            format!("`{text}` is active wherever systemd runs, whatever the config"),
+            format!("meaningless expectation: `{text}` is active on every systemd machine"),
             "expect a unit that a config starts, e.g. `lab-node1.service`",
         ));
     }
@@ -310,7 +310,7 @@ pub(crate) fn unit_name(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(
-        format!("`{text}` is not the name of a unit"),
+        format!("invalid unit name: `{text}`"),
         "e.g. `lab-node1.service`",
     ))
 }

@@ -1,6 +1,6 @@
-//! A scenario fitted to an image of another family: its specs' kernel options are spelled as the image's
-//! system has them, and so are those that are expected of the machines. The files need nothing: an image is
-//! served under CoreOS's names too.
+//! Fitting of a scenario to an image of another family: the kernel options in its specs and expectations are
+//! translated to those of the image's system. Files need no change, because every image is also served under
+//! CoreOS's names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,67 +16,60 @@ use super::model::{Image, Scenario};
 use super::problem::InvalidScenario;
 use crate::untrusted::tree::{Limits, Tree, TreeError};
 
-/// Largest file that may be a spec.
+/// Maximum size of a file that may be a spec.
 const SPEC_LIMIT_BYTES: u64 = 64 << 20;
 
-/// What a scenario has to be fitted to.
+/// Image that a scenario is fitted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fit {
-    /// The image, as reports call it.
+    /// Name of the image in reports.
     pub image: String,
-    /// How its boot options are spelled.
+    /// Family, which determines the names of boot options.
     pub family: Family,
-    /// Kernel options that it needs besides those of a spec.
+    /// Kernel options that the image needs in addition to a spec's.
     pub kernel_options: Vec<String>,
-    /// Memory in MiB that a machine needs to boot it; nodes with less get so much.
+    /// Minimum memory of a machine in MiB; nodes with less are raised to it.
     pub memory_mib: u32,
-    /// Its root file system's file, which a kernel option has to name.
+    /// File of the root file system, for images that need it in a kernel option.
     pub rootfs: Option<String>,
 }
 
-/// Why a scenario does not fit an image.
+/// Reason why a scenario does not fit an image.
 #[derive(Debug, Error)]
 pub enum FitError {
-    /// It asks for what the image's system cannot do.
-    #[error("{file}: `{option}` does not fit {image}: {why}")]
+    /// An option has no equivalent in the image's system.
+    #[error("unsupported option on {image}: `{option}` in {file} ({why})")]
     Unsupported {
-        /// The file that asks.
+        /// File with the option.
         file: PathBuf,
-        /// The kernel option.
         option: String,
-        /// The image.
         image: String,
-        /// Why not.
         why: &'static str,
     },
-    /// A file of the scenario.
+    /// A file of the scenario cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// A spec that is no JSON.
+    /// A spec is not valid JSON.
     #[error("{path}: {source}")]
     Spec {
-        /// Which one.
         path: PathBuf,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },
-    /// What came out has no TOML form.
-    #[error("the fitted scenario: {0}")]
+    /// The fitted scenario cannot be written as TOML.
+    #[error("cannot write the fitted scenario: {0}")]
     Toml(#[from] toml::ser::Error),
-    /// What came out is no scenario.
-    #[error("the fitted scenario is not valid")]
+    /// The fitted scenario is invalid.
+    #[error("the fitted scenario is invalid")]
     Invalid(#[from] InvalidScenario),
 }
 
 impl Fit {
-    /// Makes the fitted scenario in `folder`, which is created, and loads it from there.
+    /// Writes the fitted scenario to `folder` and loads it from there.
     ///
     /// # Errors
     /// [`FitError`].
@@ -124,7 +117,7 @@ impl Fit {
         }
     }
 
-    /// Copies a folder, and what boots in it (`boot` of a spec) with the options spelled anew.
+    /// Copies a folder; the `boot` section of specs is translated.
     fn copy(&self, from: &Path, to: &Path, extra: &[String]) -> Result<(), FitError> {
         let failed = |error: TreeError| at(&error.path)(error.source);
         let tree = Tree::survey(from, Limits::DATA, |_| false).map_err(failed)?;
@@ -144,7 +137,7 @@ impl Fit {
                     serde_json::to_vec_pretty(&spec)
                         .map_err(|source| FitError::Spec { path, source })?
                 }
-                // Not a spec: an Ignition config, perhaps with a template in it.
+                // Not a spec, for example an Ignition config with a template.
                 _ => text,
             };
             fs::write(&target, text).map_err(at(&target))?;
@@ -152,7 +145,7 @@ impl Fit {
         Ok(())
     }
 
-    /// A spec: `cmdline` is a table of options in bootcfg's layout, `args` a list in matchbox's.
+    /// Translates a spec: `cmdline` is a table of options in bootcfg's layout, `args` a list in matchbox's.
     fn spec(&self, mut spec: Value, path: &Path, extra: &[String]) -> Result<Value, FitError> {
         if let Some(Value::Object(options)) = spec.pointer_mut("/boot/cmdline") {
             let mut spelled = Map::new();

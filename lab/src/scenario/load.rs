@@ -1,4 +1,4 @@
-//! Scenarios from their folders: read, checked, and chosen by name.
+//! Loading of scenarios from their folders, and selection by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,49 +13,49 @@ use super::model::{
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
 
-/// Name of the file that makes a folder a scenario.
+/// Name of the file that marks a folder as a scenario.
 pub const FILE_NAME: &str = "scenario.toml";
 
-/// Whether the data directory is looked into as well.
+/// Validation of the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataCheck {
-    /// Every file and group that is named has to be there.
+    /// Every named file and group must exist.
     Strict,
-    /// Not looked at: defects in it are for the machines to find, or it is not there any more.
+    /// No validation: defects are left for the machines to find, or the directory no longer exists.
     Skip,
 }
 
 impl Scenario {
-    /// The scenario in `dir`, with its data directory.
+    /// Loads the scenario in `dir`, with its data directory.
     ///
     /// # Errors
-    /// Everything that is wrong with either, in one report.
+    /// All mistakes in either, in one report.
     pub fn load(dir: &Path) -> Result<Scenario, InvalidScenario> {
         Scenario::load_with(dir, DataCheck::Strict)
     }
 
-    /// The scenario in `dir`.
+    /// Loads the scenario in `dir`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in one report.
+    /// All mistakes in it, in one report.
     pub fn load_with(dir: &Path, data: DataCheck) -> Result<Scenario, InvalidScenario> {
         let path = dir.join(FILE_NAME);
         let name = dir
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let text = fs::read_to_string(&path).map_err(|error| {
-            let what = format!("{} cannot be read: {error}", path.display());
-            let problem = Problem::nowhere(what, "a scenario is a folder with a scenario.toml");
+            let what = format!("cannot read {}: {error}", path.display());
+            let problem = Problem::nowhere(what, "a scenario is a folder with a `scenario.toml`");
             InvalidScenario::new(title(&name), vec![problem])
         })?;
         read(&name, dir, Source::new(&path, text), data)
     }
 
-    /// The scenario of an attempt, from the text of its `scenario.resolved.toml`. Nodes of which nothing is
-    /// expected are accepted: earlier versions ran such scenarios, and their artifacts stay readable.
+    /// Parses the scenario of an attempt from the text of its `scenario.resolved.toml`. Nodes without
+    /// expectations are accepted, because earlier versions could run them.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in one report.
+    /// All mistakes in it, in one report.
     pub fn parse_resolved(name: &str, dir: &Path, text: &str) -> Result<Scenario, InvalidScenario> {
         let source = Source::new(&dir.join(FILE_NAME), text.to_owned());
         let draft = draft::read(&source);
@@ -65,25 +65,25 @@ impl Scenario {
         finished(name, dir, source, draft, Vec::new())
     }
 
-    /// A scenario from the text of `scenario.toml`; its folder is `dir`, which is not looked into.
+    /// Parses a scenario from the text of `scenario.toml`; its folder `dir` is not read.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in one report.
+    /// All mistakes in it, in one report.
     pub fn parse(name: &str, dir: &Path, text: &str) -> Result<Scenario, InvalidScenario> {
         let source = Source::new(&dir.join(FILE_NAME), text.to_owned());
         read(name, dir, source, DataCheck::Skip)
     }
 }
 
-/// All scenarios in the folders of `root`, by name.
+/// Loads all scenarios below `root`, sorted by name.
 ///
 /// # Errors
-/// Everything that is wrong with any of them, in one report.
+/// All mistakes in all scenarios, in one report.
 pub fn load_all(root: &Path, data: DataCheck) -> Result<Vec<Scenario>, InvalidScenario> {
     load_wanted(root, data, |_| true)
 }
 
-/// Returns the valid scenarios in the folders of `root`, by name, and everything that is wrong with the others.
+/// Returns the valid scenarios in the folders of `root`, by name, and the mistakes in the others.
 #[must_use]
 pub fn load_valid(root: &Path, data: DataCheck) -> (Vec<Scenario>, Option<InvalidScenario>) {
     match folders(root) {
@@ -92,8 +92,8 @@ pub fn load_valid(root: &Path, data: DataCheck) -> (Vec<Scenario>, Option<Invali
     }
 }
 
-/// The scenarios of these names, in their order, each once; all when no name is given. Other scenarios are not read:
-/// what is wrong with them is not in the way.
+/// Loads the scenarios of these names, each once and in this order; all scenarios if no name is given. Other
+/// scenarios are not read, so that their mistakes do not matter.
 ///
 /// # Errors
 /// [`SelectError`].
@@ -113,31 +113,31 @@ pub fn load_named(
     Ok(select(all, names)?)
 }
 
-/// Why scenarios are not selected.
+/// Reason why scenarios cannot be selected.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum SelectError {
-    /// One that was selected is not valid.
+    /// A selected scenario is invalid.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Invalid(#[from] InvalidScenario),
-    /// A name that no scenario has.
+    /// A name is unknown.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Unknown(#[from] UnknownScenario),
 }
 
-/// Names of the scenarios' folders.
+/// Returns the names of the scenarios' folders.
 fn folder_names(root: &Path) -> Result<Vec<String>, InvalidScenario> {
     let dirs = folders(root)?.into_iter();
     let name = |dir: PathBuf| Some(dir.file_name()?.to_string_lossy().into_owned());
     Ok(dirs.filter_map(name).collect())
 }
 
-/// The folders of `root` that have a scenario, by name.
+/// Returns the folders of `root` that contain a scenario, sorted by name.
 fn folders(root: &Path) -> Result<Vec<PathBuf>, InvalidScenario> {
     let listed = fs::read_dir(root).map_err(|error| {
-        let what = format!("{} cannot be read: {error}", root.display());
-        let problem = Problem::nowhere(what, "it is the folder that scenarios are looked for in");
+        let what = format!("cannot read {}: {error}", root.display());
+        let problem = Problem::nowhere(what, "scenarios are expected in this folder");
         InvalidScenario::new(root.display().to_string(), vec![problem])
     })?;
     let mut dirs: Vec<_> = listed
@@ -183,9 +183,9 @@ fn load_folders(
     (scenarios, invalid)
 }
 
-/// A name that no scenario has.
+/// Unknown scenario name.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("there is no scenario `{name}`")]
+#[error("unknown scenario: `{name}`")]
 #[diagnostic(code(lab::unknown_scenario))]
 pub struct UnknownScenario {
     name: String,
@@ -198,7 +198,7 @@ impl UnknownScenario {
         let known = || known.iter().map(String::as_str);
         let help = match nearest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there is {}", one_of(known())),
+            None => format!("known: {}", one_of(known())),
         };
         UnknownScenario {
             name: name.to_owned(),
@@ -207,10 +207,10 @@ impl UnknownScenario {
     }
 }
 
-/// The scenarios of these names in the order of `names`, each once; all when no name is given.
+/// Returns the scenarios of these names, each once and in the given order; all if no name is given.
 ///
 /// # Errors
-/// The first name that no scenario has.
+/// The first unknown name.
 pub fn select(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>, UnknownScenario> {
     if names.is_empty() {
         return Ok(all);
@@ -250,7 +250,7 @@ fn read(
     finished(name, dir, source, draft, elsewhere)
 }
 
-/// The scenario, when nothing is wrong with it in its own file or `elsewhere`.
+/// Returns the scenario, if there are no problems in its own file or `elsewhere`.
 fn finished(
     name: &str,
     dir: &Path,
@@ -267,7 +267,7 @@ fn finished(
     })
 }
 
-/// The scenario, when nothing of it is missing.
+/// Builds the scenario, if all required parts are present.
 fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
     Some(Scenario {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! A machine's Ethernet address, in the notations people write it in.
+//! Ethernet address of a machine, in all common notations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,37 +6,38 @@ use std::str::FromStr;
 use boot_server::proto::mac;
 use serde::Serialize;
 
-/// The Ethernet address of one machine. Written lowercase with colons.
+/// Unicast Ethernet address. Written in lowercase with colons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct MacAddr(mac::MacAddr);
 
-/// Why a text is not the address of one machine.
+/// Reason why a text is not a unicast Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MacError {
-    /// Neither `52:54:00:a1:9c:ae`, `52-54-00-a1-9c-ae` nor `5254.00a1.9cae`.
-    #[error("`{0}` is not a MAC address")]
+    /// The text is none of `52:54:00:a1:9c:ae`, `52-54-00-a1-9c-ae` and `5254.00a1.9cae`.
+    #[error("invalid MAC address: `{0}`")]
     Notation(String),
     /// All octets are zero.
-    #[error("the MAC address is all zeros")]
+    #[error("invalid MAC address: all zeros")]
     Zero,
     /// The group bit is set (IEEE 802, least significant bit of the first octet).
-    #[error("`{0}` is a multicast address, no network card has it")]
+    #[error("invalid MAC address: `{0}` (multicast)")]
     Multicast(MacAddr),
 }
 
 impl MacAddr {
-    /// The six octets.
+    /// Returns the six octets.
     pub fn octets(self) -> [u8; 6] {
         self.0.0
     }
 
-    /// Lowercase with hyphens, as iPXE's `${net0/mac:hexhyp}` and PXELINUX's file names have it.
+    /// Formats the address in lowercase with hyphens, as in iPXE's `${net0/mac:hexhyp}` and PXELINUX's file
+    /// names.
     pub fn hexhyp(self) -> String {
         self.0.hyphenated()
     }
 
-    /// The address in any common notation, without asking whether a network card can have it.
+    /// Parses any common notation and accepts addresses that no network card can have.
     pub fn parse_any(text: &str) -> Option<MacAddr> {
         text.parse().ok().map(MacAddr)
     }

@@ -1,8 +1,7 @@
-//! Scenarios: `scenario.toml` read once into checked types, and which of them to run.
+//! Scenarios: `scenario.toml` parsed once into checked types, and selection by name.
 //!
-//! Everything wrong with a scenario is found here, before a machine is started, and told with
-//! file, line and column. The boot config service's own data directory is only looked at for what
-//! the scenario names in it: what is served from it is under test.
+//! All mistakes in a scenario are found before a machine starts, and reported with file, line and column. In the
+//! data directory only the existence of named files is checked, because its content is under test.
 
 mod access;
 mod check;

@@ -1,5 +1,5 @@
-//! What a scenario is, once it has been read and found good. Its TOML form is that of
-//! `scenario.toml`, so that a resolved scenario can be read again.
+//! Types of a valid scenario. Their TOML form is that of `scenario.toml`, so that a resolved scenario can be
+//! loaded again.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,76 +14,71 @@ use super::access::{FileMode, Owner};
 use super::digest::Sha256Hex;
 use super::mac::MacAddr;
 
-/// A network environment, the machines in it, and what each must come up as.
+/// Network environment, its machines, and the expectations of each.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scenario {
-    /// Name: that of its folder.
+    /// Name of its folder.
     #[serde(skip)]
     pub name: String,
-    /// Its folder.
     #[serde(skip)]
     pub dir: PathBuf,
     /// One sentence for lists and reports.
     pub summary: String,
-    /// Every firmware the scenario is run with.
+    /// Firmware types to run the scenario on.
     pub firmware: Vec<Firmware>,
-    /// Whether its machines are virtual or only simulated.
     #[serde(skip_serializing_if = "Machines::is_virtual")]
     pub machines: Machines,
-    /// The private network.
     pub network: Network,
-    /// Who plays which part in it.
+    /// Services in the network.
     pub services: Services,
-    /// What PXE clients are given.
+    /// Boot options for PXE clients.
     pub boot: Boot,
-    /// What is booted.
     pub image: Image,
-    /// When the lab stops waiting.
+    /// Time limits.
     pub deadline: Deadline,
-    /// The machines.
     #[serde(rename = "node")]
     pub nodes: Vec<Node>,
 }
 
 impl Scenario {
-    /// The boot-config data directory, in the bootcfg layout.
+    /// Returns the data directory, in bootcfg layout.
     pub fn data_dir(&self) -> PathBuf {
         Self::data_dir_of(&self.dir)
     }
 
-    /// The data directory of the scenario in `dir`.
+    /// Returns the data directory of the scenario in `dir`.
     pub(super) fn data_dir_of(dir: &Path) -> PathBuf {
         dir.join("data")
     }
 
-    /// The node of that name.
+    /// Returns the node of this name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// The scenario as TOML: the text of `scenario.resolved.toml`, every default written out.
+    /// Returns the text of `scenario.resolved.toml`, with all defaults.
     ///
     /// # Errors
-    /// When a value has no TOML form; none of a checked scenario has.
+    /// Fails if a value has no TOML form, which never happens with a checked scenario.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
 }
 
-/// What the machines of a scenario are.
+/// Kind of a scenario's machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machines {
     /// Virtual machines with real firmware.
     #[default]
     Virtual,
-    /// Programs that ask as firmware does and execute nothing: they prove what servers and network do,
-    /// up to the initrd, and nothing of what comes after.
+    /// Programs that send the requests of firmware and execute nothing. They prove the behaviour of servers and
+    /// network up to the initrd, and nothing after it.
     Simulated,
 }
 
 impl Machines {
-    /// As written in `scenario.toml`.
+    /// Returns the name in `scenario.toml`.
     pub fn name(self) -> &'static str {
         match self {
             Machines::Virtual => "virtual",
@@ -91,13 +86,13 @@ impl Machines {
         }
     }
 
-    /// Whether they are virtual machines.
+    /// True for virtual machines.
     pub fn is_virtual(&self) -> bool {
         *self == Machines::Virtual
     }
 }
 
-/// The firmware of a virtual machine.
+/// Firmware of a virtual machine.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
 )]
@@ -105,17 +100,17 @@ impl Machines {
 pub enum Firmware {
     /// SeaBIOS; the network card's ROM is iPXE.
     Bios,
-    /// OVMF without Secure Boot; the network card has no ROM, so EDK2's own PXE client asks.
+    /// OVMF without Secure Boot; the network card has no ROM, so EDK2's own PXE client boots.
     Uefi,
-    /// The same with PXE switched off: EDK2's HTTP boot client asks, and loads its boot program by HTTP.
+    /// OVMF with PXE disabled: EDK2's HTTP boot client loads the boot program by HTTP.
     UefiHttp,
 }
 
 impl Firmware {
-    /// Every firmware there is.
+    /// All firmware types.
     pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
 
-    /// As written in `scenario.toml` and on the command line.
+    /// Returns the name in `scenario.toml` and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Firmware::Bios => "bios",
@@ -124,7 +119,7 @@ impl Firmware {
         }
     }
 
-    /// Whether it is UEFI firmware, however it loads its boot program.
+    /// True for UEFI firmware, with PXE or HTTP boot.
     pub fn is_uefi(self) -> bool {
         self != Firmware::Bios
     }
@@ -143,25 +138,26 @@ impl std::str::FromStr for Firmware {
         Firmware::ALL
             .into_iter()
             .find(|firmware| firmware.name() == text)
-            .ok_or_else(|| format!("unknown firmware `{text}`: `bios`, `uefi` or `uefi-http`"))
+            .ok_or_else(|| {
+                format!("unknown firmware: `{text}` (use `bios`, `uefi` or `uefi-http`)")
+            })
     }
 }
 
 /// `[network]`: the private network of the scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// Its subnet.
     pub subnet: Ipv4Net,
-    /// The host's address in it, where that is not the first one.
+    /// Host's address in the subnet [default: the first address].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
-    /// Port of the boot config service.
+    /// TCP port of the boot config service.
     #[serde(skip_serializing_if = "is_usual_port")]
     pub http_port: u16,
-    /// Names that mean the host, for machines that know their servers by name.
+    /// Names that resolve to the host, for machines that address their servers by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
-    /// What the host's interface is called, where a service's own configuration has its name.
+    /// Name of the host's interface, if a service's own configuration contains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
 }
@@ -171,10 +167,10 @@ fn is_usual_port(port: &u16) -> bool {
 }
 
 impl Network {
-    /// Port of the boot config service, bootcfg's own default.
+    /// Default port of the boot config service, as in bootcfg.
     pub const HTTP_PORT: u16 = 8080;
 
-    /// A network of this subnet, with nothing special about it.
+    /// Returns a network of this subnet with default settings.
     pub fn new(subnet: Ipv4Net) -> Network {
         Network {
             subnet,
@@ -185,13 +181,12 @@ impl Network {
         }
     }
 
-    /// The host's address on the network, where our services listen.
+    /// Returns the host's address, where the services listen.
     pub fn host(&self) -> Ipv4Addr {
         self.address.unwrap_or_else(|| self.nth(1))
     }
 
-    /// First and last address that DHCP gives out: all that lie before or after the host's, whichever
-    /// are more.
+    /// Returns the first and last address of the DHCP pool: the larger range before or after the host's address.
     pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
         let (first, host) = (u32::from(self.nth(1)), u32::from(self.host()));
         let last = u32::from(self.subnet.broadcast()).saturating_sub(1);
@@ -206,78 +201,77 @@ impl Network {
     }
 }
 
-/// `[services]`: who plays which part.
+/// `[services]`: services in the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Services {
-    /// Who gives addresses.
+    /// DHCP server.
     pub dhcp: DhcpService,
-    /// Who gives boot options beside it.
+    /// ProxyDHCP server beside the DHCP server.
     pub proxy_dhcp: ProxyDhcpService,
-    /// Who is Pixiecore; the boot config service is a process of its own then.
+    /// Pixiecore; the boot config service is then a separate process.
     pub pixiecore: PixiecoreService,
-    /// The configuration of `dhcp = "dnsmasq"`.
+    /// Configuration file for `dhcp = "dnsmasq"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dnsmasq_conf: Option<PathBuf>,
-    /// A `boot-server.toml` that the boot server takes as it is, but for where it listens and what it
-    /// serves.
+    /// `boot-server.toml` for the boot server, used unchanged except for listen addresses and data folders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_server_config: Option<PathBuf>,
 }
 
 impl Services {
-    /// Whether a proxy of any kind gives the boot options.
+    /// True if any kind of proxy sends the boot options.
     pub fn has_proxy(&self) -> bool {
         self.proxy_dhcp != ProxyDhcpService::None || self.pixiecore != PixiecoreService::None
     }
 }
 
-/// Who gives addresses.
+/// Choice of the DHCP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DhcpService {
-    /// Our boot-server, as the PXE-enabled DHCP server.
+    /// The bundled boot server, with boot options.
     BootServer,
-    /// The libvirt network's own DHCP, which knows nothing of booting.
+    /// The libvirt network's own DHCP server, without boot options.
     Libvirt,
-    /// A dnsmasq with a configuration of the user's own, which also gives boot options and files.
+    /// dnsmasq with a configuration of the user, which also sends boot options and files.
     Dnsmasq,
-    /// Nobody that the lab starts: another server on the network, or none on purpose.
+    /// No DHCP server of the lab: another host provides it, or none on purpose.
     None,
 }
 
-/// Who gives boot options beside the DHCP server.
+/// Choice of the proxyDHCP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyDhcpService {
-    /// Our boot-server, on ports 67 and 4011.
+    /// The bundled boot server, on ports 67 and 4011.
     BootServer,
-    /// Nobody.
+    /// No proxyDHCP server.
     None,
 }
 
-/// Who is Pixiecore.
+/// Choice of Pixiecore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PixiecoreService {
-    /// Nobody.
+    /// No Pixiecore.
     None,
-    /// Our boot-server in Pixiecore mode.
+    /// The bundled boot server in Pixiecore mode.
     BootServer,
-    /// A program of the user's own, run as it is; `{api}` stands for the API's URL, `{interface}` for the
-    /// bridge and `{address}` for the host's address.
+    /// A program of the user; `{api}` is replaced by the API's URL, `{interface}` by the bridge's name and
+    /// `{address}` by the host's address.
     Command(Vec<String>),
 }
 
-/// `[boot]`: which network boot program clients are given.
+/// `[boot]`: network boot programs sent to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Boot {
-    /// What BIOS clients run.
+    /// Boot program of BIOS clients.
     pub bios: BiosLoader,
-    /// Also chainload firmware that already is iPXE, once.
+    /// True to chainload iPXE once even if the firmware already is iPXE.
     pub chainload_ipxe: bool,
 }
 
-/// `[image]`: what is booted.
+/// `[image]`: image to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
     /// Name in the image catalog; served as `/assets/coreos/current/…`.
@@ -285,46 +279,46 @@ pub struct Image {
 }
 
 impl Image {
-    /// Name of the locally built image that takes the place of CoreOS.
+    /// Name of the locally built image that replaces CoreOS.
     pub const STAND_IN: &'static str = "stand-in";
     /// File name of the kernel, as CoreOS publishes it.
     pub const KERNEL: &'static str = "coreos_production_pxe.vmlinuz";
     /// File name of the initrd, as CoreOS publishes it.
     pub const INITRD: &'static str = "coreos_production_pxe_image.cpio.gz";
 
-    /// Whether this is the stand-in, which is never to be reported as CoreOS.
+    /// True for the stand-in, which is never reported as CoreOS.
     pub fn is_stand_in(&self) -> bool {
         Image::names_stand_in(&self.name)
     }
 
-    /// Whether `name` is that of the stand-in: `stand-in`, or `stand-in:NAME` when its files are in the
-    /// catalog under another name.
+    /// True if `name` is the stand-in's: `stand-in`, or `stand-in:NAME` if its files are in the catalog under
+    /// another name.
     pub fn names_stand_in(name: &str) -> bool {
         name.split(':').next() == Some(Image::STAND_IN)
     }
 }
 
-/// `[deadline]`: when the lab stops waiting.
+/// `[deadline]`: time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Deadline {
-    /// From power-on to the last check, for one node.
+    /// Time from power-on to the last check, for one node.
     #[serde(rename = "boot_seconds", serialize_with = "as_seconds")]
     pub boot: Duration,
-    /// How long a machine may be without progress; what is not said depends on what executes it.
+    /// Time limits without progress; defaults depend on the accelerator.
     #[serde(flatten)]
     pub silence: Silence,
 }
 
-/// How long a machine may be without progress before the lab stops waiting, in seconds, by how far it is.
+/// Time limits without progress, in seconds, by phase of the boot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Silence {
-    /// Switched on, nothing asked yet.
+    /// From power-on to the first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firmware_seconds: Option<u32>,
-    /// Asking for an address and boot options.
+    /// While requesting an address and boot options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp_seconds: Option<u32>,
-    /// Loading boot program, script, kernel, initrd.
+    /// While loading boot program, script, kernel and initrd.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_seconds: Option<u32>,
     /// From the kernel's first line to the login.
@@ -339,36 +333,36 @@ fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok
 /// `[[node]]`: one machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Node {
-    /// Name in reports; unique.
+    /// Unique name in reports.
     pub name: String,
-    /// SMBIOS UUID; unique.
+    /// Unique SMBIOS UUID.
     pub uuid: Uuid,
-    /// MAC of its boot network card; unique.
+    /// Unique MAC of the network card it boots from.
     pub mac: MacAddr,
-    /// MACs of further cards, which have no link.
+    /// MACs of additional cards, which have no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub further_macs: Vec<MacAddr>,
-    /// SMBIOS serial number; its name, where nothing else is said.
+    /// SMBIOS serial number [default: the name].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
-    /// Host name that the DHCP server tells it.
+    /// Host name sent by the DHCP server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp_hostname: Option<String>,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// Sizes of its disks in MiB: `vda`, `vdb`, …; empty ones, which it does not boot from.
+    /// Sizes of empty disks `vda`, `vdb`, … in MiB; the machine does not boot from them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disks_mib: Vec<u32>,
-    /// Whether its UEFI firmware has Secure Boot on, with Microsoft's keys.
+    /// True if the UEFI firmware enforces Secure Boot with Microsoft's keys.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub secure_boot: bool,
-    /// What it must come up as.
+    /// Expectations.
     pub expect: Expect,
 }
 
 impl Node {
-    /// What the machine asks for at a path of the config service, behind the `?`, by the kernel options that are expected
-    /// of it.
+    /// Returns the query string of the machine's request to a path of the config service, from its expected
+    /// kernel options.
     #[must_use]
     pub fn config_query(&self, path: &str) -> Option<&str> {
         let options = self.expect.kernel_options.iter();
@@ -378,7 +372,7 @@ impl Node {
         queries.next().map(|(_, query)| query)
     }
 
-    /// A machine of which nothing is expected.
+    /// Returns a machine without expectations.
     #[must_use]
     pub fn stranger(name: &str, uuid: Uuid, mac: MacAddr, memory_mib: u32) -> Node {
         Node {
@@ -414,46 +408,46 @@ impl Node {
 /// `[node.expect]`: literal expectations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Expect {
-    /// By which attribute its group must have matched.
+    /// Attribute by which the group must match.
     pub matched_by: MatchedBy,
-    /// Name of the group that must have answered for it.
+    /// Name of the group that must have been served.
     pub group: String,
-    /// The group that must have answered the boot question, where that is another one: Pixiecore
-    /// knows a machine by its MAC only, so one that is matched by UUID boots what its MAC matches; and a
-    /// config's URL may carry other labels than the boot question.
+    /// Group of the boot request, if it differs: Pixiecore knows a machine by MAC only, so that a machine
+    /// matched by UUID boots the group of its MAC, and the URL of a config may carry other labels than the boot
+    /// request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_group: Option<String>,
-    /// Path below the assets of the kernel that it must have loaded; the image's, where nothing is said.
+    /// Path of the expected kernel below the assets [default: the image's].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
-    /// Paths below the assets of the initrds that it must have loaded; the image's, where none is named.
+    /// Paths of the expected initrds below the assets [default: the image's].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub initrd: Vec<String>,
-    /// File in `cloud/` that must have been served to it.
+    /// File in `cloud/` that must have been served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_config: Option<String>,
-    /// File in `ignition/` that must have been served to it.
+    /// File in `ignition/` that must have been served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignition: Option<String>,
-    /// Host name it must have.
+    /// Expected host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
-    /// Each must stand on its `/proc/cmdline`.
+    /// Options that must be in `/proc/cmdline`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernel_options: Vec<String>,
-    /// Each must be `active`.
+    /// Units that must be `active`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub units_active: Vec<String>,
-    /// Resets, of whatever kind, that the machine may make between power-on and its last check.
+    /// Maximum number of resets of any kind between power-on and the last check.
     #[serde(skip_serializing_if = "is_zero")]
     pub resets: u32,
-    /// True if the machine may pass although something reports that its config could not be applied whole.
+    /// True if the machine may pass although a part of its config could not be applied.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub config_may_fail: bool,
-    /// SHA-256 of files that have to arrive at the machine's own port.
+    /// SHA-256 of files that must arrive at the machine's own port.
     #[serde(skip_serializing_if = "ExpectedHashes::is_empty")]
     pub sha256: ExpectedHashes,
-    /// Files it must have.
+    /// Files that must exist.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileExpect>,
 }
@@ -466,22 +460,21 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// `[node.expect.sha256]`: SHA-256 of files as they have to arrive at the machine.
+/// `[node.expect.sha256]`: SHA-256 of files as they arrive at the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ExpectedHashes {
-    /// Network boot program.
+    /// Hash of the network boot program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_program: Option<Sha256Hex>,
-    /// Kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Sha256Hex>,
-    /// Initrds, in the order of `initrd`.
+    /// Hashes of the initrds, in the order of `initrd`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub initrd: Vec<Sha256Hex>,
-    /// Rendered cloud-config.
+    /// Hash of the rendered cloud-config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_config: Option<Sha256Hex>,
-    /// Rendered Ignition config.
+    /// Hash of the rendered Ignition config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignition: Option<Sha256Hex>,
 }
@@ -495,35 +488,33 @@ impl ExpectedHashes {
 }
 
 impl Expect {
-    /// The group that must have answered the boot question.
+    /// Returns the group that must have been served for the boot request.
     pub fn boot_group(&self) -> &str {
         self.boot_group.as_deref().unwrap_or(&self.group)
     }
 }
 
-/// By which attribute a group matches a machine.
+/// Attribute by which a group matches a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatchedBy {
-    /// SMBIOS UUID.
+    /// SMBIOS UUID
     Uuid,
-    /// MAC.
+    /// MAC address
     Mac,
-    /// Nothing: the group that requires nothing.
+    /// No attribute: the default group
     Default,
-    /// Other attributes, or several.
+    /// Other attributes, or several
     Labels,
 }
 
-/// `[[node.expect.file]]`: a file the machine must have.
+/// `[[node.expect.file]]`: a file that must exist.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FileExpect {
-    /// Absolute path.
     pub path: String,
-    /// All of its content.
+    /// Complete content.
     pub content: String,
-    /// User and group.
+    /// User and group that must own the file.
     pub owner: Owner,
-    /// Permissions.
     pub mode: FileMode,
 }

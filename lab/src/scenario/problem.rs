@@ -1,5 +1,4 @@
-//! What is wrong with a scenario, told so that it can be put right: file, line, column, the line
-//! itself, and what would be right.
+//! Problems of a scenario, reported with file, line, column, the line itself and a remedy.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource};
 
-/// One thing that is wrong.
+/// One problem, with its location and remedy.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{what}")]
 pub struct Problem {
@@ -22,7 +21,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem that is in no line of a file: a file or folder that cannot be read.
+    /// Builds a problem without a location in a file, such as an unreadable folder.
     pub(crate) fn nowhere(what: impl Into<String>, help: impl Into<String>) -> Problem {
         Problem {
             what: what.into(),
@@ -33,19 +32,19 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with the scenarios asked for.
+/// All problems of the requested scenarios.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{} {} in {subject}", problems.len(), if problems.len() == 1 { "problem" } else { "problems" })]
 #[diagnostic(code(lab::invalid_scenario))]
 pub struct InvalidScenario {
     subject: String,
-    /// The problems, in the order of their files' lines.
+    /// Problems in the order of their files' lines.
     #[related]
     pub problems: Vec<Problem>,
 }
 
 impl InvalidScenario {
-    /// The problems of `subject`, e.g. ``scenario `pxe-dhcp` ``.
+    /// Collects the problems of `subject`, e.g. ``scenario `pxe-dhcp` ``.
     pub(crate) fn new(subject: impl Into<String>, problems: Vec<Problem>) -> InvalidScenario {
         InvalidScenario {
             subject: subject.into(),
@@ -54,7 +53,7 @@ impl InvalidScenario {
     }
 }
 
-/// What is wrong with a value, before it is known where the value stands.
+/// Problem of a value, before its location is known.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) what: String,
@@ -70,14 +69,14 @@ impl Wrong {
     }
 }
 
-/// A value and where it stands.
+/// Value with its location.
 #[derive(Debug, Clone)]
 pub(crate) struct Located<T> {
     pub(crate) value: T,
     pub(crate) at: Range<usize>,
 }
 
-/// A text file being read, and what has been found wrong with it so far.
+/// Text file being parsed, and the problems found so far.
 #[derive(Debug)]
 pub(crate) struct Source {
     name: String,
@@ -98,12 +97,12 @@ impl Source {
         &self.text
     }
 
-    /// Notes a problem at one place.
+    /// Adds a problem at one location.
     pub(crate) fn wrong(&self, at: Range<usize>, label: &str, wrong: Wrong) {
         self.note(vec![(at, label)], wrong);
     }
 
-    /// Notes two things that may not be together; `at` is the one to change.
+    /// Adds a conflict between two locations; `at` is the one to change.
     pub(crate) fn clash(
         &self,
         at: (Range<usize>, &str),
@@ -137,20 +136,20 @@ impl Source {
         self.problems.borrow_mut().push((first, problem));
     }
 
-    /// The problems found, in the order of the lines.
+    /// Returns the problems in the order of the lines.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(at, _)| *at);
         problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
-    /// Whether nothing has been found wrong.
+    /// True if no problems were found.
     pub(crate) fn is_sound(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 }
 
-/// The known word most like `word`, when one is like it.
+/// Returns the known word most similar to `word`, if any is similar enough.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
@@ -160,7 +159,7 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// `a`, `b` or `c`.
+/// Formats a list: `a`, `b` or `c`.
 pub(crate) fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
     let mut quoted: Vec<String> = known.into_iter().map(|word| format!("`{word}`")).collect();
     match (quoted.pop(), quoted.is_empty()) {

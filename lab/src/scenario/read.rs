@@ -1,5 +1,5 @@
-//! Reads TOML by hand instead of by derive, because a derive stops at the first mistake: every
-//! question asked of a [`Table`] or an [`Item`] notes what is wrong and goes on.
+//! TOML parser that does not stop at the first mistake, unlike a derived one: every query of a [`Table`] or an
+//! [`Item`] records problems and continues.
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
@@ -9,17 +9,17 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Located, Source, Wrong, nearest, one_of};
 
-/// A table and the keys asked of it so far.
+/// Table, and the keys queried so far.
 pub(crate) struct Table<'s, 'i> {
     source: &'s Source,
-    /// How it is called in messages: `[network]`, `[[node]]`, `the scenario`.
+    /// Name in messages: `[network]`, `[[node]]`, `the scenario`.
     title: &'static str,
     at: Range<usize>,
     entries: &'s DeTable<'i>,
     asked: RefCell<Vec<&'static str>>,
 }
 
-/// The value of a key.
+/// Value of a key.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'s, 'i> {
     source: &'s Source,
@@ -28,7 +28,7 @@ pub(crate) struct Item<'s, 'i> {
 }
 
 impl<'s, 'i> Table<'s, 'i> {
-    /// The document itself, called `title` in messages.
+    /// Returns the document itself, called `title` in messages.
     pub(crate) fn root(
         source: &'s Source,
         document: &'s Spanned<DeTable<'i>>,
@@ -43,12 +43,12 @@ impl<'s, 'i> Table<'s, 'i> {
         }
     }
 
-    /// Where the table begins.
+    /// Returns the location of the table.
     pub(crate) fn at(&self) -> Range<usize> {
         self.at.clone()
     }
 
-    /// The value of `key`, which need not be there.
+    /// Returns the value of `key`, if present.
     pub(crate) fn optional(&self, key: &'static str) -> Option<Item<'s, 'i>> {
         self.asked.borrow_mut().push(key);
         let value = self.entries.get(key)?;
@@ -59,7 +59,7 @@ impl<'s, 'i> Table<'s, 'i> {
         })
     }
 
-    /// The value of `key`; `example` is what to write when it is missing.
+    /// Returns the value of `key`; `example` is shown if it is missing.
     pub(crate) fn required(&self, key: &'static str, example: &str) -> Option<Item<'s, 'i>> {
         let item = self.optional(key);
         if item.is_none() {
@@ -67,15 +67,15 @@ impl<'s, 'i> Table<'s, 'i> {
                 self.at(),
                 "in here",
                 Wrong::new(
-                    format!("`{key}` is missing in {}", self.title),
-                    format!("write for example `{example}`"),
+                    format!("missing key `{key}` in {}", self.title),
+                    format!("add it, e.g. `{example}`"),
                 ),
             );
         }
         item
     }
 
-    /// Notes every key that was never asked for.
+    /// Reports every key that was never queried.
     pub(crate) fn finish(self) {
         let asked = self.asked.into_inner();
         for (key, _) in self.entries.iter() {
@@ -85,7 +85,11 @@ impl<'s, 'i> Table<'s, 'i> {
             }
             let help = match nearest(word, asked.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("{} knows {}", self.title, one_of(asked.iter().copied())),
+                None => format!(
+                    "{} has the keys {}",
+                    self.title,
+                    one_of(asked.iter().copied())
+                ),
             };
             let what = format!("unknown key `{word}` in {}", self.title);
             self.source
@@ -95,12 +99,12 @@ impl<'s, 'i> Table<'s, 'i> {
 }
 
 impl<'s, 'i> Item<'s, 'i> {
-    /// Where the value stands.
+    /// Returns the location of the value.
     pub(crate) fn at(&self) -> Range<usize> {
         self.value.span()
     }
 
-    /// Notes that the value is wrong.
+    /// Reports that the value is wrong.
     pub(crate) fn wrong(&self, wrong: Wrong) {
         self.source.wrong(self.at(), "here", wrong);
     }
@@ -108,8 +112,8 @@ impl<'s, 'i> Item<'s, 'i> {
     fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
         let found = self.value.get_ref().type_str();
         self.wrong(Wrong::new(
-            format!("`{}` is of type {found}", self.key),
-            format!("it has to be {wanted}"),
+            format!("invalid type of `{}`: {found}", self.key),
+            format!("it must be {wanted}"),
         ));
         None
     }
@@ -121,15 +125,15 @@ impl<'s, 'i> Item<'s, 'i> {
         }
     }
 
-    /// A text.
+    /// Returns a text.
     pub(crate) fn text(&self) -> Option<Located<String>> {
         match self.value.get_ref().as_str() {
             Some(text) => Some(self.located(text.to_owned())),
-            None => self.wrong_type("a text in quotes"),
+            None => self.wrong_type("a string in quotes"),
         }
     }
 
-    /// A text which `parse` makes something of.
+    /// Returns the result of `parse` on a text.
     pub(crate) fn parse<T>(
         &self,
         parse: impl FnOnce(&str) -> Result<T, Wrong>,
@@ -144,12 +148,12 @@ impl<'s, 'i> Item<'s, 'i> {
         }
     }
 
-    /// One word out of `choices`.
+    /// Returns one of `choices`.
     pub(crate) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<Located<T>> {
         self.parse(|text| pick(self.key, text, choices))
     }
 
-    /// A whole number in `range`; `unit` is said in the message.
+    /// Returns a whole number in `range`; messages name the `unit`.
     pub(crate) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<Located<u32>> {
         let Some(integer) = self.value.get_ref().as_integer() else {
             return self.wrong_type("a whole number");
@@ -159,15 +163,15 @@ impl<'s, 'i> Item<'s, 'i> {
             Some(number) => Some(self.located(number)),
             None => {
                 self.wrong(Wrong::new(
-                    format!("`{}` of {integer} {unit} is out of range", self.key),
-                    format!("{} to {} {unit}", range.start(), range.end()),
+                    format!("invalid `{}`: {integer} {unit}", self.key),
+                    format!("it must be {} to {} {unit}", range.start(), range.end()),
                 ));
                 None
             }
         }
     }
 
-    /// `true` or `false`.
+    /// Returns a boolean.
     pub(crate) fn flag(&self) -> Option<Located<bool>> {
         match self.value.get_ref().as_bool() {
             Some(value) => Some(self.located(value)),
@@ -175,25 +179,25 @@ impl<'s, 'i> Item<'s, 'i> {
         }
     }
 
-    /// The elements of an array.
+    /// Returns the elements of an array.
     pub(crate) fn list(&self) -> Option<Vec<Item<'s, 'i>>> {
         match self.value.get_ref().as_array() {
             Some(values) => Some(values.iter().map(|value| Item { value, ..*self }).collect()),
-            None => self.wrong_type("a list in square brackets"),
+            None => self.wrong_type("an array in square brackets"),
         }
     }
 
-    /// Number of elements, if the value is an array.
+    /// Returns the number of elements, if the value is an array.
     pub(crate) fn length(&self) -> Option<usize> {
         Some(self.value.get_ref().as_array()?.len())
     }
 
-    /// Whether it is a table.
+    /// True if the value is a table.
     pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
 
-    /// A table, called `title` in messages.
+    /// Returns a table, called `title` in messages.
     pub(crate) fn table(&self, title: &'static str) -> Option<Table<'s, 'i>> {
         let Some(entries) = self.value.get_ref().as_table() else {
             return self.wrong_type("a table");
@@ -208,15 +212,15 @@ impl<'s, 'i> Item<'s, 'i> {
     }
 }
 
-/// The choice called `text`.
+/// Returns the choice called `text`.
 fn pick<T: Copy>(key: &str, text: &str, choices: &[(&'static str, T)]) -> Result<T, Wrong> {
     let found = choices.iter().find(|(word, _)| *word == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let words = choices.iter().map(|(word, _)| *word);
         let help = match nearest(text, words.clone()) {
-            Some(near) => format!("did you mean `{near}`? It can be {}", one_of(words)),
-            None => format!("it can be {}", one_of(words)),
+            Some(near) => format!("did you mean `{near}`? It must be {}", one_of(words)),
+            None => format!("it must be {}", one_of(words)),
         };
-        Wrong::new(format!("`{key}` cannot be `{text}`"), help)
+        Wrong::new(format!("invalid `{key}`: `{text}`"), help)
     })
 }

@@ -1,5 +1,5 @@
-//! Opening files below a folder that somebody else made. Symbolic links are refused on the whole way, and so is
-//! everything that is not a regular file, before it is opened.
+//! Access to files below an untrusted folder. Symbolic links at any level, and everything except regular files,
+//! are refused before they are opened.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,37 +10,28 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 
-/// Most names that are listed of one folder.
+/// Maximum number of entries listed per folder.
 pub const ENTRY_LIMIT: usize = 100_000;
 
-/// Why something is not opened or copied.
+/// Reason why a file is not opened or copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// A symbolic link.
     #[error("refused: symbolic link")]
     Link,
-    /// A FIFO, socket, device or folder in the place of a file.
+    /// A FIFO, socket, device or folder instead of a file.
     #[error("refused: not a regular file ({0})")]
     Special(&'static str),
-    /// More bytes than the limit.
+    /// The size exceeds the limit.
     #[error("refused: larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// More files and folders than the limit.
+    TooLarge { limit_bytes: u64 },
+    /// The number of files and folders exceeds the limit.
     #[error("refused: more than {limit} files and folders")]
-    TooMany {
-        /// The limit.
-        limit: usize,
-    },
-    /// Folders nested deeper than the limit.
+    TooMany { limit: usize },
+    /// The nesting exceeds the limit.
     #[error("refused: folders nested deeper than {limit}")]
-    TooDeep {
-        /// The limit.
-        limit: usize,
-    },
-    /// An absolute path, or one with `..`.
+    TooDeep { limit: usize },
+    /// The path is absolute or contains `..`.
     #[error("refused: the path leads out of the folder")]
     Outside,
 }
@@ -54,11 +45,11 @@ impl From<Refused> for io::Error {
 /// Kind of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A regular file.
+    /// Regular file.
     File,
-    /// A folder.
+    /// Folder.
     Folder,
-    /// A symbolic link.
+    /// Symbolic link.
     Link,
     /// Anything else, by name.
     Special(&'static str),
@@ -77,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// Refuses everything but a regular file.
+    /// Refuses everything except a regular file.
     pub(super) fn regular(self) -> Result<(), Refused> {
         match self {
             Kind::File => Ok(()),
@@ -88,12 +79,10 @@ impl Kind {
     }
 }
 
-/// A name in a folder.
+/// Entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The name.
     pub name: OsString,
-    /// What it is.
     pub kind: Kind,
 }
 
@@ -109,10 +98,10 @@ const FOLDER_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 
 impl Folder {
-    /// Opens the folder that the user named; links in this path are the user's own.
+    /// Opens the folder that the user named; links in its path are trusted.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Error of the kernel.
     pub fn open(path: &Path) -> io::Result<Folder> {
         Ok(Folder {
             path: path.to_owned(),
@@ -133,7 +122,7 @@ impl Folder {
     /// Opens a folder below this one.
     ///
     /// # Errors
-    /// [`Refused`] within the error for links and paths that lead out; the kernel's.
+    /// [`Refused`] for links and paths that leave the folder; errors of the kernel.
     pub fn below(&self, relative: &Path) -> io::Result<Folder> {
         let mut fd = self.fd.try_clone()?;
         for name in names(relative)? {
@@ -148,7 +137,7 @@ impl Folder {
     /// Opens a regular file below this folder, of at most `limit_bytes`.
     ///
     /// # Errors
-    /// [`Refused`] within the error; the kernel's.
+    /// [`Refused`]; errors of the kernel.
     pub fn file(&self, relative: &Path, limit_bytes: u64) -> io::Result<File> {
         let mut names = names(relative)?;
         let last = names.pop().ok_or(Refused::Special("folder"))?;
@@ -159,7 +148,7 @@ impl Folder {
         open_regular(&fd, last, limit_bytes)
     }
 
-    /// Reads a regular file of at most `limit_bytes`, also when it grows meanwhile.
+    /// Reads a regular file of at most `limit_bytes`, even if it grows meanwhile.
     ///
     /// # Errors
     /// As [`Folder::file`].
@@ -170,19 +159,19 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Reads a text file as [`Folder::read`].
+    /// Reads a UTF-8 text file like [`Folder::read`].
     ///
     /// # Errors
-    /// As [`Folder::file`], and when the file is not UTF-8.
+    /// As [`Folder::file`], and if the file is not UTF-8.
     pub fn read_text(&self, relative: &Path, limit_bytes: u64) -> io::Result<String> {
         String::from_utf8(self.read(relative, limit_bytes)?)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
     }
 
-    /// The names in this folder, sorted.
+    /// Returns the sorted names in this folder.
     ///
     /// # Errors
-    /// [`Refused::TooMany`] within the error; the kernel's.
+    /// [`Refused::TooMany`]; errors of the kernel.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.fd)? {
@@ -206,7 +195,8 @@ impl Folder {
     }
 }
 
-/// Opens the regular file `name` right in a folder: looked at first, because opening a device may have effects.
+/// Opens the regular file `name` in a folder. Its kind is checked first, because opening a device may have side
+/// effects.
 fn open_regular(folder: impl AsFd, name: &OsStr, limit_bytes: u64) -> io::Result<File> {
     let folder = folder.as_fd();
     let check = |stat: &Stat| -> Result<(), Refused> {
@@ -223,7 +213,7 @@ fn open_regular(folder: impl AsFd, name: &OsStr, limit_bytes: u64) -> io::Result
     Ok(file.into())
 }
 
-/// Opens the folder `name` right in a folder.
+/// Opens the folder `name` in a folder.
 fn step(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     let folder = folder.as_fd();
     if Kind::of(&statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?) == Kind::Link {
@@ -237,7 +227,7 @@ fn step(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     )?)
 }
 
-/// The names of a relative path that does not lead out.
+/// Splits a relative path that stays inside the folder.
 fn names(relative: &Path) -> Result<Vec<&OsStr>, Refused> {
     let mut names = Vec::new();
     for component in relative.components() {

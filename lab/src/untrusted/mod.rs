@@ -1,10 +1,9 @@
-//! Folders, files and text that somebody else made: run folders from other CI jobs, captures, data directories,
-//! consoles. All of it is hostile input.
+//! Untrusted input: run folders from other CI jobs, captures, data directories, consoles.
 //!
 //! | file | job |
 //! |---|---|
-//! | `folder.rs` | opens files below a folder: no symbolic links, regular files only, sizes bounded |
-//! | `tree.rs` | the one copier of folders: surveys a folder within limits, then copies it |
+//! | `folder.rs` | opens files below a folder: no symbolic links, regular files only, limited sizes |
+//! | `tree.rs` | surveys a folder within limits, then copies it |
 //! | `write.rs` | writes a file without following a link at its place |
 //! | `text.rs` | makes text safe to print |
 

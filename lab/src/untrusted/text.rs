@@ -1,12 +1,10 @@
-//! Text of machines, captures and files, made safe to print on a terminal, in a log or on a page.
+//! Sanitising of text from machines, captures and files for terminals, logs and pages.
 
-/// Longest operating system command (`ESC ]`) that is removed as one, in characters.
+/// Maximum length of an operating system command (`ESC ]`) that is removed as a whole, in characters.
 const COMMAND_LIMIT: usize = 256;
 
-/// Returns the text without terminal control sequences. Every other control character, and every mark that changes
-/// the direction of text, becomes U+FFFD; line ends stay and a tab becomes four spaces.
-///
-/// A sequence without its end hides nothing behind it: only its first character is replaced.
+/// Returns the text without terminal control sequences. Other control characters and bidirectional marks become
+/// U+FFFD; line ends are kept and a tab becomes four spaces.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -29,7 +27,7 @@ pub fn plain(text: &str) -> String {
                 clean.push_str("    ");
                 after
             }
-            // A line end of Windows; `\r` alone would return to the beginning of the line.
+            // A Windows line end; `\r` alone would return to the start of the line.
             '\r' if after.is_empty() || after.starts_with('\n') => after,
             _ if is_unsafe(letter) => {
                 clean.push('\u{fffd}');
@@ -44,18 +42,18 @@ pub fn plain(text: &str) -> String {
     clean
 }
 
-/// As [`plain`], for text that belongs on one line: line ends become U+FFFD.
+/// Sanitises a text like [`plain`] for a single line: line ends become U+FFFD.
 #[must_use]
 pub fn plain_line(text: &str) -> String {
     plain(text).replace('\n', "\u{fffd}")
 }
 
-/// JSON in which control characters and direction marks are escaped, those too that JSON allows in strings.
+/// Escapes control characters and bidirectional marks in JSON, including those that JSON allows in strings.
 #[must_use]
 pub fn plain_json(json: &str) -> String {
     let mut clean = String::with_capacity(json.len());
     for letter in json.chars() {
-        // Outside of strings JSON has no control characters but these.
+        // Outside strings, JSON has no other control characters.
         if is_unsafe(letter) && !matches!(letter, '\n' | '\r' | '\t') {
             clean.push_str(&format!("\\u{:04x}", u32::from(letter)));
         } else {
@@ -65,7 +63,7 @@ pub fn plain_json(json: &str) -> String {
     clean
 }
 
-/// True for control characters, C1 included, and marks that change the direction of text (Unicode TR 9 §2).
+/// True for control characters, including C1, and bidirectional marks (Unicode TR 9 §2).
 fn is_unsafe(letter: char) -> bool {
     letter.is_control()
         || matches!(
@@ -75,7 +73,7 @@ fn is_unsafe(letter: char) -> bool {
         || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text behind a complete sequence that `ESC` began (ECMA-48 §5.4; OSC as xterm has it).
+/// Returns the text behind a complete sequence that `ESC` began (ECMA-48 §5.4; OSC as in xterm).
 fn sequence(after: &str) -> Option<&str> {
     let mut letters = after.char_indices();
     match letters.next()?.1 {

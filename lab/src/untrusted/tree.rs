@@ -1,7 +1,7 @@
-//! The one copier of folders: surveys a folder within limits before anything is written, then copies it.
+//! Copying of folders: a folder is surveyed within limits before anything is written.
 //!
-//! Links of a data directory are followed as the boot server follows them (`boot_server::catalog::beneath`); links
-//! of a run folder are refused. A copy has no links, no special files and no set-uid bits.
+//! Links in a data directory are followed as the boot server follows them (`boot_server::catalog::beneath`);
+//! links in a run folder are refused. A copy has no links, no special files and no set-uid bits.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -22,38 +22,37 @@ use super::folder::{Folder, Kind, Refused};
 pub enum Links {
     /// A link is an error.
     Refused,
-    /// A link inside the folder is followed; one that leads nowhere, out or into a folder around itself is left out.
+    /// Links inside the folder are followed; dangling, outward and recursive links are left out.
     Beneath,
 }
 
-/// Treatment of special files (FIFOs, sockets, devices), and of what exceeds a limit.
+/// Treatment of special files (FIFOs, sockets, devices), and of items beyond a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
-    /// An error.
+    /// Refuse with an error.
     Refused,
-    /// Left out.
+    /// Leave them out.
     LeftOut,
 }
 
 /// Limits of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Treatment of links.
     pub links: Links,
     /// Treatment of special files and of what exceeds the other limits.
     pub beyond: Beyond,
-    /// Folders below the first one.
+    /// Maximum nesting of folders.
     pub depth: usize,
-    /// Files and folders.
+    /// Maximum number of files and folders.
     pub count: usize,
-    /// Bytes of one file.
+    /// Maximum size of one file, in bytes.
     pub file_bytes: u64,
-    /// Bytes of all files.
+    /// Maximum size of all files, in bytes.
     pub total_bytes: u64,
 }
 
 impl Limits {
-    /// Artifacts of a run: captures may be large.
+    /// Limits for artifacts of a run, whose captures may be large.
     pub const ARTIFACTS: Limits = Limits {
         links: Links::Refused,
         beyond: Beyond::Refused,
@@ -63,7 +62,7 @@ impl Limits {
         total_bytes: 16 << 30,
     };
 
-    /// A data directory or a scenario.
+    /// Limits for a data directory or a scenario.
     pub const DATA: Limits = Limits {
         links: Links::Beneath,
         beyond: Beyond::Refused,
@@ -74,13 +73,13 @@ impl Limits {
     };
 }
 
-/// Why a folder is not copied.
+/// Reason why a folder is not copied.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct TreeError {
-    /// File or folder.
+    /// File or folder at fault.
     pub path: PathBuf,
-    /// Reason; holds a [`Refused`] where our own limits are the reason.
+    /// Error; contains a [`Refused`] if a limit is the reason.
     #[source]
     pub source: io::Error,
 }
@@ -91,7 +90,7 @@ impl From<TreeError> for io::Error {
     }
 }
 
-/// A file or folder to copy.
+/// File or folder to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Path below the surveyed folder; a folder comes before what is in it.
@@ -102,22 +101,22 @@ pub struct Found {
     pub size_bytes: u64,
 }
 
-/// A surveyed folder.
+/// Surveyed folder.
 #[derive(Debug)]
 pub struct Tree {
     root: Folder,
     limits: Limits,
-    /// Its files and folders.
+    /// Files and folders to copy.
     pub found: Vec<Found>,
-    /// Paths that are left out.
+    /// Paths left out.
     pub left_out: Vec<PathBuf>,
 }
 
-/// The folders around the one that is surveyed, by device and inode.
+/// Enclosing folders by device and inode.
 type Around = Vec<(u64, u64)>;
 
 impl Tree {
-    /// Surveys the folder `path`, which the user named, without the names in it that `skip` is true of.
+    /// Surveys the folder `path`, which the user named, without entries for which `skip` is true.
     ///
     /// # Errors
     /// [`TreeError`].
@@ -169,7 +168,7 @@ impl Tree {
             }
             let stat = match self.open(&relative, OFlags::PATH) {
                 Ok(file) => fstat(&file).map_err(|error| self.error(&relative, error))?,
-                // A link to nothing, out or to itself is nothing to the boot server either.
+                // The boot server ignores dangling, outward and recursive links as well.
                 Err(error) if self.limits.links == Links::Beneath && is_dead_end(&error) => {
                     self.left_out.push(relative);
                     continue;
@@ -225,7 +224,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Refuses what is beyond a limit, or leaves it out.
+    /// Refuses or leaves out an item beyond a limit.
     fn beyond(&mut self, relative: PathBuf, why: Refused) -> Result<(), TreeError> {
         match self.limits.beyond {
             Beyond::Refused => Err(self.error(&relative, why)),
@@ -236,7 +235,7 @@ impl Tree {
         }
     }
 
-    /// Adds it; false when there are as many as the limit, and the survey ends.
+    /// Adds an item; returns false if the limit is reached, which ends the survey.
     fn add(&mut self, relative: PathBuf, is_folder: bool, size: u64) -> Result<bool, TreeError> {
         let limit = self.limits.count;
         if self.found.len() >= limit {
@@ -251,7 +250,7 @@ impl Tree {
         Ok(true)
     }
 
-    /// Copies all of it into the folder `to`, which is created; files there of the same name are replaced.
+    /// Copies everything into the folder `to`, which is created; existing files of the same name are replaced.
     ///
     /// # Errors
     /// [`TreeError`].
@@ -263,7 +262,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Copies one file, or makes one folder, below the folder `to`.
+    /// Copies one file, or creates one folder, below the folder `to`.
     ///
     /// # Errors
     /// [`TreeError`].
@@ -279,13 +278,13 @@ impl Tree {
         let mode = file.metadata().map_err(at(&target))?;
         let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
         let mut fresh = create(&target, 0o644 | (mode & 0o111)).map_err(at(&target))?;
-        // No more than was surveyed, when the file grows meanwhile.
+        // Limited to the surveyed size, in case the file grows.
         io::copy(&mut file.take(self.limits.file_bytes), &mut fresh)
             .map(drop)
             .map_err(at(&target))
     }
 
-    /// Reads a file of it.
+    /// Reads one of the files.
     ///
     /// # Errors
     /// [`TreeError`].
@@ -335,7 +334,7 @@ impl Tree {
     }
 }
 
-/// Makes a new file; one of that name, or a link, is removed before.
+/// Creates a new file; an existing file or link of that name is removed first.
 fn create(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
@@ -348,7 +347,7 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
     }
 }
 
-/// True for a link that leads nowhere, out or to itself.
+/// True for dangling, outward and recursive links.
 fn is_dead_end(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(
@@ -366,7 +365,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
     move |source| TreeError { path, source }
 }
 
-/// The names in an open folder, sorted.
+/// Returns the sorted names in an open folder.
 fn names(folder: impl AsFd) -> io::Result<Vec<std::ffi::OsString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {

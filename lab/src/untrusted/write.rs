@@ -1,16 +1,16 @@
-//! Writing a file into a folder that somebody else made: a link at its place is replaced and never followed.
+//! Writing of a file into an untrusted folder: a link at its path is replaced and never followed.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Mode of a written file.
+/// Permissions of a written file.
 const MODE: u32 = 0o644;
 
-/// Writes `bytes` to a new file beside `path` and renames it to `path`.
+/// Writes `bytes` to a new file next to `path` and renames it to `path`.
 ///
 /// # Errors
-/// When the file cannot be written, or `path` is a folder.
+/// Fails if the file cannot be written, or if `path` is a folder.
 pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

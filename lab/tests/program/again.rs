@@ -209,7 +209,7 @@ fn machines_that_stay_leave_their_processors_to_the_next_ones() {
     // Machines that wait for each other would do so for ever.
     let output = ends(run, Duration::from_secs(60));
     let said = printed(&output);
-    let (_, holder) = said.split_once("is kept alive (processes ").unwrap();
+    let (_, holder) = said.split_once("keeps running (processes ").unwrap();
     let holder: String = holder.chars().take_while(char::is_ascii_digit).collect();
     let killed = Command::new("kill").args(["-KILL", &holder]).output();
     assert!(killed.unwrap().status.success());

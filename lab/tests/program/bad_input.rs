@@ -49,7 +49,7 @@ fn a_mac_that_two_nodes_have_is_named_with_both() {
         refusal(|copy| copy.replace("scenario.toml", "52:54:00:b2:2f:86", "52:54:00:a1:9c:ae"));
     let first = format!("scenario.toml:{}:", line_of("mac = \"52:54:00:a1:9c:ae\""));
     let again = format!("scenario.toml:{}:", line_of("mac = \"52:54:00:b2:2f:86\""));
-    assert_says(&message, &[&first, &again, "stands twice"]);
+    assert_says(&message, &[&first, &again, "duplicate MAC"]);
 }
 
 #[test]

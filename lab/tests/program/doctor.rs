@@ -64,7 +64,7 @@ fn a_disk_without_room_is_exit_code_69() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("✗ room for runs"), "{text}");
     assert!(
-        text.ends_with("This host can't run the lab: one thing is missing.\n"),
+        text.ends_with("This host cannot run the lab: one requirement is missing.\n"),
         "{text}"
     );
 }

@@ -101,9 +101,9 @@ fn what_is_no_run_and_no_capture_is_refused_with_exit_2() {
     fs::write(&text, "this is no capture").unwrap();
     let text = text.to_str().unwrap();
     for (arguments, words) in [
-        (vec!["--artifacts", runs], "there is no run"),
-        (vec!["gone", "--artifacts", runs], "there is no run"),
-        (vec![runs], "is no run"),
+        (vec!["--artifacts", runs], "unknown run"),
+        (vec!["gone", "--artifacts", runs], "unknown run"),
+        (vec![runs], "not a run"),
         (vec![text], "notes.txt"),
         (vec![runs, "--console", text], "--console"),
     ] {

@@ -34,7 +34,7 @@ impl Host {
             digits.collect()
         };
         Host {
-            holder: number_after("is kept alive (processes "),
+            holder: number_after("keeps running (processes "),
             init: number_after("nsenter --target "),
             scenarios,
         }

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lab::alive::{Alive, Realm, Registry};
 use lab::evidence::saved::CAPTURES_FOLDER;
+use lab::persistent::{HostScope, PersistentLab, Registry};
 use serde_json::{Value, json};
 
 use crate::explained::save_attempt;
@@ -105,9 +105,9 @@ impl Stage {
         let stat = fs::read_to_string("/proc/self/stat").unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let born: u64 = fields.split_whitespace().nth(19).unwrap().parse().unwrap();
-        let alive: Alive = serde_json::from_value(json!({
+        let alive: PersistentLab = serde_json::from_value(json!({
             "run_id": "4f2a11", "unit": UNIT, "since": "2026-01-01T00:00:00Z",
-            "kept": {"holder": own, "init": own}, "born_ticks": born, "realm": Realm::own(),
+            "kept": {"holder": own, "init": own}, "born_ticks": born, "realm": HostScope::own(),
             "artifacts": self.attempt(), "data": self.attempt().join("data"), "host": "192.168.92.1",
             "http_port": 8080, "nodes": [{
                 "name": "node1", "domain": "lab-4f2a11-node1", "mac": "52:54:00:5c:02:01",

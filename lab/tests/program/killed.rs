@@ -194,7 +194,7 @@ fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
     let told = std::io::BufReader::new(up.stdout.take().unwrap()).lines();
     assert!(
         told.map_while(Result::ok)
-            .any(|line| line.starts_with("Ctrl-C ends it")),
+            .any(|line| line.starts_with("Ctrl-C stops the lab")),
         "it did not come up"
     );
     assert!(listed().contains(&name), "{}", listed());

@@ -71,11 +71,11 @@ fn what_is_there_is_left_alone_and_bad_names_are_refused() {
     fs::write(root.path().join("taken/mine"), "mine").unwrap();
     fs::create_dir(root.path().join("empty")).unwrap();
     for (name, says) in [
-        ("empty", "is there already"),
-        ("taken", "is there already"),
-        ("../out", "can't be a scenario's name"),
-        ("Upper", "can't be a scenario's name"),
-        ("", "can't be a scenario's name"),
+        ("empty", "already exists"),
+        ("taken", "already exists"),
+        ("../out", "invalid scenario name"),
+        ("Upper", "invalid scenario name"),
+        ("", "invalid scenario name"),
     ] {
         let output = lab(root.path(), &["new", name]);
         assert_eq!(output.status.code(), Some(2), "{}", printed(&output));

@@ -91,7 +91,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     assert_eq!(host.has("net-list"), networks);
     let again = host.lab(&["gc"]);
     assert!(
-        printed(&again).contains("Nothing is left"),
+        printed(&again).contains("No leftovers"),
         "{}",
         printed(&again)
     );

@@ -75,7 +75,7 @@ fn run_on_a_full_disk_ends_with_the_path_and_a_table() {
             "{size}: {text}"
         );
         assert!(!text.contains("panicked"), "{size}: {text}");
-        if output.status.code() != Some(1) || text.contains("artifacts are lost") {
+        if output.status.code() != Some(1) || text.contains("cannot write artifacts") {
             assert!(text.contains("full@bios"), "{size}: {text}");
         }
         nothing_is_left(&scenarios);

@@ -220,7 +220,7 @@ fn wrong_input_is_exit_2_with_all_that_is_wrong() {
     );
     refused(
         &[&PLAN[..], &["--show", "node"]].concat(),
-        &["no machine `node`; did you mean"],
+        &["unknown machine: `node`; did you mean"],
     );
     refused(&["plan", "main"], &["no data directory"]);
     refused(

@@ -66,9 +66,12 @@ fn wrong_input_is_told_before_anything_is_started() {
     .unwrap();
     for (arguments, wanted) in [
         (&["--only", "client"][..], "did you mean `client1`?"),
-        (&["--network", "pxe"], "neither a scenario nor a file `pxe`"),
+        (
+            &["--network", "pxe"],
+            "`pxe` is neither a scenario nor a file",
+        ),
         (&["--network", "proxy.conf"], "proxy.conf, line 2"),
-        (&["--assets", "nowhere"], "nowhere is no folder of assets"),
+        (&["--assets", "nowhere"], "assets folder not found: nowhere"),
         (&["--memory", "64"], "64"),
         (&["--changed", "main"], "no git repository"),
     ] {
@@ -176,7 +179,7 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
     let open = rehearsal["unproven"]["etcd1"].to_string();
     assert!(open.contains("etcd2.service"), "{open}");
     let page = fs::read_to_string(folder.join("runs/latest/index.html")).unwrap();
-    assert!(page.contains("What was not looked at") && page.contains("unit etcd2.service"));
+    assert!(page.contains("Not checked") && page.contains("unit etcd2.service"));
     let junit = fs::read_to_string(folder.join("runs/latest/junit.xml")).unwrap();
     assert!(junit.contains("name=\"rehearsal\""), "{junit}");
 }

@@ -136,7 +136,7 @@ fn a_lab_on_another_host_is_used_from_here() {
         printed(&up)
     );
     assert!(
-        printed(&up).contains("It is on root@127.0.0.1"),
+        printed(&up).contains("The lab runs on root@127.0.0.1"),
         "{}",
         printed(&up)
     );
@@ -190,7 +190,7 @@ fn a_lab_on_another_host_is_used_from_here() {
 
     // What is up is not garbage.
     let swept = pair.says(&["gc", "--connect", URI], 0);
-    assert!(swept.contains("Nothing is left"), "{swept}");
+    assert!(swept.contains("No leftovers"), "{swept}");
     assert_eq!(pair.host.has("list"), machines);
 
     pair.says(&["down", "real"], 0);
@@ -285,7 +285,7 @@ fn a_host_that_is_not_there_is_told() {
         (
             "qemu+ssh://127.0.0.1:1/system?no_tty=1",
             75,
-            "127.0.0.1: no connection: ",
+            "cannot connect to 127.0.0.1: ",
         ),
         (
             "qemu+ssh://127.0.0.1/system?command=x",

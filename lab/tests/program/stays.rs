@@ -215,9 +215,9 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
     };
     power("off", 0);
     assert!(lab.says(&["status", name], 0).contains("node1  off"));
-    assert!(power("off", 1).contains("off already"));
+    assert!(power("off", 1).contains("already off"));
     power("on", 0);
-    assert!(power("on", 1).contains("on already"));
+    assert!(power("on", 1).contains("already on"));
 
     let add = |words: &[&str], code| {
         let output = lab
@@ -227,7 +227,9 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
         assert_eq!(output.status.code(), Some(code), "{}", printed(&output));
         printed(&output)
     };
-    assert!(add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("each machine has its own"));
+    assert!(
+        add(&["extra", "--mac", "52:54:00:5c:01:01"], 1).contains("duplicate name, UUID or MAC")
+    );
     add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
     assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
     let mac = "52:54:00:00:00:99 DHCP";
@@ -256,7 +258,7 @@ fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
         let set = fault(words);
         assert!(set.contains(words[0]), "{set}");
         assert!(!answers(), "{words:?} is not felt");
-        assert!(fault(&["clear"]).contains("No fault is in force"));
+        assert!(fault(&["clear"]).contains("No active faults"));
         assert!(answers(), "{words:?} is still felt");
     }
     assert!(fault(&["drop-offer", "3"]).contains("the next 3"));
@@ -277,13 +279,13 @@ fn a_lab_is_driven_from_a_terminal() {
     up.arg(&artifacts);
     let mut up = OnTerminal::start(&up);
     let _down = Down(&lab, name.clone());
-    up.wait_for("Ctrl-C ends it", later);
+    up.wait_for("Ctrl-C stops the lab", later);
     assert!(!lab.says(&["ps"], 0).contains("node2"), "{}", up.text);
 
     let node = |words: &[&str]| lab.command(&[words, &["node1", "--lab", &name]].concat());
     let mut console = OnTerminal::start(&node(&["console"]));
     let before = format!("{:?}", console.settings());
-    console.wait_for("Ctrl-] leaves", soon);
+    console.wait_for("Ctrl-] detaches", soon);
     console.wait_for("$", soon);
     assert!(console.is_raw());
     // A shell that shows its prompt sets its terminal next, and one that has shown a command's output starts the next

@@ -97,10 +97,7 @@ fn wrong_input_is_exit_2_with_what_would_be_right() {
             vec!["/", "--machines", "/nonexistent.toml"],
             "name a list of machines",
         ),
-        (
-            vec!["/", "--assets", "/nonexistent"],
-            "there is no such folder",
-        ),
+        (vec!["/", "--assets", "/nonexistent"], "folder not found"),
         (vec!["/", "--format", "xml"], "possible values"),
     ] {
         let output = lab_validate(&arguments);

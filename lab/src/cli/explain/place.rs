@@ -1,22 +1,22 @@
-//! Which folders `RUN[/SCENARIO[@FIRMWARE]][/NODE]` names.
+//! Resolution of `RUN[/SCENARIO[@FIRMWARE]][/NODE]` to folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An attempt's folder, and the machine that is asked about.
+/// Folder of an attempt, and optionally one machine in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) attempt: PathBuf,
     pub(super) node: Option<String>,
 }
 
-/// The file that makes a folder an attempt.
+/// File that marks a folder as an attempt.
 const ATTEMPT_FILE: &str = crate::evidence::saved::OUTLINE_FILE;
 
-/// The attempts that are named: a list for each scenario and firmware, its attempts in order.
+/// Returns the selected attempts: a list for each scenario and firmware, with attempts in order.
 ///
 /// # Errors
-/// A sentence: there is no such run, scenario or machine, and which there are.
+/// A sentence that names the unknown run, scenario or machine, and the known ones.
 pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
     let (base, rest) = base(what, runs)?;
     let mut rest = rest.as_slice();
@@ -28,7 +28,7 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
         let all = units(&base);
         if all.is_empty() {
             return Err(format!(
-                "{} is no run: it has no folder like `scenario@firmware/attempt-1`",
+                "not a run: {} (no folder like `scenario@firmware/attempt-1`)",
                 base.display()
             ));
         }
@@ -55,12 +55,12 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
         [node] => Some((*node).clone()),
         [_, more, ..] => {
             return Err(format!(
-                "`{more}` in `{what}` is one name too many: RUN/SCENARIO/NODE"
+                "too many parts in `{what}`: `{more}` (use RUN/SCENARIO/NODE)"
             ));
         }
     };
     if units.is_empty() {
-        return Err(format!("`{what}` names no attempt"));
+        return Err(format!("no attempt found: `{what}`"));
     }
     let place = |attempt: PathBuf| Place {
         attempt,
@@ -72,7 +72,7 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
         .collect())
 }
 
-/// The longest beginning that is a folder, here or among the runs; and what is left.
+/// Splits `what` into its longest prefix that is a folder, here or among the runs, and the rest.
 fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), String> {
     let parts: Vec<&str> = what.trim_end_matches('/').split('/').collect();
     for end in (1..=parts.len()).rev() {
@@ -93,7 +93,7 @@ fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), String> {
             .find(|path| path.is_dir());
         if let Some(mut found) = found {
             let mut rest: Vec<String> = rest.iter().map(|part| (*part).to_owned()).collect();
-            // A machine's own folder is told of in its attempt.
+            // A machine's own folder is explained within its attempt.
             if let (Some(name), Some(attempt)) =
                 (found.file_name(), found.parent().and_then(Path::parent))
                 && attempt.join(ATTEMPT_FILE).is_file()
@@ -115,18 +115,18 @@ fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), String> {
     known.truncate(5);
     Err(match known.is_empty() {
         true => format!(
-            "there is no run `{what}`: {} has none, and no file or folder is called so",
+            "unknown run: `{what}` (no runs in {}, and no such file or folder)",
             runs.display()
         ),
         false => format!(
-            "there is no run, folder or file `{what}`; the newest runs in {} are {}",
+            "unknown run, folder or file: `{what}` (newest runs in {}: {})",
             runs.display(),
             known.join(", ")
         ),
     })
 }
 
-/// The run whose name ends with this id.
+/// Returns the run whose name ends with this id.
 fn run_of_id(runs: &Path, id: &str) -> Option<PathBuf> {
     let ending = format!("-{id}");
     let name = names(runs)
@@ -144,7 +144,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The attempts in a unit's folder, the first one first.
+/// Returns the attempts in a unit's folder, in order.
 fn attempts(unit: &Path) -> Vec<PathBuf> {
     let number = |name: &String| name.strip_prefix("attempt-")?.parse::<u32>().ok();
     let mut numbered: Vec<(u32, PathBuf)> = names(unit)
@@ -156,7 +156,7 @@ fn attempts(unit: &Path) -> Vec<PathBuf> {
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 
-/// True for a folder that no link leads to: a run may be a stranger's.
+/// True for a folder that is not a symbolic link: a run's folder may come from somebody else.
 fn is_own(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.is_dir())
 }
@@ -176,7 +176,7 @@ fn units(run: &Path) -> Vec<(String, Vec<PathBuf>)> {
     all.filter(|(_, attempts)| !attempts.is_empty()).collect()
 }
 
-/// The units called `wanted`: by their whole name, or by the scenario alone.
+/// Returns the units called `wanted`: by full name, or by scenario name.
 fn chosen(
     run: &Path,
     all: Vec<(String, Vec<PathBuf>)>,
@@ -197,7 +197,7 @@ fn chosen(
         .collect();
     if found.is_empty() {
         return Err(format!(
-            "{} has no scenario `{wanted}`; it has {}",
+            "unknown scenario in {}: `{wanted}` (scenarios: {})",
             run.display(),
             names.join(", ")
         ));

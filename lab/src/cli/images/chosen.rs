@@ -1,5 +1,5 @@
-//! The image of a run: from the cache, and the stand-in built where it is not there. Nothing is fetched here:
-//! a run says what it boots before it begins, and does not wait for a publisher.
+//! Image of a run: taken from the cache; the stand-in is built if missing. Nothing is downloaded here, so that a
+//! run never waits for a publisher.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,21 @@ use super::{Failure, build, cache, catalog, find, store, waiting};
 use crate::remote::GivenImage;
 use crate::scenario::{Fit, Image};
 
-/// An image on this host.
+/// Image on this host.
 #[derive(Debug)]
 pub(in crate::cli) struct Chosen {
-    /// The folder with its files, under CoreOS's names too.
+    /// Folder of the image's files, also under CoreOS's names.
     pub(in crate::cli) folder: PathBuf,
-    /// The processor it is for.
     pub(in crate::cli) architecture: Architecture,
-    /// How a scenario has to be fitted to it.
+    /// Changes that a scenario needs for the image.
     pub(in crate::cli) fit: Fit,
-    /// While it lives, nobody clears the cache.
+    /// Guard against clearing the cache while this value lives.
     _using: Option<Use>,
-    /// It is not cleared either while a cell lives that was started meanwhile.
+    /// Guard against clearing the cache while a cell started meanwhile lives.
     _hold: Hold,
 }
 
-/// The image called `name`; that of the host that the run comes from, where it comes from one.
+/// Returns the image called `name`; a run from another host uses the image that was copied from there.
 pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
     let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
     if let Some(visit) = &folders.visit {
@@ -86,7 +85,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     })
 }
 
-/// How reports call it: with its version, and a stand-in under whatever name as one.
+/// Returns the image's name in reports: with its version; stand-ins are recognisable under any name.
 fn called(stored: &Stored, is_stand_in: bool) -> String {
     let record = &stored.record;
     if is_stand_in {
@@ -96,7 +95,7 @@ fn called(stored: &Stored, is_stand_in: bool) -> String {
     }
 }
 
-/// Whether its initrd is that of a stand-in built here: then that is what it is, whatever it is called.
+/// True if the image's initrd is that of a stand-in built here, whatever the image is called.
 fn is_built_here(cache: &Path, stored: &Stored) -> bool {
     let initrd = stored.record.file(Role::Initrd).map(|file| &file.sha256);
     images::built_in(&cache.join("images/stand-in"))
@@ -108,5 +107,5 @@ fn is_built_here(cache: &Path, stored: &Stored) -> bool {
 }
 
 pub(super) fn not_here(name: &ImageName) -> String {
-    format!("the image `{name}` is not in the cache; `lab images fetch {name}` fetches it")
+    format!("image not in the cache: `{name}`; run `lab images fetch {name}`")
 }

@@ -1,4 +1,4 @@
-//! `lab images gc`: the cache made smaller.
+//! `lab images gc`: removes images from the cache.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -8,20 +8,20 @@ use images::store::gc::Limits;
 
 use super::super::{Folders, exit};
 use super::{Failure, cache, stand_in, store, waiting};
-use crate::alive::Registry;
+use crate::persistent::Registry;
 
-/// `lab images gc`
+/// Arguments of `lab images gc`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ClearArguments {
-    /// Images that were not used for so long: `30d`, `12h`, `0d`
+    /// Remove images unused for this long: `30d`, `12h`, `0d`
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Images beyond this size, those not used for longest first: `10G`, `500M`
+    /// Remove the longest-unused images until the cache is at most this size: `10G`, `500M`
     #[arg(long, value_name = "SIZE")]
     max_size: Option<Size>,
 }
 
-/// A number of days or hours.
+/// Age, given in days or hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Age(Duration);
 
@@ -39,11 +39,11 @@ impl FromStr for Age {
         let seconds = hours.and_then(|hours| hours.checked_mul(60 * 60));
         seconds
             .map(|seconds| Age(Duration::from_secs(seconds)))
-            .ok_or_else(|| "write days or hours, e.g. `30d` or `12h`".into())
+            .ok_or_else(|| "must be a number of days or hours, e.g. `30d` or `12h`".into())
     }
 }
 
-/// A number of bytes.
+/// Size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size(u64);
 
@@ -57,7 +57,7 @@ impl FromStr for Size {
             .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))
             .and_then(|(number, bytes)| number.parse::<u64>().ok()?.checked_mul(bytes))
             .map(Size)
-            .ok_or_else(|| "write a number of bytes, e.g. `10G`, `500M` or `0`".into())
+            .ok_or_else(|| "must be a number of bytes, e.g. `10G`, `500M` or `0`".into())
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn run(folders: &Folders, arguments: &ClearArguments) -> Result<(), F
     };
     let images = cache(folders)?.join("images");
     let built = [images.join("stand-in"), images.join("stand-in-base")];
-    // Where none can be built none is in use.
+    // Without a stand-in, none is in use.
     let keep = stand_in(folders)
         .ok()
         .and_then(|stand_in| stand_in.in_use().ok())
@@ -87,13 +87,13 @@ pub(super) fn run(folders: &Folders, arguments: &ClearArguments) -> Result<(), F
             .map(|lab| format!("{} ({})", lab.run_id, lab.unit))
             .collect();
         let who = match names.as_slice() {
-            [] => "a run, or a cell that it kept,".to_owned(),
-            names => format!("the lab {}", names.join(", ")),
+            [] => "a run or a kept cell".to_owned(),
+            names => format!("lab {}", names.join(", ")),
         };
-        eprintln!("{} is kept: {who} uses it.", image.display());
+        eprintln!("Kept {}: in use by {who}.", image.display());
     }
     eprintln!(
-        "Removed {} images, {} MiB; {} MiB are left.",
+        "Removed {} images ({} MiB); {} MiB remain.",
         cleared.images.len(),
         cleared.freed_bytes >> 20,
         cleared.kept_bytes >> 20

@@ -1,5 +1,5 @@
-//! `lab images fetch`: an image into the cache, with progress on standard error and its folder on standard
-//! output.
+//! `lab images fetch`: downloads an image into the cache, with progress on standard error and the image's folder
+//! on standard output.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stderr};
@@ -13,7 +13,7 @@ use images::store::StoredFile;
 use super::super::{Folders, exit};
 use super::{Failure, FetchArguments, catalog, find, store};
 
-/// How often progress is redrawn at most.
+/// Minimum interval between progress updates.
 const REDRAW: Duration = Duration::from_millis(200);
 
 pub(super) fn run(folders: &Folders, arguments: &FetchArguments) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(super) fn run(folders: &Folders, arguments: &FetchArguments) -> Result<(), F
     let wanted = find(&catalog, &arguments.image)?;
     let show = Mutex::new(Show::new(stderr().is_terminal()));
     let tell = |event: Event<'_>| {
-        // What is shown does no harm to what is fetched.
+        // Errors of the display do not affect the download.
         if let Ok(mut show) = show.lock() {
             show.take(&event);
         }
@@ -42,12 +42,12 @@ pub(super) fn run(folders: &Folders, arguments: &FetchArguments) -> Result<(), F
     }
     let stored = fetched.map_err(|error| Failure::new(code(&error), error))?;
     let (label, version) = (&stored.record.label, &stored.record.version);
-    eprintln!("{label} {version} is in the cache.");
+    eprintln!("{label} {version} is already in the cache.");
     println!("{}", stored.folder.display());
     Ok(())
 }
 
-/// What is wrong with what was asked for, with what was published, and with the way to it are three things.
+/// Returns the exit code: invalid request, bad publication and network failure differ.
 fn code(error: &AcquireError) -> u8 {
     match error {
         AcquireError::Release(_) | AcquireError::NoSuchVersion { .. } => exit::INVALID_INPUT,
@@ -59,10 +59,10 @@ fn code(error: &AcquireError) -> u8 {
     }
 }
 
-/// Progress: redrawn in place on a terminal, elsewhere a line when something is through.
+/// Progress display: redrawn in place on a terminal, otherwise one line per finished file.
 struct Show {
     in_place: bool,
-    /// Bytes that are there, and all, by file.
+    /// Bytes received and total size, by file.
     files: BTreeMap<String, (u64, Option<u64>)>,
     drawn: Option<Instant>,
 }
@@ -78,7 +78,7 @@ impl Show {
 
     fn take(&mut self, event: &Event<'_>) {
         match *event {
-            Event::Waiting => self.say("Another process uses the cache of images; waiting for it."),
+            Event::Waiting => self.say("Waiting: another process uses the image cache."),
             Event::Version(version) => self.say(&format!("Version {version}.")),
             Event::Bytes { name, have, total } => {
                 self.files.insert(name.to_owned(), (have, total));
@@ -86,7 +86,7 @@ impl Show {
             }
             Event::Again { name, why, pause } => {
                 self.say(&format!(
-                    "{name}: {why}; again in {} s.",
+                    "{name}: {why}; retrying in {} s.",
                     pause.as_secs_f32()
                 ));
             }
@@ -108,7 +108,7 @@ impl Show {
         }
     }
 
-    /// Clears what is drawn in place.
+    /// Clears the line drawn in place.
     fn end(&mut self) {
         if self.drawn.take().is_some() {
             eprint!("\r\x1b[K");
@@ -131,19 +131,19 @@ fn sum(files: &BTreeMap<String, (u64, Option<u64>)>) -> String {
     }
 }
 
-/// By what a file was verified.
+/// Describes how a file was verified.
 pub(super) fn good(file: &StoredFile) -> String {
     let mut by = Vec::new();
     if let Some(signed) = &file.signed_by {
         let expired = if signed.key_had_expired {
-            ", a key that has expired since it signed"
+            ", with a key that has expired since"
         } else {
             ""
         };
         by.push(format!("signed by {}{expired}", signed.fingerprint));
     }
     if file.digest_checked {
-        by.push("its published hash is right".into());
+        by.push("published hash matches".into());
     }
     format!("{}: {}", file.name, by.join("; "))
 }

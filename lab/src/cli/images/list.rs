@@ -1,4 +1,4 @@
-//! `lab images list`: a line for each channel, with the versions that are in the cache.
+//! `lab images list`: prints one line per channel, with the versions in the cache.
 
 use images::catalog::model::{Entry, Source};
 use images::store::Stored;
@@ -8,7 +8,7 @@ use super::{Failure, catalog, store};
 
 pub(super) fn run(folders: &Folders) -> Result<(), Failure> {
     let (catalog, stored) = (catalog(folders)?, store(folders)?.list());
-    let mut lines = vec![["IMAGE", "FOR", "IN THE CACHE", "WHAT"].map(str::to_owned)];
+    let mut lines = vec![["IMAGE", "ARCHITECTURE", "CACHED", "DESCRIPTION"].map(str::to_owned)];
     for entry in catalog.entries() {
         if entry.channels.is_empty() {
             lines.push(line(entry, &entry.name, "-", &stored));
@@ -32,7 +32,7 @@ fn line(entry: &Entry, name: &str, channel: &str, stored: &[Stored]) -> [String;
     let architectures: Vec<&str> = entry.architectures.iter().map(|arch| arch.name()).collect();
     let note = match &entry.source {
         Source::Directory(directory) if directory.needs_mirror && directory.mirror.is_none() => {
-            " (from a mirror that has to be named)"
+            " (needs --mirror)"
         }
         Source::Built => " (lab images build)",
         _ => "",
@@ -72,12 +72,12 @@ mod tests {
     fn columns_stand_below_each_other() {
         let catalog = Catalog::own().unwrap();
         let flatcar = catalog.entry("flatcar").unwrap();
-        let head = ["IMAGE", "FOR", "IN THE CACHE", "WHAT"].map(str::to_owned);
+        let head = ["IMAGE", "ARCHITECTURE", "CACHED", "DESCRIPTION"].map(str::to_owned);
         let text = table(&[head, line(flatcar, "flatcar:stable", "stable", &[])]);
         assert_eq!(
             text,
-            "IMAGE           FOR          IN THE CACHE  WHAT\n\
-             flatcar:stable  amd64 arm64  -             Flatcar Container Linux\n"
+            "IMAGE           ARCHITECTURE  CACHED  DESCRIPTION\n\
+             flatcar:stable  amd64 arm64   -       Flatcar Container Linux\n"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `lab images`: what there is, fetched, verified, built and cleared. A file a command.
+//! `lab images`: lists, fetches, verifies, builds and clears images. One file per command.
 
 mod chosen;
 mod clear;
@@ -14,48 +14,48 @@ use images::catalog::{Catalog, ImageName, Wanted};
 use images::stand_in::{Release, StandIn};
 use images::store::Store;
 
-use super::conduct::sibling;
+use super::execution::sibling;
 use super::{Folders, exit};
 pub(super) use chosen::{Chosen, choose};
 
-/// `lab images …`
+/// Subcommands of `lab images`.
 #[derive(Debug, Subcommand)]
 pub(super) enum ImagesCommand {
-    /// List the images of the catalog, and what of them is in the cache
+    /// List the images of the catalog and their cached versions
     List,
-    /// Fetch an image from its publisher or a mirror, and verify it
+    /// Download an image from its publisher or a mirror, and verify it
     Fetch(FetchArguments),
-    /// Verify images in the cache again: hashes and signatures
+    /// Verify cached images again: hashes and signatures
     Verify {
-        /// The image; all that are in the cache when none is named
+        /// Image to verify [default: all cached images]
         #[arg(value_name = "IMAGE")]
         image: Option<ImageName>,
     },
-    /// Build the stand-in image from Debian packages, unless the cache has it
+    /// Build the stand-in image from Debian packages, unless it is cached
     Build,
-    /// Clear the cache: by age, by size, and what nobody has any more
+    /// Remove images from the cache by age or size, and files that no image uses
     Gc(clear::ClearArguments),
-    /// Print the folder of an image; the stand-in is built first where needed
+    /// Print the folder of an image; the stand-in is built if missing
     Path {
-        /// The image
+        /// Name of the image
         #[arg(value_name = "IMAGE", default_value = "stand-in")]
         image: ImageName,
     },
 }
 
-/// `lab images fetch`
+/// Arguments of `lab images fetch`.
 #[derive(Debug, Args)]
 pub(super) struct FetchArguments {
-    /// The image, e.g. `flatcar:stable`, `fedora-coreos:next/arm64`, `coreos@835.9.0`
+    /// Image to download, e.g. `flatcar:stable`, `fedora-coreos:next/arm64`, `coreos@835.9.0`
     #[arg(value_name = "IMAGE[:CHANNEL][/ARCH][@VERSION]")]
     image: ImageName,
-    /// Fetch from here: the folder that has a folder for each version (CoreOS, Flatcar), or what stands
-    /// instead of https://builds.coreos.fedoraproject.org
+    /// Mirror to download from: the folder that contains the version folders (CoreOS, Flatcar), or a replacement
+    /// for https://builds.coreos.fedoraproject.org
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
 }
 
-/// Why a command did not do what it was asked to, and the exit code for it.
+/// Error of a command, with its exit code.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
@@ -71,14 +71,14 @@ impl Failure {
     }
 }
 
-/// Runs and returns the exit code.
+/// Runs the command and returns the exit code.
 pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
     let done = match command {
         ImagesCommand::List => list::run(folders),
         ImagesCommand::Fetch(arguments) => fetch::run(folders, arguments),
         ImagesCommand::Verify { image } => verify::run(folders, image.as_ref()),
         ImagesCommand::Build => build(folders).map(|folder| {
-            eprintln!("The stand-in image is in {}", folder.display());
+            eprintln!("Stand-in image: {}", folder.display());
         }),
         ImagesCommand::Gc(arguments) => clear::run(folders, arguments),
         ImagesCommand::Path { image } => choose(folders, image).map(|chosen| {
@@ -94,7 +94,7 @@ pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
     }
 }
 
-/// The project's catalog, with the user's.
+/// Loads the project's catalog, with the user's additions.
 fn catalog(folders: &Folders) -> Result<Catalog, Failure> {
     let catalog = match folders.catalog() {
         Some(path) => Catalog::with_file(&path),
@@ -121,20 +121,20 @@ fn cache(folders: &Folders) -> Result<PathBuf, Failure> {
         .map_err(|why| Failure::new(exit::INTERNAL, why))
 }
 
-/// Says that another process is at it.
+/// Reports that another process uses the cache.
 fn waiting(progress: Progress<'_>) {
     if progress == Progress::Waiting {
-        eprintln!("Another process uses the cache of images; waiting for it.");
+        eprintln!("Waiting: another process uses the image cache.");
     }
 }
 
-/// The stand-in's folder, from the cache or built now.
+/// Returns the stand-in's folder; builds the stand-in if it is missing.
 fn build(folders: &Folders) -> Result<PathBuf, Failure> {
     let internal = |why: String| Failure::new(exit::INTERNAL, why);
     let image = stand_in(folders)?
         .build(&mut |progress| match progress {
             Progress::Waiting => {
-                eprintln!("Another process is building the stand-in image; waiting for it.");
+                eprintln!("Waiting: another process is building the stand-in image.");
             }
             Progress::Step(step) => eprintln!("Stand-in image: {step}"),
             Progress::Line(line) => tracing::info!("{line}"),
@@ -143,7 +143,7 @@ fn build(folders: &Folders) -> Result<PathBuf, Failure> {
     Ok(image.folder)
 }
 
-/// The stand-in's folder, if it is in the cache.
+/// Returns the stand-in's folder, if it is cached.
 pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
     let image = stand_in(folders).ok()?.cached().ok()??;
     Some(image.folder)

@@ -1,4 +1,4 @@
-//! `lab images verify`: what is in the cache, looked at again.
+//! `lab images verify`: verifies the cached images again.
 
 use images::acquire::verify;
 use images::catalog::{Family, ImageName};
@@ -21,7 +21,7 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
         }
     };
     if stored.is_empty() {
-        eprintln!("No published image is in the cache.");
+        eprintln!("No published images in the cache.");
     }
     let bad = stored.iter().filter(|stored| {
         let entry = catalog.entry(&stored.record.name);
@@ -44,14 +44,14 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
         0 => Ok(()),
         bad => {
             let message = format!(
-                "{bad} of the images in the cache are bad; `lab images fetch` fetches them again"
+                "damaged images in the cache: {bad}; `lab images fetch` downloads them again"
             );
             Err(Failure::new(exit::FAILED, message))
         }
     }
 }
 
-/// The stand-in: its files are as its manifest says, or it would have been built anew.
+/// Verifies the stand-in against its manifest; a cached one that differs would have been rebuilt.
 fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
     let chosen = choose(folders, image)?;
     let damaged =
@@ -59,12 +59,12 @@ fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
     if let Some(file) = damaged.first() {
         let path = chosen.folder.join(file);
         let message = format!(
-            "{} is not as its manifest says; remove its folder, and it is built anew",
+            "stand-in does not match its manifest: {}; remove the folder to rebuild it",
             path.display()
         );
         return Err(Failure::new(exit::FAILED, message));
     }
-    println!("stand-in: good; built on this host, its hashes are those of its manifest");
+    println!("stand-in: good; built on this host, hashes match its manifest");
     Ok(())
 }
 

@@ -1,37 +1,38 @@
-//! What a run on another host needs there: programs, image, scenarios, and the file that says what run it is.
+//! Upload of everything that a run on another host needs: programs, image, scenarios, and the file that
+//! describes the run.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::super::conduct::{Refusal, refuse, sibling};
+use super::super::execution::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
-use crate::remote::{GivenImage, Parcel, Place, Session, Visit, quoted};
+use crate::remote::{Bundle, GivenImage, Place, RemoteRun, Session, quoted};
 use crate::untrusted::tree::{Limits, Tree};
 
-/// The programs of the lab.
+/// Programs of the lab.
 const PROGRAMS: [&str; 3] = ["lab", "boot-server", "guest-agent"];
 
-/// What that host is, and what it has.
+/// Platform and contents of the remote host.
 struct There {
     system: String,
     base: String,
     kept: Vec<String>,
 }
 
-/// Brings all of it; the visit's folder is there then, and complete, or not at all.
+/// Uploads everything; afterwards the run's folder is complete, or does not exist.
 pub(super) fn bring(
     session: &Session,
     folders: &Folders,
     image: &Chosen,
     id: &str,
-) -> Result<Place, Refusal> {
+) -> Result<Place, CliError> {
     let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
     let own = sibling(PROGRAMS[0]).map_err(|why| internal(&why))?;
     let own = own.parent().unwrap_or(Path::new("."));
-    let programs = Parcel::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
-    let files = Parcel::whole(&image.folder).map_err(|error| internal(&error))?;
+    let programs = Bundle::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
+    let files = Bundle::whole(&image.folder).map_err(|error| internal(&error))?;
     let there = There::begin(session, id)?;
     let place = Place {
         base: there.base.clone(),
@@ -46,15 +47,15 @@ pub(super) fn bring(
         .and_then(|()| bring_scenarios(session, &place, &folders.scenarios()))
         .and_then(|()| note(session, folders, image, &files, &place));
     if brought.is_err() {
-        // Nothing half-done stays.
+        // A partial upload is not left behind.
         let _ = leave(session, &place);
     }
     brought.map(|()| place)
 }
 
 impl There {
-    /// Makes the visit's folder and looks around.
-    fn begin(session: &Session, id: &str) -> Result<There, Refusal> {
+    /// Creates the run's folder and lists what the host already has.
+    fn begin(session: &Session, id: &str) -> Result<There, CliError> {
         let script = format!(
             "set -e; umask 077; base={}; mkdir -p \"$base/visits/{id}\"; cd \"$base\"; uname -sm; pwd -P; \
              ls -d programs/* images/* 2>/dev/null || true",
@@ -69,28 +70,28 @@ impl There {
         })
     }
 
-    fn check(&self, session: &Session) -> Result<(), Refusal> {
+    fn check(&self, session: &Session) -> Result<(), CliError> {
         let ours = format!("Linux {}", std::env::consts::ARCH);
         if self.system == ours {
             return Ok(());
         }
         let why = format!(
-            "{}: it is {}, and the programs here are for {ours}; run `lab` there",
+            "unsupported platform: {} is {}, the programs here are for {ours}; install and run `lab` there",
             session.host().destination(),
             self.system
         );
         Err(refuse(exit::HOST_UNSUPPORTED, why))
     }
 
-    /// Sends what is not there yet.
+    /// Uploads files that are missing.
     fn send(
         &self,
         session: &Session,
         place: &Place,
         kind: &str,
         what: &str,
-        parcel: &Parcel,
-    ) -> Result<(), Refusal> {
+        parcel: &Bundle,
+    ) -> Result<(), CliError> {
         let kept = Place::kept(kind, &parcel.digest);
         if self.kept.contains(&kept) {
             return Ok(());
@@ -98,7 +99,7 @@ impl There {
         let mib = parcel.size_bytes.div_ceil(1 << 20);
         let host = session.host().destination();
         eprintln!("{host}: sending {what} ({mib} MiB)");
-        // Never half of it under its name; somebody else may have brought it meanwhile.
+        // Unpacked under a temporary name: another upload may run at the same time.
         let fresh = format!("{kept}.{}", place.id);
         let script = format!(
             "set -e; umask 022; cd {}; mkdir -p {fresh}; tar -xf - -C {fresh}; mv -T {fresh} {kept} 2>/dev/null || \
@@ -111,25 +112,25 @@ impl There {
     }
 }
 
-/// Whether the programs run there: with its libraries, that is.
-fn check_programs(session: &Session, place: &Place) -> Result<(), Refusal> {
+/// Checks that the programs and their libraries run on the remote host.
+fn check_programs(session: &Session, place: &Place) -> Result<(), CliError> {
     let script = format!("{} --version", quoted(place.lab()));
     let told = session.run("its `lab --version`", &script);
     told.map(drop).map_err(|error| {
-        let more = "what is missing there `ci/lab` of a checkout installs";
+        let more = "`ci/lab` of a checkout on that host installs what is missing";
         refuse(exit::HOST_UNSUPPORTED, format!("{error}; {more}"))
     })
 }
 
-/// Writes down what run it is.
+/// Writes the file that describes the run.
 fn note(
     session: &Session,
     folders: &Folders,
     image: &Chosen,
-    files: &Parcel,
+    files: &Bundle,
     place: &Place,
-) -> Result<(), Refusal> {
-    let visit = Visit {
+) -> Result<(), CliError> {
+    let visit = RemoteRun {
         run_id: place.id.clone(),
         image: GivenImage {
             folder: Path::new(&place.base).join(Place::kept("images", &files.digest)),
@@ -148,13 +149,13 @@ fn note(
         .map_err(failed)
 }
 
-/// Makes the scenarios there those of here; files that are as they were are written again, others removed.
+/// Makes the remote scenarios equal to the local ones: changed files are written, removed ones deleted.
 pub(super) fn bring_scenarios(
     session: &Session,
     place: &Place,
     scenarios: &Path,
-) -> Result<(), Refusal> {
-    // Links of a data directory are followed as the boot server follows them, and no further.
+) -> Result<(), CliError> {
+    // Links in a data directory are followed as the boot server follows them.
     let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
     let copy = tempfile::tempdir().map_err(|error| internal(&error))?;
     Tree::survey(scenarios, Limits::DATA, |_| false)

@@ -1,8 +1,8 @@
-//! `--connect qemu+ssh://…`: `lab run` and `lab up` on another host, and what is done with a lab there.
+//! `--connect qemu+ssh://…`: `lab run` and `lab up` on another host, and commands for a lab there.
 
-mod alive;
+mod arguments;
 mod bring;
-mod words;
+mod persistent;
 
 use std::fs;
 use std::io::{IsTerminal, stderr, stdin, stdout};
@@ -11,63 +11,63 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::conduct::{Refusal, new_run_id, refuse};
+use super::execution::{CliError, new_run_id, refuse};
 use super::images::Chosen;
 use super::{Folders, exit};
 use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
+use arguments::Instead;
 use bring::bring;
-use words::Instead;
 
-pub(super) use alive::{down, forward, gc, up};
+pub(super) use persistent::{down, forward, gc, up};
 
-/// The host that the URI names, if it is another one.
-pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, Refusal> {
+/// Returns the host that the URI names, if it is a remote one.
+pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, CliError> {
     let Some(uri) = uri else {
         return Ok(None);
     };
     Host::of(uri).map_err(|why| refuse(exit::INVALID_INPUT, format!("--connect {uri}: {why}")))
 }
 
-/// Where files of a run go here.
+/// Local paths of a run's files.
 pub(super) struct Files<'a> {
-    /// The folder of runs.
+    /// Folder of the runs.
     pub(super) artifacts: &'a Path,
-    /// Another place for the JUnit report.
+    /// Additional copy of the JUnit report.
     pub(super) junit: Option<&'a Path>,
-    /// Another place for the events.
+    /// Additional copy of the events.
     pub(super) events: Option<&'a Path>,
 }
 
-/// `lab run` there; what was selected has been looked at here.
+/// Runs `lab run` on the remote host; the selection was checked here.
 pub(super) async fn run(
     folders: &Folders,
     host: &Host,
     image: &Chosen,
     files: &Files<'_>,
-) -> Result<u8, Refusal> {
+) -> Result<u8, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let place = bring(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
-    // What there is of it is fetched, however it ended.
+    // Artifacts are fetched however the run ended.
     let fetched = fetch_and_leave(&session, &place, files);
     let code = code_of(host, status?)?;
     fetched?;
     Ok(code)
 }
 
-/// Runs this process's command line there.
+/// Runs this process's command line on the remote host.
 async fn execute(
     session: &Session,
     place: &Place,
     host: &Host,
     files: &Files<'_>,
-) -> Result<ExitStatus, Refusal> {
+) -> Result<ExitStatus, CliError> {
     let out = |is_wanted: bool, name| match is_wanted {
         true => Instead::Value(name),
         false => Instead::Nothing,
     };
-    let words = words::own(&[
+    let words = arguments::own(&[
         ("scenarios", Instead::Value("scenarios")),
         ("cache", Instead::Value("cache")),
         ("catalog", Instead::Nothing),
@@ -80,7 +80,7 @@ async fn execute(
     let is_on_terminal = is_on_terminal();
     let mut ssh = tokio::process::Command::from(lab_there(session, place, &words, is_on_terminal));
     if !is_on_terminal {
-        // Its end ends the run there. Ctrl-C is ours to hear.
+        // Closing the channel ends the remote run. Ctrl-C is handled here.
         ssh.stdin(Stdio::piped()).process_group(0);
     }
     let internal = |error: std::io::Error| refuse(exit::INTERNAL, format!("ssh: {error}"));
@@ -94,19 +94,19 @@ async fn execute(
             Some(()) = interrupt.recv() => drop(input.take()),
             Some(()) = terminate.recv() => match input.take() {
                 Some(input) => drop(input),
-                // The terminal there hangs up.
+                // The remote terminal hangs up.
                 None => ssh.start_kill().map_err(internal)?,
             },
         }
     }
 }
 
-/// Whether a person sits at all of it.
+/// True if standard input, output and error are terminals.
 fn is_on_terminal() -> bool {
     stdin().is_terminal() && stdout().is_terminal() && stderr().is_terminal()
 }
 
-/// `lab` with these words.
+/// Returns the command that runs the remote `lab` with these arguments.
 fn lab_there(session: &Session, place: &Place, words: &[String], on_terminal: bool) -> Command {
     let mut script = format!("cd {} && exec env", quoted(place.visit()));
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
@@ -122,8 +122,8 @@ fn lab_there(session: &Session, place: &Place, words: &[String], on_terminal: bo
     session.command(&["-q", terminal], &script)
 }
 
-/// Brings the artifacts here and leaves nothing of the run there.
-fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refusal> {
+/// Fetches the artifacts and removes the run's folder on the remote host.
+fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliError> {
     fetch(session, place, files)?;
     leave(session, place)?;
     println!(
@@ -134,8 +134,8 @@ fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Resul
     Ok(())
 }
 
-/// Brings the artifacts here.
-fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refusal> {
+/// Fetches the artifacts.
+fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliError> {
     let written = |path: &Path, error: std::io::Error| {
         refuse(exit::INTERNAL, format!("{}: {error}", path.display()))
     };
@@ -165,8 +165,8 @@ fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), Refu
     Ok(())
 }
 
-/// Removes the visit's folder.
-fn leave(session: &Session, place: &Place) -> Result<(), Refusal> {
+/// Removes the run's folder on the remote host.
+fn leave(session: &Session, place: &Place) -> Result<(), CliError> {
     let script = format!("rm -rf {}", quoted(place.visit()));
     session
         .run("removing the run's folder", &script)
@@ -174,20 +174,19 @@ fn leave(session: &Session, place: &Place) -> Result<(), Refusal> {
         .map_err(failed)
 }
 
-/// The exit code of what ran there.
-fn code_of(host: &Host, status: ExitStatus) -> Result<u8, Refusal> {
+/// Returns the exit code of the remote program.
+fn code_of(host: &Host, status: ExitStatus) -> Result<u8, CliError> {
     if Session::is_broken(status) {
         let destination = host.destination();
-        let why = format!(
-            "{destination}: the connection broke; `lab gc --connect` removes what is left there"
-        );
+        let why =
+            format!("connection lost: {destination}; `lab gc --connect` removes leftovers there");
         return Err(refuse(exit::SET_UP_FAILED, why));
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.unwrap_or(exit::INTERNAL))
 }
 
-fn failed(error: RemoteError) -> Refusal {
+fn failed(error: RemoteError) -> CliError {
     let code = match &error {
         RemoteError::Start { .. } => exit::HOST_UNSUPPORTED,
         RemoteError::Connection { .. } => exit::SET_UP_FAILED,

@@ -1,27 +1,27 @@
-//! How much of a frame is kept: of file transfers the headers and the beginning, of all else everything.
+//! Truncation of captured frames: headers and beginning of file transfers, everything else whole.
 //!
-//! Heads of HTTP messages, scripts and configurations stay whole that way, and an image of hundreds of
-//! megabytes costs its headers. The frame's own length stays in the file, so nothing has to be guessed.
+//! Heads of HTTP messages, scripts and configurations are kept whole, while an image of hundreds of megabytes
+//! costs only its headers. The file records the original length of each frame.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
-/// How much is kept of each message: heads and small texts fit.
+/// Number of bytes kept of each message, enough for heads and small texts.
 const BEGINNING_BYTES: usize = 2048;
 
-/// Bytes before the contents of TFTP's data (RFC 1350 §5).
+/// Length of the header of TFTP data packets (RFC 1350 §5).
 const TFTP_HEADER_LEN: usize = 4;
 
-/// Port of TFTP requests.
+/// UDP port of TFTP requests.
 const TFTP_PORT: u16 = 69;
 
-/// Streams and transfers remembered. When there are more, all are forgotten: their next message is kept
-/// anew, and nothing else changes.
+/// Maximum number of remembered streams and transfers. Beyond it, all are forgotten, and only their next message
+/// is kept again.
 const MEMORY: usize = 4096;
 
-/// What an HTTP message may begin with (RFC 9112 §2.1).
+/// First words of HTTP messages (RFC 9112 §2.1).
 const HTTP_BEGINNINGS: [&[u8]; 8] = [
     b"HTTP/1.",
     b"GET ",
@@ -35,22 +35,22 @@ const HTTP_BEGINNINGS: [&[u8]; 8] = [
 
 type Address = (IpAddr, u16);
 
-/// Decides frame by frame.
+/// Decides frame by frame how much to keep.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
-    /// Up to which sequence number each stream is kept.
+    /// Last sequence number to keep, by stream.
     streams: HashMap<(Address, Address), u32>,
-    /// Who asked for a file.
+    /// Clients that requested a file.
     tftp_clients: HashSet<Address>,
 }
 
 impl Cutter {
-    /// How many bytes of the frame, as far as it is there, are kept.
+    /// Returns the number of bytes to keep of the captured frame.
     pub(super) fn keep(&mut self, frame: &[u8]) -> usize {
         self.known(frame).unwrap_or(frame.len())
     }
 
-    /// `None` when it is nothing to be cut.
+    /// Returns `None` if the frame must not be truncated.
     fn known(&mut self, frame: &[u8]) -> Option<usize> {
         let packet = LaxSlicedPacket::from_ethernet(frame).ok()?;
         let (from, to) = match packet.net.as_ref()? {
@@ -89,7 +89,7 @@ impl Cutter {
         Some(headers.saturating_add(wanted).min(frame.len()))
     }
 
-    /// How much of a datagram's payload is kept; `None` for all of it.
+    /// Returns the number of bytes to keep of a datagram's payload; `None` for all.
     fn datagram(&mut self, from: Address, to: Address, payload: &[u8]) -> Option<usize> {
         match payload {
             [0, 1 | 2, ..] if to.1 == TFTP_PORT => {
@@ -106,7 +106,7 @@ impl Cutter {
         }
     }
 
-    /// How much of a segment's payload is kept.
+    /// Returns the number of bytes to keep of a segment's payload.
     fn segment(
         &mut self,
         stream: (Address, Address),
@@ -126,8 +126,8 @@ impl Cutter {
         let Some(until) = self.streams.get(&stream) else {
             return 0;
         };
-        // Behind the beginning the distance is negative, as long as the stream has not gone around once; then a
-        // few segments too many are kept.
+        // Behind the beginning the distance is negative until the sequence numbers wrap; after that a few extra
+        // segments are kept.
         let left = until.wrapping_sub(sequence).cast_signed();
         usize::try_from(left).unwrap_or(0).min(BEGINNING_BYTES)
     }

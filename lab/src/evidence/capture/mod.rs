@@ -1,16 +1,15 @@
-//! The live capture of a scenario's network: every frame on its bridge, from before the first machine.
+//! Live capture of a scenario's network: every frame on its bridge, from before the first machine starts.
 //!
-//! libpcap reads from a ring that it shares with the kernel: frames carry the kernel's times (corrected to the
-//! clock of all records), they are copied in blocks and not one by one, and what did not fit is counted. It needs no
-//! more than a cell has, an ordinary user's included. In promiscuous mode a bridge also hands up what it
-//! forwards between machines.
+//! libpcap reads from a ring buffer shared with the kernel: frames have the kernel's times (corrected to the
+//! run's clock), are copied in blocks, and losses are counted. A cell's privileges suffice, even an ordinary
+//! user's. In promiscuous mode a bridge also delivers frames that it forwards between machines.
 //!
 //! | file | job |
 //! |---|---|
-//! | [`cut`] | how much of a frame is kept; pure |
-//! | [`pcapng`] | blocks of the file; pure |
-//! | [`names`] | which node a MAC or an address is |
-//! | [`ports`] | what crosses each machine's own port |
+//! | [`cut`] | truncation of frames; pure |
+//! | [`pcapng`] | blocks of the file format; pure |
+//! | [`names`] | node names for MACs and addresses |
+//! | [`ports`] | traffic at each machine's own port |
 
 mod cut;
 mod names;
@@ -45,113 +44,97 @@ use super::clock::{now_us, run_clock};
 use super::saved;
 use crate::scenario::MacAddr;
 
-/// How long the kernel gathers frames before it hands them over.
+/// Time for which the kernel gathers frames before it delivers them.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Bytes taken over of a frame when only the beginnings of messages are kept.
+/// Snapshot length in bytes if only the beginnings of messages are kept.
 const SNAP_LENGTH: i32 = 4096;
 
-/// Bytes taken over of a frame when all is kept: what offloading cards hand over at most.
+/// Snapshot length in bytes if frames are kept whole: the maximum of offloading network cards.
 const FULL_SNAP_LENGTH: i32 = 262_144;
 
-/// Memory of the ring. A second of the fastest transfer seen in a cell fits.
+/// Size of the ring buffer in bytes, enough for one second of the fastest transfer seen in a cell.
 const RING_BYTES: i32 = 8 << 20;
 
-/// The same when all is kept.
+/// Size of the ring buffer in bytes if frames are kept whole.
 const FULL_RING_BYTES: i32 = 64 << 20;
 
-/// How much is captured.
+/// Part of the packets to capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Extent {
-    /// Every frame, to its last byte.
+pub enum PcapMode {
+    /// Every frame as a whole
     Full,
-    /// Every frame; of file transfers only headers and the beginning.
+    /// Every frame; of file transfers only headers and the beginning
     #[default]
     Headers,
-    /// Nothing.
+    /// No capture
     Off,
 }
 
-/// What is captured, and who is who on it.
+/// Parameters of a capture.
 #[derive(Debug, Clone)]
 pub struct CaptureSpec {
-    /// Bridge.
+    /// Name of the bridge.
     pub interface: String,
-    /// Where to; once it is complete, its compressed form stands there with `.gz` behind its name.
+    /// Output file; compressed to the same name plus `.gz` once it is complete.
     pub file: PathBuf,
-    /// How much.
-    pub extent: Extent,
-    /// Scenario and firmware, for whoever opens the file.
+    pub extent: PcapMode,
+    /// Scenario and firmware, stored in the file.
     pub title: String,
-    /// The host's address on the network, and the network.
+    /// Host's address on the network.
     pub host: Ipv4Addr,
-    /// The network.
     pub subnet: Ipv4Net,
-    /// The machines.
+    /// Names and MACs of the machines.
     pub nodes: Vec<(String, MacAddr)>,
 }
 
-/// Why there is no capture.
+/// Error of a capture.
 #[derive(Debug, Error)]
 pub enum CaptureFault {
-    /// libpcap refused.
-    #[error(
-        "the packets on {interface} cannot be captured: {source}; `--pcap off` runs without a capture"
-    )]
+    /// libpcap cannot capture on the network.
+    #[error("cannot capture packets on {interface}: {source}; `--pcap off` runs without a capture")]
     Open {
-        /// Which interface.
         interface: String,
-        /// libpcap's reason.
         source: pcap::Error,
     },
-    /// libpcap refused to listen on a machine's own port.
+    /// libpcap cannot listen on a machine's own port.
     #[error("cannot listen on {interface}, the port of a machine: {source}")]
     Port {
-        /// Interface.
         interface: String,
-        /// libpcap's reason.
         source: pcap::Error,
     },
-    /// The interface is no Ethernet.
-    #[error("{interface} is no Ethernet interface: its link type is {linktype}")]
+    /// The interface is not Ethernet.
+    #[error("not an Ethernet interface: {interface} (link type {linktype})")]
     NotEthernet {
-        /// Which interface.
         interface: String,
-        /// What it is.
+        /// Link type (pcap-linktype(7)).
         linktype: i32,
     },
-    /// The capture began and broke.
-    #[error("the capture on {interface} broke off: {source}")]
+    /// The capture was aborted.
+    #[error("the capture on {interface} was aborted: {source}")]
     Broken {
-        /// Which interface.
         interface: String,
-        /// Why.
         source: pcap::Error,
     },
-    /// The file can't be written.
+    /// The file cannot be written.
     #[error("{path}: {source}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The task is gone.
+    File { path: PathBuf, source: io::Error },
+    /// The capture task panicked or was cancelled.
     #[error("the capture's task ended: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
-/// What a capture came to.
+/// Statistics of a capture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Frames in the file.
+    /// Number of frames in the file.
     pub frames: u64,
-    /// Frames that came while the ring was full.
+    /// Number of frames lost while the ring buffer was full.
     pub dropped: u64,
 }
 
-/// A running capture.
+/// Running capture.
 pub struct Capture {
     is_stopped: Arc<AtomicBool>,
     wake: BreakLoop,
@@ -159,10 +142,10 @@ pub struct Capture {
     task: Option<JoinHandle<Result<Counts, CaptureFault>>>,
 }
 
-/// Starts a capture; from its return on every frame is seen. To be called within a tokio runtime.
+/// Starts a capture; every later frame is captured. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// [`CaptureFault`] when the interface can't be listened on or the file can't be made.
+/// [`CaptureFault`] if the interface cannot be opened or the file cannot be created.
 pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
     let mut capture = open(spec)?;
     let out = File::create(&spec.file)
@@ -185,10 +168,10 @@ pub fn start(spec: &CaptureSpec) -> Result<Capture, CaptureFault> {
     })
 }
 
-/// Writes a capture to `out` as it comes, until nobody reads it any more.
+/// Writes a capture to `out` until its reader closes it.
 ///
 /// # Errors
-/// [`CaptureFault`] when the interface can't be listened on or is gone.
+/// [`CaptureFault`] if the interface cannot be opened or disappears.
 pub fn stream(spec: &CaptureSpec, out: impl Write + AsFd) -> Result<(), CaptureFault> {
     let mut capture = open(spec)?;
     let Ok(mut out) = Writer::begin(spec, out) else {
@@ -211,7 +194,7 @@ pub fn stream(spec: &CaptureSpec, out: impl Write + AsFd) -> Result<(), CaptureF
     }
 }
 
-/// Whether somebody holds the other end of a pipe.
+/// True if the other end of a pipe is open.
 fn has_reader(pipe: impl AsFd) -> bool {
     let mut ends = [PollFd::new(&pipe, PollFlags::empty())];
     let polled = poll(&mut ends, Some(&Timespec::default()));
@@ -220,7 +203,7 @@ fn has_reader(pipe: impl AsFd) -> bool {
 }
 
 fn open(spec: &CaptureSpec) -> Result<pcap::Capture<Active>, CaptureFault> {
-    let is_full = spec.extent == Extent::Full;
+    let is_full = spec.extent == PcapMode::Full;
     let capture = pcap::Capture::from_device(spec.interface.as_str())
         .and_then(|capture| {
             capture
@@ -249,12 +232,12 @@ fn open(spec: &CaptureSpec) -> Result<pcap::Capture<Active>, CaptureFault> {
 }
 
 impl Capture {
-    /// Takes in what the kernel still holds, completes and compresses the file, and ends.
+    /// Reads the frames still in the kernel, completes and compresses the file, and ends.
     ///
     /// # Errors
-    /// [`CaptureFault`] when it broke off before.
+    /// [`CaptureFault`] if the capture was aborted before.
     pub async fn stop(mut self) -> Result<Counts, CaptureFault> {
-        // What was sent before now is handed over when the kernel's gathering ends.
+        // Earlier frames are delivered when the kernel's gathering time has passed.
         sleep(GATHER * 2).await;
         self.end();
         match self.task.take() {
@@ -270,17 +253,17 @@ impl Capture {
 }
 
 impl Drop for Capture {
-    /// Ends the thread on every way out; a cell whose set-up failed would wait for it.
+    /// Ends the thread in any case; a cell whose set-up failed would wait for it.
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// Replaces a complete capture by its compressed form, which Wireshark opens as well. Headers of ten thousands
-/// of blocks of one file are much alike: a fifth or less is left.
+/// Replaces a complete capture by its compressed form, which Wireshark can open too. The headers of a file's
+/// many blocks are similar, so that it shrinks to a fifth or less.
 fn compress(capture: &Path) -> io::Result<()> {
     let target = saved::compressed(capture);
-    // Nobody finds half of it under the name of the whole.
+    // Written under a temporary name, so that the final name never has a partial file.
     let unfinished = target.with_extension("part");
     let file = BufWriter::new(File::create(&unfinished)?);
     let mut encoder = GzEncoder::new(file, Compression::fast());
@@ -290,7 +273,7 @@ fn compress(capture: &Path) -> io::Result<()> {
     fs::remove_file(capture)
 }
 
-/// Writes frames as blocks of a capture file.
+/// Writer of frames as blocks of a capture file.
 struct Writer<W> {
     out: W,
     cutter: Option<Cutter>,
@@ -299,14 +282,14 @@ struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes what a capture begins with.
+    /// Writes the first blocks of a capture.
     fn begin(spec: &CaptureSpec, mut out: W) -> io::Result<Writer<W>> {
         let names = Names::new(spec);
         out.write_all(&pcapng::beginning(spec, &names))?;
         out.flush()?;
         Ok(Writer {
             out,
-            cutter: (spec.extent != Extent::Full).then(Cutter::default),
+            cutter: (spec.extent != PcapMode::Full).then(Cutter::default),
             names,
             frames: 0,
         })
@@ -329,7 +312,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Returns the time of a frame, in microseconds since the Unix epoch: the kernel's, by the wall clock, corrected to
+/// Returns the time of a frame in microseconds since the Unix epoch: the kernel's wall clock time, corrected to
 /// the run's clock.
 fn at_us(header: &pcap::PacketHeader) -> u64 {
     let seconds = u64::try_from(header.ts.tv_sec).unwrap_or(0);
@@ -367,8 +350,8 @@ impl Recorder {
         Ok(counts)
     }
 
-    /// Takes one batch of frames from the kernel, waiting for it unless the capture does not block. The
-    /// file is complete up to there afterwards: somebody may kill the lab next.
+    /// Reads one batch of frames from the kernel; waits for it if the capture is blocking. Afterwards the file
+    /// is complete so far, in case the lab is killed.
     fn take(&mut self, capture: &mut pcap::Capture<Active>) -> Result<usize, CaptureFault> {
         let mut written = Ok(());
         let taken = capture.dispatch(None, |packet| {
@@ -381,7 +364,7 @@ impl Recorder {
             .map_err(|error| self.file_fault(error))?;
         match taken {
             Ok(count) => Ok(count),
-            // Being woken up to stop is told as an error.
+            // A wake-up to stop is reported as an error.
             Err(_) if self.is_stopped.load(Ordering::Acquire) => Ok(0),
             Err(error) => Err(self.broken(error)),
         }

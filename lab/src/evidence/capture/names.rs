@@ -1,6 +1,6 @@
-//! Which node a MAC or an address is, for whoever opens the capture.
+//! Node names for MACs and addresses in a capture file.
 //!
-//! MACs are known from the scenario; addresses are learned from the acknowledgements that DHCP servers send.
+//! MACs come from the scenario; addresses are learned from DHCP acknowledgements.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
@@ -11,10 +11,10 @@ use etherparse::{LaxSlicedPacket, TransportSlice};
 use super::{CaptureSpec, pcapng};
 use crate::scenario::MacAddr;
 
-/// Port of DHCP clients (RFC 2131 §4.1).
+/// UDP port of DHCP clients (RFC 2131 §4.1).
 const CLIENT_PORT: u16 = 68;
 
-/// Addresses that are given a name; a pool has no more.
+/// Maximum number of named addresses; no pool has more.
 const NAME_LIMIT: usize = 4096;
 
 /// Name of the host on the network.
@@ -38,7 +38,7 @@ impl Names {
         }
     }
 
-    /// What is known before the first frame: MACs and the host's address.
+    /// Returns the names known before the first frame: MACs and the host's address.
     pub(super) fn known(&self) -> Vec<pcapng::Name<'_>> {
         let nodes = self.nodes.iter();
         nodes
@@ -47,7 +47,7 @@ impl Names {
             .collect()
     }
 
-    /// The name of an address that this frame gives to a node for the first time, as a block.
+    /// Returns a name block if this frame assigns an address to a node for the first time.
     pub(super) fn learn(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         let packet = LaxSlicedPacket::from_ethernet(frame).ok()?;
         let TransportSlice::Udp(udp) = packet.transport? else {

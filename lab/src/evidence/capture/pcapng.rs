@@ -1,6 +1,6 @@
-//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng), as far as the lab writes them.
+//! Blocks of the pcapng file format (draft-ietf-opsawg-pcapng) that the lab writes.
 //!
-//! Little-endian, one section, one Ethernet interface, microseconds.
+//! The files are little-endian, with one section, one Ethernet interface, and times in microseconds.
 
 use std::net::Ipv4Addr;
 
@@ -15,7 +15,7 @@ mod block {
     pub(super) const PACKET: u32 = 6;
 }
 
-/// Option codes: `COMMENT` of every block, the others of the block they are named after.
+/// Option codes: `COMMENT` applies to every block, the others to the block in their name.
 mod option {
     pub(super) const COMMENT: u16 = 1;
     pub(super) const SECTION_PROGRAM: u16 = 4;
@@ -27,7 +27,7 @@ mod option {
     pub(super) const STATISTICS_DROPPED: u16 = 5;
 }
 
-/// Name record types (§4.5); MACs came later than addresses, and readers skip what they don't know.
+/// Name record types (§4.5); MACs were added later, and readers skip unknown types.
 const IPV4_RECORD: u16 = 1;
 const MAC_RECORD: u16 = 3;
 
@@ -35,14 +35,14 @@ const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 const ETHERNET: u16 = 1;
 const MICROSECONDS: u8 = 6;
 
-/// A name of something.
+/// Name of a MAC or an address.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Name<'a> {
     Mac([u8; 6], &'a str),
     Address(Ipv4Addr, &'a str),
 }
 
-/// Section, interface and the names known from the start.
+/// Returns the section, the interface and the names known from the start.
 pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
     let mut nodes = String::new();
     for (name, mac) in &spec.nodes {
@@ -55,7 +55,7 @@ pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
     section.extend(BYTE_ORDER.to_le_bytes());
     section.extend(1u16.to_le_bytes());
     section.extend(0u16.to_le_bytes());
-    // Its length is not known while it is written.
+    // The length is unknown while the file is written.
     section.extend((-1i64).to_le_bytes());
     options(
         &mut section,
@@ -68,7 +68,7 @@ pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
     let mut interface = Vec::new();
     interface.extend(ETHERNET.to_le_bytes());
     interface.extend(0u16.to_le_bytes());
-    // No limit: frames are cut by what they are.
+    // No snapshot length: frames are truncated by content.
     interface.extend(0u32.to_le_bytes());
     let description = format!("network {} of {}", spec.subnet, spec.title);
     let address = [spec.host.octets(), spec.subnet.netmask().octets()].concat();
@@ -90,7 +90,7 @@ pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
     blocks
 }
 
-/// A frame of which `kept` is kept and `length` bytes were sent.
+/// Returns the block of a frame with `length` original bytes of which `kept` were kept.
 pub(super) fn frame(at_us: u64, kept: &[u8], length: u32) -> Vec<u8> {
     let mut body = Vec::with_capacity(kept.len() + 24);
     body.extend(0u32.to_le_bytes());
@@ -101,7 +101,7 @@ pub(super) fn frame(at_us: u64, kept: &[u8], length: u32) -> Vec<u8> {
     enclosed(block::PACKET, &body)
 }
 
-/// Names of MACs and addresses.
+/// Returns the block of names of MACs and addresses.
 pub(super) fn names(names: &[Name<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for name in names {
@@ -118,7 +118,7 @@ pub(super) fn names(names: &[Name<'_>]) -> Vec<u8> {
     enclosed(block::NAMES, &body)
 }
 
-/// How many frames came and how many were lost.
+/// Returns the block with the numbers of captured and lost frames.
 pub(super) fn statistics(at_us: u64, counts: Counts) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(0u32.to_le_bytes());
@@ -136,7 +136,7 @@ pub(super) fn statistics(at_us: u64, counts: Counts) -> Vec<u8> {
     enclosed(block::STATISTICS, &body)
 }
 
-/// Microseconds since the Unix epoch, high half first.
+/// Encodes microseconds since the Unix epoch, high half first.
 fn time(at_us: u64) -> [u8; 8] {
     at_us.rotate_left(32).to_le_bytes()
 }
@@ -149,7 +149,7 @@ fn options(body: &mut Vec<u8>, options: &[(u16, &[u8])]) {
     body.extend([0; 4]);
 }
 
-/// Code, length, value, padding: options and name records alike.
+/// Encodes code, length, value and padding of an option or name record.
 fn field(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     body.extend(code.to_le_bytes());

@@ -1,11 +1,11 @@
-//! What crosses each machine's own port: the host's end of its network card.
+//! Capture at each machine's own port: the host's end of its network card.
 //!
-//! A port is listened on from before its machine runs. Each direction has a libpcap handle of its own, because only
-//! the kernel knows whether a frame came out of the machine or went into it: addresses are the sender's claim. Frames
-//! are read whole, so that everything a machine was sent can be hashed; they are not kept.
+//! A port is captured from before its machine starts. Each direction has its own libpcap handle, because only
+//! the kernel knows whether a frame came from the machine or went to it: addresses are claims of the sender.
+//! Frames are read whole, so that all data sent to a machine can be hashed, but they are not kept.
 //!
-//! One thread empties all handles in turn. A frame is read when those of the other direction that were sent before it
-//! must have been handed over, so that a late thread changes no order.
+//! One thread empties all handles in turn. A frame is processed only when earlier frames of the other direction
+//! must have been delivered, so that a late thread does not change the order.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,23 +25,24 @@ use crate::evidence::packet::{Direction, Wire};
 use crate::evidence::wire::PortReader;
 use crate::evidence::{Record, Seen};
 
-/// Bytes taken over of a frame: what a card that joins segments hands over at most.
+/// Snapshot length in bytes: the maximum of network cards that merge segments.
 const SNAP_LENGTH: i32 = 262_144;
 
-/// Memory of a handle's ring, which the kernel fills with both directions. Half a second of the fastest transfer seen in
-/// a cell fits.
+/// Size of a handle's ring buffer, which the kernel fills with both directions, enough for half a second of the
+/// fastest transfer seen in a cell.
 const RING_BYTES: i32 = 32 << 20;
 
-/// How often the handles are emptied.
+/// Interval for emptying the handles.
 const EMPTY_INTERVAL: Duration = Duration::from_millis(40);
 
-/// How long frames wait after they were taken over: the kernel may still gather those of the other direction.
+/// Waiting time of frames after their delivery, during which the kernel may still gather frames of the other
+/// direction.
 const SETTLE: Duration = GATHER.saturating_mul(3);
 
-/// Receives what arrived at a port, as soon as it did.
-type Told = dyn Fn(Record) + Send;
+/// Callback for completed arrivals.
+type OnArrival = dyn Fn(Record) + Send;
 
-/// Listens on the ports of one cell's machines.
+/// Captures at the ports of one cell's machines.
 #[derive(Clone)]
 pub struct Ports {
     shared: Arc<Shared>,
@@ -60,7 +61,8 @@ impl std::fmt::Debug for Ports {
 }
 
 impl Ports {
-    /// No port is listened on yet. `told` gets a record of each file, script and config that arrived whole at a port.
+    /// Creates an empty set of ports. `told` receives a record of each file, script and config that arrived
+    /// completely at a port.
     #[must_use]
     pub fn new(told: impl Fn(Record) + Send + 'static) -> Ports {
         let open: Arc<Mutex<Vec<Port>>> = Arc::default();
@@ -87,10 +89,11 @@ impl Ports {
         }
     }
 
-    /// Listens on the interface `device`, the host's end of the network card of `node`. On return every frame is seen.
+    /// Captures on the interface `device`, the host's end of `node`'s network card. Every frame after the return
+    /// is captured.
     ///
     /// # Errors
-    /// [`CaptureFault::Port`] when the interface cannot be listened on.
+    /// [`CaptureFault::Port`] if the interface cannot be opened.
     pub fn listen(&self, node: &str, device: &str) -> Result<(), CaptureFault> {
         let port = Port {
             node: node.to_owned(),
@@ -106,10 +109,10 @@ impl Ports {
         Ok(())
     }
 
-    /// Takes in what the kernel still holds and returns what crossed each port, by node name.
+    /// Reads the frames still in the kernel and returns the traffic of each port, by node name.
     #[must_use]
     pub fn stop(&self) -> BTreeMap<String, Wire> {
-        // What was sent before now is handed over when the kernel's gathering ends.
+        // Earlier frames are delivered when the kernel's gathering time has passed.
         thread::sleep(SETTLE);
         self.shared.is_stopped.store(true, Ordering::Release);
         let thread = lock(&self.shared.thread).take();
@@ -120,21 +123,22 @@ impl Ports {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The thread ends even when nobody asks for what it saw.
+        // The thread ends even if nobody asks for the result.
         self.is_stopped.store(true, Ordering::Release);
     }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is left half done under the lock.
+    // No operation leaves the state inconsistent under the lock.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads one direction of one port.
+/// Reader of one direction of one port.
 struct Handle {
     direction: Direction,
     capture: pcap::Capture<Active>,
-    /// When the interface went with its machine. The kernel hands over what it had gathered a little later.
+    /// Time at which the interface disappeared with its machine. The kernel delivers gathered frames shortly
+    /// after.
     gone: Option<Instant>,
 }
 
@@ -147,8 +151,9 @@ impl Handle {
                 .buffer_size(RING_BYTES)
                 .timeout(i32::try_from(GATHER.as_millis()).unwrap_or(i32::MAX))
                 .open()?;
-            // By how the frame came to the device (packet(7), `sll_pkttype`). The filters `inbound` and `outbound` would
-            // be evaluated in the kernel, but libpcap 1.10 evaluates the first block in user space, where they match nothing.
+            // Filtered by the packet type (packet(7), `sll_pkttype`). The filters `inbound` and `outbound` would
+            // be evaluated in the kernel, but libpcap 1.10 evaluates the first block in user space, where they
+            // match nothing.
             capture.direction(match direction {
                 Direction::FromMachine => pcap::Direction::In,
                 Direction::ToMachine => pcap::Direction::Out,
@@ -166,7 +171,7 @@ impl Handle {
         })
     }
 
-    /// Hands over what the kernel has gathered; `false` when there will be no more.
+    /// Delivers the frames gathered by the kernel; returns `false` when there will be no more.
     fn empty(&mut self, now: Instant, mut take: impl FnMut(Direction, RawFrame)) -> bool {
         let direction = self.direction;
         loop {
@@ -191,7 +196,7 @@ impl Handle {
             .is_none_or(|since| now.duration_since(since) < SETTLE)
     }
 
-    /// Frames that crossed the port and were lost to the capture.
+    /// Returns the number of frames that crossed the port and were not captured.
     fn lost(&mut self) -> u64 {
         self.capture.stats().map_or(0, |stats| {
             u64::from(stats.dropped) + u64::from(stats.if_dropped)
@@ -204,10 +209,10 @@ struct RawFrame {
     bytes: Vec<u8>,
 }
 
-/// A port with the frames that wait for those of the other direction.
+/// Port, with the frames that wait for the other direction.
 struct Port {
     node: String,
-    /// A handle for each direction, until the machine and with it the interface are gone.
+    /// One handle per direction, until the machine's interface disappears.
     handles: Vec<Handle>,
     reader: PortReader,
     waiting: Vec<(Instant, Direction, RawFrame)>,
@@ -215,7 +220,7 @@ struct Port {
 }
 
 impl Port {
-    /// Takes over what the kernel has gathered in both directions.
+    /// Reads the frames gathered by the kernel in both directions.
     fn empty(&mut self) {
         let now = Instant::now();
         let (waiting, dropped) = (&mut self.waiting, &mut self.dropped);
@@ -230,8 +235,8 @@ impl Port {
         });
     }
 
-    /// Reads the frames that have waited long enough, and all that were sent before them, in their order.
-    fn settle(&mut self, now: Instant, told: &Told) {
+    /// Processes the frames that have waited long enough, and all earlier ones, in order.
+    fn settle(&mut self, now: Instant, told: &OnArrival) {
         let is_due = |since: &Instant| now.duration_since(*since) >= SETTLE;
         let due = self.waiting.iter().filter(|(since, ..)| is_due(since));
         if let Some(until_us) = due.map(|(_, _, frame)| frame.at_us).max() {
@@ -239,8 +244,8 @@ impl Port {
         }
     }
 
-    fn read(&mut self, until_us: u64, told: &Told) {
-        // Stable: frames of one microsecond stay in the order in which they were handed over.
+    fn read(&mut self, until_us: u64, told: &OnArrival) {
+        // Stable sort: frames of the same microsecond keep their order of delivery.
         self.waiting.sort_by_key(|(_, _, frame)| frame.at_us);
         let count = self
             .waiting
@@ -268,14 +273,14 @@ impl Port {
     }
 }
 
-/// Processor time of this thread (`schedstat` in proc_pid(5): nanoseconds on a processor come first).
+/// Returns the processor time of this thread (`schedstat` in proc_pid(5): nanoseconds on a processor come first).
 fn processor_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: u64 = stat.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds).as_secs_f64())
 }
 
-fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
+fn finish(ports: Vec<Port>, told: &OnArrival) -> BTreeMap<String, Wire> {
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     for mut port in ports {
         port.empty();
@@ -283,14 +288,14 @@ fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
         let still_open = port.handles.iter_mut().map(Handle::lost);
         let dropped = port.dropped + still_open.sum::<u64>();
         let mut wire = port.reader.finish(dropped);
-        // Texts are in the records of what arrived.
+        // Texts are in the records of arrivals.
         for transfer in &mut wire.transfers {
             if let Some(content) = &mut transfer.content {
                 content.text = None;
             }
         }
         match wires.get_mut(&port.node) {
-            // Switched on once more: the card is another interface then.
+            // After another power-on, the card is a new interface.
             Some(before) => before.append(wire),
             None => drop(wires.insert(port.node, wire)),
         }
@@ -298,10 +303,10 @@ fn finish(ports: Vec<Port>, told: &Told) -> BTreeMap<String, Wire> {
     wires
 }
 
-/// Writes what crossed a port as compressed JSON.
+/// Writes the traffic of a port as compressed JSON.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Fails if the file cannot be written.
 pub fn save(file: &Path, wire: &Wire) -> io::Result<()> {
     let mut out = GzEncoder::new(BufWriter::new(File::create(file)?), Compression::fast());
     serde_json::to_writer(&mut out, wire)?;

@@ -10,7 +10,7 @@ fn spec(file: PathBuf) -> CaptureSpec {
     CaptureSpec {
         interface: "lab-4f2a11-br".into(),
         file,
-        extent: Extent::Headers,
+        extent: PcapMode::Headers,
         title: "scenario ipxe-chainload on uefi, run 4f2a11".into(),
         host: Ipv4Addr::new(192, 168, 91, 1),
         subnet: "192.168.91.0/24".parse().unwrap(),
@@ -134,7 +134,7 @@ async fn an_interface_that_is_not_there_is_named() {
         .unwrap()
         .to_string();
     assert!(
-        error.starts_with("the packets on lab-4f2a11-br cannot be captured: "),
+        error.starts_with("cannot capture packets on lab-4f2a11-br: "),
         "{error}"
     );
     assert!(error.contains("--pcap off"), "{error}");

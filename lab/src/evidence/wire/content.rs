@@ -1,29 +1,29 @@
-//! Content of a transfer as it arrives at a machine's own port: its hash, and its text when it is short.
+//! Content of a transfer as it arrives at a machine's own port: its hash, and its text if it is short.
 
 use images::verify::digest::hex;
 use sha2::{Digest, Sha256};
 
 use crate::evidence::packet::{Content, Direction};
 
-/// Longest content that is kept as text, in bytes.
+/// Maximum length of content kept as text, in bytes.
 const TEXT_LIMIT_BYTES: usize = 1 << 20;
 
-/// Longest body sent in chunks that is put together, in bytes with its chunk heads.
+/// Maximum length of a chunked body that is reassembled, in bytes including chunk headers.
 const CHUNKED_LIMIT_BYTES: usize = 4 << 20;
 
-/// Content that is being gathered.
+/// Content that is being received.
 #[derive(Debug)]
 pub(super) struct Gathering {
     hash: Sha256,
-    /// Everything so far, while it may be short text or is sent in chunks.
+    /// All bytes so far, if they may be a short text or are chunked.
     bytes: Option<Vec<u8>>,
     is_chunked: bool,
-    /// True as long as every byte was seen.
+    /// True if no byte is missing.
     is_whole: bool,
 }
 
 impl Gathering {
-    /// Begins to gather what is sent in this direction: only what a machine is sent is of interest.
+    /// Starts for this direction; `None` unless the machine is the receiver.
     pub(super) fn of(direction: Option<Direction>) -> Option<Gathering> {
         (direction == Some(Direction::ToMachine)).then(|| Gathering {
             hash: Sha256::new(),
@@ -33,7 +33,7 @@ impl Gathering {
         })
     }
 
-    /// Begins to gather a body that is sent in chunks (RFC 9112 §7.1).
+    /// Starts for a chunked body (RFC 9112 §7.1).
     pub(super) fn of_chunks(direction: Option<Direction>) -> Option<Gathering> {
         Gathering::of(direction).map(|gathering| Gathering {
             is_chunked: true,
@@ -41,7 +41,7 @@ impl Gathering {
         })
     }
 
-    /// Takes the next `length` bytes in, of which `seen` were captured.
+    /// Adds the next `length` bytes, of which `seen` were captured.
     pub(super) fn take(&mut self, seen: &[u8], length: usize) {
         self.is_whole &= seen.len() == length;
         if !self.is_whole {
@@ -61,7 +61,7 @@ impl Gathering {
         }
     }
 
-    /// The content; `None` when not all of it was seen.
+    /// Returns the content; `None` if it is incomplete.
     pub(super) fn finish(self) -> Option<Content> {
         if !self.is_whole {
             return None;
@@ -83,7 +83,7 @@ impl Gathering {
     }
 }
 
-/// The chunks of a body joined; `None` when they are malformed or the last one is missing.
+/// Joins the chunks of a body; `None` if they are malformed or the last one is missing.
 fn joined(mut body: &[u8]) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! A DHCP message in the field's words. The bytes are read by the boot server's own codec.
+//! DHCP messages in the field's terms. The boot server's codec decodes the bytes.
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +18,7 @@ mod pxe {
     pub(super) const END: u8 = 255;
 }
 
-/// Reads a message of which `payload` was captured and `length` bytes were sent.
+/// Decodes a message of `length` bytes, of which `payload` was captured.
 pub(super) fn read(payload: &[u8], length: usize) -> Said {
     match Message::decode(payload) {
         Ok(message) => Said::Dhcp(Box::new(said(&message))),
@@ -42,7 +42,7 @@ fn said(message: &Message) -> DhcpSaid {
     let text = |code| options.bytes(code).map(until_nul);
     let vendor = options.bytes(code::VENDOR_SPECIFIC).unwrap_or_default();
     DhcpSaid {
-        // A message type that is not one byte is none.
+        // A message type that is not one byte is invalid.
         message: match message.message_type() {
             Ok(Some(kind)) => kind.to_string(),
             _ => "bootp".into(),
@@ -96,7 +96,7 @@ fn client(message: &Message) -> String {
     }
 }
 
-/// Text up to its NUL: some servers end options with one, some clients count on it.
+/// Returns the text up to its NUL: some servers terminate options with one, and some clients expect it.
 fn until_nul(bytes: &[u8]) -> String {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()

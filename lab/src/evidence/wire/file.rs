@@ -1,7 +1,7 @@
-//! Frames out of a capture file: pcapng, or the classic format that older tools write.
+//! Reader of frames from a capture file: pcapng, or the classic pcap format of older tools.
 //!
-//! One block is in memory at a time, so a capture may be of any size. What is damaged behind good frames
-//! ends the reading, not the frames: a lab that was killed leaves a capture cut off in its last block.
+//! Only one block is in memory at a time, so a capture may have any size. Damage ends the reading, but earlier
+//! frames are kept: a killed lab leaves a capture with an incomplete last block.
 
 use std::io::Read;
 
@@ -14,44 +14,43 @@ use thiserror::Error;
 
 use crate::evidence::packet::{CaptureKind, Direction};
 
-/// Bytes read at once; a block with the largest frame of an offloading card fits in it.
+/// Read buffer in bytes, enough for a block with the largest frame of an offloading card.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Largest block that is believed.
+/// Maximum plausible size of a block.
 const BLOCK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
-/// Link types that are named.
+/// Maximum number of named link types.
 const LINKS_LIMIT: usize = 8;
 
-/// `if_tsresol` when an interface does not give it: microseconds (draft-ietf-opsawg-pcapng §4.2).
+/// Default of `if_tsresol`: microseconds (draft-ietf-opsawg-pcapng §4.2).
 const DEFAULT_RESOLUTION: u8 = 6;
 
-/// Why there is nothing to be read from a capture.
+/// Error of reading a capture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CaptureError {
-    /// Neither of the two formats.
-    #[error("this is no capture: it begins like neither pcapng nor pcap")]
+    /// Neither pcapng nor pcap.
+    #[error("not a capture: neither pcapng nor pcap")]
     NoCapture,
-    /// Nothing in it.
-    #[error("the capture is empty: it has not even a header")]
+    /// The file is empty.
+    #[error("empty capture: no header")]
     Empty,
-    /// It can't be read.
-    #[error("the capture cannot be read: {0}")]
+    /// The file cannot be read.
+    #[error("cannot read the capture: {0}")]
     Unreadable(String),
 }
 
-/// What a frame begins with.
+/// Link layer of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
-    /// Ethernet II.
     Ethernet,
-    /// IP itself.
+    /// Bare IP packet.
     Ip,
     /// Linux's "any" device, first form.
     Cooked,
     /// Linux's "any" device, second form.
     Cooked2,
-    /// A link type that is not read here.
+    /// Unsupported link type.
     Other(i32),
 }
 
@@ -59,7 +58,7 @@ impl Link {
     fn of(linktype: Linktype) -> Link {
         match linktype {
             Linktype::ETHERNET => Link::Ethernet,
-            // 12 and 14 are what BSDs call `RAW` (pcap-linktype(7)).
+            // 12 and 14 are `RAW` on BSDs (pcap-linktype(7)).
             Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 | Linktype(12 | 14) => Link::Ip,
             Linktype::LINUX_SLL => Link::Cooked,
             Linktype::LINUX_SLL2 => Link::Cooked2,
@@ -68,10 +67,10 @@ impl Link {
     }
 }
 
-/// Name of a link type that is not read, with its number.
+/// Returns the name and number of an unsupported link type.
 fn link_name(number: i32) -> String {
     let name = match number {
-        0 | 108 => "loopback of a BSD",
+        0 | 108 => "BSD loopback",
         6 => "token ring",
         9 | 50 => "PPP",
         51 => "PPPoE",
@@ -82,35 +81,34 @@ fn link_name(number: i32) -> String {
     format!("{number} ({name})")
 }
 
-/// One frame as it was captured.
+/// Captured frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub(super) at_us: u64,
-    /// Its number, from 1.
+    /// Number of the frame, from 1.
     pub(super) number: u64,
-    /// What it begins with.
     pub(super) link: Link,
-    /// Direction at a machine's own port, where it was seen there.
+    /// Direction, if captured at a machine's own port.
     pub(super) direction: Option<Direction>,
-    /// What was captured of it.
+    /// Captured bytes.
     pub(super) bytes: &'a [u8],
 }
 
-/// What is known once all frames were handed out.
+/// Summary after the last frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// Frames in the file.
+    /// Number of frames in the file.
     pub(super) frames: u64,
-    /// Frames that the capturing system had to drop, as the file says.
+    /// Number of frames that the capturing system dropped, according to the file.
     pub(super) dropped: u64,
-    /// Why the reading ended before the file did.
+    /// Reason why the reading ended early.
     pub(super) damage: Option<String>,
     /// Link types and lengths of the frames.
     pub(super) kind: CaptureKind,
 }
 
-/// An interface of the current section.
+/// Interface of the current section.
 #[derive(Debug, Clone, Copy)]
 struct Interface {
     link: Link,
@@ -148,10 +146,10 @@ impl Interface {
     }
 }
 
-/// Hands every frame of `capture` to `take`, in its order.
+/// Passes every frame of `capture` to `take`, in order.
 ///
 /// # Errors
-/// [`CaptureError`] when it is no capture at all.
+/// [`CaptureError`] if the file is not a capture.
 pub(super) fn for_each_frame<'r>(
     capture: impl Read + Send + 'r,
     take: impl FnMut(Frame<'_>),
@@ -181,9 +179,9 @@ pub(super) fn for_each_frame<'r>(
             Err(PcapError::Eof) => Step::End(None),
             Err(PcapError::Incomplete(_)) => Step::Refill,
             Err(PcapError::BufferTooSmall) => Step::Grow,
-            Err(PcapError::UnexpectedEof) => Step::End(Some("it ends within a block")),
+            Err(PcapError::UnexpectedEof) => Step::End(Some("the file ends within a block")),
             Err(PcapError::ReadError) => Step::End(Some("reading the file failed")),
-            Err(_) => Step::End(Some("a block that cannot be read")),
+            Err(_) => Step::End(Some("malformed block")),
         };
         let step = match step {
             Step::Refill => refill(&mut *reader),
@@ -195,7 +193,7 @@ pub(super) fn for_each_frame<'r>(
             Step::Grow => {
                 capacity = capacity.saturating_mul(2);
                 if capacity > BLOCK_LIMIT_BYTES || !reader.grow(capacity) {
-                    blocks.ending.damage = Some(blocks.place("a block too large to be one"));
+                    blocks.ending.damage = Some(blocks.place("oversized block"));
                     return Ok(blocks.ending);
                 }
                 if let Step::End(why) = refill(&mut *reader) {
@@ -218,7 +216,7 @@ enum Step {
     End(Option<&'static str>),
 }
 
-/// Reads more; a full buffer must grow first.
+/// Reads more data; a full buffer must grow first.
 fn refill(reader: &mut (dyn PcapReaderIterator + Send)) -> Step {
     let before = reader.data().len();
     if reader.refill().is_err() {
@@ -233,7 +231,7 @@ fn refill(reader: &mut (dyn PcapReaderIterator + Send)) -> Step {
 
 struct Blocks<F> {
     interfaces: Vec<Interface>,
-    /// Link, units of a microsecond and snapshot length of a classic capture.
+    /// Link type, time units per microsecond and snapshot length of a classic capture.
     legacy: Option<(Link, u32, u32)>,
     last_us: u64,
     ending: Ending,
@@ -274,7 +272,7 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
                         self.cut(block.caplen, block.origlen, interface.snap_length);
                         self.frame(at_us, interface.link, block.packet_data());
                     }
-                    // Counted, so that the numbers stay Wireshark's.
+                    // Counted, so that frame numbers agree with Wireshark's.
                     None => self.frame(self.last_us, Link::Ethernet, &[]),
                 }
             }
@@ -286,7 +284,7 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
                 let limit = if limit == 0 { u32::MAX } else { limit };
                 let length = usize::try_from(block.origlen.min(limit)).unwrap_or(usize::MAX);
                 let bytes = block.data.get(..length).unwrap_or(block.data);
-                // It has no time of its own.
+                // This block has no time.
                 self.frame(self.last_us, link, bytes);
             }
             PcapBlockOwned::NG(Block::InterfaceStatistics(block)) => {
@@ -301,7 +299,8 @@ impl<F: FnMut(Frame<'_>)> Blocks<F> {
         }
     }
 
-    /// Notes a frame that was cut at the snapshot length. Others are cut on purpose, as the lab's own are.
+    /// Records a frame truncated at the snapshot length. Other truncations are intentional, such as the lab's
+    /// own.
     fn cut(&mut self, captured: u32, original: u32, snap_length: u32) {
         if captured < original && captured == snap_length {
             let cut = &mut self.ending.kind.cut_at_bytes;

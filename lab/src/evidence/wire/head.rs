@@ -1,12 +1,12 @@
-//! The head of an HTTP/1 message (RFC 9112), request or response.
+//! Parser of the head of an HTTP/1 request or response (RFC 9112).
 
 use super::http::Asked;
 use crate::evidence::packet::Said;
 
-/// Header lines read of one head.
+/// Maximum number of header lines per head.
 const HEADER_LIMIT: usize = 64;
 
-/// What a message may begin with.
+/// First words of messages.
 const BEGINNINGS: [&[u8]; 8] = [
     b"HTTP/1.",
     b"GET ",
@@ -18,18 +18,18 @@ const BEGINNINGS: [&[u8]; 8] = [
     b"PATCH ",
 ];
 
-/// A head, as far as it matters.
+/// Relevant parts of a head.
 pub(super) struct Head {
-    /// Its bytes.
+    /// Length in bytes.
     pub(super) length: usize,
-    /// Bytes of the body; `None` when only its end tells.
+    /// Length of the body in bytes; `None` if only its end shows it.
     pub(super) body: Option<u64>,
-    /// The body is sent in chunks (RFC 9112 §7.1).
+    /// True if the body is chunked (RFC 9112 §7.1).
     pub(super) is_chunked: bool,
     pub(super) said: Said,
 }
 
-/// Whether a message begins so; too few bytes may still become one.
+/// True if the bytes may be the beginning of a message.
 pub(super) fn is_begun(bytes: &[u8]) -> bool {
     BEGINNINGS.iter().any(|beginning| {
         let common = beginning.len().min(bytes.len());
@@ -37,7 +37,7 @@ pub(super) fn is_begun(bytes: &[u8]) -> bool {
     })
 }
 
-/// A head of which the end was not captured, ended behind its last whole line.
+/// Terminates a partially captured head after its last complete line.
 pub(super) fn closed(head: &[u8]) -> Vec<u8> {
     let lines = head.windows(2).rposition(|two| two == b"\r\n");
     let mut closed = head.get(..lines.unwrap_or(0)).unwrap_or_default().to_vec();
@@ -45,7 +45,7 @@ pub(super) fn closed(head: &[u8]) -> Vec<u8> {
     closed
 }
 
-/// Reads a head; `None` when it is not whole. `asked` is what a response answers.
+/// Parses a head; `None` if it is incomplete. `asked` is the request that a response answers.
 pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
     if bytes.starts_with(b"HTTP/") {
@@ -92,7 +92,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
     }
 }
 
-/// `Content-Length`, unless the body is sent in chunks (RFC 9112 §6.3).
+/// Returns `Content-Length`, unless the body is chunked (RFC 9112 §6.3).
 fn content_length(headers: &[httparse::Header<'_>]) -> Option<u64> {
     if header(headers, "transfer-encoding").is_some() {
         return None;

@@ -1,7 +1,7 @@
-//! HTTP/1 heads and bodies out of one side of a connection (RFC 9112).
+//! Parser of HTTP/1 heads and bodies in one direction of a connection (RFC 9112).
 //!
-//! Bodies are counted, not kept: only the first characters of small texts are. A capture may hold no more than
-//! a message's first kilobyte; how much there was is known from the lengths.
+//! Bodies are counted, not kept, except for the first characters of small texts. A capture may contain only the
+//! first kilobytes of a message; the lengths show the rest.
 
 use std::collections::VecDeque;
 
@@ -10,22 +10,22 @@ use super::head::{self, Head};
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
 
-/// A head that is longer is none.
+/// Maximum length of a head.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 
-/// Requests without an answer that are remembered for each connection.
+/// Maximum number of unanswered requests remembered per connection.
 const ASKED_LIMIT: usize = 64;
 
-/// Longest text of which the first characters are shown.
+/// Maximum length of a text whose beginning is shown.
 const TEXT_LIMIT_BYTES: u64 = 16 * 1024;
 
-/// How much of it is shown.
+/// Number of bytes shown of a text.
 const SHOWN_BYTES: usize = 2048;
 
-/// How a body that is sent in chunks ends (RFC 9112 §7.1).
+/// End of a chunked body (RFC 9112 §7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What was asked on a connection and not answered yet.
+/// Unanswered requests of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     asked: VecDeque<Asked>,
@@ -53,23 +53,23 @@ pub(super) struct Asked {
     pub(super) target: String,
 }
 
-/// Reads one side's stream.
+/// Parser of one side's stream.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     state: State,
-    /// The transfer that was on its way last.
+    /// Index of the latest transfer.
     last: Option<usize>,
-    /// Transfers that were sent to their end since this was emptied.
+    /// Completed transfers since the last reset of this list.
     pub(super) completed: Vec<usize>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Within a head, or before one.
+    /// Inside a head, or before one.
     Head(Vec<u8>),
-    /// Within a body.
+    /// Inside a body.
     Body(Body),
-    /// Within something unknown, until a message begins.
+    /// In unknown data, until a message begins.
     Lost,
 }
 
@@ -81,18 +81,18 @@ impl Default for State {
 
 #[derive(Debug)]
 struct Body {
-    /// Bytes to come; `None` when only the end tells.
+    /// Remaining bytes; `None` if only the end shows it.
     left: Option<u64>,
     seen: u64,
     transfer: Option<usize>,
-    /// Packet of the head, and the text so far, while it still may be text.
+    /// Packet of the head, and the text so far, if it may be text.
     text: Option<(usize, Vec<u8>)>,
-    /// What arrives at a machine's own port.
+    /// Content arriving at a machine's own port.
     content: Option<Gathering>,
 }
 
 impl Reader {
-    /// Takes the next bytes of the stream in; those behind `datagram.payload` were not captured.
+    /// Processes the next bytes of the stream; those after `datagram.payload` were not captured.
     pub(super) fn deliver(
         &mut self,
         datagram: &Datagram<'_>,
@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Reads on in a head; how many bytes of `datagram` belonged to it.
+    /// Continues a head; returns the number of bytes of `datagram` that belong to it.
     fn head(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) -> usize {
         let State::Head(mut buffer) = std::mem::replace(&mut self.state, State::Lost) else {
             return datagram.length;
@@ -143,7 +143,7 @@ impl Reader {
         let head = match head::parse(&buffer, exchange.asked.front()) {
             Ok(None) if is_cut => {
                 head::parse(&head::closed(&buffer), exchange.asked.front()).map(|head| {
-                    // What was not captured may be head or body: it ends with the segment.
+                    // Uncaptured bytes may be head or body; the head ends with the segment.
                     let length = before + datagram.length;
                     head.map(|head| Head { length, ..head })
                 })
@@ -169,7 +169,7 @@ impl Reader {
         }
     }
 
-    /// A head was read: what follows is its body, or the next head.
+    /// Starts the body, or the next head, after a complete head.
     fn begin(
         &mut self,
         head: Head,
@@ -192,7 +192,7 @@ impl Reader {
                 } else {
                     None
                 };
-                // Part of a file has another hash than the file (RFC 9110 §15.3.7).
+                // A part of a file has another hash than the file (RFC 9110 §15.3.7).
                 is_part = *status == 206;
                 let has_body = *status != 204 && !asked.is_some_and(|asked| asked.is_head);
                 if (200..300).contains(status) && has_body {
@@ -239,7 +239,7 @@ impl Reader {
         }
     }
 
-    /// Reads on in a body; how many bytes of `datagram` belonged to it.
+    /// Continues a body; returns the number of bytes of `datagram` that belong to it.
     fn body(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) -> usize {
         let State::Body(body) = &mut self.state else {
             return datagram.length;
@@ -275,7 +275,7 @@ impl Reader {
         }
     }
 
-    /// The stream is at its end: the transfer that this completes.
+    /// Ends the stream; returns the transfer that this completes.
     pub(super) fn close(&mut self, wire: &mut Wire) -> Option<usize> {
         let is_complete = matches!(&self.state, State::Body(body) if body.left.is_none());
         if !is_complete {
@@ -287,7 +287,7 @@ impl Reader {
         }
     }
 
-    /// Nothing more will come: the transfer that is not complete.
+    /// Aborts the stream; returns the incomplete transfer.
     pub(super) fn break_off(&mut self) -> Option<usize> {
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Body(body) => body.transfer,
@@ -299,12 +299,12 @@ impl Reader {
         matches!(self.state, State::Body(_))
     }
 
-    /// What comes next has nothing to do with what came before.
+    /// Discards the state after a gap.
     pub(super) fn lose_track(&mut self) {
         self.state = State::Lost;
     }
 
-    /// Bytes were sent again.
+    /// Counts a retransmission.
     pub(super) fn sent_again(&self, wire: &mut Wire) {
         if let Some(transfer) = self.last.and_then(|index| wire.transfers.get_mut(index)) {
             transfer.retransmits += 1;
@@ -313,7 +313,7 @@ impl Reader {
 }
 
 impl Body {
-    /// The transfer of a body that is complete, with its content.
+    /// Returns the transfer of a complete body, with its content.
     fn ended(self, wire: &mut Wire) -> Option<usize> {
         let index = self.transfer?;
         if let Some(transfer) = wire.transfers.get_mut(index) {
@@ -322,7 +322,7 @@ impl Body {
         Some(index)
     }
 
-    /// Shows the first characters in the packet of the head, as long as they are text without a gap.
+    /// Adds the first characters to the packet of the head, while they are text without a gap.
     fn show(&mut self, captured: &[u8], wire: &mut Wire) {
         let Some((packet, text)) = &mut self.text else {
             return;
@@ -344,7 +344,7 @@ impl Body {
     }
 }
 
-/// Bytes as text, if they are; the last character may be cut.
+/// Returns bytes as text, if they are; the last character may be incomplete.
 fn readable(bytes: &[u8]) -> Option<String> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -1,18 +1,18 @@
-//! A capture read as far as network booting needs it: bytes → [`Wire`]. Pure, and bounded in memory however
-//! long the capture is.
+//! Decoder of captures, as far as network booting requires: bytes → [`Wire`]. Pure, with bounded memory for
+//! captures of any length.
 //!
 //! | file | reads |
 //! |---|---|
-//! | [`file`] | frames out of pcapng and classic pcap |
-//! | [`packet`] | a frame's layers |
-//! | [`owners`] | MACs of frames that have none |
+//! | [`file`] | frames of pcapng and classic pcap |
+//! | [`packet`] | layers of a frame |
+//! | [`owners`] | MACs of frames that lack them |
 //! | [`dhcp`] | DHCP messages, on 67, 68 and 4011 |
 //! | [`tftp`] | TFTP requests, options, errors, transfers |
 //! | [`tcp`] | TCP connections |
-//! | [`stream`] | one side of a connection: its bytes in order, each once |
-//! | [`http`] | HTTP messages out of a stream |
-//! | [`head`] | the head of an HTTP message |
-//! | [`content`] | what a machine was sent: its hash, and its text |
+//! | [`stream`] | bytes of one side of a connection, in order, each once |
+//! | [`http`] | HTTP messages of a stream |
+//! | [`head`] | head of an HTTP message |
+//! | [`content`] | content received by a machine: its hash and text |
 
 mod content;
 mod dhcp;
@@ -38,23 +38,23 @@ use self::file::{Frame, Link};
 use self::packet::{Body, Version};
 use super::packet::{Direction, Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
 
-/// How a gzip stream begins (RFC 1952 §2.3.1).
+/// First bytes of a gzip stream (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// As much of a compressed capture is read, once it is not compressed any more.
+/// Maximum size of a compressed capture after decompression.
 const READ_LIMIT_BYTES: u64 = 64 << 30;
 
-/// Packets kept; a capture that holds more that say something is no boot any more.
+/// Maximum number of packets kept; a boot never has more.
 const PACKET_LIMIT: usize = 500_000;
 
-/// Transfers kept.
+/// Maximum number of transfers kept.
 const TRANSFER_LIMIT: usize = 50_000;
 
-/// Reads a capture, pcapng or classic pcap, compressed by gzip or not.
+/// Reads a capture in pcapng or classic pcap format, gzipped or not.
 ///
 /// # Errors
-/// [`CaptureError`] when it is no capture. One that is damaged behind its beginning is read up to there,
-/// and [`Wire::damage`] says so.
+/// [`CaptureError`] if the file is not a capture. A damaged capture is read up to the damage, which is reported
+/// in [`Wire::damage`].
 pub fn read(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     let mut capture = BufReader::new(capture);
     let beginning = capture
@@ -78,8 +78,8 @@ fn read_plain(capture: impl Read + Send) -> Result<Wire, CaptureError> {
     Ok(wire)
 }
 
-/// Fills what it is given as far as there is something: the parser takes a short read for a short file. A
-/// compressed stream that is cut off ends where it is cut.
+/// Reader that fills its buffer as far as possible, because the parser takes a short read for the end of the
+/// file. A truncated gzip stream ends where it is truncated.
 struct Filling<R>(R);
 
 impl<R: Read> Read for Filling<R> {
@@ -99,11 +99,10 @@ impl<R: Read> Read for Filling<R> {
     }
 }
 
-/// Reads a capture that is still being written: `seen` is shown after each frame what was read so far. Whoever
-/// writes `capture` decides when it ends.
+/// Reads a capture while it is written: `seen` receives everything read so far after each frame. The writer of
+/// `capture` decides when it ends.
 ///
-/// # Errors
-/// [`CaptureError`] when it is no capture.
+/// [`CaptureError`] if the file is not a capture.
 pub fn follow(capture: impl Read + Send, mut seen: impl FnMut(&Wire)) -> Result<(), CaptureError> {
     let mut reading = Reading::default();
     file::for_each_frame(capture, |frame| {
@@ -113,18 +112,18 @@ pub fn follow(capture: impl Read + Send, mut seen: impl FnMut(&Wire)) -> Result<
     Ok(())
 }
 
-/// Reads what crosses one machine's own port, frame by frame as the port saw them.
+/// Decoder of the traffic at one machine's own port, frame by frame.
 ///
-/// Frames are Ethernet, whole and in the order of their times. Of what the machine is sent, contents are hashed.
+/// Frames must be whole Ethernet frames in the order of their times. Content sent to the machine is hashed.
 #[derive(Debug, Default)]
 pub struct PortReader {
     reading: Reading,
-    /// Transfers whose arrival was told.
+    /// Transfers whose arrival was already reported.
     told: HashSet<usize>,
 }
 
 impl PortReader {
-    /// Takes the next frame in.
+    /// Processes the next frame.
     pub fn take(&mut self, at_us: u64, direction: Direction, bytes: &[u8]) {
         self.reading.wire.frames += 1;
         self.reading.take(&Frame {
@@ -136,7 +135,7 @@ impl PortReader {
         });
     }
 
-    /// Transfers that arrived whole since the last call and whose content is known.
+    /// Returns the transfers that arrived completely since the last call and whose content is known.
     pub fn arrivals(&mut self) -> Vec<Transfer> {
         let transfers = self.reading.wire.transfers.iter().enumerate();
         let is_whole = |transfer: &Transfer| {
@@ -151,7 +150,7 @@ impl PortReader {
             .collect()
     }
 
-    /// Everything read; `dropped` frames crossed the port and were lost to the capture.
+    /// Returns everything decoded; `dropped` frames crossed the port but were not captured.
     #[must_use]
     pub fn finish(self, dropped: u64) -> Wire {
         Wire {
@@ -161,12 +160,12 @@ impl PortReader {
     }
 }
 
-/// A datagram or segment with its ends.
+/// Datagram or segment with its endpoints.
 #[derive(Debug, Clone, Copy)]
 struct Datagram<'a> {
     at_us: u64,
     frame: u64,
-    /// Direction at a machine's own port, where the frame was seen there.
+    /// Direction, if the frame was captured at a machine's own port.
     direction: Option<Direction>,
     from: &'a Endpoint,
     to: &'a Endpoint,
@@ -268,7 +267,7 @@ fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<Said> {
 }
 
 impl Wire {
-    /// Index of the packet, when there is room for it.
+    /// Adds a packet and returns its index, if there is room.
     fn say(&mut self, datagram: &Datagram<'_>, what: Said) -> Option<usize> {
         if self.packets.len() >= PACKET_LIMIT {
             self.left_out += 1;
@@ -285,7 +284,7 @@ impl Wire {
         Some(self.packets.len() - 1)
     }
 
-    /// Index of the transfer, when there is room for it.
+    /// Adds a transfer and returns its index, if there is room.
     fn begin(&mut self, transfer: Transfer) -> Option<usize> {
         if self.transfers.len() >= TRANSFER_LIMIT {
             self.left_out += 1;
@@ -301,7 +300,7 @@ impl Wire {
         }
     }
 
-    /// Something of the transfer was seen.
+    /// Updates the times of a transfer.
     fn touch(&mut self, index: usize, at_us: u64) {
         if let Some(transfer) = self.transfers.get_mut(index) {
             let silence_us = at_us.saturating_sub(transfer.end_us);

@@ -1,5 +1,6 @@
-//! MACs where a capture has none: frames taken on all interfaces (`-i any`) do not name their receiver, raw IP names
-//! nobody. An address belongs to the machine that sent from it, or that DHCP gave it to.
+//! Assignment of MACs to frames without them: frames taken on all interfaces (`-i any`) do not name their
+//! receiver, raw IP frames name nobody. An address belongs to the machine that sent from it, or that leased it
+//! by DHCP.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::file::Link;
 use crate::evidence::packet::{Endpoint, Said};
 
-/// Addresses that are remembered.
+/// Maximum number of remembered addresses.
 const ADDRESS_LIMIT: usize = 200_000;
 
 /// MACs by address.
@@ -15,7 +16,7 @@ const ADDRESS_LIMIT: usize = 200_000;
 pub(super) struct Owners(HashMap<IpAddr, String>);
 
 impl Owners {
-    /// Fills in the MACs that the frame does not have, and learns those that it has.
+    /// Adds missing MACs to a frame, and learns from those present.
     pub(super) fn fill(&mut self, link: Link, from: &mut Endpoint, to: &mut Endpoint) {
         if link == Link::Ethernet {
             return;
@@ -32,7 +33,7 @@ impl Owners {
         }
     }
 
-    /// Learns from a DHCP message whose address it gives.
+    /// Learns the address in a DHCP message.
     pub(super) fn hear(&mut self, link: Link, said: &Said) {
         if link != Link::Ethernet
             && let Said::Dhcp(said) = said

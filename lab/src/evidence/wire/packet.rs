@@ -1,7 +1,6 @@
-//! A frame's layers down to what UDP, TCP, ARP and ICMP carry.
+//! Parser of a frame's layers, down to the payload of UDP, TCP, ARP and ICMP.
 //!
-//! Frames may be cut, by the capture or on the way; lengths are those of the headers, so that a cut frame
-//! still tells how much it carried.
+//! Frames may be truncated, by the capture or in transit; lengths are taken from the headers.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,7 +16,7 @@ use crate::evidence::packet::Endpoint;
 const COOKED_LEN: usize = 16;
 const COOKED2_LEN: usize = 20;
 
-/// A frame that could be taken apart.
+/// Parsed frame.
 #[derive(Debug)]
 pub(super) struct Parsed<'a> {
     pub(super) from: Endpoint,
@@ -25,15 +24,15 @@ pub(super) struct Parsed<'a> {
     pub(super) body: Body<'a>,
 }
 
-/// What a frame carries.
+/// Payload of a frame.
 #[derive(Debug)]
 pub(super) enum Body<'a> {
     ArpRequest(Ipv4Addr),
     ArpReply(Ipv4Addr),
     Udp {
-        /// As far as it was captured.
+        /// Captured part.
         payload: &'a [u8],
-        /// All of it, in bytes.
+        /// Original length in bytes.
         length: usize,
     },
     Tcp(Segment<'a>),
@@ -41,34 +40,34 @@ pub(super) enum Body<'a> {
         version: Version,
         kind: u8,
         code: u8,
-        /// The packet it quotes.
+        /// Quoted packet.
         quoted: &'a [u8],
     },
 }
 
-/// Of the internet protocol.
+/// Version of the internet protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     V4,
     V6,
 }
 
-/// A TCP segment.
+/// TCP segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<'a> {
     pub(super) sequence: u32,
-    /// When its flag is set.
+    /// Acknowledgement number, if the ACK flag is set.
     pub(super) acknowledged: Option<u32>,
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) rst: bool,
-    /// As far as it was captured.
+    /// Captured part.
     pub(super) payload: &'a [u8],
-    /// All of it, in bytes.
+    /// Original length in bytes.
     pub(super) length: usize,
 }
 
-/// Takes a frame apart; `None` when it is nothing that network booting knows.
+/// Parses a frame; `None` if it is irrelevant for network booting.
 pub(super) fn parse<'a>(frame: &Frame<'a>) -> Option<Parsed<'a>> {
     let (from_mac, to_mac, packet) = layers(frame)?;
     let net = packet.net.as_ref()?;
@@ -85,7 +84,7 @@ pub(super) fn parse<'a>(frame: &Frame<'a>) -> Option<Parsed<'a>> {
         }
         LaxNetSlice::Ipv6(ip) => {
             let header = ip.header();
-            // Extension headers are counted as payload there; boot traffic has none before TCP.
+            // Extension headers count as payload; boot traffic has none before TCP.
             (
                 IpAddr::V6(header.source_addr()),
                 IpAddr::V6(header.destination_addr()),
@@ -115,7 +114,7 @@ pub(super) fn parse<'a>(frame: &Frame<'a>) -> Option<Parsed<'a>> {
                 version: Version::V4,
                 kind: icmp.type_u8(),
                 code: icmp.code_u8(),
-                // Errors quote behind eight bytes of header (RFC 792).
+                // Errors quote the packet after eight bytes of header (RFC 792).
                 quoted: icmp.slice().get(8..).unwrap_or_default(),
             };
             (body, None)
@@ -138,7 +137,7 @@ pub(super) fn parse<'a>(frame: &Frame<'a>) -> Option<Parsed<'a>> {
     })
 }
 
-/// Both MACs, as far as the link has them, and the layers above.
+/// Returns both MACs, as far as the link layer has them, and the layers above.
 fn layers<'a>(frame: &Frame<'a>) -> Option<(String, String, LaxSlicedPacket<'a>)> {
     let bytes = frame.bytes;
     match frame.link {
@@ -209,7 +208,7 @@ fn segment<'a>(tcp: &TcpSlice<'a>, ip_payload_len: usize) -> Segment<'a> {
         syn: tcp.syn(),
         fin: tcp.fin(),
         rst: tcp.rst(),
-        // Short frames are padded; the padding is no payload.
+        // Short frames are padded; the padding is not payload.
         payload: payload.get(..length).unwrap_or(payload),
         length,
     }
@@ -236,7 +235,7 @@ fn parse_arp<'a>(arp: &ArpPacketSlice<'a>, from_mac: String, to_mac: String) -> 
     })
 }
 
-/// Destination address and port of the packet that an ICMP error quotes, as far as it is quoted.
+/// Returns the destination port of the packet quoted in an ICMP error, if it is included.
 pub(super) fn quoted_port(version: Version, quoted: &[u8]) -> Option<u16> {
     let transport = match version {
         Version::V4 => {
@@ -253,7 +252,7 @@ pub(super) fn quoted_port(version: Version, quoted: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(port.try_into().ok()?))
 }
 
-/// Whether an address says something: the unspecified one does not.
+/// True unless the address is unspecified.
 pub(super) fn is_told(address: Ipv4Addr) -> bool {
     address != Ipv4Addr::UNSPECIFIED
 }

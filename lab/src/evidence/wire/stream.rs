@@ -1,23 +1,22 @@
-//! One side of a TCP connection: its bytes put in order, each once.
+//! Reassembly of one side of a TCP connection: bytes in order, each once.
 //!
-//! Sequence numbers say what is new, sent again, or missing. What the other side acknowledges has arrived,
-//! whether it was captured or not.
+//! Sequence numbers show new, retransmitted and missing bytes. Acknowledged bytes have arrived, captured or not.
 
 use super::http::{Exchange, Reader};
 use super::{Datagram, Wire};
 use crate::evidence::packet::TransferEnd;
 
-/// Segments kept until those before them come.
+/// Maximum number of segments kept until earlier ones arrive.
 const PENDING_LIMIT: usize = 64;
 
-/// The same at a machine's own port: the segments of the largest receive window that Linux offers by default (6 MiB,
-/// `net.ipv4.tcp_rmem`).
+/// Maximum number of such segments at a machine's own port: those of Linux's largest default receive window (6
+/// MiB, `net.ipv4.tcp_rmem`).
 const PORT_PENDING_LIMIT: usize = 4608;
 
-/// A larger gap is no gap but another stream.
+/// Maximum gap; a larger one means another stream.
 const GAP_LIMIT: i32 = 64 << 20;
 
-/// What one side sends.
+/// Stream of one side.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     pub(super) next: Option<u32>,
@@ -25,7 +24,7 @@ pub(super) struct Stream {
     pub(super) reader: Reader,
     pub(super) fin_at: Option<u32>,
     pub(super) is_closed: bool,
-    /// Transfers that were sent to their end, and the sequence number whose acknowledgement completes them.
+    /// Completely sent transfers, each with the sequence number whose acknowledgement completes it.
     pub(super) unacknowledged: Vec<(u32, usize)>,
 }
 
@@ -64,7 +63,7 @@ impl Stream {
                 payload: datagram.payload.to_vec(),
                 length: datagram.length,
             });
-            // What a machine was sent is hashed: its port is read without a gap.
+            // Content at a machine's own port is hashed, so no gap may be skipped.
             let limit = match datagram.direction {
                 Some(_) => PORT_PENDING_LIMIT,
                 None => PENDING_LIMIT,
@@ -78,7 +77,7 @@ impl Stream {
         }
     }
 
-    /// A segment that begins `ahead` (at most 0) of what is expected.
+    /// Processes a segment that begins `ahead` bytes (at most 0) of the expected position.
     fn receive_from(
         &mut self,
         ahead: i32,
@@ -100,7 +99,7 @@ impl Stream {
         }
     }
 
-    /// Delivers the kept segments whose turn it is.
+    /// Processes the kept segments that are next.
     fn drain(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) {
         while let Some(next) = self.next {
             let Some(position) = self
@@ -123,7 +122,7 @@ impl Stream {
         }
     }
 
-    /// Goes on behind a gap: up to `to`, or to the first kept segment.
+    /// Skips a gap, up to `to` or the first kept segment.
     fn skip_gap(
         &mut self,
         to: Option<u32>,
@@ -158,11 +157,11 @@ impl Stream {
         self.reader.deliver(datagram, exchange, wire);
         let complete = self.reader.completed.drain(..);
         self.unacknowledged.extend(complete.map(|t| (after, t)));
-        // Only garbage gets there: nobody pipelines that much without an acknowledgement.
+        // Only garbage gets here: nobody pipelines that much without an acknowledgement.
         self.unacknowledged.truncate(PENDING_LIMIT);
     }
 
-    /// The other side says what has arrived.
+    /// Processes an acknowledgement of the other side.
     pub(super) fn acknowledge(
         &mut self,
         acknowledged: u32,
@@ -170,7 +169,7 @@ impl Stream {
         exchange: &mut Exchange,
         wire: &mut Wire,
     ) {
-        // The end of the stream takes a number of its own, which is no byte.
+        // The end of the stream uses one sequence number that is not a byte.
         let bytes = match self.fin_at {
             Some(fin) if distance(fin, acknowledged) > 0 => fin,
             _ => acknowledged,
@@ -192,7 +191,7 @@ impl Stream {
         });
     }
 
-    /// This side has sent all it had.
+    /// Ends the stream after its last byte.
     pub(super) fn close(&mut self, receiver_is_closed: bool, wire: &mut Wire) {
         self.is_closed = true;
         if let Some(transfer) = self.reader.close(wire) {
@@ -210,7 +209,7 @@ impl Stream {
         }
     }
 
-    /// What is on its way will not arrive.
+    /// Ends the transfers in progress, which can no longer arrive.
     pub(super) fn end(&mut self, end: TransferEnd, wire: &mut Wire) {
         if let Some(transfer) = self.reader.break_off() {
             wire.end(transfer, end);
@@ -218,7 +217,7 @@ impl Stream {
     }
 }
 
-/// How far `to` is ahead of `from`; negative when it is behind (RFC 9293 §3.4).
+/// Returns the distance from `from` to `to`, negative if `to` is behind (RFC 9293 §3.4).
 fn distance(from: u32, to: u32) -> i32 {
     to.wrapping_sub(from).cast_signed()
 }

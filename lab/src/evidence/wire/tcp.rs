@@ -1,4 +1,4 @@
-//! TCP connections (RFC 9293): asked for, accepted, closed, refused or broken off.
+//! TCP connections (RFC 9293): requested, accepted, closed, refused or aborted.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -9,32 +9,32 @@ use super::stream::Stream;
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Direction, Endpoint, Said, TransferEnd};
 
-/// Connections followed at once; beyond it the one that was silent longest is let go.
+/// Maximum number of connections followed at once; beyond it, the least recently active one is dropped.
 const CONNECTION_LIMIT: usize = 1024;
 
 type Address = (IpAddr, u16);
 
-/// All connections.
+/// State of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Tcp {
     connections: HashMap<(Address, Address), Connection>,
-    /// Packets of connections that were accepted after all, by their index.
+    /// Indices of packets of connections that were accepted later.
     accepted: HashSet<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
-    /// Of the lower and of the higher address.
+    /// Sides of the lower and of the higher address.
     sides: [Stream; 2],
     exchange: Exchange,
-    /// Packets that asked for it, by their index.
+    /// Indices of the packets that requested the connection.
     syns: Vec<usize>,
     is_accepted: bool,
     seen_us: u64,
 }
 
 impl Tcp {
-    /// Takes a segment in.
+    /// Processes a segment.
     pub(super) fn take(&mut self, datagram: &Datagram<'_>, segment: &Segment<'_>, wire: &mut Wire) {
         let (Some(from), Some(to)) = (address(datagram.from), address(datagram.to)) else {
             return;
@@ -58,7 +58,7 @@ impl Tcp {
             if segment.length == 0 {
                 return;
             }
-            // It was there before the capture began.
+            // The connection is older than the capture.
             self.make_room(wire);
             self.connections.insert(key, Connection::default());
         }
@@ -122,7 +122,7 @@ impl Tcp {
         }
     }
 
-    /// The capture is over.
+    /// Ends all connections at the end of the capture.
     pub(super) fn finish(self, wire: &mut Wire) {
         for connection in self.connections.into_values() {
             connection.abandon(wire);
@@ -150,7 +150,7 @@ impl Connection {
         }
     }
 
-    /// The sender's stream and the other one.
+    /// Returns the sender's stream and the other one.
     fn split(&mut self, me: usize) -> (&mut Stream, &mut Stream, &mut Exchange) {
         let [low, high] = &mut self.sides;
         if me == 0 {
@@ -163,7 +163,7 @@ impl Connection {
     fn take(&mut self, me: usize, datagram: &Datagram<'_>, segment: &Segment<'_>, wire: &mut Wire) {
         let (mine, theirs, exchange) = self.split(me);
         if let Some(acknowledged) = segment.acknowledged {
-            // What is missing there went the other way.
+            // Missing bytes went the other way.
             let back = Datagram {
                 from: datagram.to,
                 to: datagram.from,
@@ -190,7 +190,7 @@ impl Connection {
         self.sides.iter().all(is_over)
     }
 
-    /// `me` broke it off.
+    /// Processes a reset by `me`.
     fn reset(mut self, me: usize, datagram: &Datagram<'_>, wire: &mut Wire) {
         let is_refused = !self.is_accepted && !self.syns.is_empty();
         let is_busy = |stream: &Stream| stream.reader.is_within_body();
@@ -214,7 +214,7 @@ impl Connection {
         }
     }
 
-    /// Nothing more of it will be seen.
+    /// Drops the connection without an end.
     fn abandon(mut self, wire: &mut Wire) {
         let [low, high] = &mut self.sides;
         if high.is_closed {

@@ -126,7 +126,7 @@ fn a_capture_cut_off_in_a_frame_is_read_up_to_it() {
     assert_eq!(wire.packets.len(), 1);
     assert_eq!(
         wire.damage.as_deref(),
-        Some("after frame 1: it ends within a block")
+        Some("after frame 1: the file ends within a block")
     );
     assert_eq!(script.read().damage, None);
 }

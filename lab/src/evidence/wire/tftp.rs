@@ -1,6 +1,6 @@
-//! TFTP: requests, options, errors, and each transfer as one thing (RFC 1350, 2347, 2348, 7440).
+//! TFTP: requests, options, errors, and one entry per transfer (RFC 1350, 2347, 2348, 7440).
 //!
-//! A transfer is known by the client's address and port; the server's port is learned from its first
+//! A transfer is identified by the client's address and port; the server's port is learned from its first
 //! answer. Of data packets only the header and the length are needed.
 
 use std::collections::HashMap;
@@ -12,19 +12,19 @@ use super::content::Gathering;
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Endpoint, Protocol, Said, Transfer, TransferEnd};
 
-/// Port on which requests are made (RFC 1350 §4).
+/// UDP port of requests (RFC 1350 §4).
 pub(super) const PORT: u16 = 69;
 
-/// Block size without the option (RFC 1350 §2).
+/// Default block size in bytes (RFC 1350 §2).
 const DEFAULT_BLOCK_SIZE: u64 = 512;
 
-/// Bytes before a data packet's contents.
+/// Length of a data packet's header.
 const DATA_HEADER_LEN: usize = 4;
 
-/// Transfers followed at once; beyond it the one that was silent longest is let go.
+/// Maximum number of transfers followed at once; beyond it, the least recently active one is dropped.
 const SESSION_LIMIT: usize = 1024;
 
-/// All transfers that go on.
+/// State of all active transfers.
 #[derive(Debug, Default)]
 pub(super) struct Tftp {
     sessions: HashMap<(IpAddr, u16), Session>,
@@ -35,24 +35,24 @@ struct Session {
     file: String,
     client: Endpoint,
     server: Endpoint,
-    /// The server has answered: its port is known.
+    /// True once the server has answered, so that its port is known.
     answered: bool,
     block_size: u64,
     announced: Option<u64>,
-    /// Index in the wire's transfers.
+    /// Index of the transfer in the result.
     transfer: Option<usize>,
-    /// Highest block seen, counted on where the number on the wire wraps.
+    /// Highest block seen, without wrapping.
     highest: u64,
-    /// The block that was shorter than the others.
+    /// Number of the last, shorter block.
     last: Option<u64>,
-    /// What arrives at a machine's own port.
+    /// Content arriving at a machine's own port.
     content: Option<Gathering>,
-    /// Highest block whose content was gathered.
+    /// Highest block whose content was processed.
     gathered: u64,
     seen_us: u64,
 }
 
-/// Who sent a packet of a session.
+/// Sender of a packet in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Client,
@@ -60,7 +60,7 @@ enum Side {
 }
 
 impl Tftp {
-    /// Takes a datagram in; `false` when it is no TFTP.
+    /// Processes a datagram; returns `false` if it is not TFTP.
     pub(super) fn take(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) -> bool {
         if datagram.to.port == Some(PORT) && matches!(datagram.payload, [0, 1 | 2, ..]) {
             self.request(datagram, wire);
@@ -88,13 +88,13 @@ impl Tftp {
                 datagram,
                 Said::Malformed {
                     protocol: "tftp".into(),
-                    why: "a request whose texts have no end".into(),
+                    why: "request with unterminated texts".into(),
                 },
             );
             return;
         };
         let write = datagram.payload.get(1) == Some(&2);
-        // So that every sentence about it has its noun.
+        // Every message about it needs a noun.
         let file = match file.is_empty() {
             true => "\"\"".to_owned(),
             false => file,
@@ -127,7 +127,7 @@ impl Tftp {
             gathered: 0,
             seen_us: datagram.at_us,
         };
-        // A request that is sent again, or a new one from the same port, begins anew.
+        // A repeated request, or a new one from the same port, starts again.
         self.sessions.insert((address, port), session);
     }
 
@@ -149,7 +149,7 @@ impl Tftp {
 }
 
 impl Session {
-    /// Takes a packet in; `true` when the transfer is over.
+    /// Processes a packet; returns `true` when the transfer is over.
     fn take(&mut self, side: Side, datagram: &Datagram<'_>, wire: &mut Wire) -> bool {
         if side == Side::Server && !self.answered {
             self.answered = true;
@@ -187,7 +187,7 @@ impl Session {
                     );
                     true
                 }
-                // An acknowledgement from the server or data from the client: an upload, or nothing.
+                // An acknowledgement from the server, or data from the client, belongs to an upload.
                 Ok(_) => false,
                 Err(error) => {
                     let said = Said::Malformed {
@@ -228,7 +228,7 @@ impl Session {
             return;
         }
         self.highest = number;
-        // Counted from the block's number: what a lossy capture missed was sent all the same.
+        // Computed from the block number: blocks missing in a lossy capture were sent nevertheless.
         let before = number.saturating_sub(1).saturating_mul(self.block_size);
         transfer.bytes = before.saturating_add(length);
         if length < self.block_size {
@@ -236,8 +236,8 @@ impl Session {
         }
     }
 
-    /// Takes a block's content in. A receiver keeps blocks in their order only and has others sent again
-    /// (RFC 7440 §4).
+    /// Processes a block's content. Receivers accept blocks only in order and request others again (RFC 7440
+    /// §4).
     fn gather(&mut self, number: u64, datagram: &Datagram<'_>) {
         let Some(content) = &mut self.content else {
             return;
@@ -250,7 +250,7 @@ impl Session {
         }
     }
 
-    /// `true` when it was the last block.
+    /// Returns `true` if this was the last block.
     fn acknowledged(&mut self, block: u16, wire: &mut Wire) -> bool {
         let number = unwrapped(block, self.highest);
         if self.last != Some(number) {
@@ -315,7 +315,7 @@ impl Session {
     }
 }
 
-/// A block number counted on past 65535, nearest to the highest so far.
+/// Returns the unwrapped number of a block, nearest to the highest so far.
 fn unwrapped(block: u16, highest: u64) -> u64 {
     const ROUND: u64 = 1 << 16;
     let base = highest - highest % ROUND + u64::from(block);
@@ -327,13 +327,13 @@ fn unwrapped(block: u16, highest: u64) -> u64 {
         .unwrap_or(base)
 }
 
-/// File name and options of a request, exactly as asked: the server's codec keeps only what it understands.
+/// Returns file name and options exactly as requested; the server's codec keeps only those it understands.
 fn request_texts(payload: &[u8]) -> Option<(String, Vec<(String, String)>)> {
     let body = payload.get(2..)?;
     let mut texts = body.split(|byte| *byte == 0);
-    // Behind the last NUL comes nothing; without any NUL the name has no end.
+    // Nothing follows the last NUL; without any NUL the name is unterminated.
     let file = texts.next().filter(|name| name.len() < body.len())?;
-    // Some UEFI firmware sends the byte that ends the DHCP options with the name.
+    // Some UEFI firmware sends the end byte of the DHCP options with the name.
     let file = file.strip_suffix(&[0xff]).unwrap_or(file);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let _mode = texts.next();

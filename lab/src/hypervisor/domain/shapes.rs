@@ -1,4 +1,4 @@
-//! The shapes of libvirt's domain XML, as far as the lab uses it: nothing but names and nesting.
+//! Types of libvirt's domain XML, limited to the elements that the lab uses.
 //!
 //! Source: <https://libvirt.org/formatdomain.html>.
 

@@ -1,7 +1,8 @@
-//! The page in a real browser: it fits its screen, it can be read in light and dark, it runs nothing.
+//! Test of the page in a real browser: it fits the screen, is readable in light and dark mode, and runs no
+//! scripts.
 //!
-//! Chromium is spoken to over its debugging pipe: JSON messages, each ended by a zero byte, on file
-//! descriptors 3 and 4 of the program (Chrome DevTools Protocol).
+//! Chromium is controlled over its debugging pipe: JSON messages, each terminated by a zero byte, on file
+//! descriptors 3 and 4 (Chrome DevTools Protocol).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -25,7 +26,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// Whether there is one to start.
+    /// True if a browser is installed.
     fn is_there() -> bool {
         let mut look = Command::new("chromium");
         look.arg("--version")

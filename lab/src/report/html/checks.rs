@@ -1,17 +1,17 @@
-//! What was checked inside the machine: for what differs, expected and found side by side.
+//! Checks inside the machine; failed ones show expected and actual values side by side.
 
 use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
 
 use super::text::{clean, shorten};
 use super::view::Machine;
-use crate::report::amounts::count;
+use crate::report::format::count;
 use crate::timeline::CheckSeen;
 
-/// Longest text of one side.
+/// Maximum length of one side, in characters.
 const MOST_CHARS: usize = 4000;
 
-/// The checks of a machine; nothing when none was made.
+/// Renders the checks of a machine; empty if none were made.
 pub(super) fn checks(machine: &Machine) -> Markup {
     let checks = machine
         .timeline
@@ -60,7 +60,7 @@ fn difference(check: &CheckSeen) -> Markup {
     }
 }
 
-/// One side of the difference; what only it has is marked.
+/// Renders one side of the difference, with its own parts marked.
 fn side<'t>(diff: &TextDiff<'t, 't, 't, str>, own: ChangeTag) -> Markup {
     let changes: Vec<(ChangeTag, &str)> = diff
         .iter_all_changes()

@@ -1,4 +1,4 @@
-//! The serial console with what matters in it marked, bounded: the log file has all of it.
+//! Excerpt of the serial console with relevant lines marked; the log file has the rest.
 
 use std::collections::BTreeSet;
 
@@ -9,37 +9,37 @@ use super::view::Machine;
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
-/// Lines shown before and after a marked one.
+/// Number of lines shown before and after a marked line.
 const AROUND: usize = 4;
-/// Lines of the beginning that are shown.
+/// Number of lines shown from the beginning.
 const FIRST: usize = 6;
-/// Lines of the end that are shown, of a machine that came up and of one that did not.
+/// Number of lines shown from the end, for a passed and a failed machine.
 const LAST_OF_PASS: usize = 25;
 const LAST_OF_FAIL: usize = 120;
-/// Most marked lines that are shown with what is around them.
+/// Maximum number of marked lines shown with their context.
 const MOST_MARKED: usize = 40;
-/// Longest line.
+/// Maximum length of a line, in characters.
 const MOST_CHARS: usize = 240;
 
-/// Why a line is marked.
+/// Reason why a line is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
-    /// A stage was seen by it.
+    /// Evidence of a stage.
     Stage(StageName),
-    /// It tells of trouble.
+    /// Problem reported by the system.
     Trouble,
-    /// A finding rests on it.
+    /// Evidence of a finding.
     Evidence,
 }
 
-/// A part of the console.
+/// Part of the console.
 #[derive(Debug, PartialEq)]
 enum Part<'m> {
     Line(u64, &'m str, Option<Mark>),
     LeftOut(usize),
 }
 
-/// The console of a machine.
+/// Renders the console of a machine.
 pub(super) fn console(machine: &Machine) -> Markup {
     if machine.console.is_empty() {
         return html! { p.none { "Nothing was written to the serial console." } };
@@ -54,11 +54,11 @@ pub(super) fn console(machine: &Machine) -> Markup {
     html! {
         details.more open[failed] {
             summary { (machine.console.len()) " lines, " (count) " marked" }
-            // It scrolls, so the keyboard must reach it.
+            // The block scrolls, so it must be reachable by keyboard.
             div.console tabindex="0" role="group" aria-label={ "console of " (machine.name) } {
                 @for part in &parts {
                     @match part {
-                        Part::LeftOut(lines) => p.gap { (lines) " lines are left out" },
+                        Part::LeftOut(lines) => p.gap { (lines) " lines omitted" },
                         Part::Line(at_us, text, mark) => (line(zero_us, *at_us, text, *mark)),
                     }
                 }
@@ -88,7 +88,7 @@ fn line(zero_us: u64, at_us: u64, text: &str, mark: Option<Mark>) -> Markup {
     }
 }
 
-/// The lines that are worth reading: the first, the last, and those around a mark.
+/// Returns the lines worth reading: the first, the last, and those around marked lines.
 fn parts(machine: &Machine) -> Vec<Part<'_>> {
     let lines = &machine.console;
     let marks: Vec<Option<Mark>> = lines
@@ -135,7 +135,7 @@ fn mark(machine: &Machine, at_us: u64, line: &str) -> Option<Mark> {
     if proofs.into_iter().any(rests) {
         return Some(Mark::Evidence);
     }
-    // Stages that are seen on the console carry its line.
+    // Stages seen on the console refer to their line.
     let seen = timeline.stages.iter().find(|stage| {
         let sightings = stage.sightings.iter();
         sightings

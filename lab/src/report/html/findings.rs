@@ -1,4 +1,4 @@
-//! Why a machine failed: the causes that fit, best first, each with its evidence and what to try.
+//! Causes of a machine's failure, best first, each with evidence and remedy.
 
 use maud::{Markup, html};
 
@@ -7,11 +7,11 @@ use super::text::{clean, time};
 use super::view::Machine;
 use crate::diagnosis::{Finding, Proof};
 
-/// From this weight on, a cause was seen to happen; from the next on, it fits all that was seen.
+/// Minimum weights: a cause that was observed, and one that fits all evidence.
 const SEEN: u8 = 90;
 const FITS: u8 = 60;
 
-/// The causes for a machine's failure.
+/// Renders the causes of a machine's failure.
 pub(super) fn findings(machine: &Machine) -> Markup {
     html! {
         ol.findings {
@@ -39,16 +39,16 @@ fn one(machine: &Machine, finding: &Finding, rank: usize) -> Markup {
     }
 }
 
-/// How sure a finding is, in words.
+/// Describes the confidence in a finding.
 fn likelihood(weight: u8) -> &'static str {
     match weight {
-        SEEN.. => "seen to happen",
-        FITS.. => "fits what was seen",
+        SEEN.. => "observed",
+        FITS.. => "consistent with the evidence",
         _ => "possible",
     }
 }
 
-/// A proof, linked to the packet that it is.
+/// Renders a piece of evidence, linked to its packet.
 fn evidence(machine: &Machine, proof: &Proof) -> Markup {
     let when = proof.at_us.map(|at_us| time(machine.zero_us(), at_us));
     let row = proof.frame.and_then(|frame| machine.diagram.row_of(frame));
@@ -65,7 +65,7 @@ fn evidence(machine: &Machine, proof: &Proof) -> Markup {
     }
 }
 
-/// With a full stop, where it ends in no other mark.
+/// Adds a full stop if the text does not end in punctuation.
 pub(super) fn ended(text: &str) -> String {
     let text = text.trim();
     if text.ends_with(['.', '!', '?', '…', ':', '`']) || text.is_empty() {
@@ -75,7 +75,7 @@ pub(super) fn ended(text: &str) -> String {
     }
 }
 
-/// With a capital letter and a full stop.
+/// Capitalises a text and adds a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let text = clean(text);
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! From what lies in a run's folder to what the page shows.
+//! Collection of the page's content from the run's folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::diagnosis::JudgedNode;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::evidence::{Record, Seen};
-use crate::report::amounts::count;
+use crate::report::format::count;
 use crate::report::sequence::{self, Moment, Tone};
 use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Node;
@@ -18,7 +18,7 @@ use crate::untrusted::{Folder, Kind, plain_line};
 /// Attempt as its folder has it, and its nodes as they were judged.
 pub type Loaded = (Attempt, Vec<JudgedNode>);
 
-/// Gathers the page of a run; `load` reads an attempt, given its folder and the folder's name in the run's.
+/// Collects the page of a run; `load` reads an attempt from its folder, given with the folder's name in the run's.
 pub fn gather<E: std::fmt::Display>(
     run: &RunSummary,
     load: impl Fn(&Path, &Path) -> Result<Loaded, E>,
@@ -45,7 +45,7 @@ pub fn gather<E: std::fmt::Display>(
                 verdicts,
                 anchor: format!("u{position}-a{}", attempt.number),
             };
-            // One at a time: captures of a large run don't fit into memory together.
+            // One attempt at a time, because the captures of a large run exceed the memory.
             let loaded = inside(&run.folder, &attempt.artifacts)
                 .map_err(|error| format!("{}: {error}", attempt.artifacts.display()))
                 .and_then(|folder| {
@@ -67,7 +67,7 @@ pub fn gather<E: std::fmt::Display>(
     }
 }
 
-/// A unit of which no attempt was made, as an attempt without evidence.
+/// Returns a placeholder for a unit without attempts.
 fn never_tried(position: usize, summary: &UnitSummary) -> AttemptView {
     let machine =
         |(index, node): (usize, &NodeSummary)| bare(format!("u{position}-n{index}"), node);
@@ -79,7 +79,7 @@ fn never_tried(position: usize, summary: &UnitSummary) -> AttemptView {
     }
 }
 
-/// A machine of which only the verdict is known.
+/// Returns a machine of which only the verdict is known.
 fn bare(anchor: String, node: &NodeSummary) -> Machine {
     Machine {
         anchor,
@@ -97,7 +97,7 @@ fn bare(anchor: String, node: &NodeSummary) -> Machine {
     }
 }
 
-/// One attempt on its way to the page.
+/// Attempt that is being prepared for the page.
 struct Seeing<'r> {
     run: &'r RunSummary,
     attempt: &'r AttemptSummary,
@@ -166,12 +166,12 @@ impl Seeing<'_> {
         }
     }
 
-    /// A node's folder, relative to the run's.
+    /// Returns a node's folder, relative to the run's.
     fn folder_of(&self, node: &str) -> PathBuf {
         self.attempt.artifacts.join("nodes").join(node)
     }
 
-    /// The files in a folder of the run and in those right below it, but for the folder `except`.
+    /// Returns links to the files in a folder of the run and one level below, without the folder `except`.
     fn links(&self, folder: &Path, except: &str) -> Vec<Link> {
         let mut found = Vec::new();
         let Ok(run) = Folder::open(&self.run.folder) else {
@@ -187,7 +187,7 @@ impl Seeing<'_> {
             }
         }
         found.truncate(LINKS_LIMIT);
-        // Captures first: they are what is opened most.
+        // Captures come first, because they are opened most.
         found.sort_by_key(|path| (!saved::is_capture(path), path.clone()));
         let link = |path: PathBuf| Link {
             text: plain_line(&path.display().to_string()),
@@ -197,20 +197,20 @@ impl Seeing<'_> {
     }
 }
 
-/// Most files of a machine or an attempt that the page links to.
+/// Maximum number of linked files of a machine or attempt.
 const LINKS_LIMIT: usize = 1000;
 
-/// The attempt's folder, when it lies in the run's and no link leads to it.
+/// Returns the attempt's folder if it is inside the run's folder and not behind a link.
 fn inside(run: &Path, artifacts: &Path) -> io::Result<PathBuf> {
     match Folder::open(run).and_then(|run| run.below(artifacts)) {
-        // Whoever reads it says what is missing.
+        // The reader reports what is missing.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(run.join(artifacts)),
         folder => Ok(folder?.path().to_owned()),
     }
 }
 
-/// The regular files and the folders in a folder below the run's, and true for a folder; nothing when the folder
-/// can't be read or a link leads to it.
+/// Returns the regular files and folders in a folder of the run, with true for folders; empty if the folder is
+/// unreadable or behind a link.
 fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
     let entries = run.below(folder).and_then(|folder| folder.entries());
     entries
@@ -224,7 +224,7 @@ fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
         .collect()
 }
 
-/// What a machine is known by.
+/// Returns the identifying facts of a machine.
 fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
     let address = wire.address_of(mac);
     let mut facts = vec![("MAC", mac.to_owned()), ("UUID", node.uuid.to_string())];
@@ -233,7 +233,7 @@ fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// What happened to a machine beside its packets.
+/// Returns events of a machine other than packets.
 fn moments(timeline: &Timeline, records: &[&Record]) -> Vec<Moment> {
     let moment = |at_us, text: &str, tone| Moment {
         at_us,

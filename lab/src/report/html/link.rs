@@ -1,4 +1,4 @@
-//! Ids within the page and links to the run's files.
+//! Ids within the page and links to files of the run.
 
 use std::path::{Component, Path};
 
@@ -7,7 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::view::{Link, Machine};
 
-/// What stands in a path as it is (RFC 3986 §3.3); a colon does not, so that no name becomes a scheme.
+/// Characters to escape in a path (RFC 3986 §3.3), including the colon, so that no file name becomes a URL
+/// scheme.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -16,7 +17,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'/');
 
-/// A path relative to the page as the value of `href`.
+/// Returns the `href` value of a path relative to the page.
 pub(super) fn href(path: &Path) -> String {
     let names: Vec<String> = path
         .components()
@@ -29,12 +30,12 @@ pub(super) fn href(path: &Path) -> String {
     names.join("/")
 }
 
-/// The id of a row of a machine's diagram.
+/// Returns the id of a row in a machine's diagram.
 pub(super) fn row_id(machine: &Machine, index: usize) -> String {
     format!("{}-r{index}", machine.anchor)
 }
 
-/// Files to open, in a line.
+/// Renders links to files on one line.
 pub(super) fn files(links: &[Link]) -> Markup {
     html! {
         @if !links.is_empty() {

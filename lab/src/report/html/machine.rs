@@ -1,4 +1,4 @@
-//! All of one machine: what became of it, why, what it said on the wire, its stages, checks and console.
+//! Section of one machine: verdict, causes, packets, stages, checks and console.
 
 use maud::{Markup, html};
 
@@ -7,11 +7,11 @@ use super::overview::badge;
 use super::text::clean;
 use super::view::{AttemptView, Machine, Page, UnitView};
 use super::{checks, console, findings, sequence, stages};
-use crate::report::amounts;
+use crate::report::format;
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
-/// Every unit with its machines.
+/// Renders every unit with its machines.
 pub(super) fn units(page: &Page) -> Markup {
     html! {
         @for unit in &page.units {
@@ -30,7 +30,7 @@ fn attempt_of(unit: &UnitView, attempt: &AttemptView) -> Markup {
             h3.attempt { "Attempt " (attempt.number) " of " (unit.attempts.len()) }
         }
         @if let Some(why) = &attempt.unreadable {
-            p.none { "Its evidence can't be shown: " (clean(why)) }
+            p.none { "Cannot show the evidence: " (clean(why)) }
         }
         @for machine in &attempt.machines { (details(machine)) }
         (files(&attempt.links))
@@ -48,7 +48,7 @@ fn details(machine: &Machine) -> Markup {
                 span.name { (machine.name) }
                 " " (badge(&machine.verdict))
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " span.at { "at " (stage) } }
-                @if let Some(seconds) = machine.seconds { " " span.time { (amounts::seconds(seconds)) } }
+                @if let Some(seconds) = machine.seconds { " " span.time { (format::seconds(seconds)) } }
             }
             dl.facts {
                 @for (name, value) in &machine.facts { div { dt { (name) } dd { code { (value) } } } }
@@ -69,14 +69,14 @@ fn details(machine: &Machine) -> Markup {
             }
             @if let Some(picture) = &machine.screenshot {
                 h4 { "Screen" }
-                img.screen src=(href(picture)) loading="lazy" alt={ "the screen of " (machine.name) " at its end" };
+                img.screen src=(href(picture)) loading="lazy" alt={ "screenshot of " (machine.name) " at the end" };
             }
             (files(&machine.links))
         }
     }
 }
 
-/// The verdict in words, where there is more to it than the word.
+/// Renders the verdict's details, if there are any.
 fn verdict(machine: &Machine) -> Markup {
     let stopped = machine
         .timeline
@@ -98,14 +98,14 @@ fn verdict(machine: &Machine) -> Markup {
                 div.verdict {
                     dl {
                         dt { "Stopped at" } dd { b.stage { (stage) } }
-                        dt { "Waited for" } dd { (clean(waited_for)) }
-                        dt { "But" } dd { (clean(why)) }
-                        // What failed inside the machine is shown side by side below.
+                        dt { "Waiting for" } dd { (clean(waited_for)) }
+                        dt { "Reason" } dd { (clean(why)) }
+                        // Failed checks are shown side by side below.
                         @if *stage != StageName::Checks && missing.iter().any(|one| one != waited_for && one != why) {
                             dt { "Missing" }
                             dd { ul { @for one in missing { li { (clean(one)) } } } }
                         }
-                        @if let Some(reason) = stopped { dt { "In the end" } dd { (clean(&reason.to_string())) } }
+                        @if let Some(reason) = stopped { dt { "Stopped because" } dd { (clean(&reason.to_string())) } }
                     }
                 }
             }

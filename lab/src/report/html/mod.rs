@@ -1,7 +1,7 @@
-//! One self-contained page for a run: `index.html`.
+//! Self-contained page of a run: `index.html`.
 //!
-//! It is made from what lies in the run's folder and from nothing else, so that it can be made again. It
-//! has no script and fetches nothing; whatever a machine said is text in it.
+//! The page is made from the run's folder alone, so that it can be rebuilt. It has no scripts and loads nothing
+//! from the network; all output of machines is escaped text.
 
 #[cfg(test)]
 mod browser;
@@ -26,14 +26,14 @@ use maud::{DOCTYPE, PreEscaped, html};
 
 use view::Page;
 
-/// How everything looks; it holds no text of machines.
+/// Style sheet; contains no output of machines.
 const STYLE: &str = include_str!("style.css");
 
-/// What a browser may load for the page: pictures of the run's folder. Were a text of a machine ever taken
-/// for markup, it could still run nothing and send nothing.
+/// Content security policy: only images of the run's folder may be loaded. Even if output of a machine were
+/// taken for markup, it could neither run nor send anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:; base-uri 'none'; form-action 'none'";
 
-/// The page as HTML.
+/// Renders the page as HTML.
 #[must_use]
 pub fn render(page: &Page) -> String {
     let run = &page.run;
@@ -62,9 +62,9 @@ pub fn render(page: &Page) -> String {
                     (rehearsal::unproven(page))
                     (machine::units(page))
                     footer {
-                        p { "Everything above is made from the files of this folder: " a href="run.json" { "run.json" } ", "
+                        p { "This page is made from the files in its folder: " a href="run.json" { "run.json" } ", "
                             a href="junit.xml" { "junit.xml" } ", " a href="events.jsonl" { "events.jsonl" } "." }
-                        p { "Times are seconds since a machine's power-on; # is the number of a packet in the capture." }
+                        p { "Times are in seconds since the machine's power-on; # is a packet's number in the capture." }
                     }
                 }
             }

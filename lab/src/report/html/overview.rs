@@ -1,18 +1,18 @@
-//! The top of the page: how the run went, what went wrong, and every machine in one table.
+//! Top of the page: result of the run, failures, and a table of all machines.
 
 use maud::{Markup, html};
 
 use super::findings::{ended, sentence};
 use super::text::{clean, shorten};
 use super::view::{Machine, Page, UnitView};
-use crate::report::amounts::{self, count, seconds_between};
+use crate::report::format::{self, count, seconds_between};
 use crate::timeline::StageName;
 use crate::verdict::NodeVerdict;
 
-/// Longest reason in a card.
+/// Maximum length of a reason in a card, in characters.
 const MOST_CHARS: usize = 420;
 
-/// Which machines have which sign; the word stands beside it.
+/// Returns the style class and sign of a verdict; the word is shown next to the sign.
 pub(super) fn sign(verdict: &NodeVerdict) -> (&'static str, &'static str) {
     match verdict.word() {
         "pass" => ("good", "✓"),
@@ -23,13 +23,13 @@ pub(super) fn sign(verdict: &NodeVerdict) -> (&'static str, &'static str) {
     }
 }
 
-/// A verdict as sign and word.
+/// Renders a verdict as sign and word.
 pub(super) fn badge(verdict: &NodeVerdict) -> Markup {
     let (class, sign) = sign(verdict);
     html! { span.badge.(class) { span aria-hidden="true" { (sign) } " " (verdict.word()) } }
 }
 
-/// The head of the page.
+/// Renders the head of the page.
 pub(super) fn header(page: &Page) -> Markup {
     let run = &page.run;
     html! {
@@ -38,8 +38,8 @@ pub(super) fn header(page: &Page) -> Markup {
             h1 { (headline(page)) }
             (proportions(page))
             p.setting {
-                (count(page.units.len(), "scenario and firmware", "scenarios and firmwares"))
-                " in " (amounts::seconds(run.seconds)) ", on " (run.accelerator) "."
+                (count(page.units.len(), "unit (scenario on one firmware)", "units (scenarios on one firmware each)"))
+                " in " (format::seconds(run.seconds)) ", on " (run.accelerator) "."
                 @if run.rehearsal.is_none() { @for caveat in run.caveats() { " " (caveat) } }
             }
             @if run.rehearsal.is_some() {
@@ -49,7 +49,7 @@ pub(super) fn header(page: &Page) -> Markup {
     }
 }
 
-/// When the run began, as people write it; as it stands where it can't be read.
+/// Formats the start time for people; unchanged if it cannot be parsed.
 fn began(started: &str) -> String {
     started.parse::<jiff::Timestamp>().map_or_else(
         |_| started.to_owned(),
@@ -57,7 +57,7 @@ fn began(started: &str) -> String {
     )
 }
 
-/// The run in one sentence.
+/// Returns the result of the run in one sentence.
 fn headline(page: &Page) -> String {
     let all = page.run.nodes().count();
     let came_up = |word: &str| ["pass", "flaky", "leaked"].contains(&word);
@@ -68,7 +68,7 @@ fn headline(page: &Page) -> String {
         .count();
     let machines = |number| count(number, "machine", "machines");
     match (up, all) {
-        (_, 0) => "No machine was run.".into(),
+        (_, 0) => "No machines were run.".into(),
         (up, all) if up == all && all == 1 => "The machine came up as expected.".into(),
         (up, all) if up == all => format!("All {} came up as expected.", machines(all)),
         (0, 1) => "The machine did not come up as expected.".into(),
@@ -77,7 +77,7 @@ fn headline(page: &Page) -> String {
     }
 }
 
-/// How many machines have each verdict, as a bar and in words.
+/// Renders the number of machines by verdict, as a bar and as text.
 fn proportions(page: &Page) -> Markup {
     let mut groups: Vec<(&NodeVerdict, usize)> = Vec::new();
     for node in page.run.nodes() {
@@ -104,7 +104,7 @@ fn proportions(page: &Page) -> Markup {
     }
 }
 
-/// What went wrong, machine by machine: where, why, and what to try.
+/// Renders the failures, machine by machine: stage, cause and remedy.
 pub(super) fn troubles(page: &Page) -> Markup {
     let troubled: Vec<(&UnitView, &Machine)> = page
         .machines()
@@ -113,7 +113,7 @@ pub(super) fn troubles(page: &Page) -> Markup {
     html! {
         @if !troubled.is_empty() {
             section aria-labelledby="wrong" {
-                h2 #wrong { "What went wrong" }
+                h2 #wrong { "Failures" }
                 ul.cards { @for (unit, machine) in troubled { li { (card(unit, machine)) } } }
             }
         }
@@ -135,7 +135,7 @@ fn card(unit: &UnitView, machine: &Machine) -> Markup {
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict {
                     "at " b.stage { (stage) }
                 }
-                @if let Some(seconds) = machine.seconds { " after " (amounts::seconds(seconds)) }
+                @if let Some(seconds) = machine.seconds { " after " (format::seconds(seconds)) }
             }
             h3 { a href={ "#" (machine.anchor) } { (machine.name) } " " small { (unit.name) } }
             p.why { (shorten(&sentence(&why), MOST_CHARS)) }
@@ -146,7 +146,7 @@ fn card(unit: &UnitView, machine: &Machine) -> Markup {
     }
 }
 
-/// Every machine of the run.
+/// Renders the table of all machines.
 pub(super) fn table(page: &Page) -> Markup {
     let longest = page
         .machines()
@@ -184,12 +184,12 @@ fn line(machine: &Machine, longest: f64) -> Markup {
                 @if let NodeVerdict::Fail { stage, .. } = &machine.verdict { " " small { "at " (stage) } }
             }
             td.course { (course(machine, longest)) }
-            td.time { @if let Some(seconds) = machine.seconds { (amounts::seconds(seconds)) } @else { "–" } }
+            td.time { @if let Some(seconds) = machine.seconds { (format::seconds(seconds)) } @else { "–" } }
         }
     }
 }
 
-/// A boot as three stretches of time, on one scale for all machines.
+/// Renders a boot as three spans of time, on one scale for all machines.
 fn course(machine: &Machine, longest: f64) -> Markup {
     let Some((timeline, seconds)) = machine.timeline.as_ref().zip(machine.seconds) else {
         return html! {};

@@ -1,4 +1,4 @@
-//! Of a rehearsal: what its configs ask for that nobody looked at, machine by machine.
+//! Section of a rehearsal: settings in the configs that no check covers, by machine.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use maud::{Markup, html};
 use super::text::clean;
 use super::view::Page;
 
-/// The section; empty for a run that is no rehearsal, or one that looked at everything.
+/// Renders the section; empty for other runs, and if everything was checked.
 pub(super) fn unproven(page: &Page) -> Markup {
     let Some(rehearsal) = &page.run.rehearsal else {
         return html! {};
     };
-    // The same things of many machines stand once.
+    // Settings shared by many machines appear once.
     let mut alike: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     for (machine, things) in &rehearsal.unproven {
         alike.entry(things).or_default().push(machine);
@@ -20,7 +20,7 @@ pub(super) fn unproven(page: &Page) -> Markup {
     html! {
         @if !alike.is_empty() {
             section aria-labelledby="unproven" {
-                h2 #unproven { "What was not looked at" }
+                h2 #unproven { "Not checked" }
                 dl.unproven {
                     @for (things, machines) in &alike {
                         dt { (machines.join(", ")) }

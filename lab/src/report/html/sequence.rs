@@ -1,17 +1,17 @@
-//! The sequence diagram as markup: a list of rows over the lanes of one SVG, with an arrow in each.
+//! Sequence diagram as markup: a list of rows over an SVG with lanes and arrows.
 //!
-//! Arrows are placed by percentages and text wraps, so that the diagram is as wide as its reader's screen.
-//! To who listens instead of looking, it is a list of sentences.
+//! Arrows are placed by percentages and text wraps, so that the diagram adapts to the screen. Screen readers see
+//! a list of sentences.
 
 use maud::{Markup, html};
 
 use super::link::row_id;
 use super::text::{clean, time};
 use super::view::Machine;
-use crate::report::amounts;
+use crate::report::format;
 use crate::report::sequence::{Lane, Message, Role, Row, Shown, Tone, TransferShown};
 
-/// Arrowheads, once a page; arrows refer to them.
+/// Renders the arrowheads, once per page.
 pub(super) fn shapes() -> Markup {
     html! {
         svg.shapes width="0" height="0" aria-hidden="true" focusable="false" {
@@ -24,11 +24,11 @@ pub(super) fn shapes() -> Markup {
     }
 }
 
-/// The diagram of a machine.
+/// Renders the diagram of a machine.
 pub(super) fn diagram(machine: &Machine) -> Markup {
     let diagram = &machine.diagram;
     if diagram.rows.iter().all(|row| row.frames.is_empty()) {
-        return html! { p.none { "The capture has no packet of this machine." } };
+        return html! { p.none { "The capture has no packets of this machine." } };
     }
     let lanes = &diagram.lanes;
     html! {
@@ -68,7 +68,7 @@ fn head(lane: &Lane, place: f64) -> Markup {
     }
 }
 
-/// The lanes, behind all rows.
+/// Renders the lanes behind all rows.
 fn lines(machine: &Machine) -> Markup {
     let lanes = &machine.diagram.lanes;
     let (title, desc) = (
@@ -79,14 +79,14 @@ fn lines(machine: &Machine) -> Markup {
         .iter()
         .map(|lane| match &lane.address {
             Some(address) => format!("{} {address}", lane.role.name()),
-            None => format!("{} (nobody)", lane.role.name()),
+            None => format!("{} (absent)", lane.role.name()),
         })
         .collect();
     html! {
         svg.lanes role="img" aria-labelledby={ (title) " " (desc) } {
             title id=(title) { "Packets of " (machine.name) }
             desc id=(desc) {
-                "From left to right: " (parties.join(", ")) ". The list that follows tells every row."
+                "From left to right: " (parties.join(", ")) ". The list below contains every row."
             }
             @for position in 0..lanes.len() {
                 @let x = center(position, lanes.len());
@@ -101,10 +101,10 @@ fn row(machine: &Machine, index: usize, row: &Row) -> Markup {
     let count = machine.diagram.lanes.len();
     match &row.what {
         Shown::Silence(seconds) => html! {
-            li.gap { span { (amounts::seconds(*seconds)) " without a packet" } }
+            li.gap { span { (format::seconds(*seconds)) " without a packet" } }
         },
         Shown::LeftOut(rows) => html! {
-            li.gap { span { (rows) " rows are left out; the capture has them" } }
+            li.gap { span { (rows) " rows omitted; see the capture" } }
         },
         Shown::Note { text, tone } => html! {
             li.note.(class(*tone)) {
@@ -135,7 +135,7 @@ fn row(machine: &Machine, index: usize, row: &Row) -> Markup {
     }
 }
 
-/// Time since power-on and the frame's number.
+/// Renders the time since power-on and the frame number.
 fn when(zero_us: u64, row: &Row) -> Markup {
     html! {
         span.when {
@@ -145,7 +145,7 @@ fn when(zero_us: u64, row: &Row) -> Markup {
     }
 }
 
-/// The direction, for who does not see the arrow.
+/// Renders the direction as text, for screen readers.
 fn who(machine: &Machine, from: usize, to: usize) -> Markup {
     let role = |at: usize| {
         let lane = machine.diagram.lanes.get(at);
@@ -178,17 +178,17 @@ fn transfer(sent: &TransferShown) -> Markup {
                 @if let Some(status) = sent.status { b { (status) } " " }
                 b { (clean(&sent.file)) }
                 " " span.option {
-                    (amounts::bytes(sent.bytes))
-                    @if let Some(announced) = missing { " of " (amounts::bytes(announced)) }
-                    " in " (amounts::seconds(sent.seconds))
-                    // A rate of what comes in one packet says nothing.
-                    @if sent.bytes > 20_000 { " · " (amounts::bytes(rate)) "/s" }
+                    (format::bytes(sent.bytes))
+                    @if let Some(announced) = missing { " of " (format::bytes(announced)) }
+                    " in " (format::seconds(sent.seconds))
+                    // The rate of a single packet is meaningless.
+                    @if sent.bytes > 20_000 { " · " (format::bytes(rate)) "/s" }
                 }
                 @if sent.retransmits > 0 {
-                    " " span.option { (amounts::count(sent.retransmits as usize, "packet", "packets")) " sent again" }
+                    " " span.option { (format::count(sent.retransmits as usize, "packet", "packets")) " retransmitted" }
                 }
                 @if sent.longest_silence >= 1.0 {
-                    " " span.option { "silent for " (amounts::seconds(sent.longest_silence)) }
+                    " " span.option { "silent for " (format::seconds(sent.longest_silence)) }
                 }
                 @if let Some(ending) = sent.ending { " " span.verdictlet { (ending) } }
             }
@@ -211,8 +211,8 @@ fn arrow(from: usize, to: usize, lanes: usize, tone: Tone, weight: &str) -> Mark
     }
 }
 
-/// Where a lane stands, in percent from the left. The machine's is at the edge: all that is said begins
-/// or ends there, and the words beside it have the width of the page.
+/// Returns the position of a lane, in percent from the left. The machine's lane is at the edge, because every
+/// message starts or ends there, so that labels can use the full width.
 fn place(position: usize, lanes: usize) -> f64 {
     const FIRST: f64 = 1.5;
     const LAST: f64 = 91.0;

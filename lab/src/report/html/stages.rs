@@ -1,23 +1,23 @@
-//! When each stage was under way: a bar for each, over time.
+//! Chart of the stages: one bar each, over time.
 
 use maud::{Markup, html};
 
 use super::text::{clean, shorten};
 use super::view::Machine;
-use crate::report::amounts::{self, seconds_between};
+use crate::report::format::{self, seconds_between};
 use crate::timeline::{Outcome, Stage, StageName};
 use crate::verdict::NodeVerdict;
 
-/// Height of a stage's row in pixels; the style sheet has the same.
+/// Height of a stage's row in pixels, as in the style sheet.
 const ROW_PX: usize = 26;
 
-/// A stage that is through as soon as it begins.
+/// Minimum duration of a stage shown as a bar, in seconds.
 const MOMENT_SECONDS: f64 = 0.001;
 
-/// How many lines of time there are at most.
+/// Maximum number of time lines.
 const MOST_TICKS: f64 = 6.0;
 
-/// One bar.
+/// Bar of one stage.
 struct Bar {
     name: StageName,
     /// Begin and end in seconds since power-on.
@@ -48,13 +48,13 @@ impl State {
         match self {
             State::Through => "through",
             State::Failed => "failed here",
-            State::Open => "not through",
+            State::Open => "not completed",
             State::Missing => "never reached",
         }
     }
 }
 
-/// The stages of a machine.
+/// Renders the stages of a machine.
 pub(super) fn chart(machine: &Machine) -> Markup {
     let bars = bars(machine);
     let total = bars.iter().map(|bar| bar.to).fold(0.0, f64::max).max(0.1);
@@ -89,9 +89,9 @@ pub(super) fn chart(machine: &Machine) -> Markup {
                 @for bar in &bars {
                     li.(bar.state.class()) {
                         @match bar.state {
-                            // A moment has no length: when it was says more.
-                            State::Through if bar.to - bar.from < MOMENT_SECONDS => { "at " (amounts::seconds(bar.to)) },
-                            State::Through => (amounts::seconds(bar.to - bar.from)),
+                            // A moment has no duration, so its time is shown instead.
+                            State::Through if bar.to - bar.from < MOMENT_SECONDS => { "at " (format::seconds(bar.to)) },
+                            State::Through => (format::seconds(bar.to - bar.from)),
                             state => (state.words()),
                         }
                     }
@@ -143,7 +143,7 @@ fn bar(stage: &Stage, zero_us: u64, failed: Option<StageName>) -> Bar {
     }
 }
 
-/// The chart in words.
+/// Describes the chart as text.
 fn told(bars: &[Bar]) -> String {
     let lines = bars.iter().map(|bar| match bar.state {
         State::Missing => format!("{}: never reached.", bar.name),
@@ -158,7 +158,7 @@ fn told(bars: &[Bar]) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// Round numbers of seconds, a handful of them.
+/// Returns a few round numbers of seconds.
 fn ticks(total: f64) -> Vec<f64> {
     const STEPS: [f64; 13] = [
         0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
@@ -168,13 +168,13 @@ fn ticks(total: f64) -> Vec<f64> {
         .find(|step| total / step <= MOST_TICKS)
         .unwrap_or(3600.0);
     let count = (total / step).floor() as u32;
-    // Rounded: three times a tenth is not shown as 0.30000000000000004.
+    // Rounded, so that three tenths are not shown as 0.30000000000000004.
     (0..=count)
         .map(|number| (f64::from(number) * step * 10.0).round() / 10.0)
         .collect()
 }
 
-/// Text at the edges stays inside.
+/// Returns the text anchor that keeps labels at the edges inside.
 fn anchor(tick: f64, total: f64) -> &'static str {
     if tick == 0.0 {
         "first"
@@ -185,10 +185,10 @@ fn anchor(tick: f64, total: f64) -> &'static str {
     }
 }
 
-/// Most sightings of one stage that are shown.
+/// Maximum number of observations shown per stage.
 const MOST_SIGHTINGS: usize = 40;
 
-/// Everything that was seen of each stage, in words.
+/// Renders all observations of each stage as text.
 fn sightings(machine: &Machine) -> Markup {
     let Some(timeline) = &machine.timeline else {
         return html! {};
@@ -196,7 +196,7 @@ fn sightings(machine: &Machine) -> Markup {
     let zero_us = machine.zero_us();
     html! {
         details.more {
-            summary { "What was seen of each stage" }
+            summary { "Evidence of each stage" }
             @for stage in &timeline.stages {
                 h5 { (stage.name) }
                 ul.seen {

@@ -108,7 +108,7 @@ fn a_run_whose_evidence_is_gone_still_has_its_verdicts() {
         html.contains("3 of 7 machines came up as expected."),
         "{html}"
     );
-    assert!(html.contains("Its evidence can't be shown: "), "it says so");
+    assert!(html.contains("Cannot show the evidence: "), "it says so");
     // Of the first unit both attempts, of the second its machines alone.
     assert_eq!(
         html.matches("<details class=\"machine\"").count(),

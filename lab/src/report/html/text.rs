@@ -1,14 +1,14 @@
-//! Text of machines made fit for a page. That it is escaped is the templates' work.
+//! Formatting of machine output for the page; escaping is done by the templates.
 
-use crate::report::amounts::seconds_between;
+use crate::report::format::seconds_between;
 pub(super) use crate::untrusted::plain as clean;
 
-/// A moment in seconds since power-on: `12.345`.
+/// Formats a time in seconds since power-on: `12.345`.
 pub(super) fn time(zero_us: u64, at_us: u64) -> String {
     format!("{:.3}", seconds_between(zero_us, at_us))
 }
 
-/// At most this many characters, with an ellipsis where some are missing.
+/// Truncates a text to this many characters, with an ellipsis.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),

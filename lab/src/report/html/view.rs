@@ -1,4 +1,4 @@
-//! What the page shows, gathered: the run, its units, and each machine with everything seen of it.
+//! Content of the page: the run, its units, and each machine with its evidence.
 
 use std::path::PathBuf;
 
@@ -9,17 +9,16 @@ use crate::scenario::Firmware;
 use crate::timeline::Timeline;
 use crate::verdict::NodeVerdict;
 
-/// All of it.
+/// Content of the whole page.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// The run.
     pub run: RunSummary,
-    /// Its units, in its order.
+    /// Units in the run's order.
     pub units: Vec<UnitView>,
 }
 
 impl Page {
-    /// Every machine whose verdict counts, with its unit: those of the last attempts.
+    /// Returns the machines of the last attempts, whose verdicts count, with their units.
     pub fn machines(&self) -> impl Iterator<Item = (&UnitView, &Machine)> {
         self.units.iter().flat_map(|unit| {
             let last = unit.attempts.last();
@@ -29,65 +28,62 @@ impl Page {
     }
 }
 
-/// A scenario on one firmware.
+/// Scenario on one firmware.
 #[derive(Debug, Clone)]
 pub struct UnitView {
-    /// `scenario@firmware`.
+    /// Unit name, `scenario@firmware`.
     pub name: String,
-    /// Scenario.
     pub scenario: String,
-    /// Firmware.
     pub firmware: Firmware,
-    /// The scenario in one sentence.
+    /// Summary of the scenario in one sentence.
     pub summary: String,
-    /// Its attempts, in order.
+    /// Attempts in order.
     pub attempts: Vec<AttemptView>,
 }
 
-/// One attempt at it.
+/// One attempt at a unit.
 #[derive(Debug, Clone)]
 pub struct AttemptView {
-    /// Which, from 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// Files of the attempt as a whole.
+    /// Links to files of the whole attempt.
     pub links: Vec<Link>,
-    /// Why its evidence can't be shown.
+    /// Reason why the evidence cannot be shown.
     pub unreadable: Option<String>,
-    /// Its machines, in the scenario's order.
+    /// Machines in the scenario's order.
     pub machines: Vec<Machine>,
 }
 
-/// A machine in an attempt.
+/// Machine in an attempt.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// Unique in the page; part of the ids of all that is shown of it.
+    /// Unique anchor in the page; prefix of all ids of the machine.
     pub anchor: String,
-    /// Its name.
     pub name: String,
-    /// What it is told apart by: its UUID, MAC and memory, in words.
+    /// Identifying facts as text: UUID, MAC and memory.
     pub facts: Vec<(&'static str, String)>,
-    /// What became of it: by all attempts in the last one, else in this one.
+    /// Verdict: over all attempts in the last attempt, else of this attempt.
     pub verdict: NodeVerdict,
-    /// From power-on to its stop, in seconds.
+    /// Time from power-on to stop, in seconds.
     pub seconds: Option<f64>,
-    /// What it went through; none when nothing was saved.
+    /// Stages; `None` if no evidence was saved.
     pub timeline: Option<Timeline>,
-    /// Why it failed, best first.
+    /// Causes of the failure, best first.
     pub findings: Vec<Finding>,
-    /// What its pass does not prove.
+    /// Claims that the pass does not prove.
     pub not_proven: Vec<String>,
-    /// What went over the wire.
+    /// Packets as a sequence diagram.
     pub diagram: Diagram,
-    /// Its console: microseconds since the Unix epoch, and the line.
+    /// Console lines, each with its time in microseconds since the Unix epoch.
     pub console: Vec<(u64, String)>,
-    /// Its files.
+    /// Links to the machine's files.
     pub links: Vec<Link>,
-    /// A picture of its screen, relative to the page.
+    /// Path of the screenshot, relative to the page.
     pub screenshot: Option<PathBuf>,
 }
 
 impl Machine {
-    /// When it was switched on, else when the first of it was seen.
+    /// Returns the time of power-on, else that of the first record.
     #[must_use]
     pub fn zero_us(&self) -> u64 {
         let stages = self.timeline.iter().flat_map(|timeline| &timeline.stages);
@@ -97,11 +93,11 @@ impl Machine {
     }
 }
 
-/// A file to open.
+/// Link to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Relative to the page.
+    /// Path relative to the page.
     pub path: PathBuf,
-    /// What it is.
+    /// Label of the link.
     pub text: String,
 }

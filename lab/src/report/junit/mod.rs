@@ -1,7 +1,7 @@
-//! The JUnit report: a suite for each scenario and firmware, a case for each node.
+//! JUnit report: one suite per scenario and firmware, one case per node.
 //!
-//! It keeps to Jenkins' schema, which Maven Surefire's words for retries are part of; GitLab, GitHub actions
-//! and Jenkins read it.
+//! The report follows Jenkins' schema, which includes Maven Surefire's elements for retries; GitLab, GitHub
+//! Actions and Jenkins read it.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
-use super::words::{console_tail, explanation};
+use super::excerpts::{console_tail, explanation};
 use super::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::verdict::NodeVerdict;
 
@@ -27,7 +27,7 @@ pub enum Consoles {
 /// Renders the report as XML.
 ///
 /// # Errors
-/// When the XML can't be written, which text of ours does not cause.
+/// Fails if the XML cannot be written, which the lab's own text never causes.
 pub fn render(run: &RunSummary, consoles: Consoles) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("lab");
     report.set_time(Duration::from_secs_f64(run.seconds));
@@ -54,7 +54,7 @@ fn suite(run: &RunSummary, unit: &UnitSummary, consoles: Consoles) -> TestSuite 
         suite.add_property(("network", rehearsal.network.as_str()));
     }
     let longest = unit.nodes.iter().filter_map(|node| node.seconds);
-    // Machines run side by side: the sum of their times is no time that anybody waited.
+    // Machines run concurrently, so the sum of their times would be misleading.
     suite.set_time(Duration::from_secs_f64(longest.fold(0.0, f64::max)));
     for node in &unit.nodes {
         let mut case = TestCase::new(node.name.clone(), status(run, unit, node));
@@ -113,7 +113,7 @@ fn status(run: &RunSummary, unit: &UnitSummary, node: &NodeSummary) -> TestCaseS
     status
 }
 
-/// An attempt that was not the last, when the node did not pass in it.
+/// Returns the rerun element of an earlier attempt in which the node did not pass.
 fn rerun(run: &RunSummary, attempt: &AttemptSummary, node: &str) -> Option<TestRerun> {
     let node = attempt.nodes.iter().find(|one| one.name == node)?;
     let (kind, ty, why) = match &node.verdict {
@@ -123,10 +123,10 @@ fn rerun(run: &RunSummary, attempt: &AttemptSummary, node: &str) -> Option<TestR
     };
     let mut rerun = TestRerun::new(kind);
     rerun.set_type(ty).set_message(first_line(why));
-    // The place where viewers look for the reason of a run that did not count.
+    // Viewers look here for the reason of a run that did not count.
     rerun.set_stack_trace(explanation(run, attempt, node));
     rerun.set_system_out(console_tail(run, attempt, &node.name));
-    // Its time has no place in the schema.
+    // The schema has no place for its duration.
     Some(rerun)
 }
 

@@ -1,7 +1,7 @@
-//! What is shown and saved while a run goes on: `events.jsonl`, a line for each node's beginning and end,
-//! and in between how far each node is: redrawn in place on a terminal, a line now and then elsewhere.
+//! Live output of a run: `events.jsonl`, a line at the start and end of each node, and the progress of running
+//! nodes, redrawn in place on a terminal, or repeated as lines otherwise.
 
-mod course;
+mod progress;
 mod screen;
 mod status;
 mod transfers;
@@ -13,24 +13,24 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::amounts;
+use super::format;
 use super::table::Colour;
 use crate::evidence::Record;
 use crate::runner::{Progress, Unit};
-use course::Course;
+use progress::RunProgress;
 use screen::Screen;
 
-/// How often a terminal is redrawn.
+/// Redraw interval on a terminal.
 const REDRAW: Duration = Duration::from_millis(500);
-/// How often each running node has a line where there is no terminal.
+/// Interval of progress lines without a terminal.
 const REPEAT: Duration = Duration::from_secs(10);
 
-/// How progress is shown.
+/// Style of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
-    /// Nothing of it.
+    /// No progress.
     Nothing,
-    /// Line after line.
+    /// Line by line.
     Lines,
     /// Redrawn in place, on a terminal.
     InPlace(Colour),
@@ -44,7 +44,7 @@ struct Line<'a> {
     record: &'a Record,
 }
 
-/// A file of events; it is given up with the first failure to write.
+/// File of events; abandoned after the first write error.
 #[derive(Debug)]
 struct EventsFile {
     path: PathBuf,
@@ -60,25 +60,26 @@ impl EventsFile {
         let written = serde_json::to_writer(&mut self.out, line)
             .map_err(io::Error::from)
             .and_then(|()| self.out.write_all(b"\n"))
-            // Whoever follows the file sees events while they happen.
+            // Flushed, so that readers see events as they happen.
             .and_then(|()| self.out.flush());
         self.failure = written.err();
     }
 }
 
-/// Writes progress down as it happens, and shows it.
+/// Records progress events and displays them.
 #[derive(Debug)]
 pub struct Live<W: Write> {
     files: Vec<EventsFile>,
-    course: Course,
+    course: RunProgress,
     show: Show,
     screen: Screen<W>,
-    /// Where there is no terminal: when the nodes' lines were last written.
+    /// Time of the last progress lines without a terminal.
     repeated: Instant,
 }
 
 impl<W: Write> Live<W> {
-    /// Follows these units; events go to these files, and what people see to `out`. `folder` is the run's.
+    /// Creates the display of these units; events go to these files, text for people to `out`. `folder` is the
+    /// run's.
     #[must_use]
     pub fn new(
         units: &[Unit],
@@ -95,14 +96,14 @@ impl<W: Write> Live<W> {
         };
         Live {
             files: files.into_iter().map(file).collect(),
-            course: Course::new(units, in_place.then(|| folder.to_owned())),
+            course: RunProgress::new(units, in_place.then(|| folder.to_owned())),
             show,
             screen: Screen::new(out),
             repeated: Instant::now(),
         }
     }
 
-    /// How often [`Live::tick`] is to be called.
+    /// Returns the interval for calling [`Live::tick`].
     #[must_use]
     pub fn period(&self) -> Duration {
         match self.show {
@@ -111,7 +112,7 @@ impl<W: Write> Live<W> {
         }
     }
 
-    /// Takes one piece of progress.
+    /// Processes one progress event.
     pub fn take(&mut self, progress: &Progress) {
         if let Progress::Seen { unit, record } = progress {
             for file in &mut self.files {
@@ -123,7 +124,7 @@ impl<W: Write> Live<W> {
         }
     }
 
-    /// Returns the files that could not be written to the end, each with why.
+    /// Returns the files that could not be written completely, each with the reason.
     #[must_use]
     pub fn lost(&self) -> Vec<String> {
         let failed = |file: &EventsFile| {
@@ -133,7 +134,7 @@ impl<W: Write> Live<W> {
         self.files.iter().filter_map(failed).collect()
     }
 
-    /// Shows how far every node is now. `width` is that of the terminal, in columns.
+    /// Shows the current progress of every node. `width` is the terminal's, in columns.
     pub fn tick(&mut self, now: Instant, width: usize) {
         match self.show {
             Show::Nothing => {}
@@ -158,14 +159,14 @@ impl<W: Write> Live<W> {
         }
     }
 
-    /// Shows a line that stays.
+    /// Prints a permanent line.
     pub fn say(&mut self, line: &str) {
         if self.show != Show::Nothing {
             self.screen.line(line);
         }
     }
 
-    /// Takes away what is redrawn; what stays, stays.
+    /// Removes the redrawn block; permanent lines remain.
     pub fn end(&mut self) {
         self.screen.clear();
     }
@@ -175,8 +176,8 @@ impl<W: Write> Live<W> {
         let since = now.duration_since(self.course.started()).as_secs_f64();
         let text = format!(
             "{ended} of {} · {}",
-            amounts::count(all, "machine", "machines"),
-            amounts::clock(since)
+            format::count(all, "machine", "machines"),
+            format::clock(since)
         );
         status::cut(&text, width.saturating_sub(1))
     }

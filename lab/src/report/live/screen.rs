@@ -1,7 +1,7 @@
-//! Lines that stay, and below them a block that is redrawn in place.
+//! Terminal output: permanent lines, and a block below them that is redrawn in place.
 //!
-//! Terminals wrap lines anew when they are made narrower. So the block's height is counted by the width
-//! at the time it is taken away, not by the width for which it was drawn.
+//! Terminals rewrap lines when they become narrower. The height of the block is therefore computed from the
+//! width at the time of removal, not at the time of drawing.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use console::measure_text_width;
 #[derive(Debug)]
 pub(super) struct Screen<W: Write> {
     out: W,
-    /// The block as it was drawn, without control sequences, and how wide the terminal last was.
+    /// Lines of the block without control sequences, and the last known width of the terminal.
     drawn: Vec<String>,
     width: usize,
 }
@@ -25,7 +25,7 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    /// Writes a line that stays, above the block.
+    /// Writes a permanent line above the block.
     pub(super) fn line(&mut self, line: &str) {
         let block = std::mem::take(&mut self.drawn);
         let text = format!("{}{line}\n{}", self.erasing(&block), joined(&block));
@@ -33,7 +33,7 @@ impl<W: Write> Screen<W> {
         self.write(&text);
     }
 
-    /// Draws the block in the place of the last one.
+    /// Replaces the block.
     pub(super) fn show(&mut self, block: Vec<String>, width: usize) {
         self.width = width.max(1);
         let before = std::mem::replace(&mut self.drawn, block);
@@ -41,14 +41,15 @@ impl<W: Write> Screen<W> {
         self.write(&text);
     }
 
-    /// Takes the block away.
+    /// Removes the block.
     pub(super) fn clear(&mut self) {
         let before = std::mem::take(&mut self.drawn);
         let text = self.erasing(&before);
         self.write(&text);
     }
 
-    /// What takes a block away: back to its first row, and erase to the end (ECMA-48 CUU, ED).
+    /// Returns the control sequence that removes a block: back to its first row, and erase to the end (ECMA-48
+    /// CUU, ED).
     fn erasing(&self, block: &[String]) -> String {
         let rows: usize = block
             .iter()
@@ -61,8 +62,7 @@ impl<W: Write> Screen<W> {
     }
 
     fn write(&mut self, text: &str) {
-        // In one piece, so that nothing of it is seen half drawn. A closed terminal is no reason to stop
-        // a run.
+        // Written at once, to avoid flicker. A closed terminal does not stop the run.
         let _ = self.out.write_all(text.as_bytes());
         let _ = self.out.flush();
     }

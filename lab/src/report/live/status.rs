@@ -1,40 +1,40 @@
-//! A running node in one line.
+//! Status line of a running node.
 
 use console::measure_text_width;
 
 use super::transfers::OnItsWay;
-use crate::report::amounts;
+use crate::report::format;
 use crate::report::table::Colour;
 
-/// Columns for unit and node, where there is room.
+/// Columns for unit and node, if there is room.
 const NAME_COLUMNS: usize = 30;
 /// Columns for the stage.
 const STAGE_COLUMNS: usize = 14;
-/// Columns of a transfer's bar, and how narrow it may become.
+/// Preferred and minimum columns of a transfer's bar.
 const BAR_COLUMNS: usize = 16;
 const BAR_LEAST_COLUMNS: usize = 6;
-/// Below this width, the stage stands without what is waited for.
+/// Minimum width, in columns, for showing the awaited event.
 const NARROW_COLUMNS: usize = 72;
 
-/// Where a running node is.
+/// Status of a running node.
 #[derive(Debug, Clone)]
 pub(super) struct NodeStatus {
     pub(super) unit: String,
     pub(super) node: String,
-    /// The last stage that is through.
+    /// Last completed stage.
     pub(super) reached: Option<&'static str>,
-    /// What is waited for.
+    /// Awaited event.
     pub(super) waits_for: Option<String>,
-    /// What it is loading.
+    /// Transfer in progress.
     pub(super) loads: Option<OnItsWay>,
     /// Seconds since power-on.
     pub(super) seconds: u64,
-    /// Seconds it has.
+    /// Time limit, in seconds.
     pub(super) deadline: u64,
 }
 
 impl NodeStatus {
-    /// As a line of its own.
+    /// Formats the status as a separate line.
     pub(super) fn sentence(&self) -> String {
         let (unit, node) = (&self.unit, &self.node);
         let reached = self.reached.unwrap_or("nothing");
@@ -43,14 +43,14 @@ impl NodeStatus {
             None => String::new(),
         };
         format!(
-            "{unit} {node}: {reached} is through{waits}, {}/{} s",
+            "{unit} {node}: {reached} completed{waits}, {}/{} s",
             self.seconds, self.deadline
         )
     }
 
-    /// As a row of a terminal this wide; it never wraps.
+    /// Formats the status as a terminal row of this width, which never wraps.
     pub(super) fn row(&self, width: usize, colour: Colour) -> String {
-        // The last column stays free: some terminals wrap when it is written.
+        // The last column stays free, because some terminals wrap when it is written.
         let width = width.saturating_sub(1);
         let time = format!("{:>3}/{} s", self.seconds, self.deadline);
         let name_columns = NAME_COLUMNS.min((width / 2).saturating_sub(2));
@@ -70,7 +70,7 @@ impl NodeStatus {
             }
             Colour::Off => format!("{name}  {stage} {waits} {time}"),
         };
-        // On a very narrow terminal even the fixed columns are too much.
+        // A very narrow terminal has no room even for the fixed columns.
         if taken > width {
             cut(&format!("{name}  {time}"), width)
         } else {
@@ -79,15 +79,15 @@ impl NodeStatus {
     }
 }
 
-/// A transfer in at most this many columns: a bar where the whole is known, bytes, and the file.
+/// Formats a transfer in at most this many columns: a bar if the size is known, the bytes and the file.
 fn bar(loads: &OnItsWay, columns: usize) -> String {
     let Some(announced) = loads.announced.filter(|announced| *announced > 0) else {
-        return format!("{} of {}", amounts::bytes(loads.bytes), loads.file);
+        return format!("{} of {}", format::bytes(loads.bytes), loads.file);
     };
     let told = format!(
         "{}/{}",
-        amounts::bytes(loads.bytes),
-        amounts::bytes(announced)
+        format::bytes(loads.bytes),
+        format::bytes(announced)
     );
     let share = (loads.bytes as f64 / announced as f64).clamp(0.0, 1.0);
     if measure_text_width(&told) > columns {
@@ -103,14 +103,14 @@ fn bar(loads: &OnItsWay, columns: usize) -> String {
     format!("{bar} {told} {}", loads.file)
 }
 
-/// Exactly this many columns: cut, or filled with spaces.
+/// Returns exactly this many columns, truncated or padded.
 fn pad(text: &str, columns: usize) -> String {
     let text = cut(text, columns);
     let missing = columns.saturating_sub(measure_text_width(&text));
     text + &" ".repeat(missing)
 }
 
-/// At most this many columns, with an ellipsis where something is missing.
+/// Returns at most this many columns, with an ellipsis if truncated.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
     if measure_text_width(&text) <= columns {

@@ -1,6 +1,6 @@
-//! Files that are on their way right now, read from a capture while it is written.
+//! Transfers in progress, read from a capture while it is written.
 //!
-//! Only a terminal shows them, so only for one are captures followed: a thread for each network that is up.
+//! Only a terminal shows transfers, so captures are followed only there: one thread for each running network.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -13,19 +13,19 @@ use crate::evidence::packet::{Transfer, TransferEnd, Wire};
 use crate::evidence::saved::CAPTURES_FOLDER;
 use crate::evidence::wire;
 
-/// How often a capture is looked at for more.
+/// Polling interval for new packets.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// A transfer of which nothing came for so long is not shown as under way.
+/// Time without data after which a transfer no longer counts as in progress, in microseconds.
 const STALE_US: u64 = 5_000_000;
 
-/// A file on its way.
+/// Transfer in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OnItsWay {
-    /// Its name without its folder.
+    /// Name of the file, without its folder.
     pub(super) file: String,
-    /// Bytes that came.
+    /// Bytes received.
     pub(super) bytes: u64,
-    /// Bytes that were announced.
+    /// Announced size, in bytes.
     pub(super) announced: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Follows the captures in the folder of an attempt; they may still have to be made.
+    /// Follows the captures in an attempt's folder; they may not exist yet.
     pub(super) fn start(attempt: &Path) -> Follower {
         let follower = Follower {
             stop: Arc::default(),
@@ -45,14 +45,14 @@ impl Follower {
         };
         let folder = attempt.join(CAPTURES_FOLDER);
         let (stop, open) = (Arc::clone(&follower.stop), Arc::clone(&follower.open));
-        // A thread that can't be had costs a bar on the screen, nothing else.
+        // Without a thread, only the progress bar is missing.
         let _ = std::thread::Builder::new()
             .name("transfers".into())
             .spawn(move || watch(&folder, &stop, &open));
         follower
     }
 
-    /// What the machine of this MAC is getting at this moment.
+    /// Returns the current transfer of the machine with this MAC.
     pub(super) fn under_way(&self, mac: &str, now_us: u64) -> Option<OnItsWay> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let is_now = |one: &&Transfer| one.to.mac == mac && one.end_us + STALE_US > now_us;
@@ -88,9 +88,9 @@ fn watch(folder: &Path, stop: &Arc<AtomicBool>, open: &Mutex<Vec<Transfer>>) {
         reads: 0,
     };
     let mut told = Instant::now();
-    // What can't be read is told when the attempt is judged.
+    // Read errors are reported when the attempt is judged.
     let _ = wire::follow(growing, |wire| {
-        // The last frames that there are may be the last for long.
+        // The last frames may remain the last for a long time.
         if told.elapsed() >= LOOK_AGAIN || is_all.load(Ordering::Relaxed) {
             told = Instant::now();
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,13 +104,13 @@ fn still_open(wire: &Wire) -> Vec<Transfer> {
     wire.transfers.iter().filter(open).cloned().collect()
 }
 
-/// Waits for the capture; none when told to stop.
+/// Waits for the capture; returns `None` when told to stop.
 fn first_capture(folder: &Path, stop: &AtomicBool) -> Option<PathBuf> {
     while !stop.load(Ordering::Relaxed) {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths = entries.map(|entry| entry.path());
         let is_capture = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "pcapng");
-        // Its header comes with the file's first write.
+        // The header comes with the file's first write.
         let has_begun = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 0);
         if let Some(path) = paths.find(|path| is_capture(path) && has_begun(path)) {
             return Some(path);
@@ -120,17 +120,17 @@ fn first_capture(folder: &Path, stop: &AtomicBool) -> Option<PathBuf> {
     None
 }
 
-/// A file that goes on growing until told to stop.
+/// Growing file, read until told to stop.
 struct Growing {
     file: File,
     stop: Arc<AtomicBool>,
-    /// Whether what was read last is all that there is for now.
+    /// True if all data available so far has been read.
     is_all: Arc<AtomicBool>,
     reads: u32,
 }
 
-/// The parser reads so often before it looks at the first frame; it must not be kept waiting for what may
-/// be long in coming.
+/// Number of reads that the parser makes before the first frame; they must not block for data that may come
+/// late.
 const FIRST_READS: u32 = 2;
 
 impl Growing {
@@ -165,10 +165,10 @@ mod tests {
     use crate::evidence::wire::tests::Script;
 
     const MAC: &str = "52:54:00:a1:9c:ae";
-    /// Of the made-up frames, which are a millisecond apart.
+    /// Time of an invented frame; frames are one millisecond apart.
     const NOW_US: u64 = 1_700_000_000_500_000;
 
-    /// What is under way, once it is what is waited for.
+    /// Waits for the expected transfer and returns it.
     fn wait_for(follower: &Follower, what: impl Fn(&Option<OnItsWay>) -> bool) -> Option<OnItsWay> {
         let began = Instant::now();
         loop {

@@ -1,11 +1,10 @@
-//! Which questions of a machine nobody answered.
+//! Detection of a machine's requests that nobody answered.
 
 use std::collections::HashSet;
 
 use crate::evidence::packet::{DhcpSaid, Endpoint, Packet, Said, Transfer};
 
-/// Frames of the packets with which the machine of this MAC asked, and which nothing answered before it
-/// asked again.
+/// Returns the frames of requests by the machine with this MAC that were not answered before it asked again.
 pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> HashSet<u64> {
     let mut silent = HashSet::new();
     for (index, packet) in packets.iter().enumerate() {
@@ -15,14 +14,14 @@ pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]
             Said::TftpRequest { .. } | Said::HttpRequest { .. } if packet.from.mac == mac => {
                 file(packet, later, transfers)
             }
-            // Listed only when nobody accepted it.
+            // Listed only if nobody accepted the request.
             Said::TcpSyn => later.iter().any(|other| {
                 other.what == Said::TcpReset && is_reply(packet, &other.from, &other.to)
             }),
             Said::ArpRequest { address } if packet.from.mac == mac => {
                 let own = packet.from.address == Some((*address).into());
                 let replies = |other: &&&Packet| matches!(&other.what, Said::ArpReply { address: replied } if replied == address);
-                // Asking for its own address, a machine hopes for silence.
+                // A machine that probes its own address expects no answer.
                 own || packet.from.address.is_none() || later.iter().find(replies).is_some()
             }
             _ => true,
@@ -38,7 +37,7 @@ fn expects_answer(said: &DhcpSaid) -> bool {
     !said.from_server && !["decline", "release"].contains(&said.message.as_str())
 }
 
-/// An answer has the same transaction id and comes before the next question to the same port.
+/// True if a message with the same transaction id arrives before the next request to the same port.
 fn dhcp(said: &DhcpSaid, packet: &Packet, later: &[&Packet]) -> bool {
     for other in later {
         match &other.what {
@@ -52,7 +51,7 @@ fn dhcp(said: &DhcpSaid, packet: &Packet, later: &[&Packet]) -> bool {
     false
 }
 
-/// An answer comes to the port that asked, before the same port asks again.
+/// True if an answer arrives at the requesting port before that port asks again.
 fn file(packet: &Packet, later: &[&Packet], transfers: &[&Transfer]) -> bool {
     let mut until_us = u64::MAX;
     for other in later {
@@ -84,7 +83,7 @@ fn file(packet: &Packet, later: &[&Packet], transfers: &[&Transfer]) -> bool {
     })
 }
 
-/// TFTP servers answer from another port than the one that was asked.
+/// TFTP servers answer from another port than the requested one.
 fn is_reply(packet: &Packet, from: &Endpoint, to: &Endpoint) -> bool {
     from.mac == packet.to.mac && to.mac == packet.from.mac && to.port == packet.from.port
 }

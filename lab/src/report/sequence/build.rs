@@ -1,4 +1,4 @@
-//! From the packets of a capture to the rows of one machine's diagram.
+//! Conversion of a capture's packets into the rows of one machine's diagram.
 
 use std::collections::HashSet;
 
@@ -7,27 +7,25 @@ use super::labels::{Label, label};
 use super::lanes::Lanes;
 use super::{Diagram, Message, Row, Shown, Tone, TransferShown};
 use crate::evidence::packet::{Packet, Said, Transfer, TransferEnd, Wire};
-use crate::report::amounts::seconds_between;
+use crate::report::format::seconds_between;
 
-/// A silence of this many seconds is shown.
+/// Minimum length of a silence that is shown, in seconds.
 const SILENCE_SECONDS: f64 = 3.0;
 
-/// Rows at the beginning and at the end of a long diagram that are kept.
+/// Number of rows kept at the beginning and the end of a long diagram.
 const FIRST_ROWS: usize = 70;
 const LAST_ROWS: usize = 40;
 
-/// Something that happened to the machine and is no packet.
+/// Event of the machine that is not a packet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// What happened.
     pub text: String,
-    /// How it is meant.
     pub tone: Tone,
 }
 
-/// The diagram of the machine with this MAC; `moments` are noted between its packets.
+/// Builds the diagram of the machine with this MAC; `moments` are inserted between its packets.
 #[must_use]
 pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
     let packets: Vec<&Packet> = wire
@@ -64,7 +62,7 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
         .filter(|packet| !heads.contains(&packet.frame));
     rows.extend(apart.map(|packet| message_row(packet, mac, &lanes, &silent)));
     rows.extend(shown);
-    // Stable: a moment comes before the packet of the same microsecond.
+    // Stable sort: a moment precedes a packet of the same microsecond.
     rows.sort_by_key(|row| row.at_us);
     Diagram {
         lanes: lanes.shown(),
@@ -72,7 +70,7 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
     }
 }
 
-/// Whether the answer shows its whole body, so that its transfer need not be shown as well.
+/// True if the answer shows its whole body, so that its transfer need not be shown.
 fn says_it_all(head: &Packet, transfer: &Transfer) -> bool {
     let whole = transfer.end == TransferEnd::Whole && !is_short(transfer);
     whole && matches!(head.what, Said::HttpResponse { body: Some(_), .. })
@@ -83,7 +81,7 @@ fn is_short(transfer: &Transfer) -> bool {
     announced.is_some_and(|announced| transfer.bytes < announced)
 }
 
-/// Whether the machine sent it, got it, or is told of in it.
+/// True if the machine sent or received the packet, or is mentioned in it.
 fn concerns(packet: &Packet, mac: &str) -> bool {
     match &packet.what {
         Said::Dhcp(said) => said.client == mac,
@@ -91,7 +89,7 @@ fn concerns(packet: &Packet, mac: &str) -> bool {
     }
 }
 
-/// Chatter of the link is shown only where it tells of trouble.
+/// True unless the packet is link chatter without a problem.
 fn is_shown(packet: &Packet, silent: &HashSet<u64>) -> bool {
     match &packet.what {
         Said::ArpRequest { .. } => silent.contains(&packet.frame),
@@ -142,13 +140,13 @@ fn message_row(packet: &Packet, mac: &str, lanes: &Lanes, silent: &HashSet<u64>)
     }
 }
 
-/// A transfer, together with the head of the HTTP answer that began it.
+/// Builds the row of a transfer, including the head of the HTTP answer that began it.
 fn transfer_row(transfer: &Transfer, lanes: &Lanes, head: Option<&Packet>) -> Row {
     let (ending, tone) = match transfer.end {
         TransferEnd::Whole if is_short(transfer) => (Some("shorter than announced"), Tone::Bad),
         TransferEnd::Whole => (None, Tone::Good),
-        TransferEnd::BrokenByReceiver => (Some("broken off by the machine"), Tone::Plain),
-        TransferEnd::BrokenBySender => (Some("broken off by the server"), Tone::Bad),
+        TransferEnd::BrokenByReceiver => (Some("aborted by the machine"), Tone::Plain),
+        TransferEnd::BrokenBySender => (Some("aborted by the server"), Tone::Bad),
         TransferEnd::Open => (Some("never finished"), Tone::Bad),
     };
     let status = head.and_then(|packet| match packet.what {
@@ -177,7 +175,7 @@ fn transfer_row(transfer: &Transfer, lanes: &Lanes, head: Option<&Packet>) -> Ro
     }
 }
 
-/// What is said again and again is one row.
+/// Joins repeated messages into one row.
 fn joined(rows: Vec<Row>) -> Vec<Row> {
     let mut list: Vec<Row> = Vec::new();
     for row in rows {
@@ -195,7 +193,7 @@ fn joined(rows: Vec<Row>) -> Vec<Row> {
     list
 }
 
-/// The beginning and the end of what is too long to be read.
+/// Keeps the beginning and the end of an overlong diagram.
 fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
     let hidden = rows.len().saturating_sub(FIRST_ROWS + LAST_ROWS);
     if hidden > 1 {
@@ -212,7 +210,7 @@ fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// A row for each long time in which nothing was said.
+/// Inserts a row for each long silence.
 fn with_silences(rows: Vec<Row>) -> Vec<Row> {
     let mut list: Vec<Row> = Vec::new();
     let mut quiet_since = None;
@@ -232,7 +230,7 @@ fn with_silences(rows: Vec<Row>) -> Vec<Row> {
             _ => row.at_us,
         };
         quiet_since = match row.what {
-            // What is left out was no silence.
+            // Omitted rows do not count as silence.
             Shown::LeftOut(_) => None,
             _ => quiet_since.max(Some(end_us)),
         };

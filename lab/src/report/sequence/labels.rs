@@ -1,19 +1,19 @@
-//! Packets in a few words: a title, and what of them matters for booting.
+//! Labels of packets: a title, and the details that matter for booting.
 
 use super::Tone;
 use crate::evidence::packet::{DhcpSaid, Said};
 
-/// What a packet says.
+/// Label of a packet.
 pub(in crate::report) struct Label {
     pub(in crate::report) title: String,
     pub(in crate::report) details: Vec<(String, String)>,
     pub(super) tone: Tone,
 }
 
-/// Longest part of a body that is shown.
+/// Maximum length of a body excerpt, in characters.
 const BODY_CHARS: usize = 160;
 
-/// Puts a packet into words.
+/// Builds the label of a packet.
 pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
     let plain = |title: String| Label {
         title,
@@ -61,7 +61,7 @@ pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
             user_agent,
         } => Label {
             details: [
-                // An address is that of the lane.
+                // The address is shown by the lane.
                 detail("host", host.as_deref().filter(|host| is_name(host))),
                 detail("agent", user_agent.as_deref()),
             ]
@@ -79,7 +79,7 @@ pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
                 400.. => Tone::Bad,
                 _ => Tone::Plain,
             };
-            let length = length.map(super::super::amounts::bytes);
+            let length = length.map(super::super::format::bytes);
             let body = body.as_deref().map(shorten);
             Label {
                 details: [
@@ -101,11 +101,11 @@ pub(in crate::report) fn label(said: &Said, from_machine: bool) -> Label {
         },
         Said::RouterSolicitation => plain("Router solicitation".into()),
         Said::RouterAdvertisement => plain("Router advertisement".into()),
-        Said::Malformed { protocol, why } => bad(format!("Unreadable {protocol}: {why}")),
+        Said::Malformed { protocol, why } => bad(format!("Malformed {protocol}: {why}")),
     }
 }
 
-/// The first characters of a body.
+/// Returns the first characters of a body.
 pub(super) fn shorten(body: &str) -> String {
     let mut short: String = body.trim().chars().take(BODY_CHARS).collect();
     if short.len() < body.trim().len() {
@@ -114,8 +114,8 @@ pub(super) fn shorten(body: &str) -> String {
     short
 }
 
-/// Files that boot programs ask for on the chance that they are there: PXELINUX tries name after name and
-/// only `default` is its last, iPXE tries `autoexec.ipxe`.
+/// True for files that boot programs request speculatively: PXELINUX tries many names and only `default` is its
+/// last, iPXE tries `autoexec.ipxe`.
 fn may_be_absent(file: &str) -> bool {
     let file = file.trim_start_matches('/');
     let tried = file.starts_with("pxelinux.cfg/") && file != "pxelinux.cfg/default";
@@ -168,7 +168,7 @@ fn dhcp(said: &DhcpSaid) -> Label {
     }
 }
 
-/// Client architectures (option 93) by IANA's list "Processor Architecture Types".
+/// Returns the name of a client architecture (option 93) in IANA's list "Processor Architecture Types".
 fn arch_name(number: u16) -> &'static str {
     match number {
         0 => "x86 BIOS",
@@ -185,7 +185,7 @@ fn arch_name(number: u16) -> &'static str {
     }
 }
 
-/// The words of the status codes that boots meet.
+/// Returns the reason phrases of status codes that occur while booting.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => " OK",

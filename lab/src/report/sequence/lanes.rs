@@ -1,22 +1,22 @@
-//! Who took part: a lane for each role at each address that is really seen.
+//! Participants of a boot: one lane for each role at each observed address.
 
 use super::{Lane, Role};
 use crate::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer};
 
-/// Where the boot service of PXE listens (Intel PXE 2.1 §2.2.1): a question there is for a proxy.
+/// UDP port of the PXE boot server (Intel PXE 2.1 §2.2.1); requests there are for a proxy.
 const PXE_PORT: u16 = 4011;
 
-/// Someone as a lane: the key by which lanes are told apart.
+/// Key of a lane: role and address.
 type Party = (Role, Option<String>);
 
-/// The lanes of a machine's packets.
+/// Lanes of a machine's packets.
 #[derive(Debug)]
 pub(super) struct Lanes {
     list: Vec<Party>,
 }
 
 impl Lanes {
-    /// Finds everybody who talks with the machine of this MAC.
+    /// Finds all hosts that communicate with the machine of this MAC.
     pub(super) fn find(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> Lanes {
         let mut list: Vec<Party> = vec![(Role::Machine, Some(mac.to_owned()))];
         let mut add = |party: Party| {
@@ -38,12 +38,12 @@ impl Lanes {
         if asks && !list.iter().any(|(role, _)| *role == Role::Dhcp) {
             list.push((Role::Dhcp, None));
         }
-        // Stable: servers of one role keep the order in which they showed.
+        // Stable sort: servers of one role keep their order of appearance.
         list.sort_by_key(|(role, _)| *role);
         Lanes { list }
     }
 
-    /// As the diagram has them.
+    /// Returns the lanes for the diagram.
     pub(super) fn shown(&self) -> Vec<Lane> {
         let lane = |(role, address): &Party| Lane {
             role: *role,
@@ -52,11 +52,11 @@ impl Lanes {
         self.list.iter().map(lane).collect()
     }
 
-    /// The lane on the other side of a packet.
+    /// Returns the lane at the other end of a packet.
     pub(super) fn other_side(&self, mac: &str, packet: &Packet) -> usize {
         match (&packet.what, party(mac, packet)) {
             (_, Some(party)) => self.position(&party),
-            // A broadcast goes to all who give addresses or boot options.
+            // A broadcast goes to all DHCP and proxyDHCP servers.
             (Said::Dhcp(_), None) => self
                 .list
                 .iter()
@@ -66,7 +66,7 @@ impl Lanes {
         }
     }
 
-    /// The lane that sends a file.
+    /// Returns the lane that sends a file.
     pub(super) fn sender(&self, transfer: &Transfer) -> usize {
         self.position(&sender(transfer))
     }
@@ -77,7 +77,7 @@ impl Lanes {
     }
 }
 
-/// Who is on the other side of a packet, when it is somebody in particular.
+/// Returns the host at the other end of a packet, unless it is a broadcast.
 fn party(mac: &str, packet: &Packet) -> Option<Party> {
     let other = if packet.from.mac == mac {
         &packet.to
@@ -109,8 +109,8 @@ fn party(mac: &str, packet: &Packet) -> Option<Party> {
     }
 }
 
-/// A server by its identifier. Who gives no address in an offer or acknowledgement is a proxy; a refusal
-/// never has one.
+/// Identifies a DHCP server. A server whose offer or acknowledgement has no address is a proxy; a NAK never has
+/// one.
 fn dhcp_server(said: &DhcpSaid, from: &Endpoint) -> Party {
     let given = said.given.is_some_and(|given| !given.is_unspecified());
     let role = if given || said.message == "nak" {
@@ -134,7 +134,7 @@ fn told(endpoint: &Endpoint) -> Option<String> {
     address.or_else(|| (!endpoint.mac.is_empty()).then(|| endpoint.mac.clone()))
 }
 
-/// HTTP servers on one host are told apart by their ports.
+/// Returns the port of an HTTP server, which distinguishes several on one host.
 fn at_port(endpoint: &Endpoint) -> Option<String> {
     match (endpoint.address, endpoint.port) {
         (Some(address), Some(port)) if port != 80 => {

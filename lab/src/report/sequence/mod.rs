@@ -1,7 +1,7 @@
-//! The sequence diagram of a machine's boot, as data: lanes for who took part, rows for what was said.
+//! Sequence diagram of a machine's boot, as data: lanes for participants, rows for messages.
 //!
-//! Pure: it is made from the packets of the capture alone, so that it shows what went over the wire and
-//! not what a server believes it sent. How it looks is `html`'s business.
+//! Pure: made from the captured packets alone, so that the diagram shows the network traffic and not what a
+//! server believes it sent. `html` renders it.
 
 mod answers;
 mod build;
@@ -13,52 +13,50 @@ mod tests;
 pub use build::{Moment, build};
 pub(in crate::report) use labels::label;
 
-/// What went over the wire between a machine and everybody else.
+/// Traffic between a machine and all other hosts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Diagram {
-    /// Who took part; the machine itself is the first.
+    /// Participants; the first is the machine itself.
     pub lanes: Vec<Lane>,
-    /// What was said, in order.
+    /// Rows in the order of time.
     pub rows: Vec<Row>,
 }
 
 impl Diagram {
-    /// Position of the row that shows this frame of the capture.
+    /// Returns the index of the row that shows this frame of the capture.
     #[must_use]
     pub fn row_of(&self, frame: u64) -> Option<usize> {
         self.rows.iter().position(|row| row.frames.contains(&frame))
     }
 }
 
-/// One who took part.
+/// Participant of the diagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
-    /// As what.
     pub role: Role,
-    /// At which address, and port where it is not the protocol's own; none for a server that never
-    /// showed.
+    /// Address, with the port if it is not the protocol's default; `None` for a server that never appeared.
     pub address: Option<String>,
 }
 
-/// The part that somebody plays in a boot; servers that run in one program are told apart.
+/// Role of a participant; several roles of one program are distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// The machine that boots.
     Machine,
-    /// Gives addresses.
+    /// DHCP server.
     Dhcp,
-    /// Gives boot options beside it.
+    /// ProxyDHCP server.
     Proxy,
-    /// Sends files by TFTP.
+    /// TFTP server.
     Tftp,
-    /// Sends files by HTTP.
+    /// HTTP server.
     Http,
-    /// Anybody else.
+    /// Any other host.
     Other,
 }
 
 impl Role {
-    /// As the head of a lane.
+    /// Returns the heading of the lane.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -75,87 +73,79 @@ impl Role {
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// Frames of the capture that it stands for.
+    /// Frames of the capture that the row represents.
     pub frames: Vec<u64>,
-    /// What it shows.
     pub what: Shown,
 }
 
-/// What a row shows.
+/// Content of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
-    /// A packet, or several that say the same.
+    /// One packet, or several equal ones.
     Message(Message),
-    /// A file on its way.
+    /// File transfer.
     Transfer(TransferShown),
-    /// Something that happened to the machine and is no packet.
-    Note {
-        /// What.
-        text: String,
-        /// How it is meant.
-        tone: Tone,
-    },
-    /// Nothing for a while, in seconds.
+    /// Event of the machine that is not a packet.
+    Note { text: String, tone: Tone },
+    /// Silence, in seconds.
     Silence(f64),
-    /// This many rows are left out.
+    /// Number of rows omitted.
     LeftOut(usize),
 }
 
 /// One or more packets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Lane of the sender.
+    /// Index of the sender's lane.
     pub from: usize,
-    /// Lane of the receiver; of a broadcast, the furthest that heard it.
+    /// Index of the receiver's lane; for a broadcast, the furthest receiver.
     pub to: usize,
-    /// What it is, in a few words.
+    /// Title of a few words.
     pub title: String,
-    /// What of it matters for booting: name and value.
+    /// Names and values that matter for booting.
     pub details: Vec<(String, String)>,
-    /// How it is meant.
     pub tone: Tone,
-    /// How often it was sent in a row.
+    /// Number of repetitions in a row.
     pub times: usize,
 }
 
-/// A file on its way.
+/// File transfer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransferShown {
-    /// Lane of the sender.
+    /// Index of the sender's lane.
     pub from: usize,
-    /// Lane of the receiver.
+    /// Index of the receiver's lane.
     pub to: usize,
-    /// The file's name without its folder.
+    /// Name of the file, without its folder.
     pub file: String,
-    /// HTTP's status code.
+    /// HTTP status code.
     pub status: Option<u16>,
-    /// Bytes that arrived.
+    /// Bytes received.
     pub bytes: u64,
-    /// Bytes that were announced.
+    /// Announced size, in bytes.
     pub announced: Option<u64>,
-    /// How long it took.
+    /// Duration, in seconds.
     pub seconds: f64,
-    /// Packets that were sent again.
+    /// Number of retransmitted packets.
     pub retransmits: u64,
-    /// Longest silence in it, in seconds.
+    /// Longest silence, in seconds.
     pub longest_silence: f64,
-    /// How it ended, where that is not well.
+    /// Abnormal end, if any.
     pub ending: Option<&'static str>,
-    /// How it is meant.
     pub tone: Tone,
 }
 
-/// How a row is meant.
+/// Significance of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// A step forward.
+    /// Progress of the boot.
     Good,
-    /// Neither.
+    /// Neither good nor bad.
     Plain,
-    /// Something went wrong.
+    /// An error.
     Bad,
-    /// Nobody answered.
+    /// Request without an answer.
     Unanswered,
 }

@@ -1,4 +1,4 @@
-//! A new scenario: the files of a small one that boots, with comments, to be changed. Pure.
+//! Files of a new, small, commented scenario that boots. Pure.
 
 use std::path::PathBuf;
 
@@ -8,36 +8,35 @@ use uuid::Uuid;
 #[cfg(test)]
 mod tests;
 
-/// What a new scenario begins as: who gives addresses and what machines load first.
+/// Template of a new scenario: its DHCP service and first boot program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Kind {
-    /// A PXE-enabled DHCP server; iPXE, then everything by HTTP.
+    /// DHCP server with boot options; iPXE, then everything by HTTP
     #[default]
     IpxeChainload,
-    /// A PXE-enabled DHCP server; PXELINUX, everything by TFTP, BIOS only.
+    /// DHCP server with boot options; PXELINUX, everything by TFTP, BIOS only
     PxeDhcp,
-    /// A DHCP server that knows nothing of booting, and a proxyDHCP server beside it.
+    /// DHCP server without boot options, and a proxyDHCP server beside it
     ProxyDhcp,
-    /// The same with Pixiecore, which asks the boot config service.
+    /// DHCP server without boot options, and Pixiecore, which asks the boot config service
     Pixiecore,
 }
 
-/// Name, UUID and MAC of what is made.
+/// Identity of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Firmware's number.
     pub uuid: Uuid,
-    /// The network card's address, lowercase with colons.
+    /// MAC of the network card, lowercase with colons.
     pub mac: String,
 }
 
 impl Identity {
-    /// Two of them from random numbers: MACs that differ in their last digit, as a person would have made them.
+    /// Builds two identities from random numbers; their MACs differ in the last digit, for readability.
     #[must_use]
     pub fn pair(random: [Uuid; 2]) -> [Identity; 2] {
         let [first, second] = random;
         let [a, b, ..] = first.into_bytes();
-        // 52:54:00 is what QEMU's machines have.
+        // 52:54:00 is QEMU's prefix.
         let mac = |last: u8| format!("52:54:00:{a:02x}:{b:02x}:{last:02x}");
         [
             Identity {
@@ -52,15 +51,15 @@ impl Identity {
     }
 }
 
-/// Why a name can't be a scenario's.
+/// Error of an invalid scenario name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` can't be a scenario's name: it becomes part of host names and units, so write lower-case letters, digits \
-     and `-` in between, at most 40 of them"
+    "invalid scenario name: `{0}` (it becomes part of host names and units; use lower-case letters, digits \
+     and `-` in between, at most 40)"
 )]
 pub struct BadName(pub String);
 
-/// Longest name: with `-one` behind it a host name's label, which has at most 63 characters.
+/// Maximum length: with `-one` appended, a label of a host name has at most 63 characters.
 const LONGEST_NAME: usize = 40;
 
 /// # Errors
@@ -83,14 +82,16 @@ impl Kind {
     fn summary(self) -> &'static str {
         match self {
             Kind::IpxeChainload => {
-                "Firmware loads iPXE, iPXE loads its script, kernel and initrd by HTTP"
+                "Firmware loads iPXE; iPXE loads its script, kernel and initrd by HTTP"
             }
-            Kind::PxeDhcp => "BIOS machines boot PXELINUX by TFTP from a PXE-enabled DHCP server",
+            Kind::PxeDhcp => {
+                "BIOS machines boot PXELINUX by TFTP, with boot options from the DHCP server"
+            }
             Kind::ProxyDhcp => {
-                "libvirt's own DHCP gives the addresses, a proxyDHCP server beside it the boot options"
+                "libvirt's DHCP server leases addresses; a proxyDHCP server sends boot options"
             }
             Kind::Pixiecore => {
-                "Pixiecore boots what the boot config service names for a MAC, beside libvirt's own DHCP"
+                "Pixiecore boots what the boot config service names for a MAC; libvirt's DHCP server leases addresses"
             }
         }
     }
@@ -105,15 +106,15 @@ impl Kind {
     fn services(self) -> &'static str {
         match self {
             Kind::IpxeChainload | Kind::PxeDhcp => {
-                "# Who gives addresses: \"boot-server\", \"libvirt\" (which knows nothing of booting) or \"dnsmasq\".\n\
+                "# DHCP server: \"boot-server\", \"libvirt\" (without boot options) or \"dnsmasq\".\n\
                  dhcp = \"boot-server\"\n"
             }
             Kind::ProxyDhcp => {
-                "# The DHCP server that nobody may touch, and who adds the boot options.\n\
+                "# A DHCP server that cannot be changed, and a proxyDHCP server that adds boot options.\n\
                  dhcp = \"libvirt\"\nproxy_dhcp = \"boot-server\"\n"
             }
             Kind::Pixiecore => {
-                "# The DHCP server that nobody may touch, and who plays Pixiecore.\n\
+                "# A DHCP server that cannot be changed, and Pixiecore beside it.\n\
                  dhcp = \"libvirt\"\npixiecore = \"boot-server\"\n"
             }
         }
@@ -122,7 +123,7 @@ impl Kind {
     fn boot(self) -> &'static str {
         match self {
             Kind::IpxeChainload => {
-                "[boot]\n# BIOS machines chainload too, though their network card's ROM already is iPXE: slower, as on \
+                "[boot]\n# True: BIOS machines chainload iPXE although the card's ROM already is iPXE; slower, but as on \
                  bare metal.\nchainload_ipxe = false\n"
             }
             Kind::PxeDhcp => "[boot]\nbios = \"pxelinux\"\n",
@@ -130,7 +131,7 @@ impl Kind {
         }
     }
 
-    /// Kernel options as a spec has them; Pixiecore's are spelled in another way.
+    /// Returns the kernel options in the form of a spec; Pixiecore's differ.
     fn cmdline(self) -> String {
         let url = "http://@SUBNET@.1:8080/cloud?uuid=${uuid}&mac=${net0/mac:hexhyp}";
         let options = [
@@ -146,7 +147,7 @@ impl Kind {
         lines.join(",\n")
     }
 
-    /// The files of a scenario called `name`, by their paths in its folder.
+    /// Returns the files of a scenario called `name`, by path in its folder.
     #[must_use]
     pub fn files(self, name: &str, nodes: &[Identity; 2]) -> Vec<(PathBuf, String)> {
         let [first, second] = nodes;

@@ -1,0 +1,89 @@
+//! Choice of the image that units boot, and fitting of their scenarios to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use images::catalog::{Architecture, ImageName};
+
+use super::{CliError, refuse};
+use crate::cli::images::{Chosen, choose};
+use crate::cli::{Folders, exit};
+use crate::runner::Unit;
+use crate::scenario::{Fit, Image, Scenario};
+
+/// Returns the image of all units: the requested one, else the one that the scenarios name.
+pub(in crate::cli) fn image_of(
+    folders: &Folders,
+    asked: Option<&ImageName>,
+    units: &[Unit],
+) -> Result<Chosen, CliError> {
+    let names: BTreeSet<&str> = units
+        .iter()
+        .map(|unit| unit.scenario.image.name.as_str())
+        .collect();
+    let name = match (asked, Vec::from_iter(names).as_slice()) {
+        (Some(name), _) => name.clone(),
+        (None, []) => stand_in()?,
+        (None, [one]) => one
+            .parse()
+            .map_err(|bad| refuse(exit::INVALID_INPUT, bad))?,
+        (None, several) => {
+            let several = several.join(", ");
+            let message = format!(
+                "several images in one run: {several}; run the scenarios one image at a time, or choose one with --image"
+            );
+            return Err(refuse(exit::INVALID_INPUT, message));
+        }
+    };
+    let chosen = choose(folders, &name).map_err(|failure| CliError {
+        code: failure.code,
+        message: failure.message,
+    })?;
+    // A mismatch is refused before anything is created.
+    let trial = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
+    fitted(units.to_owned(), &chosen.fit, trial.path())?;
+    if chosen.architecture != Architecture::Amd64 {
+        let message = format!(
+            "unsupported architecture: `{name}` is for {}, the machines are amd64",
+            chosen.architecture.name()
+        );
+        return Err(refuse(exit::HOST_UNSUPPORTED, message));
+    }
+    Ok(chosen)
+}
+
+fn stand_in() -> Result<ImageName, CliError> {
+    Image::STAND_IN
+        .parse()
+        .map_err(|bad| refuse(exit::INTERNAL, bad))
+}
+
+/// Returns the units with their scenarios fitted to the image, each written once in `folder`; unchanged if the
+/// scenarios name the image themselves and need no change.
+pub(super) fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<Unit>, CliError> {
+    let mut done: BTreeMap<String, Arc<Scenario>> = BTreeMap::new();
+    let mut fitted = Vec::new();
+    for unit in units {
+        if unit.scenario.image.name == fit.image {
+            fitted.push(unit);
+            continue;
+        }
+        let name = unit.scenario.name.clone();
+        let scenario = match done.get(&name) {
+            Some(scenario) => Arc::clone(scenario),
+            None => {
+                let own = std::path::absolute(folder.join(&name))
+                    .map_err(|error| refuse(exit::INTERNAL, error))?;
+                let scenario = fit
+                    .apply(&unit.scenario, &own)
+                    .map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+                let scenario = Arc::new(scenario);
+                done.insert(name, Arc::clone(&scenario));
+                scenario
+            }
+        };
+        fitted.push(Unit { scenario, ..unit });
+    }
+    Ok(fitted)
+}

@@ -1,0 +1,42 @@
+//! `lab events`: prints all recorded events of a lab except packets, as JSON lines.
+
+use clap::Args;
+
+use super::{follow, unknown};
+use crate::cli::execution::CliError;
+use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
+use crate::evidence::tail::Tail;
+use crate::persistent::Registry;
+use crate::untrusted::plain_json;
+
+/// Arguments of `lab events`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct EventsArguments {
+    /// Run id or scenario of the lab; optional if only one lab is up
+    #[arg(value_name = "LAB")]
+    lab: Option<String>,
+    /// Follow new events until the lab is down
+    #[arg(long, short)]
+    follow: bool,
+}
+
+/// Prints the events.
+pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8, CliError> {
+    let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
+    let files = [RECORDS_FILE, AFTERWARDS_FILE];
+    let mut tails = files.map(|file| Tail::at_start(lab.artifacts.join(file)));
+    follow::write(&lab, arguments.follow, || {
+        let mut lines = Vec::new();
+        for tail in &mut tails {
+            // A file longer than one read is read to its end.
+            while let fresh @ [_, ..] = tail.lines().as_slice() {
+                lines.extend(
+                    fresh
+                        .iter()
+                        .map(|line| plain_json(&String::from_utf8_lossy(line))),
+                );
+            }
+        }
+        lines
+    })
+}

@@ -1,0 +1,48 @@
+//! Following of a lab's output until the lab is down.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use crate::cli::execution::{CliError, refuse};
+use crate::cli::exit;
+use crate::persistent::PersistentLab;
+use crate::untrusted::plain_line;
+
+/// Polling interval for new output.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Writes new lines from `fresh`, once or until the lab is down. Stops when standard output is closed.
+pub(super) fn write(
+    lab: &PersistentLab,
+    goes_on: bool,
+    mut fresh: impl FnMut() -> Vec<String>,
+) -> Result<u8, CliError> {
+    loop {
+        // Checked before the read, so that the last lines are still found.
+        let is_there = lab.is_there();
+        if !say(&fresh())? {
+            return Ok(exit::OK);
+        }
+        if !goes_on {
+            return Ok(exit::OK);
+        }
+        if !is_there {
+            eprintln!("{} {} is down.", lab.run_id, lab.unit);
+            return Ok(exit::OK);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Writes lines without control sequences; returns true while standard output is open.
+pub(super) fn say(lines: &[String]) -> Result<bool, CliError> {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        match writeln!(out, "{}", plain_line(line)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+            Err(error) => return Err(refuse(exit::INTERNAL, format!("standard output: {error}"))),
+        }
+    }
+    Ok(out.flush().is_ok())
+}
