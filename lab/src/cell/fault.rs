@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
 
-    fn reply(service: &str, message: MessageType) -> Told {
+    fn reply(service: &str, message: MessageType) -> ServiceEvent {
         let what = BootEvent::DhcpReply {
             who: Who::default(),
             xid: 1,
@@ -263,7 +263,7 @@ mod tests {
             boot_file: None,
             step: "\"message\":\"offer\"".into(),
         };
-        Told::Event {
+        ServiceEvent::Event {
             service: service.into(),
             event: Box::new(Event { at_us: 1, what }),
         }
