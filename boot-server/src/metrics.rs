@@ -149,61 +149,65 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The program that runs", version);
+        registry.register("build", "Version of the running program", version);
         let name = "dhcp_requests";
-        registry.register(name, "DHCP messages of clients", self.dhcp_requests.clone());
+        registry.register(
+            name,
+            "DHCP messages received from clients",
+            self.dhcp_requests.clone(),
+        );
         registry.register(
             "dhcp_replies",
             "DHCP messages sent to clients",
             self.dhcp_replies.clone(),
         );
-        let help = "DHCP messages that were not answered on purpose";
+        let help = "DHCP messages deliberately left unanswered";
         registry.register("dhcp_ignored", help, self.dhcp_ignored.clone());
-        let help = "Addresses not given because somebody else uses them";
+        let help = "Addresses withheld because another host uses them";
         registry.register("addresses_in_use", help, self.addresses_in_use.clone());
-        let help = "Bursts of DHCP messages of which the rest was dropped";
+        let help = "Bursts of DHCP messages cut off by the rate limit";
         registry.register("rate_limited_bursts", help, self.rate_limited.clone());
-        let help = "1 while leases cannot be kept, and none is given";
+        let help = "1 while the lease file cannot be written and no lease is given, otherwise 0";
         registry.register("lease_file_broken", help, self.lease_file_broken.clone());
-        let help = "Clients that were refused for lack of room, or for asking too often";
+        let help = "Clients refused by a limit on connections, transfers or request rate";
         registry.register("refused", help, self.refused.clone());
-        let help = "HTTP connections: `answering` a request, or `idle` before one";
+        let help = "Open HTTP connections by state: `answering` a request, or `idle`";
         registry.register("http_connections", help, self.http_connections.clone());
-        let help = "Addresses that a subnet's pool may give";
+        let help = "Size of the address pool per subnet";
         registry.register("pool_addresses", help, self.pool_addresses.clone());
-        let help = "Active leases of a subnet";
+        let help = "Active leases per subnet";
         registry.register("leases", help, self.leases.clone());
-        let help = "Addresses of a subnet that are offered and not requested yet";
+        let help = "Addresses per subnet that are offered but not yet requested";
         registry.register("pool_offered", help, self.offered.clone());
-        let help = "Addresses of a subnet that rest because somebody else uses them";
+        let help = "Addresses per subnet set aside because another host uses them";
         registry.register("pool_declined", help, self.declined.clone());
-        let help = "Addresses of a subnet that can be given at once";
+        let help = "Addresses per subnet available for new leases";
         registry.register("pool_free", help, self.free.clone());
-        let help = "DHCP messages that were not served, or at the cost of others";
+        let help = "DHCP messages affected by a shortage of addresses or lease storage";
         registry.register("dhcp_shortages", help, self.shortages.clone());
-        let help = "Times that the wall clock was set";
+        let help = "Steps of the wall clock";
         registry.register("clock_jumps", help, self.clock_jumps.clone());
-        let help = "Events that were not written because of too many of their kind in one second";
+        let help = "Events summarized because too many of one kind occurred in one second";
         registry.register("events_collapsed", help, self.events_collapsed.clone());
         registry.register(
             "malformed",
             "Malformed datagrams received",
             self.malformed.clone(),
         );
-        let help = "TFTP transfers that ended";
+        let help = "Finished TFTP transfers";
         registry.register("tftp_transfers", help, self.tftp_transfers.clone());
-        let help = "Bytes of files sent whole by TFTP";
+        let help = "Bytes sent in complete TFTP transfers";
         registry.register_with_unit("tftp_sent", help, Unit::Bytes, self.tftp_sent.clone());
-        let help = "TFTP packets that were sent again";
+        let help = "Retransmitted TFTP packets";
         registry.register("tftp_retransmits", help, self.tftp_retransmits.clone());
-        let help = "How long whole TFTP transfers took";
+        let help = "Duration of complete TFTP transfers";
         let duration = self.tftp_duration.clone();
         registry.register_with_unit("tftp_duration", help, Unit::Seconds, duration);
-        let help = "HTTP requests that were answered or broke off";
+        let help = "HTTP requests answered or aborted";
         registry.register("http_requests", help, self.http_requests.clone());
-        let help = "Bytes of bodies sent by HTTP";
+        let help = "Bytes of HTTP response bodies sent";
         registry.register_with_unit("http_sent", help, Unit::Bytes, self.http_sent.clone());
-        let help = "How long HTTP answers took, to their last byte";
+        let help = "Duration of HTTP responses up to their last byte";
         let duration = self.http_duration.clone();
         registry.register_with_unit("http_duration", help, Unit::Seconds, duration);
         let help = "Router advertisements sent";
@@ -212,8 +216,8 @@ impl Metrics {
             help,
             self.router_advertisements.clone(),
         );
-        registry.register("reloads", "Configuration read again", self.reloads.clone());
-        let help = "Events that were not written because their reader is too slow";
+        registry.register("reloads", "Configuration reloads", self.reloads.clone());
+        let help = "Events dropped because their reader is too slow";
         registry.register("events_dropped", help, self.events_dropped.clone());
         // There from the start, so that a rate over them has a beginning.
         for reason in SHORTAGES {

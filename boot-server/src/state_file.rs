@@ -27,7 +27,7 @@ pub enum StateFileError {
         source: io::Error,
     },
     /// A symbolic link.
-    #[error("refused: {} (a symbolic link); name the file that it leads to", .0.display())]
+    #[error("refused: {} (symbolic link); name its target", .0.display())]
     Link(PathBuf),
     /// A folder, FIFO, socket or device.
     #[error("refused: {} (not a regular file); remove it or name another file", .0.display())]

@@ -226,12 +226,12 @@ fn https_is_spoken_with_the_certificate_and_a_renewed_one_after_sighup() {
 
     std::fs::write(&key, "broken").unwrap();
     server.signal("-HUP");
-    server.wait_for(&["last good certificate stays"]);
+    server.wait_for(&["keeping the last valid certificate"]);
     assert!(fetch_tls(address, "first.test", &cert).contains("#!ipxe"));
 
     make_certificate(&cert, &key, "second.test");
     server.signal("-HUP");
-    server.wait_for(&["read again: certificate"]);
+    server.wait_for(&["reloaded: certificate"]);
     assert!(fetch_tls(address, "second.test", &cert).contains("#!ipxe"));
 }
 
@@ -284,7 +284,7 @@ fn fetch_tls(server: SocketAddr, name: &str, trusted: &Path) -> String {
 fn what_is_wrong_with_a_command_line_is_said_with_what_is_right() {
     let data = data().display().to_string();
     for (words, environment, says) in [
-        (vec![], None, "nothing to do"),
+        (vec![], None, "no service configured"),
         (vec!["--adress=1"], None, "--address"),
         (vec!["-rpc-address=0.0.0.0:8081"], None, "gRPC"),
         (vec!["-assets-path=/a"], None, "--data-path"),

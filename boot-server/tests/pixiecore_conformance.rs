@@ -134,9 +134,9 @@ fn wanted(case: &str, recorded: &Recorded) -> Recorded {
         }
         _ if case.ends_with("mac=52:54:00:00:00:09") => add("the API answered 404 Not Found"),
         "http /_/file?name=bogus" => {
-            add("the file name was not given out by this server (since it started)");
+            add("the file name was not issued by this server since its start");
         }
-        "http /" => add("Pixiecore mode has /_/ipxe, /_/file and /_/booting"),
+        "http /" => add("unknown endpoint; Pixiecore mode serves /_/ipxe, /_/file and /_/booting"),
         _ => {}
     }
     Recorded {

@@ -187,12 +187,11 @@ impl<'a> Checker<'a> {
             Layout::Bootcfg => Vec::new(),
             Layout::Matchbox => self.folders_of_groups(),
         };
-        let message = "no group is read, so every machine is answered 404";
+        let message = "no groups found: every request is answered 404";
         let help = match below.first() {
             None => "add a group".to_owned(),
             Some(folder) => format!(
-                "only files directly in `groups` are read: move those of `{folder}` there, or make \
-                 `groups` a link to that folder"
+                "move the files of `{folder}` to `groups` (files in subfolders are not read), or make `groups` a symbolic link to that folder"
             ),
         };
         self.warn("no-group", file, message, help);
@@ -214,7 +213,7 @@ impl<'a> Checker<'a> {
     fn unsent(&mut self) {
         for (group, label) in unsent_labels(self.root, self.snapshot) {
             let message = format!(
-                "group `{}` requires the label `{label}`, which no script and no config URL sends",
+                "unreachable group: `{}` requires the label `{label}`, which no boot script or config URL sends",
                 group.name
             );
             let help = unsent_help(&label);
@@ -238,12 +237,11 @@ impl<'a> Checker<'a> {
         let Some(boot) = &profile.boot else {
             // matchbox's own examples have profiles for configs alone.
             if self.snapshot.layout == Layout::Bootcfg {
-                let help =
-                    "add \"boot\": {\"kernel\": …}, unless its machines never boot by network";
+                let help = "add \"boot\": {\"kernel\": …}, unless these machines never boot from the network";
                 self.warn(
                     "no-boot",
                     &file,
-                    "it has no `boot`, so its machines are answered 404",
+                    "missing `boot`: boot requests of its machines are answered 404",
                     help,
                 );
             }
@@ -251,7 +249,7 @@ impl<'a> Checker<'a> {
         };
         if boot.kernel.is_empty() {
             let help = "add \"kernel\": \"/assets/…\" or a URL";
-            self.warn("no-kernel", &file, "its `boot` has no `kernel`", help);
+            self.warn("no-kernel", &file, "missing `kernel` in `boot`", help);
         }
         let Some(folders) = folders else { return };
         for written in std::iter::once(&boot.kernel).chain(boot.initrd.iter().flatten()) {
@@ -273,7 +271,7 @@ impl<'a> Checker<'a> {
             if self.steps > MOST_STEPS {
                 let rest = snapshot.groups.len() - number;
                 let message = format!(
-                    "the configs of {rest} groups were not rendered: more than {MOST_STEPS} steps so far"
+                    "cannot check the configs of {rest} groups: the templates before them took more than {MOST_STEPS} steps"
                 );
                 let help = "simplify the templates that take the most steps";
                 let problem =
@@ -324,11 +322,11 @@ impl<'a> Checker<'a> {
                 let (severity, help) = match is_over {
                     true => (
                         Severity::Error,
-                        "a template may take so much and no more: write it without loops in loops",
+                        "the template exceeds its budget of steps or output: avoid nested loops",
                     ),
                     false => (
                         Severity::Warning,
-                        "configs are Go templates; the values are the group's `metadata`",
+                        "configs are Go templates; their values come from the group's `metadata`",
                     ),
                 };
                 let source = format!("{}/{file}", folder.name());
@@ -373,7 +371,7 @@ impl<'a> Checker<'a> {
         };
         let help = match (folder, self.snapshot.layout) {
             (Folder::Cloud, _) => {
-                "begin with a line `#cloud-config` and go on in YAML, or write a script that begins with `#!`"
+                "start the file with the line `#cloud-config` followed by YAML, or with `#!` for a script"
             }
             (_, Layout::Bootcfg) => "write Ignition JSON, or version 1 in a file named *.yaml",
             (_, Layout::Matchbox) => "write Ignition JSON",
@@ -413,8 +411,8 @@ impl<'a> Checker<'a> {
         let named: HashSet<&str> = snapshot.groups.iter().map(|g| &*g.profile_id).collect();
         for profile in snapshot.profiles.values().flatten() {
             if !named.contains(&*profile.id) {
-                let message = format!("no group names this {word}");
-                let help = "name it in a group, or remove it";
+                let message = format!("unused {word} (no group refers to it)");
+                let help = "refer to it in a group, or remove it";
                 self.warn(
                     "unused-profile",
                     &layout.profile_file(&profile.id),
@@ -438,10 +436,13 @@ impl<'a> Checker<'a> {
                 if !used.contains(&*name) && !used.iter().any(|file| file.starts_with(&below)) {
                     let file = format!("{}/{name}", folder.name());
                     let message = match self.root.is_folder(&file) {
-                        true => format!("no {word} names a file in this folder"),
-                        false => format!("no {word} names this file"),
+                        true => format!("unused folder (no {word} refers to a file in it)"),
+                        false => format!("unused file (no {word} refers to it)"),
                     };
-                    let help = format!("name it as `{}` in a {word}, or remove it", folder.key());
+                    let help = format!(
+                        "refer to it as `{}` in a {word}, or remove it",
+                        folder.key()
+                    );
                     self.warn("unused-config", &file, message, help);
                 }
             }
@@ -507,7 +508,7 @@ pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group,
 /// Advice on how a label of `unsent_labels` gets sent.
 pub fn unsent_help(label: &str) -> String {
     format!(
-        "give machines the script as /boot.ipxe?{label}=VALUE, or require what the script sends: {}",
+        "chain machines to /boot.ipxe?{label}=VALUE, or require a label that the script sends: {}",
         SENT_LABELS.join(", ")
     )
 }
@@ -581,17 +582,18 @@ fn missing(written: &str, folders: Folders<'_>, layout: Layout) -> Option<(Strin
         _ if !is_image && written.contains("(http;") => return None,
         _ => {
             let help = match is_image {
-                true => {
-                    "start the server with --images-path DIR as bootcfg 0.1, or write /assets/…"
-                }
-                false => "write /assets/… for a file in the folder of assets, or a whole URL",
+                true => "start the server with --images-path DIR (bootcfg 0.1), or write /assets/…",
+                false => "write /assets/… for a file in the assets folder, or an absolute URL",
             };
-            return Some((format!("no path serves `{path}`"), help.to_owned()));
+            return Some((
+                format!("unknown path: `{path}` (no endpoint serves it)"),
+                help.to_owned(),
+            ));
         }
     };
     let asset_file = folder.join(asset_of(written)?);
-    let message = || format!("there is no asset `{path}`");
-    let help = || format!("put it to {}", asset_file.display());
+    let message = || format!("asset not found: `{path}`");
+    let help = || format!("copy the file to {}", asset_file.display());
     (!asset_file.is_file()).then(|| (message(), help()))
 }
 

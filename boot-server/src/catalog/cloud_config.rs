@@ -10,7 +10,7 @@ use super::yaml::{self, InvalidYaml};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidUserData {
     /// The first line says nothing that coreos-cloudinit knows.
-    #[error("the first line is neither `#cloud-config` nor a `#!` script's")]
+    #[error("unknown cloud-config type: the first line is neither `#cloud-config` nor `#!`")]
     Header,
     /// The YAML below the header.
     #[error("cloud-config is not YAML: {0}")]

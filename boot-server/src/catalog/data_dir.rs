@@ -214,7 +214,7 @@ impl DataDir {
                     tracing::warn!("{warning}");
                 }
             }
-            Err(why) => tracing::error!("the last good state stays in force: {why}"),
+            Err(why) => tracing::error!("keeping the last valid data: {why}"),
         }
         let failed = result.is_err();
         if let Some(events) = &self.events {
@@ -237,8 +237,9 @@ impl DataDir {
         if lost * 100 <= count * most {
             return None;
         }
-        let message = format!("{lost} of {count} groups would be lost (more than {most} %)");
-        let help = "reload by SIGHUP when this is meant, or raise http.max_groups_lost";
+        let message =
+            format!("refused reload: {lost} of {count} groups would disappear (limit {most} %)");
+        let help = "send SIGHUP to accept the change, or raise http.max_groups_lost";
         let root = &self.source.root;
         Some(Problem::of_file(Severity::Error, root, message, help))
     }

@@ -105,7 +105,7 @@ fn a_missing_config_is_refused_with_its_name() {
         Refusal {
             group: Some("one".into()),
             selectors: vec!["uuid".into()],
-            reason: "group `one`: there is no file `cloud/c.yaml`".into(),
+            reason: "group `one`: file not found: `cloud/c.yaml`".into(),
             is_over_budget: false,
         }
     );
@@ -115,9 +115,12 @@ fn a_missing_config_is_refused_with_its_name() {
 fn names_that_lead_out_of_the_directory_are_refused() {
     let dir = rack(&CONFIG.replace("spec: s", "spec: ../../etc"));
     let (data_dir, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
-    assert!(problems[0].message.contains("leads out"), "{problems:?}");
+    assert!(
+        problems[0].message.contains("leads outside"),
+        "{problems:?}"
+    );
     let select = data_dir.select(&Labels::from_query("uuid=u"));
-    assert!(select.unwrap_err().contains("leads out"));
+    assert!(select.unwrap_err().contains("leads outside"));
 }
 
 #[test]
@@ -126,9 +129,12 @@ fn a_config_that_is_a_link_out_of_the_directory_is_refused() {
     fs::remove_file(dir.path().join("cloud/c.yaml")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", dir.path().join("cloud/c.yaml")).unwrap();
     let (data_dir, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
-    assert!(problems[0].message.contains("leads out"), "{problems:?}");
+    assert!(
+        problems[0].message.contains("leads outside"),
+        "{problems:?}"
+    );
     let refusal = cloud_config(&data_dir).unwrap_err();
-    assert!(refusal.reason.contains("leads out"), "{refusal}");
+    assert!(refusal.reason.contains("leads outside"), "{refusal}");
 }
 
 #[test]
@@ -162,7 +168,7 @@ fn the_layout_is_told_by_what_is_there_unless_it_is_said() {
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("README"), "").unwrap();
     let problems = DataDir::open(Source::of(other.path()), None).unwrap_err();
-    assert_eq!(problems[0].message, "it is no data directory");
+    assert_eq!(problems[0].message, "not a data directory");
 }
 
 #[test]
@@ -187,9 +193,7 @@ fn two_groups_with_the_same_requirements_are_told() {
     let (_, problems) = DataDir::open(Source::of(dir.path()), None).unwrap();
     assert_eq!(
         told(&dir, &problems[..1]),
-        [
-            "data/config.yaml:8:11: group `two` requires the same as group `one`, so it is never chosen"
-        ]
+        ["data/config.yaml:8:11: unreachable group: `two` requires the same labels as group `one`"]
     );
 }
 

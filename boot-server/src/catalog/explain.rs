@@ -147,23 +147,22 @@ pub fn why(chosen: &Group, matching: &[&Group]) -> String {
     let count = chosen.require.len();
     let Some(next) = others.next() else {
         return match count {
-            0 => "no other group matches, and it requires nothing".to_owned(),
+            0 => "the group requires no labels, and no other group matches".to_owned(),
             _ => "no other group matches".to_owned(),
         };
     };
     let (mine, theirs) = (chosen.require.text(), next.require.text());
     if next.require.len() < count {
         format!(
-            "it requires more ({count}) than `{}` ({}), the next that matches",
+            "it requires more labels ({count}) than `{}` ({}), the next match",
             next.name,
             next.require.len()
         )
     } else if mine == theirs {
-        format!("`{}` requires the same, and comes later", next.name)
+        format!("`{}` requires the same labels and comes later", next.name)
     } else {
         format!(
-            "`{}` requires as many, and `{theirs}` comes after `{mine}` in reverse order of the \
-             letters",
+            "`{}` requires equally many labels, and `{theirs}` comes after `{mine}` in reverse alphabetical order",
             next.name
         )
     }
@@ -274,7 +273,11 @@ impl fmt::Display for Explanation {
             }
         }
         if self.left_out > 0 {
-            writeln!(f, "  and {} more, which differ in more", self.left_out)?;
+            writeln!(
+                f,
+                "  and {} more, which differ in more labels",
+                self.left_out
+            )?;
         }
         f.write_str("served:\n")?;
         for (endpoint, served) in &self.served {
@@ -313,8 +316,8 @@ mod tests {
             .why;
         assert_eq!(
             why,
-            "`host` requires as many, and `hostname=h1` comes after `serial=S1` in reverse order \
-             of the letters"
+            "`host` requires equally many labels, and `hostname=h1` comes after `serial=S1` in \
+             reverse alphabetical order"
         );
     }
 

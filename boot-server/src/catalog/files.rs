@@ -18,11 +18,11 @@ const MAX_BYTES: u64 = 64 << 20;
 /// Reasons that a file cannot be read, rendered as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// There is none.
-    #[error("there is no file `{0}`")]
+    /// The file does not exist.
+    #[error("file not found: `{0}`")]
     Missing(String),
-    /// It is elsewhere.
-    #[error("`{0}` leads out of the data directory")]
+    /// The file lies outside the data directory.
+    #[error("refused: `{0}` (leads outside the data directory)")]
     Outside(String),
     /// A folder has its name.
     #[error("`{0}` is a folder, not a file")]
@@ -99,9 +99,9 @@ impl Root {
             return Err(Unreadable::Folder(file.into()));
         }
         if !metadata.is_file() {
-            return Err(other(file, io::Error::other("it is not a file")));
+            return Err(other(file, io::Error::other("not a regular file")));
         }
-        let too_large = || other(file, io::Error::other("it has more than 64 MiB"));
+        let too_large = || other(file, io::Error::other("larger than 64 MiB"));
         if metadata.len() > MAX_BYTES {
             return Err(too_large());
         }
@@ -209,12 +209,12 @@ mod tests {
         let fifo = dir.path().join("data/fifo");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         let error = root.read_text("fifo").unwrap_err();
-        assert!(error.to_string().contains("not a file"), "{error}");
+        assert!(error.to_string().contains("not a regular file"), "{error}");
         assert_eq!(
             root.read_text("cloud"),
             Err(Unreadable::Folder("cloud".into()))
         );
         let missing = root.read_text("cloud/none").unwrap_err();
-        assert_eq!(missing.to_string(), "there is no file `cloud/none`");
+        assert_eq!(missing.to_string(), "file not found: `cloud/none`");
     }
 }

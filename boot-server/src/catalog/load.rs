@@ -238,15 +238,15 @@ fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Prob
         (Some(_), None) => return Ok(Layout::Bootcfg),
         (None, Some(_)) => return Ok(Layout::Matchbox),
         (Some(bootcfg), Some(matchbox)) => (
-            format!("it has `{bootcfg}` as bootcfg has, and `{matchbox}` as matchbox has"),
-            "say which counts: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
+            format!("ambiguous layout: `{bootcfg}` (bootcfg) beside `{matchbox}` (matchbox)"),
+            "choose one: `layout = \"bootcfg\"` or `layout = \"matchbox\"`",
         ),
         (None, None) if empty == Empty::Accepted && is_empty(root) => {
             return Ok(Layout::Matchbox);
         }
         (None, None) => (
-            "it is no data directory".to_owned(),
-            "bootcfg's has `config.yaml` and `specs/`, matchbox's has `groups/` and `profiles/`",
+            "not a data directory".to_owned(),
+            "a bootcfg directory has `config.yaml` and `specs/`, a matchbox directory has `groups/` and `profiles/`",
         ),
     };
     let problem = Problem::of_file(Severity::Error, &source.root, message, help);
@@ -279,7 +279,7 @@ pub(super) fn dangling(
         .root
         .path_of(&layout.profile_file(&named_by.group.profile_id));
     let word = layout.profile_word();
-    let help = format!("create {}, or name a {word} that is there", file.display());
+    let help = format!("create {}, or refer to an existing {word}", file.display());
     let message = format!("group `{}`: {error}", named_by.group.name);
     let problem = Problem::of_file(Severity::Warning, path, message, help);
     let problem = problem.of_rule("missing-profile");
@@ -296,14 +296,14 @@ fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
             continue;
         };
         let (rule, same) = match group.require.is_empty() {
-            true => ("several-defaults", "nothing, as does"),
-            false => ("same-requirements", "the same as"),
+            true => ("several-defaults", "no labels, like"),
+            false => ("same-requirements", "the same labels as"),
         };
         let message = format!(
-            "group `{}` requires {same} group `{first}`, so it is never chosen",
+            "unreachable group: `{}` requires {same} group `{first}`",
             group.name
         );
-        let help = "give it a requirement of its own, or remove it";
+        let help = "add a requirement that sets the group apart, or remove it";
         let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
         problems.push(
             problem
@@ -385,7 +385,7 @@ fn config(
         return Ok(ConfigText::Plain(text.into()));
     }
     ConfigText::parse(&text, layout.missing_key()).map_err(|error: InvalidTemplate| {
-        let help = "configs are Go templates; the values are the group's `metadata`";
+        let help = "configs are Go templates; their values come from the group's `metadata`";
         broken("template-syntax", &error, error.place, help)
     })
 }

@@ -214,9 +214,9 @@ impl Groups {
             })
             .collect();
         match closest.is_empty() {
-            true => "no group matches: there are no groups".to_owned(),
+            true => "no group matches: no groups are defined".to_owned(),
             false => format!(
-                "none of {} groups matches, and none is a default; closest: {}",
+                "none of {} groups matches, and no group is a default; closest: {}",
                 self.len(),
                 closest.join("; ")
             ),

@@ -82,7 +82,7 @@ impl Problem {
 
     /// A key that means nothing, with those that would: a misspelt one, most likely.
     pub fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
-        let message = format!("key `{key}` means nothing here and is ignored");
+        let message = format!("unknown key `{key}` (ignored)");
         let nearest =
             nearest(key, known).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         let help = format!("{nearest}known keys are {}", known.join(", "));

@@ -223,7 +223,7 @@ impl Snapshot {
             Some(Err(reason)) => Err(format!("{word} `{id}`: {reason}")),
             None => {
                 let file = self.layout.profile_file(id);
-                Err(format!("{word} `{id}`: there is no file `{file}`"))
+                Err(format!("{word} `{id}`: file not found: `{file}`"))
             }
         }
     }
@@ -361,7 +361,7 @@ impl Snapshot {
         query: &str,
         budget: Budget,
     ) -> Result<(String, u64), Unrendered> {
-        let missing = || format!("there is no file `{}/{file}`", folder.name());
+        let missing = || format!("file not found: `{}/{file}`", folder.name());
         let rendered = match self.configs.get(&(folder, Arc::clone(file))) {
             Some(Ok(text @ ConfigText::Plain(_))) => text.render_within(&Value::Nil, budget),
             Some(Ok(text)) => {

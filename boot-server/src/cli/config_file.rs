@@ -208,20 +208,15 @@ data = "data"
             ("10.0.0.0/24", "10.0.0.1/24", 4, "10.0.0.0/24"),
             ("\"10.0.0.10\"", "\"10.0.1.10\"", 5, "10.0.1.10"),
             ("\"10.0.0.20\"", "\"10.0.0.9\"", 6, "before it begins"),
-            (
-                "\"10.0.0.20\"",
-                "\"10.0.0.255\"",
-                6,
-                "no address for machines",
-            ),
+            ("\"10.0.0.20\"", "\"10.0.0.255\"", 6, "not a host address"),
             (
                 "52:54:00:00:00:01",
                 "52:54:00:00:00",
                 8,
                 "not a MAC address",
             ),
-            ("10.0.0.200", "10.0.9.200", 9, "no address for machines"),
-            ("[http]\ndata = \"data\"", "", 1, "no script"),
+            ("10.0.0.200", "10.0.9.200", 9, "not a host address"),
+            ("[http]\ndata = \"data\"", "", 1, "missing boot script"),
         ] {
             let problem = only_problem(&GOOD.replacen(from, to, 1));
             if line > 1 {
@@ -241,7 +236,7 @@ data = "data"
         let problems = load_text(&text).unwrap_err();
         let has = |says: &str| problems.iter().any(|p| p.message.contains(says));
         assert!(
-            has("10.9.0.10 ") && has("10.9.0.200") && has("exclude each other"),
+            has("10.9.0.10 ") && has("10.9.0.200") && has("mutually exclusive"),
             "{problems:?}"
         );
     }

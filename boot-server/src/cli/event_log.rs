@@ -76,7 +76,7 @@ impl EventLog {
         match self.done.recv_timeout(LAST_WORDS) {
             Ok(()) => {}
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                error!("the last events are not written: whoever reads them stands still");
+                error!("cannot write the last events: their reader has stopped reading");
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => error!("the event log ended early"),
         }
@@ -97,7 +97,7 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
         if reopen.0.swap(false, Ordering::Relaxed)
             && let Err(error) = out.flush().and_then(|()| out.reopen())
         {
-            error!(%error, "the event file cannot be opened again; the old one is written on");
+            error!(%error, "cannot reopen the event file; still writing to the old one");
         }
         let dropped = metrics.events_dropped();
         let gap = (dropped > told).then(|| Event {
@@ -136,7 +136,7 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
             && !failing
         {
             // Machines are served without it: said once, not once an event.
-            error!(%error, "events cannot be written");
+            error!(%error, "cannot write events");
         }
         failing = flushed.is_err();
         thread::sleep(TOGETHER);

@@ -61,10 +61,9 @@ impl Row {
 /// # Errors
 /// There is no lease file, or it cannot be read.
 pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let dhcp = config.dhcp.as_ref().context("there is no [dhcp] in it")?;
+    let dhcp = config.dhcp.as_ref().context("missing section [dhcp]")?;
     let path = dhcp.lease_file.as_ref().context(
-        "[dhcp] has no `lease_file`: leases are only in the server's memory; \
-         add e.g. lease_file = \"/var/lib/boot-server/leases\"",
+        "missing dhcp.lease_file: leases are kept only in the server's memory; add e.g. lease_file = \"/var/lib/boot-server/leases\"",
     )?;
     let now = SystemTime::now();
     let file = read_lease_file(path)?;

@@ -31,11 +31,11 @@ use crate::catalog::problem::{Problem, Severity, render_problems};
 use crate::config::Config;
 
 const AFTER_HELP: &str = "\
-Every setting has a variable: BOOT_SERVER_ and its name in capitals, e.g. BOOT_SERVER_DATA_PATH. A flag
-beats a variable, a variable beats the configuration file.
+Each flag can be set by an environment variable: BOOT_SERVER_ and the flag's name in capitals, e.g.
+BOOT_SERVER_DATA_PATH. Flags override variables, and variables override the configuration file.
 
-The flags and variables of bootcfg and matchbox (BOOTCFG_…, MATCHBOX_…) are understood, with one dash or
-two; a program that is called by the name bootcfg or matchbox has its defaults.
+The flags and variables of bootcfg and matchbox (BOOTCFG_…, MATCHBOX_…) are accepted, with one dash or
+two. When invoked as bootcfg or matchbox, the program uses that program's defaults.
 
 Examples:
   boot-server --config /etc/boot-server.toml
@@ -43,7 +43,7 @@ Examples:
   boot-server -address=0.0.0.0:8080 -data-path=/var/lib/matchbox -assets-path=/var/lib/matchbox/assets
   boot-server pixiecore api http://172.17.0.2:8080/pixiecore";
 
-/// DHCP, proxyDHCP, TFTP and HTTP boot config service for machines that boot over the network.
+/// Serves network boot: DHCP, proxyDHCP, TFTP and an HTTP boot config service.
 #[derive(Debug, Parser)]
 #[command(
     name = "boot-server",
@@ -61,32 +61,32 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reports everything that is wrong in a configuration and its data directory, all at once.
-    /// Exits 2 when the server would not start.
+    /// Checks a configuration and its data directory, and reports all problems at once.
+    /// Exits with 2 if the server would not start.
     Check {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
         config: Option<PathBuf>,
-        /// A data directory of either layout, or a configuration file.
+        /// A data directory (bootcfg or matchbox layout) or a configuration file.
         #[arg(
             value_name = "PATH",
             conflicts_with = "config",
             required_unless_present = "config"
         )]
         path: Option<PathBuf>,
-        /// The folder of a data directory's assets; kernels and initrds must be there.
+        /// The folder of assets, which must hold the kernels and initrds of the data directory.
         #[arg(long, value_name = "DIR", requires = "path")]
         assets: Option<PathBuf>,
     },
-    /// Boots machines as Pixiecore does, with its commands and flags.
+    /// Boots machines like Pixiecore, with Pixiecore's commands and flags.
     #[command(subcommand)]
     Pixiecore(Box<Pixiecore>),
-    /// Lists the leases of [dhcp] from its lease file, also while the server runs.
+    /// Lists the leases in the lease file of [dhcp]; works while the server runs.
     Leases {
         /// The configuration file (TOML).
         #[arg(long, value_name = "FILE", env = "BOOT_SERVER_CONFIG")]
         config: PathBuf,
-        /// One JSON object a line instead of a table.
+        /// Print one JSON object per line instead of a table.
         #[arg(long)]
         json: bool,
     },
@@ -94,18 +94,18 @@ enum Command {
     Manual(Manual),
 }
 
-/// What shells and `man` are told of the command line.
+/// Commands that describe the command line to shells and `man`.
 #[derive(Debug, Subcommand)]
 enum Manual {
-    /// Prints a script that lets a shell complete commands and flags.
+    /// Prints a shell completion script.
     Completions {
-        /// The shell.
+        /// The shell to complete in.
         #[arg(value_enum, value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
-    /// Writes manual pages, one a command.
+    /// Writes one manual page per command.
     Man {
-        /// The folder, which is made where it is not there.
+        /// The folder to write to; created if missing.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
@@ -219,7 +219,7 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
         let text = error.to_string();
         for (flag, variable) in from_environment {
             if text.contains(&format!("--{flag}")) {
-                eprintln!("--{flag} comes from the environment: {variable}");
+                eprintln!("--{flag} is set by the environment variable {variable}");
             }
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(INVALID_INPUT))

@@ -13,23 +13,23 @@ use crate::net::interface_of;
 /// Pixiecore's commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Pixiecore {
-    /// Boot machines as an HTTP API says.
+    /// Boot machines as directed by an HTTP API.
     Api {
-        /// The API's prefix; <URL>/v1/boot/<mac> is asked.
+        /// URL prefix of the API; the server requests <URL>/v1/boot/<mac>.
         url: String,
-        /// How long the API may take to answer, e.g. 5s.
+        /// Timeout for API requests, e.g. 5s.
         #[arg(long, value_name = "TIME", default_value = "5s", value_parser = go_duration)]
         api_request_timeout: Duration,
         #[command(flatten)]
         flags: Flags,
     },
-    /// Boot a kernel and initrds on every machine that asks.
+    /// Boot one kernel and its initrds on every machine.
     Boot {
-        /// The kernel: a file, or an http or https URL.
+        /// Kernel: a file, or an http or https URL.
         kernel: String,
         /// Initrds: files, or http or https URLs.
         initrd: Vec<String>,
-        /// Kernel options; {{ URL "…" }} stands for where machines fetch a file or URL.
+        /// Kernel command line; {{ URL "…" }} expands to the URL at which machines fetch a file or URL.
         #[arg(
             long,
             value_name = "TEXT",
@@ -37,7 +37,7 @@ pub(super) enum Pixiecore {
             allow_hyphen_values = true
         )]
         cmdline: String,
-        /// Shown by machines before they boot.
+        /// Message that machines show before they boot.
         #[arg(
             long,
             value_name = "TEXT",
@@ -68,40 +68,40 @@ pub(super) enum Pixiecore {
 /// Flags that both commands share.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// The interface that machines are reached by; by default that of --listen-addr, or the only one.
+    /// Network interface that reaches the machines [default: that of --listen-addr, or the only one].
     #[arg(long, value_name = "NAME")]
     interface: Option<String>,
-    /// Our IPv4 address to listen on.
+    /// IPv4 address to listen on.
     #[arg(short, long, value_name = "IP", default_value = "0.0.0.0")]
     listen_addr: Ipv4Addr,
     /// Port of the HTTP server.
     #[arg(short, long, default_value_t = 80)]
     port: u16,
-    /// Port of /metrics and /healthz; none when 0.
+    /// Port for /metrics and /healthz; 0 disables them.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     status_port: u16,
-    /// Listen to DHCP without binding port 67, beside a server that does not share it.
+    /// Receive DHCP without binding port 67, beside a DHCP server that does not share the port.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     dhcp_no_bind: bool,
-    /// Our iPXE for BIOS machines, instead of undionly.kpxe.
+    /// iPXE for BIOS machines, instead of undionly.kpxe.
     #[arg(long, value_name = "FILE")]
     ipxe_bios: Option<PathBuf>,
-    /// Our iPXE for BIOS machines whose ROM is iPXE: a file called ipxe.pxe.
+    /// iPXE for BIOS machines with an iPXE ROM; the file must be named ipxe.pxe.
     #[arg(long, value_name = "FILE")]
     ipxe_ipxe: Option<PathBuf>,
-    /// Our iPXE for 32-bit UEFI machines: a file called ipxe-i386.efi.
+    /// iPXE for 32-bit UEFI machines; the file must be named ipxe-i386.efi.
     #[arg(long, value_name = "FILE")]
     ipxe_efi32: Option<PathBuf>,
-    /// Our iPXE for 64-bit UEFI machines, instead of ipxe.efi.
+    /// iPXE for 64-bit UEFI machines, instead of ipxe.efi.
     #[arg(long, value_name = "FILE")]
     ipxe_efi64: Option<PathBuf>,
-    /// Log what is ignored and why, too.
+    /// Also log ignored messages and the reasons.
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     debug: bool,
-    /// Accepted for Pixiecore's sake: log lines have their time anyway.
+    /// Accepted for compatibility with Pixiecore; log lines always have a timestamp.
     #[arg(short = 't', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide_default_value = true, value_parser = go_switch, action = clap::ArgAction::Set)]
     log_timestamps: bool,
-    /// User to run as when started as root.
+    /// User to switch to when started as root.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
 }
@@ -138,12 +138,11 @@ impl Pixiecore {
                 ..PixiecoreConfig::default()
             }),
             Pixiecore::Quick { .. } => Err(
-                "`pixiecore quick` is not offered: it fetches somebody else's system at every boot. \
-                 Name its kernel and initrd: boot-server pixiecore boot KERNEL INITRD --cmdline TEXT"
+                "unsupported command: `pixiecore quick` (downloads a third-party system at every boot); name its kernel and initrd: boot-server pixiecore boot KERNEL INITRD --cmdline TEXT"
                     .to_owned(),
             ),
             Pixiecore::Bootipv6 { .. } | Pixiecore::Ipv6api { .. } => {
-                Err("booting over IPv6 is not offered: use `pixiecore api` or `pixiecore boot`".to_owned())
+                Err("unsupported command: booting over IPv6; use `pixiecore api` or `pixiecore boot`".to_owned())
             }
         }
     }

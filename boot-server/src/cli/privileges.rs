@@ -25,9 +25,9 @@ pub(super) const KEPT: CapabilitySet =
 /// There is no such user, we are not root, or a folder cannot be written by the user.
 pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
     let user = User::from_name(name)
-        .with_context(|| format!("looking up the user `{name}`"))?
+        .with_context(|| format!("cannot look up the user `{name}`"))?
         .with_context(|| {
-            format!("there is no user `{name}`; make one: useradd --system --shell /usr/sbin/nologin {name}")
+            format!("user not found: `{name}`; create it: useradd --system --shell /usr/sbin/nologin {name}")
         })?;
     let own = nix::unistd::geteuid();
     if own == user.uid {
@@ -35,21 +35,21 @@ pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
     }
     ensure!(
         own.is_root(),
-        "becoming the user `{name}` needs root; leave `user` out"
+        "cannot switch to the user `{name}`: the server was not started as root; remove `user`"
     );
     let c_name = std::ffi::CString::new(name)?;
-    set_keep_capabilities(true).context("keeping capabilities")?;
-    initgroups(&c_name, user.gid).context("taking the user's groups")?;
-    setresgid(user.gid, user.gid, user.gid).context("taking the user's group")?;
-    setresuid(user.uid, user.uid, user.uid).context("becoming the user")?;
+    set_keep_capabilities(true).context("cannot keep capabilities")?;
+    initgroups(&c_name, user.gid).context("cannot set the user's groups")?;
+    setresgid(user.gid, user.gid, user.gid).context("cannot set the user's group")?;
+    setresuid(user.uid, user.uid, user.uid).context("cannot switch to the user")?;
     let kept = CapabilitySets {
         effective: KEPT,
         permitted: KEPT,
         inheritable: CapabilitySet::empty(),
     };
-    set_capabilities(None, kept).context("giving up all other capabilities")?;
-    set_keep_capabilities(false).context("keeping no capabilities from now on")?;
-    set_no_new_privs(true).context("giving up new privileges")?;
+    set_capabilities(None, kept).context("cannot drop the other capabilities")?;
+    set_keep_capabilities(false).context("cannot stop keeping capabilities")?;
+    set_no_new_privs(true).context("cannot disable gaining new privileges")?;
     for folder in files.iter().filter_map(|file| file.parent()) {
         let folder = if folder.as_os_str().is_empty() {
             Path::new(".")
@@ -60,7 +60,7 @@ pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
         match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
             Ok(()) => {}
             Err(Errno::NOENT) => {
-                bail!("folder not found: {shown}; make it: install -d -o {name} {shown}")
+                bail!("folder not found: {shown}; create it: install -d -o {name} {shown}")
             }
             Err(_) => bail!("the user `{name}` cannot write to {shown}: chown {name} {shown}"),
         }

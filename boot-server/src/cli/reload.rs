@@ -45,8 +45,8 @@ impl Reloader {
                 Err(error) => Err(error.to_string()),
             };
             match &result {
-                Ok(what) => info!("read again: {what}"),
-                Err(why) => error!("the last good certificate stays in force: {why}"),
+                Ok(what) => info!("reloaded: {what}"),
+                Err(why) => error!("keeping the last valid certificate: {why}"),
             }
             self.events.emit(BootEvent::Reloaded { result });
         }
@@ -64,7 +64,7 @@ impl Reloader {
         match config_file::read(file) {
             Ok(config) if config == self.config => {}
             Ok(_) => warn!(
-                "{} has changed: addresses, ports, pools and paths count after a restart",
+                "{} has changed: restart the server to apply addresses, ports, pools and paths",
                 file.display()
             ),
             Err(problems) => {

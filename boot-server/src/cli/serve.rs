@@ -54,7 +54,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
     )
     .with_context(|| {
         let path = event_file.unwrap_or(Path::new("-"));
-        format!("opening the event file {}", path.display())
+        format!("cannot open the event file {}", path.display())
     })?;
     let catalog = match catalog(&config, &events) {
         Ok(catalog) => catalog,
@@ -139,7 +139,7 @@ fn raise_file_limit() {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, "the limit of open files stays as it is");
+        warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -191,7 +191,7 @@ async fn reload_on(mut hangup: Signal, reloader: Reloader) {
         let task = Arc::clone(&reloader);
         // It reads files: off the threads that answer.
         if let Err(error) = tokio::task::spawn_blocking(move || task.reload()).await {
-            warn!(%error, "a reload broke off");
+            warn!(%error, "reload aborted");
         }
         tell(&[NotifyState::Ready]);
     }
@@ -200,6 +200,6 @@ async fn reload_on(mut hangup: Signal, reloader: Reloader) {
 /// Tells systemd, when it started us.
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, "telling systemd");
+        warn!(%error, "cannot notify systemd");
     }
 }

@@ -1,4 +1,4 @@
-//! Flags of the server, and what each changes in the configuration.
+//! Flags of the server, and their effect on the configuration.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -11,74 +11,74 @@ use crate::config::{
     Config, DhcpConfig, HttpConfig, LogFormat, LogLevel, MetricsConfig, ProxyDhcpConfig,
 };
 
-/// Settings that can be given without a configuration file, or instead of what it says.
+/// Settings that replace or override the configuration file.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Settings {
     /// The configuration file (TOML); a name ending in .yaml is bootcfg's groups file instead.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Network interface on which DHCP, proxyDHCP and TFTP are answered.
+    /// Network interface that serves DHCP, proxyDHCP and TFTP.
     #[arg(long, value_name = "NAME")]
     interface: Option<String>,
-    /// Our own IPv4 address there, where it has several.
+    /// The server's IPv4 address on that interface, if the interface has several.
     #[arg(long, value_name = "IP")]
     interface_address: Option<Ipv4Addr>,
     /// Address and port of the HTTP boot config service [default: 127.0.0.1:8080].
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
-    /// The boot config data directory; switches the HTTP service on.
+    /// The boot config data directory; enables the HTTP service.
     #[arg(long, value_name = "DIR")]
     data_path: Option<PathBuf>,
-    /// The folder served as /assets/; none when empty.
+    /// The folder served as /assets/; an empty value serves no folder.
     #[arg(long, value_name = "DIR", value_parser = maybe_empty())]
     assets_path: Option<PathBuf>,
-    /// The folder served as /images/, and as /assets/ unless that is another one: bootcfg 0.1's flag.
+    /// The folder served as /images/, and as /assets/ unless --assets-path is given (bootcfg 0.1's flag).
     #[arg(long, value_name = "DIR", value_parser = maybe_empty())]
     images_path: Option<PathBuf>,
-    /// Serve HTTPS.
+    /// Serve HTTPS instead of HTTP.
     #[arg(long)]
     web_ssl: bool,
-    /// Certificate (with its chain) for --web-ssl, a PEM file.
+    /// PEM file with the certificate chain for --web-ssl.
     #[arg(long, value_name = "FILE")]
     web_cert_file: Option<PathBuf>,
-    /// Key for --web-ssl, a PEM file.
+    /// PEM file with the private key for --web-ssl.
     #[arg(long, value_name = "FILE")]
     web_key_file: Option<PathBuf>,
-    /// Key ring that signs answers (`.sig`, `.asc`); its passphrase is in BOOT_SERVER_PASSPHRASE.
+    /// Key ring for signing responses (`.sig`, `.asc`); set its passphrase in BOOT_SERVER_PASSPHRASE.
     #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     key_ring_path: Option<PathBuf>,
-    /// Give addresses by DHCP, e.g. 172.17.0.43-172.17.0.99/24.
+    /// Address range to lease by DHCP, e.g. 172.17.0.43-172.17.0.99/24.
     #[arg(long, value_name = "FIRST-LAST/PREFIX")]
     dhcp_range: Option<DhcpRange>,
-    /// Router given with --dhcp-range.
+    /// Default router for clients of --dhcp-range.
     #[arg(long, value_name = "IP")]
     dhcp_router: Option<Ipv4Addr>,
-    /// Where leases are kept across restarts.
+    /// File that stores leases across restarts.
     #[arg(long, value_name = "FILE")]
     lease_file: Option<PathBuf>,
-    /// Give boot options beside another DHCP server.
+    /// Send boot options by proxyDHCP, beside another DHCP server.
     #[arg(long)]
     proxy_dhcp: bool,
-    /// A folder that TFTP serves; switches TFTP on, as --dhcp-range and --proxy-dhcp do.
+    /// Folder to serve by TFTP; enables TFTP, as --dhcp-range and --proxy-dhcp do.
     #[arg(long, value_name = "DIR")]
     tftp_root: Option<PathBuf>,
-    /// Script given to iPXE, instead of our own /boot.ipxe.
+    /// iPXE script to boot instead of the server's own /boot.ipxe.
     #[arg(long, value_name = "URL")]
     script_url: Option<String>,
     /// Append events as JSON lines to a file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Serve /metrics and /healthz at an address of their own.
+    /// Address and port of a separate listener for /metrics and /healthz.
     #[arg(long, value_name = "HOST:PORT")]
     metrics_address: Option<SocketAddr>,
-    /// User to run as when started as root; only CAP_NET_BIND_SERVICE and CAP_NET_RAW are kept.
+    /// User to switch to when started as root; keeps only CAP_NET_BIND_SERVICE and CAP_NET_RAW.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// How much is logged on standard error.
+    /// Log level for standard error.
     #[arg(long, value_name = "LEVEL", value_enum, ignore_case = true)]
     log_level: Option<LogLevel>,
-    /// One line a boot step for people, or JSON.
+    /// Log format: one readable line per boot step, or JSON.
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
     #[command(flatten)]
@@ -217,7 +217,7 @@ impl Settings {
         set_path(&mut http.data, self.data_path);
         if http.data.as_os_str().is_empty() {
             return Err(format!(
-                "{flag} is for the HTTP service, which needs --data-path DIR as well"
+                "{flag} configures the HTTP service, which also needs --data-path DIR"
             ));
         }
         if let Some(address) = &self.address {
@@ -249,8 +249,7 @@ impl NotOffered {
         ] {
             if value.as_ref().is_some_and(|value| !value.is_empty()) {
                 return Err(format!(
-                    "{flag} belongs to matchbox's gRPC API, which is not offered: leave it out, and \
-                     edit the data directory instead (edits count at once)"
+                    "unsupported flag: {flag} (matchbox's gRPC API); remove the flag and edit the data directory instead (edits take effect at once)"
                 ));
             }
         }
@@ -271,7 +270,7 @@ fn folder(flag: &str, path: PathBuf) -> Result<Option<PathBuf>, String> {
     match path.is_dir() {
         true => Ok(Some(path)),
         false => Err(format!(
-            "folder not found: {flag} {}; make it, or write {flag}= to serve none",
+            "folder not found: {flag} {}; create it, or write {flag}= to serve no folder",
             path.display()
         )),
     }
@@ -298,14 +297,14 @@ fn set_path(value: &mut PathBuf, given: Option<PathBuf>) {
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |why: &str| format!("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080");
     if let Some(port) = text.strip_prefix(':') {
-        let port = port.parse().map_err(|_| wrong("the port is no number"))?;
+        let port = port.parse().map_err(|_| wrong("invalid port"))?;
         return Ok((IpAddr::from(Ipv4Addr::UNSPECIFIED), port).into());
     }
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     if !text.contains(':') {
-        return Err(wrong("there is no port"));
+        return Err(wrong("missing port"));
     }
     let mut found = text
         .to_socket_addrs()

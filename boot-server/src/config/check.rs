@@ -42,7 +42,7 @@ impl Config {
         if !packets && self.http.is_none() {
             problems.push(ConfigProblem::new(
                 &[],
-                "nothing to do",
+                "no service configured",
                 "add at least one of [dhcp], [proxy_dhcp], [pixiecore], [tftp], [http]",
             ));
         }
@@ -59,8 +59,8 @@ impl Config {
         if let [first, second, ..] = set.as_slice() {
             problems.push(ConfigProblem::new(
                 &[second],
-                format!("[{first}] and [{second}] exclude each other"),
-                "one server answers port 67 in one way: keep one of them",
+                format!("conflict: [{first}] and [{second}] are mutually exclusive"),
+                "a server answers port 67 in one mode: keep one section",
             ));
         }
         let gives_boot_files = self.dhcp.is_some() || self.proxy_dhcp.is_some();
@@ -68,18 +68,18 @@ impl Config {
         if gives_boot_files && self.boot.bios == BiosLoader::Ipxe && !has_script {
             problems.push(ConfigProblem::new(
                 &["boot"],
-                "iPXE would have no script to boot",
+                "missing boot script for iPXE",
                 "add [http], or boot.script_url = \"http://…/boot.ipxe\"",
             ));
         }
         if let Some(pixiecore) = &self.pixiecore {
             let (message, help) = match (pixiecore.api.is_empty(), &pixiecore.boot) {
                 (true, None) => (
-                    "nothing says what machines boot",
+                    "missing boot source for Pixiecore mode",
                     "add api = \"http://…\", or [pixiecore.boot]",
                 ),
                 (false, Some(_)) => (
-                    "both an API and [pixiecore.boot] say what machines boot",
+                    "conflict: `api` and [pixiecore.boot] are mutually exclusive",
                     "keep one of them",
                 ),
                 _ => ("", ""),
@@ -127,7 +127,7 @@ impl HttpConfig {
             ),
         ] {
             if limit == 0 {
-                let message = "nobody could connect";
+                let message = "no client could connect";
                 problems.push(ConfigProblem::new(&["http", key], message, "at least 1"));
             }
         }

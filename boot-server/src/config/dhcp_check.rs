@@ -67,11 +67,11 @@ impl DhcpConfig {
                 path: vec!["dhcp".into()],
                 problems,
             };
-            let message = "there is no `lease_file` that could be waited for";
+            let message = "missing `lease_file`, which lease_sync waits for";
             table.problem(
                 "lease_sync",
                 message,
-                "add lease_file, or leave lease_sync out",
+                "add lease_file, or remove lease_sync",
             );
         }
         for (number, pool) in self.pools.iter().enumerate() {
@@ -104,7 +104,8 @@ impl DhcpConfig {
                 None => {
                     let all: Vec<String> = subnets.iter().map(Ipv4Net::to_string).collect();
                     let all = all.join(" or ");
-                    let message = format!("{address} is no address for machines in {all}");
+                    let message =
+                        format!("invalid address: {address} (not a host address in {all})");
                     table.problem("address", message, hosts(&all));
                 }
                 Some(_) if !addresses.insert(address) => {
@@ -144,7 +145,7 @@ impl DhcpConfig {
     pub fn pools(&self, server: Ipv4Addr) -> Result<Vec<PoolSettings>, String> {
         if !self.subnet.contains(&server) {
             return Err(format!(
-                "our address {server} is not in dhcp.subnet {}; clients could not reach us",
+                "the server's address {server} is outside dhcp.subnet {}: clients cannot reach the server",
                 self.subnet
             ));
         }
@@ -159,7 +160,7 @@ impl PoolConfig {
     fn check(&self, mut table: Table<'_>) {
         let subnet = self.subnet.trunc();
         if self.subnet != subnet {
-            let message = format!("{} has bits behind its prefix", self.subnet);
+            let message = format!("invalid subnet: {} (host bits are set)", self.subnet);
             table.problem("subnet", message, format!("the subnet is {subnet}"));
         }
         if subnet.prefix_len() > MAX_PREFIX_LEN {
@@ -169,7 +170,8 @@ impl PoolConfig {
         }
         for (key, address) in [("first", self.first), ("last", self.last)] {
             if !usable(subnet, address) {
-                let message = format!("{address} is no address for machines in {subnet}");
+                let message =
+                    format!("invalid address: {address} (not a host address in {subnet})");
                 table.problem(key, message, hosts(&subnet.to_string()));
             }
         }
@@ -189,7 +191,7 @@ impl PoolConfig {
             );
         }
         if let Some(mtu) = self.mtu.filter(|mtu| *mtu < MIN_MTU) {
-            let message = format!("{mtu} is below the least MTU of IPv4");
+            let message = format!("invalid MTU: {mtu} (below the minimum of IPv4)");
             table.problem("mtu", message, format!("at least {MIN_MTU}"));
         }
         if let Some(domain) = &self.domain
@@ -269,7 +271,7 @@ impl Reservation {
                 Ok(uuid) => Ok(("uuid", ReservedFor::Machine(uuid))),
                 Err(error) => Err((
                     "uuid",
-                    format!("`{uuid}` is no UUID: {error}"),
+                    format!("invalid UUID: `{uuid}` ({error})"),
                     "write it as 16e7d8a7-bfa9-428b-9117-363341bb330b",
                 )),
             },
@@ -294,7 +296,7 @@ fn usable(subnet: Ipv4Net, address: Ipv4Addr) -> bool {
 }
 
 fn hosts(subnets: &str) -> String {
-    format!("an address of {subnets} that a machine can have")
+    format!("a host address in {subnets}")
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ type Wrong = (String, String);
 fn parse_code(key: &str) -> Result<u8, Wrong> {
     let numbers = || "a number from 1 to 254, e.g. options = { 150 = \"10.0.0.1\" }".to_owned();
     let Ok(code) = key.parse::<u8>() else {
-        return Err((format!("`{key}` is no option code"), numbers()));
+        return Err((format!("invalid option code: `{key}`"), numbers()));
     };
     let why = match code {
         code::PAD | code::END => return Err((format!("option {code} holds no value"), numbers())),
@@ -93,11 +93,11 @@ fn parse_value(value: &str) -> Result<Vec<u8>, Wrong> {
             .map(|part| part.trim().parse::<Ipv4Addr>())
             .collect::<Result<Vec<_>, _>>()
             .map(|all| all.iter().flat_map(Ipv4Addr::octets).collect())
-            .map_err(|_| format!("`{value}` has no type and is no list of addresses")),
+            .map_err(|_| format!("invalid option value: `{value}` (neither a typed value nor a list of addresses)")),
     };
     match bytes {
         Ok(bytes) if bytes.len() > MAX_OPTION_LEN => Err((
-            format!("{} bytes fit no DHCP message", bytes.len()),
+            format!("{} bytes do not fit a DHCP option", bytes.len()),
             format!("at most {MAX_OPTION_LEN}"),
         )),
         Ok(bytes) => Ok(bytes),
@@ -112,7 +112,7 @@ fn parse_number<N: std::str::FromStr>(
     text.trim()
         .parse()
         .map(bytes)
-        .map_err(|_| format!("`{text}` is no number of this size"))
+        .map_err(|_| format!("invalid number: `{text}` (out of range for its type)"))
 }
 
 /// Hex digits in pairs, with or without colons between them.
@@ -144,7 +144,7 @@ pub(super) fn parse_client_id(text: &str) -> Result<Vec<u8>, String> {
         Some(("hex", hex)) => parse_hex(hex)?,
         // RFC 2132 §9.14: type 0 is for identifiers that are no hardware address.
         Some(("text", name)) => [&[0], name.as_bytes()].concat(),
-        _ => return Err(format!("`{text}` has no type")),
+        _ => return Err(format!("missing type: `{text}`")),
     };
     match bytes.len() {
         2..=255 => Ok(bytes),

@@ -84,8 +84,8 @@ impl fmt::Display for Damage {
         let problems = problems(&self.invalid);
         write!(f, "lease file {path}: {count} invalid lines ({problems}); ")?;
         match &self.copy {
-            Ok(copy) => write!(f, "the file as it was is kept in {}", copy.display()),
-            Err(error) => write!(f, "no copy of the file could be kept: {error}"),
+            Ok(copy) => write!(f, "the original file is saved as {}", copy.display()),
+            Err(error) => write!(f, "cannot save a copy of the file: {error}"),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Journal {
             self.lines > COMPACT_AT_LEAST && self.lines > COMPACT_RATIO * self.current.len();
         if let Some(lost) = lost.filter(|_| !self.torn) {
             self.rewrite()?;
-            return Ok(Some(format!("it {lost}, and was written anew")));
+            return Ok(Some(format!("the file {lost} and was rewritten")));
         }
         if self.torn || has_grown {
             self.rewrite()?;
@@ -191,7 +191,7 @@ impl Journal {
         if identity(&there) != self.identity {
             return Some("was replaced");
         }
-        (there.len() != self.len).then_some("was changed by others")
+        (there.len() != self.len).then_some("was changed by another program")
     }
 }
 

@@ -249,7 +249,9 @@ fn a_lease_file_that_is_removed_replaced_or_changed_is_written_anew_and_told_of(
             fs::write(folder.path().join("other"), "").unwrap();
             fs::rename(folder.path().join("other"), &path).unwrap();
         }),
-        ("changed by others", &|| fs::write(&path, "").unwrap()),
+        ("changed by another program", &|| {
+            fs::write(&path, "").unwrap()
+        }),
     ];
     for (says, break_it) in break_it {
         break_it();

@@ -71,7 +71,9 @@ impl Assembly {
         let mut nbps = None;
         if config.needs_interface() {
             let name = config.interface.as_deref().ok_or_else(|| {
-                NetError::Config("`interface` is needed for DHCP, TFTP and advertisements".into())
+                NetError::Config(
+                    "missing `interface`, which DHCP, TFTP and router advertisements need".into(),
+                )
             })?;
             let interface = Interface::find(name, config.address)?;
             let policy = policy(&config, interface.address);
@@ -180,7 +182,7 @@ impl Assembly {
         ) {
             Ok(watcher) => self.spawn("watcher of the data directory", watcher.serve()),
             Err(error) => {
-                warn!(%error, "the data directory is not watched: changes count on SIGHUP");
+                warn!(%error, "cannot watch the data directory: send SIGHUP to reload it");
             }
         }
         let events = self.parts.events.clone();

@@ -296,7 +296,7 @@ impl TftpFiles {
         peer: SocketAddr,
     ) -> Result<Opened, Refusal> {
         let name = ConfigName::parse(name)
-            .ok_or_else(|| Refusal::not_found("no name that PXELINUX asks for"))?;
+            .ok_or_else(|| Refusal::not_found("not a file name that PXELINUX requests"))?;
         let machine = self.machine(peer)?;
         let rendered = pxelinux_config(catalog, name, machine, self.assets_url.as_deref())
             .map_err(|error| Refusal::not_found(error.to_string()))?;
@@ -318,7 +318,7 @@ impl TftpFiles {
     /// Returns the known identity of the client.
     fn machine(&self, peer: SocketAddr) -> Result<Machine, Refusal> {
         let SocketAddr::V4(peer) = peer else {
-            return Err(Refusal::not_found("no IPv4 client"));
+            return Err(Refusal::not_found("the client has no IPv4 address"));
         };
         let neighbour = self.context.neighbours.lookup(*peer.ip());
         Ok(Machine {

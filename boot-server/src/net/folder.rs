@@ -30,14 +30,16 @@ enum Links {
 /// Reasons that a name is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// There is nothing of that name.
-    #[error("there is no `{0}`")]
+    /// No entry has this name.
+    #[error("not found: `{0}`")]
     Missing(String),
     /// `..`, an absolute path, a NUL.
-    #[error("the path leads out of the folder")]
+    #[error("refused: the path leads outside the folder")]
     PathOut,
     /// A symbolic link.
-    #[error("`{0}` is a link that leads out of the folder; list its target under `links_to`")]
+    #[error(
+        "refused: `{0}` (symbolic link that leads outside the folder); list its target under `links_to`"
+    )]
     LinkOut(String),
     /// Any other error of the kernel.
     #[error("`{name}`: {source}")]

@@ -29,10 +29,10 @@ pub(super) struct Interface {
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
     /// The kernel would not list interfaces.
-    #[error("listing the network interfaces")]
+    #[error("cannot list the network interfaces")]
     List(#[source] nix::Error),
-    /// There is none of that name.
-    #[error("there is no network interface `{name}`; there are: {known}")]
+    /// No interface has this name.
+    #[error("network interface not found: `{name}` (available: {known})")]
     Unknown {
         /// The name asked for.
         name: String,
@@ -43,7 +43,7 @@ pub enum InterfaceError {
     #[error("no network interface has the address {0}")]
     NoneHas(Ipv4Addr),
     /// Several interfaces, or none, have an address.
-    #[error("which network interface is meant cannot be told; with IPv4 addresses there are: {0}")]
+    #[error("cannot choose a network interface (with IPv4 addresses: {0})")]
     Several(String),
     /// The interface has no IPv4 address.
     #[error("interface `{0}` has no IPv4 address")]

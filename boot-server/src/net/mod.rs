@@ -106,7 +106,7 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), NetErr
         .await
         .is_err()
     {
-        error!("services did not end in time and are cut off");
+        error!("services did not stop in time and were aborted");
     }
     result
 }

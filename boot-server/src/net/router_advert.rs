@@ -89,7 +89,7 @@ impl RouterAdvertiser {
                     .events
                     .emit(BootEvent::RouterAdvertisement { who });
             }
-            Err(error) => warn!(%error, "sending a router advertisement"),
+            Err(error) => warn!(%error, "cannot send a router advertisement"),
         }
     }
 }

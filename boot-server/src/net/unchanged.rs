@@ -45,7 +45,7 @@ impl Version {
 }
 
 fn changed() -> io::Error {
-    io::Error::other("the file was changed while it was sent")
+    io::Error::other("the file changed while it was being sent")
 }
 
 /// A part of a file as a stream, which fails when the file is changed meanwhile or ends too early.

@@ -173,7 +173,7 @@ impl DataDirWatcher {
             let changes = event.map_or_else(
                 |error| {
                     // Some change was missed, so look.
-                    warn!(%error, "watching the data directory");
+                    warn!(%error, "cannot watch the data directory");
                     vec![Change::Other]
                 },
                 |event| shared.changes(&event),
@@ -240,7 +240,7 @@ impl DataDirWatcher {
             };
             tokio::select! {
                 note = self.notes.recv() => if note.is_none() {
-                    return Err(io::Error::other("the watcher of files ended"));
+                    return Err(io::Error::other("the file watcher ended"));
                 },
                 () = data_dir.asked_for() => {
                     self.asked_for = true;
@@ -276,7 +276,7 @@ impl DataDirWatcher {
         if identity(&self.watched.roots) != self.identity
             && let Err(error) = self.watch_roots()
         {
-            error!(%error, "the data directory is no longer watched: reload by SIGHUP");
+            error!(%error, "no longer watching the data directory: send SIGHUP to reload it");
         }
         if !must_be_still {
             let files: Vec<String> = files

@@ -51,7 +51,7 @@ pub enum ClassifyError {
     #[error("a server's message")]
     Reply,
     /// The hardware address is not an Ethernet one, or a group's.
-    #[error("no Ethernet address of a machine in it")]
+    #[error("no usable Ethernet address")]
     NoMac,
     /// BOOTP without DHCP.
     #[error("no DHCP message type")]

@@ -187,7 +187,7 @@ impl Policy {
 
     fn boot_step(&self, client: &Client, chained: bool) -> BootStep {
         if !client.wants_boot {
-            return BootStep::nothing("no network boot asked for");
+            return BootStep::nothing("no network boot requested");
         }
         if client.raspberry_pi {
             return self.raspberry_pi_step();
@@ -227,13 +227,13 @@ impl Policy {
                     "iPXE: script"
                 },
             },
-            (_, None) => BootStep::nothing("iPXE, and no script URL is known"),
+            (_, None) => BootStep::nothing("iPXE, but no script URL is configured"),
         }
     }
 
     fn raspberry_pi_step(&self) -> BootStep {
         match self.boot.raspberry_pi_nbp.as_str() {
-            "" => BootStep::nothing("Raspberry Pi, and boot.raspberry_pi_nbp is empty"),
+            "" => BootStep::nothing("Raspberry Pi, but boot.raspberry_pi_nbp is empty"),
             file => BootStep {
                 action: BootAction::RaspberryPi(file.to_owned()),
                 why: "Raspberry Pi: this server",
@@ -252,7 +252,7 @@ impl Policy {
                 why: "UEFI firmware booting over HTTP: iPXE",
             },
             (None, _) => BootStep::nothing("no NBP fits this client architecture"),
-            (_, None) => BootStep::nothing("HTTP boot, and there is no [http] to load from"),
+            (_, None) => BootStep::nothing("HTTP boot, but no [http] service is configured"),
         }
     }
 

@@ -101,7 +101,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         let found = self.pool_for(request, arrival);
         let Some((number, served)) = found.and_then(|n| Some((n, self.pools.get_mut(n)?))) else {
             let link = request.selected_link().unwrap_or(request.relay_agent);
-            return Answer::silence(format!("no pool serves the link of {link}"));
+            return Answer::silence(format!("no pool for the link of {link}"));
         };
         let hostname = request.host_name();
         let ask = Ask {
@@ -198,11 +198,11 @@ impl<S: LeaseStore> DhcpServer<S> {
         };
         let (relay, own) = (request.relay_agent, request.client_address);
         if !relay.is_unspecified() && !is_host(relay) {
-            return Err("the relay agent's address is not a host's");
+            return Err("the relay agent's address is not a host address");
         }
         // A Discover's is not used (RFC 2131 §4.4.1: it is 0).
         if client.message != MessageType::Discover && !own.is_unspecified() && !is_host(own) {
-            return Err("the client's address is not a host's");
+            return Err("the client's address is not a host address");
         }
         Ok(())
     }
@@ -303,13 +303,13 @@ impl ServedPool {
         let mac = who.mac;
         if let Some(server) = ask.another_server() {
             self.pool.withdraw_offer(mac, *now);
-            return silent(format!("it took the offer of {server}"));
+            return silent(format!("the client accepted the offer of {server}"));
         }
         let renewing = !request.client_address.is_unspecified();
         let address = match request.requested_address() {
             _ if renewing => request.client_address,
             Some(address) => address,
-            None => return silent("a request without an address"),
+            None => return silent("REQUEST without an address"),
         };
         // RFC 2131 §4.3.2, INIT-REBOOT: silence about a client of whom nothing is known, unless it is
         // on the wrong network; a refusal to one that we know to have another address. One that
@@ -344,11 +344,11 @@ impl ServedPool {
     /// RFC 2131 §4.3.4.
     fn release(&mut self, ask: &Ask<'_>) -> Outcome {
         if let Some(server) = ask.another_server() {
-            return silent(format!("a release for {server}"));
+            return silent(format!("RELEASE for {server}"));
         }
         // RFC 2131 §4.4.4, table 5: MUST. dnsmasq ignores one without it, too.
         if ask.request.server_id().is_none() {
-            return silent("a release without a server identifier");
+            return silent("RELEASE without a server identifier");
         }
         let address = ask.request.client_address;
         kept(self.pool.release(&ask.who, address, ask.now), "released")
@@ -357,22 +357,22 @@ impl ServedPool {
     /// RFC 2131 §4.3.3.
     fn decline(&mut self, ask: &Ask<'_>) -> Outcome {
         if let Some(server) = ask.another_server() {
-            return silent(format!("a decline for {server}"));
+            return silent(format!("DECLINE for {server}"));
         }
         if ask.request.server_id().is_none() {
-            return silent("a decline without a server identifier");
+            return silent("DECLINE without a server identifier");
         }
         let Some(address) = ask.request.requested_address() else {
-            return silent("a decline without an address");
+            return silent("DECLINE without an address");
         };
-        let why = format!("{address} is in use by somebody else, as declined");
+        let why = format!("{address} is in use by another host (DECLINE)");
         kept(self.pool.decline(&ask.who, address, ask.now), why)
     }
 
     /// RFC 2131 §4.3.5: configuration without a lease.
     fn inform(&self, ask: &Ask<'_>) -> Answer {
         if !self.pool.subnet().contains(&ask.request.client_address) {
-            return Answer::silence("an inform from outside the subnet");
+            return Answer::silence("INFORM from outside the subnet");
         }
         Answer::Reply(Box::new(inform_ack(&self.context(ask))))
     }

@@ -19,7 +19,7 @@ pub enum GrubError {
     #[error("{0}")]
     NoMatch(String),
     /// The name is another machine's, or a whole network's.
-    #[error("it says nothing of this machine; GRUB goes on to other names")]
+    #[error("the name does not identify a machine; GRUB tries its next name")]
     OtherName,
     /// The profile boots nothing.
     #[error("group `{0}`: nothing to boot")]

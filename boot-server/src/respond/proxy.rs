@@ -29,13 +29,13 @@ pub fn proxy_offer(
     server: Ipv4Addr,
 ) -> Answer {
     if client.message != MessageType::Discover {
-        return Answer::silence("a proxy answers a discover only");
+        return Answer::silence("proxyDHCP answers DISCOVER only");
     }
     if step.action == BootAction::Nothing {
         return Answer::silence(step.why);
     }
     if !request.relay_agent.is_unspecified() && !is_unicast_host(request.relay_agent) {
-        return Answer::silence("the relay agent's address is not a host's");
+        return Answer::silence("the relay agent's address is not a host address");
     }
     if style == ProxyStyle::Pixiecore && client.broken_machine_id {
         return Answer::silence("option 97 is no machine identifier");
@@ -67,7 +67,7 @@ pub fn boot_service_ack(
     from: SocketAddrV4,
 ) -> Answer {
     if !matches!(client.message, MessageType::Request | MessageType::Inform) {
-        return Answer::silence("the boot service answers a request only");
+        return Answer::silence("the boot service answers REQUEST only");
     }
     if step.action == BootAction::Nothing {
         return Answer::silence(step.why);

@@ -32,7 +32,7 @@ pub enum PxelinuxError {
     #[error("{0}")]
     NoMatch(String),
     /// The machine's group is served under another name.
-    #[error("group `{group}` is served {place}, not here")]
+    #[error("group `{group}` is served {place}, not under this name")]
     OtherName {
         /// The group that matched.
         group: String,

@@ -26,10 +26,10 @@ pub enum ExpandError {
     #[error("`${{{0}}}` cannot be expanded without iPXE")]
     Unsupported(String),
     /// The value is not known of this machine.
-    #[error("the value of `${{{0}}}` is not known of this machine")]
+    #[error("unknown value of `${{{0}}}` for this machine")]
     Unknown(String),
     /// `${` without its `}`.
-    #[error("`{0}` has no end")]
+    #[error("unterminated variable: `{0}`")]
     Unterminated(String),
 }
 

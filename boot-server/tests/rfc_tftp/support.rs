@@ -170,7 +170,10 @@ impl Client {
         let start = Instant::now();
         loop {
             let packet = self.next();
-            assert!(start.elapsed() < Duration::from_secs(60), "it never ends");
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "the simulation does not terminate"
+            );
             if packet[1] != 3 || packet[2..4] != block.to_be_bytes() {
                 continue;
             }

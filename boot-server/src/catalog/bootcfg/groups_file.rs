@@ -27,8 +27,7 @@ pub(in crate::catalog) fn parse(
     let file: wire::File = match yaml::parse(text, DuplicateKeys::Refuse) {
         Ok(file) => file,
         Err(error) => {
-            let help = "the file is `api_version: v1alpha1` and a list `groups`, each with `name`, \
-                        `spec`, and mappings `require` and `metadata`";
+            let help = "write `api_version: v1alpha1` and a list `groups`; each group has `name`, `spec`, and the mappings `require` and `metadata`";
             let problem =
                 Problem::of_file(Severity::Error, path, error.message, help).of_rule("syntax");
             let problem = problem.at(Arc::clone(text), error.line, error.column);
@@ -59,7 +58,7 @@ pub(in crate::catalog) fn parse(
                 Problem::of_file(
                     Severity::Error,
                     path,
-                    format!("group `{name}` names no spec"),
+                    format!("missing `spec` in group `{name}`"),
                     "add `spec: ID`, for `specs/ID/spec.json`",
                 )
                 .of_rule("missing-key")
@@ -104,13 +103,13 @@ fn to_metadata(json: &BTreeMap<String, serde_json::Value>) -> Metadata {
 fn wrong_version(path: &Path, text: &Arc<str>, found: Option<&Spanned<String>>) -> Option<Problem> {
     let help = format!("write `api_version: {API_VERSION}`");
     let Some(found) = found else {
-        let message = "there is no `api_version`";
+        let message = "missing `api_version`";
         let problem = Problem::of_file(Severity::Error, path, message, help);
         return Some(problem.of_rule("missing-key").at(Arc::clone(text), 1, 1));
     };
     let (line, column) = place(found);
     (found.value != API_VERSION).then(|| {
-        let message = format!("api_version `{}` is not known", found.value);
+        let message = format!("unsupported api_version `{}`", found.value);
         let problem = Problem::of_file(Severity::Error, path, message, help);
         problem
             .of_rule("api-version")
@@ -129,12 +128,12 @@ fn bad_macs(
         .filter_map(|mac| {
             let help = match normal_mac(&mac.value) {
                 Some(normal) if normal == mac.value => return None,
-                Some(normal) => format!("write it as labels are compared: {normal}"),
-                None => "write it lowercase with colons: 52:54:00:12:34:56".to_owned(),
+                Some(normal) => format!("write the normalized form: {normal}"),
+                None => "write the MAC in lowercase with colons: 52:54:00:12:34:56".to_owned(),
             };
             let (line, column) = place(mac);
             let message = format!(
-                "group `{group}` requires mac `{}`, which no machine can have as its label",
+                "invalid MAC in group `{group}`: `{}` (no machine sends this value)",
                 mac.value
             );
             let problem = Problem::of_file(Severity::Error, path, message, help);
@@ -188,12 +187,10 @@ mod tests {
         assert_eq!(
             problems(text),
             [
-                "config.yaml:5:5: key `requires` means nothing here and is ignored, and so group `#1` \
-                 matches every machine",
-                "config.yaml:1:14: api_version `v2` is not known",
-                "config.yaml:6:11: group `b` names no spec",
-                "config.yaml:11:12: group `c` requires mac `garbage`, which no machine can have \
-                 as its label",
+                "config.yaml:5:5: unknown key `requires` (ignored), and so group `#1` matches every machine",
+                "config.yaml:1:14: unsupported api_version `v2`",
+                "config.yaml:6:11: missing `spec` in group `b`",
+                "config.yaml:11:12: invalid MAC in group `c`: `garbage` (no machine sends this value)",
             ]
         );
     }
@@ -219,9 +216,8 @@ mod tests {
                  `require` and `metadata`",
                 "config.yaml:7:15: `metadata` of group 3 is a single value, not a mapping of names \
                  to values",
-                "config.yaml:8:20: label `mac` of group 3 is a list, not a text: a group has one \
-                 value for a label",
-                "config.yaml:9:5: key `requires` means nothing here and is ignored",
+                "config.yaml:8:20: label `mac` of group 3 is a list, not a string: each label has one value",
+                "config.yaml:9:5: unknown key `requires` (ignored)",
             ]
         );
         assert_eq!(

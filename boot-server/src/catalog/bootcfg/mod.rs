@@ -43,8 +43,10 @@ pub(super) fn load(
         Err(message) => {
             let others = groups_files(loader);
             let help = match others.first() {
-                Some(other) => format!("name the groups file in its place: {}", other.display()),
-                None => "name the data directory that has `config.yaml` and `specs/`".to_owned(),
+                Some(other) => format!("name the groups file instead: {}", other.display()),
+                None => {
+                    "name the data directory, which holds `config.yaml` and `specs/`".to_owned()
+                }
             };
             loader.error(&path, message, &help);
             Vec::new()

@@ -138,7 +138,7 @@ impl Finder<'_> {
             Severity::Error,
             self.path,
             message,
-            format!("make it {wanted}"),
+            format!("write {wanted}"),
         );
         let problem = problem.of_rule("wrong-type");
         self.problems
@@ -198,7 +198,7 @@ impl Finder<'_> {
                     for (label, wanted) in labels {
                         if matches!(wanted.value, Node::List(_) | Node::Mapping(_)) {
                             let what = format!("label `{}` of group {number}", label.value);
-                            self.tell(&what, "a text: a group has one value for a label", wanted);
+                            self.tell(&what, "a string: each label has one value", wanted);
                         }
                     }
                 }

@@ -59,7 +59,7 @@ pub(super) fn parse(
         }
     };
     if is_named && spec.id != **id {
-        let message = format!("its id is `{}`, its folder `{id}`", spec.id);
+        let message = format!("mismatched spec id: `{}` in the folder `{id}`", spec.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the folder's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
         problems.push(problem.of_rule("id-mismatch").at_key(text, "id"));
@@ -92,11 +92,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "spec.json:1:14: key `cloud` means nothing here and is ignored (did you mean \
-                 `cloud_id`? known keys are id, boot, cloud_id, ignition_id)",
-                "spec.json:1:52: key `initrds` means nothing here and is ignored (did you mean \
-                 `initrd`? known keys are kernel, initrd, cmdline)",
-                "spec.json:1:2: its id is ``, its folder `s` (write \"id\": \"s\"; groups refer to \
+                "spec.json:1:14: unknown key `cloud` (ignored) (did you mean `cloud_id`? known keys are id, boot, cloud_id, ignition_id)",
+                "spec.json:1:52: unknown key `initrds` (ignored) (did you mean `initrd`? known keys are kernel, initrd, cmdline)",
+                "spec.json:1:2: mismatched spec id: `` in the folder `s` (write \"id\": \"s\"; groups refer to \
                  the folder's name)",
             ]
         );

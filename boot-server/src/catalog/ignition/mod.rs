@@ -19,25 +19,23 @@ pub enum InvalidIgnition {
     Yaml(#[from] InvalidYaml),
     /// The version is missing or unknown.
     #[error(
-        "no version that is known: JSON needs `\"ignitionVersion\": 1` or \
+        "unknown Ignition version: JSON needs `\"ignitionVersion\": 1` or \
          `\"ignition\": {{\"version\": \"2.x.y\" or \"3.x.y\"}}`, YAML needs `ignition_version: 1`"
     )]
     Version,
     /// The text is in another language.
     #[error(
-        "not JSON: Butane and Container Linux Configs are not translated here; write the Ignition JSON that \
-         `butane` (Butane) or `ct` (Container Linux Config) makes of it to a file *.ign, and name that file in \
-         the profile"
+        "not JSON: this server does not translate Butane or Container Linux Configs; translate the file with `butane` (Butane) or `ct` (Container Linux Config), save the Ignition JSON as *.ign, and refer to that file in the profile"
     )]
     Butane,
     /// JSON has no mark of its encoding.
     #[error(
-        "the file begins with a byte order mark (U+FEFF), which JSON has not: save it as UTF-8 without BOM"
+        "the file begins with a byte order mark (U+FEFF), which JSON does not allow: save the file as UTF-8 without BOM"
     )]
     ByteOrderMark,
     /// A partition's size or start.
     #[error(
-        "partition `{label}`: {value} is not a size; write 512MiB or 10GiB in YAML, a number of \
+        "invalid size of partition `{label}`: {value}; write 512MiB or 10GiB in YAML, a number of \
          512-byte sectors in JSON"
     )]
     Dimension {

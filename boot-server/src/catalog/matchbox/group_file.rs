@@ -48,8 +48,8 @@ pub(super) fn parse(
     let mut problems = Vec::new();
     // An id of nobody's misleads nobody: no file refers to a group.
     if file.id != id && others.contains(&file.id) {
-        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
-        let help = format!("write \"id\": \"{id}\"; the file's name is what counts");
+        let message = format!("mismatched id: `{}` in the file `{id}.json`", file.id);
+        let help = format!("write \"id\": \"{id}\"; the file name is the id");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
         problems.push(problem.of_rule("id-mismatch").at_key(&text, "id"));
     }
@@ -58,7 +58,7 @@ pub(super) fn parse(
         problems.push(problem.of_rule(rule).at_first(&text, at));
     };
     if file.profile.is_empty() {
-        let message = format!("group `{id}` names no profile");
+        let message = format!("missing `profile` in group `{id}`");
         tell(
             "missing-key",
             Severity::Error,
@@ -79,7 +79,7 @@ pub(super) fn parse(
                 selector.insert(key, mac);
             }
             None => {
-                let message = format!("group `{id}` selects {key} `{value}`, which is no MAC");
+                let message = format!("invalid MAC in group `{id}`: {key} `{value}`");
                 let at = serde_json::Value::from(value.as_str()).to_string();
                 tell(
                     "unmatchable-mac",
@@ -154,14 +154,17 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "groups/a.json:1:2: its id is `b`, its file's name `a.json`",
-                "groups/a.json:3:22: group `a` selects mac `x`, which is no MAC",
-                "groups/a.json:2:18: key `select` means nothing here and is ignored",
+                "groups/a.json:1:2: mismatched id: `b` in the file `a.json`",
+                "groups/a.json:3:22: invalid MAC in group `a`: mac `x`",
+                "groups/a.json:2:18: unknown key `select` (ignored)",
             ]
         );
         let (group, problems) = read("{\"id\": \"a\"}");
         assert!(group.is_none());
-        assert_eq!(problems, ["groups/a.json:1:1: group `a` names no profile"]);
+        assert_eq!(
+            problems,
+            ["groups/a.json:1:1: missing `profile` in group `a`"]
+        );
         let (_, problems) = read("{\"id\": \"a\",\n \"selector\": {\"n\": 1}}");
         assert!(problems[0].starts_with("groups/a.json:2:"), "{problems:?}");
     }

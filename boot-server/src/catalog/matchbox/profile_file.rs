@@ -48,7 +48,7 @@ pub(super) fn parse(
     };
     let mut problems = Vec::new();
     if is_named && file.id != **id {
-        let message = format!("its id is `{}`, its file's name `{id}.json`", file.id);
+        let message = format!("mismatched id: `{}` in the file `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; groups refer to the file's name");
         let problem = Problem::of_file(Severity::Warning, path, message, help);
         problems.push(problem.of_rule("id-mismatch").at_key(text, "id"));

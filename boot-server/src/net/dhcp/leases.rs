@@ -38,7 +38,7 @@ pub(super) fn open(
     if !clamped.records.is_empty() {
         let (count, path) = (clamped.records.len(), path.display());
         let warning = format!(
-            "lease file {path}: {count} leases end too late for this clock; they end now as if given now"
+            "lease file {path}: {count} leases expire too late for this clock; restarted as if given now"
         );
         let result = Ok(warning);
         events.emit(BootEvent::LeaseFile { result });

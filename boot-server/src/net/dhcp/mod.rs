@@ -102,7 +102,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 Ok(received) => Some(received),
                 Err(error) => {
                     // E.g. the network is down for a moment: not the end of a server.
-                    warn!(%error, "receiving a DHCP message");
+                    warn!(%error, "cannot receive DHCP messages");
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -170,8 +170,8 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let reason = match limiter.admit(mac, now) {
             Verdict::Allowed => return true,
             Verdict::Dropped => return false,
-            Verdict::FirstDropped => "more DHCP messages of one client than a boot needs",
-            Verdict::FirstOverload => "more DHCP messages of all clients than can be answered",
+            Verdict::FirstDropped => "too many DHCP messages from one client",
+            Verdict::FirstOverload => "too many DHCP messages from all clients together",
         };
         let who = Who {
             mac: (mac != MacAddr([0; 6])).then(|| mac.to_string()),
@@ -185,7 +185,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
     }
 
     fn malformed(&self, who: Who, reason: String) {
-        debug!(?who, reason, "a DHCP message that is none");
+        debug!(?who, reason, "malformed DHCP message");
         self.context.events.emit(BootEvent::Malformed {
             who,
             protocol: "dhcp".to_owned(),
@@ -224,7 +224,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let is_proxy = matches!(self.role, Role::Proxy | Role::Pixiecore(_));
         if is_proxy && client.message != MessageType::Discover {
             // Not even decided upon: the policy remembers what it sends machines to.
-            let silence = Answer::Silence("a proxy answers a discover only".into());
+            let silence = Answer::Silence("proxyDHCP answers DISCOVER only".into());
             return Some(Answered {
                 request,
                 step: BootStep::none(),
@@ -245,7 +245,9 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 return Some(Answered {
                     request,
                     step: BootStep::none(),
-                    answer: Answer::Silence("a release from another address than its own".into()),
+                    answer: Answer::Silence(
+                        "RELEASE from an address other than the leased one".into(),
+                    ),
                 });
             }
             return server.answer(request, |request| self.decide(request));
@@ -280,21 +282,23 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let is_everyone = subnet.prefix_len() < 31
             && (address == subnet.broadcast() || address == subnet.network());
         if is_group(address) || is_everyone {
-            return Err("from an address that is not a host's");
+            return Err("source address is not a host address");
         }
         if !subnet.contains(&address) && !known() {
-            return Err("from outside the subnet, and no DHCP exchange of this machine was heard");
+            return Err(
+                "source address outside the subnet, and no DHCP exchange of this machine was seen",
+            );
         }
         match port {
             67 | 68 | 1024.. => Ok(()),
-            _ => Err("from a port of another service"),
+            _ => Err("source port belongs to another service"),
         }
     }
 
     fn ask_pixiecore(self: &Arc<Self>, request: Request, api: &Arc<A>, questions: &Arc<Semaphore>) {
         // The one answer that takes time: others are not kept waiting.
         let Ok(permit) = Arc::clone(questions).try_acquire_owned() else {
-            return self.ignored(&request, "too many questions to the Pixiecore API");
+            return self.ignored(&request, "too many pending requests to the Pixiecore API");
         };
         let (service, api) = (Arc::clone(self), Arc::clone(api));
         let span = span(&request);
@@ -307,7 +311,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 }
                 Ok(false) => service.ignored(&request, "the Pixiecore API refuses this machine"),
                 Err(error) => {
-                    service.ignored(&request, &format!("asking the Pixiecore API: {error}"));
+                    service.ignored(&request, &format!("Pixiecore API request failed: {error}"));
                 }
             }
             drop(permit);
@@ -348,10 +352,12 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let bytes = match reply.message.encode_fitting(limit) {
             Ok((bytes, dropped)) if dropped.is_empty() => bytes,
             Ok((bytes, dropped)) => {
-                debug!(?dropped, limit, "options that do not fit are left out");
+                debug!(?dropped, limit, "omitting options that do not fit");
                 bytes
             }
-            Err(error) => return self.ignored(&request, &format!("no answer fits: {error}")),
+            Err(error) => {
+                return self.ignored(&request, &format!("the reply does not fit: {error}"));
+            }
         };
         if let Some(address) = reply.address {
             let client = &request.client;
@@ -373,8 +379,8 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         match sent {
             Ok(()) => self.answered(&request, &step, &reply),
             Err(error) => {
-                warn!(to = %reply.to, %error, "sending a DHCP reply");
-                let reason = format!("the reply to {} failed: {error}", reply.to);
+                warn!(to = %reply.to, %error, "cannot send a DHCP reply");
+                let reason = format!("cannot send the reply to {}: {error}", reply.to);
                 self.ignored(&request, &reason);
             }
         }

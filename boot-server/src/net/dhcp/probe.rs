@@ -97,7 +97,7 @@ impl Prober {
         {
             let mut waiting = self.waiting();
             if waiting.len() >= MAX_PROBES {
-                debug!(%address, "offered without looking: too many are looked for");
+                debug!(%address, "offering an address without a probe: too many probes are pending");
                 return Found::Nobody;
             }
             let of_address = waiting.entry(address).or_default();
@@ -106,7 +106,7 @@ impl Prober {
         }
         let asked = self.ask(probe).await;
         if let Err(error) = &asked {
-            warn!(%address, %error, "looking for an address");
+            warn!(%address, %error, "cannot probe an address");
         }
         let found = match asked {
             Ok(true) => tokio::time::timeout(self.patience, answer).await,

@@ -93,7 +93,7 @@ impl ServerRole {
         let before = self.keeping.swap(result.is_ok(), Ordering::Relaxed);
         let told = match (&result, before) {
             (Ok(Some(warning)), _) => Some(Ok(warning.clone())),
-            (Ok(None), false) => Some(Ok("leases are kept again".to_owned())),
+            (Ok(None), false) => Some(Ok("the lease file is writable again".to_owned())),
             (Err(error), true) => Some(Err(error.clone())),
             _ => None,
         };
@@ -133,11 +133,12 @@ impl ServerRole {
         let declined: u64 = sum(|usage| usage.declined_reclaimed);
         let told = std::mem::replace(&mut *lock(&self.told_taken_back), (offers, declined));
         if offers > told.0 {
-            let detail = "a pool is empty: offers that were not requested are given to others";
+            let detail =
+                "pool exhausted: addresses of unrequested offers are offered to other clients";
             self.short_of(Shortage::OffersTakenBack, detail, offers - told.0);
         }
         if declined > told.1 {
-            let detail = "a pool is empty: addresses that were declined are offered again";
+            let detail = "pool exhausted: declined addresses are offered again";
             self.short_of(Shortage::DeclinedReclaimed, detail, declined - told.1);
         }
     }
@@ -198,7 +199,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                         && reply.message.message_type() == Ok(Some(MessageType::Ack))
                 );
                 if is_ack {
-                    let reason = format!("the lease could not be kept: {error}");
+                    let reason = format!("cannot save the lease: {error}");
                     one.answer = Answer::Unserved(Shortage::LeaseNotKept, reason);
                 }
             }
@@ -239,7 +240,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             };
             let Some(probe) = reply.probe else { return };
             if number == MAX_ADDRESSES_LOOKED_FOR {
-                let why = "all addresses that were looked for are in use";
+                let why = "all probed addresses are in use";
                 answered.answer = Answer::Unserved(Shortage::PoolExhausted, why.into());
                 return;
             }

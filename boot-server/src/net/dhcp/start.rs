@@ -121,7 +121,7 @@ fn open_link(dhcp: &DhcpConfig, context: &Context) -> Result<Option<Arc<Link>>, 
         Ok(link) => Ok(link.map(Arc::new)),
         // Clients can be answered by broadcast as well.
         Err(error) if dhcp.probe_ms == 0 => {
-            warn!(%error, "no packet socket: clients without an address get broadcasts");
+            warn!(%error, "cannot open a packet socket: replies to clients without an address are broadcast");
             Ok(None)
         }
         Err(source) => Err(NetError::Packets {

@@ -128,7 +128,9 @@ impl Answer {
     /// 404 because the catalog has nothing for this machine.
     pub(crate) fn refused(refusal: &Refusal) -> Answer {
         let short = match refusal.group {
-            Some(_) => "the group of this machine gives nothing here: see the server's log",
+            Some(_) => {
+                "this machine's group defines nothing for this endpoint: see the server's log"
+            }
             None => "no group matches this machine",
         };
         let line = "404 page not found";

@@ -65,7 +65,7 @@ async fn answer(assets: &Arc<Folder>, prefix: &str, request: Request) -> Answer 
             let path = assets.root().join(relative);
             serve(file, &path, &metadata, &request).await
         }
-        Ok(_) => Answer::not_found(&format!("asset `{relative}` is no file")),
+        Ok(_) => Answer::not_found(&format!("asset `{relative}` is not a file")),
         Err(error) => missing(relative, &error),
     }
 }

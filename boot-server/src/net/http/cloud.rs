@@ -31,8 +31,7 @@ mod tests {
         assert_eq!(answer.status, 404);
         assert_eq!(
             answer.body,
-            "404 page not found\ngroup `badcloud`: cloud/bad.yaml, rendered: the first line is \
-             neither `#cloud-config` nor a `#!` script's\n"
+            "404 page not found\ngroup `badcloud`: cloud/bad.yaml, rendered: unknown cloud-config type: the first line is neither `#cloud-config` nor `#!`\n"
         );
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn handle(
     RawQuery(query): RawQuery,
 ) -> Answer {
     if let Some(Extension(MayKnow(false))) = may_know {
-        let reason = "told to this host and at the address of [metrics] only (http.explain)";
+        let reason = "available only from this host and at the address of [metrics] (http.explain)";
         return Answer::error(StatusCode::FORBIDDEN, "403 Forbidden", Some(reason), reason);
     }
     let query = query.unwrap_or_default();

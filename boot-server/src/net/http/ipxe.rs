@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(answer.status, 404);
         assert_eq!(
             answer.body,
-            "404 page not found\ngroup `dangling`: spec `missing`: there is no file \
+            "404 page not found\ngroup `dangling`: spec `missing`: file not found: \
              `specs/missing/spec.json`\n"
         );
     }

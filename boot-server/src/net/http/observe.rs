@@ -185,7 +185,7 @@ impl HttpBody for Observed {
                 self.exchange.bytes += length as u64;
             }
             Poll::Ready(Some(Err(error))) => {
-                let detail = format!("{}; broke off: {error}", self.exchange.note.detail);
+                let detail = format!("{}; aborted: {error}", self.exchange.note.detail);
                 self.exchange.note.detail = detail;
             }
             Poll::Ready(None) | Poll::Pending => {}

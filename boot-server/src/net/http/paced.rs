@@ -80,7 +80,7 @@ impl<S> Paced<S> {
 }
 
 fn too_slow() -> io::Error {
-    let message = "the client takes nothing of the answer, or too little";
+    let message = "the client reads the response too slowly";
     io::Error::new(io::ErrorKind::TimedOut, message)
 }
 

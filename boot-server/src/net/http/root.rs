@@ -20,7 +20,7 @@ pub(crate) async fn handle(State(app): State<App>) -> Answer {
 
 /// Any other path.
 pub(crate) async fn no_endpoint() -> Answer {
-    Answer::not_found("there is no such endpoint")
+    Answer::not_found("unknown endpoint")
 }
 
 #[cfg(test)]

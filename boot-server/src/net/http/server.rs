@@ -167,7 +167,7 @@ impl HttpServer {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, or a client that was gone again: not the end of a server.
-                    warn!(%error, "accepting an HTTP connection");
+                    warn!(%error, "cannot accept an HTTP connection");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
                     continue;
                 }
@@ -253,7 +253,7 @@ impl Connection {
             .await
             .is_none()
         {
-            debug!(%peer, "an idle HTTP connection made room for another");
+            debug!(%peer, "closed an idle HTTP connection to make room");
         }
     }
 
@@ -267,7 +267,7 @@ impl Connection {
         match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.answer(stream, None).await,
             Ok(Err(error)) => debug!(peer = %self.peer, %error, "TLS handshake"),
-            Err(_) => debug!(peer = %self.peer, "TLS handshake takes too long"),
+            Err(_) => debug!(peer = %self.peer, "TLS handshake timed out"),
         }
     }
 
@@ -316,7 +316,7 @@ impl Connection {
             }
         };
         if let Err(error) = ended {
-            debug!(%peer, %error, "an HTTP connection broke off");
+            debug!(%peer, %error, "HTTP connection aborted");
         }
     }
 }
@@ -395,9 +395,9 @@ impl HttpServer {
         }
         if let Some(clients) = refusals.count(std::time::Instant::now()) {
             let what = match reason {
-                "evicted" => "idle HTTP connections made room: max_connections is reached",
+                "evicted" => "idle HTTP connections were closed: max_connections is reached",
                 "address" => "HTTP connections were closed: max_connections_per_address is reached",
-                _ => "HTTP connections wait: max_connections are being answered",
+                _ => "new HTTP connections wait: max_connections is reached",
             };
             warn!(%peer, clients, "{what}");
         }

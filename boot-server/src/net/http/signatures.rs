@@ -114,6 +114,6 @@ async fn signed(
 /// Worth another try, unlike a 404.
 fn failed(reason: &str) -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    let line = "500 the answer could not be signed";
+    let line = "500 cannot sign the response";
     Answer::explained(status, line, "see the server's log", reason).into_response()
 }

@@ -19,16 +19,16 @@ pub enum SignerError {
     /// The key ring cannot be read.
     #[error("the key ring: {0}")]
     Read(#[from] StateFileError),
-    /// It is none.
-    #[error("the key ring {path} is no OpenPGP secret key, armored or binary: {source}")]
+    /// The key ring is invalid.
+    #[error("invalid key ring {path}: not an OpenPGP secret key, armored or binary: {source}")]
     KeyRing {
         /// Path of the key ring.
         path: PathBuf,
         /// Error of the OpenPGP library.
         source: Box<pgp::errors::Error>,
     },
-    /// It has several keys, or none.
-    #[error("the key ring {path} has {count} secret keys; which one signs is clear only with one")]
+    /// The key ring has several secret keys, or none.
+    #[error("ambiguous key ring {path}: {count} secret keys; keep only the signing key")]
     Count {
         /// Path of the key ring.
         path: PathBuf,
@@ -37,8 +37,7 @@ pub enum SignerError {
     },
     /// The key is locked.
     #[error(
-        "the key of {path} is not unlocked by the passphrase in BOOT_SERVER_PASSPHRASE, \
-         BOOTCFG_PASSPHRASE or MATCHBOX_PASSPHRASE: {source}"
+        "cannot unlock the key of {path} with the passphrase in BOOT_SERVER_PASSPHRASE, BOOTCFG_PASSPHRASE or MATCHBOX_PASSPHRASE: {source}"
     )]
     Passphrase {
         /// The key ring.

@@ -29,7 +29,9 @@ pub enum TlsError {
         source: pem::Error,
     },
     /// A file without a certificate.
-    #[error("{0}: there is no certificate in it; it begins with -----BEGIN CERTIFICATE-----")]
+    #[error(
+        "no certificate found: {0} (a PEM certificate begins with -----BEGIN CERTIFICATE-----)"
+    )]
     NoCertificate(PathBuf),
     /// Certificate and key.
     #[error("{certificate} with the key {key}: {source}")]

@@ -32,7 +32,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address in the configuration.
-    #[error("`{0}` is not the URL of an API; write http://HOST:PORT/PREFIX or https://…")]
+    #[error("invalid API URL: `{0}`; write http://HOST:PORT/PREFIX or https://…")]
     Address(String),
     /// The API, or the server of a file, did not answer.
     #[error("{url}: {reason}")]
@@ -65,7 +65,7 @@ pub enum ApiError {
         status: StatusCode,
     },
     /// A URL in the API's answer.
-    #[error("`{0}` in the API's answer is not an http URL")]
+    #[error("invalid URL in the API's answer: `{0}` (neither http nor https)")]
     NoHttpUrl(String),
     /// A file of the fixed boot.
     #[error("{path}: {source}")]
@@ -305,7 +305,7 @@ async fn open(path: &Path) -> Result<Fetched, ApiError> {
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;
     if !metadata.is_file() {
-        return Err(failed(std::io::Error::other("it is no file")));
+        return Err(failed(std::io::Error::other("not a regular file")));
     }
     let length = metadata.len();
     Ok(Fetched {

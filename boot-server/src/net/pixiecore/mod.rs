@@ -60,7 +60,7 @@ pub fn explaining_router(
 }
 
 async fn no_endpoint() -> Answer {
-    Answer::not_found("Pixiecore mode has /_/ipxe, /_/file and /_/booting")
+    Answer::not_found("unknown endpoint; Pixiecore mode serves /_/ipxe, /_/file and /_/booting")
 }
 
 /// An error in Pixiecore's words, and the reason where there is more to say.

@@ -13,7 +13,7 @@ const NONCE_BYTES: usize = 24;
 
 /// A name that was not sealed by this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the file name was not given out by this server (since it started)")]
+#[error("the file name was not issued by this server since its start")]
 pub(super) struct NotSealed;
 
 /// Seals URLs and opens them again.

@@ -76,7 +76,7 @@ impl Exchange {
             let permit = shared.opening.acquire().await;
             if exchange.place.ended().is_cancelled() {
                 let (peer, file) = (exchange.peer, exchange.request.file.as_str());
-                shared.failed(peer, file, "it made room before its turn came");
+                shared.failed(peer, file, "dropped from the queue to make room");
                 return;
             }
             let begun = tokio::task::spawn_blocking(move || exchange.begin()).await;
@@ -103,7 +103,7 @@ impl Exchange {
         let mut link = match Link::open(&shared.context.interface, peer) {
             Ok(link) => link,
             Err(error) => {
-                shared.failed(peer, file, &format!("opening a socket: {error}"));
+                shared.failed(peer, file, &format!("cannot open a socket: {error}"));
                 return None;
             }
         };
@@ -242,7 +242,7 @@ impl Begun {
             });
         };
         if let Err(error) = thread.spawn(run) {
-            shared.failed(peer, &file, &format!("starting a thread: {error}"));
+            shared.failed(peer, &file, &format!("cannot start a thread: {error}"));
         }
     }
 

@@ -115,7 +115,7 @@ impl Link {
             self.send_batch()
         };
         if let Err(error) = sent {
-            tracing::debug!(%error, "sending a TFTP packet");
+            tracing::debug!(%error, "cannot send a TFTP packet");
         }
         self.batch.clear();
         self.packets = 0;
@@ -131,7 +131,7 @@ impl Link {
                 Ok(_) => return Ok(()),
                 Err(error) => {
                     // A device without checksum offload: EIO; a kernel before 4.18: EINVAL.
-                    tracing::debug!(%error, "sending a TFTP window in one piece");
+                    tracing::debug!(%error, "cannot send a TFTP window in one system call");
                     self.segments = false;
                 }
             }

@@ -93,7 +93,7 @@ impl TftpService {
             let (len, peer) = match self.socket.recv_from(&mut buffer).await {
                 Ok(received) => received,
                 Err(error) => {
-                    warn!(%error, "receiving a TFTP request");
+                    warn!(%error, "cannot receive TFTP requests");
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -124,7 +124,7 @@ impl TftpService {
             Err(NoPlace::Repeated) => return,
             Err(NoPlace::Full) => {
                 shared.refused(peer, Refused::Full);
-                return shared.failed(peer, &request.file, "too many transfers are under way");
+                return shared.failed(peer, &request.file, "too many transfers in progress");
             }
         };
         let exchange = Exchange {
@@ -141,18 +141,18 @@ impl TftpService {
             Ok(Packet::Read(request)) if request.mode == Mode::Octet => return Some(request),
             Ok(Packet::Read(request)) => (
                 ErrorCode::IllegalOperation,
-                "only octet mode is served",
+                "only octet mode is supported",
                 Some(request.file),
             ),
             Ok(Packet::Write(file)) => (
                 ErrorCode::AccessViolation,
-                "nothing is written here",
+                "write requests are not supported",
                 Some(file),
             ),
             // Meant for a transfer that has ended: an answer would only start a game of ping-pong.
             Ok(_) => return None,
             Err(error) => {
-                debug!(%peer, %error, "a TFTP packet that is none");
+                debug!(%peer, %error, "malformed TFTP packet");
                 let who = self.shared.context.neighbours.who(peer);
                 let (protocol, reason) = ("tftp".to_owned(), error.to_string());
                 self.shared.context.events.emit(BootEvent::Malformed {
@@ -193,8 +193,8 @@ impl Shared {
         metrics.refused("tftp", reason);
         if let Some(requests) = refusals.count(Instant::now()) {
             let why = match why {
-                Refused::TooOften => "an address sends more requests than any machine that boots",
-                Refused::Full => "too many transfers are under way",
+                Refused::TooOften => "too many requests from one address",
+                Refused::Full => "too many transfers in progress",
             };
             warn!(%peer, requests, "TFTP requests were refused: {why}");
         }

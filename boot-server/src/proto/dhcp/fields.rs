@@ -9,7 +9,7 @@ use super::{ClientArch, DEFAULT_MAX_MESSAGE_LEN, IP_UDP_HEADERS_LEN, Message, co
 
 /// An option whose bytes do not have the shape its RFC gives it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("option {code} ({name}) has an impossible value of {len} bytes")]
+#[error("invalid length of option {code} ({name}): {len} bytes")]
 pub struct FieldError {
     /// Option code (RFC 2132).
     pub code: u8,

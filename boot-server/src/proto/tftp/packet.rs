@@ -17,7 +17,7 @@ pub enum DecodeError {
     #[error("unknown TFTP opcode {0}")]
     Opcode(u16),
     /// A text field without its NUL.
-    #[error("a text field has no end")]
+    #[error("unterminated text field")]
     Unterminated,
     /// A text field that is not UTF-8.
     #[error("a text field is not UTF-8")]

@@ -124,7 +124,10 @@ fn run(file: &[u8], options: RequestedOptions, mut fate: impl FnMut() -> Fate) -
             .flatten()
             .min()
             .unwrap();
-        assert!(now - start < Duration::from_secs(36_000), "it never ends");
+        assert!(
+            now - start < Duration::from_secs(36_000),
+            "the simulation does not terminate"
+        );
         if arrival == Some(now) {
             let (_, (to_client, packet)) = wire.pop_first().unwrap();
             if to_client {
