@@ -66,7 +66,7 @@ pub fn spell(family: Family, option: &str) -> Spelled {
         (Family::FedoraCoreos, "coreos.oem.id") => with("ignition.platform.id"),
         (Family::FedoraCoreos, "coreos.autologin") => Spelled::NotNeeded,
         (Family::FedoraCoreos, "cloud-config-url") => {
-            Spelled::Unsupported("Fedora CoreOS has no cloud-config: only Ignition configures it")
+            Spelled::Unsupported("Fedora CoreOS does not support cloud-config: use Ignition")
         }
         _ => Spelled::As(option.to_owned()),
     }

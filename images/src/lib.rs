@@ -154,11 +154,11 @@ pub enum ImageError {
     },
     /// The host's release is not one the stand-in can be made from.
     #[error(
-        "the stand-in is made from Debian's or Ubuntu's packages, and /etc/os-release here says {0:?}"
+        "unsupported distribution {0:?} in /etc/os-release: the stand-in is built from Debian or Ubuntu packages"
     )]
     Host(String),
     /// A program could not be started.
-    #[error("{program} does not run: {source}")]
+    #[error("cannot run {program}: {source}")]
     Program {
         /// Name of the program.
         program: String,
@@ -167,9 +167,7 @@ pub enum ImageError {
         source: std::io::Error,
     },
     /// A step of the recipe failed.
-    #[error(
-        "building the stand-in: {step} ended with {status}; its last lines (all of them in {log}):\n{tail}"
-    )]
+    #[error("cannot build the stand-in: {step} ended with {status}; last lines of {log}:\n{tail}")]
     Step {
         /// Build step that failed.
         step: &'static str,
@@ -181,7 +179,7 @@ pub enum ImageError {
         log: PathBuf,
     },
     /// The manifest could not be written as JSON.
-    #[error("the manifest does not encode: {0}")]
+    #[error("cannot encode the manifest: {0}")]
     Manifest(#[from] serde_json::Error),
 }
 

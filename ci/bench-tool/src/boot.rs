@@ -40,7 +40,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let mut rows = Vec::new();
     if bench.wants(name) {
         let kernel = bench.kernel.as_deref();
-        let kernel = kernel.context("no kernel to boot: ci/bench hands it in with --kernel")?;
+        let kernel = kernel.context("missing kernel: ci/bench passes it with --kernel")?;
         let folder = prepare(bench, kernel)?;
         let mut values = vec![Vec::new(); sides.len()];
         // The first round warms up.

@@ -69,7 +69,7 @@ impl Cable {
             }
             std::thread::yield_now();
         }
-        bail!("`unshare --net` made no namespace within 10 s")
+        bail!("`unshare --net` created no namespace within 10 s")
     }
 }
 

@@ -30,10 +30,7 @@ pub(crate) fn prepare(kind: Kind, path: &Path, clients: u32, expires: u64) -> an
     }
     for client in 0..clients {
         let address = Ipv4Addr::from_bits(FIRST.to_bits() + client);
-        ensure!(
-            address <= LAST,
-            "the pool is too small for {clients} clients"
-        );
+        ensure!(address <= LAST, "pool too small for {clients} clients");
         let mac = mac(client);
         match kind {
             Kind::Ours => writeln!(

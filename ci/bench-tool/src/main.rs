@@ -114,7 +114,7 @@ fn main() -> anyhow::Result<()> {
         return limits::echo();
     }
     if arguments.repeats == 0 || arguments.seconds == 0 {
-        bail!("--repeats and --seconds want at least 1");
+        bail!("invalid --repeats or --seconds: at least 1 is required");
     }
     let bench = Bench {
         cable: Cable::new()?,
@@ -155,7 +155,7 @@ fn main() -> anyhow::Result<()> {
     }
     if report.is_empty() {
         bail!(
-            "no row's name contains `{}`",
+            "no row with `{}` in its name",
             bench.only.unwrap_or_default()
         );
     }

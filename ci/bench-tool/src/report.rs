@@ -65,13 +65,13 @@ impl Report {
             let text = std::fs::read(results).with_context(|| format!("{}", results.display()))?;
             let before: Report = serde_json::from_slice(&text).with_context(|| {
                 let path = results.display();
-                format!("{path} is not a file of results; remove it to begin anew")
+                format!("{path} is not a results file; remove it to start over")
             })?;
             if (&before.machine, &before.peers) == (&self.machine, &self.peers) {
                 self.continue_from(before);
             } else {
                 eprintln!(
-                    "ci/bench: earlier results are of another machine or of other versions: left out"
+                    "ci/bench: ignoring earlier results of another machine or of other versions"
                 );
             }
         }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             apply_from_file(file.trim_start_matches("--from-file="), &mut console)
         }
         ["explain-ignition", url, speaks] => return explain_ignition(url, speaks),
-        _ => Err(format!("no such command: {}", arguments.join(" ")).into()),
+        _ => Err(format!("unknown command: {}", arguments.join(" ")).into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

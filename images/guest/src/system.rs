@@ -74,7 +74,7 @@ impl fmt::Display for JobResult {
 #[derive(Debug, Error)]
 pub enum SystemError {
     /// The program could not be run.
-    #[error("{program} does not run: {source}")]
+    #[error("cannot run {program}: {source}")]
     Run {
         /// Name of the program.
         program: String,

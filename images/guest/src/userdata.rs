@@ -31,10 +31,10 @@ pub enum UserDataError {
     #[error("the first line is neither \"#cloud-config\" nor \"#!…\"")]
     Unrecognised,
     /// gzip that does not unpack.
-    #[error("it begins as gzip does, and is not: {0}")]
+    #[error("malformed gzip data: {0}")]
     Gzip(#[source] std::io::Error),
     /// The user-data is not UTF-8.
-    #[error("it is not UTF-8 text: {0}")]
+    #[error("not UTF-8 text: {0}")]
     NotText(#[from] std::string::FromUtf8Error),
     /// A cloud-config that does not read.
     #[error(transparent)]

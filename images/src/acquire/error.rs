@@ -18,8 +18,8 @@ pub enum AcquireError {
     /// The published release cannot be resolved.
     #[error(transparent)]
     Release(#[from] ReleaseError),
-    /// There is no such version or channel.
-    #[error("there is no version {version} of {label}: {source}")]
+    /// The version or channel does not exist.
+    #[error("version not found: {version} of {label} ({source})")]
     NoSuchVersion {
         /// Label of the image, e.g. `flatcar:stable`.
         label: String,
@@ -33,7 +33,7 @@ pub enum AcquireError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A file is not what it should be.
-    #[error("{from} is not taken: {why}")]
+    #[error("refused: {from} ({why})")]
     NotGood {
         /// URL or path of the file.
         from: String,
@@ -42,7 +42,7 @@ pub enum AcquireError {
         why: NotGood,
     },
     /// The file that is named has no hash that is published.
-    #[error("{url} has no SHA-256 or SHA-512 of {name}")]
+    #[error("missing hash: {url} has no SHA-256 or SHA-512 of {name}")]
     NoDigest {
         /// The list of hashes.
         url: String,

@@ -148,7 +148,7 @@ impl One<'_> {
         };
         let hashes = digest::of_file(path).map_err(AcquireError::file(path))?;
         let known = &self.file.digests;
-        digest::compare(&hashes, known, "what is published of it")
+        digest::compare(&hashes, known, "the published release")
             .map_err(|why| not_good(why.into()))?;
         if let Some(listed) = listed {
             digest::compare(&hashes, &listed.digests, &listed.url)

@@ -49,7 +49,7 @@ impl Reader<'_> {
                 let at = image.layout.as_ref().map_or(name_at, Spanned::span);
                 return Err(self.text.wrong(
                     at,
-                    format!("there is no layout `{other}`"),
+                    format!("unknown layout `{other}`"),
                     one_of(other, LAYOUTS),
                 ));
             }
@@ -58,7 +58,7 @@ impl Reader<'_> {
         if needs_key && key.is_none() {
             return Err(self.text.wrong(
                 name_at,
-                format!("nothing says who has to have signed `{name}`"),
+                format!("missing signing key of `{name}`"),
                 "add `key = \"FILE\"` and `fingerprints = [\"…\"]` of the publisher's signing key",
             ));
         }
@@ -102,7 +102,7 @@ impl Reader<'_> {
         let (least, most) = (MEMORY_MIB.start(), MEMORY_MIB.end());
         Err(self.text.wrong(
             memory.span(),
-            format!("{mib} MiB is no memory that an image needs"),
+            format!("invalid `memory_mib`: {mib} (out of range)"),
             format!("{least} to {most} MiB, e.g. `memory_mib = 2048`"),
         ))
     }
@@ -127,7 +127,7 @@ impl Reader<'_> {
         )?;
         self.template(url, &["{version}", "{file}"])?;
         let key = image.version_key.clone().ok_or_else(|| {
-            let what = "nothing says which line of version.txt has the version";
+            let what = "missing `version_key`, the key of the version in version.txt";
             let help = "add `version_key`, e.g. `version_key = \"FLATCAR_VERSION\"`";
             self.text.wrong(at.clone(), what, help)
         })?;
@@ -204,11 +204,11 @@ impl Reader<'_> {
                 return Err(self.text.wrong(
                     file.span(),
                     format!(
-                        "a second file `{}`, or a second {}",
+                        "duplicate file `{}` or duplicate role {}",
                         named.name,
                         named.role.name()
                     ),
-                    "each file of an image has a name and a role of its own",
+                    "give each file of an image its own name and its own role",
                 ));
             }
             files.push(named);
@@ -224,7 +224,7 @@ impl Reader<'_> {
                 let role = role.name();
                 return Err(self.text.wrong(
                     at.clone(),
-                    format!("the image has no {role}"),
+                    format!("missing {role} in the image"),
                     format!("add `[[image.NAME.file]]` with `role = \"{role}\"`"),
                 ));
             }
@@ -241,7 +241,7 @@ impl Reader<'_> {
             }
             (None, Some(path)) => Location::Path(self.folder.join(path)),
             _ => {
-                let what = "a file is at a URL or at a path on this host";
+                let what = "conflict: a file needs exactly one of `url` and `path`";
                 return Err(self.text.wrong(
                     at,
                     what,
@@ -258,7 +258,7 @@ impl Reader<'_> {
                 let last = location.to_string();
                 let last = last.rsplit('/').next().unwrap_or_default().to_owned();
                 if !is_word(&last) {
-                    let what = "the file has no name that it can be served by";
+                    let what = "missing file name";
                     return Err(self.text.wrong(at, what, "add `name = \"…\"`"));
                 }
                 last
@@ -269,22 +269,23 @@ impl Reader<'_> {
             sha512: self.hex(file.sha512.as_ref(), 128)?,
         };
         if let (Some(signature), false) = (&file.signature, has_key) {
-            let what = "a signature, and nothing that says whose";
+            let what = "missing signing key for the signature";
             let help = "add `key = \"FILE\"` and `fingerprints = [\"…\"]` to the image";
             return Err(self.text.wrong(signature.span(), what, help));
         }
         if file.signature.is_none() && digests.is_empty() {
             let help = format!(
-                "add `sha256 = \"…\"`{}, or `signature` with the image's `key` and `fingerprints`; nothing that \
-                 is not verified is taken",
+                "add `sha256 = \"…\"`{}, or `signature` with the image's `key` and `fingerprints`; unverified files are refused",
                 match &location {
                     Location::Path(path) => sha256_hint(path),
                     Location::Url(_) => String::new(),
                 }
             );
-            return Err(self
-                .text
-                .wrong(at, format!("nothing to verify `{name}` by"), help));
+            return Err(self.text.wrong(
+                at,
+                format!("missing hash or signature of `{name}`"),
+                help,
+            ));
         }
         let signature = file.signature.as_ref().map(|signature| {
             let text = signature.get_ref();
@@ -309,15 +310,15 @@ impl Reader<'_> {
             (None, Some(name)) => KeyText::Shipped(self.choice(name, &keys::NAMES)?),
             (None, None) if image.fingerprints.is_empty() => return Ok(None),
             (None, None) => {
-                let what = "fingerprints of a key, and no key";
+                let what = "missing `key` for the fingerprints";
                 let help =
-                    "add `key = \"FILE\"`: the publisher's public key, as its website has it";
+                    "add `key = \"FILE\"`: the publisher's public key, as published on its website";
                 return Err(self.text.wrong(at.clone(), what, help));
             }
         };
         let fingerprints = self.fingerprints(&image.fingerprints)?;
         if fingerprints.is_empty() {
-            let what = "a signing key without a fingerprint";
+            let what = "missing `fingerprints` of the signing key";
             let help = "add `fingerprints = [\"…\"]`: 40 hex digits of the primary key, from another source than the key";
             return Err(self.text.wrong(at.clone(), what, help));
         }

@@ -70,7 +70,7 @@ const NO_CHANNEL: &str = "-";
 #[derive(Debug, Error)]
 pub enum UnknownImage {
     /// No such name.
-    #[error("there is no image `{name}` in the catalog; there is {known}")]
+    #[error("unknown image `{name}`; the catalog has {known}")]
     Name {
         /// Name as requested.
         name: String,
@@ -78,7 +78,7 @@ pub enum UnknownImage {
         known: String,
     },
     /// No such channel.
-    #[error("`{name}` has no channel `{channel}`; it has {known}")]
+    #[error("unknown channel `{channel}` of `{name}`; its channels are {known}")]
     Channel {
         /// Name that was requested.
         name: String,
@@ -87,8 +87,8 @@ pub enum UnknownImage {
         /// Channels of the image.
         known: String,
     },
-    /// Not for this processor.
-    #[error("`{name}` is not published for {architecture}; it is for {known}")]
+    /// The image is not published for this architecture.
+    #[error("unsupported architecture {architecture}: `{name}` is published for {known}")]
     Architecture {
         /// Name that was requested.
         name: String,
@@ -137,9 +137,9 @@ impl Catalog {
             if self.entry(name.get_ref()).is_some() {
                 return Err(source.wrong(
                     name.span(),
-                    format!("the image `{}` is already in the catalog", name.get_ref()),
+                    format!("duplicate image `{}`", name.get_ref()),
                     format!(
-                        "take another name; `[override.{}]` gives it another mirror or key",
+                        "choose another name, or use `[override.{}]` to set another mirror or key",
                         name.get_ref()
                     ),
                 ));
@@ -154,7 +154,7 @@ impl Catalog {
             };
             let known: Vec<String> = self.entries.iter().map(|e| e.name.clone()).collect();
             let Some(entry) = self.entries.iter_mut().find(|e| e.name == *name.get_ref()) else {
-                let what = format!("there is no image `{}` to change", name.get_ref());
+                let what = format!("unknown image `{}`", name.get_ref());
                 let help = one_of(name.get_ref(), known.iter().map(String::as_str));
                 return Err(source.wrong(name.span(), what, help));
             };

@@ -60,7 +60,7 @@ pub struct ImageName {
 /// A name that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{text}` is no image name: {why}; write NAME[:CHANNEL][/ARCHITECTURE][@VERSION], e.g. `flatcar:stable` or `coreos@835.9.0`"
+    "invalid image name `{text}`: {why}; write NAME[:CHANNEL][/ARCHITECTURE][@VERSION], e.g. `flatcar:stable` or `coreos@835.9.0`"
 )]
 pub struct BadName {
     text: String,

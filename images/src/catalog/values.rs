@@ -21,8 +21,8 @@ impl Reader<'_> {
             if !good {
                 return Err(self.text.wrong(
                     one.span(),
-                    format!("`{}` is no fingerprint", one.get_ref()),
-                    format!("{FINGERPRINT_DIGITS} hex digits, as `gpg --show-keys FILE` prints them; a key id is too short to be safe"),
+                    format!("invalid fingerprint `{}`", one.get_ref()),
+                    format!("write {FINGERPRINT_DIGITS} hex digits, as printed by `gpg --show-keys FILE`; a key id is too short to be safe"),
                 ));
             }
             fingerprints.push(digits.to_ascii_uppercase());
@@ -42,17 +42,19 @@ impl Reader<'_> {
     pub(super) fn template(&self, url: &Spanned<String>, needed: &[&str]) -> Checked<()> {
         let text = url.get_ref();
         if !(text.starts_with("https://") || text.starts_with("http://")) {
-            let what = format!("`{text}` is no URL of a file that can be fetched");
-            return Err(self
-                .text
-                .wrong(url.span(), what, "a URL begins with https:// or http://"));
-        }
-        if let Some(missing) = needed.iter().find(|part| !text.contains(**part)) {
-            let what = format!("the URL has no {missing}");
+            let what = format!("invalid URL `{text}`");
             return Err(self.text.wrong(
                 url.span(),
                 what,
-                format!("write {missing} where it stands in the publisher's URLs"),
+                "write a URL that begins with https:// or http://",
+            ));
+        }
+        if let Some(missing) = needed.iter().find(|part| !text.contains(**part)) {
+            let what = format!("missing {missing} in the URL");
+            return Err(self.text.wrong(
+                url.span(),
+                what,
+                format!("write {missing} at its position in the publisher's URLs"),
             ));
         }
         Ok(())
@@ -72,10 +74,10 @@ impl Reader<'_> {
         if good {
             return Ok(Some(text.get_ref().to_ascii_lowercase()));
         }
-        let what = format!("`{}` is no such hash", text.get_ref());
+        let what = format!("invalid hash `{}`", text.get_ref());
         Err(self
             .text
-            .wrong(text.span(), what, format!("{digits} hex digits")))
+            .wrong(text.span(), what, format!("write {digits} hex digits")))
     }
 
     pub(super) fn needed<'s>(
@@ -88,7 +90,7 @@ impl Reader<'_> {
         value.ok_or_else(|| {
             let help = format!("add `{key} = \"…\"`: {meaning}");
             self.text
-                .wrong(at.clone(), format!("there is no `{key}`"), help)
+                .wrong(at.clone(), format!("missing `{key}`"), help)
         })
     }
 
@@ -96,8 +98,9 @@ impl Reader<'_> {
         if is_word(word.get_ref()) {
             return Ok(());
         }
-        let problem = format!("`{}` cannot be {what}", word.get_ref());
-        let help = "it begins with a letter or digit and has only those and `.`, `_`, `+`, `-`";
+        let problem = format!("invalid value `{}` for {what}", word.get_ref());
+        let help =
+            "start with a letter or digit, and use only letters, digits, `.`, `_`, `+` and `-`";
         Err(self.text.wrong(word.span(), problem, help))
     }
 
@@ -110,7 +113,7 @@ impl Reader<'_> {
         let found = known.iter().find(|(name, _)| name == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            let what = format!("`{text}` is not known here");
+            let what = format!("unknown value `{text}`");
             self.text.wrong(word.span(), what, one_of(text, names))
         })
     }

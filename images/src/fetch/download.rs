@@ -32,7 +32,7 @@ pub(super) async fn go_on(
             None => {
                 restart(partial, None)?;
                 return Err(Fault::Passing(
-                    "the server went on at another place than it was asked to".into(),
+                    "the server resumed at an offset other than the requested one".into(),
                 ));
             }
         },
@@ -45,7 +45,7 @@ pub(super) async fn go_on(
         StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => {
             restart(partial, None)?;
             return Err(Fault::Passing(
-                "the server's file is shorter than what was fetched of it".into(),
+                "the server's file is shorter than the part already fetched".into(),
             ));
         }
         status if status.is_success() => {
@@ -68,7 +68,7 @@ pub(super) async fn go_on(
     }
     match total {
         Some(total) if partial.len() < total => Err(Fault::Passing(format!(
-            "the connection ended after {} of {total} bytes",
+            "connection closed after {} of {total} bytes",
             partial.len()
         ))),
         _ => Ok(()),

@@ -70,8 +70,10 @@ pub enum FetchError {
         /// Status of the answer, e.g. `404 Not Found`.
         status: String,
     },
-    /// It failed as often as it was tried.
-    #[error("{url}: given up after {attempts} attempts, {have} bytes fetched; the last one: {why}")]
+    /// All attempts failed.
+    #[error(
+        "{url}: gave up after {attempts} attempts with {have} bytes fetched; last error: {why}"
+    )]
     GaveUp {
         /// URL of the request.
         url: String,
@@ -83,7 +85,7 @@ pub enum FetchError {
         why: String,
     },
     /// More than can be right.
-    #[error("{url}: it is longer than {limit_bytes} bytes, and should be short")]
+    #[error("{url}: response too large (limit {limit_bytes} bytes)")]
     TooLong {
         /// URL of the request.
         url: String,
@@ -99,14 +101,14 @@ pub enum FetchError {
         #[source]
         source: std::io::Error,
     },
-    /// Somebody else's failure ended this.
-    #[error("{url}: stopped, because another file could not be fetched")]
+    /// The failure of another download ended this one.
+    #[error("{url}: stopped because another file cannot be fetched")]
     Stopped {
         /// URL of the request.
         url: String,
     },
     /// No client could be made.
-    #[error("no HTTP client: {0}")]
+    #[error("cannot create an HTTP client: {0}")]
     Client(String),
 }
 

@@ -52,15 +52,14 @@ pub enum Plan {
 pub enum ReleaseError {
     /// The publisher's hosts are gone.
     #[error(
-        "the publisher's hosts of `{0}` are gone: name a mirror with --mirror URL, or `mirror = \"…\"` in \
-         [override.{0}] (docs/images.md); it is the folder that has a folder for each version"
+        "the publisher's hosts of `{0}` no longer exist: name a mirror with --mirror URL, or `mirror = \"…\"` in [override.{0}] (docs/images.md); the mirror is the folder that holds one folder per version"
     )]
     NeedsMirror(String),
     /// The image is built, not published.
-    #[error("`{0}` is not published anywhere; `lab images build` makes it")]
+    #[error("`{0}` is not published; build it with `lab images build`")]
     NotPublished(String),
-    /// There is only the version that the catalog has.
-    #[error("`{name}` has the version {known} only, not {asked}")]
+    /// Only the catalog's version exists.
+    #[error("version not found: {asked} of `{name}` (only {known} exists)")]
     OneVersion {
         /// Name of the image.
         name: String,
@@ -70,7 +69,7 @@ pub enum ReleaseError {
         asked: String,
     },
     /// `version.txt` without a version.
-    #[error("{url} has no line `{key}=VERSION`; it begins {begins:?}")]
+    #[error("malformed version file {url}: no line `{key}=VERSION` (starts with {begins:?})")]
     VersionFile {
         /// URL of the metadata.
         url: String,

@@ -35,13 +35,13 @@ pub(super) fn read(
         what,
     };
     let metadata: Value =
-        serde_json::from_str(text).map_err(|error| wrong(format!("no JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| wrong(format!("not JSON: {error}")))?;
     let here = Node::root(&metadata);
     let stream = here.text("stream").map_err(&wrong)?;
     if stream != wanted.channel {
         let channel = &wanted.channel;
         return Err(wrong(format!(
-            "it is of the stream `{stream}`, not `{channel}`"
+            "wrong stream: `{stream}` instead of `{channel}`"
         )));
     }
     let arch = here
@@ -59,12 +59,12 @@ pub(super) fn read(
         (here.text("release").map_err(&wrong)?, files)
     };
     if !is_word(version) {
-        return Err(wrong(format!("`{version}` is no version")));
+        return Err(wrong(format!("invalid version `{version}`")));
     }
     if !is_current(&wanted.version) && wanted.version != version {
         let asked = &wanted.version;
         return Err(wrong(format!(
-            "it is of the version {version}, not {asked}"
+            "wrong version: {version} instead of {asked}"
         )));
     }
     let mut release = Release {
@@ -85,13 +85,13 @@ fn file(source: &Stream, node: &Node<'_>, role: Role) -> Result<RemoteFile, Stri
     let name = location.rsplit('/').next().unwrap_or_default().to_owned();
     if !is_word(&name) {
         return Err(format!(
-            "{}: `{location}` ends in no file name",
+            "{}: `{location}` does not end in a file name",
             node.at("location")
         ));
     }
     let sha256 = node.text("sha256")?;
     if sha256.len() != 64 || !sha256.chars().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(format!("{}: `{sha256}` is no SHA-256", node.at("sha256")));
+        return Err(format!("{}: invalid SHA-256 `{sha256}`", node.at("sha256")));
     }
     Ok(RemoteFile {
         role,
@@ -153,7 +153,7 @@ impl<'v> Node<'v> {
         let path = self.at(key);
         match self.value.get(key) {
             Some(value) => Ok(Node { value, path }),
-            None => Err(format!("there is no {path}")),
+            None => Err(format!("missing {path}")),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'v> Node<'v> {
         let node = self.child(key)?;
         node.value
             .as_str()
-            .ok_or_else(|| format!("{} is no text", node.path))
+            .ok_or_else(|| format!("{} is not a string", node.path))
     }
 
     fn url(&self, key: &str) -> Result<&'v str, String> {
@@ -177,7 +177,7 @@ impl<'v> Node<'v> {
         if text.starts_with("https://") || text.starts_with("http://") {
             Ok(text)
         } else {
-            Err(format!("{}: `{text}` is no URL", self.at(key)))
+            Err(format!("{}: invalid URL `{text}`", self.at(key)))
         }
     }
 }

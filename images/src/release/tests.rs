@@ -90,7 +90,9 @@ fn a_version_that_is_none_is_refused() {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("http://x/version.txt has no line `FLATCAR_VERSION=VERSION`"),
+            error.contains(
+                "malformed version file http://x/version.txt: no line `FLATCAR_VERSION=VERSION`"
+            ),
             "{error}"
         );
     }
@@ -188,7 +190,7 @@ fn a_version_of_a_stream_is_read_from_its_release_json() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("of the version 44.20261101.3.1, not 44.20261101.3.0"),
+        error.contains("wrong version: 44.20261101.3.1 instead of 44.20261101.3.0"),
         "{error}"
     );
 }
@@ -227,39 +229,39 @@ fn malformed_metadata_are_told_by_the_place_in_them() {
     };
     let in_pxe = |rest: &str, value: Value| change(&format!("{pxe}/{rest}"), Some(value));
     for (text, said) in [
-        ("<html>".to_owned(), "no JSON"),
-        ("{}".to_owned(), "there is no stream"),
+        ("<html>".to_owned(), "not JSON"),
+        ("{}".to_owned(), "missing stream"),
         (
             change("/stream", Some("next".into())),
-            "of the stream `next`, not `stable`",
+            "wrong stream: `next` instead of `stable`",
         ),
         (
             change("/architectures", None),
-            "there is no architectures.x86_64",
+            "missing architectures.x86_64",
         ),
         (
             change(pxe, None),
-            "there is no architectures.x86_64.artifacts.metal.formats.pxe.kernel",
+            "missing architectures.x86_64.artifacts.metal.formats.pxe.kernel",
         ),
         (
             in_pxe("kernel/location", 7.into()),
-            "pxe.kernel.location is no text",
+            "pxe.kernel.location is not a string",
         ),
         (
             in_pxe("kernel/location", "ftp://x/k".into()),
-            "`ftp://x/k` is no URL",
+            "invalid URL `ftp://x/k`",
         ),
         (
             in_pxe("rootfs/location", "https://x/".into()),
-            "ends in no file name",
+            "does not end in a file name",
         ),
         (
             in_pxe("initramfs/sha256", "12".into()),
-            "pxe.initramfs.sha256: `12` is no SHA-256",
+            "pxe.initramfs.sha256: invalid SHA-256 `12`",
         ),
         (
             in_pxe("initramfs/signature", Value::Null),
-            "pxe.initramfs.signature is no text",
+            "pxe.initramfs.signature is not a string",
         ),
     ] {
         let error = read(&wanted, "http://x/stable.json", &text)

@@ -261,7 +261,10 @@ impl Stored {
             let path = self.folder.join(&file.name);
             let hashes = digest::of_file(&path).map_err(StoreError::file(&path))?;
             if hashes.sha256 != file.sha256 {
-                let why = format!("its SHA-256 is {}, and was {}", hashes.sha256, file.sha256);
+                let why = format!(
+                    "SHA-256 mismatch: {} instead of {}",
+                    hashes.sha256, file.sha256
+                );
                 damaged.push((file.name.clone(), why));
             }
         }

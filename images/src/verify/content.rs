@@ -37,7 +37,7 @@ enum Kind {
 
 /// A file that is something else than it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it is {}, and should be {}", found.words(), expected(*role))]
+#[error("wrong content: {} instead of {}", found.words(), expected(*role))]
 pub struct WrongContent {
     role: Role,
     found: Kind,
@@ -129,7 +129,10 @@ mod tests {
         let path = folder.path().join("kernel");
         std::fs::write(&path, b"\x1f\x8b...").unwrap();
         let wrong = check(&path, Role::Kernel).unwrap().unwrap_err();
-        assert_eq!(wrong.to_string(), "it is an initrd, and should be a kernel");
+        assert_eq!(
+            wrong.to_string(),
+            "wrong content: an initrd instead of a kernel"
+        );
         assert_eq!(check(&path, Role::Initrd).unwrap(), Ok(()));
     }
 }

@@ -33,7 +33,7 @@ pub struct Listed {
 
 /// A file that has not the hash it should have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("its {algorithm} is {found} ({size_bytes} bytes), and {source_of} says {expected}")]
+#[error("{algorithm} mismatch: {found} ({size_bytes} bytes), but {source_of} has {expected}")]
 pub struct WrongDigest {
     /// Hash algorithm, e.g. `SHA-256`.
     pub algorithm: &'static str,

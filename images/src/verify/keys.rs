@@ -28,14 +28,14 @@ const CRC24_POLY: u32 = 0x0186_4CFB;
 /// A key file that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BadKey {
-    /// Nothing of OpenPGP in it.
-    #[error("there is no `{BEGIN}` in it")]
+    /// The text has no OpenPGP block.
+    #[error("no `{BEGIN}` found")]
     NoBlock,
     /// The armor has no end line.
-    #[error("its end is missing")]
+    #[error("truncated: no end line")]
     NoEnd,
-    /// Not as its checksum says.
-    #[error("it is damaged: its checksum is wrong")]
+    /// The checksum does not match.
+    #[error("damaged: checksum mismatch")]
     Damaged,
 }
 

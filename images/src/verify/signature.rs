@@ -26,17 +26,14 @@ pub struct Signed {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The file is not what was signed.
-    #[error(
-        "the signature is not of this file: the file or the signature was changed or cut short"
-    )]
+    #[error("bad signature: the file or its signature was changed or truncated")]
     Bad,
     /// Signed by a key that is not pinned.
-    #[error("it is signed by another key, {0}")]
+    #[error("signed by another key: {0}")]
     OtherKey(String),
     /// The key has expired.
     #[error(
-        "it is signed by a key that has expired ({key}, {at} seconds after 1970); \
-         name a newer one (`key` in [override.NAME], docs/images.md)"
+        "signed by an expired key ({key}, expired {at} seconds after 1970); name a newer key (`key` in [override.NAME], docs/images.md)"
     )]
     ExpiredKey {
         /// Fingerprint of the primary key.
@@ -45,13 +42,13 @@ pub enum Refusal {
         at: u64,
     },
     /// The key was revoked.
-    #[error("it is signed by a key that was revoked, {0}")]
+    #[error("signed by a revoked key: {0}")]
     Revoked(String),
     /// The signature itself has expired.
     #[error("the signature has expired")]
     ExpiredSignature,
-    /// There is no signature in what was given as one.
-    #[error("there is no OpenPGP signature in its signature file")]
+    /// The signature file has no signature.
+    #[error("no OpenPGP signature found in the signature file")]
     None,
 }
 
@@ -62,7 +59,7 @@ pub enum SignatureError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The user's key file.
-    #[error("the signing key {path}: {source}")]
+    #[error("cannot read the signing key {path}: {source}")]
     KeyFile {
         /// Path of the file.
         path: PathBuf,
@@ -71,7 +68,7 @@ pub enum SignatureError {
         source: std::io::Error,
     },
     /// A key that makes no sense.
-    #[error("the signing key {name}: {source}")]
+    #[error("invalid signing key {name}: {source}")]
     Key {
         /// Name of the key.
         name: String,
@@ -80,10 +77,10 @@ pub enum SignatureError {
         source: BadKey,
     },
     /// The checking program is not there.
-    #[error("gpgv, which checks signatures, does not run: {0}; `apt-get install gpgv`")]
+    #[error("cannot run gpgv, which checks signatures: {0}; install it: apt-get install gpgv")]
     Gpgv(std::io::Error),
     /// No room for a keyring.
-    #[error("the temporary folder: {0}")]
+    #[error("cannot create a temporary folder: {0}")]
     Temporary(std::io::Error),
 }
 

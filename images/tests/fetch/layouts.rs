@@ -136,9 +136,9 @@ fn a_file_that_is_not_as_its_digests_say_is_refused() {
         .server
         .put(list, format!("{}  {}\n", "ab".repeat(64), COREOS[0]));
     let said = [
-        "coreos_production_pxe.vmlinuz is not taken",
+        "coreos_production_pxe.vmlinuz (",
         "SHA-512",
-        "coreos_production_pxe.DIGESTS says abab",
+        "coreos_production_pxe.DIGESTS has abab",
     ];
     publisher.refuses("coreos", &said, &[], &[kernel("835")]);
     publisher.server.put(list, "nothing of it\n");
@@ -221,9 +221,9 @@ fn a_file_that_is_not_as_the_stream_metadata_say_is_refused_and_the_rest_is_reus
     let publisher = Publisher::new();
     let [kernel_path, ..] = fcos(&publisher, Some(&"cd".repeat(32)));
     let said = [
-        "rootfs.x86_64.img is not taken",
+        "rootfs.x86_64.img (",
         "SHA-256",
-        "what is published of it says cdcd",
+        "the published release has cdcd",
     ];
     publisher.refuses("fedora-coreos", &said, &[], &[initrd("rootfs")]);
     // What was fetched and found good beside it is not lost.
@@ -244,12 +244,17 @@ fn malformed_stream_metadata_are_refused_by_the_place_in_them() {
     publisher
         .server
         .put("/fcos/streams/stable.json", "{\"stream\": \"stable\"}");
-    let said = ["/fcos/streams/stable.json", "there is no architectures"];
+    let said = ["/fcos/streams/stable.json", "missing architectures"];
     publisher.refuses("fedora-coreos", &said, &[], &[]);
     publisher
         .server
         .put("/fcos/streams/stable.json", vec![b' '; 9 << 20]);
-    publisher.refuses("fedora-coreos", &["longer than 8388608 bytes"], &[], &[]);
+    publisher.refuses(
+        "fedora-coreos",
+        &["too large (limit 8388608 bytes)"],
+        &[],
+        &[],
+    );
 }
 
 #[test]

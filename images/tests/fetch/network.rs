@@ -69,7 +69,7 @@ fn what_one_run_began_the_next_one_goes_on_with() {
     publisher.server.fail_always(&path, Fault::CutAfter(0));
     let said = [
         path.as_str(),
-        "given up after 4 attempts, 100000 bytes fetched",
+        "gave up after 4 attempts with 100000 bytes fetched",
     ];
     publisher.refuses("flatcar", &said, &[], &[kernel(VERSION)]);
     publisher.server.heal(&path);
@@ -164,7 +164,7 @@ fn a_file_that_fails_ends_the_others() {
         .server
         .fail_always(&initrd, Fault::Silent(100_000));
     publisher.server.remove(&path);
-    publisher.refuses("flatcar", &["there is no version", &path, "404"], &[], &[]);
+    publisher.refuses("flatcar", &["version not found", &path, "404"], &[], &[]);
     assert_eq!(
         publisher.server.requests(&initrd).len(),
         1,

@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(
             config.notes,
             [
-                "line 2: hostname is not a text",
+                "line 2: hostname is not a string",
                 "line 3: users is not a list",
                 "line 6: an entry of write_files is not a map",
                 "line 7: unknown key hostnam",

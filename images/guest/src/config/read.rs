@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
                 ..
             }) => text.clone(),
             Some(node) => {
-                self.note(node, format!("{key} is not a text"));
+                self.note(node, format!("{key} is not a string"));
                 String::new()
             }
         }
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         for item in items {
             match &item.value {
                 Value::Scalar { text, .. } => texts.push(text.clone()),
-                _ => self.note(item, format!("an entry of {key} is not a text")),
+                _ => self.note(item, format!("an entry of {key} is not a string")),
             }
         }
         texts

@@ -16,13 +16,13 @@ pub enum YamlError {
     #[error("not valid YAML: {0}")]
     Syntax(#[from] granit_parser::ScanError),
     /// An alias inside of what it stands for, or without an anchor.
-    #[error("line {line}: an alias to nothing known")]
+    #[error("line {line}: unknown alias")]
     Alias {
         /// Line number, from 1.
         line: usize,
     },
     /// A tab where YAML wants spaces.
-    #[error("line {line}: found a tab, where YAML wants spaces")]
+    #[error("line {line}: found a tab where YAML requires spaces")]
     Tab {
         /// Line number, from 1.
         line: usize,
