@@ -32,8 +32,7 @@ pub struct Site {
 pub enum SiteError {
     /// Two addresses or ports for one service.
     #[error(
-        "configs name two boot config services, {one} ({of_one}) and {other} ({of_other}); only one can be \
-         copied: choose the machines of one with --only"
+        "conflict: configs name two boot config services, {one} ({of_one}) and {other} ({of_other}); choose the machines of one service with --only"
     )]
     Two {
         /// Authority of a URL.
@@ -46,7 +45,9 @@ pub enum SiteError {
         of_other: String,
     },
     /// TLS, for which the copy has no certificate.
-    #[error("{url} of {machine} is HTTPS; a copy of the site has no certificate for it")]
+    #[error(
+        "unsupported: {url} of {machine} is HTTPS (a copy of the site has no certificate for it)"
+    )]
     Https {
         /// URL of the file.
         url: String,

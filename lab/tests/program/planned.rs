@@ -177,10 +177,10 @@ fn wrong_input_is_exit_2_with_all_that_is_wrong() {
             "bad.toml:2:1",
             "did you mean `name`?",
             "bad.toml:3:7",
-            "is no MAC address",
+            "invalid MAC",
         ],
     );
-    refused(&["inventory", "check", "bad.toml"], &["is no MAC address"]);
+    refused(&["inventory", "check", "bad.toml"], &["invalid MAC"]);
     refused(
         &[&PLAN[..], &["--against", "nowhere"]].concat(),
         &["`nowhere` is neither"],

@@ -51,7 +51,7 @@ pub fn read_listed(path: &Path) -> Result<Listed, Vec<Problem>> {
         |message: String, help: &str| vec![Problem::of_file(Severity::Error, path, message, help)];
     let extension = path.extension().and_then(|extension| extension.to_str());
     let Some(format) = extension.and_then(Format::from_name) else {
-        let message = "its name does not tell what it is written in".to_owned();
+        let message = "unknown format: no known file extension".to_owned();
         return Err(of_file(
             message,
             "name it *.toml, *.yaml, *.yml, *.json or *.csv",

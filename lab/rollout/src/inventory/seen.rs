@@ -28,17 +28,18 @@ impl Seen {
         };
         let (line, is_name) = (first_at.line, kind == "name");
         let message = match is_name {
-            true => format!("two machines are called `{id}`: here and in line {line}"),
-            false if first == machine => format!("{kind} {id} stands twice in `{machine}`"),
-            false => format!("{kind} {id} is `{machine}`'s here and `{first}`'s in line {line}"),
+            true => format!("duplicate machine name `{id}`: here and in line {line}"),
+            false if first == machine => format!("duplicate {kind} {id} in `{machine}`"),
+            false => {
+                format!("duplicate {kind} {id}: `{machine}` here and `{first}` in line {line}")
+            }
         };
         let help = match kind {
             "UUID" => {
-                "each machine has its own; where firmware gives the same to all, leave it out and \
-                 tell them by `mac`"
+                "each machine needs its own UUID; where firmware gives all machines the same, omit it and use `mac`"
             }
-            "MAC" => "each card has its own",
-            _ => "give each a name of its own",
+            "MAC" => "each card needs its own MAC",
+            _ => "give each machine its own name",
         };
         Some(InvalidValue {
             message,

@@ -26,12 +26,12 @@ pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     match usable_name(text) {
         Some(right) if right == text => Ok(right),
         Some(right) => invalid(
-            format!("`{text}` is no name of a machine"),
-            format!("letters, digits, `.`, `_` and `-`, at most {MAX_NAME}: write `{right}`"),
+            format!("invalid machine name `{text}`"),
+            format!("use letters, digits, `.`, `_` and `-`, at most {MAX_NAME}: write `{right}`"),
         ),
         None => invalid(
-            format!("`{text}` is no name of a machine"),
-            "write letters, digits, `.`, `_` and `-`",
+            format!("invalid machine name `{text}`"),
+            "use letters, digits, `.`, `_` and `-`",
         ),
     }
 }
@@ -53,22 +53,22 @@ pub(super) fn usable_name(text: &str) -> Option<String> {
 
 /// The address of a network card, lowercase with colons, from any notation that is in use.
 pub(super) fn mac(text: &str) -> Result<String, InvalidValue> {
-    let message = format!("`{text}` is no MAC address");
+    let message = format!("invalid MAC `{text}`");
     let Ok(mac) = text.parse::<MacAddr>() else {
         return invalid(message, right_mac(text));
     };
     match mac.0 {
         [0, 0, 0, 0, 0, 0] => invalid(
-            format!("`{text}` is no card's address"),
-            "leave it out when it is not known",
+            format!("invalid MAC `{text}` (no card has it)"),
+            "omit the MAC if it is unknown",
         ),
         [255, 255, 255, 255, 255, 255] => invalid(
-            format!("`{text}` is the broadcast address"),
-            "write the card's own",
+            format!("invalid MAC `{text}` (broadcast address)"),
+            "write the card's own address",
         ),
         _ if mac.is_multicast() => invalid(
-            format!("`{text}` is a group address, which no card has"),
-            "write the card's own: its first byte is even",
+            format!("invalid MAC `{text}` (group address)"),
+            "write the card's own address: its first byte is even",
         ),
         _ => Ok(mac.to_string()),
     }
@@ -97,7 +97,7 @@ fn right_mac(text: &str) -> String {
         .chars()
         .find(|c| !c.is_ascii_hexdigit() && !matches!(c, ':' | '-' | '.'));
     match odd {
-        Some(odd) => format!("{usual}; `{odd}` is no hexadecimal digit"),
+        Some(odd) => format!("{usual}; `{odd}` is not a hexadecimal digit"),
         None if parts.len() > 1 => format!("{usual}; this has {}", parts.len()),
         None => usual.to_owned(),
     }
@@ -148,26 +148,26 @@ fn placeholder(text: &str) -> Option<&'static str> {
         .find(|(uuid, _)| digits(uuid) == digits(&lower));
     let text = TEXTS
         .contains(&lower.as_str())
-        .then_some("what firmware shows that has no UUID");
+        .then_some("shown by firmware without a UUID");
     known.map(|(_, whose)| *whose).or(text)
 }
 
 /// An SMBIOS UUID, lowercase with hyphens, as iPXE sends it.
 pub(super) fn uuid(text: &str) -> Result<String, InvalidValue> {
     if let Some(whose) = placeholder(text) {
-        let message = format!("`{text}` is {whose}, which many machines have");
-        return invalid(message, "leave it out: a MAC tells machines apart");
+        let message = format!("invalid UUID `{text}` ({whose}, shared by many machines)");
+        return invalid(message, "omit the UUID: a MAC identifies the machine");
     }
     let known = Uuid::parse_str(text).ok();
     let hyphenated = text.len() == 36;
     match known {
         Some(uuid) if uuid.is_nil() || uuid.is_max() => invalid(
-            format!("`{text}` is what firmware shows that has no UUID"),
-            "leave it out",
+            format!("invalid UUID `{text}` (shown by firmware without a UUID)"),
+            "omit the UUID",
         ),
         Some(uuid) if hyphenated => Ok(uuid.hyphenated().to_string()),
         Some(uuid) => invalid(
-            format!("`{text}` is no UUID as firmware shows it"),
+            format!("invalid UUID `{text}` (not in the form that firmware shows)"),
             format!("write `{}`", uuid.hyphenated()),
         ),
         None => {
@@ -176,11 +176,11 @@ pub(super) fn uuid(text: &str) -> Result<String, InvalidValue> {
             let shape = "a UUID has 32 hexadecimal digits, as \
                          16e7d8a7-bfa9-428b-9117-363341bb330b";
             let help = match others {
-                Some(other) => format!("{shape}; `{other}` is none"),
-                None if digits == 32 => format!("{shape}; its hyphens stand elsewhere"),
+                Some(other) => format!("{shape}; `{other}` is not a hexadecimal digit"),
+                None if digits == 32 => format!("{shape}; the hyphens are misplaced"),
                 None => format!("{shape}; this has {digits}"),
             };
-            invalid(format!("`{text}` is no UUID"), help)
+            invalid(format!("invalid UUID `{text}`"), help)
         }
     }
 }
@@ -193,7 +193,7 @@ fn bytes(text: &str, bare_unit: u64) -> Result<u64, InvalidValue> {
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let wrong = || InvalidValue {
-        message: format!("`{text}` is no size"),
+        message: format!("invalid size `{text}`"),
         help: "write a whole number and a unit: `512 MiB`, `8 GiB`, `2 TiB`".to_owned(),
     };
     let number: u64 = number.replace('_', "").parse().map_err(|_| wrong())?;
@@ -212,7 +212,7 @@ fn bytes(text: &str, bare_unit: u64) -> Result<u64, InvalidValue> {
         let unit = unit.trim();
         let first = unit.chars().next().unwrap_or('G').to_ascii_uppercase();
         return invalid(
-            format!("`{text}`: the unit `{unit}` is not the same to everyone"),
+            format!("ambiguous unit `{unit}` in `{text}`"),
             format!(
                 "write `{number} {first}iB` for memory and disks of virtual machines; a disk sold as \
                  {number} {first}B has {} GiB",
@@ -238,12 +238,12 @@ fn whole(text: &str, bytes: u64, shift: u32, unit: &str) -> Result<u32, InvalidV
     match u32::try_from(count) {
         Ok(count) if count > 0 && u64::from(count) << shift == bytes => Ok(count),
         Ok(count) => invalid(
-            format!("`{text}` is not a whole number of {unit} above 0"),
+            format!("invalid size `{text}`: not a positive whole number of {unit}"),
             format!("write `{} {unit}`", count.max(1)),
         ),
         Err(_) => invalid(
-            format!("`{text}` is more than any machine has"),
-            format!("write a number of {unit}, or one with a unit"),
+            format!("invalid size `{text}`: too large"),
+            format!("write a number of {unit}, or a number with a unit"),
         ),
     }
 }
@@ -253,7 +253,7 @@ pub(super) fn cpus(text: &str) -> Result<u32, InvalidValue> {
     match text.trim().parse() {
         Ok(count) if (1..=4096).contains(&count) => Ok(count),
         _ => invalid(
-            format!("`{text}` is no number of processors"),
+            format!("invalid number of processors `{text}`"),
             "write a whole number from 1 to 4096",
         ),
     }

@@ -26,7 +26,7 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
         Ok(UserData::CloudConfig(config)) => config_of(&config, system, outcome),
         Ok(UserData::Script(_)) => outcome
             .unproven
-            .push("its user-data is a script: what that does is not known".into()),
+            .push("its user-data is a script, whose effects are unknown".into()),
         Ok(UserData::Ignition | UserData::Empty) => {}
         Err(error) => {
             outcome.hopeless = Some(format!(
@@ -39,7 +39,7 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
 fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
     if !config.hostname.is_empty() {
         if has_address(&config.hostname) {
-            let what = "host name: it is made of an address that only the machine knows";
+            let what = "host name: contains an address that only the machine knows";
             outcome.unproven.push(what.into());
         } else {
             outcome.hostname = Some(config.hostname.clone());
@@ -53,7 +53,7 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
         if has_address(&String::from_utf8_lossy(&file.content)) {
             outcome.files.remove(&*path);
             outcome.unproven.push(format!(
-                "file {path}: it has an address that only the machine knows"
+                "file {path}: contains an address that only the machine knows"
             ));
             continue;
         }
@@ -74,10 +74,9 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
             Some(owner) => outcome.file(&path, &file.content, &owner, mode),
             None => {
                 outcome.files.remove(&*path);
-                outcome.unproven.push(format!(
-                    "file {path}: its owner `{}` has no name that is known here",
-                    file.owner
-                ));
+                outcome
+                    .unproven
+                    .push(format!("file {path}: unknown owner `{}`", file.owner));
             }
         }
     }
@@ -87,7 +86,7 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
     if !config.users.is_empty() || !config.ssh_authorized_keys.is_empty() {
         outcome
             .unproven
-            .push("its users and their keys: nobody logs in with them".into());
+            .push("its users and their keys: no login is tested".into());
     }
     let own = [
         ("etcd", !config.etcd.is_empty()),
@@ -99,7 +98,7 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
     for (name, _) in own.into_iter().filter(|(_, is_there)| *is_there) {
         outcome
             .unproven
-            .push(format!("`coreos.{name}`: what the service makes of it"));
+            .push(format!("`coreos.{name}`: its effect on the service"));
     }
 }
 
@@ -138,16 +137,14 @@ fn unit_of(unit: &Unit, system: System, outcome: &mut Outcome) {
     for (path, content) in texts.into_iter().filter(|(_, content)| !content.is_empty()) {
         match has_address(content) {
             true => outcome.unproven.push(format!(
-                "unit {path}: it has an address that only the machine knows"
+                "unit {path}: contains an address that only the machine knows"
             )),
             false => outcome.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE),
         }
     }
     if unit.mask {
         outcome.files.remove(&format!("{place}/{name}"));
-        outcome
-            .unproven
-            .push(format!("unit {name}: that it is masked"));
+        outcome.unproven.push(format!("unit {name}: its masking"));
     } else if folder == "system" && matches!(unit.command.as_str(), "start" | "restart") {
         units::started(name, &unit.content, system, outcome);
     }

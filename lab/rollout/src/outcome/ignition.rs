@@ -28,14 +28,14 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
     let major = version.split('.').next().unwrap_or_default();
     if major != "3" && system == System::StandIn {
         outcome.hopeless = Some(format!(
-            "its Ignition config is of version {version}; the Ignition of the stand-in takes 3.x only"
+            "unsupported Ignition version {version}: the stand-in's Ignition supports only 3.x"
         ));
         return;
     }
     if major == "1" {
         outcome
             .unproven
-            .push("what its Ignition config of version 1 makes".into());
+            .push("the effects of its Ignition version 1 config".into());
         return;
     }
     let list = |pointer: &str| {
@@ -84,7 +84,7 @@ fn file(file: &Value, outcome: &mut Outcome) {
 fn content(file: &Value) -> Result<Vec<u8>, String> {
     let is_filled = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     if file.get("append").is_some_and(is_filled) || file.get("append") == Some(&Value::Bool(true)) {
-        return Err("it is added to what the image has".into());
+        return Err("the content is appended to the image's file".into());
     }
     let text = |key: &str| file.pointer(&format!("/contents/{key}"))?.as_str();
     if text("compression").is_some_and(|kind| !kind.is_empty()) {
@@ -95,7 +95,7 @@ fn content(file: &Value) -> Result<Vec<u8>, String> {
         return Ok(Vec::new());
     }
     let Some(data) = source.strip_prefix("data:") else {
-        return Err(format!("its content is at {source}"));
+        return Err(format!("its content is fetched from {source}"));
     };
     // RFC 2397: data:[<mediatype>][;base64],<data>
     let (kind, data) = data
@@ -137,9 +137,7 @@ fn unit(unit: &Value, system: System, outcome: &mut Outcome) {
     let content = text("contents").unwrap_or_default();
     let flag = |key: &str| unit.get(key).and_then(Value::as_bool) == Some(true);
     if flag("mask") {
-        outcome
-            .unproven
-            .push(format!("unit {name}: that it is masked"));
+        outcome.unproven.push(format!("unit {name}: its masking"));
         return;
     }
     if !content.is_empty() {

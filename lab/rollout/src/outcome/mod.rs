@@ -76,7 +76,7 @@ impl Outcome {
                 Folder::Ignition => ignition::read(&document.text, system, &mut outcome),
                 Folder::Cloud => {}
                 Folder::Generic => outcome.unproven.push(format!(
-                    "what it makes of its generic config ({})",
+                    "the effects of its generic config ({})",
                     config.request
                 )),
             }
@@ -101,7 +101,7 @@ impl Outcome {
         for option in command_line.split_whitespace() {
             if option.contains("${") {
                 self.unproven.push(format!(
-                    "kernel option `{option}`: only the network tells what iPXE fills in"
+                    "kernel option `{option}`: its value is known only on the network"
                 ));
             } else if !self.kernel_options.iter().any(|known| known == option) {
                 // What Linux shows of a quoted value has no quotes.

@@ -54,7 +54,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
     if content.trim().is_empty() {
         return match system {
             System::CoreOs => Ok(()),
-            System::StandIn => Err("it is the system's own, and the stand-in is another".into()),
+            System::StandIn => Err("the unit belongs to CoreOS, and the stand-in has none".into()),
         };
     }
     let values = |wanted: &str| {
@@ -70,7 +70,11 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
         .filter_map(|line| line.split_once('='))
         .find(|(key, _)| key.starts_with("Condition") || key.starts_with("Assert"));
     if let Some((key, value)) = condition {
-        return Err(format!("it starts only if {}={}", key.trim(), value.trim()));
+        return Err(format!(
+            "the unit starts only if {}={}",
+            key.trim(),
+            value.trim()
+        ));
     }
     if name.ends_with(".service") {
         let kind = values("Type").next_back().unwrap_or("simple");
@@ -78,7 +82,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
             .next_back()
             .is_some_and(|value| ["yes", "true", "on", "1"].contains(&value));
         if kind == "oneshot" && !remains {
-            return Err("it runs once and ends".into());
+            return Err("the unit runs once and exits".into());
         }
         if system == System::StandIn {
             programs(values("ExecStartPre").chain(values("ExecStart")))?;
@@ -95,7 +99,7 @@ fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), String> {
         let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
         let name = program.rsplit('/').next().unwrap_or(program);
         if !STAND_IN_PROGRAMS.contains(&name) {
-            return Err(format!("it runs {program}, which the stand-in has not"));
+            return Err(format!("the unit runs {program}, which the stand-in lacks"));
         }
     }
     Ok(())

@@ -201,19 +201,19 @@ impl Differ {
                 },
                 vec![
                     refused.reason.clone(),
-                    format!("it booted `{}` by group `{}`", was.profile, was.group),
+                    format!("booted `{}` by group `{}`", was.profile, was.group),
                 ],
             ),
             (Some(Err(was)), Ok(is)) => none(
                 Fate::Starts,
                 vec![
-                    format!("it boots `{}` by group `{}`", is.profile, is.group),
-                    format!("it was: {}", was.reason),
+                    format!("boots `{}` by group `{}`", is.profile, is.group),
+                    format!("before: {}", was.reason),
                 ],
             ),
             (None, Ok(is)) => none(
                 Fate::Starts,
-                vec![format!("it boots `{}` by group `{}`", is.profile, is.group)],
+                vec![format!("boots `{}` by group `{}`", is.profile, is.group)],
             ),
             (_, Err(_)) => none(Fate::Same, Vec::new()),
         }
@@ -277,7 +277,7 @@ impl Differ {
                 change.loses_config = true;
                 let reason = match is.map(|config| &config.served) {
                     Some(Err(reason)) => reason.as_str(),
-                    _ => "it neither asks for one nor has one",
+                    _ => "the machine neither requests one nor has one",
                 };
                 let fact = format!("{what}: no more `{}`: {reason}", name(&was));
                 change.facts.push(fact);

@@ -85,7 +85,7 @@ fn who_stops_matching_and_who_starts_is_told() {
         facts[0].contains("`etcd1` requires uuid=16E7D8A7"),
         "{facts:?}"
     );
-    assert_eq!(facts[1], "it booted `etcd` by group `etcd1`");
+    assert_eq!(facts[1], "booted `etcd` by group `etcd1`");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_config_that_is_lost_is_told_apart() {
     assert_eq!(changes.losing(), 2);
     let fact = &changes.sets[0].change.facts[0];
     assert!(
-        fact.contains("no more `cloud/etcd.yaml`") && fact.contains("there is no file"),
+        fact.contains("no more `cloud/etcd.yaml`") && fact.contains("file not found"),
         "{fact}"
     );
 }

@@ -176,7 +176,7 @@ impl MachinePlan {
                 for config in &booted.configs {
                     if let (Asked::ByKernelOption, Err(reason)) = (&config.asked, &config.served) {
                         let what = folder_word(config.folder);
-                        problems.push(format!("asks for its {what} and gets none: {reason}"));
+                        problems.push(format!("requests its {what} and gets none: {reason}"));
                     }
                 }
             }

@@ -15,7 +15,7 @@ pub enum RevisionError {
     #[error("cannot run git: {0}; install it, or name a directory instead of a revision")]
     NoGit(#[source] std::io::Error),
     /// The directory is in no repository.
-    #[error("{dir} is in no git repository ({why}); name a directory instead of a revision")]
+    #[error("not a git repository: {dir} ({why}); name a directory instead of a revision")]
     NoRepository {
         /// Path of the directory.
         dir: String,
@@ -24,7 +24,7 @@ pub enum RevisionError {
     },
     /// The revision is not known.
     #[error(
-        "`{revision}` is neither a directory nor a revision of the repository of {dir} ({why})"
+        "not found: `{revision}` is neither a directory nor a revision in the repository of {dir} ({why})"
     )]
     NoRevision {
         /// Revision as given by the user.
@@ -35,7 +35,7 @@ pub enum RevisionError {
         why: String,
     },
     /// The directory was not there then.
-    #[error("in revision `{revision}` there is no directory `{folder}`")]
+    #[error("directory not found: `{folder}` in revision `{revision}`")]
     NoFolder {
         /// Revision as given by the user.
         revision: String,
@@ -43,15 +43,15 @@ pub enum RevisionError {
         folder: String,
     },
     /// Taking it out failed.
-    #[error("cannot take `{revision}` out of the repository: {why}")]
+    #[error("cannot extract `{revision}` from the repository: {why}")]
     Checkout {
         /// Revision as given by the user.
         revision: String,
         /// Message of git.
         why: String,
     },
-    /// There is no place for it.
-    #[error("cannot make a folder for a revision: {0}")]
+    /// No temporary folder could be created.
+    #[error("cannot create a folder for a revision: {0}")]
     Folder(#[source] std::io::Error),
 }
 
@@ -172,7 +172,7 @@ impl Git<'_> {
                 let told = text(&output.stderr);
                 let first = told.lines().next().unwrap_or_default();
                 Err(match first.is_empty() {
-                    true => "git does not know it".to_owned(),
+                    true => "unknown to git".to_owned(),
                     false => first.to_owned(),
                 })
             }

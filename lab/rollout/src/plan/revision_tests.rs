@@ -75,8 +75,8 @@ fn what_cannot_be_had_is_told_by_its_name() {
     assert!(told.contains("`--help`"), "{told}");
     write(folder.path(), "later/config.yaml", "x\n");
     let told = refused(&folder.path().join("later"), "main");
-    assert_eq!(told, "in revision `main` there is no directory `later`");
+    assert_eq!(told, "directory not found: `later` in revision `main`");
     let outside = tempfile::tempdir().unwrap();
     let told = refused(outside.path(), "main");
-    assert!(told.contains("is in no git repository"), "{told}");
+    assert!(told.contains("not a git repository"), "{told}");
 }

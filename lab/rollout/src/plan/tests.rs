@@ -78,7 +78,7 @@ fn a_config_that_is_asked_for_in_vain_is_a_problem() {
     assert_eq!(problems.len(), 1);
     assert!(
         problems[0]
-            .starts_with("asks for its cloud-config and gets none: none of 4 groups matches"),
+            .starts_with("requests its cloud-config and gets none: none of 4 groups matches"),
         "the host name is not in the URL: {problems:?}"
     );
 }

@@ -30,7 +30,7 @@ pub(super) fn check(
             .get(*index)
             .map_or("", |m| &m.name);
         let message = format!("machine `{name}` gets nothing: {why}");
-        let help = "add a group for it, or one that requires nothing".to_owned();
+        let help = "add a group for it, or a default group without requirements".to_owned();
         let problem = machines.problem(*index, Severity::Error, message, help);
         findings.add(problem.of_rule("machine-unmatched"));
     }
@@ -83,7 +83,7 @@ fn unsent(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let message = format!(
-            "group `{}` requires the label `{label}`, which no script and no config URL sends",
+            "unreachable group: `{}` requires the label `{label}`, which no boot script or config URL sends",
             group.name
         );
         let help = check::unsent_help(&label);
@@ -101,7 +101,7 @@ fn selector(source: &Source, entry: &Entry, findings: &mut Findings) {
         let help = format!("write it as it is sent: {lower}");
         findings.add(source.problem("unmatchable-selector", entry.at, message, help));
     } else if value.trim() != value {
-        let message = format!("`{value}` has white space around it, which no machine sends");
+        let message = format!("surrounding white space in `{value}`, which no machine sends");
         let help = format!("write {}: {}", entry.key, value.trim());
         findings.add(source.problem("unmatchable-selector", entry.value.at, message, help));
     } else if lower == "uuid" && !value.is_empty() && !is_uuid(value) {
@@ -131,8 +131,8 @@ fn no_default(context: &Context<'_>, findings: &mut Findings) {
         Layout::Bootcfg => context.groups_path.clone(),
         Layout::Matchbox => context.path_of("groups"),
     };
-    let message = "no group requires nothing, so that unknown machines are answered 404";
-    let help = "that may be meant; else add a group without requirements";
+    let message = "no default group: unknown machines are answered 404";
+    let help = "ignore this if intended; else add a group without requirements";
     let problem = Problem::of_file(Severity::Info, &path, message, help);
     findings.add(problem.of_rule("no-default-group"));
 }
@@ -179,7 +179,7 @@ fn unexpected(
             machine.name, group.name
         );
         let help = format!(
-            "add a group for it; or, when it is meant, say so: {word} = \"{}\" in the inventory",
+            "add a group for it; if intended, add {word} = \"{}\" to the inventory",
             group.profile_id
         );
         ("machine-default-only", message, help)
@@ -221,12 +221,11 @@ fn never_chosen(context: &Context<'_>, machines: &[Machine], findings: &mut Find
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let winner = lost.first().map_or("", |(_, winner)| winner);
         let message = format!(
-            "group `{}` is never chosen: {} gets group `{winner}`",
+            "unreachable group `{}`: {} gets group `{winner}`",
             group.name,
             named(&names)
         );
-        let help = "more requirements come first, of as many the uuid before the mac: require more, or \
-                    remove one of the groups";
+        let help = "groups with more requirements come first, and with equally many the uuid comes before the mac: require more, or remove one group";
         let problem = Problem::of_file(Severity::Warning, &place.path, message, help);
         let problem = problem.of_rule("never-chosen");
         findings.add(problem.at(place.text.clone(), place.line, place.column));

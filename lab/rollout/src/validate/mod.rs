@@ -179,11 +179,11 @@ fn ask_program(
         let said = match ignition::program::run(&program, &config.text) {
             Ok(None) => continue,
             Ok(Some(said)) => said,
-            Err(error) => format!("it can't be run: {error}"),
+            Err(error) => format!("cannot run it: {error}"),
         };
         let at = ignition::program::place(&said).unwrap_or_default();
         let message = format!("ignition-validate: {said}");
-        let help = "it is the program that comes with Ignition, and has the last word";
+        let help = "the program is part of Ignition, and its answer is final";
         let problem = config
             .source
             .problem("ignition-validate", at.into(), message, help);

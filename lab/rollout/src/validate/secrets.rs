@@ -58,9 +58,8 @@ fn private_keys(source: &Source, findings: &mut Findings) {
     for line in source.text.split_inclusive('\n') {
         if let Some(found) = private_key(line) {
             let at = place_after(source.text.get(..before + found).unwrap_or_default());
-            let message = "a private key, in a config that is served without TLS";
-            let help = "let the machine make or fetch its key after boot, or serve the config by HTTPS \
-                        alone (a signature does not hide it)";
+            let message = "private key in a config that is served without TLS";
+            let help = "generate or fetch the key on the machine after boot, or serve the config only by HTTPS (a signature does not hide it)";
             findings.add(source.problem("private-key", at.into(), message, help));
         }
         before += line.len();
@@ -90,9 +89,8 @@ fn password_hashes(source: &Source, findings: &mut Findings) {
     for line in source.text.split_inclusive('\n') {
         if let Some(found) = password_hash(line) {
             let at = place_after(source.text.get(..before + found).unwrap_or_default());
-            let message = "a password hash, in a config that is served without TLS";
-            let help = "log in by SSH keys instead, or serve the config by HTTPS alone (a signature does \
-                        not hide it)";
+            let message = "password hash in a config that is served without TLS";
+            let help = "use SSH keys instead, or serve the config only by HTTPS (a signature does not hide it)";
             findings.add(source.problem("password-hash", at.into(), message, help));
         }
         before += line.len();

@@ -32,7 +32,7 @@ pub(super) fn check(
             continue;
         };
         for entry in root.duplicate_keys() {
-            let message = format!("key `{}` stands twice, and the last one counts", entry.key);
+            let message = format!("duplicate key `{}` (the last one counts)", entry.key);
             let problem = source.problem("duplicate-key", entry.at, message, "keep one of them");
             findings.add(problem);
         }
@@ -60,8 +60,8 @@ fn duplicate_names(source: &Source, groups: &[Node], findings: &mut Findings) {
         };
         let name = node.scalar().unwrap_or_default();
         if let Some(line) = seen.get(name) {
-            let message = format!("a group `{name}` is there already, in line {line}");
-            let help = "give it a name of its own: reports and logs name groups";
+            let message = format!("duplicate group name `{name}`: here and in line {line}");
+            let help = "give each group its own name, which reports and logs show";
             findings.add(source.problem("duplicate-name", node.at, message, help));
         } else {
             seen.insert(name, node.at.line);
@@ -90,7 +90,7 @@ fn surprises(source: &Source, metadata: &Node, findings: &mut Findings) {
                     }
                     _ => format!("`{text}` is served as `{becomes}`"),
                 };
-                let help = format!("write it in quotes: \"{text}\"");
+                let help = format!("put the value in quotes: \"{text}\"");
                 findings.add(source.problem(rule, metadata.at, message, help));
             }
         }

@@ -81,8 +81,7 @@ impl Config<'_> {
                 Rendered::Failed(why, at) => {
                     let message = format!("for {}: {why}", user.name);
                     if told.insert(("template-failed", None, why)) {
-                        let help =
-                            "configs are Go templates; the values are the group's `metadata`";
+                        let help = "configs are Go templates; their values come from the group's `metadata`";
                         let problem = self.source.problem("template-failed", at, message, help);
                         findings.add(problem);
                     }
@@ -123,10 +122,10 @@ impl Config<'_> {
         }
         for (name, (at, who)) in missing {
             let what = match self.context.snapshot.layout {
-                Layout::Bootcfg => "`<no value>` is served in its place",
-                Layout::Matchbox => "they are answered 404",
+                Layout::Bootcfg => "`<no value>` is served instead",
+                Layout::Matchbox => "these machines are answered 404",
             };
-            let message = format!("variable `{name}` has no value for {}", named(&who));
+            let message = format!("missing value of `{name}` for {}", named(&who));
             let help = format!("add `{name}` to the `metadata` of their groups; without it {what}");
             findings.add(
                 self.source
@@ -217,7 +216,10 @@ impl Config<'_> {
             }
         }
         match missing.is_empty() {
-            true => Rendered::Failed("it writes `<no value>`".to_owned(), At::default()),
+            true => Rendered::Failed(
+                "the template renders `<no value>`".to_owned(),
+                At::default(),
+            ),
             false => Rendered::Missing(missing),
         }
     }

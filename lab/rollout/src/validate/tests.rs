@@ -121,8 +121,8 @@ fn a_variable_under_a_condition_is_told_only_when_it_is_reached() {
     assert_eq!(
         told,
         [
-            "variable `domain_name` has no value for group `region` and group `host`",
-            "variable `region` has no value for group `node 1` and group `host`",
+            "missing value of `domain_name` for group `region` and group `host`",
+            "missing value of `region` for group `node 1` and group `host`",
         ]
     );
 }

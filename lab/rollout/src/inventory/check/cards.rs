@@ -22,7 +22,7 @@ impl Checker<'_> {
                 continue;
             };
             if cards.iter().any(|(known, _)| *known == mac) {
-                let message = format!("card {mac} stands twice in `macs`");
+                let message = format!("duplicate card {mac} in `macs`");
                 self.tell(item.at, message, "keep one of them");
                 continue;
             }
@@ -32,9 +32,8 @@ impl Checker<'_> {
             cards.push((mac, item.at));
         }
         if let [(first, _), (second, at), ..] = marked.as_slice() {
-            let message = format!("several cards boot: {first} and {second}");
-            let help = "a machine boots by one: the one in `mac`, or else the one with \
-                        `boots = true`, or else the first of `macs`";
+            let message = format!("conflict: several cards boot: {first} and {second}");
+            let help = "a machine boots from one card: `mac`, else the card with `boots = true`, else the first of `macs`";
             self.tell(*at, message, help);
         }
         if let Some((boots, at)) = marked.into_iter().next() {
@@ -58,13 +57,13 @@ impl Checker<'_> {
             None => false,
             Some((Value::Truth(boots), _)) => *boots,
             Some((other, at)) => {
-                let message = format!("`boots` is true or false, this is {}", other.what());
+                let message = format!("invalid `boots`: {} instead of true or false", other.what());
                 self.tell(at, message, "write true or false, without quotes");
                 false
             }
         };
         let Some(mac) = find("mac") else {
-            self.tell(node.at, "a card has no `mac`", "add its `mac`");
+            self.tell(node.at, "missing `mac` of a card", "add its `mac`");
             return None;
         };
         Some((self.parsed(Some(&mac.node), "mac", value::mac)?, boots))

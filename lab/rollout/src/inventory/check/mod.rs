@@ -53,7 +53,8 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, root: &Node) -> Vec<(Machine, Place)> {
-        let shape = "write a list `machines`, each with a `name` and a `mac`, a `uuid` or both";
+        let shape =
+            "write a list `machines`; each machine has a `name`, and a `mac`, a `uuid` or both";
         let list = match &root.value {
             Value::List(list) => list,
             Value::Table(entries) => {
@@ -67,19 +68,19 @@ impl Checker<'_> {
                         return Vec::new();
                     }
                     None => {
-                        self.tell(root.at, "there is no list `machines`", shape);
+                        self.tell(root.at, "missing list `machines`", shape);
                         return Vec::new();
                     }
                 }
             }
             other => {
-                let message = format!("this is {}, not a list of machines", other.what());
+                let message = format!("invalid list of machines: {}", other.what());
                 self.tell(root.at, message, shape);
                 return Vec::new();
             }
         };
         if list.is_empty() {
-            self.tell(root.at, "the list has no machine", shape);
+            self.tell(root.at, "the list of machines is empty", shape);
         }
         let machines = list.iter();
         machines
@@ -95,14 +96,11 @@ impl Checker<'_> {
                 let near = nearest(key, known)
                     .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
                 let help = format!("{near}known keys are {}", known.join(", "));
-                self.tell(entry.at, format!("key `{key}` means nothing here"), help);
+                self.tell(entry.at, format!("unknown key `{key}`"), help);
             }
             let mut before = entries.iter().take(index);
             if let Some(first) = before.find(|other| other.key == *key) {
-                let message = format!(
-                    "key `{key}` stands twice: here and in line {}",
-                    first.at.line
-                );
+                let message = format!("duplicate key `{key}`: here and in line {}", first.at.line);
                 self.tell(entry.at, message, "keep one of them");
             }
         }
@@ -111,14 +109,10 @@ impl Checker<'_> {
     fn machine(&mut self, node: &Node) -> Option<Machine> {
         let Value::Table(entries) = &node.value else {
             let message = format!(
-                "a machine is a table of keys, this is {}",
+                "invalid machine: {} instead of a table of keys",
                 node.value.what()
             );
-            self.tell(
-                node.at,
-                message,
-                "write `name`, `mac` and what else is known",
-            );
+            self.tell(node.at, message, "write `name`, `mac` and other known keys");
             return None;
         };
         self.known(entries, MACHINE_KEYS);
@@ -139,7 +133,7 @@ impl Checker<'_> {
             ..Machine::default()
         };
         if machine.name.is_empty() && find("name").is_none_or(is_empty) {
-            self.tell(node.at, "a machine has no name", "add `name`");
+            self.tell(node.at, "missing `name` of a machine", "add `name`");
         }
         machine.firmware = self.firmware(find("firmware"));
         machine.disks_gib = match find("disks") {
@@ -154,7 +148,7 @@ impl Checker<'_> {
             .iter()
             .any(|key| find(key).is_some_and(|node| !is_empty(node)))
         {
-            let message = format!("nothing tells machine `{}` from others", machine.name);
+            let message = format!("missing `mac` or `uuid` of machine `{}`", machine.name);
             self.tell(node.at, message, "add its `mac`, its `uuid` or both");
         }
         let name_at = find("name").map_or(node.at, |node| node.at);
@@ -184,21 +178,21 @@ impl Checker<'_> {
                 true => Some(text.clone()),
                 false => {
                     let message =
-                        format!("`{key}` has white space around it, or a line break in it");
+                        format!("invalid `{key}`: surrounding white space or a line break");
                     self.tell(node.at, message, format!("write \"{}\"", text.trim()));
                     None
                 }
             },
             Value::Nothing => None,
             Value::Number(number) => {
-                let message = format!("`{key}` is text, this is the number {number}");
-                let help = "put it in quotes, so that every digit stays as it is";
+                let message = format!("invalid `{key}`: the number {number} instead of a string");
+                let help = "put the value in quotes, which preserves every digit";
                 self.tell(node.at, message, help);
                 None
             }
             other => {
-                let message = format!("`{key}` is text, this is {}", other.what());
-                self.tell(node.at, message, "put it in quotes");
+                let message = format!("invalid `{key}`: {} instead of a string", other.what());
+                self.tell(node.at, message, "put the value in quotes");
                 None
             }
         }
@@ -228,11 +222,11 @@ impl Checker<'_> {
                 value: Value::Number(number),
             }) => self.value(*at, parse(number)),
             Some(Node { at, value }) if !matches!(value, Value::Text(_) | Value::Nothing) => {
-                let message = format!("`{key}` is a number, this is {}", value.what());
+                let message = format!("invalid `{key}`: {} instead of a number", value.what());
                 self.tell(
                     *at,
                     message,
-                    "write a number, or one with its unit in quotes",
+                    "write a number, or a number with its unit in quotes",
                 );
                 None
             }
@@ -261,8 +255,8 @@ impl Checker<'_> {
             let names = Firmware::ALL.map(Firmware::name);
             let near = nearest(&text.to_ascii_lowercase(), &names)
                 .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-            let message = format!("`{text}` is no firmware");
-            let help = format!("{near}it is one of {}", names.join(", "));
+            let message = format!("unknown firmware `{text}`");
+            let help = format!("{near}known firmwares are {}", names.join(", "));
             self.tell(node.at, message, help);
             Firmware::default()
         })
@@ -290,7 +284,10 @@ impl Checker<'_> {
             Value::Table(entries) => entries,
             Value::Nothing => &[],
             other => {
-                let message = format!("`{key}` is a table of keys, this is {}", other.what());
+                let message = format!(
+                    "invalid `{key}`: {} instead of a table of keys",
+                    other.what()
+                );
                 self.tell(node.at, message, "write keys and values");
                 &[]
             }
@@ -302,7 +299,9 @@ impl Checker<'_> {
         for entry in self.table("labels", node) {
             let key = entry.key.as_str();
             if let Some(own) = OWN_LABELS.iter().find(|own| own.eq_ignore_ascii_case(key)) {
-                let message = format!("label `{key}` comes from the machine's own key `{own}`");
+                let message = format!(
+                    "invalid label `{key}`: its value comes from the machine's key `{own}`"
+                );
                 self.tell(entry.at, message, format!("write `{own}` beside `labels`"));
                 continue;
             }
@@ -329,8 +328,12 @@ impl Checker<'_> {
             ignition: text("ignition"),
         };
         if let (Some(_), Some(_)) = (profile, spec) {
-            let help = "`spec` is bootcfg's word and `profile` matchbox's: keep one of them";
-            self.tell(node.at, "`profile` and `spec` are the same key", help);
+            let help = "keep one of them: bootcfg says `spec`, matchbox `profile`";
+            self.tell(
+                node.at,
+                "duplicate key: `profile` and `spec` mean the same",
+                help,
+            );
         }
         expected
     }

@@ -164,8 +164,8 @@ pub(super) fn import(path: &Path, text: &str, gathered: &mut Gathered) -> Result
             statement.clear();
             let ended = scopes.pop().unwrap_or_default();
             if scopes.is_empty() {
-                let message = "a `}` closes nothing";
-                let help = "see that each block is opened by one `{`";
+                let message = "unmatched `}`";
+                let help = "open each block with one `{`";
                 let problem = Problem::of_file(Severity::Error, &token.file, message, help);
                 let problem = match &*token.file == path {
                     true => problem.at(text, token.line, 1),
@@ -186,8 +186,8 @@ pub(super) fn import(path: &Path, text: &str, gathered: &mut Gathered) -> Result
     match scopes.pop() {
         Some(outermost) if scopes.is_empty() => outermost.end(&mut hosts),
         _ => {
-            let message = format!("blocks that are open at its end: {}", scopes.len());
-            let help = "see that each `{` has its `}`";
+            let message = format!("unclosed blocks at the end: {}", scopes.len());
+            let help = "close each `{` with a `}`";
             return Err(vec![Problem::of_file(Severity::Error, path, message, help)]);
         }
     }

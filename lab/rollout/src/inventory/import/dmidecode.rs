@@ -107,14 +107,14 @@ impl Machine {
         let uuid = self.uuid.filter(|uuid| {
             let is_one = !uuid.starts_with("Not ");
             if !is_one {
-                gathered.skip(&place, format!("its UUID is `{uuid}`"));
+                gathered.skip(&place, format!("no usable UUID: `{uuid}`"));
             }
             is_one
         });
         let serial = self.serial.filter(|serial| {
             let is_one = !serial.is_empty() && !NO_SERIAL.contains(&&*serial.to_lowercase());
             if !is_one {
-                gathered.skip(&place, format!("its serial number is `{serial}`"));
+                gathered.skip(&place, format!("no usable serial number: `{serial}`"));
             }
             is_one
         });
@@ -122,9 +122,9 @@ impl Machine {
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned());
         let stem = stem.filter(|stem| !several && stem != "-");
-        gathered.without("MACs, which dmidecode does not show");
+        gathered.without("MACs (not shown by dmidecode)");
         if self.can_uefi {
-            let part = "firmware, of which dmidecode shows that it has UEFI but not whether it boots by it";
+            let part = "firmware (dmidecode shows UEFI support, but not the boot mode)";
             gathered.without(part);
         }
         let found = Found {

@@ -259,7 +259,10 @@ fn import_host(place: &str, host: &str, gathered: &mut Gathered) {
         match Part::of(part) {
             Part::Mac(mac) => found.macs.push(mac.to_owned()),
             Part::OtherHardware(address) => {
-                gathered.skip(place, format!("`{address}` is not one Ethernet card"));
+                gathered.skip(
+                    place,
+                    format!("`{address}` is not the address of one Ethernet card"),
+                );
             }
             Part::ClientId(_) => gathered.without("client ids (id:)"),
             Part::Tag(_) => gathered.without("tags (set:, tag:)"),

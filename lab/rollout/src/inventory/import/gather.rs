@@ -71,8 +71,7 @@ impl Gathered {
             });
             let [_, a, b, c] = hash.to_be_bytes();
             let mac = format!("52:54:00:{a:02x}:{b:02x}:{c:02x}");
-            let why =
-                format!("no group selects a machine, so its MAC {mac} is made up: replace it");
+            let why = format!("placeholder MAC {mac}: no group selects a machine; replace it");
             self.skip(format!("machine `{name}`"), why);
             found.macs.push(mac);
             self.add(format!("group `{name}`"), found);
@@ -99,12 +98,12 @@ impl Gathered {
             }
         });
         if macs.is_empty() && uuid.is_none() {
-            self.skip(&place, "no machine: it has neither a MAC nor a UUID");
+            self.skip(&place, "not a machine: neither a MAC nor a UUID");
             return;
         }
         for id in macs.iter().chain(&uuid) {
             if let Some(whose) = self.ids.get(id) {
-                let why = format!("{id} is `{whose}`'s already, so this is left out");
+                let why = format!("left out: {id} already belongs to `{whose}`");
                 self.skip(&place, why);
                 return;
             }

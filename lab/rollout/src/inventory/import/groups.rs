@@ -26,8 +26,8 @@ pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Pro
         return Err(errors);
     }
     if snapshot.groups.is_empty() {
-        let help = "name a data directory with groups: only files directly in `groups` are read";
-        let problem = Problem::of_file(Severity::Error, path, "no group is in it", help);
+        let help = "name a data directory with groups; only files directly in `groups` are read";
+        let problem = Problem::of_file(Severity::Error, path, "no groups found", help);
         return Err(vec![problem]);
     }
     add(&snapshot, gathered);
@@ -74,7 +74,7 @@ fn add(snapshot: &Snapshot, gathered: &mut Gathered) {
         }
         match found.uuid.is_none() && found.macs.is_empty() {
             true => {
-                gathered.skip(place, "it selects neither a UUID nor a MAC");
+                gathered.skip(place, "the group selects neither a UUID nor a MAC");
                 gathered.example(found);
             }
             false => gathered.add(place, found),

@@ -48,7 +48,7 @@ impl Includes {
                 Some(imported)
             }
             Err(why) => {
-                gathered.skip(place, format!("`{written}` is not read: {why}"));
+                gathered.skip(place, format!("ignored include `{written}`: {why}"));
                 None
             }
         }
@@ -65,7 +65,7 @@ impl Includes {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                gathered.skip(place, format!("`{written}` is not read: {error}"));
+                gathered.skip(place, format!("ignored include `{written}`: {error}"));
                 return Vec::new();
             }
         };
@@ -94,23 +94,21 @@ impl Includes {
     fn begin(&mut self, path: &Path) -> Result<String, String> {
         let real = fs::canonicalize(path).map_err(|error| error.to_string())?;
         if self.open.contains(&real) {
-            return Err("it brings in itself".to_owned());
+            return Err("the file includes itself".to_owned());
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(format!(
-                "files bring in each other more than {MAX_DEPTH} deep"
-            ));
+            return Err(format!("includes nest more than {MAX_DEPTH} deep"));
         }
         self.read += 1;
         if self.read > MAX_FILES {
-            return Err(format!("more than {MAX_FILES} files are brought in"));
+            return Err(format!("more than {MAX_FILES} files are included"));
         }
         let metadata = fs::metadata(&real).map_err(|error| error.to_string())?;
         if !metadata.is_file() {
-            return Err("it is not a file".to_owned());
+            return Err("not a regular file".to_owned());
         }
         if metadata.len() > MAX_BYTES {
-            return Err("it has more than 16 MiB".to_owned());
+            return Err("larger than 16 MiB".to_owned());
         }
         let bytes = fs::read(&real).map_err(|error| error.to_string())?;
         self.open.push(real);

@@ -82,7 +82,7 @@ fn refusal(document: &Document, node: &Node, entries: &[Entry], gathered: &mut G
     let failed = matches!(value("result"), Some(Value::Number(number)) if number != "0");
     if let (true, Some(Value::Text(why))) = (failed, value("text")) {
         let place = format!("{}:{}", document.path.display(), node.at.line);
-        gathered.skip(place, format!("a server answered: {why}"));
+        gathered.skip(place, format!("error answer of a server: {why}"));
     }
 }
 

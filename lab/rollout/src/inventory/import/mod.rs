@@ -105,7 +105,7 @@ impl Source {
             true => None,
             false => Some(std::fs::read_to_string(path).map_err(|error| {
                 let message = format!("cannot be read: {error}");
-                let help = "name a file of text";
+                let help = "name a text file";
                 Box::new(Problem::of_file(Severity::Error, path, message, help))
             })?),
         };
@@ -125,11 +125,11 @@ impl Source {
         Kind::of_text(text).map_err(|likely| {
             let names: Vec<&str> = likely.iter().map(|kind| kind.name()).collect();
             let message = match names.is_empty() {
-                true => "what this is cannot be told".to_owned(),
-                false => format!("this may be {}", names.join(" or ")),
+                true => "unknown kind of source".to_owned(),
+                false => format!("ambiguous kind of source: {}", names.join(" or ")),
             };
             let kinds = Kind::ALL.map(Kind::name).join(", ");
-            let help = format!("say what it is before its name: {kinds}");
+            let help = format!("write the kind before the file name: {kinds}");
             Box::new(self.error(message, help))
         })
     }
@@ -159,7 +159,7 @@ pub fn import(kind: Option<Kind>, sources: &[Source]) -> Result<Imported, Vec<Pr
             (Kind::Groups, _) => groups::import(path, &mut gathered),
             (_, None) => {
                 let help = "name a file, or import `groups` from a data directory";
-                Err(vec![source.error("this is a directory", help)])
+                Err(vec![source.error("a directory instead of a file", help)])
             }
             (Kind::Dmidecode, Some(text)) => dmidecode::import(path, text, &mut gathered),
             (Kind::Dnsmasq, Some(text)) => dnsmasq::import(path, text, &mut gathered),
@@ -176,10 +176,10 @@ pub fn import(kind: Option<Kind>, sources: &[Source]) -> Result<Imported, Vec<Pr
         let path = sources
             .first()
             .map_or(Path::new("-"), |source| &source.path);
-        let message = "no machine is in it";
+        let message = "no machines found";
         let help = match imported.left_out.is_empty() {
-            true => "see whether it is the right file".to_owned(),
-            false => format!("what was left out: {}", imported.left_out.join("; ")),
+            true => "check that this is the right file".to_owned(),
+            false => format!("left out: {}", imported.left_out.join("; ")),
         };
         return Err(vec![Problem::of_file(Severity::Error, path, message, help)]);
     }

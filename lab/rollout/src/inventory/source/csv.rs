@@ -51,12 +51,11 @@ pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
         let places = places(&lines, &record, delimiter);
         if record.len() != header.len() {
             let message = format!(
-                "this row has {} cells, the header has {} columns",
+                "wrong number of cells: {} in this row, {} in the header",
                 record.len(),
                 header.len()
             );
-            let help = "leave a cell empty where there is nothing to say; text with a comma in it \
-                        stands in double quotes";
+            let help = "leave a cell empty where no value is known; put text with a comma in double quotes";
             problems.push(document.error(place(&places, 0), message, help));
             continue;
         }
@@ -90,7 +89,7 @@ fn unreadable(document: &Document, error: &csv::Error) -> Problem {
         line: usize::try_from(line).unwrap_or(1),
         column: 1,
     };
-    document.error(at, format!("this is no CSV: {error}"), "write UTF-8 text")
+    document.error(at, format!("malformed CSV: {error}"), "write UTF-8 text")
 }
 
 fn twice(
@@ -102,7 +101,7 @@ fn twice(
     let mut seen = HashSet::new();
     for (index, column) in header.iter().enumerate() {
         if !seen.insert(column) {
-            let message = format!("column `{column}` stands twice");
+            let message = format!("duplicate column `{column}`");
             problems.push(document.error(place(places, index), message, "keep one of them"));
         }
     }
@@ -258,9 +257,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "m.csv:1:13: column `name` stands twice",
-                "m.csv:2:1: this row has 1 cells, the header has 3 columns",
-                "m.csv:4:1: this row has 4 cells, the header has 3 columns",
+                "m.csv:1:13: duplicate column `name`",
+                "m.csv:2:1: wrong number of cells: 1 in this row, 3 in the header",
+                "m.csv:4:1: wrong number of cells: 4 in this row, 3 in the header",
             ]
         );
     }

@@ -50,9 +50,8 @@ fn parse(document: &Document, text: &str, options: &ParseOptions) -> Result<Node
         }),
         Err(error) => {
             let at = lines.place(error.range().start);
-            let message = format!("this is no JSON: {}", error.kind());
-            let help =
-                "keys and text stand in double quotes, a comma stands between, none at the end";
+            let message = format!("malformed JSON: {}", error.kind());
+            let help = "put keys and strings in double quotes, and a comma between entries but not after the last";
             Err(vec![document.error(at, message, help)])
         }
     }

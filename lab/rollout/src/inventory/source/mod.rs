@@ -58,7 +58,7 @@ impl Value {
     pub(super) fn what(&self) -> &'static str {
         match self {
             Value::Nothing => "nothing",
-            Value::Truth(_) => "a truth value",
+            Value::Truth(_) => "a boolean",
             Value::Number(_) => "a number",
             Value::Text(_) => "text",
             Value::List(_) => "a list",

@@ -20,8 +20,8 @@ pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
         let at = error
             .span()
             .map_or(Place::START, |span| lines.place(span.start));
-        let message = format!("this is no TOML: {}", error.message());
-        document.error(at, message, "text stands in quotes, lists in [ ]")
+        let message = format!("malformed TOML: {}", error.message());
+        document.error(at, message, "put strings in quotes, and lists in [ ]")
     });
     Err(told.collect())
 }

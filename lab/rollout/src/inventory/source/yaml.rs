@@ -18,8 +18,8 @@ pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
                 line: error.line.max(1),
                 column: error.column.max(1),
             };
-            let message = format!("this is no YAML: {}", error.message);
-            let help = "keys are followed by `: `, items of a list begin with `- `";
+            let message = format!("malformed YAML: {}", error.message);
+            let help = "write `: ` after each key, and `- ` before each list item";
             Err(vec![document.error(at, message, help)])
         }
     }

@@ -37,8 +37,8 @@ pub(super) fn summary(changes: &Changes) -> String {
         (Fate::Changes, "change", "changes"),
         (
             Fate::Renamed,
-            "get the same by another name",
-            "gets the same by another name",
+            "get the same bytes by another name",
+            "gets the same bytes by another name",
         ),
         (Fate::Same, "don't change", "doesn't change"),
     ];
@@ -55,7 +55,10 @@ pub(super) fn summary(changes: &Changes) -> String {
     }
     let losing = match changes.losing() {
         0 => String::new(),
-        losing => format!("; {} without a config that was there", machines(losing)),
+        losing => format!(
+            "; {} without a config that existed before",
+            machines(losing)
+        ),
     };
     format!("{}{losing}", parts.join(", "))
 }
@@ -82,7 +85,7 @@ pub(super) fn fate(set: &ChangeSet) -> &'static str {
         (Fate::Starts, _) => "starts to boot",
         (Fate::Changes, true) => "loses a config",
         (Fate::Changes, false) => "changes",
-        (Fate::Renamed, _) => "gets the same by another name",
+        (Fate::Renamed, _) => "gets the same bytes by another name",
         (Fate::Same, _) => "doesn't change",
     }
 }

@@ -119,7 +119,7 @@ fn table(plan: &Plan, page: &mut Page) {
     }
     if left_out > 0 {
         page.text.push_str(&format!(
-            "\n{} left out: a comment has room for {MAX_CHARS} characters.\n",
+            "\n{} left out: a comment holds at most {MAX_CHARS} characters.\n",
             machines(left_out)
         ));
     }
@@ -136,8 +136,7 @@ fn sets(changes: &Changes, page: &mut Page) {
     }
     if left_out > 0 {
         page.text.push_str(&format!(
-            "Changes of {} are left out here: a comment has room for {MAX_CHARS} characters. The \
-             plan itself, without `--format markdown`, shows all.\n\n",
+            "Changes of {} are left out: a comment holds at most {MAX_CHARS} characters. Run the plan without `--format markdown` to see all.\n\n",
             machines(left_out)
         ));
     }

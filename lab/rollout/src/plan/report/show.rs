@@ -46,7 +46,7 @@ pub fn render(plan: &Plan, machine: &MachinePlan, colour: Colour) -> String {
         let what = folder_word(config.folder);
         let asked = match config.asked {
             Asked::ByKernelOption => "",
-            Asked::ByNothing => ", which no kernel option asks for",
+            Asked::ByNothing => ", which no kernel option requests",
         };
         match &config.served {
             Ok(served) => document(what, asked, served, colour, &mut text),

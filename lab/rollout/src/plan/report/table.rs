@@ -87,7 +87,7 @@ pub(super) fn problems(plan: &Plan, told: &HashSet<&str>, colour: Colour, text: 
     let all = machines(plan.machines.len());
     let by = counted(profiles.len(), word, &format!("{word}s"));
     let summary = match failing {
-        0 => colour.good(&format!("{all} by {by}; each gets what it asks for")),
+        0 => colour.good(&format!("{all} by {by}; each gets what it requests")),
         _ => colour.bad(&format!("{all} by {by}; {failing} with problems")),
     };
     let _ = writeln!(text, "{summary}");

@@ -124,7 +124,7 @@ fn a_comment_has_no_more_characters_than_it_may_and_says_what_was_cut() {
     );
     assert!(text.chars().count() > markdown::MAX_CHARS / 2);
     let shown = text.matches("<details>").count();
-    let left_out = format!("Changes of {} machines are left out here", 200 - shown);
+    let left_out = format!("Changes of {} machines are left out:", 200 - shown);
     assert!(text.contains(&left_out), "{left_out}");
     assert_eq!(shown, text.matches("</details>").count());
     let long = Changes {

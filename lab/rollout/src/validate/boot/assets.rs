@@ -32,12 +32,12 @@ impl Assets {
         if let Some((node, written)) = kernel.and_then(|node| Some((node, node.scalar()?))) {
             let help = "name a bzImage (vmlinuz), an ARM64 Image or an EFI program";
             let mut wrong = |what: &str| {
-                let message = format!("kernel `{written}` is {what}");
+                let message = format!("wrong file kind: kernel `{written}` is {what}");
                 booted.tell(findings, "kernel-kind", node.at, message, help);
             };
             match self.look(booted, written) {
                 Some(Image::Other(what)) => wrong(what),
-                Some(Image::Initrd) => wrong("an initrd, or packed"),
+                Some(Image::Initrd) => wrong("an initrd, or compressed"),
                 Some(Image::Kernel(Some(arch))) => {
                     architecture(booted, written, arch, findings);
                 }
@@ -53,8 +53,8 @@ impl Assets {
                 Some(Image::Kernel(_)) => "a kernel",
                 Some(Image::Initrd) | None => continue,
             };
-            let message = format!("initrd `{written}` is {what}");
-            let help = "name a cpio archive, packed or not, or a squashfs";
+            let message = format!("wrong file kind: initrd `{written}` is {what}");
+            let help = "name a cpio archive, compressed or not, or a squashfs";
             booted.tell(findings, "initrd-kind", node.at, message, help);
         }
     }
@@ -77,7 +77,7 @@ fn architecture(booted: &Booted<'_>, written: &str, kernel: Arch, findings: &mut
         named(&names),
         arch.name()
     );
-    let help = "name a kernel of their architecture, or give them a group of their own by `arch`";
+    let help = "name a kernel for their architecture, or add a group that selects them by `arch`";
     let at = booted.boot().and_then(|boot| boot.child("kernel"));
     let at = at.map(|node| node.at).unwrap_or_default();
     booted.tell(findings, "kernel-architecture", at, message, help);

@@ -91,7 +91,7 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\x7fELF", "an ELF program (vmlinux is not vmlinuz)"),
     (b"#!ipxe", "an iPXE script"),
     (b"#!", "a script"),
-    (b"<", "a page of HTML: what was downloaded was a message"),
+    (b"<", "an HTML page: the download returned a message"),
     (b"{", "JSON"),
     (b"-----BEGIN PGP", "a signature"),
     (b"\x89PGP", "a signature"),
@@ -131,7 +131,7 @@ fn of_head(head: &[u8]) -> Image {
         return Image::Initrd;
     }
     let known = OTHERS.iter().find(|(magic, _)| at(head, 0, magic));
-    Image::Other(known.map_or("of no kind that is known", |(_, what)| *what))
+    Image::Other(known.map_or("of unknown kind", |(_, what)| *what))
 }
 
 #[cfg(test)]

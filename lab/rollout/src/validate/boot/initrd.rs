@@ -40,7 +40,7 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
     for (name, at) in &named {
         if !initrds.iter().any(|initrd| initrd.name == *name) {
             let names: Vec<&str> = initrds.iter().map(|initrd| initrd.name).collect();
-            let message = format!("`initrd={name}`: no initrd has this name");
+            let message = format!("unknown initrd name: `initrd={name}`");
             let help = match names.is_empty() {
                 true => "add it to the list `initrd`".to_owned(),
                 false => format!(
@@ -57,7 +57,7 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
         for initrd in &initrds {
             if !named.iter().any(|(name, _)| *name == initrd.name) {
                 let message = format!(
-                    "no `initrd=` option names `{}`, so that UEFI machines boot without it",
+                    "no `initrd=` option names `{}`: UEFI machines boot without it",
                     initrd.name
                 );
                 let help = format!("add initrd={}", initrd.name);
@@ -68,10 +68,8 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
         let listed = initrds.iter().map(|initrd| initrd.name);
         if !named.iter().map(|(name, _)| *name).eq(listed) {
             let at = named.first().map(|(_, at)| *at).unwrap_or_default();
-            let message =
-                "the `initrd=` options name the initrds in another order than the list `initrd`";
-            let help =
-                "give both the same order: UEFI machines go by the options, BIOS ones by the list";
+            let message = "the `initrd=` options and the list `initrd` differ in order";
+            let help = "use the same order in both: UEFI machines follow the options, BIOS machines the list";
             booted.tell(findings, "initrd-order", at, message, help);
             return;
         }
@@ -84,8 +82,8 @@ fn microcode(booted: &Booted<'_>, initrds: &[Written<'_>], findings: &mut Findin
     for initrd in initrds.iter().skip(1) {
         let file = base_name(initrd.file).to_ascii_lowercase();
         if file.contains("microcode") || file.contains("ucode") {
-            let message = "microcode is not the first initrd, so that the kernel does not find it";
-            let help = "put it before the others";
+            let message = "microcode is not the first initrd: the kernel does not find it";
+            let help = "move it before the others";
             booted.tell(findings, "initrd-order", initrd.at, message, help);
         }
     }

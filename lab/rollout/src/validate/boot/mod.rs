@@ -96,7 +96,7 @@ impl Booted<'_> {
     fn spelling(&self, findings: &mut Findings) {
         for option in &self.options {
             if let Some(meant) = option.misspelt {
-                let message = format!("kernel option `{}` is not known", option.key);
+                let message = format!("unknown kernel option `{}`", option.key);
                 let help = format!("did you mean `{meant}`?");
                 self.tell(findings, "misspelt-option", option.at, message, help);
             }
@@ -107,14 +107,13 @@ impl Booted<'_> {
             .any(|option| option.meant() == "console");
         if !console {
             let at = self.tree.entry("boot").map(|entry| entry.at);
-            let help =
-                "add console=ttyS0 or console=tty0, so that somebody sees why it doesn't boot";
+            let help = "add console=ttyS0 or console=tty0 to see boot messages";
             let at = at.unwrap_or_default();
             self.tell(
                 findings,
                 "no-console",
                 at,
-                "no kernel option `console`",
+                "missing kernel option `console`",
                 help,
             );
         }
@@ -159,7 +158,7 @@ impl Booted<'_> {
             }
             (None, Some(first)) if is_on && !elsewhere => {
                 let message = format!(
-                    "`{}` without a config URL: Ignition has nothing to do",
+                    "`{}` without a config URL: Ignition has no config",
                     first.key
                 );
                 let help = "add coreos.config.url=http://…/ignition?… (ignition.config.url on newer images)";
@@ -180,7 +179,10 @@ impl Booted<'_> {
         };
         let at = self.tree.entry(folder.key()).map(|entry| entry.at);
         let option = url_keys(folder).first().unwrap_or(&"");
-        let message = format!("no kernel option leads to `{}/{file}`", folder.name());
+        let message = format!(
+            "unused config: no kernel option requests `{}/{file}`",
+            folder.name()
+        );
         let help = format!("add {option}=http://…/{}?…", folder.name());
         let at = at.unwrap_or_default();
         self.tell(findings, "config-never-asked", at, message, help);
@@ -195,7 +197,8 @@ impl Booted<'_> {
         for (text, at) in images.chain(options) {
             for variable in url::variables(&text) {
                 if let Some(meant) = url::misspelt_variable(variable) {
-                    let message = format!("iPXE knows no `${{{variable}}}` and puts nothing there");
+                    let message =
+                        format!("unknown iPXE variable `${{{variable}}}` (expands to nothing)");
                     let help = format!("did you mean `${{{meant}}}`?");
                     self.tell(findings, "unknown-variable", at, message, help);
                 }
@@ -224,7 +227,7 @@ impl Booted<'_> {
                 }
             });
             if let Some(char) = found {
-                let message = format!("GRUB takes `{char}` in `{}` for its own", option.key);
+                let message = format!("GRUB interprets `{char}` in `{}`", option.key);
                 let help = "write a backslash before it (\\\\ in JSON)";
                 self.tell(findings, "grub-metacharacter", option.at, message, help);
             }
@@ -239,19 +242,17 @@ impl Booted<'_> {
         for image in self.images() {
             let written = image.scalar().unwrap_or_default().trim();
             if written.contains(char::is_whitespace) {
-                let message = format!("Pixiecore takes all of `{written}` for one URL");
+                let message = format!("Pixiecore reads all of `{written}` as one URL");
                 let file = written.split_whitespace().last().unwrap_or_default();
-                let help = format!("write {file} alone: options before it are iPXE's");
+                let help = format!("write {file} alone: the options before it are for iPXE");
                 self.tell(findings, "pixiecore-initrd", image.at, message, help);
             }
         }
         for option in &self.options {
             let text = option.text();
             if let Some(variable) = url::variables(&text).next() {
-                let message =
-                    format!("Pixiecore of before 2016 does not fill in `${{{variable}}}`");
-                let help =
-                    "it boots by PXELINUX: let the group match by MAC, and write that into the URL";
+                let message = format!("Pixiecore before 2016 does not expand `${{{variable}}}`");
+                let help = "that Pixiecore boots with PXELINUX: match the group by MAC, and write the MAC into the URL";
                 self.tell(findings, "pixiecore-variable", option.at, message, help);
             }
             if option.is_pair && self.context.snapshot.layout == Layout::Bootcfg {

@@ -47,7 +47,7 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     };
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     if !schemes.contains(&scheme) {
-        let message = format!("`{}` names no URL that is fetched: `{url}`", option.key);
+        let message = format!("invalid URL in `{}`: `{url}`", option.key);
         let help = format!("write http://HOST/{}?…, without quotes", folder.name());
         return tell("config-url-invalid", message, help);
     }
@@ -56,15 +56,15 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
     };
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let Some((_, path)) = before.split_once('/') else {
-        let message = format!("`{}` names no path: `{url}`", option.key);
+        let message = format!("missing path in `{}`: `{url}`", option.key);
         let help = format!("write http://HOST/{}?…", folder.name());
         return tell("config-url-invalid", message, help);
     };
     if let (Some(assets), Some(asset)) = (booted.context.assets, asset_of(&format!("/{path}")))
         && !assets.join(asset).is_file()
     {
-        let message = format!("`{}`: there is no asset `/{path}`", option.key);
-        let help = format!("put it to {}", assets.join(asset).display());
+        let message = format!("asset not found: `/{path}` in `{}`", option.key);
+        let help = format!("copy the file to {}", assets.join(asset).display());
         return tell("missing-asset", message, help);
     }
     let Some((_, endpoint)) = ENDPOINTS.iter().find(|(name, _)| *name == path) else {
@@ -79,11 +79,11 @@ fn look(booted: &Booted<'_>, folder: Folder, option: &KernelOption, findings: &m
         return;
     };
     if *endpoint != Some(folder) && *endpoint != Some(Folder::Generic) {
-        let message = format!("`{}` asks for `/{path}`", option.key);
+        let message = format!("wrong endpoint: `{}` requests `/{path}`", option.key);
         return tell(
             "unserved-url",
             message,
-            format!("ask for `/{}`", folder.name()),
+            format!("request `/{}`", folder.name()),
         );
     }
     let endpoint = endpoint.unwrap_or(folder);
@@ -149,22 +149,22 @@ fn served(
     if !unserved.is_empty() {
         let who = named(&unserved);
         let message = format!("`{}` is answered 404 for {who}: {why}", option.key);
-        let help = format!("add `{}`, or do without the option", folder.key());
+        let help = format!("add `{}`, or remove the option", folder.key());
         tell("unserved-url", message, help);
     }
     if !alike.is_empty() {
         let who = named(&alike);
         let message = format!(
-            "`{}` asks so that {other} is chosen for {who}, which gives the same now",
+            "the query of `{}` selects {other} for {who}, with the same result now",
             option.key
         );
-        let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
+        let help = "add the labels that select the group: uuid=${uuid}&mac=${mac:hexhyp}";
         tell("url-same-other-group", message, help.to_owned());
     }
     if !others.is_empty() {
         let who = named(&others);
-        let message = format!("`{}` asks so that {other} is chosen for {who}", option.key);
-        let help = "ask with the labels by which they are chosen: uuid=${uuid}&mac=${mac:hexhyp}";
+        let message = format!("the query of `{}` selects {other} for {who}", option.key);
+        let help = "add the labels that select the group: uuid=${uuid}&mac=${mac:hexhyp}";
         tell("url-other-group", message, help.to_owned());
     }
 }

@@ -28,8 +28,8 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     if lint::is_ignition(text) {
-        let message = format!("it is an Ignition config, which is not served as cloud-config{who}");
-        let help = "move it to ignition/ and name it as `ignition_id`";
+        let message = format!("an Ignition config, which is not served as cloud-config{who}");
+        let help = "move it to ignition/ and refer to it as `ignition_id`";
         let at = place(At { line: 1, column: 1 });
         return findings.add(source.problem("cloud-config-header", at, message, help));
     }
@@ -49,7 +49,7 @@ pub(super) fn check(
 /// YAML that means something else than it looks like.
 fn surprises(source: &Source, tree: &Node, place: &dyn Fn(At) -> At, findings: &mut Findings) {
     for entry in tree.duplicate_keys() {
-        let message = format!("key `{}` stands twice, and the last one counts", entry.key);
+        let message = format!("duplicate key `{}` (the last one counts)", entry.key);
         let at = place(entry.at);
         findings.add(source.problem("duplicate-key", at, message, "keep one of them"));
     }
@@ -90,8 +90,7 @@ fn variables(source: &Source, text: &str, place: &dyn Fn(At) -> At, findings: &m
                 line: index + 1,
                 column,
             };
-            let message =
-                format!("`{variable}` becomes nothing on a machine that boots by network");
+            let message = format!("`{variable}` is empty on a machine that boots from the network");
             let help = format!(
                 "write the address, as `metadata` of the group; or see to it that the image sets \
                  COREOS_{}",

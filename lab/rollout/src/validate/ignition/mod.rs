@@ -67,7 +67,7 @@ fn look(
         Language::Json => match json::parse(text) {
             Ok(root) => root,
             Err(_) if is_butane(text) => {
-                let message = "a Butane or Container Linux Config, which is not translated here";
+                let message = "unsupported language: a Butane or Container Linux Config";
                 let help = "translate it once into Ignition JSON in a file *.json: fill in its {{…}} first, \
                             then use `butane`, or `ct` for a Container Linux Config";
                 tell("ignition-syntax", start, message.to_owned(), help);
@@ -89,7 +89,7 @@ fn look(
         }
     };
     for entry in root.duplicate_keys() {
-        let message = format!("key `{}` stands twice, and the last one counts", entry.key);
+        let message = format!("duplicate key `{}` (the last one counts)", entry.key);
         tell("duplicate-key", entry.at, message, "keep one of them");
     }
     let mut checker = Checker {
@@ -122,26 +122,24 @@ fn version(root: &Node, language: Language) -> Result<(Version, Shape), (At, Str
         let version = Version { major: 1, minor: 0 };
         return match entry.value.scalar() {
             Some("1") => Ok((version, v1::CONFIG)),
-            _ => Err((entry.value.at, format!("`{one}` is not 1"))),
+            _ => Err((
+                entry.value.at,
+                format!("unsupported Ignition version `{one}` in YAML"),
+            )),
         };
     }
     if language == Language::Yaml {
-        let message = "there is no `ignition_version: 1`, the only version in YAML";
+        let message = "missing `ignition_version: 1` (the only version in YAML)";
         return Err((root.at, message.to_owned()));
     }
     let Some(node) = root
         .child("ignition")
         .and_then(|node| node.child("version"))
     else {
-        return Err((root.at, "it names no version of Ignition".to_owned()));
+        return Err((root.at, "missing Ignition version".to_owned()));
     };
     let text = node.scalar().unwrap_or_default();
-    let unknown = || {
-        (
-            node.at,
-            format!("version `{text}` of Ignition is not known"),
-        )
-    };
+    let unknown = || (node.at, format!("unknown Ignition version `{text}`"));
     let (numbers, experimental) = match text.split_once('-') {
         Some((numbers, "dev" | "experimental")) => (numbers, true),
         Some(_) => return Err(unknown()),
@@ -213,7 +211,7 @@ fn unique(
         // Version 2 appends to a file by naming it again.
         let appends = item.child("append").is_some();
         if !value.is_empty() && !seen.insert((filesystem, value.clone())) && !appends {
-            let message = format!("`{value}` is there twice");
+            let message = format!("duplicate `{value}`");
             checker.tell("ignition-duplicate", node.at, message, "keep one of them");
         }
     }

@@ -157,7 +157,7 @@ impl Checker<'_> {
                 }
                 Some(key) => {
                     let Version { major, minor } = self.version;
-                    let message = format!("version {major}.{minor} does not know `{name}`");
+                    let message = format!("unknown key `{name}` in version {major}.{minor}");
                     let help = format!("it came with {major}.{}: write that version", key.since);
                     self.tell("ignition-unknown-key", entry.at, message, help);
                 }
@@ -170,8 +170,8 @@ impl Checker<'_> {
                 .iter()
                 .any(|entry| self.name_of(entry) == key.name && entry.value.kind() != Kind::Null);
             if !there {
-                let message = format!("{what} has no `{}`", key.name);
-                let help = format!("add `{}`, which Ignition wants here", key.name);
+                let message = format!("missing `{}` in {what}", key.name);
+                let help = format!("add `{}`, which Ignition requires here", key.name);
                 self.tell("ignition-missing-key", node.at, message, help);
             }
         }
@@ -181,7 +181,7 @@ impl Checker<'_> {
         let known: Vec<&str> = keys.iter().map(|key| key.name).collect();
         let near = nearest(name, &known);
         let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-        let message = format!("{what} has no key `{}` in Ignition", entry.key);
+        let message = format!("unknown key `{}` in {what}", entry.key);
         let help = format!("{near}known keys are {}", known.join(", "));
         self.tell("ignition-unknown-key", entry.at, message, help);
     }

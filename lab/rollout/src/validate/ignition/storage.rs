@@ -75,7 +75,7 @@ fn parents<'a>(checker: &mut Checker<'_>, files: &[Node], all: impl Iterator<Ite
         let mut above = above.filter(|above| !above.is_empty());
         let in_the_way = above.find(|above| files.contains(&(text(item, "filesystem"), *above)));
         if let Some(file) = in_the_way.filter(|file| file.len() + 1 < path.len()) {
-            let message = format!("`{path}` cannot be made: `{file}` is a file");
+            let message = format!("cannot create `{path}`: `{file}` is a file");
             let help = "make it a directory, or write to another path";
             checker.tell("ignition-value", node.at, message, help);
         }
@@ -111,8 +111,8 @@ fn contents(checker: &mut Checker<'_>, file: &Node) {
         };
         let is_gzip = bytes.starts_with(&[0x1f, 0x8b]) && unpacks(&bytes);
         if !is_gzip {
-            let message = "the data is not gzip, as its `compression` says".to_owned();
-            let help = "pack it by gzip, or leave `compression` out";
+            let message = "wrong `compression`: the data is not gzip".to_owned();
+            let help = "compress the data with gzip, or remove `compression`";
             checker.tell("ignition-value", source.at, message, help);
         }
     }

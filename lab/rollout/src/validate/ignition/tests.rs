@@ -43,8 +43,8 @@ fn keys_are_held_against_the_version_that_the_config_names() {
     assert_eq!(
         found(text),
         [
-            "2 ignition-unknown-key: version 3.0 does not know `kernelArguments`",
-            "3 ignition-unknown-key: the config has no key `storge` in Ignition",
+            "2 ignition-unknown-key: unknown key `kernelArguments` in version 3.0",
+            "3 ignition-unknown-key: unknown key `storge` in the config",
         ]
     );
 }
@@ -57,12 +57,12 @@ fn kinds_required_keys_and_values_are_told_with_their_lines() {
     assert_eq!(
         found(text),
         [
-            "3 ignition-value: `path`: path `a` is not absolute",
-            "4 ignition-missing-key: an entry of `files` has no `path`",
+            "3 ignition-value: `path`: invalid path `a`: not absolute",
+            "4 ignition-missing-key: missing `path` in an entry of `files`",
             "5 ignition-type: `mode` is a text, not a whole number",
             "6 decimal-mode: `mode`: mode 644 is decimal, and means 1204",
-            "7 ignition-duplicate: `/c` is there twice",
-            "7 ignition-value: `source`: Ignition fetches no `htp://x`",
+            "7 ignition-duplicate: duplicate `/c`",
+            "7 ignition-value: `source`: unsupported URL `htp://x`",
         ]
     );
 }
@@ -73,7 +73,7 @@ fn what_is_no_config_or_of_no_known_version_is_told_once() {
         ("{", "1 ignition-syntax"),
         (
             "variant: fcos\nversion: 1.4.0\n",
-            "1 ignition-syntax: a Butane",
+            "1 ignition-syntax: unsupported language: a Butane",
         ),
         ("{}", "1 ignition-version"),
         (

@@ -68,13 +68,13 @@ impl Check {
     pub(super) fn look(self, text: &str, version: Version) -> Option<Wrong> {
         match self {
             Check::AbsolutePath if !text.starts_with('/') => wrong(
-                format!("path `{text}` is not absolute"),
-                "write the whole path, beginning with /",
+                format!("invalid path `{text}`: not absolute"),
+                "write the absolute path, which begins with /",
             ),
             Check::Source => source(text),
             Check::Hash => hash(text),
             Check::Compression if !matches!(text, "" | "gzip") => {
-                wrong(format!("`{text}` is no compression"), "it may be gzip")
+                wrong(format!("unknown compression `{text}`"), "it may be gzip")
             }
             Check::Mode => mode(text),
             Check::UnitName => {
@@ -82,26 +82,26 @@ impl Check {
                 match UNIT_SUFFIXES.contains(&suffix) {
                     true => None,
                     false => wrong(
-                        format!("`{text}` is no name of a unit"),
+                        format!("invalid unit name `{text}`"),
                         format!("end it in .{}", UNIT_SUFFIXES.join(", .")),
                     ),
                 }
             }
             Check::DropInName if !text.ends_with(".conf") => wrong(
-                format!("`{text}` is no name of a drop-in"),
+                format!("invalid drop-in name `{text}`"),
                 "end it in .conf, else systemd does not read it",
             ),
             Check::Format if !FORMATS.contains(&text) || text == "none" && version.major < 3 => {
                 wrong(
-                    format!("Ignition makes no filesystem `{text}`"),
+                    format!("unsupported filesystem `{text}`"),
                     "it may be ext4, btrfs, xfs, vfat or swap",
                 )
             }
             Check::RaidLevel if !RAID_LEVELS.contains(&text) => wrong(
-                format!("`{text}` is no RAID level"),
+                format!("unknown RAID level `{text}`"),
                 "it may be linear, raid0, raid1, raid4, raid5, raid6 or raid10",
             ),
-            Check::NotEmpty if text.is_empty() => wrong("it is empty", "write a name"),
+            Check::NotEmpty if text.is_empty() => wrong("empty name", "write a name"),
             _ => None,
         }
     }
@@ -114,21 +114,21 @@ fn source(text: &str) -> Option<Wrong> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
         return wrong(
-            format!("Ignition fetches no `{text}`"),
+            format!("unsupported URL `{text}`"),
             "write a URL of http, https, tftp, s3, gs or data",
         );
     }
     let web = matches!(scheme, "http" | "https" | "tftp" | "s3" | "gs");
     if web && !text.get(scheme.len()..)?.starts_with("://") {
         return wrong(
-            format!("`{text}` names no host"),
+            format!("missing host in `{text}`"),
             format!("write {scheme}://HOST/PATH"),
         );
     }
     (scheme == "data" && !text.contains(','))
         .then(|| {
             wrong(
-                format!("`{text}` is no data URL"),
+                format!("invalid data URL `{text}`"),
                 "write data:,TEXT with % escapes, or data:;base64,…",
             )
         })
@@ -141,12 +141,12 @@ fn hash(text: &str) -> Option<Wrong> {
     let digits = match function {
         "sha512" => 128,
         "sha256" => 64,
-        _ => return wrong(format!("`{function}` is no hash function"), help),
+        _ => return wrong(format!("unknown hash function `{function}`"), help),
     };
     let hexadecimal = sum.chars().all(|c| c.is_ascii_hexdigit());
     match hexadecimal && sum.len() == digits {
         true => None,
-        false => wrong(format!("it is no sum of {function}"), help),
+        false => wrong(format!("invalid hash: not a sum of {function}"), help),
     }
 }
 
@@ -166,7 +166,7 @@ fn mode(text: &str) -> Option<Wrong> {
     }
     match mode > MAX_MODE {
         true => wrong(
-            format!("there is no mode {mode}"),
+            format!("invalid mode {mode}"),
             format!("write it in decimal, at most {MAX_MODE}"),
         ),
         false => None,

@@ -37,7 +37,7 @@ fn program(program: &Program) -> Option<String> {
     match program {
         Program::NotNeeded => None,
         Program::NotInstalled => Some(
-            "ignition-validate is not installed: Ignition 3 configs were held against their schema alone"
+            "ignition-validate is not installed: Ignition 3 configs were checked only against their schema"
                 .to_owned(),
         ),
         Program::Ran {

@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
             at,
         };
         if depth > MAX_DEPTH {
-            return Err(wrong("lists and mappings lie too deep in each other"));
+            return Err(wrong("lists and mappings are nested too deep"));
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -103,7 +103,7 @@ impl<'a> Builder<'a> {
             Event::MappingStart(_, anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor);
-                let known = known.ok_or_else(|| wrong("an alias to nothing known"))?;
+                let known = known.ok_or_else(|| wrong("unknown alias"))?;
                 let node = Node {
                     at,
                     value: known.value.clone(),
