@@ -12,7 +12,7 @@ use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::tftp::{Limits, Packet, Transfer, Transmit};
 use boot_server::respond::{
-    Answer, Arrival, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer,
+    Answer, Arrival, DhcpServer, ProxyStyle, ServerOptions, boot_service_ack, proxy_offer,
 };
 use serde::Deserialize;
 
@@ -127,7 +127,7 @@ impl Replay {
             server,
             setup,
             policy,
-            dhcp: DhcpServer::new(server, Habits::default(), pools, &[], MemoryOnly),
+            dhcp: DhcpServer::new(server, ServerOptions::default(), pools, &[], MemoryOnly),
             began: Instant::now(),
             log,
             boot_files: Vec::new(),

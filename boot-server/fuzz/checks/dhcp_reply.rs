@@ -11,7 +11,7 @@ use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, MessageType};
 use boot_server::proto::mac::MacAddr;
 use boot_server::respond::{
-    Answer, Arrival, DhcpServer, Habits, ProxyStyle, Reply, boot_service_ack, proxy_offer,
+    Answer, Arrival, DhcpServer, ProxyStyle, Reply, ServerOptions, boot_service_ack, proxy_offer,
 };
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -25,7 +25,7 @@ pub(crate) fn check(data: &[u8]) {
     let config = DhcpConfig::new("10.0.0.0/24".parse().unwrap(), FIRST, LAST);
     let lease_time = Duration::from_secs(config.lease_seconds.into());
     let pools = config.pools(SERVER).unwrap();
-    let mut server = DhcpServer::new(SERVER, Habits::default(), pools, &[], MemoryOnly);
+    let mut server = DhcpServer::new(SERVER, ServerOptions::default(), pools, &[], MemoryOnly);
     let script = Some("http://10.0.0.1:8080/boot.ipxe".to_owned());
     let mut policy = Policy::boot(SERVER, BootConfig::default(), script);
     let mut pixiecore = Policy::pixiecore(SERVER, BootConfig::default(), 80);

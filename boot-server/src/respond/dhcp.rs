@@ -36,7 +36,7 @@ pub enum Arrival {
 
 /// Behaviour of the server that an operator can choose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Habits {
+pub struct ServerOptions {
     /// Addressing of replies to clients without an address.
     pub addressing: Addressing,
     /// True if offers to PXE firmware carry the vendor class `PXEClient`.
@@ -54,7 +54,7 @@ struct ServedPool {
 /// A DHCP server: the pool of its own link, and those behind relay agents.
 pub struct DhcpServer<S> {
     server: Ipv4Addr,
-    habits: Habits,
+    server_options: ServerOptions,
     /// The first one is that of our own link.
     pools: Vec<ServedPool>,
     store: S,
@@ -66,7 +66,7 @@ impl<S: LeaseStore> DhcpServer<S> {
     /// A server with our address on its first pool's link; it goes on with the leases that are known.
     pub fn new(
         server: Ipv4Addr,
-        habits: Habits,
+        server_options: ServerOptions,
         pools: Vec<PoolSettings>,
         known: &[LeaseRecord],
         store: S,
@@ -77,7 +77,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         });
         DhcpServer {
             server,
-            habits,
+            server_options,
             pools: pools.collect(),
             store,
             uncommitted: false,
@@ -106,7 +106,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         let hostname = request.host_name();
         let ask = Ask {
             server: self.server,
-            habits: self.habits,
+            server_options: self.server_options,
             request,
             client,
             step,
@@ -229,7 +229,7 @@ impl<S: LeaseStore> DhcpServer<S> {
 /// A message, and what is known of it.
 struct Ask<'a> {
     server: Ipv4Addr,
-    habits: Habits,
+    server_options: ServerOptions,
     request: &'a Message,
     client: &'a Client,
     step: &'a BootStep,
@@ -266,7 +266,7 @@ impl ServedPool {
     fn context<'a>(&'a self, ask: &Ask<'a>) -> Context<'a> {
         Context {
             server: ask.server,
-            habits: ask.habits,
+            server_options: ask.server_options,
             options: &self.options,
             lease_time: self.pool.lease_time(),
             reserved: self.pool.reservation(&ask.who),
@@ -286,7 +286,7 @@ impl ServedPool {
             Err(error) => return Answer::Unserved(Shortage::PoolExhausted, error.to_string()),
         };
         let mut reply = give(&self.context(ask), MessageType::Offer, offered.address);
-        if ask.habits.probing && offered.fresh {
+        if ask.server_options.probing && offered.fresh {
             let is_near = is_of_our_link && ask.request.relay_agent.is_unspecified();
             reply.probe = Some(match is_near {
                 true => Probe::Arp(offered.address),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::boot_fields::{self, VendorSays};
 use super::destination::destination;
-use super::{Habits, Reply};
+use super::{Reply, ServerOptions};
 use crate::lease::Reserved;
 use crate::policy::{BootAction, BootStep, Client, Loader};
 use crate::proto::dhcp::{Message, MessageType, Options, code};
@@ -17,7 +17,7 @@ const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 /// Everything that a reply is made from.
 pub(super) struct Context<'a> {
     pub(super) server: Ipv4Addr,
-    pub(super) habits: Habits,
+    pub(super) server_options: ServerOptions,
     /// The options of the client's pool.
     pub(super) options: &'a Options,
     pub(super) lease_time: Duration,
@@ -66,7 +66,7 @@ pub(super) fn refuse(context: &Context<'_>, why: &str) -> Reply {
         &mut message,
         &[code::CLIENT_ID, code::RELAY_AGENT_INFO],
     );
-    let (to, _) = destination(request, &message, context.habits.addressing);
+    let (to, _) = destination(request, &message, context.server_options.addressing);
     Reply::new(message, to)
 }
 
@@ -119,7 +119,7 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
         code::RELAY_AGENT_INFO,
     ];
     echo(request, &mut message, &echoed);
-    let (to, link) = destination(request, &message, context.habits.addressing);
+    let (to, link) = destination(request, &message, context.server_options.addressing);
     let mut reply = Reply::new(message, to);
     reply.link = link;
     reply
@@ -129,7 +129,7 @@ fn finish(context: &Context<'_>, mut message: Message) -> Reply {
 /// instead of using the boot file named in it.
 fn vendor_says(context: &Context<'_>) -> VendorSays {
     let firmware = context.client.loader == Loader::Firmware;
-    if context.habits.pxe_vendor_class && firmware {
+    if context.server_options.pxe_vendor_class && firmware {
         VendorSays::UseBootFile
     } else {
         VendorSays::Nothing

@@ -13,7 +13,7 @@ mod variables;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-pub use dhcp::{Addressing, Arrival, DhcpServer, Habits};
+pub use dhcp::{Addressing, Arrival, DhcpServer, ServerOptions};
 pub use grub::grub_config;
 pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};

@@ -72,7 +72,7 @@ fn server() -> DhcpServer<MemoryOnly> {
         options: RawOptions::new(),
     }];
     let pools = config.pools(SERVER).unwrap();
-    DhcpServer::new(SERVER, Habits::default(), pools, &[], MemoryOnly)
+    DhcpServer::new(SERVER, ServerOptions::default(), pools, &[], MemoryOnly)
 }
 
 fn handle(server: &mut DhcpServer<MemoryOnly>, request: &Message, now: u64) -> Answer {

@@ -8,7 +8,7 @@ use boot_server::lease::MemoryOnly;
 use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, code};
 use boot_server::respond::{
-    Answer, Arrival, DhcpServer, Habits, ProxyStyle, boot_service_ack, proxy_offer,
+    Answer, Arrival, DhcpServer, ProxyStyle, ServerOptions, boot_service_ack, proxy_offer,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -141,7 +141,7 @@ struct Answered {
 
 fn server() -> DhcpServer<MemoryOnly> {
     let pools = dhcp_config().pools(SERVER).unwrap();
-    DhcpServer::new(SERVER, Habits::default(), pools, &[], MemoryOnly)
+    DhcpServer::new(SERVER, ServerOptions::default(), pools, &[], MemoryOnly)
 }
 
 proptest! {

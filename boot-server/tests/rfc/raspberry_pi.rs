@@ -3,7 +3,7 @@
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::mac::MacAddr;
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{Server, ask_proxy, dhcp_config, pxe, with};
 
@@ -77,7 +77,7 @@ fn an_operator_can_have_them_told_nothing() {
         raspberry_pi_nbp: String::new(),
         ..BootConfig::default()
     };
-    let mut server = Server::with(Habits::default(), &dhcp_config(), boot);
+    let mut server = Server::with(ServerOptions::default(), &dhcp_config(), boot);
     let offer = server.ask(&pi([0xdc, 0xa6, 0x32, 1, 2, 3]), 0).unwrap();
     assert!(offer.message.boot_file.is_empty());
     assert_eq!(offer.option(code::VENDOR_SPECIFIC), None);

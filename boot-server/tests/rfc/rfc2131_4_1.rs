@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::MessageType;
-use boot_server::respond::{Addressing, Habits};
+use boot_server::respond::{Addressing, ServerOptions};
 
 use crate::server::{EVERYONE, RELAY, Server, dhcp_config, discover, ip, mac, renew, with};
 
@@ -45,11 +45,11 @@ fn a_client_without_an_address_is_else_answered_at_its_mac_and_new_address() {
 
 #[test]
 fn an_operator_can_have_it_broadcast_always() {
-    let habits = Habits {
+    let server_options = ServerOptions {
         addressing: Addressing::Broadcast,
-        ..Habits::default()
+        ..ServerOptions::default()
     };
-    let mut server = Server::with(habits, &dhcp_config(), BootConfig::default());
+    let mut server = Server::with(server_options, &dhcp_config(), BootConfig::default());
     let offer = server.ask(&discover(1), 0).unwrap();
     assert_eq!((offer.to, offer.link), (EVERYONE, None));
 }

@@ -2,7 +2,7 @@
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{Message, code};
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{Server, dhcp_config, discover, with};
 
@@ -13,7 +13,7 @@ fn talkative() -> Server {
         let text = format!("text:{}", "x".repeat(90));
         config.options.insert(code.to_string(), text);
     }
-    Server::with(Habits::default(), &config, BootConfig::default())
+    Server::with(ServerOptions::default(), &config, BootConfig::default())
 }
 
 #[test]

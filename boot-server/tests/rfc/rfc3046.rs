@@ -2,7 +2,7 @@
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{RELAY, SERVER, Server, ask_proxy, dhcp_config, discover, pxe, select, with};
 
@@ -43,7 +43,7 @@ fn it_is_left_out_rather_than_cut() {
     config
         .options
         .insert("43".into(), format!("hex:{}", "ab".repeat(190)));
-    let mut server = Server::with(Habits::default(), &config, BootConfig::default());
+    let mut server = Server::with(ServerOptions::default(), &config, BootConfig::default());
     let info = [&[1, 200][..], &[7; 200]].concat();
     let offer = server.ask(&with_info(discover(1), &info), 0).unwrap();
     assert_eq!(offer.option(code::RELAY_AGENT_INFO), None);

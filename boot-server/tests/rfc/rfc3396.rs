@@ -2,7 +2,7 @@
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{Message, code};
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{Server, dhcp_config, discover, ip, with};
 
@@ -11,7 +11,7 @@ fn a_long_option_is_told_whole() {
     let mut config = dhcp_config();
     let routes = "0a".repeat(600);
     config.options.insert("121".into(), format!("hex:{routes}"));
-    let mut server = Server::with(Habits::default(), &config, BootConfig::default());
+    let mut server = Server::with(ServerOptions::default(), &config, BootConfig::default());
     let patient = with(discover(1), |m| {
         m.options.set(code::MAX_MESSAGE_SIZE, 1500u16.to_be_bytes());
     });

@@ -2,12 +2,12 @@
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{MessageType, code};
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{SERVER, Server, dhcp_config, pxe, with};
 
 fn boot_file(boot: BootConfig, arch: u16) -> String {
-    let mut server = Server::with(Habits::default(), &dhcp_config(), boot);
+    let mut server = Server::with(ServerOptions::default(), &dhcp_config(), boot);
     let offer = server.ask(&pxe(MessageType::Discover, arch), 0).unwrap();
     String::from_utf8(offer.message.boot_file).unwrap()
 }
@@ -83,11 +83,11 @@ fn a_full_offer_says_pxeclient_only_where_the_operator_wants_it() {
     let offer = Server::new().ask(&request, 0).unwrap();
     assert_eq!(offer.option(code::VENDOR_CLASS), None);
     assert_eq!(offer.option(code::VENDOR_SPECIFIC), None);
-    let habits = Habits {
+    let server_options = ServerOptions {
         pxe_vendor_class: true,
-        ..Habits::default()
+        ..ServerOptions::default()
     };
-    let mut server = Server::with(habits, &dhcp_config(), BootConfig::default());
+    let mut server = Server::with(server_options, &dhcp_config(), BootConfig::default());
     let offer = server.ask(&request, 0).unwrap();
     assert_eq!(offer.option(code::VENDOR_CLASS), Some(&b"PXEClient"[..]));
     assert_eq!(

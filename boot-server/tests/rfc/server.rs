@@ -9,7 +9,7 @@ use boot_server::policy::{Policy, classify};
 use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::mac::MacAddr;
 use boot_server::respond::{
-    Answer, Arrival, DhcpServer, Habits, Probe, ProxyStyle, boot_service_ack, proxy_offer,
+    Answer, Arrival, DhcpServer, Probe, ProxyStyle, ServerOptions, boot_service_ack, proxy_offer,
 };
 
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -88,17 +88,21 @@ pub(crate) fn dhcp_config() -> DhcpConfig {
 
 impl Server {
     pub(crate) fn new() -> Server {
-        let habits = Habits {
+        let server_options = ServerOptions {
             probing: true,
-            ..Habits::default()
+            ..ServerOptions::default()
         };
-        Server::with(habits, &dhcp_config(), BootConfig::default())
+        Server::with(server_options, &dhcp_config(), BootConfig::default())
     }
 
-    pub(crate) fn with(habits: Habits, config: &DhcpConfig, boot: BootConfig) -> Server {
+    pub(crate) fn with(
+        server_options: ServerOptions,
+        config: &DhcpConfig,
+        boot: BootConfig,
+    ) -> Server {
         let pools = config.pools(SERVER).unwrap();
         Server {
-            dhcp: DhcpServer::new(SERVER, habits, pools, &[], MemoryOnly),
+            dhcp: DhcpServer::new(SERVER, server_options, pools, &[], MemoryOnly),
             policy: policy(boot),
         }
     }

@@ -2,7 +2,7 @@
 
 use boot_server::config::BootConfig;
 use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::respond::Habits;
+use boot_server::respond::ServerOptions;
 
 use crate::server::{SCRIPT, Server, ask_proxy, dhcp_config, pxe, with};
 
@@ -43,7 +43,7 @@ fn each_architecture_is_told_the_program_that_it_runs() {
         efi_riscv64_nbp: Some("riscv64.efi".into()),
         ..BootConfig::default()
     };
-    let mut server = Server::with(Habits::default(), &dhcp_config(), boot);
+    let mut server = Server::with(ServerOptions::default(), &dhcp_config(), boot);
     for (arch, file) in [
         (15, "ia32.efi"),
         (16, "ipxe.efi"),

@@ -12,7 +12,7 @@ use crate::net::assembly::Assembly;
 use crate::net::context::Context;
 use crate::net::link::Link;
 use crate::net::pixiecore::ApiClient;
-use crate::respond::{Addressing, DhcpServer, Habits};
+use crate::respond::{Addressing, DhcpServer, ServerOptions};
 
 /// The port of DHCP servers and proxies.
 const DHCP_PORT: u16 = 67;
@@ -33,7 +33,8 @@ impl Assembly {
             let address = context.interface.address;
             let pools = dhcp.pools(address).map_err(NetError::Config)?;
             let (store, known) = leases::open(dhcp, &pools, &self.parts.events)?;
-            let server = DhcpServer::new(address, habits(config, dhcp), pools, &known, store);
+            let server =
+                DhcpServer::new(address, server_options(config, dhcp), pools, &known, store);
             let link = open_link(dhcp, context)?;
             let prober = self.start_prober(dhcp, link.clone())?;
             let role = ServerRole::new(server, prober, self.parts.events.clone());
@@ -131,8 +132,8 @@ fn open_link(dhcp: &DhcpConfig, context: &Context) -> Result<Option<Arc<Link>>, 
     }
 }
 
-fn habits(config: &Config, dhcp: &DhcpConfig) -> Habits {
-    Habits {
+fn server_options(config: &Config, dhcp: &DhcpConfig) -> ServerOptions {
+    ServerOptions {
         addressing: match dhcp.always_broadcast {
             true => Addressing::Broadcast,
             false => Addressing::AsAsked,
