@@ -15,7 +15,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use boot_server::lease::{
-    Durability, Holder, Journal, LeasePool, LeaseRecord, LeaseState, LeaseStore, PoolPlan,
+    Durability, Journal, LeaseClient, LeasePool, LeaseRecord, LeaseState, LeaseStore, PoolPlan,
     read_leases,
 };
 use boot_server::proto::mac::MacAddr;
@@ -31,8 +31,8 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
 }
 
-fn machine(last: u8) -> Holder<'static> {
-    Holder::of_mac(MacAddr([2, 0, 0, 0, 0, last]))
+fn machine(last: u8) -> LeaseClient<'static> {
+    LeaseClient::of_mac(MacAddr([2, 0, 0, 0, 0, last]))
 }
 
 fn open(path: &Path) -> (Journal, LeasePool) {

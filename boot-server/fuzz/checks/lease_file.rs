@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use boot_server::lease::{Holder, LeasePool, LeaseRecord, PoolPlan, clamp_ends, parse};
+use boot_server::lease::{LeaseClient, LeasePool, LeaseRecord, PoolPlan, clamp_ends, parse};
 use boot_server::proto::mac::MacAddr;
 
 /// Reads a file, and starts a pool with it.
@@ -41,7 +41,7 @@ pub(crate) fn check(data: &[u8]) {
     let mut pool = LeasePool::new(plan, &known);
     let mut given = Vec::new();
     for last in 0..6 {
-        let who = Holder::of_mac(MacAddr([2, 0, 0, 0, 0, last]));
+        let who = LeaseClient::of_mac(MacAddr([2, 0, 0, 0, 0, last]));
         let Ok(offered) = pool.offer(&who, None, now) else {
             continue;
         };

@@ -232,8 +232,8 @@ mod tests {
     }
 
     fn record(address: u8, expires: u64, state: LeaseState) -> LeaseRecord {
-        let holder = machine(address);
-        let mut record = LeaseRecord::new(&holder, None, ip(address), state, at(0));
+        let lease_client = machine(address);
+        let mut record = LeaseRecord::new(&lease_client, None, ip(address), state, at(0));
         record.expires = expires;
         record
     }

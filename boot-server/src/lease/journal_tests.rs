@@ -189,7 +189,7 @@ fn a_file_of_an_older_version_is_read() {
 #[test]
 fn a_record_says_what_is_known_of_its_machine() {
     let uuid = uuid::Uuid::from_u128(0x16e7_d8a7_bfa9_428b_9117_3633_41bb_330b);
-    let who = Holder {
+    let who = LeaseClient {
         machine_id: Some(MachineId(uuid.to_bytes_le())),
         client_id: Some(&[1, 0xab]),
         hostname: Some("node1"),

@@ -32,7 +32,7 @@ use crate::proto::mac::MacAddr;
 
 /// Client that requests an address, by all identifiers it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holder<'a> {
+pub struct LeaseClient<'a> {
     /// MAC, the key of leases.
     pub mac: MacAddr,
     /// SMBIOS UUID (option 97).
@@ -45,10 +45,10 @@ pub struct Holder<'a> {
     pub circuit: Option<&'a [u8]>,
 }
 
-impl Holder<'_> {
+impl LeaseClient<'_> {
     /// A machine that says nothing but its MAC.
-    pub fn of_mac(mac: MacAddr) -> Holder<'static> {
-        Holder {
+    pub fn of_mac(mac: MacAddr) -> LeaseClient<'static> {
+        LeaseClient {
             mac,
             machine_id: None,
             client_id: None,

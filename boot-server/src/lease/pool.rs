@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::clock::shifted;
 use super::offers::{Asker, Candidate, Offers};
 use super::reservations::Reservations;
-use super::{Holder, LeaseError, LeaseRecord, LeaseState, Reserved};
+use super::{LeaseClient, LeaseError, LeaseRecord, LeaseState, Reserved};
 use crate::proto::mac::MacAddr;
 
 /// Duration for which an offered address is held for its client.
@@ -166,7 +166,7 @@ impl LeasePool {
     }
 
     /// Returns the reservation of a client.
-    pub fn reservation(&self, who: &Holder<'_>) -> Option<&Reserved> {
+    pub fn reservation(&self, who: &LeaseClient<'_>) -> Option<&Reserved> {
         self.reservations.of(who)
     }
 
@@ -234,7 +234,7 @@ impl LeasePool {
     /// [`LeaseError::Exhausted`], [`LeaseError::TooManyOffers`].
     pub fn offer(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         wanted: Option<Ipv4Addr>,
         now: SystemTime,
     ) -> Result<Offered, LeaseError> {
@@ -274,7 +274,7 @@ impl LeasePool {
     /// [`LeaseError::Refused`] when it cannot be this machine's.
     pub fn bind(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -307,7 +307,7 @@ impl LeasePool {
     }
 
     /// The address this machine has, had or has reserved, as far as this server remembers.
-    pub fn recorded(&self, who: &Holder<'_>) -> Option<Ipv4Addr> {
+    pub fn recorded(&self, who: &LeaseClient<'_>) -> Option<Ipv4Addr> {
         let had = self.by_mac.get(&who.mac).copied();
         had.or_else(|| self.reservations.of(who).map(|reserved| reserved.address))
     }
@@ -335,7 +335,7 @@ impl LeasePool {
     /// [`LeaseError::Unknown`].
     pub fn release(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -354,7 +354,7 @@ impl LeasePool {
     /// [`LeaseError::Unknown`] when it is not offered to this machine.
     pub fn found_in_use(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -374,7 +374,7 @@ impl LeasePool {
     /// [`LeaseError::Unknown`] when it was not this machine's to decline.
     pub fn decline(
         &mut self,
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         address: Ipv4Addr,
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
@@ -390,7 +390,7 @@ impl LeasePool {
     }
 
     /// True if the client could get the address now.
-    fn may_have(&self, who: &Holder<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
+    fn may_have(&self, who: &LeaseClient<'_>, address: Ipv4Addr, now: SystemTime) -> bool {
         let in_pool = (self.first..=self.last).contains(&address);
         let ours_to_give = match self.reservations.at(address) {
             Some(reserved) => self
@@ -409,7 +409,7 @@ impl LeasePool {
             }
     }
 
-    fn next_untouched(&mut self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+    fn next_untouched(&mut self, who: &LeaseClient<'_>, now: SystemTime) -> Option<Ipv4Addr> {
         while self.untouched <= self.last.to_bits() {
             let address = Ipv4Addr::from_bits(self.untouched);
             self.untouched += 1;
@@ -420,7 +420,7 @@ impl LeasePool {
         None
     }
 
-    fn longest_free(&self, who: &Holder<'_>, now: SystemTime) -> Option<Ipv4Addr> {
+    fn longest_free(&self, who: &LeaseClient<'_>, now: SystemTime) -> Option<Ipv4Addr> {
         self.by_end
             .iter()
             .take_while(|(until, _)| *until <= now)
@@ -431,7 +431,11 @@ impl LeasePool {
     /// Takes an address in an empty pool: an offer that was not requested, else the address that was
     /// declined longest ago, as ISC dhcpd reclaims abandoned addresses. Whoever declined an address does
     /// not get it.
-    fn take_back(&mut self, who: &Holder<'_>, now: SystemTime) -> Result<Ipv4Addr, LeaseError> {
+    fn take_back(
+        &mut self,
+        who: &LeaseClient<'_>,
+        now: SystemTime,
+    ) -> Result<Ipv4Addr, LeaseError> {
         let (first, last) = (self.first, self.last);
         let in_range = |address: Ipv4Addr| (first..=last).contains(&address);
         let reservations = &self.reservations;

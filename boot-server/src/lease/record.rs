@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Holder;
+use super::LeaseClient;
 use crate::proto::mac::MacAddr;
 
 /// Latest end in seconds since the Unix epoch, about the year 136,000,000: far below what a 64-bit
@@ -58,7 +58,7 @@ pub struct LeaseRecord {
 impl LeaseRecord {
     /// A record of what a machine said of itself.
     pub(super) fn new(
-        who: &Holder<'_>,
+        who: &LeaseClient<'_>,
         hostname: Option<&str>,
         address: Ipv4Addr,
         state: LeaseState,

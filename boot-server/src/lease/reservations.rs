@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use super::Holder;
+use super::LeaseClient;
 use crate::proto::dhcp::Options;
 use crate::proto::mac::MacAddr;
 
@@ -52,7 +52,7 @@ impl Reservations {
     }
 
     /// The reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
-    pub(super) fn of(&self, who: &Holder<'_>) -> Option<&Reserved> {
+    pub(super) fn of(&self, who: &LeaseClient<'_>) -> Option<&Reserved> {
         if self.all.is_empty() {
             return None;
         }

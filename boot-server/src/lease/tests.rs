@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::proto::dhcp::Options;
 
-const A: Holder<'static> = machine(0xa);
-const B: Holder<'static> = machine(0xb);
+const A: LeaseClient<'static> = machine(0xa);
+const B: LeaseClient<'static> = machine(0xb);
 
-pub(super) const fn machine(last: u8) -> Holder<'static> {
-    Holder {
+pub(super) const fn machine(last: u8) -> LeaseClient<'static> {
+    LeaseClient {
         mac: MacAddr([2, 0, 0, 0, 0, last]),
         machine_id: None,
         client_id: None,
@@ -47,7 +47,7 @@ fn pool(first: u8, last: u8) -> LeasePool {
 /// The address offered.
 fn offer(
     pool: &mut LeasePool,
-    who: Holder<'_>,
+    who: LeaseClient<'_>,
     wanted: Option<Ipv4Addr>,
     now: SystemTime,
 ) -> Result<Ipv4Addr, LeaseError> {
@@ -166,7 +166,7 @@ fn a_machine_is_found_by_mac_then_client_identifier_then_uuid_in_either_byte_ord
     let client_id = Some(&b"\0node"[..]);
     for (who, address) in [
         (
-            Holder {
+            LeaseClient {
                 client_id,
                 machine_id: little_endian,
                 ..A
@@ -174,7 +174,7 @@ fn a_machine_is_found_by_mac_then_client_identifier_then_uuid_in_either_byte_ord
             200,
         ),
         (
-            Holder {
+            LeaseClient {
                 client_id,
                 machine_id: little_endian,
                 ..machine(3)
@@ -182,7 +182,7 @@ fn a_machine_is_found_by_mac_then_client_identifier_then_uuid_in_either_byte_ord
             201,
         ),
         (
-            Holder {
+            LeaseClient {
                 machine_id: little_endian,
                 ..machine(4)
             },
@@ -193,7 +193,7 @@ fn a_machine_is_found_by_mac_then_client_identifier_then_uuid_in_either_byte_ord
         assert_eq!(offer(&mut pool, who, None, at(0)), Ok(ip(address)));
     }
     let later = at(60);
-    let other_order = Holder {
+    let other_order = LeaseClient {
         machine_id: big_endian,
         ..machine(5)
     };
@@ -208,7 +208,10 @@ fn a_second_card_of_a_machine_does_not_get_the_reserved_address_while_the_first_
     plan.reserved = vec![reserved(ReservedFor::Machine(uuid), 200, None)];
     let mut pool = LeasePool::new(plan, &[]);
     let machine_id = Some(MachineId(uuid.to_bytes_le()));
-    let (first, second) = (Holder { machine_id, ..A }, Holder { machine_id, ..B });
+    let (first, second) = (
+        LeaseClient { machine_id, ..A },
+        LeaseClient { machine_id, ..B },
+    );
     offer(&mut pool, first, None, at(0)).unwrap();
     pool.bind(&first, ip(200), at(0)).unwrap();
     assert!(pool.bind(&second, ip(200), at(1)).is_err());
@@ -221,7 +224,7 @@ fn only_an_address_that_is_new_to_its_machine_is_fresh() {
     let mut plan = plan(10, 12);
     plan.reserved = vec![reserved(ReservedFor::Mac(B.mac), 200, None)];
     let mut pool = LeasePool::new(plan, &[]);
-    let mut fresh = |who: &Holder<'_>, now| {
+    let mut fresh = |who: &LeaseClient<'_>, now| {
         let offered = pool.offer(who, None, now).unwrap();
         pool.bind(who, offered.address, now).unwrap();
         offered.fresh
@@ -335,9 +338,9 @@ fn offer_in_an_empty_pool_takes_back_the_oldest_that_was_not_requested() {
     assert_eq!(pool.usage(at(40)).offers_taken_back, 2);
 }
 
-fn flooder(number: u32) -> Holder<'static> {
+fn flooder(number: u32) -> LeaseClient<'static> {
     let [a, b, c, d] = number.to_be_bytes();
-    Holder::of_mac(MacAddr([6, 1, a, b, c, d]))
+    LeaseClient::of_mac(MacAddr([6, 1, a, b, c, d]))
 }
 
 /// Thousands of new MACs a second: who asks a second time goes before them.
@@ -373,7 +376,7 @@ fn offer_after_a_flood_serves_a_machine_that_asks_once() {
 #[test]
 fn offer_in_an_empty_pool_takes_from_the_crowded_circuit_first() {
     let mut pool = pool(10, 59);
-    let behind = |who: Holder<'static>, circuit: &'static [u8]| Holder {
+    let behind = |who: LeaseClient<'static>, circuit: &'static [u8]| LeaseClient {
         circuit: Some(circuit),
         ..who
     };

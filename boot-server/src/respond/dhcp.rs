@@ -11,7 +11,7 @@ use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::{Answer, Probe};
 use crate::config::PoolSettings;
 use crate::event::Shortage;
-use crate::lease::{Holder, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
+use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
 use crate::proto::dhcp::{Message, MessageType, Options};
 
@@ -110,7 +110,7 @@ impl<S: LeaseStore> DhcpServer<S> {
             request,
             client,
             step,
-            who: holder(request, client, hostname.as_deref()),
+            who: lease_client(request, client, hostname.as_deref()),
             now,
         };
         let (answer, record) = match client.message {
@@ -136,7 +136,7 @@ impl<S: LeaseStore> DhcpServer<S> {
         address: Ipv4Addr,
         now: SystemTime,
     ) {
-        let who = holder(request, client, None);
+        let who = lease_client(request, client, None);
         let pool = self
             .pools
             .iter_mut()
@@ -233,7 +233,7 @@ struct Ask<'a> {
     request: &'a Message,
     client: &'a Client,
     step: &'a BootStep,
-    who: Holder<'a>,
+    who: LeaseClient<'a>,
     now: SystemTime,
 }
 
@@ -378,8 +378,12 @@ impl ServedPool {
     }
 }
 
-fn holder<'a>(request: &'a Message, client: &Client, hostname: Option<&'a str>) -> Holder<'a> {
-    Holder {
+fn lease_client<'a>(
+    request: &'a Message,
+    client: &Client,
+    hostname: Option<&'a str>,
+) -> LeaseClient<'a> {
+    LeaseClient {
         mac: client.mac,
         machine_id: client.machine_id.filter(|_| client.uuid.is_some()),
         client_id: request.client_id(),
