@@ -10,7 +10,7 @@ use boot_server::catalog::matching::Group;
 use boot_server::catalog::snapshot::Folder;
 use boot_server::proto::pixiecore::{BootSpec, Link};
 
-use super::asking::{Asking, Known, Settings};
+use super::client_requests::{Asking, Known, Settings};
 use super::{Asked, Booted, Config, Document, MachinePlan, Refused, Unmet};
 use crate::inventory::Machine;
 

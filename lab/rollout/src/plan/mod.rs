@@ -5,15 +5,15 @@
 //! HTTP service asks it, with the requests that iPXE and the guest would send; nothing is guessed from files.
 //!
 //! ```text
-//! asking    what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
+//! client_requests  what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
 //! machine   one machine's plan
 //! change    two plans compared
 //! redact    secrets out of what is posted elsewhere
 //! report/   table, Markdown, JSON, one machine whole
 //! ```
 
-mod asking;
 pub mod change;
+mod client_requests;
 mod machine;
 pub mod redact;
 pub mod report;
@@ -29,8 +29,8 @@ use sha2::{Digest, Sha256};
 
 use crate::inventory::Inventory;
 
-pub use asking::{Asking, Known};
 pub use change::changed;
+pub use client_requests::{Asking, Known};
 
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
