@@ -9,7 +9,7 @@ use rollout::inventory::{Inventory, import};
 use rollout::plan::change::compare;
 use rollout::plan::report::{self, Colour};
 use rollout::plan::revision::{Revision, RevisionError};
-use rollout::plan::{Asking, Plan, plan_asking};
+use rollout::plan::{ClientRequests, Plan, plan_with_requests};
 
 use super::exit;
 use super::inventory::{print, read_or_tell, tell};
@@ -89,11 +89,11 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
         Some(list) => read_or_tell(list)?,
         None => machines_of_groups(&snapshot, before.as_ref())?,
     };
-    let asking = Asking {
+    let requests = ClientRequests {
         boot_query: arguments.boot_query.clone(),
-        ..Asking::default()
+        ..ClientRequests::default()
     };
-    let plan = plan_asking(&snapshot, &inventory, &asking);
+    let plan = plan_with_requests(&snapshot, &inventory, &requests);
     let failing = plan.failing().next().is_some();
     let look = Look::choose(true, arguments.no_color);
     let colour = match look.table {
@@ -104,7 +104,7 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
         return shown(&plan, name, arguments.format, colour);
     }
     let before = before.map(|before| {
-        let old = plan_asking(&before.snapshot, &inventory, &asking);
+        let old = plan_with_requests(&before.snapshot, &inventory, &requests);
         (compare(&old, &plan), before.name)
     });
     let changes = before

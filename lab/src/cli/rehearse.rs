@@ -8,7 +8,7 @@ use boot_server::catalog::problem::nearest;
 use clap::Args;
 use images::catalog::ImageName;
 use rollout::inventory::Inventory;
-use rollout::plan::{changed, plan_asking};
+use rollout::plan::{changed, plan_with_requests};
 
 use super::conduct::{Conduct, Done, Order, Refusal, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
@@ -262,9 +262,9 @@ fn wanted(
         false => arguments.only.iter().cloned().collect(),
     };
     if let Some(before) = before {
-        let asking = environment.asking();
-        let old = plan_asking(&before.snapshot, inventory, &asking);
-        let new = plan_asking(snapshot, inventory, &asking);
+        let requests = environment.client_requests();
+        let old = plan_with_requests(&before.snapshot, inventory, &requests);
+        let new = plan_with_requests(snapshot, inventory, &requests);
         let changed: BTreeSet<String> = changed(&old, &new).into_iter().collect();
         eprintln!(
             "Machines that get something else than by {}: {} of {}.",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use boot_server::config::{BiosLoader, BootConfig, Config};
 use ipnet::Ipv4Net;
-use rollout::plan::{Asking, Known};
+use rollout::plan::{ClientRequests, Known};
 use rollout::site::Site;
 
 use crate::scenario::{
@@ -253,7 +253,7 @@ impl Environment {
 
     /// How machines ask what they boot.
     #[must_use]
-    pub fn asking(&self) -> Asking {
+    pub fn client_requests(&self) -> ClientRequests {
         let known = if self.services.pixiecore != PixiecoreService::None {
             Known::Mac
         } else if self.boot.bios == BiosLoader::Pxelinux {
@@ -261,9 +261,9 @@ impl Environment {
         } else {
             Known::ByIpxe
         };
-        Asking {
+        ClientRequests {
             known,
-            ..Asking::default()
+            ..ClientRequests::default()
         }
     }
 
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(site.network.subnet.to_string(), "10.0.0.0/22");
         assert_eq!(site.network.host(), Ipv4Addr::new(10, 0, 0, 5));
         assert_eq!(site.network.interface.as_deref(), Some("eth0"));
-        assert_eq!(site.asking().known, Known::UuidAndMac);
+        assert_eq!(site.client_requests().known, Known::UuidAndMac);
         let proxy = boot_server(
             "interface = \"eth0\"\n[proxy_dhcp]\n[http]\nlisten = \"10.0.0.7:81\"\ndata = \"/d\"\n",
         )
@@ -552,7 +552,10 @@ mod tests {
         assert!(of_lab("pxe-dhcp").boots(Firmware::Bios).is_ok());
         assert!(of_lab("pixiecore").boots(Firmware::UefiHttp).is_err());
         assert!(of_lab("pixiecore").boots(Firmware::Uefi).is_ok());
-        assert_eq!(of_lab("pixiecore").asking().known, Known::Mac);
-        assert_eq!(of_lab("ipxe-chainload").asking().known, Known::ByIpxe);
+        assert_eq!(of_lab("pixiecore").client_requests().known, Known::Mac);
+        assert_eq!(
+            of_lab("ipxe-chainload").client_requests().known,
+            Known::ByIpxe
+        );
     }
 }

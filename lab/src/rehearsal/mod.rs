@@ -29,7 +29,7 @@ use std::sync::Arc;
 use boot_server::catalog::data_dir::Snapshot;
 use rollout::inventory::{Inventory, Machine};
 use rollout::outcome::{Outcome, System};
-use rollout::plan::{Booted, MachinePlan, plan_asking};
+use rollout::plan::{Booted, MachinePlan, plan_with_requests};
 use rollout::site::{self, SiteError};
 use tempfile::TempDir;
 
@@ -143,11 +143,11 @@ impl Rehearsal {
     /// [`RehearsalError`] when the site as a whole can't be copied.
     pub fn prepare(request: &Request<'_>) -> Result<Rehearsal, RehearsalError> {
         let machines = twin::with_identities(request);
-        let asking = request.environment.asking();
+        let requests = request.environment.client_requests();
         let twins = Inventory {
             machines: machines.clone(),
         };
-        let plan = plan_asking(request.snapshot, &twins, &asking);
+        let plan = plan_with_requests(request.snapshot, &twins, &requests);
         let site = site::of(plan.machines.iter())?;
         let environment = request.environment.clone().at(&site)?;
         let mut rehearsal = Rehearsal {

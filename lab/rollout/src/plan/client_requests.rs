@@ -13,7 +13,7 @@ use crate::inventory::{Firmware, Machine};
 
 /// Route by which machines reach their first script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asking {
+pub struct ClientRequests {
     /// Query of the URL of `/boot.ipxe` that DHCP names.
     pub boot_query: String,
     /// Knowledge about a machine at the time its boot is decided.
@@ -32,10 +32,10 @@ pub enum Known {
     Mac,
 }
 
-impl Default for Asking {
+impl Default for ClientRequests {
     /// Returns the query that boot-server's own DHCP announces.
-    fn default() -> Asking {
-        Asking {
+    fn default() -> ClientRequests {
+        ClientRequests {
             boot_query: "platform=${platform}".to_owned(),
             known: Known::ByIpxe,
         }
@@ -45,7 +45,7 @@ impl Default for Asking {
 /// Labels that iPXE has a setting for, which the first script sends.
 const SETTINGS: [&str; 2] = ["domain", "platform"];
 
-impl Asking {
+impl ClientRequests {
     /// The query that a machine asks `/ipxe` with.
     pub(super) fn query(&self, layout: Layout, machine: &Machine) -> String {
         let settings = Settings(machine);
@@ -200,11 +200,11 @@ mod tests {
     #[test]
     fn a_machine_asks_as_the_first_script_makes_it() {
         let ask = |layout, boot_query: &str| {
-            let asking = Asking {
+            let requests = ClientRequests {
                 boot_query: boot_query.to_owned(),
-                ..Asking::default()
+                ..ClientRequests::default()
             };
-            asking.query(layout, &machine())
+            requests.query(layout, &machine())
         };
         let common = "uuid=16e7d8a7-bfa9-428b-9117-363341bb330b&mac=52-54-00-a1-9c-ae&\
                       domain=example.com&hostname=&serial=S%201%232";
@@ -221,11 +221,11 @@ mod tests {
     #[test]
     fn pxelinux_and_pixiecore_tell_less() {
         let ask = |known| {
-            let asking = Asking {
+            let requests = ClientRequests {
                 known,
-                ..Asking::default()
+                ..ClientRequests::default()
             };
-            asking.query(Layout::Bootcfg, &machine())
+            requests.query(Layout::Bootcfg, &machine())
         };
         assert_eq!(ask(Known::Mac), "mac=52-54-00-a1-9c-ae");
         assert_eq!(

@@ -10,7 +10,7 @@ use boot_server::catalog::matching::Group;
 use boot_server::catalog::snapshot::Folder;
 use boot_server::proto::pixiecore::{BootSpec, Link};
 
-use super::client_requests::{Asking, Known, Settings};
+use super::client_requests::{ClientRequests, Known, Settings};
 use super::{Asked, Booted, Config, Document, MachinePlan, Refused, Unmet};
 use crate::inventory::Machine;
 
@@ -24,12 +24,12 @@ const ENDPOINTS: [(Folder, &str); 3] = [
 pub(super) fn plan(
     snapshot: &Snapshot,
     machine: &Machine,
-    asking: &Asking,
+    requests: &ClientRequests,
     checked: &Checked,
 ) -> MachinePlan {
-    let query = asking.query(snapshot.layout, machine);
+    let query = requests.query(snapshot.layout, machine);
     let labels = Labels::from_query(&query);
-    let outcome = booted(snapshot, machine, asking, (&query, &labels), checked);
+    let outcome = booted(snapshot, machine, requests, (&query, &labels), checked);
     let outcome = outcome.map_err(|refusal| Refused {
         group: refusal.group,
         reason: refusal.reason,
@@ -49,7 +49,7 @@ pub(super) fn plan(
 fn booted(
     snapshot: &Snapshot,
     machine: &Machine,
-    asking: &Asking,
+    requests: &ClientRequests,
     (query, labels): (&str, &Labels),
     checked: &Checked,
 ) -> Result<Booted, Refusal> {
@@ -62,7 +62,7 @@ fn booted(
         .collect();
     let by: Vec<&str> = group.require.iter().map(|(key, _)| key).collect();
     let script = snapshot.layout.ipxe_script(&boot, labels);
-    let by_pixiecore = (asking.known == Known::Mac)
+    let by_pixiecore = (requests.known == Known::Mac)
         .then(|| pixiecore_options(snapshot, labels))
         .flatten();
     let own = || options(&script, &boot.kernel).to_owned();

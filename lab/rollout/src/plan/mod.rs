@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 use crate::inventory::Inventory;
 
 pub use change::changed;
-pub use client_requests::{Asking, Known};
+pub use client_requests::{ClientRequests, Known};
 
 /// From this many machines on it is worth a thread for each processor.
 const MANY: usize = 200;
@@ -217,14 +217,18 @@ pub fn folder_word(folder: Folder) -> &'static str {
 /// Plans what each machine would get, with the first script as boot-server's DHCP names it.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, inventory: &Inventory) -> Plan {
-    plan_asking(snapshot, inventory, &Asking::default())
+    plan_with_requests(snapshot, inventory, &ClientRequests::default())
 }
 
 /// Plans what each machine would get.
 #[must_use]
-pub fn plan_asking(snapshot: &Snapshot, inventory: &Inventory, asking: &Asking) -> Plan {
+pub fn plan_with_requests(
+    snapshot: &Snapshot,
+    inventory: &Inventory,
+    requests: &ClientRequests,
+) -> Plan {
     let checked = Checked::default();
-    let one = |machine| machine::plan(snapshot, machine, asking, &checked);
+    let one = |machine| machine::plan(snapshot, machine, requests, &checked);
     let all = inventory.machines.as_slice();
     let threads = match all.len() < MANY {
         true => 1,

@@ -6,7 +6,7 @@ use boot_server::catalog::data_dir::Source;
 use boot_server::catalog::load;
 use rollout::inventory::{Inventory, Machine};
 use rollout::outcome::{Outcome, System};
-use rollout::plan::{Asking, Known, Plan, plan_asking};
+use rollout::plan::{ClientRequests, Known, Plan, plan_with_requests};
 use rollout::validate::{Network, Request, validate};
 
 use super::*;
@@ -40,15 +40,15 @@ fn planned(kind: Kind, scenario: &Scenario) -> Plan {
         machines: scenario.nodes.iter().map(machine).collect(),
     };
     let loaded = load::survey(&Source::of(scenario.data_dir()));
-    let asking = Asking {
+    let requests = ClientRequests {
         known: match kind {
             Kind::IpxeChainload | Kind::ProxyDhcp => Known::ByIpxe,
             Kind::PxeDhcp => Known::UuidAndMac,
             Kind::Pixiecore => Known::Mac,
         },
-        ..Asking::default()
+        ..ClientRequests::default()
     };
-    plan_asking(&loaded.snapshot, &inventory, &asking)
+    plan_with_requests(&loaded.snapshot, &inventory, &requests)
 }
 
 fn kinds() -> &'static [Kind] {
