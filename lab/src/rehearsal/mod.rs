@@ -2,7 +2,7 @@
 //! data directory served to it, and what it has to come up as.
 //!
 //! Made are scenarios, one for each firmware and image, in a folder of the rehearsal's own; they run as any
-//! scenario does. What is expected comes from the plan (`rollout::plan`, `rollout::outcome`), which reads the
+//! scenario does. What is expected comes from the plan (`rollout::plan`, `rollout::expected`), which reads the
 //! directory and never the server. A machine of which the plan already says that it can't come up is not
 //! booted, and counts as failed.
 //!
@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::Snapshot;
+use rollout::expected::{Outcome, System};
 use rollout::inventory::{Inventory, Machine};
-use rollout::outcome::{Outcome, System};
 use rollout::plan::{Booted, MachinePlan, plan_with_requests};
 use rollout::site::{self, SiteError};
 use tempfile::TempDir;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::snapshot::Folder;
+use rollout::expected::Outcome;
 use rollout::inventory::{self, Machine};
-use rollout::outcome::Outcome;
 use rollout::plan::{Asked, Booted, Config};
 use rollout::site::asset;
 use sha2::{Digest, Sha256};

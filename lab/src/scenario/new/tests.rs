@@ -5,7 +5,7 @@ use std::fs;
 use boot_server::catalog::data_dir::Source;
 use boot_server::catalog::load;
 use rollout::inventory::{Inventory, Machine};
-use rollout::outcome::{Outcome, System};
+use rollout::expected::{Outcome, System};
 use rollout::plan::{ClientRequests, Known, Plan, plan_with_requests};
 use rollout::validate::{Network, Request, validate};
 
