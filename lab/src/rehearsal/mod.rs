@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::Snapshot;
-use rollout::expected::{Outcome, System};
+use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
 use rollout::plan::{Booted, MachinePlan, plan_with_requests};
 use rollout::site::{self, SiteError};
@@ -219,11 +219,11 @@ impl Rehearsal {
             Source::InPlace if Image::names_stand_in(&image) => System::StandIn,
             Source::Own | Source::InPlace => System::CoreOs,
         };
-        let outcome = Outcome::of(booted, system);
-        if let Some(why) = &outcome.hopeless {
+        let expected = ExpectedState::of(booted, system);
+        if let Some(why) = &expected.hopeless {
             return Err((StageName::CloudConfig, why.clone()));
         }
-        let twin = twin::node(request, machine, booted, outcome)
+        let twin = twin::node(request, machine, booted, expected)
             .map_err(|why| (StageName::PowerOn, why))?;
         if !twin.unproven.is_empty() {
             self.unproven.insert(machine.name.clone(), twin.unproven);

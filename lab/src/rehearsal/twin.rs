@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::snapshot::Folder;
-use rollout::expected::Outcome;
+use rollout::expected::ExpectedState;
 use rollout::inventory::{self, Machine};
 use rollout::plan::{Asked, Booted, Config};
 use rollout::site::asset;
@@ -78,9 +78,9 @@ pub(super) fn node(
     request: &Request<'_>,
     machine: &Machine,
     booted: &Booted,
-    outcome: Outcome,
+    expected: ExpectedState,
 ) -> Result<Twin, String> {
-    let mut unproven = outcome.unproven.clone();
+    let mut unproven = expected.unproven.clone();
     let known = request.inventory.machines.iter();
     let mut known = known.filter(|one| one.name == machine.name);
     if let Some(listed) = known.next() {
@@ -94,7 +94,7 @@ pub(super) fn node(
     let [mac, further_macs @ ..] = macs.as_slice() else {
         return Err("it has no MAC".into());
     };
-    let expect = expect(request, booted, outcome, &mut unproven);
+    let expect = expect(request, booted, expected, &mut unproven);
     let node = Node {
         name: write::word(&machine.name),
         uuid: machine
@@ -143,7 +143,7 @@ fn made_up(listed: &Machine) -> Vec<String> {
 fn expect(
     request: &Request<'_>,
     booted: &Booted,
-    outcome: Outcome,
+    expected: ExpectedState,
     unproven: &mut Vec<String>,
 ) -> Expect {
     let cloud = served(request, booted, Folder::Cloud);
@@ -182,16 +182,16 @@ fn expect(
             .collect(),
         cloud_config: cloud.map(|served| served.file),
         ignition: ignition.map(|served| served.file),
-        hostname: outcome.hostname,
-        kernel_options: outcome.kernel_options,
-        units_active: checked(outcome.units_active, unproven, |unit| {
+        hostname: expected.hostname,
+        kernel_options: expected.kernel_options,
+        units_active: checked(expected.units_active, unproven, |unit| {
             unit_name(unit).ok().map(|_| unit.clone())
         }),
         resets: 0,
         config_may_fail: false,
         sha256: ExpectedHashes::default(),
         files: checked(
-            outcome.files.into_iter().collect(),
+            expected.files.into_iter().collect(),
             unproven,
             |(path, file)| {
                 Some(FileExpect {

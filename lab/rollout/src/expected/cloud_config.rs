@@ -3,7 +3,7 @@
 use guest_agent::config::{CloudConfig, Substitutions, Unit};
 use guest_agent::userdata::{self, UserData};
 
-use super::{Outcome, ROOT, System, units};
+use super::{ExpectedState, ROOT, System, units};
 
 /// Variables that coreos-cloudinit replaces with addresses that only the machine knows.
 const ADDRESSES: [&str; 4] = [
@@ -19,40 +19,40 @@ const CORE_ID: u32 = 500;
 /// Mode of files that ask for none.
 const DEFAULT_MODE: u32 = 0o644;
 
-pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
+pub(super) fn read(text: &str, system: System, expected: &mut ExpectedState) {
     // Left as they are, so that they are found in what they would have become part of.
     let stay = |name: &str| Some(format!("${}", name.strip_prefix("COREOS_")?.to_lowercase()));
     match userdata::parse(text, &Substitutions::from_lookup(stay)) {
-        Ok(UserData::CloudConfig(config)) => config_of(&config, system, outcome),
-        Ok(UserData::Script(_)) => outcome
+        Ok(UserData::CloudConfig(config)) => config_of(&config, system, expected),
+        Ok(UserData::Script(_)) => expected
             .unproven
             .push("its user-data is a script, whose effects are unknown".into()),
         Ok(UserData::Ignition | UserData::Empty) => {}
         Err(error) => {
-            outcome.hopeless = Some(format!(
+            expected.hopeless = Some(format!(
                 "coreos-cloudinit refuses its cloud-config: {error}"
             ));
         }
     }
 }
 
-fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
+fn config_of(config: &CloudConfig, system: System, expected: &mut ExpectedState) {
     if !config.hostname.is_empty() {
         if has_address(&config.hostname) {
             let what = "host name: contains an address that only the machine knows";
-            outcome.unproven.push(what.into());
+            expected.unproven.push(what.into());
         } else {
-            outcome.hostname = Some(config.hostname.clone());
+            expected.hostname = Some(config.hostname.clone());
             // It is set by hostnamectl, which writes the file anew.
-            outcome.files.remove("/etc/hostname");
+            expected.files.remove("/etc/hostname");
         }
     }
     for file in &config.write_files {
         let path = guest_agent::apply::files::clean(&file.path);
         let path = path.to_string_lossy();
         if has_address(&String::from_utf8_lossy(&file.content)) {
-            outcome.files.remove(&*path);
-            outcome.unproven.push(format!(
+            expected.files.remove(&*path);
+            expected.unproven.push(format!(
                 "file {path}: contains an address that only the machine knows"
             ));
             continue;
@@ -64,27 +64,27 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
                 .filter(|mode| *mode <= 0o7777),
         };
         let Some(mode) = mode else {
-            outcome.hopeless = Some(format!(
+            expected.hopeless = Some(format!(
                 "coreos-cloudinit refuses permissions {:?} of {path}",
                 file.permissions
             ));
             continue;
         };
         match owner(&file.owner) {
-            Some(owner) => outcome.file(&path, &file.content, &owner, mode),
+            Some(owner) => expected.file(&path, &file.content, &owner, mode),
             None => {
-                outcome.files.remove(&*path);
-                outcome
+                expected.files.remove(&*path);
+                expected
                     .unproven
                     .push(format!("file {path}: unknown owner `{}`", file.owner));
             }
         }
     }
     for unit in &config.units {
-        unit_of(unit, system, outcome);
+        unit_of(unit, system, expected);
     }
     if !config.users.is_empty() || !config.ssh_authorized_keys.is_empty() {
-        outcome
+        expected
             .unproven
             .push("its users and their keys: no login is tested".into());
     }
@@ -96,7 +96,7 @@ fn config_of(config: &CloudConfig, system: System, outcome: &mut Outcome) {
         ("locksmith", !config.locksmith.is_empty()),
     ];
     for (name, _) in own.into_iter().filter(|(_, is_there)| *is_there) {
-        outcome
+        expected
             .unproven
             .push(format!("`coreos.{name}`: its effect on the service"));
     }
@@ -122,7 +122,7 @@ fn has_address(text: &str) -> bool {
     ADDRESSES.iter().any(|address| text.contains(address))
 }
 
-fn unit_of(unit: &Unit, system: System, outcome: &mut Outcome) {
+fn unit_of(unit: &Unit, system: System, expected: &mut ExpectedState) {
     let name = &unit.name;
     let kind = name.rsplit('.').next().unwrap_or_default();
     let folder = match kind {
@@ -136,16 +136,16 @@ fn unit_of(unit: &Unit, system: System, outcome: &mut Outcome) {
     texts.extend(drop_ins.map(|one| (format!("{place}/{name}.d/{}", one.name), &one.content)));
     for (path, content) in texts.into_iter().filter(|(_, content)| !content.is_empty()) {
         match has_address(content) {
-            true => outcome.unproven.push(format!(
+            true => expected.unproven.push(format!(
                 "unit {path}: contains an address that only the machine knows"
             )),
-            false => outcome.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE),
+            false => expected.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE),
         }
     }
     if unit.mask {
-        outcome.files.remove(&format!("{place}/{name}"));
-        outcome.unproven.push(format!("unit {name}: its masking"));
+        expected.files.remove(&format!("{place}/{name}"));
+        expected.unproven.push(format!("unit {name}: its masking"));
     } else if folder == "system" && matches!(unit.command.as_str(), "start" | "restart") {
-        units::started(name, &unit.content, system, outcome);
+        units::started(name, &unit.content, system, expected);
     }
 }

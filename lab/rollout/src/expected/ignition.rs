@@ -6,7 +6,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::{Outcome, ROOT, System, units};
+use super::{ExpectedState, ROOT, System, units};
 
 /// Permissions of a file that asks for none.
 const DEFAULT_MODE: u32 = 0o644;
@@ -14,9 +14,9 @@ const DEFAULT_MODE: u32 = 0o644;
 /// Paths of `core`'s ids in CoreOS.
 const CORE_ID: u64 = 500;
 
-pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
+pub(super) fn read(text: &str, system: System, expected: &mut ExpectedState) {
     let Ok(config) = serde_json::from_str::<Value>(text) else {
-        outcome.hopeless = Some("its Ignition config is not JSON".into());
+        expected.hopeless = Some("its Ignition config is not JSON".into());
         return;
     };
     let version = match config.pointer("/ignition/version") {
@@ -27,13 +27,13 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
     };
     let major = version.split('.').next().unwrap_or_default();
     if major != "3" && system == System::StandIn {
-        outcome.hopeless = Some(format!(
+        expected.hopeless = Some(format!(
             "unsupported Ignition version {version}: the stand-in's Ignition supports only 3.x"
         ));
         return;
     }
     if major == "1" {
-        outcome
+        expected
             .unproven
             .push("the effects of its Ignition version 1 config".into());
         return;
@@ -43,10 +43,10 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
         list.map_or(&[][..], Vec::as_slice)
     };
     for file in list("/storage/files") {
-        self::file(file, outcome);
+        self::file(file, expected);
     }
     for unit in list("/systemd/units") {
-        self::unit(unit, system, outcome);
+        self::unit(unit, system, expected);
     }
     let further = [
         ("/storage/directories", "its folders"),
@@ -58,12 +58,12 @@ pub(super) fn read(text: &str, system: System, outcome: &mut Outcome) {
     ];
     for (pointer, what) in further {
         if !list(pointer).is_empty() {
-            outcome.unproven.push(format!("{what} of Ignition"));
+            expected.unproven.push(format!("{what} of Ignition"));
         }
     }
 }
 
-fn file(file: &Value, outcome: &mut Outcome) {
+fn file(file: &Value, expected: &mut ExpectedState) {
     let Some(path) = file.get("path").and_then(Value::as_str) else {
         return;
     };
@@ -71,11 +71,11 @@ fn file(file: &Value, outcome: &mut Outcome) {
         Ok((content, owner)) => {
             let mode = file.get("mode").and_then(Value::as_u64);
             let mode = mode.and_then(|mode| u32::try_from(mode).ok());
-            outcome.file(path, &content, &owner, mode.unwrap_or(DEFAULT_MODE));
+            expected.file(path, &content, &owner, mode.unwrap_or(DEFAULT_MODE));
         }
         Err(why) => {
-            outcome.files.remove(path);
-            outcome.unproven.push(format!("file {path}: {why}"));
+            expected.files.remove(path);
+            expected.unproven.push(format!("file {path}: {why}"));
         }
     }
 }
@@ -128,7 +128,7 @@ fn owner(file: &Value) -> Result<String, String> {
     Ok(format!("{}:{}", one("user")?, one("group")?))
 }
 
-fn unit(unit: &Value, system: System, outcome: &mut Outcome) {
+fn unit(unit: &Value, system: System, expected: &mut ExpectedState) {
     let text = |key: &str| unit.get(key).and_then(Value::as_str);
     let Some(name) = text("name") else {
         return;
@@ -137,18 +137,18 @@ fn unit(unit: &Value, system: System, outcome: &mut Outcome) {
     let content = text("contents").unwrap_or_default();
     let flag = |key: &str| unit.get(key).and_then(Value::as_bool) == Some(true);
     if flag("mask") {
-        outcome.unproven.push(format!("unit {name}: its masking"));
+        expected.unproven.push(format!("unit {name}: its masking"));
         return;
     }
     if !content.is_empty() {
-        outcome.file(&place, content.as_bytes(), ROOT, DEFAULT_MODE);
+        expected.file(&place, content.as_bytes(), ROOT, DEFAULT_MODE);
     }
     let drop_ins = unit.get("dropins").and_then(Value::as_array);
     for drop_in in drop_ins.into_iter().flatten() {
         let text = |key: &str| drop_in.get(key).and_then(Value::as_str);
         if let (Some(name), Some(content)) = (text("name"), text("contents")) {
             let path = format!("{place}.d/{name}");
-            outcome.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE);
+            expected.file(&path, content.as_bytes(), ROOT, DEFAULT_MODE);
         }
     }
     // What is wanted by the target that machines come up to is started with it.
@@ -159,6 +159,6 @@ fn unit(unit: &Value, system: System, outcome: &mut Outcome) {
             matches!(key.trim(), "WantedBy" | "RequiredBy") && value.contains("multi-user.target")
         });
     if (flag("enabled") || flag("enable")) && wanted {
-        units::started(name, content, system, outcome);
+        units::started(name, content, system, expected);
     }
 }

@@ -33,7 +33,7 @@ pub enum System {
 
 /// Expected state of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ExpectedState {
     /// Host name, if a config sets one.
     pub hostname: Option<String>,
     /// Words that stand on its kernel command line.
@@ -62,20 +62,20 @@ pub struct File {
 /// The user and group that files have when nobody says otherwise.
 const ROOT: &str = "root:root";
 
-impl Outcome {
+impl ExpectedState {
     /// Derives the expected state of a machine that boots this, on such a system.
     #[must_use]
-    pub fn of(booted: &Booted, system: System) -> Outcome {
-        let mut outcome = Outcome::default();
-        outcome.kernel_options(&booted.command_line);
+    pub fn of(booted: &Booted, system: System) -> ExpectedState {
+        let mut expected = ExpectedState::default();
+        expected.kernel_options(&booted.command_line);
         for config in &booted.configs {
             let (Asked::ByKernelOption, Ok(document)) = (&config.asked, &config.served) else {
                 continue;
             };
             match config.folder {
-                Folder::Ignition => ignition::read(&document.text, system, &mut outcome),
+                Folder::Ignition => ignition::read(&document.text, system, &mut expected),
                 Folder::Cloud => {}
-                Folder::Generic => outcome.unproven.push(format!(
+                Folder::Generic => expected.unproven.push(format!(
                     "the effects of its generic config ({})",
                     config.request
                 )),
@@ -86,15 +86,15 @@ impl Outcome {
         if let Some(config) = cloud.filter(|config| config.asked == Asked::ByKernelOption)
             && let Ok(document) = &config.served
         {
-            cloud_config::read(&document.text, system, &mut outcome);
+            cloud_config::read(&document.text, system, &mut expected);
         }
-        if outcome.hostname.is_none() {
-            let named = outcome.files.get("/etc/hostname");
-            outcome.hostname = named
+        if expected.hostname.is_none() {
+            let named = expected.files.get("/etc/hostname");
+            expected.hostname = named
                 .map(|file| file.content.trim().to_owned())
                 .filter(|name| !name.is_empty());
         }
-        outcome
+        expected
     }
 
     fn kernel_options(&mut self, command_line: &str) {

@@ -36,12 +36,12 @@ fn booted(command_line: &str, configs: Vec<Config>) -> Booted {
     }
 }
 
-fn cloud(text: &str, system: System) -> Outcome {
-    Outcome::of(&booted("", vec![served(Folder::Cloud, text)]), system)
+fn cloud(text: &str, system: System) -> ExpectedState {
+    ExpectedState::of(&booted("", vec![served(Folder::Cloud, text)]), system)
 }
 
-fn ignition(text: &str) -> Outcome {
-    Outcome::of(
+fn ignition(text: &str) -> ExpectedState {
+    ExpectedState::of(
         &booted("", vec![served(Folder::Ignition, text)]),
         System::StandIn,
     )
@@ -74,9 +74,9 @@ fn a_cloud_config_makes_files_units_and_a_name() {
 
 #[test]
 fn the_real_system_has_its_own_services_and_programs() {
-    let outcome = cloud(CLOUD, System::CoreOs);
+    let expected = cloud(CLOUD, System::CoreOs);
     assert_eq!(
-        outcome.units_active,
+        expected.units_active,
         ["etcd2.service", "a.service", "b.service"]
     );
 }
@@ -119,10 +119,10 @@ fn the_cloud_config_has_the_last_word() {
         served(Folder::Cloud, cloud),
         served(Folder::Ignition, ignition),
     ];
-    let outcome = Outcome::of(&booted("", configs), System::StandIn);
-    assert_eq!(outcome.hostname.as_deref(), Some("last"));
-    assert_eq!(outcome.files["/a"].content, "last");
-    assert!(!outcome.files.contains_key("/etc/hostname"));
+    let expected = ExpectedState::of(&booted("", configs), System::StandIn);
+    assert_eq!(expected.hostname.as_deref(), Some("last"));
+    assert_eq!(expected.files["/a"].content, "last");
+    assert!(!expected.files.contains_key("/etc/hostname"));
 }
 
 #[test]
@@ -131,30 +131,30 @@ fn a_config_that_no_kernel_option_asks_for_makes_nothing() {
         asked: Asked::ByNothing,
         ..served(Folder::Cloud, "#cloud-config\nhostname: a\n")
     };
-    let outcome = Outcome::of(&booted("", vec![config]), System::StandIn);
-    assert_eq!(outcome, Outcome::default());
+    let expected = ExpectedState::of(&booted("", vec![config]), System::StandIn);
+    assert_eq!(expected, ExpectedState::default());
 }
 
 #[test]
 fn kernel_options_are_words_and_those_of_the_network_are_not_known() {
-    let outcome = Outcome::of(
+    let expected = ExpectedState::of(
         &booted("a=1 b=\"2\" a=1 c=${next-server}", vec![]),
         System::StandIn,
     );
-    assert_eq!(outcome.kernel_options, ["a=1", "b=2"]);
-    assert!(outcome.unproven[0].contains("`c=${next-server}`"));
+    assert_eq!(expected.kernel_options, ["a=1", "b=2"]);
+    assert!(expected.unproven[0].contains("`c=${next-server}`"));
 }
 
 #[test]
 fn what_would_be_refused_in_the_machine_is_known_before() {
-    let why = |outcome: Outcome| outcome.hopeless.unwrap_or_default();
+    let why = |expected: ExpectedState| expected.hopeless.unwrap_or_default();
     assert!(why(cloud("hostname: a\n", System::StandIn)).contains("first line"));
     let mode = "#cloud-config\nwrite_files: [{path: /a, permissions: '0999'}]\n";
     assert!(why(cloud(mode, System::StandIn)).contains("\"0999\" of /a"));
     let old = why(ignition(r#"{"ignition": {"version": "2.2.0"}}"#));
-    assert!(old.contains("2.2.0") && old.contains("3.x only"), "{old}");
+    assert!(old.contains("2.2.0") && old.contains("only 3.x"), "{old}");
     assert!(why(ignition(r#"{"ignitionVersion": 1}"#)).contains("version 1;"));
-    let real = Outcome::of(
+    let real = ExpectedState::of(
         &booted(
             "",
             vec![served(Folder::Ignition, r#"{"ignitionVersion": 1}"#)],

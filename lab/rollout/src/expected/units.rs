@@ -1,6 +1,6 @@
 //! Units that stay active once they are started.
 
-use super::{Outcome, System};
+use super::{ExpectedState, System};
 
 /// Programs that the stand-in has (`images/stand-in/packages`), of those that people's units run.
 const STAND_IN_PROGRAMS: [&str; 33] = [
@@ -42,11 +42,11 @@ const STAND_IN_PROGRAMS: [&str; 33] = [
 /// Notes of a unit that is started whether it stays active, or why that is not known.
 ///
 /// `content` is its file, empty where it is a unit that the system has of its own.
-pub(super) fn started(name: &str, content: &str, system: System, outcome: &mut Outcome) {
+pub(super) fn started(name: &str, content: &str, system: System, expected: &mut ExpectedState) {
     match stays_active(name, content, system) {
-        Ok(()) if outcome.units_active.iter().any(|known| known == name) => {}
-        Ok(()) => outcome.units_active.push(name.to_owned()),
-        Err(why) => outcome.unproven.push(format!("unit {name}: {why}")),
+        Ok(()) if expected.units_active.iter().any(|known| known == name) => {}
+        Ok(()) => expected.units_active.push(name.to_owned()),
+        Err(why) => expected.unproven.push(format!("unit {name}: {why}")),
     }
 }
 
@@ -54,7 +54,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
     if content.trim().is_empty() {
         return match system {
             System::CoreOs => Ok(()),
-            System::StandIn => Err("the unit belongs to CoreOS, and the stand-in has none".into()),
+            System::StandIn => Err("belongs to CoreOS, which the stand-in does not contain".into()),
         };
     }
     let values = |wanted: &str| {
@@ -70,11 +70,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
         .filter_map(|line| line.split_once('='))
         .find(|(key, _)| key.starts_with("Condition") || key.starts_with("Assert"));
     if let Some((key, value)) = condition {
-        return Err(format!(
-            "the unit starts only if {}={}",
-            key.trim(),
-            value.trim()
-        ));
+        return Err(format!("starts only if {}={}", key.trim(), value.trim()));
     }
     if name.ends_with(".service") {
         let kind = values("Type").next_back().unwrap_or("simple");
@@ -82,7 +78,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
             .next_back()
             .is_some_and(|value| ["yes", "true", "on", "1"].contains(&value));
         if kind == "oneshot" && !remains {
-            return Err("the unit runs once and exits".into());
+            return Err("runs once and exits".into());
         }
         if system == System::StandIn {
             programs(values("ExecStartPre").chain(values("ExecStart")))?;
@@ -99,7 +95,7 @@ fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), String> {
         let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
         let name = program.rsplit('/').next().unwrap_or(program);
         if !STAND_IN_PROGRAMS.contains(&name) {
-            return Err(format!("the unit runs {program}, which the stand-in lacks"));
+            return Err(format!("runs {program}, which the stand-in lacks"));
         }
     }
     Ok(())

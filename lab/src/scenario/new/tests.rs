@@ -4,8 +4,8 @@ use std::fs;
 
 use boot_server::catalog::data_dir::Source;
 use boot_server::catalog::load;
+use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
-use rollout::expected::{Outcome, System};
 use rollout::plan::{ClientRequests, Known, Plan, plan_with_requests};
 use rollout::validate::{Network, Request, validate};
 
@@ -85,7 +85,7 @@ fn what_it_expects_is_what_its_data_says() {
             let booted = planned.outcome.unwrap();
             let expect = &node.expect;
             assert_eq!(booted.group, expect.group, "{kind:?}");
-            let outcome = Outcome::of(&booted, System::StandIn);
+            let outcome = ExpectedState::of(&booted, System::StandIn);
             assert_eq!(outcome.hostname, expect.hostname, "{kind:?}");
             assert_eq!(outcome.units_active, expect.units_active, "{kind:?}");
             for option in &expect.kernel_options {
