@@ -114,7 +114,7 @@ fn a_path_that_no_service_has_is_a_wrong_url() {
 
 #[test]
 fn a_config_that_is_not_there_is_named_with_the_servers_reason() {
-    let mut story = answers("/ignition", 404, "there is no file `ignition/node1.json`");
+    let mut story = answers("/ignition", 404, "file not found: `ignition/node1.json`");
     story
         .console("stand-in: FAILED: Ignition's fetch stage ended with exit code 1 (config URL: x)");
     story.is_explained(
