@@ -350,12 +350,12 @@ impl Metrics {
         self.lease_file_broken.get() == 0
     }
 
-    /// Counts an event that nobody will read.
+    /// Counts an event that was dropped.
     pub(crate) fn event_dropped(&self) {
         self.events_dropped.inc();
     }
 
-    /// Events that nobody read.
+    /// Returns the number of dropped events.
     pub(crate) fn events_dropped(&self) -> u64 {
         self.events_dropped.get()
     }

@@ -32,7 +32,7 @@ pub enum StateFileError {
     /// A folder, FIFO, socket or device.
     #[error("refused: {} (not a regular file); remove it or name another file", .0.display())]
     NotRegular(PathBuf),
-    /// The same file has other names, of which any may be of use to whoever made this one.
+    /// The file has other names, any of which may be useful to its creator.
     #[error(
         "refused: {} ({links} hard links; a file of the server has one name); remove it or name another file",
         path.display()
@@ -143,7 +143,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StateFileError> {
     read_checked(path, check_regular)
 }
 
-/// Reads a file that the server is to write anew, and that must be its own. `None` when there is none.
+/// Reads a file that the server will rewrite, and that must be its own. `None` when it does not exist.
 ///
 /// # Errors
 /// [`StateFileError`].
@@ -204,7 +204,7 @@ fn failed(path: &Path, source: io::Error) -> StateFileError {
     let path = path.to_owned();
     match source.raw_os_error() {
         Some(ELOOP) if path.is_symlink() => StateFileError::Link(path),
-        // A FIFO that nobody reads, or a socket.
+        // A FIFO without a reader, or a socket.
         Some(ENXIO) => StateFileError::NotRegular(path),
         _ if path.is_dir() => StateFileError::NotRegular(path),
         _ => StateFileError::Io { path, source },

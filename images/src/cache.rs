@@ -9,7 +9,7 @@ use crate::{ImageError, Progress};
 /// Folders under construction begin with this; what is left of them is rubbish.
 const UNDER_CONSTRUCTION: &str = ".building-";
 
-/// A folder of finished things, each in a folder of its own.
+/// Folder of finished entries, each in its own subfolder.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
@@ -34,7 +34,7 @@ impl Cache {
         self.folder.join(name)
     }
 
-    /// Waits until nobody else builds here, and clears what a dead builder left.
+    /// Waits until no other process builds here, and removes what a dead builder left.
     ///
     /// # Errors
     /// [`ImageError::File`] when the cache cannot be written.

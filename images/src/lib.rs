@@ -152,7 +152,7 @@ pub enum ImageError {
         #[source]
         source: std::io::Error,
     },
-    /// The host's release is not one the stand-in can be made from.
+    /// The host's release is not one from which the stand-in can be built.
     #[error(
         "unsupported distribution {0:?} in /etc/os-release: the stand-in is built from Debian or Ubuntu packages"
     )]

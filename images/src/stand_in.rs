@@ -81,7 +81,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// The stand-in kept under `cache` (in `images/stand-in/<key>`), with `agent` as its guest
+    /// Returns the stand-in kept under `cache` (in `images/stand-in/<key>`), with `agent` as its guest
     /// agent: the `guest-agent` program built on this host.
     #[must_use]
     pub fn new(cache: &Path, agent: &Path, release: Release) -> Self {
@@ -93,7 +93,7 @@ impl StandIn {
         }
     }
 
-    /// The folders in the cache that are this stand-in's: they are in use, whatever their age.
+    /// Returns the cache folders of this stand-in: they are in use, whatever their age.
     ///
     /// # Errors
     /// [`ImageError::File`] when the agent cannot be read.
@@ -137,7 +137,7 @@ impl StandIn {
         Ok(Image::open(&self.images.place(&self.key()?)))
     }
 
-    /// The image, built now if it has not been. Needs the network only when no base is there.
+    /// Returns the image, built now if necessary. Needs the network only if the base is missing.
     ///
     /// # Errors
     /// [`ImageError`]; then the cache is as it was before.
@@ -235,7 +235,7 @@ impl StandIn {
     }
 }
 
-/// The recipe in a folder of its own.
+/// Unpacks the recipe into a temporary folder.
 fn unpacked_recipe() -> Result<tempfile::TempDir, ImageError> {
     let folder = tempfile::Builder::new()
         .prefix("stand-in-recipe-")

@@ -140,7 +140,7 @@ struct Checker<'a> {
     root: &'a Root,
     snapshot: &'a Snapshot,
     problems: Vec<Problem>,
-    /// Problems of configs already told, so that a file shared by many groups is told once.
+    /// Problems of configs reported so far, so that a file shared by many groups is reported once.
     told: HashSet<(Folder, String, String)>,
     demands: Demands,
     /// Templates that take more than a render may, which are not tried again.
@@ -173,7 +173,7 @@ impl<'a> Checker<'a> {
         self.problems.push(problem.of_rule(rule));
     }
 
-    /// A directory that serves nobody. Errors say enough of the reason.
+    /// Reports a directory that serves no machine, unless its errors explain that already.
     fn no_group(&mut self, problems: &[Problem]) {
         let errors = problems.iter().any(|p| p.severity == Severity::Error);
         if errors || !self.snapshot.groups.is_empty() {

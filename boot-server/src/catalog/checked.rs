@@ -1,4 +1,4 @@
-//! Configs of many machines at once: of those that are served the same, one is looked at.
+//! Check of the configs of many machines: equal configs are checked once.
 //!
 //! To see whether a rendered text is what its folder is for takes some twenty times as long as to render it,
 //! and most machines of a group are served the same to the byte.

@@ -1,4 +1,4 @@
-//! An open data directory: held in memory, loaded anew when it is told to.
+//! Open data directory: held in memory, reloaded on request.
 //!
 //! Each request is answered from the [`Snapshot`] that is in force when it comes. A new one takes its
 //! place at once and whole, and only when it has no error; else the last good one stays.
@@ -31,7 +31,7 @@ pub struct DataDir {
     max_groups_lost: Option<u8>,
     /// Callers that wait for the end of a reload; `None` while nobody watches the directory.
     asked: Mutex<Option<Vec<mpsc::Sender<()>>>>,
-    /// Wakes whoever watches the directory when a reload is asked for.
+    /// Wakes the watcher of the directory when a reload is requested.
     wake: Notify,
 }
 
@@ -52,7 +52,7 @@ pub enum Reload {
     InForce,
     /// The last good one stays in force, for these reasons.
     Refused(Vec<Problem>),
-    /// Files changed while they were read: nothing is told, and the last good state stays in force.
+    /// Files changed while they were read: nothing is reported, and the last valid state is kept.
     Moving,
 }
 
@@ -105,7 +105,7 @@ impl DataDir {
         asked.get_or_insert_default();
     }
 
-    /// Waits until somebody asks for a reload.
+    /// Waits until a reload is requested.
     pub async fn asked_for(&self) {
         self.wake.notified().await;
     }
@@ -129,7 +129,7 @@ impl DataDir {
         }
     }
 
-    /// Declares that nobody watches the directory any more.
+    /// Declares that the directory is no longer watched.
     pub fn unwatch(&self) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         *asked = None;

@@ -114,10 +114,10 @@ impl Root {
         }
     }
 
-    /// The names in a folder, sorted, without hidden ones; none when there is no such folder.
+    /// Returns the names in a folder, sorted, without hidden ones; none when the folder does not exist.
     ///
     /// # Errors
-    /// The folder is there and cannot be read, or leads out.
+    /// The folder exists but cannot be read, or leads outside the directory.
     pub fn names(&self, folder: &str) -> Result<Vec<String>, Unreadable> {
         let opened = match self.open_beneath(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(opened) => opened,

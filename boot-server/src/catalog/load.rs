@@ -24,7 +24,7 @@ pub struct Source {
     pub root: PathBuf,
     /// The groups file of the bootcfg layout, when it is not `<root>/config.yaml`.
     pub groups_file: Option<PathBuf>,
-    /// The layout, when it is not to be told by what is there.
+    /// Configured layout; detected from the directory when absent.
     pub layout: Option<Layout>,
 }
 
@@ -92,7 +92,7 @@ impl Loader<'_> {
         self.problems.push(problem.of_rule("unreadable"));
     }
 
-    /// Reads a file; what stands in the way, except that it is missing, is an error.
+    /// Reads a file; every obstacle except a missing file is an error.
     pub(super) fn read(&mut self, file: &str) -> Result<Vec<u8>, Unreadable> {
         let read = self.root.read_bytes(file);
         if let Err(error @ Unreadable::Other { .. }) = &read {
@@ -128,7 +128,7 @@ impl Loader<'_> {
     }
 }
 
-/// A directory that was loaded to be looked at: what it says, where, and what is wrong with it.
+/// Loaded directory for inspection: content, positions and problems.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Content of the directory; to be served only when no problem is an error.
@@ -161,7 +161,7 @@ pub(super) fn load_first(source: &Source) -> (Snapshot, Vec<Problem>) {
     (loaded.snapshot, loaded.problems)
 }
 
-/// Loads a directory, and keeps where its groups stand.
+/// Loads a directory, and keeps the positions of its groups.
 pub fn survey(source: &Source) -> Loaded {
     survey_by(source, Empty::Accepted)
 }
@@ -224,7 +224,7 @@ fn survey_by(source: &Source, empty: Empty) -> Loaded {
     }
 }
 
-/// Tells the layout by what is there.
+/// Detects the layout of the directory.
 fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Problem>> {
     if let Some(layout) = source.layout {
         return Ok(layout);
@@ -262,7 +262,7 @@ fn is_empty(root: &Root) -> bool {
 
 pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
 
-/// A profile that groups name and that cannot be had: told once, at the first of them.
+/// Reports an unavailable profile that groups refer to: once, at the first of them.
 pub(super) fn dangling(
     loader: &mut Loader<'_>,
     named_by: &FoundGroup,

@@ -13,7 +13,7 @@ use super::Labels;
 use super::requirements::Requirements;
 use super::template::Metadata;
 
-/// Up to this many groups are all looked at to tell which came closest to matching.
+/// Maximum number of groups that are all compared to find the closest ones.
 const LOOKED_AT: usize = 1000;
 
 /// Group: its machines and their profile.
@@ -158,7 +158,7 @@ impl Groups {
         self.ordered.len()
     }
 
-    /// True when there is no group at all.
+    /// True if no group is defined.
     pub fn is_empty(&self) -> bool {
         self.ordered.is_empty()
     }

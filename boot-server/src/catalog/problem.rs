@@ -38,7 +38,7 @@ pub struct Problem {
     pub message: String,
     /// Remedy, printed on a line of its own.
     pub help: String,
-    /// Id of the rule that is broken; empty where there is no list of rules.
+    /// Id of the broken rule; empty for lists without rules.
     pub rule: &'static str,
     text: Option<Arc<str>>,
 }
@@ -103,7 +103,7 @@ impl Problem {
         self
     }
 
-    /// The same problem at a place in the file whose text this is. A line of 0 is no place.
+    /// Returns the same problem at a place in the file with this text. A line of 0 means no place.
     pub fn at(mut self, text: impl Into<Arc<str>>, line: usize, column: usize) -> Problem {
         if line > 0 {
             self.line = Some(line);

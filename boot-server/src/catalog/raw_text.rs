@@ -36,7 +36,7 @@ fn push_raw(text: &mut String, bytes: &[u8]) {
     text.extend(chars);
 }
 
-/// The bytes that a text stands for.
+/// Returns the bytes that a text encodes.
 pub fn to_bytes(text: String) -> Vec<u8> {
     if !is_raw(&text) {
         return text.into_bytes();

@@ -266,7 +266,7 @@ impl Snapshot {
     /// The machine's config in a folder, rendered and checked.
     ///
     /// # Errors
-    /// The first thing that stands in the way, from the group to the rendered text.
+    /// The first problem, from the group to the rendered text.
     pub fn config(
         &self,
         folder: Folder,
@@ -302,7 +302,7 @@ impl Snapshot {
         made.map_err(|error| format!("{}/{file}, rendered: {error}", folder.name()))
     }
 
-    /// The same, made of the rendered text by whoever asks.
+    /// Returns the same from a rendered text of the caller.
     pub(super) fn config_by<T>(
         &self,
         folder: Folder,

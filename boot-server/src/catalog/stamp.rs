@@ -23,11 +23,11 @@ const SERVED: [&str; 7] = [
     "ignition",
     "generic",
 ];
-/// Folders below folders that are looked at.
+/// Maximum depth of folders that are compared.
 const MAX_DEPTH: usize = 6;
-/// Files and folders that are looked at.
+/// Maximum number of files and folders that are compared.
 const MAX_ENTRIES: usize = 500_000;
-/// The largest file whose content is looked at: no loader reads larger ones.
+/// Size of the largest file whose content is compared: no loader reads larger ones.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Magic numbers of file systems whose files other hosts change (`statfs(2)`, Linux' `magic.h`).

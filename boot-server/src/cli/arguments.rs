@@ -54,7 +54,7 @@ impl CalledAs {
     }
 }
 
-/// The arguments to read, and where those came from that nobody typed.
+/// Arguments to parse, and the origin of those from the environment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arguments {
     pub(super) list: Vec<OsString>,
@@ -62,7 +62,7 @@ pub(super) struct Arguments {
     pub(super) from_environment: Vec<(String, String)>,
 }
 
-/// bootcfg 0.1 had the first flag in the place of the second, whose default does not count beside it.
+/// bootcfg 0.1 had the first flag instead of the second, whose default is ignored beside it.
 const IMAGES: (&str, &str) = ("images-path", "assets-path");
 
 /// Switches that the command line has by itself.
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(collected(&["x", "-version=true"], &[]), ["--version"]);
         let error = collect(&["x".into(), "-web-ssl=maybe".into()], &flags(), |_| None);
         assert!(error.unwrap_err().contains("true or false"));
-        // A value of another flag is no switch.
+        // The value of another flag is not a switch.
         assert_eq!(
             collected(&["x", "-address=web-ssl=true"], &[]),
             ["--address=web-ssl=true"]

@@ -44,7 +44,7 @@ impl Collapser {
         .collect()
     }
 
-    /// True if something is still to be told by [`Collapser::turn`].
+    /// True if [`Collapser::turn`] has something to report.
     pub(super) fn is_pending(&self) -> bool {
         self.seen.values().any(|seen| *seen > PER_SECOND)
     }

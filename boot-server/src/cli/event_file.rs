@@ -168,7 +168,7 @@ mod tests {
         }
         assert_eq!(last_count(&path), 499);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        // What is there already counts.
+        // The existing content counts.
         drop(out);
         let mut out = Out::open(Some(&path), 1000).unwrap();
         write_all(&mut out, 20);

@@ -86,7 +86,7 @@ impl EventLog {
 fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reopen: &Reopen) {
     let mut narrator = Narrator::default();
     let (mut failing, mut told) = (false, 0);
-    // Lines that nobody is shown are not even made.
+    // Lines that are not shown are not rendered.
     let narrates = tracing::enabled!(Level::INFO);
     let mut collapser = Collapser::default();
     let mut next = events.blocking_recv();
@@ -143,7 +143,7 @@ fn write_all(mut out: Out, mut events: Receiver<Event>, metrics: &Metrics, reope
         next = events.try_recv().ok();
         if next.is_none() {
             if collapser.is_pending() {
-                // What was collapsed is told when its second is over, whether more events come or not.
+                // Suppressed events are reported when their second is over, with or without further events.
                 for collapsed in collapser.turn(now_us()) {
                     metrics.count(&collapsed.what);
                     if out.write(&collapsed).and_then(|()| out.flush()).is_err() {

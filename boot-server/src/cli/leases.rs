@@ -59,7 +59,7 @@ impl Row {
 /// Prints the leases to standard output, by address.
 ///
 /// # Errors
-/// There is no lease file, or it cannot be read.
+/// The lease file is missing or cannot be read.
 pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let dhcp = config.dhcp.as_ref().context("missing section [dhcp]")?;
     let path = dhcp.lease_file.as_ref().context(
@@ -81,7 +81,7 @@ pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
         false => print_table(&mut out, rows),
     };
     match printed {
-        // `boot-server leases | head` is no error.
+        // `boot-server leases | head` is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         printed => printed?,
     }

@@ -214,7 +214,7 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
         from_environment,
     } = collected.map_err(|message| report(&[of_command_line(message)]))?;
     Cli::try_parse_from(&list).map_err(|error| {
-        // Where nothing can be written to, nobody reads it either.
+        // If standard error cannot be written to, the message is lost.
         let _ = error.print();
         let text = error.to_string();
         for (flag, variable) in from_environment {

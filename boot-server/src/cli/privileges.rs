@@ -22,7 +22,7 @@ pub(super) const KEPT: CapabilitySet =
 /// Becomes the user for good. `files` are what the user is to write later: their folders must be there.
 ///
 /// # Errors
-/// There is no such user, we are not root, or a folder cannot be written by the user.
+/// The user does not exist, the server is not root, or a folder is not writable by the user.
 pub(super) fn drop_to(name: &str, files: &[&Path]) -> anyhow::Result<()> {
     let user = User::from_name(name)
         .with_context(|| format!("cannot look up the user `{name}`"))?

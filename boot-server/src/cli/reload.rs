@@ -27,7 +27,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// Reads everything again; what fails keeps its last good state, and is told.
+    /// Reloads everything; a failed part keeps its last valid state, and the failure is reported.
     pub(super) fn reload(&self) {
         self.event_file.ask();
         // The directory is loaded once nobody is writing it. It tells the outcome itself, and keeps its last

@@ -1,4 +1,4 @@
-//! Runs the server until it is told to stop.
+//! Runs the server until it is stopped.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

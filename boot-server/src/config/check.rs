@@ -2,7 +2,7 @@
 
 use super::{BiosLoader, Config, HttpConfig};
 
-/// A value that cannot be, and where it stands.
+/// Invalid value, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// Keys from the top to the value; a number counts in a list.

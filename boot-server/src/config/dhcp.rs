@@ -123,7 +123,7 @@ impl DhcpConfig {
         }
     }
 
-    /// The pool that stands in `[dhcp]` itself.
+    /// Pool defined in `[dhcp]` itself.
     pub(super) fn own_pool(&self) -> PoolConfig {
         PoolConfig {
             subnet: self.subnet,
@@ -155,7 +155,7 @@ pub struct Reservation {
     pub address: Ipv4Addr,
     /// Host name given with it (option 12).
     pub hostname: Option<String>,
-    /// Options of its own, before those of its pool.
+    /// Options that override those of the pool.
     #[serde(default)]
     pub options: RawOptions,
 }

@@ -21,7 +21,7 @@ const MAX_PREFIX_LEN: u8 = 30;
 /// Smallest MTU of IPv4 (RFC 2132 §5.1).
 const MIN_MTU: u16 = 68;
 
-/// A pool and what its clients are told beside their address.
+/// Pool and the options that its clients get.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
     /// Pool plan built from the configuration.

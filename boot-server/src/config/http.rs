@@ -68,7 +68,7 @@ pub enum Explain {
 }
 
 impl Explain {
-    /// True when a client is told, that is on this host or not.
+    /// True if a client gets the full reasons; `is_this_host` is true for clients on this host.
     pub fn tells(self, is_this_host: bool) -> bool {
         match self {
             Explain::Local => is_this_host,

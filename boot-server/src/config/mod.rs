@@ -58,7 +58,7 @@ pub struct Config {
     pub events_max_bytes: u64,
     /// The user to run as when started as root.
     pub user: Option<String>,
-    /// `/metrics` and `/healthz` at an address of their own.
+    /// Separate listener for `/metrics` and `/healthz`.
     pub metrics: Option<MetricsConfig>,
     /// Level and format of the log on standard error.
     pub log: LogConfig,

@@ -27,7 +27,7 @@ pub struct FixedBoot {
     /// Initrds: files, or http or https URLs.
     #[serde(default)]
     pub initrd: Vec<String>,
-    /// Kernel options: a Go template, whose `URL "…"` stands for where machines fetch a file or URL.
+    /// Kernel options: a Go template, whose `URL "…"` expands to the URL at which machines fetch a file or URL.
     #[serde(default)]
     pub cmdline: String,
     /// Shown by the machine before it boots.

@@ -1,4 +1,4 @@
-//! Lease file lines → leases, whatever somebody or a crash left in the file.
+//! Lease file lines → leases, whatever an editor or a crash left in the file.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -143,7 +143,7 @@ impl Journal {
         self.damage.as_ref()
     }
 
-    /// Takes records in place of what the file says; the file is written anew with the next commit.
+    /// Replaces the records of the file; the next commit rewrites the file.
     pub fn amend(&mut self, records: Vec<LeaseRecord>) {
         for record in records {
             self.current.insert(record.address, record);
@@ -187,7 +187,7 @@ impl Journal {
         let Ok(there) = fs::symlink_metadata(&self.path) else {
             return Some("was removed");
         };
-        // Ours is open, so that its inode is nobody else's.
+        // The server's own file is open, so that no other file has its inode.
         if identity(&there) != self.identity {
             return Some("was replaced");
         }
@@ -233,7 +233,7 @@ impl LeaseStore for Journal {
 /// The leases in a file, by address, which may be in use by a server at the same time.
 ///
 /// # Errors
-/// [`JournalError`]; also when there is no file.
+/// [`JournalError`]; also when the file does not exist.
 pub fn read_leases(path: &Path) -> Result<Vec<LeaseRecord>, JournalError> {
     Ok(read_lease_file(path)?.current.into_values().collect())
 }
@@ -241,7 +241,7 @@ pub fn read_leases(path: &Path) -> Result<Vec<LeaseRecord>, JournalError> {
 /// The leases in a file, and its invalid lines.
 ///
 /// # Errors
-/// [`JournalError`]; also when there is no file.
+/// [`JournalError`]; also when the file does not exist.
 pub fn read_lease_file(path: &Path) -> Result<LeaseFile, JournalError> {
     let bytes = state_file::read(path)?.ok_or_else(|| JournalError::Io {
         path: path.to_owned(),
@@ -250,7 +250,7 @@ pub fn read_lease_file(path: &Path) -> Result<LeaseFile, JournalError> {
     Ok(parse(&bytes))
 }
 
-/// Keeps a file with invalid lines beside itself, before it is written anew without them.
+/// Saves a copy of a file with invalid lines, before the file is rewritten without them.
 fn keep_copy(path: &Path, bytes: &[u8]) -> Result<PathBuf, io::Error> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.map_or(0, |since| since.as_secs());

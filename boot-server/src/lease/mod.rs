@@ -68,7 +68,7 @@ pub trait LeaseStore: Send {
     /// `Ok` may carry a warning: all is kept, but something had happened to the place.
     ///
     /// # Errors
-    /// A sentence: it could not be kept, so nobody may be told. It is tried again the next time.
+    /// A sentence: the record could not be stored, so it must not be acknowledged. The next commit tries again.
     fn commit(&mut self) -> Result<Option<String>, String>;
 
     /// Moves the ends of all records by seconds, with the next [`LeaseStore::commit`]: the wall clock was

@@ -1,4 +1,4 @@
-//! Offers that nobody has requested, and which of them makes room in a pool without a free address.
+//! Offers that were not requested, and the choice of an offer to reclaim in an exhausted pool.
 //!
 //! A Discover costs its sender nothing and an offer keeps an address for a minute, so that a hundred
 //! made-up MACs a minute would take a pool of a hundred addresses. dnsmasq and Kea keep nothing for an
@@ -23,7 +23,7 @@ const CIRCUIT_OFFERS: usize = 16;
 const FIRST_TIMERS_PER_SECOND: f64 = 10.0;
 /// MACs that were refused and are remembered.
 const MAX_REFUSED: usize = 65_536;
-/// Offers looked at for one that may be taken back.
+/// Maximum number of offers examined for reclaiming.
 const MAX_LOOKED_AT: usize = 64;
 
 /// Client that may take over another client's offer.

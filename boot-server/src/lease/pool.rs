@@ -15,7 +15,7 @@ const OFFER_TIME: Duration = Duration::from_secs(60);
 /// Duration for which a declined address is withheld (RFC 2131 §4.3.3), unless no other is left.
 pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
 
-/// Declined addresses looked at for one that may be reclaimed.
+/// Maximum number of declined addresses examined for reclaiming.
 const MAX_DECLINED_LOOKED_AT: usize = 64;
 
 /// Configuration of a pool.
@@ -40,7 +40,7 @@ pub struct PoolPlan {
 pub struct Offered {
     /// Address to offer.
     pub address: Ipv4Addr,
-    /// The machine never had it, and it is not reserved for it: somebody may sit on it unasked.
+    /// True if the address is new to the machine and not reserved for it: another host may use it.
     pub fresh: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Usage {
     pub leases: u64,
     /// Offers that were not requested yet.
     pub offered: u64,
-    /// Addresses that rest because somebody else uses them.
+    /// Addresses set aside because another host uses them.
     pub declined: u64,
     /// Addresses that can be given at once, those kept for reservations included.
     pub free: u64,
@@ -102,7 +102,7 @@ pub struct LeasePool {
     last: Ipv4Addr,
     lease_time: Duration,
     reservations: Reservations,
-    /// Addresses that are nobody's to have: the server's own, the router's.
+    /// Addresses that no client can get: the server's own, the router's.
     excluded: Vec<Ipv4Addr>,
     by_address: HashMap<Ipv4Addr, Holding>,
     /// The address each machine has or last had.
@@ -141,7 +141,7 @@ impl LeasePool {
             .iter()
             .filter(|record| pool.subnet.contains(&record.address))
             .collect();
-        // A machine that had several addresses goes on with the one that ends last.
+        // A machine with several addresses keeps the one that ends last.
         known.sort_by_key(|record| (record.expires, record.address));
         for record in known {
             let holding = Holding {
@@ -254,7 +254,7 @@ impl LeasePool {
         let same = current.filter(|h| h.mac == who.mac && h.state != State::Declined);
         let fresh = same.is_none() && fixed != Some(address);
         if !same.is_some_and(|h| h.state == State::Bound && h.until > now) {
-            // A lease that still runs stays what it is: an offer promises less.
+            // An active lease is not replaced: an offer promises less.
             let offered = same.filter(|h| h.state == State::Offered && h.until > now);
             let holding = Holding {
                 mac: who.mac,

@@ -22,7 +22,7 @@ pub enum LeaseState {
     Bound,
     /// Released by the client.
     Released,
-    /// Found in use by somebody else: nobody's until its end.
+    /// Found in use by another host: withheld until the end.
     Declined,
 }
 
@@ -44,10 +44,10 @@ pub struct LeaseRecord {
     /// State of the address.
     #[serde(default, skip_serializing_if = "LeaseState::is_bound")]
     pub state: LeaseState,
-    /// The owner's SMBIOS UUID, when it told one.
+    /// SMBIOS UUID of the owner, if the owner sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Uuid>,
-    /// The owner's client identifier in hex, when it told one.
+    /// Client identifier of the owner in hex, if the owner sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// The owner's host name: the reserved one, else what it calls itself.

@@ -29,7 +29,7 @@ pub struct Reserved {
     pub address: Ipv4Addr,
     /// The host name given with it.
     pub hostname: Option<String>,
-    /// Options of its own.
+    /// Options that override those of the pool.
     pub options: Options,
 }
 
@@ -64,7 +64,7 @@ impl Reservations {
         self.all.get(*number?)
     }
 
-    /// All addresses that are somebody's.
+    /// Returns all reserved addresses.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Ipv4Addr> {
         self.by_address.keys()
     }

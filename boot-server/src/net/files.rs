@@ -253,7 +253,7 @@ impl TftpFiles {
                 let base = name.rsplit_once('/').map_or(name, |(_, base)| base);
                 match (grub::config_name(base), &self.catalog) {
                     _ if base == AUTOEXEC => self.autoexec().ok_or(refusal),
-                    // GRUB is to go on to the operator's own.
+                    // GRUB must continue to the operator's own file.
                     (Some(_), _) if self.open_below_roots(&grub::last_asked(name)).is_ok() => {
                         Err(refusal)
                     }

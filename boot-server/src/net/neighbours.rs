@@ -67,7 +67,7 @@ struct Table {
 impl Neighbours {
     /// Remembers that this machine uses this address; replaces what was known of the address.
     ///
-    /// A UUID told earlier by the same MAC stays known when this message carries none.
+    /// Keeps an earlier UUID of the same MAC when this message carries none.
     pub fn learn(&self, ip: Ipv4Addr, mac: MacAddr, uuid: Option<Uuid>) {
         self.remember(ip, mac, uuid, Source::Given);
     }

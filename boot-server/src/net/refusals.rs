@@ -1,4 +1,4 @@
-//! Refused clients, told without a flood of log lines: the first refusal at once, then a count a minute.
+//! Reports of refused clients without a flood of log lines: the first refusal at once, then a count per minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Decides when a data directory may be loaded: when nobody is writing it any more.
+//! Decides when a data directory may be loaded: when no process is writing to it any more.
 //!
 //! Pure: takes what happened to files and the time, and owns neither. Call [`Settling::handle`] for each
 //! change, then [`Settling::poll`] for what to do until the next one. A
@@ -61,7 +61,7 @@ pub(super) enum Step {
 /// The changes since the last load.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
-    /// Files that somebody has open for writing.
+    /// Files that a process has open for writing.
     writing: BTreeSet<PathBuf>,
     /// Files that were there and are not.
     gone: BTreeSet<PathBuf>,
@@ -123,7 +123,7 @@ impl Settling {
         }
     }
 
-    /// Files that somebody has open for writing.
+    /// Files that a process has open for writing.
     #[cfg(test)]
     pub(super) fn writing(&self) -> &BTreeSet<PathBuf> {
         &self.writing

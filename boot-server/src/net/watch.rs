@@ -1,4 +1,4 @@
-//! Loads the data directory anew when its files change, once nobody is writing them.
+//! Reloads the data directory when its files change, once no process is writing to it.
 //!
 //! The kernel's notes of changes become [`Change`]s; [`Settling`] decides by them when to load. Reading of
 //! files is not a change; replacing the directory itself, or any symbolic link on the way to it, is. On a
@@ -132,7 +132,7 @@ fn is_editors(name: &str) -> bool {
     swap || is_lock || name.ends_with('~') || name.starts_with(".nfs")
 }
 
-/// A new regular file is being written by whoever made it; a link is there at once.
+/// A new regular file is being written by its creator; a link is complete at once.
 fn created(path: PathBuf) -> Change {
     let in_writing = |found: &Metadata| found.is_file() && found.nlink() == 1;
     match std::fs::symlink_metadata(&path) {
@@ -166,7 +166,7 @@ impl DataDirWatcher {
             ignored: absolute(ignored.into_iter().collect())?,
             settling: Mutex::default(),
         });
-        // One waiting note is enough: it stands for all changes until it is taken.
+        // One waiting note is enough: it represents all changes until it is taken.
         let (sender, notes) = mpsc::channel(1);
         let shared = Arc::clone(&watched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -297,7 +297,7 @@ impl DataDirWatcher {
         let before = std::mem::take(&mut *self.watched.settling());
         let askers = self.data_dir.take_askers();
         let data_dir = Arc::clone(&self.data_dir);
-        // The outcome is told by `reload_as` itself.
+        // `reload_as` itself reports the result.
         match tokio::task::spawn_blocking(move || data_dir.reload_as(demand)).await {
             Ok(Reload::Moving) => {
                 self.data_dir.put_askers_back(askers);

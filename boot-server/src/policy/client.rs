@@ -27,7 +27,7 @@ pub struct Client {
     pub uuid: Option<Uuid>,
     /// Option 97 as it was sent, whatever it says.
     pub machine_id: Option<MachineId>,
-    /// Option 97 is there but is no machine identifier.
+    /// Option 97 is present but not a machine identifier.
     pub broken_machine_id: bool,
     /// Architectures in option 93; empty without the option.
     pub arch: Vec<ClientArch>,

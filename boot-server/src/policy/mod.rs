@@ -74,7 +74,7 @@ impl BootStep {
         }
     }
 
-    /// The boot file as clients are told it.
+    /// Returns the boot file name sent to clients.
     pub fn boot_file(&self) -> Option<&str> {
         match &self.action {
             BootAction::Nothing => None,
@@ -177,7 +177,7 @@ impl Policy {
         }
         match pixiecore_path(path)? {
             (_, 0) => Some(&self.boot.bios_nbp),
-            // Debian has no iPXE for 32-bit UEFI; whoever has one puts it into a TFTP root.
+            // Debian has no iPXE for 32-bit UEFI; an operator who has one puts it into a TFTP root.
             (_, 1) => Some("ipxe-i386.efi"),
             (_, 2 | 3) => Some(&self.boot.efi_x64_nbp),
             (_, 4) => Some(PIXIECORE_IPXE_NBP),

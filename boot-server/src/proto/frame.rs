@@ -66,7 +66,7 @@ pub fn encode_udp(
     Some(frame)
 }
 
-/// The question whether anyone uses an address, which changes nobody's ARP cache (RFC 5227 §2.1.1).
+/// ARP probe for an address, which changes no ARP cache (RFC 5227 §2.1.1).
 pub fn encode_arp_probe(from: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = ethernet(MacAddr([0xff; 6]), from, ETHERTYPE_ARP);
     frame.extend(ARP_HEADER);

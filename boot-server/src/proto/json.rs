@@ -261,7 +261,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// An error that `serde_json` told of this value alone.
+    /// Error that `serde_json` reported for this value alone.
     fn of_value(self, error: serde_json::Error) -> InvalidJson {
         self.placed(InvalidJson {
             line: 0,

@@ -125,7 +125,7 @@ impl BootSpec {
     /// hangs in iPXE; one that is not offered anything goes to its next boot device.
     ///
     /// # Errors
-    /// A sentence: there is no kernel, the command line cannot be rendered, or a URL has no address.
+    /// A sentence: the kernel is missing, the command line cannot be rendered, or a URL has no address.
     pub fn check(&self, link: &Link) -> Result<(), String> {
         let BootSpec::Boot {
             kernel,

@@ -37,7 +37,7 @@ pub struct Solicitation {
     pub mac: MacAddr,
 }
 
-/// Reads an Ethernet frame; `None` when it is no router solicitation.
+/// Parses an Ethernet frame; `None` when it is not a router solicitation.
 pub fn parse_solicitation(frame: &[u8]) -> Option<Solicitation> {
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_HEADER_LEN>()?;
     let [_, _, _, _, _, _, a, b, c, d, e, f, high, low] = *ethernet;

@@ -10,7 +10,7 @@ use crate::proto::dhcp::{
 
 /// Names our address as the server to load from, and what to load.
 ///
-/// A file name is completed by the server's name in `sname`; a URL stands for itself.
+/// A file name is completed by the server's name in `sname`; a URL needs no server name.
 pub(super) fn set_header(message: &mut Message, step: &BootStep, server: Ipv4Addr) {
     let Some(file) = step.boot_file() else { return };
     message.next_server = server;

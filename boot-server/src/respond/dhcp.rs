@@ -51,7 +51,7 @@ struct ServedPool {
     pool: LeasePool,
 }
 
-/// A DHCP server: the pool of its own link, and those behind relay agents.
+/// DHCP server: the pool of its own link, and those behind relay agents.
 pub struct DhcpServer<S> {
     server: Ipv4Addr,
     server_options: ServerOptions,
@@ -63,7 +63,7 @@ pub struct DhcpServer<S> {
 }
 
 impl<S: LeaseStore> DhcpServer<S> {
-    /// A server with our address on its first pool's link; it goes on with the leases that are known.
+    /// Creates a server with its address on the first pool's link; it continues with the known leases.
     pub fn new(
         server: Ipv4Addr,
         server_options: ServerOptions,

@@ -12,7 +12,7 @@ use crate::proto::dhcp::{ClientArch, Message, MessageType, code};
 /// Program whose behaviour the proxy reproduces where programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyStyle {
-    /// Every client that can use the boot file of the offer is told to use it.
+    /// True if every client that can use the boot file of the offer is told to use it.
     Plain,
     /// Style recorded from Pixiecore.
     Pixiecore,

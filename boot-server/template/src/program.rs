@@ -37,7 +37,7 @@ pub(crate) enum Statement {
     Leave,
     /// Goes on elsewhere.
     Jump { to: Label },
-    /// Begins to iterate; with nothing to iterate over goes on at `otherwise`.
+    /// Begins to iterate; continues at `otherwise` if nothing is to be iterated over.
     Range {
         pipe: OpId,
         variables: Variables,
@@ -100,7 +100,7 @@ pub(crate) enum Op {
         is_piped: bool,
         node: NodeId,
     },
-    /// `and`, `or`: goes on elsewhere if the top decides, and otherwise removes it unless it is the last.
+    /// `and`, `or`: jumps if the top decides, and otherwise removes it unless it is the last.
     Decide { or: bool, is_last: bool, to: OpId },
     /// Goes on elsewhere.
     Jump(OpId),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
 
-/// The first of the servers' addresses; each server has one of its own.
+/// First of the servers' addresses; each server has a separate one.
 pub(crate) const SERVERS: [Ipv4Addr; 4] = [
     Ipv4Addr::new(10, 77, 0, 1),
     Ipv4Addr::new(10, 77, 0, 2),

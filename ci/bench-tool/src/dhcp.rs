@@ -279,7 +279,7 @@ fn run(bench: &Bench, kind: Kind, clients: u32, rate: u32) -> anyhow::Result<Run
     measured().with_context(|| format!("{}: {}", kind.name(), server.last_words()))
 }
 
-/// Tries until it succeeds or the time is over: dnsmasq may be writing its file anew just now.
+/// Retries until success or timeout: dnsmasq may be rewriting its file just now.
 fn within(time: Duration, attempt: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {

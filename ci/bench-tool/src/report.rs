@@ -183,7 +183,7 @@ fn machine() -> String {
     )
 }
 
-/// Package names and versions; atftpd's stands beside its unpacked files.
+/// Returns package names and versions; atftpd's version is beside its unpacked files.
 fn versions(peers: &Path) -> String {
     let version = |package: &str| {
         let unpacked = std::fs::read_to_string(peers.join(format!("{package}.version")));

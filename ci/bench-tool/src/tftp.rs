@@ -110,7 +110,7 @@ fn row(
                     values[n].push(speed);
                 }
                 Ok(_) => {}
-                // Ours has to do it; of another it is told, once.
+                // A failure of boot-server is an error; a failure of another server is reported once.
                 Err(error) if n > 0 => {
                     out_of_race[n] = true;
                     values[n].clear();

@@ -18,7 +18,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) block_size: u16,
     pub(crate) window: u16,
-    /// Waits for packets without sleeping; for a client that has a processor of its own.
+    /// Waits for packets without sleeping; for a client with its own processor.
     pub(crate) spin: bool,
 }
 
@@ -94,7 +94,7 @@ fn receive(socket: &UdpSocket, ask: Ask<'_>, buffer: &mut [u8]) -> anyhow::Resul
         );
         let block = u16::from_be_bytes([head[2], head[3]]);
         if block != last.wrapping_add(1) {
-            // A gap, or an old block: RFC 7440 says where to go on.
+            // A gap, or an old block: RFC 7440 tells where to continue.
             if ask.window > 1 && in_window > 0 {
                 socket.send(&ack(last))?;
                 in_window = 0;

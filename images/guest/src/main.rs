@@ -76,7 +76,7 @@ fn apply(user_data: Result<Vec<u8>, Box<dyn std::error::Error>>, console: &mut C
     Ok(())
 }
 
-/// For a script that puts what is printed into a sentence of its own.
+/// Prints for a script that puts the text into its own sentence.
 fn explain_ignition(url: &str, speaks: &str) -> ExitCode {
     match fetch::fetch_once(url).and_then(|config| ignition::explain(&config, speaks)) {
         Some(why) => {

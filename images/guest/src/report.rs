@@ -19,7 +19,7 @@ impl Console {
         }
     }
 
-    /// Says one line. A console that cannot be written to is no reason to stop.
+    /// Writes one line. A failure to write to the console is ignored.
     pub fn say(&mut self, text: &str) {
         let line = line(text);
         print!("{line}");

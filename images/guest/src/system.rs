@@ -138,7 +138,7 @@ pub trait System {
     /// Gives a file to `owner`, as chown understands it.
     ///
     /// # Errors
-    /// [`SystemError`] when there is no such owner.
+    /// [`SystemError`] when the owner does not exist.
     fn change_owner(&self, path: &Path, owner: &str) -> Result<(), SystemError>;
 
     /// Makes systemd read its unit files again.
@@ -150,13 +150,13 @@ pub trait System {
     /// Enables a unit, until reboot when `runtime`.
     ///
     /// # Errors
-    /// [`SystemError`] when there is no such unit.
+    /// [`SystemError`] when the unit does not exist.
     fn enable_unit(&self, name: &str, runtime: bool) -> Result<(), SystemError>;
 
     /// Starts, stops, … a unit and waits for the outcome.
     ///
     /// # Errors
-    /// [`SystemError`] when there is no such unit; a unit that fails is a [`JobResult::Failed`].
+    /// [`SystemError`] when the unit does not exist; a unit that fails is a [`JobResult::Failed`].
     fn run_unit_command(&self, name: &str, command: UnitCommand) -> Result<JobResult, SystemError>;
 
     /// Runs a script as the transient unit `unit`, without waiting for its end.
@@ -165,6 +165,6 @@ pub trait System {
     /// [`SystemError`] when it does not start.
     fn start_script(&self, unit: &str, script: &Path) -> Result<(), SystemError>;
 
-    /// A name nobody else has.
+    /// Returns a unique name.
     fn random_name(&self) -> String;
 }

@@ -31,7 +31,7 @@ pub enum Event<'a> {
     Bytes {
         /// Name of the file.
         name: &'a str,
-        /// Bytes that are there.
+        /// Number of bytes received.
         have: u64,
         /// All of them, where that is known.
         total: Option<u64>,
@@ -45,7 +45,7 @@ pub enum Event<'a> {
         /// After this pause.
         pause: Duration,
     },
-    /// A file is there and good.
+    /// A file is complete and verified.
     Good {
         /// Verified properties of the file.
         file: &'a StoredFile,
@@ -55,7 +55,7 @@ pub enum Event<'a> {
 /// Receiver of progress events; called from several threads.
 pub type Tell<'t> = &'t (dyn Fn(Event<'_>) + Sync);
 
-/// Fetches `wanted` into `store`, unless it is there and undamaged.
+/// Fetches `wanted` into `store`, unless the store has it undamaged.
 ///
 /// # Errors
 /// [`AcquireError`]; then nothing is in the store that was not verified.

@@ -79,7 +79,7 @@ fn restart(partial: &mut Partial, validator: Option<String>) -> Result<(), Fault
     partial.restart(validator).map_err(Fault::Final)
 }
 
-/// The whole length, when the answer goes on exactly where `partial` ends, with the same file.
+/// Returns the total length, if the answer resumes exactly where `partial` ends, with the same file.
 fn continued(response: &Response, partial: &Partial) -> Option<Option<u64>> {
     let headers = response.headers();
     let same = match (validator(headers), partial.validator()) {

@@ -43,7 +43,7 @@ impl Default for Patience {
 /// Progress of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// So many bytes are there, of so many.
+    /// Progress: bytes received, and the total.
     Bytes {
         /// Bytes on disk.
         have: u64,

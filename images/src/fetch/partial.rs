@@ -79,7 +79,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Bytes that are there.
+    /// Returns the number of bytes received.
     #[must_use]
     #[expect(
         clippy::len_without_is_empty,
@@ -138,7 +138,7 @@ impl Partial {
         self.file.sync_all().map_err(|e| self.error(e))
     }
 
-    /// Gives it up: it is not to be gone on with.
+    /// Abandons the download: it must not be resumed.
     pub fn discard(self) {
         self.remove();
     }
@@ -149,7 +149,7 @@ impl Partial {
     }
 
     fn remove(&self) {
-        // Rubbish that stays is begun anew the next time, or cleared by `gc`.
+        // A remaining partial file is restarted the next time, or removed by `gc`.
         let _ = std::fs::remove_file(&self.path);
         let _ = std::fs::remove_file(&self.note_path);
     }

@@ -71,7 +71,7 @@ impl Pauses {
     /// Returns the delay before the next attempt, and the reason that the last one failed.
     ///
     /// # Errors
-    /// What ends it all: the fault is no passing one, or it was the last attempt.
+    /// The final error: the fault is permanent, or this was the last attempt.
     pub(super) fn after(
         &mut self,
         fault: Fault,

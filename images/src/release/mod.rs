@@ -21,7 +21,7 @@ pub struct Release {
     pub files: Vec<RemoteFile>,
 }
 
-/// A file to fetch, and what it is verified by.
+/// File to fetch, with the data for its verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFile {
     /// Purpose of the file.

@@ -106,7 +106,7 @@ fn file(source: &Stream, node: &Node<'_>, role: Role) -> Result<RemoteFile, Stri
     })
 }
 
-/// The mirror stands instead of the publisher's `https://host`; other hosts stay.
+/// Replaces the publisher's `https://host` by the mirror; other hosts are unchanged.
 fn mirrored(source: &Stream, url: &str) -> String {
     let (Some(mirror), Some(origin)) = (&source.mirror, origin(&source.url)) else {
         return url.to_owned();

@@ -60,7 +60,7 @@ pub struct Verified {
     pub signature: Option<Vec<u8>>,
 }
 
-/// The right to use the store while nobody clears it.
+/// Right to use the store while no process removes files.
 #[derive(Debug)]
 pub struct Use {
     _lock: File,
@@ -143,11 +143,11 @@ impl Store {
         let object = self.object(sha256);
         let folder = self.folder.join("sha256");
         std::fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
-        // Other images have links to the object that is there: it stays, unless it was damaged since.
+        // Other images link to the existing object: it is kept, unless it has been damaged since.
         if digest::of_file(&object).is_ok_and(|there| there.sha256 == sha256) {
             return std::fs::remove_file(path).map_err(StoreError::file(path));
         }
-        // Served by servers of other users, written by nobody.
+        // Readable by servers of other users, writable by none.
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o444))
             .map_err(StoreError::file(path))?;
         std::fs::rename(path, &object).map_err(StoreError::file(&object))
@@ -162,7 +162,7 @@ impl Store {
     /// Makes the image's folder; its files have to be in the store already.
     ///
     /// # Errors
-    /// [`StoreError`]; then there is no image that was not there before.
+    /// [`StoreError`]; then no image was added.
     pub(crate) fn install(
         &self,
         versions: &Cache,

@@ -126,7 +126,7 @@ struct Finder<'a> {
     path: &'a Path,
     text: &'a Arc<str>,
     problems: Vec<Problem>,
-    /// Keys that mean nothing, told after what is wrong.
+    /// Reports unknown keys, after the other problems.
     unknown: Vec<Problem>,
 }
 

@@ -60,7 +60,7 @@ impl InvalidIgnition {
     }
 }
 
-/// The language a config is written in, told by its file name as the reference tells it.
+/// Language of a config, decided by its file name as in the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// `*.yaml` and `*.yml`.

@@ -46,7 +46,7 @@ pub(super) fn parse(
         }
     };
     let mut problems = Vec::new();
-    // An id of nobody's misleads nobody: no file refers to a group.
+    // The id of an unused group misleads no reader: no file refers to a group.
     if file.id != id && others.contains(&file.id) {
         let message = format!("mismatched id: `{}` in the file `{id}.json`", file.id);
         let help = format!("write \"id\": \"{id}\"; the file name is the id");

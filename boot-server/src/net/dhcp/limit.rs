@@ -95,7 +95,7 @@ impl Limiter {
                 .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < FORGET_AFTER);
         }
         if self.clients.len() >= CAPACITY && !self.clients.contains_key(&mac) {
-            // Too many to watch each: the limit of all together stands.
+            // Too many clients to track each: only the limit of all together applies.
             return Verdict::Allowed;
         }
         let fresh = || Bucket::full(CLIENT_BURST, now);

@@ -193,7 +193,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         });
     }
 
-    /// Answers everything that was read, in order; leases are kept before they are told.
+    /// Answers all messages that were read, in order; leases are stored before they are acknowledged.
     async fn answer_all(self: &Arc<Self>, batch: &mut Vec<Request>, questions: &Arc<Semaphore>) {
         let mut answered = Vec::with_capacity(batch.len());
         for request in batch.drain(..) {

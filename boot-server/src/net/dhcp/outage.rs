@@ -47,7 +47,7 @@ impl Outages {
         })
     }
 
-    /// The shortages of the last minute that are to be told now. One that did not happen again is over.
+    /// Returns the shortages of the last minute to report now. A shortage that did not recur is over.
     pub(super) fn due(&mut self, now: Instant) -> Vec<BootEvent> {
         let mut events = Vec::new();
         self.0.retain(|reason, burst| {
@@ -95,10 +95,10 @@ mod tests {
         }
         let told = outages.due(at(60));
         assert_eq!(told.iter().map(count).collect::<Vec<_>>(), [59]);
-        // Another reason is a burst of its own.
+        // Another reason is a separate burst.
         let other = outages.hit(Shortage::LeaseNotKept, "disk full", 1, at(61));
         assert_eq!(other.as_ref().map(count), Some(1));
-        // It is over, and begins anew.
+        // The shortage is over, and a new one begins.
         assert_eq!(outages.due(at(130)), []);
         assert_eq!(hit(&mut outages, 200).as_ref().map(count), Some(1));
     }

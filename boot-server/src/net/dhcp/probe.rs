@@ -133,7 +133,7 @@ impl Prober {
             (Probe::Echo(address), _, Some(icmp)) => {
                 let echo = encode_echo(self.identifier, 1);
                 match icmp.send_to(&echo, SocketAddrV4::new(address, 0)).await {
-                    // No way there, so nobody there whom we could disturb.
+                    // No route to the address, so no host there that an offer could disturb.
                     Err(error) if error.kind() == io::ErrorKind::HostUnreachable => {}
                     Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {}
                     sent => drop(sent?),

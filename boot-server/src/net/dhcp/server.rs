@@ -19,7 +19,7 @@ use crate::respond::{Answer, DhcpServer};
 /// Addresses tried for one client before it is left to ask again.
 const MAX_ADDRESSES_LOOKED_FOR: usize = 8;
 
-/// The DHCP server and what it is to do before it answers.
+/// The DHCP server and its work before each answer.
 pub(in crate::net) struct ServerRole {
     dhcp: Mutex<DhcpServer<Box<dyn LeaseStore>>>,
     prober: Option<Arc<Prober>>,
@@ -27,7 +27,7 @@ pub(in crate::net) struct ServerRole {
     events: EventSink,
     clock: Mutex<LeaseClock>,
     outages: Mutex<Outages>,
-    /// Offers taken back and declined addresses reclaimed, as far as they were told.
+    /// Reclaimed offers and declined addresses that have been reported.
     told_taken_back: Mutex<(u64, u64)>,
     /// The lease file was in order when it was last written.
     keeping: AtomicBool,
@@ -58,7 +58,7 @@ impl ServerRole {
         request: Request,
         decide: impl FnOnce(&Request) -> BootStep,
     ) -> Option<Answered> {
-        // A Request too: its address would be acknowledged before it is known whether somebody uses it.
+        // A Request too: its address would be acknowledged before the probe has shown that it is free.
         if matches!(
             request.client.message,
             MessageType::Discover | MessageType::Request
@@ -84,7 +84,7 @@ impl ServerRole {
         })
     }
 
-    /// Keeps leases; what went wrong is told once, and once when it is right again.
+    /// Stores leases; reports a failure once, and the recovery once.
     ///
     /// # Errors
     /// They are not kept.
@@ -108,7 +108,7 @@ impl ServerRole {
         self.clock().time(ClockReading::now())
     }
 
-    /// Follows the wall clock when somebody set it.
+    /// Follows the wall clock when it was stepped.
     fn follow_clock(&self, reading: ClockReading) {
         let jumped = self.clock().adopt(reading);
         if let Some(by_seconds) = jumped {
@@ -165,7 +165,7 @@ fn needs_probe(answer: &Answer) -> bool {
 }
 
 impl<A: PixiecoreApi + 'static> DhcpService<A> {
-    /// Looks after the lease file and the gauges of the pools while nobody asks for anything.
+    /// Maintains the lease file and the gauges of the pools while no client sends anything.
     pub(super) fn keep_up(&self) {
         if let Role::Server(server) = &self.role {
             server.follow_clock(ClockReading::now());
@@ -232,7 +232,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         }
     }
 
-    /// Looks for the offered address, and for others in its place until one is nobody's.
+    /// Probes the offered address, and replaces it by others until one is free.
     async fn look(&self, server: &ServerRole, answered: &mut Answered) {
         for number in 0.. {
             let (Answer::Reply(reply), Some(prober)) = (&answered.answer, &server.prober) else {
@@ -265,7 +265,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             let arrival = answered.request.arrival;
             answered.answer = dhcp.handle(message, client, &answered.step, arrival, now);
             drop(dhcp);
-            // That it rests is remembered as well as can be; nobody is told of it.
+            // The address is set aside on a best effort basis; no client is told of it.
             let _ = server.commit();
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Note {
     pub(crate) sha256: Option<String>,
     /// Description of the served content, or the reason for a refusal.
     pub(crate) detail: String,
-    /// MAC named in the path, where it is no label.
+    /// MAC in the path, for endpoints where it is not a label.
     pub(crate) mac: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Note {
 #[derive(Debug, Clone)]
 pub(crate) struct LongBody(pub(crate) String);
 
-/// True in a request of somebody who may know why.
+/// True for a request from a client that may see the full reason.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MayKnow(pub(crate) bool);
 

@@ -30,7 +30,7 @@ use crate::net::unchanged::{UnchangedFile, Version};
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Files of less are read and leave together with the head of the answer.
 const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
-/// Bytes looked at to tell text from other content, as Go's sniffing does.
+/// Number of bytes examined to tell text from other content, as in Go's sniffing.
 const SNIFF_BYTES: u64 = 512;
 
 /// A file or a listing of `/assets/`.
@@ -77,7 +77,7 @@ fn missing(relative: &str, why: &dyn std::fmt::Display) -> Answer {
     Answer::explained(StatusCode::NOT_FOUND, line, "no such asset", &reason)
 }
 
-/// Opens a file or folder and tells what it is, off the threads that answer.
+/// Opens and classifies a file or folder, outside the threads that answer.
 async fn open(assets: &Arc<Folder>, relative: &str) -> Result<(File, Metadata), FolderError> {
     let (assets, name) = (Arc::clone(assets), relative.to_owned());
     let opened = tokio::task::spawn_blocking(move || {
@@ -239,7 +239,7 @@ async fn content_type(path: &Path, file: &mut File) -> std::io::Result<&'static 
         "png" => "image/png",
         "svg" => "image/svg+xml",
         "gz" => "application/gzip",
-        // UEFI HTTP boot looks at the type before the extension (UEFI 2.10, section 24.7.3).
+        // UEFI HTTP boot checks the type before the extension (UEFI 2.10, section 24.7.3).
         "efi" => "application/efi",
         _ => {
             let mut start = Vec::new();

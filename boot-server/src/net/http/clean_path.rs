@@ -73,7 +73,7 @@ pub(crate) fn decode(path: &str) -> String {
         .into_owned()
 }
 
-/// Escapes what may not stand in a path.
+/// Escapes the characters that are not allowed in a path.
 pub(crate) fn encode(path: &str) -> String {
     const KEPT: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
         .remove(b'/')

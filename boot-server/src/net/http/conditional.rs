@@ -54,7 +54,7 @@ pub(super) fn range_is_of(headers: &HeaderMap, modified: Option<Timestamp>) -> b
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    // Bytes that are no text are no tag of ours.
+    // Bytes that are not text are not a tag of this server.
     let value = headers.get(name)?;
     Some(value.to_str().unwrap_or_default().trim())
 }

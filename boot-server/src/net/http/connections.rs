@@ -61,7 +61,7 @@ pub(super) struct Place {
     evicted: CancellationToken,
 }
 
-/// A client's place, and whether somebody had to go for it.
+/// Place of a client; records if another connection was closed for it.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) place: Place,

@@ -14,13 +14,13 @@ const AT_ONCE: Budget = Budget {
     bytes: 256 << 10,
 };
 
-/// Templates that are rendered at a time on threads of their own.
+/// Maximum number of templates rendered at once on separate threads.
 pub(super) const MOST_SLOW_RENDERS: usize = 2;
 
 impl App {
-    /// The machine's config in a folder, served as `serve` does with its text and what it is.
+    /// Serves the machine's config in a folder, by `serve` with its text and description.
     ///
-    /// A template that takes long is rendered on a thread of its own, so that it keeps no other request waiting.
+    /// A slow template is rendered on a separate thread, so that it does not delay other requests.
     pub(super) async fn config(
         &self,
         folder: Folder,

@@ -16,7 +16,7 @@ use crate::catalog::{Labels, go_json};
 
 /// The boot settings of the machine with this MAC, as JSON.
 pub(crate) async fn handle(State(app): State<App>, Path(path): Path<String>) -> Answer {
-    // Like the reference, whatever stands before the last slash is not looked at.
+    // Like the reference, ignores everything before the last slash.
     let text = path.rsplit('/').find(|part| !part.is_empty());
     answer(&app, text.unwrap_or("boot"))
 }

@@ -25,7 +25,7 @@ pub struct RequestLines {
 }
 
 impl RequestLines {
-    /// Takes the next bytes; returns them anew when some had to be escaped.
+    /// Takes the next bytes; returns rewritten ones when some had to be escaped.
     pub fn escape(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut escaped: Option<Vec<u8>> = None;
         for (at, &byte) in bytes.iter().enumerate() {

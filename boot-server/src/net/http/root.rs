@@ -1,4 +1,4 @@
-//! `/` and every path that is no endpoint: 404, and what there is instead.
+//! `/` and every unknown path: 404, and the list of endpoints.
 
 use axum::extract::State;
 

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 use crate::net::unchanged::Version;
 
-/// Bytes that one placeholder stands for at most: with fewer, hyper's work for each shows beside nginx.
+/// Maximum number of bytes per placeholder: with fewer, hyper's overhead shows in comparison with nginx.
 const PART_BYTES: usize = 1024 * 1024;
 /// Bytes read at once into the page cache.
 const LOAD_BYTES: usize = 128 * 1024;
@@ -45,7 +45,7 @@ fn is_placeholder(bytes: &[u8]) -> bool {
     PLACEHOLDER.as_ptr_range().contains(&bytes.as_ptr())
 }
 
-/// A part of a file that a placeholder stands for.
+/// Part of a file that a placeholder represents.
 #[derive(Debug)]
 struct FilePart {
     file: Arc<File>,
@@ -167,7 +167,7 @@ fn load(file: &File, offset: u64, len: usize) {
     }
 }
 
-/// A TCP stream that sends files in the place of placeholders.
+/// TCP stream that replaces placeholders by files.
 #[derive(Debug)]
 pub(crate) struct FileStream {
     stream: TcpStream,
@@ -211,7 +211,7 @@ impl FileStream {
                 }
             });
             match sent {
-                // The length was promised: the connection cannot go on.
+                // The length was promised: the connection cannot continue.
                 Ok(0) => {
                     drop(parts);
                     self.discard();

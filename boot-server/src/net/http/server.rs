@@ -124,7 +124,7 @@ impl HttpServer {
         HttpServer { tls, ..self }
     }
 
-    /// Answers on threads of its own instead of those that accept.
+    /// Answers on separate threads instead of those that accept.
     #[must_use]
     pub fn workers(self, workers: Workers) -> HttpServer {
         HttpServer {
@@ -239,7 +239,7 @@ struct Connection {
     router: Router,
     stall: Duration,
     stopping: CancellationToken,
-    /// The client is a program on this host: nobody else can have a connection from one of its addresses.
+    /// The client is a program on this host: no other host can have a connection from one of its addresses.
     is_this_host: bool,
     place: Arc<Place>,
 }

@@ -27,7 +27,7 @@ const SIGNED: [&str; 8] = [
     "/generic",
     "/metadata",
 ];
-/// Pixiecore's, where the ending stands before the machine.
+/// Signature path of Pixiecore, where the extension precedes the machine.
 const PIXIECORE: &str = "/pixiecore/v1/boot";
 /// The longest answer that is signed.
 const MAX_BYTES: usize = 64 << 20;

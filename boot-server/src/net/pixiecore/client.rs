@@ -48,7 +48,7 @@ pub enum ApiError {
         /// URL of the request.
         url: String,
     },
-    /// A 200 that is no boot spec.
+    /// A 200 whose body is not a boot spec.
     #[error("{url}: {source}")]
     Invalid {
         /// URL of the request.
@@ -234,7 +234,7 @@ impl ApiClient {
     /// boot, what is no URL is a file.
     ///
     /// # Errors
-    /// It is no http URL.
+    /// The URL is not http or https.
     pub fn resolve(&self, url: &str) -> Result<String, ApiError> {
         let no_url = || ApiError::NoHttpUrl(url.to_owned());
         let api = match &self.source {

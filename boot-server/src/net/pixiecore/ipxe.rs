@@ -53,7 +53,7 @@ fn machine(query: &str) -> Result<MacAddr, &'static str> {
     }
 }
 
-/// The script, and what it is for the event.
+/// Returns the script, and its description for the event.
 fn script(
     app: &App,
     mac: MacAddr,

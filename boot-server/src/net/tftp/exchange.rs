@@ -58,7 +58,7 @@ struct Begun {
 enum Ended {
     /// The protocol ended the transfer.
     Transfer(Outcome),
-    /// The server is told to stop.
+    /// The server is shutting down.
     Stopped,
     /// Another request has the place.
     Replaced,
@@ -225,7 +225,7 @@ impl Begun {
         Err(Box::new((self, ended)))
     }
 
-    /// Goes on in a thread of its own.
+    /// Continues in a separate thread.
     fn start_thread(self) {
         let exchange = &self.exchange;
         let (shared, peer) = (Arc::clone(&exchange.shared), exchange.peer);

@@ -45,7 +45,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A socket for one transfer, on a port of its own and deaf to everyone else.
+    /// Opens a socket for one transfer, on a separate port and connected to its client.
     ///
     /// # Errors
     /// The kernel's.
@@ -83,7 +83,7 @@ impl Link {
         let packet_len = header.len() + len;
         let fits = self.packets < MAX_BATCH_PACKETS
             && self.batch.len() + packet_len <= MAX_BATCH_BYTES
-            // Behind a short packet there is no other.
+            // No packet follows a short packet.
             && self.batch.len() == self.packets * self.packet_len
             && packet_len <= self.packet_len;
         if !fits {

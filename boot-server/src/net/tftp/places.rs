@@ -25,7 +25,7 @@ pub(super) const MAX_TRANSFERS_PER_CLIENT: usize = 64;
 /// Requests an address may send at once. PXELINUX asks for a dozen names in a burst, a GRUB with its
 /// modules for a hundred.
 pub(super) const BURST: u32 = 512;
-/// Requests an address may go on sending each second.
+/// Number of requests that an address may send each second.
 const REQUESTS_PER_SECOND: u32 = 64;
 /// Addresses whose requests are counted.
 const MAX_COUNTED: usize = 4096;
@@ -57,7 +57,7 @@ struct Active {
     next_id: u64,
     slots: HashMap<SocketAddr, Slot>,
     by_client: HashMap<IpAddr, usize>,
-    /// Transfers that nobody has acknowledged, the oldest first: of strangers, and of known machines.
+    /// Unacknowledged transfers, the oldest first: of unknown machines, and of known ones.
     unanswered: BTreeMap<u64, SocketAddr>,
     unanswered_known: BTreeMap<u64, SocketAddr>,
     strangers: usize,

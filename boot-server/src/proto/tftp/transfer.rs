@@ -180,7 +180,7 @@ impl Transfer {
                     message: message.clone(),
                 });
             }
-            // Anything else is not meant for a sender: ignored, the client will fall silent or go on.
+            // Any other packet is not meant for a sender: it is ignored, and the client stops or continues.
             Packet::Read(_) | Packet::Write(_) | Packet::Data { .. } | Packet::OptionsAck(_) => {}
         }
     }

@@ -28,7 +28,7 @@ pub enum Reason {
     /// A key of a null.
     #[error("nil pointer evaluating {0}.{1}")]
     FieldOfNull(&'static str, String),
-    /// A key of what is no map.
+    /// A field of a value that is not a map.
     #[error("can't evaluate field {0} in type {1}")]
     NoField(String, &'static str),
     /// A template that is not defined.
@@ -40,7 +40,7 @@ pub enum Reason {
     /// A variable that a skipped part would have declared.
     #[error("undefined variable: {0}")]
     UndefinedVariable(String),
-    /// A value that is no list and no map.
+    /// A value that is neither a list nor a map.
     #[error("range can't iterate over {0}")]
     NotIterable(String),
     /// A function that does not take its arguments.

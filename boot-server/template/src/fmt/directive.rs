@@ -221,7 +221,7 @@ impl Format<'_> {
     }
 }
 
-/// Returns the index that an argument number stands for; they begin at 1.
+/// Returns the index for an argument number; the numbers begin at 1.
 fn index_of(digits: &[u8]) -> Option<usize> {
     let mut number: i64 = 0;
     for digit in digits {
@@ -241,7 +241,7 @@ fn digits_are_zero(digits: &[u8]) -> bool {
 }
 
 fn first_char(bytes: &[u8]) -> Option<(char, usize)> {
-    // No more than a character is looked at.
+    // No more than one character is examined.
     let chunk = bytes.get(..bytes.len().min(4))?.utf8_chunks().next()?;
     match chunk.valid().chars().next() {
         Some(char) => Some((char, char.len_utf8())),

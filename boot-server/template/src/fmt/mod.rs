@@ -35,7 +35,7 @@ pub(crate) fn text_of(value: &Value, verb: char, most: usize) -> String {
     text
 }
 
-/// `fmt.Sprint`: a space only between two values that are no strings.
+/// `fmt.Sprint`: a space only between two values that are not strings.
 pub(crate) fn sprint(printer: &mut Printer<'_>, values: &[Value]) -> Result<(), Exhausted> {
     let mut follows_string = true;
     for value in values {

@@ -5,10 +5,10 @@ use crate::fmt::quote::quote_text;
 /// An error of syntax.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
-    /// The text is no sequence of tokens.
+    /// The text is not a sequence of tokens.
     #[error("{0}")]
     Token(String),
-    /// A token stands where another is needed.
+    /// A token occurs where another is needed.
     #[error("unexpected {token} in {context}")]
     Unexpected {
         /// The token as Go names it.

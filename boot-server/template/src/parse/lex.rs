@@ -51,7 +51,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// True for words that are no names. Go counts `.` among them.
+    /// True for words that are not names. Go counts `.` among them.
     fn is_keyword(self) -> bool {
         matches!(
             self,
@@ -501,7 +501,7 @@ impl<'t> Lexer<'t> {
         self.error(format!("bad number syntax: {}", quote_text(self.pending())))
     }
 
-    /// Scans what may be a number; its value is looked at later.
+    /// Scans a possible number; its value is parsed later.
     fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let mut digits = "0123456789_";

@@ -4,7 +4,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InvalidLiteral;
 
-/// Returns the bytes that a literal in double quotes or back quotes stands for.
+/// Returns the bytes that a literal in double quotes or back quotes represents.
 pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, InvalidLiteral> {
     if let Some(raw) = inside(literal, '`') {
         return Ok(raw.bytes().filter(|byte| *byte != b'\r').collect());
@@ -34,7 +34,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// Returns the number that a character constant stands for.
+    /// Returns the number that a character constant represents.
     pub(super) fn code(&self) -> i64 {
         match self {
             Unit::Byte(byte) => i64::from(*byte),

@@ -79,7 +79,7 @@ fn mode(file: &File, path: &Path) -> Result<u32, ApplyError> {
 /// Writes one file and says so; answers its cleaned path.
 ///
 /// # Errors
-/// [`ApplyError`]; then nothing is there under the file's name that was not there before.
+/// [`ApplyError`]; then the file is unchanged.
 pub fn write(file: &File, machine: &mut Machine<'_>) -> Result<PathBuf, ApplyError> {
     let path = clean(&file.path);
     make_folders(machine, path.parent().unwrap_or(Path::new("/")))?;

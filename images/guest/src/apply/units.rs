@@ -115,7 +115,7 @@ fn write_file(path: &Path, content: &str, machine: &mut Machine<'_>) -> Result<(
     files::write(&file, machine).map(|_| ())
 }
 
-/// Puts a link to `/dev/null` in the place of the unit's file.
+/// Replaces the unit's file by a link to `/dev/null`.
 fn mask(unit: &Unit, machine: &mut Machine<'_>) -> Result<(), ApplyError> {
     let path = place(unit);
     files::make_folders(machine, path.parent().unwrap_or(Path::new("/")))?;

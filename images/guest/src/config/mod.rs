@@ -16,7 +16,7 @@ use read::Reader;
 use sections::Section;
 pub use substitute::Substitutions;
 
-/// A cloud-config. Empty texts and empty lists stand for what is not asked for.
+/// Cloud-config. Empty texts and empty lists mean that nothing is requested.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CloudConfig {
     /// The host name.

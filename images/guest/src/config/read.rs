@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Everything that was passed over, keys nobody asked for included, by line.
+    /// Returns all ignored parts, unknown keys included, by line.
     fn leftovers(mut self) -> Vec<(usize, String)> {
         if let Value::Map(entries) = &self.map.value {
             for (key, node) in entries {
@@ -203,7 +203,7 @@ pub enum EncodingError {
     Gzip(#[from] std::io::Error),
 }
 
-/// The bytes that `content` stands for in `encoding`.
+/// Decodes `content` by `encoding`.
 ///
 /// # Errors
 /// [`EncodingError`] when the encoding is unknown or the content is not in it.

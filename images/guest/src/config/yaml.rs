@@ -15,7 +15,7 @@ pub enum YamlError {
     /// The parser's own complaint, which names line and column.
     #[error("not valid YAML: {0}")]
     Syntax(#[from] granit_parser::ScanError),
-    /// An alias inside of what it stands for, or without an anchor.
+    /// An alias inside its own anchor, or without an anchor.
     #[error("line {line}: unknown alias")]
     Alias {
         /// Line number, from 1.
@@ -63,7 +63,7 @@ pub enum Value {
     Scalar {
         /// The text after quotes and escapes.
         text: String,
-        /// Written bare: YAML decides by its look what it is.
+        /// Written without quotes: YAML decides the type by the text.
         plain: bool,
     },
     /// A list of nodes.
@@ -73,7 +73,7 @@ pub enum Value {
 }
 
 impl Node {
-    /// The value of a map's key; the last one where it is there twice.
+    /// Returns the value of a map's key; the last one of duplicates.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Node> {
         match &self.value {

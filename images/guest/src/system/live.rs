@@ -42,7 +42,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(text).trim().to_owned()
 }
 
-/// Runs a program that has to succeed. `shown` stands for its arguments in messages.
+/// Runs a program that must succeed. `shown` represents its arguments in messages.
 fn must(program: &str, arguments: &[&str], input: &str, shown: &str) -> Result<(), SystemError> {
     let output = run(program, arguments, input)?;
     if output.status.success() {

@@ -43,7 +43,7 @@ fn config_of(config: &CloudConfig, system: System, expected: &mut ExpectedState)
             expected.unproven.push(what.into());
         } else {
             expected.hostname = Some(config.hostname.clone());
-            // It is set by hostnamectl, which writes the file anew.
+            // hostnamectl sets the name, and rewrites the file.
             expected.files.remove("/etc/hostname");
         }
     }
@@ -102,7 +102,7 @@ fn config_of(config: &CloudConfig, system: System, expected: &mut ExpectedState)
     }
 }
 
-/// User and group by name; none for numbers that mean nobody known.
+/// Returns user and group by name; none for unknown numbers.
 fn owner(owner: &str) -> Option<String> {
     let named = |who: &str| match who.parse::<u32>() {
         Ok(0) => Some("root".to_owned()),

@@ -36,7 +36,7 @@ pub enum System {
 pub struct ExpectedState {
     /// Host name, if a config sets one.
     pub hostname: Option<String>,
-    /// Words that stand on its kernel command line.
+    /// Words on its kernel command line.
     pub kernel_options: Vec<String>,
     /// Files by their path.
     pub files: BTreeMap<String, File>,
@@ -59,7 +59,7 @@ pub struct File {
     pub mode: String,
 }
 
-/// The user and group that files have when nobody says otherwise.
+/// Default user and group of files.
 const ROOT: &str = "root:root";
 
 impl ExpectedState {
@@ -110,7 +110,7 @@ impl ExpectedState {
         }
     }
 
-    /// Notes a file, or why it is not looked at.
+    /// Notes a file, or the reason that it is not checked.
     fn file(&mut self, path: &str, content: &[u8], owner: &str, mode: u32) {
         let is_text = std::str::from_utf8(content)
             .ok()

@@ -2,7 +2,7 @@
 
 use super::{ExpectedState, System};
 
-/// Programs that the stand-in has (`images/stand-in/packages`), of those that people's units run.
+/// Programs that the stand-in has (`images/stand-in/packages`), of those that common units run.
 const STAND_IN_PROGRAMS: [&str; 33] = [
     "bash",
     "cat",
@@ -41,7 +41,7 @@ const STAND_IN_PROGRAMS: [&str; 33] = [
 
 /// Notes of a unit that is started whether it stays active, or why that is not known.
 ///
-/// `content` is its file, empty where it is a unit that the system has of its own.
+/// `content` is its file, empty for a unit of the system itself.
 pub(super) fn started(name: &str, content: &str, system: System, expected: &mut ExpectedState) {
     match stays_active(name, content, system) {
         Ok(()) if expected.units_active.iter().any(|known| known == name) => {}

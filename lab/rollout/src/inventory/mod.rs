@@ -27,7 +27,7 @@ pub struct Inventory {
 pub struct Machine {
     /// Name of the machine.
     pub name: String,
-    /// Addresses of its network cards, lowercase with colons; the one that boots stands first.
+    /// MACs of its network cards, lowercase with colons; the boot card comes first.
     pub macs: Vec<String>,
     /// SMBIOS UUID, lowercase.
     pub uuid: Option<String>,

@@ -1,4 +1,4 @@
-//! A machine list from a file, told by its extension.
+//! Machine list from a file; the extension tells the format.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::check::check;
 use super::source::{Document, Place};
 use super::{Format, Inventory};
 
-/// Machines, and where in their list each stands.
+/// Machines, and their positions in the list.
 #[derive(Debug)]
 pub struct Listed {
     /// Machines of the list.
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<Inventory, Vec<Problem>> {
     read_listed(path).map(|listed| listed.inventory)
 }
 
-/// Reads the machines of a file, and where each stands.
+/// Reads the machines of a file, and their positions.
 ///
 /// # Errors
 /// Everything that is wrong with it.

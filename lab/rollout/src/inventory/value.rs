@@ -74,7 +74,7 @@ pub(super) fn mac(text: &str) -> Result<String, InvalidValue> {
     }
 }
 
-/// The MAC that was meant, as far as that can be told.
+/// Returns the intended MAC, as far as it can be guessed.
 fn right_mac(text: &str) -> String {
     let usual = "write six bytes, as 52:54:00:12:34:56";
     let parts: Vec<&str> = text.split([':', '-', ' ']).collect();

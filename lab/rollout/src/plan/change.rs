@@ -156,7 +156,7 @@ impl Changes {
         }
     }
 
-    /// Machines that boot no more, whose reason is told with their change.
+    /// Machines that no longer boot, whose reason is reported with their change.
     #[must_use]
     pub fn stopping(&self) -> HashSet<&str> {
         let sets = self.sets.iter();

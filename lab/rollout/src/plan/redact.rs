@@ -43,7 +43,7 @@ pub fn redact(text: &str) -> String {
         });
         let end_of_key = line.find(END);
         match (in_key, begin, end_of_key) {
-            // In JSON and in `data:` URLs a key stands in one line.
+            // In JSON and in `data:` URLs a key is in one line.
             (_, Some(begin), Some(end_of_key)) if begin < end_of_key => {
                 let (before, rest) = line.split_at(begin);
                 let (key, after) = rest.split_at(end_of_key - begin);

@@ -45,7 +45,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds a problem; one that is already there is not told twice.
+    /// Adds a problem, unless it was added before.
     pub(super) fn add(&mut self, mut problem: Problem) {
         let Some(rule) = rule::of_id(problem.rule) else {
             debug_assert!(false, "no rule `{}`: {problem}", problem.rule);
@@ -119,7 +119,7 @@ impl Source {
         }
     }
 
-    /// A problem at a place in it; a line of 0 is no place.
+    /// Returns a problem at a place in the file; a line of 0 means no place.
     pub(super) fn problem(
         &self,
         rule: &'static str,

@@ -69,7 +69,7 @@ fn selectors(context: &Context<'_>, groups: Option<(&Source, &Node)>, findings: 
     }
 }
 
-/// Labels that groups require and nobody sends: no script, no config URL, no machine of the inventory.
+/// Reports required labels that no script, config URL or machine of the inventory sends.
 fn unsent(context: &Context<'_>, findings: &mut Findings) {
     for (group, label) in check::unsent_labels(context.root, context.snapshot) {
         let mut machines = context

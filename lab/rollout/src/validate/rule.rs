@@ -1,4 +1,4 @@
-//! The rules: each with an id, a level and what it is about. `docs/rules.md` has a section for each.
+//! The rules: each with an id, a level and a family. `docs/rules.md` has a section for each.
 
 /// Severity of a broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

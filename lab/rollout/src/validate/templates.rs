@@ -19,7 +19,7 @@ pub(super) struct CleanIgnition {
     pub(super) text: String,
 }
 
-/// Renders every config for each that gets it, and looks at what comes out.
+/// Renders every config for each recipient, and checks the result.
 pub(super) fn check(context: &Context<'_>, findings: &mut Findings) -> Vec<CleanIgnition> {
     let mut users: HashMap<(Folder, &str), Vec<&Subject<'_>>> = HashMap::new();
     for subject in &context.subjects {

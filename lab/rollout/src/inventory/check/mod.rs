@@ -1,4 +1,4 @@
-//! From the tree of a machine list to machines, with every mistake told.
+//! From the tree of a machine list to machines, with every mistake reported.
 
 mod cards;
 
@@ -18,10 +18,10 @@ const MACHINE_KEYS: &[&str] = &[
 ];
 const EXPECT_KEYS: &[&str] = &["profile", "spec", "cloud_config", "ignition"];
 
-/// Labels that a machine has keys of its own for.
+/// Labels for which a machine has separate keys.
 const OWN_LABELS: [&str; 4] = ["uuid", "mac", "serial", "hostname"];
 
-/// The machines of a list, and where each stands.
+/// Machines of a list, and their positions.
 pub(super) fn check(
     document: &Document,
     root: &Node,
@@ -88,7 +88,7 @@ impl Checker<'_> {
             .collect()
     }
 
-    /// Tells of keys that mean nothing, or stand twice.
+    /// Reports unknown and duplicate keys.
     fn known(&mut self, entries: &[Entry], known: &[&str]) {
         for (index, entry) in entries.iter().enumerate() {
             let key = &entry.key;

@@ -1,7 +1,7 @@
 //! `host` declarations of ISC dhcpd, wherever in its configuration they stand (dhcpd.conf(5)), and those that
 //! it writes to its lease file when it is told of hosts while it runs (dhcpd.leases(5)).
 //!
-//! Keywords are read in any letter case, and `include` brings in a file where it stands.
+//! Keywords are read in any letter case, and `include` inserts a file at its position.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -84,7 +84,7 @@ fn tokens(file: &Rc<Path>, text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The tokens of a file, with those of the files that it includes in the place of each `include`.
+/// Returns the tokens of a file, with each `include` replaced by the tokens of its file.
 fn expanded(
     file: &Path,
     text: &str,
@@ -125,7 +125,7 @@ struct Host {
     /// The server wrote it to its lease file.
     is_dynamic: bool,
     is_deleted: bool,
-    /// True if the host is told the name it is declared by; none while no block says so.
+    /// True if the declared name is sent to the host; none while no block decides it.
     name_is_told: Option<bool>,
 }
 

@@ -270,7 +270,7 @@ fn import_host(place: &str, host: &str, gathered: &mut Gathered) {
             Part::LeaseTime(_) => gathered.without("lease times"),
             Part::Ignore => ignored = true,
             Part::Name(name) => {
-                // The machine is told its name without the domain.
+                // The machine gets its name without the domain.
                 let (host, domain) = name.split_once('.').unwrap_or((name, ""));
                 found.names.push(host.to_owned());
                 found.hostname = Some(host.to_owned());

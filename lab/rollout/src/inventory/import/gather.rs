@@ -43,7 +43,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Notes something that is no machine, or not wholly understood.
+    /// Notes an entry that is not a machine, or not fully understood.
     pub(super) fn skip(&mut self, place: impl Display, why: impl Display) {
         self.skipped.push(format!("{place}: {why}"));
     }
@@ -58,7 +58,7 @@ impl Gathered {
         self.examples.push(found);
     }
 
-    /// Takes the examples in, with made-up MACs, where there is no machine.
+    /// Adds the examples, with placeholder MACs, if no machine was found.
     pub(super) fn with_examples(mut self) -> Gathered {
         if !self.machines.is_empty() {
             return self;

@@ -173,7 +173,7 @@ fn import_host(document: &Document, host: &Node, gathered: &mut Gathered) {
         match key.as_str() {
             "hw-address" => found.macs.push(text.to_owned()),
             "hostname" => {
-                // The machine is told its name as it stands here.
+                // The machine gets the name as written here.
                 found
                     .names
                     .extend(text.split('.').next().map(str::to_owned));

@@ -139,7 +139,7 @@ impl Source {
     }
 }
 
-/// Imports machines; each source tells what it is where `kind` does not.
+/// Imports machines; detects the kind of each source unless `kind` is given.
 ///
 /// # Errors
 /// All that is wrong with the sources, or that no machine is in them.

@@ -1,7 +1,7 @@
 //! CSV with a header (RFC 4180, with `;` or tabs as well), as a table like the others: a column
 //! `label.rack` is the key `rack` of the table `labels`.
 //!
-//! A cell with nothing in it is a key that is not there; several values in one cell stand apart by spaces.
+//! An empty cell is a missing key; several values in one cell are separated by spaces.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ const NESTED: [(&str, &str); 3] = [
 /// Columns with several values in a cell.
 const LISTS: [&str; 2] = ["macs", "disks"];
 
-/// Reads a list; every row that is too long or too short is told.
+/// Reads a list; reports every row that is too long or too short.
 pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
     let delimiter = delimiter(&document.text);
     let lines = Lines::new(&document.text);

@@ -1,6 +1,6 @@
 //! The four languages of a machine list, read into one tree that knows the place of everything.
 //!
-//! Here only syntax is looked at; what the keys mean is `check`'s.
+//! Only syntax is checked here; `check` interprets the keys.
 
 mod csv;
 pub(super) mod json;
@@ -26,7 +26,7 @@ impl Place {
     pub(super) const START: Place = Place { line: 1, column: 1 };
 }
 
-/// A value and where it stands.
+/// Value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub(super) at: Place,
@@ -78,7 +78,7 @@ impl Document {
     pub(super) fn new(path: &Path, text: &str) -> Document {
         Document {
             path: path.to_owned(),
-            // An editor's mark of the encoding is no part of the text.
+            // An editor's byte order mark is not part of the text.
             text: text.strip_prefix('\u{feff}').unwrap_or(text).into(),
         }
     }
@@ -97,7 +97,7 @@ impl Document {
         )
     }
 
-    /// Reads the text as what it is said to be.
+    /// Parses the text in the declared format.
     pub(super) fn read(&self, format: Format) -> Result<Node, Vec<Problem>> {
         match format {
             Format::Toml => toml::read(self),

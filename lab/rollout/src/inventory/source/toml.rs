@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Document, Entry, Lines, Node, Place, Value};
 
-/// Reads a document; every mistake of syntax is told.
+/// Parses a document; reports every syntax error.
 pub(super) fn read(document: &Document) -> Result<Node, Vec<Problem>> {
     let lines = Lines::new(&document.text);
     let (table, errors) = DeTable::parse_recoverable(&document.text);

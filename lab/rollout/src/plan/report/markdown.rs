@@ -228,7 +228,7 @@ fn inline(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
             '`' => safe.push('\''),
-            // So that nobody of that name is called.
+            // Avoids notifying a GitHub user of that name.
             '@' => safe.push_str("@\u{200b}"),
             '\n' | '\r' => safe.push(' '),
             other => safe.push(other),

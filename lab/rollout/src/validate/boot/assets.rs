@@ -11,7 +11,7 @@ use crate::inventory::Firmware;
 use crate::validate::context::{Subject, named};
 use crate::validate::finding::Findings;
 
-/// Files that were looked at: many profiles boot the same.
+/// Cache of classified files: many profiles boot the same.
 #[derive(Debug, Default)]
 pub(super) struct Assets(HashMap<PathBuf, Option<Image>>);
 

@@ -49,7 +49,7 @@ pub(super) fn check(booted: &Booted<'_>, findings: &mut Findings) {
                 ),
             };
             booted.tell(findings, "initrd-name", *at, message, help);
-            // One mistake is told once.
+            // A mistake is reported once.
             return;
         }
     }

@@ -138,7 +138,7 @@ fn misspelt(key: &str) -> Option<&'static str> {
         let may_be = known.len() >= SHORTEST && known.len().abs_diff(written.len()) <= allowed;
         may_be && distance(known) <= allowed
     };
-    // `console2` and the like are somebody's own.
+    // `console2` and similar are options of other programs.
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
     let nearest = KNOWN.iter().filter(near).min_by_key(distance)?;
     (digits(nearest) == digits(&written)).then_some(*nearest)

@@ -32,7 +32,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-/// The column of the first `&` in a URL's query that stands outside of quotes.
+/// Returns the column of the first `&` in a URL's query outside quotes.
 fn bare_ampersand(line: &str) -> Option<usize> {
     let mut quote = None;
     let mut word = String::new();

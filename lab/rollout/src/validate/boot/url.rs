@@ -1,4 +1,4 @@
-//! The URLs of configs: whether they are fetched, and whether what they ask for is served to whoever asks.
+//! The URLs of configs: that they are valid, and that each requesting machine is served the config.
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::check::asset_of;
@@ -105,7 +105,7 @@ fn served(
     let mut alike: Vec<&str> = Vec::new();
     let mut other = String::new();
     for subject in &booted.subjects {
-        // A group that no machine can be of is told elsewhere.
+        // Another rule reports a group that no machine can match.
         let own = snapshot.group(&Labels::from_query(&subject.query));
         if own.map(|group| group.number) != Ok(subject.group.number) {
             continue;
@@ -169,7 +169,7 @@ fn served(
     }
 }
 
-/// True if a machine that is asked for as of another group gets the bytes of its own.
+/// True if a request with the labels of another group gets the bytes of the machine's own group.
 fn same_bytes(
     snapshot: &Snapshot,
     folder: Folder,
@@ -188,7 +188,7 @@ fn same_bytes(
     matches!((theirs, own), (Ok(theirs), Ok(own)) if theirs == own)
 }
 
-/// The variables in a text: what stands in `${…}`.
+/// Returns the variables in a text: the names in `${…}`.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
     text.split("${")
         .skip(1)

@@ -43,7 +43,7 @@ impl Verdict {
             let line = remark.reported_line.unwrap_or(remark.at.line);
             lines.push(format!("line {line}: {level}: {}", remark.message));
             if remark.rule == "cloud-config-syntax" {
-                // It goes on with a config of nothing, and finds that it is nothing.
+                // The reference continues with an empty config, and then refuses it.
                 let nothing = "line 0: warning: incorrect type for \"\" (want struct)";
                 lines.push(nothing.to_owned());
             }

@@ -1,4 +1,4 @@
-//! Ignition configs, by the shapes of their own versions.
+//! Checks of Ignition configs, by the schemas of their own versions.
 
 pub(super) mod program;
 mod shape;

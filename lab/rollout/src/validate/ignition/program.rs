@@ -11,7 +11,7 @@ const NAME: &str = "ignition-validate";
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Program {
-    /// No config of version 3 is there.
+    /// The directory has no config of version 3.
     NotNeeded,
     /// The program is not installed.
     NotInstalled,

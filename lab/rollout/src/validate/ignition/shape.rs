@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-/// A version of the config, by which it is looked at.
+/// Version of the config, which selects the schema.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Version {
     pub(super) major: u8,
@@ -108,7 +108,7 @@ impl Checker<'_> {
         name
     }
 
-    /// Looks at a value and everything inside it; `what` is what it is called.
+    /// Checks a value and everything inside it; `what` is its name in messages.
     pub(super) fn value(&mut self, node: &Node, shape: Shape, what: &str) {
         let kind = node.kind();
         // As in Go, null is the same as absent.

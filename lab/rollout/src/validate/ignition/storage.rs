@@ -118,7 +118,7 @@ fn contents(checker: &mut Checker<'_>, file: &Node) {
     }
 }
 
-/// The bytes of a `data:` URL; none of other URLs and of broken ones, which is told elsewhere.
+/// Returns the bytes of a `data:` URL; none of other URLs and of broken ones, which another rule reports.
 fn data(url: &str) -> Option<Vec<u8>> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let bytes: Vec<u8> = percent_decode_str(data).collect();

@@ -36,7 +36,7 @@ fn wrong(message: impl Into<String>, help: impl Into<String>) -> Option<Wrong> {
 /// Highest mode there is.
 const MAX_MODE: u32 = 0o7777;
 
-/// Modes that people write in octal. Read as decimal numbers they are modes that nobody wants.
+/// Modes that look octal. Read as decimal numbers they are unusual modes.
 const OCTAL_LOOKS: &[u32] = &[
     400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 710, 750, 755, 770, 775, 777,
     1777, 2755, 2775, 4755,

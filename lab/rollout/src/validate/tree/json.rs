@@ -1,4 +1,4 @@
-//! JSON as a tree with places. What is no JSON is told by `serde_json`, in its words.
+//! JSON as a tree with positions. `serde_json` reports malformed JSON in its own words.
 
 use super::{At, Entry, Node, Style, Value};
 

@@ -1,4 +1,4 @@
-//! YAML and JSON as a tree that keeps where each key and value stands, and how a value is written.
+//! YAML and JSON as a tree that keeps the position of each key and value, and the notation of a value.
 //!
 //! Reading into types loses both, and a rule has to name the line that it is about.
 
@@ -116,7 +116,7 @@ impl Node {
         }
     }
 
-    /// The entry of a key; the last one where it is there twice.
+    /// Returns the entry of a key; the last one of duplicates.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().rev().find(|entry| entry.key == key)
@@ -186,7 +186,7 @@ impl Node {
         }
     }
 
-    /// Keys that stand twice in one mapping, however deep: where the second stands.
+    /// Returns the positions of duplicate keys, however deep: that of the second key.
     #[must_use]
     pub fn duplicate_keys(&self) -> Vec<&Entry> {
         let mut found = Vec::new();
@@ -197,7 +197,7 @@ impl Node {
     fn collect_duplicates<'a>(&'a self, found: &mut Vec<&'a Entry>) {
         let mut seen = std::collections::HashSet::new();
         for entry in self.entries() {
-            // A merge brings keys that the mapping's own override; that is what it is for.
+            // A merge brings keys that the mapping's own override; that is its purpose.
             if entry.at.line > 0 && !seen.insert(&entry.key) {
                 found.push(entry);
             }

@@ -186,7 +186,7 @@ fn tab_from(text: &str, line: usize) -> Option<At> {
         })
 }
 
-/// Adds what `<<: value` brings, without a place of its own; of a list of mappings the first ones win.
+/// Adds the keys of `<<: value`, without separate positions; of a list of mappings the first ones win.
 fn merge(into: &mut Vec<Entry>, value: Node) {
     match value.value {
         Value::Map(entries) => into.extend(entries.into_iter().map(|entry| Entry {
