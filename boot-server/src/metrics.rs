@@ -360,7 +360,7 @@ impl Metrics {
         self.events_dropped.get()
     }
 
-    /// All counters as text.
+    /// Returns all counters as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.

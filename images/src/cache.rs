@@ -22,7 +22,7 @@ pub struct Lock {
 }
 
 impl Cache {
-    /// The cache in `folder`, which is made when it is first needed.
+    /// Returns the cache in `folder`, which is created on first use.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Cache { folder }

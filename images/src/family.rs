@@ -8,7 +8,8 @@
 use crate::catalog::{Family, Role};
 use crate::{INITRD_FILE, KERNEL_FILE};
 
-/// The name by which scenarios ask for the file with this role; none for one that only a kernel option names.
+/// Returns the name by which scenarios request the file with this role; none for a file that only a kernel
+/// option names.
 #[must_use]
 pub fn served_as(role: Role) -> Option<&'static str> {
     match role {
@@ -18,8 +19,8 @@ pub fn served_as(role: Role) -> Option<&'static str> {
     }
 }
 
-/// The assets of an image: which name leads to which of its files. Every file has its own name, and kernel
-/// and initrd have CoreOS's besides, so that a scenario's specs work unchanged.
+/// Returns the assets of an image: which name leads to which of its files. Every file has its own name, and
+/// kernel and initrd have CoreOS's besides, so that a scenario's specs work unchanged.
 #[must_use]
 pub fn assets<'f>(files: impl IntoIterator<Item = (Role, &'f str)>) -> Vec<(String, String)> {
     let mut assets = Vec::new();
@@ -72,8 +73,8 @@ pub fn spell(family: Family, option: &str) -> Spelled {
     }
 }
 
-/// The kernel options of an image besides those of a scenario's spec; `rootfs_url` is where its root file
-/// system is served, if it has one.
+/// Returns the kernel options of an image besides those of a scenario's spec; `rootfs_url` is where its root
+/// file system is served, if it has one.
 #[must_use]
 pub fn extra_options(of_entry: &[String], rootfs_url: Option<&str>) -> Vec<String> {
     let rootfs = rootfs_url.map(|url| format!("coreos.live.rootfs_url={url}"));

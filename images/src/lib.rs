@@ -45,13 +45,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// The kernel.
+    /// Returns the kernel.
     #[must_use]
     pub fn kernel(&self) -> PathBuf {
         self.folder.join(KERNEL_FILE)
     }
 
-    /// The initrd.
+    /// Returns the initrd.
     #[must_use]
     pub fn initrd(&self) -> PathBuf {
         self.folder.join(INITRD_FILE)
@@ -75,7 +75,7 @@ impl Image {
     }
 }
 
-/// The files of the built image in `folder` that are not as its manifest says.
+/// Returns the files of the built image in `folder` that differ from its manifest.
 ///
 /// # Errors
 /// [`ImageError::File`], [`ImageError::Manifest`].
@@ -94,7 +94,7 @@ pub fn damaged(folder: &Path) -> Result<Vec<String>, ImageError> {
     Ok(damaged)
 }
 
-/// All built images that are in `folder`, a folder each.
+/// Returns all built images that are in `folder`, a folder each.
 #[must_use]
 pub fn built_in(folder: &Path) -> Vec<Image> {
     let Ok(entries) = std::fs::read_dir(folder) else {

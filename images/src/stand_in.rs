@@ -129,7 +129,7 @@ impl StandIn {
         Ok(hash.finish())
     }
 
-    /// The image, if it has been built.
+    /// Returns the image, if it has been built.
     ///
     /// # Errors
     /// [`ImageError::File`] when the agent cannot be read.
@@ -156,7 +156,7 @@ impl StandIn {
         self.assemble(&lock, &base, &log, progress)
     }
 
-    /// The base's folder, built now if it has not been.
+    /// Returns the base's folder, built now if it has not been.
     fn base(
         &self,
         log: &Path,

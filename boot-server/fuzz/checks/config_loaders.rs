@@ -113,7 +113,7 @@ fn split(data: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// A folder of this process's own, in memory where the system has such a place.
+/// Returns a folder of this process's own, in memory where the system has such a place.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

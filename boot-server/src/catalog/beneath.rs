@@ -31,7 +31,7 @@ pub fn open(folder: impl AsFd, file: impl AsRef<OsStr>, flags: OFlags) -> Result
     }
 }
 
-/// The same without `openat2`: finds the file without opening it for anything, looks where it is, and then
+/// Opens the same without `openat2`: finds the file without opening it for anything, checks its path, and then
 /// opens this very file.
 fn open_and_look(folder: impl AsFd, file: impl AsRef<OsStr>, flags: OFlags) -> Result<File, Errno> {
     let (folder, file) = (folder.as_fd(), file.as_ref());

@@ -21,7 +21,7 @@ use super::template::{Why, format_mistake};
 /// Labels that the first iPXE script sends for each machine: bootcfg's, and with `arch` matchbox's since 0.11.
 const SENT_LABELS: [&str; 6] = ["uuid", "mac", "domain", "hostname", "serial", "arch"];
 
-/// Names of labels that the first script of a layout sends.
+/// Returns the names of labels that the first script of a layout sends.
 fn sent_labels(layout: Layout) -> &'static [&'static str] {
     match layout {
         Layout::Bootcfg => SENT_LABELS.get(..5).unwrap_or_default(),
@@ -81,7 +81,7 @@ pub fn files(root: &Root, snapshot: &Snapshot, assets: Option<&Path>) -> Vec<Pro
     checker.problems
 }
 
-/// The labels and the query of a machine that is what a group requires, and nothing else.
+/// Returns the labels and the query of a machine that is what a group requires, and nothing else.
 pub fn labels_of(group: &Group, layout: Layout) -> (Labels, String) {
     let mut labels = Labels::default();
     if layout == Layout::Matchbox {
@@ -464,8 +464,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The labels that groups require and that no first script sends, nor anything in the directory: a config
-/// URL in a kernel option, or a unit that asks again. Each with its group.
+/// Returns the labels that groups require and that no first script sends, nor anything in the directory: a
+/// config URL in a kernel option, or a unit that asks again. Each with its group.
 pub fn unsent_labels<'a>(root: &Root, snapshot: &'a Snapshot) -> Vec<(&'a Group, String)> {
     // `platform` is what `/boot.ipxe?platform=${platform}` adds.
     let is_sent = |label: &str| {
@@ -534,7 +534,7 @@ fn texts(root: &Root, snapshot: &Snapshot) -> Vec<String> {
     texts
 }
 
-/// The path that a kernel or initrd as written has on a server: iPXE options may stand before it, and
+/// Returns the path that a kernel or initrd as written has on a server: iPXE options may stand before it, and
 /// GRUB's way to name a server. None when only the machine knows it.
 fn path_of(written: &str) -> Option<&str> {
     let word = written.split_whitespace().last()?;
@@ -545,7 +545,7 @@ fn path_of(written: &str) -> Option<&str> {
     (!path.contains("${")).then_some(path)
 }
 
-/// The asset that a kernel or initrd as written is, when it is ours.
+/// Returns the asset path of a kernel or initrd as written, if this server serves it.
 pub fn asset_of(written: &str) -> Option<&str> {
     let path = path_of(written)?;
     path.strip_prefix("/assets/")

@@ -19,7 +19,7 @@ pub struct Checked(Mutex<HashMap<Rendered, Result<Arc<str>, String>>>);
 type Rendered = (Folder, Arc<str>, String);
 
 impl Snapshot {
-    /// The machine's config in a folder, rendered and checked, as [`Snapshot::config`] has it.
+    /// Returns the machine's config in a folder, rendered and checked, as [`Snapshot::config`] has it.
     ///
     /// # Errors
     /// As there.

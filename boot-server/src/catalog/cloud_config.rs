@@ -24,7 +24,7 @@ pub enum InvalidUserData {
 }
 
 impl InvalidUserData {
-    /// Line and column, counted from 1, when the error has a place.
+    /// Returns line and column, counted from 1, when the error has a place.
     pub fn place(&self) -> Option<(usize, usize)> {
         match self {
             InvalidUserData::Header | InvalidUserData::NoMapping => Some((1, 1)),

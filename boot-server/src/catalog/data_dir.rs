@@ -116,7 +116,7 @@ impl DataDir {
         asked.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// True when the files are on a file system of another host, whose changes the kernel does not tell.
+    /// True if the files are on a file system of another host, whose changes the kernel does not tell.
     pub fn is_remote(&self) -> bool {
         self.watched().iter().any(|path| is_remote(path))
     }
@@ -135,7 +135,7 @@ impl DataDir {
         *asked = None;
     }
 
-    /// The state of the files now. Reads files: not for an async task.
+    /// Returns the state of the files now. Reads files: not for an async task.
     pub fn stamp(&self) -> Stamp {
         Stamp::take(&self.source, Compare::Metadata)
     }
@@ -145,7 +145,7 @@ impl DataDir {
         self.snapshot.load_full()
     }
 
-    /// The paths whose changes are changes of what is served.
+    /// Returns the paths whose changes affect what is served.
     pub fn watched(&self) -> Vec<PathBuf> {
         let groups_file = self.source.groups_file.clone();
         std::iter::once(self.source.root.clone())
@@ -169,7 +169,7 @@ impl DataDir {
         }
     }
 
-    /// The same, for a state that meets a demand.
+    /// Reloads for a state that meets a demand.
     pub fn reload_as(&self, demand: Demand) -> Reload {
         let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let compare = match self.is_remote() {
@@ -226,7 +226,7 @@ impl DataDir {
         }
     }
 
-    /// The problem of a state that lacks more groups of the one in force than a change may take away.
+    /// Returns a problem if a state lacks more groups of the current one than a change may remove.
     fn too_many_lost(&self, new: &Snapshot) -> Option<Problem> {
         let most = usize::from(self.max_groups_lost?);
         let old = self.snapshot.load();

@@ -8,7 +8,7 @@ use super::snapshot::{Folder, Layout, Snapshot};
 use super::template::Metadata;
 
 impl Snapshot {
-    /// The lines `KEY=value` of a group's metadata for a machine, sorted.
+    /// Returns the lines `KEY=value` of a group's metadata for a machine, sorted.
     ///
     /// bootcfg 0.2: metadata, and after a name that both have, the label. matchbox: what templates
     /// see, nested keys joined by `_`; lists and nulls are left out.

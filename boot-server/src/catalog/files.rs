@@ -137,13 +137,13 @@ impl Root {
         Ok(names)
     }
 
-    /// True when there is such a folder inside.
+    /// True if there is such a folder inside.
     pub fn is_folder(&self, name: &str) -> bool {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.open_beneath(name, flags).is_ok()
     }
 
-    /// True when there is such a file or folder inside.
+    /// True if there is such a file or folder inside.
     pub fn has(&self, file: &str) -> bool {
         let found = self.open_beneath(file, OFlags::PATH);
         !matches!(found, Err(Unreadable::Missing(_)))

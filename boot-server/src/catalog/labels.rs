@@ -28,18 +28,18 @@ impl Labels {
         labels
     }
 
-    /// The labels of a machine known only by its MAC, lowercase with colons.
+    /// Returns the labels of a machine known only by its MAC, lowercase with colons.
     pub fn from_mac(mac: impl Into<String>) -> Labels {
         Labels([("mac".to_owned(), mac.into())].into())
     }
 
-    /// The value of a label; absent and empty are the same to a requirement.
+    /// Returns the value of a label; absent and empty are the same to a requirement.
     pub fn value(&self, key: &str) -> &str {
         self.0.get(key).map_or("", String::as_str)
     }
 }
 
-/// The decoded `key=value` pairs of a query, in order, as Go's `url.ParseQuery` keeps them.
+/// Returns the decoded `key=value` pairs of a query, in order, as Go's `url.ParseQuery` keeps them.
 pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     query
         .split('&')
@@ -68,8 +68,8 @@ fn unescape(text: &str) -> Option<String> {
     Some(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into()))
 }
 
-/// A hardware address in colon, hyphen (iPXE's `hexhyp`) or dotted notation, as lowercase with
-/// colons; `None` when it is none.
+/// Normalizes a hardware address in colon, hyphen (iPXE's `hexhyp`) or dotted notation to lowercase with
+/// colons; `None` for other text.
 pub fn normal_mac(text: &str) -> Option<String> {
     let (separator, width) = match text.bytes().position(|b| !b.is_ascii_hexdigit())? {
         2 => (text.get(2..3)?, 2),

@@ -29,8 +29,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// A directory whose layout is told by what is there; or a groups file of bootcfg's, which lies in its
-    /// directory under whatever name.
+    /// Returns the source of a directory, whose layout is detected, or of a bootcfg groups file, which lies in
+    /// its directory under any name.
     pub fn of(path: impl Into<PathBuf>) -> Source {
         let path = path.into();
         let is_yaml = path
@@ -52,7 +52,7 @@ impl Source {
         }
     }
 
-    /// The groups file of the bootcfg layout.
+    /// Returns the groups file of the bootcfg layout.
     pub fn groups_path(&self) -> PathBuf {
         let beside = || self.root.join("config.yaml");
         self.groups_file.clone().unwrap_or_else(beside)

@@ -32,14 +32,14 @@ pub struct Group {
 }
 
 impl Group {
-    /// The requirements a machine does not meet, as key and wanted value.
+    /// Returns the requirements a machine does not meet, as key and wanted value.
     pub fn unmet<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.require
             .iter()
             .filter(|(key, wanted)| labels.value(key) != *wanted)
     }
 
-    /// True when the machine meets all requirements.
+    /// True if the machine meets all requirements.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.unmet(labels).next().is_none()
     }
@@ -104,13 +104,12 @@ impl Groups {
         }
     }
 
-    /// The best matching group.
+    /// Returns the best matching group.
     pub fn select(&self, labels: &Labels) -> Option<&Arc<Group>> {
         self.matching(labels).min().and_then(|best| self.at(best))
     }
 
-    /// All groups that match, in matching order: the first is the machine's, and the others would be if
-    /// that were not there.
+    /// Returns all matching groups in matching order: the first is the machine's.
     pub fn all_matching(&self, labels: &Labels) -> Vec<&Arc<Group>> {
         let mut positions: Vec<u32> = self.matching(labels).collect();
         positions.sort_unstable();
@@ -148,12 +147,12 @@ impl Groups {
         self.ordered.get(usize::try_from(position).ok()?)
     }
 
-    /// All groups in matching order.
+    /// Returns all groups in matching order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.ordered.iter()
     }
 
-    /// Number of groups.
+    /// Returns the number of groups.
     pub fn len(&self) -> usize {
         self.ordered.len()
     }
@@ -163,7 +162,7 @@ impl Groups {
         self.ordered.is_empty()
     }
 
-    /// The groups that match or come closest, the closest first, at most `limit`; each with its
+    /// Returns the groups that match or come closest, the closest first, at most `limit`; each with its
     /// position in matching order.
     ///
     /// Among very many groups only those are looked at that share their rarest requirement with the

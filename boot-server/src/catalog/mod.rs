@@ -68,7 +68,7 @@ pub struct Selection {
 /// Answers what a machine boots. Implemented by the loaded data directory; a trait so that the rooms
 /// which only ask do not depend on how it is loaded.
 pub trait BootCatalog: Send + Sync {
-    /// The best matching group and its spec for these labels, or why there is none.
+    /// Returns the best matching group and its spec for these labels, or the reason for a refusal.
     ///
     /// # Errors
     /// A sentence for events and error bodies: no group matched, the spec is missing or broken.

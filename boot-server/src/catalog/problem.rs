@@ -44,7 +44,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a file as a whole.
+    /// Returns a problem of a file as a whole.
     pub fn of_file(
         severity: Severity,
         path: &Path,
@@ -63,7 +63,7 @@ impl Problem {
         }
     }
 
-    /// The same problem, as one of a rule.
+    /// Returns the same problem, as one of a rule.
     #[must_use]
     pub fn of_rule(mut self, rule: &'static str) -> Problem {
         self.rule = rule;
@@ -80,7 +80,7 @@ impl Problem {
         problem.of_rule(rule).at(text, error.line, error.column)
     }
 
-    /// A key that means nothing, with those that would: a misspelt one, most likely.
+    /// Returns the problem of an unknown key, with the known keys: most likely the key is misspelt.
     pub fn unknown_key(path: &Path, key: &str, known: &[&str]) -> Problem {
         let message = format!("unknown key `{key}` (ignored)");
         let nearest =
@@ -89,8 +89,8 @@ impl Problem {
         Problem::of_file(Severity::Warning, path, message, help).of_rule("unknown-key")
     }
 
-    /// The same problem as an error when the key was most likely to be `wanted`, which says whom a group is
-    /// for: without it the group is for every machine.
+    /// Returns the same problem as an error if the key was most likely meant as `wanted`, the group's selector:
+    /// without it the group matches every machine.
     #[must_use]
     pub(super) fn or_matches_all(mut self, wanted: &str, group: &str) -> Problem {
         if self.help.starts_with(&format!("did you mean `{wanted}`?")) {
@@ -113,7 +113,7 @@ impl Problem {
         self
     }
 
-    /// The same problem at the first place where the text has `needle`.
+    /// Returns the same problem at the first place where the text has `needle`.
     pub fn at_first(self, text: &str, needle: &str) -> Problem {
         match place_of(text, needle) {
             Some((line, column)) => self.at(text, line, column),
@@ -121,7 +121,7 @@ impl Problem {
         }
     }
 
-    /// The same problem at a key of a JSON text, which Go reads in any letter case.
+    /// Returns the same problem at a key of a JSON text, which Go reads in any letter case.
     pub(super) fn at_key(self, text: &str, name: &str) -> Problem {
         match json::place_of_key(text, name) {
             Some((line, column)) => self.at(text, line, column),
@@ -129,13 +129,13 @@ impl Problem {
         }
     }
 
-    /// The text that line and column are counted in.
+    /// Returns the text that line and column are counted in.
     pub fn text(&self) -> Option<&Arc<str>> {
         self.text.as_ref()
     }
 }
 
-/// The line that each problem is about, without its end. Each text is gone through once.
+/// Returns the line that each problem is about, without its end. Each text is gone through once.
 pub fn line_texts<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Option<&'a str>> {
     let mut lines: HashMap<*const u8, Lines<'a>> = HashMap::new();
     problems
@@ -149,7 +149,7 @@ pub fn line_texts<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Option
         .collect()
 }
 
-/// The known word that a misspelt one was to be, most likely.
+/// Returns the known word that a misspelt word most likely means.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |name: &&&str| strsim::damerau_levenshtein(name, word);
     let near = |name: &&&str| {
@@ -160,12 +160,12 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known.iter().filter(near).min_by_key(distance).copied()
 }
 
-/// Line and column, counted from 1, of the first place where the text has `needle`.
+/// Returns line and column, counted from 1, of the first place where the text has `needle`.
 pub fn place_of(text: &str, needle: &str) -> Option<(usize, usize)> {
     Some(place_after(text.get(..text.find(needle)?)?))
 }
 
-/// Line and column, counted from 1, of what follows this text.
+/// Returns line and column, counted from 1, of what follows this text.
 pub fn place_after(before: &str) -> (usize, usize) {
     let last_line = before.rsplit('\n').next().unwrap_or_default();
     let line = before.matches('\n').count() + 1;

@@ -39,7 +39,7 @@ impl Profile {
     }
 }
 
-/// An id as a profile has it; empty is none.
+/// Returns an id as written in a profile; empty means none.
 pub(super) fn id_of(text: String) -> Option<Arc<str>> {
     (!text.is_empty()).then(|| text.into())
 }
@@ -60,8 +60,8 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// The settings in the form that boot loaders' configs are rendered from: `cmdline` sorted by
-    /// key, then `args` in their order.
+    /// Returns the settings in the form that boot loaders' configs are rendered from: `cmdline` sorted by key,
+    /// then `args` in their order.
     pub fn settings(&self) -> BootSettings {
         let cmdline = self.cmdline.iter().flatten().map(|(key, value)| {
             let value = value_from_json(value);

@@ -9,7 +9,7 @@ const FIRST: u32 = 0x10_ff00;
 /// Bytes of ASCII are always UTF-8.
 const FIRST_BYTE: u8 = 0x80;
 
-/// The text for these bytes.
+/// Returns the text for these bytes.
 pub(super) fn from_bytes(bytes: Vec<u8>) -> String {
     let bytes = match String::from_utf8(bytes) {
         Ok(text) if !is_raw(&text) => return text,

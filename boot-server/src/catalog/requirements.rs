@@ -8,23 +8,23 @@ use std::sync::Arc;
 pub struct Requirements(Box<[(Arc<str>, Arc<str>)]>);
 
 impl Requirements {
-    /// The value that a label must have, when one is required.
+    /// Returns the value that a label must have, when one is required.
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.0.iter().find(|(name, _)| &**name == key);
         found.map(|(_, value)| &**value)
     }
 
-    /// Keys and values, sorted by key.
+    /// Returns the keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// The same, to be shared.
+    /// Returns the same, as shared strings.
     pub(super) fn shared(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// The keys, sorted.
+    /// Returns the keys, sorted.
     pub fn keys(&self) -> Vec<String> {
         self.iter().map(|(key, _)| key.to_owned()).collect()
     }
@@ -34,7 +34,7 @@ impl Requirements {
         self.0.len()
     }
 
-    /// True when any machine will do.
+    /// True if any machine will do.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,7 +57,7 @@ impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Requirements {
 pub(super) struct Names(HashSet<Arc<str>>);
 
 impl Names {
-    /// The one copy of this string.
+    /// Returns the one copy of this string.
     pub(super) fn share(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.0.get(text) {
             return Arc::clone(known);

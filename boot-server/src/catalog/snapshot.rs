@@ -37,7 +37,7 @@ impl Layout {
         }
     }
 
-    /// The file of a profile.
+    /// Returns the file of a profile.
     pub fn profile_file(self, id: &str) -> String {
         match self {
             Layout::Bootcfg => format!("specs/{id}/spec.json"),
@@ -53,7 +53,7 @@ impl Layout {
         }
     }
 
-    /// The iPXE script by which a machine with these labels boots.
+    /// Returns the iPXE script by which a machine with these labels boots.
     pub fn ipxe_script(self, boot: &BootSettings, labels: &Labels) -> String {
         let platform = Platform::from_label(labels.value("platform"));
         let BootSettings {
@@ -97,7 +97,7 @@ impl Folder {
         }
     }
 
-    /// The key of profiles that names files in it.
+    /// Returns the key of profiles that names files in it.
     pub fn key(self) -> &'static str {
         match self {
             Folder::Cloud => "cloud_id",
@@ -106,7 +106,7 @@ impl Folder {
         }
     }
 
-    /// The file in it that a profile names.
+    /// Returns the file in it that a profile names.
     pub fn file(self, profile: &Profile) -> Option<&Arc<str>> {
         match self {
             Folder::Cloud => profile.cloud_id.as_ref(),
@@ -147,7 +147,7 @@ pub enum Unrendered {
 }
 
 impl Unrendered {
-    /// The mistake in the template.
+    /// Returns the mistake in the template.
     pub fn template(&self) -> Option<&InvalidTemplate> {
         match self {
             Unrendered::Template { error, .. } => Some(error),
@@ -193,13 +193,13 @@ impl Snapshot {
         self.profiles.values().flatten()
     }
 
-    /// The configs that profiles name and that could be read.
+    /// Returns the configs that profiles name and that could be read.
     pub fn configs(&self) -> impl Iterator<Item = (Folder, &Arc<str>, &ConfigText)> {
         let configs = self.configs.iter();
         configs.filter_map(|((folder, file), text)| Some((*folder, file, text.as_ref().ok()?)))
     }
 
-    /// The best matching group.
+    /// Returns the best matching group.
     ///
     /// # Errors
     /// No group matches; the reason names the closest ones.
@@ -212,7 +212,7 @@ impl Snapshot {
         })
     }
 
-    /// A profile by its id.
+    /// Returns a profile by its id.
     ///
     /// # Errors
     /// A sentence: it is missing or broken.
@@ -234,7 +234,7 @@ impl Snapshot {
         Ok((group, profile.map_err(|reason| group.refuse(reason))?))
     }
 
-    /// The group and profile a machine boots by.
+    /// Returns the group and profile a machine boots by.
     ///
     /// # Errors
     /// No group, no readable profile, or one without `boot`.
@@ -246,7 +246,7 @@ impl Snapshot {
         }
     }
 
-    /// The group a machine boots by, and what it boots.
+    /// Returns the group a machine boots by, and what it boots.
     ///
     /// # Errors
     /// As [`Snapshot::bootable`].
@@ -263,7 +263,7 @@ impl Snapshot {
         )
     }
 
-    /// The machine's config in a folder, rendered and checked.
+    /// Returns the machine's config in a folder, rendered and checked.
     ///
     /// # Errors
     /// The first problem, from the group to the rendered text.
@@ -276,7 +276,7 @@ impl Snapshot {
         self.config_within(folder, labels, query, Budget::default())
     }
 
-    /// The same, within a smaller budget than every render has.
+    /// Returns the same, within a smaller budget than the default.
     ///
     /// # Errors
     /// As there.
@@ -331,8 +331,7 @@ impl Snapshot {
         })
     }
 
-    /// A config with the values that it sees when it is asked for so, before it is looked at whether it is
-    /// what its folder is for.
+    /// Returns a config rendered with the values of this request, before the check that it fits its folder.
     ///
     /// # Errors
     /// It is not there, or its template cannot be executed with these values.
@@ -348,7 +347,7 @@ impl Snapshot {
         rendered.map(|(text, _)| text)
     }
 
-    /// The same within a budget, and the steps that were taken of it.
+    /// Returns the same within a budget, and the steps taken.
     ///
     /// # Errors
     /// As [`Snapshot::rendered`].
@@ -377,7 +376,7 @@ impl Snapshot {
         })
     }
 
-    /// A template with the values that a group's configs see.
+    /// Returns a template with the values that a group's configs see.
     ///
     /// # Errors
     /// It cannot be executed with them.
@@ -473,7 +472,7 @@ pub(super) enum InvalidConfig {
 }
 
 impl InvalidConfig {
-    /// Line and column in the rendered text.
+    /// Returns line and column in the rendered text.
     pub(super) fn place(&self) -> Option<(usize, usize)> {
         match self {
             InvalidConfig::Cloud(error) => error.place(),

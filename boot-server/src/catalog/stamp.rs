@@ -77,7 +77,7 @@ impl Stamp {
     }
 }
 
-/// True when the file system is one whose files other hosts change without a sign.
+/// True if the file system is one whose files other hosts change without a sign.
 pub fn is_remote(path: &Path) -> bool {
     // `f_type` is signed and of the word's size on most architectures; the number is one of 32 bits.
     rustix::fs::statfs(path).is_ok_and(|found| REMOTE.contains(&(found.f_type as u32)))

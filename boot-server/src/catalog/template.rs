@@ -114,7 +114,7 @@ impl ConfigText {
         Ok(ConfigText::Template(Box::new(template)))
     }
 
-    /// The text with these values, within the budget that every render has.
+    /// Returns the text with these values, within the budget that every render has.
     ///
     /// # Errors
     /// A key is missing where that is an error, a function does not accept its values, or the budget does not
@@ -124,7 +124,7 @@ impl ConfigText {
         Ok(text)
     }
 
-    /// The text with these values, and the steps that it took of a budget.
+    /// Renders the text with these values, and returns the steps taken of a budget.
     ///
     /// # Errors
     /// As [`ConfigText::render`].
@@ -182,7 +182,7 @@ pub fn format_mistake(text: &str) -> Option<&str> {
     })
 }
 
-/// A template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
+/// Returns a template value from JSON (or YAML read as JSON): integers where they fit, like Go's YAML.
 pub fn value_from_json(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Nil,
@@ -203,7 +203,7 @@ pub fn value_from_json(json: &serde_json::Value) -> Value {
     }
 }
 
-/// The same for a reader that takes every number for a `float64`, as Go's `encoding/json` does.
+/// Returns the same for a reader that decodes every number as `float64`, as Go's `encoding/json` does.
 pub fn value_from_go_json(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Number(number) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
@@ -213,7 +213,7 @@ pub fn value_from_go_json(json: &serde_json::Value) -> Value {
     }
 }
 
-/// The values of an object, likewise.
+/// Returns the values of an object, with numbers as `float64`.
 pub fn go_json_map(object: &serde_json::Map<String, serde_json::Value>) -> Metadata {
     object
         .iter()

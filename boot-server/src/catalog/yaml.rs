@@ -66,7 +66,7 @@ fn read<T: DeserializeOwned>(
     })
 }
 
-/// Line and column of a place, counted from 1.
+/// Returns line and column of a place, counted from 1.
 pub fn place(at: &Location) -> (usize, usize) {
     let number = |n: u64| usize::try_from(n).unwrap_or_default();
     (number(at.line()), number(at.column()))

@@ -36,7 +36,8 @@ impl CalledAs {
         }
     }
 
-    /// The flags whose defaults differ from ours: those of bootcfg 0.2, of matchbox 0.5 and later.
+    /// Returns the flags with other defaults than this server's: those of bootcfg 0.2, of matchbox 0.5 and
+    /// later.
     fn defaults(self) -> &'static [(&'static str, &'static str)] {
         match self {
             CalledAs::BootServer => &[],
@@ -137,7 +138,7 @@ pub(super) fn collect(
     })
 }
 
-/// A boolean as Go's `strconv.ParseBool` reads it.
+/// Returns a boolean as Go's `strconv.ParseBool` reads it.
 pub(super) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),

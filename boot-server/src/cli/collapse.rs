@@ -50,7 +50,7 @@ impl Collapser {
     }
 }
 
-/// The kind of an event that anybody on the network can cause; `None` for those of the server itself.
+/// Returns the kind of an event that any host on the network can cause; `None` for events of the server itself.
 fn kind(event: &BootEvent) -> Option<&'static str> {
     Some(match event {
         BootEvent::DhcpRequest { .. } => "dhcp_request",

@@ -50,7 +50,7 @@ pub(super) fn load(settings: Settings) -> Result<Config, Vec<Problem>> {
     }
 }
 
-/// A file's configuration, with its paths made whole, and its text.
+/// Returns a file's configuration, with its paths made whole, and its text.
 fn parse(path: &Path) -> Result<(Config, String), Vec<Problem>> {
     let error =
         |message: String, help: String| Problem::of_file(Severity::Error, path, message, help);
@@ -72,7 +72,7 @@ fn parse(path: &Path) -> Result<(Config, String), Vec<Problem>> {
     Ok((config, text))
 }
 
-/// Every path in a configuration.
+/// Returns every path in a configuration.
 fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
     let http = config.http.as_mut().map(|http| {
         [

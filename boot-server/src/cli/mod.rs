@@ -181,7 +181,7 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// An error and its causes in one line. What a message says already of its cause is not said again.
+/// Renders an error and its causes in one line, without repetitions.
 pub fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -226,7 +226,7 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
     })
 }
 
-/// A problem that is in no file.
+/// Returns a problem of the command line, which belongs to no file.
 fn of_command_line(message: String) -> Problem {
     let help = "`boot-server --help` lists all settings";
     Problem::of_file(Severity::Error, Path::new("command line"), message, help)

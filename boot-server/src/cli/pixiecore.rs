@@ -107,7 +107,7 @@ pub(super) struct Flags {
 }
 
 impl Pixiecore {
-    /// The configuration that means the same.
+    /// Returns the equivalent configuration.
     ///
     /// # Errors
     /// A sentence about the command line.
@@ -196,7 +196,7 @@ impl Flags {
     }
 }
 
-/// The value of a switch, as Pixiecore takes it: `--debug`, `--debug=true`, `--debug=false`.
+/// Returns the value of a switch, as Pixiecore takes it: `--debug`, `--debug=true`, `--debug=false`.
 fn go_switch(text: &str) -> Result<bool, String> {
     go_bool(text).ok_or_else(|| "write true or false".to_owned())
 }
@@ -219,7 +219,7 @@ fn own_nbp(flag: &str, file: &Path, name: Option<&str>) -> Result<(PathBuf, Stri
     Ok((folder.to_owned(), found.to_owned()))
 }
 
-/// A duration as Go writes it: `5s`, `1m30s`, `500ms`.
+/// Returns a duration as Go writes it: `5s`, `1m30s`, `500ms`.
 fn go_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time as 5s, 500ms or 1m30s".to_owned();
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;

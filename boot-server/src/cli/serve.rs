@@ -143,8 +143,8 @@ fn raise_file_limit() {
     }
 }
 
-/// The signer of `http.key_ring`, unlocked by the passphrase in the environment: ours, or that of
-/// the programs whose place we take.
+/// Returns the signer of `http.key_ring`, unlocked by the passphrase in the environment variable of this
+/// server, bootcfg or matchbox.
 fn signer(config: &Config) -> anyhow::Result<Option<Arc<Signer>>> {
     const PASSPHRASES: [&str; 3] = [
         "BOOT_SERVER_PASSPHRASE",

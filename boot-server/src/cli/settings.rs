@@ -134,7 +134,7 @@ impl Settings {
         }
     }
 
-    /// The configuration file to read: none when `--config` names bootcfg's groups file.
+    /// Returns the configuration file to read: none when `--config` names bootcfg's groups file.
     pub(super) fn config_file(&self) -> Option<&Path> {
         self.config.as_deref().filter(|path| !is_yaml(path))
     }
@@ -257,12 +257,13 @@ impl NotOffered {
     }
 }
 
-/// A path that may be empty, which means none.
+/// Returns a path that may be empty, which means none.
 fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// The folder that a flag names; an empty text names none. bootcfg and matchbox refuse one that is not there.
+/// Returns the folder that a flag names; an empty text names none. bootcfg and matchbox refuse one that is not
+/// there.
 fn folder(flag: &str, path: PathBuf) -> Result<Option<PathBuf>, String> {
     if path.as_os_str().is_empty() {
         return Ok(None);
@@ -293,7 +294,7 @@ fn set_path(value: &mut PathBuf, given: Option<PathBuf>) {
     }
 }
 
-/// An address as Go takes it: `:8080` is every address, names are looked up.
+/// Returns an address as Go takes it: `:8080` is every address, names are looked up.
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |why: &str| format!("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080");
     if let Some(port) = text.strip_prefix(':') {

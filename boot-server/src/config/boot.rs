@@ -66,7 +66,7 @@ pub enum BiosLoader {
 }
 
 impl BootConfig {
-    /// Every NBP that may be sent, for telling their downloads from others.
+    /// Returns every NBP that may be sent, for telling their downloads from others.
     pub fn nbps(&self) -> impl Iterator<Item = &str> {
         let optional = [
             &self.efi_ia32_nbp,

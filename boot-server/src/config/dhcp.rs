@@ -93,7 +93,7 @@ pub struct PoolConfig {
 }
 
 impl DhcpConfig {
-    /// A server of this subnet that says nothing of it beyond what is asked here.
+    /// Returns a server of this subnet that says nothing of it beyond what is asked here.
     pub fn new(subnet: Ipv4Net, first: Ipv4Addr, last: Ipv4Addr) -> DhcpConfig {
         DhcpConfig {
             subnet,

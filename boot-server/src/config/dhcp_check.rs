@@ -136,8 +136,8 @@ impl DhcpConfig {
         }
     }
 
-    /// The pools that this describes, that of our own link first; `server` is our own address, which
-    /// is never given.
+    /// Returns the configured pools, that of the server's own link first; `server` is the server's own address,
+    /// which is never given.
     ///
     /// # Errors
     /// A sentence, where [`Config::check`](super::Config::check) has problems or `server` is not in

@@ -45,7 +45,7 @@ impl ClockReading {
         }
     }
 
-    /// The wall clock's time at boot, in nanoseconds since the Unix epoch.
+    /// Returns the wall clock's time at boot, in nanoseconds since the Unix epoch.
     fn wall_at_boot(&self) -> i128 {
         let nanos =
             |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX / 4);
@@ -65,14 +65,14 @@ pub struct LeaseClock {
 }
 
 impl LeaseClock {
-    /// A clock that shows the wall clock's time now.
+    /// Returns a clock that shows the wall clock's time now.
     pub fn new(reading: ClockReading) -> LeaseClock {
         LeaseClock {
             wall_at_boot: reading.wall_at_boot(),
         }
     }
 
-    /// The time for leases at a reading, whatever the wall clock shows.
+    /// Returns the time for leases at a reading, whatever the wall clock shows.
     pub fn time(&self, reading: ClockReading) -> SystemTime {
         let since_boot = i128::try_from(reading.since_boot.as_nanos()).unwrap_or(0);
         let nanos = self.wall_at_boot + since_boot;
@@ -99,7 +99,7 @@ impl LeaseClock {
     }
 }
 
-/// A time shifted by seconds; as it is when the result cannot be represented.
+/// Returns a time shifted by seconds; as it is when the result cannot be represented.
 pub(super) fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let shifted = match seconds < 0 {

@@ -60,7 +60,7 @@ pub struct LeaseFile {
 }
 
 impl LeaseFile {
-    /// The invalid lines in words, e.g. `line 3: empty; line 7: NUL bytes`.
+    /// Returns the invalid lines in words, e.g. `line 3: empty; line 7: NUL bytes`.
     pub fn problems(&self) -> String {
         problems(&self.invalid)
     }

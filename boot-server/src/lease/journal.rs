@@ -230,7 +230,7 @@ impl LeaseStore for Journal {
     }
 }
 
-/// The leases in a file, by address, which may be in use by a server at the same time.
+/// Returns the leases in a file, by address, which may be in use by a server at the same time.
 ///
 /// # Errors
 /// [`JournalError`]; also when the file does not exist.
@@ -238,7 +238,7 @@ pub fn read_leases(path: &Path) -> Result<Vec<LeaseRecord>, JournalError> {
     Ok(read_lease_file(path)?.current.into_values().collect())
 }
 
-/// The leases in a file, and its invalid lines.
+/// Returns the leases in a file, and its invalid lines.
 ///
 /// # Errors
 /// [`JournalError`]; also when the file does not exist.

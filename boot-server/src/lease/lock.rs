@@ -39,7 +39,7 @@ impl Lock {
     }
 }
 
-/// A file's name with something appended.
+/// Returns a file's name with something appended.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

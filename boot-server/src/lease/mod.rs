@@ -46,7 +46,7 @@ pub struct LeaseClient<'a> {
 }
 
 impl LeaseClient<'_> {
-    /// A machine that says nothing but its MAC.
+    /// Returns a machine that says nothing but its MAC.
     pub fn of_mac(mac: MacAddr) -> LeaseClient<'static> {
         LeaseClient {
             mac,

@@ -81,7 +81,7 @@ impl Offers {
         }
     }
 
-    /// The times of all offers move with the clock.
+    /// Moves the times of all offers with the clock.
     pub(super) fn shift(&mut self, shift: impl Fn(SystemTime) -> SystemTime) {
         let move_all = |set: &mut BTreeSet<(SystemTime, Ipv4Addr)>| {
             *set = set.iter().map(|(since, a)| (shift(*since), *a)).collect();

@@ -119,7 +119,7 @@ pub struct LeasePool {
 }
 
 impl LeasePool {
-    /// A pool that continues with the leases of an earlier run; those of other subnets are not its.
+    /// Creates a pool that continues with the leases of an earlier run; leases of other subnets are ignored.
     pub fn new(plan: PoolPlan, known: &[LeaseRecord]) -> LeasePool {
         let mut pool = LeasePool {
             subnet: plan.subnet,
@@ -160,7 +160,7 @@ impl LeasePool {
         self.lease_time
     }
 
-    /// The subnet served.
+    /// Returns the subnet served.
     pub fn subnet(&self) -> ipnet::Ipv4Net {
         self.subnet
     }
@@ -170,7 +170,7 @@ impl LeasePool {
         self.reservations.of(who)
     }
 
-    /// The address a machine has at this time.
+    /// Returns the address a machine has at this time.
     pub fn address_of(&self, mac: MacAddr, now: SystemTime) -> Option<Ipv4Addr> {
         let address = self.by_mac.get(&mac)?;
         let holding = self.by_address.get(address)?;
@@ -306,7 +306,7 @@ impl LeasePool {
         Ok(self.hold_recorded(record, until, now))
     }
 
-    /// The address this machine has, had or has reserved, as far as this server remembers.
+    /// Returns the address this machine has, had or has reserved, as far as this server remembers.
     pub fn recorded(&self, who: &LeaseClient<'_>) -> Option<Ipv4Addr> {
         let had = self.by_mac.get(&who.mac).copied();
         had.or_else(|| self.reservations.of(who).map(|reserved| reserved.address))
@@ -329,7 +329,7 @@ impl LeasePool {
         }
     }
 
-    /// The machine gives its lease back (DHCPRELEASE). Anyone else's release changes nothing.
+    /// Releases a machine's lease (DHCPRELEASE). A release by another machine changes nothing.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`].
@@ -347,8 +347,8 @@ impl LeasePool {
         Ok(self.hold_recorded(record, now, now))
     }
 
-    /// The server found that somebody else uses an address which it was about to offer to a machine:
-    /// the address rests. A lease that the machine was told of meanwhile stays a lease.
+    /// Sets aside an address that the probe before an offer found in use by another host. A lease that was
+    /// acknowledged to the machine meanwhile stays a lease.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`] when it is not offered to this machine.
@@ -367,8 +367,7 @@ impl LeasePool {
         }
     }
 
-    /// The machine found its address in use by somebody else (DHCPDECLINE): it rests, as nobody knows
-    /// for how long it is taken.
+    /// Sets aside an address that its machine found in use by another host (DHCPDECLINE), for an unknown time.
     ///
     /// # Errors
     /// [`LeaseError::Unknown`] when it was not this machine's to decline.

@@ -56,7 +56,7 @@ pub struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    /// A record of what a machine said of itself.
+    /// Creates a record with the identifiers that a machine sent.
     pub(super) fn new(
         who: &LeaseClient<'_>,
         hostname: Option<&str>,
@@ -90,7 +90,7 @@ impl LeaseRecord {
     }
 }
 
-/// Bytes in hex with colons, as client identifiers are usually shown.
+/// Returns the bytes in hex with colons, as client identifiers are usually shown.
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| {

@@ -51,7 +51,7 @@ impl Reservations {
         }
     }
 
-    /// The reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
+    /// Returns the reservation of a machine: by its MAC, else by its client identifier, else by its UUID.
     pub(super) fn of(&self, who: &LeaseClient<'_>) -> Option<&Reserved> {
         if self.all.is_empty() {
             return None;

@@ -7,7 +7,7 @@ use crate::proto::mac::MacAddr;
 /// The flag of a complete entry (`ATF_COM`).
 const COMPLETE: u32 = 0x02;
 
-/// The MAC that the kernel knows for an address; `None` also when the table cannot be read.
+/// Returns the MAC of an address in the kernel's ARP table; `None` also when the table cannot be read.
 pub(super) fn lookup(address: Ipv4Addr) -> Option<MacAddr> {
     find(&std::fs::read_to_string("/proc/net/arp").ok()?, address)
 }

@@ -166,7 +166,7 @@ impl Assembly {
         self.parts.pixiecore.clone().ok_or_else(missing)
     }
 
-    /// The boot config service of `[http]`, which names machines by `neighbours`.
+    /// Returns the boot config service of `[http]`, which names machines by `neighbours`.
     fn start_boot_config_service(
         &mut self,
         config: &Config,
@@ -251,7 +251,7 @@ impl Assembly {
     }
 }
 
-/// The folder of assets, served by HTTP and by TFTP.
+/// Returns the folder of assets, served by HTTP and by TFTP.
 fn assets(http: &HttpConfig) -> Option<Folder> {
     let assets = http.assets.as_ref()?;
     Some(Folder::new(assets, &http.links_to))

@@ -31,7 +31,7 @@ impl Context {
         })
     }
 
-    /// The policy, for one decision; never held across an await.
+    /// Returns the policy, for one decision; never held across an await.
     pub(super) fn policy(&self) -> MutexGuard<'_, Policy> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }

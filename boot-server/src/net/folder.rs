@@ -52,7 +52,7 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// A folder whose links may lead to below itself or to below one of `links_to`.
+    /// Returns a folder whose links may lead to below itself or to below one of `links_to`.
     pub fn new(root: impl Into<PathBuf>, links_to: &[PathBuf]) -> Folder {
         Folder {
             root: root.into(),
@@ -60,7 +60,7 @@ impl Folder {
         }
     }
 
-    /// A folder of the host's own packages, whose links may lead anywhere (Debian's `ipxe.efi` is a
+    /// Returns a folder of the host's own packages, whose links may lead anywhere (Debian's `ipxe.efi` is a
     /// link to `/boot`).
     pub fn of_packages(root: impl Into<PathBuf>) -> Folder {
         Folder {
@@ -69,7 +69,7 @@ impl Folder {
         }
     }
 
-    /// The folder itself.
+    /// Returns the folder itself.
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -60,8 +60,8 @@ pub enum InterfaceError {
     },
 }
 
-/// The name of the interface with an address; without one, of the only interface that has any but
-/// the loopback's.
+/// Returns the name of the interface with an address; without one, of the only interface that has any but the
+/// loopback's.
 ///
 /// # Errors
 /// [`InterfaceError`].

@@ -107,7 +107,7 @@ impl Neighbours {
         }
     }
 
-    /// The machine last seen with this address.
+    /// Returns the machine last seen with this address.
     pub fn lookup(&self, ip: Ipv4Addr) -> Option<Neighbour> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = table.by_ip.get(&ip).copied();

@@ -123,7 +123,7 @@ impl Settling {
         }
     }
 
-    /// Files that a process has open for writing.
+    /// Returns the files that a process has open for writing.
     #[cfg(test)]
     pub(super) fn writing(&self) -> &BTreeSet<PathBuf> {
         &self.writing

@@ -19,7 +19,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// The version that this metadata tells.
+    /// Returns the version that this metadata tells.
     pub(super) fn of(metadata: &Metadata) -> Version {
         Version {
             size: metadata.size(),
@@ -56,7 +56,7 @@ pub(super) struct UnchangedFile {
 }
 
 impl UnchangedFile {
-    /// The next `len` bytes of a file that was opened as this version.
+    /// Returns the next `len` bytes of a file that was opened as this version.
     pub(super) fn new(file: tokio::fs::File, version: Version, len: u64) -> UnchangedFile {
         UnchangedFile {
             file: file.take(len),

@@ -54,8 +54,8 @@ impl Watched {
         self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True when what is served may be made of this file, or somebody who writes it is about to change one
-    /// that is.
+    /// True if what is served may be made of this file, or somebody who writes it is about to change one that
+    /// is.
     fn concerns(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if self.roots.iter().any(|root| root == path) {
@@ -78,7 +78,7 @@ impl Watched {
         !is_editors(&name)
     }
 
-    /// The changes that a note of the kernel tells.
+    /// Returns the changes that a note of the kernel tells.
     fn changes(&self, event: &Event) -> Vec<Change> {
         // The queue overflowed: anything may have happened.
         if event.need_rescan() || event.paths.is_empty() {

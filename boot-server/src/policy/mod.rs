@@ -137,7 +137,7 @@ impl Policy {
         self.rules
     }
 
-    /// The script that iPXE is sent to, where these rules have one.
+    /// Returns the URL of the script for iPXE, if these rules have one.
     pub fn script_url(&self) -> Option<&str> {
         self.script_url.as_deref()
     }
@@ -170,7 +170,7 @@ impl Policy {
         }
     }
 
-    /// The file behind a TFTP name that only Pixiecore's rules know, `<mac>/<number>`.
+    /// Returns the file behind a TFTP name that only Pixiecore's rules know, `<mac>/<number>`.
     pub fn pixiecore_file(&self, path: &str) -> Option<&str> {
         if self.rules != Rules::Pixiecore {
             return None;
@@ -339,7 +339,7 @@ impl Policy {
     }
 }
 
-/// The architecture whose NBPs this one runs.
+/// Returns the architecture whose NBPs this one runs.
 fn tftp_sibling(arch: ClientArch) -> ClientArch {
     match arch {
         ClientArch::EfiIa32Http => ClientArch::EfiIa32,

@@ -6,7 +6,7 @@
 /// The file's name.
 pub const AUTOEXEC: &str = "autoexec.ipxe";
 
-/// A script that goes on with the one at `url`; where that cannot be had, iPXE boots as it would
+/// Renders a script that continues with the script at `url`; if that is unavailable, iPXE boots as it would
 /// have without this file.
 pub fn render(url: &str) -> String {
     // iPXE expands `${…}` in the URL; the address of `${net0/…}` needs the DHCP exchange before.

@@ -19,7 +19,7 @@ const MIN_FRAME_LEN: usize = 60;
 const ICMP_ECHO_REPLY: u8 = 0;
 const ICMP_ECHO: u8 = 8;
 
-/// A UDP datagram as an Ethernet frame; `None` when it is too long for IPv4.
+/// Returns a UDP datagram as an Ethernet frame; `None` when it is too long for IPv4.
 pub fn encode_udp(
     (from_mac, from): (MacAddr, SocketAddrV4),
     (to_mac, to): (MacAddr, SocketAddrV4),
@@ -94,7 +94,7 @@ pub fn parse_arp_sender(frame: &[u8]) -> Option<(MacAddr, Ipv4Addr)> {
     .then_some((MacAddr(*mac), address))
 }
 
-/// An ICMP echo request, without its IP header.
+/// Returns an ICMP echo request, without its IP header.
 pub fn encode_echo(identifier: u16, sequence: u16) -> [u8; 8] {
     let [a, b] = identifier.to_be_bytes();
     let [c, d] = sequence.to_be_bytes();
@@ -121,7 +121,7 @@ fn ethernet(to: MacAddr, from: MacAddr, ethertype: u16) -> Vec<u8> {
     frame
 }
 
-/// The Internet checksum (RFC 1071) of parts of which all but the last have an even length.
+/// Returns the Internet checksum (RFC 1071) of parts of which all but the last have an even length.
 pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum: u64 = 0;
     for part in parts {

@@ -25,7 +25,7 @@ pub fn config_name(file: &str) -> Option<ConfigName> {
     name.filter(|name| *name != ConfigName::Default)
 }
 
-/// The file that GRUB asks for last in the folder in which it asks for this one.
+/// Returns the file that GRUB asks for last in the folder in which it asks for this one.
 pub fn last_asked(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((folder, _)) => format!("{folder}/{CONFIG}"),
@@ -33,8 +33,8 @@ pub fn last_asked(path: &str) -> String {
     }
 }
 
-/// The configuration that boots this kernel. There is no `initrd` line where there is no initrd:
-/// GRUB stops at one with an error.
+/// Returns the configuration that boots this kernel. There is no `initrd` line where there is no initrd: GRUB
+/// stops at one with an error.
 pub fn render(kernel: &str, initrd: &[String], options: &[String]) -> String {
     let mut text = "default=0\nfallback=1\ntimeout=1\n".to_owned();
     for (firmware, linux, initrd_command) in [

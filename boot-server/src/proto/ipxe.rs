@@ -32,7 +32,7 @@ impl Platform {
     }
 }
 
-/// The first script: comes back for `ipxe` beside wherever it was fetched from, with the machine's
+/// Returns the first script: comes back for `ipxe` beside wherever it was fetched from, with the machine's
 /// attributes as labels, followed by the query that this script itself was asked with.
 ///
 /// So `/boot.ipxe?platform=efi` adds a label of one's own; without a query the text is the
@@ -59,7 +59,7 @@ pub fn boot_script(query: &str, dialect: Dialect) -> String {
     )
 }
 
-/// The script that fetches kernel and initrds and boots them.
+/// Returns the script that fetches kernel and initrds and boots them.
 ///
 /// bootcfg 0.2.0 writes one `initrd` line whatever the number of initrds. iPXE (`imgfetch` in
 /// `image_cmd.c`) takes one URI and everything after it as arguments, and fails a line without a
@@ -104,7 +104,7 @@ pub fn render(
     script
 }
 
-/// The name that an initrd is written with.
+/// Returns the name that an initrd is written with.
 fn own_name(written: &str) -> Option<&str> {
     let mut words = written.split_whitespace();
     words.find(|word| matches!(*word, "--name" | "-n"))?;

@@ -127,7 +127,7 @@ fn read<T: DeserializeOwned>(
     .map_err(|error| root.placed(error))
 }
 
-/// The keys of an object with their places: those of the whole text, or of the objects under the key
+/// Returns the keys of an object with their places: those of the whole text, or of the objects under the key
 /// `within`. None of a text that is not JSON.
 pub fn keys(text: &str, within: Option<&str>) -> Vec<Key> {
     let text = without_lone_surrogates(text);
@@ -154,7 +154,7 @@ pub fn keys(text: &str, within: Option<&str>) -> Vec<Key> {
     keys.collect()
 }
 
-/// Line and column of a key at the top of a text, in any letter case; none where it is missing.
+/// Returns line and column of a key at the top of a text, in any letter case; none where it is missing.
 pub fn place_of_key(text: &str, name: &str) -> Option<(usize, usize)> {
     let found = keys(text, None)
         .into_iter()
@@ -174,7 +174,7 @@ pub fn is_key(written: &str, name: &str) -> bool {
     written.chars().map(fold).eq(name.chars().map(fold))
 }
 
-/// The text with `\ufffd` in the place of escapes that are half a character. Its length stays the same.
+/// Returns the text with `\ufffd` in place of escapes that are half a character. The length is unchanged.
 fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     let mut changed: Option<String> = None;
     let bytes = text.as_bytes();
@@ -204,7 +204,7 @@ fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     changed.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The UTF-16 unit of an escape `\uXXXX` at this place.
+/// Returns the UTF-16 unit of an escape `\uXXXX` at this place.
 fn escaped_unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits = std::str::from_utf8(digits).ok()?;
@@ -248,7 +248,7 @@ impl<'a> Raw<'a> {
         )
     }
 
-    /// An error of reading this value, at the value's place unless it has one already.
+    /// Returns an error of reading this value, at the value's place unless it has one already.
     fn placed(self, error: InvalidJson) -> InvalidJson {
         if error.line > 0 {
             return error;
@@ -274,7 +274,7 @@ impl<'a> Raw<'a> {
         serde_json::from_str(self.text()).unwrap_or_default()
     }
 
-    /// The values of a list, or keys and values of an object, one after the other.
+    /// Returns the values of a list, or keys and values of an object, one after the other.
     fn parts(self) -> Vec<Raw<'a>> {
         let bytes = self.document.as_bytes();
         let mut parts = Vec::new();
@@ -312,7 +312,7 @@ fn is_space(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\r' | '\n')
 }
 
-/// The end of the value that begins here.
+/// Returns the end of the value that begins here.
 fn value_end(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0usize;
     let mut position = start;
@@ -356,13 +356,13 @@ impl<'a> Occurrences<'a> {
         self.all.last().copied()
     }
 
-    /// The last one that is not `null`, which leaves a value as it is.
+    /// Returns the last one that is not `null`, which leaves a value as it is.
     fn last_value(&self) -> Option<Raw<'a>> {
         let mut all = self.all.iter().rev();
         all.find(|raw| !raw.is_null()).copied()
     }
 
-    /// The entries of all objects together.
+    /// Returns the entries of all objects together.
     fn merged(&self, expected: &dyn de::Expected) -> Result<Vec<(Raw<'a>, Raw<'a>)>, InvalidJson> {
         let mut entries = Vec::new();
         for raw in self.all.iter().filter(|raw| !raw.is_null()) {

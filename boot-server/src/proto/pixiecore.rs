@@ -163,7 +163,7 @@ fn option_value(key: String, value: Json) -> Result<CmdlineValue, InvalidBootSpe
 }
 
 impl Cmdline {
-    /// The kernel options in one line.
+    /// Returns the kernel options in one line.
     ///
     /// # Errors
     /// A sentence: the template does not parse or execute, a URL has no address, or the result is
@@ -231,8 +231,8 @@ pub struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// The script's text. The kernel is told its initrds by name, without which an EFI kernel
-    /// started by iPXE of before 2021 finds none.
+    /// Returns the script's text. The kernel is told its initrds by name, without which an EFI kernel started
+    /// by iPXE of before 2021 finds none.
     pub fn render(&self) -> String {
         let mut script = format!("#!ipxe\nkernel --name kernel {}\n", self.kernel);
         for (index, initrd) in self.initrd.iter().enumerate() {

@@ -72,7 +72,7 @@ pub enum RenderError {
 }
 
 impl Config {
-    /// The text of the configuration.
+    /// Returns the text of the configuration.
     ///
     /// # Errors
     /// [`RenderError`]: a value with a line break, or a file name with a comma or a space.

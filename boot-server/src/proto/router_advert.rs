@@ -55,7 +55,7 @@ pub fn parse_solicitation(frame: &[u8]) -> Option<Solicitation> {
     .then_some(Solicitation { mac })
 }
 
-/// The link-local address made from a MAC (RFC 4291, appendix A).
+/// Returns the link-local address made from a MAC (RFC 4291, appendix A).
 pub fn link_local(mac: MacAddr) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.0;
     let interface = [a ^ 2, b, c, 0xff, 0xfe, d, e, f];
@@ -63,7 +63,7 @@ pub fn link_local(mac: MacAddr) -> Ipv6Addr {
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, g, h, i, j, k, l, m, n])
 }
 
-/// An Ethernet frame with a router advertisement from `mac` to all nodes.
+/// Returns an Ethernet frame with a router advertisement from `mac` to all nodes.
 pub fn encode_advertisement(mac: MacAddr) -> Vec<u8> {
     let source = link_local(mac);
     let (destination, destination_mac) = ALL_NODES;
@@ -91,7 +91,7 @@ pub fn encode_advertisement(mac: MacAddr) -> Vec<u8> {
     frame
 }
 
-/// The Internet checksum over pseudo-header and message (RFC 8200 §8.1).
+/// Returns the Internet checksum over pseudo-header and message (RFC 8200 §8.1).
 fn checksum(source: Ipv6Addr, destination: Ipv6Addr, icmp: &[u8]) -> u16 {
     let len = u32::try_from(icmp.len()).unwrap_or(u32::MAX).to_be_bytes();
     let pseudo = [

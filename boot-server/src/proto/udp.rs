@@ -47,7 +47,7 @@ pub fn decode_packet(packet: &[u8]) -> Option<Datagram<'_>> {
     })
 }
 
-/// A UDP header and its payload, to be sent by a raw socket; `None` when it is too long.
+/// Returns a UDP header and its payload, to be sent by a raw socket; `None` when it is too long.
 pub fn encode(source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8]) -> Option<Vec<u8>> {
     let len = u16::try_from(HEADER_LEN + payload.len()).ok()?;
     let mut bytes = Vec::with_capacity(usize::from(len));

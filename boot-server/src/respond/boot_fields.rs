@@ -35,9 +35,9 @@ pub(super) fn set_options(message: &mut Message, step: &BootStep, server: Ipv4Ad
     message.options.set(code::BOOT_FILE_NAME, ended(step, file));
 }
 
-/// Text of an option with a NUL at its end, as dnsmasq sends it: firmware that reads up to a NUL would ask
-/// for the next option's bytes, too (netbootxyz/netboot.xyz#1198). A Raspberry Pi takes the NUL for a
-/// part of the text.
+/// Returns text of an option with a NUL at its end, as dnsmasq sends it: firmware that reads up to a NUL would
+/// ask for the next option's bytes, too (netbootxyz/netboot.xyz#1198). A Raspberry Pi takes the NUL for a part
+/// of the text.
 fn ended(step: &BootStep, text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     if !matches!(step.action, BootAction::RaspberryPi(_)) {

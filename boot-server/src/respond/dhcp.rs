@@ -207,10 +207,10 @@ impl<S: LeaseStore> DhcpServer<S> {
         Ok(())
     }
 
-    /// The pool of the link that the client is on: the one it or its relay names (RFC 3527,
-    /// RFC 3011), else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a
-    /// client behind a relay renews without it, else ours. One that broadcasts on our link is on it,
-    /// whatever address it uses: it has been moved here.
+    /// Returns the pool of the link that the client is on: the one it or its relay names (RFC 3527, RFC 3011),
+    /// else the relay's (RFC 2131 §4.3.1), else that of the address it already uses, as a client behind a relay
+    /// renews without it, else ours. One that broadcasts on our link is on it, whatever address it uses: it has
+    /// been moved here.
     fn pool_for(&self, request: &Message, arrival: Arrival) -> Option<usize> {
         let of = |address: Ipv4Addr| {
             let mut pools = self.pools.iter();
@@ -238,8 +238,8 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// The server it is for, when that is not us, nor the relay agent that stands in for us
-    /// (RFC 5107).
+    /// Returns the server identifier, if it is neither this server's nor that of a relay agent that overrides
+    /// it (RFC 5107).
     fn another_server(&self) -> Option<Ipv4Addr> {
         let stand_in = self.request.server_id_override();
         let server = self.request.server_id();

@@ -27,7 +27,7 @@ pub(super) struct Context<'a> {
     pub(super) step: &'a BootStep,
 }
 
-/// An offer or acknowledgement of an address.
+/// Returns an offer or acknowledgement of an address.
 pub(super) fn give(context: &Context<'_>, kind: MessageType, address: Ipv4Addr) -> Reply {
     let mut message = begin(context, kind);
     message.your_address = address;
@@ -45,14 +45,14 @@ pub(super) fn give(context: &Context<'_>, kind: MessageType, address: Ipv4Addr) 
     reply
 }
 
-/// The answer to an inform: all but an address and its times (RFC 2131 §4.3.5).
+/// Returns the answer to an inform: all but an address and its times (RFC 2131 §4.3.5).
 pub(super) fn inform_ack(context: &Context<'_>) -> Reply {
     let mut message = begin(context, MessageType::Ack);
     message.client_address = context.request.client_address;
     finish(context, message)
 }
 
-/// A refusal (RFC 2131 §4.3.2): no options but those of table 3.
+/// Returns a refusal (RFC 2131 §4.3.2): no options but those of table 3.
 pub(super) fn refuse(context: &Context<'_>, why: &str) -> Reply {
     let request = context.request;
     let mut message = begin(context, MessageType::Nak);
@@ -80,7 +80,7 @@ fn begin(context: &Context<'_>, kind: MessageType) -> Message {
     message
 }
 
-/// All the rest: in the order in which it is given up when there is no room, last first.
+/// Returns all other options, in the order in which they are dropped for lack of room, last first.
 fn finish(context: &Context<'_>, mut message: Message) -> Reply {
     let Context { request, step, .. } = *context;
     // The mask goes before the router (RFC 2132 §3.3), and what an address is good for before all

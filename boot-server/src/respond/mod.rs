@@ -61,7 +61,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The address in question.
+    /// Returns the address in question.
     pub fn address(self) -> Ipv4Addr {
         match self {
             Probe::Arp(address) | Probe::Echo(address) => address,

@@ -18,7 +18,7 @@ pub enum ProxyStyle {
     Pixiecore,
 }
 
-/// The answer of a proxy to a message on port 67.
+/// Returns the answer of a proxy to a message on port 67.
 ///
 /// Only a Discover is answered: the offer carries all a client needs, or sends it to port 4011.
 pub fn proxy_offer(
@@ -57,8 +57,8 @@ pub fn proxy_offer(
     Answer::Reply(Box::new(Reply::new(message, to)))
 }
 
-/// The answer of the boot service on port 4011: to where the request came from, as EDK2 asks from
-/// port 4011 and not from 68.
+/// Returns the answer of the boot service on port 4011: to where the request came from, as EDK2 asks from port
+/// 4011 and not from 68.
 pub fn boot_service_ack(
     request: &Message,
     client: &Client,

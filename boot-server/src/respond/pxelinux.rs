@@ -248,7 +248,7 @@ fn render(
     })
 }
 
-/// The path by TFTP of a file that a spec names for HTTP.
+/// Returns the path by TFTP of a file that a spec names for HTTP.
 fn tftp_path(file: &str, assets_url: Option<&str>) -> Option<String> {
     let path = match assets_url.and_then(|url| file.strip_prefix(url)) {
         Some(below) => format!("assets/{}", below.trim_start_matches('/')),

@@ -30,7 +30,7 @@ enum Side {
     Dnsmasq,
 }
 
-/// The row.
+/// Returns the row.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let sides = [
         ("boot-server alone", Side::Alone),

@@ -48,7 +48,7 @@ impl Cable {
         Ok(cable)
     }
 
-    /// A program that runs at the far end.
+    /// Returns a program that runs at the far end.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command

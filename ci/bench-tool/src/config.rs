@@ -37,7 +37,7 @@ struct Loaded {
     runs: Vec<wrk::Run>,
 }
 
-/// All rows.
+/// Returns all rows.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let mut all = Vec::new();
     for (groups, port) in GROUPS.into_iter().zip(8081..) {

@@ -117,7 +117,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Section>> {
     ])
 }
 
-/// A row of rates and one of processor time, at the highest rate that holds.
+/// Returns a row of rates and one of processor time, at the highest rate that holds.
 fn highest(bench: &Bench, name: &str, clients: u32) -> anyhow::Result<(Row, Row)> {
     let mut best = vec![Vec::new(); Kind::ALL.len()];
     let mut cost = best.clone();
@@ -166,7 +166,7 @@ fn highest(bench: &Bench, name: &str, clients: u32) -> anyhow::Result<(Row, Row)
     Ok((rate, row(cost)))
 }
 
-/// The place in [`RATES`] of the highest rate that holds; the last when none does.
+/// Returns the place in [`RATES`] of the highest rate that holds; the last when none does.
 fn search(mut holds: impl FnMut(u32) -> anyhow::Result<bool>) -> anyhow::Result<usize> {
     let (mut from, mut to) = (0, RATES.len() - 1);
     while from < to {
@@ -179,7 +179,7 @@ fn search(mut holds: impl FnMut(u32) -> anyhow::Result<bool>) -> anyhow::Result<
     Ok(from)
 }
 
-/// The highest rate that holds, from this place of [`RATES`] on.
+/// Returns the highest rate that holds, from this place of [`RATES`] on.
 fn highest_from(
     bench: &Bench,
     kind: Kind,

@@ -16,7 +16,7 @@ use crate::table::{Better, Row, Section, median, turns};
 const FILE_BYTES: usize = 64 * 1000 * 1000;
 const PATH: &str = "/assets/image";
 
-/// All rows of the comparison.
+/// Returns all rows of the comparison.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let folder = bench.folder.path().join("http");
     let assets = folder.join("assets");
@@ -170,7 +170,7 @@ fn start_nginx(bench: &Bench, folder: &Path) -> anyhow::Result<(SocketAddr, Serv
     Ok((address, server))
 }
 
-/// A configuration of nginx with one server, its files in a folder.
+/// Returns a configuration of nginx with one server, its files in a folder.
 pub(crate) fn nginx_config(folder: &Path, server: &str) -> String {
     let root = folder.display();
     format!(

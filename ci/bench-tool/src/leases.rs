@@ -22,7 +22,7 @@ pub(crate) const LEASE_SECONDS: u64 = 3600;
 const KEA_HEAD: &str = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,\
                         hostname,state,user_context";
 
-/// A lease file in which the first clients have an address each, until `expires` (Unix seconds).
+/// Returns a lease file in which the first clients have an address each, until `expires` (Unix seconds).
 pub(crate) fn prepare(kind: Kind, path: &Path, clients: u32, expires: u64) -> anyhow::Result<()> {
     let mut text = String::new();
     if kind == Kind::Kea {
@@ -76,7 +76,7 @@ pub(crate) fn renewed(kind: Kind, path: &Path, prepared: u64) -> anyhow::Result<
         .count() as u64)
 }
 
-/// The leases by address; in files that grow at their end the last line counts.
+/// Returns the leases by address; in files that grow at their end the last line counts.
 fn parse(kind: Kind, text: &str) -> anyhow::Result<HashMap<Ipv4Addr, (String, u64)>> {
     let lines = text
         .lines()

@@ -11,7 +11,7 @@ const FIRST_MAC: u64 = 0x000c_0102_0304;
 /// Waiting time for the last answers, in microseconds.
 const LAST_ANSWERS_US: &str = "500000";
 
-/// The hardware address of a client by its number.
+/// Returns the hardware address of a client by its number.
 pub(crate) fn mac(client: u32) -> String {
     let [_, _, mac @ ..] = (FIRST_MAC + u64::from(client)).to_be_bytes();
     mac.map(|byte| format!("{byte:02x}")).join(":")
@@ -25,7 +25,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// The share of exchanges that were begun and not ended.
+    /// Returns the share of exchanges that were begun and not ended.
     pub(crate) fn lost(&self) -> f64 {
         1.0 - self.acks as f64 / self.discovers as f64
     }

@@ -35,7 +35,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// An empty report of this machine.
+    /// Returns an empty report of this machine.
     pub(crate) fn begin(peers: &Path) -> Report {
         Report {
             machine: machine(),
@@ -118,7 +118,7 @@ impl Report {
         rows.collect()
     }
 
-    /// The report as Markdown.
+    /// Returns the report as Markdown.
     pub(crate) fn render(&self) -> String {
         let mut out = String::from("# boot-server beside the programs it replaces\n\n");
         let commands: Vec<String> = self.commands.iter().map(|one| format!("`{one}`")).collect();
@@ -143,7 +143,7 @@ impl Report {
     }
 }
 
-/// The command as it was typed; `ci/bench` hands some arguments in.
+/// Returns the command as typed; `ci/bench` adds some arguments.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     const HIDDEN: [&str; 4] = ["--boot-server", "--peers", "--results", "--kernel"];
     let mut shown = vec!["ci/bench".to_owned()];

@@ -82,7 +82,7 @@ impl Server {
         Ok(kib.context("no VmRSS")?.parse::<f64>()? / 1024.0)
     }
 
-    /// The end of what it wrote.
+    /// Returns the end of the program's output.
     pub(crate) fn last_words(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);

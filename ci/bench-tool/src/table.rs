@@ -40,7 +40,7 @@ pub(crate) struct Row {
     pub(crate) remark: String,
 }
 
-/// The middle one of the values.
+/// Returns the median of the values.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -118,7 +118,7 @@ impl Section {
     }
 }
 
-/// The median, and from where to where the measurements went.
+/// Returns the median and the range of the measurements.
 fn spread(values: &[f64]) -> String {
     let Some(middle) = median(values) else {
         return "–".into();

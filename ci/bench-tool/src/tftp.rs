@@ -24,7 +24,7 @@ const PART_BYTES: usize = 16 * 1000 * 1000;
 
 type Servers = Vec<(&'static str, SocketAddr, Server)>;
 
-/// All rows of the comparison.
+/// Returns all rows of the comparison.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Section> {
     let folder = bench.folder.path().join("tftp");
     std::fs::create_dir(&folder)?;

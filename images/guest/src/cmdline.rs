@@ -10,7 +10,7 @@ pub enum CmdlineError {
     NotHttp(String),
 }
 
-/// The value of `cloud-config-url`; of several, the last one. `_` and `-` are the same in the key,
+/// Returns the value of `cloud-config-url`; of several, the last one. `_` and `-` are the same in the key,
 /// quotes are not taken off, and a key without a value is passed over.
 ///
 /// # Errors

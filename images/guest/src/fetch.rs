@@ -140,7 +140,7 @@ fn attempt_once(agent: &ureq::Agent, url: &str) -> Attempt {
     }
 }
 
-/// The pause after the `attempt`-th failure (counted from 1).
+/// Returns the pause after the `attempt`-th failure (counted from 1).
 fn pause_after(attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     FIRST_PAUSE

@@ -37,7 +37,7 @@ impl UnitCommand {
         })
     }
 
-    /// The word.
+    /// Returns the word.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ pub trait System {
     /// [`SystemError`] when the machine refuses.
     fn set_hostname(&self, name: &str) -> Result<(), SystemError>;
 
-    /// The kernel's host name.
+    /// Returns the kernel's host name.
     fn hostname(&self) -> String;
 
     /// True if the machine has a user of this name.

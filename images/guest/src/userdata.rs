@@ -41,8 +41,8 @@ pub enum UserDataError {
     Config(#[from] ConfigError),
 }
 
-/// The text of user-data as it came: gzip is unpacked, whatever the server called it
-/// (`coreos-cloudinit.go`, `decompressIfGzip`).
+/// Decodes the text of user-data: gzip is decompressed, whatever the server declared (`coreos-cloudinit.go`,
+/// `decompressIfGzip`).
 ///
 /// # Errors
 /// [`UserDataError::Gzip`], [`UserDataError::NotText`].

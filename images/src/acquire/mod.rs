@@ -157,7 +157,7 @@ fn no_such_version(wanted: &Wanted, version: &str, error: FetchError) -> Acquire
     }
 }
 
-/// All files, side by side. The first that fails ends the others.
+/// Fetches all files concurrently. The first failure ends the others.
 fn fetch_all(
     wanted: &Wanted,
     release: &Release,

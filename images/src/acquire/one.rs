@@ -63,8 +63,8 @@ impl One<'_> {
         }
     }
 
-    /// The file, if its hash is known and the store has it already, for another image or from a fetch that
-    /// another file ended. It is verified all the same.
+    /// Returns the file, if its hash is known and the store has it already, for another image or from a fetch
+    /// that another file ended. It is verified all the same.
     fn reuse(
         &self,
         from: &str,
@@ -96,8 +96,8 @@ impl One<'_> {
         })
     }
 
-    /// The hashes in the publisher's list, where there is one. It is no more than a help against damage: what
-    /// makes the file trustworthy is its signature, which therefore has to be there.
+    /// Returns the hashes in the publisher's list, where there is one. It is no more than a help against
+    /// damage: what makes the file trustworthy is its signature, which therefore has to be there.
     fn listed_digests(&self, client: &Client) -> Result<Option<digest::Listed>, AcquireError> {
         let Some(url) = &self.file.digests_url else {
             return Ok(None);

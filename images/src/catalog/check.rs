@@ -29,7 +29,7 @@ pub(super) struct Reader<'t> {
 pub(super) type Checked<T> = Result<T, Box<Problem>>;
 
 impl Reader<'_> {
-    /// The image `name`.
+    /// Returns the image `name`.
     pub(super) fn entry(&self, name: &Spanned<String>, image: &WireImage) -> Checked<Entry> {
         self.word(name, "an image's name")?;
         let (name_at, name) = (name.span(), name.get_ref().clone());

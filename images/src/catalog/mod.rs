@@ -100,7 +100,7 @@ pub enum UnknownImage {
 }
 
 impl Catalog {
-    /// The project's own catalog alone.
+    /// Returns the project's own catalog alone.
     ///
     /// # Errors
     /// A [`Problem`] with it, which the tests rule out.
@@ -112,7 +112,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The project's own catalog, and the user's in `path`.
+    /// Returns the project's own catalog, and the user's in `path`.
     ///
     /// # Errors
     /// The first [`Problem`] with the file.
@@ -173,13 +173,13 @@ impl Catalog {
         Ok(())
     }
 
-    /// All images, in the order of the files.
+    /// Returns all images, in the order of the files.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The image called `name`.
+    /// Returns the image called `name`.
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
@@ -239,7 +239,7 @@ impl Catalog {
         })
     }
 
-    /// The name most like `name`, when one is like it.
+    /// Returns the name most like `name`, when one is like it.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))

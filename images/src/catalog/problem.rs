@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Line and column, from 1, where the place in the file is known.
+    /// Returns line and column, from 1, where the place in the file is known.
     #[must_use]
     pub fn place(&self) -> Option<(usize, usize)> {
         self.place
@@ -52,7 +52,7 @@ impl Text {
         }
     }
 
-    /// A problem at a place of the text.
+    /// Returns a problem at a place of the text.
     pub(crate) fn wrong(
         &self,
         at: Range<usize>,
@@ -72,7 +72,7 @@ impl Text {
         })
     }
 
-    /// A problem that the TOML reader found.
+    /// Returns a problem that the TOML reader found.
     pub(crate) fn unreadable(&self, error: &toml::de::Error) -> Box<Problem> {
         let at = error.span().unwrap_or(0..0);
         let help = "the keys of an image and their meaning are in docs/images.md";
@@ -80,7 +80,7 @@ impl Text {
     }
 }
 
-/// A file that cannot be read at all.
+/// Returns the problem of a file that cannot be read at all.
 pub(crate) fn unreadable_file(path: &Path, error: &std::io::Error) -> Box<Problem> {
     Box::new(Problem {
         name: path.display().to_string(),
@@ -93,7 +93,7 @@ pub(crate) fn unreadable_file(path: &Path, error: &std::io::Error) -> Box<Proble
     })
 }
 
-/// The known word most like `word`, when one is like it.
+/// Returns the known word most like `word`, when one is like it.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()

@@ -30,7 +30,7 @@ impl Reader<'_> {
         Ok(fingerprints)
     }
 
-    /// A mirror's address, without a slash at its end.
+    /// Returns a mirror's address, without a slash at its end.
     pub(super) fn mirror(&self, mirror: Option<&Spanned<String>>) -> Checked<Option<String>> {
         let Some(mirror) = mirror else {
             return Ok(None);

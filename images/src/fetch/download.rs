@@ -91,7 +91,7 @@ fn continued(response: &Response, partial: &Partial) -> Option<Option<u64>> {
     (same && start == partial.len()).then_some(total)
 }
 
-/// The whole length in the `bytes */10` of a 416 (RFC 9110, section 15.5.17).
+/// Returns the whole length in the `bytes */10` of a 416 (RFC 9110, section 15.5.17).
 fn unsatisfied_length(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes */")?.parse().ok()

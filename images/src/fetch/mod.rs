@@ -129,7 +129,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client.
+    /// Creates a client.
     ///
     /// # Errors
     /// [`FetchError::Client`].
@@ -194,8 +194,8 @@ impl Client {
         }
     }
 
-    /// The file at `url` into `partial`, from where that ends; `tell` hears how far it is and says whether
-    /// to go on.
+    /// Downloads the file at `url` into `partial`, from where that ends; `tell` hears the progress and decides
+    /// if the download continues.
     ///
     /// # Errors
     /// [`FetchError`]. What has come stays in `partial`, unless it could not be written.

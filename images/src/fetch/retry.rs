@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -93,7 +93,7 @@ impl Pauses {
         }
     }
 
-    /// The pause before the next attempt; `None` when there is to be none.
+    /// Returns the pause before the next attempt; `None` when there is to be none.
     fn next(&mut self) -> Option<Duration> {
         if self.made >= self.attempts {
             return None;

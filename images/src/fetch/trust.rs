@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// A TLS client that trusts them; what cannot be read of them is left out.
+/// Creates a TLS client that trusts these authorities; unreadable ones are omitted.
 pub(super) fn client() -> Result<ClientConfig, rustls::Error> {
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -120,7 +120,7 @@ pub fn plan(wanted: &Wanted) -> Result<Plan, ReleaseError> {
     }
 }
 
-/// The files of `wanted`, from the `text` that [`plan`] asked for at `url`.
+/// Returns the files of `wanted`, from the `text` that [`plan`] asked for at `url`.
 ///
 /// # Errors
 /// [`ReleaseError`].

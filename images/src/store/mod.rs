@@ -91,7 +91,7 @@ impl StoreError {
 }
 
 impl Store {
-    /// The store in the cache folder `cache`; it is made when it is first needed.
+    /// Returns the store in the cache folder `cache`, which is created on first use.
     #[must_use]
     pub fn new(cache: &Path) -> Store {
         Store {
@@ -105,7 +105,7 @@ impl Store {
         self.folder.join("partial")
     }
 
-    /// The object with this SHA-256.
+    /// Returns the object with this SHA-256.
     #[must_use]
     pub fn object(&self, sha256: &str) -> PathBuf {
         self.folder.join("sha256").join(sha256)
@@ -153,7 +153,7 @@ impl Store {
         std::fs::rename(path, &object).map_err(StoreError::file(&object))
     }
 
-    /// The versions of an image, to be built one at a time.
+    /// Returns the versions of an image, to be built one at a time.
     pub(crate) fn versions(&self, name: &str, channel: &str, architecture: &str) -> Cache {
         let folder = self.folder.join("images").join(name).join(channel);
         Cache::new(folder.join(architecture))
@@ -192,7 +192,7 @@ impl Store {
         Ok(Stored { folder, record })
     }
 
-    /// The image that `wanted` means, if it is here: that version, or of `current` the one fetched last.
+    /// Returns the image for `wanted`, if it is cached: that version, or for `current` the one fetched last.
     #[must_use]
     pub fn find(&self, wanted: &Wanted) -> Option<Stored> {
         let of_channel = self.list().into_iter().filter(|stored| {
@@ -210,7 +210,7 @@ impl Store {
         }
     }
 
-    /// All images that are here, complete.
+    /// Returns all complete images in the store.
     #[must_use]
     pub fn list(&self) -> Vec<Stored> {
         let mut found = Vec::new();
@@ -250,8 +250,8 @@ impl Stored {
         std::fs::write(&path, "").map_err(StoreError::file(&path))
     }
 
-    /// The files that are not as the record says, with what is wrong: the disk may have gone bad, or
-    /// somebody wrote into the cache.
+    /// Returns the files that differ from the record, with the reason: the disk may have failed, or another
+    /// program wrote into the cache.
     ///
     /// # Errors
     /// [`StoreError::File`] when a file cannot be read.
@@ -271,7 +271,7 @@ impl Stored {
         Ok(damaged)
     }
 
-    /// The detached signature that the file `name` came with.
+    /// Returns the detached signature that the file `name` came with.
     #[must_use]
     pub fn signature(&self, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.folder.join(format!("{name}.sig"))).ok()

@@ -28,13 +28,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// The file with this role.
+    /// Returns the file with this role.
     #[must_use]
     pub fn file(&self, role: Role) -> Option<&StoredFile> {
         self.files.iter().find(|file| file.role == role)
     }
 
-    /// Bytes of all files.
+    /// Returns the bytes of all files.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size_bytes).sum()

@@ -47,7 +47,7 @@ pub struct WrongDigest {
     pub size_bytes: u64,
 }
 
-/// The hashes of the file at `path`.
+/// Returns the hashes of the file at `path`.
 ///
 /// # Errors
 /// That of reading it.
@@ -89,7 +89,7 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
     }
 }
 
-/// Bytes in lower-case hex.
+/// Returns the bytes in lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -39,7 +39,7 @@ pub enum BadKey {
     Damaged,
 }
 
-/// The packets of every key in `file`: as text (RFC 4880, section 6.2, one block or several) or binary.
+/// Returns the packets of every key in `file`: as text (RFC 4880, section 6.2, one block or several) or binary.
 ///
 /// # Errors
 /// [`BadKey`].

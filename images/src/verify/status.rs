@@ -26,7 +26,7 @@ struct Report<'s> {
     primary: Option<&'s str>,
 }
 
-/// The first signature that counts, or why none does.
+/// Returns the first valid signature, or the reason that none is valid.
 pub(super) fn judge(
     status: &str,
     fingerprints: &[String],

@@ -64,7 +64,7 @@ struct Url<'a> {
     path: &'a str,
 }
 
-/// The URL that a text is; none for paths and for hosts that only the network tells.
+/// Parses a text as a URL; none for paths and for hosts known only on the network.
 fn url(text: &str) -> Option<Url<'_>> {
     let (scheme, rest) = text.split_once("://")?;
     let is_tls = scheme.eq_ignore_ascii_case("https");
@@ -90,7 +90,7 @@ fn is_of_service(path: &str) -> bool {
     ENDPOINTS.contains(&path) || path.starts_with(ASSETS)
 }
 
-/// The URLs of the service that a machine is given.
+/// Returns the URLs of the service in a machine's boot settings.
 fn urls(booted: &Booted) -> impl Iterator<Item = &str> {
     let options = booted.command_line.split_whitespace();
     let values = options.filter_map(|option| Some(option.split_once('=')?.1));
@@ -158,8 +158,8 @@ pub fn of<'a>(machines: impl Iterator<Item = &'a MachinePlan>) -> Result<Site, S
     Ok(site)
 }
 
-/// The path below `/assets/` of a kernel or initrd as a spec names it, with iPXE's options before it; the
-/// error says why there is none.
+/// Returns the path below `/assets/` of a kernel or initrd as written in a spec, with iPXE's options before it;
+/// the error states the reason that it has none.
 ///
 /// # Errors
 /// A sentence when the file is not the boot config service's.

@@ -72,7 +72,7 @@ pub(super) fn load(
     (groups, profiles)
 }
 
-/// Files in the directory that may be groups files.
+/// Returns the files in the directory that may be groups files.
 fn groups_files(loader: &Loader<'_>) -> Vec<PathBuf> {
     let names = loader.root.names(".").unwrap_or_default().into_iter();
     names

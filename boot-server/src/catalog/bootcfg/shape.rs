@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// Values that are not what their keys are for. None when the text is no YAML at all.
+/// Returns the values of the wrong type for their keys. None when the text is not YAML.
 pub(super) fn problems(path: &Path, text: &Arc<str>) -> Vec<Problem> {
     // Aliases and tags may hide a tree from us that the types accept: then there is nothing to add.
     if yaml::parse::<IgnoredAny>(text, DuplicateKeys::LastCounts).is_err() {

@@ -47,7 +47,7 @@ pub enum InvalidIgnition {
 }
 
 impl InvalidIgnition {
-    /// Line and column, counted from 1, when the error has a place.
+    /// Returns line and column, counted from 1, when the error has a place.
     pub fn place(&self) -> Option<(usize, usize)> {
         match self {
             InvalidIgnition::Json(error) => Some((error.line, error.column)),
@@ -95,7 +95,7 @@ struct HeadOfSpec2 {
     version: serde_json::Value,
 }
 
-/// The JSON to serve for a rendered config.
+/// Returns the JSON to serve for a rendered config.
 ///
 /// # Errors
 /// See [`InvalidIgnition`].
@@ -115,8 +115,8 @@ pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition
     }
 }
 
-/// The JSON to serve where there is no other language: matchbox translated Container Linux Configs
-/// and Butane, which has its own program.
+/// Returns the JSON to serve where there is no other language: matchbox translated Container Linux Configs and
+/// Butane, which has its own program.
 ///
 /// # Errors
 /// See [`InvalidIgnition`].

@@ -329,7 +329,7 @@ impl Config {
     }
 }
 
-/// Bytes of `10GiB`, `512MB`, `4K…` – all in steps of 1024, as the reference's library counts.
+/// Returns the bytes of `10GiB`, `512MB`, `4K…` – all in steps of 1024, as the reference's library counts.
 fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;

@@ -44,7 +44,7 @@ pub(super) fn load(loader: &mut Loader<'_>) -> (Vec<FoundGroup>, Profiles) {
     (groups, profiles)
 }
 
-/// The names before `.json` in a folder.
+/// Returns the names before `.json` in a folder.
 fn ids(loader: &mut Loader<'_>, folder: &str) -> Vec<String> {
     let names = loader.names(folder).into_iter();
     names

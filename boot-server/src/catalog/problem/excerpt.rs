@@ -23,7 +23,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// A line, counted from 1, without its end.
+    /// Returns a line, counted from 1, without its end.
     pub(super) fn line(&self, number: usize) -> Option<&'a str> {
         let line = number.checked_sub(1)?;
         let text = self.text.get(self.start(line)..self.start(line + 1))?;
@@ -53,7 +53,7 @@ pub(super) struct Excerpt<'a> {
 }
 
 impl<'a> Excerpt<'a> {
-    /// The lines around a place, whose line and column in characters are counted from 1.
+    /// Creates an excerpt of the lines around a place, whose line and column in characters are counted from 1.
     pub(super) fn new(path: &Path, lines: &Lines<'a>, line: usize, column: usize) -> Option<Self> {
         // A place behind the last line is its end: where there is nothing, nothing can be pointed at.
         let last = lines.starts.len() - 1;

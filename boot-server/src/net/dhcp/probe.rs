@@ -49,7 +49,7 @@ pub(in crate::net) struct Prober {
 }
 
 impl Prober {
-    /// A prober that waits for this long; `echo` opens the socket for addresses behind relays.
+    /// Creates a prober with this timeout; `echo` opens the socket for addresses behind relays.
     ///
     /// # Errors
     /// The kernel's: no right to raw sockets.

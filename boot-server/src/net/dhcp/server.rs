@@ -103,7 +103,7 @@ impl ServerRole {
         result.map(|_| ())
     }
 
-    /// The time that leases live by.
+    /// Returns the time base of leases.
     fn now(&self) -> SystemTime {
         self.clock().time(ClockReading::now())
     }

@@ -35,7 +35,7 @@ pub(in crate::net) enum Listen {
 }
 
 impl Listen {
-    /// The port.
+    /// Returns the port.
     pub(in crate::net) fn port(self) -> u16 {
         let (Listen::All(port)
         | Listen::Broadcasts(port)
@@ -99,8 +99,8 @@ impl DhcpSocket {
         })
     }
 
-    /// A raw socket. Linux hands it a copy of each UDP packet for this host, whoever bound the port;
-    /// a filter lets through only those to `port`.
+    /// Opens a raw socket. Linux gives it a copy of each UDP packet for this host, independent of the bound
+    /// ports; a filter passes only those to `port`.
     fn open_raw(interface: &Interface, port: u16) -> io::Result<DhcpSocket> {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP))?;
         socket.attach_filter(&only_port(port))?;
@@ -228,7 +228,7 @@ impl DhcpSocket {
     }
 }
 
-/// A classic BPF program: unfragmented UDP packets to a port, whole.
+/// Returns a classic BPF program: unfragmented UDP packets to a port, whole.
 fn only_port(port: u16) -> [SockFilter; 9] {
     let step = SockFilter::new;
     [

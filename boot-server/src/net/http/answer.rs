@@ -46,7 +46,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// An answer with a body, served because of `detail`.
+    /// Returns an answer with a body, served because of `detail`.
     pub(crate) fn new(
         status: StatusCode,
         content_type: &'static str,
@@ -88,8 +88,8 @@ impl Answer {
         Answer::ok(content_type, text, detail).sha256(sha256)
     }
 
-    /// An error: one line of text as Go's `http.Error` writes it, for programs that know it, and
-    /// the reason on the next line.
+    /// Returns an error: one line of text as Go's `http.Error` writes it, for programs that know it, and the
+    /// reason on the next line.
     pub(crate) fn error(
         status: StatusCode,
         line: &str,
@@ -106,8 +106,8 @@ impl Answer {
         )
     }
 
-    /// An error whose reason names what is inside the server: that is for the log, the event, and for those who may be
-    /// [explained](crate::config::Explain) to. Others get the short reason.
+    /// Returns an error whose reason names what is inside the server: that is for the log, the event, and for
+    /// those who may be [explained](crate::config::Explain) to. Others get the short reason.
     pub(crate) fn explained(status: StatusCode, line: &str, short: &str, reason: &str) -> Answer {
         let mut answer = Answer::error(status, line, Some(short), reason);
         let long = LongBody(format!("{line}\n{reason}\n"));

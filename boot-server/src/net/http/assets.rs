@@ -33,7 +33,7 @@ const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
 /// Number of bytes examined to tell text from other content, as in Go's sniffing.
 const SNIFF_BYTES: u64 = 512;
 
-/// A file or a listing of `/assets/`.
+/// Serves a file or a listing of `/assets/`.
 pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
     match &app.assets {
         Some(assets) => answer(assets, "/assets", request).await,
@@ -41,7 +41,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
     }
 }
 
-/// The same of `/images/`, where bootcfg 0.1 had its files.
+/// Serves the same of `/images/`, the folder of bootcfg 0.1.
 pub(crate) async fn handle_image(State(app): State<App>, request: Request) -> Answer {
     match &app.images {
         Some(images) => answer(images, "/images", request).await,
@@ -196,7 +196,7 @@ async fn serve(mut file: File, path: &Path, metadata: &Metadata, request: &Parts
     }
 }
 
-/// The part of an open file: sent by the connection itself where that can, else a stream of chunks.
+/// Returns the part of an open file: sent by the connection itself where possible, else as a stream of chunks.
 pub(super) async fn contents(
     mut file: File,
     metadata: &Metadata,

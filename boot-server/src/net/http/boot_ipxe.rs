@@ -6,8 +6,8 @@ use super::App;
 use super::answer::{Answer, TEXT};
 use crate::proto::ipxe::boot_script;
 
-/// The same script for every machine; it comes back with the machine's attributes, and with the
-/// query that this script is asked with.
+/// Returns the same script for every machine; it comes back with the machine's attributes, and with the query
+/// that this script is asked with.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let dialect = app.catalog.snapshot().layout.dialect();
     let script = boot_script(&query.unwrap_or_default(), dialect);

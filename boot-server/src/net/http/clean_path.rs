@@ -35,7 +35,7 @@ fn is_doubled(path: &str, clean: &str) -> bool {
     is_file && parts(path) == parts(clean)
 }
 
-/// The request with another path; `None` when that is not written as one.
+/// Returns the request with another path; `None` when that is not written as one.
 fn with_path(request: &mut Request, path: &str) -> Option<Request> {
     let target = match request.uri().query() {
         Some(query) => format!("{}?{query}", encode(path)),

@@ -44,7 +44,7 @@ impl Precondition {
     }
 }
 
-/// True when a `Range` counts: there is no `If-Range`, or it names exactly this state of the file.
+/// True if a `Range` counts: there is no `If-Range`, or it names exactly this state of the file.
 pub(super) fn range_is_of(headers: &HeaderMap, modified: Option<Timestamp>) -> bool {
     if !headers.contains_key(header::IF_RANGE) {
         return true;
@@ -59,7 +59,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     Some(value.to_str().unwrap_or_default().trim())
 }
 
-/// An HTTP date in seconds since the Unix epoch; a malformed one is as if it were not there.
+/// Parses an HTTP date into seconds since the Unix epoch; a malformed date is ignored.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<i64> {
     let text = headers.get(name)?.to_str().ok()?;
     let parsed = jiff::fmt::rfc2822::parse(text.trim()).ok()?;

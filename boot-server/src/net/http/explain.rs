@@ -15,7 +15,7 @@ use crate::catalog::Labels;
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::explain::explain;
 
-/// The endpoint alone, for the operator's own listener.
+/// Returns the endpoint alone, for the operator's own listener.
 pub(crate) fn router(catalog: Arc<DataDir>) -> Router {
     let app = App {
         catalog,

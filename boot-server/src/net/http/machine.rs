@@ -50,7 +50,7 @@ impl App {
         }
     }
 
-    /// The machine's boot settings as a script.
+    /// Returns the machine's boot settings as a script.
     pub(super) fn boot_script(
         &self,
         query: Option<String>,

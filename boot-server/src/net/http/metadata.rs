@@ -6,7 +6,7 @@ use super::App;
 use super::answer::Answer;
 use crate::catalog::Labels;
 
-/// Lines `KEY=value`, sorted by key; where metadata and a label share a name, the label comes last,
+/// Returns the lines `KEY=value`, sorted by key; where metadata and a label share a name, the label comes last,
 /// so that it counts in an environment file, as in the reference.
 pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let query = query.unwrap_or_default();

@@ -78,7 +78,7 @@ pub struct Folders {
     pub images: Option<Folder>,
 }
 
-/// All endpoints of the boot config service, without signatures.
+/// Returns all endpoints of the boot config service, without signatures.
 pub fn router(
     catalog: Arc<DataDir>,
     assets: Option<impl Into<Folder>>,
@@ -88,7 +88,7 @@ pub fn router(
     signing_router(catalog, assets, neighbours, events, None)
 }
 
-/// All endpoints of the boot config service, with signatures when there is a signer.
+/// Returns all endpoints of the boot config service, with signatures when there is a signer.
 pub fn signing_router(
     catalog: Arc<DataDir>,
     assets: Option<impl Into<Folder>>,
@@ -104,7 +104,8 @@ pub fn signing_router(
     explaining_router(catalog, folders, neighbours, events, signer, explain)
 }
 
-/// All endpoints of the boot config service with these folders, which tells those why whom it is to tell.
+/// Returns all endpoints of the boot config service with these folders, which send full reasons to the
+/// permitted clients.
 pub fn explaining_router(
     catalog: Arc<DataDir>,
     folders: Folders,

@@ -22,7 +22,7 @@ use crate::config::Explain;
 use crate::net::files::Nbps;
 use crate::proto::tftp::ErrorCode;
 
-/// The endpoint, to be merged with the others.
+/// Returns the endpoint, to be merged with the others.
 pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
     let observer = observe::Observer {
         neighbours: nbps.context.neighbours.clone(),

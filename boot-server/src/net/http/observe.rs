@@ -134,7 +134,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Labels first; what they leave open, by the address, unless that is another machine's by now.
+/// Returns the labels first; what they leave open, by the address, unless that is another machine's by now.
 fn who(neighbours: &Neighbours, labels: &Labels, peer: Option<SocketAddr>) -> Who {
     let known = peer.map_or_else(Who::default, |peer| neighbours.who(peer));
     let mac = labels.0.get("mac").cloned();

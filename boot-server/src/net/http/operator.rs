@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 /// The content type that `/metrics` has in both OpenMetrics and Prometheus.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Both endpoints.
+/// Returns both endpoints.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(metrics: Arc<Metrics>) -> Router<S> {
     Router::new()
         .route("/healthz", any(health))

@@ -14,14 +14,14 @@ use crate::catalog::profile::Profile;
 use crate::catalog::snapshot::Layout;
 use crate::catalog::{Labels, go_json};
 
-/// The boot settings of the machine with this MAC, as JSON.
+/// Returns the boot settings of the machine with this MAC, as JSON.
 pub(crate) async fn handle(State(app): State<App>, Path(path): Path<String>) -> Answer {
     // Like the reference, ignores everything before the last slash.
     let text = path.rsplit('/').find(|part| !part.is_empty());
     answer(&app, text.unwrap_or("boot"))
 }
 
-/// The path without a MAC; the reference takes the folder's name for one.
+/// Returns the path without a MAC; the reference takes the folder's name for one.
 pub(crate) async fn handle_no_mac(State(app): State<App>) -> Answer {
     answer(&app, "boot")
 }

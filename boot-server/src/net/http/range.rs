@@ -92,7 +92,7 @@ fn content_range(answer: Answer, text: &str) -> Answer {
     }
 }
 
-/// The answer to a range that cannot be served.
+/// Returns the answer to a range that cannot be served.
 pub(crate) fn unsatisfiable(error: InvalidRange, length: u64) -> Answer {
     let line = error.to_string();
     let answer = Answer::error(StatusCode::RANGE_NOT_SATISFIABLE, &line, None, &line);
@@ -102,7 +102,7 @@ pub(crate) fn unsatisfiable(error: InvalidRange, length: u64) -> Answer {
     }
 }
 
-/// A text, or the part of it that is asked for.
+/// Returns a text, or the part of it that is asked for.
 pub(crate) fn serve_text(
     headers: &HeaderMap,
     content_type: &'static str,

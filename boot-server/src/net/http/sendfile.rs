@@ -81,7 +81,7 @@ pub(crate) struct FileBody {
 }
 
 impl FileBody {
-    /// The `len` bytes from `offset` on, to be sent by the stream that shares the queue.
+    /// Returns the `len` bytes from `offset` on, to be sent by the stream that shares the queue.
     pub(in crate::net) fn new(
         file: File,
         version: Version,
@@ -177,7 +177,7 @@ pub(crate) struct FileStream {
 }
 
 impl FileStream {
-    /// The stream, and the queue for the bodies that it is to send.
+    /// Returns the stream, and the queue for the bodies that it is to send.
     pub(crate) fn new(stream: TcpStream) -> (FileStream, FileQueue) {
         let queue = FileQueue::default();
         let stream = FileStream {
@@ -248,7 +248,7 @@ impl FileStream {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// An error when hyper did something else with a placeholder than to hand it on.
+    /// Returns an error when hyper did something else with a placeholder than to hand it on.
     fn expect_no_parts(&self) -> io::Result<()> {
         match self.queue.is_empty() {
             true => Ok(()),

@@ -133,7 +133,7 @@ impl HttpServer {
         }
     }
 
-    /// The address that is bound, with the port chosen for port 0.
+    /// Returns the address that is bound, with the port chosen for port 0.
     ///
     /// # Errors
     /// The socket is broken.

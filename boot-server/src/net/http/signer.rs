@@ -116,7 +116,7 @@ impl Signer {
         Ok(Signer { key, subkey })
     }
 
-    /// The key's fingerprint, for the log.
+    /// Returns the key's fingerprint, for the log.
     pub fn fingerprint(&self) -> String {
         self.key.primary_key.fingerprint().to_string()
     }

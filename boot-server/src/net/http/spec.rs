@@ -9,7 +9,7 @@ use crate::catalog::bootcfg::spec::Spec;
 use crate::catalog::go_json;
 use crate::catalog::snapshot::Layout;
 
-/// The spec as the server reads it. The only endpoint that minds the method.
+/// Serves the spec as the server reads it. The only endpoint that checks the method.
 pub(crate) async fn handle(
     State(app): State<App>,
     method: Method,

@@ -48,7 +48,7 @@ impl Workers {
         })))
     }
 
-    /// The thread whose turn it is.
+    /// Returns the thread whose turn it is.
     pub(super) fn next(&self) -> Handle {
         let Threads { handles, next, .. } = &*self.0;
         let n = next.fetch_add(1, Ordering::Relaxed);

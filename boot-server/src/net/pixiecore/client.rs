@@ -111,7 +111,7 @@ pub(super) struct Fetched {
 }
 
 impl ApiClient {
-    /// A client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`, which may take
+    /// Returns a client of the API with this prefix, e.g. `http://10.0.0.1:8080/pixiecore`, which may take
     /// `timeout` to answer.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl ApiClient {
         ApiClient::fixed_trusting(boot, trust::authorities_of_host())
     }
 
-    /// The same with these certificate authorities.
+    /// Returns the same with these certificate authorities.
     ///
     /// # Errors
     /// As [`ApiClient::fixed`].
@@ -230,8 +230,8 @@ impl ApiClient {
         Ok(ApiAnswer::Boot(spec))
     }
 
-    /// The absolute form of a URL in an answer: `/x` starts at the API server's root. In the fixed
-    /// boot, what is no URL is a file.
+    /// Returns the absolute form of a URL in an answer: `/x` starts at the API server's root. In the fixed
+    /// boot, any other text than a URL is a file.
     ///
     /// # Errors
     /// The URL is not http or https.

@@ -40,7 +40,7 @@ pub(super) async fn handle(
     answer.mac(mac.to_string())
 }
 
-/// The MAC in the query, whose architecture must be known too.
+/// Returns the MAC in the query, whose architecture must be known too.
 fn machine(query: &str) -> Result<MacAddr, &'static str> {
     let text = first(query, "mac").filter(|mac| !mac.is_empty());
     let text = text.ok_or("missing MAC address parameter")?;
@@ -92,7 +92,7 @@ fn script(
     Ok((text, format!("script for kernel {kernel}")))
 }
 
-/// A message as iPXE's `echo` takes it: no line of it may become a command.
+/// Returns a message as iPXE's `echo` takes it: no line of it may become a command.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -32,12 +32,12 @@ struct App {
     sealer: Sealer,
 }
 
-/// All endpoints of Pixiecore's own HTTP server.
+/// Returns all endpoints of Pixiecore's own HTTP server.
 pub fn router(api: ApiClient, neighbours: Neighbours, events: EventSink) -> Router {
     explaining_router(api, neighbours, events, Explain::default())
 }
 
-/// The same, which tells those why whom it is to tell.
+/// Returns the same endpoints, which send full reasons to the permitted clients.
 pub fn explaining_router(
     api: ApiClient,
     neighbours: Neighbours,
@@ -63,7 +63,7 @@ async fn no_endpoint() -> Answer {
     Answer::not_found("unknown endpoint; Pixiecore mode serves /_/ipxe, /_/file and /_/booting")
 }
 
-/// An error in Pixiecore's words, and the reason where there is more to say.
+/// Returns an error in Pixiecore's words, and the reason where there is more to say.
 fn error(status: StatusCode, line: &str, reason: Option<&str>) -> Answer {
     let Some(reason) = reason else {
         return Answer::error(status, line, None, line);
@@ -72,7 +72,7 @@ fn error(status: StatusCode, line: &str, reason: Option<&str>) -> Answer {
     Answer::explained(status, line, "see the server's log", reason).detail(detail)
 }
 
-/// The first value of a key in a query.
+/// Returns the first value of a key in a query.
 fn first(query: &str, key: &str) -> Option<String> {
     query_pairs(query)
         .find(|(name, _)| name == key)

@@ -21,13 +21,13 @@ pub(super) struct NotSealed;
 pub(super) struct Sealer(XChaCha20Poly1305);
 
 impl Sealer {
-    /// A sealer with a new random key.
+    /// Returns a sealer with a new random key.
     pub(super) fn new() -> Sealer {
         let key = Key::<XChaCha20Poly1305>::generate();
         Sealer(XChaCha20Poly1305::new(&key))
     }
 
-    /// The sealed URL, fit for a query. `None` only for a URL too long for the cipher.
+    /// Returns the sealed URL, fit for a query. `None` only for a URL too long for the cipher.
     pub(super) fn seal(&self, url: &str) -> Option<String> {
         let nonce = XNonce::generate();
         let sealed = self.0.encrypt(&nonce, url.as_bytes()).ok()?;
@@ -36,7 +36,7 @@ impl Sealer {
         Some(URL_SAFE.encode(name))
     }
 
-    /// The URL in a sealed name.
+    /// Returns the URL in a sealed name.
     ///
     /// # Errors
     /// The name was not made by this sealer.

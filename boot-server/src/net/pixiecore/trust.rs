@@ -7,7 +7,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tracing::debug;
 
-/// The authorities that this host trusts; what cannot be read of them is left out.
+/// Returns the authorities that this host trusts; unreadable ones are omitted.
 pub(super) fn authorities_of_host() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
@@ -21,7 +21,7 @@ pub(super) fn authorities_of_host() -> RootCertStore {
     authorities
 }
 
-/// A client that trusts these.
+/// Creates a client that trusts these authorities.
 ///
 /// # Errors
 /// The library's.

@@ -174,8 +174,8 @@ impl Link {
         }
     }
 
-    /// The socket's other handle, for a wait on the server's runtime; until [`Link::blocking`] nothing waits on
-    /// this one.
+    /// Returns the socket's other handle, for a wait on the server's runtime; until [`Link::blocking`] nothing
+    /// waits on this one.
     ///
     /// # Errors
     /// The kernel's.
@@ -199,7 +199,7 @@ impl Link {
 pub(super) struct Waiting(tokio::net::UdpSocket);
 
 impl Waiting {
-    /// The next packet; `None` as for [`Link::receive`].
+    /// Returns the next packet; `None` as for [`Link::receive`].
     ///
     /// # Errors
     /// As those of [`Link::receive`].
@@ -211,7 +211,7 @@ impl Waiting {
         }
     }
 }
-/// A socket at a port of our address on the interface.
+/// Opens a socket at a port of the server's address on the interface.
 ///
 /// # Errors
 /// The kernel's.

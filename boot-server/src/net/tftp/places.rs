@@ -228,7 +228,7 @@ impl Place {
         self.places.count.load(Ordering::Relaxed)
     }
 
-    /// True when the transfer must end now because the server stops.
+    /// True if the transfer must end now because the server stops.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.places.stop_at.get().is_some_and(|stop| now >= *stop)
     }
@@ -250,7 +250,7 @@ impl Place {
         }
     }
 
-    /// True when the same request came again just now: the client broke its transfer off and asked anew, and its
+    /// True if the same request came again just now: the client broke its transfer off and asked anew, and its
     /// request was read first.
     pub(super) fn take_repeated(&self, now: Instant) -> bool {
         let mut active = self.places.active();

@@ -69,7 +69,7 @@ const NUMBERS: [(ClientArch, u16); 19] = [
 ];
 
 impl ClientArch {
-    /// The meaning of a number on the wire.
+    /// Decodes a number on the wire.
     pub fn from_wire(value: u16) -> ClientArch {
         NUMBERS
             .iter()
@@ -77,7 +77,7 @@ impl ClientArch {
             .map_or(ClientArch::Other(value), |(arch, _)| *arch)
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub fn to_wire(self) -> u16 {
         match self {
             ClientArch::Other(value) => value,

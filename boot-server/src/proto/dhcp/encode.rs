@@ -68,8 +68,8 @@ impl Area {
 }
 
 impl Message {
-    /// The message as bytes of at most `limit`, less the options that find no room and that the
-    /// client can do without; their codes are returned too.
+    /// Encodes the message in at most `limit` bytes, without the options that do not fit and that the client
+    /// can do without; returns their codes as well.
     ///
     /// # Errors
     /// A header name is too long, or what the client needs fits nowhere.
@@ -95,7 +95,7 @@ impl Message {
         }
     }
 
-    /// The message as bytes of at most `limit`, at least [`MIN_MESSAGE_LEN`].
+    /// Encodes the message in at most `limit` bytes, at least [`MIN_MESSAGE_LEN`].
     ///
     /// # Errors
     /// A header name is too long, or the options fit nowhere.
@@ -152,7 +152,7 @@ impl Message {
     }
 }
 
-/// Bytes an option takes on the wire. An empty option is one empty part.
+/// Returns the bytes an option takes on the wire. An empty option is one empty part.
 fn encoded_len(bytes: &[u8]) -> usize {
     bytes.len() + 2 * bytes.len().div_ceil(255).max(1)
 }

@@ -36,7 +36,7 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub fn to_wire(self) -> u8 {
         match self {
             MessageType::Discover => 1,
@@ -51,7 +51,7 @@ impl MessageType {
         }
     }
 
-    /// The meaning of a number on the wire.
+    /// Decodes a number on the wire.
     pub fn from_wire(value: u8) -> MessageType {
         match value {
             1 => MessageType::Discover,
@@ -89,7 +89,7 @@ impl fmt::Display for MessageType {
 pub struct MachineId(pub [u8; 16]);
 
 impl MachineId {
-    /// The UUID as the machine's own tools and iPXE's `${uuid}` show it.
+    /// Returns the UUID as the machine's own tools and iPXE's `${uuid}` show it.
     ///
     /// On the wire are SMBIOS's bytes, whose first three fields are little-endian since SMBIOS 2.6:
     /// so send iPXE (1.0.0+git-20190125 in QEMU, as ROM and as NBP) and EDK2 (OVMF 2022.11).
@@ -104,7 +104,7 @@ const LINK_SELECTION: u8 = 5;
 /// Server identifier override, sub-option 11 of option 82 (RFC 5107 §4).
 const SERVER_ID_OVERRIDE: u8 = 11;
 
-/// The first sub-option of this code among encapsulated options without padding (RFC 3046 §2.0).
+/// Returns the first sub-option of this code among encapsulated options without padding (RFC 3046 §2.0).
 fn sub_option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
     while let Some((&[code, len], tail)) = options.split_first_chunk::<2>() {
         let (bytes, rest) = tail.split_at_checked(usize::from(len))?;
@@ -244,14 +244,14 @@ impl Message {
         (1..=255).contains(&bytes.len()).then(|| text(bytes))
     }
 
-    /// The subnet that the client's address is to be of, when the message says so: the relay's link
+    /// Returns the subnet that the client's address is to be of, when the message says so: the relay's link
     /// selection (RFC 3527), else the subnet selection option (RFC 3011).
     pub fn selected_link(&self) -> Option<Ipv4Addr> {
         self.relay_address(LINK_SELECTION)
             .or_else(|| self.address_option(code::SUBNET_SELECTION))
     }
 
-    /// The address by which the client is to know its server, when its relay agent says so: the relay's
+    /// Returns the address by which the client is to know its server, when its relay agent says so: the relay's
     /// own, so that it hears renewals too (RFC 5107). Only a relay agent may say it.
     pub fn server_id_override(&self) -> Option<Ipv4Addr> {
         self.relay_address(SERVER_ID_OVERRIDE)
@@ -295,7 +295,7 @@ impl Message {
             .clamp(DEFAULT_MAX_MESSAGE_LEN, 1500 - IP_UDP_HEADERS_LEN)
     }
 
-    /// An option of text, less the NULs at its end (RFC 2132 §2).
+    /// Returns an option of text, less the NULs at its end (RFC 2132 §2).
     pub fn text_bytes(&self, code: u8) -> Option<&[u8]> {
         self.options.bytes(code).map(without_nuls)
     }
@@ -311,7 +311,7 @@ fn without_nuls(bytes: &[u8]) -> &[u8] {
     end.and_then(|end| bytes.get(..=end)).unwrap_or_default()
 }
 
-/// Bytes as text: control characters and bytes that are no UTF-8 become `\x…`.
+/// Renders bytes as text: control characters and invalid UTF-8 become `\x…`.
 fn text(bytes: &[u8]) -> String {
     bytes.utf8_chunks().fold(String::new(), |mut out, chunk| {
         for c in chunk.valid().chars() {

@@ -86,7 +86,7 @@ pub struct Message {
 const BROADCAST_FLAG: u16 = 0x8000;
 
 impl Message {
-    /// A client's message that says nothing but its type.
+    /// Creates a client's message with nothing but its type.
     pub fn from_client(kind: MessageType, mac: MacAddr, xid: u32) -> Message {
         let mut options = Options::default();
         options.set(code::MESSAGE_TYPE, [kind.to_wire()]);
@@ -110,7 +110,7 @@ impl Message {
         }
     }
 
-    /// An empty reply to `request`: same transaction, hardware address, relay and flags.
+    /// Creates an empty reply to `request`: same transaction, hardware address, relay and flags.
     pub fn reply_to(request: &Message) -> Message {
         Message {
             op: Op::Reply,
@@ -126,7 +126,7 @@ impl Message {
         }
     }
 
-    /// The client's MAC, when its hardware address is an Ethernet one.
+    /// Returns the client's MAC, when its hardware address is an Ethernet one.
     pub fn mac(&self) -> Option<MacAddr> {
         let mac = self.hardware_address.first_chunk::<6>()?;
         (self.hardware_type == 1 && self.hardware_len == 6).then_some(MacAddr(*mac))

@@ -83,7 +83,7 @@ pub struct Options(Vec<u8>);
 const ENTRY_HEADER_LEN: usize = 5;
 
 impl Options {
-    /// The bytes of an option.
+    /// Returns the bytes of an option.
     pub fn bytes(&self, code: u8) -> Option<&[u8]> {
         self.iter()
             .find(|(c, _)| *c == code)
@@ -166,7 +166,7 @@ impl Options {
         None
     }
 
-    /// All options in order.
+    /// Returns all options in order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {

@@ -140,7 +140,7 @@ impl Packet {
         }
     }
 
-    /// The block of an ACK; `None` for any other packet. Transfers hear little else.
+    /// Returns the block of an ACK; `None` for any other packet. Transfers hear little else.
     pub fn decode_ack(datagram: &[u8]) -> Option<u16> {
         match datagram {
             [0, 4, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
@@ -148,7 +148,7 @@ impl Packet {
         }
     }
 
-    /// An ERROR packet.
+    /// Returns an ERROR packet.
     pub fn encode_error(code: ErrorCode, message: &str) -> Vec<u8> {
         let mut out = vec![0, 5, 0, code as u8];
         out.extend(message.bytes().filter(|byte| *byte != 0));
@@ -156,13 +156,13 @@ impl Packet {
         out
     }
 
-    /// The four bytes before a DATA packet's contents.
+    /// Returns the four bytes before a DATA packet's contents.
     pub fn data_header(block: u16) -> [u8; 4] {
         let [high, low] = block.to_be_bytes();
         [0, 3, high, low]
     }
 
-    /// An OACK packet.
+    /// Returns an OACK packet.
     pub(super) fn encode_options_ack(options: &[(&str, u64)]) -> Vec<u8> {
         let mut out = vec![0, 6];
         for (name, value) in options {
@@ -232,8 +232,8 @@ fn options(mut rest: &[u8]) -> Result<Vec<(String, String)>, DecodeError> {
     Ok(options)
 }
 
-/// A file name. Some UEFI firmware reads option 67 one byte too far and sends the 0xff behind it:
-/// that is left out. Any other bytes that are not UTF-8 are no name of ours.
+/// Decodes a file name. Some UEFI firmware reads option 67 one byte too far and sends the 0xff behind it: that
+/// byte is dropped. Any other bytes that are not UTF-8 are not a name of this server.
 fn take_file(bytes: &[u8]) -> Result<(String, &[u8]), DecodeError> {
     let (name, rest) = split_text(bytes)?;
     let name = name.strip_suffix(&[0xff]).unwrap_or(name);

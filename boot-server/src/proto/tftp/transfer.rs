@@ -162,7 +162,7 @@ impl Transfer {
         self.outcome.as_ref()
     }
 
-    /// Number of the last block. A file that fills its blocks exactly ends with an empty one.
+    /// Returns the number of the last block. A file that fills its blocks exactly ends with an empty one.
     fn last_block(&self) -> u64 {
         self.len / u64::from(self.block_size) + 1
     }
@@ -260,7 +260,7 @@ impl Transfer {
         }
     }
 
-    /// The next packet to send now, if any. Call until it returns `None`.
+    /// Returns the next packet to send now, if any. Call until it returns `None`.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         if self.outcome.is_some() {
             return None;

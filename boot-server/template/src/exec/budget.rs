@@ -13,7 +13,8 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// A million steps and 64 MiB: more than any config needs, and done within seconds.
+    /// Returns the default budget: a million steps and 64 MiB, more than any config needs, and done within
+    /// seconds.
     fn default() -> Budget {
         Budget {
             steps: 1_000_000,

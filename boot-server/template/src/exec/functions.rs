@@ -75,7 +75,7 @@ impl Machine<'_> {
         })
     }
 
-    /// A function that formats its arguments.
+    /// Returns a function that formats its arguments.
     fn text_function(&mut self, name: &str, mut values: Vec<Value>) -> Result<Value, Exhausted> {
         if let ("html" | "js" | "urlquery", false) = (name, values.is_empty()) {
             for value in &mut values {
@@ -106,7 +106,7 @@ impl Machine<'_> {
         Ok(Value::String(text.into()))
     }
 
-    /// A function of the caller.
+    /// Returns a function of the caller.
     fn own_function(&self, name: &str, arguments: &[Reflected]) -> Returned<String> {
         let Some(Value::String(text)) = first(arguments).value() else {
             return Err("expected string".to_owned());
@@ -117,7 +117,7 @@ impl Machine<'_> {
     }
 }
 
-/// Bytes of the texts among values, which a function may read or copy.
+/// Returns the bytes of the texts among values, which a function may read or copy.
 fn text_length(values: &[Reflected]) -> usize {
     let lengths = values.iter().map(|value| match value.value() {
         Some(Value::String(text)) => text.len(),

@@ -102,7 +102,7 @@ pub(super) struct Item<'t> {
 }
 
 impl<'t> Item<'t> {
-    /// The token after the end, as a closed channel of Go gives it.
+    /// Returns the token after the end, as a closed channel of Go gives it.
     pub(super) fn none() -> Item<'t> {
         Item {
             kind: Kind::Error,

@@ -139,7 +139,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The innermost template. There always is one while parsing.
+    /// Returns the innermost template. There always is one while parsing.
     fn tree(&mut self) -> Parsed<&mut OpenTree<'t>> {
         self.trees.last_mut().ok_or(SyntaxError::UnexpectedEnd)
     }
@@ -200,7 +200,7 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// The label of the next statement.
+    /// Returns the label of the next statement.
     fn here(&mut self) -> Parsed<Label> {
         Ok(id_of(self.tree()?.code.len()))
     }
@@ -288,7 +288,8 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// The pipeline of a block, and the statement that evaluates it; where that goes otherwise is filled in later.
+    /// Returns the pipeline of a block, and the statement that evaluates it; where that goes otherwise is
+    /// filled in later.
     fn head(&mut self, kind: BlockKind, context: &'static str) -> Parsed<Label> {
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         let head = self.here()?;

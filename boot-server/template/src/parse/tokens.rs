@@ -19,7 +19,7 @@ impl<'t> Lookahead<'t> {
         }
     }
 
-    /// The token that was read last.
+    /// Returns the token that was read last.
     pub(super) fn latest(&self) -> &Item<'t> {
         &self.items[0]
     }

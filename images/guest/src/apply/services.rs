@@ -4,7 +4,7 @@
 use super::{ApplyError, Machine, files};
 use crate::config::{CloudConfig, DropIn, File, Oem, Unit, Update};
 
-/// The files.
+/// Returns the files.
 ///
 /// # Errors
 /// [`ApplyError::RebootStrategy`], [`ApplyError::EtcHosts`], or [`ApplyError::File`] when the
@@ -56,7 +56,7 @@ fn oem_release(oem: &Oem) -> String {
     )
 }
 
-/// The machine's update.conf (its own, or else the image's) with the options put in.
+/// Returns the machine's update.conf (its own, or else the image's) with the options put in.
 fn update_conf(update: &Update, machine: &Machine<'_>) -> Result<String, ApplyError> {
     if !matches!(
         update.reboot_strategy.as_str(),
@@ -98,8 +98,8 @@ fn update_conf(update: &Update, machine: &Machine<'_>) -> Result<String, ApplyEr
     Ok(new)
 }
 
-/// The units. The four services are always there, so that a unit masked for this boot alone
-/// (`/run`, empty or a link to `/dev/null`) is not any more.
+/// Returns the units. The four services are always there, so that a unit masked for this boot alone (`/run`,
+/// empty or a link to `/dev/null`) is not any more.
 #[must_use]
 pub fn units(config: &CloudConfig) -> Vec<Unit> {
     let mut units: Vec<Unit> = [
@@ -140,7 +140,7 @@ pub fn units(config: &CloudConfig) -> Vec<Unit> {
     units
 }
 
-/// A drop-in's text; empty, which means no drop-in, without variables.
+/// Returns a drop-in's text; empty, which means no drop-in, without variables.
 fn service_environment(variables: &[(&str, String)]) -> String {
     if variables.is_empty() {
         return String::new();

@@ -24,7 +24,7 @@ fn group(unit: &Unit) -> Group {
     }
 }
 
-/// The unit's file.
+/// Returns the unit's file.
 fn place(unit: &Unit) -> PathBuf {
     let folder = match group(unit) {
         Group::System => "system",

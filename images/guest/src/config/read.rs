@@ -23,7 +23,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of `map`; of anything but a map, every key is absent.
+    /// Creates a reader of `map`; of anything but a map, every key is absent.
     #[must_use]
     pub fn new(map: &'a Node) -> Self {
         let mut notes = Vec::new();
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of `key`; absent when it is null.
+    /// Returns the value of `key`; absent when it is null.
     fn take(&mut self, key: &str) -> Option<&'a Node> {
         self.known.insert(key.to_owned());
         self.map.entry(key).filter(|node| !node.is_null())
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         self.notes.push((node.line, text));
     }
 
-    /// A text; numbers and booleans are the text they are written with.
+    /// Returns a text; numbers and booleans are the text they are written with.
     pub fn text(&mut self, key: &str) -> String {
         match self.take(key) {
             None => String::new(),
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list of texts.
+    /// Returns a list of texts.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let Some(node) = self.take(key) else {
             return Vec::new();
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         false
     }
 
-    /// A number other than 0, written without quotes.
+    /// Returns a number other than 0, written without quotes.
     pub fn number(&mut self, key: &str) -> Option<f64> {
         let node = self.take(key)?;
         match &node.value {
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The line of `key`'s value, or the map's own line.
+    /// Returns the line of `key`'s value, or the map's own line.
     #[must_use]
     pub fn line_of(&self, key: &str) -> usize {
         self.map.entry(key).map_or(self.map.line, |node| node.line)
@@ -221,14 +221,14 @@ pub fn decode_content(encoding: &str, content: &str) -> Result<Vec<u8>, Encoding
 /// bytes; these private-use characters, which no real text has, are their bytes again in a file's content.
 const RAW: u32 = 0x10_ff00;
 
-/// The text of a `!!binary` value; none when it is not base64.
+/// Returns the text of a `!!binary` value; none when it is not base64.
 #[must_use]
 pub fn binary(written: &str) -> Option<String> {
     let packed: String = written.chars().filter(|c| !c.is_whitespace()).collect();
     Some(of_bytes(STANDARD.decode(packed).ok()?))
 }
 
-/// The text for bytes; those that are not ASCII stay bytes where the whole is not UTF-8.
+/// Returns the text for bytes; those that are not ASCII stay bytes where the whole is not UTF-8.
 #[must_use]
 pub fn of_bytes(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| {

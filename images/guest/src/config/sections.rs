@@ -26,7 +26,7 @@ impl Section {
         self.0.iter().map(|(key, kind, _)| (*key, *kind))
     }
 
-    /// The variables that `options` sets.
+    /// Returns the variables that `options` sets.
     #[must_use]
     pub fn read(self, options: &mut Reader<'_>) -> Vec<(&'static str, String)> {
         let mut variables = Vec::new();

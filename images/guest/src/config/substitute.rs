@@ -62,7 +62,7 @@ impl Substitutions {
         out
     }
 
-    /// The variables that have a value, by their environment names, sorted.
+    /// Returns the variables that have a value, by their environment names, sorted.
     pub fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         VARIABLES
             .iter()

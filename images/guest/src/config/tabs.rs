@@ -89,7 +89,7 @@ fn indent_of(lines: &[&str], header: usize) -> usize {
     content.map_or(0, |line| line.len() - line.trim_start_matches(' ').len())
 }
 
-/// The place of a tab before the first token of a line, or before the value of a list's item.
+/// Returns the place of a tab before the first token of a line, or before the value of a list's item.
 fn before_token(line: &str) -> Option<usize> {
     let mut rest = line;
     loop {

@@ -144,7 +144,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// The node that `event` begins, with everything inside it.
+    /// Returns the node that `event` begins, with everything inside it.
     fn node(&mut self, event: Event<'a>, line: usize) -> Result<Node, YamlError> {
         self.count(1)?;
         let (anchor, value) = match event {

@@ -124,7 +124,7 @@ pub struct Expected {
 }
 
 impl Machine {
-    /// The labels that its requests to the boot config service carry.
+    /// Returns the labels that its requests to the boot config service carry.
     #[must_use]
     pub fn request_labels(&self) -> Labels {
         let mut labels = self.labels.clone();

@@ -18,7 +18,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// A problem of the machine at this index, with its place in the list.
+    /// Returns a problem of the machine at this index, with its place in the list.
     #[must_use]
     pub fn problem(
         &self,

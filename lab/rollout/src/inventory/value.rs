@@ -36,7 +36,7 @@ pub(super) fn name(text: &str) -> Result<String, InvalidValue> {
     }
 }
 
-/// The nearest text that a machine may be called; none when nothing of it can stay.
+/// Returns the nearest text that a machine may be called; none when nothing of it can stay.
 pub(super) fn usable_name(text: &str) -> Option<String> {
     let mut name = String::new();
     for letter in text.chars() {
@@ -51,7 +51,7 @@ pub(super) fn usable_name(text: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The address of a network card, lowercase with colons, from any notation that is in use.
+/// Returns the address of a network card, lowercase with colons, from any notation that is in use.
 pub(super) fn mac(text: &str) -> Result<String, InvalidValue> {
     let message = format!("invalid MAC `{text}`");
     let Ok(mac) = text.parse::<MacAddr>() else {
@@ -152,7 +152,7 @@ fn placeholder(text: &str) -> Option<&'static str> {
     known.map(|(_, whose)| *whose).or(text)
 }
 
-/// An SMBIOS UUID, lowercase with hyphens, as iPXE sends it.
+/// Returns an SMBIOS UUID, lowercase with hyphens, as iPXE sends it.
 pub(super) fn uuid(text: &str) -> Result<String, InvalidValue> {
     if let Some(whose) = placeholder(text) {
         let message = format!("invalid UUID `{text}` ({whose}, shared by many machines)");
@@ -185,7 +185,7 @@ pub(super) fn uuid(text: &str) -> Result<String, InvalidValue> {
     }
 }
 
-/// Bytes of a size with a binary unit, or how to write it.
+/// Returns the bytes of a size with a binary unit, or how to write it.
 fn bytes(text: &str, bare_unit: u64) -> Result<u64, InvalidValue> {
     let text = text.trim();
     let unit_at = text
@@ -228,7 +228,7 @@ pub(super) fn memory_mib(text: &str) -> Result<u32, InvalidValue> {
     whole(text, bytes(text, 1 << 20)?, 20, "MiB")
 }
 
-/// A disk in GiB: a number of GiB, or one with a unit.
+/// Returns a disk in GiB: a number of GiB, or one with a unit.
 pub(super) fn disk_gib(text: &str) -> Result<u32, InvalidValue> {
     whole(text, bytes(text, 1 << 30)?, 30, "GiB")
 }
@@ -248,7 +248,7 @@ fn whole(text: &str, bytes: u64, shift: u32, unit: &str) -> Result<u32, InvalidV
     }
 }
 
-/// A number of processors.
+/// Returns a number of processors.
 pub(super) fn cpus(text: &str) -> Result<u32, InvalidValue> {
     match text.trim().parse() {
         Ok(count) if (1..=4096).contains(&count) => Ok(count),

@@ -99,7 +99,7 @@ impl<'a> From<&'a Machine> for Entry<'a> {
     }
 }
 
-/// The list as text.
+/// Returns the list as text.
 ///
 /// # Errors
 /// A text in it cannot be written in this language.
@@ -143,7 +143,7 @@ fn csv_text(machines: &[Entry<'_>]) -> Result<String, WriteError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The cells of a machine by their columns.
+/// Returns the cells of a machine by their columns.
 fn row(machine: &Entry<'_>) -> BTreeMap<String, String> {
     let mut row = BTreeMap::new();
     let mut cell = |key: &str, value: Option<&str>| {

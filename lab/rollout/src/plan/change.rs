@@ -68,7 +68,7 @@ pub struct Changes {
     pub same: usize,
 }
 
-/// Names of the machines that will get other bytes, or that stop or start to boot.
+/// Returns the names of the machines that will get other bytes, or that stop or start to boot.
 #[must_use]
 pub fn changed(old: &Plan, new: &Plan) -> Vec<String> {
     let before = by_name(old);
@@ -89,7 +89,7 @@ fn by_name(plan: &Plan) -> HashMap<&str, &MachinePlan> {
         .collect()
 }
 
-/// All bytes that a machine gets; none when it boots nothing.
+/// Returns all bytes that a machine gets; none if it boots nothing.
 fn gets(machine: &MachinePlan) -> Option<Vec<(&'static str, Option<&str>)>> {
     let booted = machine.outcome.as_ref().ok()?;
     let mut texts = vec![("iPXE script", Some(&*booted.script.text))];
@@ -136,7 +136,7 @@ pub fn compare(old: &Plan, new: &Plan) -> Changes {
 }
 
 impl ChangeSet {
-    /// True when its machines get less than they got.
+    /// True if its machines get less than they got.
     #[must_use]
     pub fn is_loss(&self) -> bool {
         matches!(self.change.fate, Fate::Stops | Fate::Breaks) || self.change.loses_config
@@ -144,7 +144,7 @@ impl ChangeSet {
 }
 
 impl Changes {
-    /// Number of machines with this fate.
+    /// Returns the number of machines with this fate.
     #[must_use]
     pub fn count(&self, fate: Fate) -> usize {
         match fate {
@@ -156,7 +156,7 @@ impl Changes {
         }
     }
 
-    /// Machines that no longer boot, whose reason is reported with their change.
+    /// Returns the machines that no longer boot, whose reason is reported with their change.
     #[must_use]
     pub fn stopping(&self) -> HashSet<&str> {
         let sets = self.sets.iter();
@@ -166,7 +166,7 @@ impl Changes {
             .collect()
     }
 
-    /// Number of machines that lose a config which they asked for.
+    /// Returns the number of machines that lose a config which they asked for.
     #[must_use]
     pub fn losing(&self) -> usize {
         let sets = self.sets.iter().filter(|set| set.change.loses_config);

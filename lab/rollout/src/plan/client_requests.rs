@@ -46,7 +46,7 @@ impl Default for ClientRequests {
 const SETTINGS: [&str; 2] = ["domain", "platform"];
 
 impl ClientRequests {
-    /// The query that a machine asks `/ipxe` with.
+    /// Returns the query that a machine asks `/ipxe` with.
     pub(super) fn query(&self, layout: Layout, machine: &Machine) -> String {
         let settings = Settings(machine);
         match self.known {
@@ -86,7 +86,7 @@ fn escape(text: &mut String, raw: &str, is_escaped: impl Fn(u8) -> bool) {
     }
 }
 
-/// A query as iPXE sends it.
+/// Returns a query as iPXE sends it.
 fn encoded(query: &str) -> String {
     let mut text = String::new();
     let decoded = percent_encoding::percent_decode_str(query).decode_utf8_lossy();
@@ -101,7 +101,7 @@ fn encoded(query: &str) -> String {
 pub(super) struct Settings<'a>(pub(super) &'a Machine);
 
 impl Settings<'_> {
-    /// The text with settings filled in; those that only the network tells (`${next-server}`) stay.
+    /// Returns the text with settings expanded; settings known only on the network (`${next-server}`) are kept.
     pub(super) fn expand(&self, text: &str) -> String {
         let mut expanded = String::with_capacity(text.len());
         let mut rest = text;

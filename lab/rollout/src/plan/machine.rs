@@ -84,8 +84,8 @@ fn booted(
     })
 }
 
-/// The kernel options as Pixiecore makes them of the API's answer, where it makes any: what is `true` is a key
-/// alone to it. What it would fetch itself has an address that only it knows.
+/// Returns the kernel options as Pixiecore makes them of the API's answer, where it makes any: what is `true`
+/// is a key alone to it. What it would fetch itself has an address that only it knows.
 fn pixiecore_options(snapshot: &Snapshot, labels: &Labels) -> Option<String> {
     let (_, profile) = snapshot.bootable(labels).ok()?;
     let (Layout::Bootcfg, Some(boot)) = (snapshot.layout, &profile.boot) else {
@@ -99,7 +99,7 @@ fn pixiecore_options(snapshot: &Snapshot, labels: &Labels) -> Option<String> {
     cmdline.render(&link).ok()
 }
 
-/// The kernel options of a script: what follows the kernel in its line.
+/// Returns the kernel options of a script: what follows the kernel in its line.
 fn options<'a>(script: &'a str, kernel: &str) -> &'a str {
     let line = script
         .lines()
@@ -148,8 +148,8 @@ fn configs(
         .collect()
 }
 
-/// The query that a kernel option makes the machine ask an endpoint with: of several the last counts, as it
-/// does to coreos-cloudinit.
+/// Returns the query that a kernel option makes the machine ask an endpoint with: of several the last counts,
+/// as it does to coreos-cloudinit.
 fn asked_query<'a>(command_line: &'a str, folder: Folder, endpoint: &str) -> Option<&'a str> {
     let mut options = command_line
         .split_whitespace()
@@ -175,7 +175,7 @@ fn asked_query<'a>(command_line: &'a str, folder: Folder, endpoint: &str) -> Opt
     }
 }
 
-/// The query of a URL whose path is this endpoint; none for other URLs.
+/// Returns the query of a URL whose path is this endpoint; none for other URLs.
 fn query_of<'a>(url: &'a str, endpoint: &str) -> Option<&'a str> {
     let (_, rest) = url
         .split_once("://")

@@ -130,7 +130,7 @@ impl Document {
     }
 }
 
-/// The SHA-256 of a text in hexadecimal.
+/// Returns the SHA-256 of a text in hexadecimal.
 fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes())
         .iter()
@@ -152,13 +152,14 @@ pub struct Unmet {
 }
 
 impl Plan {
-    /// Machines that boot nothing, miss a config that they ask for, or get something else than expected.
+    /// Returns the machines that boot nothing, miss a config that they request, or get something else than
+    /// expected.
     pub fn failing(&self) -> impl Iterator<Item = &MachinePlan> {
         let machines = self.machines.iter();
         machines.filter(|machine| !machine.problems().is_empty())
     }
 
-    /// A machine by its name.
+    /// Returns a machine by its name.
     #[must_use]
     pub fn machine(&self, name: &str) -> Option<&MachinePlan> {
         self.machines.iter().find(|machine| machine.name == name)

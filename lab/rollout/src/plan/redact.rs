@@ -27,7 +27,7 @@ const SSH_KEYS: [&str; 5] = ["ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2-",
 /// Beginnings of a hash of crypt(3).
 const HASHES: [&str; 8] = ["$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$", "$gy$"];
 
-/// The text without secrets, line by line.
+/// Returns the text without secrets, line by line.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());

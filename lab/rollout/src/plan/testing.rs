@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::inventory::{Format, Inventory, read};
 
-/// A directory of these files.
+/// Returns a directory of these files.
 pub(super) fn directory(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -23,7 +23,7 @@ pub(super) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(file, text).unwrap();
 }
 
-/// A loaded directory.
+/// Returns a loaded directory.
 pub(super) fn snapshot(folder: &Path) -> Snapshot {
     let (snapshot, problems) = Snapshot::load(&Source::of(folder));
     let errors = problems
@@ -33,7 +33,7 @@ pub(super) fn snapshot(folder: &Path) -> Snapshot {
     snapshot
 }
 
-/// Machines of a list in YAML.
+/// Returns the machines of a list in YAML.
 pub(super) fn inventory(list: &str) -> Inventory {
     read::read_text(Path::new("machines.yaml"), list, Format::Yaml)
         .unwrap()

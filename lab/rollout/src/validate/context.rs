@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A file of the directory, as rules look at it.
+    /// Returns a file of the directory, as rules look at it.
     pub(super) fn source(&self, file: &str) -> Option<Source> {
         let text = self.root.read_text(file).ok()?;
         Some(Source::new(&self.root.path_of(file), text))
@@ -103,7 +103,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The query by which a machine asks for its configs.
+/// Returns the query by which a machine asks for its configs.
 fn query(labels: &Labels) -> String {
     let pairs = labels.0.iter().map(|(key, value)| {
         let value = match key.as_str() {
@@ -118,7 +118,7 @@ fn query(labels: &Labels) -> String {
     pairs.collect::<Vec<String>>().join("&")
 }
 
-/// Names in a sentence: the first ones, and how many more there are.
+/// Returns the names in a sentence: the first ones, and how many more there are.
 pub(super) fn named(names: &[&str]) -> String {
     const NAMED: usize = 3;
     match names {

@@ -93,7 +93,7 @@ impl Findings {
         self
     }
 
-    /// All of them, by file and line.
+    /// Returns all findings, by file and line.
     pub(super) fn sorted(mut self) -> Vec<Finding> {
         self.list.sort_by(|a, b| {
             let key = |f: &Finding| (f.problem.line.unwrap_or(0), f.problem.column.unwrap_or(0));

@@ -149,7 +149,7 @@ pub fn validate(request: &Request<'_>) -> Report {
     report
 }
 
-/// The groups file of the bootcfg layout.
+/// Returns the groups file of the bootcfg layout.
 fn groups_tree(context: &Context<'_>) -> Option<(Source, tree::Node)> {
     if context.snapshot.layout != Layout::Bootcfg {
         return None;

@@ -65,7 +65,7 @@ impl Rule {
     }
 }
 
-/// The rule of an id.
+/// Returns the rule of an id.
 #[must_use]
 pub fn of_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)

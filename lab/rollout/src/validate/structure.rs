@@ -39,7 +39,7 @@ pub(super) fn check(
     }
 }
 
-/// Groups and profiles of matchbox, specs of bootcfg.
+/// Returns the groups and profiles of matchbox, specs of bootcfg.
 fn json_files(context: &Context<'_>) -> Vec<String> {
     let layout = context.snapshot.layout;
     let profiles = context.snapshot.profiles();

@@ -242,7 +242,7 @@ struct Output {
     is_conditional: bool,
 }
 
-/// The variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
+/// Returns the variables that a template writes out, `{{.a.b}}`, where `.` is the whole of the values.
 fn outputs(text: &str) -> Vec<Output> {
     let mut found = Vec::new();
     let mut blocks: Vec<bool> = Vec::new();

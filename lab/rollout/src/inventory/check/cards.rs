@@ -7,7 +7,7 @@ use crate::inventory::value;
 const MAC_KEYS: &[&str] = &["mac", "boots"];
 
 impl Checker<'_> {
-    /// The cards, the one that boots first.
+    /// Returns the cards, the one that boots first.
     pub(super) fn cards(
         &mut self,
         mac: Option<&Node>,
@@ -46,7 +46,7 @@ impl Checker<'_> {
         cards
     }
 
-    /// A card of `macs`, and whether it is marked as the one that boots.
+    /// Returns a card of `macs`, and whether it is marked as the one that boots.
     fn card(&mut self, node: &Node) -> Option<(String, bool)> {
         let Value::Table(entries) = &node.value else {
             return Some((self.parsed(Some(node), "macs", value::mac)?, false));

@@ -21,7 +21,7 @@ const EXPECT_KEYS: &[&str] = &["profile", "spec", "cloud_config", "ignition"];
 /// Labels for which a machine has separate keys.
 const OWN_LABELS: [&str; 4] = ["uuid", "mac", "serial", "hostname"];
 
-/// Machines of a list, and their positions.
+/// Returns the machines of a list, and their positions.
 pub(super) fn check(
     document: &Document,
     root: &Node,
@@ -170,7 +170,7 @@ impl Checker<'_> {
         Some(machine)
     }
 
-    /// A text; none when it is empty or something else.
+    /// Returns a text; none when it is empty or something else.
     fn text(&mut self, key: &str, node: &Node) -> Option<String> {
         match &node.value {
             Value::Text(text) if text.trim().is_empty() => None,
@@ -209,7 +209,7 @@ impl Checker<'_> {
         self.value(node.at, parse(&text))
     }
 
-    /// A number, or text with one and its unit.
+    /// Returns a number, or text with one and its unit.
     fn number<T>(
         &mut self,
         node: Option<&Node>,
@@ -262,7 +262,7 @@ impl Checker<'_> {
         })
     }
 
-    /// A list, or one value in place of a list of one.
+    /// Returns a list, or one value in place of a list of one.
     fn items<'n>(&self, node: &'n Node) -> &'n [Node] {
         match &node.value {
             Value::List(items) => items,
@@ -278,7 +278,7 @@ impl Checker<'_> {
             .collect()
     }
 
-    /// The entries of a table within a machine.
+    /// Returns the entries of a table within a machine.
     fn table<'n>(&mut self, key: &str, node: &'n Node) -> &'n [Entry] {
         match &node.value {
             Value::Table(entries) => entries,

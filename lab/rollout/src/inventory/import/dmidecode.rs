@@ -139,7 +139,7 @@ impl Machine {
     }
 }
 
-/// The size of a memory module: dmidecode's `GB` are 1024 `MB`, and its `MB` are MiB.
+/// Returns the size of a memory module: dmidecode's `GB` are 1024 `MB`, and its `MB` are MiB.
 fn mib(size: &str) -> u64 {
     let (number, unit) = size.split_once(' ').unwrap_or((size, ""));
     let number: u64 = number.parse().unwrap_or(0);

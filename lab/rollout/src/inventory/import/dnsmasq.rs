@@ -31,7 +31,7 @@ pub(super) fn is_likely(text: &str) -> bool {
     })
 }
 
-/// Key and value of an option, as in a file or on a command line.
+/// Returns key and value of an option, as in a file or on a command line.
 fn option(line: &str) -> (&str, Option<&str>) {
     let line = without_comment(line).trim().trim_start_matches("--");
     match line.split_once('=') {

@@ -157,7 +157,7 @@ impl Gathered {
         name
     }
 
-    /// The machines, and what was left out.
+    /// Returns the machines, and what was left out.
     pub(super) fn finish(self) -> Imported {
         let parts = self.parts.into_iter().map(|(part, count)| match count {
             1 => format!("{part} (1 time)"),
@@ -172,7 +172,7 @@ impl Gathered {
     }
 }
 
-/// A MAC whose bytes may be written with one digit, as DHCP servers take them.
+/// Returns a MAC whose bytes may be written with one digit, as DHCP servers take them.
 fn padded(text: &str) -> String {
     let parts: Vec<&str> = text.split([':', '-']).collect();
     match parts.len() == 6 && parts.iter().all(|part| matches!(part.len(), 1 | 2)) {

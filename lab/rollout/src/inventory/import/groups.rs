@@ -34,13 +34,13 @@ pub(super) fn import(path: &Path, gathered: &mut Gathered) -> Result<(), Vec<Pro
     Ok(())
 }
 
-/// The machines that the groups of a loaded directory select.
+/// Returns the machines that the groups of a loaded directory select.
 #[must_use]
 pub fn of_snapshot(snapshot: &Snapshot) -> Imported {
     of_snapshots(&[snapshot])
 }
 
-/// The machines that the groups of several directories select; one that several know is the first's.
+/// Returns the machines that the groups of several directories select; one that several know is the first's.
 #[must_use]
 pub fn of_snapshots(snapshots: &[&Snapshot]) -> Imported {
     let mut gathered = Gathered::default();

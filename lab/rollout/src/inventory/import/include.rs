@@ -23,8 +23,8 @@ pub(super) struct Includes {
 }
 
 impl Includes {
-    /// The files that the file `path` brings in. Without a name (standard input) relative paths are those of
-    /// the working directory.
+    /// Returns the files that the file `path` brings in. Without a name (standard input) relative paths are
+    /// those of the working directory.
     pub(super) fn of(path: &Path) -> Includes {
         Includes {
             open: vec![fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())],
@@ -54,7 +54,8 @@ impl Includes {
         }
     }
 
-    /// The names of the files in a folder that is named at `place`, sorted. A folder that is not read is noted.
+    /// Returns the names of the files in a folder that is named at `place`, sorted. A folder that is not read
+    /// is noted.
     pub(super) fn folder(
         &self,
         place: &str,

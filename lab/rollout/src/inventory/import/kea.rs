@@ -86,8 +86,8 @@ fn refusal(document: &Document, node: &Node, entries: &[Entry], gathered: &mut G
     }
 }
 
-/// The text with the files that `<?include "FILE"?>` names in it; lines stay the same. Where a file is not
-/// read, nothing, or `null` where there has to be a value.
+/// Returns the text with the files that `<?include "FILE"?>` names in it; line numbers are unchanged. A file
+/// that is not read is replaced by nothing, or by `null` where JSON needs a value.
 fn with_includes(
     path: &Path,
     text: &str,

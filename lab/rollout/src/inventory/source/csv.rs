@@ -155,7 +155,7 @@ fn machine(header: &StringRecord, record: &StringRecord, places: &[Place]) -> No
     }
 }
 
-/// The values in a cell: apart by spaces, commas or `;`. A size may have a space before its unit.
+/// Returns the values in a cell: apart by spaces, commas or `;`. A size may have a space before its unit.
 fn values(column: &str, cell: &str) -> Vec<String> {
     let words = cell
         .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'))

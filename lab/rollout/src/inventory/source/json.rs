@@ -57,7 +57,7 @@ fn parse(document: &Document, text: &str, options: &ParseOptions) -> Result<Node
     }
 }
 
-/// The same text, of the same length, with spaces in place of Kea's comments.
+/// Returns the same text, of the same length, with spaces in place of Kea's comments.
 pub(in crate::inventory) fn without_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut in_text, mut escaped) = (false, false);
@@ -97,7 +97,7 @@ pub(in crate::inventory) fn without_comments(text: &str) -> String {
     kept
 }
 
-/// The same text, of the same length, with spaces in place of comments that begin with `#`.
+/// Returns the same text, of the same length, with spaces in place of comments that begin with `#`.
 fn without_hash_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut in_text, mut escaped, mut in_comment) = (false, false, false);

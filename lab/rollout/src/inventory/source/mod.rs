@@ -142,7 +142,7 @@ mod tests {
         Document::new(Path::new("machines"), text)
     }
 
-    /// The value of the first machine's `key`, and its place.
+    /// Returns the value of the first machine's `key`, and its place.
     fn found(format: Format, text: &str, key: &str) -> Option<(Value, Place)> {
         let root = document(text).read(format).unwrap();
         let Value::Table(entries) = root.value else {

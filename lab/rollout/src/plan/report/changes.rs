@@ -63,7 +63,7 @@ pub(super) fn summary(changes: &Changes) -> String {
     format!("{}{losing}", parts.join(", "))
 }
 
-/// The machines of a change, in one line.
+/// Returns the machines of a change, in one line.
 pub(super) fn names(set: &ChangeSet, limit: usize) -> String {
     let named: Vec<&str> = set
         .machines

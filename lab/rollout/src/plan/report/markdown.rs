@@ -197,7 +197,7 @@ fn one(set: &ChangeSet) -> String {
     text
 }
 
-/// The lines of a diff that are shown.
+/// Returns the lines of a diff that are shown.
 fn cut(diff: &str) -> &str {
     match diff.char_indices().nth(MAX_DIFF_CHARS) {
         None => diff,
@@ -209,13 +209,13 @@ fn cut(diff: &str) -> &str {
     }
 }
 
-/// A fence that no line of the text closes: longer than any run of backticks in it.
+/// Returns a fence that no line of the text closes: longer than any run of backticks in it.
 fn fence(text: &str) -> String {
     let runs = text.split(|c| c != '`').map(str::len);
     "`".repeat(runs.max().unwrap_or(0).max(2) + 1)
 }
 
-/// Text that Markdown and HTML leave as it is, in one line.
+/// Escapes text so that Markdown and HTML show it unchanged, in one line.
 fn inline(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -237,7 +237,7 @@ fn inline(text: &str) -> String {
     safe
 }
 
-/// Text within HTML.
+/// Escapes text for HTML.
 fn as_html(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -44,7 +44,7 @@ impl Colour {
     }
 }
 
-/// A number of things, in words.
+/// Renders a number of things in words.
 fn counted(count: usize, one: &str, several: &str) -> String {
     match count {
         1 => format!("1 {one}"),
@@ -52,17 +52,17 @@ fn counted(count: usize, one: &str, several: &str) -> String {
     }
 }
 
-/// A number of machines, in words.
+/// Renders a number of machines in words.
 fn machines(count: usize) -> String {
     counted(count, "machine", "machines")
 }
 
-/// The beginning of a document's hash: enough to see that two differ.
+/// Returns the beginning of a document's hash: enough to see that two differ.
 fn short_hash(document: &Document) -> String {
     document.sha256().chars().take(8).collect()
 }
 
-/// A config in a cell: its file and hash, or why there is none.
+/// Renders a config in a cell: its file and hash, or the reason that it is missing.
 fn cell(config: Option<&Config>) -> String {
     let Some(config) = config else {
         return "-".to_owned();

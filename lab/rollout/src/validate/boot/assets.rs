@@ -83,7 +83,7 @@ fn architecture(booted: &Booted<'_>, written: &str, kernel: Arch, findings: &mut
     booted.tell(findings, "kernel-architecture", at, message, help);
 }
 
-/// The architecture of a machine, as far as it is known: by its label, and BIOS is x86.
+/// Returns the architecture of a machine, if known: by its label, and BIOS means x86.
 fn of_subject(subject: &Subject<'_>) -> Option<Arch> {
     let label = subject
         .labels

@@ -138,7 +138,7 @@ fn of_head(head: &[u8]) -> Image {
 pub(in crate::validate) mod tests {
     use super::*;
 
-    /// The first bytes of a bzImage.
+    /// Returns the first bytes of a bzImage.
     pub(in crate::validate) fn bzimage(is_64_bit: bool) -> Vec<u8> {
         let mut head = vec![0; 1024];
         head[0x1fe..0x200].copy_from_slice(b"\x55\xaa");

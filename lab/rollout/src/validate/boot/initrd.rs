@@ -89,14 +89,14 @@ fn microcode(booted: &Booted<'_>, initrds: &[Written<'_>], findings: &mut Findin
     }
 }
 
-/// The name that an initrd is written with.
+/// Returns the name given to an initrd by `--name`.
 fn own_name(written: &str) -> Option<&str> {
     let mut words = written.split_whitespace();
     words.find(|word| matches!(*word, "--name" | "-n"))?;
     words.next()
 }
 
-/// The name that iPXE gives an image.
+/// Returns the name that iPXE gives an image.
 fn base_name(file: &str) -> &str {
     let path = file.split(['?', '#']).next().unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default()

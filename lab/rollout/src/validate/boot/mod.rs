@@ -77,12 +77,12 @@ impl Booted<'_> {
         findings.add(self.source.problem(rule, at, message, help));
     }
 
-    /// The boot settings as they are written.
+    /// Returns the boot settings as they are written.
     fn boot(&self) -> Option<&Node> {
         self.tree.child("boot")
     }
 
-    /// The nodes of kernel and initrds.
+    /// Returns the nodes of kernel and initrds.
     fn images(&self) -> impl Iterator<Item = &Node> {
         let kernel = self.boot().and_then(|boot| boot.child("kernel"));
         kernel.into_iter().chain(self.initrds())
@@ -119,7 +119,7 @@ impl Booted<'_> {
         }
     }
 
-    /// The last option that names where a config of this folder is fetched.
+    /// Returns the last option that holds the URL of a config in this folder.
     fn url(&self, folder: Folder) -> Option<&KernelOption> {
         let mut options = self.options.iter().rev();
         options.find(|option| {

@@ -35,12 +35,12 @@ impl KernelOption {
         }
     }
 
-    /// The known option that it is, or is meant to be, with hyphens for underscores.
+    /// Returns the known option that this one is or most likely means, with hyphens for underscores.
     pub(in crate::validate) fn meant(&self) -> String {
         self.misspelt.map_or_else(|| normal(&self.key), normal)
     }
 
-    /// The whole of it, as the kernel gets it.
+    /// Returns the whole option, as the kernel gets it.
     pub(in crate::validate) fn text(&self) -> String {
         match &self.value {
             Some(value) => format!("{}={value}", self.key),
@@ -54,7 +54,7 @@ impl KernelOption {
     }
 }
 
-/// The options in the tree of a spec or profile, in the order in which the kernel gets them.
+/// Returns the options in the tree of a spec or profile, in the order in which the kernel gets them.
 pub(in crate::validate) fn read(root: &Node) -> Vec<KernelOption> {
     let Some(boot) = root.child("boot") else {
         return Vec::new();
@@ -81,7 +81,7 @@ pub(in crate::validate) fn read(root: &Node) -> Vec<KernelOption> {
     options
 }
 
-/// Options that name where a config of this folder is fetched.
+/// Returns the options that hold the URL of a config in this folder.
 pub(in crate::validate) fn url_keys(folder: Folder) -> &'static [&'static str] {
     match folder {
         Folder::Cloud => &["cloud-config-url"],
@@ -116,12 +116,12 @@ pub(in crate::validate) fn config_url(profile: &Profile, folder: Folder) -> Opti
     urls.filter_map(|option| option.value).next_back()
 }
 
-/// A key with hyphens for underscores, which mean the same.
+/// Returns a key with hyphens for underscores, which mean the same.
 pub(in crate::validate) fn normal(key: &str) -> String {
     key.replace('_', "-")
 }
 
-/// The option that is meant by a key which is not known but nearly is.
+/// Returns the known option that a misspelt key most likely means.
 fn misspelt(key: &str) -> Option<&'static str> {
     /// Short names are near to anything.
     const SHORTEST: usize = 6;

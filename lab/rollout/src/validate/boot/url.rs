@@ -219,13 +219,13 @@ const SETTINGS: [&str; 20] = [
     "platform",
 ];
 
-/// The setting of a variable: without its interface and its kind.
+/// Returns the setting of a variable: without its interface and its kind.
 fn setting(variable: &str) -> &str {
     let name = variable.split(':').next().unwrap_or_default();
     name.rsplit('/').next().unwrap_or_default()
 }
 
-/// The setting that is meant by a variable which is none but nearly is.
+/// Returns the known setting that a misspelt variable most likely means.
 pub(super) fn misspelt_variable(variable: &str) -> Option<&'static str> {
     /// Short names are near to anything.
     const SHORTEST: usize = 4;
@@ -240,7 +240,7 @@ pub(super) fn misspelt_variable(variable: &str) -> Option<&'static str> {
     near.next().copied()
 }
 
-/// The query that a machine asks with; none when it is not known what iPXE would put into it.
+/// Returns the query of a machine's request; none if iPXE's expansion is unknown.
 fn expand(query: &str, subject: &Subject<'_>) -> Option<String> {
     let mut expanded = String::new();
     let mut rest = query;

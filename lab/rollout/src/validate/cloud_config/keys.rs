@@ -18,7 +18,7 @@ pub(super) enum Want {
 }
 
 impl Want {
-    /// The kind's name in the reference's reports.
+    /// Returns the kind's name in the reference's reports.
     pub(super) fn name(self) -> &'static str {
         match self {
             Want::Text => "string",
@@ -31,7 +31,7 @@ impl Want {
         }
     }
 
-    /// The key of this name inside of it.
+    /// Returns the key of this name inside the type.
     pub(super) fn field(self, name: &str) -> Option<Field> {
         match self {
             Want::Struct(fields) | Want::Structs(fields) => {
@@ -56,7 +56,7 @@ impl Want {
         }
     }
 
-    /// The names of the keys inside of it.
+    /// Returns the names of the keys inside the type.
     pub(super) fn names(self) -> Vec<&'static str> {
         match self {
             Want::Struct(fields) | Want::Structs(fields) => {

@@ -34,7 +34,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The lines that `coreos-cloudinit -validate` prints.
+    /// Returns the lines that `coreos-cloudinit -validate` prints.
     #[must_use]
     pub fn report(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
@@ -163,12 +163,12 @@ fn in_its_words(error: &yaml::InvalidYaml, text: &str) -> (String, usize) {
     (what.unwrap_or(message).to_owned(), line)
 }
 
-/// The name of a key, as it is looked up.
+/// Returns the name of a key, as it is looked up.
 fn normal(key: &str) -> String {
     key.replace('-', "_")
 }
 
-/// The entry of a key however its hyphens are written; the last one counts.
+/// Returns the entry of a key however its hyphens are written; the last one counts.
 pub(super) fn entry<'a>(node: &'a Node, key: &str) -> Option<&'a Entry> {
     let mut entries = node.entries().iter().rev();
     entries.find(|entry| normal(&entry.key) == key)
@@ -367,7 +367,7 @@ fn is_request_uri(text: &str) -> bool {
     (scheme || text.starts_with('/')) && !text.contains(|c: char| c.is_control())
 }
 
-/// A path without `.` and `..`, as Go's `path.Clean` has it.
+/// Returns a path without `.` and `..`, as Go's `path.Clean` has it.
 fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -112,7 +112,7 @@ fn is_butane(text: &str) -> bool {
     starts && yaml::parse(text).is_ok_and(|root| root.kind() == Kind::Map)
 }
 
-/// The version that a config is of, and its shape.
+/// Returns the version of a config, and its schema.
 fn version(root: &Node, language: Language) -> Result<(Version, Shape), (At, String)> {
     let one = match language {
         Language::Yaml => "ignition_version",

@@ -62,7 +62,7 @@ pub(in crate::validate) fn run(program: &Path, text: &str) -> std::io::Result<Op
     Ok(Some(said.join("; ")))
 }
 
-/// The line and column that it names: `at $.storage.files.0.path, line 7 col 3`.
+/// Returns the line and column in a message: `at $.storage.files.0.path, line 7 col 3`.
 pub(in crate::validate) fn place(said: &str) -> Option<(usize, usize)> {
     let (_, rest) = said.split_once("line ")?;
     let number = |text: &str| -> Option<usize> {

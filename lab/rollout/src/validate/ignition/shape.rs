@@ -88,7 +88,7 @@ impl Checker<'_> {
             .add(self.source.problem(rule, at, message, help));
     }
 
-    /// A key in the spelling of the shapes.
+    /// Returns a key in the spelling of the shapes.
     pub(super) fn name_of(&self, entry: &Entry) -> String {
         if !self.yaml {
             return entry.key.clone();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::validate::{Level, Report};
 
-/// A command for each finding, a line each.
+/// Renders one command per finding.
 #[must_use]
 pub fn github(report: &Report) -> String {
     let mut text = String::new();

@@ -37,7 +37,7 @@ struct Entry<'a> {
     help: &'a str,
 }
 
-/// The report as JSON.
+/// Renders the report as JSON.
 ///
 /// # Errors
 /// None that can happen: everything in it is text and numbers.

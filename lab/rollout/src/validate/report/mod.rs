@@ -18,7 +18,7 @@ use super::Program;
 /// The documentation of the rules.
 const DOCUMENTATION: &str = include_str!("../../../../../docs/rules.md");
 
-/// The section of each rule in the documentation.
+/// Returns the section of each rule in the documentation.
 #[must_use]
 pub fn documentation() -> BTreeMap<&'static str, &'static str> {
     let sections = DOCUMENTATION.split("\n### ").skip(1);

@@ -11,7 +11,7 @@ use crate::validate::{Level, RULES, Report};
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// The report as SARIF. Where `docs_url` names the page of the rules, each rule links to its section.
+/// Renders the report as SARIF. If `docs_url` names the page of the rules, each rule links to its section.
 ///
 /// # Errors
 /// None that can happen: everything in it is text and numbers.
@@ -85,7 +85,7 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// A path as a URI reference: absolute ones with their scheme.
+/// Returns a path as a URI reference: absolute ones with their scheme.
 pub(super) fn uri(path: &Path) -> String {
     let mut uri = String::new();
     if path.is_absolute() {

@@ -7,7 +7,7 @@ use boot_server::catalog::problem::{Problem, render_problems};
 use super::program;
 use crate::validate::{Level, Report};
 
-/// The report as text, without colours.
+/// Renders the report as text, without colours.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let problems: Vec<Problem> = report.findings.iter().map(|f| f.problem.clone()).collect();

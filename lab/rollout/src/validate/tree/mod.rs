@@ -98,7 +98,7 @@ impl Kind {
 }
 
 impl Node {
-    /// The entries of a mapping; none of anything else.
+    /// Returns the entries of a mapping; none of anything else.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
@@ -107,7 +107,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; none of anything else.
+    /// Returns the items of a list; none of anything else.
     #[must_use]
     pub fn items(&self) -> &[Node] {
         match &self.value {
@@ -122,13 +122,14 @@ impl Node {
         self.entries().iter().rev().find(|entry| entry.key == key)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn child(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
-    /// The same JSON with these keys as they are spelled here, where Go takes others for them; below `boot` too.
+    /// Returns the same JSON with these keys in this spelling, where Go accepts other letter cases; below
+    /// `boot` too.
     #[must_use]
     pub fn as_go(mut self, names: &[&str]) -> Node {
         if let Value::Map(entries) = &mut self.value {
@@ -152,7 +153,7 @@ impl Node {
         self
     }
 
-    /// The text of a single value.
+    /// Returns the text of a single value.
     #[must_use]
     pub fn scalar(&self) -> Option<&str> {
         match &self.value {

@@ -78,7 +78,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// The node that `event` begins, with everything inside it.
+    /// Returns the node that `event` begins, with everything inside it.
     fn node(&mut self, event: Event<'a>, at: At, depth: usize) -> Result<Node, InvalidYaml> {
         self.count(1, at)?;
         let wrong = |message: &str| InvalidYaml {
@@ -174,7 +174,7 @@ fn place(line: usize, column: usize) -> At {
     }
 }
 
-/// The first tab that indents a line, from this line on: the parser names where the value begins.
+/// Returns the first tab that indents a line, from this line on: the parser names where the value begins.
 fn tab_from(text: &str, line: usize) -> Option<At> {
     let lines = text.lines().enumerate().skip(line.saturating_sub(1));
     lines
@@ -226,7 +226,7 @@ pub(in crate::validate) fn kind(text: &str) -> Kind {
     }
 }
 
-/// The boolean that a bare word is.
+/// Returns the boolean value of a bare word.
 #[must_use]
 pub fn boolean(text: &str) -> Option<bool> {
     let lower = text.to_ascii_lowercase();
