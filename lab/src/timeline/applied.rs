@@ -2,30 +2,7 @@
 //! coreos-cloudinit, and systemd about units that the config brought in.
 
 use super::Outcome;
-use super::signatures::without_prompt;
-
-/// Line beginnings of programs that apply configs, and whether that is good news.
-const SAID: &[(&str, Outcome)] = &[
-    ("guest-agent: cloud-config applied", Outcome::Done),
-    ("guest-agent: script started", Outcome::Done),
-    ("guest-agent: FAILED", Outcome::Failed),
-    ("stand-in: Ignition finished successfully", Outcome::Done),
-    ("stand-in: FAILED: Ignition", Outcome::Failed),
-];
-
-/// Text anywhere in a line of Ignition or coreos-cloudinit, which the kernel's log and the journal put
-/// their own prefixes before.
-const ANYWHERE: &[(&str, Outcome)] = &[
-    ("Ignition failed", Outcome::Failed),
-    ("Failed to apply cloud-config", Outcome::Failed),
-];
-
-/// The agent got user-data that it applies nothing of: it is empty, or an Ignition config. No failure of a machine
-/// of which no cloud-config is expected.
-const NOTHING_APPLIED: &str = "guest-agent: nothing applied";
-
-/// What systemd prints of a unit that it could not start.
-const NOT_STARTED: &str = "Failed to start ";
+use super::signatures::{ConfigNews, config_news, without_prompt, without_stamp};
 
 /// The meaning of a console line after the kernel came up, if it is about a config. `brought_in` are the
 /// configs that the machine got; `wants_cloud_config` is true if one is expected.
@@ -35,27 +12,35 @@ pub(super) fn meaning(
     wants_cloud_config: bool,
 ) -> Option<Outcome> {
     // The agent may speak while a shell waits at its prompt.
-    let bare = without_prompt(without_stamp(line.trim()));
-    if bare.starts_with(NOTHING_APPLIED) {
-        return Some(match wants_cloud_config {
+    let bare = without_prompt(without_stamp(line.trim()).trim_start());
+    let (news, signature) = config_news(bare)?;
+    match news {
+        ConfigNews::Applied => Some(Outcome::Done),
+        ConfigNews::Failed => Some(Outcome::Failed),
+        ConfigNews::Nothing => Some(match wants_cloud_config {
             true => Outcome::Failed,
             false => Outcome::Noted,
-        });
+        }),
+        ConfigNews::UnitFailed => {
+            let unit = unit_after(signature.text, bare)?;
+            let is_of_config = brought_in.iter().any(|config| names(config, unit));
+            is_of_config.then_some(Outcome::Failed)
+        }
     }
-    let said = SAID.iter().find(|(text, _)| bare.starts_with(text));
-    let anywhere = || ANYWHERE.iter().find(|(text, _)| bare.contains(text));
-    if let Some((_, outcome)) = said.or_else(anywhere) {
-        return Some(*outcome);
-    }
-    let unit = failed_unit(bare)?;
-    let is_of_config = brought_in.iter().any(|config| names(config, unit));
-    is_of_config.then_some(Outcome::Failed)
 }
 
-/// The unit that a line of systemd is about: `[FAILED] Failed to start NAME - DESCRIPTION.` since version
-/// 249, `Failed to start DESCRIPTION.` before.
+/// The unit that a line of systemd is about, when systemd could not start it.
 pub(crate) fn failed_unit(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once(NOT_STARTED)?;
+    match config_news(line)? {
+        (ConfigNews::UnitFailed, signature) => unit_after(signature.text, line),
+        _ => None,
+    }
+}
+
+/// The unit behind systemd's text: `[FAILED] Failed to start NAME - DESCRIPTION.` since version 249,
+/// `Failed to start DESCRIPTION.` before.
+fn unit_after<'l>(text: &str, line: &'l str) -> Option<&'l str> {
+    let (_, rest) = line.split_once(text)?;
     let unit = rest.split_once(" - ").map_or(rest, |(unit, _)| unit);
     let unit = unit.trim().trim_end_matches('.');
     (!unit.is_empty()).then_some(unit)
@@ -69,19 +54,6 @@ fn names(config: &str, unit: &str) -> bool {
         let ends = before.is_none_or(|text| !text.ends_with(is_part));
         ends && after.is_none_or(|text| !text.starts_with(is_part))
     })
-}
-
-/// The line without the time stamp of the kernel's log.
-fn without_stamp(line: &str) -> &str {
-    let Some((stamp, rest)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
-        return line;
-    };
-    let is_stamp = stamp.contains('.')
-        && stamp
-            .trim()
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b == b'.');
-    if is_stamp { rest.trim_start() } else { line }
 }
 
 #[cfg(test)]

@@ -308,7 +308,7 @@ impl Builder<'_> {
             if !std::mem::replace(&mut self.kernel_is_up, true) {
                 self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
             }
-        } else if line.contains(" login: ") || line.trim_end().ends_with(" login:") {
+        } else if signatures::is_login_prompt(line) {
             self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), line);
         }
         // What a kernel or an initramfs says of it may have a time stamp, as the kernel's own lines have.
@@ -328,7 +328,7 @@ impl Builder<'_> {
                     self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
                 }
                 Meaning::Hopeless(_) | Meaning::Trouble => is_trouble = true,
-                Meaning::Banner(_) => {}
+                Meaning::Banner(_) | Meaning::Config(_) => {}
             }
         }
         if is_trouble && self.timeline.trouble.len() < TROUBLE_LINES {

@@ -5,13 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::signatures::{Program, banner};
+
 /// Delay between the firmware's banner on the console and libvirt's event about the same reset: both come
 /// over sockets of their own, and either may be read first.
 const SAME_RESET_US: u64 = 5_000_000;
-
-/// Banners that firmware prints once for each start: SeaBIOS 1.16 (Debian 12), EDK2 `ArmVirtPkg`. OVMF
-/// prints none.
-const FIRMWARE_BANNERS: &[&str] = &["SeaBIOS (version ", "UEFI firmware (version "];
 
 /// One restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +68,7 @@ impl Watch {
     /// A line of the console.
     pub(super) fn line(&mut self, at_us: u64, line: &str) {
         let line = line.trim();
-        if FIRMWARE_BANNERS
-            .iter()
-            .any(|banner| line.starts_with(banner))
-        {
+        if is_firmware_banner(line) {
             if self.has_firmware || self.has_kernel {
                 self.begins(at_us, RestartSign::Firmware, line);
                 self.banner_us = Some(at_us);
@@ -101,17 +96,22 @@ impl Watch {
     }
 }
 
+/// True for a banner that firmware prints once for each start.
+fn is_firmware_banner(line: &str) -> bool {
+    matches!(banner(line), Some(Program::SeaBios | Program::ArmVirt))
+}
+
 /// The kernel's banner right behind a stamp of zero seconds, or without one. What a unit prints of the
 /// kernel's log has another prefix (journald: `kernel: `).
 fn is_first_kernel_line(line: &str) -> bool {
-    let banner = line.strip_prefix('[').map_or(line, |rest| {
+    let bare = line.strip_prefix('[').map_or(line, |rest| {
         let (stamp, rest) = rest.split_once(']').unwrap_or_default();
         match stamp.trim() {
             "0.000000" => rest.trim_start(),
             _ => "",
         }
     });
-    banner.starts_with("Linux version ")
+    banner(bare) == Some(Program::Linux)
 }
 
 #[cfg(test)]
