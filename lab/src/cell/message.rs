@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Depth, Record};
+use crate::evidence::{Depth, GaveUp, Record};
 use crate::fault::Injections;
 use crate::hypervisor::accel::Accelerator;
 use crate::scenario::Firmware;
@@ -63,8 +63,8 @@ pub enum Order {
     },
     /// Stop all machines, say what was seen, end.
     Stop {
-        /// Why, e.g. `interrupted`.
-        reason: String,
+        /// Reason, e.g. an interrupt.
+        reason: GaveUp,
     },
     /// Stay alive with everything in it, as long as the lab is there: to a cell that holds its machines.
     Keep,

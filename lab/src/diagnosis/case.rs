@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 
 use boot_server::event::{BootEvent, Who};
 
 use super::Proof;
+use crate::evidence::domain::Domain;
 use crate::evidence::packet::{DhcpSaid, Direction, Packet, Said, Transfer, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
@@ -148,27 +150,15 @@ impl<'a> Case<'a> {
         (scenario.services.dhcp != DhcpService::None).then(|| scenario.network.host())
     }
 
-    /// libvirt's XML of its machine, when that was kept.
-    pub(super) fn domain(&self) -> Option<&'a str> {
-        let domains = &self.attempt.beside.domains;
-        domains.get(&self.node.name).map(String::as_str)
+    /// The machine as libvirt defined it, where that was kept.
+    pub(super) fn domain(&self) -> Option<&'a Domain> {
+        self.attempt.beside.domains.get(&self.node.name)
     }
 
     /// Its memory in MiB: as libvirt had it, else as the scenario asks.
     pub(super) fn memory_mib(&self) -> u32 {
-        let told = self.domain().and_then(|xml| {
-            let (_, rest) = xml.split_once("<memory")?;
-            let (attributes, rest) = rest.split_once('>')?;
-            let amount: u64 = rest.split('<').next()?.trim().parse().ok()?;
-            // libvirt tells KiB unless it says otherwise.
-            let mib = if attributes.contains("MiB") {
-                amount
-            } else {
-                amount / 1024
-            };
-            u32::try_from(mib).ok()
-        });
-        told.unwrap_or(self.node.memory_mib)
+        let told = self.domain().and_then(|domain| domain.memory_mib);
+        told.map_or(self.node.memory_mib, NonZeroU32::get)
     }
 
     /// When the lab stopped waiting.

@@ -121,8 +121,7 @@ pub(super) fn no_rng(case: &Case) -> Option<Finding> {
         return None;
     }
     let asked = case.events().next().is_some() || case.sent().next().is_some();
-    let xml = case.domain();
-    let lacks = xml.map(|xml| !xml.contains("<rng"));
+    let lacks = case.domain().map(|domain| !domain.has_rng);
     if asked || lacks == Some(false) || (lacks.is_none() && !case.has_capture()) {
         return None;
     }

@@ -6,6 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
+use crate::evidence::GaveUp;
 use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
 use crate::timeline::{StageName, first_frame_in};
 
@@ -238,10 +239,9 @@ fn repeated_questions(case: &Case) -> u64 {
 
 /// It went on to the end, only not fast enough.
 pub(super) fn too_slow(case: &Case) -> Option<Finding> {
-    let reason = case.timeline.gave_up.as_deref()?;
-    if !reason.contains("deadline") {
+    let Some(GaveUp::Deadline { .. }) = case.timeline.gave_up else {
         return None;
-    }
+    };
     let end_us = case.gave_up_us()?;
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use boot_server::catalog::data_dir::{DataDir, Snapshot, Source};
 
+use super::domain::Domain;
 use crate::untrusted::tree::{Beyond, Limits, Tree};
 use crate::untrusted::{Folder, Kind};
 
@@ -28,8 +29,8 @@ const DOMAIN_LIMIT_BYTES: u64 = 1024 * 1024;
 pub struct Beside {
     /// The data directory as it was served; none when it is not there or has errors.
     pub catalog: Option<Arc<Snapshot>>,
-    /// libvirt's XML of each node's machine.
-    pub domains: BTreeMap<String, String>,
+    /// Each node's machine, as libvirt defined it.
+    pub domains: BTreeMap<String, Domain>,
 }
 
 impl Beside {
@@ -51,14 +52,17 @@ impl Beside {
     }
 }
 
-fn domains(attempt: &Folder) -> io::Result<BTreeMap<String, String>> {
+fn domains(attempt: &Folder) -> io::Result<BTreeMap<String, Domain>> {
     let mut domains = BTreeMap::new();
     let nodes = attempt.below(Path::new("nodes"))?;
     let entries = nodes.entries()?.into_iter();
     for entry in entries.filter(|entry| entry.kind == Kind::Folder) {
         let file = Path::new(&entry.name).join("domain.xml");
         if let Ok(xml) = nodes.read_text(&file, DOMAIN_LIMIT_BYTES) {
-            domains.insert(entry.name.to_string_lossy().into_owned(), xml);
+            domains.insert(
+                entry.name.to_string_lossy().into_owned(),
+                Domain::read(&xml),
+            );
         }
     }
     Ok(domains)
@@ -111,7 +115,7 @@ mod tests {
         fs::create_dir_all(&node).unwrap();
         fs::write(node.join("domain.xml"), "<domain/>").unwrap();
         let beside = Beside::read(folder.path());
-        assert_eq!(beside.domains["node1"], "<domain/>");
+        assert_eq!(beside.domains["node1"], Domain::default());
         let labels = Labels::from_query("mac=52:54:00:5c:02:02");
         assert_eq!(
             beside

@@ -7,6 +7,8 @@ pub mod beside;
 pub mod capture;
 pub mod clock;
 pub mod disturbance;
+pub mod domain;
+mod gave_up;
 pub mod packet;
 pub mod saved;
 pub mod tail;
@@ -15,6 +17,8 @@ pub mod wire;
 use boot_server::event::Event;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+
+pub use self::gave_up::GaveUp;
 
 use self::capture::Extent;
 use self::disturbance::Disturbance;
@@ -159,7 +163,7 @@ pub enum Seen {
     },
     /// The lab stopped waiting for this node.
     GaveUp {
-        /// Why: a deadline, an interrupt, the machine stopped.
-        reason: String,
+        /// Reason: a deadline, an interrupt, no progress.
+        reason: GaveUp,
     },
 }

@@ -17,11 +17,12 @@ use super::console::Console;
 use super::machine::{self, Sockets};
 use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
-use super::progress::{Progress, device_in};
+use super::progress::Progress;
 use super::shell::{Answer, Shell, ShellError};
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::disturbance::Disturbance;
-use crate::evidence::{Depth, Record, Seen};
+use crate::evidence::domain::Domain;
+use crate::evidence::{Depth, GaveUp, Record, Seen};
 use crate::fault::MachineChange;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::{Hypervisor, HypervisorError};
@@ -118,10 +119,8 @@ impl Witness {
     }
 
     /// Hands in that the lab stopped waiting.
-    pub fn gave_up(&self, reason: impl Into<String>) {
-        self.saw(Seen::GaveUp {
-            reason: reason.into(),
-        });
+    pub fn gave_up(&self, reason: GaveUp) {
+        self.saw(Seen::GaveUp { reason });
     }
 }
 
@@ -140,7 +139,7 @@ pub async fn live(
     around: &Surroundings,
     hypervisor: &Hypervisor,
     witness: &Witness,
-    mut stop: watch::Receiver<Option<String>>,
+    mut stop: watch::Receiver<Option<GaveUp>>,
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
@@ -153,17 +152,17 @@ pub async fn live(
             end = boot_and_check(node, &mut console, deadline, witness) => match end {
                 Ok(()) => {}
                 Err(ShellError::Closed) => witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
-                Err(ShellError::Silent) => witness.gave_up(format!(
-                    "the deadline of {} s came first", around.deadline.as_secs()
-                )),
-                Err(error) => witness.gave_up(error.to_string()),
+                Err(ShellError::Silent) => {
+                    witness.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
+                }
+                Err(error) => witness.gave_up(GaveUp::Other(error.to_string())),
             },
-            why = witness.progress.overdue(meter, device) => witness.gave_up(why),
+            why = witness.progress.overdue(meter, device) => witness.gave_up(GaveUp::Other(why)),
             () = powered_off(&name, hypervisor) => {
                 witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
             }
             Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
-                witness.gave_up(reason.unwrap_or_default());
+                witness.gave_up(reason.unwrap_or(GaveUp::Interrupted));
             }
         }
         if around.depth.display && witness.saw_failure.load(Ordering::Relaxed) {
@@ -204,7 +203,7 @@ async fn power_on(
     fs::create_dir_all(&around.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
-    let device = device_in(&full_xml);
+    let device = Domain::read(&full_xml).interface;
     if let (Some(ports), Some(device)) = (&around.ports, &device) {
         // The machine is paused: its first frame is still to come.
         ports
@@ -271,7 +270,7 @@ async fn boot_and_check(
     witness: &Witness,
 ) -> Result<(), ShellError> {
     if let Some(why) = hopeless_or_login(console, deadline, &witness.progress).await? {
-        witness.gave_up(why);
+        witness.gave_up(GaveUp::Other(why));
         return Ok(());
     }
     let mut shell = Shell::wait_for_login(console, deadline).await?;

@@ -123,16 +123,6 @@ fn sent_to(devices: &str, device: &str) -> Option<u64> {
     numbers.split_whitespace().nth(8)?.parse().ok()
 }
 
-/// The host's end of the machine's network card, out of libvirt's XML of a machine that exists.
-pub(super) fn device_in(xml: &str) -> Option<String> {
-    let (_, interface) = xml.split_once("<interface")?;
-    let (interface, _) = interface.split_once("</interface>")?;
-    let (_, target) = interface.split_once("<target dev=")?;
-    let quote = target.chars().next()?;
-    let (name, _) = target.get(1..)?.split_once(quote)?;
-    Some(name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,13 +163,5 @@ mod tests {
                        vnet0: 2000 9 0 0 0 0 0 0 345678 80 0 0 0 0 0 0\n";
         assert_eq!(sent_to(devices, "vnet0"), Some(345_678));
         assert_eq!(sent_to(devices, "vnet"), None);
-    }
-
-    #[test]
-    fn the_hosts_end_of_the_card_stands_in_libvirts_xml() {
-        let xml = "<devices><disk><target dev='sda'/></disk><interface type='network'>\
-                   <mac address='52:54:00:a1:9c:ae'/><target dev='vnet3'/></interface></devices>";
-        assert_eq!(device_in(xml).as_deref(), Some("vnet3"));
-        assert_eq!(device_in("<devices/>"), None);
     }
 }

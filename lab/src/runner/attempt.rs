@@ -15,6 +15,7 @@ use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{Job, Order, Report};
 use crate::cell::on_host;
+use crate::evidence::GaveUp;
 use crate::evidence::beside::{self, Beside};
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
@@ -225,7 +226,7 @@ impl Course {
                     outcome.attempt.interrupted = true;
                     claims.abort_all();
                     stop_deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    cell.order(&Order::Stop { reason: "interrupted".into() }).await;
+                    cell.order(&Order::Stop { reason: GaveUp::Interrupted }).await;
                 }
                 () = until(stop_deadline) => break,
                 () = until(set_up) => {

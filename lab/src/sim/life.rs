@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
 
 use crate::cell::plug::{Plug, Plugged};
-use crate::evidence::Seen;
+use crate::evidence::{GaveUp, Seen};
 use crate::node::life::{Surroundings, Witness};
 use crate::scenario::Node;
 use crate::station::{StationJob, Task};
@@ -24,7 +24,7 @@ pub async fn live(
     around: &Surroundings,
     plug: &Plug,
     witness: &Witness,
-    mut stop: watch::Receiver<Option<String>>,
+    mut stop: watch::Receiver<Option<GaveUp>>,
 ) -> io::Result<()> {
     fs::create_dir_all(&around.artifacts)?;
     let job = StationJob {
@@ -70,11 +70,11 @@ pub async fn live(
                 }
             },
             () = &mut deadline => {
-                witness.gave_up(format!("the deadline of {} s came first", around.deadline.as_secs()));
+                witness.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
                 break;
             }
             Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
-                witness.gave_up(reason.unwrap_or_default());
+                witness.gave_up(reason.unwrap_or(GaveUp::Interrupted));
                 break;
             }
         }

@@ -18,6 +18,7 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::evidence::GaveUp;
 use crate::sim::report::Report;
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +137,7 @@ pub struct Timeline {
     pub checks: Vec<CheckSeen>,
     /// Why the lab stopped waiting, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gave_up: Option<String>,
+    pub gave_up: Option<GaveUp>,
     /// Why the machine stopped, when it did by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub powered_off: Option<String>,

@@ -2,7 +2,8 @@
 
 use super::checks::checks;
 use super::require::{By, Requirement, requirements};
-use super::{INTERRUPTED, NodeVerdict, content, matching, order, whole};
+use super::{NodeVerdict, content, matching, order, whole};
+use crate::evidence::GaveUp;
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
 use crate::timeline::{Origin, Outcome, Sighting, Stage, StageName, Timeline, own};
 
@@ -41,7 +42,7 @@ pub fn judge(
     firmware: Firmware,
     timeline: &Timeline,
 ) -> NodeVerdict {
-    let interrupted = timeline.gave_up.as_deref() == Some(INTERRUPTED);
+    let interrupted = timeline.gave_up == Some(GaveUp::Interrupted);
     if timeline.stage(StageName::PowerOn).is_none() {
         return if interrupted {
             NodeVerdict::Interrupted

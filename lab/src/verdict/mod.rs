@@ -26,9 +26,6 @@ pub use unproven::{Unproven, unproven};
 
 use crate::timeline::StageName;
 
-/// The reason of `Seen::GaveUp` when the run was interrupted.
-pub const INTERRUPTED: &str = "interrupted";
-
 /// What became of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]

@@ -4,6 +4,7 @@ use boot_server::event::Who;
 
 use super::*;
 use crate::evidence::beside::keep_data;
+use crate::evidence::domain::Domain;
 use crate::timeline::StageName;
 
 fn tftp_error(code: u16, message: &str, file: &str) -> Said {
@@ -104,7 +105,7 @@ fn the_same_refusal_without_secure_boot_comes_from_old_variables() {
     let line = "BdsDxe: failed to load Boot0001 \"UEFI PXEv4\" from PciRoot(0x0): Access Denied";
     let mut story = loads("ipxe.efi", Firmware::Uefi, line);
     let domains = &mut story.attempt.beside.domains;
-    domains.insert("node1".into(), "<rng/>".into());
+    domains.insert("node1".into(), Domain::default());
     story.is_explained(Cause::StaleNvram, &["Access Denied", "still hold keys"]);
 }
 
@@ -125,14 +126,18 @@ fn uefi_that_sends_nothing_and_has_no_rng_lacks_one() {
         .attempt
         .beside
         .domains
-        .insert("node1".into(), "<domain/>".into());
+        .insert("node1".into(), Domain::default());
     story.is_explained(Cause::NoRng, &["has no `<rng>`", "No bootable option"]);
     // With one it is something else.
+    let with_rng = Domain {
+        has_rng: true,
+        ..Domain::default()
+    };
     story
         .attempt
         .beside
         .domains
-        .insert("node1".into(), "<rng model='virtio'/>".into());
+        .insert("node1".into(), with_rng);
     assert!(
         story
             .findings()

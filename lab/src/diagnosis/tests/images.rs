@@ -1,6 +1,8 @@
 //! Kernel, initrd, memory, and the way they come.
 
 use super::*;
+use crate::evidence::GaveUp;
+use crate::evidence::domain::Domain;
 use crate::scenario::Image;
 
 /// The machine asks for kernel or initrd, and no more is seen.
@@ -78,7 +80,7 @@ fn a_file_that_still_comes_at_the_deadline_is_only_slow() {
     (transfer.bytes, transfer.announced) = (40_000_000, Some(60_000_000));
     let end_us = transfer.end_us;
     let seen = Seen::GaveUp {
-        reason: "the deadline of 300 s came first".into(),
+        reason: GaveUp::Deadline { seconds: 300 },
     };
     let node = Some("node1".into());
     story.attempt.records.push(Record {
@@ -134,7 +136,7 @@ fn the_memory_that_libvirt_gave_counts() {
         .attempt
         .beside
         .domains
-        .insert("node1".into(), xml.into());
+        .insert("node1".into(), Domain::read(xml));
     story.is_explained(Cause::TooLittleMemory, &["256 MiB"]);
 }
 

@@ -8,7 +8,7 @@ use super::gather::gather;
 use super::view::Page;
 use crate::evidence::beside::Beside;
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{GaveUp, Record, Seen};
 use crate::report::sample::{self, Story, ZERO_US};
 use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Firmware;
@@ -32,7 +32,7 @@ pub(super) fn attempt() -> Attempt {
     };
     let mut records = fixture::evidence(&scenario, first, Firmware::Bios);
     records.push(seen(90, &second.name, Seen::PowerOn));
-    let reason = "the deadline of 300 s came first".into();
+    let reason = GaveUp::Deadline { seconds: 300 };
     records.push(seen(30_090, &second.name, Seen::GaveUp { reason }));
     let mut spoiled = fixture::evidence(&scenario, third, Firmware::Bios);
     spoil(&mut spoiled);

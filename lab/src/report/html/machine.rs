@@ -81,7 +81,7 @@ fn verdict(machine: &Machine) -> Markup {
     let stopped = machine
         .timeline
         .as_ref()
-        .and_then(|timeline| timeline.gave_up.clone());
+        .and_then(|timeline| timeline.gave_up.as_ref());
     html! {
         @match &machine.verdict {
             NodeVerdict::Pass => {
@@ -105,7 +105,7 @@ fn verdict(machine: &Machine) -> Markup {
                             dt { "Missing" }
                             dd { ul { @for one in missing { li { (clean(one)) } } } }
                         }
-                        @if let Some(reason) = stopped { dt { "In the end" } dd { (clean(&reason)) } }
+                        @if let Some(reason) = stopped { dt { "In the end" } dd { (clean(&reason.to_string())) } }
                     }
                 }
             }

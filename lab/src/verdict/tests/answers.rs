@@ -3,6 +3,7 @@
 use boot_server::event::BootEvent;
 
 use super::*;
+use crate::evidence::GaveUp;
 
 #[test]
 fn a_kernel_that_is_not_there_fails_the_kernel_stage() {
@@ -131,7 +132,7 @@ fn silence_after_power_on_fails_at_the_first_stage_of_ours() {
     ] {
         let (stage, why) = spoiled(name, Firmware::Bios, "node1", |records| {
             records.truncate(1);
-            let reason = "the deadline of 300 s came first".into();
+            let reason = GaveUp::Deadline { seconds: 300 };
             let at_us = records[0].at_us + 300_000_000;
             let node = Some("node1".into());
             records.push(Record {

@@ -6,6 +6,7 @@ use boot_server::event::{BootEvent, Who};
 
 use super::*;
 use crate::diagnosis::explain;
+use crate::evidence::GaveUp;
 use crate::evidence::beside::Beside;
 use crate::evidence::saved::Attempt;
 
@@ -177,7 +178,7 @@ fn an_interrupted_node_fails_nobody_and_passes_only_when_all_was_seen() {
     let scenario = scenario("proxy-dhcp");
     let node = &scenario.nodes[0];
     let mut records = evidence(&scenario, node, Firmware::Bios);
-    let reason = INTERRUPTED.to_owned();
+    let reason = GaveUp::Interrupted;
     let end = Record {
         at_us: u64::MAX,
         node: Some(node.name.clone()),
