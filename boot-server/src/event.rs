@@ -3,6 +3,14 @@
 //! Events are the server's evidence: the lab's verdicts and the operator's logs are made from them.
 //! MACs are lowercase with colons, UUIDs lowercase with hyphens, wherever they were learned.
 
+mod ignored;
+mod name;
+#[cfg(test)]
+mod recorded_tests;
+mod role;
+mod served;
+mod tftp_failure;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -10,7 +18,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+pub use ignored::{IgnoreCode, IgnoreReason};
+pub use name::EVENT_NAMES;
+pub use role::DhcpRole;
+pub use served::Served;
+pub use tftp_failure::{TftpFailure, TftpFailureCode};
+
 use crate::metrics::Metrics;
+use crate::proto::dhcp::MessageType;
 
 /// One event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +69,8 @@ pub enum BootEvent {
         port: u16,
         /// Transaction id.
         xid: u32,
-        /// `discover`, `request`, `inform`, …
-        message: String,
+        /// Type of the message: `discover`, `request`, `inform`, …
+        message: MessageType,
         /// Client architectures (option 93), `[]` when absent.
         arch: Vec<u16>,
         /// Option 77, as text.
@@ -75,10 +90,10 @@ pub enum BootEvent {
         who: Who,
         /// Transaction id.
         xid: u32,
-        /// `offer`, `ack` or `nak`.
-        message: String,
-        /// As what we answered: `dhcp`, `proxy_dhcp`, `boot_service` (4011) or `pixiecore`.
-        role: String,
+        /// Type of the message: `offer`, `ack` or `nak`.
+        message: MessageType,
+        /// Role in which the message was answered.
+        role: DhcpRole,
         /// Address given; none from a proxy.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<Ipv4Addr>,
@@ -96,8 +111,9 @@ pub enum BootEvent {
         /// Whose message.
         #[serde(flatten)]
         who: Who,
-        /// Why.
-        reason: String,
+        /// Reason for the silence.
+        #[serde(flatten)]
+        reason: IgnoreReason,
     },
     /// The address that was to be offered is in use by somebody who does not have it from us; it is
     /// not given to anyone for a while.
@@ -193,8 +209,9 @@ pub enum BootEvent {
         who: Who,
         /// File name as asked.
         file: String,
-        /// Why.
-        reason: String,
+        /// Reason why the file was not sent.
+        #[serde(flatten)]
+        reason: TftpFailure,
     },
     /// An HTTP request was answered completely, or broke off.
     HttpRequest {
@@ -226,8 +243,9 @@ pub enum BootEvent {
         /// answers), also when only a range or the head of it was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
-        /// What was served (spec id, cloud-config or Ignition file name, asset) or why not.
-        detail: String,
+        /// Answer: spec id, cloud-config or Ignition file name, asset, or the reason for an error.
+        #[serde(flatten)]
+        detail: Served,
         /// How long it took, in milliseconds.
         millis: u64,
     },

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::event::{BootEvent, Shortage};
 use crate::lease::Usage;
+use crate::proto::dhcp::MessageType;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Message {
@@ -230,11 +231,11 @@ impl Metrics {
     pub fn count(&self, event: &BootEvent) {
         match event {
             BootEvent::DhcpRequest { message, .. } => {
-                let message = dhcp_message(message);
+                let message = dhcp_message(*message);
                 self.dhcp_requests.get_or_create(&Message { message }).inc();
             }
             BootEvent::DhcpReply { message, role, .. } => {
-                let (role, message) = (dhcp_role(role), dhcp_message(message));
+                let (role, message) = (role.name(), dhcp_message(*message));
                 self.dhcp_replies
                     .get_or_create(&Reply { role, message })
                     .inc();
@@ -388,15 +389,18 @@ fn seconds(millis: u64) -> f64 {
 }
 
 /// Constant names, so that hostile input makes no new ones.
-fn dhcp_message(message: &str) -> &'static str {
-    const KNOWN: [&str; 8] = [
-        "discover", "offer", "request", "decline", "ack", "nak", "release", "inform",
-    ];
-    known(&KNOWN, message)
-}
-
-fn dhcp_role(role: &str) -> &'static str {
-    known(&["dhcp", "proxy_dhcp", "boot_service", "pixiecore"], role)
+fn dhcp_message(message: MessageType) -> &'static str {
+    match message {
+        MessageType::Discover => "discover",
+        MessageType::Offer => "offer",
+        MessageType::Request => "request",
+        MessageType::Decline => "decline",
+        MessageType::Ack => "ack",
+        MessageType::Nak => "nak",
+        MessageType::Release => "release",
+        MessageType::Inform => "inform",
+        MessageType::Other(_) => "other",
+    }
 }
 
 fn http_endpoint(path: &str) -> &'static str {
@@ -451,7 +455,7 @@ mod tests {
             group: None,
             selectors: None,
             sha256: None,
-            detail: String::new(),
+            detail: "".into(),
             millis: 3,
         }
     }
@@ -517,6 +521,6 @@ mod tests {
             text.contains("endpoint=\"other\",status=\"404\"} 200"),
             "{text}"
         );
-        assert_eq!(dhcp_message("type 99"), "other");
+        assert_eq!(dhcp_message(MessageType::Other(99)), "other");
     }
 }

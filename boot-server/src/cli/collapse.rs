@@ -52,20 +52,7 @@ impl Collapser {
 
 /// The kind of an event that anybody on the network can cause; `None` for those of the server itself.
 fn kind(event: &BootEvent) -> Option<&'static str> {
-    Some(match event {
-        BootEvent::DhcpRequest { .. } => "dhcp_request",
-        BootEvent::DhcpReply { .. } => "dhcp_reply",
-        BootEvent::DhcpIgnored { .. } => "dhcp_ignored",
-        BootEvent::AddressInUse { .. } => "address_in_use",
-        BootEvent::RateLimited { .. } => "rate_limited",
-        BootEvent::Malformed { .. } => "malformed",
-        BootEvent::TftpRequest { .. } => "tftp_request",
-        BootEvent::TftpDone { .. } => "tftp_done",
-        BootEvent::TftpFailed { .. } => "tftp_failed",
-        BootEvent::HttpRequest { .. } => "http_request",
-        BootEvent::RouterAdvertisement { .. } => "router_advertisement",
-        _ => return None,
-    })
+    event.who().map(|_| event.name())
 }
 
 #[cfg(test)]
@@ -74,7 +61,7 @@ mod tests {
     use crate::event::Who;
 
     fn ignored(at_us: u64) -> Event {
-        let (who, reason) = (Who::default(), String::new());
+        let (who, reason) = (Who::default(), "".into());
         let what = BootEvent::DhcpIgnored { who, reason };
         Event { at_us, what }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{BootEvent, Who};
+use crate::event::{BootEvent, DhcpRole, TftpFailureCode, Who};
+use crate::proto::dhcp::MessageType;
 
 /// Questions remembered until they are answered.
 const MAX_QUESTIONS: usize = 256;
@@ -37,7 +38,7 @@ impl Narrator {
                 port,
                 ..
             } => {
-                self.ask(who, question(message, arch, user_class.as_deref(), *port));
+                self.ask(who, question(*message, arch, user_class.as_deref(), *port));
                 return None;
             }
             BootEvent::DhcpReply {
@@ -49,12 +50,12 @@ impl Narrator {
                 step,
                 ..
             } => {
-                let mut answer = message.clone();
+                let mut answer = message.to_string();
                 if let Some(address) = address {
                     answer.push_str(&format!(" {address}"));
                 }
-                if role != "dhcp" {
-                    answer.push_str(&format!(" ({})", role.replace('_', " ")));
+                if *role != DhcpRole::Dhcp {
+                    answer.push_str(&format!(" ({})", role_in_words(*role)));
                 }
                 if let Some(file) = boot_file {
                     answer.push_str(&format!(", boot {file}"));
@@ -103,7 +104,7 @@ impl Narrator {
             BootEvent::TftpFailed { who, file, reason } => {
                 // PXELINUX asks for a dozen names until one exists, EDK2 for a size: no news.
                 let usual =
-                    file.contains("pxelinux.cfg/") || reason.contains("only asked for the size");
+                    file.contains("pxelinux.cfg/") || reason.code == TftpFailureCode::SizeOnly;
                 let weight = if usual { Weight::Detail } else { Weight::Step };
                 (
                     weight,
@@ -132,7 +133,7 @@ impl Narrator {
                 if let Some(group) = group {
                     line.push_str(&format!(", group {group}"));
                 }
-                if !detail.is_empty() {
+                if !detail.text().is_empty() {
                     line.push_str(&format!(": {detail}"));
                 }
                 (Weight::Step, line)
@@ -240,7 +241,7 @@ pub(super) fn plain(text: String) -> String {
     out
 }
 
-fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) -> String {
+fn question(message: MessageType, arch: &[u16], user_class: Option<&str>, port: u16) -> String {
     let arch = arch.first().map(|arch| match arch {
         0 => "BIOS".to_owned(),
         6 => "IA32 UEFI".to_owned(),
@@ -261,6 +262,15 @@ fn question(message: &str, arch: &[u16], user_class: Option<&str>, port: u16) ->
     match about.is_empty() {
         true => format!("{service} {message}"),
         false => format!("{service} {message} ({})", about.join(", ")),
+    }
+}
+
+fn role_in_words(role: DhcpRole) -> &'static str {
+    match role {
+        DhcpRole::Dhcp => "dhcp",
+        DhcpRole::ProxyDhcp => "proxy dhcp",
+        DhcpRole::BootService => "boot service",
+        DhcpRole::Pixiecore => "pixiecore",
     }
 }
 
@@ -290,7 +300,7 @@ mod tests {
             who: who(),
             port: 67,
             xid: 1,
-            message: "discover".into(),
+            message: MessageType::Discover,
             arch: vec![7],
             user_class: None,
             vendor_class: None,
@@ -305,8 +315,8 @@ mod tests {
         let offer = BootEvent::DhcpReply {
             who: who(),
             xid: 1,
-            message: "offer".into(),
-            role: "dhcp".into(),
+            message: MessageType::Offer,
+            role: DhcpRole::Dhcp,
             address: Some([172, 17, 0, 43].into()),
             next_server: None,
             boot_file: Some("ipxe.efi".into()),
@@ -357,10 +367,10 @@ mod tests {
 
     #[test]
     fn what_is_a_warning_is_known_before_its_line_is_made() {
-        let (who, reason) = (who(), String::new());
+        let (who, reason) = (who(), "".into());
         let limited = BootEvent::RateLimited {
             who: who.clone(),
-            reason: reason.clone(),
+            reason: String::new(),
         };
         let in_use = BootEvent::AddressInUse {
             who: who.clone(),
@@ -405,7 +415,7 @@ mod tests {
             who: named.clone(),
             port: 67,
             xid: 1,
-            message: text(),
+            message: MessageType::Discover,
             arch: Vec::new(),
             user_class: Some(text()),
             vendor_class: Some(text()),
@@ -416,8 +426,8 @@ mod tests {
             BootEvent::DhcpReply {
                 who: named.clone(),
                 xid: 1,
-                message: text(),
-                role: text(),
+                message: MessageType::Offer,
+                role: DhcpRole::Dhcp,
                 address: None,
                 next_server: None,
                 boot_file: Some(text()),
@@ -425,7 +435,7 @@ mod tests {
             },
             BootEvent::DhcpIgnored {
                 who: named.clone(),
-                reason: text(),
+                reason: text().into(),
             },
             BootEvent::Malformed {
                 who: named.clone(),
@@ -435,7 +445,7 @@ mod tests {
             BootEvent::TftpFailed {
                 who: named.clone(),
                 file: text(),
-                reason: text(),
+                reason: text().into(),
             },
             BootEvent::TftpDone {
                 who: named.clone(),
@@ -459,7 +469,7 @@ mod tests {
                 group: Some(text()),
                 selectors: None,
                 sha256: None,
-                detail: text(),
+                detail: text().into(),
                 millis: 1,
             },
             BootEvent::RateLimited {

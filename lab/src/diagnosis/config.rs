@@ -272,8 +272,8 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         let Some(last) = own_of(case, stage).rfind(done) else {
             continue;
         };
-        let served = last.served.as_deref().unwrap_or_default();
-        if served.rsplit('/').next() != Some(wanted) {
+        if !last.is_file(wanted) {
+            let served = last.served.as_deref().unwrap_or_default();
             let sentence = format!(
                 "{served} was served to {}, not {wanted}: the profile of group `{}` names another file",
                 case.node.name, expect.group

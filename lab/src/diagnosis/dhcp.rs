@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use boot_server::event::BootEvent;
+use boot_server::event::{BootEvent, IgnoreCode};
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
@@ -99,8 +99,10 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
         })
     };
     let ignored = case.events().find_map(|(at_us, event)| match event {
-        BootEvent::DhcpIgnored { reason, .. } if reason.contains("no free address") => {
-            Some((at_us, reason))
+        BootEvent::DhcpIgnored { reason, .. } => {
+            use IgnoreCode::{NoFreeAddress, TooManyOffers};
+            let is_short = matches!(reason.code, NoFreeAddress | TooManyOffers);
+            is_short.then_some((at_us, reason))
         }
         _ => None,
     });

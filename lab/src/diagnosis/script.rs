@@ -63,7 +63,7 @@ fn asked(case: &Case) -> (Labels, String, Option<String>) {
         Some((path, query, detail)) => {
             let mac = path.strip_prefix("/pixiecore/v1/boot/");
             let labels = mac.map_or_else(|| Labels::from_query(query), Labels::from_mac);
-            (labels, query.clone(), Some(detail.clone()))
+            (labels, query.clone(), Some(detail.to_string()))
         }
         // PXELINUX asks by its UUID, then by its MAC.
         None => {

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use boot_server::proto::dhcp::MessageType;
 use serde::{Deserialize, Serialize};
 
 /// Everything read from a capture.
@@ -290,6 +291,12 @@ pub struct DhcpSaid {
 }
 
 impl DhcpSaid {
+    /// True for a message of this type (option 53).
+    #[must_use]
+    pub fn is(&self, message: MessageType) -> bool {
+        self.message == message.to_string()
+    }
+
     /// Whether iPXE says it: by its user class, however written, or by its own options.
     #[must_use]
     pub fn is_ipxe(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Which stage a server's event belongs to, and what it means there.
 
-use boot_server::event::{BootEvent, Who};
+use boot_server::event::{BootEvent, DhcpRole, Who};
+use boot_server::proto::dhcp::MessageType;
 
 use super::wire::leads_on;
 use super::{ContentSeen, Key, Origin, Outcome, Sighting, StageName};
@@ -37,8 +38,8 @@ pub(super) fn classify<'e>(
         })
     };
     // An answer or a question of DHCP, as packets have it.
-    let dhcp = |stage, who, sighting, message: &str, xid, given| {
-        let message = message.to_owned();
+    let dhcp = |stage, who, sighting, message: MessageType, xid, given| {
+        let message = message.to_string();
         Some(Classified {
             stage,
             who,
@@ -69,14 +70,14 @@ pub(super) fn classify<'e>(
                 StageName::Dhcp
             };
             let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
-            let takes = others_dhcp && message == "request" && address.is_some();
+            let takes = others_dhcp && *message == MessageType::Request && address.is_some();
             let outcome = if takes { Outcome::Done } else { Outcome::Noted };
             let class = user_class
                 .as_ref()
                 .map_or_else(String::new, |c| format!(", user class {c}"));
             let wanted = address.map_or_else(String::new, |a| format!(" for {a}"));
             let text = format!("{message}{wanted} on port {port}, architecture {arch:?}{class}");
-            dhcp(stage, who, sighting(outcome, text), message, *xid, None)
+            dhcp(stage, who, sighting(outcome, text), *message, *xid, None)
         }
         BootEvent::DhcpReply {
             who,
@@ -88,15 +89,15 @@ pub(super) fn classify<'e>(
             step,
             ..
         } => {
-            let from_proxy = role != "dhcp";
+            let from_proxy = *role != DhcpRole::Dhcp;
             let stage = if from_proxy {
                 StageName::Proxy
             } else {
                 StageName::Dhcp
             };
-            let outcome = match (message.as_str(), from_proxy) {
-                ("nak", _) => Outcome::Failed,
-                ("ack", false) if address.is_some() => Outcome::Done,
+            let outcome = match (message, from_proxy) {
+                (MessageType::Nak, _) => Outcome::Failed,
+                (MessageType::Ack, false) if address.is_some() => Outcome::Done,
                 (_, true) if boot_file.is_some() => Outcome::Done,
                 _ => Outcome::Noted,
             };
@@ -107,7 +108,7 @@ pub(super) fn classify<'e>(
             let text = format!("{message}{given} by {role}{file} ({step})");
             let mut sighting = sighting(outcome, text);
             sighting.subject = boot_file.clone();
-            dhcp(stage, who, sighting, message, *xid, *address)
+            dhcp(stage, who, sighting, *message, *xid, *address)
         }
         BootEvent::DhcpIgnored { who, reason } => {
             let own_dhcp = scenario.services.dhcp == DhcpService::BootServer;
@@ -159,8 +160,7 @@ pub(super) fn classify<'e>(
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 asks for the size first and breaks that transfer off; not a failure.
-            let aborted = reason.contains("abort") || reason.starts_with("the client broke off");
-            let outcome = if aborted {
+            let outcome = if reason.code.is_of_client() {
                 Outcome::Noted
             } else {
                 Outcome::Failed
@@ -267,7 +267,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
     else {
         return None;
     };
-    let (stage, told_mac) = http_stage(path, query, detail, scenario)?;
+    let (stage, told_mac) = http_stage(path, query, detail.text(), scenario)?;
     let whole = length.is_none_or(|length| length == *bytes);
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
@@ -301,7 +301,8 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
             group: group.clone(),
             selectors: selectors.clone(),
             query: (!query.is_empty()).then(|| query.clone()),
-            served: Some(detail.clone()),
+            served: Some(detail.text().to_owned()),
+            served_file: detail.file.clone(),
             content: ContentSeen::sent(sha256.as_deref()),
             ..Sighting::new(at_us, Origin::Server, outcome, text)
         },

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use boot_server::event::{BootEvent, Who};
+use boot_server::proto::dhcp::MessageType;
 
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
@@ -58,13 +59,13 @@ impl<'s> Identities<'s> {
                     message,
                     address,
                     ..
-                } if message == "ack" => (who, address),
+                } if *message == MessageType::Ack => (who, address),
                 BootEvent::DhcpRequest {
                     who,
                     message,
                     address,
                     ..
-                } if others_dhcp && message == "request" => (who, address),
+                } if others_dhcp && *message == MessageType::Request => (who, address),
                 _ => continue,
             };
             if let (Some(node), Some(address)) = (identities.of_mac(who.mac.as_deref()), address) {

@@ -249,6 +249,9 @@ pub struct Sighting {
     /// What was served, in the server's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<String>,
+    /// Config file that was served, by its name in its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_file: Option<String>,
     /// SHA-256 of the answer, by each who knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentSeen>,
@@ -263,6 +266,13 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    /// True if a config file of this name was served.
+    #[must_use]
+    pub fn is_file(&self, name: &str) -> bool {
+        let file = self.served_file.as_deref();
+        file.and_then(|file| file.rsplit('/').next()) == Some(name)
+    }
+
     fn new(at_us: u64, origin: Origin, outcome: Outcome, text: impl Into<String>) -> Sighting {
         Sighting {
             at_us,
@@ -274,6 +284,7 @@ impl Sighting {
             group: None,
             selectors: None,
             served: None,
+            served_file: None,
             content: None,
             claimed: None,
             impostor: None,

@@ -153,7 +153,7 @@ impl<'w> View<'w> {
         };
         match event {
             BootEvent::DhcpRequest { xid, message, .. } => sent().any(|packet| {
-                matches!(&packet.what, Said::Dhcp(said) if said.xid == *xid && said.message == *message)
+                matches!(&packet.what, Said::Dhcp(said) if said.xid == *xid && said.is(*message))
             }),
             BootEvent::DhcpReply { xid, message, address, .. } => {
                 let packets = self.wire.packets.iter().filter(in_time);
@@ -161,7 +161,7 @@ impl<'w> View<'w> {
                     matches!(&packet.what, Said::Dhcp(said)
                         if said.from_server
                             && said.xid == *xid
-                            && said.message == *message
+                            && said.is(*message)
                             && said.given == *address
                             && self.is_own_dhcp(packet, said))
                 })

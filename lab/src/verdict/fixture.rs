@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use boot_server::config::BiosLoader;
-use boot_server::event::{BootEvent, Event, Who};
+use boot_server::event::{BootEvent, DhcpRole, Event, Who};
+use boot_server::proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};
 
@@ -186,7 +187,7 @@ impl Story<'_> {
         }
     }
 
-    fn dhcp(&mut self, message: &str, port: u16) {
+    fn dhcp(&mut self, message: MessageType, port: u16) {
         let address = address(self.scenario, self.node);
         self.event(BootEvent::DhcpRequest {
             who: Who {
@@ -195,7 +196,7 @@ impl Story<'_> {
             },
             port,
             xid: 1,
-            message: message.into(),
+            message,
             arch: vec![match self.firmware {
                 Firmware::Bios => 0,
                 Firmware::Uefi => 7,
@@ -203,11 +204,11 @@ impl Story<'_> {
             }],
             user_class: None,
             vendor_class: Some("PXEClient".into()),
-            address: (message == "request").then_some(address),
+            address: (message == MessageType::Request).then_some(address),
         });
     }
 
-    fn reply(&mut self, message: &str, role: &str, boot_file: &str) {
+    fn reply(&mut self, message: MessageType, role: DhcpRole, boot_file: &str) {
         let address = address(self.scenario, self.node);
         self.event(BootEvent::DhcpReply {
             who: Who {
@@ -215,9 +216,9 @@ impl Story<'_> {
                 ..self.who()
             },
             xid: 1,
-            message: message.into(),
-            role: role.into(),
-            address: (role == "dhcp").then_some(address),
+            message,
+            role,
+            address: (role == DhcpRole::Dhcp).then_some(address),
             next_server: None,
             boot_file: Some(boot_file.into()),
             step: "first step".into(),
@@ -237,15 +238,18 @@ impl Story<'_> {
             (_, _, true) => "ipxe.efi".into(),
             _ => "undionly.kpxe".into(),
         };
-        self.dhcp("discover", 67);
+        self.dhcp(MessageType::Discover, 67);
         if self.scenario.services.dhcp == DhcpService::BootServer {
-            self.reply("offer", "dhcp", &nbp);
-            self.dhcp("request", 67);
-            self.reply("ack", "dhcp", &nbp);
+            self.reply(MessageType::Offer, DhcpRole::Dhcp, &nbp);
+            self.dhcp(MessageType::Request, 67);
+            self.reply(MessageType::Ack, DhcpRole::Dhcp, &nbp);
         } else {
-            let role = if pixiecore { "pixiecore" } else { "proxy_dhcp" };
-            self.reply("offer", role, &nbp);
-            self.dhcp("request", 67);
+            let role = match pixiecore {
+                true => DhcpRole::Pixiecore,
+                false => DhcpRole::ProxyDhcp,
+            };
+            self.reply(MessageType::Offer, role, &nbp);
+            self.dhcp(MessageType::Request, 67);
         }
         let who = self.who();
         if self.firmware == Firmware::UefiHttp {

@@ -206,11 +206,8 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
         ));
     }
     if let Some(file) = &requirement.file {
-        let served = answer.served.as_deref().unwrap_or_default();
-        let names_it = served
-            .split(|c: char| c.is_whitespace() || c == '/' || c == '`' || c == ',' || c == ':')
-            .any(|word| word == file);
-        if !names_it {
+        if !answer.is_file(file) {
+            let served = answer.served.as_deref().unwrap_or_default();
             return Some(format!(
                 "{served} was served instead of {file}: {}",
                 answer.text

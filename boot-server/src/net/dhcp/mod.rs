@@ -26,7 +26,7 @@ use self::socket::{DhcpSocket, Listen, Received};
 use super::context::Context;
 use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;
-use crate::event::{BootEvent, Who};
+use crate::event::{BootEvent, IgnoreCode, Who};
 use crate::policy::{BootStep, Client, classify};
 use crate::proto::dhcp::{Message, MessageType};
 use crate::proto::mac::MacAddr;
@@ -294,7 +294,11 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
     fn ask_pixiecore(self: &Arc<Self>, request: Request, api: &Arc<A>, questions: &Arc<Semaphore>) {
         // The one answer that takes time: others are not kept waiting.
         let Ok(permit) = Arc::clone(questions).try_acquire_owned() else {
-            return self.ignored(&request, "too many questions to the Pixiecore API");
+            return self.ignored(
+                &request,
+                IgnoreCode::PixiecoreApi,
+                "too many questions to the Pixiecore API",
+            );
         };
         let (service, api) = (Arc::clone(self), Arc::clone(api));
         let span = span(&request);
@@ -305,9 +309,13 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                         service.dispatch(answered).await;
                     }
                 }
-                Ok(false) => service.ignored(&request, "the Pixiecore API refuses this machine"),
+                Ok(false) => {
+                    let reason = "the Pixiecore API refuses this machine";
+                    service.ignored(&request, IgnoreCode::PixiecoreApi, reason);
+                }
                 Err(error) => {
-                    service.ignored(&request, &format!("asking the Pixiecore API: {error}"));
+                    let reason = format!("asking the Pixiecore API: {error}");
+                    service.ignored(&request, IgnoreCode::PixiecoreApi, reason);
                 }
             }
             drop(permit);
@@ -336,12 +344,12 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         } = answered;
         let reply = match answer {
             Answer::Reply(reply) => reply,
-            Answer::Silence(reason) => return self.ignored(&request, &reason),
+            Answer::Silence(reason) => return self.ignored(&request, IgnoreCode::Policy, reason),
             Answer::Unserved(shortage, reason) => {
                 if let Role::Server(server) = &self.role {
                     server.short_of(shortage, &reason, 1);
                 }
-                return self.ignored(&request, &reason);
+                return self.ignored(&request, shortage.into(), reason);
             }
         };
         let limit = request.message.max_message_len();
@@ -351,7 +359,10 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
                 debug!(?dropped, limit, "options that do not fit are left out");
                 bytes
             }
-            Err(error) => return self.ignored(&request, &format!("no answer fits: {error}")),
+            Err(error) => {
+                let reason = format!("no answer fits: {error}");
+                return self.ignored(&request, IgnoreCode::NotSent, reason);
+            }
         };
         if let Some(address) = reply.address {
             let client = &request.client;
@@ -375,7 +386,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             Err(error) => {
                 warn!(to = %reply.to, %error, "sending a DHCP reply");
                 let reason = format!("the reply to {} failed: {error}", reply.to);
-                self.ignored(&request, &reason);
+                self.ignored(&request, IgnoreCode::NotSent, reason);
             }
         }
     }

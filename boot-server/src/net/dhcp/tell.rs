@@ -3,7 +3,7 @@
 use tracing::debug;
 
 use super::{DhcpService, Request, Role};
-use crate::event::{BootEvent, Who};
+use crate::event::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
 use crate::policy::BootStep;
 use crate::proto::dhcp::MessageType;
 use crate::respond::Reply;
@@ -35,7 +35,7 @@ impl<A> DhcpService<A> {
             who: who(request),
             port: self.port,
             xid: message.xid,
-            message: client.message.to_string(),
+            message: client.message,
             arch: client.arch.iter().map(|arch| arch.to_wire()).collect(),
             user_class: message.user_class_text(),
             vendor_class: message.vendor_class(),
@@ -46,7 +46,7 @@ impl<A> DhcpService<A> {
     /// Tells of a reply that was sent.
     pub(super) fn answered(&self, request: &Request, step: &BootStep, reply: &Reply) {
         let kind = reply.message.message_type().ok().flatten();
-        let message = kind.map_or_else(String::new, |kind| kind.to_string());
+        let message = kind.unwrap_or(MessageType::Other(0));
         let boot_file = step.boot_file().filter(|_| kind != Some(MessageType::Nak));
         let next_server =
             Some(reply.message.next_server).filter(|address| !address.is_unspecified());
@@ -62,7 +62,7 @@ impl<A> DhcpService<A> {
             who: who(request),
             xid: request.message.xid,
             message,
-            role: self.role_name().to_owned(),
+            role: self.role_name(),
             address: reply.address,
             next_server,
             boot_file: boot_file.map(str::to_owned),
@@ -71,21 +71,21 @@ impl<A> DhcpService<A> {
     }
 
     /// Tells of a request that is not answered.
-    pub(super) fn ignored(&self, request: &Request, reason: &str) {
-        debug!(reason, "no answer");
-        let reason = reason.to_owned();
+    pub(super) fn ignored(&self, request: &Request, code: IgnoreCode, reason: impl Into<String>) {
+        let reason = IgnoreReason::new(code, reason);
+        debug!(reason = reason.text(), "no answer");
         self.context.events.emit(BootEvent::DhcpIgnored {
             who: who(request),
             reason,
         });
     }
 
-    fn role_name(&self) -> &'static str {
+    fn role_name(&self) -> DhcpRole {
         match self.role {
-            Role::Server(_) => "dhcp",
-            Role::Proxy => "proxy_dhcp",
-            Role::Pixiecore(_) => "pixiecore",
-            Role::BootService => "boot_service",
+            Role::Server(_) => DhcpRole::Dhcp,
+            Role::Proxy => DhcpRole::ProxyDhcp,
+            Role::Pixiecore(_) => DhcpRole::Pixiecore,
+            Role::BootService => DhcpRole::BootService,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Note {
     pub(crate) sha256: Option<String>,
     /// Description of the served content, or the reason for a refusal.
     pub(crate) detail: String,
+    /// Config file that was rendered.
+    pub(crate) file: Option<String>,
     /// MAC named in the path, where it is no label.
     pub(crate) mac: Option<String>,
 }
@@ -149,6 +151,12 @@ impl Answer {
     /// Tells the hash of the whole content.
     pub(crate) fn sha256(mut self, hex: String) -> Answer {
         self.note.sha256 = Some(hex);
+        self
+    }
+
+    /// Names the config file that was rendered.
+    pub(crate) fn file(mut self, file: String) -> Answer {
+        self.note.file = Some(file);
         self
     }
 

@@ -33,7 +33,7 @@ mod tests {
         };
         assert_eq!(who.mac.as_deref(), Some("52:54:00:89:d8:10"));
         assert_eq!(group.as_deref(), Some("by-mac"));
-        assert_eq!(detail, "spec etcd");
+        assert_eq!(detail.text(), "spec etcd");
         assert_eq!(bytes, answer.body.len() as u64);
     }
 

@@ -44,7 +44,9 @@ impl App {
         match config {
             Ok(config) => {
                 let detail = format!("{}/{}", folder.name(), config.file);
-                serve(raw_text::to_bytes(config.text), detail).group(config.group, config.selectors)
+                serve(raw_text::to_bytes(config.text), detail)
+                    .group(config.group, config.selectors)
+                    .file(config.file)
             }
             Err(refusal) => Answer::refused(&refusal),
         }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
 use crate::config::Explain;
-use crate::event::{BootEvent, EventSink, Who};
+use crate::event::{BootEvent, EventSink, Served, Who};
 use crate::net::neighbours::Neighbours;
 
 /// Status of the event when the client was gone before there was an answer (nginx's number).
@@ -128,7 +128,7 @@ impl Drop for Exchange {
             group: self.note.group.take(),
             selectors: self.note.selectors.take(),
             sha256: self.note.sha256.take(),
-            detail: take(&mut self.note.detail),
+            detail: Served::new(take(&mut self.note.detail), self.note.file.take()),
             millis: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
     }

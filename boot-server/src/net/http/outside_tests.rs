@@ -55,7 +55,7 @@ async fn ask(explain: Explain, is_this_host: bool, path: &str) -> (u16, String, 
         panic!("another event")
     };
     let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
-    (status, body, detail)
+    (status, body, detail.to_string())
 }
 
 /// A region matches the group nearly, so that the reason names what it requires; then the group matches and gives

@@ -16,7 +16,7 @@ use super::Shared;
 use super::link::Link;
 use super::places::Place;
 use super::read_ahead::ReadAhead;
-use crate::event::BootEvent;
+use crate::event::{BootEvent, TftpFailureCode};
 use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
 use crate::proto::tftp::{ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit};
@@ -76,7 +76,8 @@ impl Exchange {
             let permit = shared.opening.acquire().await;
             if exchange.place.ended().is_cancelled() {
                 let (peer, file) = (exchange.peer, exchange.request.file.as_str());
-                shared.failed(peer, file, "it made room before its turn came");
+                let why = "it made room before its turn came";
+                shared.failed(peer, file, (TftpFailureCode::NoPlace, why));
                 return;
             }
             let begun = tokio::task::spawn_blocking(move || exchange.begin()).await;
@@ -103,7 +104,8 @@ impl Exchange {
         let mut link = match Link::open(&shared.context.interface, peer) {
             Ok(link) => link,
             Err(error) => {
-                shared.failed(peer, file, &format!("opening a socket: {error}"));
+                let why = format!("opening a socket: {error}");
+                shared.failed(peer, file, (TftpFailureCode::Io, &why));
                 return None;
             }
         };
@@ -111,7 +113,11 @@ impl Exchange {
             Ok(opened) => opened,
             Err(Refusal { code, reason }) => {
                 send_error(&mut link, code, &shared.files.told_to(peer, code, &reason));
-                shared.failed(peer, file, &reason);
+                let kind = match code {
+                    ErrorCode::FileNotFound => TftpFailureCode::NotFound,
+                    _ => TftpFailureCode::Refused,
+                };
+                shared.failed(peer, file, (kind, &reason));
                 return None;
             }
         };
@@ -242,7 +248,8 @@ impl Begun {
             });
         };
         if let Err(error) = thread.spawn(run) {
-            shared.failed(peer, &file, &format!("starting a thread: {error}"));
+            let why = format!("starting a thread: {error}");
+            shared.failed(peer, &file, (TftpFailureCode::Io, &why));
         }
     }
 
@@ -279,48 +286,58 @@ impl Begun {
     /// Tells how it ended.
     fn conclude(mut self, ended: Ended) -> Exchange {
         let link = &mut self.link;
-        let reason = match ended {
+        let (code, reason) = match ended {
             Ended::Transfer(Outcome::Done) => return self.done(),
             // EDK2 asks for a file's size first, and breaks off to ask again for the file.
             Ended::Transfer(Outcome::Aborted {
                 code: OPTIONS_REFUSED,
                 message,
-            }) if self.exchange.request.options.transfer_size => {
-                format!("the client only asked for the size: {message}")
-            }
-            Ended::Transfer(Outcome::Aborted { code, message }) => {
-                format!("the client broke off: error {code} {message}")
-            }
+            }) if self.exchange.request.options.transfer_size => (
+                TftpFailureCode::SizeOnly,
+                format!("the client only asked for the size: {message}"),
+            ),
+            Ended::Transfer(Outcome::Aborted { code, message }) => (
+                TftpFailureCode::ClientAborted,
+                format!("the client broke off: error {code} {message}"),
+            ),
             Ended::Transfer(Outcome::TimedOut) => {
                 if self.transfer.is_answered() {
                     send_error(link, ErrorCode::NotDefined, "no answer for too long");
                 }
-                "the client fell silent".to_owned()
+                (
+                    TftpFailureCode::TimedOut,
+                    "the client fell silent".to_owned(),
+                )
             }
             Ended::Stopped => {
                 send_error(link, ErrorCode::NotDefined, "the server is stopping");
-                "the server is stopping".to_owned()
+                (
+                    TftpFailureCode::Stopping,
+                    "the server is stopping".to_owned(),
+                )
             }
             // Nothing is sent: the client's port may be that of its next transfer.
-            Ended::Replaced if self.transfer.is_answered() => {
-                "the client began another transfer".to_owned()
-            }
-            Ended::Replaced => {
+            Ended::Replaced if self.transfer.is_answered() => (
+                TftpFailureCode::NoPlace,
+                "the client began another transfer".to_owned(),
+            ),
+            Ended::Replaced => (
+                TftpFailureCode::NoPlace,
                 "the client began another transfer, or made room for another client before it \
                  acknowledged anything"
-                    .to_owned()
-            }
+                    .to_owned(),
+            ),
             Ended::Failed(error) => {
                 let reason = error.to_string();
                 let files = &self.exchange.shared.files;
                 let told = files.told_to(self.exchange.peer, ErrorCode::NotDefined, &reason);
                 send_error(link, ErrorCode::NotDefined, &told);
-                reason
+                (TftpFailureCode::Io, reason)
             }
         };
         let exchange = self.exchange;
         let file = exchange.request.file.as_str();
-        exchange.shared.failed(exchange.peer, file, &reason);
+        exchange.shared.failed(exchange.peer, file, (code, &reason));
         exchange
     }
 

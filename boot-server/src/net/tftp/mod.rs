@@ -26,7 +26,7 @@ use self::places::{NoPlace, Places};
 use super::context::Context;
 use super::files::TftpFiles;
 use super::refusals::Refusals;
-use crate::event::{BootEvent, Who};
+use crate::event::{BootEvent, TftpFailure, TftpFailureCode, Who};
 use crate::proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.
@@ -124,7 +124,11 @@ impl TftpService {
             Err(NoPlace::Repeated) => return,
             Err(NoPlace::Full) => {
                 shared.refused(peer, Refused::Full);
-                return shared.failed(peer, &request.file, "too many transfers are under way");
+                return shared.failed(
+                    peer,
+                    &request.file,
+                    (TftpFailureCode::NoPlace, "too many transfers are under way"),
+                );
             }
         };
         let exchange = Exchange {
@@ -167,7 +171,8 @@ impl TftpService {
             .socket
             .send_to(&Packet::encode_error(code, reason), peer)
             .await;
-        self.shared.failed(peer, &file.unwrap_or_default(), reason);
+        let why = (TftpFailureCode::Refused, reason);
+        self.shared.failed(peer, &file.unwrap_or_default(), why);
         None
     }
 }
@@ -200,9 +205,13 @@ impl Shared {
         }
     }
 
-    fn failed(&self, peer: SocketAddr, file: &str, reason: &str) {
+    fn failed(&self, peer: SocketAddr, file: &str, (code, reason): (TftpFailureCode, &str)) {
         debug!(reason, "not sent");
-        let (who, file, reason) = (self.who(peer), file.to_owned(), reason.to_owned());
+        let (who, file, reason) = (
+            self.who(peer),
+            file.to_owned(),
+            TftpFailure::new(code, reason),
+        );
         self.context
             .events
             .emit(BootEvent::TftpFailed { who, file, reason });

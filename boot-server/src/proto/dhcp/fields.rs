@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub struct FieldError {
 }
 
 /// DHCP message types (RFC 2132 §9.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "RFC 2132's own names")]
 pub enum MessageType {
     Discover,
@@ -80,6 +81,39 @@ impl fmt::Display for MessageType {
             MessageType::Inform => f.write_str("inform"),
             MessageType::Other(value) => write!(f, "type {value}"),
         }
+    }
+}
+
+/// Text that is no name of a message type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown DHCP message type: `{0}`")]
+pub struct UnknownMessageType(String);
+
+impl FromStr for MessageType {
+    type Err = UnknownMessageType;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<MessageType, UnknownMessageType> {
+        let named = (1..=8).map(MessageType::from_wire);
+        let number = || text.strip_prefix("type ")?.parse().ok();
+        named
+            .into_iter()
+            .find(|message| message.to_string() == text)
+            .or_else(|| number().map(MessageType::from_wire))
+            .ok_or_else(|| UnknownMessageType(text.to_owned()))
+    }
+}
+
+impl serde::Serialize for MessageType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for MessageType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<MessageType, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

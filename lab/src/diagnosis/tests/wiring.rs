@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use boot_server::event::BootEvent;
+use boot_server::proto::dhcp::MessageType;
 
 use super::*;
 use crate::evidence::packet::{Content, Direction};
@@ -191,11 +192,11 @@ impl Wiring<'_> {
                     arch: arch.clone(),
                     vendor_class: vendor_class.clone(),
                     wanted: *address,
-                    ..self.said(message)
+                    ..self.said(&message.to_string())
                 };
                 self.servers_hear(at_us, *port, said);
                 if self.scenario.services.dhcp == DhcpService::Libvirt {
-                    let answer = if message == "discover" {
+                    let answer = if *message == MessageType::Discover {
                         "offer"
                     } else {
                         "ack"
@@ -216,7 +217,7 @@ impl Wiring<'_> {
                     next_server: Some(self.scenario.network.host().to_string()),
                     server: Some(self.scenario.network.host()),
                     vendor_class: Some("PXEClient".into()),
-                    ..self.said(message)
+                    ..self.said(&message.to_string())
                 };
                 self.client_hears(at_us, said);
             }

@@ -8,7 +8,7 @@ mod ports;
 mod proofs;
 mod simulated;
 
-use boot_server::event::BootEvent;
+use boot_server::event::{BootEvent, Served};
 
 use super::checks::checks;
 use super::fixture::{SCENARIOS, address, evidence, http, scenario, tftp};
@@ -93,7 +93,7 @@ fn spoiled(
 fn answers(
     records: &mut [Record],
     path: &str,
-    change: impl Fn(&mut u16, &mut Option<String>, &mut String),
+    change: impl Fn(&mut u16, &mut Option<String>, &mut Served),
 ) {
     let mut changed = 0;
     for event in records.iter_mut().filter_map(event) {

@@ -1,6 +1,7 @@
 //! Every proof is needed, and only the machine's own counts.
 
 use boot_server::event::{BootEvent, Who};
+use boot_server::proto::dhcp::MessageType;
 
 use super::*;
 use crate::timeline::image_file;
@@ -28,7 +29,7 @@ fn stage_of(record: &Record, scenario: &Scenario) -> Option<StageName> {
         Seen::Check { .. } => Some(StageName::Checks),
         Seen::Server { entry, .. } => match &entry.what {
             BootEvent::DhcpReply { message, .. } if own_dhcp => {
-                (message == "ack").then_some(StageName::Dhcp)
+                (*message == MessageType::Ack).then_some(StageName::Dhcp)
             }
             BootEvent::DhcpReply { .. } => Some(StageName::Proxy),
             BootEvent::TftpDone { file, .. } if file.starts_with("pxelinux.cfg/") => {
