@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boot_server::config::Config;
+use boot_server::event::BootEvent;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -234,9 +235,56 @@ impl Kill {
         let Told::Event { service, event } = told else {
             return false;
         };
-        let line = serde_json::to_string(event).unwrap_or_default();
-        let named = format!("\"event\":\"{}\"", self.after);
-        let with = self.with.as_deref().unwrap_or_default();
-        service == SERVER && line.contains(&named) && line.contains(with)
+        service == SERVER && event.what.name() == self.after && self.has_keys(&event.what)
+    }
+
+    /// True if the event's JSON has the keys with the values that are waited for.
+    fn has_keys(&self, event: &BootEvent) -> bool {
+        let json = serde_json::to_value(event).unwrap_or_default();
+        self.with
+            .iter()
+            .all(|(key, value)| json.get(key) == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boot_server::event::{DhcpRole, Event, Who};
+    use boot_server::proto::dhcp::MessageType;
+
+    use super::*;
+
+    fn reply(service: &str, message: MessageType) -> Told {
+        let what = BootEvent::DhcpReply {
+            who: Who::default(),
+            xid: 1,
+            message,
+            role: DhcpRole::Dhcp,
+            address: None,
+            next_server: None,
+            boot_file: None,
+            step: "\"message\":\"offer\"".into(),
+        };
+        Told::Event {
+            service: service.into(),
+            event: Box::new(Event { at_us: 1, what }),
+        }
+    }
+
+    #[test]
+    fn is_moment_event_with_the_keys_of_the_server_itself_only() {
+        let mut kill = Kill {
+            after: "dhcp_reply".into(),
+            with: serde_json::from_str("{\"message\":\"offer\"}").unwrap(),
+            restart_ms: None,
+        };
+        assert!(kill.is_moment(&reply(SERVER, MessageType::Offer)));
+        // The text of another key proves nothing.
+        assert!(!kill.is_moment(&reply(SERVER, MessageType::Ack)));
+        assert!(!kill.is_moment(&reply("config-service", MessageType::Offer)));
+        kill.with.clear();
+        assert!(kill.is_moment(&reply(SERVER, MessageType::Ack)));
+        kill.after = "tftp_request".into();
+        assert!(!kill.is_moment(&reply(SERVER, MessageType::Ack)));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server::event::EVENT_NAMES;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::model::{
@@ -246,16 +248,35 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
 fn kill(table: Table) -> Option<Kill> {
     let after = table
         .required("after", "after = \"tftp_request\"")
-        .and_then(|item| item.text());
-    let with = table.optional("with").and_then(|item| item.text());
+        .and_then(|item| item.parse(event_name));
+    let with = table
+        .optional("with")
+        .and_then(|item| item.parse(event_keys));
     let restart_ms = table
         .optional("restart_ms")
         .and_then(|item| item.number(0..=60_000, "ms"));
     table.finish();
     Some(Kill {
         after: after?.value,
-        with: with.map(|with| with.value),
+        with: with.map(|with| with.value).unwrap_or_default(),
         restart_ms: restart_ms.map(|restart| restart.value),
+    })
+}
+
+fn event_name(text: &str) -> Result<String, Wrong> {
+    match EVENT_NAMES.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => {
+            let help = format!("one of {}", EVENT_NAMES.join(", "));
+            Err(Wrong::new(format!("unknown event: `{text}`"), help))
+        }
+    }
+}
+
+fn event_keys(text: &str) -> Result<Map<String, Value>, Wrong> {
+    serde_json::from_str(&format!("{{{text}}}")).map_err(|error| {
+        let help = "keys of the event's JSON, e.g. `\"message\":\"offer\"`";
+        Wrong::new(format!("invalid `with`: `{text}` ({error})"), help)
     })
 }
 

@@ -236,8 +236,9 @@ pub enum ProxyFlaw {
 pub struct Kill {
     /// Name of the event of its own after which it is killed, e.g. `tftp_request`.
     pub after: String,
-    /// Text that has to be in that event's line as well.
-    pub with: Option<String>,
+    /// Keys of that event's JSON that must have these values.
+    #[serde(default)]
+    pub with: serde_json::Map<String, serde_json::Value>,
     /// How much later it is started again, in milliseconds; never when absent.
     pub restart_ms: Option<u32>,
 }
