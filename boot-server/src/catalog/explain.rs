@@ -244,6 +244,32 @@ impl fmt::Display for Served {
     }
 }
 
+impl Explanation {
+    /// The groups in the order in which they are tried, as text: a heading, then a line for each.
+    pub fn groups_text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string never fails.
+        let _ = self.write_groups(&mut text);
+        text
+    }
+
+    fn write_groups(&self, f: &mut impl Write) -> fmt::Result {
+        f.write_str("groups, in the order they are tried:\n")?;
+        for tried in &self.groups {
+            write!(f, "  {}. `{}` {}", tried.place, tried.group, tried.verdict)?;
+            let requires: Vec<String> = tried.requires.iter().map(Requirement::to_string).collect();
+            match requires.is_empty() {
+                true => f.write_str(": requires nothing\n")?,
+                false => writeln!(f, ": {}", requires.join("; "))?,
+            }
+        }
+        if self.left_out > 0 {
+            writeln!(f, "  and {} more, which differ in more", self.left_out)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("labels:\n")?;
@@ -264,18 +290,7 @@ impl fmt::Display for Explanation {
             }
             None => writeln!(f, "{}", self.refused.as_deref().unwrap_or_default())?,
         }
-        f.write_str("groups, in the order they are tried:\n")?;
-        for tried in &self.groups {
-            write!(f, "  {}. `{}` {}", tried.place, tried.group, tried.verdict)?;
-            let requires: Vec<String> = tried.requires.iter().map(Requirement::to_string).collect();
-            match requires.is_empty() {
-                true => f.write_str(": requires nothing\n")?,
-                false => writeln!(f, ": {}", requires.join("; "))?,
-            }
-        }
-        if self.left_out > 0 {
-            writeln!(f, "  and {} more, which differ in more", self.left_out)?;
-        }
+        self.write_groups(f)?;
         f.write_str("served:\n")?;
         for (endpoint, served) in &self.served {
             let mut text = String::new();

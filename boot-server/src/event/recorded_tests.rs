@@ -30,14 +30,15 @@ fn ignored_recorded_without_code_has_the_kind_of_its_text() {
 
 #[test]
 fn tftp_failed_recorded_without_code_has_the_kind_of_its_text() {
-    use TftpFailureCode::{ClientAborted, Other, SizeOnly};
+    use TftpFailureCode::{ClientAborted, NotFound, Other, SizeOnly};
     for (text, code) in [
         (
             "the client only asked for the size: User aborted the transfer",
             SizeOnly,
         ),
         ("the client broke off: error 0 TFTP Aborted", ClientAborted),
-        ("undionly.kpxe: no such file", Other),
+        ("undionly.kpxe: No such file or directory", NotFound),
+        ("the client fell silent", Other),
     ] {
         let what = event(&format!(
             "\"event\":\"tftp_failed\",\"file\":\"f\",\"reason\":\"{text}\""

@@ -82,10 +82,14 @@ impl TftpFailure {
 impl From<String> for TftpFailure {
     /// Reads the kind out of the text of an event without a code.
     fn from(text: String) -> TftpFailure {
+        const NOT_FOUND: [&str; 3] = ["not found", "no such", "there is no"];
+        let lower = text.to_lowercase();
         let code = if text.starts_with("the client only asked for the size") {
             TftpFailureCode::SizeOnly
         } else if text.starts_with("the client broke off") || text.contains("abort") {
             TftpFailureCode::ClientAborted
+        } else if NOT_FOUND.iter().any(|sign| lower.contains(sign)) {
+            TftpFailureCode::NotFound
         } else {
             TftpFailureCode::Other
         };

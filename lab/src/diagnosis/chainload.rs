@@ -17,7 +17,8 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
         return None;
     }
     let of = |stage, max| {
-        let whole = |sighting: &&Sighting| sighting.outcome != Outcome::Failed && is_load(sighting);
+        let whole =
+            |sighting: &&Sighting| sighting.outcome != Outcome::Failed && sighting.fact.is_load();
         let loads: Vec<&Sighting> = case.sightings(stage).iter().filter(whole).collect();
         (loads.len() > max).then_some(loads)
     };
@@ -48,9 +49,4 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
             .into(),
         weight: 96,
     })
-}
-
-/// Whether it is the end of a load, and not the question for one.
-fn is_load(sighting: &Sighting) -> bool {
-    !sighting.text.ends_with("asked for") && !sighting.text.contains("broke off")
 }

@@ -28,17 +28,8 @@ fn came(case: &Case, failed: &Sighting) -> bool {
 
 fn refused<'a>(case: &Case<'a>, is: impl Fn(u16) -> bool) -> Option<(&'a Sighting, u16)> {
     requests(case).find_map(|sighting| {
-        let status = status(&sighting.text)?;
+        let status = sighting.fact.status()?;
         (is(status) && !came(case, sighting)).then_some((sighting, status))
-    })
-}
-
-/// The status in a sighting of an HTTP request: `HTTP: GET /cloud?…: 404 …`.
-fn status(text: &str) -> Option<u16> {
-    let (_, rest) = text.split_once("HTTP: ")?;
-    rest.split(": ").skip(1).find_map(|part| {
-        let word = part.split_whitespace().next()?;
-        (word.len() == 3).then(|| word.parse().ok()).flatten()
     })
 }
 
@@ -253,10 +244,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         if let Some(sighting) = other {
             let found = sighting.group.as_deref().unwrap_or_default();
             let mut evidence = vec![proof(sighting)];
-            let query = sighting
-                .text
-                .split_once('?')
-                .map_or("", |(_, rest)| rest.split(": ").next().unwrap_or_default());
+            let query = sighting.fact.query().unwrap_or_default();
             evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
             let sentence = format!("group `{found}` answered for this machine, not `{group}`");
             return finding(sentence, evidence, 94);

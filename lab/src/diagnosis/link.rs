@@ -51,17 +51,17 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
         .map(|packet| case.packet(packet, format!("SYN to {server}:{port}")))
         .collect();
     let answer = case.received().find_map(|packet| match &packet.what {
-        Said::Unreachable { why, .. } => Some((packet, why.clone())),
-        Said::TcpReset if packet.from.port == last.to.port => Some((packet, "reset".into())),
+        Said::Unreachable { why, .. } => Some((packet, Some(why.as_str()))),
+        Said::TcpReset if packet.from.port == last.to.port => Some((packet, None)),
         _ => None,
     });
     let (how, weight) = match &answer {
         Some((packet, why)) => {
-            evidence.push(case.packet(packet, format!("{server} answers: {why}")));
-            let how = if why == "reset" {
-                "refused: nothing listens there"
-            } else {
-                "prohibited"
+            let answer = why.unwrap_or("reset");
+            evidence.push(case.packet(packet, format!("{server} answers: {answer}")));
+            let how = match why {
+                None => "refused: nothing listens there",
+                Some(_) => "prohibited",
             };
             (how, 92)
         }

@@ -9,24 +9,11 @@ use super::{Cause, Finding, Proof};
 use crate::evidence::packet::Said;
 use crate::timeline::{Outcome, Sighting, StageName};
 
-/// What a server says of a file that it does not have.
-pub(super) const NOT_THERE: &[&str] = &[
-    "error 1,",
-    "error 2,",
-    ": 404",
-    ": 403",
-    ": 410",
-    "not found",
-    "no such",
-    "there is no",
-];
-
 /// Refused by the server, as seen in a stage.
 pub(super) fn refusal<'a>(case: &Case<'a>, stage: StageName) -> Option<&'a Sighting> {
-    case.sightings(stage).iter().find(|sighting| {
-        let text = sighting.text.to_lowercase();
-        sighting.outcome == Outcome::Failed && NOT_THERE.iter().any(|sign| text.contains(sign))
-    })
+    case.sightings(stage)
+        .iter()
+        .find(|one| one.outcome == Outcome::Failed && one.fact.is_not_there())
 }
 
 /// A sighting as evidence.

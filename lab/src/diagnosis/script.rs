@@ -89,11 +89,8 @@ fn shown(labels: &Labels) -> String {
 /// Group by group, why it is not this machine's, out of the data directory that was served.
 pub(super) fn why_no_group(case: &Case, labels: &Labels, query: &str) -> Option<String> {
     let catalog = case.attempt.beside.catalog.as_deref()?;
-    let story = explain(catalog, labels, query).to_string();
-    let groups = story.lines().skip_while(|line| !line.starts_with("groups"));
-    let groups: Vec<&str> = groups
-        .take_while(|line| !line.starts_with("served"))
-        .collect();
+    let story = explain(catalog, labels, query).groups_text();
+    let groups: Vec<&str> = story.lines().collect();
     let rest = groups.len().saturating_sub(SHOWN_GROUPS + 1);
     let mut lines: Vec<&str> = groups.into_iter().take(SHOWN_GROUPS + 1).collect();
     let more = format!("  and {rest} more");

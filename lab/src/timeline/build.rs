@@ -13,7 +13,8 @@ use super::restarts::Watch;
 use super::signatures::{self, Meaning, Program};
 use super::wire;
 use super::{
-    CheckSeen, Entry, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline, Vantage,
+    CheckSeen, Entry, Fact, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
+    Vantage,
 };
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
@@ -145,14 +146,14 @@ impl Builder<'_> {
             }
             Seen::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);
-                self.saw(StageName::PowerOn, at_us, said, "switched on");
+                self.saw(StageName::PowerOn, at_us, said, Fact::SwitchedOn);
             }
             Seen::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
             Seen::WouldStart(report) => self.timeline.would_start = Some(report.clone()),
             Seen::Console { line } => self.console(at_us, line),
             Seen::ShellReady => {
                 let said = (Origin::Lab, Outcome::Done);
-                self.saw(StageName::UserlandUp, at_us, said, "the shell answers");
+                self.saw(StageName::UserlandUp, at_us, said, Fact::ShellAnswers);
             }
             Seen::Check {
                 check,
@@ -301,15 +302,16 @@ impl Builder<'_> {
 
     fn console(&mut self, at_us: u64, line: &str) {
         let shown = |outcome| (Origin::Console, outcome);
+        let spoken = || Fact::Console(line.trim().to_owned());
         if at_us <= self.last_check_us {
             self.watch.line(at_us, line);
         }
         if signatures::is_kernel_line(line) {
             if !std::mem::replace(&mut self.kernel_is_up, true) {
-                self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), line);
+                self.saw(StageName::KernelUp, at_us, shown(Outcome::Done), spoken());
             }
         } else if signatures::is_login_prompt(line) {
-            self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), line);
+            self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), spoken());
         }
         // What a kernel or an initramfs says of it may have a time stamp, as the kernel's own lines have.
         if self.kernel_is_up
@@ -319,13 +321,13 @@ impl Builder<'_> {
                 self.node.expect.cloud_config.is_some(),
             )
         {
-            self.saw(StageName::ConfigApplied, at_us, shown(outcome), line);
+            self.saw(StageName::ConfigApplied, at_us, shown(outcome), spoken());
         }
         let mut is_trouble = false;
         for signature in self.console.read(line) {
             match signature.meaning {
                 Meaning::Banner(Program::Ipxe) => {
-                    self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), line);
+                    self.saw(StageName::Ipxe, at_us, shown(Outcome::Done), spoken());
                 }
                 Meaning::Hopeless(_) | Meaning::Trouble => is_trouble = true,
                 Meaning::Banner(_) | Meaning::Config(_) => {}
@@ -344,12 +346,15 @@ impl Builder<'_> {
     }
 
     fn check(&mut self, at_us: u64, seen: CheckSeen) {
-        let (outcome, text) = if seen.holds {
-            (Outcome::Done, format!("{}: as expected", seen.check))
-        } else {
-            (Outcome::Failed, format!("{}: {:?}", seen.check, seen.found))
+        let (outcome, instead) = match seen.holds {
+            true => (Outcome::Done, None),
+            false => (Outcome::Failed, Some(seen.found.clone())),
         };
-        self.saw(StageName::Checks, at_us, (Origin::Lab, outcome), &text);
+        let fact = Fact::Checked {
+            check: seen.check.clone(),
+            instead,
+        };
+        self.saw(StageName::Checks, at_us, (Origin::Lab, outcome), fact);
         match self
             .timeline
             .checks
@@ -366,9 +371,9 @@ impl Builder<'_> {
         stage: StageName,
         at_us: u64,
         (origin, outcome): (Origin, Outcome),
-        text: &str,
+        fact: Fact,
     ) {
-        let sighting = Sighting::new(at_us, origin, outcome, text.trim());
+        let sighting = Sighting::new(at_us, origin, outcome, fact);
         self.entries.push(Entry {
             stage,
             sighting,
@@ -397,12 +402,12 @@ impl Builder<'_> {
                 _ => None,
             });
         let told = self.entries.iter().find(|entry| {
-            entry.sighting.origin == Origin::Server && entry.sighting.text.contains("class iPXE")
+            entry.sighting.origin == Origin::Server && entry.sighting.fact.is_of_ipxe()
         });
         let told = told.map(|entry| (entry.sighting.at_us, None, Origin::Server));
         if let Some((at_us, frame, origin)) = seen.or(told) {
-            let text = "asks as iPXE (user class)";
-            self.saw(StageName::Ipxe, at_us, (origin, Outcome::Done), text);
+            let said = (origin, Outcome::Done);
+            self.saw(StageName::Ipxe, at_us, said, Fact::AsksAsIpxe);
             if let Some(entry) = self.entries.last_mut() {
                 entry.sighting.frame = frame;
             }

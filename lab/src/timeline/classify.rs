@@ -4,7 +4,7 @@ use boot_server::event::{BootEvent, DhcpRole, Who};
 use boot_server::proto::dhcp::MessageType;
 
 use super::wire::leads_on;
-use super::{ContentSeen, Key, Origin, Outcome, Sighting, StageName};
+use super::{ContentSeen, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
 /// Where a stage's sighting comes from.
@@ -26,7 +26,7 @@ pub(super) fn classify<'e>(
     event: &'e BootEvent,
     scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let sighting = |outcome, text: String| Sighting::new(at_us, Origin::Server, outcome, text);
+    let sighting = |outcome, fact| Sighting::new(at_us, Origin::Server, outcome, fact);
     let here = |stage, who, sighting| {
         Some(Classified {
             stage,
@@ -72,12 +72,14 @@ pub(super) fn classify<'e>(
             let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
             let takes = others_dhcp && *message == MessageType::Request && address.is_some();
             let outcome = if takes { Outcome::Done } else { Outcome::Noted };
-            let class = user_class
-                .as_ref()
-                .map_or_else(String::new, |c| format!(", user class {c}"));
-            let wanted = address.map_or_else(String::new, |a| format!(" for {a}"));
-            let text = format!("{message}{wanted} on port {port}, architecture {arch:?}{class}");
-            dhcp(stage, who, sighting(outcome, text), *message, *xid, None)
+            let fact = Fact::DhcpAsked {
+                message: message.to_string(),
+                wanted: *address,
+                port: *port,
+                arch: arch.clone(),
+                user_class: user_class.clone(),
+            };
+            dhcp(stage, who, sighting(outcome, fact), *message, *xid, None)
         }
         BootEvent::DhcpReply {
             who,
@@ -101,12 +103,14 @@ pub(super) fn classify<'e>(
                 (_, true) if boot_file.is_some() => Outcome::Done,
                 _ => Outcome::Noted,
             };
-            let given = address.map_or_else(String::new, |address| format!(" of {address}"));
-            let file = boot_file
-                .as_ref()
-                .map_or_else(String::new, |f| format!(", boot file {f}"));
-            let text = format!("{message}{given} by {role}{file} ({step})");
-            let mut sighting = sighting(outcome, text);
+            let fact = Fact::DhcpReplied {
+                message: message.to_string(),
+                given: *address,
+                role: *role,
+                boot_file: boot_file.clone(),
+                step: step.clone(),
+            };
+            let mut sighting = sighting(outcome, fact);
             sighting.subject = boot_file.clone();
             dhcp(stage, who, sighting, *message, *xid, *address)
         }
@@ -117,26 +121,25 @@ pub(super) fn classify<'e>(
             } else {
                 StageName::Proxy
             };
-            here(
-                stage,
-                who,
-                sighting(Outcome::Noted, format!("no answer on purpose: {reason}")),
-            )
+            let reason = reason.to_string();
+            let fact = Fact::DhcpIgnored { reason };
+            here(stage, who, sighting(Outcome::Noted, fact))
         }
         BootEvent::AddressInUse {
             who, address, by, ..
         } => {
-            let by = by.as_deref().unwrap_or("somebody");
-            let text = format!("{address} is in use by {by}");
-            here(StageName::Dhcp, who, sighting(Outcome::Noted, text))
+            let (address, by) = (*address, by.clone());
+            let fact = Fact::AddressInUse { address, by };
+            here(StageName::Dhcp, who, sighting(Outcome::Noted, fact))
         }
         BootEvent::RateLimited { who, reason } => {
-            let text = format!("messages are dropped: {reason}");
-            here(StageName::Dhcp, who, sighting(Outcome::Noted, text))
+            let reason = reason.clone();
+            let fact = Fact::RateLimited { reason };
+            here(StageName::Dhcp, who, sighting(Outcome::Noted, fact))
         }
         BootEvent::TftpRequest { who, file, .. } => {
-            let text = format!("TFTP: {file} asked for");
-            let noted = sighting(Outcome::Noted, text);
+            let fact = Fact::TftpAsked { file: file.clone() };
+            let noted = sighting(Outcome::Noted, fact);
             tftp(who, file, noted, 0, Key::TftpAsked, scenario)
         }
         BootEvent::TftpDone {
@@ -149,10 +152,12 @@ pub(super) fn classify<'e>(
             sha256,
             ..
         } => {
-            let mut sighting = sighting(
-                Outcome::Done,
-                format!("TFTP: {file}, {bytes} bytes in {millis} ms"),
-            );
+            let fact = Fact::TftpSent {
+                file: file.clone(),
+                bytes: *bytes,
+                millis: *millis,
+            };
+            let mut sighting = sighting(Outcome::Done, fact);
             sighting.group = group.clone();
             sighting.selectors = selectors.clone();
             sighting.content = ContentSeen::sent(sha256.as_deref());
@@ -165,14 +170,12 @@ pub(super) fn classify<'e>(
             } else {
                 Outcome::Failed
             };
-            tftp(
-                who,
-                file,
-                sighting(outcome, format!("TFTP: {file}: {reason}")),
-                0,
-                Key::TftpFailed,
-                scenario,
-            )
+            let fact = Fact::TftpFailed {
+                file: file.clone(),
+                reason: reason.clone(),
+            };
+            let sighting = sighting(outcome, fact);
+            tftp(who, file, sighting, 0, Key::TftpFailed, scenario)
         }
         BootEvent::HttpRequest { .. } => http(at_us, event, scenario),
         BootEvent::Ready { .. }
@@ -282,16 +285,17 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
     } else {
         format!("?{query}")
     };
-    let broken = match length {
-        Some(length) if !whole && method == "GET" => {
-            format!(", broke off at {bytes} of {length} bytes")
-        }
-        _ => String::new(),
+    let fact = Fact::Http {
+        method: method.clone(),
+        path: path.clone(),
+        query: query.clone(),
+        status: *status,
+        detail: detail.to_string(),
+        group: group.clone(),
+        broke_off: length
+            .filter(|_| !whole && method == "GET")
+            .map(|length| (*bytes, length)),
     };
-    let by = group
-        .as_ref()
-        .map_or_else(String::new, |group| format!(", group {group}"));
-    let text = format!("HTTP: {method} {path}{question}: {status} {detail}{by}{broken}");
     Some(Classified {
         stage,
         who,
@@ -304,7 +308,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
             served: Some(detail.text().to_owned()),
             served_file: detail.file.clone(),
             content: ContentSeen::sent(sha256.as_deref()),
-            ..Sighting::new(at_us, Origin::Server, outcome, text)
+            ..Sighting::new(at_us, Origin::Server, outcome, fact)
         },
         took_us: millis * 1000,
         key: Some(Key::Http(format!("{path}{question}"))),

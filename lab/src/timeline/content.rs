@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::classify::Named;
-use super::{Entry, Key, Origin, Outcome, Sighting, port, wire};
+use super::{Entry, Fact, Key, Origin, Outcome, Sighting, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Image, Node, Scenario};
@@ -229,21 +229,18 @@ impl Arrival<'_> {
     /// A sighting of its own, for what no packet and no event tells.
     fn entry(&self, scenario: &Scenario) -> Option<Entry> {
         let (protocol, name, from) = (self.protocol, self.name, sender(self.from));
-        let said = |text: String| Sighting::new(self.start_us, Origin::Wire, Outcome::Done, text);
+        let fact = Fact::Arrived {
+            protocol,
+            name: name.to_owned(),
+            from,
+        };
+        let arrived = Sighting::new(self.start_us, Origin::Wire, Outcome::Done, fact);
         match protocol {
-            Protocol::Tftp => wire::tftp(
-                name,
-                said(format!("TFTP: {name} from {from}")),
-                Key::TftpDone(Named::of(name)),
-                scenario,
-            ),
-            Protocol::Http => wire::http(
-                name,
-                None,
-                self.text,
-                said(format!("HTTP: GET {name} from {from}")),
-                scenario,
-            ),
+            Protocol::Tftp => {
+                let key = Key::TftpDone(Named::of(name));
+                wire::tftp(name, arrived, key, scenario)
+            }
+            Protocol::Http => wire::http(name, None, self.text, arrived, scenario),
         }
     }
 }

@@ -7,6 +7,7 @@ mod applied;
 mod build;
 mod classify;
 mod content;
+mod fact;
 mod identity;
 mod patience;
 mod port;
@@ -28,6 +29,7 @@ use classify::Named;
 #[cfg(test)]
 pub(crate) use classify::image_file;
 pub use content::{ContentSeen, Difference};
+pub use fact::Fact;
 pub use patience::{Deadline, Patience, Silences};
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
@@ -261,7 +263,10 @@ pub struct Sighting {
     /// Somebody else who asked in this machine's name; proves nothing for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impostor: Option<String>,
-    /// The sighting in words.
+    /// What was seen; only known while the evidence is at hand.
+    #[serde(skip)]
+    pub fact: Fact,
+    /// The fact in words, with what else is known of it.
     pub text: String,
 }
 
@@ -273,7 +278,7 @@ impl Sighting {
         file.and_then(|file| file.rsplit('/').next()) == Some(name)
     }
 
-    fn new(at_us: u64, origin: Origin, outcome: Outcome, text: impl Into<String>) -> Sighting {
+    fn new(at_us: u64, origin: Origin, outcome: Outcome, fact: Fact) -> Sighting {
         Sighting {
             at_us,
             origin,
@@ -288,7 +293,8 @@ impl Sighting {
             content: None,
             claimed: None,
             impostor: None,
-            text: text.into(),
+            text: fact.to_string(),
+            fact,
         }
     }
 }

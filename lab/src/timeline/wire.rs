@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
-use super::{Entry, Key, Origin, Outcome, Sighting, StageName};
+use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
 use crate::scenario::Scenario;
 
@@ -70,9 +70,9 @@ fn apart_us(one: &Entry, other: &Entry) -> u64 {
 
 fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     let (from_it, to_it) = (view.sent(packet), view.received(packet));
-    let told = |outcome, text: String| Sighting {
+    let told = |outcome, fact| Sighting {
         frame: view.frame(packet),
-        ..Sighting::new(packet.at_us, Origin::Wire, outcome, text)
+        ..Sighting::new(packet.at_us, Origin::Wire, outcome, fact)
     };
     let peer = port::socket(if from_it { &packet.from } else { &packet.to });
     let mut entry = match &packet.what {
@@ -84,10 +84,10 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
         Said::TftpRequest {
             file, write: false, ..
         } if from_it => {
-            let text = format!("TFTP: {file} asked for");
+            let fact = Fact::TftpAsked { file: file.clone() };
             tftp(
                 file,
-                told(Outcome::Noted, text),
+                told(Outcome::Noted, fact),
                 Key::TftpAsked(Named::of(file)),
                 view.scenario,
             )
@@ -103,10 +103,14 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
             } else {
                 Outcome::Failed
             };
-            let who = if from_it { "the machine" } else { "the server" };
-            let text = format!("TFTP: {file}: {who} says error {code}, {message}");
+            let fact = Fact::TftpError {
+                file: file.clone(),
+                by_machine: from_it,
+                code: *code,
+                message: message.clone(),
+            };
             let key = Key::TftpFailed(Named::of(file));
-            tftp(file, told(outcome, text), key, view.scenario)
+            tftp(file, told(outcome, fact), key, view.scenario)
         }
         Said::HttpResponse {
             status,
@@ -129,14 +133,15 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 200..300 => Outcome::Done,
                 _ => Outcome::Noted,
             };
-            let from = packet
-                .from
-                .address
-                .map_or_else(String::new, |a| format!(" from {a}"));
             let agent = agent_of(view, packet, target);
             let hash = hash(body.as_deref(), *length);
-            let text = format!("HTTP: GET {target}: {status}{from}{hash}");
-            let sighting = told(outcome, text);
+            let fact = Fact::HttpAnswer {
+                target: target.clone(),
+                status: *status,
+                from: packet.from.address.map(|address| address.to_string()),
+                hash: hash.clone(),
+            };
+            let sighting = told(outcome, fact);
             let mut entry = http(target, agent, body.as_deref(), sighting, view.scenario)?;
             entry.on_the_wire = hash;
             Some(entry)
@@ -163,7 +168,7 @@ fn dhcp(
     packet: &Packet,
     said: &DhcpSaid,
     informed: bool,
-    told: impl Fn(Outcome, String) -> Sighting,
+    told: impl Fn(Outcome, Fact) -> Sighting,
 ) -> Entry {
     let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
     let message = &said.message;
@@ -171,8 +176,6 @@ fn dhcp(
     let from = server
         .or_else(|| packet.from.address.map(|address| address.to_string()))
         .unwrap_or_else(|| packet.from.mac.clone());
-    let file = said.boot_file.as_ref();
-    let with_file = file.map_or_else(String::new, |file| format!(", boot file {file}"));
     let (stage, sighting) = match (said.from_server, said.given) {
         (false, _) => {
             let stage = if on_4011 {
@@ -180,23 +183,19 @@ fn dhcp(
             } else {
                 StageName::Dhcp
             };
-            let port = if on_4011 { 4011 } else { 67 };
-            let wanted = said
-                .wanted
-                .map_or_else(String::new, |a| format!(" for {a}"));
-            let class = said
-                .user_class
-                .as_ref()
-                .map_or_else(String::new, |c| format!(", user class {c}"));
-            let text = format!(
-                "{message}{wanted} on port {port}, architecture {:?}{class}",
-                said.arch
-            );
-            (stage, told(Outcome::Noted, text))
+            let fact = Fact::DhcpAsked {
+                message: message.clone(),
+                wanted: said.wanted,
+                port: if on_4011 { 4011 } else { 67 },
+                arch: said.arch.clone(),
+                user_class: said.user_class.clone(),
+            };
+            (stage, told(Outcome::Noted, fact))
         }
         (true, _) if informed => {
-            let text = format!("{message} of {from} to an inform");
-            (StageName::Dhcp, told(Outcome::Noted, text))
+            let message = message.clone();
+            let fact = Fact::DhcpInformed { message, from };
+            (StageName::Dhcp, told(Outcome::Noted, fact))
         }
         (true, given) if message == "nak" || (given.is_some() && !on_4011) => {
             let outcome = match message.as_str() {
@@ -204,26 +203,27 @@ fn dhcp(
                 "ack" | "bootp" => Outcome::Done,
                 _ => Outcome::Noted,
             };
-            let given = given.map_or_else(String::new, |given| format!(" of {given}"));
-            (
-                StageName::Dhcp,
-                told(outcome, format!("{message}{given} by {from}{with_file}")),
-            )
+            let fact = Fact::DhcpAnswer {
+                message: message.clone(),
+                given,
+                from,
+                boot_file: said.boot_file.clone(),
+            };
+            (StageName::Dhcp, told(outcome, fact))
         }
         (true, _) => {
-            let outcome = if file.is_some() {
+            let outcome = if said.boot_file.is_some() {
                 Outcome::Done
             } else {
                 Outcome::Noted
             };
-            let port = if on_4011 { " on port 4011" } else { "" };
-            (
-                StageName::Proxy,
-                told(
-                    outcome,
-                    format!("{message} of a proxy, {from}{port}{with_file}"),
-                ),
-            )
+            let fact = Fact::ProxyAnswer {
+                message: message.clone(),
+                from,
+                on_4011,
+                boot_file: said.boot_file.clone(),
+            };
+            (StageName::Proxy, told(outcome, fact))
         }
     };
     let mut sighting = sighting;
@@ -268,10 +268,6 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
         .from
         .address
         .map_or_else(|| transfer.from.mac.clone(), |a| a.to_string());
-    let protocol = match transfer.protocol {
-        Protocol::Tftp => "TFTP: ",
-        Protocol::Http => "HTTP: GET ",
-    };
     let mut speed = String::new();
     // Writing to a `String` cannot fail.
     if took_us > 0 {
@@ -281,20 +277,18 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
     if transfer.retransmits > 0 {
         let _ = write!(speed, ", {} packets sent again", transfer.retransmits);
     }
-    let end = match (transfer.end, transfer.announced) {
-        (TransferEnd::Whole, _) => String::new(),
-        (TransferEnd::BrokenByReceiver, _) => ", the machine broke off".into(),
-        (TransferEnd::BrokenBySender, Some(all)) => {
-            format!(", broke off at {bytes} of {all} bytes")
-        }
-        (TransferEnd::BrokenBySender, None) => ", the server broke off".into(),
-        (TransferEnd::Open, Some(all)) => format!(", no further than {bytes} of {all} bytes"),
-        (TransferEnd::Open, None) => ", no end was seen".into(),
+    let fact = Fact::Transferred {
+        protocol: transfer.protocol,
+        name: name.clone(),
+        bytes: *bytes,
+        from,
+        speed: speed.clone(),
+        end: transfer.end,
+        announced: transfer.announced,
     };
-    let text = format!("{protocol}{name}, {bytes} bytes from {from}{speed}{end}");
     let sighting = Sighting {
         frame: port::first_frame_in(view.segment, transfer),
-        ..Sighting::new(transfer.end_us, Origin::Wire, outcome, text)
+        ..Sighting::new(transfer.end_us, Origin::Wire, outcome, fact)
     };
     let mut entry = match transfer.protocol {
         Protocol::Tftp => {
