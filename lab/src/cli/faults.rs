@@ -9,13 +9,12 @@ use tempfile::TempDir;
 use super::conduct::{Refusal, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
-use crate::diagnosis::{Cause, diagnose};
+use crate::diagnosis::{Cause, JudgedNode};
 use crate::fault::{self, Expectation, Fault, Found, Injections, OverlayError, Treatment};
 use crate::hypervisor::accel::{Accelerator, Chosen};
 use crate::report::faults::FaultResult;
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{Node, Scenario};
-use crate::verdict::NodeResult;
 
 /// Folder of the faults, among the scenarios.
 const FOLDER: &str = "faults";
@@ -159,8 +158,7 @@ impl Faults {
         let last = outcome.attempts.last();
         let nodes: Vec<NodeFound> = last.map_or_else(Vec::new, |last| {
             let nodes = last.attempt.scenario.nodes.iter();
-            let found = |(result, node): (&NodeResult, &Node)| {
-                let findings = diagnose(&last.attempt, node, &result.timeline, &result.verdict);
+            let found = |(JudgedNode { result, findings }, node): (&JudgedNode, &Node)| {
                 let causes: Vec<Cause> = findings.iter().map(|finding| finding.cause).collect();
                 NodeFound {
                     expected: match self.treatment {
@@ -172,7 +170,7 @@ impl Faults {
                     seconds: result.seconds.unwrap_or(0.0),
                 }
             };
-            last.results.iter().zip(nodes).map(found).collect()
+            last.nodes.iter().zip(nodes).map(found).collect()
         });
         // Every node has to come out as expected; the first that does not is told, else the one that fails.
         let wrong = nodes.iter().find(|node| !node.found.is(&node.expected));

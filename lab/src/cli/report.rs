@@ -75,7 +75,7 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, Refusal> {
         .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", artifacts.display())))?;
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
     let failed = |error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display()));
-    report::artifacts::write_run(&run, Default::default()).map_err(failed)?;
+    report::artifacts::write_run(&run, Default::default(), &|_| None).map_err(failed)?;
     let colour = Look::choose(false, false).table;
     let code = match faults {
         Some(results) => {

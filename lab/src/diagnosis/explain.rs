@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Proof, diagnose};
+use super::{Finding, JudgedNode, Proof, judge_node};
 use crate::evidence::saved::Attempt;
 use crate::scenario::{Firmware, Node};
 use crate::timeline::{Outcome, Stage, StageName, Timeline};
-use crate::verdict::{NodeResult, NodeVerdict, judge_node};
+use crate::verdict::{NodeResult, NodeVerdict};
 
 /// Everything that is to be said of one node of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,13 +38,18 @@ pub struct Explained {
 
 /// Explains one node of an attempt, from its evidence alone: the same on every machine.
 pub fn explain(attempt: &Attempt, node: &Node) -> Explained {
+    explain_judged(attempt, node, judge_node(attempt, node))
+}
+
+/// Explains one node of an attempt that is judged already.
+pub fn explain_judged(attempt: &Attempt, node: &Node, judged: JudgedNode) -> Explained {
+    let JudgedNode { result, findings } = judged;
     let NodeResult {
         verdict,
         timeline,
         not_proven,
         ..
-    } = judge_node(attempt, node);
-    let findings = diagnose(attempt, node, &timeline, &verdict);
+    } = result;
     let mut explained = explained(attempt, node, timeline, verdict, findings, Origin::Run);
     explained.not_proven = not_proven.iter().map(ToString::to_string).collect();
     if !explained.not_proven.is_empty() {

@@ -24,6 +24,7 @@ mod firmware;
 mod guest;
 mod identity;
 mod image;
+mod judged;
 mod kernel;
 mod link;
 mod nbp;
@@ -37,7 +38,8 @@ pub(crate) mod tests;
 mod tftp;
 
 pub use cause::Cause;
-pub use explain::{Explained, explain};
+pub use explain::{Explained, explain, explain_judged};
+pub use judged::{JudgedNode, judge_attempt, judge_node};
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{AttemptSummary, RunSummary, html, junit};
-use crate::diagnosis::explain;
+use crate::diagnosis::{JudgedNode, explain_judged, judge_attempt};
 use crate::evidence::saved;
 use crate::runner::AttemptOutcome;
 use crate::scenario::Firmware;
@@ -56,18 +56,18 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
     if let Some(why) = &attempt.broken {
         replace(&folder.join("explain.txt"), why)?;
     }
-    for (node, result) in scenario.nodes.iter().zip(&outcome.results) {
-        if matches!(result.verdict, NodeVerdict::Fail { .. }) {
-            let text = explain(attempt, node).text;
+    for (node, judged) in scenario.nodes.iter().zip(&outcome.nodes) {
+        if matches!(judged.result.verdict, NodeVerdict::Fail { .. }) {
+            let text = explain_judged(attempt, node, judged.clone()).text;
             let nodes = folder.join("nodes").join(&node.name);
             fs::create_dir_all(&nodes)?;
             replace(&nodes.join("explain.txt"), text)?;
         }
     }
     let timelines: BTreeMap<&str, &Timeline> = outcome
-        .results
+        .nodes
         .iter()
-        .map(|result| (result.node.as_str(), &result.timeline))
+        .map(|judged| (judged.result.node.as_str(), &judged.result.timeline))
         .collect();
     write_json(&folder.join("timeline.json"), &timelines)
 }
@@ -82,16 +82,24 @@ struct AttemptVerdict<'a> {
     attempt: &'a AttemptSummary,
 }
 
-/// Writes `run.json`, `junit.xml` and `index.html`; returns the JUnit report.
+/// Finds the nodes of an attempt that was judged already, by its artifacts folder in the run's.
+pub type FindJudged<'j> = &'j dyn Fn(&Path) -> Option<&'j [JudgedNode]>;
+
+/// Writes `run.json`, `junit.xml` and `index.html`; returns the JUnit report. Attempts that `judged` does not find are
+/// judged by what lies in their folders.
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_run(run: &RunSummary, consoles: junit::Consoles) -> io::Result<String> {
+pub fn write_run(
+    run: &RunSummary,
+    consoles: junit::Consoles,
+    judged: FindJudged<'_>,
+) -> io::Result<String> {
     let folder = &run.folder;
     write_json(&folder.join("run.json"), run)?;
     let xml = junit::render(run, consoles).map_err(io::Error::other)?;
     replace(&folder.join("junit.xml"), &xml)?;
-    write_page(run)?;
+    page(run, judged)?;
     Ok(xml)
 }
 
@@ -100,8 +108,19 @@ pub fn write_run(run: &RunSummary, consoles: junit::Consoles) -> io::Result<Stri
 /// # Errors
 /// When it can't be written.
 pub fn write_page(run: &RunSummary) -> io::Result<PathBuf> {
+    page(run, &|_| None)
+}
+
+fn page(run: &RunSummary, judged: FindJudged<'_>) -> io::Result<PathBuf> {
     let path = run.folder.join("index.html");
-    let page = html::gather::gather(run, saved::load);
+    let page = html::gather::gather(run, |folder, name| {
+        let attempt = saved::load(folder)?;
+        let nodes = match judged(name) {
+            Some(nodes) => nodes.to_vec(),
+            None => judge_attempt(&attempt),
+        };
+        Ok::<_, saved::SavedError>((attempt, nodes))
+    });
     replace(&path, html::render(&page))?;
     Ok(path)
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::whole::Whole;
-use crate::diagnosis::{Finding, diagnose};
-use crate::evidence::saved::Attempt;
+use crate::diagnosis::{Finding, JudgedNode};
 use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
 use crate::scenario::{Firmware, Image, Machines};
-use crate::verdict::{NodeResult, NodeVerdict};
+use crate::verdict::NodeVerdict;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,10 +111,10 @@ impl AttemptSummary {
     /// Sums up an attempt in the run's `folder`.
     #[must_use]
     pub fn of(outcome: &AttemptOutcome, folder: &Path) -> AttemptSummary {
-        let node = |result: &NodeResult| NodeSummary {
+        let node = |JudgedNode { result, findings }: &JudgedNode| NodeSummary {
             name: result.node.clone(),
             verdict: result.verdict.clone(),
-            findings: findings(&outcome.attempt, result),
+            findings: findings.clone(),
             not_proven: result.not_proven.iter().map(ToString::to_string).collect(),
             seconds: result.seconds,
         };
@@ -123,16 +122,9 @@ impl AttemptSummary {
         AttemptSummary {
             number: outcome.number,
             artifacts: artifacts.unwrap_or(&outcome.artifacts).to_owned(),
-            nodes: outcome.results.iter().map(node).collect(),
+            nodes: outcome.nodes.iter().map(node).collect(),
         }
     }
-}
-
-fn findings(attempt: &Attempt, result: &NodeResult) -> Vec<Finding> {
-    let node = attempt.scenario.node(&result.node);
-    node.map_or_else(Vec::new, |node| {
-        diagnose(attempt, node, &result.timeline, &result.verdict)
-    })
 }
 
 impl UnitSummary {

@@ -73,7 +73,7 @@ impl Course {
                 interrupted: *self.stop.borrow(),
                 beside: Beside::default(),
             },
-            results: Vec::new(),
+            nodes: Vec::new(),
             lost: Vec::new(),
             kept: None,
         };
@@ -86,7 +86,7 @@ impl Course {
                 }
             }
         }
-        if outcome.results.is_empty() {
+        if outcome.nodes.is_empty() {
             outcome.judge();
         }
         // The folder is missing when nothing was tried.
@@ -97,9 +97,9 @@ impl Course {
         }
         if !left.is_empty() {
             let what = left.join(", ");
-            for result in &mut outcome.results {
-                if result.verdict == NodeVerdict::Pass {
-                    result.verdict = NodeVerdict::Leaked { what: what.clone() };
+            for node in &mut outcome.nodes {
+                if node.result.verdict == NodeVerdict::Pass {
+                    node.result.verdict = NodeVerdict::Leaked { what: what.clone() };
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Course {
                 "the cell ended early ({status}): {}",
                 log.unwrap_or_default().trim()
             ));
-            outcome.results.clear();
+            outcome.nodes.clear();
         }
         Ok(state
             .network

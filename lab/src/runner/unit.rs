@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::keep::Kept;
+use crate::diagnosis::{JudgedNode, judge_attempt};
 use crate::evidence::beside::Beside;
 use crate::evidence::saved::{self, Attempt};
 use crate::fault::Injections;
 use crate::scenario::{Firmware, Scenario};
-use crate::verdict::{NodeResult, NodeVerdict, judge_attempt};
+use crate::verdict::NodeVerdict;
 
 /// A scenario on one firmware.
 #[derive(Debug, Clone)]
@@ -49,8 +50,8 @@ pub struct AttemptOutcome {
     pub artifacts: PathBuf,
     /// Everything seen.
     pub attempt: Attempt,
-    /// What became of each node, in the scenario's order.
-    pub results: Vec<NodeResult>,
+    /// Each node, judged and diagnosed, in the scenario's order.
+    pub nodes: Vec<JudgedNode>,
     /// What of its artifacts could not be written, each with why.
     pub lost: Vec<String>,
     /// The cell, when it was kept alive.
@@ -74,26 +75,26 @@ impl AttemptOutcome {
             }
         }
         self.attempt.beside = Beside::read(&self.artifacts);
-        self.results = judge_attempt(&self.attempt);
+        self.nodes = judge_attempt(&self.attempt);
     }
 
     /// Whether every node passed.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let passed = |result: &NodeResult| result.verdict == NodeVerdict::Pass;
-        self.results.iter().all(passed)
+        let passed = |node: &JudgedNode| node.result.verdict == NodeVerdict::Pass;
+        self.nodes.iter().all(passed)
     }
 
     /// Whether another attempt may end better: something failed, and nobody wants the run to end.
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
-        let failed = |result: &NodeResult| {
+        let failed = |node: &JudgedNode| {
             matches!(
-                result.verdict,
+                node.result.verdict,
                 NodeVerdict::Fail { .. } | NodeVerdict::Infra { .. }
             )
         };
-        !self.attempt.interrupted && self.results.iter().any(failed)
+        !self.attempt.interrupted && self.nodes.iter().any(failed)
     }
 }
 

@@ -20,13 +20,6 @@ pub struct NodeResult {
     pub seconds: Option<f64>,
 }
 
-/// Judges every node by all that was seen, in the scenario's order.
-#[must_use]
-pub fn judge_attempt(attempt: &Attempt) -> Vec<NodeResult> {
-    let nodes = attempt.scenario.nodes.iter();
-    nodes.map(|node| judge_node(attempt, node)).collect()
-}
-
 /// Judges one node by all that was seen.
 #[must_use]
 pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {

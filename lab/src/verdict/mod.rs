@@ -19,7 +19,7 @@ mod whole;
 
 use serde::{Deserialize, Serialize};
 
-pub use attempt::{NodeResult, judge_attempt, judge_node};
+pub use attempt::{NodeResult, judge_node};
 pub(crate) use content::told as told_difference;
 pub use judge::judge;
 pub use unproven::{Unproven, unproven};

@@ -199,7 +199,7 @@ fn alive(
     let attempt = outcome.attempts.last()?;
     let kept = attempt.kept.clone()?;
     let scenario = &outcome.unit.scenario;
-    let nodes = scenario.nodes.iter().zip(&attempt.results);
+    let nodes = scenario.nodes.iter().zip(&attempt.nodes);
     Some(Alive {
         run_id: done.run.run_id.clone(),
         unit: outcome.unit.name(),
@@ -217,9 +217,9 @@ fn alive(
         host: scenario.network.host(),
         http_port: scenario.network.http_port,
         nodes: nodes
-            .map(|(node, result)| AliveNode {
+            .map(|(node, judged)| AliveNode {
                 address: attempt.attempt.wire.address_of(&node.mac.to_string()),
-                verdict: result.verdict.word().to_owned(),
+                verdict: judged.result.verdict.word().to_owned(),
                 ..AliveNode::of(&done.run.run_id, node)
             })
             .collect(),

@@ -20,6 +20,7 @@ use super::terminal::Look;
 use super::{Folders, exit, remote};
 use crate::cell::host::Stays;
 use crate::cell::message::Asset;
+use crate::diagnosis::JudgedNode;
 use crate::evidence::Depth;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
@@ -31,7 +32,7 @@ use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::keep::Keep;
 use crate::runner::places::{Places, available_mib};
-use crate::runner::{Policy, Setting, Unit, UnitOutcome};
+use crate::runner::{AttemptOutcome, Policy, Setting, Unit, UnitOutcome};
 use crate::scenario::Image;
 use crate::untrusted::plain;
 use image::fitted;
@@ -387,6 +388,14 @@ impl Done {
         }
     }
 
+    /// The nodes of the attempt whose artifacts are in this folder of the run's.
+    fn judged(&self, name: &Path) -> Option<&[JudgedNode]> {
+        let attempts = self.outcomes.iter().flat_map(|outcome| &outcome.attempts);
+        let is_there = |attempt: &&AttemptOutcome| attempt.artifacts == self.run.folder.join(name);
+        let attempt = attempts.into_iter().find(is_there)?;
+        Some(&attempt.nodes)
+    }
+
     /// Writes the reports, shows the result, and returns the exit code.
     pub(super) fn conclude(
         &self,
@@ -404,7 +413,8 @@ impl Done {
             true => Consoles::All,
             false => Consoles::Failures,
         };
-        let mut junit = match report::artifacts::write_run(run, consoles) {
+        let judged = |name: &Path| self.judged(name);
+        let mut junit = match report::artifacts::write_run(run, consoles, &judged) {
             Ok(junit) => Some(junit),
             Err(error) => {
                 lost.note(format!("{place}: {error}"));

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::gather::gather;
+use super::gather::{Loaded, gather};
 use super::view::Page;
+use crate::diagnosis::{JudgedNode, judge_attempt};
 use crate::evidence::beside::Beside;
 use crate::evidence::saved::Attempt;
 use crate::evidence::{GaveUp, Record, Seen};
 use crate::report::sample::{self, Story, ZERO_US};
 use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Firmware;
-use crate::verdict::{fixture, judge_attempt};
+use crate::verdict::fixture;
 
 /// What a machine that means harm calls itself.
 pub(super) const HOSTILE_NAME: &str =
@@ -21,7 +22,7 @@ pub(super) const HOSTILE_NAME: &str =
 /// The page of the run.
 pub(super) fn page() -> Page {
     let attempt = attempt();
-    gather(&run(&attempt), |_| Ok::<_, String>(attempt.clone()))
+    gather(&run(&attempt), |_, _| Ok::<_, String>(judged(&attempt)))
 }
 
 /// The attempt with the three machines of the scenario `proxy-dhcp`.
@@ -74,11 +75,15 @@ pub(super) fn attempt() -> Attempt {
     }
 }
 
+fn judged(attempt: &Attempt) -> Loaded {
+    (attempt.clone(), judge_attempt(attempt))
+}
+
 /// The summary of a run that is this attempt alone.
 pub(super) fn run(attempt: &Attempt) -> RunSummary {
     let nodes: Vec<NodeSummary> = judge_attempt(attempt)
         .into_iter()
-        .map(|result| NodeSummary {
+        .map(|JudgedNode { result, .. }| NodeSummary {
             name: result.node,
             verdict: result.verdict,
             findings: Vec::new(),
@@ -173,5 +178,5 @@ pub(super) fn large_page() -> Page {
     let mut run = run(&attempt);
     let unit = run.units.first().cloned().unwrap();
     run.units = vec![unit; 8];
-    gather(&run, |_| Ok::<_, String>(attempt.clone()))
+    gather(&run, |_, _| Ok::<_, String>(judged(&attempt)))
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::view::{AttemptView, Link, Machine, Page, UnitView};
-use crate::diagnosis::diagnose;
+use crate::diagnosis::JudgedNode;
 use crate::evidence::packet::Wire;
 use crate::evidence::saved::{self, Attempt};
 use crate::evidence::{Record, Seen};
@@ -14,12 +14,14 @@ use crate::report::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 use crate::scenario::Node;
 use crate::timeline::{StageName, Timeline};
 use crate::untrusted::{Folder, Kind, plain_line};
-use crate::verdict::{NodeResult, judge_node};
 
-/// Gathers the page of a run; `load` reads an attempt from its folder.
+/// Attempt as its folder has it, and its nodes as they were judged.
+pub type Loaded = (Attempt, Vec<JudgedNode>);
+
+/// Gathers the page of a run; `load` reads an attempt, given its folder and the folder's name in the run's.
 pub fn gather<E: std::fmt::Display>(
     run: &RunSummary,
-    load: impl Fn(&Path) -> Result<Attempt, E>,
+    load: impl Fn(&Path, &Path) -> Result<Loaded, E>,
 ) -> Page {
     let mut units = Vec::new();
     for (position, summary) in run.units.iter().enumerate() {
@@ -46,8 +48,10 @@ pub fn gather<E: std::fmt::Display>(
             // One at a time: captures of a large run don't fit into memory together.
             let loaded = inside(&run.folder, &attempt.artifacts)
                 .map_err(|error| format!("{}: {error}", attempt.artifacts.display()))
-                .and_then(|folder| load(&folder).map_err(|error| error.to_string()));
-            if let Ok(loaded) = &loaded {
+                .and_then(|folder| {
+                    load(&folder, &attempt.artifacts).map_err(|error| error.to_string())
+                });
+            if let Ok((loaded, _)) = &loaded {
                 unit.summary.clone_from(&loaded.scenario.summary);
             }
             unit.attempts.push(seen.view(loaded));
@@ -102,15 +106,15 @@ struct Seeing<'r> {
 }
 
 impl Seeing<'_> {
-    fn view<E: std::fmt::Display>(&self, loaded: Result<Attempt, E>) -> AttemptView {
+    fn view<E: std::fmt::Display>(&self, loaded: Result<Loaded, E>) -> AttemptView {
         let machines = self.verdicts.iter().enumerate().map(|(index, verdict)| {
             let machine = bare(format!("{}-n{index}", self.anchor), verdict);
-            let known = loaded.as_ref().ok().and_then(|attempt| {
-                let node = attempt.scenario.node(&verdict.name)?;
-                Some((attempt, node))
+            let known = loaded.as_ref().ok().and_then(|(attempt, nodes)| {
+                let judged = nodes.iter().find(|one| one.result.node == verdict.name)?;
+                Some((attempt, attempt.scenario.node(&verdict.name)?, judged))
             });
             match known {
-                Some((attempt, node)) => self.machine(machine, attempt, node),
+                Some((attempt, node, judged)) => self.machine(machine, attempt, node, judged),
                 None => Machine {
                     links: self.links(&self.folder_of(&verdict.name), ""),
                     ..machine
@@ -126,17 +130,21 @@ impl Seeing<'_> {
         }
     }
 
-    fn machine(&self, bare: Machine, attempt: &Attempt, node: &Node) -> Machine {
+    fn machine(
+        &self,
+        bare: Machine,
+        attempt: &Attempt,
+        node: &Node,
+        judged: &JudgedNode,
+    ) -> Machine {
         let mac = node.mac.to_string();
-        let NodeResult {
-            verdict, timeline, ..
-        } = judge_node(attempt, node);
+        let timeline = &judged.result.timeline;
         let records = attempt
             .records
             .iter()
             .filter(|record| record.node.as_deref() == Some(&node.name));
         let records: Vec<&Record> = records.collect();
-        let moments = moments(&timeline, &records);
+        let moments = moments(timeline, &records);
         let console = records.iter().filter_map(|record| match &record.seen {
             Seen::Console { line } => Some((record.at_us, line.clone())),
             _ => None,
@@ -148,12 +156,12 @@ impl Seeing<'_> {
         };
         Machine {
             facts: facts(node, &mac, &attempt.wire),
-            findings: diagnose(attempt, node, &timeline, &verdict),
+            findings: judged.findings.clone(),
             diagram: sequence::build(&attempt.wire, &mac, &moments),
             console: console.collect(),
             screenshot: links.iter().find(is_picture).map(|link| link.path.clone()),
             links,
-            timeline: Some(timeline),
+            timeline: Some(timeline.clone()),
             ..bare
         }
     }
