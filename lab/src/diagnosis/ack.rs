@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server::proto::dhcp::MessageType;
+
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Said};
@@ -13,7 +15,7 @@ const ASKED_IN_VAIN: usize = 2;
 pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
     let offers: Vec<_> = case
         .in_firmware(case.answers())
-        .filter(|(_, said)| said.message == "offer" && said.given.is_some())
+        .filter(|(_, said)| said.is(MessageType::Offer) && said.given.is_some())
         .collect();
     let (offer, offered) = offers.first()?;
     let requests: Vec<_> = case
@@ -79,7 +81,7 @@ pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
 pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     let acked = case
         .in_firmware(case.answers())
-        .filter(|(_, said)| said.message == "ack" || said.given.is_none())
+        .filter(|(_, said)| said.is(MessageType::Ack) || said.given.is_none())
         .last()?;
     let loads = case.sent().any(|packet| {
         matches!(

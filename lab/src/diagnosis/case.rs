@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
 use boot_server::event::{BootEvent, Who};
+use boot_server::proto::dhcp::MessageType;
 
 use super::Proof;
 use crate::evidence::domain::Domain;
@@ -128,15 +129,16 @@ impl<'a> Case<'a> {
     /// Whether it was acknowledged an address.
     pub(super) fn gives_address_in_the_end(&self) -> bool {
         let mut answers = self.in_firmware(self.answers());
-        let acked = answers.any(|(_, said)| said.given.is_some() && said.message == "ack");
+        let acked = answers.any(|(_, said)| said.given.is_some() && said.is(MessageType::Ack));
         acked || self.is_through(StageName::Dhcp)
     }
 
     /// The last refusal, when no acknowledgement came after it.
     pub(super) fn nak(&self) -> Option<(&'a Packet, &'a DhcpSaid)> {
         let answers = self.dhcp().filter(|(_, said)| said.from_server);
-        let last = answers.filter(|(_, said)| ["nak", "ack"].contains(&said.message.as_str()));
-        last.last().filter(|(_, said)| said.message == "nak")
+        let last =
+            answers.filter(|(_, said)| said.is(MessageType::Nak) || said.is(MessageType::Ack));
+        last.last().filter(|(_, said)| said.is(MessageType::Nak))
     }
 
     /// Whether the scenario has a proxy give the boot options.

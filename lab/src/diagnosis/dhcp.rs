@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use boot_server::event::{BootEvent, IgnoreCode};
+use boot_server::proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
@@ -169,7 +170,7 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
     }
     let chosen = case
         .in_firmware(case.answers())
-        .filter(|(_, said)| said.message == "ack" && said.given.is_some())
+        .filter(|(_, said)| said.is(MessageType::Ack) && said.given.is_some())
         .last()
         .map(|(packet, said)| server_of(packet, said));
     let expected = case.expected_server().map(|address| address.to_string());
@@ -235,7 +236,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    let acks = || case.answers().filter(|(_, said)| said.message == "ack");
+    let acks = || case.answers().filter(|(_, said)| said.is(MessageType::Ack));
     for (ack, said) in acks() {
         let Some(address) = said.given else { continue };
         let ended = case.asked("release").map(|(packet, _)| packet.at_us).min();

@@ -1,5 +1,7 @@
 //! The system inside: without a network, or other than expected.
 
+use boot_server::proto::dhcp::MessageType;
+
 use similar::TextDiff;
 
 use super::case::Case;
@@ -38,7 +40,7 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         .count();
     let acked = case
         .answers()
-        .any(|(packet, said)| packet.at_us > up_us && said.message == "ack");
+        .any(|(packet, said)| packet.at_us > up_us && said.is(MessageType::Ack));
     let spoke = case.sent().filter(after).count();
     let tried = case
         .sent()

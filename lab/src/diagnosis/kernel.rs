@@ -91,11 +91,11 @@ pub(super) fn panic(case: &Case) -> Option<Finding> {
         .collect();
     let mut evidence = vec![Proof::at(at_us, line.trim())];
     evidence.extend(before.into_iter().rev().take(4));
-    let reason = line
+    let panic = line
         .split_once("syncing: ")
         .map_or(line, |(_, reason)| reason)
         .trim();
-    let no_root = reason.contains("Unable to mount root") || reason.contains("No working init");
+    let no_root = panic.contains("Unable to mount root") || panic.contains("No working init");
     let remedy = if no_root {
         "see that the initrd is loaded and named to the kernel (UEFI iPXE wants `initrd=NAME` on the \
          kernel line), that it belongs to this kernel, and that it is not damaged"
@@ -105,7 +105,7 @@ pub(super) fn panic(case: &Case) -> Option<Finding> {
     };
     Some(Finding {
         cause: Cause::KernelPanic,
-        sentence: format!("the kernel panicked at {}: {reason}", case.time(at_us)),
+        sentence: format!("the kernel panicked at {}: {panic}", case.time(at_us)),
         evidence,
         remedy: remedy.into(),
         weight: 90,

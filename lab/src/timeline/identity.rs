@@ -81,7 +81,7 @@ impl<'s> Identities<'s> {
                 };
                 if let (Some(node), Some(given)) =
                     (identities.of_mac(Some(&said.client)), said.given)
-                    && said.message == "ack"
+                    && said.is(MessageType::Ack)
                     && !given.is_unspecified()
                 {
                     let holders = identities.by_address.entry(IpAddr::V4(given));

@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use boot_server::proto::dhcp::MessageType;
+
 use sha2::{Digest, Sha256};
 
 use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
@@ -158,7 +160,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
 fn answers_inform(answer: &DhcpSaid, wire: &crate::evidence::packet::Wire) -> bool {
     wire.packets.iter().any(|packet| match &packet.what {
         Said::Dhcp(said) => {
-            said.message == "inform" && said.xid == answer.xid && said.client == answer.client
+            said.is(MessageType::Inform) && said.xid == answer.xid && said.client == answer.client
         }
         _ => false,
     })
@@ -197,7 +199,7 @@ fn dhcp(
             let fact = Fact::DhcpInformed { message, from };
             (StageName::Dhcp, told(Outcome::Noted, fact))
         }
-        (true, given) if message == "nak" || (given.is_some() && !on_4011) => {
+        (true, given) if said.is(MessageType::Nak) || (given.is_some() && !on_4011) => {
             let outcome = match message.as_str() {
                 "nak" => Outcome::Failed,
                 "ack" | "bootp" => Outcome::Done,

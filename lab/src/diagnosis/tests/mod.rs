@@ -3,6 +3,7 @@
 mod boot;
 mod captures;
 mod causes;
+mod decisions;
 mod images;
 mod inside;
 mod kinds;
