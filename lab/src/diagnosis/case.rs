@@ -13,6 +13,7 @@ use crate::evidence::packet::{DhcpSaid, Direction, Packet, Said, Transfer, Wire}
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Record, Seen};
 use crate::scenario::{DhcpService, Node};
+use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
 
 /// A node that failed.
@@ -244,10 +245,9 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The first console line that has one of these texts.
-    pub(super) fn line(&self, texts: &[&str]) -> Option<(u64, &'a str)> {
-        self.console()
-            .find(|(_, line)| texts.iter().any(|text| line.contains(text)))
+    /// The first console line with this meaning.
+    pub(super) fn line(&self, clue: Clue) -> Option<(u64, &'a str)> {
+        self.console().find(|(_, line)| has_clue(line, clue))
     }
 
     /// What was seen of a stage.

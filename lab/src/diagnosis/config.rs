@@ -7,6 +7,7 @@ use super::case::Case;
 use super::nbp::proof;
 use super::script::why_no_group;
 use super::{Cause, Finding, Proof};
+use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{self, Outcome, Sighting, StageName};
 
 const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
@@ -88,39 +89,12 @@ pub(super) fn server_error(case: &Case) -> Option<Finding> {
     })
 }
 
-/// What the guest says of its config, when it says something bad.
-const COMPLAINTS: &[&str] = &[
-    "guest-agent: FAILED",
-    "guest-agent: nothing applied",
-    "stand-in: FAILED: Ignition",
-    "Ignition failed",
-    "failed to parse config",
-    "Failed to apply cloud-config",
-    "couldn't parse",
-    "error at $",
-    "config is not valid",
-    "couldn't fetch config",
-    "couldn't find a config",
-];
-
-/// Programs that read configs, by what their lines on the console have. Ignition begins its own with a level.
-const APPLIERS: &[&str] = &[
-    "guest-agent:",
-    "stand-in:",
-    "ignition",
-    "Ignition",
-    "coreos-cloudinit",
-    "CRITICAL :",
-    "WARNING  :",
-];
-
 fn complaint<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
     // Firmware and boot programs read no configs; a capture without a kernel's line has no times of lines.
     let kernel = case.timeline.stage(StageName::KernelUp);
     let since_us = kernel.map_or(0, |stage| stage.start_us);
-    case.console().find(|(at_us, line)| {
-        *at_us >= since_us && COMPLAINTS.iter().any(|text| line.contains(text))
-    })
+    case.console()
+        .find(|(at_us, line)| *at_us >= since_us && has_clue(line, Clue::ConfigComplaint))
 }
 
 fn said(case: &Case) -> Option<Proof> {
@@ -137,14 +111,7 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
     let served = requests(case)
         .filter(|one| one.outcome == Outcome::Done && one.at_us <= at_us)
         .last();
-    let about_fetch = [
-        "HTTP status",
-        "gave up after",
-        "stage ended with exit code",
-        "neither an http",
-    ]
-    .iter()
-    .any(|text| line.contains(text));
+    let about_fetch = has_clue(line, Clue::ConfigWay);
     let served = served?;
     // Ignition tells the mistake before its wrapper tells that it failed.
     let mistakes: Vec<(u64, &str)> = case
@@ -152,18 +119,8 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
         .filter(|(other_us, other)| {
             *other_us <= at_us
                 && *other_us >= served.at_us
-                && APPLIERS.iter().any(|name| other.contains(name))
-                && [
-                    "error at",
-                    "CRITICAL",
-                    "CRIT",
-                    "failed:",
-                    "invalid",
-                    "not valid",
-                    "unable to",
-                ]
-                .iter()
-                .any(|word| other.contains(word))
+                && has_clue(other, Clue::Applier)
+                && has_clue(other, Clue::ConfigMistake)
         })
         .collect();
     if about_fetch && mistakes.is_empty() {

@@ -7,6 +7,7 @@ use super::config::requests;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Said};
 use crate::timeline::StageName;
+use crate::timeline::signatures::Clue;
 
 /// Keys under which kernels are told where their config is.
 const URL_KEYS: &[&str] = &[
@@ -86,12 +87,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
         .filter(|packet| packet.at_us > up_us && matches!(packet.what, Said::TcpSyn))
         .collect();
     let dead = tried.iter().rev().find(|syn| !answered(case, syn));
-    let fetch_failed = case.line(&[
-        "guest-agent: fetch",
-        "guest-agent: FAILED",
-        "GET http",
-        "couldn't fetch",
-    ]);
+    let fetch_failed = case.line(Clue::Fetching);
     let failed =
         fetch_failed.filter(|(_, line)| !line.contains(": 200") && !line.contains("result: OK"));
     let host = case.attempt.scenario.network.host().to_string();
@@ -144,10 +140,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
 
 /// The kernel runs without any config URL.
 fn no_url(case: &Case) -> Option<Finding> {
-    let nothing = case.line(&[
-        "no cloud-config-url on the kernel command line",
-        "first boot without a config URL",
-    ]);
+    let nothing = case.line(Clue::NoConfigUrl);
     let (at_us, line) = nothing?;
     Some(Finding {
         cause: Cause::ConfigUrlWrong,

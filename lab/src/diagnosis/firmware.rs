@@ -3,20 +3,11 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
-
-/// What firmware and iPXE say of a program that they may not run.
-const DENIED: &[&str] = &[
-    "Access Denied",
-    "Security Violation",
-    "Secure Boot",
-    "Permission denied (https://ipxe.org",
-    "Verification failed",
-    "Bad shim signature",
-];
+use crate::timeline::signatures::Clue;
 
 /// The line in which a program is refused for its signature.
 pub(super) fn denied<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
-    case.line(DENIED)
+    case.line(Clue::SignatureRefused)
 }
 
 /// Whether the machine is meant to have Secure Boot; none when that is not known.
@@ -133,12 +124,7 @@ pub(super) fn no_rng(case: &Case) -> Option<Finding> {
     if lacks == Some(true) {
         evidence.insert(0, Proof::of("the machine's definition has no `<rng>`"));
     }
-    let nothing = case.line(&[
-        "No bootable option",
-        "No mapping found",
-        "Shell>",
-        "failed to load Boot",
-    ]);
+    let nothing = case.line(Clue::NothingToBoot);
     evidence.extend(
         nothing
             .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim()))),

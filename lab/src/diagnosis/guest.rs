@@ -7,20 +7,8 @@ use similar::TextDiff;
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Said};
+use crate::timeline::signatures::Clue;
 use crate::timeline::{CheckSeen, Outcome, StageName};
-
-/// Console text of a system without a network, in the words of CoreOS and of the stand-in.
-const NO_NETWORK: &[&str] = &[
-    "Network is unreachable",
-    "network is unreachable",
-    "no interface got an address by DHCP",
-    "Failed to start Network",
-    "no network configuration found",
-    "Failed to start Wait for Network",
-    "Temporary failure in name resolution",
-    "no lease, failing",
-    "No route to host",
-];
 
 /// The kernel runs, and nothing it asks over the network comes through.
 pub(super) fn without_network(case: &Case) -> Option<Finding> {
@@ -46,7 +34,7 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         .sent()
         .filter(after)
         .find(|packet| matches!(packet.what, Said::TcpSyn | Said::HttpRequest { .. }));
-    let line = case.line(NO_NETWORK);
+    let line = case.line(Clue::NoNetwork);
     let mut evidence: Vec<Proof> = line
         .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim())))
         .into_iter()

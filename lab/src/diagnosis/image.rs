@@ -6,6 +6,7 @@ use super::case::Case;
 use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::timeline::signatures::Clue;
 use crate::timeline::{StageName, first_frame_in};
 
 /// So long without a packet a transfer does not go on.
@@ -13,20 +14,6 @@ const STILL_US: u64 = 15_000_000;
 
 /// A receiver that breaks off after so long without a packet did so for that reason.
 const PATIENCE_US: u64 = 5_000_000;
-
-/// Console text of a file that ended too early.
-const CUT_SHORT: &[&str] = &[
-    "unexpected EOF",
-    "unexpected end of",
-    "is truncated",
-    "data is corrupt",
-    "premature end",
-    "uncompression error",
-    "decoding failed",
-    "broken padding",
-    // Linux, when its decompressor runs out of input; out of memory it is a write error.
-    "unpacking failed: read error",
-];
 
 /// The server has no such kernel.
 pub(super) fn kernel_not_found(case: &Case) -> Option<Finding> {
@@ -48,7 +35,7 @@ fn not_found(case: &Case, stage: StageName, cause: Cause) -> Option<Finding> {
     let mut evidence = vec![proof(refused)];
     let script = case.sightings(StageName::Script).last();
     evidence.extend(script.map(proof));
-    let on_console = case.line(&["No such file or directory", "not found", "... failed"]);
+    let on_console = case.line(Clue::FileMissing);
     evidence.extend(
         on_console
             .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim()))),
@@ -120,7 +107,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
         let sentence = format!("{path} broke off after {bytes} of {length} bytes");
         return finding(sentence, vec![Proof::at(at_us, text)], 82);
     }
-    let (at_us, line) = case.line(CUT_SHORT)?;
+    let (at_us, line) = case.line(Clue::CutShort)?;
     let mut evidence = vec![Proof::at(
         at_us,
         format!("the console says `{}`", line.trim()),
@@ -255,20 +242,9 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
         .then_some((packet, target))
 }
 
-/// Console text of modules or a root that another kernel made: Linux's module loader and the initramfs.
-const OF_ANOTHER_KERNEL: &[&str] = &[
-    "Key was rejected by service",
-    "Loading of unsigned module is rejected",
-    "Invalid module format",
-    "invalid module format",
-    "version magic '",
-    "disagrees about version of symbol",
-    "squashfs of /usr does not mount",
-];
-
 /// The initrd's modules are another kernel's.
 pub(super) fn mismatch(case: &Case) -> Option<Finding> {
-    let (at_us, line) = case.line(OF_ANOTHER_KERNEL)?;
+    let (at_us, line) = case.line(Clue::AnotherKernel)?;
     let mut evidence = vec![Proof::at(
         at_us,
         format!("the console says `{}`", line.trim()),

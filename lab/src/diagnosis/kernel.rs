@@ -3,21 +3,7 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
-
-/// Console text of too little memory: the kernel's, iPXE's, EDK2's, the initramfs's.
-const NO_MEMORY: &[&str] = &[
-    "Initramfs unpacking failed: write error",
-    "Not enough memory",
-    "Out of memory",
-    "out of memory",
-    "Out of Resources",
-    "Cannot allocate memory",
-    "System is deadlocked on memory",
-    "not enough space",
-    "Initrd does not fit",
-    "No space left on device",
-    "Not enough space",
-];
+use crate::timeline::signatures::{Clue, has_clue};
 
 /// As little is suspicious where a system lives in memory, in MiB.
 const LITTLE_MIB: u32 = 768;
@@ -54,7 +40,7 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    if let Some((at_us, line)) = case.line(NO_MEMORY) {
+    if let Some((at_us, line)) = case.line(Clue::NoMemory) {
         let sentence = format!(
             "the machine has too little memory{amount}: `{}`",
             line.trim()
@@ -77,16 +63,11 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
 
 /// A panic, or the kernel's own last words.
 pub(super) fn panic(case: &Case) -> Option<Finding> {
-    let (at_us, line) = case.line(&[
-        "Kernel panic",
-        "end Kernel panic",
-        "Oops:",
-        "BUG: unable to handle",
-    ])?;
+    let (at_us, line) = case.line(Clue::Panic)?;
     let before: Vec<Proof> = case
         .console()
         .take_while(|(other_us, other)| *other_us <= at_us && *other != line)
-        .filter(|(_, other)| tells(other))
+        .filter(|(_, other)| has_clue(other, Clue::BeforePanic))
         .map(|(other_us, other)| Proof::at(other_us, other.trim()))
         .collect();
     let mut evidence = vec![Proof::at(at_us, line.trim())];
@@ -110,20 +91,4 @@ pub(super) fn panic(case: &Case) -> Option<Finding> {
         remedy: remedy.into(),
         weight: 90,
     })
-}
-
-fn tells(line: &str) -> bool {
-    [
-        "Initramfs",
-        "VFS:",
-        "RIP:",
-        "BUG",
-        "Oops",
-        "error",
-        "failed",
-        "cannot",
-        "Failed",
-    ]
-    .iter()
-    .any(|word| line.contains(word))
 }

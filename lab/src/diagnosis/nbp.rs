@@ -7,6 +7,7 @@ use boot_server::event::BootEvent;
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::Said;
+use crate::timeline::signatures::Clue;
 use crate::timeline::{Outcome, Sighting, StageName};
 
 /// Refused by the server, as seen in a stage.
@@ -118,15 +119,6 @@ impl Platform {
     }
 }
 
-/// What firmware says of a program that is not for it.
-const NOT_FOR_IT: &[&str] = &[
-    "Exec format error",
-    "failed to load Boot",
-    "Unsupported",
-    "can't be loaded",
-    "not a valid",
-];
-
 /// It is for another architecture.
 pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::Script) || case.is_through(StageName::Kernel) {
@@ -147,7 +139,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         let done = case.sightings(StageName::Nbp).iter();
         done.filter(|sighting| sighting.outcome == Outcome::Done)
     };
-    let complaint = case.line(NOT_FOR_IT);
+    let complaint = case.line(Clue::WrongProgram);
     let said = complaint
         .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim())));
     let finding = |sentence: String, mut evidence: Vec<Proof>, weight| {

@@ -6,10 +6,12 @@
 //! by the system inside, which may print anything, `/etc/issue` included. Texts are anchored where the program
 //! that prints them begins a line with them.
 
+mod clues;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clues::{Clue, has_clue};
 pub(crate) use table::SIGNATURES;
 use table::SYSTEM;
 
