@@ -1,9 +1,9 @@
-//! The files that the server writes (leases, events), and the keys that it reads: opened so that nobody
-//! with a foothold in their folder can have the server write, empty or give away another file.
+//! Opening of the files that the server writes (leases, events), and of the keys that it reads. An attacker
+//! with access to their folder cannot make the server write, truncate or give away another file.
 //!
-//! nginx had that flaw in its log files (CVE-2016-1247). The last part of a path is never followed
-//! when it is a link; what was opened is looked at before it is used. Links in the folders above
-//! it are followed: systemd's `StateDirectory=` is one.
+//! nginx had that flaw in its log files (CVE-2016-1247). The last part of a path is never followed when it is
+//! a link, and the opened file is checked before use. Links in the folders above it are followed: systemd's
+//! `StateDirectory=` is one.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};

@@ -1,12 +1,11 @@
-//! Bootable images: what they are called, where their files are, how they are fetched and verified, how
-//! the stand-in is built.
+//! Bootable images: their names and files, download and verification, and the build of the stand-in.
 //!
-//! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` knows the images, `release` what is
-//! published of one (pure), `fetch` gets bytes, `verify` judges them, `store` keeps what was found good, and
-//! `acquire` does all of it for one image. `family` knows how boot options are spelled.
+//! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` has the images, `release` resolves what
+//! is published of one (pure), `fetch` downloads bytes, `verify` judges them, `store` keeps verified files,
+//! and `acquire` does all of it for one image. `family` translates boot options.
 //!
-//! `stand_in` knows what the stand-in is made of and when it has to be made anew; `recipe` holds
-//! its scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
+//! `stand_in` has the components of the stand-in and decides when it must be rebuilt; `recipe` holds its
+//! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
 
 pub mod acquire;
 pub mod cache;

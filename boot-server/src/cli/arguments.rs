@@ -1,8 +1,8 @@
-//! The command line as it was typed, and the environment, brought into one form.
+//! Normalization of the command line and the environment before the flags are parsed.
 //!
-//! Three things are done before the flags are read: variables of the environment become flags before
-//! the typed ones (which so win), flags with one dash, as Go programs take them, get two, and a
-//! program called by the name `bootcfg` or `matchbox` gets the defaults that one has.
+//! Variables of the environment become flags before the typed ones, which override them. Flags with one dash,
+//! as Go programs accept them, get two. A program called by the name `bootcfg` or `matchbox` gets that
+//! program's defaults.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -1,5 +1,5 @@
-//! The configuration file: read, completed with the paths it is relative to, checked; what is wrong
-//! is reported with its line.
+//! Loading of the configuration file: read, completed with the paths it is relative to, and checked; problems
+//! are reported with their line.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

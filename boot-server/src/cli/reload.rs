@@ -1,7 +1,7 @@
-//! SIGHUP: everything that can change while machines boot is read again.
+//! SIGHUP: reloads everything that can change while machines boot.
 //!
-//! The data directory, the certificate and the event file (for logrotate). Addresses, ports and the
-//! like need a restart: a change of those is told, not made.
+//! These are the data directory, the certificate and the event file (for logrotate). Addresses, ports and
+//! similar settings need a restart: their changes are reported, not applied.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! The time that leases live by: it advances with the time since boot, so that setting the wall clock
-//! neither ends a lease nor makes it last longer. The wall clock is for the lease file and for people.
+//! Time base of leases: it advances with the time since boot, so that stepping the wall clock neither ends a
+//! lease nor extends it. The wall clock is for the lease file and for people.
 //!
-//! A host without a clock of its own starts in 1970 and gives leases before NTP sets its clock. dnsmasq
-//! has `HAVE_BROKEN_RTC` for such hosts. Here the leases move with the clock: see [`LeaseClock::adopt`]
-//! for a server that runs meanwhile, [`clamp_ends`] for one that is started later.
+//! A host without a hardware clock starts in 1970 and gives leases before NTP sets the clock. dnsmasq has
+//! `HAVE_BROKEN_RTC` for such hosts. Here the leases move with the clock: see [`LeaseClock::adopt`] for a
+//! running server, [`clamp_ends`] for one that is started later.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};

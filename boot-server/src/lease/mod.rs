@@ -1,8 +1,7 @@
 //! Address assignment: pools, their leases and reservations.
 //!
-//! Pure but for what it is handed: the present time comes as an argument, and each change that must
-//! survive a restart comes out as a [`LeaseRecord`], to be kept by a [`LeaseStore`] before anyone is
-//! told. A machine is its MAC: the boot ROM, iPXE and the installed system send different client
+//! Pure: the present time is an argument, and each change that must survive a restart is returned as a
+//! [`LeaseRecord`], to be stored by a [`LeaseStore`] before it is acknowledged. A machine is its MAC: the boot ROM, iPXE and the installed system send different client
 //! identifiers, and a machine that changed its address at each boot stage could not be followed.
 
 mod clock;

@@ -1,4 +1,4 @@
-//! The addresses of one subnet, and who has which.
+//! Pool of one subnet: its addresses, and the owner of each.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! A server being put together: what the configuration asks for becomes bound sockets and tasks.
+//! Assembly of a server: the configured services become bound sockets and tasks.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

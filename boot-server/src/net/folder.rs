@@ -1,8 +1,8 @@
-//! A served folder: names are looked up below it, and no link leads out of it.
+//! Served folder: names are looked up below it, and no link leads outside.
 //!
 //! A link may lead to another place in the same folder, or below one of the extra roots that the
-//! configuration names. What is opened is what was checked: the file itself is asked where it lies
-//! (`/proc/self/fd`), so that nobody can change a link between the check and the opening.
+//! configuration names. The opened file itself is checked: its location comes from `/proc/self/fd`, so that
+//! no link can be swapped between the check and the opening.
 
 use std::fs::File;
 use std::io;

@@ -1,6 +1,6 @@
-//! The one place that decides what a client boots next, and the one that rules out loops.
+//! Decision on the next boot step of a client, and the only place that prevents loops.
 //!
-//! Why no sequence of clients can loop: firmware is sent to an NBP; iPXE is sent to a script, which
+//! No sequence of clients can loop, because firmware is sent to an NBP; iPXE is sent to a script, which
 //! ends the sequence, unless it is to be chainloaded (a ROM with `chainload_ipxe`, or Pixiecore's
 //! rule). Then it is sent to an NBP as long as it has not fetched one; once it has, [`ChainMemory`]
 //! calls it chained while it keeps asking, and a chained iPXE is only ever sent to a script. When

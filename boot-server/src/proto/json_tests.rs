@@ -1,3 +1,5 @@
+//! Tests of the JSON reader against Go's rules.
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! The PXE-enabled DHCP server's side of RFC 2131 §4.3: which address, or silence. What a reply says
-//! beside its address is in [`super::dhcp_reply`].
+//! PXE-enabled DHCP server's side of RFC 2131 §4.3: the choice of an address, or silence. The other content of
+//! a reply is in [`super::dhcp_reply`].
 
 use std::net::Ipv4Addr;
 use std::time::SystemTime;

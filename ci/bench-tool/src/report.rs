@@ -1,5 +1,5 @@
-//! The report: machine, versions, commands, tables. What was measured in pieces is put together in a
-//! file of results, as long as machine and peers stay the same.
+//! Report: machine, versions, commands, tables. Results of partial runs are combined in a file, as long as
+//! machine and peers stay the same.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A catalog's entries from their TOML form: every value is parsed once, and the first that is wrong is
-//! told with its place.
+//! Conversion of catalog entries from their TOML form: every value is parsed once, and the first mistake is
+//! reported with its position.
 
 use std::path::{Path, PathBuf};
 

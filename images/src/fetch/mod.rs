@@ -1,8 +1,8 @@
-//! Bytes from a server: what was begun is gone on with, what fails in passing is tried again, a number of
-//! times that has an end. What the bytes are worth is for `verify`.
+//! Download of bytes: interrupted downloads resume, temporary failures are retried a limited number of times.
+//! `verify` judges the bytes.
 //!
 //! Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), certificate authorities
-//! those of this host (`SSL_CERT_FILE` and `SSL_CERT_DIR` count).
+//! those of this host (`SSL_CERT_FILE` and `SSL_CERT_DIR` are supported).
 
 mod download;
 pub mod partial;

@@ -1,5 +1,5 @@
-//! A file that is being fetched: what has come, and by what the server knows it again. It survives the
-//! process, so that the next one goes on where this one was cut off. One process at a time has it.
+//! Partial download: the bytes received, and the server's validator of the file. It survives the process, so
+//! that the next one resumes it. One process at a time uses it.
 
 use std::fs::File;
 use std::io::Write;

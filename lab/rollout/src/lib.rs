@@ -1,15 +1,15 @@
-//! A boot-config data directory and the machines it is meant for, before rollout: what is wrong with it, and
-//! what each machine would get.
+//! Checks of a boot-config data directory and its machines before a rollout: its problems, and the boot of each
+//! machine.
 //!
 //! | room | job |
 //! |---|---|
-//! | [`inventory`] | the machines, read from the operator's list or imported from what there is |
-//! | [`plan`] | pure: directory × machines → what each gets; what changes between two directories |
+//! | [`inventory`] | the machines, read from the operator's list or imported from other sources |
+//! | [`plan`] | pure: directory × machines → boot of each; changes between two directories |
 //! | [`expected`] | pure: the expected state of a machine, and the effects of its configs that cannot be checked |
-//! | [`site`] | pure: where the boot config service is, by what the configs say |
-//! | [`validate`] | everything wrong with a directory, with file, line, rule and what would be right |
+//! | [`site`] | pure: location of the boot config service, derived from the configs |
+//! | [`validate`] | all problems of a directory, with file, line, rule and remedy |
 //!
-//! Nothing here boots or serves anything: `lab` does, with what is found here.
+//! Nothing here boots or serves anything: `lab` does, with the results.
 
 pub mod expected;
 pub mod inventory;

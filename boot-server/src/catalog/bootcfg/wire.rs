@@ -1,5 +1,5 @@
-//! The shape of `config.yaml`, read in one go. Keys that mean nothing are only noticed: where they are, and
-//! what they were to be, is told by `shape`.
+//! Shape of `config.yaml`, parsed in one pass. Unknown keys are only noticed here; `shape` reports their
+//! positions and likely meaning.
 
 use std::collections::BTreeMap;
 use std::fmt;

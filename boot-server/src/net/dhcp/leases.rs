@@ -1,4 +1,4 @@
-//! The lease file of `[dhcp]` being opened: what was wrong with it, and what the clock makes of it.
+//! Opening of the lease file of `[dhcp]`: reports its damage, and adjusts it to the clock.
 
 use std::time::{Duration, SystemTime};
 

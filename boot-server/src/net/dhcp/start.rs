@@ -1,4 +1,4 @@
-//! The DHCP services of a server being put together.
+//! Start of the DHCP services while a server is assembled.
 
 use std::sync::Arc;
 use std::time::Duration;

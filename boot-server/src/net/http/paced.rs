@@ -1,5 +1,5 @@
-//! A stream whose peer must go on: a write that stands still for too long ends it, and so does a peer that takes less
-//! than a least rate, or it would hold its place for ever.
+//! Stream with a minimum rate: a write that makes no progress for too long ends it, and so does a peer that
+//! reads too slowly, because it would hold its place forever.
 
 use std::future::Future;
 use std::io;

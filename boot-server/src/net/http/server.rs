@@ -1,8 +1,8 @@
-//! A bound HTTP server: bind first, so that errors show before anything is promised, then serve.
+//! Bound HTTP server: binds first, so that errors show before the server is ready, then serves.
 //!
-//! The accept loop is ours because the limits are: how many connections, how large a head, how long
-//! a client may take to ask, and how long it may leave an answer standing. A request's body is never
-//! read: no endpoint takes one, and the connection is closed behind an answer that left it unread.
+//! The server has its own accept loop because of its limits: the number of connections, the size of a head, and
+//! the time limits of requests and responses. A request's body is never read: no endpoint needs one, and the
+//! connection is closed after a response that left the body unread.
 
 use std::future::Future;
 use std::io;

@@ -1,7 +1,7 @@
 //! Transfer of one file, from the request to the event of its end.
 //!
-//! Until the client has acknowledged something, a transfer is a task that waits on the server's runtime: a request costs
-//! its sender nothing, and may not be his. Then it gets a thread of its own.
+//! Until the client has acknowledged something, a transfer is a task that waits on the server's runtime: a
+//! request costs its sender nothing, and its source may be forged. Then it gets its own thread.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

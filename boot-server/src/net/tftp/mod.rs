@@ -1,8 +1,8 @@
-//! The TFTP server: requests come to one socket, each transfer has a socket of its own (RFC 1350 §4) and, once its
-//! client has acknowledged something, a thread, within [limits](places).
+//! TFTP server: requests arrive at one socket, each transfer has its own socket (RFC 1350 §4) and, once its
+//! client has acknowledged something, its own thread, within [limits](places).
 //!
-//! A lockstep transfer waits for the client once a block. What such a wait costs is what the server's
-//! speed is made of, so transfers are plain blocking loops beside the runtime that serves the rest.
+//! A lockstep transfer waits for the client once per block. The cost of that wait decides the speed of the
+//! server, so transfers are plain blocking loops beside the runtime that serves the rest.
 
 mod exchange;
 mod link;

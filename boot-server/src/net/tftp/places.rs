@@ -1,9 +1,9 @@
-//! Limits: how many transfers are under way, how many of them for one address, how often an address
-//! may ask, and how long transfers may go on after the server was told to stop.
+//! Limits of transfers: their number in total and for one address, the request rate of an address, and the
+//! time to finish at shutdown.
 //!
-//! Anybody can send requests in the name of others. So a transfer whose client has acknowledged nothing yet holds its
-//! place only until somebody else needs it, and a quarter of the places is for machines that are known by their
-//! DHCP exchange.
+//! Any host can send requests with a forged source. So a transfer whose client has acknowledged nothing yet
+//! holds its place only until another client needs it, and a quarter of the places is reserved for machines
+//! that are known by their DHCP exchange.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};

@@ -1,3 +1,5 @@
+//! Tests of reading machine lists, with the position of every mistake.
+
 use super::*;
 use crate::inventory::{Expected, Firmware, Machine};
 

@@ -1,4 +1,4 @@
-//! A list of machines as text, in each of the languages; what is written is read back as the same machines.
+//! Output of machine lists in each format; every format is read back as the same machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,3 +1,5 @@
+//! Tests of the comparison of two plans.
+
 use super::*;
 use crate::plan::plan;
 use crate::plan::testing::{MACHINES, RACK, directory, inventory, snapshot};

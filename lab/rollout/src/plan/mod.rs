@@ -1,14 +1,14 @@
 //! Plan of a data directory: the bytes that each machine of an inventory would get, and the changes for each
 //! between two directories.
 //!
-//! Pure but for `revision`, which takes a directory out of git. The plan asks the catalog what boot-server's
+//! Pure except for `revision`, which extracts a directory from git. The plan asks the catalog what boot-server's
 //! HTTP service asks it, with the requests that iPXE and the guest would send; nothing is guessed from files.
 //!
 //! ```text
-//! client_requests  what the machine sends: the query of /ipxe, and what iPXE fills into kernel options
+//! client_requests  requests of a machine: the query of /ipxe, and the settings that iPXE expands
 //! machine   one machine's plan
 //! change    two plans compared
-//! redact    secrets out of what is posted elsewhere
+//! redact    hides secrets in published text
 //! report/   table, Markdown, JSON, one machine whole
 //! ```
 

@@ -1,3 +1,5 @@
+//! Tests of extracting a directory from a git revision.
+
 use super::*;
 use crate::plan::testing::{directory, write};
 

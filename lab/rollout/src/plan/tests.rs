@@ -1,3 +1,5 @@
+//! Tests of plans: groups, configs and expectations.
+
 use super::testing::{MACHINES, RACK, directory, inventory, snapshot};
 use super::*;
 

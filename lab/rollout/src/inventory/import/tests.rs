@@ -1,3 +1,5 @@
+//! Tests of the imports: every kind of source, and what is left out.
+
 use super::*;
 use crate::inventory::write::write;
 use crate::inventory::{Format, Inventory, read};

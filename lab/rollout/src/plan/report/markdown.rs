@@ -1,5 +1,5 @@
-//! A plan as GitHub's Markdown, made to be posted on a pull request: short at first sight, details to be opened,
-//! never longer than a comment may be, and without secrets.
+//! Plan as GitHub Markdown for a pull request: a short overview, folded details, within the size limit of a
+//! comment, and without secrets.
 
 use std::collections::HashSet;
 

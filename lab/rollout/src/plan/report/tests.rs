@@ -1,3 +1,5 @@
+//! Tests of the report formats of a plan.
+
 use super::*;
 use crate::plan::change::{Change, ChangeSet, Changes, Diff, Fate, compare};
 use crate::plan::testing::{MACHINES, RACK, directory, inventory, snapshot};

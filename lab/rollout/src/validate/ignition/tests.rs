@@ -1,3 +1,5 @@
+//! Tests of the rules about Ignition configs.
+
 use super::*;
 
 fn found_in(text: &str, language: Language) -> Vec<String> {

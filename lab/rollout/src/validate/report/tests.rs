@@ -1,3 +1,5 @@
+//! Tests of the report formats of a validation.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
