@@ -1,4 +1,4 @@
-//! What was asked, what was answered and why: one [`Event`] a line of JSON.
+//! Events of requests, answers and their reasons: one [`Event`] per line of JSON.
 //!
 //! Events are the server's evidence: the lab's verdicts and the operator's logs are made from them.
 //! MACs are lowercase with colons, UUIDs lowercase with hyphens, wherever they were learned.
@@ -27,17 +27,17 @@ pub use tftp_failure::{TftpFailure, TftpFailureCode};
 use crate::metrics::Metrics;
 use crate::proto::dhcp::MessageType;
 
-/// One event and when it happened.
+/// Event and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Microseconds since the Unix epoch.
     pub at_us: u64,
-    /// What happened.
+    /// Kind and data of the event.
     #[serde(flatten)]
     pub what: BootEvent,
 }
 
-/// Who sent or got something, as far as is known when it happens.
+/// Identity of a client, as far as it is known at the time of the event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// MAC of the machine: from the packet, the request's labels, or the address it was seen with.
@@ -51,23 +51,23 @@ pub struct Who {
     pub peer: Option<SocketAddr>,
 }
 
-/// What happened.
+/// Kinds of events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum BootEvent {
     /// All sockets are bound; requests are answered from now on.
     Ready {
-        /// What listens where, e.g. `dhcp 0.0.0.0:67`.
+        /// Listening sockets by service, e.g. `dhcp 0.0.0.0:67`.
         listeners: Vec<String>,
     },
     /// A DHCP message of a client was received.
     DhcpRequest {
-        /// Whose.
+        /// Identity of the client.
         #[serde(flatten)]
         who: Who,
-        /// Port it came to: 67 or 4011.
+        /// Destination port of the message: 67 or 4011.
         port: u16,
-        /// Transaction id.
+        /// Transaction id of the exchange.
         xid: u32,
         /// Type of the message: `discover`, `request`, `inform`, …
         message: MessageType,
@@ -85,10 +85,10 @@ pub enum BootEvent {
     },
     /// We answered it.
     DhcpReply {
-        /// Who gets it.
+        /// Identity of the client that gets the reply.
         #[serde(flatten)]
         who: Who,
-        /// Transaction id.
+        /// Transaction id of the exchange.
         xid: u32,
         /// Type of the message: `offer`, `ack` or `nak`.
         message: MessageType,
@@ -103,12 +103,12 @@ pub enum BootEvent {
         /// Boot file named in it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         boot_file: Option<String>,
-        /// Which boot step this is and why, in words.
+        /// Boot step and its reason, in words.
         step: String,
     },
-    /// We kept silent on purpose.
+    /// A DHCP message was deliberately left unanswered.
     DhcpIgnored {
-        /// Whose message.
+        /// Identity of the sender.
         #[serde(flatten)]
         who: Who,
         /// Reason for the silence.
@@ -118,37 +118,37 @@ pub enum BootEvent {
     /// The address that was to be offered is in use by somebody who does not have it from us; it is
     /// not given to anyone for a while.
     AddressInUse {
-        /// Who was to get it.
+        /// Identity of the client for which the address was meant.
         #[serde(flatten)]
         who: Who,
-        /// The address.
+        /// Address in use.
         address: Ipv4Addr,
-        /// MAC of who uses it, when it is on our link.
+        /// MAC of the host that uses the address, if the host is on the server's link.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
     /// Machines are not served, or at the cost of others, because addresses or the place for leases ran out.
     /// Told when it begins, then once a minute as long as it lasts.
     DhcpShortage {
-        /// What ran out.
+        /// Exhausted resource.
         reason: Shortage,
-        /// How often since it was last told.
+        /// Number of occurrences since the last report.
         count: u64,
-        /// The last one in words.
+        /// Details of the last occurrence, in words.
         detail: String,
     },
-    /// Somebody set the wall clock; leases last as long as before.
+    /// The wall clock was stepped; the remaining times of leases do not change.
     ClockJumped {
-        /// By how many seconds; negative when the clock went back.
+        /// Step in seconds; negative when the clock went back.
         by_seconds: i64,
     },
     /// A client sends more than any machine that boots; what is too much is dropped. Told once until
     /// it is within its limits again.
     RateLimited {
-        /// Who.
+        /// Identity of the client.
         #[serde(flatten)]
         who: Who,
-        /// Which limit.
+        /// Limit that was exceeded.
         reason: String,
     },
     /// Something is to be known of the lease file.
@@ -159,17 +159,17 @@ pub enum BootEvent {
     },
     /// A datagram could not be read.
     Malformed {
-        /// From whom.
+        /// Identity of the sender.
         #[serde(flatten)]
         who: Who,
         /// `dhcp` or `tftp`.
         protocol: String,
-        /// What is wrong with it.
+        /// Defect of the datagram.
         reason: String,
     },
     /// A TFTP read request.
     TftpRequest {
-        /// Whose.
+        /// Identity of the client.
         #[serde(flatten)]
         who: Who,
         /// File name as asked.
@@ -181,7 +181,7 @@ pub enum BootEvent {
     },
     /// A TFTP transfer ended well.
     TftpDone {
-        /// Whose.
+        /// Identity of the client.
         #[serde(flatten)]
         who: Who,
         /// File name as asked.
@@ -190,7 +190,7 @@ pub enum BootEvent {
         bytes: u64,
         /// Packets that had to be sent again.
         retransmits: u32,
-        /// How long it took, in milliseconds.
+        /// Duration of the transfer, in milliseconds.
         millis: u64,
         /// For a rendered `pxelinux.cfg/…`: the group that matched.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,7 @@ pub enum BootEvent {
     },
     /// A TFTP request or transfer ended otherwise: not found, refused, aborted by the client, timeout.
     TftpFailed {
-        /// Whose.
+        /// Identity of the client.
         #[serde(flatten)]
         who: Who,
         /// File name as asked.
@@ -215,16 +215,16 @@ pub enum BootEvent {
     },
     /// An HTTP request was answered completely, or broke off.
     HttpRequest {
-        /// Whose: labels of the query first, then the address.
+        /// Identity of the client: labels of the query first, then the address.
         #[serde(flatten)]
         who: Who,
-        /// Method.
+        /// HTTP method, e.g. `GET`.
         method: String,
         /// Path without the query.
         path: String,
         /// Raw query, empty when none.
         query: String,
-        /// Status code.
+        /// HTTP status code.
         status: u16,
         /// `User-Agent`, empty when none.
         user_agent: String,
@@ -246,12 +246,12 @@ pub enum BootEvent {
         /// Answer: spec id, cloud-config or Ignition file name, asset, or the reason for an error.
         #[serde(flatten)]
         detail: Served,
-        /// How long it took, in milliseconds.
+        /// Duration of the response, in milliseconds.
         millis: u64,
     },
     /// A router solicitation was answered.
     RouterAdvertisement {
-        /// To whom.
+        /// Identity of the machine that gets the advertisement.
         #[serde(flatten)]
         who: Who,
     },
@@ -259,12 +259,12 @@ pub enum BootEvent {
     EventsCollapsed {
         /// Their kind, as in `event`.
         kind: String,
-        /// How many.
+        /// Number of suppressed events.
         count: u64,
     },
     /// Events were not written, because whoever reads them is too slow.
     EventsDropped {
-        /// How many since the last such event.
+        /// Number of events since the last such event.
         count: u64,
     },
     /// Configuration was read again.
@@ -274,7 +274,7 @@ pub enum BootEvent {
     },
 }
 
-/// What DHCP ran out of.
+/// Resources of the DHCP server that can run out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shortage {
@@ -339,7 +339,7 @@ pub fn now_us() -> u64 {
 /// machines are served on, in bounded memory.
 const MAX_WAITING: usize = 8192;
 
-/// Where events are handed in; cheap to clone, never blocks, never fails.
+/// Sink of events; cheap to clone, never blocks, never fails.
 #[derive(Debug, Clone)]
 pub struct EventSink {
     sender: mpsc::Sender<Event>,

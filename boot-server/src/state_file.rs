@@ -61,7 +61,7 @@ pub enum StateFileError {
     /// A file that is longer than any of its kind.
     #[error("refused: {} (longer than {limit} bytes)", path.display())]
     TooLong {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Longest file of its kind in bytes.
         limit: u64,

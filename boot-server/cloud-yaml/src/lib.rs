@@ -17,7 +17,7 @@ pub struct Refused {
     pub line: usize,
     /// Column, counted from 1.
     pub column: usize,
-    /// Reason.
+    /// Reason for the refusal.
     pub reason: Reason,
 }
 

@@ -8,14 +8,14 @@ use crate::proto::dhcp::MessageType;
 /// Questions remembered until they are answered.
 const MAX_QUESTIONS: usize = 256;
 
-/// How much a line matters.
+/// Importance of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// Somebody should look at it.
+    /// The line needs an operator's attention.
     Warning,
     /// A boot step.
     Step,
-    /// What is of use only to somebody who looks for a fault.
+    /// The line helps only in debugging.
     Detail,
 }
 
@@ -204,7 +204,7 @@ impl Narrator {
     }
 }
 
-/// Whether the line of an event is a [`Weight::Warning`].
+/// True if the line of an event is a [`Weight::Warning`].
 pub fn is_warning(event: &BootEvent) -> bool {
     matches!(
         event,
