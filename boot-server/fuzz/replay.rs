@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -26,14 +27,26 @@ pub(crate) fn replay(corpus: &Path, target: &str, mutants: usize, check: fn(&[u8
         .collect();
     let mut random = StdRng::seed_from_u64(0x626f_6f74);
     let made = (0..mutants).map(|_| mutant(&corpus, &mut random));
+    let hold = |input: &[u8]| {
+        let held = catch_unwind(AssertUnwindSafe(|| check(input)));
+        let shown = || input.escape_ascii().to_string();
+        assert!(held.is_ok(), "{target} fails for {:?}", shown());
+    };
     for input in corpus.iter().cloned().chain(made) {
-        let held = catch_unwind(AssertUnwindSafe(|| check(&input)));
-        assert!(
-            held.is_ok(),
-            "{target} fails for {:?}",
-            input.escape_ascii().to_string()
-        );
+        hold(&input);
     }
+    let until = Instant::now() + more();
+    let mut random = StdRng::from_entropy();
+    while Instant::now() < until {
+        hold(&mutant(&corpus, &mut random));
+    }
+}
+
+/// Time in which still more inputs are made, other ones each time: `FUZZ_SECONDS`, none when it is not set.
+fn more() -> Duration {
+    let seconds = std::env::var("FUZZ_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
 }
 
 /// An input with a few bytes changed, cut, doubled, or with a part of another in it.
