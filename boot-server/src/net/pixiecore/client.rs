@@ -244,6 +244,9 @@ impl ApiClient {
         };
         let mut root = api.clone();
         root.set_path("/");
+        if !is_url_to_go(url) {
+            return Err(no_url());
+        }
         let resolved = root.join(url).map_err(|_| no_url())?;
         match resolved.scheme() {
             "http" | "https" => Ok(resolved.into()),
@@ -283,6 +286,24 @@ impl ApiClient {
 
 /// Prefix of the names of files of the fixed boot; only the server can seal such a name.
 const FILE: &str = "file://";
+
+/// True unless Pixiecore refuses the text although browsers take it: Go's `url.Parse` wants no control characters,
+/// and whole escapes outside of the query.
+fn is_url_to_go(text: &str) -> bool {
+    let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
+    let path = before.split('?').next().unwrap_or_default();
+    let is_escaped = |part: &str| {
+        let mut escapes = part.split('%').skip(1);
+        let is_hex = |escape: &str| {
+            let digits = escape.as_bytes().get(..2);
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        escapes.all(is_hex)
+    };
+    !text.chars().any(|letter| letter.is_ascii_control())
+        && is_escaped(path)
+        && is_escaped(fragment)
+}
 
 fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")

@@ -69,7 +69,17 @@ fn relative_urls_start_at_the_servers_root() {
     ] {
         assert_eq!(client.resolve(url).unwrap(), resolved);
     }
-    assert!(client.resolve("file:///etc/shadow").is_err());
+    for url in [
+        "file:///etc/shadow",
+        "http://h/a\nb",
+        "http://h/%zz",
+        "http://h/%4",
+        "http://h/#%",
+        "/k\t",
+    ] {
+        assert!(client.resolve(url).is_err(), "{url:?}");
+    }
+    assert!(client.resolve("http://h/%41?q=%zz").is_ok());
 }
 
 #[test]
