@@ -112,7 +112,7 @@ fn release_from_another_address_gives_no_address_back() {
     add_address("10.91.0.9/24");
     let other = socket_at([10, 91, 0, 9], 68);
     other.send_to(&bytes, (SERVER, 67)).unwrap();
-    server.wait_for("a release from another address than its own");
+    server.wait_for("RELEASE from an address other than the leased one");
     drop(other);
     let asking = client();
     let bytes = discover(OTHER_MAC, 3).encode(548).unwrap();
@@ -153,9 +153,13 @@ fn boot_service_answers_hosts_of_the_subnet_and_no_other_services() {
     };
     let to = (SERVER, 4011);
     for (own, port, reason) in [
-        ([10, 91, 0, 2], 53, "from a port of another service"),
-        ([10, 91, 0, 2], 123, "from a port of another service"),
-        ([10, 99, 0, 2], 4011, "from outside the subnet"),
+        ([10, 91, 0, 2], 53, "source port belongs to another service"),
+        (
+            [10, 91, 0, 2],
+            123,
+            "source port belongs to another service",
+        ),
+        ([10, 99, 0, 2], 4011, "source address outside the subnet"),
     ] {
         let socket = socket_at(own, port);
         socket.send_to(&request(own), to).unwrap();

@@ -1,5 +1,7 @@
 //! Events and log lines of DHCP messages.
 
+use std::net::Ipv4Addr;
+
 use tracing::debug;
 
 use super::{DhcpService, Request, Role};
@@ -17,10 +19,15 @@ impl<A> DhcpService<A> {
             own => Some(own),
         };
         let settled = matches!(client.message, MessageType::Request | MessageType::Inform);
-        // The server's own answers say who has which address; a proxy and the boot service hear the
-        // requests to the other server: that is how they know its clients.
-        let elsewhere = !matches!(self.role, Role::Server(_));
-        if let Some(address) = address.filter(|_| settled && elsewhere) {
+        // The server's own answers say who has which address; a proxy hears the requests to the other server:
+        // that is how it knows its clients. A request to the boot service is no proof of an address outside of
+        // the subnet, to which it would be answered.
+        let is_believed = |address: &Ipv4Addr| match self.role {
+            Role::Server(_) => false,
+            Role::BootService => self.context.interface.subnet.contains(address),
+            Role::Proxy | Role::Pixiecore(_) => true,
+        };
+        if let Some(address) = address.filter(|address| settled && is_believed(address)) {
             self.context
                 .neighbours
                 .learn_claimed(address, client.mac, client.uuid);
