@@ -1,4 +1,4 @@
-//! Between the offer and the boot file: an address that nobody acknowledges, a server that is not there.
+//! Causes between the offer and the boot file: no acknowledgement, or an unreachable server.
 
 use std::net::Ipv4Addr;
 
@@ -8,10 +8,10 @@ use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Said};
 
-/// ARP asks again each second; so many questions are no accident.
+/// Minimum number of unanswered ARP requests; ARP repeats each second.
 const ASKED_IN_VAIN: usize = 2;
 
-/// OFFER and REQUEST, and neither ACK nor NAK.
+/// Detects OFFER and REQUEST without ACK or NAK.
 pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
     let offers: Vec<_> = case
         .in_firmware(case.answers())
@@ -72,12 +72,12 @@ pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
              offers, that REQUESTs reach it (a relay or a firewall may pass DISCOVERs only), and that it \
              can write its lease file"
         ),
-        // Two that offer are a trouble of their own.
+        // Two offering servers are a cause of their own.
         weight: if others.is_empty() { 93 } else { 85 },
     })
 }
 
-/// The machine looks for a server by ARP, in vain.
+/// Detects unanswered ARP requests of the machine for a server.
 pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     let acked = case
         .in_firmware(case.answers())

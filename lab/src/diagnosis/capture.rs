@@ -1,7 +1,7 @@
-//! A capture from somebody's own network: no scenario, no expectations, perhaps a console.
+//! Diagnosis of a capture from another network: no scenario, no expectations, perhaps a console.
 //!
-//! Each machine that asks to boot becomes an attempt of its own at a scenario in which the lab plays no
-//! part, so that what is known of packets is the same here and there.
+//! Each machine that tries to boot becomes an attempt of its own at a scenario without services of the lab, so
+//! that the same knowledge about packets applies.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,18 +22,20 @@ use crate::scenario::{
 use crate::timeline::{self, Outcome, StageName, Timeline};
 use crate::verdict::NodeVerdict;
 
-/// Option 93 of firmware that is no UEFI.
+/// Option 93 of BIOS firmware.
 const BIOS_ARCH: u16 = 0;
 
-/// Machines up to which each is explained from the whole capture: what others do may explain it.
+/// Maximum number of machines that are explained from the whole capture, in which other machines may be the
+/// cause.
 const WHOLE_MACHINES: usize = 16;
 
-/// Packets and transfers up to which a capture is looked at as a whole, and as many of one machine at most: from the
-/// beginning and from the end. More of one machine is no boot any more.
+/// Maximum number of packets and transfers for examining a capture as a whole, and of one machine: from the
+/// beginning and from the end. A boot never has more.
 const WHOLE_PACKETS: usize = 4_000;
 
-/// The MACs of the machines that boot over the network in this capture, in the order of their appearance:
-/// those whose DHCP says so; else all that load files by TFTP or HTTP; else all that ask for an address.
+/// Returns the MACs of the machines that boot over the network in this capture, in the order of their
+/// appearance: those whose DHCP shows it; else all that load files by TFTP or HTTP; else all that request an
+/// address.
 #[must_use]
 pub fn machines(wire: &Wire) -> Vec<MacAddr> {
     let clients = |wanted: &dyn Fn(&DhcpSaid) -> bool| -> Vec<&str> {
@@ -77,8 +79,7 @@ fn loads(packet: &Packet) -> bool {
     )
 }
 
-/// Explains what became of one machine of a capture called `name`; `console` is what its serial console
-/// showed, without times.
+/// Explains one machine of a capture called `name`; `console` is its serial console without times.
 #[must_use]
 pub fn explain_machine(name: &str, wire: &Wire, mac: MacAddr, console: Option<&str>) -> Explained {
     let mut all = explain_machines(name, wire, &[mac], console);
@@ -88,7 +89,7 @@ pub fn explain_machine(name: &str, wire: &Wire, mac: MacAddr, console: Option<&s
     explained
 }
 
-/// Explains each of these machines as [`explain_machine`]. The capture is gone through once for all of them.
+/// Explains several machines like [`explain_machine`], with one pass over the capture.
 #[must_use]
 pub fn explain_machines(
     name: &str,
@@ -110,7 +111,7 @@ pub fn explain_machines(
     macs.iter().map(explain).collect()
 }
 
-/// Positions of packets and transfers by the machine that they are of.
+/// Indices of packets and transfers by machine.
 struct Parts(HashMap<String, (Vec<usize>, Vec<usize>)>);
 
 impl Parts {
@@ -140,7 +141,7 @@ impl Parts {
         Parts(parts)
     }
 
-    /// What the capture has of one machine.
+    /// Packets of one machine in the capture.
     fn part(&self, wire: &Wire, mac: MacAddr) -> Wire {
         let (packets, transfers) = match self.0.get(&mac.to_string()) {
             Some((packets, transfers)) => (packets.as_slice(), transfers.as_slice()),
@@ -160,7 +161,7 @@ impl Parts {
     }
 }
 
-/// Packets and transfers that are looked at to explain these machines of a large capture.
+/// Returns the packets and transfers to examine for these machines of a large capture.
 #[cfg(test)]
 pub(super) fn looked_at(wire: &Wire, macs: &[MacAddr]) -> usize {
     let parts = Parts::of(wire, macs);
@@ -170,7 +171,7 @@ pub(super) fn looked_at(wire: &Wire, macs: &[MacAddr]) -> usize {
         .sum()
 }
 
-/// The first and the last of them, [`WHOLE_PACKETS`] / 2 together.
+/// Keeps the first and the last of them, [`WHOLE_PACKETS`] / 2 together.
 fn ends(all: &[usize]) -> Vec<usize> {
     let half = WHOLE_PACKETS / 4;
     if all.len() <= 2 * half {
@@ -207,7 +208,7 @@ fn explain_in(
     of_capture(&attempt, node, timeline, verdict, findings)
 }
 
-/// Why a machine that only asks for an address is not judged: it does not ask to boot.
+/// Explains why a machine that only requests an address is not judged: it does not try to boot.
 fn has_no_wish_to_boot(wire: &Wire, mac: &str) -> Option<String> {
     let asks = wire.packets.iter().any(|packet| match &packet.what {
         Said::Dhcp(said) => said.client == mac && !said.from_server && boots(said),
@@ -237,7 +238,7 @@ fn attempt(
         .map(|mac| node(wire, mac))
         .collect();
     let end_us = wire.packets.last().map_or(0, |packet| packet.at_us);
-    // Behind all packets: nobody knows when a line was shown.
+    // After all packets, because the time of a line is unknown.
     let lines = console.unwrap_or_default().lines().zip(1..);
     let records = lines.map(|(line, number)| Record {
         at_us: end_us + number,
@@ -305,7 +306,7 @@ fn node(wire: &Wire, mac: MacAddr) -> Node {
     Node::stranger(&text, uuid.unwrap_or_default(), mac, 0)
 }
 
-/// The subnet of the first address that is seen; it is only for show.
+/// Returns the subnet of the first address, for display only.
 fn subnet(wire: &Wire) -> Ipv4Net {
     let address = wire
         .packets
@@ -318,8 +319,8 @@ fn subnet(wire: &Wire) -> Ipv4Net {
     Ipv4Net::new(address, 24).map_or_else(|_| Ipv4Net::default(), |net| net.trunc())
 }
 
-/// What became of it, without anybody's expectations: it failed at the first stage that was begun, or is
-/// next, and never through.
+/// Returns the verdict without expectations: the machine failed at the first stage that was begun, or is next,
+/// and was never completed.
 fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
     let through = |stage| {
         timeline
@@ -348,7 +349,7 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
         StageName::ConfigApplied,
     ];
     let stage = match last {
-        // What follows is optional, or not on the wire: only a failure that was seen counts.
+        // Later stages are optional or not on the network: only observed failures count.
         Some(StageName::Kernel | StageName::Initrd) => std::iter::once(StageName::Initrd)
             .chain(late)
             .find(|stage| {

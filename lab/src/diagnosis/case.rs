@@ -1,4 +1,4 @@
-//! The evidence about one node that failed, as detectors ask for it.
+//! Evidence about one failed node, in the form that detectors need.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,18 +16,18 @@ use crate::scenario::{DhcpService, Node};
 use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
 
-/// A node that failed.
+/// Failed node.
 pub(super) struct Case<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) node: &'a Node,
     pub(super) timeline: &'a Timeline,
-    /// The stage that failed.
+    /// Failed stage.
     pub(super) stage: StageName,
-    /// Its MAC, as packets and events have it.
+    /// MAC, in the notation of packets and events.
     pub(super) mac: String,
-    /// Its UUID, likewise.
+    /// UUID, in the notation of packets and events.
     pub(super) uuid: String,
-    /// Every address it was given or said to have.
+    /// All addresses that the machine was assigned or used.
     pub(super) addresses: BTreeSet<Ipv4Addr>,
 }
 
@@ -59,27 +59,27 @@ impl<'a> Case<'a> {
         case
     }
 
-    /// The packets of all machines.
+    /// Returns the packets of all machines.
     pub(super) fn wire(&self) -> &'a Wire {
         &self.attempt.wire
     }
 
-    /// Whether there is a capture at all: without one, a packet that is not there proves nothing.
+    /// True if there is a capture; without one, a missing packet proves nothing.
     pub(super) fn has_capture(&self) -> bool {
         self.attempt.wire.frames > 0
     }
 
-    /// What crossed this machine's own port, where that was captured.
+    /// Traffic at this machine's own port, if it was captured.
     pub(super) fn port(&self) -> Option<&'a Wire> {
         self.attempt.ports.get(&self.node.name)
     }
 
-    /// Packets among which the machine's own are.
+    /// Returns the packets that include the machine's own.
     fn near(&self) -> &'a Wire {
         self.port().unwrap_or(&self.attempt.wire)
     }
 
-    /// DHCP messages from and to this machine.
+    /// Returns the DHCP messages from and to this machine.
     pub(super) fn dhcp(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
         let packets = self.near().packets.iter();
         packets.filter_map(|packet| match &packet.what {
@@ -95,7 +95,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// DHCP messages of this machine, of that kind.
+    /// Returns the DHCP messages of this machine of that kind.
     pub(super) fn asked(
         &self,
         message: &'static str,
@@ -104,14 +104,14 @@ impl<'a> Case<'a> {
             .filter(move |(_, said)| !said.from_server && said.message == message)
     }
 
-    /// Offers and acknowledgements for this machine.
+    /// Returns the offers and acknowledgements for this machine.
     pub(super) fn answers(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
         self.dhcp().filter(|(_, said)| {
             said.from_server && ["offer", "ack", "bootp"].contains(&said.message.as_str())
         })
     }
 
-    /// Those of before the kernel: what firmware and boot programs asked and were told.
+    /// Returns the DHCP messages before the kernel: those of firmware and boot programs.
     pub(super) fn in_firmware<'c>(
         &self,
         messages: impl Iterator<Item = (&'c Packet, &'c DhcpSaid)>,
@@ -121,20 +121,20 @@ impl<'a> Case<'a> {
         messages.filter(move |(packet, _)| packet.at_us < until_us)
     }
 
-    /// Whether anybody offered its firmware an address.
+    /// True if any server offered the firmware an address.
     pub(super) fn gives_address(&self) -> bool {
         let mut answers = self.in_firmware(self.answers());
         answers.any(|(_, said)| said.given.is_some())
     }
 
-    /// Whether it was acknowledged an address.
+    /// True if the machine received an ACK.
     pub(super) fn gives_address_in_the_end(&self) -> bool {
         let mut answers = self.in_firmware(self.answers());
         let acked = answers.any(|(_, said)| said.given.is_some() && said.is(MessageType::Ack));
         acked || self.is_through(StageName::Dhcp)
     }
 
-    /// The last refusal, when no acknowledgement came after it.
+    /// Returns the last NAK, if no ACK followed it.
     pub(super) fn nak(&self) -> Option<(&'a Packet, &'a DhcpSaid)> {
         let answers = self.dhcp().filter(|(_, said)| said.from_server);
         let last =
@@ -142,12 +142,12 @@ impl<'a> Case<'a> {
         last.last().filter(|(_, said)| said.is(MessageType::Nak))
     }
 
-    /// Whether the scenario has a proxy give the boot options.
+    /// True if a proxy of the scenario sends the boot options.
     pub(super) fn expects_proxy(&self) -> bool {
         self.attempt.scenario.services.has_proxy()
     }
 
-    /// Who is to give addresses, where the lab plays that part.
+    /// Name of the scenario's DHCP server, if the lab provides it.
     pub(super) fn expected_server(&self) -> Option<Ipv4Addr> {
         let scenario = &self.attempt.scenario;
         (scenario.services.dhcp != DhcpService::None).then(|| scenario.network.host())
@@ -158,13 +158,13 @@ impl<'a> Case<'a> {
         self.attempt.beside.domains.get(&self.node.name)
     }
 
-    /// Its memory in MiB: as libvirt had it, else as the scenario asks.
+    /// Returns the machine's memory in MiB, from libvirt or else from the scenario.
     pub(super) fn memory_mib(&self) -> u32 {
         let told = self.domain().and_then(|domain| domain.memory_mib);
         told.map_or(self.node.memory_mib, NonZeroU32::get)
     }
 
-    /// When the lab stopped waiting.
+    /// Returns the time when the lab stopped waiting.
     pub(super) fn gave_up_us(&self) -> Option<u64> {
         self.records()
             .filter(|record| matches!(record.seen, Seen::GaveUp { .. }))
@@ -172,7 +172,7 @@ impl<'a> Case<'a> {
             .last()
     }
 
-    /// Packets that this machine sent.
+    /// Returns the packets that this machine sent.
     pub(super) fn sent(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
         let packets = self.near().packets.iter();
         packets.filter(|packet| match packet.direction {
@@ -181,7 +181,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Packets that were sent to this machine alone.
+    /// Returns the unicast packets to this machine.
     pub(super) fn received(&self) -> impl Iterator<Item = &'a Packet> + use<'a, '_> {
         let packets = self.near().packets.iter();
         packets.filter(|packet| {
@@ -189,7 +189,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Files that this machine got, or some of them.
+    /// Returns the transfers to this machine, complete or not.
     pub(super) fn transfers(&self) -> impl Iterator<Item = &'a Transfer> + use<'a, '_> {
         let transfers = self.near().transfers.iter();
         transfers.filter(|transfer| match transfer.direction {
@@ -198,13 +198,14 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The same by the capture of the whole network, where packets that were lost on the way are seen as well.
+    /// Returns the transfers in the capture of the whole network, which includes packets lost on the way to the
+    /// machine.
     pub(super) fn transfers_on_network(&self) -> impl Iterator<Item = &'a Transfer> + use<'a, '_> {
         let transfers = self.wire().transfers.iter();
         transfers.filter(|transfer| transfer.to.mac == self.mac)
     }
 
-    /// Events of our servers about this machine.
+    /// Returns the lab's server events about this machine.
     pub(super) fn events(&self) -> impl Iterator<Item = (u64, &'a BootEvent)> + use<'a, '_> {
         self.attempt
             .records
@@ -231,13 +232,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Records of this machine alone.
+    /// Returns the records of this machine alone.
     fn records(&self) -> impl Iterator<Item = &'a Record> + use<'a, '_> {
         let records = self.attempt.records.iter();
         records.filter(|record| record.node.as_deref() == Some(&self.node.name))
     }
 
-    /// The lines of its console.
+    /// Returns the lines of the machine's console.
     pub(super) fn console(&self) -> impl Iterator<Item = (u64, &'a str)> + use<'a, '_> {
         self.records().filter_map(|record| match &record.seen {
             Seen::Console { line } => Some((record.at_us, line.as_str())),
@@ -250,13 +251,13 @@ impl<'a> Case<'a> {
         self.console().find(|(_, line)| has_clue(line, clue))
     }
 
-    /// What was seen of a stage.
+    /// Observations of a stage.
     pub(super) fn sightings(&self, stage: StageName) -> &'a [Sighting] {
         let stage = self.timeline.stage(stage);
         stage.map_or(&[], |stage| &stage.sightings)
     }
 
-    /// Whether the stage was through.
+    /// True if the stage was completed.
     pub(super) fn is_through(&self, stage: StageName) -> bool {
         let through =
             |sighting: &Sighting| sighting.outcome == Outcome::Done && sighting.impostor.is_none();
@@ -270,12 +271,12 @@ impl<'a> Case<'a> {
             .any(|stage| self.is_through(stage))
     }
 
-    /// When the machine was switched on, else the first thing that was seen of it.
+    /// Returns the time of power-on, else of the first observation.
     pub(super) fn start_us(&self) -> u64 {
         self.timeline.zero_us()
     }
 
-    /// The last thing that was seen at all.
+    /// Returns the time of the last observation of any kind.
     pub(super) fn end_us(&self) -> u64 {
         let records = self.attempt.records.iter().map(|record| record.at_us);
         let packets = self.wire().packets.iter().map(|packet| packet.at_us);
@@ -283,20 +284,20 @@ impl<'a> Case<'a> {
         records.chain(packets).chain(transfers).max().unwrap_or(0)
     }
 
-    /// A time, in seconds since [`Case::start_us`].
+    /// Converts a time into seconds since [`Case::start_us`].
     pub(super) fn time(&self, at_us: u64) -> String {
         let seconds = (at_us as f64 - self.start_us() as f64) / 1e6;
-        // Clocks of libvirt and the kernel differ by less than is shown: no "-0.00".
+        // Clocks of libvirt and the kernel differ by less than the displayed precision: no "-0.00".
         format!("{:.2} s", (seconds * 100.0).round() / 100.0 + 0.0)
     }
 
-    /// True if the address is that of the host on which the scenario's services run.
+    /// True if the address is that of the host that runs the scenario's services.
     pub(super) fn is_of_service(&self, address: &str) -> bool {
         let host = self.attempt.scenario.network.host();
         address.parse() == Ok(host)
     }
 
-    /// A packet as evidence.
+    /// Converts a packet into evidence.
     pub(super) fn packet(&self, packet: &Packet, text: impl Into<String>) -> Proof {
         Proof {
             at_us: Some(packet.at_us),
@@ -305,7 +306,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// `at 2.31 s (frame 14)`.
+    /// Formats a place: `at 2.31 s (frame 14)`.
     pub(super) fn when(&self, packet: &Packet) -> String {
         let time = self.time(packet.at_us);
         match frame_in(self.wire(), packet) {
@@ -315,7 +316,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Who sent a DHCP answer: its server identifier, else its address.
+/// Returns the sender of a DHCP answer: its server identifier, else its address.
 pub(super) fn server_of(packet: &Packet, said: &DhcpSaid) -> String {
     match (said.server, packet.from.address) {
         (Some(server), _) => server.to_string(),

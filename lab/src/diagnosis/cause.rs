@@ -1,109 +1,109 @@
-//! The causes that are known, by the names that reports and fault scenarios use.
+//! Known causes, with their names in reports and fault scenarios.
 
 use serde::{Deserialize, Serialize};
 
-/// What kept a machine from booting as it should.
+/// Cause of a failed boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// The machine asked, no DHCP server answered.
+    /// The machine sent DHCP requests, and no server answered.
     NoDhcpServer,
-    /// A DHCP server answered with a refusal, or has no address left to give.
+    /// A DHCP server sent a NAK, or has no free address.
     PoolExhausted,
-    /// The address that was given is in use by somebody else.
+    /// Another host uses the assigned address.
     AddressConflict,
     /// Two servers offer addresses on one network.
     TwoDhcpServers,
-    /// An address came, but no boot options, from nobody.
+    /// The machine got an address, but no server sent boot options.
     OfferWithoutBootOptions,
-    /// A proxy is expected and says nothing.
+    /// An expected proxy does not answer.
     ProxySilent,
-    /// A proxy's answer is one that firmware cannot use.
+    /// Firmware cannot use the proxy's answer.
     ProxyMalformed,
-    /// The boot program is for another architecture than the machine's.
+    /// The boot program is for another architecture.
     WrongArchitectureNbp,
-    /// The boot program is not where it was said to be.
+    /// The boot program does not exist at the named place.
     NbpNotFound,
-    /// The client refused the TFTP options that it was given, or the server those asked for.
+    /// The client refused the server's TFTP options, or the server the client's.
     TftpOptionsRefused,
-    /// A TFTP transfer stopped in the middle: its server is gone.
+    /// A TFTP transfer stopped midway because its server is gone.
     TftpServerDied,
-    /// Boot programs load each other for ever.
+    /// Boot programs load each other in an endless loop.
     ChainloadLoop,
-    /// The boot script is not found: no group matches this machine.
+    /// The boot script does not exist: no group matches this machine.
     ScriptNotFound,
-    /// The kernel is not found.
+    /// The kernel does not exist.
     KernelNotFound,
-    /// The initrd is not found.
+    /// The initrd does not exist.
     InitrdNotFound,
-    /// A file came shorter than it is.
+    /// A file arrived incompletely.
     TruncatedTransfer,
-    /// A transfer stood still.
+    /// A transfer stalled.
     StalledTransfer,
-    /// Too little memory for the initrd and the system in it.
+    /// The memory is too small for the initrd and the unpacked system.
     TooLittleMemory,
-    /// The kernel panicked, for another reason than memory.
+    /// The kernel panicked for another reason than memory.
     KernelPanic,
-    /// The system inside has no network.
+    /// The system has no network.
     GuestWithoutNetwork,
-    /// The config URL on the kernel's command line leads nowhere.
+    /// The config URL on the kernel's command line is wrong.
     ConfigUrlWrong,
-    /// The config is not found.
+    /// The config does not exist.
     ConfigNotFound,
-    /// The config service answers with an error of its own (5xx).
+    /// The config service answered with an error of its own (5xx).
     ConfigServerError,
-    /// The guest refused the config it got.
+    /// The guest rejected the config.
     ConfigRefused,
     /// Another machine's config was served.
     WrongConfigServed,
-    /// Something inside the machine differs from what is expected, with the right config.
+    /// The state inside the machine differs from the expectation, with the right config.
     GuestDiffers,
-    /// Answers on the console were disturbed, so that checks could not be made.
+    /// Answers on the console were disturbed, so that checks were impossible.
     ConsoleDisturbed,
-    /// Secure Boot refused the boot program.
+    /// Secure Boot rejected the boot program.
     SecureBootRefusal,
-    /// UEFI firmware without a random number generator has no network.
+    /// UEFI firmware has no network because there is no random number generator.
     NoRng,
-    /// Keys or boot entries left in the firmware's variables.
+    /// The firmware's variables contain outdated keys or boot entries.
     StaleNvram,
     /// HTTP from the machine to the server is blocked.
     HttpBlocked,
     /// Packets are lost on the link.
     PacketLoss,
-    /// The link or the server is too slow for the deadline.
+    /// The link or the server is too slow for the time limit.
     TooSlow,
-    /// A machine booted in the name of another: two with one UUID, or a copied config URL.
+    /// A machine used another's identity: two with one UUID, or a copied config URL.
     BorrowedIdentity,
-    /// Other bytes arrived at the machine than the service sent.
+    /// The machine received other bytes than the service sent.
     ChangedOnTheWay,
     /// The service sent other bytes than the scenario states.
     ContentDiffers,
-    /// Another host asked in the machine's name, or answered in a server's.
+    /// Another host sent requests in the machine's name, or answers in a server's.
     Impersonated,
     /// Two hosts have one MAC.
     DuplicateMac,
-    /// An address was offered and requested, and no server acknowledged it.
+    /// An address was offered and requested, but not acknowledged.
     NoAcknowledgement,
-    /// The server that boot files come from does not answer ARP.
+    /// The server of the boot files does not answer ARP.
     NextServerUnreachable,
-    /// The boot program was loaded whole, and the machine did nothing more.
+    /// The boot program was loaded completely, and the machine did nothing more.
     BootProgramDead,
-    /// The machine was reset, or started once more, on the way.
+    /// The machine was reset or restarted during the boot.
     MachineReset,
     /// Kernel and initrd do not belong together.
     KernelInitrdMismatch,
-    /// The config is not valid as a file.
+    /// The config is malformed.
     ConfigInvalid,
-    /// A unit that the config brought in did not start.
+    /// A unit of the config failed to start.
     UnitFailed,
-    /// A service of the scenario ended by itself.
+    /// A service of the scenario ended unexpectedly.
     ServiceDied,
     /// The lab's own set-up failed.
     Infrastructure,
 }
 
 impl Cause {
-    /// Every cause there is.
+    /// All causes.
     pub const ALL: [Cause; 47] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
@@ -154,7 +154,7 @@ impl Cause {
         Cause::Infrastructure,
     ];
 
-    /// Its name in reports, in fault scenarios and as heading in `docs/troubleshooting.md`.
+    /// Returns the name in reports and fault scenarios, and of the heading in `docs/troubleshooting.md`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,17 +1,19 @@
-//! Boot programs and scripts that load each other for ever.
+//! Cause: boot programs and scripts that load each other endlessly.
 
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Outcome, Sighting, StageName};
 
-/// A chainload loads one boot program after another; firmware that starts over loads each once more.
+/// Maximum number of loads of a boot program in a proper boot; a chainload needs one, firmware that starts over
+/// another.
 const LOADS_MAX: usize = 3;
 
-/// As for scripts: `boot.ipxe` leads on to another, and a boot program that was chainloaded asks anew.
+/// Maximum number of loads of a script: `boot.ipxe` leads to another one, and a chainloaded boot program
+/// requests it again.
 const SCRIPTS_MAX: usize = 6;
 
-/// More boot programs than any chain needs, and never a kernel.
+/// Number of boot programs that no proper boot needs without reaching a kernel.
 pub(super) fn endless(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::Kernel) {
         return None;

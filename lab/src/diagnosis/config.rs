@@ -1,4 +1,4 @@
-//! The config: its server, its content, and whose it is.
+//! Causes about the config: its server, its content, its owner.
 
 use boot_server::catalog::Labels;
 use boot_server::event::BootEvent;
@@ -12,13 +12,13 @@ use crate::timeline::{self, Outcome, Sighting, StageName};
 
 const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
 
-/// Requests for configs, in both stages.
+/// Requests for configs in both stages.
 pub(super) fn requests<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Sighting> + use<'a> {
     let of = STAGES.map(|stage| case.sightings(stage));
     of.into_iter().flatten()
 }
 
-/// Whether the last word about this config was a good one.
+/// True if the last message about this config was a success.
 fn came(case: &Case, failed: &Sighting) -> bool {
     requests(case).any(|other| {
         other.subject == failed.subject
@@ -34,7 +34,7 @@ fn refused<'a>(case: &Case<'a>, is: impl Fn(u16) -> bool) -> Option<(&'a Sightin
     })
 }
 
-/// 404 and its like: final for every client.
+/// Detects 404 and other 4xx answers, which are final for every client.
 pub(super) fn not_found(case: &Case) -> Option<Finding> {
     let (sighting, status) = refused(case, |status| (400..500).contains(&status))?;
     let path = sighting.subject.as_deref().unwrap_or("the config");
@@ -67,7 +67,7 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     })
 }
 
-/// 5xx: the service's own trouble.
+/// Detects 5xx answers, errors of the service itself.
 pub(super) fn server_error(case: &Case) -> Option<Finding> {
     let (sighting, status) = refused(case, |status| status >= 500)?;
     let path = sighting.subject.as_deref().unwrap_or("the config");
@@ -90,7 +90,7 @@ pub(super) fn server_error(case: &Case) -> Option<Finding> {
 }
 
 fn complaint<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
-    // Firmware and boot programs read no configs; a capture without a kernel's line has no times of lines.
+    // Firmware and boot programs read no configs; lines of a capture's console have no times.
     let kernel = case.timeline.stage(StageName::KernelUp);
     let since_us = kernel.map_or(0, |stage| stage.start_us);
     case.console()
@@ -105,7 +105,7 @@ fn said(case: &Case) -> Option<Proof> {
     ))
 }
 
-/// It came, and the guest would not have it.
+/// Detects a config that arrived and was rejected.
 pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
     let (at_us, line) = complaint(case)?;
     let served = requests(case)
@@ -113,7 +113,7 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
         .last();
     let about_fetch = has_clue(line, Clue::ConfigWay);
     let served = served?;
-    // Ignition tells the mistake before its wrapper tells that it failed.
+    // Ignition reports the mistake before its wrapper reports the failure.
     let mistakes: Vec<(u64, &str)> = case
         .console()
         .filter(|(other_us, other)| {
@@ -154,7 +154,7 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
     })
 }
 
-/// What the machine asked for of itself, not what a config had brought in.
+/// Requests of the machine itself, not those that a config brought in.
 fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item = &'c Sighting> {
     let path = match stage {
         StageName::Ignition => Some("ignition"),
@@ -165,7 +165,7 @@ fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item
     timeline::own(case.sightings(stage), query)
 }
 
-/// Another machine's config was served or applied.
+/// Detects another machine's config that was served or applied.
 pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -180,7 +180,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         })
     };
     let expect = &case.node.expect;
-    // A machine without one of the configs may ask for such a text all the same, as a file of the other one.
+    // A machine without one of the configs may still load such a text, as a file of the other config.
     let wanted = [
         (StageName::Script, expect.boot_group(), true),
         (
@@ -226,7 +226,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             return finding(sentence, vec![proof(last)], 93);
         }
     }
-    // What is found in it is what another machine should have.
+    // The differences are those of another machine's config.
     for check in case.timeline.checks.iter().filter(|check| !check.holds) {
         let others = case
             .attempt

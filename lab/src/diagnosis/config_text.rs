@@ -1,4 +1,4 @@
-//! The config as a file: not valid, or with a unit that does not start.
+//! Causes about the config's text: malformed, or with a unit that fails.
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::snapshot::Folder;
@@ -10,10 +10,10 @@ use super::{Cause, Finding, Proof};
 use crate::evidence::Seen;
 use crate::timeline::{Outcome, StageName};
 
-/// Byte order mark (U+FEFF), which editors of Windows write.
+/// Byte order mark (U+FEFF), which Windows editors write.
 const BOM: char = '\u{feff}';
 
-/// The config came or was refused because of its own text.
+/// Detects a config that was rejected because of its own text.
 pub(super) fn invalid(case: &Case) -> Option<Finding> {
     refused_by_server(case).or_else(|| as_it_arrived(case))
 }
@@ -31,7 +31,7 @@ fn finding(sentence: String, evidence: Vec<Proof>, weight: u8) -> Finding {
     }
 }
 
-/// The service has the file, and cannot make a config of it.
+/// Detects a file that the service cannot turn into a config.
 fn refused_by_server(case: &Case) -> Option<Finding> {
     let catalog = case.attempt.beside.catalog.as_deref()?;
     let (at_us, folder, query) = case.events().find_map(|(at_us, event)| match event {
@@ -54,7 +54,7 @@ fn refused_by_server(case: &Case) -> Option<Finding> {
     let group = catalog.group(&labels).ok()?;
     let profile = catalog.profile(&group.profile_id).ok()?;
     let file = folder.file(profile)?;
-    // One that is not there, or whose template fails, is another trouble.
+    // A missing file, or a failing template, is another cause.
     catalog.rendered(folder, file, group, &labels, query).ok()?;
     let refusal = catalog.config(folder, &labels, query).err()?;
     let sentence = format!("{} cannot be served as a config: {}", file, refusal.reason);
@@ -62,7 +62,7 @@ fn refused_by_server(case: &Case) -> Option<Finding> {
     Some(finding(sentence, vec![Proof::at(at_us, told)], 97))
 }
 
-/// What is wrong with the config that arrived, by its text.
+/// Returns the defect in the text of the received config.
 fn as_it_arrived(case: &Case) -> Option<Finding> {
     let stages = [StageName::Ignition, StageName::CloudConfig];
     let (stage, (at_us, text)) = stages
@@ -87,7 +87,7 @@ fn as_it_arrived(case: &Case) -> Option<Finding> {
     ))
 }
 
-/// The text of the config that arrived at the machine's port.
+/// Returns the text of the config that arrived at the machine's port.
 fn arrived<'a>(case: &Case<'a>, stage: StageName) -> Option<(u64, &'a str)> {
     let done = case
         .sightings(stage)
@@ -107,7 +107,7 @@ fn arrived<'a>(case: &Case<'a>, stage: StageName) -> Option<(u64, &'a str)> {
         })
 }
 
-/// The first line that no reader of such configs takes, and why.
+/// Returns the first line that no reader of such configs accepts, and the reason.
 fn mistake(text: &str, stage: StageName) -> Option<(usize, &'static str)> {
     let first = text.trim_start_matches(BOM).trim_start();
     if text.trim().is_empty() {
@@ -131,7 +131,7 @@ fn mistake(text: &str, stage: StageName) -> Option<(usize, &'static str)> {
     Some((tab + 1, "a tab stands before its first key"))
 }
 
-/// systemd could not start a unit that the config brought in.
+/// Detects a unit of the config that systemd could not start.
 pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
     let failed = case
         .sightings(StageName::ConfigApplied)

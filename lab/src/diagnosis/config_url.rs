@@ -1,4 +1,4 @@
-//! The config's URL: the kernel is told a wrong one, or none.
+//! Cause: a wrong or missing config URL.
 
 use boot_server::event::BootEvent;
 
@@ -9,7 +9,7 @@ use crate::evidence::packet::{Packet, Said};
 use crate::timeline::StageName;
 use crate::timeline::signatures::Clue;
 
-/// Keys under which kernels are told where their config is.
+/// Kernel options that contain the URL of the config.
 const URL_KEYS: &[&str] = &[
     "cloud-config-url=",
     "coreos.config.url=",
@@ -17,7 +17,7 @@ const URL_KEYS: &[&str] = &[
     "flatcar.config.url=",
 ];
 
-/// The config URLs on the kernel's command line, as the console or the boot script shows it.
+/// Returns the config URLs on the kernel's command line, from the console or the boot script.
 fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
     let mut urls: Vec<(u64, &str, Option<u64>)> = Vec::new();
     let lines = case.console().map(|(at_us, line)| (at_us, line, None));
@@ -41,7 +41,7 @@ fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
     urls
 }
 
-/// The URL leads nowhere: no such host, nothing listening, another path.
+/// Detects a URL that leads to no host, no listening port or another path.
 pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
     let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
     let asked_well = requests(case).any(|one| one.at_us > up_us);
@@ -63,7 +63,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
         frame: *frame,
         text: format!("the kernel is told {url}"),
     };
-    // It asked for something that is no config.
+    // The machine requested something that is not a config.
     let strange = case.events().find_map(|(at_us, event)| match event {
         BootEvent::HttpRequest {
             path,
@@ -138,7 +138,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
     }
 }
 
-/// The kernel runs without any config URL.
+/// Detects a kernel without any config URL.
 fn no_url(case: &Case) -> Option<Finding> {
     let nothing = case.line(Clue::NoConfigUrl);
     let (at_us, line) = nothing?;
@@ -167,7 +167,7 @@ fn host_of(url: &str) -> Option<&str> {
     )
 }
 
-/// Whether anything was asked over this connection.
+/// True if a request was sent over this connection.
 pub(super) fn answered(case: &Case, syn: &Packet) -> bool {
     case.sent().any(|packet| {
         packet.at_us >= syn.at_us

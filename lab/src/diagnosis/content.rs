@@ -1,4 +1,4 @@
-//! Bytes that differ: changed on the way, or other ones than the scenario states.
+//! Causes about differing bytes: changed in transit, or other than the scenario states.
 
 use super::case::Case;
 use super::nbp::proof;
@@ -6,7 +6,7 @@ use super::{Cause, Finding, Proof};
 use crate::scenario::Sha256Hex;
 use crate::timeline::{Sighting, StageName};
 
-/// Something between service and machine changed an answer.
+/// Detects an answer that was changed between service and machine.
 pub(super) fn changed(case: &Case) -> Option<Finding> {
     let (sighting, told) = case.sightings(case.stage).iter().find_map(|one| {
         let content = one.content.as_ref()?;
@@ -32,7 +32,7 @@ fn name(sighting: &Sighting) -> &str {
     sighting.subject.as_deref().unwrap_or("a file")
 }
 
-/// The service sent what it has, and the scenario states another hash.
+/// Detects a file that was sent correctly but has another hash than the scenario states.
 pub(super) fn differs(case: &Case) -> Option<Finding> {
     let hashes = &case.node.expect.sha256;
     let expected: Vec<&Sha256Hex> = match case.stage {

@@ -1,5 +1,5 @@
-//! The address: nobody gives one, nobody has one left, two give one, somebody else has it, or it comes
-//! without a word about booting.
+//! Causes about addresses: no server, no free address, two servers, a conflict, or an address without boot
+//! options.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{DhcpSaid, Packet, Said};
 
-/// How many packets of a kind are shown as evidence.
+/// Maximum number of packets of a kind that are listed as evidence.
 const SHOWN: usize = 3;
 
-/// DISCOVERs, and no address from anybody.
+/// Detects DISCOVERs without any offered address.
 pub(super) fn no_server(case: &Case) -> Option<Finding> {
     let asked: Vec<(&Packet, &DhcpSaid)> = case.in_firmware(case.asked("discover")).collect();
     let (first, _) = asked.first()?;
     if case.gives_address() || case.nak().is_some() {
         return None;
     }
-    // A server that answers others is there: it has no address for this one, or will not give it any.
+    // A server that answers others is present: it has no address for this machine, or refuses it.
     let others = others_got(case);
     let refused = case
         .events()
@@ -70,7 +70,7 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
     })
 }
 
-/// Another machine that was given an address.
+/// Returns another machine that was assigned an address.
 fn others_got<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a DhcpSaid)> {
     case.wire()
         .packets
@@ -85,7 +85,7 @@ fn others_got<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a DhcpSaid)> {
         })
 }
 
-/// A refusal, or a server that answers others and not this one.
+/// Detects a NAK, or a server that answers others but not this machine.
 pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -116,7 +116,7 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
             "the DHCP server has no address left for {}: {reason}",
             case.mac
         );
-        // Where addresses are left out because strangers use them, those are what is wrong.
+        // If addresses are skipped because other hosts use them, those hosts are the cause.
         let strangers = case
             .events()
             .any(|(_, event)| matches!(event, BootEvent::AddressInUse { .. }));
@@ -156,7 +156,7 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, 80)
 }
 
-/// Two that offer addresses.
+/// Detects two servers that offer addresses.
 pub(super) fn two_servers(case: &Case) -> Option<Finding> {
     let mut servers: BTreeMap<String, (&Packet, &DhcpSaid)> = BTreeMap::new();
     let answers = case.in_firmware(case.answers());
@@ -175,7 +175,7 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
         .map(|(packet, said)| server_of(packet, said));
     let expected = case.expected_server().map(|address| address.to_string());
     let weight = match (&chosen, &expected) {
-        // It took the address of somebody who is not to give any.
+        // The machine took an address from a server that should not offer any.
         (Some(chosen), Some(expected)) if chosen != expected => 96,
         (None, _) => 88,
         (Some(_), None) => 75,
@@ -222,7 +222,7 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
     })
 }
 
-/// The address is somebody else's too.
+/// Detects an address that another host uses too.
 pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -252,7 +252,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
                 .iter()
                 .any(|node| node.mac.to_string() == packet.from.mac);
             claims
-                // Without a MAC nobody knows who says so.
+                // Without a MAC the claimant is unknown.
                 && !packet.from.mac.is_empty()
                 && packet.from.mac != case.mac
                 && !known
@@ -294,7 +294,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     let (at_us, address, by) = in_use?;
     let by = by.as_deref().unwrap_or("somebody");
     let told = format!("the boot server found {address} in use by {by}");
-    // The server took another one: by itself no reason to fail.
+    // The server chose another address, which alone is no failure.
     let weight = if case.gives_address_in_the_end() {
         30
     } else {
@@ -304,7 +304,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     finding(sentence, vec![Proof::at(at_us, told)], weight)
 }
 
-/// An address, and no word about booting from anybody.
+/// Detects an address without boot options from any server.
 pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
     let answers: Vec<(&Packet, &DhcpSaid)> = case.in_firmware(case.answers()).collect();
     let with_address: Vec<&(&Packet, &DhcpSaid)> = answers
@@ -333,7 +333,7 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
         .map(|(packet, said)| server_of(packet, said))
         .collect();
     let weight = match (case.expects_proxy(), servers.len()) {
-        // What is to come from a proxy is the proxy's fault.
+        // Missing options of a proxy are the proxy's fault.
         (true, _) => 58,
         (false, 1) => 94,
         (false, _) => 72,

@@ -1,14 +1,14 @@
-//! Checks that have no answer because something else wrote to the console.
+//! Cause: checks without an answer because of other output on the console.
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::Seen;
 use crate::timeline::StageName;
 
-/// How many lines of the noise are quoted.
+/// Maximum number of quoted lines of the disturbance.
 const NOISE_LINES: usize = 3;
 
-/// Checks could not be made, because each answer was disturbed.
+/// Detects checks whose answers were disturbed in every try.
 pub(super) fn console(case: &Case) -> Option<Finding> {
     if case.stage != StageName::Checks {
         return None;

@@ -1,4 +1,4 @@
-//! A failure told to a person: `explain.txt`, and what `lab explain` prints.
+//! Explanation of a failure as text: `explain.txt`, and the output of `lab explain`.
 
 use std::fmt::Write;
 
@@ -10,33 +10,31 @@ use crate::scenario::{Firmware, Node};
 use crate::timeline::{Outcome, Stage, StageName, Timeline};
 use crate::verdict::{NodeResult, NodeVerdict};
 
-/// Everything that is to be said of one node of an attempt.
+/// Explanation of one node of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
-    /// Scenario.
     pub scenario: String,
-    /// Firmware.
     pub firmware: Firmware,
     /// Name of the node.
     pub node: String,
-    /// What became of it.
+    /// Verdict on the machine.
     #[serde(flatten)]
     pub verdict: NodeVerdict,
-    /// Last stage that was through.
+    /// Last completed stage.
     pub reached: Option<StageName>,
-    /// Why, best first.
+    /// Findings, best first.
     pub findings: Vec<Finding>,
-    /// What its pass does not prove, a phrase each.
+    /// Claims that a pass does not prove, one phrase each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_proven: Vec<String>,
-    /// What it went through.
+    /// Stages of the boot.
     pub timeline: Timeline,
-    /// The whole in words.
+    /// Complete explanation as text.
     #[serde(skip)]
     pub text: String,
 }
 
-/// Explains one node of an attempt, from its evidence alone: the same on every machine.
+/// Explains one node of an attempt from its evidence alone, with the same result on every computer.
 pub fn explain(attempt: &Attempt, node: &Node) -> Explained {
     explain_judged(attempt, node, judge_node(attempt, node))
 }
@@ -61,7 +59,7 @@ pub fn explain_judged(attempt: &Attempt, node: &Node, judged: JudgedNode) -> Exp
     explained
 }
 
-/// The same of a machine in a capture of which the lab knows nothing else.
+/// Explains one machine of a capture without a scenario.
 pub(super) fn of_capture(
     attempt: &Attempt,
     node: &Node,
@@ -72,7 +70,7 @@ pub(super) fn of_capture(
     explained(attempt, node, timeline, verdict, findings, Origin::Capture)
 }
 
-/// Where the evidence comes from.
+/// Source of the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Run,
@@ -100,7 +98,7 @@ fn explained(
     }
 }
 
-/// What became of the node, how far it came, why, its last console lines and where to look further.
+/// Formats verdict, stages, findings, last console lines and further files of the node.
 fn text(
     attempt: &Attempt,
     node: &Node,
@@ -139,7 +137,7 @@ fn text(
     match verdict {
         NodeVerdict::Pass | NodeVerdict::Interrupted => {}
         NodeVerdict::Infra { why } => line(&format!("\nour own set-up failed: {why}")),
-        // What becomes of all attempts together; one alone has none of these.
+        // Results of all attempts together; a single attempt has none of these.
         NodeVerdict::Skipped { reason } if origin == Origin::Capture => line(reason),
         NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
             line(&verdict.sentence());
@@ -210,7 +208,7 @@ fn text(
     if origin == Origin::Capture {
         return text;
     }
-    // No absolute path: the folder may lie elsewhere by now, and the text is the same there.
+    // No absolute path: the folder may have moved, and the text must stay the same.
     line("\nto look further, in the attempt's folder:");
     line(&format!("  less nodes/{name}/console.log"));
     line(&format!("  grep {} server/events.jsonl", node.mac));
@@ -221,7 +219,7 @@ fn text(
     text
 }
 
-/// A time, in seconds since power-on.
+/// Formats a time in seconds since power-on.
 fn seconds(at_us: u64, zero_us: u64) -> f64 {
     (at_us as f64 - zero_us as f64) / 1e6
 }
@@ -258,7 +256,7 @@ fn proof_lines(proof: &Proof, zero_us: u64) -> Vec<String> {
     lines
 }
 
-/// How many sightings of a stage are shown; the first and the last tell most.
+/// Maximum number of observations shown per stage; the first and the last are the most informative.
 const SHOWN_SIGHTINGS: usize = 6;
 
 fn stage_lines(stage: &Stage, zero_us: u64) -> Vec<String> {

@@ -1,28 +1,28 @@
-//! The firmware itself: it refuses a boot program, has no random numbers, remembers another machine.
+//! Causes in the firmware: it rejects a boot program, has no random numbers, or has outdated variables.
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
 use crate::timeline::signatures::Clue;
 
-/// The line in which a program is refused for its signature.
+/// Returns the line in which a program is rejected for its signature.
 pub(super) fn denied<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
     case.line(Clue::SignatureRefused)
 }
 
-/// Whether the machine is meant to have Secure Boot; none when that is not known.
+/// True if the machine is meant to have Secure Boot; `None` if unknown.
 fn enforces(case: &Case) -> Option<bool> {
     match case.node.secure_boot {
         true => Some(true),
-        // Where its definition is not at hand, the scenario may not be its own.
+        // Without the machine's definition, the scenario may not be its own.
         false => case.domain().map(|_| false),
     }
 }
 
-/// Secure Boot is on, and the boot program is not signed for it.
+/// Detects a boot program that is not signed for Secure Boot.
 pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
     let (at_us, line) = denied(case)?;
-    // Where Secure Boot is known to be off, keys that were left behind refuse it.
+    // If Secure Boot is known to be off, outdated keys reject the program.
     let weight = match enforces(case) {
         Some(true) => 97,
         None => 90,
@@ -54,7 +54,7 @@ fn last_program(case: &Case) -> Option<Proof> {
     case.sightings(StageName::Nbp).last().map(super::nbp::proof)
 }
 
-/// Keys, or boot entries of another network card, left in the firmware's variables.
+/// Detects outdated keys, or boot entries of another network card, in the firmware's variables.
 pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -95,7 +95,7 @@ pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, 94)
 }
 
-/// The MAC in an EFI device path: `MAC(525400123456,0x1)`.
+/// Returns the MAC in an EFI device path: `MAC(525400123456,0x1)`.
 fn card_in(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("MAC(")?;
     let digits: String = rest
@@ -106,7 +106,7 @@ fn card_in(line: &str) -> Option<String> {
     (digits.len() == 12).then(|| digits.to_uppercase())
 }
 
-/// UEFI without random numbers has no network.
+/// Detects UEFI firmware without random numbers, which has no network.
 pub(super) fn no_rng(case: &Case) -> Option<Finding> {
     if !case.attempt.firmware.is_uefi() || case.asked("discover").next().is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! The system inside: without a network, or other than expected.
+//! Causes inside the system: no network, or a state other than expected.
 
 use boot_server::proto::dhcp::MessageType;
 
@@ -10,7 +10,7 @@ use crate::evidence::packet::{Packet, Said};
 use crate::timeline::signatures::Clue;
 use crate::timeline::{CheckSeen, Outcome, StageName};
 
-/// The kernel runs, and nothing it asks over the network comes through.
+/// Detects a running kernel whose network requests all fail.
 pub(super) fn without_network(case: &Case) -> Option<Finding> {
     let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
     let fetched = [StageName::CloudConfig, StageName::Ignition]
@@ -41,13 +41,13 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         .collect();
     evidence.push(Proof::at(up_us, "the kernel came up"));
     let (sentence, weight) = match (case.has_capture(), asked, acked) {
-        // It has a network and asks somebody: then that is the trouble.
+        // The system has a network and sends requests: another cause applies.
         _ if tried.is_some() => return None,
         (true, 0, false) if spoke == 0 => (
             "the system inside sent nothing at all after its kernel came up: it has no network card \
              that it knows, or its network is not configured"
                 .to_owned(),
-            // A kernel that hangs says nothing either.
+            // A kernel that hangs is silent, too.
             if line.is_some() || case.is_through(StageName::UserlandUp) {
                 90
             } else {
@@ -83,10 +83,10 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
     })
 }
 
-/// How many lines of a difference are shown.
+/// Maximum number of lines shown of a difference.
 const DIFF_LINES: usize = 40;
 
-/// What is inside differs from what is expected.
+/// Finds differences between the expected and the actual state inside the machine.
 pub(super) fn differs(case: &Case) -> Option<Finding> {
     let wrong: Vec<&CheckSeen> = case
         .timeline
@@ -135,7 +135,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// A check that does not hold; for texts of several lines or some length, what differs.
+/// Describes a failed check; long or multi-line texts as a difference.
 pub(super) fn told(check: &CheckSeen) -> String {
     let CheckSeen {
         check: name,

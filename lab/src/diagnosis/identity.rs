@@ -1,4 +1,4 @@
-//! Who a machine says it is.
+//! Causes about a machine's identity.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::timeline::{Origin, Outcome};
 /// A transfer that goes on for so long before and after a packet was under way at that time.
 const UNDER_WAY_US: u64 = 500_000;
 
-/// It asks in the name of another machine.
+/// Detects requests with another machine's identity.
 pub(super) fn borrowed(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>| {
         Some(Finding {
@@ -48,7 +48,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             case.node.name, case.uuid
         )));
         let sentence = format!("{} has the UUID {uuid}, {whose}", case.node.name);
-        // Firmware that swaps the first three fields says the same in another order.
+        // Firmware that swaps the first three fields sends the same UUID in another order.
         let swapped = uuid::Uuid::from_bytes(case.node.uuid.to_bytes_le());
         if owner.is_none() && uuid.eq_ignore_ascii_case(&swapped.to_string()) {
             return None;
@@ -96,7 +96,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
     )
 }
 
-/// Another host asks in this machine's name, or answers in a server's.
+/// Detects another host's requests in this machine's name, or answers in a server's.
 pub(super) fn impersonated(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -121,7 +121,7 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
             "{from} answered {} instead of the scenario's own service: {what}",
             case.node.name
         );
-        // Where ours answered as well, one of the two answers is forged; else a script may lead there.
+        // If the lab's server answered too, one of the answers is forged; otherwise a script may lead there.
         let own =
             sightings().any(|one| one.origin == Origin::Server && one.outcome == Outcome::Done);
         return finding(sentence, vec![proof(sighting)], if own { 96 } else { 70 });
@@ -142,7 +142,7 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, if own { 50 } else { 92 })
 }
 
-/// Another host has the machine's MAC.
+/// Detects another host with the machine's MAC.
 pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
     let (packet, told, weight) = match case.port() {
         Some(_) => at_the_port(case)?,
@@ -162,7 +162,7 @@ pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
     })
 }
 
-/// The network delivers frames to the machine that bear its own MAC as their sender's.
+/// Returns frames delivered to the machine with its own MAC as sender.
 fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
     let port = case.port()?;
     let packet = port.packets.iter().find(|packet| {
@@ -196,7 +196,7 @@ fn two_uuids<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
         .then_some((packet, told, 98))
 }
 
-/// A frame of the machine's MAC from an address that the machine was never given.
+/// Returns a frame of the machine's MAC from an address that it was never assigned.
 fn two_addresses<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
     if case.addresses.is_empty() {
         return None;

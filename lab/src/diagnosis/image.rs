@@ -1,4 +1,4 @@
-//! Kernel and initrd on their way: not there, cut short, standing still.
+//! Causes in the transfer of kernel and initrd: missing, truncated, stalled.
 
 use boot_server::event::BootEvent;
 
@@ -9,18 +9,18 @@ use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd, Wir
 use crate::timeline::signatures::Clue;
 use crate::timeline::{StageName, first_frame_in};
 
-/// So long without a packet a transfer does not go on.
+/// Time without packets after which a transfer counts as stalled.
 const STILL_US: u64 = 15_000_000;
 
-/// A receiver that breaks off after so long without a packet did so for that reason.
+/// Time without packets after which an abort by the receiver counts as a reaction to a stall.
 const PATIENCE_US: u64 = 5_000_000;
 
-/// The server has no such kernel.
+/// Detects a missing kernel.
 pub(super) fn kernel_not_found(case: &Case) -> Option<Finding> {
     not_found(case, StageName::Kernel, Cause::KernelNotFound)
 }
 
-/// The server has no such initrd.
+/// Detects a missing initrd.
 pub(super) fn initrd_not_found(case: &Case) -> Option<Finding> {
     not_found(case, StageName::Initrd, Cause::InitrdNotFound)
 }
@@ -54,7 +54,7 @@ fn not_found(case: &Case, stage: StageName, cause: Cause) -> Option<Finding> {
     })
 }
 
-/// A file came shorter than it is.
+/// Detects a truncated file.
 pub(super) fn truncated(case: &Case) -> Option<Finding> {
     let finding = |sentence: String, evidence: Vec<Proof>, weight| {
         Some(Finding {
@@ -121,7 +121,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, 84)
 }
 
-/// Whether the stage of this path was never through.
+/// True if the stage of this path was never completed.
 fn short_in(case: &Case, path: &str) -> bool {
     let stages = [StageName::Nbp, StageName::Kernel, StageName::Initrd];
     stages.into_iter().any(|stage| {
@@ -157,7 +157,7 @@ fn transfer_proof(segment: &Wire, transfer: &Transfer) -> Proof {
     }
 }
 
-/// HTTP that stands still in the middle of a file, or never begins it.
+/// Detects HTTP transfers that stall midway or never begin.
 pub(super) fn stalled(case: &Case) -> Option<Finding> {
     let still = |one: &&Transfer| {
         let silence = match one.end {
@@ -165,7 +165,7 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
                 .end_us()
                 .saturating_sub(one.end_us)
                 .max(one.longest_silence_us),
-            // Whoever breaks off waited as long as it does; the rest is silence.
+            // The receiver waited before its abort; the rest is silence.
             TransferEnd::BrokenByReceiver => {
                 let waited = case.end_us().saturating_sub(one.end_us);
                 return waited.max(one.longest_silence_us) >= PATIENCE_US;
@@ -225,7 +225,7 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
     )
 }
 
-/// A request to which no answer came for long.
+/// Returns a request without an answer for a long time.
 fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
     let (packet, target) = case
         .sent()
@@ -242,7 +242,7 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
         .then_some((packet, target))
 }
 
-/// The initrd's modules are another kernel's.
+/// Detects an initrd with modules of another kernel.
 pub(super) fn mismatch(case: &Case) -> Option<Finding> {
     let (at_us, line) = case.line(Clue::AnotherKernel)?;
     let mut evidence = vec![Proof::at(

@@ -1,14 +1,14 @@
-//! The kernel runs and comes to an end: no memory, or a panic.
+//! Causes that end the kernel: too little memory, or a panic.
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
 use crate::timeline::signatures::{Clue, has_clue};
 
-/// As little is suspicious where a system lives in memory, in MiB.
+/// Memory in MiB below which a system in memory is suspicious.
 const LITTLE_MIB: u32 = 768;
 
-/// Too little memory for kernel, initrd and the system in it.
+/// Detects too little memory for kernel, initrd and the unpacked system.
 pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
     let memory_mib = case.memory_mib();
     let initrd = case
@@ -19,7 +19,7 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
         .max();
     let initrd_mib = initrd_mib.map(|bytes| bytes / 1024 / 1024);
     let size = initrd_mib.map_or_else(String::new, |mib| format!(", the initrd {mib} MiB packed"));
-    // A capture does not tell how much memory a machine has.
+    // A capture does not contain the machine's memory size.
     let is_known = memory_mib > 0;
     let (amount, has) = match is_known {
         true => (
@@ -50,7 +50,7 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
         let has = is_known.then(|| Proof::of(has));
         return finding(sentence, [said].into_iter().chain(has).collect(), 95);
     }
-    // A panic or a reset without a word, with an initrd that cannot fit unpacked.
+    // A silent panic or reset, with an initrd that cannot fit when unpacked.
     let cramped = initrd_mib.is_some_and(|mib| mib * 4 > u64::from(memory_mib));
     let stuck = case.stage >= StageName::Initrd && case.stage <= StageName::UserlandUp;
     if is_known && stuck && memory_mib < LITTLE_MIB && cramped {
@@ -61,7 +61,7 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
     None
 }
 
-/// A panic, or the kernel's own last words.
+/// Detects a panic, or the kernel's last messages.
 pub(super) fn panic(case: &Case) -> Option<Finding> {
     let (at_us, line) = case.line(Clue::Panic)?;
     let before: Vec<Proof> = case

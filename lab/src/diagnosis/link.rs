@@ -1,4 +1,4 @@
-//! The way between: blocked, lossy, or slow.
+//! Causes in the network: blocked, lossy or slow links.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
@@ -10,25 +10,25 @@ use crate::evidence::GaveUp;
 use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
 use crate::timeline::{StageName, first_frame_in};
 
-/// So much sent again is more than a link without loss has, in packets.
+/// Number of retransmitted packets that a link without loss never has.
 const MANY_AGAIN: u64 = 8;
 
-/// Of what was transferred: more than TCP and TFTP get over at any speed.
+/// Percentage of retransmissions that TCP and TFTP cannot handle at any speed.
 const MUCH_PERCENT: f64 = 8.0;
 
-/// Fewer packets missing on the other side of a link may have been on their way when the capture ended.
+/// Maximum number of missing packets that may still have been in transit at the end of the capture.
 const FEW_LOST: usize = 3;
 
-/// Of all packets that were compared: less is no reason for a failure.
+/// Percentage of compared packets; fewer are no cause of a failure.
 const LOST_PERCENT: usize = 10;
 
-/// A transfer that had a packet so shortly before the end was still under way.
+/// Time before the end within which a transfer's last packet shows that it was still active.
 const UNDER_WAY_US: u64 = 10_000_000;
 
-/// A transfer slower than this will not be through before anybody's deadline, in bytes a second.
+/// Rate in bytes per second below which a transfer misses every time limit.
 const SLOW_BYTES_PER_SECOND: f64 = 1_000_000.0;
 
-/// Connections for HTTP come to nothing, while other packets go through.
+/// Detects HTTP connections that fail while other packets pass.
 pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
     let kernel = case.timeline.stage(StageName::KernelUp);
     let until_us = kernel.map_or(u64::MAX, |stage| stage.start_us);
@@ -102,9 +102,10 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
     })
 }
 
-/// Packets are sent again and again, in more than one conversation.
+/// Detects repeated retransmissions in several conversations.
 pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
-    // A packet that is lost before the machine's port never crosses it: only the network sees it sent again.
+    // A packet lost before the machine's port never reaches it: only the capture of the network shows the
+    // retransmission.
     let lossy: Vec<&Transfer> = case
         .transfers_on_network()
         .filter(|one| one.retransmits > 0)
@@ -122,14 +123,14 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         .transfers_on_network()
         .any(|one| one.end != TransferEnd::Whole);
     let weight = match (lossy.len(), unfinished) {
-        // So many that it is the reason for all slowness.
+        // Enough losses to explain all slowness.
         (_, true) if share >= MUCH_PERCENT => 93,
         (2.., true) => 89,
         (1, true) => 76,
         (2.., false) => 72,
         _ => 50,
     };
-    // Seen on one side and not on the other: nothing is left to guess.
+    // Seen on one side only: proven loss.
     let weight = if on_the_way.is_some() { 94 } else { weight };
     let mut worst = lossy.clone();
     worst.sort_by_key(|one| std::cmp::Reverse(one.retransmits));
@@ -175,10 +176,10 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
     })
 }
 
-/// Counts the packets that were lost between the machine's port and the network, and all packets compared; `None` where not
-/// both sides were captured without a loss of the capture's own, or where hardly anything was lost.
+/// Counts the packets lost between the machine's port and the network, and all packets compared; `None` unless
+/// both sides were captured without losses of the capture itself, or if hardly any were lost.
 ///
-/// Data and acknowledgements are not compared: a capture tells them as transfers.
+/// Data and acknowledgements are not compared, because a capture summarises them as transfers.
 fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
     let (port, network) = (case.port()?, case.wire());
     if network.frames == 0 || port.dropped > 0 || network.dropped > 0 {
@@ -224,7 +225,7 @@ fn by_kind(
     counts
 }
 
-/// Questions that were asked more than once with the same words.
+/// Returns requests that were repeated with the same content.
 fn repeated_questions(case: &Case) -> u64 {
     let mut xids: Vec<(u32, &str)> = case
         .dhcp()
@@ -237,7 +238,7 @@ fn repeated_questions(case: &Case) -> u64 {
     (all - xids.len()) as u64
 }
 
-/// It went on to the end, only not fast enough.
+/// Detects a transfer that progressed to the end, but too slowly.
 pub(super) fn too_slow(case: &Case) -> Option<Finding> {
     let Some(GaveUp::Deadline { .. }) = case.timeline.gave_up else {
         return None;

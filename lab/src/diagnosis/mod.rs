@@ -1,12 +1,12 @@
-//! Why a machine did not boot: ranked causes, each with the evidence for it and what to try.
+//! Diagnosis of a failed boot: ranked causes, each with its evidence and remedy.
 //!
-//! Pure: an attempt's evidence in, [`Finding`]s out. `verdict` says whether and at which stage a node
-//! failed; this room says what that most likely comes from. Nothing here looks at files or clocks, so that
-//! the explanation of a saved attempt is the same on every machine.
+//! Pure: an attempt's evidence in, [`Finding`]s out. `verdict` decides whether and at which stage a node failed;
+//! this module finds the most likely cause. It uses neither files nor clocks, so that the explanation of a saved
+//! attempt is the same on every computer.
 //!
-//! One file for each family of causes, in it one function for each cause: it looks at the [`case::Case`]
-//! and answers with a finding or with none. A new cause is a variant of [`Cause`], such a function, its
-//! place in [`DETECTORS`] and its section in `docs/troubleshooting.md`.
+//! Each family of causes has one file, and each cause one function, which examines the [`case::Case`] and
+//! returns a finding or `None`. A new cause needs a variant of [`Cause`], such a function, an entry in
+//! [`DETECTORS`] and a section in `docs/troubleshooting.md`.
 
 mod ack;
 pub mod capture;
@@ -49,37 +49,37 @@ use crate::timeline::Timeline;
 use crate::verdict::NodeVerdict;
 use case::Case;
 
-/// A possible cause of a failure.
+/// Possible cause of a failure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What it is.
+    /// Kind of the cause.
     pub cause: Cause,
-    /// It in one plain sentence, with the names, addresses and files of this case.
+    /// Explanation in one plain sentence, with the names, addresses and files of this case.
     pub sentence: String,
-    /// What speaks for it, most telling first.
+    /// Evidence, strongest first.
     pub evidence: Vec<Proof>,
-    /// What to try, in the imperative.
+    /// Remedy, in the imperative.
     pub remedy: String,
-    /// How strongly the evidence speaks for it, 0 to 100; findings are ranked by it. From 90 on it was
-    /// seen to happen; from 60 on it fits everything that was seen; below, it is only possible.
+    /// Strength of the evidence, 0 to 100; findings are ranked by it. From 90 on the cause was observed; from 60
+    /// on it is consistent with all evidence; below, it is only possible.
     pub weight: u8,
 }
 
-/// One piece of evidence for a finding.
+/// Piece of evidence for a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
-    /// When it was seen: microseconds since the Unix epoch; none for something that was not seen.
+    /// Time in microseconds since the Unix epoch; `None` for a missing observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_us: Option<u64>,
-    /// Frame number in the capture, when it is a packet.
+    /// Frame number in the capture, if the evidence is a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<u64>,
-    /// It in words.
+    /// Description of the evidence.
     pub text: String,
 }
 
 impl Proof {
-    /// Of something that was not seen, or of no moment.
+    /// Builds evidence without a time, such as a missing packet.
     fn of(text: impl Into<String>) -> Proof {
         Proof {
             at_us: None,
@@ -88,7 +88,7 @@ impl Proof {
         }
     }
 
-    /// Of something at that time.
+    /// Builds evidence at a time.
     fn at(at_us: u64, text: impl Into<String>) -> Proof {
         Proof {
             at_us: Some(at_us),
@@ -97,10 +97,10 @@ impl Proof {
     }
 }
 
-/// Looks for one cause.
+/// Function that detects one cause.
 type Detector = fn(&Case) -> Option<Finding>;
 
-/// All that are known, in the order of a boot: of two that weigh the same, the earlier one is told first.
+/// All detectors in the order of a boot: of two findings with equal weight, the earlier one is listed first.
 const DETECTORS: &[Detector] = &[
     dhcp::no_server,
     dhcp::pool_exhausted,
@@ -151,7 +151,7 @@ const DETECTORS: &[Detector] = &[
     guest::differs,
 ];
 
-/// The causes that fit what became of `node`, best first; empty when it passed or nothing was decided.
+/// Returns the causes that fit the failure of `node`, best first; empty if it passed or was not judged.
 pub fn diagnose(
     attempt: &Attempt,
     node: &Node,

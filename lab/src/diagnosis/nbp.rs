@@ -1,4 +1,4 @@
-//! The network boot program: not there, or for another machine.
+//! Causes about the network boot program: missing, or for another machine.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::evidence::packet::Said;
 use crate::timeline::signatures::Clue;
 use crate::timeline::{Outcome, Sighting, StageName};
 
-/// Refused by the server, as seen in a stage.
+/// Returns a refusal by the server in a stage.
 pub(super) fn refusal<'a>(case: &Case<'a>, stage: StageName) -> Option<&'a Sighting> {
     case.sightings(stage)
         .iter()
         .find(|one| one.outcome == Outcome::Failed && one.fact.is_not_there())
 }
 
-/// A sighting as evidence.
+/// Converts an observation into evidence.
 pub(super) fn proof(sighting: &Sighting) -> Proof {
     Proof {
         at_us: Some(sighting.at_us),
@@ -26,7 +26,7 @@ pub(super) fn proof(sighting: &Sighting) -> Proof {
     }
 }
 
-/// The server does not have it.
+/// Detects a boot program that the server does not have.
 pub(super) fn not_found(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::Nbp) {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     })
 }
 
-/// For whom a boot program is.
+/// Target of a boot program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Platform {
     Bios,
@@ -77,7 +77,8 @@ impl Platform {
         }
     }
 
-    /// By option 93 (RFC 4578 §2.1 and IANA's registry; 7 and 9 are both x86-64 in practice).
+    /// Returns the architecture for option 93 (RFC 4578 §2.1 and IANA's registry; 7 and 9 are both x86-64 in
+    /// practice).
     fn of_arch(arch: u16) -> Option<Platform> {
         Some(match arch {
             0 => Platform::Bios,
@@ -90,7 +91,7 @@ impl Platform {
         })
     }
 
-    /// By the names that boot programs have; none when the name does not tell.
+    /// Returns the architecture from a boot program's file name; `None` if the name is inconclusive.
     fn of_file(file: &str) -> Option<Platform> {
         let name = file
             .rsplit(['/', '\\'])
@@ -119,7 +120,7 @@ impl Platform {
     }
 }
 
-/// It is for another architecture.
+/// Detects a boot program for another architecture.
 pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::Script) || case.is_through(StageName::Kernel) {
         return None;
@@ -173,7 +174,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
     }
     let (_, line) = complaint?;
     let last = loaded().next_back()?;
-    // Secure Boot and old keys have words of their own.
+    // Secure Boot and outdated keys have their own messages.
     if super::firmware::denied(case).is_some() {
         return None;
     }

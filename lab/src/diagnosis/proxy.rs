@@ -1,4 +1,4 @@
-//! Boot options beside another DHCP server: nobody gives them, or they cannot be used.
+//! Causes about boot options beside another DHCP server: missing, or unusable.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{DhcpSaid, Packet, Said};
 use crate::timeline::{Outcome, StageName};
 
-/// A proxy should answer, and none does.
+/// Detects a proxy that does not answer.
 pub(super) fn silent(case: &Case) -> Option<Finding> {
     if !case.has_capture() {
         return None;
@@ -42,7 +42,7 @@ fn on_67(case: &Case) -> Option<Finding> {
         )),
         _ => None,
     });
-    // Pixiecore says nothing to machines that its API does not know: then that is the trouble.
+    // Pixiecore ignores machines unknown to its API: then that is the cause.
     let refused = case
         .sightings(StageName::Script)
         .iter()
@@ -69,7 +69,7 @@ fn on_67(case: &Case) -> Option<Finding> {
     })
 }
 
-/// The machine asks a proxy on its own port, in vain.
+/// Detects unanswered requests to a proxy's own port.
 fn on_4011(case: &Case) -> Option<Finding> {
     let to_4011 = |packet: &Packet| packet.to.port == Some(4011);
     let from_4011 = |packet: &Packet| packet.from.port == Some(4011);
@@ -116,9 +116,9 @@ fn on_4011(case: &Case) -> Option<Finding> {
     })
 }
 
-/// Answers that carry no address: a proxy's.
+/// Returns answers without an address, which come from a proxy.
 fn proxied<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> {
-    // An answer to an INFORM has no address either, and is no proxy's (RFC 2131 §4.3.5).
+    // An answer to an INFORM has no address either, and does not come from a proxy (RFC 2131 §4.3.5).
     let informed: BTreeSet<u32> = case.asked("inform").map(|(_, said)| said.xid).collect();
     let answers: Vec<_> = case.in_firmware(case.answers()).collect();
     let from_proxy = move |said: &DhcpSaid| said.given.is_none() && !informed.contains(&said.xid);
@@ -127,7 +127,7 @@ fn proxied<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Packet, &'a DhcpSai
         .filter(move |(_, said)| from_proxy(said))
 }
 
-/// A proxy answers, and firmware can't use it.
+/// Detects a proxy whose answer firmware cannot use.
 pub(super) fn malformed(case: &Case) -> Option<Finding> {
     if case.is_through(StageName::Nbp) {
         return None;
@@ -151,9 +151,9 @@ pub(super) fn malformed(case: &Case) -> Option<Finding> {
     })
 }
 
-/// Something from a server's port that is no DHCP message.
+/// Returns a malformed DHCP message from a server's port.
 fn unreadable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
-    // Of a frame that the capture cut nobody knows what it was.
+    // The content of a truncated frame is unknown.
     if case.wire().kind.cut_at_bytes.is_some() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! A server that sends the machine elsewhere.
+//! Cause: a server that redirects the machine.
 
 use super::case::Case;
 use super::nbp::proof;
@@ -9,10 +9,10 @@ use crate::timeline::{Outcome, Sighting};
 /// Time within which a client follows a redirect.
 const FOLLOWED_US: u64 = 10_000_000;
 
-/// RFC 9110 §15.4: statuses with a `Location` that clients follow.
+/// Statuses with a `Location` that clients follow (RFC 9110 §15.4).
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// The redirect that the machine got right before this sighting, and what it had asked for.
+/// Returns the redirect right before this observation, and the redirected request.
 pub(super) fn before<'a>(
     case: &Case<'a>,
     sighting: &Sighting,
@@ -32,7 +32,7 @@ pub(super) fn before<'a>(
         .last()
 }
 
-/// A config or script came from where a redirect led to.
+/// Detects a config or script from the target of a redirect.
 pub(super) fn followed(case: &Case) -> Option<Finding> {
     let came = case.sightings(case.stage).iter().filter(|one| {
         one.impostor.is_none() && (one.outcome == Outcome::Done || one.claimed.is_some())

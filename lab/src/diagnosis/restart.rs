@@ -1,11 +1,11 @@
-//! A machine that starts over, and a boot program that does nothing.
+//! Causes: a machine that restarts, and a boot program that does nothing.
 
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Origin, Outcome, Sighting, StageName};
 
-/// More restarts than the scenario allows.
+/// Detects more restarts than the scenario allows.
 pub(super) fn reset(case: &Case) -> Option<Finding> {
     let restarts = &case.timeline.restarts;
     let allowed = usize::try_from(case.node.expect.resets).unwrap_or(usize::MAX);
@@ -53,7 +53,7 @@ pub(super) fn reset(case: &Case) -> Option<Finding> {
     })
 }
 
-/// The last thing that was loaded before that time.
+/// Returns the last file loaded before that time.
 fn last_before<'a>(case: &Case<'a>, at_us: u64) -> Option<&'a Sighting> {
     let stages = [
         StageName::Nbp,
@@ -72,7 +72,7 @@ fn is_load(sighting: &Sighting) -> bool {
         && sighting.origin != Origin::Service
 }
 
-/// A boot program, and nothing after it.
+/// Detects a boot program without any later activity.
 pub(super) fn boot_program_dead(case: &Case) -> Option<Finding> {
     let loaded = case
         .sightings(StageName::Nbp)

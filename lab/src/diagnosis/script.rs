@@ -1,4 +1,4 @@
-//! The boot script: the server has none for this machine.
+//! Cause: the server has no boot script for this machine.
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::explain::explain;
@@ -9,10 +9,10 @@ use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Outcome, StageName};
 
-/// How many groups are told about.
+/// Maximum number of groups that are explained.
 const SHOWN_GROUPS: usize = 6;
 
-/// No group matches, or what the group names is not there.
+/// Detects that no group matches, or that the group's script does not exist.
 pub(super) fn not_found(case: &Case) -> Option<Finding> {
     let refused = refusal(case, StageName::Script)?;
     let through = case
@@ -44,7 +44,7 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     })
 }
 
-/// The labels under which the machine asked, and the server's reason, from the request that was refused.
+/// Returns the labels of the refused request, and the server's reason.
 fn asked(case: &Case) -> (Labels, String, Option<String>) {
     let request = case.events().filter_map(|(_, event)| match event {
         BootEvent::HttpRequest {
@@ -65,7 +65,7 @@ fn asked(case: &Case) -> (Labels, String, Option<String>) {
             let labels = mac.map_or_else(|| Labels::from_query(query), Labels::from_mac);
             (labels, query.clone(), Some(detail.to_string()))
         }
-        // PXELINUX asks by its UUID, then by its MAC.
+        // PXELINUX requests its UUID first, then its MAC.
         None => {
             let query = format!("uuid={}&mac={}", case.uuid, case.mac);
             (Labels::from_query(&query), query, None)
@@ -86,7 +86,7 @@ fn shown(labels: &Labels) -> String {
     }
 }
 
-/// Group by group, why it is not this machine's, out of the data directory that was served.
+/// Explains for each group of the served data directory why it does not match this machine.
 pub(super) fn why_no_group(case: &Case, labels: &Labels, query: &str) -> Option<String> {
     let catalog = case.attempt.beside.catalog.as_deref()?;
     let story = explain(catalog, labels, query).groups_text();

@@ -1,21 +1,21 @@
-//! The services themselves.
+//! Causes about the scenario's services.
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Transfer, TransferEnd};
 use crate::evidence::{STATION_PREFIX, Seen};
 
-/// A transfer whose last packet came so shortly before its server's end was under way then.
+/// Time before a server's end within which a transfer's last packet shows that it was active.
 const CUT_OFF_US: u64 = 2_000_000;
 
-/// A service of the scenario ended by itself.
+/// Detects a service that ended unexpectedly.
 pub(super) fn died(case: &Case) -> Option<Finding> {
     let ended = case
         .attempt
         .records
         .iter()
         .find_map(|record| match &record.seen {
-            // A station stands for somebody else's server, of whose processes nobody tells us.
+            // A station stands in for a foreign server, whose processes are unknown.
             Seen::ServiceEnded { service, detail } if !service.starts_with(STATION_PREFIX) => {
                 Some((record.at_us, service, detail))
             }
@@ -39,7 +39,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
             && one.end != TransferEnd::Whole
             && !case.transfers().any(whole_again)
     });
-    // One that came back need not be the reason, unless it left a transfer in the middle.
+    // A service that was restarted need not be the cause, unless it left a transfer incomplete.
     let weight = if back && !cut_off { 58 } else { 96 };
     Some(Finding {
         cause: Cause::ServiceDied,

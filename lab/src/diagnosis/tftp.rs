@@ -1,17 +1,17 @@
-//! TFTP itself: options that one side refuses, and a server that is gone.
+//! Causes in TFTP: refused options, or a server that is gone.
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
 use crate::timeline::first_frame_in;
 
-/// Firmware sends again within so long.
+/// Time within which firmware retransmits.
 const STILL_US: u64 = 5_000_000;
 
-/// RFC 2347 §4: options are refused with this code.
+/// Error code for refused options (RFC 2347 §4).
 const OPTIONS_REFUSED: u16 = 8;
 
-/// One side refuses the other's options, and that is the end of it.
+/// Detects options that one side refused for good.
 pub(super) fn options_refused(case: &Case) -> Option<Finding> {
     let packets: Vec<&Packet> = case.sent().chain(case.received()).collect();
     let refusals = packets.iter().filter_map(|packet| match &packet.what {
@@ -27,7 +27,7 @@ pub(super) fn options_refused(case: &Case) -> Option<Finding> {
     let is_whole = |transfer: &Transfer| {
         transfer.end == TransferEnd::Whole && file.is_none_or(|file| transfer.name == file)
     };
-    // EDK2 reads the size, breaks off with this very code, and asks again.
+    // EDK2 reads the size, aborts with this code and requests the file again.
     let asked_again = packets.iter().find(|other| {
         let again = matches!(&other.what, Said::TftpRequest { file: asked, .. } if file.is_none_or(|file| asked == file));
         again && other.frame > packet.frame
@@ -85,7 +85,7 @@ fn listed(options: &[(String, String)]) -> String {
     }
 }
 
-/// A transfer that never ends, or a server that never begins.
+/// Detects a transfer that never ends, or a server that never begins.
 pub(super) fn server_died(case: &Case) -> Option<Finding> {
     stopped_within(case).or_else(|| never_answers(case))
 }
@@ -115,7 +115,7 @@ fn stopped_within(case: &Case) -> Option<Finding> {
             !tftp().any(|other| other.end == TransferEnd::Whole && other.name == one.name)
         })
         .last()?;
-    // One that went on, if slowly, until the lab stopped waiting has not died.
+    // A slow transfer that was active until the lab stopped waiting is not dead.
     let until_us = case.gave_up_us().unwrap_or(u64::MAX);
     if until_us.saturating_sub(broken.end_us) < STILL_US {
         return None;
@@ -152,7 +152,7 @@ fn stopped_within(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, 92)
 }
 
-/// A request after which nothing comes.
+/// Returns a request without any later packet.
 fn never_answers(case: &Case) -> Option<Finding> {
     let asked: Vec<(&Packet, &str)> = case
         .sent()
@@ -200,8 +200,8 @@ fn never_answers(case: &Case) -> Option<Finding> {
     finding(sentence, evidence, weight)
 }
 
-/// TFTP answers, and not from the address that was asked. RFC 1350 §4: a client takes a transfer's packets
-/// from one host only.
+/// Detects TFTP answers from another address than the requested one. A client accepts packets of a transfer from
+/// one host only (RFC 1350 §4).
 fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
     let asked = first.to.address?;
     let answer = case.received().find(|packet| {
@@ -244,10 +244,10 @@ fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Findin
     finding(sentence, evidence, 93)
 }
 
-/// As long a request waits for its first answer without harm.
+/// Time within which a first answer is harmless.
 const PROMPT_US: u64 = 2_000_000;
 
-/// The first answer comes when the machine has asked anew already.
+/// Detects first answers that arrive after the machine has repeated its request.
 fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
     let is_loaded = case.transfers().any(|one| {
         one.protocol == Protocol::Tftp && one.end == TransferEnd::Whole && one.name == file

@@ -1,8 +1,8 @@
-//! A machine's serial console over a unix socket: every line handed on, every byte kept in a file where nobody else
+//! Serial console of a machine over a Unix socket: forwards every line, and logs every byte if no other process
 //! does.
 //!
-//! QEMU binds the socket and drops what is written before somebody connects; so the machine is
-//! created paused and runs only once [`Console::connect`] is through.
+//! QEMU binds the socket and drops output while no client is connected; the machine is therefore created paused
+//! and runs only after [`Console::connect`].
 
 use std::io;
 use std::path::Path;
@@ -16,10 +16,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// Longest line kept in one piece; firmware that moves the cursor instead of ending lines is cut here.
+/// Maximum length of a line; output of firmware that moves the cursor instead of ending lines is split here.
 const LINE_LIMIT_BYTES: usize = 64 * 1024;
 
-/// A connected console.
+/// Connected console.
 #[derive(Debug)]
 pub struct Console {
     writer: OwnedWriteHalf,
@@ -28,31 +28,32 @@ pub struct Console {
     reading: tokio::task::JoinHandle<()>,
 }
 
-/// What the console has shown so far.
+/// Text of the console so far.
 #[derive(Debug, Default)]
 struct Text {
     lines: Vec<String>,
     open_line: Vec<u8>,
     bytes: u64,
-    /// Bytes that [`Console::read_until`] has not taken yet; none while nobody records.
+    /// Bytes that [`Console::read_until`] has not consumed yet; `None` while not recording.
     recorded: Option<Vec<u8>>,
     closed: bool,
 }
 
-/// How a wait ended without what was waited for.
+/// End of an unsuccessful wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
-    /// The deadline came first.
+    /// The deadline passed.
     Deadline,
     /// The machine closed its console.
     Closed,
 }
 
 impl Console {
-    /// Connects to the socket QEMU has bound; bytes are added to `log`, cleaned lines go to `lines`.
+    /// Connects to the socket that QEMU has bound; bytes are appended to `log`, cleaned lines are sent to
+    /// `lines`.
     ///
     /// # Errors
-    /// When the socket refuses within five seconds or the file can't be made.
+    /// Fails if the socket refuses for five seconds or the file cannot be created.
     pub async fn connect(
         socket: &Path,
         log: Option<&Path>,
@@ -82,26 +83,26 @@ impl Console {
         })
     }
 
-    /// Lets go of the console, so that somebody else may connect: QEMU serves one client at a time.
+    /// Disconnects, so that another client can connect: QEMU serves one client at a time.
     pub fn disconnect(self) {
         self.reading.abort();
     }
 
-    /// Counts its bytes.
+    /// Counts the console's bytes.
     pub(super) fn meter(&self) -> Meter {
         Meter(Arc::clone(&self.text))
     }
 
-    /// Number of complete lines shown so far: where a later [`Console::wait_for`] may begin.
+    /// Returns the number of complete lines so far, as the start of a later [`Console::wait_for`].
     #[must_use]
     pub fn line_count(&self) -> usize {
         lock(&self.text).lines.len()
     }
 
-    /// Waits until `pick` finds something in the lines from number `from` on, the unfinished one included.
+    /// Waits until `pick` finds a result in the lines from number `from` on, including the unfinished one.
     ///
     /// # Errors
-    /// [`Missed`] when the deadline comes or the console closes first.
+    /// [`Missed`] if the deadline passes or the console closes first.
     pub async fn wait_for<T>(
         &self,
         from: usize,
@@ -129,20 +130,20 @@ impl Console {
         }
     }
 
-    /// Keeps every byte that is shown from now on for [`Console::read_until`].
+    /// Records every byte from now on for [`Console::read_until`].
     pub(super) fn record(&self) {
         lock(&self.text).recorded = Some(Vec::new());
     }
 
-    /// Forgets what was recorded, and records no more.
+    /// Discards the recording and stops it.
     pub(super) fn stop_recording(&self) {
         lock(&self.text).recorded = None;
     }
 
-    /// Waits until `take` finds something; it is called with each stretch of recorded bytes once.
+    /// Waits until `take` returns a result; it is called once with each chunk of recorded bytes.
     ///
     /// # Errors
-    /// [`Missed`] when the deadline comes or the console closes first.
+    /// [`Missed`] if the deadline passes or the console closes first.
     pub(super) async fn read_until<T>(
         &self,
         deadline: Instant,
@@ -170,28 +171,28 @@ impl Console {
         }
     }
 
-    /// Types `text`.
+    /// Types a text on the console.
     ///
     /// # Errors
-    /// When the machine is gone.
+    /// Fails if the machine has ended.
     pub async fn type_text(&mut self, text: &str) -> io::Result<()> {
         self.writer.write_all(text.as_bytes()).await
     }
 }
 
-/// Counts what a console shows, for somebody who does not read it.
+/// Counter of a console's output, for tasks that do not read it.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Mutex<Text>>);
 
 impl Meter {
-    /// Bytes shown so far.
+    /// Returns the number of bytes so far.
     pub(super) fn bytes(&self) -> u64 {
         lock(&self.0).bytes
     }
 }
 
 fn lock(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
-    // A panic elsewhere leaves the text whole: every change under the lock is one push.
+    // A panic elsewhere leaves the text consistent: every change under the lock is one push.
     text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -222,7 +223,7 @@ async fn read_all(
             for byte in read {
                 if *byte == b'\n' || text.open_line.len() >= LINE_LIMIT_BYTES {
                     let line = clean(&std::mem::take(&mut text.open_line));
-                    // Nobody listens any more once the attempt is over.
+                    // The receiver is gone once the attempt is over.
                     let _ = lines.send(line.clone());
                     text.lines.push(line);
                 }
@@ -240,7 +241,8 @@ async fn read_all(
     growth.send_replace(());
 }
 
-/// A line as a reader sees it: no control sequences, and of what a carriage return overwrote only the last.
+/// Returns a line as a reader sees it: without control sequences, and with overwriting by carriage returns
+/// applied.
 pub(crate) fn clean(raw: &[u8]) -> String {
     let visible = raw
         .rsplit(|byte| *byte == b'\r')

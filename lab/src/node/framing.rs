@@ -1,27 +1,27 @@
-//! Framing of a command's answer on a console that others write to as well. Pure: bytes in, an [`Answer`] or a
+//! Framing of a command's answer on a console with other writers. Pure: bytes in, an [`Answer`] or a
 //! [`Disturbance`] out.
 //!
 //! An answer is `<NONCE begin>OUTPUT<NONCE end STATUS CRC LENGTH>`. The nonce is random and used once, so that
-//! nothing in the guest can print a marker before it was asked. CRC and length are what POSIX `cksum` makes of
-//! command, status and output, in the guest: a kernel message in the middle of the output, a lost byte, or a
-//! command that did not arrive as it was typed do not go unnoticed.
+//! no program in the guest can print a marker in advance. CRC and length are those of POSIX `cksum` over
+//! command, status and output, computed in the guest. They detect a kernel message in the output, a lost byte,
+//! and a command that did not arrive as typed.
 
 use uuid::Uuid;
 
 use super::console::clean;
 use crate::evidence::disturbance::Disturbance;
 
-/// Longest answer that is taken in, noise included.
+/// Maximum length of an answer, including noise.
 const LIMIT_BYTES: usize = 16 << 20;
 
-/// Longest end marker after its nonce: status, checksum and length.
+/// Maximum length of an end marker after its nonce: status, checksum and length.
 const END_LIMIT_BYTES: usize = 64;
 
 /// Shell functions that frame answers; typed once into a shell.
 ///
-/// `lab_run NONCE COMMAND` executes the command in a subshell, keeps output and status, and prints the answer;
-/// `lab_say NONCE` prints the same answer again. An answer without line breaks goes to the terminal in one
-/// `write`, which nothing but the kernel interrupts.
+/// `lab_run NONCE COMMAND` executes the command in a subshell, stores output and status, and prints the answer;
+/// `lab_say NONCE` prints the same answer again. An answer without line breaks reaches the terminal in one
+/// `write`, which only the kernel can interrupt.
 pub(super) const FUNCTIONS: &str = concat!(
     r"lab_say(){ printf '\n<%s begin>%s<%s end %d %s>\n' ",
     r#""$1" "$lab_o" "$1" "$lab_s" "$(printf '%s\n%s\n%s' "$lab_c" "$lab_s" "$lab_o"|cksum)"; }; "#,
@@ -32,13 +32,13 @@ pub(super) const FUNCTIONS: &str = concat!(
 /// Answer of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Exit status.
+    /// Exit status of the command.
     pub status: i32,
-    /// Output, standard error included, as a reader sees it: without control sequences.
+    /// Output including standard error, without control sequences.
     pub output: String,
 }
 
-/// Returns a nonce that nothing in the guest can guess.
+/// Returns a nonce that no program in the guest can guess.
 pub(super) fn new_nonce() -> String {
     let random = Uuid::new_v4().simple().to_string();
     random.chars().take(16).collect()
@@ -51,9 +51,9 @@ pub(super) struct Framing<'a> {
     begin: Vec<u8>,
     end: Vec<u8>,
     has_begun: bool,
-    /// Bytes since the begin marker; before it, the last few that may be the start of one.
+    /// Bytes since the begin marker; before it, the last few bytes, which may be its start.
     held: Vec<u8>,
-    /// Bytes of `held` in which no marker starts.
+    /// Number of bytes of `held` that contain no start of a marker.
     searched: usize,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Framing<'a> {
         self.has_begun
     }
 
-    /// Takes in what the console showed; returns the answer once it is complete.
+    /// Processes console output; returns the answer once it is complete.
     pub(super) fn feed(&mut self, shown: &[u8]) -> Option<Result<Answer, Disturbance>> {
         self.held.extend_from_slice(shown);
         if !self.has_begun {
@@ -142,7 +142,7 @@ impl<'a> Framing<'a> {
     }
 }
 
-/// Undoes the terminal's `onlcr`: each line feed was sent as carriage return and line feed.
+/// Reverts the terminal's `onlcr`, which sends each line feed as carriage return and line feed.
 fn without_carriage_returns(shown: &[u8]) -> Vec<u8> {
     let mut output = Vec::with_capacity(shown.len());
     for (index, byte) in shown.iter().enumerate() {
@@ -159,8 +159,8 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// Checksum of POSIX `cksum`: CRC-32 with polynomial 0x04C11DB7, most significant bit first, over the bytes and
-/// then their number, complemented (IEEE 1003.1, `cksum`).
+/// Returns the checksum of POSIX `cksum`: CRC-32 with polynomial 0x04C11DB7, most significant bit first, over
+/// the bytes and then their number, complemented (IEEE 1003.1, `cksum`).
 fn cksum(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x04C1_1DB7;
     let step = |crc: u32, byte: u8| {

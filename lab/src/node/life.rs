@@ -1,7 +1,7 @@
-//! A machine's life in an attempt: created paused, console connected, powered on, watched until its shell
+//! Life of a machine in an attempt: created paused, console connected, powered on, watched until its shell
 //! answers, checked, destroyed.
 //!
-//! Nothing here judges: what happens becomes records, and `verdict` reads those.
+//! Nothing is judged here: all observations become records, which `verdict` reads.
 
 use std::collections::HashMap;
 use std::fs;
@@ -29,64 +29,64 @@ use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::scenario::{Firmware, Node};
 use crate::verdict::checks::{Check, checks};
 
-/// How often libvirt is asked whether the machine still runs.
+/// Interval for asking libvirt whether the machine still runs.
 const POWER_POLL: Duration = Duration::from_millis(500);
 
-/// How long one command in the guest may take.
+/// Time limit of one command in the guest.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long checks may go on failing once the shell answers; cloud-config is applied beside the login.
+/// Time for which failed checks are repeated after the shell answers, because cloud-config is applied in
+/// parallel with the login.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(180);
 
-/// How often a system that is still starting is asked whether it is through. Checks in between would only
-/// take the time from it that it needs: without KVM each costs as much as starting a unit.
+/// Interval for asking a starting system whether it has finished. More checks would only slow it down: without
+/// KVM each costs as much as starting a unit.
 const START_POLL: Duration = Duration::from_secs(2);
 
-/// What is left of the time for checks when a system is still starting: enough to make them all once more.
+/// Remaining time at which checks are made even if the system is still starting: enough to make them all once
+/// more.
 const LAST_ROUND: Duration = Duration::from_secs(30);
 
-/// Checks that fail after systemd has finished its start are tried this often again before they count.
+/// Number of retries of failed checks after systemd has finished its start.
 const ROUNDS_AFTER_START: u32 = 2;
 
-/// Where and how a node lives.
+/// Context of a node: paths, devices and settings.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// Run id, part of the domain's name.
     pub run_id: String,
-    /// Its firmware.
     pub firmware: Firmware,
-    /// What executes it.
     pub accelerator: Accelerator,
-    /// How much evidence is collected.
+    /// Amount of evidence to collect.
     pub depth: EvidenceOptions,
-    /// libvirt network.
+    /// Name of the libvirt network.
     pub network: String,
-    /// Folder for its console socket and its disks.
+    /// Folder for the console socket and the disks.
     pub sockets: PathBuf,
-    /// Folder for its artifacts.
+    /// Folder for the artifacts.
     pub artifacts: PathBuf,
-    /// From power-on to the last check.
+    /// Time limit from power-on to the last check.
     pub deadline: Duration,
-    /// The machine runs on when it is through, with its console free for somebody else.
+    /// True if the finished machine keeps running, with its console free for other clients.
     pub hold: bool,
-    /// What a fault has changed about it.
+    /// Changes of the machine by a fault.
     pub machine: MachineChange,
-    /// Listens on its port, during an attempt.
+    /// Capture at the machine's own port, during an attempt.
     pub ports: Option<Ports>,
 }
 
-/// Hands in what is seen of one node.
+/// Recorder of one node's observations.
 #[derive(Debug, Clone)]
 pub struct Witness {
     node: String,
     records: mpsc::UnboundedSender<Record>,
     progress: Progress,
-    /// Something was handed in that no machine which comes through has.
+    /// True once an observation has ruled out a pass.
     saw_failure: Arc<AtomicBool>,
 }
 
 impl Witness {
-    /// A witness of the node with this name.
+    /// Creates a recorder for the node of this name.
     #[must_use]
     pub fn new(node: &str, records: mpsc::UnboundedSender<Record>, progress: Progress) -> Witness {
         Witness {
@@ -97,7 +97,7 @@ impl Witness {
         }
     }
 
-    /// Hands in one thing seen now.
+    /// Records one observation with the current time.
     pub fn saw(&self, seen: Seen) {
         if matches!(
             seen,
@@ -114,26 +114,26 @@ impl Witness {
             seen,
         };
         self.progress.saw(&record);
-        // Nobody listens any more once the attempt is over.
+        // The receiver is gone once the attempt is over.
         let _ = self.records.send(record);
     }
 
-    /// Hands in that the lab stopped waiting.
+    /// Records that the lab stopped waiting.
     pub fn gave_up(&self, reason: GaveUp) {
         self.saw(Seen::GaveUp { reason });
     }
 }
 
-/// The name that libvirt knows a run's node by.
+/// Returns the libvirt name of a run's node.
 #[must_use]
 pub fn domain_name(run_id: &str, node: &Node) -> String {
     format!("lab-{run_id}-{}", node.name)
 }
 
-/// Lives through one boot of `node`; returns when its machine is stopped.
+/// Runs one boot of `node`; returns when its machine has stopped.
 ///
 /// # Errors
-/// [`HypervisorError`] when libvirt refuses the machine: our own set-up failed, not the boot.
+/// [`HypervisorError`] if libvirt refuses the machine, which is an error of the set-up, not of the boot.
 pub async fn live(
     node: &Node,
     around: &Surroundings,
@@ -143,7 +143,7 @@ pub async fn live(
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
-        // The journal is kept by nobody's reading it here; its end is let go of with the machine.
+        // The journal is only saved; its connection ends with the machine.
         let (mut console, _journal, device) =
             power_on(&name, node, around, hypervisor, witness).await?;
         let meter = console.meter();
@@ -205,18 +205,18 @@ async fn power_on(
     let full_xml = hypervisor.create_domain(name, xml).await?;
     let device = Domain::read(&full_xml).interface;
     if let (Some(ports), Some(device)) = (&around.ports, &device) {
-        // The machine is paused: its first frame is still to come.
+        // The machine is paused, so that no frame has been sent yet.
         ports
             .listen(&node.name, device)
             .map_err(|error| refused("listen on the port", std::io::Error::other(error)))?;
     }
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
-    // QEMU itself keeps what it shows: also when nobody reads it any more.
+    // QEMU itself logs the console, even without a client.
     let console = watched(&socket, None, witness, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
-    // Kept as it comes: what the guest's services say is for people, and judged by nobody.
+    // Saved as received: the guest's journal is for people and is not judged.
     let (lines, _) = mpsc::unbounded_channel();
     let journal_log = around.artifacts.join("journal.log");
     let journal = Console::connect(&journal_socket, Some(&journal_log), lines)
@@ -224,7 +224,7 @@ async fn power_on(
         .map_err(|error| refused("open the journal's port", error))?;
     if let Some(socket) = debug_socket {
         let log = around.artifacts.join("firmware.log");
-        // Nothing is typed there; it is read as long as the machine is there.
+        // Nothing is typed there; it is read as long as the machine exists.
         watched(&socket, Some(&log), witness, |line| Seen::Firmware { line })
             .await
             .map_err(|error| refused("open the firmware's debug console", error))?;
@@ -235,7 +235,7 @@ async fn power_on(
     Ok((console, journal, device))
 }
 
-/// A console whose lines are handed in as they come.
+/// Connects to a console whose lines are recorded as they arrive.
 async fn watched(
     socket: &Path,
     log: Option<&Path>,
@@ -253,7 +253,8 @@ async fn watched(
     Ok(console)
 }
 
-/// Returns when the domain is gone. An answerless libvirt counts as present: the deadline decides then.
+/// Waits until the domain has ended. A libvirt that does not answer counts as a running domain; the deadline
+/// then decides.
 async fn powered_off(name: &str, hypervisor: &Hypervisor) {
     loop {
         tokio::time::sleep(POWER_POLL).await;
@@ -290,7 +291,7 @@ async fn boot_and_check(
     Ok(())
 }
 
-/// What came of asking for a check.
+/// Result of a check's command.
 enum Asked {
     Answered(Answer),
     Disturbed {
@@ -299,8 +300,8 @@ enum Asked {
     },
 }
 
-/// Runs every check until all hold, or until the system has finished starting and they still don't: once
-/// right away, then when it has finished.
+/// Runs every check until all hold, or until the system has finished starting and some still fail: once at once,
+/// then after the start.
 async fn settle(
     shell: &mut Shell<'_>,
     checks: Vec<Check>,
@@ -318,7 +319,7 @@ async fn settle(
         }
         is_first = false;
         let mut failing = Vec::new();
-        // Several checks read the same file, e.g. one for each kernel option.
+        // Several checks may read the same file, e.g. one for each kernel option.
         let mut answers: HashMap<String, Answer> = HashMap::new();
         for check in open {
             let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
@@ -360,7 +361,8 @@ async fn settle(
     }
 }
 
-/// Whether systemd has no start job left. A shell that can't tell is asked again in the next round.
+/// Returns true if systemd has no start jobs left. A shell without a clear answer is asked again in the next
+/// round.
 async fn has_started(shell: &mut Shell<'_>, deadline: Instant) -> Result<bool, ShellError> {
     let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
     match shell.run("systemctl is-system-running", until).await {
@@ -370,7 +372,7 @@ async fn has_started(shell: &mut Shell<'_>, deadline: Instant) -> Result<bool, S
     }
 }
 
-/// The folder of a node's artifacts.
+/// Returns the folder of a node's artifacts.
 #[must_use]
 pub fn artifacts_of(attempt: &Path, node: &Node) -> PathBuf {
     attempt.join("nodes").join(&node.name)

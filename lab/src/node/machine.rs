@@ -1,4 +1,4 @@
-//! A node's machine as libvirt is asked for it, and the sockets by which it is reached.
+//! Libvirt definition of a node's machine, and the sockets of its devices.
 
 use std::fs::File;
 use std::io;
@@ -9,25 +9,24 @@ use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
 use crate::scenario::Node;
 
-/// Where a machine's devices listen.
+/// Sockets of a machine's devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sockets {
-    /// Its serial console.
+    /// Socket of the serial console.
     pub console: PathBuf,
-    /// The port that the guest's journal comes by.
+    /// Socket of the port for the guest's journal.
     pub journal: PathBuf,
-    /// The debug console of UEFI firmware.
+    /// Socket of the UEFI firmware's debug console.
     pub debug: Option<PathBuf>,
-    /// Its display.
     pub display: Option<PathBuf>,
 }
 
 impl Sockets {
-    /// Those of a node.
+    /// Returns the sockets of a node.
     #[must_use]
     pub fn of(node: &Node, around: &Surroundings) -> Sockets {
         let socket = |kind: &str| around.sockets.join(format!("{}.{kind}", node.name));
-        // Only UEFI firmware has one.
+        // Only UEFI firmware has a debug console.
         let has_debug = around.depth.firmware_log && around.firmware.is_uefi();
         Sockets {
             console: socket("console"),
@@ -38,10 +37,10 @@ impl Sockets {
     }
 }
 
-/// libvirt's XML of the machine that it knows by `name`; its disks are made.
+/// Returns the XML of the machine with libvirt name `name`; creates its disks.
 ///
 /// # Errors
-/// When a disk can't be made.
+/// Fails if a disk cannot be created.
 pub fn xml(name: &str, node: &Node, around: &Surroundings) -> io::Result<String> {
     let sockets = Sockets::of(node, around);
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
@@ -68,8 +67,8 @@ pub fn xml(name: &str, node: &Node, around: &Surroundings) -> io::Result<String>
     }))
 }
 
-/// The machine's disks: files in `folder`, of which only what is written takes place. They are made empty with its
-/// first power-on, and have what was written to them with the next ones.
+/// Creates the machine's disks: sparse files in `folder`. They are empty at the first power-on and keep their
+/// content afterwards.
 fn make_disks(node: &Node, folder: &Path) -> io::Result<Vec<PathBuf>> {
     let make = |(letter, mib): (char, &u32)| {
         let path = folder.join(format!("{}.vd{letter}", node.name));

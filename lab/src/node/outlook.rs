@@ -1,4 +1,4 @@
-//! Whether a machine will still boot, by what its console shows.
+//! Judgement from the console whether a machine can still boot.
 
 use std::time::Duration;
 
@@ -9,25 +9,26 @@ use super::progress::Progress;
 use super::shell::{LOGGED_IN, ShellError};
 use crate::timeline::signatures::{Meaning, Place, Reader};
 
-/// Time in which a login may still follow a text that rules one out. The text may stand in `/etc/issue`, right
-/// before the login; a kernel that panicked and a system in emergency mode log nobody in.
+/// Time in which a login may still follow a text that rules one out. The text may be part of `/etc/issue`,
+/// printed right before the login; a panicked kernel and a system in emergency mode allow no login.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What a console shows next of interest.
+/// Relevant event on a console.
 #[derive(Debug, PartialEq, Eq)]
 enum Outlook {
-    /// Somebody is logged in.
+    /// A user is logged in.
     LoggedIn,
-    /// The machine will not boot any more.
+    /// The machine cannot boot any more.
     Hopeless {
-        /// Who gave up, with the line.
+        /// Program that gave up, with its console line.
         why: String,
-        /// True for firmware: nothing follows. After the kernel's start any program may print the text.
+        /// True for firmware, after which nothing follows. After the kernel's start any program may print the
+        /// text.
         is_final: bool,
     },
 }
 
-/// Looks through the lines of one console.
+/// Reader of one console's lines.
 #[derive(Debug, Default)]
 struct Lookout {
     reader: Reader,
@@ -37,7 +38,7 @@ struct Lookout {
 }
 
 impl Lookout {
-    /// Looks at the lines that are new, and at the one that is not complete.
+    /// Examines the new lines, and the incomplete one.
     fn look(&mut self, lines: &[String], open: &str, resets: u32) -> Option<Outlook> {
         if resets != self.resets {
             self.resets = resets;
@@ -71,7 +72,7 @@ impl Lookout {
     }
 }
 
-/// Waits for a login or for text that rules one out; the latter is returned with its meaning.
+/// Waits for a login or for a text that rules one out; returns the latter with its meaning.
 pub(super) async fn hopeless_or_login(
     console: &Console,
     deadline: Instant,

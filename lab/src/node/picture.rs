@@ -1,4 +1,5 @@
-//! A picture of a machine's display: where the serial console is silent, firmware may have said why there.
+//! Screenshot of a machine's display: if the serial console is silent, firmware may have printed its reason
+//! there.
 
 use std::fs;
 use std::io;
@@ -10,21 +11,21 @@ use super::life::Witness;
 use crate::evidence::Seen;
 use crate::hypervisor::{Hypervisor, Picture};
 
-/// Name of a picture among a node's artifacts.
+/// File name of a screenshot among a node's artifacts.
 const FILE: &str = "screen.png";
 
-/// Why a picture can't be kept.
+/// Reason why a screenshot cannot be saved.
 #[derive(Debug, Error)]
 pub enum PictureError {
-    /// Its format is not known, or it is damaged.
+    /// The format is unknown or the image is damaged.
     #[error("libvirt handed out a picture of type {0} that cannot be read")]
     Unknown(String),
-    /// It can't be written as PNG.
+    /// The image cannot be written as PNG.
     #[error("a picture cannot be written as PNG: {0}")]
     Png(#[from] png::EncodingError),
 }
 
-/// Keeps a picture of the domain's display among the node's artifacts.
+/// Saves a screenshot of the domain's display among the node's artifacts.
 pub(super) async fn keep_picture(
     name: &str,
     node: &str,
@@ -32,7 +33,7 @@ pub(super) async fn keep_picture(
     hypervisor: &Hypervisor,
     witness: &Witness,
 ) {
-    // A machine that is gone has no display any more; that it is gone has been told.
+    // A machine that has ended has no display; its end was already recorded.
     let picture = match hypervisor.screenshot(name).await {
         Ok(picture) => picture,
         Err(error) => return tracing::info!(%error, "no picture"),
@@ -48,10 +49,10 @@ pub(super) async fn keep_picture(
     }
 }
 
-/// The picture as PNG: libvirt before 9.10 hands out QEMU's own format.
+/// Converts the screenshot to PNG: libvirt before 9.10 returns QEMU's own format.
 ///
 /// # Errors
-/// [`PictureError`] when it is neither.
+/// [`PictureError`] if the format is neither PNG nor PPM.
 pub fn as_png(picture: Picture) -> Result<Vec<u8>, PictureError> {
     if picture.kind == "image/png" {
         return Ok(picture.bytes);
@@ -68,8 +69,8 @@ pub fn as_png(picture: Picture) -> Result<Vec<u8>, PictureError> {
     Ok(png)
 }
 
-/// Width, height and pixels of a picture in Netpbm's format P6 with 8 bits a colour (ppm(5)), as QEMU writes it:
-/// without comments.
+/// Returns width, height and pixels of an image in Netpbm's format P6 with 8 bits per colour (ppm(5)), as QEMU
+/// writes it: without comments.
 fn read_ppm(bytes: &[u8]) -> Option<(u32, u32, &[u8])> {
     let mut rest = bytes.strip_prefix(b"P6")?;
     let mut numbers = [0; 3];

@@ -1,5 +1,5 @@
-//! A machine's progress while it boots: what its servers and its console tell, and how many bytes its
-//! network card was sent; and the moment when there was none for too long.
+//! Progress of a booting machine: events of its servers, output of its console, bytes sent to its network card;
+//! and detection of stalls.
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,13 +12,13 @@ use crate::evidence::{Record, Seen};
 use crate::scenario::Scenario;
 use crate::timeline::{Patience, Silences};
 
-/// How often bytes are counted.
+/// Interval for counting bytes.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counters of network devices, in the network namespace of whoever reads it (`proc_pid_net(5)`).
+/// Counters of network devices in the network namespace of the reading process (`proc_pid_net(5)`).
 const DEVICES: &str = "/proc/self/net/dev";
 
-/// What is known of one machine's progress; shared by all who see something of it.
+/// Progress of one machine, shared by all tasks that observe it.
 #[derive(Debug, Clone)]
 pub struct Progress {
     scenario: Arc<Scenario>,
@@ -29,7 +29,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a machine that is not switched on yet.
+    /// Progress of a machine that is not switched on yet.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, silences: Silences) -> Progress {
         Progress::with_clock(scenario, silences, run_clock())
@@ -55,7 +55,7 @@ impl Progress {
         self.clock.now_us()
     }
 
-    /// Something was seen of this machine.
+    /// Records an observation of this machine.
     pub fn saw(&self, record: &Record) {
         if record.seen == Seen::Reset {
             self.resets.fetch_add(1, Ordering::Relaxed);
@@ -63,17 +63,17 @@ impl Progress {
         self.patience().saw(record, &self.scenario);
     }
 
-    /// Returns how often the machine was reset until now.
+    /// Returns the number of resets so far.
     pub(super) fn resets(&self) -> u32 {
         self.resets.load(Ordering::Relaxed)
     }
 
-    /// It is switched on now.
+    /// Records the power-on.
     pub(super) fn begin(&self) {
         *self.patience() = Patience::new(self.silences, self.clock.now_us());
     }
 
-    /// Returns when there was no progress for too long, with the reason.
+    /// Waits until there was no progress for too long; returns the reason.
     pub(super) async fn overdue(&self, console: Meter, device: Option<String>) -> String {
         let mut shown = console.bytes();
         loop {
@@ -91,8 +91,8 @@ impl Progress {
         }
     }
 
-    /// Takes in that the console has grown, and how many bytes were sent to the machine; returns the reason when
-    /// there was no progress for too long.
+    /// Processes the growth of the console and the bytes sent to the machine; returns the reason if there was no
+    /// progress for too long.
     fn look(&self, grown: bool, sent: Option<u64>) -> Option<String> {
         let now_us = self.clock.now_us();
         let mut patience = self.patience();
@@ -108,13 +108,13 @@ impl Progress {
     }
 
     fn patience(&self) -> MutexGuard<'_, Patience> {
-        // Nothing is left half done under the lock.
+        // No operation leaves the state inconsistent under the lock.
         self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes that the host sent into this device, in the form of `/proc/net/dev`: name, eight numbers of what
-/// was received, eight of what was sent.
+/// Returns the bytes that the host sent into this device, from `/proc/net/dev`: name, eight receive counters,
+/// eight transmit counters.
 fn sent_to(devices: &str, device: &str) -> Option<u64> {
     let numbers = devices.lines().find_map(|line| {
         let (name, numbers) = line.split_once(':')?;

@@ -1,9 +1,8 @@
-//! The autologin shell on a serial console: commands typed in, their output and status read back.
+//! Autologin shell on a serial console: types commands, reads their output and status.
 //!
-//! It works on any image of the CoreOS family with `coreos.autologin` and needs no agent in the guest. The shell
-//! is not alone on its console: kernel, systemd and units of the guest write there as well, and may print whatever
-//! they like. So answers are framed and summed up ([`super::framing`]); a disturbed answer is asked for again
-//! without executing the command again.
+//! It works with every image of the CoreOS family that supports `coreos.autologin`, and needs no agent in the
+//! guest. Kernel, systemd and units of the guest also write to the console, so answers are framed and have
+//! checksums ([`super::framing`]); a disturbed answer is requested again without repeating the command.
 
 use std::io;
 use std::time::Duration;
@@ -16,46 +15,46 @@ pub use super::framing::Answer;
 use super::framing::{FUNCTIONS, Framing, new_nonce};
 use crate::evidence::disturbance::Disturbance;
 
-/// Pause before a shell that has not answered is greeted again; doubled each time. Greetings that are typed too early
-/// are executed later, one after the other: under TCG each takes up to two seconds.
+/// Pause before another greeting to a silent shell; doubled each time. Greetings typed too early are executed
+/// later, one after the other: under TCG each takes up to two seconds.
 const GREETING_INTERVAL: Duration = Duration::from_secs(4);
 
-/// How often an answer is asked for at most.
+/// Maximum number of tries for an answer.
 const TRIES: u32 = 4;
 
-/// Time for an answer that is asked for again: its command is not executed again.
+/// Time limit for a repeated answer, whose command is not executed again.
 const AGAIN_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Pause before an answer is asked for again; what disturbed it may be through by then.
+/// Pause before requesting an answer again, so that the disturbance may end.
 const AGAIN_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a shell may take to be at its prompt after an interrupt.
+/// Time limit for a shell to show its prompt after an interrupt.
 const AFTER_INTERRUPT: Duration = Duration::from_millis(300);
 
-/// How long leaving may take.
+/// Time limit for leaving the shell.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// What agetty says when it logs somebody in by itself: `node1 login: core (automatic login)`.
+/// Message of agetty before an automatic login: `node1 login: core (automatic login)`.
 pub const LOGGED_IN: &str = "(automatic login)";
 
-/// Why a command has no answer.
+/// Reason why a command has no answer.
 #[derive(Debug, Error)]
 pub enum ShellError {
-    /// No answer in time.
+    /// The answer did not arrive in time.
     #[error("the shell on the console did not answer in time")]
     Silent,
-    /// Something else was on the console each time.
+    /// Other output disturbed the answer in each try.
     #[error("the answer on the console was disturbed {tries} times: {disturbance}")]
     Disturbed {
-        /// What was wrong with the last answer.
+        /// Disturbance of the last answer.
         disturbance: Disturbance,
-        /// How often the answer was asked for.
+        /// Number of tries.
         tries: u32,
     },
     /// The machine closed its console.
     #[error("the machine closed its console")]
     Closed,
-    /// The console can't be written.
+    /// The console cannot be written.
     #[error("the console cannot be written: {0}")]
     Write(#[from] io::Error),
 }
@@ -69,21 +68,22 @@ impl From<Missed> for ShellError {
     }
 }
 
-/// A shell that has answered at least once.
+/// Shell that has answered at least once.
 #[derive(Debug)]
 pub struct Shell<'a> {
     console: &'a mut Console,
-    /// Whether the last command has not ended.
+    /// True if the last command has not ended.
     is_busy: bool,
 }
 
 impl<'a> Shell<'a> {
     /// Waits until the console is logged in, then greets the shell until it answers.
     ///
-    /// Nothing is typed before [`LOGGED_IN`] is seen: firmware and boot loaders take keys for commands.
+    /// Nothing is typed before [`LOGGED_IN`] appears, because firmware and boot loaders interpret keys as
+    /// commands.
     ///
     /// # Errors
-    /// [`ShellError`] when the deadline comes or the machine goes first.
+    /// [`ShellError`] if the deadline passes or the machine ends first.
     pub async fn wait_for_login(
         console: &'a mut Console,
         deadline: Instant,
@@ -101,10 +101,10 @@ impl<'a> Shell<'a> {
         Shell::greet(console, deadline).await
     }
 
-    /// A shell that was left open, after somebody else was on the console.
+    /// Takes over a shell that another client left open.
     ///
     /// # Errors
-    /// [`ShellError`] when the deadline comes or the machine goes first.
+    /// [`ShellError`] if the deadline passes or the machine ends first.
     pub async fn resume(
         console: &'a mut Console,
         deadline: Instant,
@@ -117,19 +117,19 @@ impl<'a> Shell<'a> {
             console,
             is_busy: false,
         };
-        // One `sudo` for all commands: under TCG each costs a second. Where it is refused, the commands
-        // run in the login shell itself.
+        // One `sudo` for all commands: under TCG each costs a second. If it is refused, the commands run in the
+        // login shell itself.
         shell.console.type_text("sudo -n bash --norc\n").await?;
-        // Quiet kernel: its messages would fall into the answers.
+        // Silences the kernel, whose messages would disturb the answers.
         const GREETING: &str = "dmesg -n 1";
         let (mut nonce, mut pause) = (new_nonce(), GREETING_INTERVAL);
         let mut framing = Framing::new(&nonce, GREETING);
         shell.console.record();
         loop {
-            // A login may throw away what was typed before it: the functions as well.
+            // A login may discard earlier input, including the functions.
             let greeting = format!("{FUNCTIONS}{}", call(&nonce, GREETING));
             shell.console.type_text(&greeting).await?;
-            // An answer to an earlier greeting is as good.
+            // An answer to an earlier greeting is sufficient.
             let until = deadline.min(Instant::now() + pause);
             let answer = shell
                 .console
@@ -155,17 +155,17 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Leaves the console to the next one as it was found: what still runs is interrupted.
+    /// Leaves the console for the next client; a running command is interrupted.
     pub async fn leave(self) {
         let left = async {
             if self.is_busy {
                 self.console.type_text("\x03").await?;
-                // An interrupt throws away what was typed behind it.
+                // An interrupt discards input typed after it.
                 tokio::time::sleep(AFTER_INTERRUPT).await;
             }
             let from = self.console.line_count();
             self.console.type_text("exit\n").await?;
-            // QEMU throws away what it has not handed over when we go; the echo says that it has.
+            // QEMU discards undelivered data when a client disconnects; the echo confirms the delivery.
             let deadline = Instant::now() + LEAVING;
             let echoed = |lines: &[String], _: &str| {
                 let echo = lines.iter().any(|line| line.trim_end().ends_with("exit"));
@@ -174,14 +174,14 @@ impl<'a> Shell<'a> {
             self.console.wait_for(from, deadline, echoed).await?;
             Ok::<(), ShellError>(())
         };
-        // A machine that is gone is left too.
+        // A machine that has ended needs no clean-up.
         let _ = left.await;
     }
 
-    /// Runs one command line, in a subshell.
+    /// Runs one command line in a subshell.
     ///
     /// # Errors
-    /// [`ShellError`] when no answer came before the deadline, or none that is whole.
+    /// [`ShellError`] if no complete answer arrived before the deadline.
     pub async fn run(&mut self, command: &str, deadline: Instant) -> Result<Answer, ShellError> {
         let mut tries = 1;
         let nonce = new_nonce();
@@ -226,14 +226,14 @@ impl<'a> Shell<'a> {
                 self.is_busy = false;
                 Ok(answer)
             }
-            // Begin and end are printed together, once the command is through.
+            // Begin and end are printed together after the command.
             Err(Missed::Deadline) if framing.has_begun() => Ok(Err(Disturbance::Unended)),
             Err(missed) => Err(missed.into()),
         }
     }
 }
 
-/// Line that runs `command` and has its answer framed.
+/// Returns the line that runs `command` and frames its answer.
 fn call(nonce: &str, command: &str) -> String {
     format!("lab_run {nonce} '{}'\n", command.replace('\'', r"'\''"))
 }
@@ -294,7 +294,7 @@ mod tests {
         shell.leave().await;
     }
 
-    /// What the machine does with each line that is typed, in bash.
+    /// Shell function that processes each typed line in the machine's bash.
     const HONEST: &str = r#"eval "$line""#;
 
     /// A real bash on the other end of the console, after a login line; like a terminal it echoes.

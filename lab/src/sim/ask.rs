@@ -1,5 +1,5 @@
-//! The DHCP messages of the programs that ask during a network boot, option by option as recorded from
-//! QEMU's iPXE ROM, OVMF and Debian's iPXE (`boot-server/tests/golden`). Pure.
+//! DHCP messages of the programs in a network boot, option by option as recorded from QEMU's iPXE ROM, OVMF and
+//! Debian's iPXE (`boot-server/tests/golden`). Pure.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::proto::mac::MacAddr;
 use uuid::Uuid;
 
-/// The program that asks.
+/// Program that sends requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// iPXE on BIOS: a network card's ROM, or `undionly.kpxe`.
@@ -22,7 +22,7 @@ pub enum Program {
     Plain,
 }
 
-/// Largest message that it takes (option 57).
+/// Maximum accepted message size (option 57).
 const MAX_MESSAGE: [u8; 2] = 1472_u16.to_be_bytes();
 const IPXE_PARAMETERS: &[u8] = &[
     1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175,
@@ -32,31 +32,29 @@ const EDK2_PARAMETERS: &[u8] = &[
     1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66,
     67, 97, 128, 129, 130, 131, 132, 133, 134, 135,
 ];
-/// iPXE's features (option 175): HTTP, TFTP, DNS, menus and the like.
+/// Features of iPXE (option 175): HTTP, TFTP, DNS, menus and others.
 const IPXE_FEATURES: &[u8] = &[
     0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0x41, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x22, 1, 1, 0x13, 1, 1, 0x11,
     1, 1, 0x27, 1, 1, 0x19, 1, 1, 0x29, 1, 1, 0x10, 1, 2, 0x21, 1, 1, 0x15, 1, 1, 0x18, 1, 1, 0x12,
     1, 1,
 ];
 
-/// Who asks.
+/// Sender of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
-    /// Its MAC.
     pub mac: [u8; 6],
-    /// Its UUID.
     pub uuid: Uuid,
-    /// The program.
+    /// Program that sends the request.
     pub program: Program,
 }
 
 impl Asker {
-    /// A message of this kind with all that the program says of itself.
+    /// Builds a message of this kind with all options of the program.
     #[must_use]
     pub fn message(&self, kind: MessageType, xid: u32) -> Message {
         let mac = MacAddr(self.mac);
         let mut message = Message::from_client(kind, mac, xid);
-        // Its network stack takes no frame for an address that it does not have yet.
+        // The client cannot receive unicast frames before it has an address.
         message.set_broadcast();
         let (arch, interface): (u16, [u8; 3]) = match self.program {
             Program::IpxeBios => (0, [1, 2, 1]),
@@ -93,7 +91,7 @@ impl Asker {
         message
     }
 
-    /// The request for an offered address.
+    /// Builds the request for an offered address.
     #[must_use]
     pub fn request(&self, xid: u32, offer: &Message) -> Message {
         let mut message = self.message(MessageType::Request, xid);
@@ -106,7 +104,7 @@ impl Asker {
         message
     }
 
-    /// The question to a boot server on port 4011, by who has its address already.
+    /// Builds the request to a boot server on port 4011, sent with the client's address.
     #[must_use]
     pub fn boot_request(&self, xid: u32, address: Ipv4Addr) -> Message {
         let mut message = self.message(MessageType::Request, xid);
@@ -116,18 +114,18 @@ impl Asker {
     }
 }
 
-/// What a program makes of an answer.
+/// Interpretation of an answer by a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// An address, with a boot file or without.
+    /// An address, with or without a boot file.
     Offer,
-    /// Boot options of a proxy: it says that it is one, and gives no address.
+    /// Boot options of a proxy, which identifies itself and offers no address.
     Proxy,
-    /// Nothing that it knows what to do with.
+    /// Unusable answer.
     Useless,
 }
 
-/// Reads an offer as firmware does.
+/// Interprets an offer as firmware does.
 #[must_use]
 pub fn read_offer(offer: &Message) -> Answer {
     let class = offer.vendor_class();
@@ -140,7 +138,7 @@ pub fn read_offer(offer: &Message) -> Answer {
     }
 }
 
-/// The boot file of an answer: option 67, else the header's field.
+/// Returns the boot file of an answer: option 67, else the header field.
 #[must_use]
 pub fn boot_file(answer: &Message) -> Option<String> {
     let text = |bytes: &[u8]| {
@@ -155,7 +153,7 @@ pub fn boot_file(answer: &Message) -> Option<String> {
         .or_else(|| text(&answer.boot_file))
 }
 
-/// Whether iPXE is told that no proxy is to be waited for (its option 175.176).
+/// True if iPXE is told not to wait for a proxy (its option 175.176).
 #[must_use]
 pub fn needs_no_proxy(offer: &Message) -> bool {
     let mut options = offer.options.bytes(code::IPXE).unwrap_or_default();

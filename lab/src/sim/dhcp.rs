@@ -1,5 +1,5 @@
-//! A DHCP exchange as boot firmware makes it: discover, offers of servers and proxies, request,
-//! acknowledgement, and the question to a proxy's boot server where its offer names no file.
+//! DHCP exchange of boot firmware: discover, offers of servers and proxies, request, acknowledgement, and a
+//! request to a proxy's boot server if its offer has no file.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -14,41 +14,39 @@ const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
 const BOOT_SERVER_PORT: u16 = 4011;
 
-/// How long each question waits for its answer. Firmware waits longer and asks more often.
+/// Waiting time after each request. Firmware waits longer and retries more often.
 const TRIES: [Duration; 4] = [
     Duration::from_millis(1000),
     Duration::from_millis(2000),
     Duration::from_millis(3000),
     Duration::from_millis(4000),
 ];
-/// How long proxies are waited for, once there is an address.
+/// Waiting time for proxies after an address was offered.
 const PROXY_WAIT: Duration = Duration::from_millis(1000);
 
-/// What a machine was given.
+/// Result of a DHCP exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
-    /// Its address.
     pub address: Ipv4Addr,
-    /// Length of its network's prefix.
+    /// Prefix length of the network.
     pub prefix_len: u8,
-    /// Its router.
     pub router: Option<Ipv4Addr>,
-    /// Whom it loads files from.
+    /// Server of the boot files.
     pub next_server: Ipv4Addr,
-    /// What it boots; none when nobody said so.
+    /// Boot options; `None` if no server sent any.
     pub boot_file: Option<String>,
 }
 
-/// Why nothing was given.
+/// Reason why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum DhcpError {
-    /// Nobody offered an address.
+    /// No server offered an address.
     #[error("no offer")]
     NoOffer,
     /// An address was offered but not acknowledged.
     #[error("no acknowledgement")]
     NoAck,
-    /// The request was refused.
+    /// The server sent a NAK.
     #[error("refused: {0}")]
     Nak(String),
     /// The boot server on port 4011 did not answer.
@@ -62,7 +60,7 @@ pub enum DhcpError {
 /// Makes the exchange on `interface`, which needs no address for it.
 ///
 /// # Errors
-/// [`DhcpError`] when it came to no address.
+/// [`DhcpError`] if no address was obtained.
 pub fn exchange(asker: &Asker, interface: &str) -> Result<Given, DhcpError> {
     let socket = bound(interface, CLIENT_PORT)?;
     let xid = xid();
@@ -91,17 +89,17 @@ pub fn exchange(asker: &Asker, interface: &str) -> Result<Given, DhcpError> {
     given.next_server = server;
     given.boot_file = boot_file(&proxy);
     if given.boot_file.is_none() {
-        // The address is needed for a question to one host.
+        // A unicast request needs the address.
         super::machine::take_address(interface, &given)?;
         given.boot_file = ask_boot_server(&socket, asker, interface, xid, given.address, server)?;
     }
     Ok(given)
 }
 
-/// Takes an address of the server and keeps it, as a machine that does not boot.
+/// Leases an address and keeps it, as a machine that does not boot.
 ///
 /// # Errors
-/// [`DhcpError`] when there is none left.
+/// [`DhcpError`] if no address is left.
 pub fn lease(mac: [u8; 6], interface: &str) -> Result<Ipv4Addr, DhcpError> {
     let asker = Asker {
         mac,
@@ -111,14 +109,14 @@ pub fn lease(mac: [u8; 6], interface: &str) -> Result<Ipv4Addr, DhcpError> {
     Ok(exchange(&asker, interface)?.address)
 }
 
-/// The first offer of an address, and the first of a proxy.
+/// First offer of an address, and first offer of a proxy.
 #[derive(Debug, Default)]
 struct Offers {
     address: Option<Message>,
     proxy: Option<Message>,
 }
 
-/// Hears offers until there is all that can be waited for.
+/// Collects offers until nothing more is worth waiting for.
 fn collect(
     socket: &UdpSocket,
     xid: u32,
@@ -183,7 +181,7 @@ fn ask_boot_server(
     address: Ipv4Addr,
     server: Ipv4Addr,
 ) -> Result<Option<String>, DhcpError> {
-    // EDK2 asks from port 4011, iPXE from its own.
+    // EDK2 sends from port 4011, iPXE from its own port.
     let own = match asker.program {
         Program::Edk2Pxe => Some(bound(interface, BOOT_SERVER_PORT)?),
         _ => None,
@@ -226,7 +224,7 @@ fn given(ack: &Message) -> Given {
     }
 }
 
-/// The next message of this transaction, until the deadline.
+/// Returns the next message of this transaction before the deadline.
 fn hear(socket: &UdpSocket, xid: u32, deadline: Instant) -> io::Result<Option<Message>> {
     let mut buffer = [0; 2048];
     loop {
@@ -241,7 +239,7 @@ fn hear(socket: &UdpSocket, xid: u32, deadline: Instant) -> io::Result<Option<Me
             Err(error) => return Err(error),
         };
         let heard = buffer.get(..length).unwrap_or_default();
-        // Others' conversations, and what cannot be read, firmware passes over as well.
+        // Firmware also ignores other transactions and malformed messages.
         if let Ok(message) = Message::decode(heard)
             && message.xid == xid
             && message.op == boot_server::proto::dhcp::Op::Reply
@@ -268,13 +266,13 @@ fn send(socket: &UdpSocket, message: &Message, to: SocketAddrV4) -> io::Result<(
     let bytes = message.encode(limit).map_err(io::Error::other)?;
     match socket.send_to(&bytes, to) {
         Ok(_) => Ok(()),
-        // A server that is not there shows as an error of the next call; firmware does not hear of it.
+        // An unreachable server appears as an error of the next call; firmware ignores it.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// A socket that sends and hears broadcasts on `interface`.
+/// Opens a socket that sends and receives broadcasts on `interface`.
 pub(crate) fn bound(interface: &str, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
@@ -284,7 +282,7 @@ pub(crate) fn bound(interface: &str, port: u16) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// A transaction id that no other exchange has.
+/// Returns a transaction id that no other exchange uses.
 fn xid() -> u32 {
     let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
     u32::from_be_bytes([a, b, c, d])

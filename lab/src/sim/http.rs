@@ -1,4 +1,4 @@
-//! An HTTP client as iPXE has one: a GET a connection, and nothing but the status and the length looked at.
+//! HTTP client like iPXE's: one GET per connection, using only status and length.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::LoadError;
 
-/// How long a connection may take; iPXE tries for more than a minute.
+/// Time limit of a connection; iPXE tries for more than a minute.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long nothing may come; iPXE waits longer still.
+/// Time limit without data; iPXE waits even longer.
 const SILENCE: Duration = Duration::from_secs(16);
 
-/// A URL as far as boot servers write them: `http://HOST[:PORT]/PATH`.
+/// URL in the form that boot servers use: `http://HOST[:PORT]/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Url {
     /// Host and port as written.
@@ -21,7 +21,7 @@ pub(super) struct Url {
 }
 
 impl Url {
-    /// Reads an absolute URL.
+    /// Parses an absolute URL.
     pub(super) fn parse(text: &str) -> Option<Url> {
         let rest = text.strip_prefix("http://")?;
         let (authority, target) = match rest.find('/') {
@@ -34,7 +34,7 @@ impl Url {
         })
     }
 
-    /// `text` as it stands in a script that came from this URL (RFC 3986 §5).
+    /// Resolves `text` in a script that was loaded from this URL (RFC 3986 §5).
     pub(super) fn resolve(&self, text: &str) -> Option<Url> {
         if text.contains("://") {
             return Url::parse(text);
@@ -67,10 +67,10 @@ impl std::fmt::Display for Url {
     }
 }
 
-/// Loads what the URL names.
+/// Loads the file of the URL.
 ///
 /// # Errors
-/// [`LoadError`] when it does not come whole.
+/// [`LoadError`] if it does not arrive completely.
 pub(super) fn get(url: &Url, user_agent: &str) -> Result<Vec<u8>, LoadError> {
     let address = url
         .address()
@@ -113,7 +113,7 @@ pub(super) fn get(url: &Url, user_agent: &str) -> Result<Vec<u8>, LoadError> {
     }
 }
 
-/// Status and length of an answer.
+/// Returns status and length of a response.
 fn head(reader: &mut impl BufRead) -> Result<(u16, Option<u64>), LoadError> {
     let mut line = String::new();
     reader.read_line(&mut line).map_err(LoadError::from_io)?;

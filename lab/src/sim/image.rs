@@ -1,13 +1,13 @@
-//! Kernels and initrds as simulated machines look at them before they would start the kernel. Pure.
+//! Checks of kernels and initrds that a simulated machine makes before it would start the kernel. Pure.
 //!
-//! Kind, architecture and length are checked as far as the file itself tells them. Nothing is unpacked.
+//! Kind, architecture and length are checked as far as the file itself contains them. Nothing is unpacked.
 
 use images::catalog::Role;
 use images::verify::content;
 
 use super::nbp::{self, NotBootable};
 
-/// Why a file is not what a boot loader hands over.
+/// Reason why a file is not a valid kernel or initrd.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotAnImage {
     #[error("{0}")]
@@ -22,10 +22,10 @@ pub(super) enum NotAnImage {
     Unfinished(&'static str),
 }
 
-/// Bytes of the file in which its kind is told.
+/// Number of bytes that determine the kind of a file.
 const HEAD: usize = 1024;
 
-/// Checks the file that a script loads as kernel.
+/// Checks a file that a script loads as kernel.
 pub(super) fn check_kernel(file: &[u8], is_uefi: bool) -> Result<(), NotAnImage> {
     content::check_head(head(file), Role::Kernel)?;
     if is_uefi {
@@ -42,7 +42,7 @@ pub(super) fn check_kernel(file: &[u8], is_uefi: bool) -> Result<(), NotAnImage>
     }
 }
 
-/// Checks a file that a script loads as initrd, and returns what it is.
+/// Checks a file that a script loads as initrd, and returns its kind.
 pub(super) fn check_initrd(file: &[u8]) -> Result<&'static str, NotAnImage> {
     content::check_head(head(file), Role::Initrd)?;
     let whole = |kind, is_whole| match is_whole {
@@ -53,7 +53,7 @@ pub(super) fn check_initrd(file: &[u8]) -> Result<&'static str, NotAnImage> {
         return whole("cpio archive", cpio_is_whole(file));
     }
     if file.starts_with(b"\xfd7zXZ") {
-        // A stream's footer; zeros may follow (The .xz File Format, sections 2.1.2 and 2.2).
+        // Stream footer; zeros may follow (The .xz File Format, sections 2.1.2 and 2.2).
         let last = file.iter().rposition(|byte| *byte != 0);
         let footer = last.and_then(|last| file.get(..=last));
         return whole(
@@ -72,8 +72,8 @@ fn head(file: &[u8]) -> &[u8] {
     file.get(..file.len().min(HEAD)).unwrap_or_default()
 }
 
-/// True if the first archive of the file has its trailer (cpio's format `newc`). What follows it, e.g. the
-/// real initrd behind microcode, is not looked at.
+/// True if the first archive of the file has its trailer (cpio format `newc`). Data after it, such as the real
+/// initrd behind microcode, is ignored.
 fn cpio_is_whole(file: &[u8]) -> bool {
     let mut rest = file;
     // An entry takes at least 110 bytes, so that the loop ends.
@@ -92,7 +92,7 @@ fn cpio_is_whole(file: &[u8]) -> bool {
     }
 }
 
-/// Name and length, padding included, of the entry at the beginning.
+/// Returns name and length, including padding, of the first entry.
 fn cpio_entry(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let header = bytes.get(..110)?;
     if !header.starts_with(b"07070") {

@@ -1,4 +1,4 @@
-//! A simulated machine's life in an attempt: its process started, its console read, its end told.
+//! Life of a simulated machine in an attempt: its process is started, its console is read, its end is recorded.
 
 use std::fs;
 use std::io;
@@ -15,10 +15,10 @@ use crate::station::{StationJob, Task};
 use super::machine::MachineJob;
 use super::report::{self, Line};
 
-/// Lives through one simulated boot of `node`; returns when its process is stopped.
+/// Runs one simulated boot of `node`; returns when its process has stopped.
 ///
 /// # Errors
-/// When the process can't be started: our own set-up failed, not the boot.
+/// Fails if the process cannot be started, which is an error of the set-up, not of the boot.
 pub async fn live(
     node: &Node,
     around: &Surroundings,

@@ -1,5 +1,5 @@
-//! The course of a simulated boot: what firmware asks, what it loads, what iPXE makes of it, written on
-//! standard output as a console shows it.
+//! Course of a simulated boot: requests of firmware, loaded files, and iPXE's actions, written to standard
+//! output as a console shows them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,35 +20,32 @@ use super::tftp::{self, Habits};
 use super::{LoadError, image, original, tftp::load as load_by_tftp};
 use crate::scenario::Firmware;
 
-/// How often boot programs may load each other before the simulated machine stops; a real one goes on.
+/// Maximum number of boot programs that load each other; a real machine has no limit.
 const BOOT_PROGRAMS_MAX: u32 = 8;
-/// How many scripts may lead to each other.
+/// Maximum number of scripts that lead to each other.
 const SCRIPTS_MAX: u32 = 16;
 
-/// The machine to be simulated.
+/// Machine to simulate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineJob {
-    /// Its MAC.
     pub mac: [u8; 6],
-    /// Its UUID.
     pub uuid: Uuid,
-    /// Its serial number.
+    /// SMBIOS serial number.
     pub serial: String,
-    /// Its firmware.
     pub firmware: Firmware,
 }
 
-/// How a boot program or script ended.
+/// End of a boot program or script.
 enum End {
-    /// The kernel would be started, with what was loaded.
+    /// The kernel would be started, with the loaded files.
     Kernel(Report),
     /// Another boot program takes over.
     Program(Program),
-    /// That was all.
+    /// The program ended without a boot.
     Failed,
 }
 
-/// Boots on `interface` and returns when there is nothing more to do.
+/// Boots on `interface` and returns when the boot has ended.
 pub fn run(job: &MachineJob, interface: &str) {
     say("This machine is simulated: it asks as firmware does and executes nothing.");
     let mut program = match job.firmware {
@@ -74,7 +71,7 @@ pub fn run(job: &MachineJob, interface: &str) {
 struct Machine<'a> {
     job: &'a MachineJob,
     interface: &'a str,
-    /// What scripts have loaded; kept when a script chains to another, as in iPXE.
+    /// Files loaded by scripts; kept when a script chains to another, as in iPXE.
     images: RefCell<Images>,
 }
 
@@ -148,7 +145,7 @@ impl Machine<'_> {
         Ok(End::Failed)
     }
 
-    /// EDK2 loads one program and executes it.
+    /// Loads and executes one program, as EDK2 does.
     fn edk2(&self, program: Program, given: &Given, file: &str) -> Result<End, ()> {
         let loaded = match program {
             Program::Edk2Http => match Url::parse(file) {
@@ -181,7 +178,7 @@ impl Machine<'_> {
         self.take_over(Program::IpxeUefi, &nbp, file)
     }
 
-    /// iPXE loads a script or another program.
+    /// Loads a script or another program, as iPXE does.
     fn ipxe(&self, program: Program, given: &Given, file: &str) -> Result<End, ()> {
         let (loaded, url) = match self.locate(given, file) {
             Place::Http(url) => (http::get(&url, "iPXE/1.0.0+ (simulated)"), Some(url)),
@@ -263,7 +260,7 @@ impl Machine<'_> {
         Ok(End::Failed)
     }
 
-    /// The end of firmware or iPXE: the loaded boot program would be started.
+    /// Ends firmware or iPXE: the loaded boot program would be started.
     fn take_over(&self, program: Program, file: &[u8], name: &str) -> Result<End, ()> {
         match original::compare(name, file) {
             original::Comparison::Same(path) => say(&format!(
@@ -301,7 +298,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// iPXE's command `boot`.
+    /// Executes iPXE's command `boot`.
     fn boot(&self) -> End {
         let images = self.images.take();
         match images.kernel {
@@ -320,7 +317,7 @@ impl Machine<'_> {
         Ok(End::Failed)
     }
 
-    /// Where a boot file is.
+    /// Location of a boot file.
     fn locate(&self, given: &Given, file: &str) -> Place {
         if let Some(url) = Url::parse(file) {
             return Place::Http(url);
@@ -340,7 +337,7 @@ impl Machine<'_> {
         }
     }
 
-    /// iPXE's settings of the machine.
+    /// Returns iPXE's settings of the machine.
     fn settings(&self, program: Program) -> BTreeMap<&'static str, String> {
         let part = |separator: &str| {
             let octets = self.job.mac.iter().map(|octet| format!("{octet:02x}"));
@@ -370,10 +367,10 @@ enum Place {
     Nowhere,
 }
 
-/// Gives the interface the address that was acknowledged.
+/// Configures the acknowledged address on the interface.
 ///
 /// # Errors
-/// When `ip` fails.
+/// Fails if `ip` fails.
 pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
     let address = format!("{}/{}", given.address, given.prefix_len);
     for arguments in [
@@ -389,7 +386,7 @@ pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
     Ok(())
 }
 
-/// iPXE's words for what it can't start, and the simulated machine's reason.
+/// Returns iPXE's message for an unusable file, with the simulated machine's reason.
 fn not_started(name: &str, why: &str) -> End {
     say(&format!(
         "Could not boot: Exec format error (http://ipxe.org/2e008081): {name}"

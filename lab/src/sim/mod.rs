@@ -1,23 +1,22 @@
-//! Simulated machines: programs that ask over the network as firmware and iPXE do, and execute nothing.
+//! Simulated machines: programs that send the requests of firmware and iPXE, and execute nothing.
 //!
-//! They are for faults of servers and network, of which dozens can be shown in the time of a few real
-//! boots. What they send is modelled on recorded exchanges (`boot-server/tests/golden`); how long they
-//! wait is shorter than real firmware. They stop where a real machine would start the kernel, and say on
-//! their console that they are simulated. A pass of theirs proves the servers' part only, and needs the machine's own
-//! report of what it would start.
+//! They show faults of servers and network, dozens of them in the time of a few real boots. Their messages
+//! follow recorded exchanges (`boot-server/tests/golden`); their timeouts are shorter than firmware's. They stop
+//! where a real machine would start the kernel, and print that they are simulated. A pass proves only the
+//! servers' part, and requires the machine's own report of the files that it would start.
 //!
 //! | file | job |
 //! |---|---|
-//! | [`machine`] | the course of a boot: firmware, boot program, script, kernel, initrd |
-//! | [`ask`] | the DHCP messages that each program sends; pure |
-//! | [`dhcp`] | a DHCP exchange |
-//! | [`tftp`], [`http`] | how files are loaded |
-//! | [`script`] | iPXE scripts, as far as boot servers write them; pure |
-//! | [`nbp`], [`pe`] | checks of boot programs before they would be started; pure |
+//! | [`machine`] | course of a boot: firmware, boot program, script, kernel, initrd |
+//! | [`ask`] | DHCP messages of each program; pure |
+//! | [`dhcp`] | DHCP exchange |
+//! | [`tftp`], [`http`] | loading of files |
+//! | [`script`] | iPXE scripts, limited to the commands that boot servers use; pure |
+//! | [`nbp`], [`pe`] | checks of boot programs before the start; pure |
 //! | [`image`] | checks of kernels and initrds; pure |
-//! | [`original`] | boot programs compared with this host's |
-//! | [`report`] | the console, and what would be started at the end |
-//! | [`life`] | in the cell's worker: a simulated machine from power-on to its stop |
+//! | [`original`] | comparison of boot programs with this host's |
+//! | [`report`] | console, and report of the files that would be started |
+//! | [`life`] | in the cell's worker: a simulated machine from power-on to stop |
 
 pub mod ask;
 pub mod dhcp;
@@ -36,36 +35,36 @@ use std::io;
 
 use thiserror::Error;
 
-/// Why something could not be loaded, in the words of firmware.
+/// Reason why a file could not be loaded, in the words of firmware.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// The server says that it is not there.
+    /// The server reports that the file does not exist.
     #[error("No such file or directory (http://ipxe.org/2d0c613b)")]
     NotFound,
     /// The server refuses or fails.
     #[error("Input/output error (http://ipxe.org/1d0c6139): {0}")]
     Refused(String),
-    /// Nothing comes any more.
+    /// The transfer stalled.
     #[error("Connection timed out (http://ipxe.org/4c0a6035)")]
     TimedOut,
-    /// It ended too early.
+    /// The transfer ended too early.
     #[error("Connection reset (http://ipxe.org/0f0a6039): {got} of {announced} bytes")]
     CutOff {
-        /// Bytes that came.
+        /// Bytes received.
         got: u64,
-        /// Bytes that were announced.
+        /// Bytes announced.
         announced: u64,
     },
-    /// It could not be asked for.
+    /// The request could not be sent.
     #[error("Network unreachable (http://ipxe.org/28086011): {0}")]
     Unreachable(#[from] io::Error),
-    /// What names it makes no sense.
+    /// The name or URL is malformed.
     #[error("Operation not supported (http://ipxe.org/3c092083): {0}")]
     NoUrl(String),
 }
 
 impl LoadError {
-    /// From a socket: a read that took too long is silence.
+    /// Converts a socket error: a read that timed out is a stall.
     fn from_io(error: io::Error) -> LoadError {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => LoadError::TimedOut,

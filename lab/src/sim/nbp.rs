@@ -1,36 +1,36 @@
-//! Boot programs as simulated machines look at them. Pure.
+//! Checks of boot programs by simulated machines. Pure.
 //!
-//! A simulated machine executes nothing and knows how iPXE boots, and nothing else. BIOS firmware would
-//! jump into any file, text included, and crash. A simulated machine refuses whatever is not recognizably a
-//! build of iPXE for its firmware, and says why. The code itself is not looked at: a build of iPXE with a
-//! damaged byte in the middle is accepted unless the host has the original.
+//! A simulated machine executes nothing and implements only iPXE's boot. BIOS firmware would jump into any file,
+//! including text, and crash. A simulated machine refuses every file that is not recognisably a build of iPXE
+//! for its firmware, with a reason. The code itself is not examined: a build of iPXE with a damaged byte is
+//! accepted unless the host has the original.
 
 use super::pe::{self, EFI_APPLICATION, X64};
 
-/// Largest boot program that iPXE starts on BIOS: base memory from 0x7c00 up to 0x9fc00 (`pxe_probe` in
+/// Maximum size of a boot program that iPXE starts on BIOS: base memory from 0x7c00 to 0x9fc00 (`pxe_probe` in
 /// iPXE's `src/arch/x86/image/pxe_image.c`).
 const BIOS_PROGRAM_MAX: usize = 0x9fc00 - 0x7c00;
-/// Fewer bytes than in one disk sector hold no boot program.
+/// Minimum size of a boot program: one disk sector.
 const PROGRAM_MIN: usize = 512;
-/// Where BIOS loads a boot program and starts it.
+/// Load address of boot programs on BIOS.
 const LOAD_ADDRESS: usize = 0x7c00;
-/// `pushl` of the mark on the stack with which iPXE's prefixes begin (`src/arch/x86/prefix/pxeprefix.S`).
+/// Instruction `pushl` of the stack mark with which iPXE's prefixes begin (`src/arch/x86/prefix/pxeprefix.S`).
 const IPXE_PREFIX_MARK: &[u8] = b"\x66\x68LRET";
-/// Bytes of the prefix in which the mark is.
+/// Number of bytes of the prefix that contain the mark.
 const IPXE_PREFIX_LENGTH: usize = 64;
-/// PXELINUX's header behind its first jump (`pxelinux.asm`).
+/// Header of PXELINUX after its first jump (`pxelinux.asm`).
 const PXELINUX_MAGIC: &[u8] = b"\xac\xc8\x83\x29";
 
-/// What a file is to iPXE.
+/// Kind of a file, as iPXE sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Image {
-    /// An iPXE script.
+    /// iPXE script.
     Script,
-    /// Anything else.
+    /// Any other file.
     Program,
 }
 
-/// Tells scripts from programs.
+/// Distinguishes scripts from programs.
 pub(super) fn identify(file: &[u8]) -> Image {
     match file.starts_with(b"#!ipxe") {
         true => Image::Script,
@@ -38,7 +38,7 @@ pub(super) fn identify(file: &[u8]) -> Image {
     }
 }
 
-/// Why a file is not started as a boot program.
+/// Reason why a file cannot be started as a boot program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotBootable {
     #[error("the file is empty")]
@@ -71,7 +71,7 @@ pub(super) enum NotBootable {
     CutOff { has: u64, needs: u64 },
 }
 
-/// Beginnings of files that are no boot program, by what they are.
+/// First bytes of files that are not boot programs, with their kinds.
 const OTHERS: [(&[u8], &str); 12] = [
     (b"MZ", "a program for UEFI or DOS"),
     (b"\x7fELF", "an ELF program"),
@@ -127,7 +127,7 @@ pub(super) fn check_uefi(file: &[u8]) -> Result<(), NotBootable> {
     }
 }
 
-/// The headers of a program that x86-64 firmware loads: whole, and for its architecture.
+/// Returns the headers of a program that x86-64 firmware accepts: complete, and for its architecture.
 pub(super) fn efi_program(file: &[u8]) -> Result<pe::Pe, NotBootable> {
     let program = pe::read(file).ok_or(NotBootable::NotPe)?;
     let has = u64::try_from(file.len()).unwrap_or(u64::MAX);
@@ -143,7 +143,7 @@ pub(super) fn efi_program(file: &[u8]) -> Result<pe::Pe, NotBootable> {
     }
 }
 
-/// Rules out what is no program for any firmware.
+/// Rejects files that are no program for any firmware.
 fn plausible(file: &[u8]) -> Result<(), NotBootable> {
     if file.is_empty() {
         return Err(NotBootable::Empty);
@@ -165,7 +165,7 @@ fn is_text(file: &[u8]) -> bool {
     let head = file.get(..file.len().min(1024)).unwrap_or_default();
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // A character that the cut halved.
+        // A character cut in half by the limit.
         Err(error) if error.error_len().is_none() => {
             let whole = head.get(..error.valid_up_to()).unwrap_or_default();
             std::str::from_utf8(whole).unwrap_or_default()
@@ -198,7 +198,7 @@ pub(super) fn is_bzimage(file: &[u8]) -> bool {
     file.get(0x1fe..0x200) == Some(b"\x55\xaa") && file.get(0x202..0x206) == Some(b"HdrS")
 }
 
-/// Bytes that the headers of a bzImage say the file has, up to its last paragraph of 16 bytes.
+/// Returns the size of a bzImage according to its headers, rounded up to a paragraph of 16 bytes.
 pub(super) fn bzimage_length(file: &[u8]) -> Option<u64> {
     let sectors = match *file.get(0x1f1)? {
         0 => 4,
@@ -208,7 +208,7 @@ pub(super) fn bzimage_length(file: &[u8]) -> Option<u64> {
     Some((sectors + 1) * 512 + paragraphs * 16)
 }
 
-/// Checks that a bzImage given as boot program is iPXE (`ipxe.lkrn`) and whole.
+/// Checks that a bzImage given as boot program is a complete iPXE (`ipxe.lkrn`).
 fn bzimage(file: &[u8]) -> Result<(), NotBootable> {
     // Linux has an EFI stub or a boot sector here; iPXE's prefix begins with its header.
     if file.get(..16) != Some(&[0; 16]) {

@@ -1,24 +1,23 @@
-//! Boot programs compared with those that this host has: a file that was cut off on its way, or when it
-//! was copied, begins like the original.
+//! Comparison of boot programs with this host's: a truncated file begins like the original.
 
 use std::path::Path;
 
-/// Where Debian has boot programs, as boot-server looks for them.
+/// Debian's folders of boot programs, in the boot server's search order.
 const FOLDERS: [&str; 2] = ["/usr/lib/ipxe", "/usr/lib/PXELINUX"];
 
-/// How a file compares with this host's program of the same name.
+/// Comparison of a file with this host's program of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Comparison {
-    /// The same bytes.
+    /// Equal to the original.
     Same(String),
-    /// The first bytes of it.
+    /// Truncated copy of the original.
     CutOff {
         /// Path of the original.
         path: String,
         /// Size of the original.
         bytes: usize,
     },
-    /// Another program, or none of the name.
+    /// Another program, or no program of this name.
     Unknown,
 }
 

@@ -1,31 +1,31 @@
-//! PE/COFF headers, as far as UEFI firmware reads them before it starts a program (UEFI Specification 2.10,
-//! section 2.1.1; Microsoft's PE format). Pure.
+//! PE/COFF headers, as UEFI firmware reads them before it starts a program (UEFI Specification 2.10, section
+//! 2.1.1; Microsoft's PE format). Pure.
 
-/// x86-64 in the field `Machine`.
+/// Value of the field `Machine` for x86-64.
 pub(super) const X64: u16 = 0x8664;
-/// An EFI application in the field `Subsystem`.
+/// Value of the field `Subsystem` for an EFI application.
 pub(super) const EFI_APPLICATION: u16 = 10;
-/// PE32+ in the field `Magic` of the optional header.
+/// Value of the field `Magic` of the optional header for PE32+.
 const PE32_PLUS: u16 = 0x20b;
-/// Sections of one file; firmware has no limit, linkers write fewer than 20.
+/// Maximum number of sections; firmware has no limit, linkers write fewer than 20.
 const SECTIONS_MAX: u16 = 96;
 
-/// The headers of a program.
+/// Headers of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pe {
-    /// Field `Machine`.
+    /// Value of the field `Machine`.
     pub(super) machine: u16,
     /// True if the optional header is that of PE32+.
     pub(super) is_64_bit: bool,
-    /// Field `Subsystem`.
+    /// Value of the field `Subsystem`.
     pub(super) subsystem: u16,
-    /// Bytes that headers and sections need of the file.
+    /// Number of bytes that headers and sections occupy in the file.
     pub(super) needs: u64,
     /// True if the entry point is inside a section.
     pub(super) has_entry: bool,
 }
 
-/// Reads the headers; none if the file has no DOS and PE signature, or they are cut off.
+/// Parses the headers; `None` if the file has no DOS and PE signature, or is truncated.
 pub(super) fn read(file: &[u8]) -> Option<Pe> {
     file.strip_prefix(b"MZ")?;
     let header = usize::try_from(u32_at(file, 0x3c)?).ok()?;
@@ -44,7 +44,7 @@ pub(super) fn read(file: &[u8]) -> Option<Pe> {
             [8, 12, 16, 20].map(|at| u32_at(section, at).map(u64::from));
         let (start, raw_size, raw_start) = (start?, raw_size?, raw_start?);
         has_entry |= (start..start + size?.max(raw_size)).contains(&entry);
-        // Sections without bytes in the file, e.g. `.bss`, say where they would be all the same.
+        // Sections without data in the file, e.g. `.bss`, have an offset as well.
         if raw_size > 0 {
             needs = needs.max(raw_start + raw_size);
         }

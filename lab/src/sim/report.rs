@@ -1,30 +1,27 @@
-//! What a simulated machine says: lines of its console, and at its end what it would start.
+//! Output of a simulated machine: console lines, and at its end the files that it would start.
 //!
-//! Lines go to standard output, where [`super::life`] reads them. Names that come from the network are part
-//! of many lines, so that no line proves anything. The end is told by a [`Report`] behind a mark that no
-//! line can contain.
+//! Lines go to standard output, where [`super::life`] reads them. Many lines contain names from the network, so
+//! that no line proves anything. The end is reported by a [`Report`] after a mark that no line can contain.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Begins the line with the report: the control character "record separator".
+/// First character of the line with the report: the control character "record separator".
 const MARK: char = '\u{1e}';
 
-/// A file that a simulated machine has loaded.
+/// File that a simulated machine has loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// URL.
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// SHA-256 in hexadecimal, of the bytes as they arrived.
+    /// SHA-256 in hexadecimal, of the bytes as received.
     pub sha256: String,
 }
 
-/// What a simulated machine would start when it ends.
+/// Files that a simulated machine would start at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Kernel.
     pub kernel: Loaded,
     /// Initrds, in order.
     pub initrds: Vec<Loaded>,
@@ -43,7 +40,7 @@ impl Loaded {
 }
 
 impl Report {
-    /// The line on the console.
+    /// Returns the console line.
     #[must_use]
     pub fn line(&self) -> String {
         let file = |file: &Loaded| format!("{} (sha256 {})", file.name, file.sha256);
@@ -59,16 +56,16 @@ impl Report {
     }
 }
 
-/// What a line of a simulated machine's standard output is.
+/// Kind of a line on a simulated machine's standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// A line of its console.
     Console(String),
-    /// The end of a boot that came through.
+    /// Report of a successful boot.
     End(Report),
 }
 
-/// Reads a line of standard output.
+/// Parses a line of standard output.
 pub(super) fn read(line: &str) -> Line {
     let report = line.strip_prefix(MARK).map(serde_json::from_str);
     match report {
@@ -82,14 +79,14 @@ pub(super) fn say(line: &str) {
     print(&printable(line));
 }
 
-/// Reports the end of a boot that came through.
+/// Reports the end of a successful boot.
 pub(super) fn tell(report: &Report) {
     if let Ok(text) = serde_json::to_string(report) {
         print(&format!("{MARK}{text}"));
     }
 }
 
-/// One line, in which names from the network can neither begin another line nor the report.
+/// Returns a single line in which names from the network can begin neither another line nor the report.
 fn printable(line: &str) -> String {
     line.chars()
         .map(|c| if c.is_control() { '?' } else { c })
@@ -98,7 +95,7 @@ fn printable(line: &str) -> String {
 
 fn print(line: &str) {
     use std::io::Write;
-    // Whoever reads the console is gone only when everything ends.
+    // The reader disappears only when everything ends.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 

@@ -1,9 +1,9 @@
-//! iPXE scripts, as far as boot servers write them: `dhcp`, `chain`, `kernel`, `initrd`, `boot`,
-//! `autoboot`, chained by `&&` and `||`, with `${…}` filled in. Pure.
+//! iPXE scripts, limited to the commands that boot servers use: `dhcp`, `chain`, `kernel`, `initrd`, `boot`,
+//! `autoboot`, chained by `&&` and `||`, with `${…}` replaced. Pure.
 
 use std::collections::BTreeMap;
 
-/// One command of a script.
+/// Command of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     /// Run another script or program.
@@ -14,13 +14,13 @@ pub(super) enum Command {
     Initrd(String),
     /// Start the kernel.
     Boot,
-    /// Configure the network, or go on as without a script: both are done already here.
+    /// Configure the network, or continue as without a script: both have been done already.
     Skip,
-    /// A command that simulated machines do not know.
+    /// Command that simulated machines do not support.
     Unknown(String),
 }
 
-/// The commands of a script, in order; none when it is no iPXE script.
+/// Parses the commands of a script; `None` if the text is not an iPXE script.
 pub(super) fn parse(text: &str, settings: &BTreeMap<&str, String>) -> Option<Vec<Command>> {
     let mut lines = text.lines();
     if !lines.next()?.starts_with("#!ipxe") {
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str, settings: &BTreeMap<&str, String>) -> Option<Vec
     let commands = lines
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        // After `||` stands what is done when the rest failed; then the boot has failed anyway.
+        // Commands after `||` run when the others failed; the boot has failed by then.
         .filter_map(|line| line.split(" || ").next())
         .flat_map(|line| line.split(" && "))
         .map(|line| command(&expand(line, settings)))
@@ -60,7 +60,7 @@ fn command(line: &str) -> Command {
     }
 }
 
-/// Fills in the machine's settings; unknown ones are empty, as in iPXE.
+/// Replaces the machine's settings; unknown ones are empty, as in iPXE.
 pub(super) fn expand(text: &str, settings: &BTreeMap<&str, String>) -> String {
     let mut filled = String::new();
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! A TFTP client as firmware has one (RFC 1350, options of RFC 2347, 2348, 2349 and 7440).
+//! TFTP client like firmware's (RFC 1350, options of RFC 2347, 2348, 2349 and 7440).
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use boot_server::proto::tftp::{ErrorCode, Packet};
 use super::LoadError;
 
 const PORT: u16 = 69;
-/// How long each packet waits for its answer; after the last, the server is given up.
+/// Waiting times for answers; after the last one, the server is given up.
 const WAITS: [Duration; 4] = [
     Duration::from_millis(1000),
     Duration::from_millis(1500),
@@ -16,19 +16,19 @@ const WAITS: [Duration; 4] = [
     Duration::from_millis(3000),
 ];
 
-/// Whose habits it has.
+/// Program that the client imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Habits {
     /// iPXE: blocks of 1432 bytes.
     Ipxe,
-    /// EDK2: breaks a first request off when it has read the size, then asks for windows of 4 blocks.
+    /// EDK2: aborts a first request after reading the size, then requests windows of 4 blocks.
     Edk2,
 }
 
 /// Loads a file.
 ///
 /// # Errors
-/// [`LoadError`] when it does not come whole.
+/// [`LoadError`] if the file does not arrive completely.
 pub(super) fn load(server: Ipv4Addr, file: &str, habits: Habits) -> Result<Vec<u8>, LoadError> {
     match habits {
         Habits::Ipxe => read(
@@ -46,7 +46,7 @@ pub(super) fn load(server: Ipv4Addr, file: &str, habits: Habits) -> Result<Vec<u
     }
 }
 
-/// How much of a file is wanted.
+/// Part of a file to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
     /// Only its size.
@@ -90,7 +90,7 @@ fn read(
                     send(&socket, &last, to)?;
                     continue;
                 }
-                // The port is closed: nobody is there, which firmware does not hear of.
+                // A closed port means that no server is running, which firmware cannot detect.
                 _ => {
                     std::thread::sleep(*wait);
                     waits.next();
@@ -133,7 +133,7 @@ fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) -> Result<(), LoadErro
     }
 }
 
-/// A file on its way.
+/// File transfer.
 struct Incoming {
     peer: Option<SocketAddr>,
     block_size: usize,
@@ -144,7 +144,7 @@ struct Incoming {
 }
 
 impl Incoming {
-    /// Takes a packet; what is to be sent for it, if anything.
+    /// Processes a packet; returns the packet to send in response, if any.
     fn take(&mut self, packet: Packet) -> Result<Option<Vec<u8>>, LoadError> {
         match packet {
             Packet::OptionsAck(options) => {
@@ -161,7 +161,7 @@ impl Incoming {
             Packet::Data { block, bytes } => {
                 let next = (self.blocks + 1) & 0xffff;
                 if u64::from(block) != next {
-                    // Out of order, or once more: what is whole so far is said again.
+                    // Out of order or duplicated: the last acknowledgement is repeated.
                     return Ok(Some(ack(self.blocks)));
                 }
                 self.blocks += 1;

@@ -1,8 +1,8 @@
-//! Other hosts on a cell's network: simulated machines, and the servers with a flaw that faults need.
+//! Other hosts on a cell's network: simulated machines, and servers with a flaw for faults.
 //!
-//! Each is a process `lab cell-station` in a network namespace of its own inside the cell, plugged into the
-//! bridge by a veth pair (`cell/plug.rs`), so that it has its own MAC, address and routing, as another host
-//! has. It reads a [`StationJob`] from its standard input and says [`UP`] when it is at work.
+//! Each host is a process `lab cell-station` in its own network namespace inside the cell, connected to the
+//! bridge by a veth pair (`cell/plug.rs`), so that it has its own MAC, address and routing. It reads a
+//! [`StationJob`] from standard input and prints [`UP`] when it is ready.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -26,69 +26,67 @@ use crate::fault::{ProxyFlaw, TftpFlaw, WebFlaw};
 use crate::sim::dhcp;
 use crate::sim::machine::{self, MachineJob};
 
-/// Said as soon as the process is in its namespace.
+/// Printed as soon as the process is in its namespace.
 pub const INSIDE: &str = "station: inside";
 
-/// Said when the station is at work, so that machines may start.
+/// Printed when the station is ready, so that machines may start.
 pub const UP: &str = "station: up";
 
-/// Everything a station has to know.
+/// Description of a station.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StationJob {
-    /// Its network interface; none for one that works in the servers' own place.
+    /// Name of the network interface; `None` in the servers' own namespace.
     pub interface: Option<String>,
-    /// Its MAC.
     pub mac: String,
-    /// Its address and the length of its network's prefix.
+    /// Address, and prefix length of the network.
     pub address: Option<(Ipv4Addr, u8)>,
-    /// What it does.
     pub task: Task,
 }
 
-/// What a station does.
+/// Role of a station.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// It is there.
+    /// Host without services.
     Idle,
-    /// It gives addresses (dnsmasq).
+    /// DHCP server (dnsmasq).
     DhcpServer {
-        /// First address.
+        /// First address of the pool.
         first: Ipv4Addr,
-        /// Last address.
+        /// Last address of the pool.
         last: Ipv4Addr,
     },
-    /// It takes addresses.
+    /// DHCP client that keeps its leases.
     Leases {
-        /// How many.
+        /// Number of addresses.
         count: u32,
     },
-    /// It serves a folder by HTTP, at the port of boot config services.
+    /// HTTP server of a folder, at the port of boot config services.
     Web {
-        /// What is wrong with it.
+        /// Flaw of the server.
         flaw: WebFlaw,
-        /// The image's folder, served as `/assets/coreos/current/`.
+        /// Folder of the image, served as `/assets/coreos/current/`.
         image: PathBuf,
     },
-    /// It serves boot programs by TFTP.
+    /// TFTP server of boot programs.
     Tftp {
-        /// What is wrong with it.
+        /// Flaw of the server.
         flaw: TftpFlaw,
-        /// Address it listens on.
+        /// Listen address.
         address: Ipv4Addr,
-        /// Folders with the programs.
+        /// Folders of the programs.
         roots: Vec<PathBuf>,
     },
-    /// It gives boot options beside a DHCP server.
+    /// ProxyDHCP server.
     Proxy {
-        /// What is wrong with it.
+        /// Flaw of the server.
         flaw: ProxyFlaw,
     },
-    /// It boots as a machine does.
+    /// Simulated machine.
     Machine(MachineJob),
 }
 
-/// Becomes a station: reads the job, sets the interface up, works until it is killed or through.
+/// Runs a station: reads the job, configures the interface, works until it is killed or finished.
 #[must_use]
 pub fn run() -> ExitCode {
     match work() {
@@ -151,7 +149,7 @@ fn work() -> io::Result<()> {
 }
 
 fn set_up(interface: &str, job: &StationJob) -> io::Result<()> {
-    // Only IPv4 is asked for here; a host that is not there to be reached by IPv6 should not say that it is.
+    // Only IPv4 is used; a host without IPv6 services should not announce an IPv6 address.
     let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
     ip(&["link", "set", "lo", "up"])?;
     ip(&["link", "set", interface, "address", &job.mac])?;
@@ -173,7 +171,7 @@ fn ip(arguments: &[&str]) -> io::Result<()> {
     Err(io::Error::other(what))
 }
 
-/// An address server that knows nothing of booting.
+/// Runs a DHCP server without boot options.
 fn dnsmasq(interface: &str, first: Ipv4Addr, last: Ipv4Addr) -> Command {
     let mut command = Command::new("dnsmasq");
     command

@@ -1,4 +1,4 @@
-//! A proxyDHCP server with a flaw: it offers boot options in a way that firmware can do nothing with.
+//! ProxyDHCP server with a flaw: firmware cannot use its offers.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -37,7 +37,7 @@ pub(super) fn serve(
     }
 }
 
-/// The offer for a machine that asks for boot options; none for other messages.
+/// Returns the offer for a machine that requests boot options; `None` for other messages.
 fn offer(request: &Message, address: Ipv4Addr, flaw: ProxyFlaw) -> Option<Message> {
     let discovers = request.message_type().ok().flatten() == Some(MessageType::Discover);
     let boots = request.vendor_class()?.starts_with("PXEClient");

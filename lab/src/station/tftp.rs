@@ -1,4 +1,4 @@
-//! A TFTP server with a flaw. What is right about it is boot-server's own transfer.
+//! TFTP server with a flaw, based on boot-server's own transfer.
 
 use std::fs;
 use std::io;
@@ -16,13 +16,13 @@ use crate::fault::TftpFlaw;
 
 const PORT: u16 = 69;
 
-/// As boot-server's: no packet is fragmented on Ethernet.
+/// Block size of boot-server: packets are not fragmented on Ethernet.
 const LIMITS: Limits = Limits {
     block_size: 1468,
     window_size: 16,
 };
 
-/// Serves until it is killed, or dies; `up` is called when it listens.
+/// Serves until it is killed or fails on purpose; `up` is called when it listens.
 pub(super) fn serve(
     address: Ipv4Addr,
     flaw: TftpFlaw,
@@ -49,12 +49,12 @@ pub(super) fn serve(
             answers.send_to(&Packet::encode_error(ErrorCode::FileNotFound, text), peer)?;
             continue;
         };
-        // A client that goes away is its own business.
+        // Clients that disappear are ignored.
         thread::spawn(move || send(&answers, peer, &request, &file, flaw));
     }
 }
 
-/// The file's bytes, when it is in one of the folders.
+/// Returns the file's bytes, if one of the folders has it.
 fn find(request: &ReadRequest, roots: &[PathBuf]) -> Option<Vec<u8>> {
     let path = Path::new(request.file.trim_start_matches('/'));
     let inside = path
@@ -82,7 +82,7 @@ fn send(
                     if let TftpFlaw::DieAfter(bytes) = flaw
                         && offset >= bytes
                     {
-                        // With all its sockets, as a server that crashes.
+                        // Ends with all its sockets, like a server that crashes.
                         process::exit(1);
                     }
                     let start = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! A web server with a flaw: it serves the image's files as a boot config service does, until it doesn't.
+//! Web server with a flaw: serves the image's files like a boot config service, and then fails.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -23,7 +23,7 @@ pub(super) fn serve(
     up()?;
     for stream in listener.incoming() {
         let (stream, image) = (stream?, image.to_owned());
-        // A client that goes away is its own business.
+        // Clients that disappear are ignored.
         thread::spawn(move || answer(stream, flaw, &image));
     }
     Ok(())
@@ -62,7 +62,7 @@ fn answer(mut stream: TcpStream, flaw: WebFlaw, image: &Path) -> io::Result<()> 
         WebFlaw::StallAfter(bytes) => {
             send(&mut stream, file, bytes, None)?;
             loop {
-                // The connection stays open, and nothing more comes.
+                // The connection stays open without further data.
                 thread::park();
             }
         }
@@ -72,7 +72,7 @@ fn answer(mut stream: TcpStream, flaw: WebFlaw, image: &Path) -> io::Result<()> 
     }
 }
 
-/// Sends up to `limit` bytes, no faster than `rate` bytes a second.
+/// Sends up to `limit` bytes at up to `rate` bytes per second.
 fn send(stream: &mut TcpStream, file: File, limit: u64, rate: Option<u64>) -> io::Result<()> {
     let mut file = file.take(limit);
     let mut piece = vec![0; PIECE];
@@ -88,7 +88,7 @@ fn send(stream: &mut TcpStream, file: File, limit: u64, rate: Option<u64>) -> io
     }
 }
 
-/// Method and target of the request; none when there is none.
+/// Returns method and target of the request, if there is one.
 fn request(stream: &TcpStream) -> io::Result<Option<(String, String)>> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -101,7 +101,7 @@ fn request(stream: &TcpStream) -> io::Result<Option<(String, String)>> {
     Ok(words.next().zip(words.next()))
 }
 
-/// The file that a target names, which cannot be outside of the folder.
+/// Returns the file that a target names; it cannot be outside the folder.
 fn asset(target: &str, image: &Path) -> Option<PathBuf> {
     let path = target
         .split('?')
@@ -118,7 +118,7 @@ fn asset(target: &str, image: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// What a client gets until the connection ends or nothing has come for a moment.
+    /// Returns the data that a client receives until the connection ends or stalls.
     fn loaded(flaw: WebFlaw, target: &str) -> (String, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), vec![7; 200_000]).unwrap();

@@ -1,17 +1,17 @@
-//! What the console says of a config's application: the agent of the stand-in, its initramfs, Ignition,
-//! coreos-cloudinit, and systemd about units that the config brought in.
+//! Console messages about a config's application, from the stand-in's agent and initramfs, Ignition,
+//! coreos-cloudinit, and systemd about units of the config.
 
 use super::Outcome;
 use super::signatures::{ConfigNews, config_news, without_prompt, without_stamp};
 
-/// The meaning of a console line after the kernel came up, if it is about a config. `brought_in` are the
-/// configs that the machine got; `wants_cloud_config` is true if one is expected.
+/// Returns the meaning of a console line after the kernel's start, if it is about a config. `brought_in` are the
+/// configs that the machine received; `wants_cloud_config` is true if one is expected.
 pub(super) fn meaning(
     line: &str,
     brought_in: &[&str],
     wants_cloud_config: bool,
 ) -> Option<Outcome> {
-    // The agent may speak while a shell waits at its prompt.
+    // The agent may print while a shell waits at its prompt.
     let bare = without_prompt(without_stamp(line.trim()).trim_start());
     let (news, signature) = config_news(bare)?;
     match news {
@@ -46,7 +46,7 @@ fn unit_after<'l>(text: &str, line: &'l str) -> Option<&'l str> {
     (!unit.is_empty()).then_some(unit)
 }
 
-/// True if the config has a unit of this name or description: as a whole value, not as part of another.
+/// True if the config has a unit of this name or description, as a whole value.
 fn names(config: &str, unit: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || "-_.@\\".contains(c);
     config.match_indices(unit).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! From evidence to stages.
+//! Conversion of evidence into stages.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,14 @@ use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{Node, Scenario};
 
-/// How many of the last console lines are kept.
+/// Number of last console lines that are kept.
 const LAST_CONSOLE_LINES: usize = 20;
 
-/// How many lines of trouble are kept.
+/// Number of trouble lines that are kept.
 const TROUBLE_LINES: usize = 10;
 
-/// The timeline of `node`, out of everything that was seen in the attempt: records, packets of the whole
-/// network (an empty [`Wire`] where there are none yet) and, where it was captured, what crossed the node's
-/// own port.
+/// Builds the timeline of `node` from all records of the attempt, the packets of the whole network (an empty
+/// [`Wire`] if there are none yet) and, if captured, the traffic at the node's own port.
 pub fn build(
     scenario: &Scenario,
     node: &Node,
@@ -95,7 +94,7 @@ struct Builder<'s> {
     identities: &'s Identities<'s>,
     view: &'s View<'s>,
     has_port: bool,
-    /// Configs and scripts that the machine got.
+    /// Returns the configs and scripts that the machine received.
     brought_in: &'s [&'s str],
     last_check_us: u64,
     entries: Vec<Entry>,
@@ -229,7 +228,7 @@ impl Builder<'_> {
         });
     }
 
-    /// Whose an event is, by the frames that crossed the machine's own port.
+    /// Assigns an event to a machine by the frames at the machine's own port.
     fn owner_by_port(&self, event: &BootEvent, classified: &Classified) -> Owner<'_> {
         let Classified {
             who,
@@ -257,7 +256,7 @@ impl Builder<'_> {
         if self.view.is_of_machine(event) {
             return Owner::Unseen;
         }
-        // A client that asks for an address has none.
+        // A client that requests an address has none.
         let peer = who.peer.map(|peer| peer.ip().to_canonical());
         let by = match peer.filter(|address| !address.is_unspecified()) {
             Some(address) => address.to_string(),
@@ -266,7 +265,7 @@ impl Builder<'_> {
         Owner::Impostor(by)
     }
 
-    /// Whose an event is, by what it says of itself.
+    /// Assigns an event to a machine by the event's own claims.
     fn owner_by_claims(
         &self,
         record: &Record,
@@ -284,7 +283,7 @@ impl Builder<'_> {
             .identities
             .asker(sighting.at_us, who, told_mac.as_deref())
             .or_else(|| {
-                // Nothing in the event tells whose it is: the collector may know.
+                // The event itself does not identify its machine, but its collector may.
                 let node = self.scenario.node(record.node.as_deref()?)?;
                 anonymous.then_some(Asker {
                     node: &node.name,
@@ -313,7 +312,7 @@ impl Builder<'_> {
         } else if signatures::is_login_prompt(line) {
             self.saw(StageName::UserlandUp, at_us, shown(Outcome::Done), spoken());
         }
-        // What a kernel or an initramfs says of it may have a time stamp, as the kernel's own lines have.
+        // Messages of a kernel or initramfs may have a time stamp.
         if self.kernel_is_up
             && let Some(outcome) = applied::meaning(
                 line,
@@ -384,7 +383,7 @@ impl Builder<'_> {
         });
     }
 
-    /// iPXE tells who it is when it asks for an address.
+    /// iPXE identifies itself when it requests an address.
     fn ipxe(&mut self) {
         let seen = self
             .view
@@ -440,22 +439,22 @@ impl Builder<'_> {
     }
 }
 
-/// Whose a server's event is.
+/// Assigns a server's event to a machine.
 enum Owner<'s> {
-    /// This machine's own; `claimed` is another node in whose name it asked.
+    /// Event of this machine; `claimed` is another node whose identity it used.
     Machine { claimed: Option<&'s str> },
-    /// A service of the lab asked another one about the machine.
+    /// Request of a service of the lab about the machine.
     Service,
-    /// The machine's by its transaction id or address, and no frame of it crossed the machine's port: lost on the
-    /// way, or by the capture.
+    /// Event with the machine's transaction id or address, but without a frame at its port: lost on the way, or
+    /// by the capture.
     Unseen,
-    /// Somebody else asked in the machine's name.
+    /// Request of another host in the machine's name.
     Impostor(String),
-    /// Another machine's, or of no machine.
+    /// Event of another machine, or of none.
     Nobody,
 }
 
-/// True if the request came from the host that the services run on, as Pixiecore's to its API.
+/// True if the request came from the services' host, like Pixiecore's to its API.
 fn is_service_call(event: &BootEvent, scenario: &Scenario) -> bool {
     let BootEvent::HttpRequest { who, path, .. } = event else {
         return false;
@@ -465,7 +464,7 @@ fn is_service_call(event: &BootEvent, scenario: &Scenario) -> bool {
     is_ours && path.starts_with("/pixiecore/")
 }
 
-/// When it happened: an event may be handed in later.
+/// Time of the event, which may be recorded later.
 fn time_us(record: &Record) -> u64 {
     match &record.seen {
         Seen::Server { entry, .. } => entry.at_us,

@@ -1,4 +1,4 @@
-//! Which stage a server's event belongs to, and what it means there.
+//! Assignment of server events to stages.
 
 use boot_server::event::{BootEvent, DhcpRole, Who};
 use boot_server::proto::dhcp::MessageType;
@@ -7,20 +7,20 @@ use super::wire::leads_on;
 use super::{ContentSeen, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
-/// Where a stage's sighting comes from.
+/// Source of an observation.
 pub(super) struct Classified<'e> {
     pub(super) stage: StageName,
     pub(super) who: &'e Who,
-    /// A MAC that stands in the path or query, for requests whose sender is someone else.
+    /// MAC in the path or query, for requests of another sender.
     pub(super) told_mac: Option<String>,
     pub(super) sighting: Sighting,
-    /// How long it took, in microseconds; the stage began that much earlier.
+    /// Duration in microseconds; the stage began that much earlier.
     pub(super) took_us: u64,
-    /// What tells that a packet shows the same.
+    /// Key that identifies the same observation in a packet.
     pub(super) key: Option<Key>,
 }
 
-/// The stage and the meaning of an event; none for those that are of no node.
+/// Returns stage and meaning of an event; `None` if it concerns no node.
 pub(super) fn classify<'e>(
     at_us: u64,
     event: &'e BootEvent,
@@ -37,7 +37,7 @@ pub(super) fn classify<'e>(
             key: None,
         })
     };
-    // An answer or a question of DHCP, as packets have it.
+    // DHCP messages in the notation of packets.
     let dhcp = |stage, who, sighting, message: MessageType, xid, given| {
         let message = message.to_string();
         Some(Classified {
@@ -163,7 +163,7 @@ pub(super) fn classify<'e>(
             tftp(who, file, sighting, *millis, Key::TftpDone, scenario)
         }
         BootEvent::TftpFailed { who, file, reason } => {
-            // EDK2 asks for the size first and breaks that transfer off; not a failure.
+            // EDK2 first requests the size and aborts that transfer, which is not a failure.
             let outcome = if reason.code.is_of_client() {
                 Outcome::Noted
             } else {
@@ -199,7 +199,7 @@ fn tftp<'e>(
 ) -> Option<Classified<'e>> {
     let (stage, sighting) = tftp_stage(file, sighting, scenario);
     let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
-    // Pixiecore's boot programs are `<mac>/<number>`.
+    // Boot programs of Pixiecore are called `<mac>/<number>`.
     let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
     Some(Classified {
         stage,
@@ -211,7 +211,7 @@ fn tftp<'e>(
     })
 }
 
-/// The stage of a file that is loaded by TFTP, and what the sighting means there.
+/// Returns the stage of a file loaded by TFTP, and the meaning of the observation.
 pub(super) fn tftp_stage(
     file: &str,
     mut sighting: Sighting,
@@ -230,17 +230,17 @@ pub(super) fn tftp_stage(
         // A module of PXELINUX, not another boot program.
         sighting.outcome = Outcome::Noted;
     } else if folder == "pxelinux.cfg" && base != "default" && sighting.outcome == Outcome::Failed {
-        // PXELINUX goes on to the next name; only `default` is its last.
+        // PXELINUX continues with the next name; only `default` is its last.
         sighting.outcome = Outcome::Noted;
     } else if base.ends_with(".ipxe") {
-        // iPXE tries `autoexec.ipxe` of its own accord; it need not be there.
+        // iPXE tries `autoexec.ipxe` on its own; the file is optional.
         sighting.outcome = Outcome::Noted;
     }
     sighting.subject = Some(file.to_owned());
     (stage, sighting)
 }
 
-/// A file name as asked for by TFTP, whatever slashes it begins with.
+/// Returns a requested TFTP file name without leading slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named(String);
 
@@ -273,7 +273,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
     let whole = length.is_none_or(|length| length == *bytes);
     let outcome = match (method.as_str(), *status) {
         ("GET", 200) if !whole => Outcome::Failed,
-        // The script that only leads on to the next one.
+        // A script that only leads to the next one.
         ("GET", 200) if leads_on(path) => Outcome::Noted,
         ("GET", 200) => Outcome::Done,
         (_, 400..) => Outcome::Failed,
@@ -371,7 +371,7 @@ pub(super) fn expected_file(path: &str, scenario: &Scenario) -> Option<StageName
     named.or_else(|| image_file(path))
 }
 
-/// Kernel or initrd, by the names that people give them.
+/// Distinguishes kernel and initrd by common names.
 pub(crate) fn image_file(path: &str) -> Option<StageName> {
     let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
     let has = |parts: &[&str]| parts.iter().any(|part| base.contains(part));

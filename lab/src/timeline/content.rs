@@ -1,5 +1,5 @@
-//! The bytes of an answer: as they arrived at the machine's own port, as a service says that it sent them,
-//! and as they are on disk.
+//! Bytes of an answer: as they arrived at the machine's own port, as a service reports them, and as they are on
+//! disk.
 
 use std::collections::HashMap;
 
@@ -12,35 +12,35 @@ use crate::evidence::{Record, Seen};
 use crate::scenario::{Image, Node, Scenario};
 use crate::timeline::StageName;
 
-/// Distance in time between an answer and what arrived of it.
+/// Maximum time between an answer and its arrival.
 const SAME_WITHIN_US: u64 = 3_000_000;
 
-/// SHA-256 of one answer, in hexadecimal, by each who knows it.
+/// SHA-256 hashes of one answer in hexadecimal, by source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentSeen {
-    /// Of what arrived whole at the machine's own port.
+    /// Hash of the content that arrived at the machine's own port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrived: Option<String>,
-    /// Of what the service reports that it sent.
+    /// Hash of the content that the service reports as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<String>,
-    /// Of the file that the service has on disk.
+    /// Hash of the service's file on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disk: Option<String>,
-    /// Sender of what arrived.
+    /// Sender of the received bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// True if the sender has the address of the host that the services run on.
+    /// True if the sender has the address of the services' host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_host: bool,
 }
 
-/// A difference between what arrived and what should have.
+/// Difference between received and expected bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
     /// The service sent other bytes.
     FromSent,
-    /// The file of the service has other bytes.
+    /// The service's file has other bytes.
     FromDisk,
 }
 
@@ -53,7 +53,7 @@ impl ContentSeen {
         })
     }
 
-    /// The difference between what arrived and what was to arrive, when both are known.
+    /// Returns the difference between received and expected bytes, if both are known.
     #[must_use]
     pub fn difference(&self) -> Option<Difference> {
         let arrived = self.arrived.as_deref()?;
@@ -71,14 +71,14 @@ impl ContentSeen {
         }
     }
 
-    /// True if what arrived was compared with something.
+    /// True if the received bytes were compared with a reference.
     #[must_use]
     pub fn is_compared(&self) -> bool {
         self.arrived.is_some() && (self.sent.is_some() || self.on_disk.is_some())
     }
 }
 
-/// Something that arrived whole at the machine's port.
+/// Complete arrival at the machine's port.
 struct Arrival<'r> {
     protocol: Protocol,
     name: &'r str,
@@ -90,7 +90,7 @@ struct Arrival<'r> {
     text: Option<&'r str>,
 }
 
-/// Everything that arrived whole at the port of `node`.
+/// Returns all complete arrivals at the port of `node`.
 fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> Vec<Arrival<'r>> {
     let own = records
         .iter()
@@ -145,7 +145,7 @@ fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> V
     all
 }
 
-/// Texts that arrived at the port of `node`: its configs and scripts.
+/// Returns the texts that arrived at the port of `node`: its configs and scripts.
 pub(super) fn texts<'r>(
     node: &Node,
     records: &'r [Record],
@@ -155,7 +155,7 @@ pub(super) fn texts<'r>(
     arrived.iter().filter_map(|arrival| arrival.text).collect()
 }
 
-/// Notes in `entries` what arrived of each answer and what it should have been.
+/// Adds received and expected hashes to the answers in `entries`.
 pub(super) fn compare(
     entries: &mut Vec<Entry>,
     scenario: &Scenario,
@@ -191,7 +191,7 @@ pub(super) fn compare(
     }
     let manifest = Manifest::read(records);
     for entry in entries {
-        // Another server's file of the same name is a file of its own.
+        // A file of the same name from another server is a different file.
         let content = entry.sighting.content.as_ref();
         let is_of_ours = entry.sighting.origin == Origin::Server
             || content.is_some_and(|content| content.is_of_host);
@@ -226,7 +226,7 @@ impl Arrival<'_> {
             && (begin_us..=sighting.at_us + SAME_WITHIN_US).contains(&self.start_us)
     }
 
-    /// A sighting of its own, for what no packet and no event tells.
+    /// Builds an observation of an arrival that neither packet nor event shows.
     fn entry(&self, scenario: &Scenario) -> Option<Entry> {
         let (protocol, name, from) = (self.protocol, self.name, sender(self.from));
         let fact = Fact::Arrived {
@@ -242,7 +242,7 @@ impl Arrival<'_> {
     }
 }
 
-/// Hashes of what services have on disk, by the path below the assets or the TFTP name.
+/// Hashes of the services' files on disk, by path below the assets or TFTP name.
 struct Manifest<'r>(HashMap<&'r str, &'r str>);
 
 impl<'r> Manifest<'r> {
@@ -262,7 +262,7 @@ impl<'r> Manifest<'r> {
         if let Some(hash) = self.0.get(bare(subject)) {
             return Some(hash);
         }
-        // Pixiecore hides the file's name; with one of a kind it can be no other.
+        // Pixiecore hides the file name; if there is only one file of a kind, it must be that one.
         let usual = |file: &str| format!("coreos/current/{file}");
         let expect = &node.expect;
         let file = match (stage, expect.initrd.as_slice()) {
@@ -279,7 +279,7 @@ impl<'r> Manifest<'r> {
     }
 }
 
-/// The path without the folder under which a service offers it.
+/// Removes the folder under which a service offers the file.
 fn bare(path: &str) -> &str {
     let path = path.trim_start_matches(['/', '\\']);
     let below = path.strip_prefix("assets/");

@@ -1,8 +1,7 @@
-//! Whose a server's event is.
+//! Assignment of a server's event to a machine.
 //!
-//! A machine tells who it is in three ways: its MAC, its UUID, and the address it was given. When
-//! they name different nodes, a machine asked in another's name: that is evidence against the asker,
-//! and none for the one it named.
+//! A request identifies its machine in three ways: MAC, UUID and assigned address. If they name different nodes,
+//! a machine used another's identity: evidence against the sender, and none for the named node.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,21 +13,21 @@ use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
 use crate::scenario::{DhcpService, MacAddr, Scenario};
 
-/// Who asked, and in whose name.
+/// Actual sender of a request, and the machine named in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asker<'s> {
-    /// Name of the node that asked.
+    /// Name of the node that sent the request.
     pub(super) node: &'s str,
-    /// Name of another node that it claimed to be.
+    /// Name of another node whose identity it used.
     pub(super) claimed: Option<&'s str>,
 }
 
-/// The names of the nodes by what they can be told by.
+/// Names of the nodes by their identifying properties.
 #[derive(Debug)]
 pub(super) struct Identities<'s> {
     by_mac: HashMap<MacAddr, &'s str>,
     by_uuid: HashMap<String, &'s str>,
-    /// Who had an address since when, in the order of time.
+    /// Owners of addresses, in the order of time.
     by_address: HashMap<IpAddr, Vec<(u64, &'s str)>>,
 }
 
@@ -47,7 +46,8 @@ impl<'s> Identities<'s> {
                 .collect(),
             by_address: HashMap::new(),
         };
-        // What a client asks for may be refused; only where another server answers, it is all we see.
+        // A requested address may be refused; it counts only if a foreign server answers, whose answer is not
+        // recorded.
         let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
         for record in records {
             let Seen::Server { entry, .. } = &record.seen else {
@@ -73,7 +73,7 @@ impl<'s> Identities<'s> {
                 holders.or_default().push((entry.at_us, node));
             }
         }
-        // Where no server of ours hears any of it, the wire tells.
+        // If no server of the lab receives these messages, the packets count.
         if [DhcpService::Dnsmasq, DhcpService::None].contains(&scenario.services.dhcp) {
             for packet in &packets.packets {
                 let Said::Dhcp(said) = &packet.what else {
@@ -95,8 +95,7 @@ impl<'s> Identities<'s> {
         identities
     }
 
-    /// Who sent the request that the event at `at_us` is about. `told` is a MAC that stands in a path
-    /// or query.
+    /// Returns the sender of the request in the event at `at_us`. `told` is a MAC from a path or query.
     pub(super) fn asker(&self, at_us: u64, who: &Who, told: Option<&str>) -> Option<Asker<'s>> {
         let mac = who.mac.as_deref().or(told);
         let by_mac = self.of_mac(mac);
@@ -108,10 +107,10 @@ impl<'s> Identities<'s> {
             .peer
             .and_then(|peer| self.holder(at_us, peer.ip().to_canonical()));
         if mac.is_some() && by_mac.is_none() && by_address.is_none() {
-            // A MAC of no node of ours: whatever else it says, it is not one of them.
+            // A foreign MAC: the sender is none of the nodes, whatever else it claims.
             return None;
         }
-        // What a machine cannot choose comes first.
+        // Properties that a machine cannot choose come first.
         let node = by_address.or(by_mac).or(by_uuid)?;
         let claimed = [by_mac, by_uuid]
             .into_iter()
@@ -120,7 +119,7 @@ impl<'s> Identities<'s> {
         Some(Asker { node, claimed })
     }
 
-    /// The nodes whose MAC and UUID the event names.
+    /// Returns the nodes of the MAC and UUID in the event.
     pub(super) fn claims(&self, who: &Who, told: Option<&str>) -> [Option<&'s str>; 2] {
         let uuid = who.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase());
         [
@@ -129,7 +128,7 @@ impl<'s> Identities<'s> {
         ]
     }
 
-    /// Who had the address at that time.
+    /// Returns the owner of the address at that time.
     fn holder(&self, at_us: u64, address: IpAddr) -> Option<&'s str> {
         let holders = self.by_address.get(&address)?;
         let at_that_time = holders.iter().rfind(|(since, _)| *since <= at_us);

@@ -1,7 +1,7 @@
-//! What a machine went through, as stages in the order in which a network boot has them.
+//! Stages of a machine's boot, in the order of a network boot.
 //!
-//! Pure: evidence in, [`Timeline`] out. It says what was seen and when, not whether that is right;
-//! `verdict` does. Nothing but the timeline is needed for a verdict.
+//! Pure: evidence in, [`Timeline`] out. The timeline contains observations and times without judging them;
+//! `verdict` needs nothing else.
 
 mod applied;
 mod build;
@@ -34,21 +34,21 @@ pub use patience::{Deadline, Patience, Silences};
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
 
-/// A sighting on its way into its stage.
+/// Observation before its assignment to a stage.
 #[derive(Debug)]
 struct Entry {
     stage: StageName,
     sighting: Sighting,
-    /// How long it took; the stage began that much earlier.
+    /// Duration; the stage began that much earlier.
     took_us: u64,
     key: Option<Key>,
-    /// The machine's end of the exchange, as the server or the packet has it.
+    /// The machine's end of the exchange, from the server or the packet.
     peer: Option<SocketAddr>,
-    /// What packets know beyond what a server tells.
+    /// Details from packets that a server's event lacks.
     on_the_wire: String,
 }
 
-/// By what an event and a packet are known to be the same thing.
+/// Key by which an event and a packet are recognised as the same observation.
 #[derive(Debug, Clone, PartialEq)]
 enum Key {
     Dhcp {
@@ -63,42 +63,42 @@ enum Key {
     Http(String),
 }
 
-/// The stages of a network boot, in their order.
+/// Stages of a network boot, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
-    /// The machine is switched on.
+    /// Power-on.
     PowerOn,
-    /// It gets an address.
+    /// DHCP lease.
     Dhcp,
-    /// It gets boot options from a proxy: an offer, or the answer of the boot service on port 4011.
+    /// Boot options of a proxy: an offer, or the answer of the boot server on port 4011.
     Proxy,
-    /// It loads a network boot program.
+    /// Transfer of a network boot program.
     Nbp,
-    /// iPXE runs: the card's ROM, or the boot program that was loaded.
+    /// Start of iPXE: the card's ROM, or the loaded boot program.
     Ipxe,
-    /// It is told what to boot: an iPXE script or a `pxelinux.cfg/…`.
+    /// Transfer of an iPXE script or a `pxelinux.cfg/…`.
     Script,
-    /// It loads the kernel.
+    /// Transfer of the kernel.
     Kernel,
-    /// It loads the initrd.
+    /// Transfer of the initrd.
     Initrd,
-    /// The kernel speaks.
+    /// First line of the kernel.
     KernelUp,
-    /// Ignition fetches its config (in the initrd).
+    /// Transfer of the Ignition config (in the initrd).
     Ignition,
-    /// The system is up: login on the console.
+    /// Login on the console.
     UserlandUp,
-    /// The cloud-config is fetched.
+    /// Transfer of the cloud-config.
     CloudConfig,
-    /// The config is applied, by the machine's own words.
+    /// Application of the config, as reported by the machine.
     ConfigApplied,
-    /// What the machine came up as is checked inside it.
+    /// Checks inside the machine.
     Checks,
 }
 
 impl StageName {
-    /// As in saved verdicts.
+    /// Returns the name in saved verdicts.
     pub fn name(self) -> &'static str {
         match self {
             StageName::PowerOn => "power-on",
@@ -125,54 +125,54 @@ impl std::fmt::Display for StageName {
     }
 }
 
-/// Everything seen of one node in one attempt.
+/// All observations of one node in one attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// The node.
+    /// Name of the node.
     pub node: String,
-    /// Where the packets were seen that the timeline is made from.
+    /// Source of the packets.
     #[serde(default)]
     pub vantage: Vantage,
-    /// The stages of which anything was seen, in their order.
+    /// Stages with any observation, in order.
     pub stages: Vec<Stage>,
-    /// The last answer to each check, in the order of the checks.
+    /// Last answer to each check, in the order of the checks.
     pub checks: Vec<CheckSeen>,
-    /// Why the lab stopped waiting, when it did.
+    /// Reason why the lab stopped waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_up: Option<GaveUp>,
-    /// Why the machine stopped, when it did by itself.
+    /// Reason why the machine stopped by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub powered_off: Option<String>,
     /// Restarts between power-on and the last check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Restart>,
-    /// Report of a simulated machine that came to its end.
+    /// Report of a simulated machine that finished its boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_start: Option<Report>,
-    /// Services of the cell that ended by themselves.
+    /// Services of the cell that ended unexpectedly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services_ended: Vec<ServiceEnded>,
-    /// Console lines that tell of trouble.
+    /// Console lines about problems.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trouble: Vec<String>,
-    /// The last lines of the console.
+    /// Last lines of the console.
     pub last_console: Vec<String>,
 }
 
 impl Timeline {
-    /// The stage, when anything of it was seen.
+    /// Returns the stage, if there is any observation of it.
     pub fn stage(&self, name: StageName) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
-    /// When the machine was switched on, else when the first of it was seen: what times are told from.
+    /// Returns the time of power-on, else of the first observation: the origin of displayed times.
     pub fn zero_us(&self) -> u64 {
         let starts = || self.stages.iter().map(|stage| stage.start_us);
         let power_on = self.stage(StageName::PowerOn);
         power_on.map_or_else(|| starts().min().unwrap_or(0), |stage| stage.start_us)
     }
 
-    /// The last stage that was reached to its end.
+    /// Returns the last completed stage.
     pub fn reached(&self) -> Option<StageName> {
         self.stages
             .iter()
@@ -181,40 +181,39 @@ impl Timeline {
             .map(|stage| stage.name)
     }
 
-    /// The last stage that the machine began.
+    /// Returns the last stage that the machine began.
     pub fn last_begun(&self) -> Option<&Stage> {
         self.stages.iter().rev().find(|stage| stage.is_begun())
     }
 }
 
-/// Where packets were seen.
+/// Place where packets were captured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Vantage {
-    /// At the machine's own port: what crossed it is the machine's, whatever addresses it names.
+    /// Capture at the machine's own port, which proves the machine's traffic regardless of addresses.
     OwnPort,
-    /// On the whole network, or nowhere: a request is the machine's by its address, MAC or UUID, which
-    /// another host can claim.
+    /// Capture of the whole network, or none: requests are assigned by address, MAC or UUID, which another host
+    /// can forge.
     #[default]
     Segment,
 }
 
-/// One stage.
+/// Stage of a boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// Which.
     pub name: StageName,
-    /// When it began: microseconds since the Unix epoch.
+    /// Begin, in microseconds since the Unix epoch.
     pub start_us: u64,
-    /// When it was first through, likewise; for the checks, when the last was made.
+    /// First completion, in microseconds since the Unix epoch; for the checks, the time of the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_us: Option<u64>,
-    /// What was seen of it, in order.
+    /// Observations in order.
     pub sightings: Vec<Sighting>,
 }
 
 impl Stage {
-    /// True if the machine itself did something of the stage.
+    /// True if the machine itself did something in the stage.
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.sightings
@@ -223,44 +222,44 @@ impl Stage {
     }
 }
 
-/// One thing seen of a stage.
+/// Observation of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// Who saw it.
+    /// Source of the observation.
     #[serde(default)]
     pub origin: Origin,
-    /// Number of the packet in the capture that shows it.
+    /// Number of the packet in the capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<u64>,
-    /// What it means for the stage.
+    /// Meaning for the stage.
     pub outcome: Outcome,
-    /// File or path asked for, without a leading slash.
+    /// Requested file or path, without a leading slash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// What an HTTP request asked behind the `?`; only known while the evidence is at hand.
+    /// Query string of an HTTP request; not saved.
     #[serde(skip)]
     pub query: Option<String>,
-    /// The group that matched.
+    /// Name of the matched group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Label keys that the matched group requires, sorted; none where the server does not tell.
+    /// Sorted label keys that the matched group requires; `None` if the server does not report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selectors: Option<Vec<String>>,
-    /// What was served, in the server's words.
+    /// Description of the served content, in the server's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<String>,
     /// Config file that was served, by its name in its folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_file: Option<String>,
-    /// SHA-256 of the answer, by each who knows it.
+    /// SHA-256 hashes of the answer, by source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentSeen>,
-    /// Another node in whose name this machine asked.
+    /// Another node whose identity this machine used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<String>,
-    /// Somebody else who asked in this machine's name; proves nothing for it.
+    /// Another sender that used this machine's identity; proves nothing for the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impostor: Option<String>,
     /// What was seen; only known while the evidence is at hand.
@@ -299,8 +298,8 @@ impl Sighting {
     }
 }
 
-/// Those of a stage that the machine itself asked for, where it is known what that is behind the `?`: a config may have
-/// others brought in from the same service.
+/// Returns the observations of requests by the machine itself, if its query string is known: a config may load
+/// others from the same service.
 pub(crate) fn own<'s>(
     sightings: &'s [Sighting],
     query: Option<&str>,
@@ -315,53 +314,52 @@ pub(crate) fn own<'s>(
         .filter(move |sighting| query.is_none() || sighting.query == query)
 }
 
-/// Who saw something.
+/// Source of an observation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// A boot server of ours; the capture may show the same.
+    /// Boot server of the lab; the capture may show the same.
     #[default]
     Server,
-    /// The capture alone: somebody else's server, or nobody's answer.
+    /// Capture alone: a foreign server, or no answer.
     Wire,
-    /// A service of the lab that asked another one about the machine, which need not have asked itself.
+    /// Service of the lab that sent a request about the machine, which itself may have sent none.
     Service,
-    /// The serial console.
+    /// Serial console.
     Console,
-    /// The lab: power, login, checks.
+    /// Lab: power, login, checks.
     Lab,
 }
 
-/// What a sighting means for its stage.
+/// Meaning of an observation for its stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The stage is under way.
+    /// The stage is in progress.
     Noted,
-    /// The stage is through.
+    /// The stage is completed.
     Done,
-    /// Something went wrong; the machine may try again.
+    /// An error occurred; the machine may retry.
     Failed,
 }
 
-/// The last answer to a check inside the machine.
+/// Last answer to a check inside the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckSeen {
-    /// What was checked.
+    /// Name of the check.
     pub check: String,
-    /// What was expected.
+    /// Expected value.
     pub expected: String,
-    /// What was found.
+    /// Actual value.
     pub found: String,
-    /// Whether they agree.
+    /// True if both agree.
     pub holds: bool,
 }
 
-/// A service that ended by itself.
+/// Service that ended unexpectedly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceEnded {
-    /// Its name.
     pub service: String,
-    /// Exit status and last words.
+    /// Exit status and last output.
     pub detail: String,
 }

@@ -1,8 +1,7 @@
-//! When to stop waiting for a machine: each phase of a boot has a silence of its own, and every sign of
-//! progress begins it anew. A slow transfer is no dead one; a dead one is found long before the overall
-//! deadline.
+//! Time limits without progress: each phase of a boot has its own, and every sign of progress restarts it. A
+//! slow transfer therefore continues, and a dead one is found long before the overall limit.
 //!
-//! Pure: signs go in with their times, a [`Deadline`] comes out.
+//! Pure: signs of progress go in with their times, a [`Deadline`] comes out.
 
 #[cfg(test)]
 mod tests;
@@ -18,27 +17,27 @@ use super::{Outcome, StageName};
 use crate::evidence::{Record, Seen};
 use crate::scenario::Scenario;
 
-/// So many bytes to the machine are a transfer that goes on; repeated DHCP answers are far fewer.
+/// Number of bytes to the machine that counts as transfer progress; repeated DHCP answers are far smaller.
 const PROGRESS_BYTES: u64 = 16 * 1024;
 
-/// A boot program that is loaded this often will be loaded for ever; twice what `verdict` calls a loop.
+/// Number of loads of a boot program that counts as an endless loop: twice `verdict`'s limit.
 const LOADS_MAX: u32 = 8;
 
-/// How long a machine may be without progress, by how far it is.
+/// Time limits without progress, by phase of the boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silences {
-    /// Switched on, nothing asked over the network yet that one of our servers hears.
+    /// From power-on to the first request that a server of the lab receives.
     pub firmware: Duration,
-    /// An address asked for, and boot options.
+    /// While requesting an address and boot options.
     pub dhcp: Duration,
-    /// Boot program, script, kernel, initrd.
+    /// While loading boot program, script, kernel and initrd.
     pub load: Duration,
     /// From the kernel's first line to the login.
     pub system: Duration,
 }
 
 impl Silences {
-    /// For machines that KVM executes.
+    /// Returns the limits for KVM.
     pub const KVM: Silences = Silences {
         firmware: Duration::from_secs(90),
         dhcp: Duration::from_secs(60),
@@ -46,8 +45,8 @@ impl Silences {
         system: Duration::from_secs(120),
     };
 
-    /// For machines that TCG executes, on a host that has more to do: an initrd of 100 MB takes 20 s to
-    /// unpack without a word when the machine is alone.
+    /// Returns the limits for TCG on a busy host: a single machine takes 20 s to unpack an initrd of 100 MB
+    /// silently.
     pub const TCG: Silences = Silences {
         firmware: Duration::from_secs(120),
         dhcp: Duration::from_secs(90),
@@ -56,14 +55,14 @@ impl Silences {
     };
 }
 
-/// How far a machine is, as far as waiting goes.
+/// Phase of the boot for the time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Firmware,
     Dhcp,
     Load,
     System,
-    /// The shell answers: each command has a deadline of its own.
+    /// The shell answers: each command has its own time limit.
     Inside,
 }
 
@@ -87,25 +86,25 @@ impl Phase {
     }
 }
 
-/// When waiting ends, unless there is progress before.
+/// End of the waiting time unless there is progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadline {
-    /// Microseconds since the Unix epoch; none where only the overall deadline counts.
+    /// Time in microseconds since the Unix epoch; `None` if only the overall limit applies.
     pub at_us: Option<u64>,
-    /// What to say then.
+    /// Message for a machine without progress.
     pub reason: String,
 }
 
-/// What is known of a machine's progress.
+/// Progress of a machine.
 #[derive(Debug)]
 pub struct Patience {
     silences: Silences,
     phase: Phase,
     stage: StageName,
-    /// When there was progress last, and what it was.
+    /// Time and kind of the last progress.
     last_us: u64,
     last: String,
-    /// Kinds of DHCP answers so far: only the first of each is progress, the others are repeated in vain.
+    /// Kinds of DHCP answers so far: only the first of each is progress.
     answers: BTreeSet<String>,
     bytes: u64,
     loads: u32,
@@ -113,7 +112,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// The machine is switched on now.
+    /// Records the power-on.
     #[must_use]
     pub fn new(silences: Silences, now_us: u64) -> Patience {
         Patience {
@@ -129,7 +128,7 @@ impl Patience {
         }
     }
 
-    /// Something was seen of this machine.
+    /// Records an observation of this machine.
     pub fn saw(&mut self, record: &Record, scenario: &Scenario) {
         match &record.seen {
             Seen::Console { line } if is_kernel_line(line) => {
@@ -156,13 +155,12 @@ impl Patience {
             BootEvent::DhcpReply { message, role, .. } => {
                 self.answers.insert(format!("{message} {role}"))
             }
-            // A question is no progress, but for the one with which the phase begins, and the one by
-            // which an offer is taken.
+            // A request is no progress, except the one that begins a phase and the one that accepts an offer.
             BootEvent::DhcpRequest { message, port, .. } => {
                 self.answers.insert(format!("{message} {port}"))
             }
             BootEvent::DhcpIgnored { .. } | BootEvent::RateLimited { .. } => false,
-            // Asked again and again of a server that does not send.
+            // Repeated requests to a server that does not answer.
             BootEvent::TftpRequest { .. } | BootEvent::TftpFailed { .. } => {
                 self.answers.insert(sighting.text.clone())
             }
@@ -180,20 +178,20 @@ impl Patience {
         }
     }
 
-    /// The console showed something, be it only a dot. While an address is asked for that means
-    /// nothing: iPXE and EDK2 draw dots as long as they ask.
+    /// Records console output, even a dot. It does not count while an address is requested: iPXE and EDK2 print
+    /// dots while they wait.
     pub fn console_grew(&mut self, at_us: u64) {
         if self.phase != Phase::Dhcp {
             self.progress(at_us, self.stage, "something on the console");
         }
     }
 
-    /// So many bytes were sent to the machine since it was switched on.
+    /// Records the number of bytes sent to the machine since power-on.
     pub fn received(&mut self, at_us: u64, bytes: u64) {
         if bytes.saturating_sub(self.bytes) >= PROGRESS_BYTES {
             self.bytes = bytes;
             let stage = match self.phase {
-                // Somebody else's server sends it: nobody of ours tells.
+                // A foreign server sends the data, without events.
                 Phase::Firmware | Phase::Dhcp => StageName::Nbp,
                 _ => self.stage,
             };
@@ -216,7 +214,7 @@ impl Patience {
         }
     }
 
-    /// When waiting ends.
+    /// Returns the end of the waiting time.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         if let Some(reason) = &self.looping {

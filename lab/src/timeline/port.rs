@@ -1,8 +1,8 @@
-//! Whose a packet or a server's event is.
+//! Assignment of packets and server events to machines.
 //!
-//! With a capture of the machine's own port, what crossed that port is the machine's, and an event of a
-//! server is joined to the frames there by protocol, name, the machine's address and port, transaction id
-//! and time. Addresses, MACs and UUIDs are claims. Without such a capture, a packet is told by its MAC.
+//! With a capture of the machine's own port, traffic there is the machine's. Events of servers are joined to its
+//! frames by protocol, name, the machine's address and port, transaction id and time. Addresses, MACs and UUIDs
+//! are claims. Without such a capture, packets are assigned by MAC.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -13,28 +13,28 @@ use super::classify::Named;
 use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, Said, Transfer, Wire};
 use crate::scenario::Scenario;
 
-/// Time between a request at the machine's port and the server's event about its answer, beyond the time
-/// that the answer took: a busy host stamps events late.
+/// Maximum time between a request at the machine's port and the server's event about its answer, in addition to
+/// the answer's duration: a busy host stamps events late.
 const JOINED_WITHIN_US: u64 = 10_000_000;
 
-/// Time that a clock read in another process may be behind.
+/// Tolerance for clocks read in another process.
 const EARLY_US: u64 = 1_000_000;
 
-/// Packets as they are seen from one machine.
+/// Packets from the perspective of one machine.
 pub(super) struct View<'w> {
     pub(super) scenario: &'w Scenario,
     pub(super) wire: &'w Wire,
-    /// The capture of the whole network, whose numbers of frames are told.
+    /// Capture of the whole network, whose frame numbers are reported.
     pub(super) segment: &'w Wire,
     mac: String,
-    /// Transaction ids of the DHCP messages that the machine sent; none without a capture of its port.
+    /// Transaction ids of the machine's DHCP messages; `None` without a capture of its port.
     own_xids: Option<BTreeSet<u32>>,
-    /// Addresses from which the machine sent, as its port saw them.
+    /// Addresses from which the machine sent, as seen at its port.
     own_addresses: BTreeSet<IpAddr>,
 }
 
 impl<'w> View<'w> {
-    /// All packets of the network, of which those with the machine's MAC are its own.
+    /// Uses all packets of the network, of which those with the machine's MAC are its own.
     pub(super) fn of_segment(scenario: &'w Scenario, wire: &'w Wire, mac: &str) -> View<'w> {
         View {
             scenario,
@@ -46,7 +46,7 @@ impl<'w> View<'w> {
         }
     }
 
-    /// What crossed the machine's own port.
+    /// Traffic at the machine's own port.
     pub(super) fn of_port(
         scenario: &'w Scenario,
         wire: &'w Wire,
@@ -76,7 +76,7 @@ impl<'w> View<'w> {
         }
     }
 
-    /// Its number in the capture of the whole network.
+    /// Returns the frame number in the capture of the whole network.
     pub(super) fn frame(&self, packet: &Packet) -> Option<u64> {
         frame_in(self.segment, packet)
     }
@@ -89,13 +89,13 @@ impl<'w> View<'w> {
         }
     }
 
-    /// True if the packet came to the machine alone.
+    /// True if the packet was sent to the machine alone.
     pub(super) fn received(&self, packet: &Packet) -> bool {
         packet.to.mac == self.mac
             && (self.own_xids.is_none() || packet.direction == Some(Direction::ToMachine))
     }
 
-    /// True if the data of the transfer came to the machine.
+    /// True if the data of the transfer was sent to the machine.
     pub(super) fn got(&self, transfer: &Transfer) -> bool {
         match self.own_xids {
             Some(_) => transfer.direction == Some(Direction::ToMachine),
@@ -103,7 +103,7 @@ impl<'w> View<'w> {
         }
     }
 
-    /// True if the machine said it, or a server in answer to what the machine said.
+    /// True if the message is the machine's, or a server's answer to it.
     pub(super) fn is_own_dhcp(&self, packet: &Packet, said: &DhcpSaid) -> bool {
         match &self.own_xids {
             None => said.client == self.mac,
@@ -116,8 +116,8 @@ impl<'w> View<'w> {
         }
     }
 
-    /// True if the port saw the machine in the same exchange, or using the same address: then it is no stranger
-    /// whose message did not cross the port.
+    /// True if the port saw the machine in the same exchange or with the same address: the message then is not
+    /// another host's, although it did not cross the port.
     pub(super) fn is_of_machine(&self, event: &BootEvent) -> bool {
         match event {
             BootEvent::DhcpRequest { xid, .. } | BootEvent::DhcpReply { xid, .. } => self
@@ -131,7 +131,7 @@ impl<'w> View<'w> {
         }
     }
 
-    /// True if frames of this event crossed the machine's port. `took_us` is how long its answer took.
+    /// True if frames of this event crossed the machine's port. `took_us` is the duration of the answer.
     pub(super) fn crossed(&self, at_us: u64, took_us: u64, event: &BootEvent) -> bool {
         let since_us = at_us.saturating_sub(took_us + JOINED_WITHIN_US);
         let in_time = |packet: &&Packet| (since_us..=at_us + EARLY_US).contains(&packet.at_us);
@@ -141,7 +141,7 @@ impl<'w> View<'w> {
             packets.filter(|packet| self.sent(packet))
         };
         let asks = |packet: &Packet| is_same_peer(socket(&packet.from), peer);
-        // A request whose head the capture lost still has its answer.
+        // A request whose head was not captured still has its answer.
         let loaded = |is: &dyn Fn(&str) -> bool| {
             self.wire.transfers.iter().any(|transfer| {
                 self.got(transfer)
@@ -178,7 +178,7 @@ impl<'w> View<'w> {
                     if is_target(target, path, query) && used == method)
                     && asks(packet)
             }) || loaded(&|name| is_target(name, path, query)),
-            // Of these the machine's own messages are the only trace.
+            // The machine's own messages are the only evidence of these.
             BootEvent::DhcpIgnored { .. } | BootEvent::AddressInUse { .. } | BootEvent::RateLimited { .. } => {
                 sent().any(|packet| matches!(packet.what, Said::Dhcp(_)))
             }
@@ -187,13 +187,13 @@ impl<'w> View<'w> {
     }
 }
 
-/// True if the request line asks for this path and query.
+/// True if the request line has this path and query.
 fn is_target(target: &str, path: &str, query: &str) -> bool {
     let (asked, behind) = target.split_once('?').unwrap_or((target, ""));
     asked == path && behind == query
 }
 
-/// Address and port of an endpoint, when both are known.
+/// Returns address and port of an endpoint, if both are known.
 pub(super) fn socket(end: &Endpoint) -> Option<SocketAddr> {
     Some(SocketAddr::new(end.address?.to_canonical(), end.port?))
 }
@@ -207,11 +207,11 @@ pub(super) fn is_same_peer(one: Option<SocketAddr>, other: Option<SocketAddr>) -
     }
 }
 
-/// Distance in time between one frame at a machine's port and on the network.
+/// Maximum time between one frame at a machine's port and on the network.
 const SAME_FRAME_US: u64 = 100_000;
 
-/// The number of a packet in the capture of the whole network, which is the one that people open. A packet
-/// of a machine's port has a number of its own.
+/// Returns the number of a packet in the capture of the whole network, which users open. Packets of a port have
+/// separate numbers.
 pub(crate) fn frame_in(segment: &Wire, packet: &Packet) -> Option<u64> {
     if packet.direction.is_none() {
         return Some(packet.frame);
@@ -223,7 +223,7 @@ pub(crate) fn frame_in(segment: &Wire, packet: &Packet) -> Option<u64> {
         .map(|one| one.frame)
 }
 
-/// The number of a transfer's first packet in the capture of the whole network.
+/// Returns the number of a transfer's first packet in the capture of the whole network.
 pub(crate) fn first_frame_in(segment: &Wire, transfer: &Transfer) -> Option<u64> {
     if transfer.direction.is_none() {
         return Some(transfer.frame);
@@ -234,7 +234,7 @@ pub(crate) fn first_frame_in(segment: &Wire, transfer: &Transfer) -> Option<u64>
         .map(|one| one.frame)
 }
 
-/// Those that were seen about that time, of a list in the order of time.
+/// Returns the entries around that time from a list in the order of time.
 fn near<T>(list: &[T], at_us: u64, time: impl Fn(&T) -> u64) -> &[T] {
     let from = list.partition_point(|one| time(one) < at_us.saturating_sub(SAME_FRAME_US));
     let to = list.partition_point(|one| time(one) <= at_us + SAME_FRAME_US);

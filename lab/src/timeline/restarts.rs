@@ -1,37 +1,37 @@
-//! Restarts of a machine: resets that libvirt reports, and firmware or a kernel that starts once more.
+//! Restarts of a machine: resets reported by libvirt, and repeated starts of firmware or kernel.
 //!
-//! One restart shows up to three times: as libvirt's event, as the firmware's banner and as the kernel's
-//! first line. A [`Watch`] counts it once.
+//! One restart appears up to three times: as libvirt's event, the firmware's banner and the kernel's first line.
+//! A [`Watch`] counts it once.
 
 use serde::{Deserialize, Serialize};
 
 use super::signatures::{Program, banner};
 
-/// Delay between the firmware's banner on the console and libvirt's event about the same reset: both come
-/// over sockets of their own, and either may be read first.
+/// Maximum delay between the firmware's banner and libvirt's event about the same reset, which arrive over
+/// different sockets in any order.
 const SAME_RESET_US: u64 = 5_000_000;
 
-/// One restart.
+/// Restart of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// Microseconds since the Unix epoch.
+    /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
-    /// First sign of it.
+    /// First evidence of the restart.
     pub sign: RestartSign,
-    /// Console line that shows it; empty for libvirt's event.
+    /// Console line of the evidence; empty for libvirt's event.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub line: String,
 }
 
-/// What shows a restart.
+/// Evidence of a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartSign {
-    /// libvirt's reboot event.
+    /// Reboot event of libvirt.
     Reset,
-    /// A second banner of the firmware.
+    /// Second banner of the firmware.
     Firmware,
-    /// A second first line of a kernel.
+    /// Second first line of a kernel.
     Kernel,
 }
 
@@ -45,18 +45,18 @@ impl std::fmt::Display for Restart {
     }
 }
 
-/// Counts restarts out of what is seen, which it has to be shown in the order of time.
+/// Counter of restarts; observations must be passed in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     restarts: Vec<Restart>,
     has_firmware: bool,
     has_kernel: bool,
-    /// When a banner began the present start; none when a reset did, or the power-on.
+    /// Time of the banner that began the current start; `None` if a reset or the power-on did.
     banner_us: Option<u64>,
 }
 
 impl Watch {
-    /// libvirt's reboot event.
+    /// Records libvirt's reboot event.
     pub(super) fn reset(&mut self, at_us: u64) {
         let banner_us = self.banner_us.take();
         let is_same = banner_us.is_some_and(|banner| at_us.saturating_sub(banner) < SAME_RESET_US);
@@ -65,7 +65,7 @@ impl Watch {
         }
     }
 
-    /// A line of the console.
+    /// Records a console line.
     pub(super) fn line(&mut self, at_us: u64, line: &str) {
         let line = line.trim();
         if is_firmware_banner(line) {
@@ -101,8 +101,8 @@ fn is_firmware_banner(line: &str) -> bool {
     matches!(banner(line), Some(Program::SeaBios | Program::ArmVirt))
 }
 
-/// The kernel's banner right behind a stamp of zero seconds, or without one. What a unit prints of the
-/// kernel's log has another prefix (journald: `kernel: `).
+/// True for the kernel's banner after a time stamp of zero seconds, or without one. Kernel log lines printed by
+/// a unit have another prefix (journald: `kernel: `).
 fn is_first_kernel_line(line: &str) -> bool {
     let bare = line.strip_prefix('[').map_or(line, |rest| {
         let (stamp, rest) = rest.split_once(']').unwrap_or_default();

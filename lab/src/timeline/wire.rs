@@ -1,6 +1,7 @@
-//! Stages as packets show them: also those of servers that are not ours.
+//! Stages as shown by packets, including those of foreign servers.
 //!
-//! What an event of ours tells as well is told once: the event, with the packet's number.
+//! An observation that is also an event of the lab's servers is listed once: the event, with the packet's
+//! number.
 
 use std::fmt::Write;
 
@@ -14,11 +15,11 @@ use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
 use crate::scenario::Scenario;
 
-/// How far an event and the packet it is about may lie apart: a server reports an HTTP answer or a
-/// transfer when it is over, the capture when it begins.
+/// Maximum time between an event and its packet: a server reports an HTTP answer or a transfer at its end, the
+/// capture at its start.
 const SAME_WITHIN_US: u64 = 3_000_000;
 
-/// Everything that packets show of the machine, in order.
+/// Returns everything that packets show of the machine, in order.
 pub(super) fn entries(view: &View) -> Vec<Entry> {
     let packets = view.wire.packets.iter();
     let transfers = view.wire.transfers.iter();
@@ -34,7 +35,7 @@ pub(super) fn entries(view: &View) -> Vec<Entry> {
     entries
 }
 
-/// Adds what packets show to what servers told, without doubling.
+/// Adds observations from packets to those from servers, without duplicates.
 pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
     let mut taken = vec![false; told.len()];
     for entry in seen {
@@ -63,7 +64,7 @@ pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
     }
 }
 
-/// How far two stretches of time lie apart.
+/// Returns the distance between two intervals of time.
 fn apart_us(one: &Entry, other: &Entry) -> u64 {
     let start = |entry: &Entry| entry.sighting.at_us.saturating_sub(entry.took_us);
     let gap = |late: &Entry, early: &Entry| start(late).saturating_sub(early.sighting.at_us);
@@ -99,7 +100,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
             message,
             file: Some(file),
         } if from_it || to_it => {
-            // A receiver that breaks off after reading the size will ask again.
+            // A receiver that aborts after reading the size will send another request.
             let outcome = if from_it {
                 Outcome::Noted
             } else {
@@ -156,7 +157,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     Some(entry)
 }
 
-/// True for the answer to an INFORM: it has no address and is no proxy's (RFC 2131 §4.3.5).
+/// True for the answer to an INFORM, which has no address and does not come from a proxy (RFC 2131 §4.3.5).
 fn answers_inform(answer: &DhcpSaid, wire: &crate::evidence::packet::Wire) -> bool {
     wire.packets.iter().any(|packet| match &packet.what {
         Said::Dhcp(said) => {
@@ -326,7 +327,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
     Some(entry)
 }
 
-/// The hash of a body that is known whole.
+/// Returns the hash of a completely known body.
 fn hash(body: Option<&str>, length: Option<u64>) -> String {
     let Some(body) = body.filter(|body| Some(body.len() as u64) == length) else {
         return String::new();
@@ -339,7 +340,7 @@ fn hash(body: Option<&str>, length: Option<u64>) -> String {
     text
 }
 
-/// The `User-Agent` of the request that this packet answers.
+/// Returns the `User-Agent` of the request that this packet answers.
 fn agent_of<'w>(view: &View<'w>, answer: &Packet, wanted: &str) -> Option<&'w str> {
     let asked = view.wire.packets.iter().rfind(|packet| {
         packet.frame < answer.frame
@@ -376,12 +377,12 @@ pub(super) fn http(
     })
 }
 
-/// Whether this is only the script that leads on to the next one.
+/// True if this script only leads to the next one.
 pub(super) fn leads_on(path: &str) -> bool {
     path.starts_with("/boot.ipxe") || path == "/_/booting"
 }
 
-/// The stage of a request to a server that is laid out otherwise than ours, by who asks and what comes.
+/// Returns the stage of a request to a server with another layout than the lab's, by sender and content.
 fn foreign_stage(
     path: &str,
     agent: Option<&str>,
@@ -404,7 +405,7 @@ fn foreign_stage(
     }
     let file = expected_file(path, scenario).or_else(|| nbp_file(path));
     file.or_else(|| {
-        // iPXE asks for scripts, kernels and initrds; what is none of the latter by its name is the first.
+        // iPXE requests scripts, kernels and initrds; a file that is not one of the latter by name is a script.
         agent.starts_with("iPXE/").then_some(StageName::Script)
     })
 }

@@ -1,26 +1,24 @@
-//! The verdicts of all nodes of an attempt.
+//! Verdicts on all nodes of an attempt.
 
 use super::{NodeVerdict, Unproven, judge, unproven};
 use crate::evidence::saved::Attempt;
 use crate::scenario::Node;
 use crate::timeline::{self, StageName, Timeline};
 
-/// What became of one node in an attempt.
+/// Result of one node in an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeResult {
-    /// Its name.
     pub node: String,
-    /// Its verdict.
     pub verdict: NodeVerdict,
-    /// What it went through.
+    /// Stages of the node's boot.
     pub timeline: Timeline,
-    /// What a pass does not prove; empty for a node that did not pass.
+    /// Claims that a pass does not prove; empty for a node that did not pass.
     pub not_proven: Vec<Unproven>,
-    /// From its start to its stop, in seconds; none when it never started.
+    /// Time from start to stop in seconds; `None` if the node never started.
     pub seconds: Option<f64>,
 }
 
-/// Judges one node by all that was seen.
+/// Judges one node by all evidence.
 #[must_use]
 pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
     let scenario = &attempt.scenario;
@@ -28,8 +26,8 @@ pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
     let timeline = timeline::build(scenario, node, &attempt.records, &attempt.wire, port);
     let seconds = attempt.node_seconds.get(&node.name).copied();
     let never_on = timeline.stage(StageName::PowerOn).is_none();
-    // A node that got through before the trouble keeps its own verdict. Whoever interrupts a cell that is being
-    // set up breaks it as well.
+    // A node that finished before the problem keeps its own verdict. Interrupting a cell during its set-up
+    // breaks it as well.
     let verdict = match (&attempt.broken, attempt.interrupted, seconds) {
         (_, true, _) if never_on => NodeVerdict::Interrupted,
         (_, true, None) => NodeVerdict::Interrupted,

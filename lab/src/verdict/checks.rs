@@ -1,9 +1,8 @@
-//! What is checked inside a machine: a shell command for each expectation, and how to read its answer.
+//! Checks inside a machine: a shell command for each expectation, and the interpretation of its answer.
 //!
-//! A command is one line of POSIX shell for whoever is logged in on the console, `core` or root. A
-//! file's content comes as base64, so that nothing the terminal does to text can change it. A check
-//! may fail only because the machine is not done yet: whoever runs the checks repeats those that do
-//! not hold, and records the last answer.
+//! A command is one line of POSIX shell for the user on the console, `core` or root. File contents are sent as
+//! base64, so that the terminal cannot change them. A check may fail only because the machine is not ready; the
+//! caller repeats failed checks and records the last answer.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,42 +10,42 @@ use base64::engine::general_purpose::STANDARD;
 use crate::evidence::Seen;
 use crate::scenario::{FileMode, Node};
 
-/// Longest stretch of a found content that is shown, in characters.
+/// Maximum length of an actual content that is shown, in characters.
 const SHOWN_CHARACTERS: usize = 400;
 
-/// One thing to check inside a machine.
+/// Check inside a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What is checked, unique within the node, e.g. `file /home/core/cloud content`.
+    /// Name of the check, unique within the node, e.g. `file /home/core/cloud content`.
     pub name: String,
-    /// Shell command that asks for it.
+    /// Shell command of the check.
     pub command: String,
-    /// What is expected, literally.
+    /// Literal expected value.
     pub expected: String,
     judge: Judge,
 }
 
-/// How an answer is read.
+/// Interpretation of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judge {
-    /// The answer is the expected text.
+    /// The answer equals the expected text.
     Text,
     /// The answer is base64 of the expected text.
     Content,
     /// The answer is the expected mode, in octal digits.
     Mode,
-    /// The expected option is one of the answer's words.
+    /// The answer contains the expected option as a word.
     Word,
 }
 
 impl Check {
-    /// What was found, and whether that is what is expected.
+    /// Returns the actual value, and true if it is the expected one.
     ///
     /// `status` is the command's exit status, `output` its standard output and error.
     pub fn judge(&self, status: i32, output: &str) -> (String, bool) {
         let output = without_sudos_complaints(output);
         let output = output.trim();
-        // `systemctl is-active` answers "inactive" with a status of its own.
+        // `systemctl is-active` answers "inactive" with its own exit status.
         if status != 0 && self.judge != Judge::Text {
             return (or_nothing(output, status), false);
         }
@@ -66,7 +65,7 @@ impl Check {
                     .is_ok_and(|m| m.to_string() == self.expected);
                 (found, holds)
             }
-            // The kernel takes `a="b"` for `a=b`; Pixiecore writes the former.
+            // The kernel treats `a="b"` like `a=b`; Pixiecore writes the former.
             Judge::Word => {
                 let holds = output
                     .split_whitespace()
@@ -76,7 +75,7 @@ impl Check {
         }
     }
 
-    /// The record of an answer.
+    /// Returns the record of an answer.
     pub fn seen(&self, status: i32, output: &str) -> Seen {
         let (found, holds) = self.judge(status, output);
         Seen::Check {
@@ -88,8 +87,8 @@ impl Check {
     }
 }
 
-/// The answer without what `sudo` itself says: on a machine whose new host name no resolver knows, it
-/// complains of that before every command and does its work all the same.
+/// Removes messages of `sudo` itself, which complains before every command if no resolver knows the machine's
+/// new host name.
 fn without_sudos_complaints(output: &str) -> String {
     let lines = output.lines();
     let kept: Vec<&str> = lines
@@ -98,7 +97,7 @@ fn without_sudos_complaints(output: &str) -> String {
     kept.join("\n")
 }
 
-/// Everything to check inside a machine, in the order of `scenario.toml`'s keys.
+/// Returns all checks inside a machine, in the order of `scenario.toml`'s keys.
 pub fn checks(node: &Node) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut add = |name: String, command: String, expected: &str, judge| {
@@ -157,12 +156,12 @@ pub fn checks(node: &Node) -> Vec<Check> {
     checks
 }
 
-/// The command as root. On CoreOS `core` may use `sudo` without a password; root needs none.
+/// Returns the command as root. On CoreOS `core` may use `sudo` without a password; root needs none.
 fn as_root(command: &str) -> String {
     format!("$([ $(id -u) = 0 ] || echo sudo -n) {command}")
 }
 
-/// A word for the shell. In single quotes only a single quote is special.
+/// Quotes a word for the shell. In single quotes only a single quote is special.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

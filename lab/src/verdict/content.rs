@@ -1,13 +1,13 @@
-//! The bytes that arrived, against those that were sent, those on disk and those that the scenario states.
+//! Comparison of received bytes with those sent, those on disk and those that the scenario states.
 
 use super::judge::Unmet;
 use super::require::{By, Requirement};
 use crate::timeline::{ContentSeen, Difference, Origin, Outcome, Sighting, Timeline, Vantage};
 
-/// Digits of a SHA-256 that are shown.
+/// Number of SHA-256 digits shown.
 const SHOWN_DIGITS: usize = 12;
 
-/// An answer of any stage that arrived with other bytes than it was sent with.
+/// Detects an answer that arrived with other bytes than it was sent with.
 pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
     let all = timeline.stages.iter().flat_map(|stage| {
         let own = stage.sightings.iter();
@@ -28,7 +28,7 @@ pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
     })
 }
 
-/// An answer with another hash than the scenario states.
+/// Detects an answer with another hash than the scenario states.
 pub(super) fn wrong<'s>(
     requirement: &Requirement,
     answers: impl Iterator<Item = &'s Sighting>,
@@ -59,7 +59,7 @@ pub(super) fn wrong<'s>(
     })
 }
 
-/// The difference in words.
+/// Describes the difference.
 pub(crate) fn told(content: &ContentSeen, difference: Difference) -> String {
     let (known, who) = match difference {
         Difference::FromSent => (&content.sent, "the service sent"),
@@ -73,7 +73,7 @@ pub(crate) fn told(content: &ContentSeen, difference: Difference) -> String {
     )
 }
 
-/// An answer that arrived at the machine's port, and that no service of ours sent.
+/// Detects an answer at the machine's port that no service of the lab sent.
 pub(super) fn unsent<'s>(
     requirement: &Requirement,
     timeline: &Timeline,
@@ -88,7 +88,7 @@ pub(super) fn unsent<'s>(
         .flat_map(|content| [&content.arrived, &content.sent, &content.on_disk])
         .filter_map(|hash| hash.as_deref())
         .collect();
-    // What the machine asked behind the `?` is not known of a packet alone.
+    // A packet alone does not show the query string of the request.
     let mut answers = answers.iter();
     let stray = answers.find(|answer| {
         let arrived = answer.content.as_ref().and_then(|c| c.arrived.as_deref());

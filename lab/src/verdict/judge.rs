@@ -1,4 +1,4 @@
-//! From requirements and timeline to the verdict.
+//! Derivation of the verdict from requirements and timeline.
 
 use super::checks::checks;
 use super::require::{By, Requirement, requirements};
@@ -7,26 +7,26 @@ use crate::evidence::GaveUp;
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
 use crate::timeline::{Origin, Outcome, Sighting, Stage, StageName, Timeline, own};
 
-/// Loading a boot program more often than this is a loop: a chainload needs one, a machine whose
-/// firmware starts over after an error a second.
+/// Maximum number of loads of a boot program; more is a loop. A chainload needs one, firmware that starts over
+/// after an error a second.
 const BOOT_PROGRAM_LOADS_MAX: usize = 3;
 
-/// Services of ours that are not under test: when one of them ends, the node is not to blame.
+/// Services that are not under test: if one ends, the node is not to blame.
 const INFRASTRUCTURE: &[&str] = &["libvirtd", "virtlogd", "virtqemud", "dnsmasq", "capture"];
 
-/// What is wrong with a stage.
+/// Defect of a stage.
 pub(super) struct Unmet {
     pub(super) stage: StageName,
     pub(super) waited_for: String,
     pub(super) why: String,
     pub(super) missing: Vec<String>,
-    /// Whether something was seen to go wrong, and not only nothing seen.
+    /// True if an error was observed, false if evidence is only missing.
     pub(super) went_wrong: bool,
 }
 
 impl Unmet {
-    /// The first stage in this order is the one that failed: the others follow from it. A login may
-    /// wait for a cloud-config that the server fails to give.
+    /// Order of stages for choosing the failed one: the others follow from it. A login may wait for a
+    /// cloud-config that the server does not deliver.
     fn order(&self) -> (StageName, bool) {
         match (self.stage, self.went_wrong) {
             (StageName::CloudConfig, true) => (StageName::UserlandUp, false),
@@ -35,7 +35,7 @@ impl Unmet {
     }
 }
 
-/// What became of `node`, by all that was seen of it.
+/// Returns the verdict on `node`, from all its evidence.
 pub fn judge(
     scenario: &Scenario,
     node: &Node,
@@ -90,8 +90,8 @@ pub fn judge(
     }
 }
 
-/// The stage that failed: where nothing of it was seen, the one before it that the machine began and did not
-/// end.
+/// Returns the failed stage: without any evidence of it, the one before it that the machine began and did not
+/// complete.
 fn stage_of(decisive: &Unmet, timeline: &Timeline) -> StageName {
     let is_begun = |name| timeline.stage(name).is_some_and(Stage::is_begun);
     if decisive.went_wrong || is_begun(decisive.stage) {
@@ -102,7 +102,7 @@ fn stage_of(decisive: &Unmet, timeline: &Timeline) -> StageName {
     open.map_or(decisive.stage, |stage| stage.name)
 }
 
-/// The reason, with what else is known when only silence was seen.
+/// Returns the reason, with further knowledge if only silence was observed.
 fn why(decisive: &Unmet, timeline: &Timeline) -> String {
     let mut why = decisive.why.clone();
     for ended in &timeline.services_ended {
@@ -167,8 +167,8 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
     }
 }
 
-/// True if the sighting proves what is required. Our own servers are asked for proofs; a packet alone may be
-/// a stranger's answer.
+/// True if the observation proves the requirement. The lab's own servers must confirm it; a packet alone may
+/// come from another host.
 pub(super) fn proves(requirement: &Requirement, sighting: &Sighting) -> bool {
     let is_own = sighting.impostor.is_none() && sighting.claimed.is_none();
     let is_done = sighting.outcome == Outcome::Done;
@@ -182,7 +182,7 @@ pub(super) fn proves(requirement: &Requirement, sighting: &Sighting) -> bool {
         }
 }
 
-/// What is wrong with an answer that came.
+/// Returns the defect of a received answer.
 fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> {
     if let Some(group) = &requirement.group
         && answer.group.as_ref() != Some(group)
@@ -217,7 +217,7 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
     None
 }
 
-/// Where nobody of ours gives addresses, the first request over the network proves that there is one.
+/// If the lab has no DHCP server, the first request over the network proves that another one exists.
 fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<Unmet> {
     use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
     let asked = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig]
@@ -239,8 +239,8 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
     })
 }
 
-/// A simulated machine has to report itself that it would start the kernel: servers and network can be made
-/// to look as if it had come that far.
+/// A simulated machine must itself report that it would start the kernel, because servers and network could fake
+/// such progress.
 fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     if timeline.would_start.is_some() {
         return None;
@@ -264,7 +264,7 @@ fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
 
 fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
     let stage = timeline.stage(StageName::Nbp)?;
-    // Ours tell of each load, and the capture shows each; what only one of them saw counts as well.
+    // The lab's servers report each load, and the capture shows each; loads seen by only one of them count too.
     let of = |seen: fn(&Sighting) -> bool| -> Vec<&Sighting> {
         let done = stage.sightings.iter();
         done.filter(|sighting| sighting.outcome == Outcome::Done && seen(sighting))

@@ -1,4 +1,4 @@
-//! By which attribute the answering group matched the machine.
+//! Comparison of the attribute by which the answering group matched the machine with the expected one.
 
 use crate::scenario::MatchedBy;
 
@@ -13,7 +13,7 @@ pub(super) fn is_by(wanted: MatchedBy, selectors: &[String]) -> bool {
     found == wanted
 }
 
-/// The label keys in words.
+/// Describes the label keys.
 pub(super) fn shown(selectors: &[String]) -> String {
     if selectors.is_empty() {
         "no label at all".to_owned()
@@ -22,7 +22,7 @@ pub(super) fn shown(selectors: &[String]) -> String {
     }
 }
 
-/// The expectation in words.
+/// Describes the expectation.
 pub(super) fn expected(wanted: MatchedBy) -> &'static str {
     match wanted {
         MatchedBy::Uuid => "a match by uuid",

@@ -1,7 +1,7 @@
-//! Whether a node came up as it should have, and if not, at which stage and why.
+//! Verdict on a node: pass, or failure with its stage and reason.
 //!
-//! Pure: a [`Timeline`] and the scenario's expectations in, a [`NodeVerdict`] out. What is required
-//! follows from who plays which part (`require`); what was expected is literal in the scenario.
+//! Pure: a [`Timeline`] and the scenario's expectations in, a [`NodeVerdict`] out. The scenario's services
+//! determine the requirements (`require`); expectations are literal in the scenario.
 
 mod attempt;
 pub mod checks;
@@ -26,51 +26,51 @@ pub use unproven::{Unproven, unproven};
 
 use crate::timeline::StageName;
 
-/// What became of a node.
+/// Verdict on a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum NodeVerdict {
-    /// Everything expected was seen.
+    /// All expected evidence was found.
     Pass,
-    /// It did not come up as expected.
+    /// The node did not come up as expected.
     Fail {
-        /// The stage that failed.
+        /// Failed stage.
         stage: StageName,
-        /// What was waited for.
+        /// Description of the awaited evidence.
         waited_for: String,
-        /// What was seen instead.
+        /// Description of the actual evidence.
         why: String,
-        /// What is missing to pass, of this stage.
+        /// Evidence missing in this stage.
         missing: Vec<String>,
     },
-    /// It came up as expected when it was tried again; the first attempt's evidence stays.
+    /// The node passed on a retry; the first attempt's evidence is kept.
     Flaky {
-        /// How many attempts it took.
+        /// Number of attempts.
         attempts: u32,
-        /// What went wrong in the first, in one line.
+        /// Failure of the first attempt, in one line.
         first: String,
     },
-    /// It was not tried.
+    /// The node was not run.
     Skipped {
-        /// Why not.
+        /// Reason for skipping.
         reason: String,
     },
-    /// Our own set-up failed, so nothing is known of the node.
+    /// The lab's own set-up failed, so that the node was not tested.
     Infra {
-        /// What failed.
+        /// Failed part of the infrastructure.
         why: String,
     },
-    /// It came up as expected, and something of its cell was still there afterwards.
+    /// The node passed, but resources of its cell were left behind.
     Leaked {
-        /// What was left.
+        /// Resources left behind.
         what: String,
     },
-    /// The run was interrupted before anything was decided.
+    /// The run was interrupted before a decision.
     Interrupted,
 }
 
 impl NodeVerdict {
-    /// One word for tables.
+    /// Returns one word for tables.
     pub fn word(&self) -> &'static str {
         match self {
             NodeVerdict::Pass => "pass",
@@ -83,7 +83,7 @@ impl NodeVerdict {
         }
     }
 
-    /// One line that says what became of the node, empty for a pass.
+    /// Returns the verdict in one line, empty for a pass.
     pub fn sentence(&self) -> String {
         match self {
             NodeVerdict::Pass => String::new(),

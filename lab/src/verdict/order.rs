@@ -1,10 +1,10 @@
-//! The order of the boot: a proof counts at the time at which a boot has it.
+//! Order of the boot: evidence counts only at its time in a boot.
 
 use super::judge::{Unmet, proves};
 use super::require::{By, Requirement};
 use crate::timeline::{Sighting, StageName, Timeline, own};
 
-/// Clocks are read in several processes, and a busy host reads late.
+/// Tolerance for clocks of several processes on a busy host.
 const SLACK_US: u64 = 1_000_000;
 
 /// Stages of firmware and boot programs, in the order in which a boot must begin them.
@@ -25,7 +25,7 @@ const SYSTEM: [StageName; 4] = [
     StageName::Checks,
 ];
 
-/// When the first and the last proof of a stage were seen.
+/// Times of the first and the last proof of a stage.
 #[derive(Clone, Copy)]
 struct Span {
     stage: StageName,
@@ -33,7 +33,7 @@ struct Span {
     last_us: u64,
 }
 
-/// A required stage whose proofs were all seen at a time at which the boot cannot have been there.
+/// Returns a required stage whose proofs all have an impossible time in the boot.
 pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<Unmet> {
     let spans: Vec<Span> = required
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
     let kernel_us = timeline
         .stage(StageName::KernelUp)
         .and_then(|stage| stage.end_us);
-    // Nothing before the power-on is of this boot.
+    // Evidence before the power-on belongs to another boot.
     let early = power_us.and_then(|power_us| {
         let mut before = spans
             .iter()
@@ -60,7 +60,7 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
     let loading: Vec<&Span> = of(&LOADING).collect();
     let swapped = || {
         loading.windows(2).find_map(|pair| match pair {
-            // A kernel and its initrds may come in any order.
+            // A kernel and its initrds may arrive in any order.
             [one, next] if next.stage == StageName::Initrd && one.stage == StageName::Kernel => {
                 None
             }

@@ -1,7 +1,7 @@
-//! What must have been seen of a node, stage by stage, given who plays which part.
+//! Required evidence of a node, stage by stage, given the scenario's services.
 //!
-//! A stage whose service is not ours leaves no evidence with us, so it is not required: an address
-//! from libvirt's DHCP shows in what follows it.
+//! A stage whose service is not the lab's leaves no direct evidence and is not required: an address of libvirt's
+//! DHCP shows in later stages.
 
 use boot_server::config::BiosLoader;
 use uuid::Uuid;
@@ -12,25 +12,25 @@ use crate::scenario::{
 };
 use crate::timeline::{Sighting, StageName, Vantage};
 
-/// Something that must have been seen.
+/// Required evidence.
 #[derive(Debug, Clone)]
 pub(super) struct Requirement {
     pub(super) stage: StageName,
-    /// What is waited for, in words.
+    /// Description of the awaited evidence.
     pub(super) waited_for: String,
-    /// Which sightings count.
+    /// Observations that satisfy the requirement.
     pub(super) subject: Subject,
-    /// What the machine itself has to ask behind the `?`, where that is known: a config may bring in others.
+    /// Query string that the machine itself must send, if it is known; a config may bring in others.
     pub(super) query: Option<String>,
-    /// The group that must have answered.
+    /// Group that must have answered.
     pub(super) group: Option<String>,
-    /// By which attribute that group must have matched.
+    /// Attribute by which that group must have matched.
     pub(super) matched_by: Option<MatchedBy>,
-    /// The file that must have been served.
+    /// File that must have been served.
     pub(super) file: Option<String>,
-    /// SHA-256 that must have arrived; of several files, one of these.
+    /// SHA-256 that must have arrived; for several files, one of these.
     pub(super) sha256: Vec<Sha256Hex>,
-    /// Whose request counts.
+    /// Sender whose requests count.
     pub(super) by: By,
 }
 
@@ -49,7 +49,7 @@ impl Requirement {
         }
     }
 
-    /// True if an answer to the machine's own request for a file is required.
+    /// True if the machine itself must have requested a file and received the answer.
     pub(super) fn is_of_a_file(&self) -> bool {
         use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
         let loads = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig];
@@ -57,38 +57,38 @@ impl Requirement {
     }
 }
 
-/// Whose request counts.
+/// Sender whose requests count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// The machine's own, answered by a service of ours.
+    /// The machine's own request, answered by a service of the lab.
     Machine,
-    /// The machine's own, answered by anybody.
+    /// The machine's own request, answered by any server.
     MachineOfAnybody,
-    /// That of a service that asks about the machine.
+    /// Request of a service about the machine.
     Service,
 }
 
-/// What a sighting has to be about.
+/// Subject of an observation.
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
-    /// Anything in the stage.
+    /// Any observation of the stage.
     Any,
     /// This path.
     Path(String),
     /// One of these paths.
     OneOf(Vec<String>),
-    /// A path in this folder.
+    /// Path in this folder.
     Folder(String),
-    /// A file of this name.
+    /// File of this name.
     FileName(&'static str),
-    /// A file whose path ends with this one.
+    /// File whose path ends with this one.
     FileAt(String),
-    /// A file with one of these endings.
+    /// File with one of these extensions.
     Ending(&'static [&'static str]),
 }
 
 impl Subject {
-    /// Whether the sighting is about it.
+    /// True if the observation has this subject.
     pub(super) fn is_of(&self, sighting: &Sighting) -> bool {
         let path = sighting.subject.as_deref().unwrap_or_default();
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
@@ -108,8 +108,8 @@ impl Subject {
     }
 }
 
-/// Everything required of `node` before what is checked inside it, in the order of the stages. A simulated
-/// machine executes no kernel, so nothing is required of it after the initrd.
+/// Returns all requirements of `node` except the checks inside it, in the order of the stages. A simulated
+/// machine executes no kernel, so it has no requirements after the initrd.
 pub(super) fn requirements(
     scenario: &Scenario,
     node: &Node,
@@ -126,7 +126,7 @@ pub(super) fn requirements(
     list
 }
 
-/// Adds what is expected of the group that answers, and the hashes that are expected.
+/// Adds the expected group and hashes to a requirement.
 fn judged(requirement: &mut Requirement, node: &Node) {
     let expect = &node.expect;
     let is_own_group = requirement.group.as_ref() == Some(&expect.group);
@@ -137,7 +137,7 @@ fn judged(requirement: &mut Requirement, node: &Node) {
         StageName::Nbp => one(&hashes.boot_program),
         StageName::Kernel => one(&hashes.kernel),
         StageName::Initrd => match &requirement.subject {
-            // By its place among those that are named.
+            // Chosen by its position among the named initrds.
             Subject::FileAt(path) => {
                 let place = expect.initrd.iter().position(|named| named == path);
                 let hash = place.and_then(|place| hashes.initrd.get(place));
@@ -191,7 +191,7 @@ fn of_whole_boot(
     };
     if own_loading {
         for (stage, file, subject) in image_files(node) {
-            // Pixiecore hides the file's name from the machine; which file it is, the stage says.
+            // Pixiecore hides the file name from the machine; the stage identifies the file.
             let subject = if own_pixiecore { Subject::Any } else { subject };
             add(
                 stage,
@@ -273,7 +273,7 @@ fn image_files_of<'n>(
         .collect()
 }
 
-/// The network boot program which the machine must have loaded from us, if any.
+/// Returns the network boot program that the machine must have loaded from the lab's server, if any.
 fn boot_program(
     scenario: &Scenario,
     node: &Node,
@@ -284,12 +284,12 @@ fn boot_program(
     const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
     let boot = &scenario.boot;
     if scenario.services.dhcp == DhcpService::Dnsmasq {
-        // It gives files as well, and tells us nothing.
+        // dnsmasq serves files too, and reports nothing.
         return None;
     }
     match (&scenario.services.pixiecore, firmware) {
         (PixiecoreService::Command(_), _) => None,
-        // Also to a ROM that is iPXE already, so that every machine runs the same one.
+        // Also sent to a ROM that is iPXE already, so that every machine runs the same version.
         (PixiecoreService::BootServer, _) => Some((
             "Pixiecore's boot program",
             Subject::Folder(node.mac.to_string()),
@@ -301,13 +301,13 @@ fn boot_program(
         (PixiecoreService::None, Firmware::Bios) => match boot.bios {
             BiosLoader::Pxelinux => Some(("PXELINUX", Subject::FileName("pxelinux.0"))),
             BiosLoader::Ipxe if boot.chainload_ipxe => Some(IPXE_BIOS),
-            // The ROM is iPXE already.
+            // The ROM already is iPXE.
             BiosLoader::Ipxe => None,
         },
     }
 }
 
-/// How the machine must have been told what to boot.
+/// Boot options that the machine must have received.
 fn script(
     scenario: &Scenario,
     node: &Node,
@@ -331,7 +331,7 @@ fn script(
     match scenario.services.pixiecore {
         PixiecoreService::Command(_) => {
             let mut list = vec![api()];
-            // Its answers are told by nobody but the machine's port.
+            // Only the machine's port shows the answers of this server.
             if vantage == Vantage::OwnPort {
                 let what = format!("an iPXE script loaded by {mac}");
                 let script = of(what, Subject::Any, None);
@@ -359,11 +359,11 @@ fn script(
     }
 }
 
-/// The names under which PXELINUX finds its configuration. It asks by UUID first, then by MAC (with
-/// the hardware type, 01 for Ethernet), then by address, then for `default`.
+/// Returns the names under which PXELINUX finds its configuration. It tries UUID, MAC (with the hardware type,
+/// 01 for Ethernet), address and `default` in this order.
 ///
-/// It writes the UUID as the bytes stand in SMBIOS, whose first three fields are little-endian; firmware
-/// that swaps them itself (seen: none here; SMBIOS before 2.6 left the order open) shows the usual form.
+/// It writes the UUID in the byte order of SMBIOS, whose first three fields are little-endian; firmware that
+/// swaps them itself (not observed here; SMBIOS before 2.6 left the order open) produces the usual form.
 fn pxelinux_config(node: &Node) -> (String, Subject) {
     let files = match node.expect.matched_by {
         MatchedBy::Uuid => {
@@ -375,7 +375,7 @@ fn pxelinux_config(node: &Node) -> (String, Subject) {
         }
         MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hexhyp())],
         MatchedBy::Default => vec!["pxelinux.cfg/default".into()],
-        // Under its address, which nobody knows before.
+        // Under its address, which is unknown beforehand.
         MatchedBy::Labels => {
             let folder = "pxelinux.cfg";
             return (

@@ -1,4 +1,4 @@
-//! What a pass does not prove of a node.
+//! Claims about a node that a pass does not prove.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use super::require::{Requirement, requirements};
 use crate::scenario::{Firmware, Node, Scenario};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline, Vantage, own};
 
-/// One thing that a pass does not prove.
+/// Claim that a pass does not prove.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unproven {
-    /// Requests are the machine's by address, MAC and UUID only.
+    /// Requests are assigned to the machine by address, MAC and UUID only.
     WhoAsked,
     /// The machine was simulated.
     Simulated,
     /// No config is expected.
     NoConfig,
-    /// Nothing inside the machine said that its config was applied.
+    /// Nothing inside the machine reported that its config was applied.
     ConfigApplied,
-    /// Nothing told by which labels the group of this stage matched.
+    /// The labels by which this stage's group matched are unknown.
     MatchedBy(StageName),
-    /// The bytes of this stage's file were not seen whole at the machine's port.
+    /// The bytes of this stage's file were not captured completely at the machine's port.
     NotSeenWhole(StageName),
-    /// The bytes of this stage's file arrived, and nothing says which bytes they should be.
+    /// The bytes of this stage's file arrived, but the expected hash is unknown.
     NotCompared(StageName),
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Unproven {
 }
 
 impl Unproven {
-    /// The thing in a word or two, for a table.
+    /// Returns a phrase for a table.
     #[must_use]
     pub fn short(&self) -> String {
         match self {
@@ -74,7 +74,7 @@ impl Unproven {
     }
 }
 
-/// Everything that a pass of `node` does not prove, in the order of a boot.
+/// Returns all claims that a pass of `node` does not prove, in the order of a boot.
 #[must_use]
 pub fn unproven(
     scenario: &Scenario,
@@ -117,7 +117,7 @@ fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unprove
     if requirement.matched_by.is_some() && proof.selectors.is_none() {
         list.push(Unproven::MatchedBy(stage));
     }
-    // Without the port, who asked is not proven in the first place.
+    // Without the port, the sender is unproven in the first place.
     if timeline.vantage == Vantage::OwnPort && requirement.is_of_a_file() {
         let content = proof.content.clone().unwrap_or_default();
         if content.arrived.is_none() {

@@ -1,10 +1,10 @@
-//! One boot, whole: no restart on the way, and a config that was applied to its end.
+//! Requirements on the whole boot: no restart, and a completely applied config.
 
 use super::judge::Unmet;
 use crate::scenario::Node;
 use crate::timeline::{Outcome, StageName, Timeline};
 
-/// More restarts than the scenario allows.
+/// Detects more restarts than the scenario allows.
 pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     let allowed = usize::try_from(node.expect.resets).unwrap_or(usize::MAX);
     let first = timeline.restarts.get(allowed)?;
@@ -22,7 +22,7 @@ pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     })
 }
 
-/// The stage that the machine was in at that time.
+/// Returns the machine's stage at that time.
 fn stage_at(timeline: &Timeline, at_us: u64) -> StageName {
     let begun = timeline
         .stages
@@ -34,7 +34,7 @@ fn stage_at(timeline: &Timeline, at_us: u64) -> StageName {
         .unwrap_or(StageName::PowerOn)
 }
 
-/// A failure that something inside the machine reports of its config.
+/// Detects a failure of the config that the machine itself reports.
 pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     if node.expect.config_may_fail {
         return None;
