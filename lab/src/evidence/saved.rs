@@ -498,7 +498,7 @@ mod tests {
     fn a_folder_that_is_no_attempt_is_named_with_what_it_lacks() {
         let folder = tempfile::tempdir().unwrap();
         let text = load(folder.path()).unwrap_err().to_string();
-        assert!(text.contains("it has no attempt.json"), "{text}");
+        assert!(text.contains("has no attempt.json"), "{text}");
         assert!(text.contains("attempt-<n>"), "{text}");
     }
 

@@ -105,18 +105,18 @@ fn a_mistake_is_told_with_its_place_and_what_was_meant() {
 #[test]
 fn mistakes_of_all_kinds_are_refused() {
     for (from, to, said) in [
-        ("stage = \"dhcp\"\n", "", "`stage` is missing"),
+        ("stage = \"dhcp\"\n", "", "missing key `stage`"),
         (
             "firmware = \"bios\"",
             "firmware = \"bois\"",
             "did you mean `bios`",
         ),
-        ("nodes = [\"node1\"]", "nodes = []", "names none"),
-        ("stall_after = 1000", "", "`stall_after` is missing"),
+        ("nodes = [\"node1\"]", "nodes = []", "`nodes` is empty"),
+        ("stall_after = 1000", "", "missing key `stall_after`"),
         (
             "stall_after = 1000",
             "stall_after = 1\nstatus = 503",
-            "second flaw",
+            "more than one flaw",
         ),
         ("192.168.92.200", "192.168.92.300", "invalid IPv4 address"),
         ("loss_percent = 5", "loss_percent = 500", "must be 0 to"),

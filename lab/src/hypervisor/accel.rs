@@ -264,7 +264,7 @@ mod tests {
         )
         .await
         .unwrap_err();
-        assert_eq!(why, "there is no /nonexistent/kvm");
+        assert_eq!(why, "/nonexistent/kvm does not exist");
     }
 
     #[tokio::test]

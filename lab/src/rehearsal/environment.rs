@@ -426,7 +426,7 @@ mod tests {
         assert!(
             dnsmasq("interface=eth*\n")
                 .unwrap_err()
-                .contains("whole name")
+                .contains("full interface name")
         );
     }
 

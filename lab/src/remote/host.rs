@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn what_can_not_be_meant_is_told() {
         let why = |uri: &str| Host::of(uri).unwrap_err();
-        assert!(why("qemu+ssh:///system").contains("names no host"));
+        assert!(why("qemu+ssh:///system").contains("missing host name"));
         assert!(why("qemu+ssh://host/session").contains("no networks"));
-        assert!(why("qemu+ssh://host").contains("like `qemu+ssh://root@host/system`"));
+        assert!(why("qemu+ssh://host").contains("example: `qemu+ssh://root@host/system`"));
         assert!(why("qemu+ssh://me:secret@host/system").contains("password"));
-        assert!(why("qemu+ssh://host/system?command=/x").contains("`command` is not known"));
+        assert!(why("qemu+ssh://host/system?command=/x").contains("unknown parameter: `command`"));
         assert!(why("qemu+ssh://host:port/system").contains("port"));
     }
 

@@ -415,7 +415,7 @@ mod tests {
         };
         assert_eq!(
             named("flatcar:stable@1.0.0"),
-            "Booted was flatcar:stable@1.0.0."
+            "The machines booted flatcar:stable@1.0.0."
         );
         let disguised = named("stand-in:lookalike");
         assert!(disguised.contains("not CoreOS itself") && disguised.contains("`lookalike`"));

@@ -517,7 +517,7 @@ fn a_file_of_a_service_lies_in_the_scenarios_folder_and_has_to_be_there() {
     let error = Scenario::load_with(copy.path(), DataCheck::Strict).unwrap_err();
     let said = render(&error);
     assert!(
-        said.contains("dnsmasq.conf: No such file") && said.contains("name a file that is there"),
+        said.contains("dnsmasq.conf: No such file") && said.contains("name an existing file"),
         "{said}"
     );
 }

@@ -1,3 +1,5 @@
+//! Tests of surveying and copying folders.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};

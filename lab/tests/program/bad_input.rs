@@ -120,10 +120,10 @@ fn a_shard_or_a_repetition_of_zero_is_refused_in_plain_words() {
             ["--shard", "1/0"],
             ["invalid number of shards: 0", "1 to 4096"],
         ),
-        (["--shard", "0/3"], ["no shard 0 of 3", "from 1 to 3"]),
+        (["--shard", "0/3"], ["invalid shard: 0/3", "must be 1 to 3"]),
         (
             ["--repeat", "0"],
-            ["invalid number of repetitions", "from 1 on"],
+            ["invalid number of repetitions", "must be at least 1"],
         ),
     ] {
         let scenarios = Scenarios::new();

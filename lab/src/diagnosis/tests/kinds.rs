@@ -88,7 +88,7 @@ fn capture_with_a_short_snapshot_length_says_so() {
 
 #[test]
 fn capture_of_a_link_that_cannot_be_read_names_it() {
-    for (link, name) in [(0, "0 (loopback"), (9, "9 (PPP)"), (147, "147")] {
+    for (link, name) in [(0, "0 (BSD loopback"), (9, "9 (PPP)"), (147, "147")] {
         let wire = wire::read(&*relinked(ETHERNET, link, 0)).unwrap();
         assert_eq!(machines(&wire), []);
         let sentences = wire.kind.sentences();

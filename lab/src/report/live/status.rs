@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_line_names_stage_expectation_and_deadline() {
-        let expected = "ipxe-chainload@uefi-http node1: script is through, waiting for \
+        let expected = "ipxe-chainload@uefi-http node1: script completed, waiting for \
                         coreos_production_pxe.vmlinuz loaded whole by 52:54:00:5b:01:01, 42/300 s";
         assert_eq!(status().sentence(), expected);
     }
