@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pcap::Active;
+use rustix::process::setpriority_process;
 
 use super::{CaptureFault, GATHER};
 use crate::evidence::packet::{Direction, Wire};
@@ -41,6 +42,9 @@ const SETTLE: Duration = GATHER.saturating_mul(3);
 
 /// Callback for completed arrivals.
 type OnArrival = dyn Fn(Record) + Send;
+
+/// Nice value of the capture thread, which takes less than a hundredth of a processor's time.
+const PRIORITY: i32 = -10;
 
 /// Captures at the ports of one cell's machines.
 #[derive(Clone)]
@@ -69,6 +73,11 @@ impl Ports {
         let is_stopped: Arc<AtomicBool> = Arc::default();
         let (ports, stop) = (Arc::clone(&open), Arc::clone(&is_stopped));
         let thread = thread::spawn(move || {
+            // Best effort: a host with more work than processors must not keep this thread from the rings for so long
+            // that they overflow. An ordinary user may not raise a priority.
+            if let Err(error) = setpriority_process(None, PRIORITY) {
+                tracing::debug!(%error, "ports are read with the usual priority");
+            }
             while !stop.load(Ordering::Acquire) {
                 thread::sleep(EMPTY_INTERVAL);
                 for port in lock(&ports).iter_mut() {
