@@ -54,11 +54,14 @@ fn refused_by_server(case: &Case) -> Option<Finding> {
     let group = catalog.group(&labels).ok()?;
     let profile = catalog.profile(&group.profile_id).ok()?;
     let file = folder.file(profile)?;
-    // A missing file, or a failing template, is another cause.
-    catalog.rendered(folder, file, group, &labels, query).ok()?;
-    let refusal = catalog.config(folder, &labels, query).err()?;
-    let sentence = format!("{} cannot be served as a config: {}", file, refusal.reason);
-    let told = format!("the service refuses what the file says: {}", refusal.reason);
+    let reason = match catalog.rendered(folder, file, group, &labels, query) {
+        Ok(_) => catalog.config(folder, &labels, query).err()?.reason,
+        Err(unrendered) if unrendered.template().is_some() => unrendered.to_string(),
+        // A missing file is another cause.
+        Err(_) => return None,
+    };
+    let sentence = format!("{file} cannot be served as a config: {reason}");
+    let told = format!("the service refuses what the file says: {reason}");
     Some(finding(sentence, vec![Proof::at(at_us, told)], 97))
 }
 

@@ -132,6 +132,7 @@ fn a_config_that_our_service_refuses_for_its_text_is_invalid_and_not_missing() {
         ("\u{feff}#cloud-config\nhostname: a\n", true),
         ("#cloud-config\nusers:\n\t- name: a\n", true),
         ("<html><body>login</body></html>\n", true),
+        ("#cloud-config\nhostname: {{index .hostname 99}}\n", true),
         ("#cloud-config\nhostname: a\n", false),
     ]
     .into_iter()
