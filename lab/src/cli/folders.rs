@@ -1,4 +1,4 @@
-//! Folders of scenarios: the default, the one that was installed, and those named by a path in the place of a name.
+//! Folders of scenarios: the default, the installed one, and those given as paths instead of names.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ pub(super) const DEFAULT: &str = "scenarios";
 /// `/usr/share/netboot-lab/scenarios` for `/usr/lib/netboot-lab`.
 const INSTALLED: &str = "../../share/netboot-lab/scenarios";
 
-/// Returns the scenarios' folder as an absolute path, because cells and services work elsewhere. Where nobody named one
-/// and there is no folder `scenarios`, it is the folder of the installed scenarios.
+/// Returns the absolute path of the scenarios' folder, because cells and services have other working directories.
+/// Without `--scenarios` and a folder `scenarios`, returns the folder of the installed scenarios.
 pub(super) fn absolute(named: &Path) -> PathBuf {
     let nothing_named = named == Path::new(DEFAULT) && !named.exists();
     if let (true, Some(installed)) = (nothing_named, installed()) {
@@ -36,7 +36,7 @@ pub(super) struct Selected {
 /// Reads names that contain a slash as paths: to one scenario, or to a folder of scenarios.
 ///
 /// # Errors
-/// When a path leads to no folder, or when paths lead into more than one folder of scenarios.
+/// Fails if a path is not a folder, or if the paths are in more than one folder of scenarios.
 pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
     let mut selected = Selected {
         folder: None,
@@ -60,7 +60,7 @@ pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
         };
         if selected.folder.as_ref().is_some_and(|one| *one != folder) {
             return Err(format!(
-                "{name} is in another folder of scenarios than the one before it; run `lab` once for each folder"
+                "several folders of scenarios: {name} is in another folder than the previous path; run `lab` once for each folder"
             ));
         }
         selected.folder = Some(folder);

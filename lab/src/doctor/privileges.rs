@@ -7,8 +7,7 @@ use super::{Finding, Group, Subject};
 /// Number of ids in the range of an ordinary user's cell, the distributions' default.
 const IDS: u64 = 65536;
 
-/// Files that a run opens at once at most, with room: pipes, consoles and captures of a dozen machines, and what
-/// libvirtd has open for them.
+/// Minimum limit of open files for a run: pipes, consoles and captures of a dozen machines, and files of libvirtd.
 const OPEN_FILES: u64 = 256;
 
 pub(super) fn examine(host: &Host) -> Vec<Finding> {

@@ -262,10 +262,10 @@ pub struct Sighting {
     /// Another sender that used this machine's identity; proves nothing for the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impostor: Option<String>,
-    /// What was seen; only known while the evidence is at hand.
+    /// Observed fact; not saved.
     #[serde(skip)]
     pub fact: Fact,
-    /// The fact in words, with what else is known of it.
+    /// Description of the fact, with further details.
     pub text: String,
 }
 
