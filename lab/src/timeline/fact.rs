@@ -13,6 +13,9 @@ const FILE_NOT_FOUND: u16 = 1;
 /// TFTP error "access violation" (RFC 1350, appendix).
 const ACCESS_VIOLATION: u16 = 2;
 
+/// Parts of the messages of TFTP servers that do not have a file: tftpd-hpa, dnsmasq, Pixiecore.
+const NOT_THERE_MESSAGES: [&str; 3] = ["not found", "no such", "there is no"];
+
 /// Statuses of a server that does not have a file, or does not give it to this client (RFC 9110).
 const NOT_THERE: [u16; 3] = [403, 404, 410];
 
@@ -227,8 +230,15 @@ impl Fact {
             Fact::TftpError {
                 by_machine: false,
                 code,
+                message,
                 ..
-            } => [FILE_NOT_FOUND, ACCESS_VIOLATION].contains(code),
+            } => {
+                // Servers that know no code for it say so under code 0.
+                let message = message.to_lowercase();
+                let mut signs = NOT_THERE_MESSAGES.iter();
+                [FILE_NOT_FOUND, ACCESS_VIOLATION].contains(code)
+                    || signs.any(|sign| message.contains(sign))
+            }
             _ => self
                 .status()
                 .is_some_and(|status| NOT_THERE.contains(&status)),
@@ -450,6 +460,14 @@ mod tests {
         };
         assert!(http(404).is_not_there() && http(403).is_not_there());
         assert!(!http(200).is_not_there() && !http(500).is_not_there());
+        let tftp = |code, message: &str| Fact::TftpError {
+            file: "f".into(),
+            by_machine: false,
+            code,
+            message: message.into(),
+        };
+        assert!(tftp(1, "").is_not_there() && tftp(0, "No such file").is_not_there());
+        assert!(!tftp(0, "disk full").is_not_there());
     }
 
     #[test]
