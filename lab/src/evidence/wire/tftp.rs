@@ -158,7 +158,7 @@ impl Session {
         self.touch(datagram.at_us, wire);
         match (side, datagram.payload) {
             (Side::Server, [0, 3, high, low, ..]) => {
-                self.data(u16::from_be_bytes([*high, *low]), datagram, wire);
+                self.blocks(u16::from_be_bytes([*high, *low]), datagram, wire);
                 false
             }
             (Side::Client, [0, 4, high, low, ..]) => {
@@ -209,6 +209,36 @@ impl Session {
                 ("tsize", size) => self.announced = size,
                 _ => {}
             }
+        }
+    }
+
+    /// Takes in a block, or several of a window: a sender that leaves it to the network card to cut them (Linux's
+    /// UDP GSO) is captured before they are cut.
+    fn blocks(&mut self, first: u16, datagram: &Datagram<'_>, wire: &mut Wire) {
+        let step = usize::try_from(self.block_size).unwrap_or(usize::MAX);
+        let step = step.saturating_add(DATA_HEADER_LEN);
+        let second = first.wrapping_add(1).to_be_bytes();
+        let header = datagram
+            .payload
+            .get(step..step.saturating_add(DATA_HEADER_LEN));
+        // Of a frame that was cut, the rest is not there to be looked at.
+        let is_joined = datagram.length > step
+            && header.is_none_or(|header| header == [0, 3, second[0], second[1]]);
+        if !is_joined {
+            return self.data(first, datagram, wire);
+        }
+        let (mut block, mut offset) = (first, 0);
+        while offset < datagram.length {
+            let length = step.min(datagram.length - offset);
+            let payload = datagram.payload.get(offset..).unwrap_or_default();
+            let one = Datagram {
+                payload: payload.get(..length).unwrap_or(payload),
+                length,
+                ..*datagram
+            };
+            self.data(block, &one, wire);
+            block = block.wrapping_add(1);
+            offset = offset.saturating_add(step);
         }
     }
 

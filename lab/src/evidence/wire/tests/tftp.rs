@@ -45,6 +45,26 @@ fn a_transfer_is_whole_when_its_last_block_is_acknowledged() {
 }
 
 #[test]
+fn blocks_of_a_window_that_are_captured_before_they_are_cut_are_counted_one_by_one() {
+    let mut script = transfer(&[(1, b"01234567")]);
+    let window = [data(2, b"89abcdef"), data(3, b"ghij")].concat();
+    script.udp(false, 2070, 40000, &window);
+    script.udp(true, 2070, 40000, &ack(3));
+    let wire = script.read();
+    let file = only_transfer(&wire);
+    assert_eq!((file.bytes, file.retransmits), (20, 0));
+    assert_eq!(file.end, TransferEnd::Whole);
+}
+
+#[test]
+fn block_longer_than_agreed_that_is_no_window_stays_one() {
+    let mut script = transfer(&[]);
+    script.udp(false, 2070, 40000, &data(1, b"0123456789abcdefghij"));
+    let wire = script.read();
+    assert_eq!(only_transfer(&wire).bytes, 20);
+}
+
+#[test]
 fn blocks_sent_again_are_counted_and_their_bytes_are_not() {
     let mut script = transfer(&[(1, b"01234567")]);
     script.silence(2000);
