@@ -19,8 +19,12 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
         return None;
     }
     let of = |stage, max| {
-        let whole =
-            |sighting: &&Sighting| sighting.outcome != Outcome::Failed && sighting.fact.is_load();
+        // What another host loads in the machine's name is no part of its boot chain.
+        let whole = |sighting: &&Sighting| {
+            sighting.outcome != Outcome::Failed
+                && sighting.impostor.is_none()
+                && sighting.fact.is_load()
+        };
         let loads: Vec<&Sighting> = case.sightings(stage).iter().filter(whole).collect();
         (loads.len() > max).then_some(loads)
     };

@@ -1,10 +1,19 @@
 //! Causes about differing bytes: changed in transit, or other than the scenario states.
 
+use std::net::SocketAddr;
+
+use boot_server::event::BootEvent;
+
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
+use crate::evidence::Seen;
+use crate::evidence::packet::{Direction, Packet, Said};
 use crate::scenario::Sha256Hex;
 use crate::timeline::{Sighting, StageName};
+
+/// Maximum time between a request and the server's event about its answer.
+const ANSWERED_US: u64 = 30_000_000;
 
 /// Detects an answer that was changed between service and machine.
 pub(super) fn changed(case: &Case) -> Option<Finding> {
@@ -23,6 +32,80 @@ pub(super) fn changed(case: &Case) -> Option<Finding> {
         remedy: "look for what stands between service and machine (a proxy, a cache, a relay, a host that \
                  answers ARP for the server), and for a file that was replaced while it was served; \
                  compare the two with `sha256sum`"
+            .into(),
+        weight: 97,
+    })
+}
+
+/// Detects a request that was changed between machine and service.
+pub(super) fn request_changed(case: &Case) -> Option<Finding> {
+    let port = case.port()?;
+    let asked: Vec<(&Packet, SocketAddr, &str)> = port
+        .packets
+        .iter()
+        .filter(|packet| packet.direction == Some(Direction::FromMachine))
+        .filter_map(|packet| match &packet.what {
+            Said::HttpRequest { target, .. } => {
+                let address = packet.from.address?.to_canonical();
+                let from = SocketAddr::new(address, packet.from.port?);
+                Some((packet, from, target.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    let heard: Vec<(SocketAddr, String, u64)> = case
+        .attempt
+        .records
+        .iter()
+        .filter_map(|record| {
+            let Seen::Server { entry, .. } = &record.seen else {
+                return None;
+            };
+            let BootEvent::HttpRequest {
+                who, path, query, ..
+            } = &entry.what
+            else {
+                return None;
+            };
+            let peer = who.peer?;
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            let target = match query.as_str() {
+                "" => path.clone(),
+                query => format!("{path}?{query}"),
+            };
+            Some((peer, target, entry.at_us))
+        })
+        .collect();
+    let was_asked = |peer: &SocketAddr, target: &str| {
+        let mut asked = asked.iter();
+        asked.any(|(_, from, asked)| from == peer && *asked == target)
+    };
+    let was_heard = |from: &SocketAddr, asked: &str| {
+        let mut heard = heard.iter();
+        heard.any(|(peer, target, _)| peer == from && target == asked)
+    };
+    let (packet, target, other, at_us) = asked.iter().find_map(|(packet, from, target)| {
+        let mut others = heard.iter();
+        let (_, other, at_us) = others.find(|(peer, other, at_us)| {
+            peer == from
+                && at_us.abs_diff(packet.at_us) < ANSWERED_US
+                && !was_asked(peer, other)
+                && !was_heard(from, target)
+        })?;
+        Some((*packet, *target, other, *at_us))
+    })?;
+    Some(Finding {
+        cause: Cause::ChangedOnTheWay,
+        sentence: format!(
+            "a request of {} was changed on its way to the server: {target} left its port, and {other} arrived",
+            case.node.name
+        ),
+        evidence: vec![
+            case.packet(packet, format!("GET {target} at the machine's port")),
+            Proof::at(at_us, format!("the server was asked for {other}")),
+        ],
+        remedy: "look for what stands between machine and service and rewrites requests: a proxy, a load \
+                 balancer, a relay"
             .into(),
         weight: 97,
     })

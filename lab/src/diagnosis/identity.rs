@@ -112,7 +112,7 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
     let sightings = || case.sightings(case.stage).iter();
     let stray = sightings().find_map(|one| {
         let from = one.content.as_ref()?.from.as_deref()?;
-        let is_answer = one.origin == Origin::Wire && one.outcome == Outcome::Done;
+        let is_answer = one.origin == Origin::Wire && one.outcome != Outcome::Failed;
         (is_answer && case.port().is_some() && !case.is_of_service(from)).then_some((one, from))
     });
     if let Some((sighting, from)) = stray {

@@ -114,6 +114,7 @@ const DETECTORS: &[Detector] = &[
     identity::impersonated,
     identity::borrowed,
     content::changed,
+    content::request_changed,
     content::differs,
     firmware::no_rng,
     firmware::stale_nvram,

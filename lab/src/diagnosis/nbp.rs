@@ -178,7 +178,20 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
     if super::firmware::denied(case).is_some() {
         return None;
     }
+    // It ran, and loaded a script: that is what the firmware complains about.
+    let mut scripts = case.sightings(StageName::Script).iter();
+    let is_script = |one: &Sighting| {
+        one.impostor.is_none() && one.outcome != Outcome::Failed && one.at_us > last.at_us
+    };
+    if scripts.any(is_script) {
+        return None;
+    }
     let file = last.subject.as_deref().unwrap_or("the boot program");
+    // By its name it is for this machine, so that its content is in doubt first.
+    let weight = match (machine, Platform::of_file(file)) {
+        (Some((_, machine)), Some(program)) if machine == program => 86,
+        _ => 88,
+    };
     let machine = machine.map_or_else(String::new, |(arch, platform)| {
         format!(", which is {} (architecture {arch})", platform.name())
     });
@@ -186,7 +199,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         "{file} was loaded whole, and the machine{machine}, cannot run it: `{}`",
         line.trim()
     );
-    finding(sentence, vec![proof(last)], 88)
+    finding(sentence, vec![proof(last)], weight)
 }
 
 fn asked_arch(case: &Case, arch: u16) -> Option<Proof> {
