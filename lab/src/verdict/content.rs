@@ -2,7 +2,9 @@
 
 use super::judge::Unmet;
 use super::require::{By, Requirement};
-use crate::timeline::{ContentSeen, Difference, Origin, Outcome, Sighting, Timeline, Vantage};
+use crate::timeline::{
+    ContentSeen, Difference, Origin, Outcome, Sighting, StageName, Timeline, Vantage,
+};
 
 /// Number of SHA-256 digits shown.
 const SHOWN_DIGITS: usize = 12;
@@ -24,6 +26,32 @@ pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
         waited_for: "the bytes that the service sent".into(),
         why: format!("{difference}: {}", sighting.text),
         missing: vec![format!("{stage} as it was sent")],
+        went_wrong: true,
+    })
+}
+
+/// Detects a boot script from another host than the scenario's services: the stranger chooses where it leads, even if
+/// that is the right script.
+pub(super) fn foreign_script(timeline: &Timeline) -> Option<Unmet> {
+    if timeline.vantage != Vantage::OwnPort {
+        return None;
+    }
+    let mut own = timeline.stage(StageName::Script)?.sightings.iter();
+    let (sighting, from) = own.find_map(|one| {
+        let content = one.content.as_ref()?;
+        let from = content.from.as_deref()?;
+        let is_foreign =
+            !content.is_of_host && one.impostor.is_none() && one.outcome != Outcome::Failed;
+        is_foreign.then_some((one, from))
+    })?;
+    Some(Unmet {
+        stage: StageName::Script,
+        waited_for: "boot scripts from the scenario's own services".into(),
+        why: format!(
+            "a script from {from} arrived that no service of the scenario sent: {}",
+            sighting.text
+        ),
+        missing: vec!["a boot without another host's script".into()],
         went_wrong: true,
     })
 }

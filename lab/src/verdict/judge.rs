@@ -60,6 +60,7 @@ pub fn judge(
     unmet.extend(no_address(scenario, node, timeline));
     unmet.extend(boot_program_loop(timeline));
     unmet.extend(content::changed(timeline));
+    unmet.extend(content::foreign_script(timeline));
     unmet.extend(order::disorder(&required, timeline));
     unmet.extend(whole::restarted(node, timeline));
     if scenario.machines.is_virtual() {
