@@ -114,7 +114,13 @@ mod tests {
         let (first, last) = (Ipv4Addr::new(10, 0, 0, 8), Ipv4Addr::new(10, 0, 0, 9));
         let rogue = Station {
             address: Some(first),
-            role: Role::DhcpServer { first, last },
+            mac: None,
+            role: Role::DhcpServer {
+                first,
+                last,
+                boot_file: None,
+                next_server: None,
+            },
         };
         let barrier = Barrier {
             protocol: "tcp".into(),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
         capture,
         machines,
         mut killer,
+        tftp_roots,
     } = tokio::select! {
         set_up = set_up(job, &scenario, &told) => set_up?,
         stopped = stopped_early(commands) => return stopped,
@@ -93,7 +94,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
         let names = domain_names(job, &scenario);
         tokio::spawn(pass_on(events, names, records.clone()));
     }
-    for record in manifest::records(&cell_dir().join("assets"))? {
+    for record in manifest::records(&cell_dir().join("assets"), &tftp_roots)? {
         saw(record, &mut kept);
     }
     let arrived = records.clone();
@@ -260,6 +261,8 @@ struct SetUp {
     /// Attachment of simulated machines.
     machines: Plug,
     killer: Killer,
+    /// Folders that TFTP servers search before those of Debian's boot programs.
+    tftp_roots: Vec<PathBuf>,
 }
 
 /// Starts everything except the machines.
@@ -298,12 +301,18 @@ async fn set_up(
         Some(file) => Some(site_config(file)?),
         None => None,
     };
-    let mut killer = Killer::default();
+    let (mut killer, mut tftp_roots) = (Killer::default(), Vec::new());
     for mut server in plan::boot_servers(scenario, &network.bridge, &assets, site.as_ref()) {
         let folder = job.artifacts.join(server.name);
         if server.name == fault::SERVER {
-            server.config = crate::fault::server::changed(&server.config, &job.injections.server)?;
+            server.config = crate::fault::server::changed(
+                &server.config,
+                &job.injections.server,
+                &scenario.data_dir(),
+            )?;
         }
+        let tftp = server.config.tftp.iter();
+        tftp_roots.extend(tftp.flat_map(|tftp| tftp.roots.iter().cloned()));
         let pid = start_boot_server(
             server.name,
             &job.boot_server,
@@ -344,6 +353,7 @@ async fn set_up(
         capture,
         machines,
         killer,
+        tftp_roots,
     })
 }
 

@@ -18,10 +18,11 @@ use super::message::Job;
 use super::plug::{self, Plug, Plugged};
 use super::services::{ServiceEvent, start_boot_server};
 use crate::evidence::STATION_PREFIX;
-use crate::fault::{Barrier, Direction, Impairment, Kill, Role, Station};
+use crate::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
-use crate::scenario::Scenario;
+use crate::scenario::{MacAddr, Scenario};
+use crate::sim::machine::MachineJob;
 use crate::station::{StationJob, Task};
 
 /// Debian's folders of boot programs, in the boot server's search order.
@@ -40,11 +41,20 @@ pub async fn before_servers(
 ) -> Result<Plug, String> {
     let injections = &job.injections;
     let mut machines = Plug::new(&job.run_id, &network.bridge);
-    if let Some(impaired) = injections.link {
+    if injections.have_a_link() {
+        let impaired = injections.link.unwrap_or_default();
         let failed = |error: &dyn std::fmt::Display| format!("the impaired link: {error}");
         let way = |direction| {
             let mut impairment = Impairment::new(impaired, direction);
-            move |_: &[u8]| impairment.arrivals()
+            let rewrites = injections.rewrites.iter();
+            let rewrites: Vec<_> = rewrites
+                .filter(|one| one.direction == direction)
+                .cloned()
+                .collect();
+            move |frame: &mut [u8]| {
+                rewrite(frame, &rewrites);
+                impairment.arrivals()
+            }
         };
         let (out, back) = (way(Direction::Out), way(Direction::In));
         link::join(&job.run_id, &network.bridge, out, back)
@@ -69,9 +79,9 @@ pub async fn before_servers(
 /// Returns the libvirt network for machines: a separate one if the link is impaired.
 #[must_use]
 pub fn network_of_machines(job: &Job, network: String) -> String {
-    match job.injections.link {
-        None => network,
-        Some(_) => format!("lab-{}-far", job.run_id),
+    match job.injections.have_a_link() {
+        false => network,
+        true => format!("lab-{}-far", job.run_id),
     }
 }
 
@@ -96,12 +106,12 @@ pub async fn stations(
         let address = station.address;
         let station_job = StationJob {
             interface: None,
-            mac: address.map_or_else(String::new, Station::mac),
+            mac: station.mac().unwrap_or_default(),
             address: match station.role {
-                Role::Leases { .. } => None,
+                Role::Leases { .. } | Role::Machine { .. } => None,
                 _ => address.map(|address| (address, scenario.network.subnet.prefix_len())),
             },
-            task: task(&station.role, network, image),
+            task: task(job, &station.role, &station.mac(), network, image)?,
         };
         let plugged = match address {
             Some(_) => plug.start(station_job, &log).await,
@@ -112,12 +122,25 @@ pub async fn stations(
     Ok(())
 }
 
-fn task(role: &Role, network: &NetworkSpec, image: &Path) -> Task {
-    match role {
+fn task(
+    job: &Job,
+    role: &Role,
+    mac: &Option<String>,
+    network: &NetworkSpec,
+    image: &Path,
+) -> Result<Task, String> {
+    Ok(match role {
         Role::Silent => Task::Idle,
-        Role::DhcpServer { first, last } => Task::DhcpServer {
+        Role::DhcpServer {
+            first,
+            last,
+            boot_file,
+            next_server,
+        } => Task::DhcpServer {
             first: *first,
             last: *last,
+            boot_file: boot_file.clone(),
+            next_server: *next_server,
         },
         Role::Leases { count } => Task::Leases { count: *count },
         Role::Web(flaw) => Task::Web {
@@ -130,7 +153,22 @@ fn task(role: &Role, network: &NetworkSpec, image: &Path) -> Task {
             roots: BOOT_PROGRAMS.map(PathBuf::from).to_vec(),
         },
         Role::Proxy(flaw) => Task::Proxy { flaw: *flaw },
-    }
+        Role::Answers(answer) => Task::Answers {
+            answer: answer.clone(),
+        },
+        Role::Requests { urls } => Task::Requests { urls: urls.clone() },
+        Role::Machine { uuid } => {
+            let mac: MacAddr = mac.as_deref().unwrap_or_default().parse().map_err(
+                |error: crate::scenario::MacError| format!("the MAC of a station: {error}"),
+            )?;
+            Task::Impostor(MachineJob {
+                mac: mac.octets(),
+                uuid: *uuid,
+                serial: "impostor".into(),
+                firmware: job.firmware,
+            })
+        }
+    })
 }
 
 /// Keeps a station alive as long as the cell. Its end is not evidence, because a foreign server would not report

@@ -43,10 +43,10 @@ pub async fn join(run_id: &str, bridge: &str, out: impl Fate, back: impl Fate) -
     Ok(())
 }
 
-/// Function that decides the fate of a frame.
-pub trait Fate: FnMut(&[u8]) -> Vec<Duration> + Send + 'static {}
+/// Function that decides the fate of a frame, and may change it.
+pub trait Fate: FnMut(&mut [u8]) -> Vec<Duration> + Send + 'static {}
 
-impl<F: FnMut(&[u8]) -> Vec<Duration> + Send + 'static> Fate for F {}
+impl<F: FnMut(&mut [u8]) -> Vec<Duration> + Send + 'static> Fate for F {}
 
 async fn tap(name: &str, bridge: &str) -> io::Result<Arc<AsyncDevice>> {
     let device = DeviceBuilder::new()
@@ -109,7 +109,7 @@ async fn carry(from: Arc<AsyncDevice>, to: Arc<AsyncDevice>, mut fate: impl Fate
             }
             length = from.recv(&mut buffer) => {
                 let Ok(length) = length else { return };
-                let frame = buffer.get(..length).unwrap_or_default();
+                let frame = buffer.get_mut(..length).unwrap_or_default();
                 for delay in fate(frame) {
                     if delay.is_zero() {
                         let _ = to.send(frame).await;

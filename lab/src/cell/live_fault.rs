@@ -82,7 +82,7 @@ impl LiveFaultLink {
 
     fn fate(&self, direction: Direction) -> impl link::Fate + use<> {
         let faults = Arc::clone(&self.faults);
-        move |frame: &[u8]| lock(&faults).fate(direction, frame)
+        move |frame: &mut [u8]| lock(&faults).fate(direction, frame)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::evidence::clock::now_us;
 use images::verify::digest::sha256_of_file;
@@ -24,13 +24,17 @@ const DEPTH_LIMIT: usize = 8;
 /// Maximum number of hashed files.
 const FILE_LIMIT: usize = 256;
 
-/// Returns a record of each file below `assets` and of each boot program.
+/// Returns a record of each file below `assets` and below the TFTP servers' own `roots`, and of each boot program of
+/// Debian's that none of those hides.
 ///
 /// # Errors
 /// Names the file or folder that cannot be read.
-pub(super) fn records(assets: &Path) -> Result<Vec<Record>, String> {
+pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     below(assets, "assets", DEPTH_LIMIT, &mut records)?;
+    for root in roots.iter().filter(|root| root.is_dir()) {
+        below(root, "", DEPTH_LIMIT, &mut records)?;
+    }
     for (folder, endings) in BOOT_PROGRAMS {
         // A host without PXELINUX can run scenarios that do not need it.
         for (name, path) in entries(Path::new(folder)).unwrap_or_default() {
@@ -44,7 +48,10 @@ pub(super) fn records(assets: &Path) -> Result<Vec<Record>, String> {
 
 fn below(folder: &Path, name: &str, depth: usize, records: &mut Vec<Record>) -> Result<(), String> {
     for (entry, path) in entries(folder).map_err(|error| failed(folder, &error))? {
-        let name = format!("{name}/{entry}");
+        let name = match name {
+            "" => entry,
+            folder => format!("{folder}/{entry}"),
+        };
         if path.is_file() {
             add(name, &path, records)?;
         } else if path.is_dir() && depth > 0 {
@@ -68,7 +75,11 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
 }
 
 fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), String> {
-    if records.len() >= FILE_LIMIT {
+    // Of two files of a name, the server sends the one that it finds first.
+    let is_hidden = records
+        .iter()
+        .any(|record| matches!(&record.seen, Seen::Manifest { file, .. } if *file == name));
+    if is_hidden || records.len() >= FILE_LIMIT {
         return Ok(());
     }
     let (sha256, _) = sha256_of_file(path).map_err(|error| failed(path, &error))?;
@@ -101,6 +112,27 @@ mod tests {
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
         };
         assert_eq!(seen, [&expected]);
+    }
+
+    #[test]
+    fn records_of_a_root_hide_debians_program_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (assets, root) = (folder.path().join("assets"), folder.path().join("tftp"));
+        fs::create_dir_all(&assets).unwrap();
+        fs::create_dir_all(&root).unwrap();
+        fs::write(root.join("undionly.kpxe"), "abc").unwrap();
+        let records = records(&assets, &[root]).unwrap();
+        let hashes: Vec<&str> = records
+            .iter()
+            .filter_map(|record| match &record.seen {
+                Seen::Manifest { file, sha256 } if file == "undionly.kpxe" => Some(sha256.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            hashes,
+            ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+        );
     }
 
     #[test]

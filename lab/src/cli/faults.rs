@@ -1,5 +1,5 @@
-//! `lab run --faults`: selects faults by name, runs each as a unit of its broken scenario and judges the
-//! results.
+//! `lab run --faults` and `lab run --adversarial`: selects cases by name, runs each as a unit of its broken scenario and
+//! judges the results.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,30 +11,38 @@ use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 use super::{Folders, exit};
 use crate::diagnosis::{Cause, JudgedNode};
-use crate::fault::{self, Expectation, Fault, Found, Injections, OverlayError, Treatment};
+use crate::fault::{
+    self, Collection, Expectation, Fault, Found, Injections, OverlayError, Treatment,
+};
 use crate::hypervisor::accel::{Accelerator, Chosen};
-use crate::report::faults::FaultResult;
+use crate::report::faults::{FaultResult, FaultResults};
 use crate::runner::{Unit, UnitOutcome};
 use crate::scenario::{Node, Scenario};
+use crate::verdict::NodeResult;
 
-/// Folder of the faults, below the scenarios' folder.
-const FOLDER: &str = "faults";
-
-/// Flags that concern faults.
+/// Flags that concern faults and adversarial cases.
 #[derive(Debug, Args)]
 pub(super) struct FaultArguments {
     /// Run faults instead of scenarios: each breaks one scenario on purpose and must be diagnosed as its file
     /// says
     #[arg(
-        long = "faults",
+        long,
+        group = "cases",
         conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
     )]
-    asked: bool,
-    /// Run the faults' scenarios unbroken: each must pass
-    #[arg(long, requires = "asked")]
+    faults: bool,
+    /// Run adversarial cases instead of scenarios: hosts, servers and guests that lie
+    #[arg(
+        long,
+        group = "cases",
+        conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
+    )]
+    adversarial: bool,
+    /// Run the cases' scenarios unbroken: each must pass
+    #[arg(long, requires = "cases")]
     without_injection: bool,
-    /// Run only the faults with this kind of machine
-    #[arg(long, value_enum, value_name = "KIND", requires = "asked")]
+    /// Run only the cases with this kind of machine
+    #[arg(long, value_enum, value_name = "KIND", requires = "cases")]
     machines: Option<MachinesArgument>,
 }
 
@@ -47,31 +55,33 @@ enum MachinesArgument {
     Virtual,
 }
 
-/// Faults selected for a run.
+/// Cases selected for a run.
 #[derive(Debug)]
 pub(super) struct Faults {
+    collection: Collection,
     list: Vec<(Fault, Arc<Scenario>, Injections)>,
     treatment: Treatment,
     /// Temporary folder of the broken scenarios; removed at the end of the run.
     _folder: TempDir,
 }
 
-/// Selects the named faults and builds their scenarios; returns `None` if scenarios were requested instead.
+/// Selects the named cases and builds their scenarios; returns `None` if scenarios were requested instead.
 pub(super) fn select(
     folders: &Folders,
     arguments: &RunArguments,
 ) -> Result<Option<Faults>, CliError> {
     let wanted = &arguments.faults;
-    if !wanted.asked {
+    let Some(collection) = wanted.collection() else {
         return Ok(None);
-    }
+    };
     let scenarios = folders.scenarios();
-    let all = fault::load_all(&scenarios.join(FOLDER)).map_err(|error| CliError {
+    let all = fault::load_all(collection, &scenarios.join(collection.name()));
+    let all = all.map_err(|error| CliError {
         code: exit::INVALID_INPUT,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
-    let selected =
-        fault::select(all, &arguments.names).map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
+    let selected = fault::select(collection, all, &arguments.names)
+        .map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
     let treatment = match wanted.without_injection {
         true => Treatment::Control,
         false => Treatment::Broken,
@@ -88,10 +98,11 @@ pub(super) fn select(
         list.push((fault, Arc::new(scenario), injections));
     }
     if list.is_empty() {
-        let why = "no fault matches --firmware and --machines";
+        let why = format!("no {} matches --firmware and --machines", collection.noun());
         return Err(refuse(exit::NOTHING_SELECTED, why));
     }
     Ok(Some(Faults {
+        collection,
         list,
         treatment,
         _folder: folder,
@@ -110,6 +121,14 @@ fn unfit(error: OverlayError) -> CliError {
 }
 
 impl FaultArguments {
+    fn collection(&self) -> Option<Collection> {
+        match (self.faults, self.adversarial) {
+            (true, _) => Some(Collection::Faults),
+            (_, true) => Some(Collection::Adversarial),
+            _ => None,
+        }
+    }
+
     fn wants(&self, fault: &Fault, arguments: &RunArguments) -> bool {
         let firmware = &arguments.firmware;
         let kind = self
@@ -132,7 +151,12 @@ pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
 }
 
 impl Faults {
-    /// Returns one unit for each fault, of all shards.
+    /// Returns the collection of the cases.
+    pub(super) fn collection(&self) -> Collection {
+        self.collection
+    }
+
+    /// Returns one unit for each case, of all shards.
     pub(super) fn units(&self) -> Vec<Unit> {
         let unit = |(fault, scenario, injections): &(Fault, Arc<Scenario>, Injections)| Unit {
             scenario: Arc::clone(scenario),
@@ -143,9 +167,9 @@ impl Faults {
         self.list.iter().map(unit).collect()
     }
 
-    /// Judges each fault, in the order of the outcomes.
-    pub(super) fn results(&self, outcomes: &[UnitOutcome], folder: &Path) -> Vec<FaultResult> {
-        outcomes
+    /// Judges each case, in the order of the outcomes.
+    pub(super) fn results(&self, outcomes: &[UnitOutcome], folder: &Path) -> FaultResults {
+        let list = outcomes
             .iter()
             .filter_map(|outcome| {
                 let name = &outcome.unit.scenario.name;
@@ -153,7 +177,11 @@ impl Faults {
                 let (fault, ..) = faults.find(|(_, scenario, _)| scenario.name == *name)?;
                 Some(self.result(fault, outcome, folder))
             })
-            .collect()
+            .collect();
+        FaultResults {
+            collection: self.collection,
+            list,
+        }
     }
 
     fn result(&self, fault: &Fault, outcome: &UnitOutcome, folder: &Path) -> FaultResult {
@@ -178,6 +206,16 @@ impl Faults {
         let wrong = nodes.iter().find(|node| !node.found.is(&node.expected));
         let broken = nodes.iter().find(|node| node.expected == fault.expect);
         let told = wrong.or(broken).or(nodes.first());
+        let not_shown = match (self.treatment, last) {
+            (Treatment::Broken, Some(last)) => {
+                let records = &last.attempt.records;
+                let results: Vec<&NodeResult> =
+                    last.nodes.iter().map(|node| &node.result).collect();
+                let is_missing = |text: &&String| !fault::is_shown(text, records, &results);
+                fault.shown.iter().filter(is_missing).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
         let artifacts = last.map(|last| {
             let artifacts = last.artifacts.strip_prefix(folder);
             artifacts.unwrap_or(&last.artifacts).to_owned()
@@ -191,7 +229,8 @@ impl Faults {
             machines: fault.machines,
             expected: told.map_or(fault.expect, |told| told.expected),
             found: told.map_or_else(nothing, |told| told.found.clone()),
-            ok: wrong.is_none() && !nodes.is_empty(),
+            ok: wrong.is_none() && !nodes.is_empty() && not_shown.is_empty(),
+            not_shown,
             causes: told.map_or_else(Vec::new, |told| told.causes.clone()),
             seconds: nodes.iter().map(|node| node.seconds).fold(0.0, f64::max),
             artifacts,

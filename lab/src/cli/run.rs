@@ -6,8 +6,10 @@ use clap::Args;
 use images::catalog::ImageName;
 
 use super::execution::{CliError, RunOptions, RunRequest, check_host, image_of, refuse};
+use super::faults::Faults;
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
+use crate::fault::Collection;
 use crate::report::whole::{Kind, Whole};
 use crate::runner::shard::Shard;
 use crate::scenario::Firmware;
@@ -17,18 +19,18 @@ use crate::scenario::Firmware;
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) faults: faults::FaultArguments,
-    /// Scenarios to run, or faults with --faults [default: all]. A name with a slash is a path: of a scenario, or of a
-    /// folder of scenarios
+    /// Scenarios to run, or cases with --faults or --adversarial [default: all]. A name with a slash is a path: of a
+    /// scenario, or of a folder of scenarios
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
     /// Run only on this firmware (may be repeated)
     #[arg(long, value_name = "FIRMWARE")]
     pub(super) firmware: Vec<Firmware>,
     /// Boot this image instead of the scenarios' own, e.g. `flatcar:stable` (see `lab images list`)
-    #[arg(long, value_name = "IMAGE", conflicts_with = "asked")]
+    #[arg(long, value_name = "IMAGE", conflicts_with = "cases")]
     image: Option<ImageName>,
     /// Boot only the first machine of each scenario, on the first firmware
-    #[arg(long, conflicts_with = "asked")]
+    #[arg(long, conflicts_with = "cases")]
     pub(super) quick: bool,
     /// Run part M of N, split by scenario name, to share a run among several computers
     #[arg(long, value_name = "M/N")]
@@ -83,8 +85,9 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
     if let Some(host) = host {
         return remote::run(folders, &host, &image, &options.files()).await;
     }
-    let kind = match &faults {
-        Some(_) => Kind::Faults,
+    let kind = match faults.as_ref().map(Faults::collection) {
+        Some(Collection::Faults) => Kind::Faults,
+        Some(Collection::Adversarial) => Kind::Adversarial,
         None => Kind::Scenarios,
     };
     let whole = Whole::of(kind, &all, &image.fit.image).map_err(|error| {
@@ -102,7 +105,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
     };
     let done = options.run(folders, request).await?;
     let results = faults.map(|faults| faults.results(&done.outcomes, &done.run.folder));
-    let code = done.conclude(folders, options, results.as_deref())?;
+    let code = done.conclude(folders, options, results.as_ref())?;
     done.tell_kept();
     Ok(code)
 }

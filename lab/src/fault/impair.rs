@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::Link;
 
 /// Delay of a reordered frame: long enough for the next frames of a transfer to overtake it.
@@ -16,7 +18,8 @@ pub struct Impairment {
 }
 
 /// Direction of frames; each has its own random sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From a machine to the servers.
     Out,

@@ -6,10 +6,12 @@ use boot_server::event::EVENT_NAMES;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::impair::Direction;
 use super::model::{
-    Barrier, Injections, Kill, Link, MachineChange, ProxyFlaw, Role, ServerChange, ServerPart,
-    Station, TftpFlaw, WebFlaw,
+    Barrier, CannedAnswer, Injections, Kill, Link, MachineChange, ProxyFlaw, Rewrite, Role,
+    ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
+use crate::scenario::MacAddr;
 use crate::scenario::problem::{Source, Wrong};
 use crate::scenario::read::{Item, Table};
 
@@ -21,6 +23,7 @@ pub(super) fn read(root: &Table, source: &Source) -> Injections {
         server: section("server", "[server]")
             .map_or_else(ServerChange::default, |table| server(table, source)),
         link: section("link", "[link]").and_then(link),
+        rewrites: each(root, "rewrite", rewrite),
         barriers: each(root, "barrier", barrier),
         stations: each(root, "station", station),
         kill: section("kill", "[kill]").and_then(kill),
@@ -44,14 +47,7 @@ fn machine(table: Table) -> MachineChange {
         without_rng: is_set(&table, "without_rng"),
         uuid: table
             .optional("uuid")
-            .and_then(|item| {
-                item.parse(|text| {
-                    Uuid::try_parse(text).map_err(|error| {
-                        let help = "e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
-                        Wrong::new(format!("invalid UUID: `{text}` ({error})"), help)
-                    })
-                })
-            })
+            .and_then(|item| item.parse(uuid))
             .map(|uuid| uuid.value),
         stale_keys: is_set(&table, "stale_keys"),
     };
@@ -108,6 +104,40 @@ fn link(table: Table) -> Option<Link> {
     Some(link)
 }
 
+fn rewrite(item: &Item) -> Option<Rewrite> {
+    let table = item.table("[[rewrite]]")?;
+    let text = |key, example| {
+        let item = table.required(key, example)?;
+        let text = item.parse(|text| match text.is_empty() {
+            true => Err(Wrong::new(
+                "an empty text stands everywhere",
+                "write the text that is changed on its way",
+            )),
+            false => Ok(text.to_owned()),
+        })?;
+        Some((item, text.value))
+    };
+    let directions = [("machine", Direction::In), ("servers", Direction::Out)];
+    let direction = table
+        .optional("toward")
+        .and_then(|item| item.choice(&directions));
+    let from = text("replace", "replace = \"text as it was sent\"");
+    let to = text("with", "with = \"text as long as it\"");
+    table.finish();
+    let ((_, from), (item, to)) = (from?, to?);
+    if from.len() != to.len() {
+        item.wrong(Wrong::new(
+            format!("`with` has {} bytes, `replace` {}", to.len(), from.len()),
+            "write two texts of one length: TCP counts the bytes that were sent",
+        ));
+    }
+    Some(Rewrite {
+        direction: direction.map_or(Direction::In, |direction| direction.value),
+        from,
+        to,
+    })
+}
+
 fn barrier(item: &Item) -> Option<Barrier> {
     let table = item.table("[[barrier]]")?;
     let protocol = table
@@ -140,6 +170,7 @@ fn station(item: &Item) -> Option<Station> {
                 .and_then(address_of)?,
         ),
     };
+    let mac = table.optional("mac").and_then(|item| item.parse(mac));
     let role = match role.value {
         Word::Silent => Some(Role::Silent),
         Word::DhcpServer => {
@@ -149,9 +180,14 @@ fn station(item: &Item) -> Option<Station> {
             let last = table
                 .required("last", "last = \"192.168.92.219\"")
                 .and_then(address_of);
-            first
-                .zip(last)
-                .map(|(first, last)| Role::DhcpServer { first, last })
+            let boot_file = table.optional("boot_file").and_then(|item| item.text());
+            let next_server = table.optional("next_server").and_then(address_of);
+            first.zip(last).map(|(first, last)| Role::DhcpServer {
+                first,
+                last,
+                boot_file: boot_file.map(|file| file.value),
+                next_server,
+            })
         }
         Word::Leases => table
             .required("count", "count = 1")
@@ -163,10 +199,26 @@ fn station(item: &Item) -> Option<Station> {
             .required("flaw", "flaw = \"no-boot-file\"")
             .and_then(|item| item.choice(&PROXY_FLAWS))
             .map(|flaw| Role::Proxy(flaw.value)),
+        Word::Answers => Some(Role::Answers(answer(&table))),
+        Word::Requests => table
+            .required("urls", "urls = [\"http://192.168.92.1:8080/boot.ipxe\"]")
+            .and_then(|item| item.list())
+            .map(|urls| Role::Requests {
+                urls: urls
+                    .iter()
+                    .filter_map(|item| item.parse(url))
+                    .map(|url| url.value)
+                    .collect(),
+            }),
+        Word::Machine => table
+            .required("uuid", "uuid = \"16e7d8a7-bfa9-428b-9117-363341bb330b\"")
+            .and_then(|item| item.parse(uuid))
+            .map(|uuid| Role::Machine { uuid: uuid.value }),
     };
     table.finish();
     Some(Station {
         address,
+        mac: mac.map(|mac| mac.value),
         role: role?,
     })
 }
@@ -179,16 +231,36 @@ enum Word {
     Web,
     Tftp,
     Proxy,
+    Answers,
+    Requests,
+    Machine,
 }
 
-const ROLES: [(&str, Word); 6] = [
+const ROLES: [(&str, Word); 9] = [
     ("silent", Word::Silent),
     ("dhcp-server", Word::DhcpServer),
     ("leases", Word::Leases),
     ("web", Word::Web),
     ("tftp", Word::Tftp),
     ("proxy", Word::Proxy),
+    ("answers", Word::Answers),
+    ("requests", Word::Requests),
+    ("machine", Word::Machine),
 ];
+
+/// The answer to every request: 200 with an empty body where nothing is said.
+fn answer(table: &Table) -> CannedAnswer {
+    let text = |key| table.optional(key).and_then(|item| item.text());
+    let status = table
+        .optional("status")
+        .and_then(|item| item.number(100..=599, ""));
+    let status = status.and_then(|status| u16::try_from(status.value).ok());
+    CannedAnswer {
+        status: status.unwrap_or(200),
+        location: text("location").map(|location| location.value),
+        body: text("body").map_or_else(String::new, |body| body.value),
+    }
+}
 
 const PROXY_FLAWS: [(&str, ProxyFlaw); 2] = [
     ("no-vendor-class", ProxyFlaw::NoVendorClass),
@@ -275,6 +347,32 @@ fn event_keys(text: &str) -> Result<Map<String, Value>, Wrong> {
         let help = "keys of the event's JSON, e.g. `\"message\":\"offer\"`";
         Wrong::new(format!("invalid `with`: `{text}` ({error})"), help)
     })
+}
+
+fn uuid(text: &str) -> Result<Uuid, Wrong> {
+    Uuid::try_parse(text).map_err(|error| {
+        let help = "e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
+        Wrong::new(format!("invalid UUID: `{text}` ({error})"), help)
+    })
+}
+
+fn mac(text: &str) -> Result<String, Wrong> {
+    let mac: Result<MacAddr, _> = text.parse();
+    mac.map(|mac| mac.to_string())
+        .map_err(|error| Wrong::new(error.to_string(), "e.g. `52:54:00:5c:01:01`"))
+}
+
+fn url(text: &str) -> Result<String, Wrong> {
+    let is_known = ["http://", "tftp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    match is_known {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::new(
+            format!("invalid URL: `{text}` (neither HTTP nor TFTP)"),
+            "e.g. `http://192.168.92.1:8080/boot.ipxe`",
+        )),
+    }
 }
 
 fn address(text: &str) -> Result<Ipv4Addr, Wrong> {

@@ -1,20 +1,23 @@
-//! Faults: scenarios broken on purpose in one place, each with its one correct outcome.
+//! Faults and adversarial cases: scenarios broken or attacked on purpose in one place, each with its one correct outcome.
 //!
-//! A fault is a folder with a `fault.toml`: the scenario it breaks, the changes of its files, the injections
+//! A fault is a folder with a `fault.toml`, an adversarial case one with a `case.toml`: the scenario it breaks, the changes of its files, the injections
 //! while it runs, and the expected outcome: a failure at a given stage with a given cause ranked first, or a
 //! pass if the machine must recover. A fault with any other outcome is a failure of the lab.
 //!
 //! | file | job |
 //! |---|---|
 //! | [`model`] | types of a fault |
-//! | [`read`] | parser of `fault.toml`; reports every mistake with its location |
+//! | [`read`] | parser of `fault.toml` and `case.toml`; reports every mistake with its location |
 //! | [`injection`] | parser of `[machine]`, `[server]`, `[link]`, … |
 //! | [`impair`] | fate of a frame on an impaired link |
+//! | [`rewrite`] | bytes that a relay changes in a frame |
 //! | [`live_fault`] | live faults, injected while machines run |
 //! | [`server`] | boot server configuration changed by a fault |
 //! | [`overlay`] | broken copy of the scenario |
 //! | [`outcome`] | comparison of the outcome with the expected one |
 
+#[cfg(test)]
+mod adversarial_tests;
 mod impair;
 mod injection;
 mod live_fault;
@@ -22,6 +25,7 @@ mod model;
 mod outcome;
 mod overlay;
 mod read;
+mod rewrite;
 pub mod server;
 #[cfg(test)]
 mod tests;
@@ -29,9 +33,10 @@ mod tests;
 pub use impair::{Direction, Impairment};
 pub use live_fault::{LiveFault, LiveFaults};
 pub use model::{
-    Barrier, Change, Edit, Expectation, Fault, Injections, Kill, Link, MachineChange, ProxyFlaw,
-    Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    Barrier, CannedAnswer, Change, Collection, Edit, Expectation, Fault, Injections, Kill, Link,
+    MachineChange, ProxyFlaw, Rewrite, Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
-pub use outcome::{Found, found};
+pub use outcome::{Found, found, is_shown};
 pub use overlay::{OverlayError, Treatment, materialise};
-pub use read::{FILE_NAME, load, load_all, select};
+pub use read::{load, load_all, select};
+pub use rewrite::rewrite;

@@ -1,4 +1,4 @@
-//! Types of a valid fault.
+//! Types of a valid fault or adversarial case.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -6,13 +6,69 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::impair::Direction;
 use crate::diagnosis::Cause;
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
 
-/// Scenario broken in one place.
+/// Collection of cases: a folder below `scenarios/`, and the results of a run of them.
+///
+/// Both collections have the same keys and the same runner. A fault breaks a scenario. An adversarial case
+/// attacks the evidence: a host, a server or a guest that lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// `lab run --faults`
+    Faults,
+    /// `lab run --adversarial`
+    Adversarial,
+}
+
+impl Collection {
+    /// Both collections.
+    pub const ALL: [Collection; 2] = [Collection::Faults, Collection::Adversarial];
+
+    /// Name of its folder below `scenarios/`, of its results file, and of its JUnit suite.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Collection::Faults => "faults",
+            Collection::Adversarial => "adversarial",
+        }
+    }
+
+    /// Noun for one of its cases.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Collection::Faults => "fault",
+            Collection::Adversarial => "adversarial case",
+        }
+    }
+
+    /// First part of a case's name in reports and artifacts.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Collection::Faults => "fault",
+            Collection::Adversarial => "adversarial",
+        }
+    }
+
+    /// File that makes a folder a case.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Collection::Faults => "fault.toml",
+            Collection::Adversarial => "case.toml",
+        }
+    }
+}
+
+/// Scenario broken or attacked in one place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
+    /// Collection that the case belongs to.
+    pub collection: Collection,
     /// Name of its folder.
     pub name: String,
     pub dir: PathBuf,
@@ -34,6 +90,8 @@ pub struct Fault {
     pub expect: Expectation,
     /// Node with the expected outcome, while all others must pass; `None` if all nodes have it.
     pub victim: Option<String>,
+    /// Texts that the evidence has to contain, so that an attack that never took place is no success.
+    pub shown: Vec<String>,
 }
 
 /// Expected outcome of a fault.
@@ -78,6 +136,8 @@ pub struct Injections {
     pub server: ServerChange,
     /// `[link]`: impaired link between the machines and everything else.
     pub link: Option<Link>,
+    /// `[[rewrite]]`: relay on that link that changes bytes.
+    pub rewrites: Vec<Rewrite>,
     /// `[[barrier]]`: blocked ports of the servers' host.
     pub barriers: Vec<Barrier>,
     /// `[[station]]`: additional hosts on the network.
@@ -140,6 +200,18 @@ pub struct Link {
     pub seed: u32,
 }
 
+/// `[[rewrite]]`: bytes that a relay between the machines and everything else changes, in each packet where they
+/// stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewrite {
+    /// Direction of the packets.
+    pub direction: Direction,
+    /// Bytes as they were sent.
+    pub from: String,
+    /// Bytes in their place, of the same length: a relay that changes lengths would have to end TCP itself.
+    pub to: String,
+}
+
 /// `[[barrier]]`: a port of the servers' host that machines cannot reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barrier {
@@ -155,6 +227,9 @@ pub struct Barrier {
 pub struct Station {
     /// IPv4 address; `None` for a station at the servers' own address.
     pub address: Option<Ipv4Addr>,
+    /// MAC that the station claims; `None` for one derived from its IPv4 address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
     pub role: Role,
 }
 
@@ -170,6 +245,12 @@ pub enum Role {
         first: Ipv4Addr,
         /// First address of the pool.
         last: Ipv4Addr,
+        /// Boot file that it names; none where it knows nothing of booting.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_file: Option<String>,
+        /// Address that it names as the server of the boot file; its own when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_server: Option<Ipv4Addr>,
     },
     /// DHCP client that leases addresses before the machines start.
     Leases {
@@ -182,6 +263,30 @@ pub enum Role {
     Tftp(TftpFlaw),
     /// ProxyDHCP server with a flaw.
     Proxy(ProxyFlaw),
+    /// It gives every HTTP request the same answer.
+    Answers(CannedAnswer),
+    /// It loads these URLs (`http://…`, `tftp://…`) again and again, in whose name they say.
+    Requests {
+        /// The URLs, in order.
+        urls: Vec<String>,
+    },
+    /// It boots again and again, as a simulated machine of this UUID.
+    Machine {
+        /// The UUID that it says.
+        uuid: Uuid,
+    },
+}
+
+/// Answer of a web server to every request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CannedAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Location`, where the answer is a redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Body.
+    pub body: String,
 }
 
 /// Flaw of a web server.
@@ -243,7 +348,21 @@ impl MachineChange {
     }
 }
 
+impl Injections {
+    /// True if machines are on a bridge of their own, behind a link whose frames are looked at.
+    #[must_use]
+    pub fn have_a_link(&self) -> bool {
+        self.link.is_some() || !self.rewrites.is_empty()
+    }
+}
+
 impl Fault {
+    /// Returns the name in reports and artifacts.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.collection.prefix(), self.name)
+    }
+
     /// Returns the expected outcome of the node of this name.
     #[must_use]
     pub fn expectation(&self, node: &str) -> Expectation {
@@ -255,11 +374,17 @@ impl Fault {
 }
 
 impl Station {
-    /// Returns the station's MAC address, derived from its IPv4 address, so that captures of two runs agree.
+    /// Returns the station's MAC address: the claimed one, or one derived from its IPv4 address, so that captures of
+    /// two runs agree. `None` for a station in the servers' own place.
     #[must_use]
-    pub fn mac(address: Ipv4Addr) -> String {
-        let [a, b, c, d] = address.octets();
-        // Locally administered (IEEE 802): no card on sale has it.
-        format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    pub fn mac(&self) -> Option<String> {
+        let address = self.address?;
+        Some(self.mac.clone().unwrap_or_else(|| own_mac(address)))
     }
+}
+
+fn own_mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    // Locally administered (IEEE 802): no card on sale has it.
+    format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

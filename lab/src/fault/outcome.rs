@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Expectation;
 use crate::diagnosis::Cause;
+use crate::evidence::Record;
 use crate::timeline::StageName;
-use crate::verdict::NodeVerdict;
+use crate::verdict::{NodeResult, NodeVerdict};
 
 /// Outcome of a fault on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,28 @@ pub fn found(verdict: &NodeVerdict, causes: &[Cause]) -> Found {
             why: format!("{}: {}", other.word(), other.sentence()),
         },
     }
+}
+
+/// True if the text stands in the evidence: in a record, in what a node's timeline tells, or among what a pass does
+/// not prove.
+#[must_use]
+pub fn is_shown(text: &str, records: &[Record], results: &[&NodeResult]) -> bool {
+    let told = |result: &&NodeResult| {
+        let stages = result.timeline.stages.iter();
+        let mut sightings = stages.flat_map(|stage| &stage.sightings);
+        sightings.any(|sighting| sighting.text.contains(text))
+            || result
+                .not_proven
+                .iter()
+                .any(|one| one.to_string().contains(text))
+    };
+    let recorded = |record: &Record| {
+        // Quotes and backslashes of a text are escaped in a record's JSON.
+        let escaped = serde_json::to_string(text).unwrap_or_default();
+        let line = serde_json::to_string(record).unwrap_or_default();
+        line.contains(escaped.trim_matches('"'))
+    };
+    results.iter().any(told) || records.iter().any(recorded)
 }
 
 impl Found {

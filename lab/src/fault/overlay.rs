@@ -24,38 +24,36 @@ pub enum Treatment {
 #[derive(Debug, Error)]
 pub enum OverlayError {
     /// A file cannot be read or written.
-    #[error("fault `{fault}`: {path}: {source}")]
+    #[error("{fault}: {path}: {source}")]
     File {
         fault: String,
         path: PathBuf,
         source: io::Error,
     },
     /// The scenario does not exist.
-    #[error("scenario not found: {path} (of fault `{fault}`)")]
+    #[error("scenario not found: {path} (of {fault})")]
     NoScenario {
         fault: String,
         /// Path that was tried.
         path: PathBuf,
     },
-    /// The text to replace is not in the file, so that the fault would have no effect.
-    #[error("text to replace not found in {file} of `{scenario}` (fault `{fault}`):\n{text}")]
+    /// The text to replace is not in the file, so that the case would have no effect.
+    #[error("text to replace not found in {file} of `{scenario}` ({fault}):\n{text}")]
     NotThere {
         fault: String,
         scenario: String,
         file: String,
         text: String,
     },
-    /// The scenario or the fault's `nodes` lack a node.
-    #[error(
-        "unknown node `{node}` in fault `{fault}`: not in `{scenario}`, or not in the fault's `nodes`"
-    )]
+    /// The scenario or the case's `nodes` lack a node.
+    #[error("unknown node `{node}` in {fault}: not in `{scenario}`, or not in the case's `nodes`")]
     NoNode {
         fault: String,
         scenario: String,
         node: String,
     },
     /// The broken scenario is invalid.
-    #[error("the broken scenario of fault `{fault}` is invalid")]
+    #[error("the broken scenario of {fault} is invalid")]
     Invalid {
         fault: String,
         source: InvalidScenario,
@@ -75,12 +73,12 @@ pub fn materialise(
     let base = scenarios.join(&fault.scenario);
     if !base.join(scenario::FILE_NAME).is_file() {
         return Err(OverlayError::NoScenario {
-            fault: fault.name.clone(),
+            fault: fault.full_name(),
             path: base,
         });
     }
     let at = |path: &Path, source| OverlayError::File {
-        fault: fault.name.clone(),
+        fault: fault.full_name(),
         path: path.to_owned(),
         source,
     };
@@ -102,7 +100,7 @@ pub fn materialise(
                     let text = fs::read_to_string(&path).map_err(|error| at(&path, error))?;
                     if !text.contains(from) {
                         return Err(OverlayError::NotThere {
-                            fault: fault.name.clone(),
+                            fault: fault.full_name(),
                             scenario: fault.scenario.clone(),
                             file: change.file.clone(),
                             text: from.clone(),
@@ -115,7 +113,7 @@ pub fn materialise(
     }
     let mut scenario =
         Scenario::load_with(folder, DataCheck::Skip).map_err(|source| OverlayError::Invalid {
-            fault: fault.name.clone(),
+            fault: fault.full_name(),
             source,
         })?;
     narrow(fault, &mut scenario)?;
@@ -127,10 +125,10 @@ pub fn materialise(
     // Loaded again, because the files must be a valid scenario for every reader.
     let mut scenario =
         Scenario::load_with(folder, DataCheck::Skip).map_err(|source| OverlayError::Invalid {
-            fault: fault.name.clone(),
+            fault: fault.full_name(),
             source,
         })?;
-    scenario.name = format!("fault/{}", fault.name);
+    scenario.name = fault.full_name();
     let injections = match treatment {
         Treatment::Broken => fault.injections.clone(),
         Treatment::Control => Injections::default(),
@@ -147,7 +145,7 @@ fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
     let unknown = fault.nodes.iter().find(absent);
     if let Some(unknown) = unknown.or({ named }.find(not_kept)) {
         return Err(OverlayError::NoNode {
-            fault: fault.name.clone(),
+            fault: fault.full_name(),
             scenario: fault.scenario.clone(),
             node: unknown.clone(),
         });

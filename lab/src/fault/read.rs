@@ -1,4 +1,4 @@
-//! Parser of `fault.toml`, which reports every mistake with its location, and selection of faults by name.
+//! Parser of `fault.toml` and `case.toml`, which reports every mistake with its location, and selection by name.
 
 use std::fs;
 use std::path::Path;
@@ -6,24 +6,22 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::injection;
-use super::model::{Change, Edit, Expectation, Fault, Injections};
+use super::model::{Change, Collection, Edit, Expectation, Fault, Injections};
 use crate::diagnosis::Cause;
 use crate::scenario::problem::{InvalidScenario, Problem, Source, Wrong, nearest, one_of};
 use crate::scenario::read::{Item, Table};
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
 
-/// Name of the file that marks a folder as a fault.
-pub const FILE_NAME: &str = "fault.toml";
-
 const BOOT_SECONDS_DEFAULT: u32 = 120;
 const BOOT_SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
 
-const STAGES: [StageName; 13] = [
+const STAGES: [StageName; 14] = [
     StageName::PowerOn,
     StageName::Dhcp,
     StageName::Proxy,
     StageName::Nbp,
+    StageName::Ipxe,
     StageName::Script,
     StageName::Kernel,
     StageName::Initrd,
@@ -35,48 +33,50 @@ const STAGES: [StageName; 13] = [
     StageName::Checks,
 ];
 
-/// Loads the fault in `dir`.
+/// Loads the case of `collection` in `dir`.
 ///
 /// # Errors
-/// All mistakes in the fault, in one report.
-pub fn load(dir: &Path) -> Result<Fault, InvalidScenario> {
-    let path = dir.join(FILE_NAME);
+/// All mistakes in the case, in one report.
+pub fn load(collection: Collection, dir: &Path) -> Result<Fault, InvalidScenario> {
+    let path = dir.join(collection.file_name());
     let name = dir
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let title = format!("fault `{name}`");
+    let title = format!("{} `{name}`", collection.noun());
     let text = fs::read_to_string(&path).map_err(|error| {
         let what = format!("cannot read {}: {error}", path.display());
-        let problem = Problem::nowhere(what, "a fault is a folder with a `fault.toml`");
+        let (noun, file) = (collection.noun(), collection.file_name());
+        let problem = Problem::nowhere(what, format!("a {noun} is a folder with a `{file}`"));
         InvalidScenario::new(title.clone(), vec![problem])
     })?;
     let source = Source::new(&path, text);
-    let fault = parse(&name, dir, &source);
+    let fault = parse(collection, &name, dir, &source);
     match fault {
         Some(fault) if source.is_sound() => Ok(fault),
         _ => Err(InvalidScenario::new(title, source.into_problems())),
     }
 }
 
-/// Loads all faults below `root`, sorted by name.
+/// Loads all cases of `collection` below `root`, sorted by name.
 ///
 /// # Errors
-/// All mistakes in all faults, in one report.
-pub fn load_all(root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
+/// All mistakes in all cases, in one report.
+pub fn load_all(collection: Collection, root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
     let listed = fs::read_dir(root).map_err(|error| {
         let what = format!("cannot read {}: {error}", root.display());
-        let problem = Problem::nowhere(what, "faults are expected in this folder");
+        let help = format!("{}s are expected in this folder", collection.noun());
+        let problem = Problem::nowhere(what, help);
         InvalidScenario::new(root.display().to_string(), vec![problem])
     })?;
     let mut dirs: Vec<_> = listed
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|dir| dir.join(FILE_NAME).is_file())
+        .filter(|dir| dir.join(collection.file_name()).is_file())
         .collect();
     dirs.sort();
     let mut faults = Vec::new();
     let mut problems = Vec::new();
     for dir in dirs {
-        match load(&dir) {
+        match load(collection, &dir) {
             Ok(fault) => faults.push(fault),
             Err(mut invalid) => problems.append(&mut invalid.problems),
         }
@@ -88,25 +88,30 @@ pub fn load_all(root: &Path) -> Result<Vec<Fault>, InvalidScenario> {
     }
 }
 
-/// Returns the faults of these names, each once and in the given order; all faults if no name is given.
+/// Returns the cases of these names, each once and in the given order; all cases if no name is given.
 ///
 /// # Errors
 /// A sentence about the first unknown name.
-pub fn select(all: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>, String> {
+pub fn select(
+    collection: Collection,
+    all: Vec<Fault>,
+    names: &[String],
+) -> Result<Vec<Fault>, String> {
     if names.is_empty() {
         return Ok(all);
     }
     let mut selected: Vec<Fault> = Vec::new();
     for name in names {
-        // Reports call a fault by this name, too.
-        let name = name.strip_prefix("fault/").unwrap_or(name);
+        // Reports call a case by this name, too.
+        let own = name.strip_prefix(collection.prefix());
+        let name = own.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
         let Some(fault) = all.iter().find(|fault| fault.name == name) else {
             let known = || all.iter().map(|fault| fault.name.as_str());
             let help = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known: {}", one_of(known())),
             };
-            return Err(format!("unknown fault: `{name}`; {help}"));
+            return Err(format!("unknown {}: `{name}`; {help}", collection.noun()));
         };
         if selected.iter().all(|other| other.name != name) {
             selected.push(fault.clone());
@@ -116,7 +121,7 @@ pub fn select(all: Vec<Fault>, names: &[String]) -> Result<Vec<Fault>, String> {
 }
 
 /// Parses the file; mistakes are added to `source`.
-pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
+fn parse(collection: Collection, name: &str, dir: &Path, source: &Source) -> Option<Fault> {
     let (document, errors) = DeTable::parse_recoverable(source.text());
     if !errors.is_empty() {
         for error in errors {
@@ -128,7 +133,11 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         }
         return None;
     }
-    let root = Table::root(source, &document, "the fault");
+    let title = match collection {
+        Collection::Faults => "the fault",
+        Collection::Adversarial => "the adversarial case",
+    };
+    let root = Table::root(source, &document, title);
     let summary = root
         .required("summary", "summary = \"No server answers DHCP\"")
         .and_then(|item| item.text());
@@ -153,7 +162,6 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         .required("expect", "[expect]")
         .and_then(|item| item.table("[expect]"))
         .and_then(expectation);
-    let (expect, victim) = expect.unzip();
     let changes: Vec<Change> = root
         .optional("change")
         .and_then(|item| item.list())
@@ -167,12 +175,14 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         && !dir.join("data").is_dir()
         && source.is_sound();
     if breaks_nothing {
-        let what = "the fault has no effect";
+        let what = format!("{title} has no effect");
         let help = "add a `[[change]]`, an injection, or files in its folder `data`";
         source.wrong(0..0, "here", Wrong::new(what, help));
     }
     root.finish();
+    let expect = expect?;
     Some(Fault {
+        collection,
         name: name.to_owned(),
         dir: dir.to_owned(),
         summary: summary?.value,
@@ -183,8 +193,9 @@ pub(super) fn parse(name: &str, dir: &Path, source: &Source) -> Option<Fault> {
         boot_seconds: boot_seconds.map_or(BOOT_SECONDS_DEFAULT, |seconds| seconds.value),
         changes,
         injections,
-        expect: expect?,
-        victim: victim.flatten(),
+        expect: expect.what,
+        victim: expect.victim,
+        shown: expect.shown,
     })
 }
 
@@ -198,16 +209,34 @@ fn names(item: &Item) -> Option<Vec<String>> {
         .collect()
 }
 
+/// `[expect]`
+struct Expected {
+    what: Expectation,
+    victim: Option<String>,
+    shown: Vec<String>,
+}
+
 /// Returns the expected outcome, and the node it applies to.
-fn expectation(table: Table) -> Option<(Expectation, Option<String>)> {
+fn expectation(table: Table) -> Option<Expected> {
     let node = table.optional("node").and_then(|item| item.text());
     let victim = node.map(|node| node.value);
+    let shown = table.optional("shown").and_then(|item| item.list());
+    let shown: Vec<String> = shown
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| item.parse(filled))
+        .map(|text| text.value)
+        .collect();
     let verdict = table
         .required("verdict", "verdict = \"fail\"")
         .and_then(|item| item.choice(&[("pass", true), ("fail", false)]))?;
     if verdict.value {
         table.finish();
-        return Some((Expectation::Pass, victim));
+        return Some(Expected {
+            what: Expectation::Pass,
+            victim,
+            shown,
+        });
     }
     let stages = STAGES.map(|stage| (stage.name(), stage));
     let causes = Cause::ALL.map(|cause| (cause.name(), cause));
@@ -218,11 +247,15 @@ fn expectation(table: Table) -> Option<(Expectation, Option<String>)> {
         .required("cause", "cause = \"no-dhcp-server\"")
         .and_then(|item| item.choice(&causes));
     table.finish();
-    let expect = Expectation::Fail {
+    let what = Expectation::Fail {
         stage: stage?.value,
         cause: cause?.value,
     };
-    Some((expect, victim))
+    Some(Expected {
+        what,
+        victim,
+        shown,
+    })
 }
 
 fn change(item: &Item) -> Option<Change> {
@@ -254,10 +287,7 @@ fn change(item: &Item) -> Option<Change> {
 
 fn filled(text: &str) -> Result<String, Wrong> {
     if text.is_empty() {
-        return Err(Wrong::new(
-            "`replace` is empty",
-            "write text that occurs in the file",
-        ));
+        return Err(Wrong::new("empty text", "write text that occurs there"));
     }
     Ok(text.to_owned())
 }

@@ -1,14 +1,19 @@
 //! Boot server configuration changed by a fault. Pure.
 
+use std::path::Path;
+
 use boot_server::config::Config;
 
 use super::model::{ServerChange, ServerPart};
 
-/// Returns the changed configuration.
+/// Placeholder of the scenario's data directory in texts of `[server.set]`.
+const DATA: &str = "{data}";
+
+/// Returns the changed configuration; `data` is the scenario's data directory.
 ///
 /// # Errors
 /// A sentence if the result is not a valid configuration of the boot server.
-pub fn changed(config: &Config, change: &ServerChange) -> Result<Config, String> {
+pub fn changed(config: &Config, change: &ServerChange, data: &Path) -> Result<Config, String> {
     let mut table = toml::Table::try_from(config).map_err(|error| error.to_string())?;
     for part in &change.without {
         table.remove(match part {
@@ -18,11 +23,25 @@ pub fn changed(config: &Config, change: &ServerChange) -> Result<Config, String>
             ServerPart::Http => "http",
         });
     }
-    merge(&mut table, &change.set);
+    let mut set = toml::Value::Table(change.set.clone());
+    expand(&mut set, &data.display().to_string());
+    if let toml::Value::Table(set) = &set {
+        merge(&mut table, set);
+    }
     let changed: Config = table
         .try_into()
         .map_err(|error| format!("invalid [server.set]: {error}"))?;
     Ok(changed)
+}
+
+/// Replaces the placeholder in every text.
+fn expand(value: &mut toml::Value, data: &str) {
+    match value {
+        toml::Value::String(text) => *text = text.replace(DATA, data),
+        toml::Value::Array(values) => values.iter_mut().for_each(|one| expand(one, data)),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, one)| expand(one, data)),
+        _ => {}
+    }
 }
 
 /// Merges the values of `from` into `into`, table by table.
@@ -62,6 +81,17 @@ mod tests {
             without: without.to_vec(),
             set: set.parse().unwrap(),
         }
+    }
+
+    fn changed(config: &Config, change: &ServerChange) -> Result<Config, String> {
+        super::changed(config, change, Path::new("/srv/data"))
+    }
+
+    #[test]
+    fn changed_names_the_data_directory_where_a_value_asks_for_it() {
+        let change = change(&[], "[tftp]\nroots = [\"{data}/tftp\"]");
+        let tftp = changed(&config(), &change).unwrap().tftp.unwrap();
+        assert_eq!(tftp.roots, [Path::new("/srv/data/tftp")]);
     }
 
     #[test]

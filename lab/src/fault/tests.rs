@@ -58,8 +58,8 @@ fn parsed(text: &str) -> Result<Fault, String> {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("mine");
     fs::create_dir(&dir).unwrap();
-    fs::write(dir.join(FILE_NAME), text).unwrap();
-    load(&dir).map_err(|error| {
+    fs::write(dir.join("fault.toml"), text).unwrap();
+    load(Collection::Faults, &dir).map_err(|error| {
         let mut told = String::new();
         let diagnostic: &dyn Diagnostic = &error;
         GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
@@ -193,7 +193,7 @@ fn a_change_of_text_that_is_not_there_is_an_error() {
 
 #[test]
 fn every_fault_of_the_project_fits_its_scenario() {
-    let faults = load_all(&scenarios().join("faults")).unwrap();
+    let faults = load_all(Collection::Faults, &scenarios().join("faults")).unwrap();
     assert!(faults.len() >= 25, "{}", faults.len());
     let folder = tempfile::tempdir().unwrap();
     for fault in faults {

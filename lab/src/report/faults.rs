@@ -1,4 +1,4 @@
-//! Results of faults: table, `faults.json`, JUnit and exit code.
+//! Results of faults and adversarial cases: table, `faults.json` or `adversarial.json`, JUnit and exit code.
 
 use std::fmt::Write;
 use std::io;
@@ -10,15 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Colour;
 use crate::diagnosis::Cause;
-use crate::fault::{Expectation, Found};
+use crate::fault::{Collection, Expectation, Found};
 use crate::scenario::Machines;
 use crate::untrusted::{Folder, replace};
 
 /// Exit code if a fault had the wrong outcome.
 const FAILED: u8 = 100;
-
-/// File name of the results.
-const FILE: &str = "faults.json";
 
 /// Maximum size of a results file; the bundled faults take 30 KiB.
 const FILE_LIMIT_BYTES: u64 = 64 << 20;
@@ -34,8 +31,11 @@ pub struct FaultResult {
     pub expected: Expectation,
     /// Actual outcome.
     pub found: Found,
-    /// True if both agree.
+    /// True if both agree, and the evidence shows what it must.
     pub ok: bool,
+    /// Texts that the evidence must show and does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_shown: Vec<String>,
     /// All causes found, best first.
     pub causes: Vec<Cause>,
     /// Duration, in seconds.
@@ -44,14 +44,31 @@ pub struct FaultResult {
     pub artifacts: Option<PathBuf>,
 }
 
-/// Renders the table: fault, expected, found, result.
+/// Results of a run of one collection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultResults {
+    /// The collection.
+    pub collection: Collection,
+    /// One result for each case.
+    pub list: Vec<FaultResult>,
+}
+
+/// Renders the table: case, expected, found, result.
 #[must_use]
-pub fn render(results: &[FaultResult], colour: Colour) -> String {
+pub fn render(results: &FaultResults, colour: Colour) -> String {
+    let FaultResults {
+        collection,
+        list: results,
+    } = results;
+    let title = match collection {
+        Collection::Faults => "fault",
+        Collection::Adversarial => "case",
+    };
     let width = |title: &str, text: fn(&FaultResult) -> String| {
         let lengths = results.iter().map(|result| text(result).chars().count());
         lengths.chain([title.len()]).max().unwrap_or_default()
     };
-    let names = width("fault", |result| result.name.clone());
+    let names = width(title, |result| result.name.clone());
     let expectations = width("expected", |result| result.expected.to_string());
     let findings = width("found", |result| result.found.to_string());
     let mut text = String::new();
@@ -59,7 +76,7 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
     let _ = writeln!(
         text,
         "{:names$}  {:9}  {:expectations$}  {:findings$}  {:5}  {:>7}",
-        "fault", "machines", "expected", "found", "", "time"
+        title, "machines", "expected", "found", "", "time"
     );
     for result in results {
         let (word, code) = match result.ok {
@@ -81,7 +98,8 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
         );
     }
     for result in results.iter().filter(|result| !result.ok) {
-        let _ = writeln!(text, "\nfault/{}: {}", result.name, result.sentence());
+        let (prefix, name) = (collection.prefix(), &result.name);
+        let _ = writeln!(text, "\n{prefix}/{name}: {}", result.sentence());
     }
     let wrong = results.iter().filter(|result| !result.ok).count();
     let is_simulated = |result: &FaultResult| !result.machines.is_virtual();
@@ -91,8 +109,9 @@ pub fn render(results: &[FaultResult], colour: Colour) -> String {
     };
     let _ = writeln!(
         text,
-        "\n{} faults, {} as expected, {wrong} wrong.{simulated}",
+        "\n{} {}s, {} as expected, {wrong} wrong.{simulated}",
         results.len(),
+        collection.noun(),
         results.len() - wrong
     );
     text
@@ -111,6 +130,9 @@ impl FaultResult {
                 let _ = write!(text, "\n  {why}");
             }
         }
+        for missing in &self.not_shown {
+            let _ = write!(text, "\n  the evidence does not show `{missing}`");
+        }
         if !self.causes.is_empty() {
             let names: Vec<&str> = self.causes.iter().map(|cause| cause.name()).collect();
             let _ = write!(text, "\n  causes found, best first: {}", names.join(", "));
@@ -126,14 +148,24 @@ impl FaultResult {
 ///
 /// # Errors
 /// Fails if results are unreadable, or if only some of the folders have results.
-pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
+pub fn joined(folders: &[PathBuf]) -> io::Result<Option<FaultResults>> {
+    for collection in Collection::ALL {
+        if let Some(list) = joined_of(collection, folders)? {
+            return Ok(Some(FaultResults { collection, list }));
+        }
+    }
+    Ok(None)
+}
+
+fn joined_of(collection: Collection, folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
+    let file = file_of(collection);
     let mut all: Vec<FaultResult> = Vec::new();
     let (mut with, mut without) = (None, None);
     for folder in folders {
-        let path = folder.join(FILE);
+        let path = folder.join(&file);
         let about = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
-        let read =
-            Folder::open(folder).and_then(|open| open.read_text(Path::new(FILE), FILE_LIMIT_BYTES));
+        let read = Folder::open(folder)
+            .and_then(|open| open.read_text(Path::new(&file), FILE_LIMIT_BYTES));
         let text = match read {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -149,7 +181,8 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
     }
     if let (Some(with), Some(without)) = (with, without) {
         return Err(io::Error::other(format!(
-            "cannot join runs of faults and scenarios: {} ran faults, {} did not",
+            "cannot join runs of {}s and others: {} ran them, {} did not",
+            collection.noun(),
             with.display(),
             without.display()
         )));
@@ -158,27 +191,33 @@ pub fn joined(folders: &[PathBuf]) -> io::Result<Option<Vec<FaultResult>>> {
     Ok(with.map(|_| all))
 }
 
-/// Writes `faults.json` and `junit.xml`; returns the latter.
+/// Name of the file with the results.
+fn file_of(collection: Collection) -> String {
+    format!("{}.json", collection.name())
+}
+
+/// Writes `faults.json` or `adversarial.json`, and `junit.xml`; returns the latter.
 ///
 /// # Errors
 /// Fails if a file cannot be written.
-pub fn write(results: &[FaultResult], folder: &Path) -> io::Result<String> {
-    let json = serde_json::to_string_pretty(results)?;
-    replace(&folder.join(FILE), json + "\n")?;
+pub fn write(results: &FaultResults, folder: &Path) -> io::Result<String> {
+    let json = serde_json::to_string_pretty(&results.list)?;
+    replace(&folder.join(file_of(results.collection)), json + "\n")?;
     let xml = junit(results).map_err(io::Error::other)?;
     replace(&folder.join("junit.xml"), &xml)?;
     Ok(xml)
 }
 
-fn junit(results: &[FaultResult]) -> Result<String, quick_junit::SerializeError> {
-    let mut suite = TestSuite::new("faults");
-    for result in results {
+fn junit(results: &FaultResults) -> Result<String, quick_junit::SerializeError> {
+    let prefix = results.collection.prefix();
+    let mut suite = TestSuite::new(results.collection.name());
+    for result in &results.list {
         let status = if result.ok {
             TestCaseStatus::success()
         } else {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
-                .set_type("fault")
+                .set_type(prefix)
                 .set_message(format!(
                     "expected {}, found {}",
                     result.expected, result.found
@@ -187,7 +226,7 @@ fn junit(results: &[FaultResult]) -> Result<String, quick_junit::SerializeError>
             status
         };
         let mut case = TestCase::new(result.name.clone(), status);
-        case.set_classname("fault");
+        case.set_classname(prefix);
         case.set_time(Duration::from_secs_f64(result.seconds));
         suite.add_test_case(case);
     }
@@ -199,7 +238,8 @@ fn junit(results: &[FaultResult]) -> Result<String, quick_junit::SerializeError>
 /// Returns 0 if every fault had its expected outcome. The run's own code counts only if a fault has no result,
 /// such as after an interruption, because faults make machines fail on purpose.
 #[must_use]
-pub fn exit_code(results: &[FaultResult], of_run: u8) -> u8 {
+pub fn exit_code(results: &FaultResults, of_run: u8) -> u8 {
+    let results = &results.list;
     let unknown = |result: &FaultResult| matches!(result.found, Found::Nothing { .. });
     if results.iter().any(|result| !result.ok && !unknown(result)) {
         return FAILED;
@@ -236,6 +276,7 @@ mod tests {
                 false => Found::Pass,
             },
             ok,
+            not_shown: Vec::new(),
             causes: vec![Cause::NoDhcpServer],
             seconds: 1.0,
             artifacts: None,
@@ -245,7 +286,11 @@ mod tests {
     fn written(parent: &Path, name: &str, results: &[FaultResult]) -> PathBuf {
         let folder = parent.join(name);
         fs::create_dir(&folder).unwrap();
-        write(results, &folder).unwrap();
+        let results = FaultResults {
+            collection: Collection::Faults,
+            list: results.to_vec(),
+        };
+        write(&results, &folder).unwrap();
         folder
     }
 
@@ -256,12 +301,16 @@ mod tests {
         fs::write(&victim, "theirs").unwrap();
         let folder = parent.path().join("run");
         fs::create_dir(&folder).unwrap();
-        for name in [FILE, "junit.xml"] {
+        for name in ["faults.json", "junit.xml"] {
             std::os::unix::fs::symlink(&victim, folder.join(name)).unwrap();
         }
-        write(&[result("a", true)], &folder).unwrap();
+        let results = FaultResults {
+            collection: Collection::Faults,
+            list: vec![result("a", true)],
+        };
+        write(&results, &folder).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
-        assert_eq!(joined(&[folder]).unwrap().unwrap().len(), 1);
+        assert_eq!(joined(&[folder]).unwrap().unwrap().list.len(), 1);
     }
 
     #[test]
@@ -270,13 +319,49 @@ mod tests {
         let good = written(parent.path(), "1", &[result("b", true), result("a", true)]);
         let empty = written(parent.path(), "2", &[]);
         let all = joined(&[good.clone(), empty]).unwrap().unwrap();
-        let names: Vec<&str> = all.iter().map(|result| result.name.as_str()).collect();
+        assert_eq!(all.collection, Collection::Faults);
+        let names: Vec<&str> = all.list.iter().map(|result| result.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         // The machines failed (100), as they had to.
         assert_eq!(exit_code(&all, 100), 0);
         let bad = written(parent.path(), "3", &[result("c", false)]);
         let all = joined(&[good, bad]).unwrap().unwrap();
         assert_eq!(exit_code(&all, 100), 100);
+    }
+
+    #[test]
+    fn joined_adversarial_cases_stay_adversarial_cases() {
+        let parent = tempfile::tempdir().unwrap();
+        let results = FaultResults {
+            collection: Collection::Adversarial,
+            list: vec![result("a", true)],
+        };
+        write(&results, parent.path()).unwrap();
+        assert!(parent.path().join("adversarial.json").is_file());
+        let folders = [parent.path().to_owned()];
+        assert_eq!(joined(&folders).unwrap(), Some(results));
+    }
+
+    #[test]
+    fn render_text_that_is_not_shown_is_told() {
+        let mut wrong = result("a", false);
+        wrong.not_shown = vec!["asked by 192.168.92.200".into()];
+        let told = render(
+            &FaultResults {
+                collection: Collection::Adversarial,
+                list: vec![wrong],
+            },
+            Colour::Off,
+        );
+        assert!(told.contains("adversarial/a: "), "{told}");
+        assert!(
+            told.contains("does not show `asked by 192.168.92.200`"),
+            "{told}"
+        );
+        assert!(
+            told.contains("1 adversarial cases, 0 as expected, 1 wrong."),
+            "{told}"
+        );
     }
 
     #[test]
@@ -290,7 +375,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(told.contains("did not"), "{told}");
-        fs::write(faults.join(FILE), "[{}]").unwrap();
+        fs::write(faults.join("faults.json"), "[{}]").unwrap();
         let told = joined(&[faults]).unwrap_err().to_string();
         assert!(told.contains("faults.json"), "{told}");
     }

@@ -35,6 +35,9 @@ use std::io;
 
 use thiserror::Error;
 
+use http::Url;
+use tftp::Habits;
+
 /// Reason why a file could not be loaded, in the words of firmware.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -61,6 +64,24 @@ pub enum LoadError {
     /// The name or URL is malformed.
     #[error("Operation not supported (http://ipxe.org/3c092083): {0}")]
     NoUrl(String),
+}
+
+/// Loads what a URL of HTTP or TFTP names, as iPXE does.
+///
+/// # Errors
+/// [`LoadError`] when it does not come whole.
+pub fn load(url: &str) -> Result<Vec<u8>, LoadError> {
+    if let Some(url) = Url::parse(url) {
+        return http::get(&url, "iPXE/1.0.0+ (simulated)");
+    }
+    let place = url
+        .strip_prefix("tftp://")
+        .and_then(|rest| rest.split_once('/'));
+    let place = place.and_then(|(host, path)| Some((host.parse().ok()?, path)));
+    match place {
+        Some((server, path)) => tftp::load(server, path, Habits::Ipxe),
+        None => Err(LoadError::NoUrl(url.to_owned())),
+    }
 }
 
 impl LoadError {

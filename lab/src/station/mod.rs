@@ -1,4 +1,5 @@
-//! Other hosts on a cell's network: simulated machines, and servers with a flaw for faults.
+//! Other hosts on a cell's network: simulated machines, servers with a flaw for faults, and hosts that claim to be
+//! others.
 //!
 //! Each host is a process `lab cell-station` in its own network namespace inside the cell, connected to the
 //! bridge by a veth pair (`cell/plug.rs`), so that it has its own MAC, address and routing. It reads a
@@ -9,8 +10,12 @@
 //! | [`web`] | a web server |
 //! | [`tftp`] | a TFTP server |
 //! | [`proxy`] | a proxyDHCP server |
+//! | [`answers`] | a web server that gives every request the same answer |
+//! | [`requests`] | a client that asks in a machine's name |
 
+mod answers;
 mod proxy;
+mod requests;
 mod tftp;
 mod web;
 
@@ -22,7 +27,7 @@ use std::process::{Command, ExitCode};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{ProxyFlaw, TftpFlaw, WebFlaw};
+use crate::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use crate::sim::dhcp;
 use crate::sim::machine::{self, MachineJob};
 
@@ -55,6 +60,10 @@ pub enum Task {
         first: Ipv4Addr,
         /// Last address of the pool.
         last: Ipv4Addr,
+        /// Boot file.
+        boot_file: Option<String>,
+        /// Server of the boot file; the station itself when absent.
+        next_server: Option<Ipv4Addr>,
     },
     /// DHCP client that keeps its leases.
     Leases {
@@ -82,8 +91,20 @@ pub enum Task {
         /// Flaw of the server.
         flaw: ProxyFlaw,
     },
+    /// Web server that gives every request the same answer, at the port of boot config services.
+    Answers {
+        /// The answer.
+        answer: CannedAnswer,
+    },
+    /// Client that loads URLs again and again.
+    Requests {
+        /// The URLs.
+        urls: Vec<String>,
+    },
     /// Simulated machine.
     Machine(MachineJob),
+    /// It boots as a machine does, again and again.
+    Impostor(MachineJob),
 }
 
 /// Runs a station: reads the job, configures the interface, works until it is killed or finished.
@@ -114,9 +135,19 @@ fn work() -> io::Result<()> {
                 std::thread::park();
             }
         }
-        Task::DhcpServer { first, last } => {
+        Task::DhcpServer {
+            first,
+            last,
+            boot_file,
+            next_server,
+        } => {
+            let mut server = dnsmasq(&interface, *first, *last);
+            if let Some(file) = boot_file {
+                let next = next_server.map_or_else(String::new, |next| format!(",,{next}"));
+                server.arg(format!("--dhcp-boot={file}{next}"));
+            }
             say(UP)?;
-            Err(dnsmasq(&interface, *first, *last).exec())
+            Err(server.exec())
         }
         Task::Leases { count } => {
             let [.., last] = *uuid::Uuid::new_v4().as_bytes();
@@ -139,6 +170,21 @@ fn work() -> io::Result<()> {
         Task::Proxy { flaw } => {
             let (address, _) = job.address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
             proxy::serve(&interface, address, *flaw, || say(UP))
+        }
+        Task::Answers { answer } => {
+            let (address, _) = job.address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0));
+            answers::serve(address, answer, || say(UP))
+        }
+        Task::Requests { urls } => {
+            say(UP)?;
+            requests::ask(urls)
+        }
+        Task::Impostor(machine) => {
+            say(UP)?;
+            loop {
+                machine::run(machine, &interface);
+                std::thread::sleep(requests::PAUSE);
+            }
         }
         Task::Machine(machine) => {
             say(UP)?;

@@ -223,6 +223,7 @@ guides! {
 fn every_document_with_commands_for_a_reader_is_run_or_named_here() {
     // Their commands are shown in passing; what they do is tested elsewhere.
     let elsewhere = [
+        "adversarial",
         "boot-server",
         "boot-server-catalog",
         "boot-server-dhcp",

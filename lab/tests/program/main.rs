@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod adversarial;
 mod again;
 mod bad_input;
 mod broken_on_purpose;

@@ -24,7 +24,7 @@ use crate::evidence::EvidenceOptions;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::remote::Host;
-use crate::report::faults::FaultResult;
+use crate::report::faults::FaultResults;
 use crate::report::junit::Consoles;
 use crate::report::live::Live;
 use crate::report::whole::Whole;
@@ -401,7 +401,7 @@ impl Done {
         &self,
         folders: &Folders,
         options: &RunOptions,
-        results: Option<&[FaultResult]>,
+        results: Option<&FaultResults>,
     ) -> Result<u8, CliError> {
         let Done {
             run, look, lost, ..

@@ -1,0 +1,115 @@
+//! `lab run --adversarial` from outside: a case that comes out otherwise than it says, or whose attack left no trace,
+//! turns the run red; without its attack, every simulated case passes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Scenarios, printed};
+
+fn edit(scenarios: &Scenarios, case: &str, from: &str, to: &str) {
+    let path = scenarios.folder().join("adversarial").join(case);
+    let path = path.join("case.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{case} has no `{from}`:\n{text}");
+    fs::write(path, text.replace(from, to)).unwrap();
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn adversarial_case_that_comes_out_otherwise_or_shows_no_attack_turns_the_run_red() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "ipxe-chainload");
+    for case in ["stranger-beside", "relay-changes-script", "wrong-hash"] {
+        scenarios.copy(
+            &format!("adversarial/{case}"),
+            &format!("adversarial/{case}"),
+        );
+    }
+    // An attack that never takes place, and one that the lab would have to overlook.
+    edit(
+        &scenarios,
+        "stranger-beside",
+        "asked by 192.168.92.200",
+        "asked by 192.168.92.222",
+    );
+    edit(
+        &scenarios,
+        "relay-changes-script",
+        "replace = \"lab.spec=node1\"\nwith = \"lab.spec=node9\"",
+        "replace = \"nowhere\"\nwith = \"NOWHERE\"",
+    );
+    let output = scenarios.lab_run().arg("--adversarial").output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(100), "{all}");
+    assert!(
+        all.contains("does not show `asked by 192.168.92.222"),
+        "{all}"
+    );
+    let latest = scenarios.artifacts().join("latest");
+    let results = json(&latest.join("adversarial.json"));
+    let right: Vec<&str> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|result| result["ok"] == true)
+        .map(|result| result["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(right, ["wrong-hash"], "{all}");
+    assert_eq!(
+        json(&latest.join("run.json"))["whole"]["kind"],
+        "adversarial"
+    );
+    let junit = fs::read_to_string(latest.join("junit.xml")).unwrap();
+    assert_eq!(junit.matches("<failure").count(), 2, "{junit}");
+}
+
+#[test]
+fn adversarial_every_simulated_case_passes_without_its_attack() {
+    let scenarios = Scenarios::new();
+    for name in ["ipxe-chainload", "adversarial"] {
+        scenarios.copy(name, name);
+    }
+    let output = scenarios
+        .lab_run()
+        .args([
+            "--adversarial",
+            "--machines",
+            "simulated",
+            "--without-injection",
+        ])
+        .output()
+        .unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    let results = json(&scenarios.artifacts().join("latest/adversarial.json"));
+    let results = results.as_array().unwrap();
+    assert!(results.len() >= 18, "{}", results.len());
+    for result in results {
+        assert_eq!(result["found"]["found"], "pass", "{result:#}\n{all}");
+    }
+}
+
+#[test]
+fn adversarial_what_does_not_fit_is_refused_before_anything_is_started() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "ipxe-chainload");
+    scenarios.copy("adversarial/wrong-hash", "adversarial/wrong-hash");
+    let run = |arguments: &[&str]| {
+        let output = scenarios.lab_run().args(arguments).output().unwrap();
+        (output.status.code(), printed(&output))
+    };
+    let (code, said) = run(&["--adversarial", "wrong-hush"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("did you mean `wrong-hash`"), "{said}");
+    let (code, said) = run(&["--adversarial", "--machines", "virtual"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("no adversarial case matches"), "{said}");
+    let (code, said) = run(&["--adversarial", "--faults"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(!scenarios.artifacts().exists());
+}
