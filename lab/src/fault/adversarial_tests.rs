@@ -105,11 +105,11 @@ fn load_mistakes_are_refused_with_their_place() {
             "toward = \"server\"",
             "did you mean `servers`",
         ),
-        ("\"tftp://", "\"ftp://", "neither HTTP nor TFTP"),
+        ("\"tftp://", "\"ftp://", "invalid URL"),
         ("urls = [", "url = [", "missing key `urls`"),
         ("52-54-00-5C-01-01", "52-54-00-5C-01", "invalid MAC address"),
         ("uuid = \"1f6c0b52", "uuid = \"1f6c0b5", "invalid UUID"),
-        ("status = 302", "status = 30", "out of range"),
+        ("status = 302", "status = 30", "invalid `status`"),
         ("shown = [\"asked", "shown = [\"\", \"asked", "empty text"),
         (
             "role = \"answers\"",
