@@ -44,6 +44,13 @@ pub(crate) struct ClueText {
     pub(crate) clue: Clue,
     pub(crate) text: &'static str,
     /// Product that prints the text, with the version in which it was seen where that is known.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "tells readers of the table where a text comes from"
+        )
+    )]
     pub(crate) product: &'static str,
 }
 
