@@ -145,7 +145,7 @@ fn called_by_the_name_of_matchbox_it_takes_matchboxs_variables() {
     command
         .arg0("/usr/local/bin/matchbox")
         .env("MATCHBOX_DATA_PATH", data())
-        .env("MATCHBOX_ASSETS_PATH", "")
+        .arg("-assets-path=")
         .env("MATCHBOX_ADDRESS", "127.0.0.1:0");
     let mut server = Server::start(&mut command);
     let address = server.address("http");

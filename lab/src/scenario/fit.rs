@@ -285,7 +285,7 @@ mod tests {
         let refused = fit(Family::FedoraCoreos).apply(&scenario(), &folder.path().join("x"));
         let error = refused.unwrap_err().to_string();
         assert!(
-            error.contains("cloud-config-url") && error.contains("has no cloud-config"),
+            error.contains("cloud-config-url") && error.contains("does not support cloud-config"),
             "{error}"
         );
         assert!(error.contains("ipxe-chainload"), "{error}");

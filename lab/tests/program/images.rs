@@ -135,7 +135,7 @@ fn an_image_whose_system_cannot_do_what_the_scenario_asks_for_is_refused() {
     let said = [
         "`cloud-config-url",
         "mine@7",
-        "Fedora CoreOS has no cloud-config",
+        "Fedora CoreOS does not support cloud-config",
     ];
     is_refused(&own.run(&scenarios, "mine"), &scenarios, &said);
 }

@@ -222,7 +222,7 @@ fn wrong_input_is_exit_2_with_all_that_is_wrong() {
         &[&PLAN[..], &["--show", "node"]].concat(),
         &["unknown machine: `node`; did you mean"],
     );
-    refused(&["plan", "main"], &["no data directory"]);
+    refused(&["plan", "main"], &["main: not a data directory"]);
     refused(
         &["inventory", "import", "nothing-there"],
         &["nothing-there", "cannot be read"],

@@ -153,7 +153,7 @@ fn what_would_be_refused_in_the_machine_is_known_before() {
     assert!(why(cloud(mode, System::StandIn)).contains("\"0999\" of /a"));
     let old = why(ignition(r#"{"ignition": {"version": "2.2.0"}}"#));
     assert!(old.contains("2.2.0") && old.contains("only 3.x"), "{old}");
-    assert!(why(ignition(r#"{"ignitionVersion": 1}"#)).contains("version 1;"));
+    assert!(why(ignition(r#"{"ignitionVersion": 1}"#)).contains("version 1:"));
     let real = ExpectedState::of(
         &booted(
             "",
