@@ -72,10 +72,10 @@ pub fn refused(text: &str) -> Option<Refused> {
             Event::DocumentStart(false, _) if !is_first => {
                 return Some(at(line, 1, Reason::AfterEnd));
             }
-            Event::Scalar(value, _, _, Some(tag)) if tag.suffix() == "binary" && is_first => {
-                if binary(&value).is_none() {
-                    return Some(at(line, span.start.col() + 1, Reason::Binary));
-                }
+            Event::Scalar(value, _, _, Some(tag))
+                if is_first && tag.suffix() == "binary" && binary(&value).is_none() =>
+            {
+                return Some(at(line, span.start.col() + 1, Reason::Binary));
             }
             _ => {}
         }

@@ -53,9 +53,15 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
+/// Version for `--version`; `ci/package` adds the commit.
+const VERSION: &str = match option_env!("LAB_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Boots virtual machines over the network and checks that each one comes up with its own config.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, max_term_width = 100)]
+#[command(name = "lab", version = VERSION, max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
     places: Folders,

@@ -206,14 +206,14 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
             answer.text
         ));
     }
-    if let Some(file) = &requirement.file {
-        if !answer.is_file(file) {
-            let served = answer.served.as_deref().unwrap_or_default();
-            return Some(format!(
-                "{served} was served instead of {file}: {}",
-                answer.text
-            ));
-        }
+    if let Some(file) = &requirement.file
+        && !answer.is_file(file)
+    {
+        let served = answer.served.as_deref().unwrap_or_default();
+        return Some(format!(
+            "{served} was served instead of {file}: {}",
+            answer.text
+        ));
     }
     None
 }

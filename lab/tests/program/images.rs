@@ -121,9 +121,9 @@ fn an_image_of_ones_own_takes_the_place_of_the_one_that_the_scenario_names() {
 #[test]
 fn an_image_that_is_not_in_the_cache_is_refused_with_the_command_that_fetches_it() {
     let (own, scenarios) = (Own::new("flatcar"), simulated());
-    let said = ["`mine` is not in the cache", "lab images fetch mine"];
+    let said = ["image not in the cache: `mine`", "lab images fetch mine"];
     is_refused(&own.run(&scenarios, "mine"), &scenarios, &said);
-    let said = ["no image `mien`", "did you mean `mine`?"];
+    let said = ["unknown image `mien`", "did you mean `mine`?"];
     is_refused(&own.run(&scenarios, "mien"), &scenarios, &said);
 }
 

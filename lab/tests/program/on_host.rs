@@ -114,7 +114,7 @@ fn where_no_machine_can_be_put_is_told() {
         ("qemu:///session", "no networks"),
         ("qemu+tls://host/system", "run `lab` there"),
         ("qemu+ssh://host/session", "no networks"),
-        ("test:///default", "boots no machine"),
+        ("test:///default", "unsupported driver"),
     ] {
         let run = scenarios
             .lab_run()
