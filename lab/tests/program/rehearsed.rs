@@ -73,7 +73,7 @@ fn wrong_input_is_told_before_anything_is_started() {
         (&["--network", "proxy.conf"], "proxy.conf, line 2"),
         (&["--assets", "nowhere"], "assets folder not found: nowhere"),
         (&["--memory", "64"], "64"),
-        (&["--changed", "main"], "no git repository"),
+        (&["--changed", "main"], "not a git repository: data"),
     ] {
         let output = rehearse(folder, arguments);
         let all = printed(&output);

@@ -290,7 +290,7 @@ fn a_host_that_is_not_there_is_told() {
         (
             "qemu+ssh://127.0.0.1/system?command=x",
             2,
-            "`command` is not known",
+            "unknown parameter: `command`",
         ),
     ] {
         let run = scenarios
