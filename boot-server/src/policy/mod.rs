@@ -35,7 +35,7 @@ pub enum Rules {
     Pixiecore,
 }
 
-/// Next file that a client is told to load.
+/// Next file for a client to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootAction {
     /// No file: the client boots from elsewhere, or no NBP fits it.

@@ -19,8 +19,8 @@ impl<A> DhcpService<A> {
             own => Some(own),
         };
         let settled = matches!(client.message, MessageType::Request | MessageType::Inform);
-        // The server's own answers say who has which address; a proxy hears the requests to the other server:
-        // that is how it knows its clients. A request to the boot service is no proof of an address outside of
+        // The server's own answers say who has which address; a proxy learns them from
+        // the requests to the other server. A request to the boot service is no proof of an address outside of
         // the subnet, to which it would be answered.
         let is_believed = |address: &Ipv4Addr| match self.role {
             Role::Server(_) => false,

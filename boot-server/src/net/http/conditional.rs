@@ -44,7 +44,7 @@ impl Precondition {
     }
 }
 
-/// True if a `Range` counts: there is no `If-Range`, or it names exactly this state of the file.
+/// True if the `Range` applies: the request has no `If-Range`, or `If-Range` names exactly this state of the file.
 pub(super) fn range_is_of(headers: &HeaderMap, modified: Option<Timestamp>) -> bool {
     if !headers.contains_key(header::IF_RANGE) {
         return true;

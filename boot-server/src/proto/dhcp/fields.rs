@@ -84,7 +84,7 @@ impl fmt::Display for MessageType {
     }
 }
 
-/// Text that is no name of a message type.
+/// Text that names no known message type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown DHCP message type: `{0}`")]
 pub struct UnknownMessageType(String);
