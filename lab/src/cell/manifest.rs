@@ -82,11 +82,15 @@ fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), Strin
     if is_hidden || records.len() >= FILE_LIMIT {
         return Ok(());
     }
-    let (sha256, _) = sha256_of_file(path).map_err(|error| failed(path, &error))?;
+    let (sha256, bytes) = sha256_of_file(path).map_err(|error| failed(path, &error))?;
     records.push(Record {
         at_us: now_us(),
         node: None,
-        seen: Seen::Manifest { file: name, sha256 },
+        seen: Seen::Manifest {
+            file: name,
+            sha256,
+            bytes: Some(bytes),
+        },
     });
     Ok(())
 }
@@ -110,6 +114,7 @@ mod tests {
         let expected = Seen::Manifest {
             file: "assets/coreos/current/vmlinuz".into(),
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+            bytes: Some(3),
         };
         assert_eq!(seen, [&expected]);
     }
@@ -125,7 +130,9 @@ mod tests {
         let hashes: Vec<&str> = records
             .iter()
             .filter_map(|record| match &record.seen {
-                Seen::Manifest { file, sha256 } if file == "undionly.kpxe" => Some(sha256.as_str()),
+                Seen::Manifest { file, sha256, .. } if file == "undionly.kpxe" => {
+                    Some(sha256.as_str())
+                }
                 _ => None,
             })
             .collect();

@@ -5,9 +5,10 @@ use boot_server::event::BootEvent;
 use super::case::Case;
 use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
+use crate::evidence::Seen;
 use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd, Wire};
 use crate::timeline::signatures::Clue;
-use crate::timeline::{StageName, first_frame_in};
+use crate::timeline::{StageName, bare, first_frame_in};
 
 /// Time without packets after which a transfer counts as stalled.
 const STILL_US: u64 = 15_000_000;
@@ -114,11 +115,49 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
     )];
     let initrd = case.sightings(StageName::Initrd).last();
     evidence.extend(initrd.map(proof));
+    if let Some((short, all)) = shorter_than_stored(case) {
+        evidence.insert(1, transfer_proof(case.wire(), short));
+        let sentence = format!(
+            "{} came with {} bytes, and the file of that name has {all}: `{}`",
+            short.name,
+            short.bytes,
+            line.trim()
+        );
+        return finding(sentence, evidence, 96);
+    }
     let sentence = format!(
         "the initrd or kernel that came is damaged or cut short: `{}`",
         line.trim()
     );
-    finding(sentence, evidence, 84)
+    // A system that lacks a part of its initrd ends in a panic, or without its root.
+    let consequences = [Clue::Panic, Clue::AnotherKernel];
+    let is_followed = consequences
+        .into_iter()
+        .any(|clue| case.line(clue).is_some_and(|(then_us, _)| then_us >= at_us));
+    finding(sentence, evidence, if is_followed { 95 } else { 84 })
+}
+
+/// Returns a kernel or initrd of which the machine received fewer bytes than the services' file of that name has, and
+/// the size of that file.
+fn shorter_than_stored<'a>(case: &Case<'a>) -> Option<(&'a Transfer, u64)> {
+    let is_of_system = |name: &str| {
+        let stages = [StageName::Kernel, StageName::Initrd].into_iter();
+        let mut loads = stages.flat_map(|stage| case.sightings(stage));
+        loads.any(|one| one.subject.as_deref().map(bare) == Some(bare(name)))
+    };
+    let stored = |name: &str| {
+        let mut records = case.attempt.records.iter();
+        records.find_map(|record| match &record.seen {
+            Seen::Manifest { file, bytes, .. } if bare(file) == bare(name) => *bytes,
+            _ => None,
+        })
+    };
+    case.transfers().find_map(|one| {
+        let all = stored(&one.name).filter(|_| is_of_system(&one.name))?;
+        // A file may come in several parts.
+        let parts = case.transfers().filter(|part| part.name == one.name);
+        (parts.map(|part| part.bytes).sum::<u64>() < all).then_some((one, all))
+    })
 }
 
 /// True if the stage of this path was never completed.
@@ -252,6 +291,10 @@ pub(super) fn mismatch(case: &Case) -> Option<Finding> {
     for stage in [StageName::Kernel, StageName::Initrd] {
         evidence.extend(case.sightings(stage).last().map(proof));
     }
+    // What an incomplete initrd lacks looks like the initrd of another kernel.
+    let is_cut_before = case
+        .line(Clue::CutShort)
+        .is_some_and(|(before_us, _)| before_us <= at_us);
     Some(Finding {
         cause: Cause::KernelInitrdMismatch,
         sentence: format!("kernel and initrd do not belong together: `{}`", line.trim()),
@@ -259,6 +302,6 @@ pub(super) fn mismatch(case: &Case) -> Option<Finding> {
         remedy: "serve a kernel and an initrd of the same release (`lab images list`), and replace both \
                  at once when you update"
             .into(),
-        weight: 94,
+        weight: if is_cut_before { 70 } else { 94 },
     })
 }

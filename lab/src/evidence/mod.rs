@@ -122,6 +122,9 @@ pub enum Seen {
         file: String,
         /// SHA-256 in hexadecimal.
         sha256: String,
+        /// Size of the file; `None` in older recordings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// Reset of the machine: libvirt's reboot event.
     Reset,

@@ -248,7 +248,7 @@ struct Manifest<'r>(HashMap<&'r str, &'r str>);
 impl<'r> Manifest<'r> {
     fn read(records: &'r [Record]) -> Manifest<'r> {
         let files = records.iter().filter_map(|record| match &record.seen {
-            Seen::Manifest { file, sha256 } => Some((bare(file), sha256.as_str())),
+            Seen::Manifest { file, sha256, .. } => Some((bare(file), sha256.as_str())),
             _ => None,
         });
         Manifest(files.collect())
@@ -280,7 +280,7 @@ impl<'r> Manifest<'r> {
 }
 
 /// Removes the folder under which a service offers the file.
-fn bare(path: &str) -> &str {
+pub(crate) fn bare(path: &str) -> &str {
     let path = path.trim_start_matches(['/', '\\']);
     let below = path.strip_prefix("assets/");
     below.or_else(|| path.strip_prefix("nbp/")).unwrap_or(path)

@@ -28,6 +28,7 @@ pub use build::build;
 use classify::Named;
 #[cfg(test)]
 pub(crate) use classify::image_file;
+pub(crate) use content::bare;
 pub use content::{ContentSeen, Difference};
 pub use fact::Fact;
 pub use patience::{Deadline, Patience, Silences};

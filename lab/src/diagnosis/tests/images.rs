@@ -148,6 +148,44 @@ fn a_damaged_initrd_is_told_from_one_that_does_not_fit() {
     story.is_explained(Cause::TruncatedTransfer, &["truncated"]);
 }
 
+/// An initrd that is cut short ends in a system without its root, or in a panic.
+#[test]
+fn initrd_that_is_cut_short_outranks_what_follows_from_it() {
+    let cut = "[    1.200000] Initramfs unpacking failed: unexpected EOF";
+    for consequence in [
+        "stand-in: FAILED: the squashfs of /usr does not mount",
+        "[    1.300000] Kernel panic - not syncing: No working init found.",
+    ] {
+        let story = kernel_says(&[cut, consequence]);
+        story.is_explained(Cause::TruncatedTransfer, &["unexpected EOF"]);
+    }
+    // A complaint that comes later is about another file.
+    let panic = "[    1.300000] Kernel panic - not syncing: No working init found.";
+    kernel_says(&[panic, cut]).is_explained(Cause::KernelPanic, &["No working init"]);
+}
+
+#[test]
+fn initrd_of_fewer_bytes_than_the_services_file_is_cut_short() {
+    let mut story = kernel_says(&[
+        "[    1.200000] Initramfs unpacking failed: unexpected EOF",
+        "stand-in: FAILED: the squashfs of /usr does not mount",
+    ]);
+    let transfers = &mut story.attempt.wire.transfers;
+    let initrd = transfers
+        .iter_mut()
+        .find(|one| one.name == path(Image::INITRD));
+    let initrd = initrd.unwrap();
+    (initrd.bytes, initrd.announced) = (20_000_000, Some(20_000_000));
+    let file = path(Image::INITRD).trim_start_matches('/').to_owned();
+    story.record(Seen::Manifest {
+        file,
+        sha256: String::new(),
+        bytes: Some(31_000_000),
+    });
+    let words = [Image::INITRD, "20000000 bytes", "has 31000000"];
+    story.is_explained(Cause::TruncatedTransfer, &words);
+}
+
 #[test]
 fn a_panic_is_told_with_its_reason_and_what_came_before() {
     let story = kernel_says(&[

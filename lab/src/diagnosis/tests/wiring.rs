@@ -93,6 +93,7 @@ pub(crate) fn content(node: &Node, wire: &Wire) -> Vec<Record> {
             let seen = Seen::Manifest {
                 file,
                 sha256: hash(name),
+                bytes: Some(transfer.bytes),
             };
             records.insert(
                 0,
