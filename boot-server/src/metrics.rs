@@ -105,7 +105,36 @@ pub struct Metrics {
     reloads: Family<Outcome, Counter>,
     events_dropped: Counter,
     refused: Family<Refusal, Counter>,
-    http_connections: Family<State, Gauge>,
+    http_connections: HttpConnections,
+}
+
+/// Open HTTP connections. Clones share the numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HttpConnections {
+    by_state: Family<State, Gauge>,
+    open: Gauge,
+    answering: Gauge,
+}
+
+impl HttpConnections {
+    /// Adds connections to the open ones, or takes them away.
+    pub(crate) fn opened(&self, change: i64) {
+        self.open.inc_by(change);
+    }
+
+    /// Adds connections to those whose request is being answered, or takes them away.
+    pub(crate) fn answering(&self, change: i64) {
+        self.answering.inc_by(change);
+    }
+
+    /// Sets the numbers that are told. They are not kept up to date with each request, which would cost time.
+    fn sum_up(&self) {
+        let answering = self.answering.get();
+        let idle = (self.open.get() - answering).max(0);
+        for (state, count) in [("answering", answering), ("idle", idle)] {
+            self.by_state.get_or_create(&State { state }).set(count);
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -139,7 +168,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             events_dropped: Counter::default(),
             refused: Family::default(),
-            http_connections: Family::default(),
+            http_connections: HttpConnections::default(),
         };
         metrics.register();
         metrics
@@ -173,7 +202,8 @@ impl Metrics {
         let help = "Clients refused by a limit on connections, transfers or request rate";
         registry.register("refused", help, self.refused.clone());
         let help = "Open HTTP connections by state: `answering` a request, or `idle`";
-        registry.register("http_connections", help, self.http_connections.clone());
+        let connections = self.http_connections.by_state.clone();
+        registry.register("http_connections", help, connections);
         let help = "Size of the address pool per subnet";
         registry.register("pool_addresses", help, self.pool_addresses.clone());
         let help = "Active leases per subnet";
@@ -317,11 +347,9 @@ impl Metrics {
             .inc();
     }
 
-    /// Adds connections to those in a state, or takes them away.
-    pub(crate) fn http_connections(&self, state: &'static str, change: i64) {
-        self.http_connections
-            .get_or_create(&State { state })
-            .inc_by(change);
+    /// Returns the numbers of HTTP connections.
+    pub(crate) fn http_connections(&self) -> HttpConnections {
+        self.http_connections.clone()
     }
 
     /// Sets how much of a pool is in use. Time alone changes it, so that no event tells it.
@@ -363,6 +391,7 @@ impl Metrics {
 
     /// Returns all counters as text.
     pub fn render(&self) -> String {
+        self.http_connections.sum_up();
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -3,46 +3,61 @@
 //! A connection is *idle* until the head of a request is read, and after each answer. Connections cost a client
 //! nothing, so idle ones hold their place only until somebody else needs it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
-
-/// The label of connections whose request is being answered.
-const ANSWERING: &str = "answering";
-/// The label of connections that wait for a request.
-const IDLE: &str = "idle";
+use crate::metrics::HttpConnections;
 
 /// The connections of one server. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Connections {
-    table: Arc<Mutex<Table>>,
-    freed: Arc<Notify>,
+pub(super) struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    table: Mutex<Table>,
+    /// Counts the changes to idle, so that the longest idle connection is known.
+    turns: AtomicU64,
+    /// A client waits for a place.
+    is_wanted: AtomicBool,
+    freed: Notify,
     total: usize,
     per_network: usize,
-    metrics: Option<Arc<Metrics>>,
+    metrics: HttpConnections,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
     slots: HashMap<u64, Slot>,
-    /// Idle connections by when they became so.
-    idle: BTreeMap<u64, u64>,
+    /// Connections that were idle at the last look at all of them, with their turns, the longest idle first. Those
+    /// that answered since have another turn.
+    idle: VecDeque<(u64, u64)>,
     by_network: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
 struct Slot {
     network: IpAddr,
-    /// Key among the idle connections.
-    idle: Option<u64>,
+    activity: Arc<Activity>,
+}
+
+/// State of a connection. It changes twice with each request, and therefore without a lock.
+#[derive(Debug)]
+struct Activity {
+    /// The turn in which the connection became idle, or [`ANSWERING`], or [`EVICTED`].
+    idle_since: AtomicU64,
     evicted: CancellationToken,
 }
+
+/// In place of a turn: a request is being answered.
+const ANSWERING: u64 = 0;
+/// In place of a turn: another client has the place.
+const EVICTED: u64 = u64::MAX;
 
 /// Reasons to refuse a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +73,7 @@ pub(super) enum NoPlace {
 pub(super) struct Place {
     connections: Connections,
     id: u64,
-    evicted: CancellationToken,
+    activity: Arc<Activity>,
 }
 
 /// Place of a client; records if another connection was closed for it.
@@ -69,16 +84,8 @@ pub(super) struct Admitted {
 }
 
 impl Table {
-    fn next(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
     fn remove(&mut self, id: u64) -> Option<Slot> {
         let slot = self.slots.remove(&id)?;
-        if let Some(key) = slot.idle {
-            self.idle.remove(&key);
-        }
         if let Some(count) = self.by_network.get_mut(&slot.network) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -87,21 +94,51 @@ impl Table {
         }
         Some(slot)
     }
+
+    /// Removes the connection that has been idle longest; false if all are being answered.
+    fn evict(&mut self) -> bool {
+        if self.evict_known() {
+            return true;
+        }
+        let idle = self.slots.iter().filter_map(|(id, slot)| {
+            let since = slot.activity.idle_since.load(Ordering::SeqCst);
+            (since != ANSWERING).then_some((since, *id))
+        });
+        let mut idle: Vec<(u64, u64)> = idle.collect();
+        idle.sort_unstable();
+        self.idle = idle.into();
+        self.evict_known()
+    }
+
+    /// Does the same with those that were idle at the last look at all connections.
+    fn evict_known(&mut self) -> bool {
+        while let Some((since, id)) = self.idle.pop_front() {
+            let is_idle = self.slots.get(&id).is_some_and(|slot| {
+                let state = &slot.activity.idle_since;
+                let evicted =
+                    state.compare_exchange(since, EVICTED, Ordering::SeqCst, Ordering::SeqCst);
+                evicted.is_ok()
+            });
+            if is_idle && let Some(slot) = self.remove(id) {
+                slot.activity.evicted.cancel();
+                return true;
+            }
+        }
+        false
+    }
 }
 
 impl Connections {
-    pub(super) fn new(
-        total: usize,
-        per_network: usize,
-        metrics: Option<Arc<Metrics>>,
-    ) -> Connections {
-        Connections {
-            table: Arc::default(),
-            freed: Arc::default(),
+    pub(super) fn new(total: usize, per_network: usize, metrics: HttpConnections) -> Connections {
+        Connections(Arc::new(Shared {
+            table: Mutex::default(),
+            turns: AtomicU64::new(ANSWERING),
+            is_wanted: AtomicBool::new(false),
+            freed: Notify::new(),
             total,
             per_network,
             metrics,
-        }
+        }))
     }
 
     /// Gives a client a place; the connection that has been idle longest makes room.
@@ -112,34 +149,37 @@ impl Connections {
         let network = network(client);
         let mut table = self.table();
         let mine = table.by_network.get(&network).copied().unwrap_or_default();
-        if mine >= self.per_network {
+        if mine >= self.0.per_network {
             return Err(NoPlace::Share);
         }
         let mut evicted = false;
-        if table.slots.len() >= self.total {
-            let (_, &oldest) = table.idle.first_key_value().ok_or(NoPlace::Full)?;
-            if let Some(slot) = table.remove(oldest) {
-                slot.evicted.cancel();
-                self.count(IDLE, -1);
+        if table.slots.len() >= self.0.total {
+            // Before the look, so that a connection which becomes idle after it tells.
+            self.0.is_wanted.store(true, Ordering::SeqCst);
+            if !table.evict() {
+                return Err(NoPlace::Full);
             }
+            self.0.metrics.opened(-1);
             evicted = true;
         }
-        let id = table.next();
-        let token = CancellationToken::new();
+        table.next += 1;
+        let id = table.next;
+        let activity = Arc::new(Activity {
+            idle_since: AtomicU64::new(self.turn()),
+            evicted: CancellationToken::new(),
+        });
         let slot = Slot {
             network,
-            idle: Some(id),
-            evicted: token.clone(),
+            activity: Arc::clone(&activity),
         };
         table.slots.insert(id, slot);
-        table.idle.insert(id, id);
         *table.by_network.entry(network).or_default() += 1;
-        self.count(IDLE, 1);
+        self.0.metrics.opened(1);
         Ok(Admitted {
             place: Place {
                 connections: self.clone(),
                 id,
-                evicted: token,
+                activity,
             },
             evicted,
         })
@@ -147,16 +187,23 @@ impl Connections {
 
     /// Waits until a connection ends or becomes idle. Register before asking for a place.
     pub(super) fn freed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.freed.notified()
+        self.0.freed.notified()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, state: &'static str, change: i64) {
-        if let Some(metrics) = &self.metrics {
-            metrics.http_connections(state, change);
+    /// Returns the next turn, from 1.
+    fn turn(&self) -> u64 {
+        self.0.turns.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Wakes the client that waits for a place.
+    fn tell_freed(&self) {
+        let wanted = &self.0.is_wanted;
+        if wanted.load(Ordering::SeqCst) && wanted.swap(false, Ordering::SeqCst) {
+            self.0.freed.notify_one();
         }
     }
 }
@@ -164,44 +211,42 @@ impl Connections {
 impl Place {
     /// Cancelled when another client has the place.
     pub(super) fn evicted(&self) -> &CancellationToken {
-        &self.evicted
+        &self.activity.evicted
     }
 
     /// A request has come: the place is kept until it is answered.
     pub(super) fn answering(&self) {
-        let mut table = self.connections.table();
-        let idle = table.slots.get_mut(&self.id).and_then(|s| s.idle.take());
-        if let Some(key) = idle {
-            table.idle.remove(&key);
-            self.connections.count(IDLE, -1);
-            self.connections.count(ANSWERING, 1);
+        let state = &self.activity.idle_since;
+        let since = state.load(Ordering::SeqCst);
+        if since == ANSWERING || since == EVICTED {
+            return;
+        }
+        let kept = state.compare_exchange(since, ANSWERING, Ordering::SeqCst, Ordering::SeqCst);
+        if kept.is_ok() {
+            self.connections.0.metrics.answering(1);
         }
     }
 
     /// The answer is complete.
     pub(super) fn idle(&self) {
-        let mut table = self.connections.table();
-        let key = table.next();
-        let Some(slot) = table.slots.get_mut(&self.id).filter(|s| s.idle.is_none()) else {
-            return;
-        };
-        slot.idle = Some(key);
-        table.idle.insert(key, self.id);
-        self.connections.count(ANSWERING, -1);
-        self.connections.count(IDLE, 1);
-        drop(table);
-        self.connections.freed.notify_one();
+        let state = &self.activity.idle_since;
+        if state.load(Ordering::SeqCst) == ANSWERING {
+            state.store(self.connections.turn(), Ordering::SeqCst);
+            self.connections.0.metrics.answering(-1);
+            self.connections.tell_freed();
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let removed = self.connections.table().remove(self.id);
-        if let Some(slot) = removed {
-            let state = if slot.idle.is_some() { IDLE } else { ANSWERING };
-            self.connections.count(state, -1);
+        if self.connections.table().remove(self.id).is_some() {
+            self.connections.0.metrics.opened(-1);
         }
-        self.connections.freed.notify_one();
+        if self.activity.idle_since.load(Ordering::SeqCst) == ANSWERING {
+            self.connections.0.metrics.answering(-1);
+        }
+        self.connections.tell_freed();
     }
 }
 
@@ -217,6 +262,7 @@ fn network(client: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -229,7 +275,7 @@ mod tests {
 
     #[test]
     fn one_network_has_its_share_and_gets_it_back() {
-        let connections = Connections::new(10, 2, None);
+        let connections = Connections::new(10, 2, HttpConnections::default());
         for (mine, others) in [
             (["10.0.0.1"; 3], "10.0.0.2"),
             (["fd00::1", "fd00::2", "fd00::ffff:0:0:3"], "fd00:0:0:1::1"),
@@ -247,7 +293,7 @@ mod tests {
 
     #[test]
     fn connection_that_is_idle_longest_makes_room_and_one_being_answered_does_not() {
-        let connections = Connections::new(3, 9, None);
+        let connections = Connections::new(3, 9, HttpConnections::default());
         let places: Vec<Place> = (1..=3)
             .map(|n| admit(&connections, &format!("10.0.0.{n}")).unwrap())
             .collect();
@@ -267,26 +313,86 @@ mod tests {
     }
 
     #[test]
-    fn metrics_tell_how_many_connections_are_in_each_state() {
-        let metrics = Arc::new(Metrics::default());
-        let connections = Connections::new(1, 9, Some(Arc::clone(&metrics)));
-        let lines = |state: &str| {
-            let text = metrics.render();
+    fn connections_are_evicted_in_the_order_in_which_they_became_idle() {
+        let connections = Connections::new(4, 9, HttpConnections::default());
+        let mut places: Vec<Place> = (1..=4)
+            .map(|n| admit(&connections, &format!("10.0.0.{n}")).unwrap())
+            .collect();
+        let mut order = Vec::new();
+        for n in 5..=10 {
+            places.push(admit(&connections, &format!("10.0.0.{n}")).unwrap());
+            let gone = |at: &usize| places[*at].evicted().is_cancelled() && !order.contains(at);
+            let gone: Vec<usize> = (0..places.len()).filter(gone).collect();
+            order.extend(gone);
+            // The second answers a request after each of the first two evictions.
+            if n < 7 {
+                places[1].answering();
+                places[1].idle();
+            }
+        }
+        assert_eq!(order, [0, 2, 3, 4, 5, 1]);
+    }
+
+    #[tokio::test]
+    async fn client_that_waits_is_told_of_each_way_in_which_a_place_becomes_free() {
+        let connections = Connections::new(2, 9, HttpConnections::default());
+        let first = admit(&connections, "10.0.0.1").unwrap();
+        let second = admit(&connections, "10.0.0.2").unwrap();
+        first.answering();
+        second.answering();
+        let freed = connections.freed();
+        assert_eq!(admit(&connections, "10.0.0.3").unwrap_err(), NoPlace::Full);
+        first.idle();
+        freed.await;
+        let third = admit(&connections, "10.0.0.3").unwrap();
+        third.answering();
+        let freed = connections.freed();
+        assert_eq!(admit(&connections, "10.0.0.4").unwrap_err(), NoPlace::Full);
+        drop(second);
+        freed.await;
+        assert!(admit(&connections, "10.0.0.4").is_ok());
+    }
+
+    #[test]
+    fn evicted_connection_whose_request_came_too_late_counts_no_more() {
+        let metrics = Metrics::default();
+        let connections = Connections::new(1, 9, metrics.http_connections());
+        let late = admit(&connections, "10.0.0.1").unwrap();
+        let other = admit(&connections, "10.0.0.2").unwrap();
+        late.answering();
+        assert_eq!(states(&metrics), ["1", "0"]);
+        late.idle();
+        drop(late);
+        assert_eq!(states(&metrics), ["1", "0"]);
+        other.answering();
+        assert_eq!(states(&metrics), ["0", "1"]);
+        drop(other);
+        assert_eq!(states(&metrics), ["0", "0"]);
+    }
+
+    /// The numbers of idle connections and of those being answered.
+    fn states(metrics: &Metrics) -> [String; 2] {
+        let text = metrics.render();
+        ["idle", "answering"].map(|state| {
             let start = format!("boot_server_http_connections{{state=\"{state}\"}} ");
             let line = text.lines().find_map(|line| line.strip_prefix(&start));
-            line.map(str::to_owned)
-        };
+            line.unwrap_or_default().to_owned()
+        })
+    }
+
+    #[test]
+    fn metrics_tell_how_many_connections_are_in_each_state() {
+        let metrics = Metrics::default();
+        let connections = Connections::new(1, 9, metrics.http_connections());
         let place = admit(&connections, "10.0.0.1").unwrap();
-        assert_eq!(lines("idle").as_deref(), Some("1"));
+        assert_eq!(states(&metrics), ["1", "0"]);
         place.answering();
-        assert_eq!(lines("idle").as_deref(), Some("0"));
-        assert_eq!(lines("answering").as_deref(), Some("1"));
+        assert_eq!(states(&metrics), ["0", "1"]);
         place.idle();
         let other = admit(&connections, "10.0.0.2").unwrap();
         drop(place);
-        assert_eq!(lines("idle").as_deref(), Some("1"));
+        assert_eq!(states(&metrics), ["1", "0"]);
         drop(other);
-        assert_eq!(lines("idle").as_deref(), Some("0"));
-        assert_eq!(lines("answering").as_deref(), Some("0"));
+        assert_eq!(states(&metrics), ["0", "0"]);
     }
 }

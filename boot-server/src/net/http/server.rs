@@ -152,7 +152,8 @@ impl HttpServer {
     ) -> io::Result<()> {
         let (stopping, cut_off) = (CancellationToken::new(), CancellationToken::new());
         let limits = self.limits;
-        let metrics = self.metrics.clone();
+        let metrics = self.metrics.as_ref().map(|m| m.http_connections());
+        let metrics = metrics.unwrap_or_default();
         let connections = Connections::new(limits.connections, limits.per_address, metrics);
         let refused = Refused::default();
         let tasks = TaskTracker::new();
