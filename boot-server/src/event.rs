@@ -318,14 +318,17 @@ impl BootEvent {
 
 /// SHA-256 of the content in hexadecimal, as events tell it.
 pub fn sha256_hex(content: &[u8]) -> String {
-    use std::fmt::Write;
-
     let digest = Sha256::digest(content);
-    digest.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string never fails.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        let digits = [byte >> 4, byte & 0xf].map(u32::from);
+        text.extend(
+            digits
+                .into_iter()
+                .filter_map(|digit| char::from_digit(digit, 16)),
+        );
+    }
+    text
 }
 
 /// Microseconds since the Unix epoch: the clock of all events.

@@ -53,10 +53,9 @@ impl<S> Paced<S> {
         written: Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        let now = Instant::now();
         if let Poll::Ready(result) = written {
             if let Some(since) = self.waiting.take() {
-                self.waited += now.saturating_duration_since(since);
+                self.waited += since.elapsed();
             }
             self.taken += result.as_ref().map_or(0, |written| bytes(written) as u64);
             if self.waited >= self.stall {
@@ -69,6 +68,7 @@ impl<S> Paced<S> {
             return Poll::Ready(result);
         }
         if self.waiting.is_none() {
+            let now = Instant::now();
             self.waiting = Some(now);
             self.timer.as_mut().reset(now + self.stall);
         }

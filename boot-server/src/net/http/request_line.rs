@@ -28,28 +28,57 @@ impl RequestLines {
     /// Takes the next bytes; returns rewritten ones when some had to be escaped.
     pub fn escape(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut escaped: Option<Vec<u8>> = None;
-        for (at, &byte) in bytes.iter().enumerate() {
-            let refused = self.place == Place::Target && is_refused(byte);
-            self.place = match (self.place, byte) {
-                (Place::Method, b' ') => Place::Target,
-                (Place::Target | Place::Line, b'\n') => Place::LineStart,
-                (Place::LineStart, b'\r') => Place::LineStart,
-                (Place::LineStart, b'\n') => Place::Method,
-                (Place::LineStart, _) => Place::Line,
-                (place, _) => place,
-            };
-            if refused {
-                let text = escaped.get_or_insert_with(|| {
-                    let mut text = Vec::with_capacity(bytes.len() + 16);
-                    text.extend_from_slice(bytes.get(..at).unwrap_or_default());
-                    text
-                });
-                text.extend_from_slice(format!("%{byte:02X}").as_bytes());
-            } else if let Some(text) = &mut escaped {
-                text.push(byte);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let place = self.place;
+            let end = rest.iter().position(|byte| place.ends_at(*byte));
+            let (part, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            let last = part.split_last().filter(|_| end.is_some());
+            match last {
+                Some((byte, before)) if place == Place::Target && is_refused(*byte) => {
+                    let text = escaped.get_or_insert_with(|| {
+                        let mut text = Vec::with_capacity(bytes.len() + 16);
+                        let done = bytes.len() - rest.len();
+                        text.extend_from_slice(bytes.get(..done).unwrap_or_default());
+                        text
+                    });
+                    text.extend_from_slice(before);
+                    text.extend_from_slice(format!("%{byte:02X}").as_bytes());
+                }
+                _ => {
+                    if let Some(text) = &mut escaped {
+                        text.extend_from_slice(part);
+                    }
+                    self.place = last.map_or(place, |(byte, _)| place.after(*byte));
+                }
             }
+            rest = after;
         }
         escaped
+    }
+}
+
+impl Place {
+    /// True for a byte that may lead to another place, or that is to be escaped.
+    fn ends_at(self, byte: u8) -> bool {
+        match self {
+            Place::Method => byte == b' ',
+            Place::Target => byte == b'\n' || is_refused(byte),
+            Place::LineStart => true,
+            Place::Line => byte == b'\n',
+        }
+    }
+
+    /// Returns the place behind such a byte.
+    fn after(self, byte: u8) -> Place {
+        match (self, byte) {
+            (Place::Method, b' ') => Place::Target,
+            (Place::Target | Place::Line, b'\n') => Place::LineStart,
+            (Place::LineStart, b'\r') => Place::LineStart,
+            (Place::LineStart, b'\n') => Place::Method,
+            (Place::LineStart, _) => Place::Line,
+            (place, _) => place,
+        }
     }
 }
 
