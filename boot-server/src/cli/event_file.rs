@@ -114,6 +114,8 @@ impl EventFile {
         self.out.flush()?;
         let file = self.out.get_ref();
         if !file.metadata()?.is_file() {
+            // A device or a pipe does not grow; its lines are still handed over together.
+            self.len = 0;
             return Ok(());
         }
         let mut aside = self.path.clone().into_os_string();
@@ -184,6 +186,18 @@ mod tests {
         write_all(&mut out, 500);
         assert!(fs::metadata(&path).unwrap().len() <= 1000);
         assert_eq!(last_count(&path), 499);
+    }
+
+    #[test]
+    fn device_as_event_file_is_not_flushed_for_each_event_beyond_the_bound() {
+        let mut file = EventFile::open(Path::new("/dev/null"), 1000).unwrap();
+        let mut kept = 0;
+        for number in 0..500 {
+            let waiting = file.out.buffer().len();
+            file.write(&event(number)).unwrap();
+            kept += usize::from(file.out.buffer().len() > waiting);
+        }
+        assert!(kept > 400, "only {kept} events wait for others");
     }
 
     #[test]
