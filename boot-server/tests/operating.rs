@@ -90,19 +90,11 @@ impl Server {
     }
 
     fn exit_code(mut self) -> Option<i32> {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it does not end:\n{}",
-                self.seen.join("\n")
-            );
-            // Its streams end with it: waiting for a line is waiting for the end.
-            let _ = self.lines.recv_timeout(Duration::from_millis(100));
-        }
+        let status = test_support::eventually(DEADLINE, || {
+            let ended = self.child.try_wait().unwrap();
+            ended.ok_or_else(|| format!("it does not end:\n{}", self.seen.join("\n")))
+        });
+        status.code()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Clients that others wrote: tftp-hpa, atftp, curl and busybox.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{Server, server};
 
@@ -11,23 +11,13 @@ const LEN: usize = 3_000_000;
 fn fetch(server: &Server, program: &str, arguments: &[&str], expected: &[u8]) {
     let out = server.scratch().join("out");
     let _ = std::fs::remove_file(&out);
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args(arguments)
         .current_dir(server.scratch())
         .stdin(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("{program}: {error} (ci/setup.sh installs it)"));
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if start.elapsed() > Duration::from_secs(60) {
-            let _ = child.kill();
-            panic!("{program} {arguments:?} does not end");
-        }
-        std::thread::yield_now();
-    };
+    let status = test_support::ends(child, Duration::from_secs(60)).status;
     assert!(status.success(), "{program} {arguments:?}: {status}");
     let received = std::fs::read(&out).unwrap();
     assert!(

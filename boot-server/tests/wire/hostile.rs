@@ -142,11 +142,7 @@ fn page(path: &str) -> (String, String) {
 }
 
 fn eventually(what: &str, is_true: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_true() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::yield_now();
-    }
+    test_support::eventually(DEADLINE, || test_support::is(is_true(), what));
 }
 
 #[test]
@@ -291,14 +287,10 @@ fn sigterm_ends_a_server_whose_events_nobody_reads() {
     flood(&socket, Duration::ZERO, || Instant::now() < ends);
     let pid = Pid::from_child(&running.0);
     kill_process(pid, Signal::TERM).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(15);
-    loop {
-        if running.0.try_wait().unwrap().is_some() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it is still there");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    test_support::eventually(Duration::from_secs(15), || {
+        let ended = running.0.try_wait().unwrap();
+        ended.ok_or_else(|| "it is still there".to_owned())
+    });
     let mut rest = Vec::new();
     events.read_to_end(&mut rest).unwrap();
 }
