@@ -274,6 +274,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_json_keep_their_last_digit() {
+        for text in ["51.248178375505404", "31.245270191439438", "8.9255e-18"] {
+            let json = format!("{{\"n\": {text}, \"l\": [{text}]}}");
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            for data in [value_from_go_json(&json), value_from_json(&json)] {
+                let template = ConfigText::parse("{{.n}} {{.l}}", MissingKey::Error).unwrap();
+                assert_eq!(template.render(&data).unwrap(), format!("{text} [{text}]"));
+            }
+        }
+    }
+
+    #[test]
     fn nested_values_are_reached_and_listed() {
         let data = metadata(serde_json::json!({"net": {"ips": ["a", "b"]}, "big": 1_000_000}));
         let text = "{{range .net.ips}}<{{.}}>{{end}} {{index .net.ips 1}} {{.big}} {{.net.ips}}";
