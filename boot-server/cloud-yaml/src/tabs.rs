@@ -22,8 +22,18 @@ pub(super) fn refused(text: &str) -> Option<(usize, usize)> {
             Event::Scalar(_, ScalarStyle::Plain, ..) => {
                 mark(&mut kinds, first + 1, last, Kind::Plain)
             }
-            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
-                let indent = indent_of(&lines, first);
+            Event::Scalar(value, ScalarStyle::Literal | ScalarStyle::Folded, ..)
+                if !value.trim_matches('\n').is_empty() =>
+            {
+                // Its beginning is its first text, behind the indentation.
+                let indent = span.start.col();
+                let (header, is_explicit) = header_above(&lines, first);
+                let looks = if is_explicit {
+                    Kind::Block(indent)
+                } else {
+                    Kind::Indenting
+                };
+                mark(&mut kinds, header + 1, first, looks);
                 // The end of a block scalar is the beginning of the line after it.
                 let last = if span.end.col() == 0 {
                     last.saturating_sub(1)
@@ -32,6 +42,7 @@ pub(super) fn refused(text: &str) -> Option<(usize, usize)> {
                 };
                 mark(&mut kinds, first + 1, last, Kind::Block(indent));
             }
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {}
             Event::Scalar(..) => mark(&mut kinds, first + 1, last, Kind::Free),
             Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) => {
                 open.push((style == StructureStyle::Flow).then_some(first));
@@ -52,6 +63,7 @@ pub(super) fn refused(text: &str) -> Option<(usize, usize)> {
             Kind::Block(indent) => {
                 (spaces < indent && line[spaces..].starts_with('\t')).then_some(spaces)
             }
+            Kind::Indenting => line[spaces..].starts_with('\t').then_some(spaces),
             Kind::Plain => line.starts_with('\t').then_some(0),
             Kind::Tokens => before_token(line),
         };
@@ -66,6 +78,8 @@ enum Kind {
     Tokens,
     /// More of a plain scalar.
     Plain,
+    /// A block scalar up to its first text, whose indentation is looked for.
+    Indenting,
     /// A block scalar that is indented so far.
     Block(usize),
     /// Something in quotes or brackets.
@@ -78,13 +92,29 @@ fn mark(kinds: &mut [Kind], first: usize, last: usize, kind: Kind) {
     }
 }
 
-/// Returns the indentation of a block scalar whose header is in this line.
-fn indent_of(lines: &[&str], header: usize) -> usize {
-    let content = lines
-        .iter()
-        .skip(header)
-        .find(|line| !line.trim().is_empty());
-    content.map_or(0, |line| line.len() - line.trim_start_matches(' ').len())
+/// Returns the line of a block scalar's header, from 1, and true if the header tells the indentation (`|2`). Between
+/// header and first text are only blank lines.
+fn header_above(lines: &[&str], text: usize) -> (usize, bool) {
+    let above = lines.iter().enumerate().take(text.saturating_sub(1));
+    let header = above.rev().find(|(_, line)| !line.trim().is_empty());
+    header.map_or((0, false), |(index, line)| {
+        (index + 1, tells_indentation(line))
+    })
+}
+
+/// True for a line that ends with a block scalar's header with a number in it, and maybe a comment.
+fn tells_indentation(line: &str) -> bool {
+    let headers = line.match_indices(['|', '>']).filter_map(|(at, _)| {
+        let behind = line.get(at + 1..)?;
+        let end = behind.find(|c| !matches!(c, '+' | '-' | '1'..='9'));
+        let (header, rest) = behind.split_at(end.unwrap_or(behind.len()));
+        let is_end = rest.trim().is_empty()
+            || rest.trim_start() != rest && rest.trim_start().starts_with('#');
+        is_end.then_some(header)
+    });
+    headers
+        .take(1)
+        .any(|header| header.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// Returns the place of a tab before the first token of a line, or before the value of a list's item.
@@ -121,6 +151,14 @@ mod tests {
             ("a: |\n  x\n\t\n  y\n", (3, 1)),
             ("a: |\n  x\n \ty\n", (3, 2)),
             ("a: \"x\"\n\t\nb: 1\n", (2, 1)),
+            // Before the indentation is known, no tab follows the spaces.
+            ("a: |\n  \tx\n", (2, 3)),
+            ("a: |\n \t\n  x\n", (2, 2)),
+            ("a: |\n  all:\n    \tx\nb: |\n \t\n  y\n", (5, 2)),
+            ("a:\n- |\n  \tx\n  y\n", (3, 3)),
+            ("a: >-\n\n   \t\n  y\n", (3, 4)),
+            ("a: | # |2\n\n  \tx\n", (3, 3)),
+            ("a: |2\n  x\n \ty\n", (3, 2)),
         ] {
             // The parser itself refuses some of them.
             let is_broken = Parser::new_from_str(text).any(|event| event.is_err());
@@ -140,6 +178,13 @@ mod tests {
             "a: [1,\n\t2]\nb: 1\n",
             "a: {b: 1,\n\tc: 2\n\t}\n",
             "a: - \n",
+            "a: |\n  -\tx\n",
+            "a: |2\n  \tx\n",
+            "a|b: |2 # |\n\n  \tx\n",
+            "a: |2-\n    x\n  \ty\n",
+            "a: >-2\n    x\n  \ty\n",
+            "a:\n  - b: |1\n      x\n     \ty\n",
+            "a: |\n  x\n  \t\n",
             "a: 1\n",
         ] {
             assert_eq!(refused(text), None, "{text:?}");
