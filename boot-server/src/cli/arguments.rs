@@ -61,6 +61,15 @@ pub(super) struct Arguments {
     pub(super) list: Vec<OsString>,
     /// Flag and variable.
     pub(super) from_environment: Vec<(String, String)>,
+    /// Words that the replaced program does not read.
+    pub(super) unread: Vec<OsString>,
+}
+
+/// Words that the command line has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) flags: Vec<Flag>,
+    pub(super) subcommands: Vec<String>,
 }
 
 /// bootcfg 0.1 had the first flag instead of the second, whose default is ignored beside it.
@@ -75,7 +84,7 @@ const BUILT_IN: [&str; 2] = ["help", "version"];
 /// A sentence about a variable that makes no sense.
 pub(super) fn collect(
     typed: &[OsString],
-    flags: &[Flag],
+    known: &Known,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Arguments, String> {
     let (program, typed) = typed
@@ -83,9 +92,15 @@ pub(super) fn collect(
         .map_or((OsStr::new("boot-server"), typed), |s| {
             (s.0.as_os_str(), s.1)
         });
-    let typed = go_switches(go_dashes(typed), flags)?;
-    let named = named(&typed);
+    let flags = &known.flags;
     let called_as = CalledAs::of(program);
+    let mut typed = go_dashes(typed);
+    let unread = match called_as {
+        CalledAs::BootServer => Vec::new(),
+        CalledAs::Bootcfg | CalledAs::Matchbox => unread(&mut typed, known),
+    };
+    let typed = go_switches(typed, flags)?;
+    let named = named(&typed);
     let mut list = vec![program.to_owned()];
     let mut from_environment = Vec::new();
     let has_subcommand = typed.first().is_some_and(|word| !is_flag(word));
@@ -137,7 +152,36 @@ pub(super) fn collect(
     Ok(Arguments {
         list,
         from_environment,
+        unread,
     })
+}
+
+/// Takes away what Go's `flag` package leaves unread: the first word that is neither a flag nor the value of one, and
+/// everything behind it. A subcommand of this server stays.
+fn unread(typed: &mut Vec<OsString>, known: &Known) -> Vec<OsString> {
+    let is_switch = |name: &str| {
+        let mut switches = known.flags.iter().filter(|flag| flag.is_switch);
+        BUILT_IN.contains(&name) || name == "h" || switches.any(|flag| flag.name == name)
+    };
+    let mut end = 0;
+    while let Some(word) = typed.get(end) {
+        let text = word.to_str().unwrap_or_default();
+        let name = text.trim_start_matches('-');
+        if name.is_empty() || !is_flag(word) {
+            break;
+        }
+        end += if name.contains('=') || is_switch(name) {
+            1
+        } else {
+            2
+        };
+    }
+    let is_subcommand =
+        |word: &OsString| known.subcommands.iter().any(|known| word == known.as_str());
+    if end == 0 && typed.first().is_some_and(is_subcommand) {
+        return Vec::new();
+    }
+    typed.split_off(end.min(typed.len()))
 }
 
 /// Returns a boolean as Go's `strconv.ParseBool` reads it.
@@ -225,18 +269,21 @@ fn go_dashes(typed: &[OsString]) -> Vec<OsString> {
 mod tests {
     use super::*;
 
-    fn flags() -> Vec<Flag> {
+    fn known() -> Known {
         let flag = |name: &str, is_switch| Flag {
             name: name.to_owned(),
             is_switch,
         };
-        vec![
-            flag("address", false),
-            flag("data-path", false),
-            flag("assets-path", false),
-            flag("images-path", false),
-            flag("web-ssl", true),
-        ]
+        Known {
+            flags: vec![
+                flag("address", false),
+                flag("data-path", false),
+                flag("assets-path", false),
+                flag("images-path", false),
+                flag("web-ssl", true),
+            ],
+            subcommands: vec!["check".to_owned()],
+        }
     }
 
     fn collected(typed: &[&str], environment: &[(&str, &str)]) -> Vec<String> {
@@ -245,7 +292,7 @@ mod tests {
             let found = environment.iter().find(|(other, _)| *other == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        let arguments = collect(&typed, &flags(), variable).unwrap();
+        let arguments = collect(&typed, &known(), variable).unwrap();
         let words = arguments.list.into_iter().skip(1);
         words.map(|word| word.into_string().unwrap()).collect()
     }
@@ -354,7 +401,7 @@ mod tests {
             assert_eq!(collected(&["x", "-web-ssl", off], &[]), [""; 0], "{off}");
         }
         assert_eq!(collected(&["x", "-version=true"], &[]), ["--version"]);
-        let error = collect(&["x".into(), "-web-ssl=maybe".into()], &flags(), |_| None);
+        let error = collect(&["x".into(), "-web-ssl=maybe".into()], &known(), |_| None);
         assert!(error.unwrap_err().contains("true or false"));
         // The value of another flag is not a switch.
         assert_eq!(
@@ -370,12 +417,57 @@ mod tests {
             ["--web-ssl"]
         );
         assert!(collected(&["x"], &[("MATCHBOX_WEB_SSL", "false")]).is_empty());
-        let error = collect(&["x".into()], &flags(), |name| {
+        let error = collect(&["x".into()], &known(), |name| {
             (name == "MATCHBOX_WEB_SSL").then(|| "yes please".into())
         });
         assert_eq!(
             error.unwrap_err(),
             "MATCHBOX_WEB_SSL=yes please: write true or false"
+        );
+    }
+
+    #[test]
+    fn words_that_go_does_not_read_are_unread_under_the_replaced_names() {
+        let read = |typed: &[&str]| {
+            let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+            let arguments = collect(&typed, &known(), |_| None).unwrap();
+            let text = |words: Vec<OsString>| -> Vec<String> {
+                words
+                    .into_iter()
+                    .map(|word| word.into_string().unwrap())
+                    .collect()
+            };
+            (text(arguments.list), text(arguments.unread))
+        };
+        for (typed, unread) in [
+            (&["-address=a:1", "/data"][..], &["/data"][..]),
+            (&["/data", "-address=a:1"], &["/data", "-address=a:1"]),
+            (
+                &["-web-ssl", "true", "-address=a:1"],
+                &["true", "--address=a:1"],
+            ),
+            (&["-address", "a:1", "--", "-web-ssl"], &["--", "--web-ssl"]),
+            (&["-", "x"], &["-", "x"]),
+            (&["-data-path", "d", "check"], &["check"]),
+            (&["-data-path", "d", "-web-ssl=true"], &[]),
+            (&["-data-path"], &[]),
+        ] {
+            for program in ["matchbox", "/opt/bootcfg"] {
+                let typed = [&[program][..], typed].concat();
+                let (list, left) = read(&typed);
+                assert_eq!(left, unread, "{typed:?}");
+                assert!(
+                    list.iter().all(|word| !unread.contains(&word.as_str())),
+                    "{list:?}"
+                );
+            }
+            let typed = [&["boot-server"][..], typed].concat();
+            assert_eq!(read(&typed).1, [""; 0], "{typed:?}");
+        }
+        let check = ["matchbox", "check", "/data"];
+        assert_eq!(
+            read(&check),
+            (check.map(str::to_owned).to_vec(), Vec::new())
         );
     }
 

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use self::arguments::{Arguments, Flag};
+use self::arguments::{Arguments, Flag, Known};
 use self::pixiecore::Pixiecore;
 use self::settings::Settings;
 use crate::catalog::check;
@@ -208,11 +208,28 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
             })
         })
         .collect();
-    let collected = arguments::collect(typed, &flags, |name| std::env::var_os(name));
+    let subcommands = command.get_subcommands();
+    let known = Known {
+        flags,
+        subcommands: subcommands
+            .map(|known| known.get_name().to_owned())
+            .collect(),
+    };
+    let collected = arguments::collect(typed, &known, |name| std::env::var_os(name));
     let Arguments {
         list,
         from_environment,
+        unread,
     } = collected.map_err(|message| report(&[of_command_line(message)]))?;
+    if !unread.is_empty() {
+        let words: Vec<_> = unread.iter().map(|word| word.to_string_lossy()).collect();
+        report(&[Problem::of_file(
+            Severity::Warning,
+            Path::new("command line"),
+            format!("ignored arguments: `{}`", words.join(" ")),
+            "bootcfg and matchbox read no flags behind a word that is not a flag: write `--flag=value`",
+        )]);
+    }
     Cli::try_parse_from(&list).map_err(|error| {
         // If standard error cannot be written to, the message is lost.
         let _ = error.print();
