@@ -108,11 +108,11 @@ fn next(scenarios: &Path, name: &str, kind: Kind) -> String {
         _ => "",
     };
     format!(
-        "Created {folder}: two machines, the data that they are served (data/) and what is expected of them \
-         (scenario.toml).\n\
-         \n  lab run {name}{:pad$}  boots it and judges\
-         \n  lab up {name}{:pad$}   leaves it up, to be touched: lab console node1, lab down\
-         \n  lab validate {folder}/data{network}  after each change\n",
+        "Created {folder}: two machines and what is expected of them (scenario.toml), and the data that the boot \
+         server serves (data/).\n\
+         \n  lab run {name}{:pad$}  boots the machines and checks them\
+         \n  lab up {name}{:pad$}   boots the machines and leaves them running (lab console node1, lab down)\
+         \n  lab validate {folder}/data{network}  checks the data after each change\n",
         "",
         "",
         pad = 4

@@ -123,7 +123,7 @@ impl Kind {
     fn boot(self) -> &'static str {
         match self {
             Kind::IpxeChainload => {
-                "[boot]\n# True: BIOS machines chainload iPXE although the card's ROM already is iPXE; slower, but as on \
+                "[boot]\n# true: BIOS machines chainload iPXE even though the virtual card's ROM is iPXE already; slower, but as on \
                  bare metal.\nchainload_ipxe = false\n"
             }
             Kind::PxeDhcp => "[boot]\nbios = \"pxelinux\"\n",
