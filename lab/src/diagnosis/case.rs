@@ -205,6 +205,15 @@ impl<'a> Case<'a> {
         transfers.filter(|transfer| transfer.to.mac == self.mac)
     }
 
+    /// Returns the same transfer in the capture of the whole network, if the machine's own port was captured, too.
+    pub(super) fn on_network(&self, arrived: &Transfer) -> Option<&'a Transfer> {
+        self.port()?;
+        self.transfers_on_network().find(|one| {
+            (one.protocol, &one.name, &one.from, &one.to)
+                == (arrived.protocol, &arrived.name, &arrived.from, &arrived.to)
+        })
+    }
+
     /// Returns the lab's server events about this machine.
     pub(super) fn events(&self) -> impl Iterator<Item = (u64, &'a BootEvent)> + use<'a, '_> {
         self.attempt

@@ -22,6 +22,9 @@ const FEW_LOST: usize = 3;
 /// Percentage of compared packets; fewer are no cause of a failure.
 const LOST_PERCENT: usize = 10;
 
+/// Bytes in a data packet on Ethernet, roughly.
+const DATA_BYTES: u64 = 1400;
+
 /// Time before the end within which a transfer's last packet shows that it was still active.
 const UNDER_WAY_US: u64 = 10_000_000;
 
@@ -112,7 +115,7 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         .collect();
     let again: u64 = lossy.iter().map(|one| one.retransmits).sum();
     let bytes: u64 = case.transfers_on_network().map(|one| one.bytes).sum();
-    let packets = (bytes / 1400).max(1);
+    let packets = (bytes / DATA_BYTES).max(1);
     let asked_again = repeated_questions(case);
     let on_the_way = lost_on_the_way(case);
     if again + asked_again < MANY_AGAIN && on_the_way.is_none() {
@@ -179,7 +182,8 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
 /// Counts the packets lost between the machine's port and the network, and all packets compared; `None` unless
 /// both sides were captured without losses of the capture itself, or if hardly any were lost.
 ///
-/// Data and acknowledgements are not compared, because a capture summarises them as transfers.
+/// Of transfers, a capture keeps counts only: a retransmission that the network's capture has and the port's has not
+/// is a data packet that was lost in between.
 fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
     let (port, network) = (case.port()?, case.wire());
     if network.frames == 0 || port.dropped > 0 || network.dropped > 0 {
@@ -197,8 +201,18 @@ fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
             .map(|(kind, count)| count.saturating_sub(after.get(kind).copied().unwrap_or(0)))
             .sum()
     };
-    let lost = missing(&sent, &passed_on) + missing(&addressed, &delivered);
-    let all = sent.values().sum::<usize>() + addressed.values().sum::<usize>();
+    let transfers = || {
+        case.transfers()
+            .filter_map(|arrived| Some((arrived, case.on_network(arrived)?)))
+    };
+    let lost_data: u64 = transfers()
+        .map(|(arrived, sent)| sent.retransmits.saturating_sub(arrived.retransmits))
+        .sum();
+    let data: u64 = transfers()
+        .map(|(_, sent)| sent.bytes / DATA_BYTES + sent.retransmits)
+        .sum();
+    let lost = missing(&sent, &passed_on) + missing(&addressed, &delivered) + lost_data as usize;
+    let all = sent.values().sum::<usize>() + addressed.values().sum::<usize>() + data as usize;
     (lost >= FEW_LOST && lost * 100 >= all * LOST_PERCENT).then_some((lost, all))
 }
 

@@ -8,6 +8,9 @@ use crate::timeline::first_frame_in;
 /// Time within which firmware retransmits.
 const STILL_US: u64 = 5_000_000;
 
+/// Number of retransmissions that a network saw and the machine's port did not; a server that sends them is alive.
+const ALIVE: u64 = 2;
+
 /// Error code for refused options (RFC 2347 §4).
 const OPTIONS_REFUSED: u16 = 8;
 
@@ -115,6 +118,11 @@ fn stopped_within(case: &Case) -> Option<Finding> {
             !tftp().any(|other| other.end == TransferEnd::Whole && other.name == one.name)
         })
         .last()?;
+    if let Some(sent) = case.on_network(broken)
+        && sent.retransmits >= broken.retransmits + ALIVE
+    {
+        return None;
+    }
     // A slow transfer that was active until the lab stopped waiting is not dead.
     let until_us = case.gave_up_us().unwrap_or(u64::MAX);
     if until_us.saturating_sub(broken.end_us) < STILL_US {

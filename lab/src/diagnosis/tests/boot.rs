@@ -199,6 +199,19 @@ fn a_tftp_server_that_stops_in_the_middle_is_named_with_how_far_it_came() {
 }
 
 #[test]
+fn data_that_the_network_saw_and_the_port_did_not_is_lost_and_its_server_alive() {
+    let mut story = asks_for("undionly.kpxe");
+    story.transfer(Protocol::Tftp, "undionly.kpxe", 1).announced = Some(70_000);
+    let mut story = story.with_port();
+    // The server sends the next block three times; none arrives.
+    let sent = story.attempt.wire.transfers.last_mut().unwrap();
+    sent.retransmits = 3;
+    sent.end_us += 7_000_000;
+    story.gave_up(60, "silence");
+    story.is_explained(Cause::PacketLoss, &["3 of", "did not arrive"]);
+}
+
+#[test]
 fn a_tftp_server_that_never_answers_is_gone() {
     let mut story = asks_for("undionly.kpxe");
     story.gave_up(60, "silence");
