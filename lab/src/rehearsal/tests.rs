@@ -301,6 +301,7 @@ fn what_has_failed_before_it_was_booted_fails_the_run() {
         run_id: String::new(),
         started: String::new(),
         seconds: 0.0,
+        processor_seconds: None,
         accelerator: String::new(),
         shard: None,
         whole: None,

@@ -88,6 +88,10 @@ pub fn merge(run_id: &str, runs: Vec<RunSummary>, into: &Path) -> Result<RunSumm
             .min()
             .unwrap_or_default(),
         seconds: runs.iter().map(|run| run.seconds).fold(0.0, f64::max),
+        processor_seconds: runs
+            .iter()
+            .filter_map(|run| run.processor_seconds)
+            .reduce(|sum, seconds| sum + seconds),
         accelerator: distinct(|run| &run.accelerator),
         shard: None,
         // Merged shards are a complete run.
@@ -226,6 +230,7 @@ mod tests {
             run_id: name.into(),
             started: format!("2026-01-01T00:00:0{}Z", name.len()),
             seconds: name.len() as f64,
+            processor_seconds: None,
             accelerator: "TCG".into(),
             shard: shard.map(str::to_owned),
             whole: None,

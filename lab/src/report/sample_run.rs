@@ -98,6 +98,7 @@ pub(crate) fn run(folder: &Path) -> RunSummary {
         run_id: "3f9a2c".into(),
         started: "2026-11-24T15:12:00Z".into(),
         seconds: 318.2,
+        processor_seconds: Some(602.5),
         accelerator: "TCG: there is no /dev/kvm".into(),
         shard: None,
         whole: None,

@@ -89,6 +89,7 @@ fn check(run: &RunSummary) -> Result<(), StoredError> {
         shard.parse::<Shard>()?;
     }
     seconds(run.seconds)?;
+    run.processor_seconds.map_or(Ok(()), seconds)?;
     count("units", run.units.len())?;
     run.units.iter().try_for_each(check_unit)
 }

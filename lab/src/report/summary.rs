@@ -20,6 +20,9 @@ pub struct RunSummary {
     pub started: String,
     /// Duration, in seconds.
     pub seconds: f64,
+    /// Processor time of everything in the cells (machines, libvirtd, servers), in seconds, over all processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor_seconds: Option<f64>,
     /// Accelerator of the machines, and the reason for its choice.
     pub accelerator: String,
     /// Shard of the run, e.g. `1/3`.
@@ -304,6 +307,7 @@ mod tests {
             run_id: "4f2a11".into(),
             started: String::new(),
             seconds: 1.0,
+            processor_seconds: None,
             accelerator: String::new(),
             shard: None,
             whole: None,
@@ -393,6 +397,7 @@ mod tests {
                 run_id: String::new(),
                 started: String::new(),
                 seconds: 0.0,
+                processor_seconds: None,
                 accelerator: String::new(),
                 shard: None,
                 whole: None,

@@ -136,8 +136,11 @@ fn closing(run: &RunSummary) -> String {
         .into_iter()
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
+    let processor = run.processor_seconds.map_or(String::new(), |seconds| {
+        format!(" ({seconds:.0} s of processor time)")
+    });
     let mut sentence = format!(
-        "{} in {:.0} s, on {}.",
+        "{} in {:.0} s{processor}, on {}.",
         counts.join(", "),
         run.seconds,
         plain_line(&run.accelerator)

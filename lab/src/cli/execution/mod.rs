@@ -26,7 +26,7 @@ use crate::preflight;
 use crate::remote::Host;
 use crate::report::faults::FaultResults;
 use crate::report::junit::Consoles;
-use crate::report::live::Live;
+use crate::report::live::{Events, Live};
 use crate::report::whole::Whole;
 use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::capacity::{Capacity, available_mib};
@@ -294,9 +294,12 @@ impl RunOptions {
                 stays: self.stays,
             },
         };
-        let mut files = vec![create_file(artifacts.join("events.jsonl"))?];
+        let mut files = vec![create_file(
+            artifacts.join("events.jsonl"),
+            Events::WithoutConsoles,
+        )?];
         if let Some(path) = &self.events {
-            files.push(create_file(path.clone())?);
+            files.push(create_file(path.clone(), Events::All)?);
         }
         let live = Live::new(&units, &artifacts, files, look.progress, std::io::stderr());
         let lost = Lost::default();
@@ -308,6 +311,7 @@ impl RunOptions {
             run_id,
             started: now.timestamp().to_string(),
             seconds: started.elapsed().as_secs_f64(),
+            processor_seconds: processor_seconds(),
             accelerator: chosen.reason,
             shard,
             whole,
@@ -475,14 +479,27 @@ fn free_memory_mib() -> usize {
         .unwrap_or(2048)
 }
 
-fn create_file(path: PathBuf) -> Result<(PathBuf, std::fs::File), CliError> {
+fn create_file(
+    path: PathBuf,
+    events: Events,
+) -> Result<(PathBuf, std::fs::File, Events), CliError> {
     match std::fs::File::create(&path) {
-        Ok(file) => Ok((path, file)),
+        Ok(file) => Ok((path, file, events)),
         Err(error) => Err(refuse(
             exit::INTERNAL,
             format!("{}: {error}", path.display()),
         )),
     }
+}
+
+/// Returns the processor time of all cells that have ended. The kernel adds a process's time to its parent's when it
+/// ends; PID 1 of a cell inherits the time of everything in it.
+fn processor_seconds() -> Option<f64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let time = usage.user_time() + usage.system_time();
+    Some(time.num_milliseconds() as f64 / 1000.0)
 }
 
 /// Returns six random hexadecimal digits, which are part of every resource name of a run.

@@ -95,6 +95,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
         run_id: "3f9a2c".into(),
         started: "2026-11-24T15:12:00Z".into(),
         seconds: 318.2,
+        processor_seconds: Some(602.5),
         accelerator: "TCG: KVM is there, but a kernel does not boot on it".into(),
         shard: None,
         whole: None,

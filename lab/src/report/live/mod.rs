@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::format;
 use super::table::Colour;
-use crate::evidence::Record;
+use crate::evidence::{Record, Seen};
 use crate::runner::{Progress, Unit};
 use progress::RunProgress;
 use screen::Screen;
@@ -44,17 +44,28 @@ struct Line<'a> {
     record: &'a Record,
 }
 
+/// Selection of records for a file of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// Every record.
+    All,
+    /// Every record but lines of consoles, which are four fifths of all bytes and are in the attempts' folders.
+    WithoutConsoles,
+}
+
 /// File of events; abandoned after the first write error.
 #[derive(Debug)]
 struct EventsFile {
     path: PathBuf,
     out: BufWriter<File>,
+    events: Events,
     failure: Option<io::Error>,
 }
 
 impl EventsFile {
     fn add(&mut self, line: &Line) {
-        if self.failure.is_some() {
+        let is_console = matches!(line.record.seen, Seen::Console { .. });
+        if self.failure.is_some() || (is_console && self.events == Events::WithoutConsoles) {
             return;
         }
         let written = serde_json::to_writer(&mut self.out, line)
@@ -84,14 +95,15 @@ impl<W: Write> Live<W> {
     pub fn new(
         units: &[Unit],
         folder: &Path,
-        files: Vec<(PathBuf, File)>,
+        files: Vec<(PathBuf, File, Events)>,
         show: Show,
         out: W,
     ) -> Live<W> {
         let in_place = matches!(show, Show::InPlace(_));
-        let file = |(path, file)| EventsFile {
+        let file = |(path, file, events)| EventsFile {
             path,
             out: BufWriter::new(file),
+            events,
             failure: None,
         };
         Live {
@@ -186,7 +198,6 @@ impl<W: Write> Live<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Seen;
 
     #[test]
     fn take_event_that_a_full_disk_refuses_goes_on_and_is_told() {
@@ -196,8 +207,9 @@ mod tests {
             (
                 full.clone(),
                 File::options().write(true).open(full).unwrap(),
+                Events::All,
             ),
-            (kept.path().to_owned(), kept.reopen().unwrap()),
+            (kept.path().to_owned(), kept.reopen().unwrap(), Events::All),
         ];
         let mut live = Live::new(&[], Path::new(""), files, Show::Nothing, Vec::new());
         for at_us in 1..=3 {
@@ -215,5 +227,38 @@ mod tests {
         assert!(lost[0].starts_with("/dev/full: "), "{lost:?}");
         let text = std::fs::read_to_string(kept.path()).unwrap();
         assert_eq!(text.lines().count(), 3);
+    }
+
+    #[test]
+    fn take_console_line_is_only_in_the_file_of_all_events() {
+        let [all, without] = [(), ()].map(|()| tempfile::NamedTempFile::new().unwrap());
+        let file = |file: &tempfile::NamedTempFile, events| {
+            (file.path().to_owned(), file.reopen().unwrap(), events)
+        };
+        let files = vec![
+            file(&all, Events::All),
+            file(&without, Events::WithoutConsoles),
+        ];
+        let mut live = Live::new(&[], Path::new(""), files, Show::Nothing, Vec::new());
+        let line = Seen::Console {
+            line: "login:".into(),
+        };
+        for seen in [line, Seen::PowerOn] {
+            live.take(&Progress::Seen {
+                unit: "a@bios".into(),
+                record: Record {
+                    at_us: 1,
+                    node: Some("node1".into()),
+                    seen,
+                },
+            });
+        }
+        let lines = |file: &tempfile::NamedTempFile| {
+            std::fs::read_to_string(file.path())
+                .unwrap()
+                .lines()
+                .count()
+        };
+        assert_eq!((lines(&all), lines(&without)), (2, 1));
     }
 }
