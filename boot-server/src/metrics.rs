@@ -3,6 +3,7 @@
 //! Everything that happens is an event, so that a counter can neither be forgotten nor tell another
 //! story than the events. Counting is an atomic addition behind a lookup of constant labels.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -101,11 +102,20 @@ pub struct Metrics {
     http_requests: Family<Answered, Counter>,
     http_sent: Counter,
     http_duration: Family<Endpoint, Histogram>,
+    http_known: [HttpEndpoint; ENDPOINTS.len()],
     router_advertisements: Counter,
     reloads: Family<Outcome, Counter>,
     events_dropped: Counter,
     refused: Family<Refusal, Counter>,
     http_connections: HttpConnections,
+}
+
+/// Counters of an endpoint that were looked up already: with many requests a second the lookup shows.
+#[derive(Debug, Default)]
+struct HttpEndpoint {
+    /// Requests answered with 200.
+    ok: OnceLock<Counter>,
+    duration: OnceLock<Histogram>,
 }
 
 /// Open HTTP connections. Clones share the numbers.
@@ -164,6 +174,7 @@ impl Default for Metrics {
             http_requests: Family::default(),
             http_sent: Counter::default(),
             http_duration: Family::new_with_constructor(duration),
+            http_known: Default::default(),
             router_advertisements: Counter::default(),
             reloads: Family::default(),
             events_dropped: Counter::default(),
@@ -302,13 +313,8 @@ impl Metrics {
                 millis,
                 ..
             } => {
-                let (endpoint, status) = (http_endpoint(path), *status);
-                self.http_requests
-                    .get_or_create(&Answered { endpoint, status })
-                    .inc();
                 self.http_sent.inc_by(*bytes);
-                let duration = self.http_duration.get_or_create(&Endpoint { endpoint });
-                duration.observe(seconds(*millis));
+                self.count_http(path, *status, seconds(*millis));
             }
             BootEvent::RouterAdvertisement { .. } => {
                 self.router_advertisements.inc();
@@ -338,6 +344,28 @@ impl Metrics {
             | BootEvent::Ready { .. }
             | BootEvent::EventsDropped { .. } => {}
         }
+    }
+
+    fn count_http(&self, path: &str, status: u16, seconds: f64) {
+        let endpoint = http_endpoint(path);
+        let answered = Answered { endpoint, status };
+        let requests = || self.http_requests.get_or_create(&answered).clone();
+        let duration = || {
+            self.http_duration
+                .get_or_create(&Endpoint { endpoint })
+                .clone()
+        };
+        let number = ENDPOINTS.iter().position(|known| *known == endpoint);
+        let Some(known) = number.and_then(|number| self.http_known.get(number)) else {
+            requests().inc();
+            duration().observe(seconds);
+            return;
+        };
+        match status {
+            200 => known.ok.get_or_init(requests).inc(),
+            _ => requests().inc(),
+        };
+        known.duration.get_or_init(duration).observe(seconds);
     }
 
     /// Counts a client that was refused: by which service, and why.
@@ -436,37 +464,36 @@ fn dhcp_message(message: MessageType) -> &'static str {
     }
 }
 
-fn http_endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 14] = [
-        "/",
-        "/assets",
-        "/boot.ipxe",
-        "/boot.ipxe.0",
-        "/ipxe",
-        "/grub",
-        "/cloud",
-        "/ignition",
-        "/generic",
-        "/metadata",
-        "/spec",
-        "/pixiecore",
-        "/explain",
-        "/nbp",
-    ];
-    const PIXIECORE: [&str; 3] = ["/_/ipxe", "/_/file", "/_/booting"];
-    let end = path.char_indices().skip(1).find(|(_, c)| *c == '/');
-    let first = end.and_then(|(at, _)| path.get(..at)).unwrap_or(path);
-    match first {
-        "/_" => known(&PIXIECORE, path),
-        _ => known(
-            &KNOWN,
-            first.trim_end_matches(".asc").trim_end_matches(".sig"),
-        ),
-    }
-}
+/// Endpoints that are told by their names, with Pixiecore's below `/_`.
+const ENDPOINTS: [&str; 17] = [
+    "/",
+    "/assets",
+    "/boot.ipxe",
+    "/boot.ipxe.0",
+    "/ipxe",
+    "/grub",
+    "/cloud",
+    "/ignition",
+    "/generic",
+    "/metadata",
+    "/spec",
+    "/pixiecore",
+    "/explain",
+    "/nbp",
+    "/_/ipxe",
+    "/_/file",
+    "/_/booting",
+];
 
-fn known(names: &[&'static str], name: &str) -> &'static str {
-    let found = names.iter().find(|known| **known == name);
+fn http_endpoint(path: &str) -> &'static str {
+    let end = path.bytes().skip(1).position(|byte| byte == b'/');
+    let first = end.and_then(|at| path.get(..=at)).unwrap_or(path);
+    let without = |text, suffix| str::strip_suffix(text, suffix).unwrap_or(text);
+    let name = match first {
+        "/_" => path,
+        _ => without(without(first, ".asc"), ".sig"),
+    };
+    let found = ENDPOINTS.iter().find(|known| **known == name);
     found.copied().unwrap_or("other")
 }
 
@@ -535,6 +562,42 @@ mod tests {
             );
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn endpoint_is_the_first_part_of_a_path_without_the_ending_of_a_signature() {
+        for (path, endpoint) in [
+            ("/", "/"),
+            ("", "other"),
+            ("*", "other"),
+            ("/ipxe", "/ipxe"),
+            ("/ipxe.asc", "/ipxe"),
+            ("/cloud.sig", "/cloud"),
+            ("/assets/a/b.sig", "/assets"),
+            ("/\u{e9}/ipxe", "other"),
+            ("/_/ipxe", "/_/ipxe"),
+            ("/_/ipxe/x", "other"),
+            ("/_", "other"),
+            ("/pixiecore/v1/boot/x", "/pixiecore"),
+        ] {
+            assert_eq!(http_endpoint(path), endpoint, "{path}");
+        }
+    }
+
+    #[test]
+    fn repeated_answers_of_each_status_are_counted_apart() {
+        let metrics = Metrics::default();
+        for status in [200, 404, 200, 404, 200] {
+            metrics.count(&request("/ipxe", status));
+        }
+        let text = metrics.render();
+        for line in [
+            "boot_server_http_requests_total{endpoint=\"/ipxe\",status=\"200\"} 3",
+            "boot_server_http_requests_total{endpoint=\"/ipxe\",status=\"404\"} 2",
+            "boot_server_http_duration_seconds_count{endpoint=\"/ipxe\"} 5",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
 pub use super::load::Source;
@@ -143,6 +143,11 @@ impl DataDir {
     /// Returns the current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Returns the same for a short time, without counting whoever has the snapshot.
+    pub fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 
     /// Returns the paths whose changes affect what is served.

@@ -3,8 +3,6 @@
 //! Existing scripts rely on the details: the first of several values counts, a pair with a bad
 //! escape or a `;` is dropped, a MAC may come in any of Go's notations.
 
-use std::collections::HashSet;
-
 use super::Labels;
 
 /// Bytes of the address lengths that `net.ParseMAC` accepts: EUI-48, EUI-64, IP over InfiniBand.
@@ -14,18 +12,26 @@ impl Labels {
     /// Reads the labels of a request from its raw query (without the `?`).
     pub fn from_query(query: &str) -> Labels {
         let mut labels = Labels::default();
-        let mut seen = HashSet::new();
+        // Keys whose first value is no MAC: a later value does not count either.
+        let mut dropped: Vec<String> = Vec::new();
         for (key, value) in query_pairs(query) {
-            if !seen.insert(key.clone()) {
+            if labels.0.contains_key(&key) || dropped.contains(&key) {
                 continue;
             }
-            if !key.eq_ignore_ascii_case("mac") {
-                labels.0.insert(key, value);
-            } else if let Some(mac) = normal_mac(&value) {
-                labels.0.insert(key, mac);
+            match normal_value(&key, value) {
+                Some(value) => {
+                    labels.0.insert(key, value);
+                }
+                None => dropped.push(key),
             }
         }
         labels
+    }
+
+    /// Reads a single label of a request from its raw query.
+    pub fn one_of_query(query: &str, name: &str) -> Option<String> {
+        let (key, value) = query_pairs(query).find(|(key, _)| key == name)?;
+        normal_value(&key, value)
     }
 
     /// Returns the labels of a machine known only by its MAC, lowercase with colons.
@@ -48,6 +54,14 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((unescape(key)?, unescape(value)?))
         })
+}
+
+/// Returns the value of a label as it counts; `None` for a MAC that is none.
+fn normal_value(key: &str, value: String) -> Option<String> {
+    match key.eq_ignore_ascii_case("mac") {
+        true => normal_mac(&value),
+        false => Some(value),
+    }
 }
 
 /// Decodes `%41` and `+`; `None` when an escape is incomplete. Bytes that are no UTF-8 are replaced.
@@ -115,6 +129,19 @@ mod tests {
     fn the_first_of_several_values_counts() {
         assert_eq!(labels("uuid=a&uuid=b"), [pair("uuid", "a")]);
         assert_eq!(labels("mac=garbage&mac=52:54:00:89:d8:10"), []);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn one_label_is_the_one_among_all(
+            query in "(mac|MAC|m%61c|uuid|x|a;b|%4)?(=(52:54:00:89:d8:10|5254|u|%75|%|\\+)?)?(&(mac|MAC|m%61c|uuid|x)?(=(52-54-00-89-d8-11|u2|%75)?)?){0,4}",
+        ) {
+            let all = Labels::from_query(&query);
+            for name in ["mac", "MAC", "uuid", "x", "y"] {
+                let one = Labels::one_of_query(&query, name);
+                proptest::prop_assert_eq!(one.as_ref(), all.0.get(name));
+            }
+        }
     }
 
     #[test]

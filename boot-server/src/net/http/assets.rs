@@ -34,7 +34,7 @@ const SENT_BY_ITSELF_BYTES: u64 = 16 * 1024;
 const SNIFF_BYTES: u64 = 512;
 
 /// Serves a file or a listing of `/assets/`.
-pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Answer {
     match &app.assets {
         Some(assets) => answer(assets, "/assets", request).await,
         None => Answer::not_found("this server has no assets folder"),
@@ -42,7 +42,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Answer {
 }
 
 /// Serves the same of `/images/`, the folder of bootcfg 0.1.
-pub(crate) async fn handle_image(State(app): State<App>, request: Request) -> Answer {
+pub(crate) async fn handle_image(State(app): State<Arc<App>>, request: Request) -> Answer {
     match &app.images {
         Some(images) => answer(images, "/images", request).await,
         None => Answer::not_found("this server has no folder for /images/ (--images-path DIR)"),

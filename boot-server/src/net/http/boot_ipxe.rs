@@ -1,5 +1,7 @@
 //! `/boot.ipxe` and `/boot.ipxe.0` (a name that PXELINUX chainloads): the first iPXE script.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
@@ -8,7 +10,7 @@ use crate::proto::ipxe::boot_script;
 
 /// Returns the same script for every machine; it comes back with the machine's attributes, and with the query
 /// that this script is asked with.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     let dialect = app.catalog.snapshot().layout.dialect();
     let script = boot_script(&query.unwrap_or_default(), dialect);
     Answer::rendered(TEXT, script, "boot.ipxe")

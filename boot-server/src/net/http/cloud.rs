@@ -1,5 +1,7 @@
 //! `/cloud?labels`: the machine's cloud-config or script.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 
@@ -11,7 +13,7 @@ use crate::catalog::snapshot::Folder;
 /// Renders and checks the file that the machine's spec names. Everything that stands in the way is
 /// a 404, which coreos-cloudinit takes as final; the reason is in the body.
 pub(crate) async fn handle(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {

@@ -28,6 +28,7 @@ struct Shared {
     total: usize,
     per_network: usize,
     metrics: HttpConnections,
+    cut_off: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +130,13 @@ impl Table {
 }
 
 impl Connections {
-    pub(super) fn new(total: usize, per_network: usize, metrics: HttpConnections) -> Connections {
+    /// Places for so many connections; `cut_off` takes all of them away.
+    pub(super) fn new(
+        total: usize,
+        per_network: usize,
+        metrics: HttpConnections,
+        cut_off: CancellationToken,
+    ) -> Connections {
         Connections(Arc::new(Shared {
             table: Mutex::default(),
             turns: AtomicU64::new(ANSWERING),
@@ -138,6 +145,7 @@ impl Connections {
             total,
             per_network,
             metrics,
+            cut_off,
         }))
     }
 
@@ -166,7 +174,7 @@ impl Connections {
         let id = table.next;
         let activity = Arc::new(Activity {
             idle_since: AtomicU64::new(self.turn()),
-            evicted: CancellationToken::new(),
+            evicted: self.0.cut_off.child_token(),
         });
         let slot = Slot {
             network,
@@ -209,7 +217,7 @@ impl Connections {
 }
 
 impl Place {
-    /// Cancelled when another client has the place.
+    /// Cancelled when another client has the place, or when all connections are cut off.
     pub(super) fn evicted(&self) -> &CancellationToken {
         &self.activity.evicted
     }
@@ -268,6 +276,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn connections(total: usize, per_network: usize, metrics: HttpConnections) -> Connections {
+        Connections::new(total, per_network, metrics, CancellationToken::new())
+    }
+
     fn admit(connections: &Connections, client: &str) -> Result<Place, NoPlace> {
         let admitted = connections.admit(address(client))?;
         Ok(admitted.place)
@@ -275,7 +287,7 @@ mod tests {
 
     #[test]
     fn one_network_has_its_share_and_gets_it_back() {
-        let connections = Connections::new(10, 2, HttpConnections::default());
+        let connections = connections(10, 2, HttpConnections::default());
         for (mine, others) in [
             (["10.0.0.1"; 3], "10.0.0.2"),
             (["fd00::1", "fd00::2", "fd00::ffff:0:0:3"], "fd00:0:0:1::1"),
@@ -293,7 +305,7 @@ mod tests {
 
     #[test]
     fn connection_that_is_idle_longest_makes_room_and_one_being_answered_does_not() {
-        let connections = Connections::new(3, 9, HttpConnections::default());
+        let connections = connections(3, 9, HttpConnections::default());
         let places: Vec<Place> = (1..=3)
             .map(|n| admit(&connections, &format!("10.0.0.{n}")).unwrap())
             .collect();
@@ -314,7 +326,7 @@ mod tests {
 
     #[test]
     fn connections_are_evicted_in_the_order_in_which_they_became_idle() {
-        let connections = Connections::new(4, 9, HttpConnections::default());
+        let connections = connections(4, 9, HttpConnections::default());
         let mut places: Vec<Place> = (1..=4)
             .map(|n| admit(&connections, &format!("10.0.0.{n}")).unwrap())
             .collect();
@@ -335,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn client_that_waits_is_told_of_each_way_in_which_a_place_becomes_free() {
-        let connections = Connections::new(2, 9, HttpConnections::default());
+        let connections = connections(2, 9, HttpConnections::default());
         let first = admit(&connections, "10.0.0.1").unwrap();
         let second = admit(&connections, "10.0.0.2").unwrap();
         first.answering();
@@ -356,7 +368,7 @@ mod tests {
     #[test]
     fn evicted_connection_whose_request_came_too_late_counts_no_more() {
         let metrics = Metrics::default();
-        let connections = Connections::new(1, 9, metrics.http_connections());
+        let connections = connections(1, 9, metrics.http_connections());
         let late = admit(&connections, "10.0.0.1").unwrap();
         let other = admit(&connections, "10.0.0.2").unwrap();
         late.answering();
@@ -383,7 +395,7 @@ mod tests {
     #[test]
     fn metrics_tell_how_many_connections_are_in_each_state() {
         let metrics = Metrics::default();
-        let connections = Connections::new(1, 9, metrics.http_connections());
+        let connections = connections(1, 9, metrics.http_connections());
         let place = admit(&connections, "10.0.0.1").unwrap();
         assert_eq!(states(&metrics), ["1", "0"]);
         place.answering();

@@ -23,13 +23,15 @@ pub(crate) fn router(catalog: Arc<DataDir>) -> Router {
         images: None,
         slow_renders: Arc::new(Semaphore::new(super::machine::MOST_SLOW_RENDERS)),
     };
-    Router::new().route("/explain", any(handle)).with_state(app)
+    Router::new()
+        .route("/explain", any(handle))
+        .with_state(Arc::new(app))
 }
 
 /// Always 200: that a machine is refused is the answer, not an error. `format=json` and
 /// `format=text` are no labels here.
 pub(crate) async fn handle(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     may_know: Option<Extension<MayKnow>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,

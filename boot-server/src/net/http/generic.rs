@@ -1,5 +1,7 @@
 //! `/generic?labels`: any text that the machine's profile names, with the group's values.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
@@ -7,7 +9,7 @@ use super::answer::{Answer, TEXT};
 use crate::catalog::snapshot::Folder;
 
 /// Renders the file that the machine's profile names.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     app.config(Folder::Generic, query, |text, detail| {
         Answer::rendered(TEXT, text, detail)
     })

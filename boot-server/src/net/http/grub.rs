@@ -1,5 +1,7 @@
 //! `/grub?labels`: the menu by which GRUB boots this machine.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
@@ -7,7 +9,7 @@ use super::answer::Answer;
 use crate::proto::grub;
 
 /// Renders the boot settings of the machine's profile.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     app.boot_script(query, |boot, _, _| {
         grub::render(&boot.kernel, &boot.initrd, &boot.options)
     })

@@ -1,5 +1,7 @@
 //! `/ignition?labels`: the machine's Ignition config, as JSON.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
@@ -7,7 +9,7 @@ use super::answer::Answer;
 use crate::catalog::snapshot::Folder;
 
 /// Renders the file that the machine's spec names.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     app.config(Folder::Ignition, query, |text, detail| {
         Answer::rendered("application/json", text, detail)
     })

@@ -1,12 +1,14 @@
 //! `/ipxe?labels`: the script that boots this machine.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::Answer;
 
 /// Renders the boot settings of the machine's profile.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     app.boot_script(query, |boot, labels, layout| {
         layout.ipxe_script(boot, labels)
     })

@@ -59,7 +59,7 @@ impl App {
         render: impl FnOnce(&BootSettings, &Labels, Layout) -> String,
     ) -> Answer {
         let labels = Labels::from_query(&query.unwrap_or_default());
-        let snapshot = self.catalog.snapshot();
+        let snapshot = self.catalog.current();
         match snapshot.boot(&labels) {
             Ok((group, boot)) => {
                 let script = render(&boot, &labels, snapshot.layout);

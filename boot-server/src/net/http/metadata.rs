@@ -1,5 +1,7 @@
 //! `/metadata?labels`: the group's metadata and the request's labels, as environment lines.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 
 use super::App;
@@ -8,7 +10,7 @@ use crate::catalog::Labels;
 
 /// Returns the lines `KEY=value`, sorted by key; where metadata and a label share a name, the label comes last,
 /// so that it counts in an environment file, as in the reference.
-pub(crate) async fn handle(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {
     let query = query.unwrap_or_default();
     let labels = Labels::from_query(&query);
     let snapshot = app.catalog.snapshot();

@@ -60,7 +60,7 @@ use crate::net::folder::Folder;
 use crate::net::neighbours::Neighbours;
 
 /// State shared by the endpoints.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct App {
     pub(crate) catalog: Arc<DataDir>,
     pub(crate) assets: Option<Arc<Folder>>,
@@ -142,18 +142,18 @@ pub fn explaining_router(
         .route("/images/", any(assets::handle_image))
         .route("/images/{*path}", any(assets::handle_image))
         .fallback(root::no_endpoint)
-        .with_state(App {
+        .with_state(Arc::new(App {
             catalog,
             assets,
             images,
             slow_renders: Arc::new(Semaphore::new(machine::MOST_SLOW_RENDERS)),
-        });
+        }));
     match signer {
         Some(signer) => signatures::with_signatures(endpoints, signer),
         None => endpoints,
     }
     .layer(from_fn(clean_path::clean_path))
-    .layer(from_fn_with_state(observer, observe::observe))
+    .layer(from_fn_with_state(Arc::new(observer), observe::observe))
     .merge(operators)
 }
 

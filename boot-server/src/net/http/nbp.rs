@@ -31,7 +31,7 @@ pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
     };
     Router::new()
         .route("/nbp/{*name}", any(handle))
-        .layer(from_fn_with_state(observer, observe::observe))
+        .layer(from_fn_with_state(Arc::new(observer), observe::observe))
         .with_state(Arc::new(nbps))
 }
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use crate::net::neighbours::Neighbours;
 const CLIENT_GONE: u16 = 499;
 
 /// Sink of request events, and the data that identifies clients.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Observer {
     pub(crate) neighbours: Neighbours,
     pub(crate) events: EventSink,
@@ -35,7 +36,7 @@ pub(crate) struct Observer {
 
 /// Middleware around all endpoints.
 pub(crate) async fn observe(
-    State(observer): State<Observer>,
+    State(observer): State<Arc<Observer>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -63,7 +64,7 @@ pub(crate) async fn observe(
 /// A request on its way; its event is emitted when it is dropped.
 #[derive(Debug)]
 struct Exchange {
-    events: EventSink,
+    observer: Arc<Observer>,
     since: Instant,
     who: Who,
     method: String,
@@ -77,13 +78,13 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(observer: &Observer, request: &Request, peer: Option<SocketAddr>) -> Exchange {
+    fn begin(observer: &Arc<Observer>, request: &Request, peer: Option<SocketAddr>) -> Exchange {
         let query = request.uri().query().unwrap_or_default();
         let user_agent = request.headers().get(header::USER_AGENT);
         Exchange {
-            events: observer.events.clone(),
+            observer: Arc::clone(observer),
             since: Instant::now(),
-            who: who(&observer.neighbours, &Labels::from_query(query), peer),
+            who: who(&observer.neighbours, query, peer),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: query.to_owned(),
@@ -93,10 +94,7 @@ impl Exchange {
             status: CLIENT_GONE,
             bytes: 0,
             length: None,
-            note: Note {
-                detail: "the client went away before the answer".into(),
-                ..Note::default()
-            },
+            note: Note::default(),
         }
     }
 
@@ -116,7 +114,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let take = std::mem::take::<String>;
-        self.events.emit(BootEvent::HttpRequest {
+        if self.status == CLIENT_GONE {
+            self.note.detail = "the client went away before the answer".into();
+        }
+        self.observer.events.emit(BootEvent::HttpRequest {
             who: std::mem::take(&mut self.who),
             method: take(&mut self.method),
             path: take(&mut self.path),
@@ -134,14 +135,15 @@ impl Drop for Exchange {
     }
 }
 
-/// Returns the labels first; what they leave open, by the address, unless that is another machine's by now.
-fn who(neighbours: &Neighbours, labels: &Labels, peer: Option<SocketAddr>) -> Who {
+/// Returns the labels of the query first; what they leave open, by the address, unless that is another machine's by
+/// now.
+fn who(neighbours: &Neighbours, query: &str, peer: Option<SocketAddr>) -> Who {
     let known = peer.map_or_else(Who::default, |peer| neighbours.who(peer));
-    let mac = labels.0.get("mac").cloned();
-    let uuid = labels.0.get("uuid").filter(|uuid| !uuid.is_empty());
-    let uuid = uuid.map(|text| match Uuid::parse_str(text) {
+    let mac = Labels::one_of_query(query, "mac");
+    let uuid = Labels::one_of_query(query, "uuid").filter(|uuid| !uuid.is_empty());
+    let uuid = uuid.map(|text| match Uuid::parse_str(&text) {
         Ok(uuid) => uuid.to_string(),
-        Err(_) => text.clone(),
+        Err(_) => text,
     });
     let same_machine = mac
         .as_ref()
@@ -219,7 +221,7 @@ mod tests {
     #[test]
     fn an_address_tells_the_machine_when_the_request_does_not() {
         let (neighbours, peer) = known();
-        let who = who(&neighbours, &Labels::default(), Some(peer));
+        let who = who(&neighbours, "", Some(peer));
         assert_eq!(who.mac.as_deref(), Some("52:54:00:00:00:01"));
         assert_eq!(who.uuid.as_deref(), Some(UUID));
     }
@@ -227,12 +229,11 @@ mod tests {
     #[test]
     fn labels_come_first_and_a_machine_is_not_mixed_with_its_neighbour() {
         let (neighbours, peer) = known();
-        let labels = Labels::from_query("mac=52-54-00-00-00-02");
-        let other = who(&neighbours, &labels, Some(peer));
+        let other = who(&neighbours, "mac=52-54-00-00-00-02", Some(peer));
         assert_eq!(other.mac.as_deref(), Some("52:54:00:00:00:02"));
         assert_eq!(other.uuid, None);
-        let labels = Labels::from_query(&format!("uuid={}", UUID.to_uppercase()));
-        let same = who(&neighbours, &labels, Some(peer));
+        let query = format!("uuid={}", UUID.to_uppercase());
+        let same = who(&neighbours, &query, Some(peer));
         assert_eq!(same.mac.as_deref(), Some("52:54:00:00:00:01"));
         assert_eq!(same.uuid.as_deref(), Some(UUID));
     }

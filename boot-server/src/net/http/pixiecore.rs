@@ -3,6 +3,8 @@
 //! The kernel options stay an object, as bootcfg 0.2.0 sends them: Pixiecore of that time wants
 //! nothing else, and our own Pixiecore mode takes it too.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -15,14 +17,14 @@ use crate::catalog::snapshot::Layout;
 use crate::catalog::{Labels, go_json};
 
 /// Returns the boot settings of the machine with this MAC, as JSON.
-pub(crate) async fn handle(State(app): State<App>, Path(path): Path<String>) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>, Path(path): Path<String>) -> Answer {
     // Like the reference, ignores everything before the last slash.
     let text = path.rsplit('/').find(|part| !part.is_empty());
     answer(&app, text.unwrap_or("boot"))
 }
 
 /// Returns the path without a MAC; the reference takes the folder's name for one.
-pub(crate) async fn handle_no_mac(State(app): State<App>) -> Answer {
+pub(crate) async fn handle_no_mac(State(app): State<Arc<App>>) -> Answer {
     answer(&app, "boot")
 }
 

@@ -1,5 +1,7 @@
 //! `/` and every unknown path: 404, and the list of endpoints.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 
 use super::App;
@@ -8,7 +10,7 @@ use crate::catalog::snapshot::Layout;
 
 /// `/`: bootcfg 0.2.0 had no page here, so it stays a 404; its text helps a person on.
 /// matchbox says its name.
-pub(crate) async fn handle(State(app): State<App>) -> Answer {
+pub(crate) async fn handle(State(app): State<Arc<App>>) -> Answer {
     if app.catalog.snapshot().layout == Layout::Matchbox {
         return Answer::rendered(TEXT, "matchbox\n", "name");
     }

@@ -154,7 +154,8 @@ impl HttpServer {
         let limits = self.limits;
         let metrics = self.metrics.as_ref().map(|m| m.http_connections());
         let metrics = metrics.unwrap_or_default();
-        let connections = Connections::new(limits.connections, limits.per_address, metrics);
+        let (total, per_address) = (limits.connections, limits.per_address);
+        let connections = Connections::new(total, per_address, metrics, cut_off.clone());
         let refused = Refused::default();
         let tasks = TaskTracker::new();
         tokio::pin!(shutdown);
@@ -204,12 +205,13 @@ impl HttpServer {
                 is_this_host: address.is_loopback() || own.is_ok_and(|own| own == address),
                 router: self.router.clone(),
                 stall: self.limits.stall,
-                stopping: stopping.clone(),
+                // Asked with each request: a token of its own is locked by no other connection.
+                stopping: stopping.child_token(),
                 place: Arc::new(place),
             };
-            let (tls, cut_off) = (self.tls.clone(), cut_off.clone());
+            let tls = self.tls.clone();
             let Some(workers) = &self.workers else {
-                tasks.spawn(cut_off.run_until_cancelled_owned(connection.serve(stream, tls)));
+                tasks.spawn(connection.serve(stream, tls));
                 continue;
             };
             // A stream belongs to the runtime that waits for it.
@@ -220,7 +222,7 @@ impl HttpServer {
                     Err(error) => debug!(%peer, %error, "an HTTP connection is lost"),
                 }
             };
-            tasks.spawn_on(cut_off.run_until_cancelled_owned(serve), &workers.next());
+            tasks.spawn_on(serve, &workers.next());
         }
         drop(self.listener);
         stopping.cancel();
@@ -254,7 +256,7 @@ impl Connection {
             .await
             .is_none()
         {
-            debug!(%peer, "closed an idle HTTP connection to make room");
+            debug!(%peer, "closed an HTTP connection to make room, or at the end");
         }
     }
 

@@ -1,5 +1,7 @@
 //! `/spec/<id>`: a spec as JSON, for people and scripts.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 
@@ -11,7 +13,7 @@ use crate::catalog::snapshot::Layout;
 
 /// Serves the spec as the server reads it. The only endpoint that checks the method.
 pub(crate) async fn handle(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     method: Method,
     Path(id): Path<String>,
 ) -> Answer {

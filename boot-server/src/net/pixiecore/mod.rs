@@ -9,6 +9,8 @@ mod ipxe;
 mod seal;
 mod trust;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
@@ -55,7 +57,7 @@ pub fn explaining_router(
         .route("/_/file", any(file::handle))
         .route("/_/booting", any(booting::handle))
         .fallback(no_endpoint)
-        .layer(from_fn_with_state(observer, observe))
+        .layer(from_fn_with_state(Arc::new(observer), observe))
         .with_state(App { api, sealer })
 }
 
