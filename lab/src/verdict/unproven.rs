@@ -93,6 +93,7 @@ pub fn unproven(
         list.extend(of_config(node, timeline));
     } else {
         list.push(Unproven::Simulated);
+        list.extend(is_without_config(node).then_some(Unproven::NoConfig));
     }
     let mut seen = Vec::new();
     list.retain(|one| {
@@ -129,9 +130,13 @@ fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unprove
     list
 }
 
-fn of_config(node: &Node, timeline: &Timeline) -> Option<Unproven> {
+fn is_without_config(node: &Node) -> bool {
     let expect = &node.expect;
-    if expect.cloud_config.is_none() && expect.ignition.is_none() {
+    expect.cloud_config.is_none() && expect.ignition.is_none()
+}
+
+fn of_config(node: &Node, timeline: &Timeline) -> Option<Unproven> {
+    if is_without_config(node) {
         return Some(Unproven::NoConfig);
     }
     let applied = timeline.stage(StageName::ConfigApplied);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::scenario::Machines;
 use crate::sim::report::{Loaded, Report};
+use crate::verdict::unproven::{Unproven, unproven};
 
 fn simulated() -> (Scenario, Node, Vec<Record>) {
     let mut scenario = scenario("ipxe-chainload");
@@ -39,6 +40,20 @@ fn judge_simulated_machine_with_its_own_report_passes() {
     records.push(of_node(&node, last + 1, report()));
     let verdict = verdict(&scenario, &node, Firmware::Bios, &records);
     assert_eq!(verdict, NodeVerdict::Pass);
+}
+
+/// V8, second: nothing that the scenario expects would tell one node's config from another's.
+#[test]
+fn unproven_simulated_machine_of_which_no_config_is_expected_says_so() {
+    let (mut scenario, mut node, mut records) = simulated();
+    node.expect.cloud_config = None;
+    node.expect.ignition = None;
+    scenario.nodes[0] = node.clone();
+    let last = records.last().unwrap().at_us;
+    records.push(of_node(&node, last + 1, report()));
+    let timeline = timeline(&scenario, &node, &records);
+    let list = unproven(&scenario, &node, Firmware::Bios, &timeline);
+    assert!(list.contains(&Unproven::NoConfig), "{list:?}");
 }
 
 #[test]
