@@ -257,6 +257,7 @@ mod tests {
         assert_eq!(answer.output, "one\ntwo\nthree");
     }
 
+    /// V13: a message of the kernel in the content of a file.
     #[test]
     fn feed_noise_in_the_output_is_a_disturbance() {
         let command = "echo aGVsbG8=";
@@ -298,6 +299,7 @@ mod tests {
         assert_eq!(answer.output, "inactive");
     }
 
+    /// V5, second: an end without its begin, and a second begin.
     #[test]
     fn feed_second_begin_and_lone_end_are_disturbances() {
         let command = "echo x";

@@ -342,6 +342,7 @@ mod tests {
         assert_eq!(answer.output, "no newline");
     }
 
+    /// V13, second: the answer is requested again.
     #[tokio::test]
     async fn run_disturbed_answer_is_asked_for_again_and_the_command_is_not() {
         // The first two answers have noise in their middle.
@@ -373,7 +374,7 @@ mod tests {
         assert_eq!(error.to_string(), disturbed.to_string());
     }
 
-    /// A unit of the guest prints what an answer of the lab looks like, for every number that is easy to guess.
+    /// V5: a unit of the guest prints what an answer of the lab looks like, for every number that is easy to guess.
     #[tokio::test]
     async fn run_forged_markers_do_not_change_the_answer() {
         let forger = r#"[[ $line == lab_run* ]] && for n in 1 2 3 4; do

@@ -313,6 +313,7 @@ mod tests {
         assert_eq!(joined(&[folder]).unwrap().unwrap().list.len(), 1);
     }
 
+    /// V15: two parts in which every fault came out as expected.
     #[test]
     fn joined_shards_are_faults_again_and_count_by_their_expectations() {
         let parent = tempfile::tempdir().unwrap();

@@ -419,6 +419,7 @@ mod tests {
         assert!(check(&parts()).is_ok());
     }
 
+    /// V10, first: the parts were selected from different scenarios.
     #[test]
     fn check_selections_that_differ_are_refused_by_name() {
         let [first, mut second] = parts();
@@ -452,6 +453,7 @@ mod tests {
         }
     }
 
+    /// V10, second: an empty part is given twice.
     #[test]
     fn check_part_named_twice_is_refused_even_if_empty() {
         let whole = whole(&NAMES);

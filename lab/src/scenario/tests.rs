@@ -172,6 +172,7 @@ refused! {
 const CHECKS: &str =
     "units_active = [\"lab-node2.service\"]\nkernel_options = [\"console=ttyS0\"]\n";
 
+/// V7: a machine of which nothing is expected could never fail.
 #[test]
 fn expectations_empty_lists_only_are_refused_at_their_place() {
     let lists = ["units_active = []", "kernel_options = []", "file = []"];

@@ -257,6 +257,7 @@ mod tests {
         }
     }
 
+    /// V4, first: a text.
     #[test]
     fn check_text_is_refused_on_both() {
         let texts = [
@@ -273,6 +274,7 @@ mod tests {
         assert_eq!(check_bios(b"#!ipxe\nboot\n"), Err(NotBootable::Script));
     }
 
+    /// V4, second: random bytes.
     #[test]
     fn check_random_bytes_are_refused_on_both() {
         // xorshift64: the same bytes in every run.

@@ -273,6 +273,7 @@ fn disturbed(story: &mut Story, which: impl Fn(&str) -> bool) {
     }
 }
 
+/// V13, third: the console is the cause, and no check fails.
 #[test]
 fn disturbed_answer_is_the_cause_and_no_difference() {
     let mut story = Story::chainload();

@@ -61,6 +61,7 @@ fn first_causes(capture: &[u8]) -> Vec<Option<Cause>> {
     all.iter().map(first).collect()
 }
 
+/// V27, first: all interfaces, or bare IP.
 #[test]
 fn capture_on_all_interfaces_or_of_bare_ip_has_the_verdict_of_ethernet() {
     let expected = [Some(Cause::NbpNotFound)];
@@ -75,6 +76,7 @@ fn capture_on_all_interfaces_or_of_bare_ip_has_the_verdict_of_ethernet() {
     assert!(kind(&relinked(ETHERNET, 101, 14)).is_raw_ip);
 }
 
+/// V27, second: frames that are cut.
 #[test]
 fn capture_with_a_short_snapshot_length_says_so() {
     let wire = wire::read(&*cut(ETHERNET, 96)).unwrap();
@@ -86,6 +88,7 @@ fn capture_with_a_short_snapshot_length_says_so() {
     assert!(whole.kind.is_plain());
 }
 
+/// V27, third: loopback and PPP.
 #[test]
 fn capture_of_a_link_that_cannot_be_read_names_it() {
     for (link, name) in [(0, "0 (BSD loopback"), (9, "9 (PPP)"), (147, "147")] {
@@ -124,6 +127,7 @@ fn said(message: &str, client: &str, from_server: bool) -> DhcpSaid {
     }
 }
 
+/// V28, second: clients that do not ask to boot.
 #[test]
 fn client_of_plain_dhcp_does_not_ask_to_boot() {
     let mut story = Story::chainload();
@@ -149,6 +153,7 @@ fn client_of_plain_dhcp_does_not_ask_to_boot() {
     assert!(!told.text.contains("failed stage"), "{}", told.text);
 }
 
+/// V28, first: an INFORM after a boot.
 #[test]
 fn answer_to_an_inform_is_no_proxys() {
     let mut story = Story::of("pxe-dhcp", "node1", Firmware::Bios);
@@ -192,6 +197,7 @@ fn address_without_a_mac_is_no_conflict() {
     assert!(!told.text.contains("in use by"), "{}", told.text);
 }
 
+/// V28, third: a capture does not tell the memory.
 #[test]
 fn machine_of_unknown_memory_is_not_said_to_have_none() {
     let mut story = Story::chainload();

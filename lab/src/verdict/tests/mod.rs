@@ -6,6 +6,7 @@ mod course;
 mod mutations;
 mod ports;
 mod proofs;
+mod rows;
 mod simulated;
 
 use boot_server::event::{BootEvent, Served};
