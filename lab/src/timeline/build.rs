@@ -1,11 +1,11 @@
 //! Conversion of evidence into stages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use boot_server::event::BootEvent;
 
 use super::applied;
-use super::classify::{Classified, classify};
+use super::classify::{Classified, classify, named_file};
 use super::content;
 use super::identity::{Asker, Identities};
 use super::port::View;
@@ -83,6 +83,7 @@ pub fn build(
         builder.take(record);
     }
     wire::merge(&mut builder.entries, wire::entries(&view));
+    builder.boot_programs();
     content::compare(&mut builder.entries, scenario, node, records, port);
     builder.ipxe();
     builder.finish()
@@ -383,6 +384,32 @@ impl Builder<'_> {
         });
     }
 
+    /// A file that a DHCP answer names is a boot program, unless the scenario expects it as something else: its name
+    /// may be like that of a kernel.
+    fn boot_programs(&mut self) {
+        let is_dhcp = |entry: &&Entry| [StageName::Dhcp, StageName::Proxy].contains(&entry.stage);
+        let answers = self.entries.iter().filter(is_dhcp);
+        let named: HashSet<String> = answers
+            .filter_map(|entry| entry.sighting.subject.as_deref())
+            .map(path_of)
+            .collect();
+        for entry in &mut self.entries {
+            let is_image = [StageName::Kernel, StageName::Initrd].contains(&entry.stage);
+            let is_named = |subject: &&str| {
+                named.contains(*subject) && named_file(subject, self.scenario).is_none()
+            };
+            if is_image
+                && entry
+                    .sighting
+                    .subject
+                    .as_deref()
+                    .is_some_and(|s| is_named(&s))
+            {
+                entry.stage = StageName::Nbp;
+            }
+        }
+    }
+
     /// iPXE identifies itself when it requests an address.
     fn ipxe(&mut self) {
         let seen = self
@@ -452,6 +479,16 @@ enum Owner<'s> {
     Impostor(String),
     /// Event of another machine, or of none.
     Nobody,
+}
+
+/// Returns the path of a boot file, which is a TFTP name or a URL, without leading slashes.
+fn path_of(boot_file: &str) -> String {
+    let path = match boot_file.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+        None => boot_file,
+    };
+    let path = path.split('?').next().unwrap_or_default();
+    path.trim_start_matches(['/', '\\']).to_owned()
 }
 
 /// True if the request came from the services' host, like Pixiecore's to its API.

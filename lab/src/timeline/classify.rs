@@ -356,19 +356,23 @@ pub(super) fn http_stage(
 
 /// Kernel or initrd: a file that the scenario expects a machine to load as one, whatever its name is, else by its name.
 pub(super) fn expected_file(path: &str, scenario: &Scenario) -> Option<StageName> {
+    named_file(path, scenario).or_else(|| image_file(path))
+}
+
+/// Kernel or initrd: a file that the scenario expects a machine to load as one.
+pub(super) fn named_file(path: &str, scenario: &Scenario) -> Option<StageName> {
     let is_it = |named: &String| {
         path.strip_suffix(named.as_str())
             .is_some_and(|before| before.is_empty() || before.ends_with('/'))
     };
-    let named = scenario.nodes.iter().find_map(|node| {
+    scenario.nodes.iter().find_map(|node| {
         let expect = &node.expect;
         match () {
             () if expect.kernel.iter().any(is_it) => Some(StageName::Kernel),
             () if expect.initrd.iter().any(is_it) => Some(StageName::Initrd),
             () => None,
         }
-    });
-    named.or_else(|| image_file(path))
+    })
 }
 
 /// Distinguishes kernel and initrd by common names.

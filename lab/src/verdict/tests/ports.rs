@@ -373,3 +373,28 @@ fn initrd_whose_last_segment_is_never_acknowledged_is_compared() {
     let broken = unacknowledged(TransferEnd::BrokenBySender);
     assert_eq!(broken, [Unproven::NotSeenWhole(StageName::Initrd)]);
 }
+
+/// Everything seen of the machine, with another text in its place.
+fn renamed(story: &mut Story, from: &str, to: &str) {
+    let records = serde_json::to_string(&story.attempt.records).unwrap();
+    let wire = serde_json::to_string(&story.attempt.wire).unwrap();
+    let ports = serde_json::to_string(&story.attempt.ports).unwrap();
+    assert!(records.contains(from) && ports.contains(from));
+    story.attempt.records = serde_json::from_str(&records.replace(from, to)).unwrap();
+    story.attempt.wire = serde_json::from_str(&wire.replace(from, to)).unwrap();
+    story.attempt.ports = serde_json::from_str(&ports.replace(from, to)).unwrap();
+}
+
+#[test]
+fn boot_program_that_is_named_like_a_kernel_is_a_boot_program_by_its_role() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    renamed(&mut story, "undionly.kpxe", "vmlinuz-undionly.kpxe");
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    let loads = |stage| {
+        let sightings = &result.timeline.stage(stage).unwrap().sightings;
+        let mut names = sightings.iter().filter_map(|one| one.subject.as_deref());
+        names.any(|name| name == "vmlinuz-undionly.kpxe")
+    };
+    assert!(loads(StageName::Nbp) && !loads(StageName::Kernel));
+}
