@@ -28,10 +28,25 @@ fn stage_at(timeline: &Timeline, at_us: u64) -> StageName {
         .stages
         .iter()
         .filter(|stage| stage.is_begun() && stage.start_us <= at_us);
-    begun
+    let stage = begun
         .map(|stage| stage.name)
         .max()
-        .unwrap_or(StageName::PowerOn)
+        .unwrap_or(StageName::PowerOn);
+    let last_us = |name| {
+        let sightings = timeline.stage(name).map(|stage| &stage.sightings);
+        let before = sightings
+            .into_iter()
+            .flatten()
+            .filter(|one| one.at_us <= at_us && one.impostor.is_none());
+        before.map(|one| one.at_us).max()
+    };
+    // A ROM that is iPXE begins the stage `ipxe` before it loads the boot program.
+    let is_in_boot_program =
+        stage == StageName::Ipxe && last_us(StageName::Nbp) > last_us(StageName::Ipxe);
+    match is_in_boot_program {
+        true => StageName::Nbp,
+        false => stage,
+    }
 }
 
 /// Detects a failure of the config that the machine itself reports.

@@ -398,3 +398,25 @@ fn boot_program_that_is_named_like_a_kernel_is_a_boot_program_by_its_role() {
     };
     assert!(loads(StageName::Nbp) && !loads(StageName::Kernel));
 }
+
+/// A ROM that is iPXE says so before it loads the boot program.
+#[test]
+fn reset_by_the_boot_program_fails_at_the_boot_program() {
+    let mut story = Story::chainload();
+    let loaded = first_event(&story, |what| matches!(what, BootEvent::TftpDone { .. }));
+    let at_us = story.attempt.records[loaded].at_us;
+    story.attempt.records.retain(|record| record.at_us <= at_us);
+    let (power_on_us, node) = (story.attempt.records[0].at_us, Some("node1".to_owned()));
+    let line = "iPXE 1.21.1 -- Open Source Network Boot Firmware -- http://ipxe.org".into();
+    for (at_us, seen) in [
+        (power_on_us + 1, Seen::Console { line }),
+        (at_us + 1, Seen::Reset),
+    ] {
+        let node = node.clone();
+        story.attempt.records.push(Record { at_us, node, seen });
+    }
+    story.attempt.records.sort_by_key(|record| record.at_us);
+    let (stage, why) = failed(&story);
+    assert_eq!(stage, StageName::Nbp, "{why}");
+    assert!(why.contains("restarted"), "{why}");
+}
