@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 
+use boot_server::config::BootConfig;
+use boot_server::policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::classify::Named;
 use super::{Entry, Fact, Key, Origin, Outcome, Sighting, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
 use crate::evidence::{Record, Seen};
-use crate::scenario::{Image, Node, Scenario};
+use crate::scenario::{Image, Network, Node, PixiecoreService, Scenario};
 use crate::timeline::StageName;
 
 /// Maximum time between an answer and its arrival.
@@ -195,7 +197,7 @@ pub(super) fn compare(
         let content = entry.sighting.content.as_ref();
         let is_of_ours = entry.sighting.origin == Origin::Server
             || content.is_some_and(|content| content.is_of_host);
-        let hash = manifest.hash_of(entry.stage, &entry.sighting, node);
+        let hash = manifest.hash_of(entry.stage, &entry.sighting, scenario, node);
         if let Some(hash) = hash.filter(|_| is_of_ours) {
             entry.sighting.content.get_or_insert_default().on_disk = Some(hash.to_owned());
         }
@@ -254,13 +256,23 @@ impl<'r> Manifest<'r> {
         Manifest(files.collect())
     }
 
-    fn hash_of(&self, stage: StageName, sighting: &Sighting, node: &Node) -> Option<&'r str> {
+    fn hash_of(
+        &self,
+        stage: StageName,
+        sighting: &Sighting,
+        scenario: &Scenario,
+        node: &Node,
+    ) -> Option<&'r str> {
         let subject = sighting.subject.as_deref()?;
         if sighting.outcome == Outcome::Failed || sighting.impostor.is_some() {
             return None;
         }
         if let Some(hash) = self.0.get(bare(subject)) {
             return Some(hash);
+        }
+        if stage == StageName::Nbp {
+            let program = pixiecore_program(subject, scenario)?;
+            return self.0.get(program.as_str()).copied();
         }
         // Pixiecore hides the file name; if there is only one file of a kind, it must be that one.
         let usual = |file: &str| format!("coreos/current/{file}");
@@ -277,6 +289,22 @@ impl<'r> Manifest<'r> {
         };
         self.0.get(file.as_str()).copied()
     }
+}
+
+/// Returns the file that the boot server in Pixiecore mode sends under the TFTP name `<mac>/<number>`; `None` if the user's
+/// own configuration may name others.
+fn pixiecore_program(name: &str, scenario: &Scenario) -> Option<String> {
+    let services = &scenario.services;
+    let is_usual =
+        services.pixiecore == PixiecoreService::BootServer && services.boot_server_config.is_none();
+    let boot = BootConfig {
+        bios: scenario.boot.bios,
+        ..BootConfig::default()
+    };
+    let host = scenario.network.host();
+    let policy = Policy::pixiecore(host, boot, Network::HTTP_PORT);
+    let file = policy.pixiecore_file(name).filter(|_| is_usual)?;
+    Some(file.to_owned())
 }
 
 /// Removes the folder under which a service offers the file.

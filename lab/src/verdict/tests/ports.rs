@@ -399,6 +399,49 @@ fn boot_program_that_is_named_like_a_kernel_is_a_boot_program_by_its_role() {
     assert!(loads(StageName::Nbp) && !loads(StageName::Kernel));
 }
 
+#[test]
+fn boot_program_of_pixiecore_for_a_rom_of_ipxe_is_compared_with_the_file_on_disk() {
+    let pixiecore = |arrived: &str| {
+        let mut story = Story::at_port("pixiecore", "node1", Firmware::Bios);
+        let mac = story.node.mac;
+        renamed(&mut story, &format!("{mac}/2"), &format!("{mac}/4"));
+        let name = format!("{mac}/4");
+        for record in &mut story.attempt.records {
+            match &mut record.seen {
+                Seen::Manifest { file, sha256, .. } if *file == name => {
+                    *file = "ipxe.pxe".into();
+                    *sha256 = "ab".repeat(32);
+                }
+                Seen::Arrived {
+                    name: of, content, ..
+                } if *of == name => {
+                    content.sha256 = arrived.to_owned();
+                }
+                _ => {}
+            }
+        }
+        story
+    };
+    let same = pixiecore(&"ab".repeat(32));
+    let result = judge_node(&same.attempt, &same.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    let is_of_nbp = |one: &Unproven| {
+        [
+            Unproven::NotCompared(StageName::Nbp),
+            Unproven::NotSeenWhole(StageName::Nbp),
+        ]
+        .contains(one)
+    };
+    assert!(
+        !result.not_proven.iter().any(is_of_nbp),
+        "{:?}",
+        result.not_proven
+    );
+    let (stage, why) = failed(&pixiecore(&"cd".repeat(32)));
+    assert_eq!(stage, StageName::Nbp);
+    assert!(why.starts_with("other bytes arrived"), "{why}");
+}
+
 /// A ROM that is iPXE says so before it loads the boot program.
 #[test]
 fn reset_by_the_boot_program_fails_at_the_boot_program() {
