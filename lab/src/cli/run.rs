@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use clap::Args;
 use images::catalog::ImageName;
 
-use super::execution::{CliError, RunOptions, RunRequest, check_host, image_of, refuse};
+use super::execution::{
+    CliError, RunOptions, RunRequest, check_host, image_of, image_of_empty_part, refuse,
+};
 use super::faults::Faults;
 use super::select::{of_shard, select};
 use super::{Folders, exit, faults, remote};
@@ -79,9 +81,12 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
     if host.is_none() {
         check_host(&units)?;
     }
-    // A part without a scenario has the image of the others: parts of one run are joined.
-    let image_units = if units.is_empty() { &all } else { &units };
-    let image = image_of(folders, arguments.image.as_ref(), image_units)?;
+    let asked = arguments.image.as_ref();
+    let image = match (units.is_empty(), &host) {
+        (true, None) => image_of_empty_part(folders, asked, &all)?,
+        (true, Some(_)) => image_of(folders, asked, &all)?,
+        (false, _) => image_of(folders, asked, &units)?,
+    };
     if let Some(host) = host {
         return remote::run(folders, &host, &image, &options.files()).await;
     }

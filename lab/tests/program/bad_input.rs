@@ -132,3 +132,25 @@ fn a_shard_or_a_repetition_of_zero_is_refused_in_plain_words() {
         assert_says(&String::from_utf8_lossy(&output.stderr), &words);
     }
 }
+
+/// V30: a part without a unit boots nothing, so that it needs no image.
+#[test]
+fn an_empty_shard_ends_well_and_builds_no_image() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "only");
+    let cache = tempfile::tempdir().unwrap();
+    let empty = ["1/2", "2/2"].into_iter().find_map(|shard| {
+        let mut run = scenarios.lab_run();
+        // Only one of the two has the scenario, and it is refused before anything is built.
+        run.args(["--firmware", "bios", "--shard", shard, "--jobs", "1"]);
+        run.arg("--cache").arg(cache.path()).env("PATH", "/nowhere");
+        let output = run.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        told.contains("Nothing to do: shard").then_some(output)
+    });
+    let output = empty.expect("an empty shard");
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("Stand-in image"), "{}", printed(&output));
+    assert!(!cache.path().join("images/stand-in").exists());
+}

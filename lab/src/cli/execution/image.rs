@@ -18,24 +18,7 @@ pub(in crate::cli) fn image_of(
     asked: Option<&ImageName>,
     units: &[Unit],
 ) -> Result<Chosen, CliError> {
-    let names: BTreeSet<&str> = units
-        .iter()
-        .map(|unit| unit.scenario.image.name.as_str())
-        .collect();
-    let name = match (asked, Vec::from_iter(names).as_slice()) {
-        (Some(name), _) => name.clone(),
-        (None, []) => stand_in()?,
-        (None, [one]) => one
-            .parse()
-            .map_err(|bad| refuse(exit::INVALID_INPUT, bad))?,
-        (None, several) => {
-            let several = several.join(", ");
-            let message = format!(
-                "several images in one run: {several}; run the scenarios one image at a time, or choose one with --image"
-            );
-            return Err(refuse(exit::INVALID_INPUT, message));
-        }
-    };
+    let name = name_of(asked, units)?;
     let chosen = choose(folders, &name).map_err(|failure| CliError {
         code: failure.code,
         message: failure.message,
@@ -51,6 +34,40 @@ pub(in crate::cli) fn image_of(
         return Err(refuse(exit::HOST_UNSUPPORTED, message));
     }
     Ok(chosen)
+}
+
+/// Returns the image of a part that has none of the run's units: that of the others, because parts of one run are
+/// joined. The stand-in is not built for it.
+pub(in crate::cli) fn image_of_empty_part(
+    folders: &Folders,
+    asked: Option<&ImageName>,
+    all: &[Unit],
+) -> Result<Chosen, CliError> {
+    match folders.visit.is_none() && name_of(asked, all)? == stand_in()? {
+        true => Ok(Chosen::unbuilt_stand_in()),
+        false => image_of(folders, asked, all),
+    }
+}
+
+fn name_of(asked: Option<&ImageName>, units: &[Unit]) -> Result<ImageName, CliError> {
+    let names: BTreeSet<&str> = units
+        .iter()
+        .map(|unit| unit.scenario.image.name.as_str())
+        .collect();
+    Ok(match (asked, Vec::from_iter(names).as_slice()) {
+        (Some(name), _) => name.clone(),
+        (None, []) => stand_in()?,
+        (None, [one]) => one
+            .parse()
+            .map_err(|bad| refuse(exit::INVALID_INPUT, bad))?,
+        (None, several) => {
+            let several = several.join(", ");
+            let message = format!(
+                "several images in one run: {several}; run the scenarios one image at a time, or choose one with --image"
+            );
+            return Err(refuse(exit::INVALID_INPUT, message));
+        }
+    })
 }
 
 fn stand_in() -> Result<ImageName, CliError> {

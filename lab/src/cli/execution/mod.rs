@@ -38,7 +38,7 @@ use image::fitted;
 use interrupt::Interrupt;
 use watch::{Lost, watch_run, writer};
 
-pub(super) use image::image_of;
+pub(super) use image::{image_of, image_of_empty_part};
 
 /// Flags that control a run.
 #[derive(Debug, Clone, Args)]

@@ -22,7 +22,30 @@ pub(in crate::cli) struct Chosen {
     /// Guard against clearing the cache while this value lives.
     _using: Option<Use>,
     /// Guard against clearing the cache while a cell started meanwhile lives.
-    _hold: Hold,
+    _hold: Option<Hold>,
+}
+
+impl Chosen {
+    /// Returns the stand-in without building it, for a run that boots no machine.
+    pub(in crate::cli) fn unbuilt_stand_in() -> Chosen {
+        Chosen {
+            folder: PathBuf::new(),
+            architecture: Architecture::Amd64,
+            fit: stand_in_fit(),
+            _using: None,
+            _hold: None,
+        }
+    }
+}
+
+fn stand_in_fit() -> Fit {
+    Fit {
+        image: Image::STAND_IN.into(),
+        family: Family::StandIn,
+        kernel_options: Vec::new(),
+        memory_mib: 0,
+        rootfs: None,
+    }
 }
 
 /// Returns the image called `name`; a run from another host uses the image that was copied from there.
@@ -35,7 +58,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
             fit,
         } = visit.image.clone();
         return Ok(Chosen {
-            _hold: Hold::of(&folder).map_err(internal)?,
+            _hold: Some(Hold::of(&folder).map_err(internal)?),
             folder,
             architecture,
             fit,
@@ -48,16 +71,10 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     if wanted.entry.name == Image::STAND_IN {
         let folder = build(folders)?;
         return Ok(Chosen {
-            _hold: Hold::of(&folder).map_err(internal)?,
+            _hold: Some(Hold::of(&folder).map_err(internal)?),
             folder,
             architecture: wanted.architecture,
-            fit: Fit {
-                image: Image::STAND_IN.into(),
-                family: Family::StandIn,
-                kernel_options: Vec::new(),
-                memory_mib: 0,
-                rootfs: None,
-            },
+            fit: stand_in_fit(),
             _using: Some(using),
         });
     }
@@ -68,7 +85,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     let is_stand_in =
         stored.record.family == Family::StandIn || is_built_here(&cache(folders)?, &stored);
     Ok(Chosen {
-        _hold: Hold::of(&stored.folder).map_err(internal)?,
+        _hold: Some(Hold::of(&stored.folder).map_err(internal)?),
         architecture: wanted.architecture,
         fit: Fit {
             image: called(&stored, is_stand_in),
