@@ -19,6 +19,9 @@ const NOT_THERE_MESSAGES: [&str; 3] = ["not found", "no such", "there is no"];
 /// Statuses of a server that does not have a file, or does not give it to this client (RFC 9110).
 const NOT_THERE: [u16; 3] = [403, 404, 410];
 
+/// Status of an answer with a part of a file (RFC 9110 §15.3.7).
+const PARTIAL_CONTENT: u16 = 206;
+
 /// One thing seen of a machine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Fact {
@@ -243,6 +246,12 @@ impl Fact {
                 .status()
                 .is_some_and(|status| NOT_THERE.contains(&status)),
         }
+    }
+
+    /// True for the answer of a server with a part of a file.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.status() == Some(PARTIAL_CONTENT)
     }
 
     /// True for the end of a load; false for its beginning, and for a transfer that broke off.

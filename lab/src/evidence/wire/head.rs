@@ -1,6 +1,7 @@
 //! Parser of the head of an HTTP/1 request or response (RFC 9112).
 
 use super::http::Asked;
+use super::parts::Range;
 use crate::evidence::packet::Said;
 
 /// Maximum number of header lines per head.
@@ -26,6 +27,8 @@ pub(super) struct Head {
     pub(super) body: Option<u64>,
     /// True if the body is chunked (RFC 9112 §7.1).
     pub(super) is_chunked: bool,
+    /// Place of the body in its file, if the body is a part.
+    pub(super) range: Option<Range>,
     pub(super) said: Said,
 }
 
@@ -62,6 +65,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
             body: if is_bodiless { Some(0) } else { content_length },
             is_chunked: header(response.headers, "transfer-encoding")
                 .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")),
+            range: header(response.headers, "content-range").and_then(|text| Range::parse(&text)),
             said: Said::HttpResponse {
                 status,
                 length: content_length,
@@ -82,6 +86,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
             // A request without a length has no body (RFC 9112 §6.3).
             body: Some(content_length(request.headers).unwrap_or(0)),
             is_chunked: false,
+            range: None,
             said: Said::HttpRequest {
                 method: method.to_owned(),
                 target: target.to_owned(),

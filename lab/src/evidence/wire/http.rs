@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::content::Gathering;
 use super::head::{self, Head};
+use super::parts::{PARTIAL_CONTENT, Part, Parts};
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
 
@@ -29,6 +30,8 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     asked: VecDeque<Asked>,
+    /// Files that arrive in parts, over any connection; lent to the connection that has a segment.
+    pub(super) parts: Parts,
 }
 
 impl Exchange {
@@ -89,6 +92,8 @@ struct Body {
     text: Option<(usize, Vec<u8>)>,
     /// Content arriving at a machine's own port.
     content: Option<Gathering>,
+    /// Part of a file to which the content belongs.
+    part: Option<Part>,
 }
 
 impl Reader {
@@ -115,10 +120,10 @@ impl Reader {
                         && exchange.is_waiting()
                         && rest.payload.starts_with(b"HTTP/1.");
                     if is_next {
-                        self.complete(wire);
+                        self.complete(exchange, wire);
                         0
                     } else {
-                        self.body(&rest, wire)
+                        self.body(&rest, exchange, wire)
                     }
                 }
             };
@@ -193,7 +198,7 @@ impl Reader {
                     None
                 };
                 // A part of a file has another hash than the file (RFC 9110 §15.3.7).
-                is_part = *status == 206;
+                is_part = *status == PARTIAL_CONTENT;
                 let has_body = *status != 204 && !asked.is_some_and(|asked| asked.is_head);
                 if (200..300).contains(status) && has_body {
                     transfer = wire.begin(Transfer {
@@ -216,10 +221,21 @@ impl Reader {
             }
             _ => {}
         }
+        let name = transfer.and_then(|index| wire.transfers.get(index));
+        let file = name.map(|transfer| (datagram.from.address, transfer.name.clone()));
         let is_response = matches!(head.said, Said::HttpResponse { .. });
         let packet = wire.say(datagram, head.said);
         let is_small = head.body.is_none_or(|bytes| bytes <= TEXT_LIMIT_BYTES);
         self.last = transfer.or(self.last);
+        let (part, content) = match (file, is_part, head.is_chunked) {
+            (None, ..) | (_, true, true) => (None, None),
+            (Some(file), true, false) => head
+                .range
+                .and_then(|range| exchange.parts.begin(file, range, datagram.direction))
+                .unzip(),
+            (_, false, true) => (None, Gathering::of_chunks(datagram.direction)),
+            (_, false, false) => (None, Gathering::of(datagram.direction)),
+        };
         self.state = State::Body(Body {
             left: head.body,
             seen: 0,
@@ -227,20 +243,16 @@ impl Reader {
             text: packet
                 .filter(|_| is_response && is_small)
                 .map(|packet| (packet, Vec::new())),
-            content: transfer
-                .filter(|_| !is_part)
-                .and_then(|_| match head.is_chunked {
-                    true => Gathering::of_chunks(datagram.direction),
-                    false => Gathering::of(datagram.direction),
-                }),
+            content,
+            part,
         });
         if head.body == Some(0) {
-            self.complete(wire);
+            self.complete(exchange, wire);
         }
     }
 
     /// Continues a body; returns the number of bytes of `datagram` that belong to it.
-    fn body(&mut self, datagram: &Datagram<'_>, wire: &mut Wire) -> usize {
+    fn body(&mut self, datagram: &Datagram<'_>, exchange: &mut Exchange, wire: &mut Wire) -> usize {
         let State::Body(body) = &mut self.state else {
             return datagram.length;
         };
@@ -264,13 +276,18 @@ impl Reader {
         let is_last_chunk =
             body.left.is_none() && captured.len() == used && captured.ends_with(LAST_CHUNK);
         if body.left == Some(0) || is_last_chunk {
-            self.complete(wire);
+            self.complete(exchange, wire);
         }
         used
     }
 
-    fn complete(&mut self, wire: &mut Wire) {
-        if let State::Body(body) = std::mem::take(&mut self.state) {
+    fn complete(&mut self, exchange: &mut Exchange, wire: &mut Wire) {
+        if let State::Body(mut body) = std::mem::take(&mut self.state) {
+            if let Some(part) = body.part.take()
+                && let Some(content) = body.content.take()
+            {
+                body.content = exchange.parts.end(part, content, body.seen);
+            }
             self.completed.extend(body.ended(wire));
         }
     }
@@ -317,7 +334,8 @@ impl Body {
     fn ended(self, wire: &mut Wire) -> Option<usize> {
         let index = self.transfer?;
         if let Some(transfer) = wire.transfers.get_mut(index) {
-            transfer.content = self.content.and_then(Gathering::finish);
+            let content = self.content.filter(|_| self.part.is_none());
+            transfer.content = content.and_then(Gathering::finish);
         }
         Some(index)
     }

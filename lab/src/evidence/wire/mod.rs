@@ -13,6 +13,7 @@
 //! | [`http`] | HTTP messages of a stream |
 //! | [`head`] | head of an HTTP message |
 //! | [`content`] | content received by a machine: its hash and text |
+//! | [`parts`] | parts of a file, joined |
 
 mod content;
 mod dhcp;
@@ -21,6 +22,7 @@ mod head;
 mod http;
 mod owners;
 mod packet;
+mod parts;
 mod stream;
 mod tcp;
 #[cfg(test)]

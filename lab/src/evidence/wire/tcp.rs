@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::http::Exchange;
 use super::packet::Segment;
+use super::parts::Parts;
 use super::stream::Stream;
 use super::{Datagram, Wire};
 use crate::evidence::packet::{Direction, Endpoint, Said, TransferEnd};
@@ -18,6 +19,8 @@ type Address = (IpAddr, u16);
 #[derive(Debug, Default)]
 pub(super) struct Tcp {
     connections: HashMap<(Address, Address), Connection>,
+    /// Files that arrive in parts.
+    parts: Parts,
     /// Indices of packets of connections that were accepted later.
     accepted: HashSet<usize>,
 }
@@ -72,7 +75,9 @@ impl Tcp {
             connection.start(me, segment.sequence);
             return;
         }
+        connection.exchange.parts = std::mem::take(&mut self.parts);
         connection.take(me, datagram, segment, wire);
+        self.parts = std::mem::take(&mut connection.exchange.parts);
         if connection.is_over()
             && let Some(over) = self.connections.remove(&key)
         {

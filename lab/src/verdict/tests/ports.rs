@@ -463,3 +463,22 @@ fn reset_by_the_boot_program_fails_at_the_boot_program() {
     assert_eq!(stage, StageName::Nbp, "{why}");
     assert!(why.contains("restarted"), "{why}");
 }
+
+/// The server answers a kernel in two parts, which the port joins.
+#[test]
+fn kernel_that_came_in_parts_is_compared_as_a_whole() {
+    let list = bytes_not_proven(Firmware::Bios, |story| {
+        let is_kernel = |what: &BootEvent| matches!(what, BootEvent::HttpRequest { path, .. } if path.ends_with(".vmlinuz"));
+        let last = first_event(story, is_kernel);
+        precede(story, last, 20_000, |_| {});
+        for record in &mut story.attempt.records {
+            if let Some(what) = event(record)
+                && is_kernel(what)
+                && let BootEvent::HttpRequest { status, .. } = what
+            {
+                *status = 206;
+            }
+        }
+    });
+    assert_eq!(list, []);
+}

@@ -145,6 +145,50 @@ fn part_of_a_file_has_no_content_to_compare() {
     assert_eq!(wire.transfers.len(), 1);
 }
 
+/// One connection for each part; returns the hash of the last.
+fn loaded_in_parts(parts: &[(usize, &[u8], usize)]) -> Option<String> {
+    let mut talk = Talk::new();
+    for (start, bytes, total) in parts {
+        talk.client(b"GET /k HTTP/1.1\r\nRange: bytes=0-\r\n\r\n");
+        let (last, length) = (start + bytes.len() - 1, bytes.len());
+        let head = format!(
+            "HTTP/1.1 206 Partial\r\nContent-Range: bytes {start}-{last}/{total}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        talk.server(&[head.as_bytes(), bytes].concat(), usize::MAX);
+        talk.flags(CLIENT, |_| ());
+    }
+    let (wire, arrivals) = at_port(&talk.script);
+    assert_eq!(wire.transfers.len(), parts.len());
+    let last = wire.transfers.last()?.content.as_ref()?;
+    assert!(
+        arrivals
+            .iter()
+            .any(|one| one.content.as_ref() == Some(last))
+    );
+    Some(last.sha256.clone())
+}
+
+#[test]
+fn parts_of_a_file_in_order_have_the_hash_of_the_file() {
+    let whole = loaded_in_parts(&[(0, b"ab", 6), (2, b"cde", 6), (5, b"f", 6)]);
+    assert_eq!(whole, Some(sha256(b"abcdef")));
+    let again = loaded_in_parts(&[(0, b"ab", 6), (0, b"abc", 6), (3, b"def", 6)]);
+    assert_eq!(again, Some(sha256(b"abcdef")));
+}
+
+#[test]
+fn parts_of_a_file_with_a_gap_or_of_two_files_have_no_content() {
+    for parts in [
+        [(0, &b"ab"[..], 6), (3, &b"def"[..], 6)],
+        [(0, b"ab", 6), (2, b"c", 6)],
+        [(0, b"abc", 6), (2, b"cdef", 6)],
+        [(0, b"abc", 7), (3, b"def", 6)],
+        [(3, b"def", 6), (0, b"abc", 6)],
+    ] {
+        assert_eq!(loaded_in_parts(&parts), None, "{parts:?}");
+    }
+}
+
 #[test]
 fn the_direction_is_that_of_the_port_whatever_addresses_a_frame_names() {
     // Another host sends with the machine's own MAC and address.
