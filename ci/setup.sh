@@ -51,6 +51,7 @@ TEST_PACKAGES=(
   "chromium|testing the page of a run in a browser"
   "libxml2-utils|xmllint, which checks the JUnit report"
   "wireshark-common|capinfos, which reads our captures in the tests"
+  "python3-jsonschema|comparing the artifacts of runs with their schemas"
   "python3-venv|checkers of the CI examples, from PyPI"
 )
 # Only in newer releases, which split libvirt into more packages.

@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::proto::dhcp::MessageType;
 
 /// Event and its time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     /// Microseconds since the Unix epoch.
     pub at_us: u64,
@@ -38,7 +38,7 @@ pub struct Event {
 }
 
 /// Identity of a client, as far as it is known at the time of the event.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Who {
     /// MAC of the machine: from the packet, the request's labels, or the address it was seen with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub struct Who {
 }
 
 /// Kinds of events.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum BootEvent {
     /// All sockets are bound; requests are answered from now on.
@@ -275,7 +275,7 @@ pub enum BootEvent {
 }
 
 /// Resources of the DHCP server that can run out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shortage {
     /// No address is free, and none could be taken back: a machine was not served.

@@ -20,6 +20,7 @@ pub mod remote;
 pub mod report;
 pub mod runner;
 pub mod scenario;
+pub mod schema;
 pub mod sim;
 pub mod station;
 pub mod timeline;

@@ -17,7 +17,17 @@ use super::{BootSettings, Labels, Selection, cloud_config};
 use crate::proto::ipxe::{self, Dialect, Platform};
 
 /// Layout of a data directory, which also decides the program whose responses are reproduced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// bootcfg 0.1 and 0.2: `config.yaml`, `specs/<id>/spec.json`, `cloud/`, `ignition/`.

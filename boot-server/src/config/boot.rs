@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `[boot]`: which network boot program each kind of client is given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BootConfig {
     /// Boot loader of BIOS clients.
@@ -56,7 +56,7 @@ impl Default for BootConfig {
 }
 
 /// The boot loader that BIOS clients are given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BiosLoader {
     /// `undionly.kpxe`, then `boot.ipxe` over HTTP.

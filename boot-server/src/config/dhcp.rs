@@ -13,10 +13,11 @@ use crate::lease::Durability;
 pub type RawOptions = BTreeMap<String, String>;
 
 /// `[dhcp]`: addresses and boot options.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DhcpConfig {
     /// The subnet served, e.g. `172.17.0.0/24`.
+    #[schemars(with = "String")]
     pub subnet: Ipv4Net,
     /// First address of the pool.
     pub first: Ipv4Addr,
@@ -63,10 +64,11 @@ pub struct DhcpConfig {
 }
 
 /// `[[dhcp.pool]]`: addresses of a further subnet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolConfig {
     /// Subnet in CIDR notation, with all host bits zero.
+    #[schemars(with = "String")]
     pub subnet: Ipv4Net,
     /// First address of the pool.
     pub first: Ipv4Addr,
@@ -142,7 +144,7 @@ impl DhcpConfig {
 
 /// `[[dhcp.reservation]]`: a fixed address for one machine, known by exactly one of `mac`, `uuid` and
 /// `client_id`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// The machine's MAC, any common notation.
@@ -161,7 +163,7 @@ pub struct Reservation {
 }
 
 /// `[proxy_dhcp]`: ports 67 and 4011 beside another DHCP server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyDhcpConfig {
     /// Listen to port 67 without binding it, for a host whose DHCP server does not share the port.

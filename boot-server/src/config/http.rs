@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::data_dir::{Layout, Source};
 
 /// `[http]`: the boot config service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConfig {
     /// Address and port, e.g. `172.17.0.2:8080`. bootcfg's default is `127.0.0.1:8080`.
@@ -55,7 +55,9 @@ pub struct HttpConfig {
 }
 
 /// Recipients of full reasons, which name the secrets that guard configs: UUIDs and MACs, files, links.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Explain {
     /// Programs on this host.

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// `[log]`: what is written to standard error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Least severe level that is logged.
@@ -16,8 +18,20 @@ pub struct LogConfig {
 }
 
 /// Log level. The other names are those of logrus (matchbox) and capnslog (bootcfg).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ValueEnum,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = with_aliases)]
 pub enum LogLevel {
     /// Only what keeps the server from its work.
     #[value(aliases = ["critical", "c", "e", "0", "fatal", "panic"])]
@@ -40,8 +54,32 @@ pub enum LogLevel {
     Trace,
 }
 
+/// Adds the aliases to the schema, which derived schemas omit.
+fn with_aliases(schema: &mut schemars::Schema) {
+    if let Some(names) = schema
+        .get_mut("oneOf")
+        .and_then(|names| names.as_array_mut())
+    {
+        names.push(serde_json::json!({
+            "description": "Aliases of `error`, `warn` and `info`.",
+            "enum": ["critical", "warning", "notice"],
+        }));
+    }
+}
+
 /// The form of log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ValueEnum,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// A line for people.
@@ -52,7 +90,7 @@ pub enum LogFormat {
 }
 
 /// `[metrics]`: where `/metrics` and `/healthz` are served besides the HTTP service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsConfig {
     /// Address and port, e.g. `127.0.0.1:9100`.

@@ -28,7 +28,7 @@ pub use pixiecore::{FixedBoot, PixiecoreConfig};
 pub use tftp::TftpConfig;
 
 /// Everything that one `boot-server` process does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The network interface on which DHCP, proxyDHCP and TFTP are answered.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `[pixiecore]`: as `pixiecore api URL`, or as `pixiecore boot KERNEL` with `[pixiecore.boot]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PixiecoreConfig {
     /// API prefix; `GET <api>/v1/boot/<mac>` is asked. Empty with `[pixiecore.boot]`.
@@ -19,7 +19,7 @@ pub struct PixiecoreConfig {
 }
 
 /// `[pixiecore.boot]`: one boot for every machine that asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixedBoot {
     /// The kernel: a file, or an http or https URL.

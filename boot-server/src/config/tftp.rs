@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// `[tftp]`: what TFTP serves beside the rendered `pxelinux.cfg/…`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TftpConfig {
     /// Folders searched in order; Debian's NBP folders (`/usr/lib/ipxe`, `/usr/lib/PXELINUX`,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Shortage;
 
 /// Kind of a reason for silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IgnoreCode {
     /// No address is free.
@@ -40,7 +40,7 @@ impl From<Shortage> for IgnoreCode {
 }
 
 /// Reason why a DHCP message was not answered: its kind for programs, its text for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "Recorded")]
 pub struct IgnoreReason {
     /// Kind of the reason.
@@ -51,7 +51,7 @@ pub struct IgnoreReason {
 }
 
 /// Reason as it is recorded; events of older versions have no code.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 struct Recorded {
     reason: String,
     reason_code: Option<IgnoreCode>,

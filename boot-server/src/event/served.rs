@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const FOLDERS: [&str; 3] = ["cloud/", "ignition/", "generic/"];
 
 /// Answer to an HTTP request: the file for programs, the text for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "Recorded")]
 pub struct Served {
     /// File of the data directory that was rendered, by its name in its folder; `None` for other answers.
@@ -19,7 +19,7 @@ pub struct Served {
 }
 
 /// Answer as it is recorded; events of older versions name a file only in the text.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 struct Recorded {
     detail: String,
     file: Option<String>,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Kind of a TFTP failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TftpFailureCode {
     /// No such file.
@@ -40,7 +40,7 @@ impl TftpFailureCode {
 }
 
 /// Reason why a file was not sent by TFTP: its kind for programs, its text for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "Recorded")]
 pub struct TftpFailure {
     /// Kind of the reason.
@@ -51,7 +51,7 @@ pub struct TftpFailure {
 }
 
 /// Reason as it is recorded; events of older versions have no code.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 struct Recorded {
     reason: String,
     reason_code: Option<TftpFailureCode>,

@@ -18,6 +18,7 @@ mod rehearse;
 mod remote;
 mod report;
 mod run;
+mod schema;
 mod select;
 mod terminal;
 mod validate;
@@ -134,6 +135,8 @@ enum Command {
     Completions(manual::CompletionsArguments),
     /// Write manual pages
     Man(manual::ManArguments),
+    /// Print the JSON schema of a file that the lab or the boot server reads or writes
+    Schema(schema::SchemaArguments),
     /// First process of a cell
     #[command(name = cell::INIT_COMMAND, hide = true)]
     CellInit,
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::New(what) => new::run(&arguments.places, &what),
         Command::Completions(what) => manual::completions(&what),
         Command::Man(what) => manual::man(&what),
+        Command::Schema(what) => schema::run(&what),
         Command::List => list::run(&arguments.places),
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),

@@ -50,7 +50,7 @@ use crate::verdict::NodeVerdict;
 use case::Case;
 
 /// Possible cause of a failure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Kind of the cause.
     pub cause: Cause,
@@ -66,7 +66,7 @@ pub struct Finding {
 }
 
 /// Piece of evidence for a finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Proof {
     /// Time in microseconds since the Unix epoch; `None` for a missing observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -42,7 +42,7 @@ pub struct EvidenceOptions {
 pub const STATION_PREFIX: &str = "station-";
 
 /// One observation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Time in microseconds since the Unix epoch, by the run's clock, which never steps ([`clock`]).
     pub at_us: u64,
@@ -54,7 +54,7 @@ pub struct Record {
 }
 
 /// Content of a record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Seen {
     /// Event of one of the lab's boot-server processes.

@@ -145,7 +145,9 @@ impl Direction {
 }
 
 /// One end of a packet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Endpoint {
     /// MAC, lowercase with colons.
     pub mac: String,
@@ -324,7 +326,7 @@ pub struct Transfer {
 }
 
 /// Content of a transfer as received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Content {
     /// SHA-256 in hexadecimal.
     pub sha256: String,
@@ -334,7 +336,7 @@ pub struct Content {
 }
 
 /// Protocol of a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TFTP

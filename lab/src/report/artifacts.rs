@@ -73,13 +73,13 @@ pub fn write_attempt(outcome: &AttemptOutcome, summary: &AttemptSummary) -> io::
 }
 
 /// Content of an attempt's `verdict.json`.
-#[derive(Debug, Serialize)]
-struct AttemptVerdict<'a> {
-    scenario: &'a str,
-    firmware: Firmware,
-    image: &'a str,
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct AttemptVerdict<'a> {
+    pub(crate) scenario: &'a str,
+    pub(crate) firmware: Firmware,
+    pub(crate) image: &'a str,
     #[serde(flatten)]
-    attempt: &'a AttemptSummary,
+    pub(crate) attempt: &'a AttemptSummary,
 }
 
 /// Finds the nodes of an attempt that was judged already, by its artifacts folder in the run's.

@@ -12,7 +12,7 @@ use crate::scenario::{Firmware, Image, Machines};
 use crate::verdict::NodeVerdict;
 
 /// Result of a whole run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunSummary {
     /// Run id: six hexadecimal digits.
     pub run_id: String,
@@ -45,7 +45,7 @@ pub struct RunSummary {
 }
 
 /// Subject and gaps of a rehearsal.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RehearsalSummary {
     pub data: PathBuf,
     /// Name of the network environment.
@@ -61,7 +61,7 @@ pub struct RehearsalSummary {
 }
 
 /// Scenario on one firmware.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UnitSummary {
     pub scenario: String,
     pub firmware: Firmware,
@@ -79,7 +79,7 @@ pub struct UnitSummary {
 }
 
 /// One attempt at a unit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AttemptSummary {
     /// Number of the attempt, from 1.
     pub number: u32,
@@ -90,7 +90,7 @@ pub struct AttemptSummary {
 }
 
 /// Result of one machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NodeSummary {
     pub name: String,
     pub verdict: NodeVerdict,

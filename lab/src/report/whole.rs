@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 16;
 const NAMED_MAX: usize = 5;
 
 /// Kind of a run's units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Scenarios.
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 /// Complete selection, before it was divided into shards.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Whole {
     /// Kind of the units.
     pub kind: Kind,

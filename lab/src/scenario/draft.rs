@@ -24,17 +24,17 @@ use super::read::{Item, Table};
 
 /// Minimum memory of today's kernels. Images need more, because kernel, initrd and unpacked root are in memory;
 /// a boot shows how much.
-const MEMORY_MIB_MIN: u32 = 64;
-const MEMORY_MIB_MAX: u32 = 65_536;
-const MEMORY_MIB_DEFAULT: u32 = 1024;
+pub(super) const MEMORY_MIB_MIN: u32 = 64;
+pub(super) const MEMORY_MIB_MAX: u32 = 65_536;
+pub(super) const MEMORY_MIB_DEFAULT: u32 = 1024;
 /// Smaller disks have no room for a partition table and a file system.
-const DISK_MIB_MIN: u32 = 8;
+pub(super) const DISK_MIB_MIN: u32 = 8;
 /// Maximum disk size, 1 TiB. Disks are sparse files in memory.
-const DISK_MIB_MAX: u32 = 1_048_576;
-const BOOT_SECONDS_MAX: u32 = 7200;
-const BOOT_SECONDS_MIN: u32 = 10;
+pub(super) const DISK_MIB_MAX: u32 = 1_048_576;
+pub(super) const BOOT_SECONDS_MAX: u32 = 7200;
+pub(super) const BOOT_SECONDS_MIN: u32 = 10;
 /// Default time limit: a node under emulation takes 20 to 60 s, and several times that on a busy host.
-const BOOT_SECONDS_DEFAULT: u64 = 300;
+pub(super) const BOOT_SECONDS_DEFAULT: u64 = 300;
 
 /// Readable parts of a scenario.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use super::problem::{Located, Wrong};
 use super::read::{Item, Table};
 
 /// Maximum number of expected resets; no boot path has more.
-const RESETS_MAX: u32 = 16;
+pub(super) const RESETS_MAX: u32 = 16;
 
 /// Readable parts of a node's expectations.
 #[derive(Debug)]

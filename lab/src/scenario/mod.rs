@@ -17,6 +17,8 @@ pub mod new;
 pub(crate) mod problem;
 pub(crate) mod read;
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
 
 pub use access::{FileMode, Owner};

@@ -12,10 +12,16 @@ use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
 use super::digest::Sha256Hex;
+use super::draft::{
+    BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
+    MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
+};
+use super::expect::RESETS_MAX;
 use super::mac::MacAddr;
 
 /// Network environment, its machines, and the expectations of each.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Scenario {
     /// Name of its folder.
     #[serde(skip)]
@@ -25,18 +31,24 @@ pub struct Scenario {
     /// One sentence for lists and reports.
     pub summary: String,
     /// Firmware types to run the scenario on.
+    #[schemars(length(min = 1))]
     pub firmware: Vec<Firmware>,
     #[serde(skip_serializing_if = "Machines::is_virtual")]
+    #[schemars(default)]
     pub machines: Machines,
     pub network: Network,
     /// Services in the network.
     pub services: Services,
     /// Boot options for PXE clients.
+    #[schemars(default)]
     pub boot: Boot,
+    #[schemars(default)]
     pub image: Image,
     /// Time limits.
+    #[schemars(default)]
     pub deadline: Deadline,
     #[serde(rename = "node")]
+    #[schemars(length(min = 1))]
     pub nodes: Vec<Node>,
 }
 
@@ -66,7 +78,18 @@ impl Scenario {
 }
 
 /// Kind of a scenario's machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Hash,
+    Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machines {
     /// Virtual machines with real firmware.
@@ -94,7 +117,17 @@ impl Machines {
 
 /// Firmware of a virtual machine.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Firmware {
@@ -145,21 +178,30 @@ impl std::str::FromStr for Firmware {
 }
 
 /// `[network]`: the private network of the scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Network {
+    /// Subnet in CIDR notation, with a prefix length of 16 to 29.
+    #[schemars(with = "String")]
     pub subnet: Ipv4Net,
     /// Host's address in the subnet [default: the first address].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
     /// TCP port of the boot config service.
     #[serde(skip_serializing_if = "is_usual_port")]
+    #[schemars(default = "usual_port", range(min = 1))]
     pub http_port: u16,
     /// Names that resolve to the host, for machines that address their servers by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub names: Vec<String>,
     /// Name of the host's interface, if a service's own configuration contains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+}
+
+fn usual_port() -> u16 {
+    Network::HTTP_PORT
 }
 
 fn is_usual_port(port: &u16) -> bool {
@@ -202,13 +244,16 @@ impl Network {
 }
 
 /// `[services]`: services in the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Services {
     /// DHCP server.
     pub dhcp: DhcpService,
     /// ProxyDHCP server beside the DHCP server.
+    #[schemars(default)]
     pub proxy_dhcp: ProxyDhcpService,
     /// Pixiecore; the boot config service is then a separate process.
+    #[schemars(default)]
     pub pixiecore: PixiecoreService,
     /// Configuration file for `dhcp = "dnsmasq"`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,7 +271,7 @@ impl Services {
 }
 
 /// Choice of the DHCP server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DhcpService {
     /// The bundled boot server, with boot options.
@@ -240,30 +285,33 @@ pub enum DhcpService {
 }
 
 /// Choice of the proxyDHCP server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyDhcpService {
     /// The bundled boot server, on ports 67 and 4011.
     BootServer,
     /// No proxyDHCP server.
+    #[default]
     None,
 }
 
 /// Choice of Pixiecore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PixiecoreService {
     /// No Pixiecore.
+    #[default]
     None,
     /// The bundled boot server in Pixiecore mode.
     BootServer,
     /// A program of the user; `{api}` is replaced by the API's URL, `{interface}` by the bridge's name and
     /// `{address}` by the host's address.
-    Command(Vec<String>),
+    Command(#[schemars(length(min = 1))] Vec<String>),
 }
 
 /// `[boot]`: network boot programs sent to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields, default)]
 pub struct Boot {
     /// Boot program of BIOS clients.
     pub bios: BiosLoader,
@@ -271,11 +319,29 @@ pub struct Boot {
     pub chainload_ipxe: bool,
 }
 
+impl Default for Boot {
+    fn default() -> Boot {
+        Boot {
+            bios: BiosLoader::Ipxe,
+            chainload_ipxe: false,
+        }
+    }
+}
+
 /// `[image]`: image to boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields, default)]
 pub struct Image {
     /// Name in the image catalog; served as `/assets/coreos/current/…`.
     pub name: String,
+}
+
+impl Default for Image {
+    fn default() -> Image {
+        Image {
+            name: Image::STAND_IN.into(),
+        }
+    }
 }
 
 impl Image {
@@ -299,30 +365,45 @@ impl Image {
 }
 
 /// `[deadline]`: time limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields, default)]
 pub struct Deadline {
     /// Time from power-on to the last check, for one node.
     #[serde(rename = "boot_seconds", serialize_with = "as_seconds")]
+    #[schemars(with = "u32", range(min = BOOT_SECONDS_MIN, max = BOOT_SECONDS_MAX))]
     pub boot: Duration,
     /// Time limits without progress; defaults depend on the accelerator.
     #[serde(flatten)]
     pub silence: Silence,
 }
 
+impl Default for Deadline {
+    fn default() -> Deadline {
+        Deadline {
+            boot: Duration::from_secs(BOOT_SECONDS_DEFAULT),
+            silence: Silence::default(),
+        }
+    }
+}
+
 /// Time limits without progress, in seconds, by phase of the boot.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Silence {
     /// From power-on to the first request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = BOOT_SECONDS_MIN, max = BOOT_SECONDS_MAX))]
     pub firmware_seconds: Option<u32>,
     /// While requesting an address and boot options.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = BOOT_SECONDS_MIN, max = BOOT_SECONDS_MAX))]
     pub dhcp_seconds: Option<u32>,
     /// While loading boot program, script, kernel and initrd.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = BOOT_SECONDS_MIN, max = BOOT_SECONDS_MAX))]
     pub load_seconds: Option<u32>,
     /// From the kernel's first line to the login.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = BOOT_SECONDS_MIN, max = BOOT_SECONDS_MAX))]
     pub system_seconds: Option<u32>,
 }
 
@@ -331,16 +412,20 @@ fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok
 }
 
 /// `[[node]]`: one machine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Node {
     /// Unique name in reports.
     pub name: String,
     /// Unique SMBIOS UUID.
+    #[schemars(with = "String")]
     pub uuid: Uuid,
     /// Unique MAC of the network card it boots from.
+    #[schemars(with = "boot_server::proto::mac::MacAddr")]
     pub mac: MacAddr,
     /// MACs of additional cards, which have no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, with = "Vec<boot_server::proto::mac::MacAddr>")]
     pub further_macs: Vec<MacAddr>,
     /// SMBIOS serial number [default: the name].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -349,15 +434,22 @@ pub struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp_hostname: Option<String>,
     /// Memory in MiB.
+    #[schemars(default = "usual_memory", range(min = MEMORY_MIB_MIN, max = MEMORY_MIB_MAX))]
     pub memory_mib: u32,
     /// Sizes of empty disks `vda`, `vdb`, … in MiB; the machine does not boot from them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, inner(range(min = DISK_MIB_MIN, max = DISK_MIB_MAX)))]
     pub disks_mib: Vec<u32>,
     /// True if the UEFI firmware enforces Secure Boot with Microsoft's keys.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
     pub secure_boot: bool,
     /// Expectations.
     pub expect: Expect,
+}
+
+fn usual_memory() -> u32 {
+    MEMORY_MIB_DEFAULT
 }
 
 impl Node {
@@ -406,7 +498,8 @@ impl Node {
 }
 
 /// `[node.expect]`: literal expectations.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Expect {
     /// Attribute by which the group must match.
     pub matched_by: MatchedBy,
@@ -422,6 +515,7 @@ pub struct Expect {
     pub kernel: Option<String>,
     /// Paths of the expected initrds below the assets [default: the image's].
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub initrd: Vec<String>,
     /// File in `cloud/` that must have been served.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,21 +528,27 @@ pub struct Expect {
     pub hostname: Option<String>,
     /// Options that must be in `/proc/cmdline`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub kernel_options: Vec<String>,
     /// Units that must be `active`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub units_active: Vec<String>,
     /// Maximum number of resets of any kind between power-on and the last check.
     #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default, range(max = RESETS_MAX))]
     pub resets: u32,
     /// True if the machine may pass although a part of its config could not be applied.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
     pub config_may_fail: bool,
     /// SHA-256 of files that must arrive at the machine's own port.
     #[serde(skip_serializing_if = "ExpectedHashes::is_empty")]
+    #[schemars(default)]
     pub sha256: ExpectedHashes,
     /// Files that must exist.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub files: Vec<FileExpect>,
 }
 
@@ -461,21 +561,27 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// `[node.expect.sha256]`: SHA-256 of files as they arrive at the machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields, default)]
 pub struct ExpectedHashes {
     /// Hash of the network boot program.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub boot_program: Option<Sha256Hex>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub kernel: Option<Sha256Hex>,
     /// Hashes of the initrds, in the order of `initrd`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>", inner(regex(pattern = "^[0-9A-Fa-f]{64}$")))]
     pub initrd: Vec<Sha256Hex>,
     /// Hash of the rendered cloud-config.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub cloud_config: Option<Sha256Hex>,
     /// Hash of the rendered Ignition config.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub ignition: Option<Sha256Hex>,
 }
 
@@ -495,7 +601,7 @@ impl Expect {
 }
 
 /// Attribute by which a group matches a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MatchedBy {
     /// SMBIOS UUID
@@ -509,12 +615,17 @@ pub enum MatchedBy {
 }
 
 /// `[[node.expect.file]]`: a file that must exist.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FileExpect {
+    /// Absolute path.
     pub path: String,
     /// Complete content.
     pub content: String,
     /// User and group that must own the file.
+    #[schemars(with = "String")]
     pub owner: Owner,
+    /// Permissions as three or four octal digits, e.g. `0644`.
+    #[schemars(with = "String", regex(pattern = "^[0-7]{3,4}$"))]
     pub mode: FileMode,
 }

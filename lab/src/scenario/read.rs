@@ -78,6 +78,8 @@ impl<'s, 'i> Table<'s, 'i> {
     /// Reports every key that was never queried.
     pub(crate) fn finish(self) {
         let asked = self.asked.into_inner();
+        #[cfg(test)]
+        tests::ASKED.with_borrow_mut(|all| all.entry(self.title).or_default().extend(&asked));
         for (key, _) in self.entries.iter() {
             let word = key.get_ref().as_ref();
             if asked.contains(&word) {
@@ -223,4 +225,16 @@ fn pick<T: Copy>(key: &str, text: &str, choices: &[(&'static str, T)]) -> Result
         };
         Wrong::new(format!("invalid `{key}`: `{text}`"), help)
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::RefCell;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    thread_local! {
+        /// Keys that this thread asked for, by the titles of their tables.
+        pub(in crate::scenario) static ASKED: RefCell<BTreeMap<&'static str, BTreeSet<&'static str>>> =
+            RefCell::default();
+    }
 }

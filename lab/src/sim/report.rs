@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const MARK: char = '\u{1e}';
 
 /// File that a simulated machine has loaded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Loaded {
     pub name: String,
     /// Size in bytes.
@@ -20,7 +20,7 @@ pub struct Loaded {
 }
 
 /// Files that a simulated machine would start at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     pub kernel: Loaded,
     /// Initrds, in order.

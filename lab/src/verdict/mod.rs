@@ -27,7 +27,7 @@ pub use unproven::{Unproven, unproven};
 use crate::timeline::StageName;
 
 /// Verdict on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum NodeVerdict {
     /// All expected evidence was found.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::printed;
@@ -93,4 +94,23 @@ fn without_arguments_it_says_what_it_is_for() {
     assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     assert!(output.stderr.is_empty(), "{}", printed(&output));
     insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn schemas_are_listed_and_each_is_printed_as_published() {
+    let listed = String::from_utf8(lab(&["schema"]).stdout).unwrap();
+    let names = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas");
+    let mut printed_schemas = 0;
+    for name in names {
+        let output = lab(&["schema", name]);
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        let published = std::fs::read(folder.join(format!("{name}.schema.json"))).unwrap();
+        assert!(output.stdout == published, "{name}");
+        printed_schemas += 1;
+    }
+    assert_eq!(printed_schemas, 8);
+    assert_eq!(lab(&["schema", "unheard-of"]).status.code(), Some(2));
 }

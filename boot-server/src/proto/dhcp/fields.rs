@@ -110,6 +110,25 @@ impl serde::Serialize for MessageType {
     }
 }
 
+impl schemars::JsonSchema for MessageType {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MessageType".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let known = (1..=8).map(|number| MessageType::from_wire(number).to_string());
+        let known: Vec<String> = known.collect();
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": format!("^({}|type [0-9]{{1,3}})$", known.join("|")),
+        })
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for MessageType {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<MessageType, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;

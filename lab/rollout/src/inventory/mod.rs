@@ -6,6 +6,7 @@
 mod check;
 pub mod import;
 pub mod read;
+pub mod schema;
 mod seen;
 mod source;
 mod value;

@@ -37,11 +37,11 @@ pub enum Show {
 }
 
 /// One line of `events.jsonl`.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    unit: &'a str,
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct Line<'a> {
+    pub(crate) unit: &'a str,
     #[serde(flatten)]
-    record: &'a Record,
+    pub(crate) record: &'a Record,
 }
 
 /// Selection of records for a file of events.

@@ -4,7 +4,7 @@ use super::Checker;
 use crate::inventory::source::{Node, Place, Value};
 use crate::inventory::value;
 
-const MAC_KEYS: &[&str] = &["mac", "boots"];
+pub(in crate::inventory) const MAC_KEYS: &[&str] = &["mac", "boots"];
 
 impl Checker<'_> {
     /// Returns the cards, the one that boots first.

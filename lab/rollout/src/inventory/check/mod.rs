@@ -1,6 +1,6 @@
 //! From the tree of a machine list to machines, with every mistake reported.
 
-mod cards;
+pub(super) mod cards;
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use super::source::{Document, Entry, Node, Place, Value};
 use super::value::{self, InvalidValue};
 use super::{Expected, Firmware, Inventory, Machine};
 
-const FILE_KEYS: &[&str] = &["machines"];
-const MACHINE_KEYS: &[&str] = &[
+pub(super) const FILE_KEYS: &[&str] = &["machines"];
+pub(super) const MACHINE_KEYS: &[&str] = &[
     "name", "mac", "macs", "uuid", "serial", "hostname", "firmware", "memory", "cpus", "disks",
     "labels", "expect",
 ];
-const EXPECT_KEYS: &[&str] = &["profile", "spec", "cloud_config", "ignition"];
+pub(super) const EXPECT_KEYS: &[&str] = &["profile", "spec", "cloud_config", "ignition"];
 
 /// Labels for which a machine has separate keys.
 const OWN_LABELS: [&str; 4] = ["uuid", "mac", "serial", "hostname"];
