@@ -71,7 +71,7 @@ enum State {
     /// Inside a head, or before one.
     Head(Vec<u8>),
     /// Inside a body.
-    Body(Body),
+    Body(Box<Body>),
     /// In unknown data, until a message begins.
     Lost,
 }
@@ -236,7 +236,7 @@ impl Reader {
             (_, false, true) => (None, Gathering::of_chunks(datagram.direction)),
             (_, false, false) => (None, Gathering::of(datagram.direction)),
         };
-        self.state = State::Body(Body {
+        self.state = State::Body(Box::new(Body {
             left: head.body,
             seen: 0,
             transfer,
@@ -245,7 +245,7 @@ impl Reader {
                 .map(|packet| (packet, Vec::new())),
             content,
             part,
-        });
+        }));
         if head.body == Some(0) {
             self.complete(exchange, wire);
         }
