@@ -12,7 +12,7 @@ impl Labels {
     /// Reads the labels of a request from its raw query (without the `?`).
     pub fn from_query(query: &str) -> Labels {
         let mut labels = Labels::default();
-        // Keys whose first value is no MAC: a later value does not count either.
+        // `mac` keys whose first value is not a MAC address; later values of the same key do not count either.
         let mut dropped: Vec<String> = Vec::new();
         for (key, value) in query_pairs(query) {
             if labels.0.contains_key(&key) || dropped.contains(&key) {
@@ -56,7 +56,7 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
         })
 }
 
-/// Returns the value of a label as it counts; `None` for a MAC that is none.
+/// Returns the normalised value of a label; `None` for a `mac` that is not a MAC address.
 fn normal_value(key: &str, value: String) -> Option<String> {
     match key.eq_ignore_ascii_case("mac") {
         true => normal_mac(&value),

@@ -182,8 +182,8 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
 /// Counts the packets lost between the machine's port and the network, and all packets compared; `None` unless
 /// both sides were captured without losses of the capture itself, or if hardly any were lost.
 ///
-/// Of transfers, a capture keeps counts only: a retransmission that the network's capture has and the port's has not
-/// is a data packet that was lost in between.
+/// A capture keeps only counts of a transfer's data packets. A retransmission that is counted on the network and not
+/// at the port stands for a data packet lost between the two.
 fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
     let (port, network) = (case.port()?, case.wire());
     if network.frames == 0 || port.dropped > 0 || network.dropped > 0 {

@@ -19,9 +19,9 @@ impl<A> DhcpService<A> {
             own => Some(own),
         };
         let settled = matches!(client.message, MessageType::Request | MessageType::Inform);
-        // The server's own answers say who has which address; a proxy learns them from
-        // the requests to the other server. A request to the boot service is no proof of an address outside of
-        // the subnet, to which it would be answered.
+        // A server knows from its own answers who has which address; a proxy learns it from the requests to the
+        // other server. A request to the boot service does not prove an address outside the subnet, which would
+        // receive the answer.
         let is_believed = |address: &Ipv4Addr| match self.role {
             Role::Server(_) => false,
             Role::BootService => self.context.interface.subnet.contains(address),
