@@ -25,7 +25,7 @@ pub use served::Served;
 pub use tftp_failure::{TftpFailure, TftpFailureCode};
 
 use crate::metrics::Metrics;
-use crate::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 /// Event and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -13,6 +13,6 @@ pub mod lease;
 pub mod metrics;
 pub mod net;
 pub mod policy;
-pub mod proto;
+pub use boot_server_proto as proto;
 pub mod respond;
 pub mod state_file;

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::event::{BootEvent, Shortage};
 use crate::lease::Usage;
-use crate::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Message {

@@ -18,7 +18,7 @@ use boot_server::lease::{
     Durability, Journal, LeaseClient, LeasePool, LeaseRecord, LeaseState, LeaseStore, PoolPlan,
     read_leases,
 };
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 const LIMIT: &str = "BOOT_SERVER_TEST_LIMIT";

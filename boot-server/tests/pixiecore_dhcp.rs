@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use boot_server::config::BootConfig;
 use boot_server::policy::{Policy, classify};
-use boot_server::proto::dhcp::{MIN_MESSAGE_LEN, Message, code};
-use boot_server::proto::pixiecore::{BootSpec, Link};
 use boot_server::respond::{Answer, ProxyStyle, boot_service_ack, proxy_offer};
+use boot_server_proto::dhcp::{MIN_MESSAGE_LEN, Message, code};
+use boot_server_proto::pixiecore::{BootSpec, Link};
 use serde_json::Value;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use boot_server::lease::{LeaseClient, LeasePool, LeaseRecord, PoolPlan, clamp_ends, parse};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Reads a file, and starts a pool with it.
 pub(crate) fn check(data: &[u8]) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use boot_server::proto::pixiecore::{BootSpec, Link};
+use boot_server_proto::pixiecore::{BootSpec, Link};
 
 pub(crate) fn check(data: &[u8]) {
     let link: Link = Arc::new(|url| match url.starts_with("file:") {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use boot_server::proto::tftp::{Limits, Packet, Transfer, Transmit};
+use boot_server_proto::tftp::{Limits, Packet, Transfer, Transmit};
 
 const LIMITS: Limits = Limits {
     block_size: 1468,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan};
 
 use self::excerpt::{Excerpt, Lines};
-use crate::proto::json::{self, InvalidJson};
+use boot_server_proto::json::{self, InvalidJson};
 
 mod excerpt;
 

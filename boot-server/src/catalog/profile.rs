@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::BootSettings;
 use super::problem::Problem;
 use super::template::value_from_json;
-use crate::proto::json;
+use boot_server_proto::json;
 
 /// A profile (bootcfg: spec), in the words of both layouts.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::profile::Profile;
 use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey, Why};
 use super::{BootSettings, Labels, Selection, cloud_config};
-use crate::proto::ipxe::{self, Dialect, Platform};
+use boot_server_proto::ipxe::{self, Dialect, Platform};
 
 /// Layout of a data directory, which also decides the program whose responses are reproduced.
 #[derive(

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::narrate::plain;
 use crate::config::Config;
 use crate::lease::{LeaseRecord, LeaseState, read_lease_file};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// A lease as it is shown.
 #[derive(Debug, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::{BootEvent, DhcpRole, TftpFailureCode, Who};
-use crate::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 /// Questions remembered until they are answered.
 const MAX_QUESTIONS: usize = 256;

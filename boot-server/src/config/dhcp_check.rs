@@ -11,8 +11,8 @@ use super::check::ConfigProblem;
 use super::dhcp_option::{self, parse_client_id};
 use super::{DhcpConfig, PoolConfig, RawOptions, Reservation};
 use crate::lease::{PoolPlan, Reserved, ReservedFor};
-use crate::proto::dhcp::{Options, code};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Options, code};
+use boot_server_proto::mac::MacAddr;
 
 /// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
 const MIN_LEASE_SECONDS: u32 = 60;

@@ -11,7 +11,7 @@
 use std::net::Ipv4Addr;
 
 use super::dhcp::RawOptions;
-use crate::proto::dhcp::{Options, code};
+use boot_server_proto::dhcp::{Options, code};
 
 /// Notations of an option value.
 const NOTATIONS: &str = "addresses like \"10.0.0.1, 10.0.0.2\", or \"text:…\", \"hex:0104…\", \

@@ -1,7 +1,7 @@
 //! Events as they were recorded before reasons had codes, and as they are recorded now.
 
 use super::*;
-use crate::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 fn event(fields: &str) -> BootEvent {
     let line = format!("{{\"at_us\":5,{fields}}}");

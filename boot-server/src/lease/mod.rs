@@ -26,8 +26,8 @@ pub use pool::{LeasePool, Offered, PoolPlan, Usage};
 pub use record::{LeaseRecord, LeaseState};
 pub use reservations::{Reserved, ReservedFor};
 
-use crate::proto::dhcp::MachineId;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::MachineId;
+use boot_server_proto::mac::MacAddr;
 
 /// Client that requests an address, by all identifiers it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

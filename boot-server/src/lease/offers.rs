@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// An offer this old is not requested any more: firmware collects offers for 4 to 8 s (PXE 2.1 §2.4.4).
 const STALE_AFTER: Duration = Duration::from_secs(10);

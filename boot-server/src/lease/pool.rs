@@ -8,7 +8,7 @@ use super::clock::shifted;
 use super::offers::{Asker, Candidate, Offers};
 use super::reservations::Reservations;
 use super::{LeaseClient, LeaseError, LeaseRecord, LeaseState, Reserved};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Duration for which an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use uuid::Uuid;
 
 use super::LeaseClient;
-use crate::proto::dhcp::Options;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::Options;
+use boot_server_proto::mac::MacAddr;
 
 /// Identifier of a machine with a fixed address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::dhcp::Options;
+use boot_server_proto::dhcp::Options;
 
 const A: LeaseClient<'static> = machine(0xa);
 const B: LeaseClient<'static> = machine(0xb);

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// The flag of a complete entry (`ATF_COM`).
 const COMPLETE: u32 = 0x02;

@@ -23,7 +23,7 @@ use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
 use crate::config::{Config, Explain, HttpConfig};
 use crate::policy::Policy;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// URL path of the first iPXE script. iPXE expands `${platform}` (`pcbios`, `efi`) before it fetches the file
 /// (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.

@@ -13,11 +13,11 @@ use super::unchanged::Version;
 use crate::catalog::BootCatalog;
 use crate::config::Explain;
 use crate::event::sha256_hex;
-use crate::proto::autoexec::{self, AUTOEXEC};
-use crate::proto::grub;
-use crate::proto::pxelinux::{CONFIG_FOLDER, ConfigName};
-use crate::proto::tftp::ErrorCode;
 use crate::respond::{Machine, RenderedConfig, grub_config, pxelinux_config};
+use boot_server_proto::autoexec::{self, AUTOEXEC};
+use boot_server_proto::grub;
+use boot_server_proto::pxelinux::{CONFIG_FOLDER, ConfigName};
+use boot_server_proto::tftp::ErrorCode;
 
 /// Folders of Debian's packages with NBPs and the files they load: `ipxe`, `pxelinux`, `syslinux-common`.
 const DEBIAN_NBP_FOLDERS: [&str; 3] = [

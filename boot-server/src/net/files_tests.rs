@@ -12,7 +12,7 @@ use crate::event::{EventSink, sha256_hex};
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::Policy;
-use crate::proto::tftp::ErrorCode;
+use boot_server_proto::tftp::ErrorCode;
 
 const PEER: &str = "10.0.0.7:2070";
 const SCRIPT: &str = "#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || autoboot\n";

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::LinkAddr;
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// An interface, as found when the server started.
 #[derive(Debug, Clone)]

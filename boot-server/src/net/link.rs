@@ -10,8 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::interface::Interface;
-use crate::proto::frame::{ETHERTYPE_ARP, encode_udp};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::frame::{ETHERTYPE_ARP, encode_udp};
+use boot_server_proto::mac::MacAddr;
 
 /// Sends frames of any kind, hears ARP.
 #[derive(Debug)]

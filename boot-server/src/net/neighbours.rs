@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::arp;
 use crate::event::Who;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Most addresses remembered at once; the one learned longest ago makes room.
 const CAPACITY: usize = 65_536;

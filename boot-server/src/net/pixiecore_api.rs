@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Knows which machines a Pixiecore API server would boot.
 pub trait PixiecoreApi: Send + Sync {

@@ -16,8 +16,8 @@ use tracing::{debug, warn};
 
 use super::context::Context;
 use crate::event::{BootEvent, Who};
-use crate::proto::mac::MacAddr;
-use crate::proto::router_advert::{ETHERTYPE_IPV6, encode_advertisement, parse_solicitation};
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::router_advert::{ETHERTYPE_IPV6, encode_advertisement, parse_solicitation};
 
 /// The advertiser on one interface.
 pub(super) struct RouterAdvertiser {

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::proto::dhcp::{ClientArch, FieldError, MachineId, Message, MessageType, Op, code};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{ClientArch, FieldError, MachineId, Message, MessageType, Op, code};
+use boot_server_proto::mac::MacAddr;
 
 /// The program that speaks DHCP for the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

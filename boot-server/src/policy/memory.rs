@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Duration for which a machine that fetched an NBP and keeps sending requests counts as running it. Each
 /// request restarts the time, so a program that asks again and again is never sent its NBP again.

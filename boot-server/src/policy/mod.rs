@@ -18,8 +18,8 @@ pub use client::{ClassifyError, Client, Loader, classify};
 pub use memory::{CHAIN_MEMORY, ChainMemory, MAX_UNSEEN_FETCHES};
 
 use crate::config::{BiosLoader, BootConfig};
-use crate::proto::dhcp::ClientArch;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::ClientArch;
+use boot_server_proto::mac::MacAddr;
 
 /// PXELINUX's file name in Debian's package `pxelinux`.
 pub const PXELINUX_NBP: &str = "pxelinux.0";

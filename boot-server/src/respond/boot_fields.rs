@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::policy::{BootAction, BootStep};
-use crate::proto::dhcp::{
+use boot_server_proto::dhcp::{
     DISCOVERY_USE_BOOT_FILE, MAX_HEADER_BOOT_FILE_LEN, Message, code, pxe_discovery_control,
     pxe_raspberry_pi,
 };

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::Addressing;
-use crate::proto::dhcp::{Message, MessageType};
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 
 /// The port that servers and relay agents listen on.
 const SERVER_PORT: u16 = 67;

@@ -13,7 +13,7 @@ use crate::config::PoolSettings;
 use crate::event::Shortage;
 use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
-use crate::proto::dhcp::{Message, MessageType, Options};
+use boot_server_proto::dhcp::{Message, MessageType, Options};
 
 /// Addressing of replies to clients without an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::destination::destination;
 use super::{Reply, ServerOptions};
 use crate::lease::Reserved;
 use crate::policy::{BootAction, BootStep, Client, Loader};
-use crate::proto::dhcp::{Message, MessageType, Options, code};
+use boot_server_proto::dhcp::{Message, MessageType, Options, code};
 
 /// iPXE's setting `no-pxedhcp` (encapsulated option 176) = 1: do not wait for proxyDHCP offers.
 const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::pxelinux::{RenderedConfig, labels, select_by_uuid};
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::BootCatalog;
-use crate::proto::grub;
-use crate::proto::pxelinux::ConfigName;
+use boot_server_proto::grub;
+use boot_server_proto::pxelinux::ConfigName;
 
 /// Reasons that a machine gets no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::{BootSettings, Labels, Selection};
-    use crate::proto::mac::MacAddr;
+    use boot_server_proto::mac::MacAddr;
 
     /// Boots the machine with one MAC.
     struct One;

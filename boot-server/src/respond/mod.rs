@@ -20,8 +20,8 @@ pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
 pub use variables::{ExpandError, Machine, expand};
 
 use crate::event::Shortage;
-use crate::proto::dhcp::Message;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::dhcp::Message;
+use boot_server_proto::mac::MacAddr;
 
 /// A reply ready to be encoded and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

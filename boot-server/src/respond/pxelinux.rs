@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
-use crate::proto::pxelinux::{Config, ConfigName, RenderError};
+use boot_server_proto::pxelinux::{Config, ConfigName, RenderError};
 
 /// A rendered configuration and the group it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,7 +263,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::proto::mac::MacAddr;
+    use boot_server_proto::mac::MacAddr;
 
     const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Known identity of the machine that the text is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{
     EVERYONE, SERVER, Server, ask_proxy, discover, ip, message, pxe, renew, select, with,

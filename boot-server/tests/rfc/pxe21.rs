@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{
     EVERYONE, SERVER, ask_boot_service, ask_proxy, discover, ip, message, pxe, with,

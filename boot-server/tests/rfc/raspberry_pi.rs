@@ -1,9 +1,9 @@
 //! Raspberry Pis: boot loaders that call themselves BIOS machines and want a menu of that name.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::proto::mac::MacAddr;
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 
 use crate::server::{Server, ask_proxy, dhcp_config, pxe, with};
 

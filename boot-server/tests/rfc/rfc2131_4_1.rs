@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::MessageType;
 use boot_server::respond::{Addressing, ServerOptions};
+use boot_server_proto::dhcp::MessageType;
 
 use crate::server::{EVERYONE, RELAY, Server, dhcp_config, discover, ip, mac, renew, with};
 

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{MessageType, code};
 use boot_server::respond::Arrival;
+use boot_server_proto::dhcp::{MessageType, code};
 
 use crate::server::{RELAY, Server, discover, ip, message, renew, select, with};
 
@@ -105,7 +105,7 @@ fn a_reservation_by_client_identifier_is_found_in_the_pool_of_its_address() {
 fn a_client_that_renews_past_its_relay_is_served_from_its_pool() {
     let mut server = Server::new();
     let relayed = |request| {
-        with(request, |m: &mut boot_server::proto::dhcp::Message| {
+        with(request, |m: &mut boot_server_proto::dhcp::Message| {
             m.relay_agent = RELAY;
         })
     };

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::respond::Arrival;
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{
     EVERYONE, OTHER_SERVER, RELAY, SERVER, Server, discover, ip, message, reboot, renew, select,

@@ -1,6 +1,6 @@
 //! RFC 2131 §4.3.3 and §4.3.4: DHCPDECLINE and DHCPRELEASE.
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{OTHER_SERVER, SERVER, Server, discover, ip, message, with};
 

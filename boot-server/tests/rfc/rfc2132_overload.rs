@@ -1,8 +1,8 @@
 //! RFC 2132 §9.3 and §9.10: options in `file` and `sname`, and no more than the client takes.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{Message, code};
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{Message, code};
 
 use crate::server::{Server, dhcp_config, discover, with};
 

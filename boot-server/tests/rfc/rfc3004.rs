@@ -1,6 +1,6 @@
 //! RFC 3004: the user class, as it is written there and as iPXE sends it.
 
-use boot_server::proto::dhcp::{MessageType, code};
+use boot_server_proto::dhcp::{MessageType, code};
 
 use crate::server::{SCRIPT, Server, pxe, with};
 

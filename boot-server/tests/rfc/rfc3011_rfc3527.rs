@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use boot_server::proto::dhcp::code;
+use boot_server_proto::dhcp::code;
 
 use crate::server::{Server, discover, ip, with};
 

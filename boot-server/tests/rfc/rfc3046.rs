@@ -1,8 +1,8 @@
 //! RFC 3046: the relay agent's information comes back as it was sent, last.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{RELAY, SERVER, Server, ask_proxy, dhcp_config, discover, pxe, select, with};
 

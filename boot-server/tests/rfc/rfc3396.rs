@@ -1,8 +1,8 @@
 //! RFC 3396: options longer than 255 bytes, in both directions.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{Message, code};
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{Message, code};
 
 use crate::server::{Server, dhcp_config, discover, ip, with};
 

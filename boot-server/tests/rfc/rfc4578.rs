@@ -1,8 +1,8 @@
 //! RFC 4578: what PXE firmware says of itself, and what it is told.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{MessageType, code};
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{MessageType, code};
 
 use crate::server::{SERVER, Server, dhcp_config, pxe, with};
 

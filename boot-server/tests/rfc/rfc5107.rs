@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{OTHER_SERVER, RELAY, SERVER, Server, discover, message, renew, select, with};
 

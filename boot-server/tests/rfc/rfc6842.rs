@@ -1,6 +1,6 @@
 //! RFC 6842: the client identifier comes back in every answer.
 
-use boot_server::proto::dhcp::{MessageType, code};
+use boot_server_proto::dhcp::{MessageType, code};
 
 use crate::server::{Server, discover, ip, select, with};
 

@@ -1,8 +1,8 @@
 //! UEFI 2.10, section 24.7: firmware that boots over HTTP.
 
 use boot_server::config::BootConfig;
-use boot_server::proto::dhcp::{Message, MessageType, code};
 use boot_server::respond::ServerOptions;
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::server::{SCRIPT, Server, ask_proxy, dhcp_config, pxe, with};
 

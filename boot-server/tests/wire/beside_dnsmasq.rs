@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Stdio;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 
 use crate::support::{
     Running, SERVER, Server, ServerSide, client, exchange, is_inside, run, wait_for_line,

@@ -4,8 +4,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 
 use crate::leases::select;
 use crate::support::{SERVER, Server, ServerSide, client, exchange, is_inside, run};

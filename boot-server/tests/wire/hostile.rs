@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::{Message, MessageType};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::leases::select;

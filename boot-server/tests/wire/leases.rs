@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use boot_server::lease::read_leases;
-use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 use test_support::{passes, start_again};
 
 use crate::support::{DEADLINE, SERVER, Server, ServerSide, client, exchange, is_inside, run};

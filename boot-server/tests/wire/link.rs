@@ -4,8 +4,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::{Message, MessageType};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::support::{DEADLINE, Server, ServerSide, client, exchange, is_inside, run};
@@ -155,7 +155,7 @@ fn an_address_behind_a_relay_is_looked_for_by_echo() {
     let mut discover = Message::from_client(MessageType::Discover, MAC, 5);
     discover.relay_agent = Ipv4Addr::new(10, 91, 0, 2);
     discover.options.set(
-        boot_server::proto::dhcp::code::RELAY_AGENT_INFO,
+        boot_server_proto::dhcp::code::RELAY_AGENT_INFO,
         [5, 4, 10, 92, 0, 0],
     );
     let offered = |answers: &[Message]| !answers.is_empty();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 
 use crate::beside_dnsmasq::request;
 use crate::support::{

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::Message;
+use boot_server_proto::dhcp::Message;
 
 /// Time limit of every step.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -286,7 +286,7 @@ impl Kill {
 #[cfg(test)]
 mod tests {
     use boot_server::event::{DhcpRole, Event, Who};
-    use boot_server::proto::dhcp::MessageType;
+    use boot_server_proto::dhcp::MessageType;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};

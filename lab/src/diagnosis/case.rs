@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
 use boot_server::event::{BootEvent, Who};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::Proof;
 use crate::evidence::domain::Domain;

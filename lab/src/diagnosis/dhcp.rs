@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use boot_server::event::{BootEvent, IgnoreCode};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};

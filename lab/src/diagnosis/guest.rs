@@ -1,6 +1,6 @@
 //! Causes inside the system: no network, or a state other than expected.
 
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use similar::TextDiff;
 

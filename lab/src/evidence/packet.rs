@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 use serde::{Deserialize, Serialize};
 
 /// Content of a capture.

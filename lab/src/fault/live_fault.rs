@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use boot_server::proto::dhcp::{self, MessageType};
+use boot_server_proto::dhcp::{self, MessageType};
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use serde::{Deserialize, Serialize};
 

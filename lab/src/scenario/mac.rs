@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use boot_server::proto::mac;
+use boot_server_proto::mac;
 use serde::Serialize;
 
 /// Unicast Ethernet address. Written in lowercase with colons.

@@ -421,11 +421,11 @@ pub struct Node {
     #[schemars(with = "String")]
     pub uuid: Uuid,
     /// Unique MAC of the network card it boots from.
-    #[schemars(with = "boot_server::proto::mac::MacAddr")]
+    #[schemars(with = "boot_server_proto::mac::MacAddr")]
     pub mac: MacAddr,
     /// MACs of additional cards, which have no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default, with = "Vec<boot_server::proto::mac::MacAddr>")]
+    #[schemars(default, with = "Vec<boot_server_proto::mac::MacAddr>")]
     pub further_macs: Vec<MacAddr>,
     /// SMBIOS serial number [default: the name].
     #[serde(skip_serializing_if = "Option::is_none")]

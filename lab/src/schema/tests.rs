@@ -8,7 +8,7 @@ use boon::{Compiler, Schemas};
 use boot_server::event::{
     BootEvent, DhcpRole, Event, EventSink, IgnoreCode, IgnoreReason, Served, Who,
 };
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
 /// Program that sends requests.

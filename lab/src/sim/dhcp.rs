@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
-use boot_server::proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ask::{Answer, Asker, Program, boot_file, needs_no_proxy, read_offer};
@@ -242,7 +242,7 @@ fn hear(socket: &UdpSocket, xid: u32, deadline: Instant) -> io::Result<Option<Me
         // Firmware also ignores other transactions and malformed messages.
         if let Ok(message) = Message::decode(heard)
             && message.xid == xid
-            && message.op == boot_server::proto::dhcp::Op::Reply
+            && message.op == boot_server_proto::dhcp::Op::Reply
         {
             return Ok(Some(message));
         }
@@ -262,7 +262,7 @@ fn broadcast(socket: &UdpSocket, message: &Message) -> io::Result<()> {
 }
 
 fn send(socket: &UdpSocket, message: &Message, to: SocketAddrV4) -> io::Result<()> {
-    let limit = boot_server::proto::dhcp::DEFAULT_MAX_MESSAGE_LEN;
+    let limit = boot_server_proto::dhcp::DEFAULT_MAX_MESSAGE_LEN;
     let bytes = message.encode(limit).map_err(io::Error::other)?;
     match socket.send_to(&bytes, to) {
         Ok(_) => Ok(()),

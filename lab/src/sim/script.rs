@@ -80,7 +80,7 @@ pub(super) fn expand(text: &str, settings: &BTreeMap<&str, String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use boot_server::proto::ipxe::{Dialect, Platform, boot_script, render};
+    use boot_server_proto::ipxe::{Dialect, Platform, boot_script, render};
 
     use super::*;
 

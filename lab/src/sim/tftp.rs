@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
-use boot_server::proto::tftp::{ErrorCode, Packet};
+use boot_server_proto::tftp::{ErrorCode, Packet};
 
 use super::LoadError;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use boot_server::proto::dhcp::{DEFAULT_MAX_MESSAGE_LEN, Message, MessageType, Op, code};
+use boot_server_proto::dhcp::{DEFAULT_MAX_MESSAGE_LEN, Message, MessageType, Op, code};
 
 use crate::fault::ProxyFlaw;
 use crate::sim::dhcp::bound;

@@ -8,7 +8,7 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use boot_server::proto::tftp::{
+use boot_server_proto::tftp::{
     ErrorCode, Limits, Packet, ReadRequest, RequestedOptions, Transfer, Transmit,
 };
 

@@ -1,7 +1,7 @@
 //! Assignment of server events to stages.
 
 use boot_server::event::{BootEvent, DhcpRole, Who};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::wire::leads_on;
 use super::{ContentSeen, Fact, Key, Origin, Outcome, Sighting, StageName};

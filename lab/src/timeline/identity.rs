@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use boot_server::event::{BootEvent, Who};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use boot_server::config::BiosLoader;
 use boot_server::event::{BootEvent, DhcpRole, Event, Who};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};
 

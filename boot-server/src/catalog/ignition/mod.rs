@@ -6,7 +6,7 @@
 mod v1;
 
 use super::yaml::InvalidYaml;
-use crate::proto::json::{self, InvalidJson};
+use boot_server_proto::json::{self, InvalidJson};
 
 /// Reasons to refuse a text as an Ignition config.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InvalidIgnition;
 use crate::catalog::go_json;
 use crate::catalog::yaml::{self, DuplicateKeys};
-use crate::proto::json::{self, InvalidJson};
+use boot_server_proto::json::{self, InvalidJson};
 
 /// Bytes of a sector, the unit of partition dimensions in JSON.
 const SECTOR_BYTES: u64 = 512;

@@ -13,7 +13,7 @@ use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::profile::unknown_keys;
 use crate::catalog::requirements::Names;
 use crate::catalog::template::go_json_map;
-use crate::proto::json;
+use boot_server_proto::json;
 
 const KEYS: &[&str] = &["id", "name", "profile", "selector", "metadata"];
 

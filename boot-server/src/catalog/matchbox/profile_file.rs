@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::profile::{Boot, Profile, id_of, unknown_keys};
-use crate::proto::json::{self, InvalidJson};
+use boot_server_proto::json::{self, InvalidJson};
 
 const KEYS: &[&str] = &[
     "id",

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// Messages that a client may send at once.
 const CLIENT_BURST: f64 = 100.0;

@@ -28,9 +28,9 @@ use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;
 use crate::event::{BootEvent, IgnoreCode, Who};
 use crate::policy::{BootStep, Client, classify};
-use crate::proto::dhcp::{Message, MessageType};
-use crate::proto::mac::MacAddr;
 use crate::respond::{Answer, Arrival, ProxyStyle, boot_service_ack, proxy_offer};
+use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 
 /// Largest DHCP message read; longer ones are cut and then fail to decode.
 const RECEIVE_BUFFER_LEN: usize = 4096;

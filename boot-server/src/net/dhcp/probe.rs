@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use crate::net::link::Link;
-use crate::proto::frame::{encode_arp_probe, encode_echo, parse_arp_sender, parse_echo_reply};
-use crate::proto::mac::MacAddr;
 use crate::respond::Probe;
+use boot_server_proto::frame::{encode_arp_probe, encode_echo, parse_arp_sender, parse_echo_reply};
+use boot_server_proto::mac::MacAddr;
 
 /// Addresses that may be looked for at once; what is offered beyond is offered without looking, as
 /// machines would rather boot.

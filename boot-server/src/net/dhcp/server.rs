@@ -12,9 +12,9 @@ use crate::event::{BootEvent, EventSink, Shortage};
 use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::policy::BootStep;
-use crate::proto::dhcp::MessageType;
-use crate::proto::mac::MacAddr;
 use crate::respond::{Answer, DhcpServer};
+use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
 
 /// Addresses tried for one client before it is left to ask again.
 const MAX_ADDRESSES_LOOKED_FOR: usize = 8;

@@ -16,8 +16,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::net::interface::Interface;
-use crate::proto::udp;
 use crate::respond::Arrival;
+use boot_server_proto::udp;
 
 /// Messages that a socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use tracing::debug;
 use super::{DhcpService, Request, Role};
 use crate::event::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
 use crate::policy::BootStep;
-use crate::proto::dhcp::MessageType;
 use crate::respond::Reply;
+use boot_server_proto::dhcp::MessageType;
 
 impl<A> DhcpService<A> {
     /// Tells of a request, and learns what it says about addresses.

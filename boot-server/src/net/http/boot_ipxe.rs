@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::{Answer, TEXT};
-use crate::proto::ipxe::boot_script;
+use boot_server_proto::ipxe::boot_script;
 
 /// Returns the same script for every machine; it comes back with the machine's attributes, and with the query
 /// that this script is asked with.

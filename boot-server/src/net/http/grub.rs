@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 
 use super::App;
 use super::answer::Answer;
-use crate::proto::grub;
+use boot_server_proto::grub;
 
 /// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {

@@ -20,7 +20,7 @@ use super::observe;
 use super::range::Part;
 use crate::config::Explain;
 use crate::net::files::Nbps;
-use crate::proto::tftp::ErrorCode;
+use boot_server_proto::tftp::ErrorCode;
 
 /// Returns the endpoint, to be merged with the others.
 pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
@@ -110,8 +110,8 @@ mod tests {
     use crate::net::interface::Interface;
     use crate::net::neighbours::Neighbours;
     use crate::policy::{BootAction, Loader, Policy, classify};
-    use crate::proto::dhcp::{Message, MessageType, code};
-    use crate::proto::mac::MacAddr;
+    use boot_server_proto::dhcp::{Message, MessageType, code};
+    use boot_server_proto::mac::MacAddr;
 
     const PEER: [u8; 4] = [127, 0, 0, 9];
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

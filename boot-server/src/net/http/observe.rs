@@ -207,7 +207,7 @@ impl HttpBody for Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::mac::MacAddr;
+    use boot_server_proto::mac::MacAddr;
 
     const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 

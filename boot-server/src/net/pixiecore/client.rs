@@ -16,8 +16,8 @@ use tokio_util::io::ReaderStream;
 use super::trust;
 use crate::config::FixedBoot;
 use crate::net::pixiecore_api::PixiecoreApi;
-use crate::proto::mac::MacAddr;
-use crate::proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
 
 /// Timeout for a file server to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);

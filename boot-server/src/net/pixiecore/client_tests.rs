@@ -12,8 +12,8 @@ use super::client::*;
 use crate::config::FixedBoot;
 use crate::net::http::{HttpServer, Tls};
 use crate::net::pixiecore_api::PixiecoreApi;
-use crate::proto::mac::MacAddr;
-use crate::proto::pixiecore::BootSpec;
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::pixiecore::BootSpec;
 
 const TIME: Duration = Duration::from_secs(5);
 

@@ -25,7 +25,7 @@ use crate::event::EventSink;
 use crate::net::http::answer::Answer;
 use crate::net::http::observe::{Observer, observe};
 use crate::net::neighbours::Neighbours;
-use crate::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 
 /// State shared by the endpoints.
 #[derive(Clone)]

@@ -19,7 +19,9 @@ use super::read_ahead::ReadAhead;
 use crate::event::{BootEvent, TftpFailureCode};
 use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
-use crate::proto::tftp::{ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit};
+use boot_server_proto::tftp::{
+    ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit,
+};
 
 /// Largest window granted: beyond it a boot ROM's receive buffers only lose packets.
 const MAX_WINDOW_SIZE: u16 = 64;

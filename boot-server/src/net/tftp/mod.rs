@@ -27,7 +27,7 @@ use super::context::Context;
 use super::files::TftpFiles;
 use super::refusals::Refusals;
 use crate::event::{BootEvent, TftpFailure, TftpFailureCode, Who};
-use crate::proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
+use boot_server_proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.
 pub(super) const TFTP_PORT: u16 = 69;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::proto::tftp::ReadRequest;
+use boot_server_proto::tftp::ReadRequest;
 
 /// Transfers under way at once.
 pub(super) const MAX_TRANSFERS: usize = 1024;
@@ -281,7 +281,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::tftp::{Mode, RequestedOptions};
+    use boot_server_proto::tftp::{Mode, RequestedOptions};
 
     fn peer(host: u8, port: u16) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, host], port))

@@ -1,6 +1,6 @@
 //! Single values of a machine list: what they may be, and what would be right when they are not.
 
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
 /// Problem of a value, and its remedy.

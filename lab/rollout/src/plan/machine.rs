@@ -8,7 +8,7 @@ use boot_server::catalog::data_dir::{Layout, Refusal, Snapshot};
 use boot_server::catalog::explain;
 use boot_server::catalog::matching::Group;
 use boot_server::catalog::snapshot::Folder;
-use boot_server::proto::pixiecore::{BootSpec, Link};
+use boot_server_proto::pixiecore::{BootSpec, Link};
 
 use super::client_requests::{ClientRequests, Known, Settings};
 use super::{Asked, Booted, Config, Document, MachinePlan, Refused, Unmet};

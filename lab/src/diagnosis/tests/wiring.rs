@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use boot_server::event::BootEvent;
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::*;
 use crate::evidence::packet::{Content, Direction};

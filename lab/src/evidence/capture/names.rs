@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, MessageType};
+use boot_server_proto::dhcp::{Message, MessageType};
 use etherparse::{LaxSlicedPacket, TransportSlice};
 
 use super::{CaptureSpec, pcapng};

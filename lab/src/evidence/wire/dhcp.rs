@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::proto::dhcp::{Message, Op, code};
+use boot_server_proto::dhcp::{Message, Op, code};
 
 use super::packet::is_told;
 use crate::evidence::packet::{DhcpSaid, Said};
@@ -59,7 +59,7 @@ fn said(message: &Message) -> DhcpSaid {
             .client_arch()
             .unwrap_or_default()
             .into_iter()
-            .map(boot_server::proto::dhcp::ClientArch::to_wire)
+            .map(boot_server_proto::dhcp::ClientArch::to_wire)
             .collect(),
         vendor_class: message.vendor_class(),
         user_class: message.user_class_text(),

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use boot_server::proto::mac::MacAddr;
+use boot_server_proto::mac::MacAddr;
 use etherparse::{
     ArpPacketSlice, EtherType, LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSlice, TransportSlice,
 };

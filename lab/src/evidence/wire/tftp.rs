@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use boot_server::proto::tftp::Packet as TftpPacket;
+use boot_server_proto::tftp::Packet as TftpPacket;
 
 use super::content::Gathering;
 use super::{Datagram, Wire};

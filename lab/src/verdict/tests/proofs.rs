@@ -1,7 +1,7 @@
 //! Every proof is needed, and only the machine's own counts.
 
 use boot_server::event::{BootEvent, Who};
-use boot_server::proto::dhcp::MessageType;
+use boot_server_proto::dhcp::MessageType;
 
 use super::*;
 use crate::timeline::{Fact, image_file};

@@ -118,7 +118,7 @@ impl Reader<'_> {
             }
         }
         // Half a character (`\ud800`) is what Go makes of it.
-        boot_server::proto::json::from_str(self.text.get(start..self.position)?).ok()
+        boot_server_proto::json::from_str(self.text.get(start..self.position)?).ok()
     }
 }
 

@@ -5,7 +5,7 @@
 pub mod json;
 pub mod yaml;
 
-use boot_server::proto::json::is_key;
+use boot_server_proto::json::is_key;
 
 /// A place in a text: line and column in characters, both from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

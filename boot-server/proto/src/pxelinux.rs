@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use crate::proto::mac::MacAddr;
+use crate::mac::MacAddr;
 
 /// The folder of configurations, beside the NBP.
 pub const CONFIG_FOLDER: &str = "pxelinux.cfg/";

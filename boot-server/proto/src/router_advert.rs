@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::proto::mac::MacAddr;
+use crate::mac::MacAddr;
 
 /// EtherType of IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;

@@ -23,7 +23,7 @@ pub use fields::{FieldError, IpxeFeatures, MachineId, MessageType};
 pub use options::{Options, code};
 pub use pxe::{DISCOVERY_USE_BOOT_FILE, pxe_discovery_control, pxe_raspberry_pi};
 
-use crate::proto::mac::MacAddr;
+use crate::mac::MacAddr;
 
 /// Length of the fixed header up to and including the magic cookie (RFC 2131 §2, §3).
 pub const HEADER_LEN: usize = 240;
