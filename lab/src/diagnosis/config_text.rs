@@ -8,7 +8,7 @@ use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
 use crate::evidence::Seen;
-use crate::timeline::{Outcome, StageName};
+use crate::timeline::{Fact, Outcome, StageName};
 
 /// Byte order mark (U+FEFF), which Windows editors write.
 const BOM: char = '\u{feff}';
@@ -141,7 +141,7 @@ pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
         .iter()
         .filter(|one| one.outcome == Outcome::Failed);
     let units: Vec<_> = failed
-        .filter_map(|one| Some((one, crate::timeline::failed_unit(&one.text)?)))
+        .filter_map(|one| Some((one, failed_unit(&one.fact)?)))
         .collect();
     let (_, unit) = units.first()?;
     Some(Finding {
@@ -154,6 +154,14 @@ pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
         ),
         weight: 92,
     })
+}
+
+fn failed_unit(fact: &Fact) -> Option<&str> {
+    match fact {
+        Fact::UnitFailed { unit } => Some(unit),
+        Fact::Console(line) => crate::timeline::failed_unit(line),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

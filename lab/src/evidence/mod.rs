@@ -157,6 +157,16 @@ pub enum Seen {
         /// Number of tries.
         tries: u32,
     },
+    /// Units that had failed or were still starting after the last check, as systemd lists them.
+    Units {
+        /// Names of the failed units.
+        failed: Vec<String>,
+        /// Names of the failed units whose program the stand-in lacks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without_program: Vec<String>,
+        /// Names of the units that were still starting.
+        starting: Vec<String>,
+    },
     /// The lab stopped waiting for this node.
     GaveUp {
         /// Reason: a time limit, an interruption, or a stopped machine.

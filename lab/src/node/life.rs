@@ -19,6 +19,7 @@ use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
 use super::progress::Progress;
 use super::shell::{Answer, Shell, ShellError};
+use super::units;
 use crate::evidence::capture::ports::Ports;
 use crate::evidence::disturbance::Disturbance;
 use crate::evidence::domain::Domain;
@@ -287,8 +288,22 @@ async fn boot_and_check(
             },
         });
     }
+    if let Some(seen) = ask_units(&mut shell, deadline).await? {
+        witness.saw(seen);
+    }
     shell.leave().await;
     Ok(())
+}
+
+/// Asks which units failed or are still starting: after the boot, systemd prints nothing about them on the console.
+/// Returns `None` without a clear answer.
+async fn ask_units(shell: &mut Shell<'_>, deadline: Instant) -> Result<Option<Seen>, ShellError> {
+    let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
+    match shell.run(units::COMMAND, until).await {
+        Ok(answer) if answer.status == 0 => Ok(Some(units::seen(&answer.output))),
+        Ok(_) | Err(ShellError::Silent | ShellError::Disturbed { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Result of a check's command.
@@ -312,7 +327,8 @@ async fn settle(
     let mut rounds_left = ROUNDS_AFTER_START;
     let mut is_first = true;
     loop {
-        let mut started = has_started(shell, deadline).await?;
+        // The first round needs no answer: if all checks hold, there is no other.
+        let mut started = !is_first && has_started(shell, deadline).await?;
         while !started && !is_first && Instant::now() + LAST_ROUND < deadline {
             tokio::time::sleep(START_POLL).await;
             started = has_started(shell, deadline).await?;

@@ -8,3 +8,4 @@ mod outlook;
 pub mod picture;
 pub mod progress;
 pub mod shell;
+mod units;

@@ -274,6 +274,11 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
             disturbance: Disturbance::Checksum,
             tries: 3,
         },
+        Seen::Units {
+            failed: vec![text()],
+            without_program: vec![text()],
+            starting: Vec::new(),
+        },
         Seen::GaveUp {
             reason: GaveUp::Deadline { seconds: 300 },
         },

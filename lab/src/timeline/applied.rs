@@ -23,8 +23,7 @@ pub(super) fn meaning(
         }),
         ConfigNews::UnitFailed => {
             let unit = unit_after(signature.text, bare)?;
-            let is_of_config = brought_in.iter().any(|config| names(config, unit));
-            is_of_config.then_some(Outcome::Failed)
+            brings_in(brought_in, unit).then_some(Outcome::Failed)
         }
     }
 }
@@ -44,6 +43,18 @@ fn unit_after<'l>(text: &str, line: &'l str) -> Option<&'l str> {
     let unit = rest.split_once(" - ").map_or(rest, |(unit, _)| unit);
     let unit = unit.trim().trim_end_matches('.');
     (!unit.is_empty()).then_some(unit)
+}
+
+/// True if a config has this unit, by name or description, or the template of which it is an instance.
+pub(super) fn brings_in(configs: &[&str], unit: &str) -> bool {
+    let template = unit.split_once('@').and_then(|(name, rest)| {
+        let (instance, kind) = rest.rsplit_once('.')?;
+        (!instance.is_empty()).then(|| format!("{name}@.{kind}"))
+    });
+    configs.iter().any(|config| {
+        let has = |unit: &str| names(config, unit);
+        has(unit) || template.as_deref().is_some_and(has)
+    })
 }
 
 /// True if the config has a unit of this name or description, as a whole value.
@@ -99,5 +110,14 @@ mod tests {
         );
         assert_eq!(meaning(by_image, &[CONFIG], true), None);
         assert_eq!(meaning(by_name, &[], true), None);
+    }
+
+    #[test]
+    fn brings_in_of_an_instance_finds_its_template() {
+        let config = "coreos:\n  units:\n    - name: mark@.service\n";
+        assert!(brings_in(&[config], "mark@one.service"));
+        assert!(!brings_in(&[config], "mark@one.socket"));
+        assert!(!brings_in(&[config], "landmark@one.service"));
+        assert!(!brings_in(&[config], "mark.service"));
     }
 }

@@ -14,7 +14,7 @@ use super::signatures::{self, Meaning, Program};
 use super::wire;
 use super::{
     CheckSeen, Entry, Fact, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
-    Vantage,
+    UnitsSeen, Vantage,
 };
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
@@ -70,6 +70,7 @@ pub fn build(
             },
             stages: Vec::new(),
             checks: Vec::new(),
+            units: None,
             gave_up: None,
             powered_off: None,
             restarts: Vec::new(),
@@ -95,7 +96,7 @@ struct Builder<'s> {
     identities: &'s Identities<'s>,
     view: &'s View<'s>,
     has_port: bool,
-    /// Returns the configs and scripts that the machine received.
+    /// Configs and scripts that the machine received.
     brought_in: &'s [&'s str],
     last_check_us: u64,
     entries: Vec<Entry>,
@@ -168,6 +169,17 @@ impl Builder<'_> {
                     holds: *holds,
                 };
                 self.check(at_us, seen);
+            }
+            Seen::Units {
+                failed,
+                without_program,
+                starting,
+            } => {
+                self.units_failed(at_us, failed);
+                self.timeline.units = Some(UnitsSeen {
+                    without_program: self.of_config(without_program),
+                    starting: self.of_config(starting),
+                });
             }
             Seen::GaveUp { reason } => self.timeline.gave_up = Some(reason.clone()),
         }
@@ -364,6 +376,27 @@ impl Builder<'_> {
             Some(earlier) => *earlier = seen,
             None => self.timeline.checks.push(seen),
         }
+    }
+
+    fn units_failed(&mut self, at_us: u64, failed: &[String]) {
+        for unit in self.of_config(failed) {
+            let said = (Origin::Lab, Outcome::Failed);
+            self.saw(
+                StageName::ConfigApplied,
+                at_us,
+                said,
+                Fact::UnitFailed { unit },
+            );
+        }
+    }
+
+    /// Returns the units that a config of the machine brings in.
+    fn of_config(&self, units: &[String]) -> Vec<String> {
+        let units = units.iter();
+        units
+            .filter(|unit| applied::brings_in(self.brought_in, unit))
+            .cloned()
+            .collect()
     }
 
     fn saw(

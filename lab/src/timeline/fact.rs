@@ -43,6 +43,11 @@ pub enum Fact {
         /// Value that was found instead of the expected one.
         instead: Option<String>,
     },
+    /// systemd in the machine lists a unit of the config as failed.
+    UnitFailed {
+        /// Name of the unit.
+        unit: String,
+    },
     /// The machine sent a DHCP message.
     DhcpAsked {
         /// Type of the message.
@@ -299,6 +304,7 @@ impl fmt::Display for Fact {
             Fact::ShellAnswers => f.write_str("the shell answers"),
             Fact::AsksAsIpxe => f.write_str("asks as iPXE (user class)"),
             Fact::Console(line) => f.write_str(line),
+            Fact::UnitFailed { unit } => write!(f, "systemd lists {unit} as failed"),
             Fact::Checked { check, instead } => match instead {
                 None => write!(f, "{check}: as expected"),
                 Some(found) => write!(f, "{check}: {found:?}"),

@@ -150,6 +150,9 @@ pub struct Timeline {
     pub stages: Vec<Stage>,
     /// Last answer to each check, in the order of the checks.
     pub checks: Vec<CheckSeen>,
+    /// Units of the config after the last check; `None` if systemd's list is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<UnitsSeen>,
     /// Reason why the lab stopped waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_up: Option<GaveUp>,
@@ -354,6 +357,17 @@ pub enum Outcome {
     Done,
     /// An error occurred; the machine may retry.
     Failed,
+}
+
+/// Units of the machine's config that did not fail, but did not start either.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitsSeen {
+    /// Units whose program the stand-in lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_program: Vec<String>,
+    /// Units that were still starting after the last check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starting: Vec<String>,
 }
 
 /// Last answer to a check inside the machine.

@@ -334,5 +334,10 @@ impl Story<'_> {
                 holds: true,
             });
         }
+        self.saw(Seen::Units {
+            failed: Vec::new(),
+            without_program: Vec::new(),
+            starting: Vec::new(),
+        });
     }
 }

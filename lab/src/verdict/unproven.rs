@@ -18,6 +18,12 @@ pub enum Unproven {
     NoConfig,
     /// Nothing inside the machine reported that its config was applied.
     ConfigApplied,
+    /// The machine was not asked whether units of its config failed after the boot.
+    Units,
+    /// These units of the config were still starting when the last check was done.
+    StillStarting(Vec<String>),
+    /// The stand-in lacks the programs of these units of the config.
+    WithoutProgram(Vec<String>),
     /// The labels by which this stage's group matched are unknown.
     MatchedBy(StageName),
     /// The bytes of this stage's file were not captured completely at the machine's port.
@@ -40,6 +46,19 @@ impl fmt::Display for Unproven {
             ),
             Unproven::ConfigApplied => f.write_str(
                 "that the config was applied to its end: nothing on the console says so",
+            ),
+            Unproven::Units => f.write_str(
+                "that no unit of the config failed: systemd was not asked, or its answer was disturbed",
+            ),
+            Unproven::StillStarting(units) => write!(
+                f,
+                "that {} started: after the last check, systemd was still at it",
+                units.join(", ")
+            ),
+            Unproven::WithoutProgram(units) => write!(
+                f,
+                "that {} works: the stand-in lacks its program",
+                units.join(", ")
             ),
             Unproven::MatchedBy(stage) => write!(
                 f,
@@ -66,6 +85,9 @@ impl Unproven {
             Unproven::Simulated => "the system".into(),
             Unproven::NoConfig => "a config".into(),
             Unproven::ConfigApplied => "config applied".into(),
+            Unproven::Units | Unproven::StillStarting(_) | Unproven::WithoutProgram(_) => {
+                "units".into()
+            }
             Unproven::MatchedBy(_) => "matched_by".into(),
             Unproven::NotSeenWhole(stage) | Unproven::NotCompared(stage) => {
                 format!("bytes of {stage}")
@@ -135,14 +157,26 @@ fn is_without_config(node: &Node) -> bool {
     expect.cloud_config.is_none() && expect.ignition.is_none()
 }
 
-fn of_config(node: &Node, timeline: &Timeline) -> Option<Unproven> {
+fn of_config(node: &Node, timeline: &Timeline) -> Vec<Unproven> {
     if is_without_config(node) {
-        return Some(Unproven::NoConfig);
+        return vec![Unproven::NoConfig];
     }
     let applied = timeline.stage(StageName::ConfigApplied);
     let is_told = applied.is_some_and(|stage| {
         let mut good = stage.sightings.iter();
         good.any(|one| one.outcome == Outcome::Done)
     });
-    (!is_told).then_some(Unproven::ConfigApplied)
+    let applied = (!is_told).then_some(Unproven::ConfigApplied);
+    let units = match &timeline.units {
+        None => vec![Unproven::Units],
+        Some(seen) => {
+            let known = [
+                (Unproven::StillStarting as fn(_) -> _, &seen.starting),
+                (Unproven::WithoutProgram, &seen.without_program),
+            ];
+            let known = known.into_iter().filter(|(_, units)| !units.is_empty());
+            known.map(|(claim, units)| claim(units.clone())).collect()
+        }
+    };
+    applied.into_iter().chain(units).collect()
 }

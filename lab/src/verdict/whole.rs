@@ -2,7 +2,7 @@
 
 use super::judge::Unmet;
 use crate::scenario::Node;
-use crate::timeline::{Outcome, StageName, Timeline};
+use crate::timeline::{Fact, Outcome, Sighting, StageName, Timeline};
 
 /// Detects more restarts than the scenario allows.
 pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
@@ -62,7 +62,8 @@ pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     let first = failures.next()?;
     let more = match failures.count() {
         0 => String::new(),
-        others => format!(", and {others} lines more"),
+        1 => ", and one failure more".to_owned(),
+        others => format!(", and {others} failures more"),
     };
     Some(Unmet {
         stage: StageName::ConfigApplied,
@@ -70,8 +71,16 @@ pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
             "the config of {} to be applied without a failure",
             node.name
         ),
-        why: format!("the console says `{}`{more}", first.text),
+        why: format!("{}{more}", told(first)),
         missing: vec!["a config that is applied whole".into()],
         went_wrong: true,
     })
+}
+
+/// Returns a sentence about a failure, with its source.
+fn told(failure: &Sighting) -> String {
+    match &failure.fact {
+        Fact::Console(line) => format!("the console says `{line}`"),
+        _ => failure.text.clone(),
+    }
 }

@@ -5,6 +5,7 @@ use boot_server::event::Who;
 use super::*;
 use crate::evidence::beside::keep_data;
 use crate::evidence::disturbance::Disturbance;
+use crate::evidence::packet::Content;
 use crate::verdict::fixture::http;
 
 /// The kernel is up and its system has an address, unless `quiet`.
@@ -198,6 +199,35 @@ fn found(found: impl Fn(&str) -> Option<String>) -> Story {
         }
     }
     story
+}
+
+/// A unit that fails after the boot has no line on the console.
+#[test]
+fn unit_of_the_config_that_failed_is_the_cause_of_its_check() {
+    let unit = "lab-node1.service";
+    let mut story = found(|check| check.starts_with("unit ").then(|| "failed".to_owned()));
+    let config = format!("#cloud-config\ncoreos:\n  units:\n    - name: {unit}\n");
+    for seen in [
+        Seen::Arrived {
+            protocol: Protocol::Http,
+            name: "/cloud".into(),
+            from: Endpoint::default(),
+            start_us: story.last_us(),
+            bytes: 5,
+            content: Content {
+                sha256: String::new(),
+                text: Some(config),
+            },
+        },
+        Seen::Units {
+            failed: vec!["of-the-image.service".into(), unit.into()],
+            without_program: Vec::new(),
+            starting: Vec::new(),
+        },
+    ] {
+        story.record(seen);
+    }
+    story.is_explained(Cause::UnitFailed, &[unit, "systemd lists"]);
 }
 
 #[test]

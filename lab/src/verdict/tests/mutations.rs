@@ -353,24 +353,21 @@ const OF_THE_REST: &[(&str, Change)] = &[
         )
     }),
     ("a unit of the config failed", |story| {
-        let config = "#cloud-config\ncoreos:\n  units:\n    - name: lab.service\n";
-        let is_arrived =
-            story
-                .attempt
-                .records
-                .iter_mut()
-                .find_map(|record| match &mut record.seen {
-                    Seen::Arrived { content, .. } => Some(content),
-                    _ => None,
-                });
-        let Some(content) = is_arrived else {
-            return false;
-        };
-        content.text = Some(config.into());
-        inserted(
-            story,
-            shown("[FAILED] Failed to start lab.service - Marks a machine."),
-        )
+        brings_in_a_unit(story)
+            && inserted(
+                story,
+                shown("[FAILED] Failed to start lab.service - Marks a machine."),
+            )
+    }),
+    ("a unit of the config failed after the boot", |story| {
+        let mut records = story.attempt.records.iter_mut();
+        let failed = records.find_map(|record| match &mut record.seen {
+            Seen::Units { failed, .. } => Some(failed),
+            _ => None,
+        });
+        let Some(failed) = failed else { return false };
+        failed.push("lab.service".into());
+        brings_in_a_unit(story)
     }),
     ("a check does not hold", |story| {
         checked(story, |found, holds, _| {
@@ -596,6 +593,18 @@ fn without(story: &mut Story, is: fn(&Seen) -> bool) -> bool {
     let before = story.attempt.records.len();
     story.attempt.records.retain(|record| !is(&record.seen));
     story.attempt.records.len() < before
+}
+
+/// The machine's first file is a cloud-config with a unit.
+fn brings_in_a_unit(story: &mut Story) -> bool {
+    let mut records = story.attempt.records.iter_mut();
+    let content = records.find_map(|record| match &mut record.seen {
+        Seen::Arrived { content, .. } => Some(content),
+        _ => None,
+    });
+    let Some(content) = content else { return false };
+    content.text = Some("#cloud-config\ncoreos:\n  units:\n    - name: lab.service\n".into());
+    true
 }
 
 /// Right before the last check, or before the last thing that was seen.

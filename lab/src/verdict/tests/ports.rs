@@ -81,6 +81,39 @@ fn pass_without_a_capture_of_the_port_says_that_who_asked_is_not_proven() {
     assert!(result.not_proven.contains(&Unproven::WhoAsked));
 }
 
+#[test]
+fn pass_of_a_machine_whose_units_are_unknown_or_still_starting_says_so() {
+    let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
+    for record in &mut story.attempt.records {
+        match &mut record.seen {
+            Seen::Arrived { content, .. } => content.text = Some("name: slow.service\n".into()),
+            Seen::Units {
+                starting,
+                without_program,
+                ..
+            } => {
+                *starting = vec!["slow.service".into(), "of-the-image.service".into()];
+                *without_program = starting.clone();
+            }
+            _ => {}
+        }
+    }
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    let slow = Unproven::StillStarting(vec!["slow.service".into()]);
+    let lacking = Unproven::WithoutProgram(vec!["slow.service".into()]);
+    assert_eq!(result.not_proven, [Unproven::ConfigApplied, slow, lacking]);
+
+    let is_other = |record: &Record| !matches!(record.seen, Seen::Units { .. });
+    story.attempt.records.retain(is_other);
+    let result = judge_node(&story.attempt, &story.node);
+    assert_eq!(result.verdict, NodeVerdict::Pass);
+    assert_eq!(
+        result.not_proven,
+        [Unproven::ConfigApplied, Unproven::Units]
+    );
+}
+
 /// V8: nothing is expected that an image without a config would not have as well.
 #[test]
 fn pass_of_a_machine_without_a_config_says_so() {
