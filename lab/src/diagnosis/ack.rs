@@ -49,28 +49,24 @@ pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
             request,
             format!("REQUEST{address}, server identifier {server}"),
         ),
-        Proof::of(format!(
-            "neither ACK nor NAK to {} REQUESTs",
-            requests.len()
-        )),
+        Proof::of(format!("no ACK or NAK to {} REQUESTs", requests.len())),
     ];
     evidence.extend(
         others
             .first()
-            .map(|other| Proof::of(format!("{other} offered an address as well"))),
+            .map(|other| Proof::of(format!("{other} also offered an address"))),
     );
     Some(Finding {
         cause: Cause::NoAcknowledgement,
         sentence: format!(
-            "{} requested the address{address} that was offered, and the server {server} never \
-             acknowledged it",
+            "{} requested the offered address{address}, but the server {server} never acknowledged it",
             case.mac
         ),
         evidence,
         remedy: format!(
-            "see that the server identifier {server} (option 54) is the address of the server that \
-             offers, that REQUESTs reach it (a relay or a firewall may pass DISCOVERs only), and that it \
-             can write its lease file"
+            "check that the server identifier {server} (option 54) is the address of the server \
+             that made the offer, that REQUESTs reach this server (a relay or firewall may pass \
+             only DISCOVERs), and that it can write its lease file"
         ),
         // Two offering servers are a cause of their own.
         weight: if others.is_empty() { 93 } else { 85 },
@@ -116,7 +112,7 @@ pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     }
     let what = match named {
         Some(named) if named == address => format!("the boot server {address}"),
-        Some(named) => format!("{address}, the way to the boot server {named},"),
+        Some(named) => format!("{address}, the gateway to the boot server {named},"),
         None => format!("{address}, which it needs to load its boot file,"),
     };
     let server = server_of(acked.0, acked.1);
@@ -135,13 +131,14 @@ pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::NextServerUnreachable,
         sentence: format!(
-            "{what} does not answer ARP: {times} questions of {}",
+            "{what} does not answer ARP: {times} requests from {}",
             case.mac
         ),
         evidence,
         remedy: format!(
-            "correct the next-server (option 66, `siaddr`) that {server} gives, or start the host that \
-             has {address}; across subnets, see that the router option names a router that is there"
+            "correct the next-server (option 66, `siaddr`) that {server} sends, or start the host \
+             with the address {address}; across subnets, check that the router option names an \
+             existing router"
         ),
         weight: 94,
     })

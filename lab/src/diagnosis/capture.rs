@@ -196,7 +196,7 @@ fn explain_in(
 ) -> Explained {
     let attempt = attempt(name, wire, mac, others, console);
     let Some(node) = attempt.scenario.nodes.iter().find(|node| node.mac == mac) else {
-        unreachable!("the scenario was made with it");
+        unreachable!("the scenario was generated with it");
     };
     let timeline = timeline::build(&attempt.scenario, node, &attempt.records, wire, None);
     if let Some(reason) = has_no_wish_to_boot(wire, &node.name) {
@@ -220,8 +220,8 @@ fn has_no_wish_to_boot(wire: &Wire, mac: &str) -> Option<String> {
     );
     (!asks).then(|| {
         format!(
-            "{mac} does not ask to boot: its DHCP names no architecture (option 93) and no boot client (option 60), \
-             and it asks for no file; {got}"
+            "{mac} is not booting from the network: its DHCP messages have no architecture (option \
+             93) and no boot client's vendor class (option 60), and it requests no file; {got}"
         )
     })
 }
@@ -370,10 +370,10 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
     };
     let why = match failed(stage) {
         Some(sighting) => sighting.text.clone(),
-        None if begun(timeline, stage) => "it was begun, and its end is not in the capture".into(),
-        None => "nothing of it is in the capture".into(),
+        None if begun(timeline, stage) => "it started, but its end is not in the capture".into(),
+        None => "the capture shows nothing of it".into(),
     };
-    let waited_for = format!("{stage} of {} to be through", node.mac);
+    let waited_for = format!("{stage} of {} to be complete", node.mac);
     NodeVerdict::Fail {
         stage,
         missing: vec![waited_for.clone()],

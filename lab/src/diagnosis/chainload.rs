@@ -37,7 +37,7 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
     names.sort_unstable();
     names.dedup();
     let mut evidence: Vec<Proof> = loads.iter().take(4).map(|load| proof(load)).collect();
-    evidence.push(Proof::of("no kernel was ever loaded whole"));
+    evidence.push(Proof::of("no kernel was ever loaded completely"));
     Some(Finding {
         cause: Cause::ChainloadLoop,
         sentence: format!(
@@ -49,9 +49,9 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
             case.time(last.at_us)
         ),
         evidence,
-        remedy: "give a script instead of a boot program to clients that already are iPXE: tell them \
-                 by their user class (option 77 `iPXE`) or by iPXE's own option 175; or embed a script \
-                 into the boot program"
+        remedy: "send a script instead of a boot program to clients that already run iPXE: \
+                 recognize them by their user class (option 77 `iPXE`) or by iPXE's own option \
+                 175; or embed a script in the boot program"
             .into(),
         weight: 96,
     })

@@ -60,8 +60,8 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
         sentence: format!("the config service answered /{path} with {status}{reason}"),
         evidence,
         remedy: "put the file that the profile names into the service's folder (`cloud/`, \
-                 `ignition/`), or correct the name; see that the labels in the config URL lead to the \
-                 machine's group; the guest does not ask again after a 4xx"
+                 `ignition/`), or correct its name; check that the labels in the config URL \
+                 select the machine's group; the guest does not retry after a 4xx status"
             .into(),
         weight: 95,
     })
@@ -78,13 +78,13 @@ pub(super) fn server_error(case: &Case) -> Option<Finding> {
     evidence.extend(said(case));
     Some(Finding {
         cause: Cause::ConfigServerError,
-        sentence: format!(
-            "the config service failed with {status} on /{path}, asked {times} times"
-        ),
+        sentence: format!("the config service answered /{path} with {status}, {times} times"),
         evidence,
-        remedy: "read the config service's log: a 5xx is its own error (a backend that is gone, a \
-                 signature that cannot be made), and the guest asks again until it gives up"
-            .into(),
+        remedy:
+            "read the config service's log: a 5xx status is an error of the service itself (an \
+                 unavailable backend, a signature that cannot be made), and the guest retries \
+                 until it gives up"
+                .into(),
         weight: 95,
     })
 }
@@ -145,10 +145,14 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
         .unwrap_or("its config");
     Some(Finding {
         cause: Cause::ConfigRefused,
-        sentence: format!("the guest got {file} and refused it: `{}`", told.trim()),
+        sentence: format!(
+            "the guest received {file} and rejected it: `{}`",
+            told.trim()
+        ),
         evidence,
-        remedy: "correct the config: `#cloud-config` has to be its first line, Ignition's version one \
-                 that the image knows; `boot-server check DIR` and `ignition-validate` name the line"
+        remedy: "correct the config: its first line must be `#cloud-config`, or its Ignition \
+                 version must be one that the image supports; `boot-server check DIR` and \
+                 `ignition-validate` name the line"
             .into(),
         weight: 93,
     })
@@ -172,10 +176,11 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             cause: Cause::WrongConfigServed,
             sentence,
             evidence,
-            remedy: "see which group the machine belongs to (`/explain?uuid=…&mac=…` of the boot \
-                     server): its requirements, and which file its profile names; and whether that \
-                     file's content is the right machine's"
-                .into(),
+            remedy:
+                "find out which group the machine matches (`/explain?uuid=…&mac=…` of the boot \
+                     server): check the group's requirements, the file that its profile names, \
+                     and that this file is the right machine's"
+                    .into(),
             weight,
         })
     };
@@ -220,7 +225,8 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         if !last.is_file(wanted) {
             let served = last.served.as_deref().unwrap_or_default();
             let sentence = format!(
-                "{served} was served to {}, not {wanted}: the profile of group `{}` names another file",
+                "{} received {served} instead of {wanted}: the profile of group `{}` names another \
+                 file",
                 case.node.name, expect.group
             );
             return finding(sentence, vec![proof(last)], 93);
@@ -248,7 +254,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             let mut evidence = vec![Proof::of(super::guest::told(check))];
             evidence.extend(served.map(proof));
             let sentence = format!(
-                "{} came up with the config of {}: its {} is {}'s",
+                "{} booted with the config of {}: its {} is that of {}",
                 case.node.name, owner.name, check.check, owner.name
             );
             return finding(sentence, evidence, 93);

@@ -61,7 +61,7 @@ fn refused_by_server(case: &Case) -> Option<Finding> {
         Err(_) => return None,
     };
     let sentence = format!("{file} cannot be served as a config: {reason}");
-    let told = format!("the service refuses what the file says: {reason}");
+    let told = format!("the service rejects the file's content: {reason}");
     Some(finding(sentence, vec![Proof::at(at_us, told)], 97))
 }
 
@@ -80,7 +80,7 @@ fn as_it_arrived(case: &Case) -> Option<Finding> {
         .or(sighting.subject.as_deref())
         .unwrap_or("the config");
     let evidence = vec![
-        Proof::at(at_us, format!("line {line} as it arrived: {what}")),
+        Proof::at(at_us, format!("line {line}, as received: {what}")),
         proof(sighting),
     ];
     Some(finding(
@@ -131,7 +131,7 @@ fn mistake(text: &str, stage: StageName) -> Option<(usize, &'static str)> {
     let tab = text
         .lines()
         .position(|line| line.trim_start_matches(' ').starts_with('\t'))?;
-    Some((tab + 1, "a tab stands before its first key"))
+    Some((tab + 1, "it is indented with a tab"))
 }
 
 /// Detects a unit of the config that systemd could not start.
@@ -149,8 +149,8 @@ pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
         sentence: format!("{unit}, which the config brought in, did not start"),
         evidence: units.iter().take(4).map(|(one, _)| proof(one)).collect(),
         remedy: format!(
-            "read `journalctl -u {unit}` in the machine or its journal in the artifacts, and correct the \
-             unit in the config; where it may fail, say so (`config_may_fail = true`)"
+            "read `journalctl -u {unit}` in the machine, or its journal in the artifacts, and \
+             correct the unit in the config; if the unit may fail, set `config_may_fail = true`"
         ),
         weight: 92,
     })

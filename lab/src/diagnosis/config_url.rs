@@ -51,9 +51,9 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
             cause: Cause::ConfigUrlWrong,
             sentence,
             evidence,
-            remedy: "correct the config URL in the profile's kernel options: scheme, host, port and \
-                     path (`/cloud?…`, `/ignition?…`) of the boot config service, and nothing in it \
-                     that the boot loader takes for its own (`&` and `${…}` in some)"
+            remedy: "correct the config URL in the profile's kernel options: scheme, host, port \
+                     and path (`/cloud?…`, `/ignition?…`) of the boot config service, without \
+                     characters that the boot loader interprets (`&` and `${…}` in some)"
                 .into(),
             weight,
         })
@@ -76,10 +76,10 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
     if let Some((at_us, path)) = strange {
         let mut evidence = vec![Proof::at(
             at_us,
-            format!("GET {path}: 404, no path of the service"),
+            format!("GET {path}: 404, not a path of the service"),
         )];
         evidence.extend(urls.iter().map(as_seen));
-        let sentence = format!("the guest asked for its config at {path}, where there is none");
+        let sentence = format!("the guest requested its config at {path}, where there is none");
         return finding(sentence, evidence, 93);
     }
     let tried: Vec<&Packet> = case

@@ -27,12 +27,16 @@ pub(super) fn changed(case: &Case) -> Option<Finding> {
     let from = from.map_or_else(String::new, |from| format!(" from {from}"));
     Some(Finding {
         cause: Cause::ChangedOnTheWay,
-        sentence: format!("{what} was changed on its way to {}: {told}", case.node.name),
+        sentence: format!(
+            "{what} was changed on its way to {}: {told}",
+            case.node.name
+        ),
         evidence: vec![proof(sighting), Proof::of(format!("it arrived{from}"))],
-        remedy: "look for what stands between service and machine (a proxy, a cache, a relay, a host that \
-                 answers ARP for the server), and for a file that was replaced while it was served; \
-                 compare the two with `sha256sum`"
-            .into(),
+        remedy:
+            "look for something between service and machine (a proxy, a cache, a relay, a host \
+                 that answers ARP for the server), or for a file that was replaced while it was \
+                 being served; compare the two with `sha256sum`"
+                .into(),
         weight: 97,
     })
 }
@@ -97,16 +101,18 @@ pub(super) fn request_changed(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ChangedOnTheWay,
         sentence: format!(
-            "a request of {} was changed on its way to the server: {target} left its port, and {other} arrived",
+            "a request of {} was changed on its way to the server: {target} left its port, but \
+             {other} arrived",
             case.node.name
         ),
         evidence: vec![
             case.packet(packet, format!("GET {target} at the machine's port")),
-            Proof::at(at_us, format!("the server was asked for {other}")),
+            Proof::at(at_us, format!("the server received a request for {other}")),
         ],
-        remedy: "look for what stands between machine and service and rewrites requests: a proxy, a load \
-                 balancer, a relay"
-            .into(),
+        remedy:
+            "look for something between machine and service that rewrites requests: a proxy, a \
+                 load balancer, a relay"
+                .into(),
         weight: 97,
     })
 }
@@ -136,12 +142,12 @@ pub(super) fn differs(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ContentDiffers,
         sentence: format!(
-            "{} has the SHA-256 {found}, and the scenario expects {first}",
+            "{} has the SHA-256 {found}, but the scenario expects {first}",
             name(sighting)
         ),
         evidence: vec![proof(sighting)],
-        remedy: "serve the file that the scenario states, or correct `[node.expect.sha256]` in \
-                 scenario.toml when the file was replaced on purpose"
+        remedy: "serve the file that the scenario expects, or correct `[node.expect.sha256]` in \
+                 scenario.toml if the file was replaced on purpose"
             .into(),
         weight: 95,
     })

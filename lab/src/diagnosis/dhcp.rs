@@ -41,7 +41,7 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
         })
         .collect();
     evidence.push(Proof::of(format!(
-        "no OFFER with an address for {} in {} frames of the capture",
+        "no OFFER with an address for {} among {} captured frames",
         case.mac,
         case.wire().frames
     )));
@@ -49,7 +49,7 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
         let server = server_of(packet, said);
         case.packet(
             packet,
-            format!("{server} answers without an address: a proxy, which gives none"),
+            format!("{server} answers without an address: it is a proxy"),
         )
     }));
     Some(Finding {
@@ -62,9 +62,9 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
             case.when(first),
         ),
         evidence,
-        remedy: "see that a DHCP server runs, listens on this network's interface and is allowed \
-                 through its firewall (UDP 67); across a router, set up a DHCP relay; on a switch, \
-                 let the port forward at once (portfast)"
+        remedy: "check that a DHCP server is running, listens on this network's interface and is \
+                 allowed through its firewall (UDP 67); across a router, set up a DHCP relay; on \
+                 a switch, enable PortFast for the port"
             .into(),
         weight,
     })
@@ -94,7 +94,7 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
             evidence,
             remedy:
                 "enlarge the server's address range, shorten its lease time, or remove leases of \
-                     machines that are gone; see that the machine's subnet has a range at all"
+                 machines that no longer exist; check that the machine's subnet has a range"
                     .into(),
             weight,
         })
@@ -111,7 +111,7 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
         return None;
     }
     if let Some((at_us, reason)) = ignored {
-        let told = format!("the boot server kept silent: {reason}");
+        let told = format!("the boot server did not answer: {reason}");
         let sentence = format!(
             "the DHCP server has no address left for {}: {reason}",
             case.mac
@@ -142,8 +142,8 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
     let server = server_of(packet, said);
     let other = &said.client;
     let sentence = format!(
-        "{server} gives addresses to others and answered none of the DISCOVERs of {}: it has none \
-         left, or none for this machine",
+        "{server} gives addresses to other machines, but answered no DISCOVER of {}: it has no \
+         address left, or none for this machine",
         case.mac
     );
     let evidence = vec![
@@ -183,8 +183,8 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
     };
     let names: Vec<&str> = servers.keys().map(String::as_str).collect();
     let took = chosen.map_or_else(
-        || "none of them acknowledged one".to_owned(),
-        |server| format!("the machine took {server}'s"),
+        || "none of them acknowledged a request".to_owned(),
+        |server| format!("the machine took the offer of {server}"),
     );
     let mut sentence = format!(
         "{} servers offer addresses to {}: {}; {took}",
@@ -193,7 +193,9 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
         names.join(" and ")
     );
     if let Some(expected) = expected.filter(|_| weight == 96) {
-        sentence.push_str(&format!(", and the boot options are {expected}'s to give"));
+        sentence.push_str(&format!(
+            ", but the boot options should come from {expected}"
+        ));
     }
     let evidence = servers
         .iter()
@@ -214,9 +216,9 @@ pub(super) fn two_servers(case: &Case) -> Option<Finding> {
         cause: Cause::TwoDhcpServers,
         sentence,
         evidence,
-        remedy: "find the server by its MAC in the switch's table and switch one of the two off, or \
-                 let the second be a proxyDHCP server, which gives no addresses; DHCP snooping on the \
-                 switch keeps strangers out"
+        remedy: "find the server by its MAC in the switch's address table and turn one of the two \
+                 off, or make the second a proxyDHCP server, which gives no addresses; DHCP \
+                 snooping on the switch blocks unknown servers"
             .into(),
         weight,
     })
@@ -230,8 +232,9 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             sentence,
             evidence,
             remedy:
-                "take the address out of the server's range, or off the machine that has it by \
-                     hand; let the server look for strangers before it offers (`dhcp.probe_ms`)"
+                "exclude the address from the server's range, or remove it from the machine that \
+                 has it configured statically; let the server probe an address before it offers \
+                 it (`dhcp.probe_ms`)"
                     .into(),
             weight,
         })
@@ -262,7 +265,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
         if let Some(stranger) = stranger {
             let by = &stranger.from.mac;
             let sentence = format!(
-                "the address {address} that {} was given is in use by {by} as well",
+                "the address {address}, which {} received, is also in use by {by}",
                 case.mac
             );
             let evidence = vec![
@@ -270,7 +273,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
                     ack,
                     format!("{} gives {address} to {}", server_of(ack, said), case.mac),
                 ),
-                case.packet(stranger, format!("{by} says that {address} is its own")),
+                case.packet(stranger, format!("{by} claims {address} by ARP")),
             ];
             return finding(sentence, evidence, 93);
         }
@@ -278,7 +281,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     if let Some((packet, said)) = case.asked("decline").next() {
         let address = said.wanted.map_or("its address".into(), |a| a.to_string());
         let sentence = format!(
-            "{} found {address} in use by somebody else, and declined it",
+            "{} found {address} in use by another host and declined it",
             case.mac
         );
         return finding(
@@ -300,7 +303,10 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     } else {
         91
     };
-    let sentence = format!("the address {address} that was to be given is in use by {by}");
+    let sentence = format!(
+        "the address {address}, which the server was about to offer, is in use \
+                            by {by}"
+    );
     finding(sentence, vec![Proof::at(at_us, told)], weight)
 }
 
@@ -340,7 +346,7 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
     };
     let message = said.message.to_uppercase();
     let sentence = format!(
-        "{server} gave {} an address with an {message} {}, and no server named a boot file",
+        "{server} gave {} an address with an {message} {}, but no server named a boot file",
         case.mac,
         case.when(offer)
     );
@@ -357,7 +363,7 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
             ),
         ),
         Proof::of(format!(
-            "none of {} answers to {} has option 67, a file name or a boot server list",
+            "none of the {} answers to {} has option 67, a file name or a boot server list",
             answers.len(),
             case.mac
         )),
@@ -367,8 +373,8 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
         sentence,
         evidence,
         remedy: format!(
-            "give {server} the boot server's address (option 66, next-server) and a boot file \
-             (option 67), or let a proxyDHCP server on the same network give them"
+            "configure the boot server's address (option 66, next-server) and a boot file (option \
+             67) on {server}, or run a proxyDHCP server on the same network"
         ),
         weight,
     })

@@ -40,8 +40,7 @@ pub(super) fn console(case: &Case) -> Option<Finding> {
     let mut evidence: Vec<Proof> = disturbed
         .iter()
         .map(|(at_us, check, disturbance, tries)| {
-            let text =
-                format!("{check}: asked {tries} times, and of the last answer {disturbance}");
+            let text = format!("{check}: asked {tries} times; of the last answer, {disturbance}");
             Proof::at(*at_us, text)
         })
         .collect();
@@ -59,9 +58,10 @@ pub(super) fn console(case: &Case) -> Option<Finding> {
             case.node.name
         ),
         evidence,
-        remedy: "find out what writes to the serial console while the checks are made (console.log in the \
-                 machine's folder), and send its output to the journal alone: `StandardOutput=journal` in the \
-                 unit, no `systemd.log_target=console` or `ForwardToConsole=`, a lower `loglevel=`"
+        remedy: "find out what writes to the serial console during the checks (console.log in the \
+                 machine's folder), and send its output only to the journal: \
+                 `StandardOutput=journal` in the unit, no `systemd.log_target=console` or \
+                 `ForwardToConsole=`, a lower `loglevel=`"
             .into(),
         weight: 93,
     })

@@ -121,9 +121,9 @@ fn text(
         }
         Origin::Capture => {
             let word = match verdict {
-                NodeVerdict::Pass => "nothing went wrong that the capture shows",
+                NodeVerdict::Pass => "the capture shows no failure",
                 NodeVerdict::Skipped { .. } => "it does not ask to boot",
-                _ => "it did not boot, as far as the capture shows",
+                _ => "the machine did not boot, as far as the capture shows",
             };
             line(&format!("{}, machine {name}: {word}", scenario.name));
             if !node.uuid.is_nil() {
@@ -136,7 +136,7 @@ fn text(
     }
     match verdict {
         NodeVerdict::Pass | NodeVerdict::Interrupted => {}
-        NodeVerdict::Infra { why } => line(&format!("\nour own set-up failed: {why}")),
+        NodeVerdict::Infra { why } => line(&format!("\nthe lab's own set-up failed: {why}")),
         // Results of all attempts together; a single attempt has none of these.
         NodeVerdict::Skipped { reason } if origin == Origin::Capture => line(reason),
         NodeVerdict::Flaky { .. } | NodeVerdict::Skipped { .. } | NodeVerdict::Leaked { .. } => {
@@ -150,7 +150,7 @@ fn text(
         } => {
             line(&format!("\nfailed stage: {stage}"));
             let reached = timeline.reached().map_or("none", |stage| stage.name());
-            line(&format!("last stage that was through: {reached}"));
+            line(&format!("last completed stage: {reached}"));
             line(&format!("waited for: {waited_for}"));
             line(&format!("but: {why}"));
             line("missing:");
@@ -172,10 +172,10 @@ fn text(
         NodeVerdict::Fail { .. } | NodeVerdict::Infra { .. }
     ) {
         line(&format!(
-            "\nwhy, most likely first (times in seconds since {since}):"
+            "\npossible causes, most likely first (times in seconds since {since}):"
         ));
         if findings.is_empty() {
-            line("  nothing that is known fits; the stages and the console below are all there is");
+            line("  no known cause fits; see the stages and the console below");
         }
         for (index, finding) in findings.iter().enumerate() {
             for one in finding_lines(index + 1, finding, zero_us) {
@@ -190,7 +190,7 @@ fn text(
         }
     }
     if !timeline.trouble.is_empty() {
-        line("\nconsole lines that tell of trouble:");
+        line("\nconsole lines with errors:");
         for one in &timeline.trouble {
             line(&format!("  {one}"));
         }
@@ -209,11 +209,11 @@ fn text(
         return text;
     }
     // No absolute path: the folder may have moved, and the text must stay the same.
-    line("\nto look further, in the attempt's folder:");
+    line("\nnext steps, in the attempt's folder:");
     line(&format!("  less nodes/{name}/console.log"));
     line(&format!("  grep {} server/events.jsonl", node.mac));
     line(&format!(
-        "and again: lab run {} --firmware {firmware}",
+        "run again: lab run {} --firmware {firmware}",
         scenario.name
     ));
     text

@@ -43,8 +43,8 @@ pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
         sentence: format!("Secure Boot refused the boot program: `{}`", line.trim()),
         evidence,
         remedy:
-            "boot a signed chain (shim, then a signed GRUB or iPXE), enrol the key that signed \
-                 the boot program, or switch Secure Boot off"
+            "boot a signed chain (shim, then a signed GRUB or iPXE), enroll the key that signed \
+             the boot program, or turn Secure Boot off"
                 .into(),
         weight,
     })
@@ -74,8 +74,8 @@ pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
             Proof::of("the scenario defines the machine without Secure Boot"),
         ];
         let sentence = format!(
-            "the firmware refuses the boot program for its signature (`{}`), though the machine is \
-             defined without Secure Boot: its variables still hold keys",
+            "the firmware rejects the boot program's signature (`{}`), although the machine is \
+             defined without Secure Boot: its variables still contain keys",
             line.trim()
         );
         return finding(sentence, evidence, 95);
@@ -90,7 +90,8 @@ pub(super) fn stale_nvram(case: &Case) -> Option<Finding> {
         Proof::of(format!("this machine's network card is {}", case.mac)),
     ];
     let sentence = format!(
-        "the firmware boots from an entry for another network card ({mac}), left in its variables"
+        "the firmware boots from an entry for another network card ({mac}), which is left over in \
+         its variables"
     );
     finding(sentence, evidence, 94)
 }
@@ -117,7 +118,7 @@ pub(super) fn no_rng(case: &Case) -> Option<Finding> {
         return None;
     }
     let mut evidence = vec![Proof::of(format!(
-        "not one packet of {} in {} frames of the capture",
+        "no packet of {} among {} captured frames",
         case.mac,
         case.wire().frames
     ))];
@@ -132,13 +133,14 @@ pub(super) fn no_rng(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::NoRng,
         sentence: format!(
-            "the UEFI firmware of {} never used its network: without a random number generator \
-             EDK2 starts no network stack",
+            "the UEFI firmware of {} never used its network card: EDK2 does not start its network \
+             stack without a random number generator",
             case.node.name
         ),
         evidence,
         remedy: "add a virtio random number generator (`<rng model='virtio'><backend \
-                 model='random'>/dev/urandom</backend></rng>`), or let the processor have RDRAND"
+                 model='random'>/dev/urandom</backend></rng>`), or use a processor model with \
+                 RDRAND"
             .into(),
         weight: if lacks == Some(true) { 96 } else { 60 },
     })

@@ -44,8 +44,8 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         // The system has a network and sends requests: another cause applies.
         _ if tried.is_some() => return None,
         (true, 0, false) if spoke == 0 => (
-            "the system inside sent nothing at all after its kernel came up: it has no network card \
-             that it knows, or its network is not configured"
+            "the booted system sent nothing after its kernel started: it has no driver for its \
+             network card, or its network is not configured"
                 .to_owned(),
             // A kernel that hangs is silent, too.
             if line.is_some() || case.is_through(StageName::UserlandUp) {
@@ -55,16 +55,16 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
             },
         ),
         (true, 0, false) => (
-            "the system inside never asked for an address after its kernel came up".to_owned(),
+            "the booted system never requested an address after its kernel started".to_owned(),
             86,
         ),
         (true, asked, false) => (
-            format!("the system inside asked {asked} times for an address, and got none"),
+            format!("the booted system requested an address {asked} times and received none"),
             92,
         ),
         (true, _, true) if line.is_none() => return None,
         (false, ..) if line.is_none() => return None,
-        _ => ("the system inside has no working network".to_owned(), 80),
+        _ => ("the booted system has no working network".to_owned(), 80),
     };
     evidence.push(Proof::of(format!(
         "after that: {spoke} packets of {}, {asked} DISCOVERs, {} acknowledgement",
@@ -75,9 +75,10 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         cause: Cause::GuestWithoutNetwork,
         sentence,
         evidence,
-        remedy: "see that the initrd has the driver of this network card (`virtio_net` and its \
-                 like), that nothing on the kernel's command line switches the network off (`ip=`, \
-                 `rd.neednet=0`), and that the DHCP server answers the system as it answered firmware"
+        remedy: "check that the initrd has the driver of this network card (`virtio_net`, for \
+                 example), that nothing on the kernel's command line disables the network (`ip=`, \
+                 `rd.neednet=0`), and that the DHCP server answers the booted system as it \
+                 answered the firmware"
             .into(),
         weight,
     })
@@ -117,9 +118,9 @@ pub(super) fn differs(case: &Case) -> Option<Finding> {
             short(&first.expected)
         ),
         evidence,
-        remedy: "compare the config that was served (its file stands in the cloud-config and Ignition \
-                 stages) with what is expected; if the config is right, look for the unit or the step \
-                 that failed on the console"
+        remedy: "compare the served config (its file is named at the cloud-config and Ignition \
+                 stages) with the expectation; if the config is right, look on the console for \
+                 the unit or step that failed"
             .into(),
         weight: 80,
     })

@@ -20,8 +20,8 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             cause: Cause::BorrowedIdentity,
             sentence,
             evidence,
-            remedy: "give each machine a UUID of its own (boards of one maker are sometimes shipped \
-                     with the same; match such machines by MAC), and let config URLs carry variables \
+            remedy: "give each machine its own UUID (some vendors ship boards with the same one; \
+                     match such machines by MAC), and write variables into config URLs \
                      (`${uuid}`, `${net0/mac:hexhyp}`) instead of one machine's values"
                 .into(),
             weight: 97,
@@ -38,7 +38,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
             .iter()
             .find(|node| node.uuid.to_string().eq_ignore_ascii_case(uuid));
         let whose = owner.map_or_else(
-            || "which no machine here should have".into(),
+            || "which no machine of this scenario has".into(),
             |node| format!("that of {}", node.name),
         );
         let told = format!("{} says UUID {uuid}", case.mac);
@@ -87,7 +87,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
     }
     let (packet, said) = shared?;
     let sentence = format!(
-        "two machines say UUID {}: {} and {}",
+        "two machines report the UUID {}: {} and {}",
         case.uuid, case.mac, said.client
     );
     finding(
@@ -103,9 +103,11 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
             cause: Cause::Impersonated,
             sentence,
             evidence,
-            remedy: "find the host by its address and MAC in the switch's table and take it off this \
-                     network, or correct what it asks for; nothing that it does counts for the machine"
-                .into(),
+            remedy:
+                "find the host by its address and MAC in the switch's address table and remove \
+                     it from this network, or correct its requests; they do not count for the \
+                     machine"
+                    .into(),
             weight,
         })
     };
@@ -118,7 +120,7 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
     if let Some((sighting, from)) = stray {
         let what = sighting.subject.as_deref().unwrap_or("a file");
         let sentence = format!(
-            "{from} answered {} instead of the scenario's own service: {what}",
+            "{from} answered {} in place of the scenario's own service: {what}",
             case.node.name
         );
         // If the lab's server answered too, one of the answers is forged; otherwise a script may lead there.
@@ -136,7 +138,7 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
         case.node.name
     )));
     let sentence = format!(
-        "{by} asked for {what} in the name of {}, which did not ask itself",
+        "{by} requested {what} in the name of {}, which did not send the request",
         case.node.name
     );
     finding(sentence, evidence, if own { 50 } else { 92 })
@@ -156,7 +158,7 @@ pub(super) fn duplicate_mac(case: &Case) -> Option<Finding> {
         evidence: vec![case.packet(packet, told)],
         remedy:
             "give one of the two another MAC (cloned virtual machines keep theirs); until then the \
-                 switch sends frames to whichever of them spoke last"
+             switch forwards frames to the host that sent last"
                 .into(),
         weight,
     })
@@ -173,7 +175,7 @@ fn at_the_port<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
         .address
         .map_or_else(String::new, |address| format!(", address {address}"));
     let told = format!(
-        "a frame from {}{address} came to that machine's own port",
+        "a frame from {}{address} arrived at that machine's own port",
         case.mac
     );
     Some((packet, told, 96))
@@ -190,7 +192,7 @@ fn two_uuids<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
     let is_own = |uuid: &Uuid| *uuid == own || Uuid::from_bytes(uuid.to_bytes_le()) == own;
     let (packet, other) =
         said().find(|(_, uuid)| !is_own(uuid) && !uuid.is_nil() && !uuid.is_max())?;
-    let told = format!("{} says UUID {other} here and {own} elsewhere", case.mac);
+    let told = format!("{} reports UUID {other} here and {own} elsewhere", case.mac);
     said()
         .any(|(_, uuid)| is_own(&uuid))
         .then_some((packet, told, 98))
@@ -208,7 +210,7 @@ fn two_addresses<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
         let is_own = case.addresses.contains(&address)
             || address.is_unspecified()
             || address.is_link_local();
-        let told = format!("{} uses {address}, which it was never given", case.mac);
+        let told = format!("{} uses {address}, which no server gave it", case.mac);
         (!is_own).then_some((packet, told, 96))
     })
 }
@@ -229,7 +231,7 @@ fn boots_while_loading<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> 
             .filter(|packet| span.contains(&packet.at_us));
         let packet = *within.next()?;
         let told = format!(
-            "{} asks for an address while it loads {}",
+            "{} requests an address while it loads {}",
             case.mac, load.name
         );
         Some((packet, told, 96))

@@ -44,11 +44,11 @@ fn not_found(case: &Case, stage: StageName, cause: Cause) -> Option<Finding> {
     Some(Finding {
         cause,
         sentence: format!(
-            "the {stage} {name} is not on the server: /{file} was asked for and refused"
+            "the {stage} {name} is not on the server: the request for /{file} was refused"
         ),
         evidence,
         remedy: format!(
-            "put {name} where the profile says it is (below the assets folder), or correct the path \
+            "put {name} at the path in the profile (below the assets folder), or correct the path \
              in the profile of this machine's group"
         ),
         weight: 95,
@@ -62,10 +62,11 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
             cause: Cause::TruncatedTransfer,
             sentence,
             evidence,
-            remedy: "compare the file's size on the server with that of its source, and see what \
-                     stands between server and machine (a proxy or firewall that ends connections); \
-                     replace the file if it was only half copied"
-                .into(),
+            remedy:
+                "compare the file's size on the server with that of its source, and look for a \
+                     proxy or firewall that closes connections; replace the file if it is \
+                     incomplete"
+                    .into(),
             weight,
         })
     };
@@ -105,7 +106,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
     });
     if let Some((at_us, path, bytes, length)) = event {
         let text = format!("the boot server sent {bytes} of {length} bytes of {path}");
-        let sentence = format!("{path} broke off after {bytes} of {length} bytes");
+        let sentence = format!("the transfer of {path} was aborted after {bytes} of {length} bytes");
         return finding(sentence, vec![Proof::at(at_us, text)], 82);
     }
     let (at_us, line) = case.line(Clue::CutShort)?;
@@ -118,7 +119,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
     if let Some((short, all)) = shorter_than_stored(case) {
         evidence.insert(1, transfer_proof(case.wire(), short));
         let sentence = format!(
-            "{} came with {} bytes, and the file of that name has {all}: `{}`",
+            "{} arrived with {} bytes, but the file of that name has {all}: `{}`",
             short.name,
             short.bytes,
             line.trim()
@@ -126,7 +127,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
         return finding(sentence, evidence, 96);
     }
     let sentence = format!(
-        "the initrd or kernel that came is damaged or cut short: `{}`",
+        "the received initrd or kernel is damaged or truncated: `{}`",
         line.trim()
     );
     // A system that lacks a part of its initrd ends in a panic, or without its root.
@@ -187,7 +188,7 @@ fn transfer_proof(segment: &Wire, transfer: &Transfer) -> Proof {
         at_us: Some(transfer.end_us),
         frame: first_frame_in(segment, transfer),
         text: format!(
-            "{}: {}{of} bytes, {} packets sent again, longest silence {:.1} s",
+            "{}: {}{of} bytes, {} packets retransmitted, longest gap {:.1} s",
             transfer.name,
             transfer.bytes,
             transfer.retransmits,
@@ -225,9 +226,9 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
             sentence,
             evidence,
             remedy:
-                "look at the HTTP server: its disk, its limits for each client, whether it waits \
-                     for another server; and for what lies between (a proxy, a link of another MTU \
-                     that swallows large packets)"
+                "look at the HTTP server (its disk, its limits per client, another server that it \
+                 waits for) and at the path (a proxy, a link with a smaller MTU that drops large \
+                 packets)"
                     .into(),
             weight,
         })
@@ -241,7 +242,7 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
             .address
             .map_or_else(|| one.from.mac.clone(), |a| a.to_string());
         let sentence = format!(
-            "{} stood still after {}{of} bytes: nothing more came from {from} after {}",
+            "the transfer of {} stalled after {}{of} bytes: nothing more arrived from {from} after {}",
             one.name,
             one.bytes,
             case.time(one.end_us)
@@ -254,7 +255,7 @@ pub(super) fn stalled(case: &Case) -> Option<Finding> {
         .address
         .map_or_else(|| packet.to.mac.clone(), |a| a.to_string());
     let sentence = format!(
-        "{server} took the request for {target} {} and never answered it",
+        "{server} accepted the request for {target} {} but never answered it",
         case.when(packet)
     );
     finding(
@@ -297,10 +298,13 @@ pub(super) fn mismatch(case: &Case) -> Option<Finding> {
         .is_some_and(|(before_us, _)| before_us <= at_us);
     Some(Finding {
         cause: Cause::KernelInitrdMismatch,
-        sentence: format!("kernel and initrd do not belong together: `{}`", line.trim()),
+        sentence: format!(
+            "kernel and initrd are of different releases: `{}`",
+            line.trim()
+        ),
         evidence,
-        remedy: "serve a kernel and an initrd of the same release (`lab images list`), and replace both \
-                 at once when you update"
+        remedy: "serve a kernel and an initrd of the same release (`lab images list`), and update \
+                 both together"
             .into(),
         weight: if is_cut_before { 70 } else { 94 },
     })

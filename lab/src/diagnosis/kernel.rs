@@ -34,8 +34,8 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
             sentence,
             evidence,
             remedy: format!(
-                "give the machine more memory ({has}CoreOS in memory wants 1024 \
-                 or more, three times the unpacked initrd is safe), or boot a smaller initrd"
+                "give the machine more memory ({has}CoreOS in memory needs 1024 MiB or more; three \
+                 times the unpacked initrd is safe), or boot a smaller initrd"
             ),
             weight,
         })
@@ -55,7 +55,7 @@ pub(super) fn too_little_memory(case: &Case) -> Option<Finding> {
     let stuck = case.stage >= StageName::Initrd && case.stage <= StageName::UserlandUp;
     if is_known && stuck && memory_mib < LITTLE_MIB && cramped {
         let sentence =
-            format!("the machine has little memory for what it boots: {memory_mib} MiB{size}");
+            format!("the machine has little memory for this image: {memory_mib} MiB{size}");
         return finding(sentence.clone(), vec![Proof::of(sentence)], 55);
     }
     None
@@ -78,11 +78,11 @@ pub(super) fn panic(case: &Case) -> Option<Finding> {
         .trim();
     let no_root = panic.contains("Unable to mount root") || panic.contains("No working init");
     let remedy = if no_root {
-        "see that the initrd is loaded and named to the kernel (UEFI iPXE wants `initrd=NAME` on the \
-         kernel line), that it belongs to this kernel, and that it is not damaged"
+        "check that the initrd is loaded and passed to the kernel (UEFI iPXE needs `initrd=NAME` \
+         on the kernel line), that it is of this kernel's release, and that it is not damaged"
     } else {
-        "read the lines before the panic; boot with `ignore_loglevel earlyprintk=ttyS0`, without the \
-         options that are new, or with the kernel that worked before"
+        "read the lines before the panic; boot with `ignore_loglevel earlyprintk=ttyS0`, without \
+         recently added options, or with the last kernel that worked"
     };
     Some(Finding {
         cause: Cause::KernelPanic,

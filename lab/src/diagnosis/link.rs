@@ -82,11 +82,11 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
     });
     let tftp = case.transfers().find(|one| one.protocol == Protocol::Tftp);
     if let Some(packet) = reachable {
-        evidence.push(case.packet(packet, format!("{server} is there: it answers otherwise")));
+        evidence.push(case.packet(packet, format!("{server} is up: it answers other requests")));
     } else if let Some(one) = tftp {
         evidence.push(Proof::at(
             one.end_us,
-            format!("{server} is there: it sent {} by TFTP", one.name),
+            format!("{server} is up: it sent {} by TFTP", one.name),
         ));
     }
     Some(Finding {
@@ -99,7 +99,7 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
         evidence,
         remedy: format!(
             "open TCP {port} for this network in the server's firewall (libvirt's firewalld zone \
-             lets only DHCP, DNS, TFTP and SSH through), and see that the server listens on {server}"
+             allows only DHCP, DNS, TFTP and SSH), and check that the server listens on {server}"
         ),
         weight,
     })
@@ -144,7 +144,7 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
             at_us: Some(one.start_us),
             frame: first_frame_in(case.wire(), one),
             text: format!(
-                "{}: {} packets sent again in {} bytes, longest silence {:.1} s",
+                "{}: {} packets retransmitted in {} bytes, longest gap {:.1} s",
                 one.name,
                 one.retransmits,
                 one.bytes,
@@ -154,26 +154,27 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         .collect();
     if let Some((lost, all)) = on_the_way {
         evidence.push(Proof::of(format!(
-            "{lost} of {all} packets were sent on one side of the link and did not arrive on the other"
+            "{lost} of {all} packets were sent on one side of the link but did not arrive on the \
+             other"
         )));
     }
     if asked_again > 0 {
         evidence.push(Proof::of(format!(
-            "{asked_again} DHCP and TFTP questions were asked again"
+            "{asked_again} DHCP and TFTP requests were repeated"
         )));
     }
     Some(Finding {
         cause: Cause::PacketLoss,
         sentence: format!(
-            "packets are lost between {} and its servers: {again} were sent again, {share:.1} % of \
-             what was transferred",
+            "packets are lost between {} and its servers: {again} were retransmitted, {share:.1} % \
+             of the transfer",
             case.node.name
         ),
         evidence,
         remedy:
             "look for errors on the switch port, the cable and the network card (`ip -s link`, \
-                 `ethtool -S`), for a duplex mismatch or an overloaded link; prefer HTTP to TFTP, \
-                 which waits for each lost packet"
+             `ethtool -S`), for a duplex mismatch or an overloaded link; prefer HTTP to TFTP, \
+             which stops at each lost packet until a timeout"
                 .into(),
         weight,
     })
@@ -263,9 +264,9 @@ pub(super) fn too_slow(case: &Case) -> Option<Finding> {
             cause: Cause::TooSlow,
             sentence,
             evidence,
-            remedy: "give it longer (`[deadline] boot_seconds` in scenario.toml), fewer machines at \
-                     once (`--jobs`), a faster way (HTTP instead of TFTP, a smaller initrd), or see \
-                     what makes server and link slow"
+            remedy: "extend the deadline (`[deadline] boot_seconds` in scenario.toml), run fewer \
+                     machines at once (`--jobs`), use a faster transfer (HTTP instead of TFTP, a \
+                     smaller initrd), or find out why server or link is slow"
                 .into(),
             weight,
         })
@@ -282,7 +283,8 @@ pub(super) fn too_slow(case: &Case) -> Option<Finding> {
             .announced
             .map_or_else(String::new, |all| format!(" of {all}"));
         let sentence = format!(
-            "{} was still coming when the deadline came: {}{of} bytes in {seconds:.0} s, {:.0} kB/s",
+            "{} was still being transferred at the deadline: {}{of} bytes in {seconds:.0} s, {:.0} \
+             kB/s",
             one.name,
             one.bytes,
             rate / 1000.0
@@ -306,7 +308,7 @@ pub(super) fn too_slow(case: &Case) -> Option<Finding> {
         return None;
     }
     let sentence = format!(
-        "{} was still going on when the deadline came: it had reached {}",
+        "{} was still booting at the deadline: it had reached {}",
         case.node.name,
         case.timeline.reached().map_or("no stage", StageName::name)
     );

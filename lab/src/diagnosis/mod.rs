@@ -175,8 +175,8 @@ fn infrastructure(why: &str) -> Finding {
         cause: Cause::Infrastructure,
         sentence: format!("the lab's own set-up failed: {why}"),
         evidence: vec![Proof::of(why)],
-        remedy: "read cell.log and libvirtd.log in the attempt's folder, mend what they name, and \
-                 run again; nothing is known of the machine"
+        remedy: "read cell.log and libvirtd.log in the attempt's folder, correct the problem that \
+                 they name, and run again; this says nothing about the machine"
             .into(),
         weight: 100,
     }

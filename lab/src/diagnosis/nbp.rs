@@ -44,11 +44,11 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     }));
     Some(Finding {
         cause: Cause::NbpNotFound,
-        sentence: format!("the boot program {file} is not on the server that was named for it"),
+        sentence: format!("the boot program {file} is not on the server that DHCP names"),
         evidence,
         remedy: format!(
-            "put {file} into the TFTP (or HTTP) server's folder, or name a file that is there; look \
-             at upper and lower case, at a leading `/` and at the server's root folder"
+            "put {file} into the TFTP (or HTTP) server's folder, or name an existing file; check \
+             upper and lower case, a leading `/` and the server's root folder"
         ),
         weight: 95,
     })
@@ -163,7 +163,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         };
         if machine != program {
             let sentence = format!(
-                "{file} is a boot program for {}, and the machine is {} (architecture {arch})",
+                "{file} is a boot program for {}, but the machine is {} (architecture {arch})",
                 program.name(),
                 machine.name()
             );
@@ -196,7 +196,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         format!(", which is {} (architecture {arch})", platform.name())
     });
     let sentence = format!(
-        "{file} was loaded whole, and the machine{machine}, cannot run it: `{}`",
+        "{file} was loaded completely, but the machine{machine}, cannot run it: `{}`",
         line.trim()
     );
     finding(sentence, vec![proof(last)], weight)
@@ -208,7 +208,10 @@ fn asked_arch(case: &Case, arch: u16) -> Option<Proof> {
         .iter()
         .find_map(|packet| match &packet.what {
             Said::Dhcp(said) if said.client == case.mac && said.arch.contains(&arch) => {
-                Some(case.packet(packet, format!("{} says architecture {arch}", said.message)))
+                Some(case.packet(
+                    packet,
+                    format!("{} reports architecture {arch}", said.message),
+                ))
             }
             _ => None,
         })

@@ -31,14 +31,14 @@ fn on_67(case: &Case) -> Option<Finding> {
     let mut evidence = vec![
         case.packet(first, format!("DISCOVER of {}", case.mac)),
         Proof::of(format!(
-            "no answer without an address, as a proxy gives it, to {} DISCOVERs",
+            "no answer of a proxy (boot options without an address) to {} DISCOVERs",
             1 + asked.count()
         )),
     ];
     let on_purpose = case.events().find_map(|(at_us, event)| match event {
         BootEvent::DhcpIgnored { reason, .. } => Some(Proof::at(
             at_us,
-            format!("the boot server kept silent on purpose: {reason}"),
+            format!("the boot server did not answer, on purpose: {reason}"),
         )),
         _ => None,
     });
@@ -56,14 +56,15 @@ fn on_67(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ProxySilent,
         sentence: format!(
-            "{} was given an address and no boot options: no proxy answered its DISCOVER {}",
+            "{} received an address but no boot options: no proxy answered its DISCOVER {}",
             case.mac,
             case.when(first)
         ),
         evidence,
         remedy: format!(
-            "see that the proxyDHCP server (expected at {host}) runs on this network, that nothing \
-             else has its ports (UDP 67 and 4011) and that its rules let this machine boot"
+            "check that the proxyDHCP server (expected at {host}) runs on this network, that no \
+             other program uses its ports (UDP 67 and 4011), and that its rules allow this \
+             machine to boot"
         ),
         weight,
     })
@@ -90,7 +91,7 @@ fn on_4011(case: &Case) -> Option<Finding> {
         .take(2)
         .map(|(packet, _)| case.packet(packet, format!("REQUEST to {server} port 4011")))
         .collect();
-    evidence.push(Proof::of("nothing came back from port 4011"));
+    evidence.push(Proof::of("no answer from port 4011"));
     let refused = case.received().find(|packet| {
         matches!(
             packet.what,
@@ -104,13 +105,13 @@ fn on_4011(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ProxySilent,
         sentence: format!(
-            "the boot service that {server} offered does not answer on port 4011, {} requests",
+            "the boot service that {server} offered does not answer on port 4011 ({} requests)",
             asked.len()
         ),
         evidence,
         remedy:
-            "open UDP 4011 in the server's firewall and see that its boot service listens there; \
-                 or let it name the boot file in its offer, so that nobody need ask again"
+            "open UDP 4011 in the server's firewall and check that its boot service listens there; \
+             or let the proxy name the boot file in its offer, so that no second request is needed"
                 .into(),
         weight: 93,
     })
@@ -140,13 +141,14 @@ pub(super) fn malformed(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ProxyMalformed,
         sentence: format!(
-            "the proxy at {server} answered {} in a way that firmware passes over: {what}",
+            "the proxy at {server} sent {} an answer that firmware ignores: {what}",
             case.when(packet)
         ),
         evidence: vec![case.packet(packet, format!("answer of {server}: {what}"))],
-        remedy: "let the proxy's answer carry option 60 `PXEClient` (`HTTPClient` for UEFI HTTP \
-                 boot), the boot server's address and a boot file, each option with its right length"
-            .into(),
+        remedy:
+            "the proxy's answer needs option 60 `PXEClient` (`HTTPClient` for UEFI HTTP boot), \
+                 the boot server's address and a boot file, each option with its correct length"
+                .into(),
         weight: 95,
     })
 }
@@ -183,18 +185,18 @@ fn unusable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
 
 fn flaw(said: &DhcpSaid) -> Option<String> {
     match &said.vendor_class {
-        None => return Some("it has no option 60, by which a proxy is known".into()),
+        None => return Some("it has no option 60, which identifies a proxy".into()),
         Some(class)
             if !["PXEClient", "HTTPClient"]
                 .iter()
                 .any(|known| class.starts_with(known)) =>
         {
-            return Some(format!("its option 60 says `{class}`, not `PXEClient`"));
+            return Some(format!("its option 60 is `{class}`, not `PXEClient`"));
         }
         Some(_) => {}
     }
     if said.boot_file.is_none() && !said.boot_servers && said.next_server.is_none() {
-        return Some("it names neither a boot file nor a server to ask".into());
+        return Some("it names no boot file and no boot server".into());
     }
     if said.boot_file.as_deref() == Some("") {
         return Some("the name of its boot file is empty".into());
@@ -205,7 +207,7 @@ fn flaw(said: &DhcpSaid) -> Option<String> {
         .is_some_and(|file| file.contains("://"));
     if said.next_server.is_none() && said.boot_file.is_some() && !absolute {
         return Some(
-            "it names a boot file, and no server to load it from (siaddr, option 66)".into(),
+            "it names a boot file, but no server to load it from (siaddr, option 66)".into(),
         );
     }
     None

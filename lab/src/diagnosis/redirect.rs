@@ -54,8 +54,8 @@ pub(super) fn followed(case: &Case) -> Option<Finding> {
             case.packet(packet, format!("GET {target}: {status}")),
             proof(sighting),
         ],
-        remedy: "correct the redirect (its `Location` has to lead to this machine's own config), or let the \
-                 config URL name the right place itself"
+        remedy: "correct the redirect (its `Location` must lead to this machine's own config), or \
+                 write the final address into the config URL"
             .into(),
         weight: 98,
     })

@@ -35,7 +35,7 @@ pub(super) fn reset(case: &Case) -> Option<Finding> {
         .filter(|one| case.sightings(StageName::Nbp).contains(one))
         .and_then(|one| one.subject.as_deref());
     let doing = program.map_or_else(String::new, |file| {
-        format!(", right after it had loaded the boot program {file}")
+        format!(", right after it loaded the boot program {file}")
     });
     Some(Finding {
         cause: Cause::MachineReset,
@@ -45,9 +45,9 @@ pub(super) fn reset(case: &Case) -> Option<Finding> {
             case.time(first.at_us)
         ),
         evidence,
-        remedy: "look at the last lines before the restart: a boot program or kernel for other hardware, \
-                 a panic with `panic=`, a watchdog, or a config that reboots; where the boot path has a \
-                 restart, allow it (`resets = 1` in `[node.expect]`)"
+        remedy: "look at the last lines before the restart: a boot program or kernel for other \
+                 hardware, a panic with `panic=`, a watchdog, or a config that reboots; if the \
+                 restart belongs to the boot, allow it (`resets = 1` in `[node.expect]`)"
             .into(),
         weight: 91,
     })
@@ -96,7 +96,7 @@ pub(super) fn boot_program_dead(case: &Case) -> Option<Finding> {
     let file = loaded.subject.as_deref().unwrap_or("the boot program");
     let mut evidence = vec![
         proof(loaded),
-        Proof::of(format!("not one packet of {} after it", case.mac)),
+        Proof::of(format!("no packet of {} after it", case.mac)),
     ];
     let line = case
         .console()
@@ -108,14 +108,14 @@ pub(super) fn boot_program_dead(case: &Case) -> Option<Finding> {
     Some(Finding {
         cause: Cause::BootProgramDead,
         sentence: format!(
-            "{file} was loaded whole, and {} did nothing over the network after that",
+            "{file} was loaded completely, but {} sent nothing after that",
             case.node.name
         ),
         evidence,
         remedy: format!(
-            "see that {file} is a boot program for this firmware (`file`, its size and its SHA-256), and \
-             that it has a driver for this network card: try `snponly.efi` or `undionly.kpxe`, which use \
-             the firmware's"
+            "check that {file} is a boot program for this firmware (`file`, its size and its \
+             SHA-256), and that it has a driver for this network card; try `snponly.efi` or \
+             `undionly.kpxe`, which use the firmware's driver"
         ),
         weight: 87,
     })

@@ -34,11 +34,13 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     Some(Finding {
         cause: Cause::ScriptNotFound,
-        sentence: format!("the server has no boot script for this machine ({what}; {with}){reason}"),
+        sentence: format!(
+            "the server has no boot script for this machine ({what}; {with}){reason}"
+        ),
         evidence,
-        remedy: "correct the label that differs in the group's requirements (letters of a UUID are \
-                 lowercase, a MAC is written with colons), add a group for this machine, or a default \
-                 group that requires nothing; see that the profile it names is there"
+        remedy: "correct the differing label in the group's requirements (a UUID is written in \
+                 lowercase, a MAC with colons), or add a group for this machine or a default \
+                 group without requirements; check that the group's profile exists"
             .into(),
         weight: 95,
     })

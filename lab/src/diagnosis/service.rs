@@ -46,8 +46,8 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         sentence: format!("{service} ended by itself at {}: {last}", case.time(at_us)),
         evidence: vec![Proof::at(at_us, format!("{service}: {detail}"))],
         remedy: format!(
-            "read stderr.log and stdout.log in {service}/ of the attempt's folder, mend what it names, and let a service \
-             manager start it again when it ends"
+            "read stderr.log and stdout.log in {service}/ of the attempt's folder, correct the \
+             problem that they name, and let a service manager restart the service when it ends"
         ),
         weight,
     })

@@ -52,25 +52,23 @@ pub(super) fn options_refused(case: &Case) -> Option<Finding> {
             ..
         } if file.is_none_or(|file| asked == file) => Some(case.packet(
             other,
-            format!("the machine asks for {asked} with {}", listed(options)),
+            format!("the machine requests {asked} with {}", listed(options)),
         )),
         _ => None,
     }));
     evidence.truncate(4);
     let (who, whose) = match by_machine {
-        true => (
-            "the machine",
-            "the options that the TFTP server acknowledged",
-        ),
-        false => ("the TFTP server", "the options that the machine asked for"),
+        true => ("the machine", "the options acknowledged by the TFTP server"),
+        false => ("the TFTP server", "the options requested by the machine"),
     };
     Some(Finding {
         cause: Cause::TftpOptionsRefused,
-        sentence: format!("{who} refused {whose} for {named} (error 8, `{message}`)"),
+        sentence: format!("{who} rejected {whose} for {named} (error 8, `{message}`)"),
         evidence,
-        remedy: "let the TFTP server acknowledge only options that were asked for, with a block size \
-                 no greater than asked and no greater than the link carries (1428 over PPPoE or VPNs); \
-                 or update it: old servers refuse what they do not know instead of passing over it"
+        remedy: "the TFTP server may acknowledge only requested options, with a block size no \
+                 greater than requested and no greater than the link carries (1428 over PPPoE or \
+                 VPNs); update an old server, which may reject unknown options instead of \
+                 ignoring them"
             .into(),
         weight: 94,
     })
@@ -99,8 +97,8 @@ fn finding(sentence: String, evidence: Vec<Proof>, weight: u8) -> Option<Finding
         sentence,
         evidence,
         remedy:
-            "look at the TFTP server's log and whether it still runs; let a service manager start \
-                 it again, and see that a firewall lets answers from its transfer ports through"
+            "check the TFTP server's log and whether it is still running; let a service manager \
+             restart it, and check that a firewall allows answers from its transfer ports"
                 .into(),
         weight,
     })
@@ -146,7 +144,7 @@ fn stopped_within(case: &Case) -> Option<Finding> {
             at_us: Some(broken.start_us),
             frame: first_frame_in(case.wire(), broken),
             text: format!(
-                "the first packet of it, {} packets sent again meanwhile",
+                "its first packet, {} packets retransmitted meanwhile",
                 broken.retransmits
             ),
         },
@@ -154,7 +152,8 @@ fn stopped_within(case: &Case) -> Option<Finding> {
     let gone = unreachable(case, broken.start_us);
     evidence.extend(gone.map(|(packet, why)| case.packet(packet, format!("{from}: {why}"))));
     let sentence = format!(
-        "the TFTP server {from} stopped in the middle of {name}: {bytes}{of} bytes came, the last at {}",
+        "the TFTP server {from} stopped in the middle of {name}: {bytes}{of} bytes arrived, the \
+         last at {}",
         case.time(broken.end_us)
     );
     finding(sentence, evidence, 92)
@@ -192,7 +191,7 @@ fn never_answers(case: &Case) -> Option<Finding> {
     let mut evidence: Vec<Proof> = asked
         .iter()
         .take(3)
-        .map(|(packet, file)| case.packet(packet, format!("{file} asked for from {shown}")))
+        .map(|(packet, file)| case.packet(packet, format!("request for {file} to {shown}")))
         .collect();
     evidence.push(Proof::of(format!(
         "no TFTP answer from {shown} in the capture"
@@ -201,7 +200,7 @@ fn never_answers(case: &Case) -> Option<Finding> {
     evidence.extend(gone.map(|(packet, why)| case.packet(packet, format!("{shown}: {why}"))));
     let weight = if gone.is_some() { 91 } else { 86 };
     let sentence = format!(
-        "the TFTP server {shown} never answered: {file} was asked for {} times, first {}",
+        "the TFTP server {shown} never answered: {file} was requested {} times, first {}",
         asked.len(),
         case.when(first)
     );
@@ -224,7 +223,10 @@ fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Findin
             let by = packet.from.address?;
             (
                 by,
-                case.packet(packet, format!("{by} answers, which was not asked")),
+                case.packet(
+                    packet,
+                    format!("{by} answers, although the request went elsewhere"),
+                ),
             )
         }
         None => {
@@ -236,18 +238,21 @@ fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Findin
                 by,
                 Proof::at(
                     one.start_us,
-                    format!("{by} sends {}, which was not asked", one.name),
+                    format!(
+                        "{by} sends {}, although the request went elsewhere",
+                        one.name
+                    ),
                 ),
             )
         }
     };
     let evidence = vec![
-        case.packet(first, format!("{file} asked for from {asked}")),
+        case.packet(first, format!("request for {file} to {asked}")),
         proof,
     ];
     let sentence = format!(
-        "{file} was asked for from {asked}, and {by} answered: a machine drops TFTP packets from an \
-         address that it did not ask"
+        "{file} was requested from {asked}, but {by} answered: a machine drops TFTP packets from \
+         any other address than the one it asked"
     );
     finding(sentence, evidence, 93)
 }
@@ -277,11 +282,12 @@ fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
     let seconds = delay_us as f64 / 1e6;
     let shown = server.map_or_else(|| first.to.mac.clone(), |address| address.to_string());
     let evidence = vec![
-        case.packet(first, format!("{file} asked for from {shown}")),
+        case.packet(first, format!("request for {file} to {shown}")),
         case.packet(answer, format!("its first answer, {seconds:.1} s later")),
     ];
     let sentence = format!(
-        "the TFTP server {shown} answered {file} {seconds:.1} s late, when the machine no longer waited"
+        "the TFTP server {shown} answered the request for {file} only after {seconds:.1} s, when \
+         the machine no longer waited"
     );
     finding(sentence, evidence, 93)
 }

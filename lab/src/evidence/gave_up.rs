@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum GaveUp {
     /// The run was interrupted.
     Interrupted,
-    /// The overall deadline came first.
+    /// The overall deadline passed.
     Deadline {
         /// Length of the deadline.
         seconds: u64,
@@ -23,7 +23,10 @@ pub enum GaveUp {
 }
 
 const INTERRUPTED: &str = "interrupted";
-const DEADLINE: (&str, &str) = ("the deadline of ", " s came first");
+const DEADLINE: (&str, &str) = ("timed out after ", " s");
+
+/// Text of [`GaveUp::Deadline`] in recordings of earlier versions.
+const DEADLINE_BEFORE: (&str, &str) = ("the deadline of ", " s came first");
 
 impl fmt::Display for GaveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,8 +42,10 @@ impl From<String> for GaveUp {
     /// Reads a reason as it was recorded.
     fn from(text: String) -> GaveUp {
         let seconds = || {
-            let rest = text.strip_prefix(DEADLINE.0)?;
-            rest.strip_suffix(DEADLINE.1)?.parse().ok()
+            [DEADLINE, DEADLINE_BEFORE].into_iter().find_map(|(before, after)| {
+                let rest = text.strip_prefix(before)?;
+                rest.strip_suffix(after)?.parse().ok()
+            })
         };
         match seconds() {
             Some(seconds) => GaveUp::Deadline { seconds },
@@ -83,6 +88,7 @@ mod tests {
         for text in [
             "no deadline",
             "the deadline of x s came first",
+            "timed out after a while",
             "interrupted twice",
         ] {
             assert_eq!(GaveUp::from(text), GaveUp::Other(text.into()));

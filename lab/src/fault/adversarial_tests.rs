@@ -99,7 +99,7 @@ fn load_mistakes_are_refused_with_their_place() {
             "with = \"evil@node10\"",
             "11 bytes",
         ),
-        ("replace = \"core@node1\"", "replace = \"\"", "empty text"),
+        ("replace = \"core@node1\"", "replace = \"\"", "text to replace is empty"),
         (
             "toward = \"servers\"",
             "toward = \"server\"",

@@ -110,8 +110,8 @@ fn rewrite(item: &Item) -> Option<Rewrite> {
         let item = table.required(key, example)?;
         let text = item.parse(|text| match text.is_empty() {
             true => Err(Wrong::new(
-                "an empty text stands everywhere",
-                "write the text that is changed on its way",
+                "the text to replace is empty",
+                "write the text to change in transit",
             )),
             false => Ok(text.to_owned()),
         })?;
@@ -128,7 +128,7 @@ fn rewrite(item: &Item) -> Option<Rewrite> {
     if from.len() != to.len() {
         item.wrong(Wrong::new(
             format!("`with` has {} bytes, `replace` {}", to.len(), from.len()),
-            "write two texts of one length: TCP counts the bytes that were sent",
+            "write two texts of the same length: TCP counts the sent bytes",
         ));
     }
     Some(Rewrite {

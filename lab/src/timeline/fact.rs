@@ -300,7 +300,7 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fact::Unknown => Ok(()),
-            Fact::SwitchedOn => f.write_str("switched on"),
+            Fact::SwitchedOn => f.write_str("powered on"),
             Fact::ShellAnswers => f.write_str("the shell answers"),
             Fact::AsksAsIpxe => f.write_str("asks as iPXE (user class)"),
             Fact::Console(line) => f.write_str(line),
@@ -342,7 +342,7 @@ impl fmt::Display for Fact {
                 write!(f, "{message}{given} by {from}{file}")
             }
             Fact::DhcpInformed { message, from } => {
-                write!(f, "{message} of {from} to an inform")
+                write!(f, "{message} of {from} to an INFORM")
             }
             Fact::ProxyAnswer {
                 message,
@@ -354,13 +354,13 @@ impl fmt::Display for Fact {
                 let file = Part(", boot file ", boot_file);
                 write!(f, "{message} of a proxy, {from}{port}{file}")
             }
-            Fact::DhcpIgnored { reason } => write!(f, "no answer on purpose: {reason}"),
+            Fact::DhcpIgnored { reason } => write!(f, "not answered, on purpose: {reason}"),
             Fact::AddressInUse { address, by } => {
                 let by = by.as_deref().unwrap_or("somebody");
                 write!(f, "{address} is in use by {by}")
             }
-            Fact::RateLimited { reason } => write!(f, "messages are dropped: {reason}"),
-            Fact::TftpAsked { file } => write!(f, "TFTP: {file} asked for"),
+            Fact::RateLimited { reason } => write!(f, "messages dropped: {reason}"),
+            Fact::TftpAsked { file } => write!(f, "TFTP: request for {file}"),
             Fact::TftpSent {
                 file,
                 bytes,
@@ -378,7 +378,7 @@ impl fmt::Display for Fact {
                 } else {
                     "the server"
                 };
-                write!(f, "TFTP: {file}: {who} says error {code}, {message}")
+                write!(f, "TFTP: {file}: error {code} from {who}, {message}")
             }
             Fact::Http {
                 method,
@@ -397,7 +397,7 @@ impl fmt::Display for Fact {
                 )?;
                 match broke_off {
                     Some((bytes, length)) => {
-                        write!(f, ", broke off at {bytes} of {length} bytes")
+                        write!(f, ", aborted at {bytes} of {length} bytes")
                     }
                     None => Ok(()),
                 }
@@ -425,13 +425,13 @@ impl fmt::Display for Fact {
                 write!(f, "{way}{name}, {bytes} bytes from {from}{speed}")?;
                 match (end, announced) {
                     (TransferEnd::Whole, _) => Ok(()),
-                    (TransferEnd::BrokenByReceiver, _) => f.write_str(", the machine broke off"),
+                    (TransferEnd::BrokenByReceiver, _) => f.write_str(", aborted by the machine"),
                     (TransferEnd::BrokenBySender, Some(all)) => {
-                        write!(f, ", broke off at {bytes} of {all} bytes")
+                        write!(f, ", aborted at {bytes} of {all} bytes")
                     }
-                    (TransferEnd::BrokenBySender, None) => f.write_str(", the server broke off"),
+                    (TransferEnd::BrokenBySender, None) => f.write_str(", aborted by the server"),
                     (TransferEnd::Open, Some(all)) => {
-                        write!(f, ", no further than {bytes} of {all} bytes")
+                        write!(f, ", stopped at {bytes} of {all} bytes")
                     }
                     (TransferEnd::Open, None) => f.write_str(", no end was seen"),
                 }

@@ -182,7 +182,7 @@ impl Patience {
     /// dots while they wait.
     pub fn console_grew(&mut self, at_us: u64) {
         if self.phase != Phase::Dhcp {
-            self.progress(at_us, self.stage, "something on the console");
+            self.progress(at_us, self.stage, "a line on the console");
         }
     }
 
@@ -232,7 +232,7 @@ impl Patience {
         Deadline {
             at_us: silence.map(|silence| self.last_us + silence.as_micros() as u64),
             reason: format!(
-                "no progress for {seconds} s at stage {}; the last was: {}",
+                "no progress for {seconds} s at stage {}; last observation: {}",
                 self.stage, self.last
             ),
         }

@@ -39,8 +39,8 @@ impl std::fmt::Display for Restart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.sign {
             RestartSign::Reset => f.write_str("libvirt reports a reset"),
-            RestartSign::Firmware => write!(f, "the firmware started once more: `{}`", self.line),
-            RestartSign::Kernel => write!(f, "a kernel started once more: `{}`", self.line),
+            RestartSign::Firmware => write!(f, "the firmware started again: `{}`", self.line),
+            RestartSign::Kernel => write!(f, "a kernel started again: `{}`", self.line),
         }
     }
 }

@@ -278,7 +278,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
         let _ = write!(speed, ", {rate:.2} MB/s");
     }
     if transfer.retransmits > 0 {
-        let _ = write!(speed, ", {} packets sent again", transfer.retransmits);
+        let _ = write!(speed, ", {} packets retransmitted", transfer.retransmits);
     }
     let fact = Fact::Transferred {
         protocol: transfer.protocol,

@@ -25,7 +25,7 @@ pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
         stage,
         waited_for: "the bytes that the service sent".into(),
         why: format!("{difference}: {}", sighting.text),
-        missing: vec![format!("{stage} as it was sent")],
+        missing: vec![format!("{stage} unchanged")],
         went_wrong: true,
     })
 }
@@ -48,10 +48,10 @@ pub(super) fn foreign_script(timeline: &Timeline) -> Option<Unmet> {
         stage: StageName::Script,
         waited_for: "boot scripts from the scenario's own services".into(),
         why: format!(
-            "a script from {from} arrived that no service of the scenario sent: {}",
+            "a script arrived from {from} that no service of the scenario sent: {}",
             sighting.text
         ),
-        missing: vec!["a boot without another host's script".into()],
+        missing: vec!["a boot without a script of another host".into()],
         went_wrong: true,
     })
 }
@@ -79,7 +79,7 @@ pub(super) fn wrong<'s>(
             .map(|one| short(one.as_str()))
             .collect();
         Some(format!(
-            "its SHA-256 is {}…, and the scenario expects {}…: {}",
+            "its SHA-256 is {}…, but the scenario expects {}…: {}",
             short(known),
             wanted.join("… or "),
             answer.text
@@ -90,12 +90,12 @@ pub(super) fn wrong<'s>(
 /// Describes the difference.
 pub(crate) fn told(content: &ContentSeen, difference: Difference) -> String {
     let (known, who) = match difference {
-        Difference::FromSent => (&content.sent, "the service sent"),
-        Difference::FromDisk => (&content.on_disk, "the service has on disk"),
+        Difference::FromSent => (&content.sent, "those that the service sent"),
+        Difference::FromDisk => (&content.on_disk, "the service's file on disk"),
     };
     let hash = |hash: &Option<String>| hash.as_deref().map_or("?", short).to_owned();
     format!(
-        "other bytes arrived than {who} (SHA-256 {}… and {}…)",
+        "the received bytes differ from {who} (SHA-256 {}… and {}…)",
         hash(&content.arrived),
         hash(known)
     )
@@ -127,7 +127,7 @@ pub(super) fn unsent<'s>(
     })?;
     let from = stray.content.as_ref().and_then(|c| c.from.as_deref());
     Some(format!(
-        "an answer from {} arrived that no service of the scenario sent: {}",
+        "an answer arrived from {} that no service of the scenario sent: {}",
         from.unwrap_or("another host"),
         stray.text
     ))

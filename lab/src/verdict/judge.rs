@@ -48,7 +48,7 @@ pub fn judge(
             NodeVerdict::Interrupted
         } else {
             NodeVerdict::Infra {
-                why: "the machine was never switched on".into(),
+                why: "the machine was never powered on".into(),
             }
         };
     }
@@ -163,8 +163,8 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
         return fail(wrong.join("; "), true);
     }
     match sightings.last() {
-        Some(last) => fail(format!("it got no further than this: {}", last.text), false),
-        None => fail("nothing of it was seen".into(), false),
+        Some(last) => fail(format!("the last observation was: {}", last.text), false),
+        None => fail("nothing of this stage was observed".into(), false),
     }
 }
 
@@ -191,7 +191,7 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
         return Some(match &answer.group {
             Some(other) => format!("group {other} answered instead of {group}: {}", answer.text),
             None => format!(
-                "it is not known that group {group} answered: {}",
+                "the answering group is unknown, expected {group}: {}",
                 answer.text
             ),
         });
@@ -200,7 +200,7 @@ fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> 
         && !matching::is_by(wanted, selectors)
     {
         return Some(format!(
-            "the group matched by {}, and {} is expected: {}",
+            "the group matched by {}, but {} is expected: {}",
             matching::shown(selectors),
             matching::expected(wanted),
             answer.text
@@ -233,8 +233,8 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
         missing: vec![waited_for.clone()],
         waited_for,
         why:
-            "the lab started no DHCP server (`dhcp = \"none\"`), and the machine asked for nothing \
-              over the network"
+            "the lab started no DHCP server (`dhcp = \"none\"`), and the machine sent no request \
+             over the network"
                 .into(),
         went_wrong: false,
     })
@@ -287,7 +287,7 @@ fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
         .unwrap_or("a boot program");
     Some(Unmet {
         stage: StageName::Nbp,
-        waited_for: "a boot program that goes on to boot a system".into(),
+        waited_for: "a boot program that boots a system".into(),
         why: format!(
             "{name} was loaded {} times: the boot chain is a loop",
             loads.len()

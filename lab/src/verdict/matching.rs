@@ -27,7 +27,7 @@ pub(super) fn expected(wanted: MatchedBy) -> &'static str {
     match wanted {
         MatchedBy::Uuid => "a match by uuid",
         MatchedBy::Mac => "a match by mac",
-        MatchedBy::Default => "the group that requires nothing",
+        MatchedBy::Default => "the default group",
         MatchedBy::Labels => "a match by other labels",
     }
 }

@@ -89,12 +89,12 @@ impl NodeVerdict {
             NodeVerdict::Pass => String::new(),
             NodeVerdict::Fail { stage, why, .. } => format!("{stage}: {why}"),
             NodeVerdict::Flaky { attempts, first } => {
-                format!("passed in attempt {attempts}; at first: {first}")
+                format!("passed in attempt {attempts}; first attempt: {first}")
             }
             NodeVerdict::Skipped { reason } => reason.clone(),
             NodeVerdict::Infra { why } => why.clone(),
             NodeVerdict::Leaked { what } => format!("left behind: {what}"),
-            NodeVerdict::Interrupted => "stopped before it was decided".into(),
+            NodeVerdict::Interrupted => "stopped before the verdict".into(),
         }
     }
 }

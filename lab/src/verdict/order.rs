@@ -86,12 +86,12 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
     };
     let (stage, other, is_after) = early.or_else(swapped).or_else(late).or_else(too_soon)?;
     let when = if is_after { "after" } else { "before" };
-    let reason = format!("{stage} was seen only {when} {other}, which no boot does");
+    let reason = format!("{stage} was observed only {when} {other}, which no boot does");
     Some(Unmet {
         stage,
-        waited_for: format!("{stage} at its place in the boot"),
+        waited_for: format!("{stage} at its place in the boot order"),
         why: reason,
-        missing: vec![format!("{stage} in the order of a boot")],
+        missing: vec![format!("{stage} in boot order")],
         went_wrong: true,
     })
 }

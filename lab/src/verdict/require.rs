@@ -164,12 +164,12 @@ fn of_whole_boot(
     let mac = node.mac;
     let services = &scenario.services;
     if services.dhcp == DhcpService::BootServer {
-        let what = format!("a DHCP exchange of {mac}, ended by our acknowledgement");
+        let what = format!("a DHCP exchange of {mac}, acknowledged by the lab's server");
         add(StageName::Dhcp, what, Subject::Any);
     }
     let own_pixiecore = services.pixiecore == PixiecoreService::BootServer;
     if services.proxy_dhcp == ProxyDhcpService::BootServer || own_pixiecore {
-        let what = format!("boot options for {mac} from us beside the other DHCP server");
+        let what = format!("boot options for {mac} from the lab's proxy, beside the other DHCP server");
         add(StageName::Proxy, what, Subject::Any);
     }
     if let Some((what, subject)) = boot_program(scenario, node, firmware) {
@@ -195,7 +195,7 @@ fn of_whole_boot(
             let subject = if own_pixiecore { Subject::Any } else { subject };
             add(
                 stage,
-                format!("{file} loaded whole by {mac}"),
+                format!("{file} loaded completely by {mac}"),
                 subject,
                 None,
                 None,

@@ -45,14 +45,14 @@ impl fmt::Display for Unproven {
                 "a config: none is expected, and all checks may hold on an image without one",
             ),
             Unproven::ConfigApplied => f.write_str(
-                "that the config was applied to its end: nothing on the console says so",
+                "that the config was applied completely: nothing on the console says so",
             ),
             Unproven::Units => f.write_str(
                 "that no unit of the config failed: systemd was not asked, or its answer was disturbed",
             ),
             Unproven::StillStarting(units) => write!(
                 f,
-                "that {} started: after the last check, systemd was still at it",
+                "that {} started: it was still starting after the last check",
                 units.join(", ")
             ),
             Unproven::WithoutProgram(units) => write!(
@@ -66,11 +66,11 @@ impl fmt::Display for Unproven {
             ),
             Unproven::NotSeenWhole(stage) => write!(
                 f,
-                "the bytes of {stage}: they were not seen whole at the machine's port"
+                "the bytes of {stage}: they were not captured completely at the machine's port"
             ),
             Unproven::NotCompared(stage) => write!(
                 f,
-                "the bytes of {stage}: nothing says which bytes should have arrived"
+                "the bytes of {stage}: the expected bytes are unknown"
             ),
         }
     }

@@ -9,14 +9,18 @@ pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     let allowed = usize::try_from(node.expect.resets).unwrap_or(usize::MAX);
     let first = timeline.restarts.get(allowed)?;
     let count = timeline.restarts.len();
+    let times = match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
     let limit = match allowed {
         0 => "the scenario allows none".to_owned(),
         allowed => format!("the scenario allows {allowed}"),
     };
     Some(Unmet {
         stage: stage_at(timeline, first.at_us),
-        waited_for: format!("{} to boot in one go", node.name),
-        why: format!("the machine restarted, {count} in all, and {limit}: {first}"),
+        waited_for: format!("{} to boot without a restart", node.name),
+        why: format!("the machine restarted {times}, but {limit}: {first}"),
         missing: vec![format!("at most {allowed} restarts before the last check")],
         went_wrong: true,
     })
@@ -72,7 +76,7 @@ pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
             node.name
         ),
         why: format!("{}{more}", told(first)),
-        missing: vec!["a config that is applied whole".into()],
+        missing: vec!["a completely applied config".into()],
         went_wrong: true,
     })
 }

@@ -77,14 +77,14 @@ fn a_boot_program_of_another_architecture_is_told_by_its_name() {
     );
     story.is_explained(
         Cause::WrongArchitectureNbp,
-        &["x86-64 UEFI, and the machine is BIOS"],
+        &["x86-64 UEFI, but the machine is BIOS"],
     );
 }
 
 #[test]
 fn a_boot_program_that_only_its_bytes_betray_is_told_by_the_firmwares_words() {
     let line = "BdsDxe: failed to load Boot0001 \"UEFI PXEv4 (MAC:5254005C0101)\": Unsupported";
-    let words = ["ipxe.efi was loaded whole", "Unsupported"];
+    let words = ["ipxe.efi was loaded completely", "Unsupported"];
     loads("ipxe.efi", Firmware::Uefi, line).is_explained(Cause::WrongArchitectureNbp, &words);
 }
 
@@ -106,7 +106,7 @@ fn the_same_refusal_without_secure_boot_comes_from_old_variables() {
     let mut story = loads("ipxe.efi", Firmware::Uefi, line);
     let domains = &mut story.attempt.beside.domains;
     domains.insert("node1".into(), Domain::default());
-    story.is_explained(Cause::StaleNvram, &["Access Denied", "still hold keys"]);
+    story.is_explained(Cause::StaleNvram, &["Access Denied", "still contain keys"]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn options_that_the_machine_refuses_are_told_with_what_was_acknowledged() {
         story.host(2000),
         tftp_error(8, "bad blksize", "undionly.kpxe"),
     );
-    let words = ["the machine refused", "blksize=65464", "bad blksize"];
+    let words = ["the machine rejected", "blksize=65464", "bad blksize"];
     story.is_explained(Cause::TftpOptionsRefused, &words);
 }
 
@@ -318,7 +318,7 @@ fn http_that_is_blocked_is_told_with_what_does_answer() {
         &[
             "192.168.92.1:8080",
             "3 connection attempts, never answered",
-            "otherwise",
+            "answers other requests",
         ],
     );
     let why = "administratively prohibited".to_owned();

@@ -62,7 +62,7 @@ fn a_file_that_stops_coming_stands_still() {
     story.gave_up(60, "silence");
     story.is_explained(
         Cause::StalledTransfer,
-        &["stood still after 1000 of 1000000", Image::INITRD],
+        &["stalled after 1000 of 1000000", Image::INITRD],
     );
 }
 
@@ -99,7 +99,7 @@ fn packets_sent_again_in_several_transfers_are_lost_on_the_way() {
     }
     let transfer = story.transfer(Protocol::Http, &path(Image::INITRD), 50);
     (transfer.retransmits, transfer.end) = (200, TransferEnd::BrokenByReceiver);
-    story.is_explained(Cause::PacketLoss, &["packets sent again", Image::INITRD]);
+    story.is_explained(Cause::PacketLoss, &["packets retransmitted", Image::INITRD]);
 }
 
 /// The kernel came up and says this.

@@ -30,7 +30,7 @@ fn a_system_that_says_nothing_on_the_wire_has_no_network() {
     );
     story.is_explained(
         Cause::GuestWithoutNetwork,
-        &["sent nothing at all", "no interface got an address"],
+        &["sent nothing after its kernel started", "no interface got an address"],
     );
 }
 
@@ -51,7 +51,7 @@ fn a_system_that_asks_in_vain_has_no_network() {
     }
     story.is_explained(
         Cause::GuestWithoutNetwork,
-        &["asked 3 times for an address"],
+        &["requested an address 3 times"],
     );
 }
 
@@ -257,7 +257,7 @@ fn another_file_than_the_groups_own_is_another_machines_config() {
     }
     story.is_explained(
         Cause::WrongConfigServed,
-        &["cloud/default.yaml", "not node1.yaml", "`node1`"],
+        &["cloud/default.yaml", "instead of node1.yaml", "`node1`"],
     );
 }
 

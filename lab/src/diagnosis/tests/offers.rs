@@ -52,7 +52,7 @@ fn a_server_that_answers_others_has_no_address_left() {
     );
     story.is_explained(
         Cause::PoolExhausted,
-        &["192.168.92.1 gives addresses to others"],
+        &["192.168.92.1 gives addresses to other machines"],
     );
 }
 
@@ -123,7 +123,7 @@ fn two_servers_that_offer_are_named_and_which_was_taken() {
     let words = [
         "192.168.90.66",
         "192.168.90.1",
-        "took 192.168.90.66's",
+        "took the offer of 192.168.90.66",
         "52:54:00:ee:ee:ee",
     ];
     let finding = with_rogue(true).is_explained(Cause::TwoDhcpServers, &words);

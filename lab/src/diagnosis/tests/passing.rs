@@ -111,7 +111,7 @@ fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
         let alone = |sighting: &timeline::Sighting| {
             let dhcp = ["discover", "offer", "request", "ack"];
             sighting.origin == Origin::Wire
-                && !sighting.text.ends_with("asked for")
+                && !matches!(sighting.fact, timeline::Fact::TftpAsked { .. })
                 && !dhcp
                     .iter()
                     .any(|message| sighting.text.starts_with(message))

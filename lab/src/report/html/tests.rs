@@ -26,7 +26,7 @@ fn the_top_says_which_machine_which_stage_why_and_what_to_try() {
         "node2</a>",
         "node3</a>",
         "b class=\"stage\">checks<",
-        "answered none of the DISCOVERs",
+        "answered no DISCOVER of",
         "<b>Try</b>",
     ] {
         assert!(top.contains(told), "{told} is missing in {top}");

@@ -54,7 +54,7 @@ fn a_kernel_that_broke_off_fails_the_kernel_stage() {
         }
     });
     assert_eq!(stage, StageName::Kernel);
-    assert!(why.contains("broke off at 60 of 100 bytes"), "{why}");
+    assert!(why.contains("aborted at 60 of 100 bytes"), "{why}");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn silence_after_power_on_fails_at_the_first_stage_of_ours() {
         assert_eq!(stage, expected);
         assert_eq!(
             why,
-            "nothing of it was seen; the lab stopped waiting: the deadline of 300 s came first"
+            "nothing of this stage was observed; the lab stopped waiting: timed out after 300 s"
         );
     }
 }
@@ -156,7 +156,7 @@ fn a_discover_that_nobody_answers_fails_the_dhcp_stage() {
     });
     assert_eq!(stage, StageName::Dhcp);
     assert!(
-        why.starts_with("it got no further than this: discover on port 67"),
+        why.starts_with("the last observation was: discover on port 67"),
         "{why}"
     );
 }

@@ -139,7 +139,7 @@ fn config_that_arrived_otherwise_than_it_was_sent_is_changed_on_the_way() {
     }
     let (stage, why) = failed(&story);
     assert_eq!(stage, StageName::CloudConfig);
-    assert!(why.starts_with("other bytes arrived"), "{why}");
+    assert!(why.starts_with("the received bytes differ"), "{why}");
     story.is_explained(crate::diagnosis::Cause::ChangedOnTheWay, &["cloud"]);
 }
 
@@ -472,7 +472,7 @@ fn boot_program_of_pixiecore_for_a_rom_of_ipxe_is_compared_with_the_file_on_disk
     );
     let (stage, why) = failed(&pixiecore(&"cd".repeat(32)));
     assert_eq!(stage, StageName::Nbp);
-    assert!(why.starts_with("other bytes arrived"), "{why}");
+    assert!(why.starts_with("the received bytes differ"), "{why}");
 }
 
 /// A ROM that is iPXE says so before it loads the boot program.

@@ -26,7 +26,7 @@ const ROWS: [&str; 30] = [
     "V19: nothing answers after the offer, or after the boot program",
     "V20: what is served as a config is none",
     "V21: other lines of the console read as complaints about the config",
-    "V22: kernel and initrd do not belong together",
+    "V22: kernel and initrd are of different releases",
     "V23: a redirect to another machine's config",
     "V24: a MAC selector in another notation",
     "V25: TFTP answers from another address, or late",
