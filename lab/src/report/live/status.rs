@@ -141,7 +141,7 @@ mod tests {
             node: "node1".into(),
             reached: Some("script"),
             waits_for: Some(
-                "coreos_production_pxe.vmlinuz loaded whole by 52:54:00:5b:01:01".into(),
+                "coreos_production_pxe.vmlinuz loaded completely by 52:54:00:5b:01:01".into(),
             ),
             loads: None,
             seconds: 42,
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_line_names_stage_expectation_and_deadline() {
         let expected = "ipxe-chainload@uefi-http node1: script completed, waiting for \
-                        coreos_production_pxe.vmlinuz loaded whole by 52:54:00:5b:01:01, 42/300 s";
+                        coreos_production_pxe.vmlinuz loaded completely by 52:54:00:5b:01:01, 42/300 s";
         assert_eq!(status().sentence(), expected);
     }
 }
