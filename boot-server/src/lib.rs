@@ -1,14 +1,15 @@
 //! The boot server: PXE-enabled DHCP, proxyDHCP, TFTP, the HTTP boot config service and Pixiecore
 //! mode in one program.
 //!
-//! Dependencies run one way: `proto ← catalog ← policy ← respond ← net ← cli ← main`; [`event`] is
-//! a leaf that everyone may name, [`metrics`] counts its events, [`config`] is what `cli` reads and hands down, and
-//! [`state_file`] opens what the server writes.
+//! Dependencies run one way: `proto ← catalog ← policy ← respond ← net ← cli ← main`; [`event`]
+//! needs only `proto` and everyone may name it, [`event_sink`] takes events and [`metrics`] counts
+//! them, [`config`] is what `cli` reads and hands down, and [`state_file`] opens what the server writes.
 
 pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod event;
+pub mod event_sink;
 pub mod lease;
 pub mod metrics;
 pub mod net;

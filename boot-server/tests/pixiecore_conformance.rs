@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use boot_server::event::EventSink;
+use boot_server::event_sink::EventSink;
 use boot_server::net::http::HttpServer;
 use boot_server::net::neighbours::Neighbours;
 use boot_server::net::pixiecore::{ApiClient, router};

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::EventSink;
+use boot_server::event_sink::EventSink;
 use boot_server::net::http::{Signer, SignerError, signing_router};
 use boot_server::net::neighbours::Neighbours;
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};

@@ -12,7 +12,8 @@ use super::config_file;
 use super::event_log::Reopen;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
-use crate::event::{BootEvent, EventSink};
+use crate::event::BootEvent;
+use crate::event_sink::EventSink;
 use crate::net::http::Tls;
 
 /// Configuration, data and certificates that a reload reads again.

@@ -17,7 +17,7 @@ use super::{logging, privileges, report};
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
-use crate::event::EventSink;
+use crate::event_sink::EventSink;
 use crate::net::http::{Signer, Tls};
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};

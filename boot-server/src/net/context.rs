@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::interface::Interface;
 use super::neighbours::Neighbours;
-use crate::event::EventSink;
+use crate::event_sink::EventSink;
 use crate::policy::Policy;
 
 /// Shared by DHCP, TFTP and the router advertiser.

@@ -335,7 +335,8 @@ mod tests {
 
     use super::*;
     use crate::catalog::data_dir::Source;
-    use crate::event::{self, BootEvent, EventSink};
+    use crate::event::{self, BootEvent};
+    use crate::event_sink::EventSink;
 
     const GROUP: &str = r#"{"id":"a","profile":"p"}"#;
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::{Event, EventSink};
+use boot_server::event::Event;
+use boot_server::event_sink::EventSink;
 use boot_server::net::http::{HttpServer, router};
 use boot_server::net::neighbours::Neighbours;
 use serde::Deserialize;

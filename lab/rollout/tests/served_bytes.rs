@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::EventSink;
+use boot_server::event_sink::EventSink;
 use boot_server::net::http::{HttpServer, router};
 use boot_server::net::neighbours::Neighbours;
 use rollout::inventory::{Firmware, Inventory, Machine, import, read};

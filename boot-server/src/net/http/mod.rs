@@ -55,7 +55,7 @@ pub use workers::Workers;
 
 use crate::catalog::data_dir::DataDir;
 use crate::config::Explain;
-use crate::event::EventSink;
+use crate::event_sink::EventSink;
 use crate::net::folder::Folder;
 use crate::net::neighbours::Neighbours;
 

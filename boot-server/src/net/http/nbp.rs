@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::config::BootConfig;
-    use crate::event::EventSink;
+    use crate::event_sink::EventSink;
     use crate::net::context::Context;
     use crate::net::interface::Interface;
     use crate::net::neighbours::Neighbours;

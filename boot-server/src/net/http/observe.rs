@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
 use crate::config::Explain;
-use crate::event::{BootEvent, EventSink, Served, Who};
+use crate::event::{BootEvent, Served, Who};
+use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
 
 /// Status of the event when the client was gone before there was an answer (nginx's number).

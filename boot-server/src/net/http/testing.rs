@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, Request};
 use tower::ServiceExt;
 
 use crate::catalog::data_dir::{DataDir, Source};
-use crate::event::{BootEvent, EventSink};
+use crate::event::BootEvent;
+use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
 
 pub(crate) struct Answered {

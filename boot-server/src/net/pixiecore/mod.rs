@@ -21,7 +21,7 @@ use seal::Sealer;
 
 use crate::catalog::labels::query_pairs;
 use crate::config::Explain;
-use crate::event::EventSink;
+use crate::event_sink::EventSink;
 use crate::net::http::answer::Answer;
 use crate::net::http::observe::{Observer, observe};
 use crate::net::neighbours::Neighbours;
