@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::event::{BootEvent, Event, now_us};
 use crate::metrics::Metrics;
+use boot_server_events::{BootEvent, Event, now_us};
 
 /// Events that wait to be written. When whoever reads them stands still, more are dropped and counted:
 /// machines are served on, in bounded memory.

@@ -8,7 +8,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod event;
+pub use boot_server_events as event;
 pub mod event_sink;
 pub mod lease;
 pub mod metrics;

@@ -16,8 +16,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::event::{BootEvent, Shortage};
 use crate::lease::Usage;
+use boot_server_events::{BootEvent, Shortage};
 use boot_server_proto::dhcp::MessageType;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -500,7 +500,7 @@ fn http_endpoint(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Who;
+    use boot_server_events::Who;
 
     fn request(path: &str, status: u16) -> BootEvent {
         BootEvent::HttpRequest {

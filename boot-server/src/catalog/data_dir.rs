@@ -17,8 +17,8 @@ use super::problem::{Problem, Severity};
 pub use super::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
 use super::stamp::{Compare, Stamp, is_remote};
 use super::{BootCatalog, Labels, Selection, check, load};
-use crate::event::BootEvent;
 use crate::event_sink::EventSink;
+use boot_server_events::BootEvent;
 
 /// A data directory that is served.
 #[derive(Debug)]

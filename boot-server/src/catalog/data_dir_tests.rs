@@ -21,7 +21,12 @@ fn rack(config: &str) -> tempfile::TempDir {
     dir
 }
 
-fn open(dir: &tempfile::TempDir) -> (DataDir, tokio::sync::mpsc::Receiver<crate::event::Event>) {
+fn open(
+    dir: &tempfile::TempDir,
+) -> (
+    DataDir,
+    tokio::sync::mpsc::Receiver<boot_server_events::Event>,
+) {
     let (sink, events) = EventSink::channel();
     let (data_dir, problems) = DataDir::open(Source::of(dir.path()), Some(sink)).unwrap();
     assert_eq!(problems, []);

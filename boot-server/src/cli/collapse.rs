@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{BootEvent, Event};
+use boot_server_events::{BootEvent, Event};
 
 /// Events of one kind written in one second. A thousand machines that are switched on at once stay below.
 const PER_SECOND: u64 = 1000;
@@ -58,7 +58,7 @@ fn kind(event: &BootEvent) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Who;
+    use boot_server_events::Who;
 
     fn ignored(at_us: u64) -> Event {
         let (who, reason) = (Who::default(), "".into());

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::event::Event;
 use crate::state_file;
+use boot_server_events::Event;
 
 /// Lines handed to the kernel together.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -135,7 +135,7 @@ impl EventFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::BootEvent;
+    use boot_server_events::BootEvent;
 
     fn event(count: u64) -> Event {
         let what = BootEvent::EventsDropped { count };

@@ -15,8 +15,8 @@ use tracing::{Level, debug, error, info, warn};
 use super::collapse::Collapser;
 use super::event_file::Out;
 use super::narrate::{Narrator, Weight, is_warning};
-use crate::event::{BootEvent, Event, now_us};
 use crate::metrics::Metrics;
+use boot_server_events::{BootEvent, Event, now_us};
 
 /// After it has written, the thread sleeps this long: events that come meanwhile are written together,
 /// and nobody who tells of them has to wake it.

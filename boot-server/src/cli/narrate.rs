@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{BootEvent, DhcpRole, TftpFailureCode, Who};
+use boot_server_events::{BootEvent, DhcpRole, TftpFailureCode, Who};
 use boot_server_proto::dhcp::MessageType;
 
 /// Questions remembered until they are answered.
@@ -379,7 +379,7 @@ mod tests {
         };
         let dropped = BootEvent::EventsDropped { count: 1 };
         let short = BootEvent::DhcpShortage {
-            reason: crate::event::Shortage::PoolExhausted,
+            reason: boot_server_events::Shortage::PoolExhausted,
             count: 1,
             detail: String::new(),
         };

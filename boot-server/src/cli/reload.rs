@@ -12,9 +12,9 @@ use super::config_file;
 use super::event_log::Reopen;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
-use crate::event::BootEvent;
 use crate::event_sink::EventSink;
 use crate::net::http::Tls;
+use boot_server_events::BootEvent;
 
 /// Configuration, data and certificates that a reload reads again.
 pub(super) struct Reloader {

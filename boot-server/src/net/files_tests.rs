@@ -8,11 +8,11 @@ use super::files::*;
 use super::folder::Folder;
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
 use crate::config::BootConfig;
-use crate::event::sha256_hex;
 use crate::event_sink::EventSink;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::Policy;
+use boot_server_events::sha256_hex;
 use boot_server_proto::tftp::ErrorCode;
 
 const PEER: &str = "10.0.0.7:2070";

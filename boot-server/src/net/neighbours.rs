@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 use super::arp;
-use crate::event::Who;
+use boot_server_events::Who;
 use boot_server_proto::mac::MacAddr;
 
 /// Most addresses remembered at once; the one learned longest ago makes room.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::context::Context;
-use crate::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 use boot_server_proto::mac::MacAddr;
 use boot_server_proto::router_advert::{ETHERTYPE_IPV6, encode_advertisement, parse_solicitation};
 

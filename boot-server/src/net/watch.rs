@@ -335,8 +335,8 @@ mod tests {
 
     use super::*;
     use crate::catalog::data_dir::Source;
-    use crate::event::{self, BootEvent};
     use crate::event_sink::EventSink;
+    use boot_server_events::BootEvent;
 
     const GROUP: &str = r#"{"id":"a","profile":"p"}"#;
 
@@ -350,7 +350,7 @@ mod tests {
     struct Running {
         shared: Arc<super::Watched>,
         data_dir: Arc<DataDir>,
-        events: mpsc::Receiver<event::Event>,
+        events: mpsc::Receiver<boot_server_events::Event>,
         task: tokio::task::JoinHandle<io::Result<()>>,
     }
 

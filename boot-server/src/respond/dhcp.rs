@@ -10,9 +10,9 @@ use super::destination::is_unicast_host;
 use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::{Answer, Probe};
 use crate::config::PoolSettings;
-use crate::event::Shortage;
 use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
+use boot_server_events::Shortage;
 use boot_server_proto::dhcp::{Message, MessageType, Options};
 
 /// Addressing of replies to clients without an address.

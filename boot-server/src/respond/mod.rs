@@ -19,7 +19,7 @@ pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
 pub use variables::{ExpandError, Machine, expand};
 
-use crate::event::Shortage;
+use boot_server_events::Shortage;
 use boot_server_proto::dhcp::Message;
 use boot_server_proto::mac::MacAddr;
 

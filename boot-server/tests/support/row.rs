@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use boot_server::catalog::data_dir::{DataDir, Source};
-use boot_server::event::Event;
 use boot_server::event_sink::EventSink;
 use boot_server::net::http::{HttpServer, router};
 use boot_server::net::neighbours::Neighbours;
+use boot_server_events::Event;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 

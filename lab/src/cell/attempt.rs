@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boot_server::config::Config;
-use boot_server::event::Event;
+use boot_server_events::Event;
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boot_server::config::Config;
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -285,7 +285,7 @@ impl Kill {
 
 #[cfg(test)]
 mod tests {
-    use boot_server::event::{DhcpRole, Event, Who};
+    use boot_server_events::{DhcpRole, Event, Who};
     use boot_server_proto::dhcp::MessageType;
 
     use super::*;

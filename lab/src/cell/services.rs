@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use boot_server::config::Config;
-use boot_server::event::{BootEvent, Event};
+use boot_server_events::{BootEvent, Event};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};

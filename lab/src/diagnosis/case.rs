@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
-use boot_server::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use super::Proof;

@@ -1,7 +1,7 @@
 //! Causes about the config: its server, its content, its owner.
 
 use boot_server::catalog::Labels;
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::nbp::proof;

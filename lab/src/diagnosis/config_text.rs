@@ -2,7 +2,7 @@
 
 use boot_server::catalog::Labels;
 use boot_server::catalog::snapshot::Folder;
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::nbp::proof;

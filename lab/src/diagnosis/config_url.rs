@@ -1,6 +1,6 @@
 //! Cause: a wrong or missing config URL.
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::config::requests;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::nbp::proof;

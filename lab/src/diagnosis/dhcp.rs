@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use boot_server::event::{BootEvent, IgnoreCode};
+use boot_server_events::{BootEvent, IgnoreCode};
 use boot_server_proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};

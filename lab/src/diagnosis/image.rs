@@ -1,6 +1,6 @@
 //! Causes in the transfer of kernel and initrd: missing, truncated, stalled.
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::nbp::{proof, refusal};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};

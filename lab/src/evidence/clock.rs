@@ -39,7 +39,7 @@ impl Default for System {
 
 impl Source for System {
     fn wall_us(&self) -> u64 {
-        boot_server::event::now_us()
+        boot_server_events::now_us()
     }
 
     fn monotonic_us(&self) -> u64 {

@@ -13,7 +13,7 @@ pub mod saved;
 pub mod tail;
 pub mod wire;
 
-use boot_server::event::Event;
+use boot_server_events::Event;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server::event::EVENT_NAMES;
+use boot_server_events::EVENT_NAMES;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 

@@ -10,7 +10,7 @@
 pub(crate) mod tests;
 
 use boot_server::config::Config;
-use boot_server::event::Event;
+use boot_server_events::Event;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 

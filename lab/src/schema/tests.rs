@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use boon::{Compiler, Schemas};
-use boot_server::event::{BootEvent, DhcpRole, Event, IgnoreCode, IgnoreReason, Served, Who};
 use boot_server::event_sink::EventSink;
+use boot_server_events::{BootEvent, DhcpRole, Event, IgnoreCode, IgnoreReason, Served, Who};
 use boot_server_proto::dhcp::MessageType;
 use serde::Serialize;
 use serde_json::Value;

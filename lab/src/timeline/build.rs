@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::applied;
 use super::classify::{Classified, classify, named_file};

@@ -1,6 +1,6 @@
 //! Assignment of server events to stages.
 
-use boot_server::event::{BootEvent, DhcpRole, Who};
+use boot_server_events::{BootEvent, DhcpRole, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use super::wire::leads_on;

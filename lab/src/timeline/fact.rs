@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use boot_server::event::{DhcpRole, TftpFailure, TftpFailureCode};
+use boot_server_events::{DhcpRole, TftpFailure, TftpFailureCode};
 
 use crate::evidence::packet::{Protocol, TransferEnd};
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use boot_server::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use crate::evidence::packet::{Said, Wire};

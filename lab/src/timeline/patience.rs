@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::classify::classify;
 use super::signatures::is_kernel_line;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::classify::Named;
 use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, Said, Transfer, Wire};

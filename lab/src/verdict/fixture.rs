@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use boot_server::config::BiosLoader;
-use boot_server::event::{BootEvent, DhcpRole, Event, Who};
+use boot_server_events::{BootEvent, DhcpRole, Event, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};

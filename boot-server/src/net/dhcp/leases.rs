@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use crate::config::{DhcpConfig, PoolSettings};
-use crate::event::BootEvent;
 use crate::event_sink::EventSink;
 use crate::lease::{Journal, JournalError, LeaseRecord, LeaseStore, MemoryOnly, clamp_ends};
+use boot_server_events::BootEvent;
 
 /// Opens the store of leases; returns the leases in it too.
 ///

@@ -26,9 +26,9 @@ use self::socket::{DhcpSocket, Listen, Received};
 use super::context::Context;
 use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;
-use crate::event::{BootEvent, IgnoreCode, Who};
 use crate::policy::{BootStep, Client, classify};
 use crate::respond::{Answer, Arrival, ProxyStyle, boot_service_ack, proxy_offer};
+use boot_server_events::{BootEvent, IgnoreCode, Who};
 use boot_server_proto::dhcp::{Message, MessageType};
 use boot_server_proto::mac::MacAddr;
 

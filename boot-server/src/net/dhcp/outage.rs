@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::event::{BootEvent, Shortage};
+use boot_server_events::{BootEvent, Shortage};
 
 /// Interval at which a continuing shortage is reported again.
 const AGAIN: Duration = Duration::from_secs(60);

@@ -8,12 +8,12 @@ use std::time::{Instant, SystemTime};
 use super::outage::Outages;
 use super::probe::{Found, Prober};
 use super::{Answered, DhcpService, Probing, Request, Role, tell};
-use crate::event::{BootEvent, Shortage};
 use crate::event_sink::EventSink;
 use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::policy::BootStep;
 use crate::respond::{Answer, DhcpServer};
+use boot_server_events::{BootEvent, Shortage};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 

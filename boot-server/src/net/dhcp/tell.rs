@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use tracing::debug;
 
 use super::{DhcpService, Request, Role};
-use crate::event::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
 use crate::policy::BootStep;
 use crate::respond::Reply;
+use boot_server_events::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
 use boot_server_proto::dhcp::MessageType;
 
 impl<A> DhcpService<A> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::catalog::snapshot::Refusal;
-use crate::event::sha256_hex;
+use boot_server_events::sha256_hex;
 
 /// `Content-Type` of plain text.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";

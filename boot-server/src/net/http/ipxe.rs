@@ -16,8 +16,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuer
 
 #[cfg(test)]
 mod tests {
-    use crate::event::BootEvent;
     use crate::net::http::testing::get;
+    use boot_server_events::BootEvent;
 
     #[tokio::test]
     async fn the_event_names_machine_group_and_spec() {

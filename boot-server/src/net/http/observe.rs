@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
 use crate::config::Explain;
-use crate::event::{BootEvent, Served, Who};
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
+use boot_server_events::{BootEvent, Served, Who};
 
 /// Status of the event when the client was gone before there was an answer (nginx's number).
 const CLIENT_GONE: u16 = 499;

@@ -42,7 +42,7 @@ async fn handle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::BootEvent;
+    use boot_server_events::BootEvent;
 
     #[tokio::test]
     async fn health_while_leases_cannot_be_kept_is_503() {

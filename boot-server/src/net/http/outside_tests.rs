@@ -12,9 +12,9 @@ use super::answer::FromThisHost;
 use super::testing::{get_from, get_with};
 use crate::catalog::data_dir::{DataDir, Source};
 use crate::config::Explain;
-use crate::event::BootEvent;
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
+use boot_server_events::BootEvent;
 
 const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 

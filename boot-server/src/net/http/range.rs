@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::answer::Answer;
-use crate::event::sha256_hex;
+use boot_server_events::sha256_hex;
 
 /// Requested part of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, Request};
 use tower::ServiceExt;
 
 use crate::catalog::data_dir::{DataDir, Source};
-use crate::event::BootEvent;
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
+use boot_server_events::BootEvent;
 
 pub(crate) struct Answered {
     pub(crate) status: u16,

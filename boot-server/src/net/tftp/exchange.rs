@@ -16,9 +16,9 @@ use super::Shared;
 use super::link::Link;
 use super::places::Place;
 use super::read_ahead::ReadAhead;
-use crate::event::{BootEvent, TftpFailureCode};
 use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
+use boot_server_events::{BootEvent, TftpFailureCode};
 use boot_server_proto::tftp::{
     ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit,
 };

@@ -26,7 +26,7 @@ use self::places::{NoPlace, Places};
 use super::context::Context;
 use super::files::TftpFiles;
 use super::refusals::Refusals;
-use crate::event::{BootEvent, TftpFailure, TftpFailureCode, Who};
+use boot_server_events::{BootEvent, TftpFailure, TftpFailureCode, Who};
 use boot_server_proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.

@@ -11,11 +11,11 @@ use super::places::MAX_TRANSFERS_PER_CLIENT;
 use super::read_ahead::READ_AHEAD_BYTES;
 use super::*;
 use crate::config::BootConfig;
-use crate::event::Event;
 use crate::event_sink::EventSink;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::{Policy, Rules};
+use boot_server_events::Event;
 
 /// Longer than any answer takes, and short of the first retransmission.
 const SOON: Duration = Duration::from_millis(900);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use boot_server::cli::narrate::Narrator;
-use boot_server::event::Event;
+use boot_server_events::Event;
 use clap::Args;
 
 use super::{follow, unknown};

@@ -1,6 +1,6 @@
 //! Boot programs, TFTP, scripts, firmware, identity.
 
-use boot_server::event::Who;
+use boot_server_events::Who;
 
 use super::*;
 use crate::evidence::beside::keep_data;

@@ -1,6 +1,6 @@
 //! The system inside, and its config.
 
-use boot_server::event::Who;
+use boot_server_events::Who;
 
 use super::*;
 use crate::evidence::beside::keep_data;

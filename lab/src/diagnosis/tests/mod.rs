@@ -14,7 +14,7 @@ pub(crate) mod wiring;
 
 use std::collections::BTreeMap;
 
-use boot_server::event::{BootEvent, Event};
+use boot_server_events::{BootEvent, Event};
 
 use super::{Cause, Finding, diagnose};
 use crate::evidence::beside::Beside;

@@ -1,6 +1,6 @@
 //! Addresses and boot options.
 
-use boot_server::event::Who;
+use boot_server_events::Who;
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use boot_server::event::now_us;
+use boot_server_events::now_us;
 
 use super::status::NodeStatus;
 use super::transfers::Follower;

@@ -1,6 +1,6 @@
 //! Silences, step by step.
 
-use boot_server::event::Event;
+use boot_server_events::Event;
 
 use super::*;
 use crate::scenario::Firmware;

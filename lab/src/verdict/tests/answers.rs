@@ -1,6 +1,6 @@
 //! A wrong answer, or none, fails at its own stage.
 
-use boot_server::event::BootEvent;
+use boot_server_events::BootEvent;
 
 use super::*;
 use crate::evidence::GaveUp;

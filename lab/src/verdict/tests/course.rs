@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boot_server::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 
 use super::*;
 use crate::diagnosis::explain;

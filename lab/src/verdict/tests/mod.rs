@@ -9,7 +9,7 @@ mod proofs;
 mod rows;
 mod simulated;
 
-use boot_server::event::{BootEvent, Served};
+use boot_server_events::{BootEvent, Served};
 
 use super::checks::checks;
 use super::fixture::{SCENARIOS, address, evidence, http, scenario, tftp};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boot_server::event::{BootEvent, Event};
+use boot_server_events::{BootEvent, Event};
 
 use super::*;
 use crate::diagnosis::tests::Story;

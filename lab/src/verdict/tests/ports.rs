@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use boot_server::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 
 use super::*;
 use crate::diagnosis::tests::Story;

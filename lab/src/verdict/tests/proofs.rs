@@ -1,6 +1,6 @@
 //! Every proof is needed, and only the machine's own counts.
 
-use boot_server::event::{BootEvent, Who};
+use boot_server_events::{BootEvent, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use super::*;

@@ -53,7 +53,7 @@ impl BootEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Who;
+    use crate::Who;
 
     #[test]
     fn name_is_that_of_the_events_json() {
