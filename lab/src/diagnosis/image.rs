@@ -106,7 +106,8 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
     });
     if let Some((at_us, path, bytes, length)) = event {
         let text = format!("the boot server sent {bytes} of {length} bytes of {path}");
-        let sentence = format!("the transfer of {path} was aborted after {bytes} of {length} bytes");
+        let sentence =
+            format!("the transfer of {path} was aborted after {bytes} of {length} bytes");
         return finding(sentence, vec![Proof::at(at_us, text)], 82);
     }
     let (at_us, line) = case.line(Clue::CutShort)?;

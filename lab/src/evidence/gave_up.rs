@@ -42,10 +42,12 @@ impl From<String> for GaveUp {
     /// Reads a reason as it was recorded.
     fn from(text: String) -> GaveUp {
         let seconds = || {
-            [DEADLINE, DEADLINE_BEFORE].into_iter().find_map(|(before, after)| {
-                let rest = text.strip_prefix(before)?;
-                rest.strip_suffix(after)?.parse().ok()
-            })
+            [DEADLINE, DEADLINE_BEFORE]
+                .into_iter()
+                .find_map(|(before, after)| {
+                    let rest = text.strip_prefix(before)?;
+                    rest.strip_suffix(after)?.parse().ok()
+                })
         };
         match seconds() {
             Some(seconds) => GaveUp::Deadline { seconds },

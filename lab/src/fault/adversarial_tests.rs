@@ -99,7 +99,11 @@ fn load_mistakes_are_refused_with_their_place() {
             "with = \"evil@node10\"",
             "11 bytes",
         ),
-        ("replace = \"core@node1\"", "replace = \"\"", "text to replace is empty"),
+        (
+            "replace = \"core@node1\"",
+            "replace = \"\"",
+            "text to replace is empty",
+        ),
         (
             "toward = \"servers\"",
             "toward = \"server\"",

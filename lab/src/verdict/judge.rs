@@ -232,10 +232,9 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
         stage: StageName::Dhcp,
         missing: vec![waited_for.clone()],
         waited_for,
-        why:
-            "the lab started no DHCP server (`dhcp = \"none\"`), and the machine sent no request \
+        why: "the lab started no DHCP server (`dhcp = \"none\"`), and the machine sent no request \
              over the network"
-                .into(),
+            .into(),
         went_wrong: false,
     })
 }

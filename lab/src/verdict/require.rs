@@ -169,7 +169,8 @@ fn of_whole_boot(
     }
     let own_pixiecore = services.pixiecore == PixiecoreService::BootServer;
     if services.proxy_dhcp == ProxyDhcpService::BootServer || own_pixiecore {
-        let what = format!("boot options for {mac} from the lab's proxy, beside the other DHCP server");
+        let what =
+            format!("boot options for {mac} from the lab's proxy, beside the other DHCP server");
         add(StageName::Proxy, what, Subject::Any);
     }
     if let Some((what, subject)) = boot_program(scenario, node, firmware) {

@@ -32,6 +32,10 @@ mod root;
 mod sendfile;
 mod server;
 mod signatures;
+#[cfg(feature = "openpgp")]
+mod signer;
+#[cfg(not(feature = "openpgp"))]
+#[path = "no_signer.rs"]
 mod signer;
 
 mod spec;

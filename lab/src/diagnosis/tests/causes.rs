@@ -72,7 +72,10 @@ fn boot_program_after_which_nothing_comes_is_dead() {
     let loaded = story.attempt.wire.transfers[0].end_us;
     story.stop_at(loaded + 1);
     story.gave_up(60, "no progress for 60 s");
-    story.is_explained(Cause::BootProgramDead, &["undionly.kpxe", "sent nothing after that"]);
+    story.is_explained(
+        Cause::BootProgramDead,
+        &["undionly.kpxe", "sent nothing after that"],
+    );
 }
 
 #[test]

@@ -30,7 +30,10 @@ fn a_system_that_says_nothing_on_the_wire_has_no_network() {
     );
     story.is_explained(
         Cause::GuestWithoutNetwork,
-        &["sent nothing after its kernel started", "no interface got an address"],
+        &[
+            "sent nothing after its kernel started",
+            "no interface got an address",
+        ],
     );
 }
 
