@@ -12,6 +12,7 @@ pub mod narrate;
 mod pixiecore;
 mod privileges;
 mod reload;
+mod secrets;
 mod serve;
 mod settings;
 
@@ -254,13 +255,15 @@ fn problems(path: &Path) -> Vec<Problem> {
         Ok(config) => config,
         Err(problems) => return problems,
     };
-    config.http.map_or_else(Vec::new, |http| {
+    let secrets = secrets::problems(&config);
+    let data = config.http.map_or_else(Vec::new, |http| {
         let folders = check::Folders {
             assets: http.assets.as_deref(),
             images: http.images.as_deref(),
         };
         check::check_served(&http.source(), folders)
-    })
+    });
+    data.into_iter().chain(secrets).collect()
 }
 
 fn report(problems: &[Problem]) -> ExitCode {

@@ -13,12 +13,11 @@ use tracing::{info, warn};
 
 use super::event_log::EventLog;
 use super::reload::Reloader;
-use super::{logging, privileges, report};
+use super::{logging, privileges, report, secrets};
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
 use crate::event_sink::EventSink;
-use crate::net::http::{Signer, Tls};
 use crate::net::pixiecore::ApiClient;
 use crate::net::{self, Parts};
 
@@ -33,8 +32,11 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
         .as_deref()
         .filter(|path| *path != Path::new("-"));
     // Keys are often root's own: they are read before that is given up.
-    let tls = tls(&config)?;
-    let signer = signer(&config)?;
+    let tls = secrets::tls(&config)?;
+    let signer = secrets::signer(&config)?.map(Arc::new);
+    if let Some(signer) = &signer {
+        info!(key = signer.fingerprint(), "answers are signed");
+    }
     if let Some(user) = &config.user {
         let leases = config
             .dhcp
@@ -111,13 +113,6 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
     Ok(Some(Arc::new(data_dir)))
 }
 
-fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
-    let http = config.http.as_ref();
-    let pair = http.and_then(|http| http.tls_certificate.as_ref().zip(http.tls_key.as_ref()));
-    let load = |(certificate, key): (&PathBuf, &PathBuf)| Tls::load(certificate, key);
-    Ok(pair.map(load).transpose()?)
-}
-
 fn pixiecore(config: &Config) -> anyhow::Result<Option<ApiClient>> {
     let Some(pixiecore) = &config.pixiecore else {
         return Ok(None);
@@ -141,24 +136,6 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!(%error, "cannot raise the limit of open files");
     }
-}
-
-/// Returns the signer of `http.key_ring`, unlocked by the passphrase in the environment variable of this
-/// server, bootcfg or matchbox.
-fn signer(config: &Config) -> anyhow::Result<Option<Arc<Signer>>> {
-    const PASSPHRASES: [&str; 3] = [
-        "BOOT_SERVER_PASSPHRASE",
-        "MATCHBOX_PASSPHRASE",
-        "BOOTCFG_PASSPHRASE",
-    ];
-    let http = config.http.as_ref();
-    let Some(key_ring) = http.and_then(|http| http.key_ring.as_ref()) else {
-        return Ok(None);
-    };
-    let passphrase = PASSPHRASES.iter().find_map(|name| std::env::var(name).ok());
-    let signer = Signer::open(key_ring, passphrase.as_deref())?;
-    info!(key = signer.fingerprint(), "answers are signed");
-    Ok(Some(Arc::new(signer)))
 }
 
 /// Cancels the token on SIGTERM and SIGINT.

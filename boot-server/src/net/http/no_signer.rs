@@ -15,6 +15,13 @@ pub enum SignerError {
     },
 }
 
+impl SignerError {
+    /// True if only the passphrase is wrong or missing.
+    pub fn is_locked(&self) -> bool {
+        false
+    }
+}
+
 /// Encoding of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {

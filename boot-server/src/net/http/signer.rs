@@ -50,6 +50,13 @@ pub enum SignerError {
     Sign(#[from] Box<pgp::errors::Error>),
 }
 
+impl SignerError {
+    /// True if only the passphrase is wrong or missing.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, SignerError::Passphrase { .. })
+    }
+}
+
 /// Encoding of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
