@@ -146,7 +146,7 @@ pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
     let (_, unit) = units.first()?;
     Some(Finding {
         cause: Cause::UnitFailed,
-        sentence: format!("{unit}, which the config brought in, failed"),
+        sentence: format!("the unit {unit} of the config failed"),
         evidence: units.iter().take(4).map(|(one, _)| proof(one)).collect(),
         remedy: format!(
             "read `journalctl -u {unit}` in the machine, or its journal in the artifacts, and \

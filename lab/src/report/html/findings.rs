@@ -75,14 +75,37 @@ pub(super) fn ended(text: &str) -> String {
     }
 }
 
-/// Capitalises a text and adds a full stop.
+/// Capitalises a text and adds a full stop. A name keeps its letters: `node1`, `undionly.kpxe`.
 pub(super) fn sentence(text: &str) -> String {
     let text = clean(text);
     let text = text.trim();
+    let first_word = text.split_whitespace().next().unwrap_or_default();
+    let is_word = first_word
+        .trim_end_matches([',', ':', ';'])
+        .chars()
+        .all(char::is_alphabetic);
     let mut letters = text.chars();
-    let sentence: String = letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default();
+    let sentence: String = match letters.next() {
+        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    };
     ended(&sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentence_begins_with_a_capital_unless_with_a_name() {
+        for (text, wanted) in [
+            ("no DHCP server answered", "No DHCP server answered."),
+            ("undionly.kpxe was loaded", "undionly.kpxe was loaded."),
+            ("node2 restarted", "node2 restarted."),
+            ("the unit `a` failed!", "The unit `a` failed!"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(text), wanted);
+        }
+    }
 }
