@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use boot_server_events::{BootEvent, Event, now_us};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use boot_server_events::{BootEvent, Event, now_us};
 
 /// Events that wait to be written. When whoever reads them stands still, more are dropped and counted:
 /// machines are served on, in bounded memory.

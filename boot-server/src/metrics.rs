@@ -6,6 +6,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use boot_server_events::{BootEvent, Shortage};
+use boot_server_proto::dhcp::MessageType;
 use ipnet::Ipv4Net;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -17,8 +19,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::lease::Usage;
-use boot_server_events::{BootEvent, Shortage};
-use boot_server_proto::dhcp::MessageType;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Message {
@@ -499,8 +499,9 @@ fn http_endpoint(path: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_events::Who;
+
+    use super::*;
 
     fn request(path: &str, status: u16) -> BootEvent {
         BootEvent::HttpRequest {

@@ -15,10 +15,11 @@ pub use super::load::Source;
 use super::matching::Group;
 use super::problem::{Problem, Severity};
 pub use super::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
+use boot_server_events::BootEvent;
+
 use super::stamp::{Compare, Stamp, is_remote};
 use super::{BootCatalog, Labels, Selection, check, load};
 use crate::event_sink::EventSink;
-use boot_server_events::BootEvent;
 
 /// A data directory that is served.
 #[derive(Debug)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use boot_server_proto::json;
 use serde::{Deserialize, Serialize};
 
 use super::BootSettings;
 use super::problem::Problem;
 use super::template::value_from_json;
-use boot_server_proto::json;
 
 /// A profile (bootcfg: spec), in the words of both layouts.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use boot_server_proto::ipxe::{self, Dialect, Platform};
 use go_template::{Budget, Value};
 
 use super::ignition::{self, InvalidIgnition, Language};
@@ -14,7 +15,6 @@ use super::problem::Problem;
 use super::profile::Profile;
 use super::template::{ConfigText, InvalidTemplate, Metadata, MissingKey, Why};
 use super::{BootSettings, Labels, Selection, cloud_config};
-use boot_server_proto::ipxe::{self, Dialect, Platform};
 
 /// Layout of a data directory, which also decides the program whose responses are reproduced.
 #[derive(

@@ -57,8 +57,9 @@ fn kind(event: &BootEvent) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_events::Who;
+
+    use super::*;
 
     fn ignored(at_us: u64) -> Event {
         let (who, reason) = (Who::default(), "".into());

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::state_file;
 use boot_server_events::Event;
+
+use crate::state_file;
 
 /// Lines handed to the kernel together.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -134,8 +135,9 @@ impl EventFile {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_events::BootEvent;
+
+    use super::*;
 
     fn event(count: u64) -> Event {
         let what = BootEvent::EventsDropped { count };

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use boot_server_events::{BootEvent, Event, now_us};
 use tokio::sync::mpsc::Receiver;
 use tracing::{Level, debug, error, info, warn};
 
@@ -16,7 +17,6 @@ use super::collapse::Collapser;
 use super::event_file::Out;
 use super::narrate::{Narrator, Weight, is_warning};
 use crate::metrics::Metrics;
-use boot_server_events::{BootEvent, Event, now_us};
 
 /// After it has written, the thread sleeps this long: events that come meanwhile are written together,
 /// and nobody who tells of them has to wake it.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use boot_server_proto::mac::MacAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,7 +14,6 @@ use uuid::Uuid;
 use super::narrate::plain;
 use crate::config::Config;
 use crate::lease::{LeaseRecord, LeaseState, read_lease_file};
-use boot_server_proto::mac::MacAddr;
 
 /// A lease as it is shown.
 #[derive(Debug, Serialize)]

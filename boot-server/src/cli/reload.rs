@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boot_server_events::BootEvent;
 use tracing::{error, info, warn};
 
 use super::config_file;
@@ -14,7 +15,6 @@ use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event_sink::EventSink;
 use crate::net::http::Tls;
-use boot_server_events::BootEvent;
 
 /// Configuration, data and certificates that a reload reads again.
 pub(super) struct Reloader {

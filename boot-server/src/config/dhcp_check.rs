@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use boot_server_proto::dhcp::{Options, code};
+use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
@@ -11,8 +13,6 @@ use super::check::ConfigProblem;
 use super::dhcp_option::{self, parse_client_id};
 use super::{DhcpConfig, PoolConfig, RawOptions, Reservation};
 use crate::lease::{PoolPlan, Reserved, ReservedFor};
-use boot_server_proto::dhcp::{Options, code};
-use boot_server_proto::mac::MacAddr;
 
 /// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
 const MIN_LEASE_SECONDS: u32 = 60;

@@ -10,8 +10,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::dhcp::RawOptions;
 use boot_server_proto::dhcp::{Options, code};
+
+use super::dhcp::RawOptions;
 
 /// Notations of an option value.
 const NOTATIONS: &str = "addresses like \"10.0.0.1, 10.0.0.2\", or \"text:…\", \"hex:0104…\", \

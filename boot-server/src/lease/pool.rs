@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
+use boot_server_proto::mac::MacAddr;
+
 use super::clock::shifted;
 use super::offers::{Asker, Candidate, Offers};
 use super::reservations::Reservations;
 use super::{LeaseClient, LeaseError, LeaseRecord, LeaseState, Reserved};
-use boot_server_proto::mac::MacAddr;
 
 /// Duration for which an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
+use boot_server_proto::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::LeaseClient;
-use boot_server_proto::mac::MacAddr;
 
 /// Latest end in seconds since the Unix epoch, about the year 136,000,000: far below what a 64-bit
 /// `time_t` overflows at when a lease time is added.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use boot_server_proto::dhcp::Options;
+use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
 use super::LeaseClient;
-use boot_server_proto::dhcp::Options;
-use boot_server_proto::mac::MacAddr;
 
 /// Identifier of a machine with a fixed address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use boot_server_proto::dhcp::Options;
 use proptest::prelude::*;
 
 use super::*;
-use boot_server_proto::dhcp::Options;
 
 const A: LeaseClient<'static> = machine(0xa);
 const B: LeaseClient<'static> = machine(0xb);

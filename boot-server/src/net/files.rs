@@ -7,17 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boot_server_events::sha256_hex;
+use boot_server_proto::autoexec::{self, AUTOEXEC};
+use boot_server_proto::grub;
+use boot_server_proto::pxelinux::{CONFIG_FOLDER, ConfigName};
+use boot_server_proto::tftp::ErrorCode;
+
 use super::context::Context;
 use super::folder::{Folder, FolderError};
 use super::unchanged::Version;
 use crate::catalog::BootCatalog;
 use crate::config::Explain;
 use crate::respond::{Machine, RenderedConfig, grub_config, pxelinux_config};
-use boot_server_events::sha256_hex;
-use boot_server_proto::autoexec::{self, AUTOEXEC};
-use boot_server_proto::grub;
-use boot_server_proto::pxelinux::{CONFIG_FOLDER, ConfigName};
-use boot_server_proto::tftp::ErrorCode;
 
 /// Folders of Debian's packages with NBPs and the files they load: `ipxe`, `pxelinux`, `syslinux-common`.
 const DEBIAN_NBP_FOLDERS: [&str; 3] = [

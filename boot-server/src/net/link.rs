@@ -4,14 +4,14 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::AsRawFd;
 
+use boot_server_proto::frame::{ETHERTYPE_ARP, encode_udp};
+use boot_server_proto::mac::MacAddr;
 use nix::libc::ENETDOWN;
 use nix::sys::socket::bind;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::interface::Interface;
-use boot_server_proto::frame::{ETHERTYPE_ARP, encode_udp};
-use boot_server_proto::mac::MacAddr;
 
 /// Sends frames of any kind, hears ARP.
 #[derive(Debug)]

@@ -34,11 +34,12 @@ use self::assembly::Assembly;
 pub use self::error::NetError;
 use self::http::{Signer, Tls};
 pub use self::interface::{InterfaceError, interface_of};
+use boot_server_events::BootEvent;
+
 use self::pixiecore::ApiClient;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event_sink::EventSink;
-use boot_server_events::BootEvent;
 
 /// Time limit for the services to stop after a shutdown was requested.
 const SHUTDOWN_TIME: Duration = http::GRACE.saturating_add(Duration::from_secs(2));

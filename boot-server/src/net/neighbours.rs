@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use boot_server_events::Who;
+use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
 use super::arp;
-use boot_server_events::Who;
-use boot_server_proto::mac::MacAddr;
 
 /// Most addresses remembered at once; the one learned longest ago makes room.
 const CAPACITY: usize = 65_536;

@@ -7,6 +7,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use boot_server_events::{BootEvent, Who};
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::router_advert::{ETHERTYPE_IPV6, encode_advertisement, parse_solicitation};
 use nix::libc::ENETDOWN;
 use nix::sys::socket::bind;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,9 +18,6 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::context::Context;
-use boot_server_events::{BootEvent, Who};
-use boot_server_proto::mac::MacAddr;
-use boot_server_proto::router_advert::{ETHERTYPE_IPV6, encode_advertisement, parse_solicitation};
 
 /// The advertiser on one interface.
 pub(super) struct RouterAdvertiser {

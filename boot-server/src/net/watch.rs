@@ -331,12 +331,12 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::symlink;
 
+    use boot_server_events::BootEvent;
     use tokio::time::timeout_at;
 
     use super::*;
     use crate::catalog::data_dir::Source;
     use crate::event_sink::EventSink;
-    use boot_server_events::BootEvent;
 
     const GROUP: &str = r#"{"id":"a","profile":"p"}"#;
 

@@ -17,9 +17,10 @@ use std::time::Instant;
 pub use client::{ClassifyError, Client, Loader, classify};
 pub use memory::{CHAIN_MEMORY, ChainMemory, MAX_UNSEEN_FETCHES};
 
-use crate::config::{BiosLoader, BootConfig};
 use boot_server_proto::dhcp::ClientArch;
 use boot_server_proto::mac::MacAddr;
+
+use crate::config::{BiosLoader, BootConfig};
 
 /// PXELINUX's file name in Debian's package `pxelinux`.
 pub const PXELINUX_NBP: &str = "pxelinux.0";

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use boot_server_proto::dhcp::MessageType;
 use proptest::prelude::*;
 
 use super::*;
-use boot_server_proto::dhcp::MessageType;
 
 const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

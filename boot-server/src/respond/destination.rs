@@ -2,9 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::Addressing;
 use boot_server_proto::dhcp::{Message, MessageType};
 use boot_server_proto::mac::MacAddr;
+
+use super::Addressing;
 
 /// The port that servers and relay agents listen on.
 const SERVER_PORT: u16 = 67;

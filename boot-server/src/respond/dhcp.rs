@@ -4,6 +4,8 @@
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+use boot_server_events::Shortage;
+use boot_server_proto::dhcp::{Message, MessageType, Options};
 use ipnet::Ipv4Net;
 
 use super::destination::is_unicast_host;
@@ -12,8 +14,6 @@ use super::{Answer, Probe};
 use crate::config::PoolSettings;
 use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
-use boot_server_events::Shortage;
-use boot_server_proto::dhcp::{Message, MessageType, Options};
 
 /// Addressing of replies to clients without an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,12 +4,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use boot_server_proto::dhcp::{Message, MessageType, Options, code};
+
 use super::boot_fields::{self, VendorSays};
 use super::destination::destination;
 use super::{Reply, ServerOptions};
 use crate::lease::Reserved;
 use crate::policy::{BootAction, BootStep, Client, Loader};
-use boot_server_proto::dhcp::{Message, MessageType, Options, code};
 
 /// iPXE's setting `no-pxedhcp` (encapsulated option 176) = 1: do not wait for proxyDHCP offers.
 const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];

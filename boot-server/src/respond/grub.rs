@@ -4,13 +4,13 @@
 //! same here: the machine is the one seen with the address that asks, and the name adds its UUID or MAC.
 //! It knows none of iPXE's variables: the machine's attributes are filled in here.
 
+use boot_server_proto::grub;
+use boot_server_proto::pxelinux::ConfigName;
 use uuid::Uuid;
 
 use super::pxelinux::{RenderedConfig, labels, select_by_uuid};
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::BootCatalog;
-use boot_server_proto::grub;
-use boot_server_proto::pxelinux::ConfigName;
 
 /// Reasons that a machine gets no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,9 +101,10 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
+    use boot_server_proto::mac::MacAddr;
+
     use super::*;
     use crate::catalog::{BootSettings, Labels, Selection};
-    use boot_server_proto::mac::MacAddr;
 
     /// Boots the machine with one MAC.
     struct One;

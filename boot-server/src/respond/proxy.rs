@@ -3,11 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use boot_server_proto::dhcp::{ClientArch, Message, MessageType, code};
+
 use super::boot_fields::{self, VendorSays};
 use super::destination::{destination, is_unicast_host};
 use super::{Addressing, Answer, Reply};
 use crate::policy::{BootAction, BootStep, Client, Loader};
-use boot_server_proto::dhcp::{ClientArch, Message, MessageType, code};
 
 /// Program whose behaviour the proxy reproduces where programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server_proto::pxelinux::{Config, ConfigName, RenderError};
 use uuid::Uuid;
 
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
-use boot_server_proto::pxelinux::{Config, ConfigName, RenderError};
 
 /// A rendered configuration and the group it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,8 +262,9 @@ fn tftp_path(file: &str, assets_url: Option<&str>) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
     use boot_server_proto::mac::MacAddr;
+
+    use super::*;
 
     const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);

@@ -5,8 +5,9 @@
 
 mod v1;
 
-use super::yaml::InvalidYaml;
 use boot_server_proto::json::{self, InvalidJson};
+
+use super::yaml::InvalidYaml;
 
 /// Reasons to refuse a text as an Ignition config.
 #[derive(Debug, thiserror::Error)]

@@ -3,12 +3,12 @@
 //! Source: the configuration documents of Ignition 0.2 (2016). Keys are camelCase in JSON and
 //! snake_case in YAML; unknown keys are dropped, empty values left out.
 
+use boot_server_proto::json::{self, InvalidJson};
 use serde::{Deserialize, Serialize};
 
 use super::InvalidIgnition;
 use crate::catalog::go_json;
 use crate::catalog::yaml::{self, DuplicateKeys};
-use boot_server_proto::json::{self, InvalidJson};
 
 /// Bytes of a sector, the unit of partition dimensions in JSON.
 const SECTOR_BYTES: u64 = 512;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use boot_server_proto::json;
 use serde::Deserialize;
 
 use crate::catalog::labels::normal_mac;
@@ -13,7 +14,6 @@ use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::profile::unknown_keys;
 use crate::catalog::requirements::Names;
 use crate::catalog::template::go_json_map;
-use boot_server_proto::json;
 
 const KEYS: &[&str] = &["id", "name", "profile", "selector", "metadata"];
 

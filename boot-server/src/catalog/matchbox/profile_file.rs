@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use boot_server_proto::json::{self, InvalidJson};
 use serde::Deserialize;
 
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::profile::{Boot, Profile, id_of, unknown_keys};
-use boot_server_proto::json::{self, InvalidJson};
 
 const KEYS: &[&str] = &[
     "id",

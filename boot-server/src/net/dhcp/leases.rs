@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use boot_server_events::BootEvent;
+
 use crate::config::{DhcpConfig, PoolSettings};
 use crate::event_sink::EventSink;
 use crate::lease::{Journal, JournalError, LeaseRecord, LeaseStore, MemoryOnly, clamp_ends};
-use boot_server_events::BootEvent;
 
 /// Opens the store of leases; returns the leases in it too.
 ///

@@ -15,6 +15,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use boot_server_events::{BootEvent, IgnoreCode, Who};
+use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, debug, debug_span, warn};
@@ -28,9 +31,6 @@ use super::link::Link;
 use super::pixiecore_api::PixiecoreApi;
 use crate::policy::{BootStep, Client, classify};
 use crate::respond::{Answer, Arrival, ProxyStyle, boot_service_ack, proxy_offer};
-use boot_server_events::{BootEvent, IgnoreCode, Who};
-use boot_server_proto::dhcp::{Message, MessageType};
-use boot_server_proto::mac::MacAddr;
 
 /// Largest DHCP message read; longer ones are cut and then fail to decode.
 const RECEIVE_BUFFER_LEN: usize = 4096;

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use boot_server_proto::frame::{encode_arp_probe, encode_echo, parse_arp_sender, parse_echo_reply};
+use boot_server_proto::mac::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -14,8 +16,6 @@ use tracing::{debug, warn};
 
 use crate::net::link::Link;
 use crate::respond::Probe;
-use boot_server_proto::frame::{encode_arp_probe, encode_echo, parse_arp_sender, parse_echo_reply};
-use boot_server_proto::mac::MacAddr;
 
 /// Addresses that may be looked for at once; what is offered beyond is offered without looking, as
 /// machines would rather boot.

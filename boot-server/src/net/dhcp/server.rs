@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use boot_server_events::{BootEvent, Shortage};
+use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
+
 use super::outage::Outages;
 use super::probe::{Found, Prober};
 use super::{Answered, DhcpService, Probing, Request, Role, tell};
@@ -13,9 +17,6 @@ use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
 use crate::net::pixiecore_api::PixiecoreApi;
 use crate::policy::BootStep;
 use crate::respond::{Answer, DhcpServer};
-use boot_server_events::{BootEvent, Shortage};
-use boot_server_proto::dhcp::MessageType;
-use boot_server_proto::mac::MacAddr;
 
 /// Addresses tried for one client before it is left to ask again.
 const MAX_ADDRESSES_LOOKED_FOR: usize = 8;

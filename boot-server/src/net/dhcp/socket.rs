@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
+use boot_server_proto::udp;
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{
@@ -17,7 +18,6 @@ use tokio::net::UdpSocket;
 
 use crate::net::interface::Interface;
 use crate::respond::Arrival;
-use boot_server_proto::udp;
 
 /// Messages that a socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server_events::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
+use boot_server_proto::dhcp::MessageType;
 use tracing::debug;
 
 use super::{DhcpService, Request, Role};
 use crate::policy::BootStep;
 use crate::respond::Reply;
-use boot_server_events::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
-use boot_server_proto::dhcp::MessageType;
 
 impl<A> DhcpService<A> {
     /// Tells of a request, and learns what it says about addresses.

@@ -4,9 +4,9 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use boot_server_events::sha256_hex;
 
 use crate::catalog::snapshot::Refusal;
-use boot_server_events::sha256_hex;
 
 /// `Content-Type` of plain text.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";

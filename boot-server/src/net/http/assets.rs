@@ -264,8 +264,9 @@ fn sniff(start: &[u8]) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::net::http::testing::{get, get_from, get_with};
     use boot_server_events::BootEvent;
+
+    use crate::net::http::testing::{get, get_from, get_with};
 
     #[tokio::test]
     async fn a_file_has_its_exact_length_and_the_event_counts_its_bytes() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use boot_server_proto::ipxe::boot_script;
 
 use super::App;
 use super::answer::{Answer, TEXT};
-use boot_server_proto::ipxe::boot_script;
 
 /// Returns the same script for every machine; it comes back with the machine's attributes, and with the query
 /// that this script is asked with.

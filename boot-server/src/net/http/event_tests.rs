@@ -1,7 +1,8 @@
 //! The event of each endpoint: the group that matched, the keys it requires, the hash of the content.
 
-use super::testing::{Answered, get, get_from, get_of, get_with};
 use boot_server_events::{BootEvent, sha256_hex};
+
+use super::testing::{Answered, get, get_from, get_of, get_with};
 
 const NODE1: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 

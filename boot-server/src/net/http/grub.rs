@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use boot_server_proto::grub;
 
 use super::App;
 use super::answer::Answer;
-use boot_server_proto::grub;
 
 /// Renders the boot settings of the machine's profile.
 pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Answer {

@@ -16,8 +16,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuer
 
 #[cfg(test)]
 mod tests {
-    use crate::net::http::testing::get;
     use boot_server_events::BootEvent;
+
+    use crate::net::http::testing::get;
 
     #[tokio::test]
     async fn the_event_names_machine_group_and_spec() {

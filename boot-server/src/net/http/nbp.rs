@@ -13,6 +13,7 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
+use boot_server_proto::tftp::ErrorCode;
 
 use super::answer::Answer;
 use super::assets::contents;
@@ -20,7 +21,6 @@ use super::observe;
 use super::range::Part;
 use crate::config::Explain;
 use crate::net::files::Nbps;
-use boot_server_proto::tftp::ErrorCode;
 
 /// Returns the endpoint, to be merged with the others.
 pub(in crate::net) fn router(nbps: Nbps, explain: Explain) -> Router {
@@ -100,6 +100,8 @@ fn fetched(nbps: &Nbps, name: &str, request: &Request) {
 
 #[cfg(test)]
 mod tests {
+    use boot_server_proto::dhcp::{Message, MessageType, code};
+    use boot_server_proto::mac::MacAddr;
     use tower::ServiceExt;
     use uuid::Uuid;
 
@@ -110,8 +112,6 @@ mod tests {
     use crate::net::interface::Interface;
     use crate::net::neighbours::Neighbours;
     use crate::policy::{BootAction, Loader, Policy, classify};
-    use boot_server_proto::dhcp::{Message, MessageType, code};
-    use boot_server_proto::mac::MacAddr;
 
     const PEER: [u8; 4] = [127, 0, 0, 9];
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

@@ -14,6 +14,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
+use boot_server_events::{BootEvent, Served, Who};
 use uuid::Uuid;
 
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
@@ -21,7 +22,6 @@ use crate::catalog::Labels;
 use crate::config::Explain;
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
-use boot_server_events::{BootEvent, Served, Who};
 
 /// Status of the event when the client was gone before there was an answer (nginx's number).
 const CLIENT_GONE: u16 = 499;
@@ -207,8 +207,9 @@ impl HttpBody for Observed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_proto::mac::MacAddr;
+
+    use super::*;
 
     const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 

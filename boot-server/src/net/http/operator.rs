@@ -41,8 +41,9 @@ async fn handle(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_events::BootEvent;
+
+    use super::*;
 
     #[tokio::test]
     async fn health_while_leases_cannot_be_kept_is_503() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use boot_server_events::BootEvent;
 use tower::ServiceExt;
 
 use super::answer::FromThisHost;
@@ -14,7 +15,6 @@ use crate::catalog::data_dir::{DataDir, Source};
 use crate::config::Explain;
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
-use boot_server_events::BootEvent;
 
 const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 

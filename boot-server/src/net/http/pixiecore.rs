@@ -71,8 +71,9 @@ fn boot_json(layout: Layout, profile: &Profile) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::net::http::testing::get;
     use boot_server_events::BootEvent;
+
+    use crate::net::http::testing::get;
 
     #[tokio::test]
     async fn the_event_names_the_machine_that_is_asked_about() {

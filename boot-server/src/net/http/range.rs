@@ -1,9 +1,9 @@
 //! Byte ranges (RFC 9110, section 14), as Go's `http.ServeContent` answers them.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use boot_server_events::sha256_hex;
 
 use super::answer::Answer;
-use boot_server_events::sha256_hex;
 
 /// Requested part of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

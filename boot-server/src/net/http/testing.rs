@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use boot_server_events::BootEvent;
 use tower::ServiceExt;
 
 use crate::catalog::data_dir::{DataDir, Source};
 use crate::event_sink::EventSink;
 use crate::net::neighbours::Neighbours;
-use boot_server_events::BootEvent;
 
 pub(crate) struct Answered {
     pub(crate) status: u16,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::rustls::{self, RootCertStore};
@@ -16,8 +18,6 @@ use tokio_util::io::ReaderStream;
 use super::trust;
 use crate::config::FixedBoot;
 use crate::net::pixiecore_api::PixiecoreApi;
-use boot_server_proto::mac::MacAddr;
-use boot_server_proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
 
 /// Timeout for a file server to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::pixiecore::BootSpec;
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -12,8 +14,6 @@ use super::client::*;
 use crate::config::FixedBoot;
 use crate::net::http::{HttpServer, Tls};
 use crate::net::pixiecore_api::PixiecoreApi;
-use boot_server_proto::mac::MacAddr;
-use boot_server_proto::pixiecore::BootSpec;
 
 const TIME: Duration = Duration::from_secs(5);
 

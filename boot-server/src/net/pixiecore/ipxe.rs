@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use boot_server_proto::mac::MacAddr;
+use boot_server_proto::pixiecore::{BootSpec, Link, Script};
 
 use super::client::ApiAnswer;
 use super::{App, encoded_mac, error, first};
 use crate::net::http::answer::Answer;
-use boot_server_proto::mac::MacAddr;
-use boot_server_proto::pixiecore::{BootSpec, Link, Script};
 
 /// Architectures in Pixiecore's own numbering: IA32 (and BIOS), x64.
 const ARCHITECTURES: [u32; 2] = [0, 1];

@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 
+use boot_server_proto::mac::MacAddr;
 pub use client::{ApiAnswer, ApiClient, ApiError};
 use seal::Sealer;
 
@@ -25,7 +26,6 @@ use crate::event_sink::EventSink;
 use crate::net::http::answer::Answer;
 use crate::net::http::observe::{Observer, observe};
 use crate::net::neighbours::Neighbours;
-use boot_server_proto::mac::MacAddr;
 
 /// State shared by the endpoints.
 #[derive(Clone)]

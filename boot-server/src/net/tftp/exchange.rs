@@ -9,6 +9,10 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use boot_server_events::{BootEvent, TftpFailureCode};
+use boot_server_proto::tftp::{
+    ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit,
+};
 use tokio::time::sleep_until;
 use tracing::{debug, debug_span};
 
@@ -18,10 +22,6 @@ use super::places::Place;
 use super::read_ahead::ReadAhead;
 use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
-use boot_server_events::{BootEvent, TftpFailureCode};
-use boot_server_proto::tftp::{
-    ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit,
-};
 
 /// Largest window granted: beyond it a boot ROM's receive buffers only lose packets.
 const MAX_WINDOW_SIZE: u16 = 64;

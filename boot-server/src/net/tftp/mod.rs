@@ -16,6 +16,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use boot_server_events::{BootEvent, TftpFailure, TftpFailureCode, Who};
+use boot_server_proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
@@ -26,8 +28,6 @@ use self::places::{NoPlace, Places};
 use super::context::Context;
 use super::files::TftpFiles;
 use super::refusals::Refusals;
-use boot_server_events::{BootEvent, TftpFailure, TftpFailureCode, Who};
-use boot_server_proto::tftp::{ErrorCode, Mode, Packet, ReadRequest};
 
 /// The port that requests come to.
 pub(super) const TFTP_PORT: u16 = 69;

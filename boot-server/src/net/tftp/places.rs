@@ -280,8 +280,9 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use boot_server_proto::tftp::{Mode, RequestedOptions};
+
+    use super::*;
 
     fn peer(host: u8, port: u16) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, host], port))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use boot_server_events::Event;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -15,7 +16,6 @@ use crate::event_sink::EventSink;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::{Policy, Rules};
-use boot_server_events::Event;
 
 /// Longer than any answer takes, and short of the first retransmission.
 const SOON: Duration = Duration::from_millis(900);
