@@ -3,6 +3,7 @@
 //! Events are the server's evidence: the lab's verdicts and the operator's logs are made from them.
 //! MACs are lowercase with colons, UUIDs lowercase with hyphens, wherever they were learned.
 
+mod identifier;
 mod ignored;
 mod name;
 #[cfg(test)]
@@ -13,16 +14,18 @@ mod tftp_failure;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
+pub use identifier::Identifier;
 pub use ignored::{IgnoreCode, IgnoreReason};
 pub use name::EVENT_NAMES;
 pub use role::DhcpRole;
 pub use served::Served;
 pub use tftp_failure::{TftpFailure, TftpFailureCode};
-
-use boot_server_proto::dhcp::MessageType;
 
 /// Event and its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -39,10 +42,10 @@ pub struct Event {
 pub struct Who {
     /// MAC of the machine: from the packet, the request's labels, or the address it was seen with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mac: Option<String>,
+    pub mac: Option<Identifier<MacAddr>>,
     /// SMBIOS UUID, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
+    pub uuid: Option<Identifier<Uuid>>,
     /// IP address (and port) it used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<SocketAddr>,

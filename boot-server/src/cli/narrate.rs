@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use boot_server_events::{BootEvent, DhcpRole, TftpFailureCode, Who};
+use boot_server_events::{BootEvent, DhcpRole, Identifier, TftpFailureCode, Who};
 use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
 
 /// Questions remembered until they are answered.
 const MAX_QUESTIONS: usize = 256;
@@ -23,7 +24,7 @@ pub enum Weight {
 #[derive(Debug, Default)]
 pub struct Narrator {
     /// MAC, and what it asked.
-    questions: VecDeque<(String, String)>,
+    questions: VecDeque<(Identifier<MacAddr>, String)>,
 }
 
 impl Narrator {
@@ -277,7 +278,7 @@ fn role_in_words(role: DhcpRole) -> &'static str {
 /// The machine's MAC; its address where that is not known.
 fn name(who: &Who) -> String {
     match (&who.mac, &who.peer) {
-        (Some(mac), _) => mac.clone(),
+        (Some(mac), _) => mac.to_string(),
         (None, Some(peer)) => peer.ip().to_string(),
         (None, None) => "somebody".to_owned(),
     }
@@ -289,7 +290,7 @@ mod tests {
 
     fn who() -> Who {
         Who {
-            mac: Some("52:54:00:00:00:01".into()),
+            mac: Some(MacAddr([0x52, 0x54, 0, 0, 0, 1]).into()),
             uuid: None,
             peer: Some("0.0.0.0:68".parse().unwrap()),
         }
@@ -407,7 +408,7 @@ mod tests {
         let evil = "a\nINFO forged\r\u{1b}[2J\0\u{85}\u{2028}\u{202e}\u{9b}0m";
         let text = || evil.to_owned();
         let named = Who {
-            mac: Some(text()),
+            mac: Some(Identifier::Other(text())),
             ..Who::default()
         };
         let mut narrator = Narrator::default();
@@ -490,7 +491,7 @@ mod tests {
     fn unanswered_questions_are_forgotten_in_the_end() {
         let mut narrator = Narrator::default();
         for number in 0..2 * MAX_QUESTIONS {
-            let mac = Some(number.to_string());
+            let mac = Some(Identifier::Other(number.to_string()));
             narrator.ask(
                 &Who {
                     mac,

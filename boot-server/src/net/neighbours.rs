@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use boot_server_events::Who;
+use boot_server_events::{Identifier, Who};
 use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
@@ -125,8 +125,8 @@ impl Neighbours {
             std::net::IpAddr::V6(_) => None,
         };
         Who {
-            mac: known.map(|n| n.mac.to_string()),
-            uuid: known.and_then(|n| n.uuid).map(|uuid| uuid.to_string()),
+            mac: known.map(|n| n.mac.into()),
+            uuid: known.and_then(|n| n.uuid).map(Identifier::Valid),
             peer: Some(peer),
         }
     }

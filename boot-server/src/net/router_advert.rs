@@ -82,7 +82,7 @@ impl RouterAdvertiser {
             Ok(_) => {
                 debug!(to = %asker, "router advertisement");
                 let who = Who {
-                    mac: Some(asker.to_string()),
+                    mac: Some(asker.into()),
                     ..Who::default()
                 };
                 self.context

@@ -467,8 +467,8 @@ fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
 /// Returns the node of an event: by MAC, which is unambiguous on this bridge, else by UUID.
 fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
     let who = event.what.who()?;
-    let by_mac = |node: &&Node| who.mac.as_deref() == Some(node.mac.to_string().as_str());
-    let by_uuid = |node: &&Node| who.uuid.as_deref() == Some(node.uuid.to_string().as_str());
+    let by_mac = |node: &&Node| who.mac == Some(node.mac.into());
+    let by_uuid = |node: &&Node| who.uuid == Some(node.uuid.into());
     nodes
         .iter()
         .find(by_mac)

@@ -231,8 +231,8 @@ impl<'a> Case<'a> {
 
     fn is(&self, who: &Who) -> bool {
         match (&who.mac, &who.uuid, who.peer) {
-            (Some(mac), ..) => *mac == self.mac,
-            (None, Some(uuid), _) => uuid.eq_ignore_ascii_case(&self.uuid),
+            (Some(mac), ..) => *mac == self.node.mac.into(),
+            (None, Some(uuid), _) => *uuid == self.node.uuid.into(),
             (None, None, Some(peer)) => match peer.ip().to_canonical() {
                 IpAddr::V4(address) => self.addresses.contains(&address),
                 IpAddr::V6(_) => false,

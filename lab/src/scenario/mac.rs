@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use boot_server_events::Identifier;
 use boot_server_proto::mac;
 use serde::Serialize;
 
@@ -40,6 +41,18 @@ impl MacAddr {
     /// Parses any common notation and accepts addresses that no network card can have.
     pub fn parse_any(text: &str) -> Option<MacAddr> {
         text.parse().ok().map(MacAddr)
+    }
+}
+
+impl From<mac::MacAddr> for MacAddr {
+    fn from(mac: mac::MacAddr) -> MacAddr {
+        MacAddr(mac)
+    }
+}
+
+impl From<MacAddr> for Identifier<mac::MacAddr> {
+    fn from(mac: MacAddr) -> Self {
+        Identifier::Valid(mac.0)
     }
 }
 

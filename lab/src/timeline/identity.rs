@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use boot_server_events::{BootEvent, Who};
+use boot_server_events::{BootEvent, Identifier, Who};
 use boot_server_proto::dhcp::MessageType;
+use uuid::Uuid;
 
 use crate::evidence::packet::{Said, Wire};
 use crate::evidence::{Record, Seen};
@@ -26,7 +27,7 @@ pub(super) struct Asker<'s> {
 #[derive(Debug)]
 pub(super) struct Identities<'s> {
     by_mac: HashMap<MacAddr, &'s str>,
-    by_uuid: HashMap<String, &'s str>,
+    by_uuid: HashMap<Uuid, &'s str>,
     /// Owners of addresses, in the order of time.
     by_address: HashMap<IpAddr, Vec<(u64, &'s str)>>,
 }
@@ -41,9 +42,7 @@ impl<'s> Identities<'s> {
         let nodes = || scenario.nodes.iter();
         let mut identities = Identities {
             by_mac: nodes().map(|node| (node.mac, node.name.as_str())).collect(),
-            by_uuid: nodes()
-                .map(|n| (n.uuid.to_string(), n.name.as_str()))
-                .collect(),
+            by_uuid: nodes().map(|n| (n.uuid, n.name.as_str())).collect(),
             by_address: HashMap::new(),
         };
         // A requested address may be refused; it counts only if a foreign server answers, whose answer is not
@@ -68,7 +67,7 @@ impl<'s> Identities<'s> {
                 } if others_dhcp && *message == MessageType::Request => (who, address),
                 _ => continue,
             };
-            if let (Some(node), Some(address)) = (identities.of_mac(who.mac.as_deref()), address) {
+            if let (Some(node), Some(address)) = (identities.of_mac(mac_of(who, None)), address) {
                 let holders = identities.by_address.entry(IpAddr::V4(*address));
                 holders.or_default().push((entry.at_us, node));
             }
@@ -79,9 +78,10 @@ impl<'s> Identities<'s> {
                 let Said::Dhcp(said) = &packet.what else {
                     continue;
                 };
-                if let (Some(node), Some(given)) =
-                    (identities.of_mac(Some(&said.client)), said.given)
-                    && said.is(MessageType::Ack)
+                if let (Some(node), Some(given)) = (
+                    identities.of_mac(MacAddr::parse_any(&said.client)),
+                    said.given,
+                ) && said.is(MessageType::Ack)
                     && !given.is_unspecified()
                 {
                     let holders = identities.by_address.entry(IpAddr::V4(given));
@@ -97,16 +97,12 @@ impl<'s> Identities<'s> {
 
     /// Returns the sender of the request in the event at `at_us`. `told` is a MAC from a path or query.
     pub(super) fn asker(&self, at_us: u64, who: &Who, told: Option<&str>) -> Option<Asker<'s>> {
-        let mac = who.mac.as_deref().or(told);
-        let by_mac = self.of_mac(mac);
-        let by_uuid = who
-            .uuid
-            .as_ref()
-            .and_then(|uuid| self.by_uuid.get(&uuid.to_ascii_lowercase()).copied());
+        let names_a_mac = who.mac.is_some() || told.is_some();
+        let [by_mac, by_uuid] = self.claims(who, told);
         let by_address = who
             .peer
             .and_then(|peer| self.holder(at_us, peer.ip().to_canonical()));
-        if mac.is_some() && by_mac.is_none() && by_address.is_none() {
+        if names_a_mac && by_mac.is_none() && by_address.is_none() {
             // A foreign MAC: the sender is none of the nodes, whatever else it claims.
             return None;
         }
@@ -121,10 +117,10 @@ impl<'s> Identities<'s> {
 
     /// Returns the nodes of the MAC and UUID in the event.
     pub(super) fn claims(&self, who: &Who, told: Option<&str>) -> [Option<&'s str>; 2] {
-        let uuid = who.uuid.as_ref().map(|uuid| uuid.to_ascii_lowercase());
+        let uuid = who.uuid.as_ref().and_then(Identifier::valid);
         [
-            self.of_mac(who.mac.as_deref().or(told)),
-            uuid.and_then(|uuid| self.by_uuid.get(&uuid).copied()),
+            self.of_mac(mac_of(who, told)),
+            uuid.and_then(|uuid| self.by_uuid.get(uuid).copied()),
         ]
     }
 
@@ -135,8 +131,15 @@ impl<'s> Identities<'s> {
         at_that_time.or(holders.first()).map(|(_, node)| *node)
     }
 
-    fn of_mac(&self, mac: Option<&str>) -> Option<&'s str> {
-        let mac = MacAddr::parse_any(mac?)?;
-        self.by_mac.get(&mac).copied()
+    fn of_mac(&self, mac: Option<MacAddr>) -> Option<&'s str> {
+        self.by_mac.get(&mac?).copied()
+    }
+}
+
+/// Returns the MAC in an event; `told` counts only if the event has no other.
+fn mac_of(who: &Who, told: Option<&str>) -> Option<MacAddr> {
+    match &who.mac {
+        Some(mac) => mac.valid().copied().map(MacAddr::from),
+        None => told.and_then(MacAddr::parse_any),
     }
 }

@@ -181,8 +181,8 @@ impl Story<'_> {
     fn who(&self) -> Who {
         let address = address(self.scenario, self.node);
         Who {
-            mac: Some(self.node.mac.to_string()),
-            uuid: Some(self.node.uuid.to_string()),
+            mac: Some(self.node.mac.into()),
+            uuid: Some(self.node.uuid.into()),
             peer: Some(SocketAddr::from((address, 49152))),
         }
     }

@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use boot_server_events::{BootEvent, IgnoreCode, Who};
+use boot_server_events::{BootEvent, Identifier, IgnoreCode, Who};
 use boot_server_proto::dhcp::{Message, MessageType};
 use boot_server_proto::mac::MacAddr;
 use tokio::sync::{Semaphore, mpsc};
@@ -147,7 +147,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             Err(crate::policy::ClassifyError::Reply) => return None,
             Err(error) => {
                 if self.admits(limiter, MacAddr([0; 6]), &peer, now) {
-                    let mac = message.mac().map(|mac| mac.to_string());
+                    let mac = message.mac().map(Identifier::Valid);
                     self.malformed(Who { mac, ..peer }, error.to_string());
                 }
                 return None;
@@ -174,7 +174,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
             Verdict::FirstOverload => "too many DHCP messages from all clients together",
         };
         let who = Who {
-            mac: (mac != MacAddr([0; 6])).then(|| mac.to_string()),
+            mac: (mac != MacAddr([0; 6])).then_some(Identifier::Valid(mac)),
             ..peer.clone()
         };
         let reason = reason.to_owned();

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server_events::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
+use boot_server_events::{BootEvent, DhcpRole, Identifier, IgnoreCode, IgnoreReason, Who};
 use boot_server_proto::dhcp::MessageType;
 use tracing::debug;
 
@@ -100,8 +100,8 @@ impl<A> DhcpService<A> {
 /// Returns the identity of the sender of a request.
 pub(super) fn who(request: &Request) -> Who {
     Who {
-        mac: Some(request.client.mac.to_string()),
-        uuid: request.client.uuid.map(|uuid| uuid.to_string()),
+        mac: Some(request.client.mac.into()),
+        uuid: request.client.uuid.map(Identifier::Valid),
         peer: Some(request.from.into()),
     }
 }

@@ -4,7 +4,8 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use boot_server_events::sha256_hex;
+use boot_server_events::{Identifier, sha256_hex};
+use boot_server_proto::mac::MacAddr;
 
 use crate::catalog::snapshot::Refusal;
 
@@ -25,7 +26,7 @@ pub(crate) struct Note {
     /// Config file that was rendered.
     pub(crate) file: Option<String>,
     /// MAC in the path, for endpoints where it is not a label.
-    pub(crate) mac: Option<String>,
+    pub(crate) mac: Option<Identifier<MacAddr>>,
 }
 
 /// The body for those who may know the whole reason.
@@ -169,7 +170,7 @@ impl Answer {
     }
 
     /// Names the machine by the MAC in the path.
-    pub(crate) fn mac(mut self, mac: String) -> Answer {
+    pub(crate) fn mac(mut self, mac: Identifier<MacAddr>) -> Answer {
         self.note.mac = Some(mac);
         self
     }

@@ -17,6 +17,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, RawQuery(query): RawQuer
 #[cfg(test)]
 mod tests {
     use boot_server_events::BootEvent;
+    use boot_server_proto::mac::MacAddr;
 
     use crate::net::http::testing::get;
 
@@ -34,7 +35,8 @@ mod tests {
         else {
             panic!("another event")
         };
-        assert_eq!(who.mac.as_deref(), Some("52:54:00:89:d8:10"));
+        let mac = MacAddr([0x52, 0x54, 0, 0x89, 0xd8, 0x10]);
+        assert_eq!(who.mac, Some(mac.into()));
         assert_eq!(group.as_deref(), Some("by-mac"));
         assert_eq!(detail.text(), "spec etcd");
         assert_eq!(bytes, answer.body.len() as u64);

@@ -14,8 +14,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
-use boot_server_events::{BootEvent, Served, Who};
-use uuid::Uuid;
+use boot_server_events::{BootEvent, Identifier, Served, Who};
 
 use super::answer::{FromThisHost, LongBody, MayKnow, Note};
 use crate::catalog::Labels;
@@ -140,12 +139,9 @@ impl Drop for Exchange {
 /// now.
 fn who(neighbours: &Neighbours, query: &str, peer: Option<SocketAddr>) -> Who {
     let known = peer.map_or_else(Who::default, |peer| neighbours.who(peer));
-    let mac = Labels::one_of_query(query, "mac");
+    let mac = Labels::one_of_query(query, "mac").map(|text| Identifier::parse(&text));
     let uuid = Labels::one_of_query(query, "uuid").filter(|uuid| !uuid.is_empty());
-    let uuid = uuid.map(|text| match Uuid::parse_str(&text) {
-        Ok(uuid) => uuid.to_string(),
-        Err(_) => text,
-    });
+    let uuid = uuid.map(|text| Identifier::parse(&text));
     let same_machine = mac
         .as_ref()
         .is_none_or(|mac| known.mac.as_ref() == Some(mac))
@@ -208,15 +204,16 @@ impl HttpBody for Observed {
 #[cfg(test)]
 mod tests {
     use boot_server_proto::mac::MacAddr;
+    use uuid::Uuid;
 
     use super::*;
 
+    const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
     const UUID: &str = "16e7d8a7-bfa9-428b-9117-363341bb330b";
 
     fn known() -> (Neighbours, SocketAddr) {
         let neighbours = Neighbours::default();
-        let mac = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
-        neighbours.learn([10, 0, 0, 5].into(), mac, Uuid::parse_str(UUID).ok());
+        neighbours.learn([10, 0, 0, 5].into(), MAC, Uuid::parse_str(UUID).ok());
         (neighbours, SocketAddr::from(([10, 0, 0, 5], 1024)))
     }
 
@@ -224,19 +221,22 @@ mod tests {
     fn an_address_tells_the_machine_when_the_request_does_not() {
         let (neighbours, peer) = known();
         let who = who(&neighbours, "", Some(peer));
-        assert_eq!(who.mac.as_deref(), Some("52:54:00:00:00:01"));
-        assert_eq!(who.uuid.as_deref(), Some(UUID));
+        assert_eq!(who.mac, Some(MAC.into()));
+        assert_eq!(who.uuid.map(|uuid| uuid.to_string()).as_deref(), Some(UUID));
     }
 
     #[test]
     fn labels_come_first_and_a_machine_is_not_mixed_with_its_neighbour() {
         let (neighbours, peer) = known();
         let other = who(&neighbours, "mac=52-54-00-00-00-02", Some(peer));
-        assert_eq!(other.mac.as_deref(), Some("52:54:00:00:00:02"));
+        assert_eq!(other.mac, Some(MacAddr([0x52, 0x54, 0, 0, 0, 2]).into()));
         assert_eq!(other.uuid, None);
         let query = format!("uuid={}", UUID.to_uppercase());
         let same = who(&neighbours, &query, Some(peer));
-        assert_eq!(same.mac.as_deref(), Some("52:54:00:00:00:01"));
-        assert_eq!(same.uuid.as_deref(), Some(UUID));
+        assert_eq!(same.mac, Some(MAC.into()));
+        assert_eq!(
+            same.uuid.map(|uuid| uuid.to_string()).as_deref(),
+            Some(UUID)
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use boot_server_events::Identifier;
 use serde::Serialize;
 
 use super::App;
@@ -45,7 +46,7 @@ fn answer(app: &App, text: &str) -> Answer {
         },
         Err(refusal) => Answer::refused(&refusal),
     };
-    answer.mac(mac)
+    answer.mac(Identifier::parse(&mac))
 }
 
 /// Renders a profile for Pixiecore. matchbox 0.6 sent its `args`, which no Pixiecore reads: the kernel got no
@@ -72,6 +73,7 @@ fn boot_json(layout: Layout, profile: &Profile) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use boot_server_events::BootEvent;
+    use boot_server_proto::mac::MacAddr;
 
     use crate::net::http::testing::get;
 
@@ -82,7 +84,8 @@ mod tests {
         let BootEvent::HttpRequest { who, group, .. } = answer.event else {
             panic!("another event")
         };
-        assert_eq!(who.mac.as_deref(), Some("52:54:00:89:d8:10"));
+        let mac = MacAddr([0x52, 0x54, 0, 0x89, 0xd8, 0x10]);
+        assert_eq!(who.mac, Some(mac.into()));
         assert_eq!(group.as_deref(), Some("by-mac"));
     }
 }

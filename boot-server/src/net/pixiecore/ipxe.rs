@@ -37,7 +37,7 @@ pub(super) async fn handle(
             Some(&reason),
         ),
     };
-    answer.mac(mac.to_string())
+    answer.mac(mac.into())
 }
 
 /// Returns the MAC in the query, whose architecture must be known too.

@@ -272,7 +272,7 @@ fn a_script_that_no_group_has_is_told_group_by_group() {
     story.attempt.beside = Beside::read(&data);
     let query = "uuid=1f6c0b52-64de-4c0a-8f1b-a2d35e7c4d11&mac=52-54-00-5c-01-01";
     let who = Who {
-        mac: Some(story.node.mac.to_string()),
+        mac: Some(story.node.mac.into()),
         ..Who::default()
     };
     let BootEvent::HttpRequest {

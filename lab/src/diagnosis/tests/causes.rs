@@ -168,8 +168,8 @@ fn redirect_to_another_machines_config_is_named() {
             && path == "/cloud"
         {
             (at_us, target) = (entry.at_us, format!("{path}?{query}"));
-            who.mac = Some(other.mac.to_string());
-            who.uuid = Some(other.uuid.to_string());
+            who.mac = Some(other.mac.into());
+            who.uuid = Some(other.uuid.into());
         }
     }
     let response = Said::HttpResponse {

@@ -60,7 +60,7 @@ fn a_server_that_answers_others_has_no_address_left() {
 fn a_pool_that_our_server_calls_empty_is_exhausted() {
     let mut story = alone("ipxe-chainload");
     let who = Who {
-        mac: Some(story.node.mac.to_string()),
+        mac: Some(story.node.mac.into()),
         ..Who::default()
     };
     let reason = "no free address from 192.168.92.2 to 192.168.92.2".into();

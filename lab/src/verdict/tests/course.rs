@@ -87,7 +87,7 @@ fn modules_of_pxelinux_and_an_aborted_size_probe_are_no_boot_programs() {
         .unwrap()
         .clone();
     let who = Who {
-        mac: Some(node.mac.to_string()),
+        mac: Some(node.mac.into()),
         ..Who::default()
     };
     let mut add = |what: BootEvent| {

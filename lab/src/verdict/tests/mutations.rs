@@ -173,12 +173,12 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
             let Some(other) = nodes.iter().find(|node| node.name != story.node.name) else {
                 return false;
             };
-            let (mac, uuid) = (other.mac.to_string(), other.uuid.to_string());
+            let (mac, uuid) = (other.mac, other.uuid);
             change(story, load, |event| {
                 if let BootEvent::HttpRequest { who, .. } | BootEvent::TftpDone { who, .. } = event
                 {
-                    who.mac = Some(mac.clone());
-                    who.uuid = Some(uuid.clone());
+                    who.mac = Some(mac.into());
+                    who.uuid = Some(uuid.into());
                 }
             })
         },

@@ -120,8 +120,8 @@ fn a_machine_that_asks_in_anothers_name_fails_and_proves_nothing_for_the_other()
         } = event
             && path == "/cloud"
         {
-            who.mac = Some(two.mac.to_string());
-            who.uuid = Some(two.uuid.to_string());
+            who.mac = Some(two.mac.into());
+            who.uuid = Some(two.uuid.into());
             *group = Some("node2".into());
             *detail = "node2.yaml".into();
         }
@@ -215,7 +215,7 @@ fn an_address_that_another_machine_has_later_does_not_name_it_before() {
         match &mut entry.what {
             BootEvent::DhcpRequest { who, .. } => {
                 *who = Who {
-                    mac: Some(two.mac.to_string()),
+                    mac: Some(two.mac.into()),
                     ..Who::default()
                 };
                 true
