@@ -19,11 +19,11 @@ pub(super) fn no_acknowledgement(case: &Case) -> Option<Finding> {
         .collect();
     let (offer, offered) = offers.first()?;
     let requests: Vec<_> = case
-        .in_firmware(case.asked("request"))
+        .in_firmware(case.asked(MessageType::Request))
         .filter(|(packet, _)| packet.to.port != Some(4011))
         .collect();
     let (request, wanted) = requests.last()?;
-    let declined = case.asked("decline").next().is_some();
+    let declined = case.asked(MessageType::Decline).next().is_some();
     if case.gives_address_in_the_end() || case.nak().is_some() || declined {
         return None;
     }

@@ -11,7 +11,7 @@ use super::Proof;
 use crate::evidence::domain::Domain;
 use crate::evidence::packet::{DhcpSaid, Direction, Packet, Said, Transfer, Wire};
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{DhcpKind, Record, Seen};
 use crate::scenario::{DhcpService, Node};
 use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
@@ -98,16 +98,21 @@ impl<'a> Case<'a> {
     /// Returns the DHCP messages of this machine of that kind.
     pub(super) fn asked(
         &self,
-        message: &'static str,
+        message: MessageType,
     ) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
         self.dhcp()
-            .filter(move |(_, said)| !said.from_server && said.message == message)
+            .filter(move |(_, said)| !said.from_server && said.is(message))
     }
 
     /// Returns the offers and acknowledgements for this machine.
     pub(super) fn answers(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
         self.dhcp().filter(|(_, said)| {
-            said.from_server && ["offer", "ack", "bootp"].contains(&said.message.as_str())
+            let answers = [
+                DhcpKind::Dhcp(MessageType::Offer),
+                DhcpKind::Dhcp(MessageType::Ack),
+                DhcpKind::Bootp,
+            ];
+            said.from_server && answers.contains(&said.message)
         })
     }
 

@@ -15,7 +15,9 @@ const SHOWN: usize = 3;
 
 /// Detects DISCOVERs without any offered address.
 pub(super) fn no_server(case: &Case) -> Option<Finding> {
-    let asked: Vec<(&Packet, &DhcpSaid)> = case.in_firmware(case.asked("discover")).collect();
+    let asked: Vec<(&Packet, &DhcpSaid)> = case
+        .in_firmware(case.asked(MessageType::Discover))
+        .collect();
     let (first, _) = asked.first()?;
     if case.gives_address() || case.nak().is_some() {
         return None;
@@ -137,7 +139,7 @@ pub(super) fn pool_exhausted(case: &Case) -> Option<Finding> {
             90,
         );
     }
-    let (asked, _) = case.in_firmware(case.asked("discover")).next()?;
+    let (asked, _) = case.in_firmware(case.asked(MessageType::Discover)).next()?;
     let (packet, said) = others_got(case)?;
     let server = server_of(packet, said);
     let other = &said.client;
@@ -242,7 +244,10 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     let acks = || case.answers().filter(|(_, said)| said.is(MessageType::Ack));
     for (ack, said) in acks() {
         let Some(address) = said.given else { continue };
-        let ended = case.asked("release").map(|(packet, _)| packet.at_us).min();
+        let ended = case
+            .asked(MessageType::Release)
+            .map(|(packet, _)| packet.at_us)
+            .min();
         let stranger = case.wire().packets.iter().find(|packet| {
             let claims = match packet.what {
                 Said::ArpReply { address: claimed } => claimed == address,
@@ -278,7 +283,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             return finding(sentence, evidence, 93);
         }
     }
-    if let Some((packet, said)) = case.asked("decline").next() {
+    if let Some((packet, said)) = case.asked(MessageType::Decline).next() {
         let address = said.wanted.map_or("its address".into(), |a| a.to_string());
         let sentence = format!(
             "{} found {address} in use by another host and declined it",
@@ -322,14 +327,16 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
     if answers.iter().any(|(_, said)| to_boot(said)) || case.boots_from_network() {
         return None;
     }
-    let asks_to_boot = case.in_firmware(case.asked("discover")).any(|(_, said)| {
-        said.ipxe
-            || !said.arch.is_empty()
-            || said
-                .vendor_class
-                .as_deref()
-                .is_some_and(|class| class.starts_with("PXEClient"))
-    });
+    let asks_to_boot = case
+        .in_firmware(case.asked(MessageType::Discover))
+        .any(|(_, said)| {
+            said.ipxe
+                || !said.arch.is_empty()
+                || said
+                    .vendor_class
+                    .as_deref()
+                    .is_some_and(|class| class.starts_with("PXEClient"))
+        });
     if !asks_to_boot {
         return None;
     }
@@ -344,7 +351,7 @@ pub(super) fn no_boot_options(case: &Case) -> Option<Finding> {
         (false, 1) => 94,
         (false, _) => 72,
     };
-    let message = said.message.to_uppercase();
+    let message = said.message.to_string().to_uppercase();
     let sentence = format!(
         "{server} gave {} an address with an {message} {}, but no server named a boot file",
         case.mac,

@@ -1,5 +1,7 @@
 //! Causes in the firmware: it rejects a boot program, has no random numbers, or has outdated variables.
 
+use boot_server_proto::dhcp::MessageType;
+
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
@@ -109,7 +111,7 @@ fn card_in(line: &str) -> Option<String> {
 
 /// Detects UEFI firmware without random numbers, which has no network.
 pub(super) fn no_rng(case: &Case) -> Option<Finding> {
-    if !case.attempt.firmware.is_uefi() || case.asked("discover").next().is_some() {
+    if !case.attempt.firmware.is_uefi() || case.asked(MessageType::Discover).next().is_some() {
         return None;
     }
     let asked = case.events().next().is_some() || case.sent().next().is_some();

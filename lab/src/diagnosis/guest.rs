@@ -23,7 +23,7 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
     }
     let after = |packet: &&Packet| packet.at_us > up_us;
     let asked = case
-        .asked("discover")
+        .asked(MessageType::Discover)
         .filter(|(packet, _)| packet.at_us > up_us)
         .count();
     let acked = case

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use boot_server_proto::dhcp::MessageType;
 use uuid::Uuid;
 
 use super::case::Case;
@@ -218,7 +219,7 @@ fn two_addresses<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
 /// Firmware with the machine's MAC asks for an address in the middle of a transfer that the machine takes to its end.
 fn boots_while_loading<'a>(case: &Case<'a>) -> Option<(&'a Packet, String, u8)> {
     let discovers: Vec<&Packet> = case
-        .asked("discover")
+        .asked(MessageType::Discover)
         .filter(|(_, said)| !said.arch.is_empty())
         .map(|(packet, _)| packet)
         .collect();

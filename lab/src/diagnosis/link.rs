@@ -6,8 +6,8 @@ use std::mem::{Discriminant, discriminant};
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
-use crate::evidence::GaveUp;
 use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::evidence::{DhcpKind, GaveUp};
 use crate::timeline::{StageName, first_frame_in};
 
 /// Number of retransmitted packets that a link without loss never has.
@@ -242,10 +242,10 @@ fn by_kind(
 
 /// Returns requests that were repeated with the same content.
 fn repeated_questions(case: &Case) -> u64 {
-    let mut xids: Vec<(u32, &str)> = case
+    let mut xids: Vec<(u32, DhcpKind)> = case
         .dhcp()
         .filter(|(_, said)| !said.from_server)
-        .map(|(_, said)| (said.xid, said.message.as_str()))
+        .map(|(_, said)| (said.xid, said.message))
         .collect();
     let all = xids.len();
     xids.sort_unstable();

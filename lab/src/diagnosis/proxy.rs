@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use boot_server_events::BootEvent;
+use boot_server_proto::dhcp::MessageType;
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
@@ -18,7 +19,7 @@ pub(super) fn silent(case: &Case) -> Option<Finding> {
 }
 
 fn on_67(case: &Case) -> Option<Finding> {
-    let mut asked = case.in_firmware(case.asked("discover"));
+    let mut asked = case.in_firmware(case.asked(MessageType::Discover));
     let (first, _) = asked.next()?;
     if !case.expects_proxy() || proxied(case).next().is_some() || !case.gives_address() {
         return None;
@@ -120,7 +121,10 @@ fn on_4011(case: &Case) -> Option<Finding> {
 /// Returns answers without an address, which come from a proxy.
 fn proxied<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> {
     // An answer to an INFORM has no address either, and does not come from a proxy (RFC 2131 §4.3.5).
-    let informed: BTreeSet<u32> = case.asked("inform").map(|(_, said)| said.xid).collect();
+    let informed: BTreeSet<u32> = case
+        .asked(MessageType::Inform)
+        .map(|(_, said)| said.xid)
+        .collect();
     let answers: Vec<_> = case.in_firmware(case.answers()).collect();
     let from_proxy = move |said: &DhcpSaid| said.given.is_none() && !informed.contains(&said.xid);
     answers
@@ -159,7 +163,11 @@ fn unreadable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
     if case.wire().kind.cut_at_bytes.is_some() {
         return None;
     }
-    let asked = case.in_firmware(case.asked("discover")).next()?.0.at_us;
+    let asked = case
+        .in_firmware(case.asked(MessageType::Discover))
+        .next()?
+        .0
+        .at_us;
     case.wire()
         .packets
         .iter()

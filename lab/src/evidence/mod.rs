@@ -5,6 +5,7 @@
 pub mod beside;
 pub mod capture;
 pub mod clock;
+mod dhcp_kind;
 pub mod disturbance;
 pub mod domain;
 mod gave_up;
@@ -17,6 +18,7 @@ use boot_server_events::Event;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use self::dhcp_kind::DhcpKind;
 pub use self::gave_up::GaveUp;
 
 use self::capture::PcapMode;

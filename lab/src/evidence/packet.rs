@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use boot_server_proto::dhcp::MessageType;
 use serde::{Deserialize, Serialize};
 
+use super::DhcpKind;
+
 /// Content of a capture.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Wire {
@@ -100,7 +102,7 @@ impl Wire {
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
         let given = self.packets.iter().filter_map(|packet| match &packet.what {
-            Said::Dhcp(said) if said.client == mac && said.message == "ack" => said.given,
+            Said::Dhcp(said) if said.client == mac && said.is(MessageType::Ack) => said.given,
             _ => None,
         });
         let mut given = given.filter(|address| !address.is_unspecified());
@@ -239,9 +241,7 @@ pub enum Said {
 /// DHCP message, in the field's terms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DhcpSaid {
-    /// Type: `discover`, `offer`, `request`, `ack`, `nak`, `decline`, `release`, `inform`; `bootp` without
-    /// option 53.
-    pub message: String,
+    pub message: DhcpKind,
     /// True if sent by a server.
     pub from_server: bool,
     /// Transaction id.
@@ -282,7 +282,7 @@ impl DhcpSaid {
     /// True for a message of this type (option 53).
     #[must_use]
     pub fn is(&self, message: MessageType) -> bool {
-        self.message == message.to_string()
+        self.message == DhcpKind::Dhcp(message)
     }
 
     /// True if the client is iPXE: by any form of its user class, or by its own options.

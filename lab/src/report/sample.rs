@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use boot_server_proto::dhcp::MessageType;
+
 use crate::evidence::packet::{
     DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer, TransferEnd, Wire,
 };
@@ -37,7 +39,7 @@ impl Story {
         endpoint(&self.mac, ADDRESS.into(), port)
     }
 
-    fn answer(&self, message: &str, xid: u32) -> DhcpSaid {
+    fn answer(&self, message: MessageType, xid: u32) -> DhcpSaid {
         DhcpSaid {
             message: message.into(),
             from_server: true,
@@ -75,14 +77,14 @@ impl Story {
     }
 
     /// A DHCP message of the machine.
-    pub(crate) fn asks(&mut self, message: &str, xid: u32) {
+    pub(crate) fn asks(&mut self, message: MessageType, xid: u32) {
         let said = DhcpSaid {
             message: message.into(),
             xid,
             client: self.mac.clone(),
             arch: vec![0],
             vendor_class: Some("PXEClient:Arch:00000:UNDI:002001".into()),
-            wanted: (message == "request").then_some(ADDRESS),
+            wanted: (message == MessageType::Request).then_some(ADDRESS),
             ..DhcpSaid::default()
         };
         let from = Endpoint {
@@ -98,7 +100,7 @@ impl Story {
     }
 
     /// A DHCP server's answer.
-    pub(crate) fn gives(&mut self, message: &str, xid: u32) {
+    pub(crate) fn gives(&mut self, message: MessageType, xid: u32) {
         let said = DhcpSaid {
             given: Some(ADDRESS),
             server: Some(SERVER),
@@ -114,7 +116,7 @@ impl Story {
             next_server: Some(SERVER.to_string()),
             boot_file: Some(boot_file.into()),
             discovery_control: Some(8),
-            ..self.answer("offer", xid)
+            ..self.answer(MessageType::Offer, xid)
         };
         self.server(67, 68, Said::Dhcp(Box::new(said)));
     }
@@ -208,11 +210,11 @@ fn endpoint(mac: &str, address: IpAddr, port: u16) -> Endpoint {
 /// A boot by proxyDHCP, TFTP and HTTP, from power-on to the initrd.
 pub(crate) fn boot() -> Story {
     let mut story = Story::default();
-    story.asks("discover", 1);
-    story.gives("offer", 1);
+    story.asks(MessageType::Discover, 1);
+    story.gives(MessageType::Offer, 1);
     story.proxy_offers(1, "undionly.kpxe");
-    story.asks("request", 1);
-    story.gives("ack", 1);
+    story.asks(MessageType::Request, 1);
+    story.gives(MessageType::Ack, 1);
     story.reads(2070, "undionly.kpxe");
     story.sends(2070, "undionly.kpxe", 68_000);
     story.fetches(3001, "/boot.ipxe", 120, TransferEnd::Whole);

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
+use crate::evidence::DhcpKind;
 use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
 use crate::scenario::Scenario;
 
@@ -174,7 +175,7 @@ fn dhcp(
     told: impl Fn(Outcome, Fact) -> Sighting,
 ) -> Entry {
     let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
-    let message = &said.message;
+    let message = said.message.to_string();
     let server = said.server.map(|server| server.to_string());
     let from = server
         .or_else(|| packet.from.address.map(|address| address.to_string()))
@@ -201,9 +202,9 @@ fn dhcp(
             (StageName::Dhcp, told(Outcome::Noted, fact))
         }
         (true, given) if said.is(MessageType::Nak) || (given.is_some() && !on_4011) => {
-            let outcome = match message.as_str() {
-                "nak" => Outcome::Failed,
-                "ack" | "bootp" => Outcome::Done,
+            let outcome = match said.message {
+                DhcpKind::Dhcp(MessageType::Nak) => Outcome::Failed,
+                DhcpKind::Dhcp(MessageType::Ack) | DhcpKind::Bootp => Outcome::Done,
                 _ => Outcome::Noted,
             };
             let fact = Fact::DhcpAnswer {

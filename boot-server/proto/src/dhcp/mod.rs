@@ -19,7 +19,7 @@ use std::net::Ipv4Addr;
 pub use arch::ClientArch;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
-pub use fields::{FieldError, IpxeFeatures, MachineId, MessageType};
+pub use fields::{FieldError, IpxeFeatures, MachineId, MessageType, UnknownMessageType};
 pub use options::{Options, code};
 pub use pxe::{DISCOVERY_USE_BOOT_FILE, pxe_discovery_control, pxe_raspberry_pi};
 

@@ -18,7 +18,7 @@ fn tftp_error(code: u16, message: &str, file: &str) -> Said {
 /// Nothing after the address, but one question for the boot program.
 fn asks_for(file: &str) -> Story {
     let mut story = Story::chainload();
-    let acked = story.time_of(is_dhcp("ack"));
+    let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     let options = vec![("blksize".to_owned(), "1432".to_owned())];
     let what = Said::TftpRequest {
@@ -47,7 +47,7 @@ fn a_boot_program_that_is_not_there_is_named_with_who_named_it() {
 /// The machine loads `file` whole, and says `line`.
 fn loads(file: &str, firmware: Firmware, line: &str) -> Story {
     let mut story = Story::of("ipxe-chainload", "node1", firmware);
-    let acked = story.time_of(is_dhcp("ack"));
+    let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     let transfer = story.transfer(Protocol::Tftp, file, 1);
     (transfer.end, transfer.announced) = (TransferEnd::Whole, Some(1000));
@@ -112,7 +112,7 @@ fn the_same_refusal_without_secure_boot_comes_from_old_variables() {
 #[test]
 fn a_boot_entry_of_another_network_card_comes_from_old_variables() {
     let mut story = Story::of("ipxe-chainload", "node1", Firmware::Uefi);
-    story.stop_before(is_dhcp("discover"));
+    story.stop_before(is_dhcp(MessageType::Discover));
     story.console("BdsDxe: failed to load Boot0002 \"UEFI PXEv4\" from PciRoot(0x0)/Pci(0x1,0x0)/MAC(525400123456,0x1): Not Found");
     story.is_explained(Cause::StaleNvram, &["525400123456", "52:54:00:5c:01:01"]);
 }
@@ -120,7 +120,7 @@ fn a_boot_entry_of_another_network_card_comes_from_old_variables() {
 #[test]
 fn uefi_that_sends_nothing_and_has_no_rng_lacks_one() {
     let mut story = Story::of("ipxe-chainload", "node1", Firmware::Uefi);
-    story.stop_before(is_dhcp("discover"));
+    story.stop_before(is_dhcp(MessageType::Discover));
     story.console("BdsDxe: No bootable option or device was found.");
     story
         .attempt
@@ -232,7 +232,7 @@ fn a_service_that_ended_by_itself_comes_first() {
 #[test]
 fn a_boot_program_loaded_again_and_again_is_a_loop() {
     let mut story = Story::chainload();
-    let acked = story.time_of(is_dhcp("ack"));
+    let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     for _ in 0..5 {
         let transfer = story.transfer(Protocol::Tftp, "undionly.kpxe", 1);

@@ -6,10 +6,10 @@ use crate::evidence::packet::{Content, Direction};
 use crate::timeline::StageName;
 
 /// The DHCP message of the machine or for it, with these changes.
-fn message(story: &Story, message: &str, change: impl FnOnce(&mut DhcpSaid)) -> Said {
+fn message(story: &Story, message: MessageType, change: impl FnOnce(&mut DhcpSaid)) -> Said {
     let mut said = DhcpSaid {
         message: message.into(),
-        from_server: ["offer", "ack"].contains(&message),
+        from_server: [MessageType::Offer, MessageType::Ack].contains(&message),
         xid: 7,
         client: story.node.mac.to_string(),
         ..DhcpSaid::default()
@@ -26,10 +26,10 @@ fn everybody(port: u16) -> Endpoint {
 #[test]
 fn request_that_nobody_acknowledges_names_the_server_identifier() {
     let mut story = Story::chainload();
-    story.stop_before(is_dhcp("request"));
+    story.stop_before(is_dhcp(MessageType::Request));
     let given = address(&story.attempt.scenario, &story.node);
     for _ in 0..3 {
-        let request = message(&story, "request", |said| {
+        let request = message(&story, MessageType::Request, |said| {
             said.wanted = Some(given);
             said.server = Some("192.168.92.77".parse().unwrap());
         });
@@ -83,12 +83,12 @@ fn stage_that_failed_is_the_last_that_was_begun_and_not_ended() {
     let mut story = Story::of("proxy-dhcp", "node1", Firmware::Bios);
     story.attempt.scenario.services.proxy_dhcp = crate::scenario::ProxyDhcpService::None;
     story.attempt.scenario.services.dhcp = crate::scenario::DhcpService::None;
-    story.stop_before(is_dhcp("request"));
+    story.stop_before(is_dhcp(MessageType::Request));
     story
         .attempt
         .records
         .retain(|record| !matches!(record.seen, Seen::Server { .. }));
-    let request = message(&story, "request", |_| {});
+    let request = message(&story, MessageType::Request, |_| {});
     story.packet(story.guest(68), everybody(67), request);
     match story.verdict() {
         NodeVerdict::Fail { stage, .. } => assert_eq!(stage, StageName::Dhcp),
@@ -276,7 +276,7 @@ fn two_uuids_of_one_mac_are_two_hosts_on_a_capture_of_the_segment() {
         let mut story = Story::chainload();
         let at_us = story.attempt.wire.transfers[0].start_us;
         story.stop_at(at_us);
-        let message = message(&story, "discover", |said| {
+        let message = message(&story, MessageType::Discover, |said| {
             said.uuid = Some(other.to_string())
         });
         story.packet(story.guest(68), everybody(67), message);
@@ -307,7 +307,7 @@ fn firmware_that_asks_for_an_address_while_its_mac_loads_is_another_host() {
         story.stop_at(at_us);
         story.transfer(Protocol::Tftp, "undionly.kpxe", 20).end = end;
         let start_us = story.attempt.wire.transfers[0].start_us;
-        let message = message(&story, "discover", |said| said.arch = vec![0]);
+        let message = message(&story, MessageType::Discover, |said| said.arch = vec![0]);
         let from = wiring::nobody(&story.node.mac.to_string(), 68);
         story.packet_at(start_us + 5_000_000, from, everybody(67), message);
         story.gave_up(60, "no progress for 60 s");

@@ -41,7 +41,7 @@ fn a_system_that_says_nothing_on_the_wire_has_no_network() {
 fn a_system_that_asks_in_vain_has_no_network() {
     let mut story = kernel_up(true);
     let said = DhcpSaid {
-        message: "discover".into(),
+        message: MessageType::Discover.into(),
         client: story.node.mac.to_string(),
         ..DhcpSaid::default()
     };

@@ -117,7 +117,7 @@ fn dhcp(story: &mut Story, said: DhcpSaid) {
     }
 }
 
-fn said(message: &str, client: &str, from_server: bool) -> DhcpSaid {
+fn said(message: MessageType, client: &str, from_server: bool) -> DhcpSaid {
     DhcpSaid {
         message: message.into(),
         client: client.into(),
@@ -133,10 +133,10 @@ fn client_of_plain_dhcp_does_not_ask_to_boot() {
     let mut story = Story::chainload();
     story.attempt.wire = Wire::default();
     let mac = "52:54:00:aa:bb:cc";
-    dhcp(&mut story, said("discover", mac, false));
-    dhcp(&mut story, said("request", mac, false));
+    dhcp(&mut story, said(MessageType::Discover, mac, false));
+    dhcp(&mut story, said(MessageType::Request, mac, false));
     let given = Some([10, 1, 2, 3].into());
-    let ack = said("ack", mac, true);
+    let ack = said(MessageType::Ack, mac, true);
     dhcp(&mut story, DhcpSaid { given, ..ack });
     let found = machines(&story.attempt.wire);
     assert_eq!(found, [MacAddr::parse_any(mac).unwrap()]);
@@ -160,8 +160,8 @@ fn answer_to_an_inform_is_no_proxys() {
     story.stop_before(|said| matches!(said, Said::TftpRequest { .. }));
     let mac = story.node.mac.to_string();
     let before = explain_machine("x", &story.attempt.wire, story.node.mac, None);
-    dhcp(&mut story, said("inform", &mac, false));
-    dhcp(&mut story, said("ack", &mac, true));
+    dhcp(&mut story, said(MessageType::Inform, &mac, false));
+    dhcp(&mut story, said(MessageType::Ack, &mac, true));
     let told = explain_machine("x", &story.attempt.wire, story.node.mac, None);
     let causes = |told: &crate::diagnosis::Explained| -> Vec<Cause> {
         told.findings.iter().map(|one| one.cause).collect()
@@ -227,7 +227,7 @@ fn crowd(machines: u32) -> Wire {
         };
         let what = Said::Dhcp(Box::new(DhcpSaid {
             arch: vec![0],
-            ..said("discover", &mac, false)
+            ..said(MessageType::Discover, &mac, false)
         }));
         wire.frames = frame;
         wire.packets.push(Packet {

@@ -15,6 +15,7 @@ pub(crate) mod wiring;
 use std::collections::BTreeMap;
 
 use boot_server_events::{BootEvent, Event};
+use boot_server_proto::dhcp::MessageType;
 
 use super::{Cause, Finding, diagnose};
 use crate::evidence::beside::Beside;
@@ -257,8 +258,8 @@ fn time_us(record: &Record) -> u64 {
     }
 }
 
-fn is_dhcp(message: &'static str) -> impl Fn(&Said) -> bool {
-    move |said| matches!(said, Said::Dhcp(said) if said.message == message)
+fn is_dhcp(message: MessageType) -> impl Fn(&Said) -> bool {
+    move |said| matches!(said, Said::Dhcp(said) if said.is(message))
 }
 
 /// The DHCP message in a packet.

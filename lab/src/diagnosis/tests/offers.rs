@@ -8,7 +8,7 @@ use super::*;
 fn alone(name: &str) -> Story {
     let firmware = Firmware::Bios;
     let mut story = Story::of(name, "node1", firmware);
-    story.stop_before(is_dhcp("offer"));
+    story.stop_before(is_dhcp(MessageType::Offer));
     story
         .attempt
         .records
@@ -38,7 +38,7 @@ fn discovers_without_an_answer_are_a_network_without_a_dhcp_server() {
 fn a_server_that_answers_others_has_no_address_left() {
     let mut story = alone("ipxe-chainload");
     let said = DhcpSaid {
-        message: "ack".into(),
+        message: MessageType::Ack.into(),
         from_server: true,
         client: "52:54:00:99:99:99".into(),
         given: Some("192.168.92.9".parse().unwrap()),
@@ -71,9 +71,9 @@ fn a_pool_that_our_server_calls_empty_is_exhausted() {
 #[test]
 fn a_nak_is_a_refusal_with_its_words() {
     let mut story = Story::chainload();
-    story.stop_before(is_dhcp("ack"));
+    story.stop_before(is_dhcp(MessageType::Ack));
     let said = DhcpSaid {
-        message: "nak".into(),
+        message: MessageType::Nak.into(),
         from_server: true,
         client: story.node.mac.to_string(),
         text: Some("lease is another's".into()),
@@ -92,7 +92,7 @@ fn a_nak_is_a_refusal_with_its_words() {
 fn with_rogue(took: bool) -> Story {
     let mut story = Story::of("pxe-dhcp", "node1", Firmware::Bios);
     let rogue = "192.168.90.66";
-    let at_us = story.time_of(is_dhcp("offer"));
+    let at_us = story.time_of(is_dhcp(MessageType::Offer));
     let mut offer = story
         .attempt
         .wire
@@ -110,9 +110,9 @@ fn with_rogue(took: bool) -> Story {
         offer.to.clone(),
         offer.what.clone(),
     );
-    let end_us = story.stop_before(is_dhcp("ack"));
+    let end_us = story.stop_before(is_dhcp(MessageType::Ack));
     if took {
-        dhcp(&mut offer).unwrap().message = "ack".into();
+        dhcp(&mut offer).unwrap().message = MessageType::Ack.into();
         story.packet_at(end_us + 1, story.stranger(rogue, 67), offer.to, offer.what);
     }
     story
@@ -134,7 +134,7 @@ fn two_servers_that_offer_are_named_and_which_was_taken() {
 #[test]
 fn an_address_that_somebody_else_answers_for_is_a_conflict() {
     let mut story = Story::chainload();
-    let acked = story.time_of(is_dhcp("ack"));
+    let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     let claimed = address(&story.attempt.scenario, &story.node);
     let (stranger, host) = (story.stranger(&claimed.to_string(), 0), story.host(0));
@@ -148,9 +148,9 @@ fn an_address_that_somebody_else_answers_for_is_a_conflict() {
 #[test]
 fn a_declined_address_is_a_conflict() {
     let mut story = Story::chainload();
-    story.stop_before(is_dhcp("ack"));
+    story.stop_before(is_dhcp(MessageType::Ack));
     let said = DhcpSaid {
-        message: "decline".into(),
+        message: MessageType::Decline.into(),
         client: story.node.mac.to_string(),
         wanted: Some("192.168.92.2".parse().unwrap()),
         ..DhcpSaid::default()
@@ -171,7 +171,7 @@ fn an_address_without_boot_options_names_who_gave_it() {
             (said.boot_file, said.next_server) = (None, None);
         }
     }
-    let acked = story.time_of(is_dhcp("ack"));
+    let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     let words = ["192.168.92.1", "OFFER", "no server named a boot file"];
     story.is_explained(Cause::OfferWithoutBootOptions, &words);
@@ -180,7 +180,7 @@ fn an_address_without_boot_options_names_who_gave_it() {
 /// The scenario's proxy says nothing.
 fn without_proxy() -> Story {
     let mut story = Story::of("proxy-dhcp", "node1", Firmware::Uefi);
-    let requested = story.time_of(is_dhcp("request"));
+    let requested = story.time_of(is_dhcp(MessageType::Request));
     story.stop_at(requested + 2_000);
     let from_proxy = |packet: &Packet| matches!(&packet.what, Said::Dhcp(said) if said.from_server && said.given.is_none());
     story
@@ -207,7 +207,7 @@ fn a_proxy_that_says_nothing_is_told_from_an_offer_without_options() {
 fn a_boot_service_that_does_not_answer_on_4011_is_silent() {
     let mut story = without_proxy();
     let offer = DhcpSaid {
-        message: "offer".into(),
+        message: MessageType::Offer.into(),
         from_server: true,
         client: story.node.mac.to_string(),
         vendor_class: Some("PXEClient".into()),
@@ -216,7 +216,7 @@ fn a_boot_service_that_does_not_answer_on_4011_is_silent() {
         ..DhcpSaid::default()
     };
     let request = DhcpSaid {
-        message: "request".into(),
+        message: MessageType::Request.into(),
         from_server: false,
         ..offer.clone()
     };
@@ -242,7 +242,7 @@ fn a_boot_service_that_does_not_answer_on_4011_is_silent() {
 /// The proxy's offers after `spoil`, and nothing behind them.
 fn proxy_answers(spoil: impl Fn(&mut DhcpSaid)) -> Story {
     let mut story = Story::of("proxy-dhcp", "node1", Firmware::Uefi);
-    let requested = story.time_of(is_dhcp("request"));
+    let requested = story.time_of(is_dhcp(MessageType::Request));
     story.stop_at(requested + 2_000);
     for packet in &mut story.attempt.wire.packets {
         if let Some(said) = dhcp(packet).filter(|said| said.from_server && said.given.is_none()) {

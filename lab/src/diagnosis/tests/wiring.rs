@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use boot_server_events::BootEvent;
-use boot_server_proto::dhcp::MessageType;
 
 use super::*;
 use crate::evidence::packet::{Content, Direction};
@@ -146,10 +145,10 @@ impl Wiring<'_> {
         });
     }
 
-    fn said(&self, message: &str) -> DhcpSaid {
+    fn said(&self, message: MessageType) -> DhcpSaid {
         DhcpSaid {
             message: message.into(),
-            from_server: ["offer", "ack"].contains(&message),
+            from_server: [MessageType::Offer, MessageType::Ack].contains(&message),
             xid: 1,
             client: self.node.mac.to_string(),
             uuid: Some(self.node.uuid.to_string()),
@@ -169,7 +168,7 @@ impl Wiring<'_> {
     }
 
     /// An answer with an address and nothing else, as libvirt's DHCP gives it.
-    fn plain(&self, message: &str) -> DhcpSaid {
+    fn plain(&self, message: MessageType) -> DhcpSaid {
         let node_address = address(self.scenario, self.node);
         DhcpSaid {
             given: Some(node_address),
@@ -193,14 +192,14 @@ impl Wiring<'_> {
                     arch: arch.clone(),
                     vendor_class: vendor_class.clone(),
                     wanted: *address,
-                    ..self.said(&message.to_string())
+                    ..self.said(*message)
                 };
                 self.servers_hear(at_us, *port, said);
                 if self.scenario.services.dhcp == DhcpService::Libvirt {
                     let answer = if *message == MessageType::Discover {
-                        "offer"
+                        MessageType::Offer
                     } else {
-                        "ack"
+                        MessageType::Ack
                     };
                     let plain = self.plain(answer);
                     self.client_hears(at_us + 1000, plain);
@@ -218,7 +217,7 @@ impl Wiring<'_> {
                     next_server: Some(self.scenario.network.host().to_string()),
                     server: Some(self.scenario.network.host()),
                     vendor_class: Some("PXEClient".into()),
-                    ..self.said(&message.to_string())
+                    ..self.said(*message)
                 };
                 self.client_hears(at_us, said);
             }
@@ -307,9 +306,10 @@ impl Wiring<'_> {
 
     /// The system inside asks for an address of its own, and gets one.
     fn guest_asks(&mut self, at_us: u64) {
-        for (index, message) in (1..).zip(["discover", "offer", "request", "ack"]) {
+        use MessageType::{Ack, Discover, Offer, Request};
+        for (index, message) in (1..).zip([Discover, Offer, Request, Ack]) {
             let at_us = at_us + index * 1000;
-            if ["offer", "ack"].contains(&message) {
+            if [Offer, Ack].contains(&message) {
                 let plain = self.plain(message);
                 self.client_hears(at_us, plain);
             } else {

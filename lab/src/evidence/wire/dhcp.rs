@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use boot_server_proto::dhcp::{Message, Op, code};
 
 use super::packet::is_told;
+use crate::evidence::DhcpKind;
 use crate::evidence::packet::{DhcpSaid, Said};
 
 /// Ports of DHCP servers, clients, and PXE boot servers (RFC 2131 §4.1, PXE 2.1 §2.2.3).
@@ -44,8 +45,8 @@ fn said(message: &Message) -> DhcpSaid {
     DhcpSaid {
         // A message type that is not one byte is invalid.
         message: match message.message_type() {
-            Ok(Some(kind)) => kind.to_string(),
-            _ => "bootp".into(),
+            Ok(Some(kind)) => kind.into(),
+            _ => DhcpKind::Bootp,
         },
         from_server: message.op == Op::Reply,
         xid: message.xid,

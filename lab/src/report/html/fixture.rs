@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use boot_server_proto::dhcp::MessageType;
+
 use super::gather::{Loaded, gather};
 use super::view::Page;
 use crate::diagnosis::{JudgedNode, judge_attempt};
@@ -52,11 +54,11 @@ pub(super) fn attempt() -> Attempt {
     let mut story = sample::boot();
     story.mac = second.mac.to_string();
     for _ in 0..4 {
-        story.asks("discover", 7);
+        story.asks(MessageType::Discover, 7);
     }
     story.mac = third.mac.to_string();
-    story.asks("discover", 9);
-    story.gives("offer", 9);
+    story.asks(MessageType::Discover, 9);
+    story.gives(MessageType::Offer, 9);
     story.reads(2080, &format!("{HOSTILE_NAME}/undionly.kpxe"));
     Attempt {
         beside: Beside::default(),

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use boot_server_proto::dhcp::MessageType;
+
 use crate::evidence::packet::{DhcpSaid, Endpoint, Packet, Said, Transfer};
 
 /// Returns the frames of requests by the machine with this MAC that were not answered before it asked again.
@@ -34,7 +36,7 @@ pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]
 }
 
 fn expects_answer(said: &DhcpSaid) -> bool {
-    !said.from_server && !["decline", "release"].contains(&said.message.as_str())
+    !said.from_server && !said.is(MessageType::Decline) && !said.is(MessageType::Release)
 }
 
 /// True if a message with the same transaction id arrives before the next request to the same port.

@@ -1,6 +1,9 @@
 //! Labels of packets: a title, and the details that matter for booting.
 
+use boot_server_proto::dhcp::MessageType;
+
 use super::Tone;
+use crate::evidence::DhcpKind;
 use crate::evidence::packet::{DhcpSaid, Said};
 
 /// Label of a packet.
@@ -123,7 +126,7 @@ fn may_be_absent(file: &str) -> bool {
 }
 
 fn dhcp(said: &DhcpSaid) -> Label {
-    let mut title = capital(&said.message);
+    let mut title = capital(&said.message.to_string());
     let address = if said.from_server {
         said.given
     } else {
@@ -132,9 +135,9 @@ fn dhcp(said: &DhcpSaid) -> Label {
     if let Some(address) = address.filter(|address| !address.is_unspecified()) {
         title = format!("{title} {address}");
     }
-    let tone = match said.message.as_str() {
-        "nak" | "decline" => Tone::Bad,
-        "ack" | "offer" => Tone::Good,
+    let tone = match said.message {
+        DhcpKind::Dhcp(MessageType::Nak | MessageType::Decline) => Tone::Bad,
+        DhcpKind::Dhcp(MessageType::Ack | MessageType::Offer) => Tone::Good,
         _ => Tone::Plain,
     };
     let control = said.discovery_control.map(|control| control.to_string());

@@ -1,5 +1,7 @@
 //! Participants of a boot: one lane for each role at each observed address.
 
+use boot_server_proto::dhcp::MessageType;
+
 use super::{Lane, Role};
 use crate::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer};
 
@@ -113,7 +115,7 @@ fn party(mac: &str, packet: &Packet) -> Option<Party> {
 /// one.
 fn dhcp_server(said: &DhcpSaid, from: &Endpoint) -> Party {
     let given = said.given.is_some_and(|given| !given.is_unspecified());
-    let role = if given || said.message == "nak" {
+    let role = if given || said.is(MessageType::Nak) {
         Role::Dhcp
     } else {
         Role::Proxy

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use boot_server_proto::dhcp::MessageType;
+
 use super::{Diagram, Moment, Role, Shown, Tone, build};
 use crate::evidence::packet::{Said, TransferEnd};
 use crate::report::sample::{MAC, Story, ZERO_US, boot};
@@ -87,7 +89,7 @@ fn a_boot_is_told_packet_by_packet_and_file_by_file() {
 fn a_machine_that_nobody_answers_has_a_lane_to_ask_into() {
     let mut story = Story::default();
     for _ in 0..4 {
-        story.asks("discover", 7);
+        story.asks(MessageType::Discover, 7);
     }
     let diagram = diagram(&story);
     assert_eq!(told(&diagram), ["machine>DHCP Discover x4 Unanswered"]);
@@ -100,9 +102,9 @@ fn a_machine_that_nobody_answers_has_a_lane_to_ask_into() {
 #[test]
 fn a_question_is_answered_only_by_what_comes_before_it_is_asked_again() {
     let mut story = Story::default();
-    story.asks("discover", 1);
-    story.asks("discover", 1);
-    story.gives("offer", 1);
+    story.asks(MessageType::Discover, 1);
+    story.asks(MessageType::Discover, 1);
+    story.gives(MessageType::Offer, 1);
     story.reads(2070, "a.0");
     story.reads(2070, "a.0");
     story.sends(2070, "a.0", 10);
@@ -121,8 +123,8 @@ fn a_question_is_answered_only_by_what_comes_before_it_is_asked_again() {
 #[test]
 fn an_offer_with_another_transaction_id_answers_nothing() {
     let mut story = Story::default();
-    story.asks("discover", 1);
-    story.gives("offer", 2);
+    story.asks(MessageType::Discover, 1);
+    story.gives(MessageType::Offer, 2);
     assert_eq!(
         told(&diagram(&story))[0],
         "machine>DHCP Discover Unanswered"
@@ -181,7 +183,7 @@ fn other_machines_and_the_chatter_of_the_link_are_left_out() {
 #[test]
 fn moments_stand_between_packets_and_long_silences_are_told() {
     let mut story = Story::default();
-    story.asks("discover", 1);
+    story.asks(MessageType::Discover, 1);
     let moment = |seconds: u64, text: &str| Moment {
         at_us: ZERO_US + seconds * 1_000_000,
         text: text.into(),

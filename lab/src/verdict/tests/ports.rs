@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use boot_server_events::{BootEvent, Who};
+use boot_server_proto::dhcp::MessageType;
 
 use super::*;
 use crate::diagnosis::tests::Story;
@@ -283,7 +284,7 @@ fn acknowledgement_that_was_lost_on_the_way_proves_nothing_and_is_nobody_elses()
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
     let port = story.attempt.ports.get_mut("node1").unwrap();
     port.packets.retain(|packet| {
-        !matches!(&packet.what, crate::evidence::packet::Said::Dhcp(said) if said.message == "ack")
+        !matches!(&packet.what, crate::evidence::packet::Said::Dhcp(said) if said.is(MessageType::Ack))
     });
     let (stage, _) = failed(&story);
     assert_eq!(stage, StageName::Dhcp);
