@@ -8,10 +8,10 @@ use boot_server::cli;
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     match cli::run(&typed) {
-        Ok(code) => code,
+        Ok(code) => code.into(),
         Err(error) => {
             eprintln!("boot-server: {}", cli::told(&error));
-            ExitCode::FAILURE
+            cli::ExitCode::Failure.into()
         }
     }
 }

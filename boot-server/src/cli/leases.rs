@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::ExitCode;
 use super::narrate::plain;
 use crate::config::Config;
 use crate::lease::{LeaseRecord, LeaseState, read_lease_file};
@@ -85,7 +85,7 @@ pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         printed => printed?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Ok)
 }
 
 fn print_json(out: &mut impl Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {

@@ -6,6 +6,7 @@ mod collapse;
 mod config_file;
 mod event_file;
 mod event_log;
+mod exit_code;
 mod leases;
 mod logging;
 pub mod narrate;
@@ -18,10 +19,11 @@ mod settings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+
+pub use self::exit_code::ExitCode;
 
 use self::arguments::{Arguments, Flag, Known};
 use self::pixiecore::Pixiecore;
@@ -129,9 +131,6 @@ impl Manual {
     }
 }
 
-/// Exit code for invalid input.
-const INVALID_INPUT: u8 = 2;
-
 /// Does what the command line asks for; problems of the input are printed to standard error.
 ///
 /// # Errors
@@ -162,7 +161,7 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Manual(manual)) => {
             manual.make()?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ExitCode::Ok);
         }
         Some(Command::Pixiecore(command)) => {
             return match command
@@ -240,7 +239,11 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
                 eprintln!("--{flag} is set by the environment variable {variable}");
             }
         }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(INVALID_INPUT))
+        // clap returns the text of `--help` and `--version` as an error, too.
+        match error.use_stderr() {
+            true => ExitCode::InvalidInput,
+            false => ExitCode::Ok,
+        }
     })
 }
 
@@ -271,7 +274,10 @@ fn report(problems: &[Problem]) -> ExitCode {
     let errors = problems
         .iter()
         .any(|problem| problem.severity == Severity::Error);
-    ExitCode::from(if errors { INVALID_INPUT } else { 0 })
+    match errors {
+        true => ExitCode::InvalidInput,
+        false => ExitCode::Ok,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Runs the server until it is stopped.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tracing::{info, warn};
 
 use super::event_log::EventLog;
 use super::reload::Reloader;
-use super::{logging, privileges, report, secrets};
+use super::{ExitCode, logging, privileges, report, secrets};
 use crate::catalog::data_dir::DataDir;
 use crate::catalog::problem::Problem;
 use crate::config::Config;
@@ -98,7 +97,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
     // Transfers still under way hold event sinks: they end with the runtime.
     drop(runtime);
     log.finish();
-    result.map(|()| ExitCode::SUCCESS)
+    result.map(|()| ExitCode::Ok)
 }
 
 fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, Vec<Problem>> {
