@@ -10,6 +10,7 @@ pub mod cli;
 pub mod diagnosis;
 pub mod doctor;
 pub mod evidence;
+pub mod exit_code;
 pub mod fault;
 pub mod hypervisor;
 pub mod node;

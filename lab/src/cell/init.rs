@@ -6,11 +6,12 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use rustix::process::{Pid, WaitOptions};
 
 use super::{WORKER_COMMAND, on_host, sandbox};
+use crate::exit_code::ExitCode;
 
 /// Runs as the cell's first process; returns when the worker has ended.
 #[must_use]
@@ -22,7 +23,7 @@ pub fn run() -> ExitCode {
             if let Ok(line) = serde_json::to_string(&report) {
                 println!("{line}");
             }
-            ExitCode::FAILURE
+            ExitCode::Internal
         }
     }
 }
@@ -55,8 +56,7 @@ fn prepare_and_wait() -> Result<ExitCode, String> {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker_pid => {
                 drop(held);
-                let code = status.exit_status().unwrap_or(1);
-                return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+                return Ok(ExitCode::of_program(status.exit_status()));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::terminal::OutputStyle;
-use super::{Folders, exit, images};
+use super::{Folders, images};
 use crate::doctor::gather::{HostContext, gather};
 use crate::doctor::{Verdict, examine, render};
+use crate::exit_code::ExitCode;
 use crate::scenario::{self, DataCheck, Image};
 
 /// Arguments of `lab doctor`.
@@ -26,12 +27,12 @@ pub(super) struct DoctorArguments {
 }
 
 /// Checks the host, prints the findings and returns the exit code: 0 if the lab can run here, otherwise 69.
-pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
+pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> ExitCode {
     let cache = match folders.cache() {
         Ok(cache) => cache,
         Err(why) => {
             eprintln!("lab: {why}");
-            return exit::INTERNAL;
+            return ExitCode::Internal;
         }
     };
     let stand_in = images::built_stand_in(&folders);
@@ -53,8 +54,8 @@ pub(super) async fn run(folders: Folders, arguments: DoctorArguments) -> u8 {
         print!("{}", render::table(&findings, look.table));
     }
     match Verdict::of(&findings) {
-        Verdict::Ready(_) => exit::OK,
-        Verdict::NotReady(_) => exit::HOST_UNSUPPORTED,
+        Verdict::Ready(_) => ExitCode::Ok,
+        Verdict::NotReady(_) => ExitCode::HostUnsupported,
     }
 }
 

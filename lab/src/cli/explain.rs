@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use self::place::{Place, find};
-use super::exit;
 use crate::diagnosis::capture::{explain_machines, machines};
 use crate::diagnosis::{Explained, explain};
 use crate::evidence::{saved, wire};
+use crate::exit_code::ExitCode;
 use crate::scenario::MacAddr;
 use crate::untrusted::{plain, plain_json};
 use crate::verdict::NodeVerdict;
@@ -52,7 +52,7 @@ fn mac(text: &str) -> Result<MacAddr, String> {
 }
 
 /// Explains the selected machines and returns the exit code.
-pub(super) fn run(arguments: &ExplainArguments) -> u8 {
+pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     let path = Path::new(&arguments.what);
     let explained = if path.is_file() {
         capture(path, arguments)
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
         Ok(explained) => explained,
         Err(why) => {
             eprintln!("lab: {}", plain(&why));
-            return exit::INVALID_INPUT;
+            return ExitCode::InvalidInput;
         }
     };
     if arguments.json {
@@ -73,14 +73,14 @@ pub(super) fn run(arguments: &ExplainArguments) -> u8 {
             Ok(json) => println!("{}", plain_json(&json)),
             Err(error) => {
                 eprintln!("lab: {error}");
-                return exit::INTERNAL;
+                return ExitCode::Internal;
             }
         }
     } else {
         let texts: Vec<&str> = explained.iter().map(|one| one.text.as_str()).collect();
         print!("{}", plain(&texts.join("\n")));
     }
-    exit::OK
+    ExitCode::Ok
 }
 
 /// Returns the failed machines of a run; a machine that was named is included whatever its verdict.

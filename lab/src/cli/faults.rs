@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use tempfile::TempDir;
 
+use super::Folders;
 use super::execution::{CliError, refuse};
 use super::run::RunArguments;
-use super::{Folders, exit};
 use crate::diagnosis::{Cause, JudgedNode};
+use crate::exit_code::ExitCode;
 use crate::fault::{
     self, Collection, Expectation, Fault, Found, Injections, OverlayError, Treatment,
 };
@@ -77,16 +78,16 @@ pub(super) fn select(
     let scenarios = folders.scenarios();
     let all = fault::load_all(collection, &scenarios.join(collection.name()));
     let all = all.map_err(|error| CliError {
-        code: exit::INVALID_INPUT,
+        code: ExitCode::InvalidInput,
         message: format!("{:?}", miette::Report::new(error)),
     })?;
     let selected = fault::select(collection, all, &arguments.names)
-        .map_err(|why| refuse(exit::NOTHING_SELECTED, why))?;
+        .map_err(|why| refuse(ExitCode::NothingSelected, why))?;
     let treatment = match wanted.without_injection {
         true => Treatment::Control,
         false => Treatment::Broken,
     };
-    let folder = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
+    let folder = tempfile::tempdir().map_err(|error| refuse(ExitCode::Internal, error))?;
     let mut list = Vec::new();
     for fault in selected {
         if !wanted.wants(&fault, arguments) {
@@ -99,7 +100,7 @@ pub(super) fn select(
     }
     if list.is_empty() {
         let why = format!("no {} matches --firmware and --machines", collection.noun());
-        return Err(refuse(exit::NOTHING_SELECTED, why));
+        return Err(refuse(ExitCode::NothingSelected, why));
     }
     Ok(Some(Faults {
         collection,
@@ -113,10 +114,10 @@ fn unfit(error: OverlayError) -> CliError {
     let told = error.to_string();
     match error {
         OverlayError::Invalid { source, .. } => CliError {
-            code: exit::INVALID_INPUT,
+            code: ExitCode::InvalidInput,
             message: format!("lab: {told}\n{:?}", miette::Report::new(source)),
         },
-        _ => refuse(exit::INVALID_INPUT, told),
+        _ => refuse(ExitCode::InvalidInput, told),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::exit;
+use crate::exit_code::ExitCode;
 
 /// Text to print.
 const TEXT: &str = include_str!("intro.txt");
@@ -13,10 +13,10 @@ pub(super) fn is_wanted() -> bool {
 }
 
 /// Prints the introduction and returns the exit code.
-pub(super) fn run() -> u8 {
+pub(super) fn run() -> ExitCode {
     // A closed pipe is not an error.
     let _ = io::stdout().write_all(TEXT.as_bytes());
-    exit::OK
+    ExitCode::Ok
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use rollout::inventory::import::{self, Kind, Source};
 use rollout::inventory::{Format, Inventory, read, write};
 
-use super::exit;
+use crate::exit_code::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InventoryCommand {
@@ -46,7 +46,7 @@ fn format(name: &str) -> Result<Format, String> {
 }
 
 /// Runs a subcommand and returns its exit code.
-pub(super) fn run(command: &InventoryCommand) -> u8 {
+pub(super) fn run(command: &InventoryCommand) -> ExitCode {
     match command {
         InventoryCommand::Import(arguments) => import(arguments),
         InventoryCommand::Check(arguments) => match read_or_tell(&arguments.list) {
@@ -62,7 +62,7 @@ pub(super) fn run(command: &InventoryCommand) -> u8 {
     }
 }
 
-fn import(arguments: &ImportArguments) -> u8 {
+fn import(arguments: &ImportArguments) -> ExitCode {
     let (kind, files) = match arguments.what.split_first() {
         Some((first, rest)) if !Path::new(first).exists() => match Kind::from_name(first) {
             Some(kind) => (Some(kind), rest),
@@ -99,7 +99,7 @@ fn import(arguments: &ImportArguments) -> u8 {
         Ok(text) => print(&text),
         Err(error) => {
             eprintln!("lab: {error}");
-            exit::INTERNAL
+            ExitCode::Internal
         }
     }
 }
@@ -131,18 +131,18 @@ fn standard_input() -> Result<Source, Box<Problem>> {
 }
 
 /// Reads a list and reports all its mistakes. The error is the exit code.
-pub(super) fn read_or_tell(list: &Path) -> Result<Inventory, u8> {
+pub(super) fn read_or_tell(list: &Path) -> Result<Inventory, ExitCode> {
     read::read(list).map_err(|problems| tell(&problems))
 }
 
 /// Reports problems and returns the exit code.
-pub(super) fn tell(problems: &[Problem]) -> u8 {
+pub(super) fn tell(problems: &[Problem]) -> ExitCode {
     eprint!("{}", render_problems(problems));
-    exit::INVALID_INPUT
+    ExitCode::InvalidInput
 }
 
 /// Prints a result; a closed pipe is not an error.
-pub(super) fn print(text: &str) -> u8 {
+pub(super) fn print(text: &str) -> ExitCode {
     let mut output = stdout().lock();
     match output
         .write_all(text.as_bytes())
@@ -150,8 +150,8 @@ pub(super) fn print(text: &str) -> u8 {
     {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             eprintln!("lab: cannot write the result: {error}");
-            exit::INTERNAL
+            ExitCode::Internal
         }
-        _ => exit::OK,
+        _ => ExitCode::Ok,
     }
 }

@@ -1,10 +1,11 @@
 //! `lab list`: prints the scenarios, one per line.
 
-use super::{Folders, exit};
+use super::Folders;
+use crate::exit_code::ExitCode;
 use crate::scenario::{self, DataCheck};
 
 /// Prints the name, firmware and summary of every valid scenario, then the mistakes in the others.
-pub(super) fn run(folders: &Folders) -> u8 {
+pub(super) fn run(folders: &Folders) -> ExitCode {
     let (scenarios, invalid) = scenario::load_valid(&folders.scenarios(), DataCheck::Skip);
     let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
     for scenario in scenarios {
@@ -17,10 +18,10 @@ pub(super) fn run(folders: &Folders) -> u8 {
         );
     }
     match invalid {
-        None => exit::OK,
+        None => ExitCode::Ok,
         Some(invalid) => {
             eprintln!("{:?}", miette::Report::new(invalid));
-            exit::INVALID_INPUT
+            ExitCode::InvalidInput
         }
     }
 }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Arguments, exit};
+use super::Arguments;
+use crate::exit_code::ExitCode;
 
 /// Arguments of `lab completions`.
 #[derive(Debug, Args)]
@@ -26,22 +27,22 @@ pub(super) struct ManArguments {
 }
 
 /// Prints the completion script of a shell.
-pub(super) fn completions(arguments: &CompletionsArguments) -> u8 {
+pub(super) fn completions(arguments: &CompletionsArguments) -> ExitCode {
     let mut command = Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "lab", &mut io::stdout());
-    exit::OK
+    ExitCode::Ok
 }
 
 /// Writes one page for each command.
-pub(super) fn man(arguments: &ManArguments) -> u8 {
+pub(super) fn man(arguments: &ManArguments) -> ExitCode {
     let folder = &arguments.folder;
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
     match written {
-        Ok(()) => exit::OK,
+        Ok(()) => ExitCode::Ok,
         Err(error) => {
             eprintln!("lab: {}: {error}", folder.display());
-            exit::INTERNAL
+            ExitCode::Internal
         }
     }
 }

@@ -24,35 +24,16 @@ mod terminal;
 mod validate;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process;
 
 use clap::{Parser, Subcommand};
 
 use crate::cell;
+use crate::exit_code::ExitCode;
 use crate::remote::RemoteRun;
 
 /// Soft limit of open files that the lab requests for itself and its cells.
 const OPEN_FILES: u64 = 4096;
-
-/// Exit codes that scripts can rely on.
-pub mod exit {
-    /// Success.
-    pub const OK: u8 = 0;
-    /// Internal error.
-    pub const INTERNAL: u8 = 1;
-    /// Invalid usage or input.
-    pub const INVALID_INPUT: u8 = 2;
-    /// No scenario, fault or lab was selected.
-    pub const NOTHING_SELECTED: u8 = 4;
-    /// This host lacks a requirement.
-    pub const HOST_UNSUPPORTED: u8 = 69;
-    /// The lab's own set-up or a network failed; the tested machines are not to blame.
-    pub const SET_UP_FAILED: u8 = 75;
-    /// A checked item failed, such as a machine, a data directory or an image.
-    pub const FAILED: u8 = 100;
-    /// Interrupted by Ctrl-C or SIGTERM.
-    pub const INTERRUPTED: u8 = 130;
-}
 
 /// Version for `--version`; `ci/package` adds the commit.
 const VERSION: &str = match option_env!("LAB_VERSION") {
@@ -153,27 +134,27 @@ enum Command {
 
 /// Runs the program and returns its exit code.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> process::ExitCode {
     if intro::is_wanted() {
-        return ExitCode::from(intro::run());
+        return intro::run().into();
     }
     let arguments = Arguments::parse();
     raise_open_files();
     if let Some(Err(error)) = arguments.places.visit.as_ref().map(RemoteRun::begin) {
         eprintln!("lab: {error}");
-        return ExitCode::from(exit::INTERNAL);
+        return ExitCode::Internal.into();
     }
     let code = match arguments.command {
         // Becomes PID 1 of a cell: no runtime, no threads.
-        Command::CellInit => return cell::init::run(),
+        Command::CellInit => return cell::init::run().into(),
         // Executes another program, or uses its own threads.
-        Command::CellStation => return crate::station::run(),
+        Command::CellStation => return crate::station::run().into(),
         Command::CellWorker => with_runtime(async {
             match cell::attempt::run().await {
-                Ok(()) => exit::OK,
+                Ok(()) => ExitCode::Ok,
                 Err(why) => {
                     tracing::error!("{why}");
-                    exit::INTERNAL
+                    ExitCode::Internal
                 }
             }
         }),
@@ -195,7 +176,7 @@ pub fn main() -> ExitCode {
         Command::Validate(what) => validate::run(&what),
         Command::Images(command) => images::run(&arguments.places, &command),
     };
-    ExitCode::from(code)
+    code.into()
 }
 
 /// Raises the limit of open files: the usual soft limit is 1024, and concurrent machines need more.
@@ -225,7 +206,7 @@ impl Drop for Background {
 }
 
 /// Runs a future to completion, without waiting for background tasks.
-fn with_runtime(work: impl Future<Output = u8>) -> u8 {
+fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let handle = runtime.handle().clone();
@@ -234,7 +215,7 @@ fn with_runtime(work: impl Future<Output = u8>) -> u8 {
         }
         Err(error) => {
             eprintln!("lab: cannot start the async runtime: {error}");
-            exit::INTERNAL
+            ExitCode::Internal
         }
     }
 }

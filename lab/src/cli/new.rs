@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Folders, exit};
+use super::Folders;
+use crate::exit_code::ExitCode;
 use crate::scenario::new::{BadName, Identity, Kind, check_name};
 use crate::scenario::{DataCheck, InvalidScenario, Scenario};
 
@@ -36,21 +37,21 @@ enum NewError {
 }
 
 impl NewError {
-    fn code(&self) -> u8 {
+    fn code(&self) -> ExitCode {
         match self {
-            NewError::Name(_) | NewError::Exists(_) => exit::INVALID_INPUT,
-            NewError::Write { .. } | NewError::Invalid(_) => exit::INTERNAL,
+            NewError::Name(_) | NewError::Exists(_) => ExitCode::InvalidInput,
+            NewError::Write { .. } | NewError::Invalid(_) => ExitCode::Internal,
         }
     }
 }
 
 /// Creates the scenario and prints the next steps.
-pub(super) fn run(folders: &Folders, arguments: &NewArguments) -> u8 {
+pub(super) fn run(folders: &Folders, arguments: &NewArguments) -> ExitCode {
     let NewArguments { name, from } = arguments;
     match make(&folders.scenarios(), name, *from) {
         Ok(()) => {
             print!("{}", next(&folders.scenarios, name, *from));
-            exit::OK
+            ExitCode::Ok
         }
         Err(error) => {
             eprintln!("lab: {error}");

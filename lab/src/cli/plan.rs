@@ -12,9 +12,9 @@ use rollout::plan::report::{self, Colour};
 use rollout::plan::revision::{Revision, RevisionError};
 use rollout::plan::{ClientRequests, Plan, plan_with_requests};
 
-use super::exit;
 use super::inventory::{print, read_or_tell, tell};
 use super::terminal::OutputStyle;
+use crate::exit_code::ExitCode;
 use crate::report::table;
 
 /// Arguments of `lab plan`.
@@ -65,10 +65,10 @@ pub(super) enum LayoutName {
 }
 
 /// Prints the plan and returns the exit code.
-pub(super) fn run(arguments: &PlanArguments) -> u8 {
+pub(super) fn run(arguments: &PlanArguments) -> ExitCode {
     match planned(arguments) {
         Ok((text, failing)) => match (print(&text), failing) {
-            (exit::OK, true) => exit::FAILED,
+            (ExitCode::Ok, true) => ExitCode::Failed,
             (code, _) => code,
         },
         Err(code) => code,
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &PlanArguments) -> u8 {
 }
 
 /// Returns the text to print, and true if a machine fails. The error is the exit code.
-fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
+fn planned(arguments: &PlanArguments) -> Result<(String, bool), ExitCode> {
     let snapshot = load(&arguments.directory, arguments.layout, None)?;
     let before = match &arguments.against {
         Some(against) => Some(Before::load(
@@ -120,18 +120,23 @@ fn planned(arguments: &PlanArguments) -> Result<(String, bool), u8> {
     Ok((text, failing))
 }
 
-fn internal(error: impl std::fmt::Display) -> u8 {
+fn internal(error: impl std::fmt::Display) -> ExitCode {
     eprintln!("lab: {error}");
-    exit::INTERNAL
+    ExitCode::Internal
 }
 
-fn shown(plan: &Plan, name: &str, format: Format, colour: Colour) -> Result<(String, bool), u8> {
+fn shown(
+    plan: &Plan,
+    name: &str,
+    format: Format,
+    colour: Colour,
+) -> Result<(String, bool), ExitCode> {
     let Some(machine) = plan.machine(name) else {
         let names: Vec<&str> = plan.machines.iter().map(|one| one.name.as_str()).collect();
         let near = boot_server::catalog::problem::nearest(name, &names)
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         eprintln!("lab: unknown machine: `{name}`{near}");
-        return Err(exit::INVALID_INPUT);
+        return Err(ExitCode::InvalidInput);
     };
     let text = match format {
         Format::Json => report::json::render_one(plan, machine).map_err(internal)?,
@@ -145,7 +150,7 @@ pub(super) fn load(
     directory: &Path,
     layout: Option<LayoutName>,
     shown_as: Option<&str>,
-) -> Result<Snapshot, u8> {
+) -> Result<Snapshot, ExitCode> {
     let source = Source {
         layout: layout.map(|layout| match layout {
             LayoutName::Bootcfg => Layout::Bootcfg,
@@ -178,7 +183,11 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn load(against: &str, of: &Path, layout: Option<LayoutName>) -> Result<Before, u8> {
+    pub(super) fn load(
+        against: &str,
+        of: &Path,
+        layout: Option<LayoutName>,
+    ) -> Result<Before, ExitCode> {
         let directory = Path::new(against);
         let is_path = against.contains('/');
         let folder = Source::of(of).root;
@@ -188,7 +197,7 @@ impl Before {
                     "lab: ambiguous --against: `{against}` is a directory and a revision; write `./{against}` or \
                      `refs/heads/{against}`"
                 );
-                return Err(exit::INVALID_INPUT);
+                return Err(ExitCode::InvalidInput);
             }
             return Ok(Before {
                 snapshot: load(directory, layout, None)?,
@@ -198,8 +207,8 @@ impl Before {
         let revision = Revision::take_out(&folder, against).map_err(|error| {
             eprintln!("lab: {error}");
             match error {
-                RevisionError::Folder(_) => exit::INTERNAL,
-                _ => exit::INVALID_INPUT,
+                RevisionError::Folder(_) => ExitCode::Internal,
+                _ => ExitCode::InvalidInput,
             }
         })?;
         let commit: String = revision.commit.chars().take(10).collect();
@@ -225,13 +234,13 @@ impl Before {
 pub(super) fn machines_of_groups(
     snapshot: &Snapshot,
     before: Option<&Before>,
-) -> Result<Inventory, u8> {
+) -> Result<Inventory, ExitCode> {
     let mut snapshots = vec![snapshot];
     snapshots.extend(before.map(|before| &before.snapshot));
     let inventory = import::of_snapshots(&snapshots).inventory;
     if inventory.machines.is_empty() {
         eprintln!("lab: no machines: no group selects a UUID or MAC; pass a list with --machines");
-        return Err(exit::INVALID_INPUT);
+        return Err(ExitCode::InvalidInput);
     }
     eprintln!(
         "Machines, as selected by groups: {}",

@@ -10,10 +10,11 @@ use images::catalog::ImageName;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_with_requests};
 
+use super::Folders;
 use super::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
-use super::{Folders, exit};
+use crate::exit_code::ExitCode;
 use crate::rehearsal::environment::Environment;
 use crate::rehearsal::{Rehearsal, RehearsalError, Request, time};
 use crate::report::RehearsalSummary;
@@ -55,13 +56,13 @@ pub(super) struct RehearseArguments {
 }
 
 /// Runs the rehearsal and returns the exit code.
-pub(super) async fn run(folders: Folders, arguments: RehearseArguments) -> u8 {
+pub(super) async fn run(folders: Folders, arguments: RehearseArguments) -> ExitCode {
     attempt(&folders, &arguments)
         .await
         .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8, CliError> {
+async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<ExitCode, CliError> {
     // Problems in files are reported by the readers.
     let told = |code| CliError {
         code,
@@ -88,7 +89,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
     )?;
     if wanted.is_empty() {
         println!("Nothing to rehearse: no machine's plan has changed.");
-        return Ok(exit::NOTHING_SELECTED);
+        return Ok(ExitCode::NothingSelected);
     }
     let beside = arguments.directory.join("assets");
     let assets = arguments
@@ -97,7 +98,7 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<u8,
         .or_else(|| beside.is_dir().then_some(beside));
     if let Some(given) = assets.as_ref().filter(|given| !given.is_dir()) {
         let what = format!("assets folder not found: {}", given.display());
-        return Err(refuse(exit::INVALID_INPUT, what));
+        return Err(refuse(ExitCode::InvalidInput, what));
     }
     check_host(&[])?;
     let image = image_of(folders, arguments.image.as_ref(), &[])?;
@@ -168,8 +169,8 @@ fn tell(rehearsal: &Rehearsal) {
 
 fn unfit(error: RehearsalError) -> CliError {
     let code = match &error {
-        RehearsalError::File { .. } => exit::INTERNAL,
-        _ => exit::INVALID_INPUT,
+        RehearsalError::File { .. } => ExitCode::Internal,
+        _ => ExitCode::InvalidInput,
     };
     let told = error.to_string();
     match error {
@@ -204,7 +205,7 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError
         return Scenario::load_with(&folder, DataCheck::Skip)
             .map(|scenario| Environment::of_scenario(&scenario))
             .map_err(|error| CliError {
-                code: exit::INVALID_INPUT,
+                code: ExitCode::InvalidInput,
                 message: format!("{:?}", miette::Report::new(error)),
             });
     }
@@ -214,7 +215,7 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError
             true => Environment::of_boot_server(file),
             false => Environment::of_dnsmasq(file),
         };
-        return made.map_err(|why| refuse(exit::INVALID_INPUT, why));
+        return made.map_err(|why| refuse(ExitCode::InvalidInput, why));
     }
     let mut names: Vec<String> = std::fs::read_dir(&root)
         .into_iter()
@@ -225,7 +226,7 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError
         .collect();
     names.sort();
     Err(refuse(
-        exit::INVALID_INPUT,
+        ExitCode::InvalidInput,
         format!(
             "unknown network: `{network}` is neither a scenario nor a file (scenarios: {})",
             names.join(", ")
@@ -253,7 +254,7 @@ fn wanted(
                 None => format!(" (machines: {})", known.join(", ")),
             };
             let what = format!("unknown machine: `{name}`{help}");
-            return Err(refuse(exit::INVALID_INPUT, what));
+            return Err(refuse(ExitCode::InvalidInput, what));
         }
     }
     let mut wanted: BTreeSet<String> = match arguments.only.is_empty() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::execution::{CliError, new_run_id, refuse};
-use super::exit;
 use super::terminal::OutputStyle;
+use crate::exit_code::ExitCode;
 use crate::report::merge::{MergeError, check, load, merge};
 use crate::report::{self, table};
 use crate::untrusted::plain;
@@ -32,7 +32,7 @@ pub(super) enum ReportCommand {
 }
 
 /// Runs the subcommand and returns the exit code.
-pub(super) fn run(command: &ReportCommand) -> u8 {
+pub(super) fn run(command: &ReportCommand) -> ExitCode {
     let done = match command {
         ReportCommand::Merge { runs, artifacts } => merged(runs, artifacts),
         ReportCommand::Html { run } => page(run),
@@ -47,19 +47,19 @@ pub(super) fn run(command: &ReportCommand) -> u8 {
 }
 
 /// Writes the page and prints its path.
-fn page(folder: &Path) -> Result<u8, CliError> {
-    let run = load(folder).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+fn page(folder: &Path) -> Result<ExitCode, CliError> {
+    let run = load(folder).map_err(|error| refuse(ExitCode::InvalidInput, error))?;
     let path = report::artifacts::write_page(&run)
-        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display())))?;
+        .map_err(|error| refuse(ExitCode::Internal, format!("{}: {error}", folder.display())))?;
     println!("{}", path.display());
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
-fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, CliError> {
+fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<ExitCode, CliError> {
     let invalid = |error: MergeError| {
         let code = match error {
-            MergeError::Copy { .. } => exit::INTERNAL,
-            _ => exit::INVALID_INPUT,
+            MergeError::Copy { .. } => ExitCode::Internal,
+            _ => ExitCode::InvalidInput,
         };
         refuse(code, error)
     };
@@ -69,12 +69,17 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<u8, CliError> {
     check(&runs).map_err(invalid)?;
     let parts: Vec<PathBuf> = runs.iter().map(|run| run.folder.clone()).collect();
     let faults =
-        report::faults::joined(&parts).map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+        report::faults::joined(&parts).map_err(|error| refuse(ExitCode::InvalidInput, error))?;
     let run_id = new_run_id();
-    let folder = report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id)
-        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", artifacts.display())))?;
+    let folder =
+        report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id).map_err(|error| {
+            refuse(
+                ExitCode::Internal,
+                format!("{}: {error}", artifacts.display()),
+            )
+        })?;
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
-    let failed = |error| refuse(exit::INTERNAL, format!("{}: {error}", folder.display()));
+    let failed = |error| refuse(ExitCode::Internal, format!("{}: {error}", folder.display()));
     report::artifacts::write_run(&run, &|_| None, Default::default()).map_err(failed)?;
     let colour = OutputStyle::choose(false, false).table;
     let code = match faults {

@@ -10,7 +10,8 @@ use super::execution::{
 };
 use super::faults::Faults;
 use super::select::{of_shard, select};
-use super::{Folders, exit, faults, remote};
+use super::{Folders, faults, remote};
+use crate::exit_code::ExitCode;
 use crate::fault::Collection;
 use crate::report::whole::{Kind, Whole};
 use crate::runner::shard::Shard;
@@ -53,20 +54,20 @@ fn times(text: &str) -> Result<NonZeroU32, String> {
 }
 
 /// Runs the units and returns the exit code.
-pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> u8 {
+pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> ExitCode {
     match super::folders::selected(&arguments.names) {
         Ok(selected) => {
             folders.scenarios = selected.folder.unwrap_or(folders.scenarios);
             arguments.names = selected.names;
         }
-        Err(why) => return refuse(exit::NOTHING_SELECTED, why).tell(),
+        Err(why) => return refuse(ExitCode::NothingSelected, why).tell(),
     }
     attempt(&folders, &arguments)
         .await
         .unwrap_or_else(CliError::tell)
 }
 
-async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliError> {
+async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<ExitCode, CliError> {
     let faults = faults::select(folders, arguments)?;
     let all = match &faults {
         Some(faults) => faults.units(),
@@ -97,7 +98,7 @@ async fn attempt(folders: &Folders, arguments: &RunArguments) -> Result<u8, CliE
     };
     let whole = Whole::of(kind, &all, &image.fit.image).map_err(|error| {
         let what = format!("cannot read a scenario's folder: {error}");
-        refuse(exit::INVALID_INPUT, what)
+        refuse(ExitCode::InvalidInput, what)
     })?;
     let request = RunRequest {
         units,

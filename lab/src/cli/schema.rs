@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::exit;
+use crate::exit_code::ExitCode;
 use crate::schema::SCHEMAS;
 
 /// Arguments of `lab schema`.
@@ -15,7 +15,7 @@ pub(super) struct SchemaArguments {
 }
 
 /// Prints a schema, or the list of them.
-pub(super) fn run(arguments: &SchemaArguments) -> u8 {
+pub(super) fn run(arguments: &SchemaArguments) -> ExitCode {
     let wanted = |name: &String| SCHEMAS.into_iter().find(|schema| schema.name == *name);
     match arguments.name.as_ref().and_then(wanted) {
         Some(schema) => print!("{}", schema.text()),
@@ -25,5 +25,5 @@ pub(super) fn run(arguments: &SchemaArguments) -> u8 {
             }
         }
     }
-    exit::OK
+    ExitCode::Ok
 }

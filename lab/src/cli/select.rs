@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Folders;
 use super::execution::{CliError, refuse};
 use super::run::RunArguments;
-use super::{Folders, exit};
+use crate::exit_code::ExitCode;
 use crate::fault::Injections;
 use crate::runner::shard::Shard;
 use crate::runner::{Unit, unit_name};
@@ -21,8 +22,8 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
             CliError {
                 code: match error {
-                    SelectError::Invalid(_) => exit::INVALID_INPUT,
-                    SelectError::Unknown(_) => exit::NOTHING_SELECTED,
+                    SelectError::Invalid(_) => ExitCode::InvalidInput,
+                    SelectError::Unknown(_) => ExitCode::NothingSelected,
                 },
                 message: format!("{:?}", miette::Report::new(error)),
             }
@@ -57,7 +58,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
         .collect();
     if units.is_empty() {
         return Err(refuse(
-            exit::NOTHING_SELECTED,
+            ExitCode::NothingSelected,
             if offered.is_empty() {
                 format!("no scenarios found in {}", folders.scenarios().display())
             } else {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use rollout::inventory::read::read_listed;
 use rollout::validate::{Level, Network, Report, Request, report, validate};
 
-use super::exit;
+use crate::exit_code::ExitCode;
 
 /// Arguments of `lab validate`.
 #[derive(Debug, Args)]
@@ -59,17 +59,17 @@ enum NetworkArgument {
 }
 
 /// Validates the directory and prints the findings on standard output.
-pub(super) fn run(arguments: &ValidateArguments) -> u8 {
+pub(super) fn run(arguments: &ValidateArguments) -> ExitCode {
     let machines = match arguments.machines.as_deref().map(read_listed).transpose() {
         Ok(machines) => machines,
         Err(problems) => {
             eprint!("{}", render_problems(&problems));
-            return exit::INVALID_INPUT;
+            return ExitCode::InvalidInput;
         }
     };
     if let Some(folder) = arguments.assets.as_ref().filter(|folder| !folder.is_dir()) {
         eprintln!("lab: folder not found: --assets {}", folder.display());
-        return exit::INVALID_INPUT;
+        return ExitCode::InvalidInput;
     }
     let path = std::env::var_os("PATH");
     let found = validate(&Request {
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &ValidateArguments) -> u8 {
         Ok(text) => drop(io::stdout().write_all(text.as_bytes())),
         Err(error) => {
             eprintln!("lab: {error}");
-            return exit::INTERNAL;
+            return ExitCode::Internal;
         }
     }
     let counts = match arguments.strict {
@@ -98,7 +98,11 @@ pub(super) fn run(arguments: &ValidateArguments) -> u8 {
         .findings
         .iter()
         .any(|finding| finding.level() >= counts);
-    if bad { exit::INVALID_INPUT } else { exit::OK }
+    if bad {
+        ExitCode::InvalidInput
+    } else {
+        ExitCode::Ok
+    }
 }
 
 fn told(arguments: &ValidateArguments, found: &Report) -> serde_json::Result<String> {

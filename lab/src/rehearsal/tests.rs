@@ -7,6 +7,7 @@ use rollout::inventory::read;
 use tempfile::tempdir;
 
 use super::*;
+use crate::exit_code::ExitCode;
 use crate::report::RunSummary;
 use crate::scenario::{DataCheck, Image, MatchedBy, Scenario};
 
@@ -310,7 +311,7 @@ fn what_has_failed_before_it_was_booted_fails_the_run() {
         rehearsal: None,
         folder: PathBuf::new(),
     };
-    assert_eq!(run.exit_code(), 100);
+    assert_eq!(run.exit_code(), ExitCode::Failed);
     let table = crate::report::table::render(&run, crate::report::table::Colour::Off);
     assert!(
         table.contains("Node.1") && table.contains("; not booted"),

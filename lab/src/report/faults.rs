@@ -10,12 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Colour;
 use crate::diagnosis::Cause;
+use crate::exit_code::ExitCode;
 use crate::fault::{Collection, Expectation, Found};
 use crate::scenario::Machines;
 use crate::untrusted::{Folder, replace};
-
-/// Exit code if a fault had the wrong outcome.
-const FAILED: u8 = 100;
 
 /// Maximum size of a results file; the bundled faults take 30 KiB.
 const FILE_LIMIT_BYTES: u64 = 64 << 20;
@@ -235,18 +233,18 @@ fn junit(results: &FaultResults) -> Result<String, quick_junit::SerializeError> 
     report.to_string()
 }
 
-/// Returns 0 if every fault had its expected outcome. The run's own code counts only if a fault has no result,
+/// Returns success if every fault had its expected outcome. The run's own code counts only if a fault has no result,
 /// such as after an interruption, because faults make machines fail on purpose.
 #[must_use]
-pub fn exit_code(results: &FaultResults, of_run: u8) -> u8 {
+pub fn exit_code(results: &FaultResults, of_run: ExitCode) -> ExitCode {
     let results = &results.list;
     let unknown = |result: &FaultResult| matches!(result.found, Found::Nothing { .. });
     if results.iter().any(|result| !result.ok && !unknown(result)) {
-        return FAILED;
+        return ExitCode::Failed;
     }
     match results.iter().any(unknown) {
         true => of_run,
-        false => 0,
+        false => ExitCode::Ok,
     }
 }
 
@@ -324,10 +322,10 @@ mod tests {
         let names: Vec<&str> = all.list.iter().map(|result| result.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         // The machines failed (100), as they had to.
-        assert_eq!(exit_code(&all, 100), 0);
+        assert_eq!(exit_code(&all, ExitCode::Failed), ExitCode::Ok);
         let bad = written(parent.path(), "3", &[result("c", false)]);
         let all = joined(&[good, bad]).unwrap().unwrap();
-        assert_eq!(exit_code(&all, 100), 100);
+        assert_eq!(exit_code(&all, ExitCode::Failed), ExitCode::Failed);
     }
 
     #[test]

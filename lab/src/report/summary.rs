@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::whole::Whole;
 use crate::diagnosis::{Finding, JudgedNode};
+use crate::exit_code::ExitCode;
 use crate::runner::{AttemptOutcome, UnitOutcome, unit_name};
 use crate::scenario::{Firmware, Image, Machines};
 use crate::verdict::NodeVerdict;
@@ -252,23 +253,23 @@ impl RunSummary {
         self.units.iter().flat_map(|unit| &unit.nodes)
     }
 
-    /// Returns the exit code: 130 interrupted, 100 failures, 102 leaked, 101 flaky if that is not allowed, 75
-    /// only infrastructure failed, else 0.
+    /// Returns the exit code; of several, that of an interruption first, then failures, leaks, flaky passes that are
+    /// not allowed, and failures of only the infrastructure.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         let any = |wanted: &str| self.nodes().any(|node| node.verdict.word() == wanted);
         if any("interrupted") {
-            130
+            ExitCode::Interrupted
         } else if any("fail") {
-            100
+            ExitCode::Failed
         } else if any("leaked") {
-            102
+            ExitCode::Leaked
         } else if any("flaky") && self.flaky_fails {
-            101
+            ExitCode::Flaky
         } else if any("infra") {
-            75
+            ExitCode::SetUpFailed
         } else {
-            0
+            ExitCode::Ok
         }
     }
 }
@@ -330,7 +331,7 @@ mod tests {
             }],
             folder: PathBuf::new(),
         };
-        run.exit_code()
+        run.exit_code().code()
     }
 
     #[test]

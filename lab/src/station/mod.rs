@@ -23,10 +23,11 @@ use std::io::{self, BufRead, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exit_code::ExitCode;
 use crate::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use crate::sim::dhcp;
 use crate::sim::machine::{self, MachineJob};
@@ -111,10 +112,10 @@ pub enum Task {
 #[must_use]
 pub fn run() -> ExitCode {
     match work() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::Ok,
         Err(error) => {
             eprintln!("station: {error}");
-            ExitCode::FAILURE
+            ExitCode::Internal
         }
     }
 }

@@ -7,24 +7,24 @@ use ipnet::Ipv4Net;
 
 use super::{CliError, refuse};
 use crate::cell::plan;
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::runner::Unit;
 
 /// Refuses conflicts before anything is created.
 pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {
     let refused = |code, why: String| Err(refuse(code, format!("--connect {uri}: {why}")));
     if let Err(why) = is_possible(uri) {
-        return refused(exit::INVALID_INPUT, why);
+        return refused(ExitCode::InvalidInput, why);
     }
     if !rustix::process::geteuid().is_root() {
         let why =
             "root privileges required: the boot server listens on ports 67 and 69 of this host";
-        return refused(exit::HOST_UNSUPPORTED, why.into());
+        return refused(ExitCode::HostUnsupported, why.into());
     }
     let output = Command::new("ip")
         .args(["-4", "-oneline", "address", "show"])
         .output()
-        .map_err(|error| refuse(exit::INTERNAL, format!("ip: {error}")))?;
+        .map_err(|error| refuse(ExitCode::Internal, format!("ip: {error}")))?;
     let networks = networks(&String::from_utf8_lossy(&output.stdout));
     for unit in units {
         let network = plan::network(&unit.scenario, "");
@@ -34,7 +34,7 @@ pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {
                  another `subnet`",
                 unit.scenario.name, network.subnet
             );
-            return refused(exit::HOST_UNSUPPORTED, why);
+            return refused(ExitCode::HostUnsupported, why);
         }
     }
     Ok(())

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use images::catalog::{Architecture, ImageName};
 
 use super::{CliError, refuse};
+use crate::cli::Folders;
 use crate::cli::images::{Chosen, choose};
-use crate::cli::{Folders, exit};
+use crate::exit_code::ExitCode;
 use crate::runner::Unit;
 use crate::scenario::{Fit, Image, Scenario};
 
@@ -24,14 +25,14 @@ pub(in crate::cli) fn image_of(
         message: failure.message,
     })?;
     // A mismatch is refused before anything is created.
-    let trial = tempfile::tempdir().map_err(|error| refuse(exit::INTERNAL, error))?;
+    let trial = tempfile::tempdir().map_err(|error| refuse(ExitCode::Internal, error))?;
     fitted(units.to_owned(), &chosen.fit, trial.path())?;
     if chosen.architecture != Architecture::Amd64 {
         let message = format!(
             "unsupported architecture: `{name}` is for {}, the machines are amd64",
             chosen.architecture.name()
         );
-        return Err(refuse(exit::HOST_UNSUPPORTED, message));
+        return Err(refuse(ExitCode::HostUnsupported, message));
     }
     Ok(chosen)
 }
@@ -59,13 +60,13 @@ fn name_of(asked: Option<&ImageName>, units: &[Unit]) -> Result<ImageName, CliEr
         (None, []) => stand_in()?,
         (None, [one]) => one
             .parse()
-            .map_err(|bad| refuse(exit::INVALID_INPUT, bad))?,
+            .map_err(|bad| refuse(ExitCode::InvalidInput, bad))?,
         (None, several) => {
             let several = several.join(", ");
             let message = format!(
                 "several images in one run: {several}; run the scenarios one image at a time, or choose one with --image"
             );
-            return Err(refuse(exit::INVALID_INPUT, message));
+            return Err(refuse(ExitCode::InvalidInput, message));
         }
     })
 }
@@ -73,7 +74,7 @@ fn name_of(asked: Option<&ImageName>, units: &[Unit]) -> Result<ImageName, CliEr
 fn stand_in() -> Result<ImageName, CliError> {
     Image::STAND_IN
         .parse()
-        .map_err(|bad| refuse(exit::INTERNAL, bad))
+        .map_err(|bad| refuse(ExitCode::Internal, bad))
 }
 
 /// Returns the units with their scenarios fitted to the image, each written once in `folder`; unchanged if the
@@ -91,10 +92,10 @@ pub(super) fn fitted(units: Vec<Unit>, fit: &Fit, folder: &Path) -> Result<Vec<U
             Some(scenario) => Arc::clone(scenario),
             None => {
                 let own = std::path::absolute(folder.join(&name))
-                    .map_err(|error| refuse(exit::INTERNAL, error))?;
+                    .map_err(|error| refuse(ExitCode::Internal, error))?;
                 let scenario = fit
                     .apply(&unit.scenario, &own)
-                    .map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+                    .map_err(|error| refuse(ExitCode::InvalidInput, error))?;
                 let scenario = Arc::new(scenario);
                 done.insert(name, Arc::clone(&scenario));
                 scenario

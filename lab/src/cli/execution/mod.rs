@@ -16,11 +16,12 @@ use clap::{Args, ValueEnum};
 use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
 use super::terminal::OutputStyle;
-use super::{Folders, exit, remote};
+use super::{Folders, remote};
 use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
 use crate::diagnosis::JudgedNode;
 use crate::evidence::EvidenceOptions;
+use crate::exit_code::ExitCode;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::remote::Host;
@@ -125,13 +126,13 @@ enum FlakyResult {
 
 /// Error of a command, with its exit code.
 pub(super) struct CliError {
-    pub(super) code: u8,
+    pub(super) code: ExitCode,
     pub(super) message: String,
 }
 
 impl CliError {
     /// Prints the error and returns the exit code.
-    pub(super) fn tell(self) -> u8 {
+    pub(super) fn tell(self) -> ExitCode {
         // Problems in files were already reported by the readers.
         if !self.message.is_empty() {
             eprintln!("{}", plain(&self.message));
@@ -140,7 +141,7 @@ impl CliError {
     }
 }
 
-pub(super) fn refuse(code: u8, message: impl std::fmt::Display) -> CliError {
+pub(super) fn refuse(code: ExitCode, message: impl std::fmt::Display) -> CliError {
     CliError {
         code,
         message: format!("lab: {message}"),
@@ -187,13 +188,13 @@ pub(super) fn check_host(units: &[Unit]) -> Result<(), CliError> {
         .collect();
     let missing = preflight::missing_requirements(&wanted);
     if !missing.is_empty() {
-        return Err(refuse(exit::HOST_UNSUPPORTED, preflight::told(&missing)));
+        return Err(refuse(ExitCode::HostUnsupported, preflight::told(&missing)));
     }
     Ok(())
 }
 
 fn internal(what: &str) -> impl FnOnce(std::io::Error) -> CliError + use<'_> {
-    move |error| refuse(exit::INTERNAL, format!("{what}: {error}"))
+    move |error| refuse(ExitCode::Internal, format!("{what}: {error}"))
 }
 
 impl RunOptions {
@@ -220,7 +221,7 @@ impl RunOptions {
         let host = remote::host_of(self.connect())?;
         if host.is_some() && self.keep != Keep::Never {
             let why = "--keep is unsupported on a remote host; use `lab up --detach`";
-            return Err(refuse(exit::INVALID_INPUT, why));
+            return Err(refuse(ExitCode::InvalidInput, why));
         }
         Ok(host)
     }
@@ -265,7 +266,7 @@ impl RunOptions {
         let chosen = tokio::select! {
             chosen = self.accelerator(folders, &units, &image.folder) => chosen?,
             () = interrupt.heard() => {
-                return Err(refuse(exit::INTERRUPTED, "interrupted before the start"));
+                return Err(refuse(ExitCode::Interrupted, "interrupted before the start"));
             }
         };
         if !self.quiet && !units.is_empty() {
@@ -283,7 +284,7 @@ impl RunOptions {
             connect: self.connect.clone(),
             image: image.folder.clone(),
             assets,
-            boot_server: sibling("boot-server").map_err(|why| refuse(exit::INTERNAL, why))?,
+            boot_server: sibling("boot-server").map_err(|why| refuse(ExitCode::Internal, why))?,
             accelerator: chosen.accelerator,
             places: places(self.jobs, chosen.accelerator),
             depth: self.depth,
@@ -343,10 +344,12 @@ impl RunOptions {
         if !units.iter().any(|unit| unit.scenario.machines.is_virtual()) {
             return Ok(nothing_is_executed(units));
         }
-        let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
+        let cache = folders
+            .cache()
+            .map_err(|why| refuse(ExitCode::Internal, why))?;
         choose(self.accel, &image.join(Image::KERNEL), &cache)
             .await
-            .map_err(|why| refuse(exit::HOST_UNSUPPORTED, why))
+            .map_err(|why| refuse(ExitCode::HostUnsupported, why))
     }
 
     /// Checks that there is memory for all machines at once, which cells that may be kept need.
@@ -365,7 +368,7 @@ impl RunOptions {
                     unit.name(),
                     places.memory_mib
                 );
-                return Err(refuse(exit::HOST_UNSUPPORTED, message));
+                return Err(refuse(ExitCode::HostUnsupported, message));
             }
         }
         Ok(())
@@ -406,7 +409,7 @@ impl Done {
         folders: &Folders,
         options: &RunOptions,
         results: Option<&FaultResults>,
-    ) -> Result<u8, CliError> {
+    ) -> Result<ExitCode, CliError> {
         let Done {
             run, look, lost, ..
         } = self;
@@ -455,8 +458,8 @@ impl Done {
             );
         }
         Ok(match code {
-            _ if self.interrupt.is_heard() => exit::INTERRUPTED,
-            exit::OK if !lost.is_empty() => exit::INTERNAL,
+            _ if self.interrupt.is_heard() => ExitCode::Interrupted,
+            ExitCode::Ok if !lost.is_empty() => ExitCode::Internal,
             code => code,
         })
     }
@@ -486,7 +489,7 @@ fn create_file(
     match std::fs::File::create(&path) {
         Ok(file) => Ok((path, file, events)),
         Err(error) => Err(refuse(
-            exit::INTERNAL,
+            ExitCode::Internal,
             format!("{}: {error}", path.display()),
         )),
     }

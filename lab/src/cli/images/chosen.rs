@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use images::catalog::{Architecture, Family, ImageName, Role};
 use images::store::{Hold, StoreError, Stored, Use};
 
-use super::super::{Folders, exit};
+use super::super::Folders;
 use super::{Failure, build, cache, catalog, find, store, waiting};
+use crate::exit_code::ExitCode;
 use crate::remote::GivenImage;
 use crate::scenario::{Fit, Image};
 
@@ -50,7 +51,7 @@ fn stand_in_fit() -> Fit {
 
 /// Returns the image called `name`; a run from another host uses the image that was copied from there.
 pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chosen, Failure> {
-    let internal = |error: StoreError| Failure::new(exit::INTERNAL, error);
+    let internal = |error: StoreError| Failure::new(ExitCode::Internal, error);
     if let Some(visit) = &folders.visit {
         let GivenImage {
             folder,
@@ -80,7 +81,7 @@ pub(in crate::cli) fn choose(folders: &Folders, name: &ImageName) -> Result<Chos
     }
     let stored = store
         .find(&wanted)
-        .ok_or_else(|| Failure::new(exit::INVALID_INPUT, not_here(name)))?;
+        .ok_or_else(|| Failure::new(ExitCode::InvalidInput, not_here(name)))?;
     stored.touch().map_err(internal)?;
     let is_stand_in =
         stored.record.family == Family::StandIn || is_built_here(&cache(folders)?, &stored);

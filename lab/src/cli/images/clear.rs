@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use images::store::gc::Limits;
 
-use super::super::{Folders, exit};
+use super::super::Folders;
 use super::{Failure, cache, stand_in, store, waiting};
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab images gc`.
@@ -62,7 +63,7 @@ impl FromStr for Size {
 }
 
 pub(super) fn run(folders: &Folders, arguments: &ClearArguments) -> Result<(), Failure> {
-    let internal = |error: &dyn std::fmt::Display| Failure::new(exit::INTERNAL, error);
+    let internal = |error: &dyn std::fmt::Display| Failure::new(ExitCode::Internal, error);
     let limits = Limits {
         older_than: arguments.older_than.map(|age| age.0),
         at_most_bytes: arguments.max_size.map(|size| size.0),

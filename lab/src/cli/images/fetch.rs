@@ -10,8 +10,9 @@ use images::acquire::{AcquireError, Event, acquire};
 use images::fetch::Patience;
 use images::store::StoredFile;
 
-use super::super::{Folders, exit};
+use super::super::Folders;
 use super::{Failure, FetchArguments, catalog, find, store};
+use crate::exit_code::ExitCode;
 
 /// Minimum interval between progress updates.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -48,13 +49,13 @@ pub(super) fn run(folders: &Folders, arguments: &FetchArguments) -> Result<(), F
 }
 
 /// Returns the exit code: invalid request, bad publication and network failure differ.
-fn code(error: &AcquireError) -> u8 {
+fn code(error: &AcquireError) -> ExitCode {
     match error {
-        AcquireError::Release(_) | AcquireError::NoSuchVersion { .. } => exit::INVALID_INPUT,
-        AcquireError::NotGood { .. } | AcquireError::NoDigest { .. } => exit::FAILED,
-        AcquireError::Fetch(_) => exit::SET_UP_FAILED,
+        AcquireError::Release(_) | AcquireError::NoSuchVersion { .. } => ExitCode::InvalidInput,
+        AcquireError::NotGood { .. } | AcquireError::NoDigest { .. } => ExitCode::Failed,
+        AcquireError::Fetch(_) => ExitCode::SetUpFailed,
         AcquireError::File { .. } | AcquireError::Store(_) | AcquireError::Image(_) => {
-            exit::INTERNAL
+            ExitCode::Internal
         }
     }
 }

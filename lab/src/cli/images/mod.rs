@@ -14,8 +14,9 @@ use images::catalog::{Catalog, ImageName, Wanted};
 use images::stand_in::{Release, StandIn};
 use images::store::Store;
 
+use super::Folders;
 use super::execution::sibling;
-use super::{Folders, exit};
+use crate::exit_code::ExitCode;
 pub(super) use chosen::{Chosen, choose};
 
 /// Subcommands of `lab images`.
@@ -58,12 +59,12 @@ pub(super) struct FetchArguments {
 /// Error of a command, with its exit code.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) code: u8,
+    pub(super) code: ExitCode,
     pub(super) message: String,
 }
 
 impl Failure {
-    fn new(code: u8, message: impl std::fmt::Display) -> Failure {
+    fn new(code: ExitCode, message: impl std::fmt::Display) -> Failure {
         Failure {
             code,
             message: format!("lab: {message}"),
@@ -72,7 +73,7 @@ impl Failure {
 }
 
 /// Runs the command and returns the exit code.
-pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
+pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> ExitCode {
     let done = match command {
         ImagesCommand::List => list::run(folders),
         ImagesCommand::Fetch(arguments) => fetch::run(folders, arguments),
@@ -86,7 +87,7 @@ pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> u8 {
         }),
     };
     match done {
-        Ok(()) => exit::OK,
+        Ok(()) => ExitCode::Ok,
         Err(Failure { code, message }) => {
             eprintln!("{message}");
             code
@@ -101,14 +102,14 @@ fn catalog(folders: &Folders) -> Result<Catalog, Failure> {
         None => Catalog::own(),
     };
     catalog.map_err(|problem| Failure {
-        code: exit::INVALID_INPUT,
+        code: ExitCode::InvalidInput,
         message: format!("{:?}", miette::Report::new_boxed(problem)),
     })
 }
 
 fn find(catalog: &Catalog, image: &ImageName) -> Result<Wanted, Failure> {
     let found = catalog.find(image);
-    found.map_err(|unknown| Failure::new(exit::INVALID_INPUT, unknown))
+    found.map_err(|unknown| Failure::new(ExitCode::InvalidInput, unknown))
 }
 
 fn store(folders: &Folders) -> Result<Store, Failure> {
@@ -118,7 +119,7 @@ fn store(folders: &Folders) -> Result<Store, Failure> {
 fn cache(folders: &Folders) -> Result<PathBuf, Failure> {
     folders
         .cache()
-        .map_err(|why| Failure::new(exit::INTERNAL, why))
+        .map_err(|why| Failure::new(ExitCode::Internal, why))
 }
 
 /// Reports that another process uses the cache.
@@ -130,7 +131,7 @@ fn waiting(progress: Progress<'_>) {
 
 /// Returns the stand-in's folder; builds the stand-in if it is missing.
 fn build(folders: &Folders) -> Result<PathBuf, Failure> {
-    let internal = |why: String| Failure::new(exit::INTERNAL, why);
+    let internal = |why: String| Failure::new(ExitCode::Internal, why);
     let image = stand_in(folders)?
         .build(&mut |progress| match progress {
             Progress::Waiting => {
@@ -150,7 +151,7 @@ pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
 }
 
 fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
-    let internal = |why: String| Failure::new(exit::INTERNAL, why);
+    let internal = |why: String| Failure::new(ExitCode::Internal, why);
     let agent = sibling("guest-agent").map_err(internal)?;
     let release = Release::of_this_host().map_err(|error| internal(error.to_string()))?;
     Ok(StandIn::new(&cache(folders)?, &agent, release))

@@ -4,8 +4,9 @@ use images::acquire::verify;
 use images::catalog::{Family, ImageName};
 use images::store::Stored;
 
-use super::super::{Folders, exit};
+use super::super::Folders;
 use super::{Failure, catalog, choose, fetch::good, find, store};
+use crate::exit_code::ExitCode;
 
 pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Failure> {
     let (catalog, store) = (catalog(folders)?, store(folders)?);
@@ -16,7 +17,7 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
             if wanted.entry.family == Family::StandIn {
                 return built(folders, image);
             }
-            let missing = || Failure::new(exit::INVALID_INPUT, super::chosen::not_here(image));
+            let missing = || Failure::new(ExitCode::InvalidInput, super::chosen::not_here(image));
             vec![store.find(&wanted).ok_or_else(missing)?]
         }
     };
@@ -46,7 +47,7 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
             let message = format!(
                 "damaged images in the cache: {bad}; `lab images fetch` downloads them again"
             );
-            Err(Failure::new(exit::FAILED, message))
+            Err(Failure::new(ExitCode::Failed, message))
         }
     }
 }
@@ -55,14 +56,14 @@ pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Fa
 fn built(folders: &Folders, image: &ImageName) -> Result<(), Failure> {
     let chosen = choose(folders, image)?;
     let damaged =
-        images::damaged(&chosen.folder).map_err(|error| Failure::new(exit::INTERNAL, error))?;
+        images::damaged(&chosen.folder).map_err(|error| Failure::new(ExitCode::Internal, error))?;
     if let Some(file) = damaged.first() {
         let path = chosen.folder.join(file);
         let message = format!(
             "stand-in does not match its manifest: {}; remove the folder to rebuild it",
             path.display()
         );
-        return Err(Failure::new(exit::FAILED, message));
+        return Err(Failure::new(ExitCode::Failed, message));
     }
     println!("stand-in: good; built on this host, hashes match its manifest");
     Ok(())

@@ -7,7 +7,7 @@ use super::login::Wait;
 use super::{ask, unknown};
 use crate::cell::control::{ControlRequest, NewNode};
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
 use crate::scenario::{MacAddr, Node};
 
@@ -37,7 +37,10 @@ pub(in crate::cli) struct AddNodeArguments {
 }
 
 /// Adds the machine and waits for its login.
-pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Result<u8, CliError> {
+pub(super) async fn run(
+    registry: &Registry,
+    arguments: &AddNodeArguments,
+) -> Result<ExitCode, CliError> {
     let mut lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let name = arguments.name.clone().unwrap_or_else(|| next_name(&lab));
     let mac = arguments.mac.unwrap_or_else(random_mac);
@@ -60,7 +63,7 @@ pub(super) async fn run(registry: &Registry, arguments: &AddNodeArguments) -> Re
         lab.nodes.push(node.clone());
         registry
             .add(&lab)
-            .map_err(|error| refuse(exit::INTERNAL, error))
+            .map_err(|error| refuse(ExitCode::Internal, error))
     };
     arguments.wait.after(&asked, &node, "is on", add).await
 }

@@ -12,8 +12,8 @@ use std::process::{Command, Output};
 
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
 use crate::evidence::saved;
+use crate::exit_code::ExitCode;
 use crate::persistent::PersistentLab;
 
 /// Interfaces of the current network namespace.
@@ -49,15 +49,15 @@ impl Attachment {
         let refused = |code, why: String| Err(refuse(code, format!("--attach {interface}: {why}")));
         if !rustix::process::geteuid().is_root() {
             let why = "root privileges required; run `sudo lab up …`";
-            return refused(exit::HOST_UNSUPPORTED, why.into());
+            return refused(ExitCode::HostUnsupported, why.into());
         }
         let routes = ["/proc/net/route", "/proc/net/ipv6_route"].map(fs::read_to_string);
         let routes = routes.map(Result::unwrap_or_default);
         if let Err(why) = check(Path::new(INTERFACES), interface, &routes[0], &routes[1]) {
-            return refused(exit::INVALID_INPUT, why);
+            return refused(ExitCode::InvalidInput, why);
         }
         if !is_agreed && !asked(interface)? {
-            return refused(exit::INVALID_INPUT, "not confirmed".into());
+            return refused(ExitCode::InvalidInput, "not confirmed".into());
         }
         Ok(Attachment {
             interface: interface.to_owned(),
@@ -68,7 +68,7 @@ impl Attachment {
     pub(super) fn attach(&self, lab: &PersistentLab) -> Result<(), CliError> {
         let failed = |error: &dyn std::fmt::Display| {
             refuse(
-                exit::INTERNAL,
+                ExitCode::Internal,
                 format!("--attach {}: {error}", self.interface),
             )
         };
@@ -168,7 +168,7 @@ fn asked(interface: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
         let what = format!("--attach removes {interface} from this host until the lab is down");
         return Err(refuse(
-            exit::INVALID_INPUT,
+            ExitCode::InvalidInput,
             format!("{what}; confirm with --yes"),
         ));
     }

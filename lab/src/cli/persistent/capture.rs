@@ -14,10 +14,10 @@ use super::{follow, unknown};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
 use crate::evidence::capture::{CaptureSpec, PcapMode, stream};
 use crate::evidence::packet::Wire;
 use crate::evidence::{saved, wire};
+use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, Registry};
 use crate::report::packets::PacketLines;
 use crate::untrusted::Folder;
@@ -54,13 +54,13 @@ struct Inside {
 }
 
 /// Shows or writes the packets.
-pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u8, CliError> {
+pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<ExitCode, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     match (arguments.follow, &arguments.write) {
         (false, None) => {
             let wire = saved::captures(&lab.artifacts).map_err(|error| failed(&error))?;
             follow::say(&lines_of(&lab).fresh(&wire))?;
-            Ok(exit::OK)
+            Ok(ExitCode::Ok)
         }
         (false, Some(file)) => {
             let folder = lab.artifacts.join(saved::CAPTURES_FOLDER);
@@ -87,7 +87,7 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u
             said?;
             // The lab's end ends the capture.
             followed.map_err(|error| failed(&error))?;
-            Ok(exit::OK)
+            Ok(ExitCode::Ok)
         }
         (true, Some(file)) => {
             let (child, mut frames) = start(&lab, arguments.full)?;
@@ -99,7 +99,7 @@ pub(super) fn run(registry: &Registry, arguments: &CaptureArguments) -> Result<u
 }
 
 fn failed(error: &dyn std::fmt::Display) -> CliError {
-    refuse(exit::INTERNAL, error)
+    refuse(ExitCode::Internal, error)
 }
 
 fn lines_of(lab: &PersistentLab) -> PacketLines {
@@ -111,7 +111,7 @@ fn lines_of(lab: &PersistentLab) -> PacketLines {
 }
 
 /// Copies a capture to its file as it arrives.
-fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, CliError> {
+fn pass(from: &mut impl Read, file: &PathBuf) -> Result<ExitCode, CliError> {
     let told = |error: std::io::Error| failed(&format!("{}: {error}", file.display()));
     let mut out: Box<dyn Write> = match file.as_os_str() == "-" {
         true => Box::new(std::io::stdout().lock()),
@@ -121,12 +121,14 @@ fn pass(from: &mut impl Read, file: &PathBuf) -> Result<u8, CliError> {
     loop {
         let read = from.read(&mut buffer).map_err(told)?;
         let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else {
-            return Ok(exit::OK);
+            return Ok(ExitCode::Ok);
         };
         match out.write_all(fresh).and_then(|()| out.flush()) {
             Ok(()) => {}
             // Wireshark was closed.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(exit::OK),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                return Ok(ExitCode::Ok);
+            }
             Err(error) => return Err(told(error)),
         }
     }
@@ -179,7 +181,7 @@ fn end(mut child: Child) {
 }
 
 /// Runs the capture process inside the cell.
-pub(in crate::cli) fn capture_inside() -> u8 {
+pub(in crate::cli) fn capture_inside() -> ExitCode {
     let captured = serde_json::from_reader(std::io::stdin())
         .map_err(|error| error.to_string())
         .and_then(|inside: Inside| {
@@ -199,10 +201,10 @@ pub(in crate::cli) fn capture_inside() -> u8 {
             stream(&spec, std::io::stdout().lock()).map_err(|error| error.to_string())
         });
     match captured {
-        Ok(()) => exit::OK,
+        Ok(()) => ExitCode::Ok,
         Err(why) => {
             eprintln!("lab: {why}");
-            exit::INTERNAL
+            ExitCode::Internal
         }
     }
 }

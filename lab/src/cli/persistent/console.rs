@@ -8,18 +8,21 @@ use tokio::net::UnixStream;
 
 use super::NodeArguments;
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Ctrl-], as in `virsh console`.
 const DETACH: u8 = 0x1d;
 
 /// Connects until the detach key, the end of the input or the end of the machine.
-pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Result<u8, CliError> {
+pub(super) async fn run(
+    registry: &Registry,
+    arguments: &NodeArguments,
+) -> Result<ExitCode, CliError> {
     let (lab, node) = arguments.find(registry)?;
     let failed = |error: std::io::Error| {
         refuse(
-            exit::INTERNAL,
+            ExitCode::Internal,
             format!("the console of {}: {error}", node.name),
         )
     };
@@ -32,7 +35,7 @@ pub(super) async fn run(registry: &Registry, arguments: &NodeArguments) -> Resul
     drop(raw);
     eprintln!();
     passed.map_err(failed)?;
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
 async fn pass(mut machine: UnixStream) -> std::io::Result<()> {

@@ -6,6 +6,7 @@ use super::{follow, unknown};
 use crate::cli::execution::CliError;
 use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
 use crate::evidence::tail::Tail;
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 use crate::untrusted::plain_json;
 
@@ -21,7 +22,7 @@ pub(in crate::cli) struct EventsArguments {
 }
 
 /// Prints the events.
-pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<u8, CliError> {
+pub(super) fn run(registry: &Registry, arguments: &EventsArguments) -> Result<ExitCode, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let files = [RECORDS_FILE, AFTERWARDS_FILE];
     let mut tails = files.map(|file| Tail::at_start(lab.artifacts.join(file)));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::NodeArguments;
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
@@ -27,14 +27,17 @@ pub(in crate::cli) struct ExecArguments {
 }
 
 /// Prints the output of the command and returns its exit code.
-pub(super) async fn run(registry: &Registry, arguments: &ExecArguments) -> Result<u8, CliError> {
+pub(super) async fn run(
+    registry: &Registry,
+    arguments: &ExecArguments,
+) -> Result<ExitCode, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let command = arguments.command.join(" ");
     let answer = in_shell(&lab, &node, &command, arguments.timeout).await?;
     if !answer.output.is_empty() {
         println!("{}", answer.output);
     }
-    Ok(u8::try_from(answer.status).unwrap_or(exit::INTERNAL))
+    Ok(ExitCode::of_program(Some(answer.status)))
 }
 
 /// Runs a script in the shell on a machine's console and returns its answer.
@@ -46,7 +49,7 @@ pub(super) async fn in_shell(
 ) -> Result<Answer, CliError> {
     let failed = |error: &dyn std::fmt::Display| {
         refuse(
-            exit::INTERNAL,
+            ExitCode::Internal,
             format!("the console of {}: {error}", node.name),
         )
     };

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{ask, unknown};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::fault::{Link, LiveFault};
 use crate::persistent::Registry;
 
@@ -62,7 +62,7 @@ struct NetemArguments {
 }
 
 /// Sets, lists or clears faults.
-pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8, CliError> {
+pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<ExitCode, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let request = match &arguments.fault {
         FaultCommand::Netem(netem) => ControlRequest::SetFault(LiveFault::Netem {
@@ -87,7 +87,10 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
         ask(&lab, &request)?;
     }
     let ControlResponse::Faults { faults } = ask(&lab, &ControlRequest::TellFaults)? else {
-        return Err(refuse(exit::INTERNAL, "the lab returned no list of faults"));
+        return Err(refuse(
+            ExitCode::Internal,
+            "the lab returned no list of faults",
+        ));
     };
     if faults.is_empty() {
         println!("No active faults in {} {}.", lab.run_id, lab.unit);
@@ -95,7 +98,7 @@ pub(super) fn run(registry: &Registry, arguments: &FaultArguments) -> Result<u8,
     for fault in &faults {
         println!("{}", words(fault));
     }
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
 fn words(fault: &LiveFault) -> String {

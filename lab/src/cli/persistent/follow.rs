@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::PersistentLab;
 use crate::untrusted::plain_line;
 
@@ -16,19 +16,19 @@ pub(super) fn write(
     lab: &PersistentLab,
     goes_on: bool,
     mut fresh: impl FnMut() -> Vec<String>,
-) -> Result<u8, CliError> {
+) -> Result<ExitCode, CliError> {
     loop {
         // Checked before the read, so that the last lines are still found.
         let is_there = lab.is_there();
         if !say(&fresh())? {
-            return Ok(exit::OK);
+            return Ok(ExitCode::Ok);
         }
         if !goes_on {
-            return Ok(exit::OK);
+            return Ok(ExitCode::Ok);
         }
         if !is_there {
             eprintln!("{} {} is down.", lab.run_id, lab.unit);
-            return Ok(exit::OK);
+            return Ok(ExitCode::Ok);
         }
         std::thread::sleep(LOOK_AGAIN);
     }
@@ -41,7 +41,12 @@ pub(super) fn say(lines: &[String]) -> Result<bool, CliError> {
         match writeln!(out, "{}", plain_line(line)) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
-            Err(error) => return Err(refuse(exit::INTERNAL, format!("standard output: {error}"))),
+            Err(error) => {
+                return Err(refuse(
+                    ExitCode::Internal,
+                    format!("standard output: {error}"),
+                ));
+            }
         }
     }
     Ok(out.flush().is_ok())

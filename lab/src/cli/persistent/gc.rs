@@ -4,7 +4,8 @@ use clap::Args;
 
 use crate::cell::on_host::{self, Swept};
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::{self, Folders, exit};
+use crate::cli::{self, Folders};
+use crate::exit_code::ExitCode;
 use crate::remote;
 use crate::untrusted::plain_line;
 
@@ -17,20 +18,22 @@ pub(in crate::cli) struct GcArguments {
 }
 
 /// Removes leftovers; running labs and all objects not made by the lab are left alone.
-pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8, CliError> {
+pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<ExitCode, CliError> {
     if let Some(host) = cli::remote::host_of(Some(&arguments.connect))? {
         return cli::remote::gc(&host);
     }
     let refused = |why: &dyn std::fmt::Display| {
         let uri = &arguments.connect;
-        refuse(exit::INVALID_INPUT, format!("--connect {uri}: {why}"))
+        refuse(ExitCode::InvalidInput, format!("--connect {uri}: {why}"))
     };
     is_of_this_host(&arguments.connect).map_err(|why| refused(&why))?;
     let Swept { mut removed, left } = on_host::remove_dead(&arguments.connect)
         .await
-        .map_err(|error| refuse(exit::HOST_UNSUPPORTED, error))?;
-    let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
-    let visits = remote::remove_dead(&cache).map_err(|error| refuse(exit::INTERNAL, error))?;
+        .map_err(|error| refuse(ExitCode::HostUnsupported, error))?;
+    let cache = folders
+        .cache()
+        .map_err(|why| refuse(ExitCode::Internal, why))?;
+    let visits = remote::remove_dead(&cache).map_err(|error| refuse(ExitCode::Internal, error))?;
     removed.extend(visits);
     for what in &removed {
         println!("removed {}", plain_line(what));
@@ -41,7 +44,7 @@ pub(super) async fn run(folders: &Folders, arguments: &GcArguments) -> Result<u8
     if removed.is_empty() {
         println!("No leftovers on {}.", arguments.connect);
     }
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
 /// Refuses a libvirt of another host: the locks that mark running labs exist only on this host.

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};
 use crate::persistent::status::status;
@@ -29,7 +29,7 @@ impl Wait {
         node: &PersistentNode,
         what: &str,
         begin: impl FnOnce() -> Result<(), CliError>,
-    ) -> Result<u8, CliError> {
+    ) -> Result<ExitCode, CliError> {
         let name = &node.name;
         let path = lab.console(node);
         let mut early = None;
@@ -39,26 +39,26 @@ impl Wait {
         begin()?;
         if self.timeout == 0 {
             println!("{name} {what}.");
-            return Ok(exit::OK);
+            return Ok(ExitCode::Ok);
         }
         eprintln!("{name} {what}; waiting for its login …");
         let began = Instant::now();
         let deadline = tokio::time::Instant::now() + Duration::from_secs(self.timeout);
         let mut console = match early {
             Some(console) => console,
-            None => connect(&path)
-                .await
-                .map_err(|error| refuse(exit::INTERNAL, format!("{name}: its console: {error}")))?,
+            None => connect(&path).await.map_err(|error| {
+                refuse(ExitCode::Internal, format!("{name}: its console: {error}"))
+            })?,
         };
         Shell::wait_for_login(&mut console, deadline)
             .await
-            .map_err(|error| refuse(exit::FAILED, not_yet(lab, name, self.timeout, &error)))?
+            .map_err(|error| refuse(ExitCode::Failed, not_yet(lab, name, self.timeout, &error)))?
             .leave()
             .await;
         console.disconnect();
         let seconds = began.elapsed().as_secs_f64();
         println!("{name} is up again after {seconds:.0} s.");
-        Ok(exit::OK)
+        Ok(ExitCode::Ok)
     }
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use super::{follow, unknown};
 use crate::cli::execution::CliError;
 use crate::evidence::tail::Tail;
+use crate::exit_code::ExitCode;
 use crate::node::console::clean;
 use crate::persistent::{PersistentLab, Registry};
 use crate::untrusted::plain_line;
@@ -53,7 +54,7 @@ enum How {
 }
 
 /// Prints the logs.
-pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<u8, CliError> {
+pub(super) fn run(registry: &Registry, arguments: &LogsArguments) -> Result<ExitCode, CliError> {
     let lab = match (&arguments.lab, &arguments.name) {
         (None, Some(name)) if registry.find(None).is_err() => registry
             .node(None, name)

@@ -25,9 +25,10 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::execution::{CliError, refuse};
-use super::{Folders, exit, remote};
+use super::{Folders, remote};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cell::on_host;
+use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
 
 pub(super) use capture::capture_inside;
@@ -116,7 +117,7 @@ impl NodeArguments {
 }
 
 /// Runs the command and returns the exit code.
-pub(super) async fn run(folders: Folders, command: PersistentCommand) -> u8 {
+pub(super) async fn run(folders: Folders, command: PersistentCommand) -> ExitCode {
     let done = match registry(&folders) {
         Ok(registry) => with(&folders, &registry, command).await,
         Err(refusal) => Err(refusal),
@@ -125,7 +126,7 @@ pub(super) async fn run(folders: Folders, command: PersistentCommand) -> u8 {
 }
 
 /// Runs `lab up` and returns the exit code.
-pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> u8 {
+pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> ExitCode {
     up::run(&folders, &arguments)
         .await
         .unwrap_or_else(CliError::tell)
@@ -135,7 +136,7 @@ async fn with(
     folders: &Folders,
     registry: &Registry,
     command: PersistentCommand,
-) -> Result<u8, CliError> {
+) -> Result<ExitCode, CliError> {
     if !matches!(
         command,
         PersistentCommand::Ps | PersistentCommand::Down(_) | PersistentCommand::Gc(_)
@@ -166,20 +167,22 @@ async fn with(
 /// Sends a control request to a lab.
 fn ask(lab: &PersistentLab, request: &ControlRequest) -> Result<ControlResponse, CliError> {
     lab.ask(request)
-        .map_err(|error| refuse(exit::INTERNAL, error))
+        .map_err(|error| refuse(ExitCode::Internal, error))
 }
 
 fn registry(folders: &Folders) -> Result<Registry, CliError> {
-    let cache = folders.cache().map_err(|why| refuse(exit::INTERNAL, why))?;
+    let cache = folders
+        .cache()
+        .map_err(|why| refuse(ExitCode::Internal, why))?;
     Ok(Registry::new(&cache))
 }
 
 /// Builds the error for a lab or machine that was not found.
 fn unknown(error: impl std::fmt::Display) -> CliError {
-    refuse(exit::INVALID_INPUT, error)
+    refuse(ExitCode::InvalidInput, error)
 }
 
-fn ps(registry: &Registry) -> u8 {
+fn ps(registry: &Registry) -> ExitCode {
     let labs = registry.all();
     if labs.is_empty() {
         println!("No lab is up.");
@@ -187,7 +190,7 @@ fn ps(registry: &Registry) -> u8 {
     for lab in labs {
         print!("{}", shown(&lab));
     }
-    exit::OK
+    ExitCode::Ok
 }
 
 /// Formats a lab and its machines, one line each.
@@ -214,7 +217,7 @@ fn shown(lab: &PersistentLab) -> String {
     text
 }
 
-async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, CliError> {
+async fn down(registry: &Registry, arguments: &DownArguments) -> Result<ExitCode, CliError> {
     let labs = match arguments.all {
         true => registry.all(),
         false => vec![registry.find(arguments.lab.as_deref()).map_err(unknown)?],
@@ -236,13 +239,14 @@ async fn down(registry: &Registry, arguments: &DownArguments) -> Result<u8, CliE
         };
         println!("{} {} is {what}.", lab.run_id, lab.unit);
     }
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
 /// Stops a lab and removes everything in it, also on the host's libvirt.
 async fn end(registry: &Registry, lab: &PersistentLab) -> Result<(), CliError> {
-    let failed =
-        |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", lab.unit));
+    let failed = |error: &dyn std::fmt::Display| {
+        refuse(ExitCode::Internal, format!("{}: {error}", lab.unit))
+    };
     attach::give_back(lab);
     lab.end().map_err(|error| failed(&error))?;
     if let Some(uri) = &lab.connect {
@@ -256,7 +260,7 @@ async fn end(registry: &Registry, lab: &PersistentLab) -> Result<(), CliError> {
 }
 
 /// Replaces this process by the program.
-fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, CliError> {
+fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<ExitCode, CliError> {
     let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
     let usual = [std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".into())];
     let words = match arguments.program.as_slice() {
@@ -270,12 +274,12 @@ fn shell(registry: &Registry, arguments: &ShellArguments) -> Result<u8, CliError
         words => words,
     };
     let [program, rest @ ..] = words else {
-        return Ok(exit::OK);
+        return Ok(ExitCode::Ok);
     };
     // Buffered output would be lost by exec.
     let _ = std::io::stdout().flush();
     let error = lab.command(Path::new(program)).args(rest).exec();
-    Err(refuse(exit::INTERNAL, format!("nsenter: {error}")))
+    Err(refuse(ExitCode::Internal, format!("nsenter: {error}")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Subcommands of `lab power`.
@@ -28,7 +28,7 @@ pub(in crate::cli) struct OnArguments {
 }
 
 /// Switches the machine.
-pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u8, CliError> {
+pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<ExitCode, CliError> {
     match command {
         PowerCommand::On(arguments) => {
             let (lab, node) = arguments.node.find(registry)?;
@@ -47,7 +47,7 @@ pub(super) async fn run(registry: &Registry, command: &PowerCommand) -> Result<u
                 },
             )?;
             println!("{} is off.", node.name);
-            Ok(exit::OK)
+            Ok(ExitCode::Ok)
         }
     }
 }

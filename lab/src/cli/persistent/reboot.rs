@@ -6,6 +6,7 @@ use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab reboot`.
@@ -18,7 +19,10 @@ pub(in crate::cli) struct RebootArguments {
 }
 
 /// Resets the machine and waits for its login.
-pub(super) async fn run(registry: &Registry, arguments: &RebootArguments) -> Result<u8, CliError> {
+pub(super) async fn run(
+    registry: &Registry,
+    arguments: &RebootArguments,
+) -> Result<ExitCode, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let request = ControlRequest::Reset {
         node: node.name.clone(),

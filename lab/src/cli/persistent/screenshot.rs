@@ -11,7 +11,7 @@ use clap::Args;
 use super::{NodeArguments, ask};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab screenshot`.
@@ -25,13 +25,16 @@ pub(in crate::cli) struct ScreenshotArguments {
 }
 
 /// Saves the screenshot.
-pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Result<u8, CliError> {
+pub(super) fn run(
+    registry: &Registry,
+    arguments: &ScreenshotArguments,
+) -> Result<ExitCode, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
     let request = ControlRequest::Screenshot {
         node: node.name.clone(),
     };
     let ControlResponse::Picture { base64 } = ask(&lab, &request)? else {
-        return Err(refuse(exit::INTERNAL, "the lab returned no screenshot"));
+        return Err(refuse(ExitCode::Internal, "the lab returned no screenshot"));
     };
     let usual = || PathBuf::from(format!("{}.png", node.name));
     let file = arguments.file.clone().unwrap_or_else(usual);
@@ -43,10 +46,10 @@ pub(super) fn run(registry: &Registry, arguments: &ScreenshotArguments) -> Resul
             true => io::stdout().lock().write_all(&png),
             false => fs::write(&file, png),
         })
-        .map_err(|error| refuse(exit::INTERNAL, format!("{}: {error}", file.display())))?;
+        .map_err(|error| refuse(ExitCode::Internal, format!("{}: {error}", file.display())))?;
     if is_output {
-        return Ok(exit::OK);
+        return Ok(ExitCode::Ok);
     }
     println!("{}", file.display());
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::NodeArguments;
 use super::exec::in_shell;
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, Registry};
 
 /// Time limit for installing the key, in seconds.
@@ -33,10 +33,14 @@ pub(in crate::cli) struct SshArguments {
 }
 
 /// Replaces this process by `ssh`, inside the lab's network.
-pub(super) async fn run(registry: &Registry, arguments: &SshArguments) -> Result<u8, CliError> {
+pub(super) async fn run(
+    registry: &Registry,
+    arguments: &SshArguments,
+) -> Result<ExitCode, CliError> {
     let (lab, node) = arguments.node.find(registry)?;
-    let failed =
-        |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, format!("{}: {error}", node.name));
+    let failed = |error: &dyn std::fmt::Display| {
+        refuse(ExitCode::Internal, format!("{}: {error}", node.name))
+    };
     let key = match arguments.own_key {
         true => None,
         false => Some(key(&lab)?),
@@ -88,13 +92,13 @@ fn key(lab: &PersistentLab) -> Result<PathBuf, CliError> {
     match made {
         Ok(output) if output.status.success() => Ok(key),
         Ok(output) => Err(refuse(
-            exit::HOST_UNSUPPORTED,
+            ExitCode::HostUnsupported,
             format!(
                 "{}; install openssh-client",
                 String::from_utf8_lossy(&output.stderr).trim()
             ),
         )),
-        Err(error) => Err(refuse(exit::INTERNAL, format!("nsenter: {error}"))),
+        Err(error) => Err(refuse(ExitCode::Internal, format!("nsenter: {error}"))),
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{follow, unknown};
 use crate::cli::execution::{CliError, refuse};
-use crate::cli::exit;
+use crate::exit_code::ExitCode;
 use crate::persistent::status::{NodeStatus, status};
 use crate::persistent::{PersistentLab, Registry};
 
@@ -20,7 +20,7 @@ pub(in crate::cli) struct StatusArguments {
 }
 
 /// Prints the stages.
-pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8, CliError> {
+pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<ExitCode, CliError> {
     if arguments.follow {
         let lab = registry.find(arguments.lab.as_deref()).map_err(unknown)?;
         let mut known: Vec<String> = Vec::new();
@@ -50,11 +50,11 @@ pub(super) fn run(registry: &Registry, arguments: &StatusArguments) -> Result<u8
             follow::say(&[format!("{}  {}  {hint}", lab.run_id, lab.unit)])?;
             continue;
         }
-        let nodes = status(&lab).map_err(|error| refuse(exit::INTERNAL, error))?;
+        let nodes = status(&lab).map_err(|error| refuse(ExitCode::Internal, error))?;
         follow::say(&[format!("{}  {}", lab.run_id, lab.unit)])?;
         follow::say(&lines(&lab, &nodes))?;
     }
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
 
 /// Formats one line per machine.

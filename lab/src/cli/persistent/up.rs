@@ -13,7 +13,8 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::cell::host::Lifetime;
 use crate::cli::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
-use crate::cli::{Folders, exit, remote};
+use crate::cli::{Folders, remote};
+use crate::exit_code::ExitCode;
 use crate::fault::Injections;
 use crate::persistent::{HostScope, PersistentLab, PersistentNode, born_ticks, now};
 use crate::runner::{Unit, UnitOutcome};
@@ -51,7 +52,7 @@ pub(in crate::cli) struct UpArguments {
 }
 
 /// Starts the lab and waits for Ctrl-C, unless --detach is given.
-pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8, CliError> {
+pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<ExitCode, CliError> {
     let registry = registry(folders)?;
     let unit = unit(folders, arguments)?;
     if let Some(host) = arguments.options.remote()? {
@@ -88,7 +89,7 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     };
     let held = registry
         .hold()
-        .map_err(|error| refuse(exit::INTERNAL, error))?;
+        .map_err(|error| refuse(ExitCode::Internal, error))?;
     let done = options.run(folders, request).await?;
     let code = done.conclude(folders, &options, None)?;
     let Some(mut lab) = done
@@ -101,8 +102,8 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
         })
     else {
         return Err(refuse(
-            if code == exit::OK {
-                exit::INTERNAL
+            if code == ExitCode::Ok {
+                ExitCode::Internal
             } else {
                 code
             },
@@ -112,13 +113,13 @@ pub(super) async fn run(folders: &Folders, arguments: &UpArguments) -> Result<u8
     let _held = registry
         .add(&lab)
         .and_then(|()| held.noted())
-        .map_err(|error| refuse(exit::INTERNAL, error))?;
+        .map_err(|error| refuse(ExitCode::Internal, error))?;
     print!("\n{}", shown(&lab));
     if let Some(attachment) = &attachment {
         lab.attached = Some(attachment.interface.clone());
         let attached = registry
             .add(&lab)
-            .map_err(|error| refuse(exit::INTERNAL, error))
+            .map_err(|error| refuse(ExitCode::Internal, error))
             .and_then(|()| attachment.attach(&lab));
         if let Err(refusal) = attached {
             // A partial lab is not left behind.
@@ -149,16 +150,16 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, CliError> {
     let names = std::slice::from_ref(&arguments.scenario);
     let selected = scenario::load_named(&folders.scenarios(), DataCheck::Strict, names);
     let selected = selected.map_err(|error| match error {
-        SelectError::Invalid(invalid) => told(exit::INVALID_INPUT, invalid.into()),
-        SelectError::Unknown(unknown) => told(exit::NOTHING_SELECTED, unknown.into()),
+        SelectError::Invalid(invalid) => told(ExitCode::InvalidInput, invalid.into()),
+        SelectError::Unknown(unknown) => told(ExitCode::NothingSelected, unknown.into()),
     })?;
     let Some(mut scenario) = selected.into_iter().next() else {
-        return Err(refuse(exit::NOTHING_SELECTED, "no scenario selected"));
+        return Err(refuse(ExitCode::NothingSelected, "no scenario selected"));
     };
     if scenario.machines == Machines::Simulated {
         let why = "nothing to start: the scenario has only simulated machines";
         return Err(refuse(
-            exit::INVALID_INPUT,
+            ExitCode::InvalidInput,
             format!("{}: {why}", scenario.name),
         ));
     }
@@ -167,7 +168,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, CliError> {
         if wanted.get() > there {
             let what = format!("too many --nodes: {} has {there} machines", scenario.name);
             let more = "`lab add-node` adds more";
-            return Err(refuse(exit::INVALID_INPUT, format!("{what}; {more}")));
+            return Err(refuse(ExitCode::InvalidInput, format!("{what}; {more}")));
         }
         scenario.nodes.truncate(wanted.get());
     }
@@ -182,7 +183,7 @@ fn unit(folders: &Folders, arguments: &UpArguments) -> Result<Unit, CliError> {
                 scenario.name,
                 names.join(", ")
             );
-            return Err(refuse(exit::NOTHING_SELECTED, what));
+            return Err(refuse(ExitCode::NothingSelected, what));
         }
     };
     Ok(Unit {

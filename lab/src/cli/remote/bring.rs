@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::super::Folders;
 use super::super::execution::{CliError, refuse, sibling};
 use super::super::images::Chosen;
-use super::super::{Folders, exit};
 use super::{failed, is_on_terminal, leave};
+use crate::exit_code::ExitCode;
 use crate::remote::{Bundle, GivenImage, Place, RemoteRun, Session, quoted};
 use crate::untrusted::tree::{Limits, Tree};
 
@@ -28,7 +29,7 @@ pub(super) fn bring(
     image: &Chosen,
     id: &str,
 ) -> Result<Place, CliError> {
-    let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
+    let internal = |error: &dyn std::fmt::Display| refuse(ExitCode::Internal, error);
     let own = sibling(PROGRAMS[0]).map_err(|why| internal(&why))?;
     let own = own.parent().unwrap_or(Path::new("."));
     let programs = Bundle::of(own, &PROGRAMS).map_err(|error| internal(&error))?;
@@ -80,7 +81,7 @@ impl There {
             session.host().destination(),
             self.system
         );
-        Err(refuse(exit::HOST_UNSUPPORTED, why))
+        Err(refuse(ExitCode::HostUnsupported, why))
     }
 
     /// Uploads files that are missing.
@@ -118,7 +119,7 @@ fn check_programs(session: &Session, place: &Place) -> Result<(), CliError> {
     let told = session.run("its `lab --version`", &script);
     told.map(drop).map_err(|error| {
         let more = "`ci/lab` of a checkout on that host installs what is missing";
-        refuse(exit::HOST_UNSUPPORTED, format!("{error}; {more}"))
+        refuse(ExitCode::HostUnsupported, format!("{error}; {more}"))
     })
 }
 
@@ -141,7 +142,7 @@ fn note(
         until_input_ends: !is_on_terminal(),
         file: place.file().into(),
     };
-    let text = serde_json::to_string(&visit).map_err(|error| refuse(exit::INTERNAL, error))?;
+    let text = serde_json::to_string(&visit).map_err(|error| refuse(ExitCode::Internal, error))?;
     let script = format!("printf %s {} > {}", quoted(text), quoted(place.file()));
     session
         .run("noting the run", &script)
@@ -156,11 +157,11 @@ pub(super) fn bring_scenarios(
     scenarios: &Path,
 ) -> Result<(), CliError> {
     // Links in a data directory are followed as the boot server follows them.
-    let internal = |error: &dyn std::fmt::Display| refuse(exit::INTERNAL, error);
+    let internal = |error: &dyn std::fmt::Display| refuse(ExitCode::Internal, error);
     let copy = tempfile::tempdir().map_err(|error| internal(&error))?;
     Tree::survey(scenarios, Limits::DATA, |_| false)
         .and_then(|tree| tree.copy_to(copy.path()))
-        .map_err(|error| refuse(exit::INVALID_INPUT, error))?;
+        .map_err(|error| refuse(ExitCode::InvalidInput, error))?;
     let mut tar = Command::new("tar");
     tar.args(["--create", "--file=-", "--directory"])
         .arg(copy.path())

@@ -11,9 +11,10 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Folders;
 use super::execution::{CliError, new_run_id, refuse};
 use super::images::Chosen;
-use super::{Folders, exit};
+use crate::exit_code::ExitCode;
 use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
 use arguments::Instead;
@@ -26,7 +27,7 @@ pub(super) fn host_of(uri: Option<&str>) -> Result<Option<Host>, CliError> {
     let Some(uri) = uri else {
         return Ok(None);
     };
-    Host::of(uri).map_err(|why| refuse(exit::INVALID_INPUT, format!("--connect {uri}: {why}")))
+    Host::of(uri).map_err(|why| refuse(ExitCode::InvalidInput, format!("--connect {uri}: {why}")))
 }
 
 /// Local paths of a run's files.
@@ -45,7 +46,7 @@ pub(super) async fn run(
     host: &Host,
     image: &Chosen,
     files: &Files<'_>,
-) -> Result<u8, CliError> {
+) -> Result<ExitCode, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let place = bring(&session, folders, image, &new_run_id())?;
     let status = execute(&session, &place, host, files).await;
@@ -83,7 +84,7 @@ async fn execute(
         // Closing the channel ends the remote run. Ctrl-C is handled here.
         ssh.stdin(Stdio::piped()).process_group(0);
     }
-    let internal = |error: std::io::Error| refuse(exit::INTERNAL, format!("ssh: {error}"));
+    let internal = |error: std::io::Error| refuse(ExitCode::Internal, format!("ssh: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
     let mut ssh = ssh.spawn().map_err(internal)?;
@@ -137,7 +138,7 @@ fn fetch_and_leave(session: &Session, place: &Place, files: &Files<'_>) -> Resul
 /// Fetches the artifacts.
 fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliError> {
     let written = |path: &Path, error: std::io::Error| {
-        refuse(exit::INTERNAL, format!("{}: {error}", path.display()))
+        refuse(ExitCode::Internal, format!("{}: {error}", path.display()))
     };
     let visit = quoted(place.visit());
     let have = session
@@ -145,7 +146,7 @@ fn fetch(session: &Session, place: &Place, files: &Files<'_>) -> Result<(), CliE
         .map_err(failed)?;
     let has = |name| have.lines().any(|line| line == name);
     if has("runs") {
-        let internal = |error: ReceiveError| refuse(exit::INTERNAL, error);
+        let internal = |error: ReceiveError| refuse(ExitCode::Internal, error);
         let received = Received::beside(files.artifacts).map_err(internal)?;
         let script = format!("cd {visit} && tar -czf - -C runs .");
         session
@@ -175,22 +176,21 @@ fn leave(session: &Session, place: &Place) -> Result<(), CliError> {
 }
 
 /// Returns the exit code of the remote program.
-fn code_of(host: &Host, status: ExitStatus) -> Result<u8, CliError> {
+fn code_of(host: &Host, status: ExitStatus) -> Result<ExitCode, CliError> {
     if Session::is_broken(status) {
         let destination = host.destination();
         let why =
             format!("connection lost: {destination}; `lab gc --connect` removes leftovers there");
-        return Err(refuse(exit::SET_UP_FAILED, why));
+        return Err(refuse(ExitCode::SetUpFailed, why));
     }
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.unwrap_or(exit::INTERNAL))
+    Ok(ExitCode::of_program(status.code()))
 }
 
 fn failed(error: RemoteError) -> CliError {
     let code = match &error {
-        RemoteError::Start { .. } => exit::HOST_UNSUPPORTED,
-        RemoteError::Connection { .. } => exit::SET_UP_FAILED,
-        RemoteError::Command { .. } => exit::INTERNAL,
+        RemoteError::Start { .. } => ExitCode::HostUnsupported,
+        RemoteError::Connection { .. } => ExitCode::SetUpFailed,
+        RemoteError::Command { .. } => ExitCode::Internal,
     };
     refuse(code, error)
 }

@@ -7,9 +7,10 @@ use std::process::Stdio;
 use super::arguments::{self, Instead};
 use super::bring::{bring, bring_scenarios};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
+use crate::cli::Folders;
 use crate::cli::execution::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
-use crate::cli::{Folders, exit};
+use crate::exit_code::ExitCode;
 use crate::persistent::{
     HostScope, PersistentLab, PersistentNode, Registry, RegistryError, born_ticks, now,
 };
@@ -26,11 +27,11 @@ pub(in crate::cli) async fn up(
     image: &Chosen,
     files: &Files<'_>,
     is_detached: bool,
-) -> Result<u8, CliError> {
+) -> Result<ExitCode, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let place = bring(&session, folders, image, &new_run_id())?;
     let lab = noted(host, &place, unit, folders.scenarios(), files, image);
-    let internal = |error: RegistryError| refuse(exit::INTERNAL, error);
+    let internal = |error: RegistryError| refuse(ExitCode::Internal, error);
     if !is_detached {
         // Registered here, so that other commands find the lab.
         let held = registry.hold().map_err(internal)?;
@@ -121,7 +122,7 @@ fn note_there(session: &Session, place: &Place) -> Result<Option<PersistentLab>,
 }
 
 /// Forwards a command for a remote lab to its host. Returns `None` for labs of this host.
-pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, CliError>> {
+pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<ExitCode, CliError>> {
     if registry.all().iter().all(|lab| lab.remote.is_none()) {
         return None;
     }
@@ -139,7 +140,7 @@ pub(in crate::cli) fn forward(registry: &Registry) -> Option<Result<u8, CliError
     Some(there(&remote))
 }
 
-fn there(remote: &RemoteLab) -> Result<u8, CliError> {
+fn there(remote: &RemoteLab) -> Result<ExitCode, CliError> {
     let session = Session::open(&remote.host).map_err(failed)?;
     let mut instead = vec![
         ("scenarios", Instead::Nothing),
@@ -168,14 +169,14 @@ fn there(remote: &RemoteLab) -> Result<u8, CliError> {
     let mut ssh = lab_there(&session, &remote.place, &words, on_terminal);
     if let Some(file) = &file {
         let made = File::create(file)
-            .map_err(|error| refuse(exit::INTERNAL, format!("{file}: {error}")))?;
+            .map_err(|error| refuse(ExitCode::Internal, format!("{file}: {error}")))?;
         ssh.stdout(Stdio::from(made));
     }
     let status = ssh
         .status()
-        .map_err(|error| refuse(exit::HOST_UNSUPPORTED, format!("ssh: {error}")))?;
+        .map_err(|error| refuse(ExitCode::HostUnsupported, format!("ssh: {error}")))?;
     let code = code_of(&remote.host, status)?;
-    if let (Some(file), exit::OK) = (&file, code) {
+    if let (Some(file), ExitCode::Ok) = (&file, code) {
         println!("{file}");
     }
     Ok(code)
@@ -220,7 +221,7 @@ fn finish(registry: &Registry, session: &Session, lab: &PersistentLab) -> Result
 }
 
 /// Removes leftovers of runs from here on the remote host.
-pub(in crate::cli) fn gc(host: &Host) -> Result<u8, CliError> {
+pub(in crate::cli) fn gc(host: &Host) -> Result<ExitCode, CliError> {
     let session = Session::open(host).map_err(failed)?;
     let destination = host.destination();
     // Uses the `lab` that was copied there last; without one there is nothing to clean.
@@ -235,5 +236,5 @@ pub(in crate::cli) fn gc(host: &Host) -> Result<u8, CliError> {
         true => println!("No leftovers on {destination}."),
         false => print!("{said}"),
     }
-    Ok(exit::OK)
+    Ok(ExitCode::Ok)
 }
