@@ -11,10 +11,10 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
-pub use super::load::Source;
 use super::matching::Group;
 use super::problem::{Problem, Severity};
 pub use super::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
+pub use super::source::Source;
 use boot_server_events::BootEvent;
 
 use super::stamp::{Compare, Stamp, is_remote};

@@ -5,128 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use super::loader::Place;
+pub use super::source::Source;
+
 use super::files::{Root, Unreadable};
+use super::layout::{Folder, Layout};
+use super::loader::{FoundGroup, Loader, Profiles};
 use super::matching::{Group, Groups};
 use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::requirements::{Names, Requirements};
-use super::snapshot::{Folder, Layout, Snapshot};
+use super::snapshot::Snapshot;
 use super::template::{ConfigText, InvalidTemplate};
 use super::{bootcfg, ignition, matchbox, raw_text};
-
-/// Location of a data directory, and the layout if it is configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Source {
-    /// Path of the data directory.
-    pub root: PathBuf,
-    /// The groups file of the bootcfg layout, when it is not `<root>/config.yaml`.
-    pub groups_file: Option<PathBuf>,
-    /// Configured layout; detected from the directory when absent.
-    pub layout: Option<Layout>,
-}
-
-impl Source {
-    /// Returns the source of a directory, whose layout is detected, or of a bootcfg groups file, which lies in
-    /// its directory under any name.
-    pub fn of(path: impl Into<PathBuf>) -> Source {
-        let path = path.into();
-        let is_yaml = path
-            .extension()
-            .is_some_and(|end| end == "yaml" || end == "yml");
-        match path.parent() {
-            Some(folder) if is_yaml && path.is_file() => Source {
-                root: match folder.as_os_str().is_empty() {
-                    true => PathBuf::from("."),
-                    false => folder.to_owned(),
-                },
-                groups_file: Some(path),
-                layout: Some(Layout::Bootcfg),
-            },
-            _ => Source {
-                root: path,
-                ..Source::default()
-            },
-        }
-    }
-
-    /// Returns the groups file of the bootcfg layout.
-    pub fn groups_path(&self) -> PathBuf {
-        let beside = || self.root.join("config.yaml");
-        self.groups_file.clone().unwrap_or_else(beside)
-    }
-}
-
-/// Position of a group's reference to its profile.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Path of the group's file.
-    pub path: Arc<Path>,
-    /// Text of the group's file.
-    pub text: Arc<str>,
-    /// Line, counted from 1; 0 when it is not known.
-    pub line: usize,
-    /// Column in characters, counted from 1.
-    pub column: usize,
-}
-
-/// A group, and where it was found.
-#[derive(Debug)]
-pub(super) struct FoundGroup {
-    pub(super) group: Group,
-    pub(super) place: Place,
-}
-
-/// A directory being loaded.
-pub(super) struct Loader<'a> {
-    pub(super) root: &'a Root,
-    pub(super) names: Names,
-    pub(super) problems: Vec<Problem>,
-}
-
-impl Loader<'_> {
-    pub(super) fn error(&mut self, path: &Path, message: impl Into<String>, help: &str) {
-        let problem = Problem::of_file(Severity::Error, path, message, help);
-        self.problems.push(problem.of_rule("unreadable"));
-    }
-
-    /// Reads a file; every obstacle except a missing file is an error.
-    pub(super) fn read(&mut self, file: &str) -> Result<Vec<u8>, Unreadable> {
-        let read = self.root.read_bytes(file);
-        if let Err(error @ Unreadable::Other { .. }) = &read {
-            let path = self.root.path_of(file);
-            self.error(
-                &path,
-                error.to_string(),
-                "make it a readable file, or remove it",
-            );
-        }
-        read
-    }
-
-    /// Reads JSON. As Go does, bytes that are not UTF-8 are replaced.
-    pub(super) fn read_json(&mut self, file: &str) -> Result<String, Unreadable> {
-        let bytes = self.read(file)?;
-        Ok(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        })
-    }
-
-    pub(super) fn names(&mut self, folder: &str) -> Vec<String> {
-        self.root.names(folder).unwrap_or_else(|error| {
-            let path = self.root.path_of(folder);
-            self.error(
-                &path,
-                error.to_string(),
-                "make it a readable folder in the data directory",
-            );
-            Vec::new()
-        })
-    }
-}
 
 /// Loaded directory for inspection: content, positions and problems.
 #[derive(Debug, Default)]
@@ -153,6 +46,13 @@ impl From<Problem> for Loaded {
 pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
     let loaded = survey_by(source, Empty::Refused);
     (loaded.snapshot, loaded.problems)
+}
+
+impl Snapshot {
+    /// Loads a data directory. It is fit to be served only when no problem is an error.
+    pub fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
+        load(source)
+    }
 }
 
 /// Loads a directory for the first time.
@@ -258,34 +158,6 @@ fn is_empty(root: &Root) -> bool {
     let known = ["assets", "lost+found"];
     let names = root.names(".").unwrap_or_default();
     names.iter().all(|name| known.contains(&name.as_str()))
-}
-
-pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
-
-/// Reports an unavailable profile that groups refer to: once, at the first of them.
-pub(super) fn dangling(
-    loader: &mut Loader<'_>,
-    named_by: &FoundGroup,
-    layout: Layout,
-    error: &Unreadable,
-) {
-    let Place {
-        path,
-        text,
-        line,
-        column,
-    } = &named_by.place;
-    let file = loader
-        .root
-        .path_of(&layout.profile_file(&named_by.group.profile_id));
-    let word = layout.profile_word();
-    let help = format!("create {}, or refer to an existing {word}", file.display());
-    let message = format!("group `{}`: {error}", named_by.group.name);
-    let problem = Problem::of_file(Severity::Warning, path, message, help);
-    let problem = problem.of_rule("missing-profile");
-    loader
-        .problems
-        .push(problem.at(Arc::clone(text), *line, *column));
 }
 
 fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {

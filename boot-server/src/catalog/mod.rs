@@ -15,7 +15,9 @@ pub mod files;
 pub mod go_json;
 pub mod ignition;
 pub mod labels;
+pub mod layout;
 pub mod load;
+mod loader;
 pub mod matchbox;
 pub mod matching;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub mod profile;
 pub mod raw_text;
 pub mod requirements;
 pub mod snapshot;
+pub mod source;
 pub mod stamp;
 pub mod template;
 pub mod yaml;

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::load::Source;
+use super::source::Source;
 
 /// Entries of a data directory that hold what is served.
 const SERVED: [&str; 7] = [

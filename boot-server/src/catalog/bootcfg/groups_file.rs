@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use super::{shape, wire};
 use crate::catalog::labels::normal_mac;
-use crate::catalog::load::{FoundGroup, Place};
+use crate::catalog::loader::{FoundGroup, Place};
 use crate::catalog::matching::Group;
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::requirements::Names;

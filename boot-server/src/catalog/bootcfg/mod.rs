@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::Unreadable;
-use super::load::{FoundGroup, Loader, Profiles, dangling};
+use super::layout::Layout;
+use super::loader::{FoundGroup, Loader, Profiles, dangling};
 use super::problem::{Problem, Severity};
 use super::profile::Profile;
-use super::snapshot::Layout;
 
 /// Loads groups and specs. The groups file may be outside of the directory.
 pub(super) fn load(

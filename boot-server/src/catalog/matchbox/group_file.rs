@@ -8,7 +8,7 @@ use boot_server_proto::json;
 use serde::Deserialize;
 
 use crate::catalog::labels::normal_mac;
-use crate::catalog::load::{FoundGroup, Place};
+use crate::catalog::loader::{FoundGroup, Place};
 use crate::catalog::matching::Group;
 use crate::catalog::problem::{Problem, Severity};
 use crate::catalog::profile::unknown_keys;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::files::Unreadable;
-use super::load::{FoundGroup, Loader, Profiles, dangling};
+use super::layout::Layout;
+use super::loader::{FoundGroup, Loader, Profiles, dangling};
 use super::profile::Profile;
-use super::snapshot::Layout;
 
 /// Loads groups and profiles: the files `*.json` of the two folders.
 pub(super) fn load(loader: &mut Loader<'_>) -> (Vec<FoundGroup>, Profiles) {
