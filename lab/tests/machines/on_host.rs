@@ -106,26 +106,6 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     assert_eq!(String::from_utf8_lossy(&folders.stdout), "");
 }
 
-#[test]
-fn where_no_machine_can_be_put_is_told() {
-    let scenarios = Scenarios::new();
-    scenarios.copy("pxe-dhcp", "real");
-    for (uri, why) in [
-        ("qemu:///session", "no networks"),
-        ("qemu+tls://host/system", "run `lab` there"),
-        ("qemu+ssh://host/session", "no networks"),
-        ("test:///default", "unsupported driver"),
-    ] {
-        let run = scenarios
-            .lab_run()
-            .args(["real", "--connect", uri])
-            .output()
-            .unwrap();
-        assert_eq!(run.status.code(), Some(2), "{}", printed(&run));
-        assert!(printed(&run).contains(why), "{}", printed(&run));
-    }
-}
-
 /// What the host and the desk have: a cable between them.
 const CABLE: &str = r#"
 set -e

@@ -319,25 +319,6 @@ fn a_lab_is_driven_from_a_terminal() {
     nothing_is_left(&artifacts);
 }
 
-#[test]
-fn more_machines_than_there_are_cannot_be_brought_up() {
-    let scenarios = Scenarios::new();
-    scenarios.copy("ipxe-chainload", "few");
-    let lab = Lab {
-        scenarios: &scenarios,
-    };
-    let up = lab
-        .command(&["up", "few", "--nodes", "9"])
-        .output()
-        .unwrap();
-    assert_eq!(up.status.code(), Some(2));
-    let said = printed(&up);
-    assert!(
-        said.contains("few has 3 machines; `lab add-node`"),
-        "{said}"
-    );
-}
-
 /// What the console shows of a line that is typed there, until the detach key.
 fn console(lab: &Lab<'_>, name: &str) -> String {
     let mut child = lab
@@ -379,36 +360,4 @@ fn nothing_is_left(artifacts: &Path) {
             .collect();
         is(left.is_empty(), format!("still running: {left:#?}"))
     });
-}
-
-#[test]
-fn a_lab_that_is_not_up_is_told() {
-    let name = "no-such-lab";
-    for arguments in [
-        &["down", name][..],
-        &["console", "no-such-node"],
-        &["exec", "no-such-node", "--", "true"],
-        &["reboot", "no-such-node"],
-        &["ssh", "no-such-node"],
-        &["screenshot", "no-such-node"],
-        &["power", "off", "no-such-node"],
-        &["add-node", "--lab", name],
-        &["logs", "no-such-node"],
-        &["status", name],
-        &["events"],
-        &["capture"],
-        &["fault", "clear"],
-        &["shell", "--lab", name],
-    ] {
-        let cache = tempfile::tempdir().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_lab"))
-            .arg("--cache")
-            .arg(cache.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        let all = printed(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
-        assert!(all.contains("no lab is up; `lab up SCENARIO`"), "{all}");
-    }
 }

@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
-
 /// The project's scenarios.
 pub(crate) fn project_scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -52,20 +50,6 @@ impl Scenarios {
             .arg("--artifacts")
             .arg(self.artifacts());
         command
-    }
-
-    /// The verdict of the only node of `unit`, as written into `run.json`.
-    pub(crate) fn verdict(&self, unit: &str) -> Value {
-        let path = self
-            .artifacts()
-            .join("latest")
-            .join(unit)
-            .join("attempt-1/verdict.json");
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let verdict: Value = serde_json::from_str(&text).unwrap();
-        let nodes = verdict["nodes"].as_array().unwrap();
-        assert_eq!(nodes.len(), 1, "{text}");
-        nodes[0]["verdict"].clone()
     }
 }
 
@@ -144,15 +128,4 @@ pub(crate) fn printed(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-/// What a program said that ended with this code.
-pub(crate) fn said(output: &Output, arguments: &[&str], code: i32) -> String {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {}",
-        printed(output)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -275,30 +275,3 @@ fn assert_is_a_run(folder: &Path) {
     let console = folder.join("real@bios/attempt-1/nodes/node1/console.log");
     assert!(fs::metadata(console).unwrap().len() > 0);
 }
-
-#[test]
-fn a_host_that_is_not_there_is_told() {
-    let scenarios = Scenarios::new();
-    scenarios.copy("pxe-dhcp", "real");
-    // Nobody listens on the port of tcpmux.
-    for (uri, code, why) in [
-        (
-            "qemu+ssh://127.0.0.1:1/system?no_tty=1",
-            75,
-            "cannot connect to 127.0.0.1: ",
-        ),
-        (
-            "qemu+ssh://127.0.0.1/system?command=x",
-            2,
-            "unknown parameter: `command`",
-        ),
-    ] {
-        let run = scenarios
-            .lab_run()
-            .args(["real", "--connect", uri])
-            .output()
-            .unwrap();
-        assert_eq!(run.status.code(), Some(code), "{}", printed(&run));
-        assert!(printed(&run).contains(why), "{}", printed(&run));
-    }
-}

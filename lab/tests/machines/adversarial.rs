@@ -93,23 +93,3 @@ fn adversarial_every_simulated_case_passes_without_its_attack() {
         assert_eq!(result["found"]["found"], "pass", "{result:#}\n{all}");
     }
 }
-
-#[test]
-fn adversarial_what_does_not_fit_is_refused_before_anything_is_started() {
-    let scenarios = Scenarios::new();
-    scenarios.copy("ipxe-chainload", "ipxe-chainload");
-    scenarios.copy("adversarial/wrong-hash", "adversarial/wrong-hash");
-    let run = |arguments: &[&str]| {
-        let output = scenarios.lab_run().args(arguments).output().unwrap();
-        (output.status.code(), printed(&output))
-    };
-    let (code, said) = run(&["--adversarial", "wrong-hush"]);
-    assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("did you mean `wrong-hash`"), "{said}");
-    let (code, said) = run(&["--adversarial", "--machines", "virtual"]);
-    assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("no adversarial case matches"), "{said}");
-    let (code, said) = run(&["--adversarial", "--faults"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(!scenarios.artifacts().exists());
-}

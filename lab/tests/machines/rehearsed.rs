@@ -1,39 +1,18 @@
-//! `lab rehearse`: what it refuses, a rehearsal in which one of two machines has to turn red, in the network of
-//! a dnsmasq of the site's own, and one of only the machine that changes, in that of a `boot-server.toml`.
+//! `lab rehearse`: a rehearsal in which one of two machines has to turn red, in the network of a dnsmasq of the site's
+//! own, and one of only the machine that changes, in that of a `boot-server.toml`.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::{copy_all, printed, project_scenarios};
-
-/// A copy of `scenarios/rollout/single-node-etcd`.
-fn site() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = project_scenarios().join("rollout/single-node-etcd");
-    copy_all(&from, folder.path());
-    folder
-}
+use crate::rehearsal::{rehearse, site};
+use crate::support::{copy_all, printed};
 
 fn replace(file: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(file).unwrap();
     assert!(text.contains(from), "{text}");
     fs::write(file, text.replace(from, to)).unwrap();
-}
-
-/// `lab rehearse data --machines machines.toml` in the folder.
-fn rehearse(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["rehearse", "data", "--machines", "machines.toml"])
-        .args(arguments)
-        .arg("--scenarios")
-        .arg(project_scenarios())
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap()
 }
 
 fn run_json(folder: &Path) -> Value {
@@ -53,37 +32,6 @@ fn verdicts(run: &Value) -> Vec<(String, Value)> {
             )
         })
         .collect()
-}
-
-#[test]
-fn wrong_input_is_told_before_anything_is_started() {
-    let site = site();
-    let folder = site.path();
-    fs::write(
-        folder.join("proxy.conf"),
-        "interface=eth0\ndhcp-range=10.0.0.0,proxy\n",
-    )
-    .unwrap();
-    for (arguments, wanted) in [
-        (&["--only", "client"][..], "did you mean `client1`?"),
-        (
-            &["--network", "pxe"],
-            "`pxe` is neither a scenario nor a file",
-        ),
-        (&["--network", "proxy.conf"], "proxy.conf, line 2"),
-        (&["--assets", "nowhere"], "assets folder not found: nowhere"),
-        (&["--memory", "64"], "64"),
-        (&["--changed", "main"], "not a git repository: data"),
-    ] {
-        let output = rehearse(folder, arguments);
-        let all = printed(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains(wanted), "{arguments:?}: {all}");
-        assert!(!folder.join("runs").exists(), "{arguments:?}: {all}");
-    }
-    let output = rehearse(folder, &["--changed", "./data"]);
-    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
 }
 
 #[test]

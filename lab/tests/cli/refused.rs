@@ -1,0 +1,191 @@
+//! Runs, rehearsals and persistent labs that are refused before anything is started.
+
+use std::fs;
+use std::process::Command;
+
+use crate::rehearsal::{rehearse, site};
+use crate::support::{Scenarios, printed};
+
+#[test]
+fn adversarial_what_does_not_fit_is_refused_before_anything_is_started() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "ipxe-chainload");
+    scenarios.copy("adversarial/wrong-hash", "adversarial/wrong-hash");
+    let run = |arguments: &[&str]| {
+        let output = scenarios.lab_run().args(arguments).output().unwrap();
+        (output.status.code(), printed(&output))
+    };
+    let (code, said) = run(&["--adversarial", "wrong-hush"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("did you mean `wrong-hash`"), "{said}");
+    let (code, said) = run(&["--adversarial", "--machines", "virtual"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("no adversarial case matches"), "{said}");
+    let (code, said) = run(&["--adversarial", "--faults"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(!scenarios.artifacts().exists());
+}
+
+#[test]
+fn faults_that_do_not_fit_are_refused_before_anything_is_started() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "ipxe-chainload");
+    let fault = scenarios.copy("faults/kernel-not-found", "faults/kernel-not-found");
+    let run = |arguments: &[&str]| {
+        let output = scenarios.lab_run().args(arguments).output().unwrap();
+        (output.status.code(), printed(&output))
+    };
+    let (code, said) = run(&["--faults", "kernel-not-fond"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("did you mean `kernel-not-found`"), "{said}");
+    let (code, said) = run(&["--faults", "--machines", "virtual"]);
+    assert_eq!(code, Some(4), "{said}");
+    let (code, said) = run(&["--without-injection"]);
+    assert_eq!(code, Some(2), "{said}");
+
+    let fault = fault.replace(
+        "fault.toml",
+        "coreos_production_pxe.vmlinuz",
+        "no such text",
+    );
+    let (code, said) = run(&["--faults"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("no such text") && said.contains("spec.json"),
+        "{said}"
+    );
+    fault.replace("fault.toml", "stage", "stge");
+    let (code, said) = run(&["--faults"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("did you mean `stage`") && said.contains("fault.toml:"),
+        "{said}"
+    );
+}
+
+#[test]
+fn where_no_machine_can_be_put_is_told() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "real");
+    for (uri, why) in [
+        ("qemu:///session", "no networks"),
+        ("qemu+tls://host/system", "run `lab` there"),
+        ("qemu+ssh://host/session", "no networks"),
+        ("test:///default", "unsupported driver"),
+    ] {
+        let run = scenarios
+            .lab_run()
+            .args(["real", "--connect", uri])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(2), "{}", printed(&run));
+        assert!(printed(&run).contains(why), "{}", printed(&run));
+    }
+}
+
+#[test]
+fn a_host_that_is_not_there_is_told() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("pxe-dhcp", "real");
+    // Nobody listens on the port of tcpmux.
+    for (uri, code, why) in [
+        (
+            "qemu+ssh://127.0.0.1:1/system?no_tty=1",
+            75,
+            "cannot connect to 127.0.0.1: ",
+        ),
+        (
+            "qemu+ssh://127.0.0.1/system?command=x",
+            2,
+            "unknown parameter: `command`",
+        ),
+    ] {
+        let run = scenarios
+            .lab_run()
+            .args(["real", "--connect", uri])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(code), "{}", printed(&run));
+        assert!(printed(&run).contains(why), "{}", printed(&run));
+    }
+}
+
+#[test]
+fn wrong_input_is_told_before_anything_is_started() {
+    let site = site();
+    let folder = site.path();
+    fs::write(
+        folder.join("proxy.conf"),
+        "interface=eth0\ndhcp-range=10.0.0.0,proxy\n",
+    )
+    .unwrap();
+    for (arguments, wanted) in [
+        (&["--only", "client"][..], "did you mean `client1`?"),
+        (
+            &["--network", "pxe"],
+            "`pxe` is neither a scenario nor a file",
+        ),
+        (&["--network", "proxy.conf"], "proxy.conf, line 2"),
+        (&["--assets", "nowhere"], "assets folder not found: nowhere"),
+        (&["--memory", "64"], "64"),
+        (&["--changed", "main"], "not a git repository: data"),
+    ] {
+        let output = rehearse(folder, arguments);
+        let all = printed(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted), "{arguments:?}: {all}");
+        assert!(!folder.join("runs").exists(), "{arguments:?}: {all}");
+    }
+    let output = rehearse(folder, &["--changed", "./data"]);
+    assert_eq!(output.status.code(), Some(4), "{}", printed(&output));
+}
+
+#[test]
+fn more_machines_than_there_are_cannot_be_brought_up() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("ipxe-chainload", "few");
+    let up = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["up", "few", "--nodes", "9", "--scenarios"])
+        .arg(scenarios.folder())
+        .output()
+        .unwrap();
+    assert_eq!(up.status.code(), Some(2));
+    let said = printed(&up);
+    assert!(
+        said.contains("few has 3 machines; `lab add-node`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_lab_that_is_not_up_is_told() {
+    let name = "no-such-lab";
+    for arguments in [
+        &["down", name][..],
+        &["console", "no-such-node"],
+        &["exec", "no-such-node", "--", "true"],
+        &["reboot", "no-such-node"],
+        &["ssh", "no-such-node"],
+        &["screenshot", "no-such-node"],
+        &["power", "off", "no-such-node"],
+        &["add-node", "--lab", name],
+        &["logs", "no-such-node"],
+        &["status", name],
+        &["events"],
+        &["capture"],
+        &["fault", "clear"],
+        &["shell", "--lab", name],
+    ] {
+        let cache = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .arg("--cache")
+            .arg(cache.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let all = printed(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
+        assert!(all.contains("no lab is up; `lab up SCENARIO`"), "{all}");
+    }
+}

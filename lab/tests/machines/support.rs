@@ -1,0 +1,35 @@
+//! What the tests that start machines share, beside what all tests of the program share.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::Value;
+
+pub(crate) use crate::common::{ScenarioCopy, Scenarios, copy_all, printed, project_scenarios};
+
+impl Scenarios {
+    /// The verdict of the only node of `unit`, as written into `run.json`.
+    pub(crate) fn verdict(&self, unit: &str) -> Value {
+        let path = self
+            .artifacts()
+            .join("latest")
+            .join(unit)
+            .join("attempt-1/verdict.json");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let verdict: Value = serde_json::from_str(&text).unwrap();
+        let nodes = verdict["nodes"].as_array().unwrap();
+        assert_eq!(nodes.len(), 1, "{text}");
+        nodes[0]["verdict"].clone()
+    }
+}
+
+/// What a program said that ended with this code.
+pub(crate) fn said(output: &Output, arguments: &[&str], code: i32) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        printed(output)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
