@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Scenarios, printed};
 
@@ -16,7 +16,7 @@ fn edit(scenarios: &Scenarios, case: &str, from: &str, to: &str) {
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-fn json(path: &Path) -> Value {
+fn read_json(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -46,12 +46,17 @@ fn adversarial_case_that_comes_out_otherwise_or_shows_no_attack_turns_the_run_re
     let output = scenarios.lab_run().arg("--adversarial").output().unwrap();
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(100), "{all}");
-    assert!(
-        all.contains("does not show `asked by 192.168.92.222"),
+    let latest = scenarios.artifacts().join("latest");
+    let results = read_json(&latest.join("adversarial.json"));
+    let not_shown = |name: &str| {
+        let mut all = results.as_array().unwrap().iter();
+        all.find(|result| result["name"] == name).unwrap()["not_shown"].clone()
+    };
+    assert_eq!(
+        not_shown("stranger-beside"),
+        json!(["asked by 192.168.92.222 in node1's name"]),
         "{all}"
     );
-    let latest = scenarios.artifacts().join("latest");
-    let results = json(&latest.join("adversarial.json"));
     let right: Vec<&str> = results
         .as_array()
         .unwrap()
@@ -61,7 +66,7 @@ fn adversarial_case_that_comes_out_otherwise_or_shows_no_attack_turns_the_run_re
         .collect();
     assert_eq!(right, ["wrong-hash"], "{all}");
     assert_eq!(
-        json(&latest.join("run.json"))["whole"]["kind"],
+        read_json(&latest.join("run.json"))["whole"]["kind"],
         "adversarial"
     );
     let junit = fs::read_to_string(latest.join("junit.xml")).unwrap();
@@ -86,7 +91,7 @@ fn adversarial_every_simulated_case_passes_without_its_attack() {
         .unwrap();
     let all = printed(&output);
     assert_eq!(output.status.code(), Some(0), "{all}");
-    let results = json(&scenarios.artifacts().join("latest/adversarial.json"));
+    let results = read_json(&scenarios.artifacts().join("latest/adversarial.json"));
     let results = results.as_array().unwrap();
     assert!(results.len() >= 18, "{}", results.len());
     for result in results {
