@@ -1,10 +1,11 @@
 //! Runs, rehearsals and persistent labs that are refused before anything is started.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::rehearsal::{rehearse, site};
-use crate::support::{Scenarios, printed};
+use crate::support::{Scenarios, copy_all, printed};
 
 #[test]
 fn adversarial_what_does_not_fit_is_refused_before_anything_is_started() {
@@ -187,5 +188,51 @@ fn a_lab_that_is_not_up_is_told() {
         let all = printed(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {all}");
         assert!(all.contains("no lab is up; `lab up SCENARIO`"), "{all}");
+    }
+}
+
+/// The sample repository, as its user would: outside of the checkout of `lab`.
+#[test]
+fn path_of_scenarios_elsewhere_is_taken_by_run_and_up() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/examples/repository");
+    let site = tempfile::tempdir().unwrap();
+    copy_all(&sample, site.path());
+    for (arguments, code, words) in [
+        (
+            &["run", "./netboot-tests", "--firmware", "uefi-http"][..],
+            4,
+            "selected: rack (",
+        ),
+        (
+            &["run", "./netboot-tests/rack", "--firmware", "uefi-http"],
+            4,
+            "selected: rack (",
+        ),
+        (
+            &["up", "./netboot-tests/rack", "--nodes", "9"],
+            2,
+            "too many --nodes: rack has ",
+        ),
+        (
+            &["up", "netboot-tests/rack/", "--nodes", "9"],
+            2,
+            "too many --nodes: rack has ",
+        ),
+        (
+            &["up", "./netboot-tests"],
+            4,
+            "not a scenario: ./netboot-tests",
+        ),
+        (&["up", "./gone"], 4, "unknown folder of scenarios: ./gone"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_lab"))
+            .args(arguments)
+            .current_dir(site.path())
+            .env_remove("LAB_SCENARIOS")
+            .output()
+            .unwrap();
+        let all = printed(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {all}");
+        assert!(all.contains(words), "{arguments:?}: {all}");
     }
 }

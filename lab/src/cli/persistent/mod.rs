@@ -127,9 +127,11 @@ pub(super) async fn run(folders: Folders, command: PersistentCommand) -> ExitCod
 
 /// Runs `lab up` and returns the exit code.
 pub(super) async fn bring_up(folders: Folders, arguments: UpArguments) -> ExitCode {
-    up::run(&folders, &arguments)
-        .await
-        .unwrap_or_else(CliError::tell)
+    let done = match up::locate(folders, arguments) {
+        Ok((folders, arguments)) => up::run(&folders, &arguments).await,
+        Err(refusal) => Err(refusal),
+    };
+    done.unwrap_or_else(CliError::tell)
 }
 
 async fn with(

@@ -13,7 +13,7 @@ use super::attach::Attachment;
 use super::{end, registry, shown};
 use crate::cell::host::Lifetime;
 use crate::cli::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
-use crate::cli::{Folders, remote};
+use crate::cli::{Folders, folders, remote};
 use crate::exit_code::ExitCode;
 use crate::fault::Injections;
 use crate::persistent::{HostScope, PersistentLab, PersistentNode, born_ticks, now};
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Arguments of `lab up`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct UpArguments {
-    /// Name of the scenario
+    /// Name of the scenario, or its path if it contains a slash
     #[arg(value_name = "SCENARIO")]
     scenario: String,
     /// Firmware of the machines [default: the scenario's first]
@@ -49,6 +49,28 @@ pub(in crate::cli) struct UpArguments {
     yes: bool,
     #[command(flatten)]
     options: RunOptions,
+}
+
+/// Reads a scenario with a slash as the path of its folder, as `lab run` does.
+///
+/// # Errors
+/// Fails if the path does not lead to one scenario.
+pub(super) fn locate(
+    mut folders: Folders,
+    mut arguments: UpArguments,
+) -> Result<(Folders, UpArguments), CliError> {
+    let named = arguments.scenario.clone();
+    let selected = folders::selected(std::slice::from_ref(&named));
+    let selected = selected.map_err(|why| refuse(ExitCode::NothingSelected, why))?;
+    if let Some(folder) = selected.folder {
+        folders.scenarios = folder;
+        arguments.scenario = selected.names.into_iter().next().ok_or_else(|| {
+            let why = format!("not a scenario: {named} (no scenario.toml)");
+            let help = format!("name one of those in it: `lab list --scenarios {named}`");
+            refuse(ExitCode::NothingSelected, format!("{why}; {help}"))
+        })?;
+    }
+    Ok((folders, arguments))
 }
 
 /// Starts the lab and waits for Ctrl-C, unless --detach is given.

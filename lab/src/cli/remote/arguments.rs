@@ -93,7 +93,7 @@ fn of_one(command: &Command, matches: &ArgMatches, instead: &[(&str, Instead<'_>
             Some(flag) => options.extend(values.map(|value| format!("{flag}={value}"))),
             None if argument.is_last_set() => last.extend(values),
             // Paths of scenarios: their folder is brought there, where they are names in it.
-            None if id == "names" => {
+            None if matches!(id, "names" | "scenario") => {
                 let values: Vec<String> = values.collect();
                 operands.extend(folders::selected(&values).map_or(values, |found| found.names));
             }
