@@ -4,7 +4,7 @@
 //! | in a guide | what is done |
 //! |---|---|
 //! | a block `sh` | is run by bash, in a folder with a copy of the scenarios; it has to succeed |
-//! | a block `sh` after `<!-- in another terminal -->` | is run beside the others, once it has said something |
+//! | a block `sh` after `<!-- in another terminal -->` | is run beside the others, which wait until it says that it is ready |
 //! | a block `text` right after it | each line has to stand in the answer, in that order; `…` stands for anything |
 //! | `<!-- test: … -->` | is run too: what a reader has and the test has not, such as a network card |
 //!
@@ -99,8 +99,8 @@ fn script(steps: &[Step]) -> String {
             false => format!("{{\n{}\n}} 2>&1\n", step.script),
             true => format!(
                 "{{\n{}\n}} >terminal-{number} 2>&1 &\n\
-                 for _ in $(seq 100); do [ -s terminal-{number} ] && break; sleep 0.1; done\n\
-                 sleep 0.5; cat terminal-{number}\n",
+                 for _ in $(seq 3000); do grep -qs ready terminal-{number} && break; sleep 0.1; done\n\
+                 cat terminal-{number}; grep -qs ready terminal-{number}\n",
                 step.script
             ),
         };

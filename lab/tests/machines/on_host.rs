@@ -2,12 +2,11 @@
 //! was kept: seen from inside it is a host with nothing else on it.
 
 use std::process::Command;
-use std::time::Duration;
 
 use test_support::{eventually, is};
 
 use crate::host::Host;
-use crate::support::{Scenarios, printed};
+use crate::support::{DEADLINE, printed};
 
 /// A machine of somebody else.
 const FOREIGN: &str = "lab-facade-web";
@@ -81,13 +80,16 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let run = machines[0].trim_end_matches("-node1").to_owned();
     let killed = host.command("pkill", &["-KILL", "-f", "unshare.*cell-init"]);
     assert!(killed.status.success(), "{}", printed(&killed));
-    let swept = host.lab(&["gc"]);
-    assert!(
-        printed(&swept).contains(&format!("removed network {run}-net")),
-        "{}",
-        printed(&swept)
-    );
-    assert_eq!(host.has("list"), [FOREIGN]);
+    // Processes that are killed take a moment to end.
+    eventually(DEADLINE, || {
+        let swept = printed(&host.lab(&["gc"]));
+        let is_swept = swept.contains(&format!("removed network {run}-net"));
+        is(is_swept, swept)
+    });
+    eventually(DEADLINE, || {
+        let all = host.has("list");
+        is(all == [FOREIGN], format!("{all:?}"))
+    });
     assert_eq!(host.has("net-list"), networks);
     let again = host.lab(&["gc"]);
     assert!(
@@ -150,8 +152,10 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     let up = host.lab(&[&up[..], &place, &["--yes"]].concat());
     assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
     assert!(!desk(), "the host has it still");
-    let answered = asked();
-    assert!(answered.contains("lease of 192.168.90."), "{answered}");
+    eventually(DEADLINE, || {
+        let answered = asked();
+        is(answered.contains("lease of 192.168.90."), answered)
+    });
 
     let down = host.lab(&["down", "desk"]);
     assert_eq!(down.status.code(), Some(0), "{}", printed(&down));
@@ -206,9 +210,7 @@ fn a_lab_goes_with_the_host_that_it_was_on() {
     assert_eq!(notes(), 1);
 
     drop(host);
-    eventually(Duration::from_secs(10), || {
-        is(machines() == 0, "the machine runs on")
-    });
+    eventually(DEADLINE, || is(machines() == 0, "the machine runs on"));
     assert!(!lab(&["ps"]).contains(id));
     assert_eq!(notes(), 0, "a note of it stays");
 }

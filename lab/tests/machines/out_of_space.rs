@@ -3,14 +3,10 @@
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use test_support::{ends, eventually, is};
 
-use crate::support::{Scenarios, printed};
-
-/// More than any run of one simulated machine takes.
-const DEADLINE: Duration = Duration::from_secs(100);
+use crate::support::{DEADLINE, Scenarios, printed};
 
 fn simulated() -> Scenarios {
     let scenarios = Scenarios::new();
@@ -48,7 +44,7 @@ fn run_on_a_disk_of(scenarios: &Scenarios, size: &str) -> Output {
 
 fn nothing_is_left(scenarios: &Scenarios) {
     let word = scenarios.artifacts().display().to_string();
-    eventually(Duration::from_secs(10), || {
+    eventually(DEADLINE, || {
         let left: Vec<String> = fs::read_dir("/proc")
             .unwrap()
             .flatten()

@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Termios, tcgetattr};
 use test_support::eventually;
+
+/// Pause of a person who types something again that had no effect.
+const TYPES_AGAIN: Duration = Duration::from_secs(10);
 
 /// A program on a terminal of its own.
 pub(crate) struct OnTerminal {
@@ -70,20 +73,43 @@ impl OnTerminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Types again and again until something is shown behind what was waited for last. A shell throws away what is typed
+    /// while it sets its terminal or starts a program; a person would type that again, too.
+    pub(crate) fn types_until(&mut self, keys: &str, wanted: &str, within: Duration) {
+        let deadline = Instant::now() + within;
+        loop {
+            self.types(keys);
+            match self.shows(wanted, TYPES_AGAIN) {
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                shown => return self.has_come(wanted, shown),
+            }
+        }
+    }
+
     /// Waits until something is shown behind what was waited for last, however much came with that.
     pub(crate) fn wait_for(&mut self, wanted: &str, within: Duration) {
+        let shown = self.shows(wanted, within);
+        self.has_come(wanted, shown);
+    }
+
+    fn has_come(&self, wanted: &str, shown: Result<(), RecvTimeoutError>) {
+        if let Err(error) = shown {
+            let since = &self.text[self.seen..];
+            panic!("`{wanted}` never came ({error}): {since}");
+        }
+    }
+
+    fn shows(&mut self, wanted: &str, within: Duration) -> Result<(), RecvTimeoutError> {
         let from = self.seen;
         let deadline = Instant::now() + within;
         loop {
             if let Some(at) = self.text[from..].find(wanted) {
                 self.seen = from + at + wanted.len();
-                return;
+                return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.shown.recv_timeout(left) {
-                Ok(more) => self.text.push_str(&String::from_utf8_lossy(&more)),
-                Err(error) => panic!("`{wanted}` never came ({error}): {}", &self.text[from..]),
-            }
+            let more = self.shown.recv_timeout(left)?;
+            self.text.push_str(&String::from_utf8_lossy(&more));
         }
     }
 

@@ -113,7 +113,7 @@ fn the_machine_whose_unit_fails_turns_red_in_the_network_of_the_sites_own_dnsmas
     let seconds = |key: &str| rehearsal[key].as_f64().unwrap();
     let whole = run["seconds"].as_f64().unwrap();
     assert!(
-        seconds("boot_seconds") > 5.0 && seconds("harness_seconds") > 0.1,
+        seconds("boot_seconds") > 0.0 && seconds("harness_seconds") > 0.0,
         "{rehearsal:#}"
     );
     assert!((seconds("boot_seconds") + seconds("harness_seconds") - whole).abs() < 0.1);

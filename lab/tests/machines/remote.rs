@@ -4,13 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use test_support::{eventually, is};
 
 use crate::host::Host;
 use crate::pty::OnTerminal;
-use crate::support::{Scenarios, printed, said};
+use crate::support::{DEADLINE, Scenarios, printed, said};
 
 /// Home of whoever logs in.
 const HOME: &str = "/run/home";
@@ -166,7 +165,7 @@ fn a_lab_on_another_host_is_used_from_here() {
     )
     .unwrap();
     pair.says(&[&["reboot"], &node[..]].concat(), 0);
-    eventually(Duration::from_secs(60), || {
+    eventually(DEADLINE, || {
         is(
             hostname().trim() == "changed",
             "the host name stays as it was",
@@ -248,7 +247,7 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
             .spawn()
             .unwrap()),
     };
-    eventually(Duration::from_secs(120), || {
+    eventually(DEADLINE, || {
         is(
             !pair.host.has("list").is_empty(),
             "the lab does not come up",
@@ -258,10 +257,10 @@ fn killed_here_it_ends_there(pair: &Pair, there: &[&str], on_terminal: bool) {
     let killed = pair.host.command("pkill", &["-KILL", "-f", ours]);
     assert!(killed.status.success(), "{}", printed(&killed));
     match &mut up {
-        Ok(terminal) => drop(terminal.ends(Duration::from_secs(10))),
+        Ok(terminal) => drop(terminal.ends(DEADLINE)),
         Err(child) => drop(child.wait().unwrap()),
     }
-    eventually(Duration::from_secs(30), || {
+    eventually(DEADLINE, || {
         is(
             pair.is_idle(),
             format!("{:?} is left", pair.host.has("list")),

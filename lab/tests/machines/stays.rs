@@ -1,15 +1,15 @@
 //! A lab that stays: brought up, looked into, a changed cloud-config seen on a rebooted machine, and ended.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::sync::mpsc::channel;
 
 use test_support::{eventually, is};
 
 use crate::pty::OnTerminal;
-use crate::support::{Scenarios, printed, said};
+use crate::support::{DEADLINE, Scenarios, printed, said};
 
 /// `lab` on scenarios of the test's own.
 struct Lab<'a> {
@@ -93,14 +93,16 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     let again = lab.says(&["reboot", "node1", "--lab", &name], 0);
     assert!(again.contains("is up again"), "{again}");
     // cloud-config is applied beside the login.
-    eventually(Duration::from_secs(60), || {
+    eventually(DEADLINE, || {
         let name = exec(0, &["hostname"]);
         is(name == "changed", format!("the host name is {name}"))
     });
     // Its journal is followed on: each boot begins with the kernel's name.
-    let journal = lab.says(&["logs", "node1", "--lab", &name, "--journal"], 0);
-    let boots = journal.matches("kernel: Linux version").count();
-    assert_eq!(boots, 2, "{journal}");
+    eventually(DEADLINE, || {
+        let journal = lab.says(&["logs", "node1", "--lab", &name, "--journal"], 0);
+        let boots = journal.matches("kernel: Linux version").count();
+        is(boots == 2, journal)
+    });
 
     let shell = lab
         .command(&["shell", "--lab", &name, "--", "ip", "-brief", "address"])
@@ -149,8 +151,10 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
         event["seen"] == "power_on"
     });
     assert_eq!(power_ons.count(), 2, "{events}");
-    let status = lab.says(&["status", name], 0);
-    assert!(status.contains("node1  on   config-applied"), "{status}");
+    eventually(DEADLINE, || {
+        let status = lab.says(&["status", name], 0);
+        is(status.contains("node1  on   config-applied"), status)
+    });
 
     let packets = lab.says(&["capture", name], 0);
     assert!(packets.contains("GET /ipxe?uuid="), "{packets}");
@@ -165,22 +169,22 @@ fn what_it_says_can_be_read(lab: &Lab<'_>, name: &str) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut shown = live.stdout.take().unwrap();
+    let shown = BufReader::new(live.stdout.take().unwrap());
+    let (show, packets) = channel();
+    std::thread::spawn(move || {
+        for line in shown.lines().map_while(Result::ok) {
+            let _ = show.send(line);
+        }
+    });
     let asked =
         "exec 3<>/dev/tcp/192.168.92.1/8080; printf 'GET /live HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
     let ask = ["exec", "node1", "--lab", name, "--", asked];
-    let mut text = String::new();
-    let mut buffer = [0; 4096];
     // The capture begins a moment after its command.
-    for _ in 0..5 {
+    eventually(DEADLINE, || {
         lab.says(&ask, 0);
-        let read = shown.read(&mut buffer).unwrap();
-        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
-        if text.contains("GET /live") {
-            break;
-        }
-    }
-    assert!(text.contains("GET /live"), "{text}");
+        let is_shown = packets.try_iter().any(|line| line.contains("GET /live"));
+        is(is_shown, "the capture does not show the request")
+    });
     live.kill().unwrap();
     live.wait().unwrap();
 }
@@ -233,7 +237,7 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
     add(&["extra", "--mac", "52:54:00:00:00:99"], 0);
     assert!(lab.says(&["ps"], 0).contains("extra  52:54:00:00:00:99"));
     let mac = "52:54:00:00:00:99 DHCP";
-    eventually(Duration::from_secs(60), || {
+    eventually(DEADLINE, || {
         let log = lab.says(&["logs", "boot-server", "--lab", name], 0);
         is(log.contains(mac), "the machine that was added asks nobody")
     });
@@ -253,13 +257,14 @@ fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
             .unwrap();
         String::from_utf8_lossy(&output.stdout).contains("HTTP")
     };
-    assert!(answers());
+    let answered = |when: &str| eventually(DEADLINE, || is(answers(), format!("no answer {when}")));
+    answered("before any fault");
     for words in [&["netem", "--loss", "100%"][..], &["http-stall", "/foo"]] {
         let set = fault(words);
         assert!(set.contains(words[0]), "{set}");
         assert!(!answers(), "{words:?} is not felt");
         assert!(fault(&["clear"]).contains("No active faults"));
-        assert!(answers(), "{words:?} is still felt");
+        answered(&format!("after {words:?} was cleared"));
     }
     assert!(fault(&["drop-offer", "3"]).contains("the next 3"));
     fault(&["clear"]);
@@ -274,48 +279,38 @@ fn a_lab_is_driven_from_a_terminal() {
         scenarios: &scenarios,
     };
     let artifacts = scenarios.artifacts();
-    let (soon, later) = (Duration::from_secs(30), Duration::from_secs(300));
     let mut up = lab.command(&["up", &name, "--nodes", "1", "--artifacts"]);
     up.arg(&artifacts);
     let mut up = OnTerminal::start(&up);
     let _down = Down(&lab, name.clone());
-    up.wait_for("Ctrl-C stops the lab", later);
+    up.wait_for("Ctrl-C stops the lab", DEADLINE);
     assert!(!lab.says(&["ps"], 0).contains("node2"), "{}", up.text);
 
     let node = |words: &[&str]| lab.command(&[words, &["node1", "--lab", &name]].concat());
     let mut console = OnTerminal::start(&node(&["console"]));
     let before = format!("{:?}", console.settings());
-    console.wait_for("Ctrl-] detaches", soon);
-    console.wait_for("$", soon);
+    console.wait_for("Ctrl-] detaches", DEADLINE);
+    console.wait_for("$", DEADLINE);
     assert!(console.is_raw());
-    // A shell that shows its prompt sets its terminal next, and one that has shown a command's output starts the next
-    // command: nobody types into that, but for a test.
-    let listens = || std::thread::sleep(Duration::from_secs(1));
-    listens();
-    console.types("printf '<%s>' begun; sleep 1000\r");
-    console.wait_for("<begun>", soon);
-    listens();
-    // The machine's, not ours. It throws away what was typed behind it.
-    console.types("\x03");
-    console.wait_for("$", soon);
-    listens();
-    console.types("printf '<%s>' still-here\r");
-    console.wait_for("<still-here>", soon);
+    console.types_until("printf '<%s>' begun; sleep 1000\r", "<begun>", DEADLINE);
+    // The machine's, not ours.
+    console.types_until("\x03", "$", DEADLINE);
+    console.types_until("printf '<%s>' still-here\r", "<still-here>", DEADLINE);
     console.types("\x1d");
-    assert!(console.ends(soon).success(), "{}", console.text);
+    assert!(console.ends(DEADLINE).success(), "{}", console.text);
     assert_eq!(format!("{:?}", console.settings()), before);
 
     let mut exec = lab.command(&["exec", "node1", "--lab", &name, "--"]);
     let mut exec = OnTerminal::start(exec.arg("hostname"));
-    exec.wait_for("ipxe-chainload-one", soon);
-    assert!(exec.ends(soon).success());
+    exec.wait_for("ipxe-chainload-one", DEADLINE);
+    assert!(exec.ends(DEADLINE).success());
     let mut reboot = OnTerminal::start(&node(&["reboot"]));
-    reboot.wait_for("is up again", later);
-    assert!(reboot.ends(soon).success());
+    reboot.wait_for("is up again", DEADLINE);
+    assert!(reboot.ends(DEADLINE).success());
 
     up.types("\x03");
-    up.wait_for("is down", soon);
-    assert!(up.ends(soon).success(), "{}", up.text);
+    up.wait_for("is down", DEADLINE);
+    assert!(up.ends(DEADLINE).success(), "{}", up.text);
     nothing_is_left(&artifacts);
 }
 
@@ -351,7 +346,7 @@ fn console(lab: &Lab<'_>, name: &str) -> String {
 /// Waits until no process has the folder of the run on its command line.
 fn nothing_is_left(artifacts: &Path) {
     let wanted = artifacts.display().to_string();
-    eventually(Duration::from_secs(20), || {
+    eventually(DEADLINE, || {
         let processes = fs::read_dir("/proc").unwrap().flatten();
         let left: Vec<String> = processes
             .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())

@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::Duration;
 
 use serde_json::Value;
 
 pub(crate) use crate::common::{ScenarioCopy, Scenarios, copy_all, printed, project_scenarios};
+
+/// Time after which a test that waits for something fails. All of it takes seconds on an idle machine; on a loaded one
+/// nobody knows, and nextest ends a test after ten minutes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 impl Scenarios {
     /// The verdict of the only node of `unit`, as written into `run.json`.
