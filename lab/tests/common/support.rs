@@ -66,10 +66,16 @@ impl ScenarioCopy {
 
     /// Keeps one node and one firmware, and lets iPXE ROMs go to HTTP directly: the quickest boot there is.
     pub(crate) fn quick(self, node: &str) -> ScenarioCopy {
-        self.edit_toml(|scenario| {
+        self.quick_nodes().edit_toml(|scenario| {
             let nodes = scenario["node"].as_array_mut().unwrap();
             nodes.retain(|one| one["name"].as_str() == Some(node));
             assert_eq!(nodes.len(), 1, "no node {node}");
+        })
+    }
+
+    /// Keeps one firmware, and lets iPXE ROMs go to HTTP directly.
+    pub(crate) fn quick_nodes(self) -> ScenarioCopy {
+        self.edit_toml(|scenario| {
             scenario.insert("firmware".into(), vec!["bios"].into());
             let boot = scenario.entry("boot").or_insert(toml::Table::new().into());
             boot.as_table_mut()

@@ -172,7 +172,10 @@ fn ctrl_c_while_a_cell_is_set_up_is_interrupted_and_leaves_nothing() {
 fn what_lab_up_brought_up_goes_with_it_unless_it_was_detached() {
     let scenarios = Scenarios::new();
     let name = format!("tied-{}", std::process::id());
-    scenarios.copy("ipxe-chainload", &name).quick("node1");
+    scenarios
+        .copy("ipxe-chainload", &name)
+        .quick("node1")
+        .up_early();
     let lab = |arguments: &[&str]| {
         let mut lab = std::process::Command::new(env!("CARGO_BIN_EXE_lab"));
         lab.arg("--scenarios").arg(scenarios.folder());

@@ -19,7 +19,6 @@ mod on_host;
 mod out_of_space;
 #[path = "../common/own_image.rs"]
 mod own_image;
-mod own_pixiecore;
 mod pty;
 #[path = "../common/rehearsal.rs"]
 mod rehearsal;

@@ -6,7 +6,8 @@ use std::process::Command;
 use test_support::{eventually, is};
 
 use crate::host::Host;
-use crate::support::{DEADLINE, printed};
+use crate::stays::nothing_is_left;
+use crate::support::{DEADLINE, is_up, printed, said};
 
 /// A machine of somebody else.
 const FOREIGN: &str = "lab-facade-web";
@@ -18,7 +19,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
         return;
     }
     let host = Host::start();
-    host.scenarios.copy("pxe-dhcp", "real").quick("node1");
+    let scenario = host.scenarios.copy("pxe-dhcp", "real").quick("node1");
     let network = host.scenarios.folder().join("somebody.xml");
     let xml =
         "<network><name>somebody</name><ip address='10.99.1.1' netmask='255.255.255.0'/></network>";
@@ -48,15 +49,11 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let artifacts = host.scenarios.artifacts();
     let artifacts = ["--artifacts", artifacts.to_str().unwrap()];
     let on_host = ["--connect", "qemu:///system"];
-    let up = [&["up", "real", "--detach"], &on_host[..], &artifacts].concat();
-    let up = host.lab(&up);
+    let words = [&["up", "real", "--detach"], &on_host[..], &artifacts].concat();
+    let up = host.lab(&words);
     assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
     let all = host.has("list");
-    let machines: Vec<&String> = all.iter().filter(|name| *name != FOREIGN).collect();
-    assert!(
-        machines.len() == 1 && machines[0].ends_with("-node1"),
-        "{machines:?}"
-    );
+    run_of(&all);
     let named = host.lab(&["exec", "node1", "--lab", "real", "--", "hostname"]);
     assert!(
         String::from_utf8_lossy(&named.stdout).contains("pxe-dhcp-one"),
@@ -76,8 +73,17 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     host.lab(&["gc"]);
     assert_eq!(host.has("list"), all);
 
+    // Ended in order, nothing is left to be swept.
+    let down = host.lab(&["down", "real"]);
+    assert_eq!(down.status.code(), Some(0), "{}", printed(&down));
+    nothing_is_left_on(&host, &networks);
+    let nothing = printed(&host.lab(&["gc"]));
+    assert!(nothing.contains("No leftovers"), "{nothing}");
+
     // Everything of it is killed at once: its machine goes with the connection, its network stays.
-    let run = machines[0].trim_end_matches("-node1").to_owned();
+    scenario.up_early();
+    is_up(&host.lab(&words));
+    let run = run_of(&host.has("list"));
     let killed = host.command("pkill", &["-KILL", "-f", "unshare.*cell-init"]);
     assert!(killed.status.success(), "{}", printed(&killed));
     // Processes that are killed take a moment to end.
@@ -90,18 +96,25 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
         let all = host.has("list");
         is(all == [FOREIGN], format!("{all:?}"))
     });
-    assert_eq!(host.has("net-list"), networks);
-    let again = host.lab(&["gc"]);
-    assert!(
-        printed(&again).contains("No leftovers"),
-        "{}",
-        printed(&again)
-    );
+    nothing_is_left_on(&host, &networks);
+    let again = printed(&host.lab(&["gc"]));
+    assert!(again.contains("No leftovers"), "{again}");
+}
 
-    // Brought up and ended in order, nothing is left to be swept.
-    let run = [&["run", "real", "--quiet"], &on_host[..], &artifacts].concat();
-    let run = host.lab(&run);
-    assert_eq!(run.status.code(), Some(0), "{}", printed(&run));
+/// The name of the run whose only machine is among these, beside the foreign one.
+fn run_of(machines: &[String]) -> String {
+    let mut ours = machines.iter().filter(|name| *name != FOREIGN);
+    match (
+        ours.next().map(|name| name.strip_suffix("-node1")),
+        ours.next(),
+    ) {
+        (Some(Some(run)), None) => run.to_owned(),
+        _ => panic!("{machines:?}"),
+    }
+}
+
+/// Asserts that the host has its own machine and networks, and nothing of a lab.
+fn nothing_is_left_on(host: &Host, networks: &[String]) {
     assert_eq!(host.has("list"), [FOREIGN]);
     assert_eq!(host.has("net-list"), networks);
     let folders = host.command("ls", &["/run/bootlab"]);
@@ -128,7 +141,8 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
         return;
     }
     let host = Host::start();
-    host.scenarios.copy("pxe-dhcp", "desk").quick("node1");
+    let desk = host.scenarios.copy("pxe-dhcp", "desk");
+    desk.quick("node1").up_early();
     let laid = host.command("sh", &["-c", CABLE]);
     assert!(laid.status.success(), "{}", printed(&laid));
     let asked = || printed(&host.command("sh", &["-c", ASK]));
@@ -140,7 +154,7 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     };
     assert!(desk());
 
-    let artifacts = host.scenarios.artifacts();
+    let artifacts = host.scenarios.artifacts().join("desk");
     let up = [
         "up", "desk", "--detach", "--accel", "tcg", "--attach", "desk",
     ];
@@ -150,7 +164,12 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     assert_eq!(unasked.status.code(), Some(2), "{}", printed(&unasked));
     assert!(printed(&unasked).contains("--yes"), "{}", printed(&unasked));
     let up = host.lab(&[&up[..], &place, &["--yes"]].concat());
-    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
+    is_up(&up);
+    let hints = printed(&up);
+    assert!(
+        hints.contains("lab console node1") && hints.contains("lab down"),
+        "{hints}"
+    );
     assert!(!desk(), "the host has it still");
     eventually(DEADLINE, || {
         let answered = asked();
@@ -158,7 +177,10 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     });
 
     let down = host.lab(&["down", "desk"]);
-    assert_eq!(down.status.code(), Some(0), "{}", printed(&down));
+    let is_down = said(&down, &["down", "desk"], 0);
+    assert!(is_down.contains("is down"), "{is_down}");
+    assert!(!printed(&host.lab(&["ps"])).contains("desk"));
+    nothing_is_left(&artifacts);
     assert!(desk(), "the host does not have it back");
     assert!(asked().contains("no lease"), "somebody answers still");
 }
@@ -166,11 +188,11 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
 #[test]
 fn a_lab_goes_with_the_host_that_it_was_on() {
     let host = Host::start();
-    host.scenarios.copy("pxe-dhcp", "gone").quick("node1");
+    let gone = host.scenarios.copy("pxe-dhcp", "gone");
+    gone.quick("node1").up_early();
     let artifacts = host.scenarios.artifacts();
     let place = ["--accel", "tcg", "--artifacts", artifacts.to_str().unwrap()];
-    let up = host.lab(&[&["up", "gone", "--detach"], &place[..]].concat());
-    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
+    is_up(&host.lab(&[&["up", "gone", "--detach"], &place[..]].concat()));
     let run = std::fs::read_link(artifacts.join("latest")).unwrap();
     let run = run.to_string_lossy().into_owned();
     let (_, id) = run.rsplit_once('-').unwrap();

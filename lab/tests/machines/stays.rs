@@ -1,4 +1,5 @@
-//! A lab that stays: brought up, looked into, a changed cloud-config seen on a rebooted machine, and ended.
+//! A persistent lab: brought up on a terminal, looked into, a changed cloud-config seen on a rebooted machine, faults set
+//! and cleared, and ended.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +10,7 @@ use std::sync::mpsc::channel;
 use test_support::{eventually, is};
 
 use crate::pty::OnTerminal;
-use crate::support::{DEADLINE, Scenarios, printed, said};
+use crate::support::{DEADLINE, ScenarioCopy, Scenarios, printed, said};
 
 /// `lab` on scenarios of the test's own.
 struct Lab<'a> {
@@ -43,66 +44,34 @@ impl Drop for Down<'_> {
 }
 
 #[test]
-fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
+fn persistent_lab_is_used_from_a_terminal_and_from_scripts_until_ctrl_c() {
     let scenarios = Scenarios::new();
     let name = format!("stays-{}", std::process::id());
-    let scenario = scenarios.copy("ipxe-chainload", &name).quick("node1");
+    let scenario = scenarios.copy("ipxe-chainload", &name).quick_nodes();
     let lab = Lab {
         scenarios: &scenarios,
     };
     let artifacts = scenarios.artifacts();
-    let up = lab
-        .command(&["up", &name, "--detach", "--artifacts"])
-        .arg(&artifacts)
-        .output()
-        .unwrap();
+    let mut up = lab.command(&["up", &name, "--nodes", "1", "--artifacts"]);
+    up.arg(&artifacts);
+    let mut up = OnTerminal::start(&up);
     let _down = Down(&lab, name.clone());
-    assert_eq!(up.status.code(), Some(0), "{}", printed(&up));
-    let told = String::from_utf8_lossy(&up.stdout).into_owned();
+    up.wait_for("Ctrl-C stops the lab", DEADLINE);
     assert!(
-        told.contains("lab console node1") && told.contains("lab down"),
-        "{told}"
+        up.text.contains("lab console node1") && up.text.contains("lab down"),
+        "{}",
+        up.text
     );
-
     let listed = lab.says(&["ps"], 0);
     assert!(
         listed.contains(&name) && listed.contains("52:54:00:5c:01:01"),
         "{listed}"
     );
-    let lab_of = ["--lab", &name];
-    let exec = |code, words: &[&str]| {
-        let arguments = [&["exec", "node1"], &lab_of[..], &["--"], words].concat();
-        let output = lab.command(&arguments).output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{words:?}: {}",
-            printed(&output)
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    assert_eq!(exec(0, &["hostname"]), "ipxe-chainload-one");
-    assert_eq!(exec(7, &["exit_with() { return 7; }; exit_with"]), "");
+    assert!(!listed.contains("node2"), "{listed}");
 
-    // What is changed now is what it boots with next.
-    scenario.replace(
-        "data/config.yaml",
-        "hostname: ipxe-chainload-one",
-        "hostname: changed",
-    );
-    let again = lab.says(&["reboot", "node1", "--lab", &name], 0);
-    assert!(again.contains("is up again"), "{again}");
-    // cloud-config is applied beside the login.
-    eventually(DEADLINE, || {
-        let name = exec(0, &["hostname"]);
-        is(name == "changed", format!("the host name is {name}"))
-    });
-    // Its journal is followed on: each boot begins with the kernel's name.
-    eventually(DEADLINE, || {
-        let journal = lab.says(&["logs", "node1", "--lab", &name, "--journal"], 0);
-        let boots = journal.matches("kernel: Linux version").count();
-        is(boots == 2, journal)
-    });
+    commands_are_run_in_the_machine(&lab, &name);
+    console_on_a_terminal_is_the_machines(&lab, &name);
+    changed_cloud_config_is_seen_after_a_reboot(&lab, &name, scenario);
 
     let shell = lab
         .command(&["shell", "--lab", &name, "--", "ip", "-brief", "address"])
@@ -116,8 +85,9 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
     machines_can_be_touched(&lab, &name, scenarios.folder().parent().unwrap());
     faults_can_be_set(&lab, &name);
 
-    let down = lab.says(&["down", &name], 0);
-    assert!(down.contains("is down"), "{down}");
+    up.types("\x03");
+    up.wait_for("is down", DEADLINE);
+    assert!(up.ends(DEADLINE).success(), "{}", up.text);
     assert!(!lab.says(&["ps"], 0).contains(&name));
     let gone = lab
         .command(&["console", "node1", "--lab", &name])
@@ -125,6 +95,72 @@ fn a_changed_cloud_config_is_seen_on_a_rebooted_machine() {
         .unwrap();
     assert_eq!(gone.status.code(), Some(2), "{}", printed(&gone));
     nothing_is_left(&artifacts);
+}
+
+/// The output of a command in the machine, which ends with that code.
+fn exec(lab: &Lab<'_>, name: &str, code: i32, words: &[&str]) -> String {
+    let arguments = [&["exec", "node1", "--lab", name, "--"], words].concat();
+    let output = lab.command(&arguments).output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{words:?}: {}",
+        printed(&output)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn commands_are_run_in_the_machine(lab: &Lab<'_>, name: &str) {
+    let hostname = exec(lab, name, 0, &["hostname"]);
+    assert_eq!(hostname, "ipxe-chainload-one");
+    let failing = ["exit_with() { return 7; }; exit_with"];
+    assert_eq!(exec(lab, name, 7, &failing), "");
+    let mut on_terminal =
+        OnTerminal::start(&lab.command(&["exec", "node1", "--lab", name, "--", "hostname"]));
+    on_terminal.wait_for("ipxe-chainload-one", DEADLINE);
+    assert!(on_terminal.ends(DEADLINE).success());
+}
+
+/// Keys go to the machine, Ctrl-C too; the detach key ends, and the terminal is as before.
+fn console_on_a_terminal_is_the_machines(lab: &Lab<'_>, name: &str) {
+    let mut console = OnTerminal::start(&lab.command(&["console", "node1", "--lab", name]));
+    let before = format!("{:?}", console.settings());
+    console.wait_for("Ctrl-] detaches", DEADLINE);
+    console.wait_for("$", DEADLINE);
+    assert!(console.is_raw());
+    console.types_until("printf '<%s>' begun; sleep 1000\r", "<begun>", DEADLINE);
+    // The machine's, not ours.
+    console.types_until("\x03", "$", DEADLINE);
+    console.types_until("printf '<%s>' still-here\r", "<still-here>", DEADLINE);
+    console.types("\x1d");
+    assert!(console.ends(DEADLINE).success(), "{}", console.text);
+    assert_eq!(format!("{:?}", console.settings()), before);
+}
+
+/// What is changed while the lab is up is what a machine boots with next.
+fn changed_cloud_config_is_seen_after_a_reboot(lab: &Lab<'_>, name: &str, scenario: ScenarioCopy) {
+    scenario.replace(
+        "data/config.yaml",
+        "hostname: ipxe-chainload-one",
+        "hostname: changed",
+    );
+    let mut reboot = OnTerminal::start(&lab.command(&["reboot", "node1", "--lab", name]));
+    reboot.wait_for("is up again", DEADLINE);
+    assert!(reboot.ends(DEADLINE).success());
+    // cloud-config is applied beside the login.
+    eventually(DEADLINE, || {
+        let hostname = exec(lab, name, 0, &["hostname"]);
+        is(
+            hostname == "changed",
+            format!("the host name is {hostname}"),
+        )
+    });
+    // Its journal is followed on: each boot begins with the kernel's name.
+    eventually(DEADLINE, || {
+        let journal = lab.says(&["logs", "node1", "--lab", name, "--journal"], 0);
+        let boots = journal.matches("kernel: Linux version").count();
+        is(boots == 2, journal)
+    });
 }
 
 /// Consoles, services, events and packets, of the boots before and after the reset.
@@ -242,7 +278,8 @@ fn machines_can_be_touched(lab: &Lab<'_>, name: &str, folder: &Path) {
         is(log.contains(mac), "the machine that was added asks nobody")
     });
     lab.says(&[&["power", "off", "extra"], &lab_of[..]].concat(), 0);
-    lab.says(&[&["reboot", "node1"], &lab_of[..]].concat(), 0);
+    let again = lab.says(&[&["reboot", "node1"], &lab_of[..]].concat(), 0);
+    assert!(again.contains("is up again"), "{again}");
 }
 
 /// Each fault is felt by the machine, and no more after it was cleared.
@@ -268,50 +305,6 @@ fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
     }
     assert!(fault(&["drop-offer", "3"]).contains("the next 3"));
     fault(&["clear"]);
-}
-
-#[test]
-fn a_lab_is_driven_from_a_terminal() {
-    let scenarios = Scenarios::new();
-    let name = format!("terminal-{}", std::process::id());
-    scenarios.copy("ipxe-chainload", &name);
-    let lab = Lab {
-        scenarios: &scenarios,
-    };
-    let artifacts = scenarios.artifacts();
-    let mut up = lab.command(&["up", &name, "--nodes", "1", "--artifacts"]);
-    up.arg(&artifacts);
-    let mut up = OnTerminal::start(&up);
-    let _down = Down(&lab, name.clone());
-    up.wait_for("Ctrl-C stops the lab", DEADLINE);
-    assert!(!lab.says(&["ps"], 0).contains("node2"), "{}", up.text);
-
-    let node = |words: &[&str]| lab.command(&[words, &["node1", "--lab", &name]].concat());
-    let mut console = OnTerminal::start(&node(&["console"]));
-    let before = format!("{:?}", console.settings());
-    console.wait_for("Ctrl-] detaches", DEADLINE);
-    console.wait_for("$", DEADLINE);
-    assert!(console.is_raw());
-    console.types_until("printf '<%s>' begun; sleep 1000\r", "<begun>", DEADLINE);
-    // The machine's, not ours.
-    console.types_until("\x03", "$", DEADLINE);
-    console.types_until("printf '<%s>' still-here\r", "<still-here>", DEADLINE);
-    console.types("\x1d");
-    assert!(console.ends(DEADLINE).success(), "{}", console.text);
-    assert_eq!(format!("{:?}", console.settings()), before);
-
-    let mut exec = lab.command(&["exec", "node1", "--lab", &name, "--"]);
-    let mut exec = OnTerminal::start(exec.arg("hostname"));
-    exec.wait_for("ipxe-chainload-one", DEADLINE);
-    assert!(exec.ends(DEADLINE).success());
-    let mut reboot = OnTerminal::start(&node(&["reboot"]));
-    reboot.wait_for("is up again", DEADLINE);
-    assert!(reboot.ends(DEADLINE).success());
-
-    up.types("\x03");
-    up.wait_for("is down", DEADLINE);
-    assert!(up.ends(DEADLINE).success(), "{}", up.text);
-    nothing_is_left(&artifacts);
 }
 
 /// What the console shows of a line that is typed there, until the detach key.
@@ -344,7 +337,7 @@ fn console(lab: &Lab<'_>, name: &str) -> String {
 }
 
 /// Waits until no process has the folder of the run on its command line.
-fn nothing_is_left(artifacts: &Path) {
+pub(crate) fn nothing_is_left(artifacts: &Path) {
     let wanted = artifacts.display().to_string();
     eventually(DEADLINE, || {
         let processes = fs::read_dir("/proc").unwrap().flatten();

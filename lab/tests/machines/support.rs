@@ -28,6 +28,22 @@ impl Scenarios {
     }
 }
 
+impl ScenarioCopy {
+    /// Lets `lab up` wait ten seconds for its machines, which is too short for most: the lab is up then, and they boot on.
+    pub(crate) fn up_early(self) -> ScenarioCopy {
+        self.edit_toml(|scenario| {
+            let deadline = toml::Table::from_iter([("boot_seconds".to_owned(), 10.into())]);
+            scenario.insert("deadline".into(), deadline.into());
+        })
+    }
+}
+
+/// Asserts that `lab up` brought its lab up, whether or not its machines were through in time.
+pub(crate) fn is_up(output: &Output) {
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 100)), "{}", printed(output));
+}
+
 /// What a program said that ended with this code.
 pub(crate) fn said(output: &Output, arguments: &[&str], code: i32) -> String {
     assert_eq!(

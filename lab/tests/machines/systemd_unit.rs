@@ -1,5 +1,8 @@
 //! The unit that operators install, under a real systemd: in a machine that booted from the network, the boot
 //! server is started by its own unit, without one word of it changed, and gives an address to a client there.
+//!
+//! That machine boots from a Pixiecore of the user's own, as a scenario may name it: the lab starts the command line.
+//! The program is our boot server in Pixiecore mode, started as a stranger would be, telling the lab nothing.
 
 use std::fs;
 use std::path::Path;
