@@ -16,7 +16,16 @@ impl Host {
     /// Starts it.
     pub(crate) fn start() -> Host {
         let scenarios = Scenarios::new();
-        let simulated = scenarios.copy("ipxe-chainload", "host");
+        let mut simulated = scenarios.copy("ipxe-chainload", "host");
+        // The scenario's own subnet is for labs on this host.
+        for file in [
+            "scenario.toml",
+            "data/specs/node1/spec.json",
+            "data/specs/node2/spec.json",
+            "data/specs/default/spec.json",
+        ] {
+            simulated = simulated.replace(file, "192.168.92.", "192.168.89.");
+        }
         simulated.replace(
             "scenario.toml",
             "firmware = [\"bios\", \"uefi\", \"uefi-http\"]",

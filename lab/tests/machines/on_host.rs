@@ -19,7 +19,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
         return;
     }
     let host = Host::start();
-    let scenario = host.scenarios.copy("pxe-dhcp", "real").quick("node1");
+    let scenario = host.scenarios.copy("ipxe-chainload", "real").quick("node1");
     let network = host.scenarios.folder().join("somebody.xml");
     let xml =
         "<network><name>somebody</name><ip address='10.99.1.1' netmask='255.255.255.0'/></network>";
@@ -56,7 +56,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     run_of(&all);
     let named = host.lab(&["exec", "node1", "--lab", "real", "--", "hostname"]);
     assert!(
-        String::from_utf8_lossy(&named.stdout).contains("pxe-dhcp-one"),
+        String::from_utf8_lossy(&named.stdout).contains("ipxe-chainload-one"),
         "{}",
         printed(&named)
     );
@@ -64,7 +64,7 @@ fn a_lab_on_the_hosts_libvirt_leaves_what_is_not_its_own_alone() {
     let clash = host.lab(&[&["run", "real"], &on_host[..], &artifacts].concat());
     assert_eq!(clash.status.code(), Some(69), "{}", printed(&clash));
     assert!(
-        printed(&clash).contains("192.168.90.0/24"),
+        printed(&clash).contains("192.168.92.0/24"),
         "{}",
         printed(&clash)
     );
@@ -141,7 +141,7 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
         return;
     }
     let host = Host::start();
-    let desk = host.scenarios.copy("pxe-dhcp", "desk");
+    let desk = host.scenarios.copy("ipxe-chainload", "desk");
     desk.quick("node1").up_early();
     let laid = host.command("sh", &["-c", CABLE]);
     assert!(laid.status.success(), "{}", printed(&laid));
@@ -173,7 +173,7 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
     assert!(!desk(), "the host has it still");
     eventually(DEADLINE, || {
         let answered = asked();
-        is(answered.contains("lease of 192.168.90."), answered)
+        is(answered.contains("lease of 192.168.92."), answered)
     });
 
     let down = host.lab(&["down", "desk"]);
@@ -188,7 +188,7 @@ fn a_machine_on_the_desk_is_answered_by_the_lab() {
 #[test]
 fn a_lab_goes_with_the_host_that_it_was_on() {
     let host = Host::start();
-    let gone = host.scenarios.copy("pxe-dhcp", "gone");
+    let gone = host.scenarios.copy("ipxe-chainload", "gone");
     gone.quick("node1").up_early();
     let artifacts = host.scenarios.artifacts();
     let place = ["--accel", "tcg", "--artifacts", artifacts.to_str().unwrap()];

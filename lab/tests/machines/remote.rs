@@ -51,7 +51,7 @@ impl Pair {
         let made = host.command("sh", &["-c", SET_UP]);
         assert!(made.status.success(), "{}", printed(&made));
         let scenarios = Scenarios::new();
-        scenarios.copy("pxe-dhcp", "real").quick("node1");
+        scenarios.copy("ipxe-chainload", "real").quick("node1");
         let image = Command::new(env!("CARGO_BIN_EXE_lab"))
             .args(["images", "path"])
             .output()
@@ -146,22 +146,22 @@ fn a_lab_on_another_host_is_used_from_here() {
     );
     let listed = pair.says(&["ps"], 0);
     assert!(
-        listed.contains("on root@127.0.0.1") && listed.contains("192.168.90."),
+        listed.contains("on root@127.0.0.1") && listed.contains("192.168.92."),
         "{listed}"
     );
     let node = ["node1", "--lab", "real"];
     let hostname = || pair.says(&[&["exec"], &node[..], &["--", "hostname"]].concat(), 0);
-    assert_eq!(hostname().trim(), "pxe-dhcp-one");
+    assert_eq!(hostname().trim(), "ipxe-chainload-one");
     let failing = [&["exec"], &node[..], &["--", "(exit 7)"]].concat();
     pair.says(&failing, 7);
 
     // What is changed here is what it boots with there.
     let config = pair.scenarios.folder().join("real/data/config.yaml");
     let text = fs::read_to_string(&config).unwrap();
-    assert!(text.contains("hostname: pxe-dhcp-one"), "{text}");
+    assert!(text.contains("hostname: ipxe-chainload-one"), "{text}");
     fs::write(
         &config,
-        text.replace("hostname: pxe-dhcp-one", "hostname: changed"),
+        text.replace("hostname: ipxe-chainload-one", "hostname: changed"),
     )
     .unwrap();
     pair.says(&[&["reboot"], &node[..]].concat(), 0);
