@@ -13,7 +13,7 @@ pub mod event_sink;
 pub mod lease;
 pub mod metrics;
 pub mod net;
-pub mod policy;
+pub use boot_server_policy as policy;
 pub use boot_server_proto as proto;
 pub mod respond;
 pub mod state_file;

@@ -9,8 +9,6 @@
 
 pub mod acquire;
 pub mod cache;
-pub mod catalog;
-pub mod family;
 pub mod fetch;
 mod recipe;
 pub mod release;
@@ -25,12 +23,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use image_catalog as catalog;
+pub use image_catalog::{INITRD_FILE, KERNEL_FILE, family};
 pub use stand_in::StandIn;
 
-/// Name of the kernel's file, as CoreOS publishes it.
-pub const KERNEL_FILE: &str = "coreos_production_pxe.vmlinuz";
-/// Name of the initrd's file, as CoreOS publishes it.
-pub const INITRD_FILE: &str = "coreos_production_pxe_image.cpio.gz";
 /// Name of the file that says what an image is.
 pub const MANIFEST_FILE: &str = "manifest.json";
 

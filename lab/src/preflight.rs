@@ -3,10 +3,11 @@
 //! All missing requirements are reported at once, each with the command that installs it. The table of files and
 //! packages is in `doctor`.
 
+use lab_model::fault::{Injections, Role};
+use lab_model::scenario::{DhcpService, Firmware, Scenario};
+
 use crate::doctor::gather::what_runs_need;
 use crate::doctor::{self, Finding, Host, Piece, State};
-use crate::fault::{Injections, Role};
-use crate::scenario::{DhcpService, Firmware, Scenario};
 
 /// Missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,9 +100,10 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::path::Path;
 
+    use lab_model::fault::{Barrier, Station};
+    use lab_model::scenario::DataCheck;
+
     use super::*;
-    use crate::fault::{Barrier, Station};
-    use crate::scenario::DataCheck;
 
     #[test]
     fn what_a_fault_injects_is_needed_too() {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use lab::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
+use lab_model::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
 
 fn bundled() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");

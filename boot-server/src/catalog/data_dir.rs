@@ -11,15 +11,14 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
-use super::matching::Group;
-use super::problem::{Problem, Severity};
-pub use super::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
-pub use super::source::Source;
-use boot_server_events::BootEvent;
-
-use super::stamp::{Compare, Stamp, is_remote};
-use super::{BootCatalog, Labels, Selection, check, load};
 use crate::event_sink::EventSink;
+use boot_server_catalog::matching::Group;
+use boot_server_catalog::problem::{Problem, Severity};
+pub use boot_server_catalog::snapshot::{Layout, Refusal, ServedConfig, Snapshot};
+pub use boot_server_catalog::source::Source;
+use boot_server_catalog::stamp::{Compare, Stamp, is_remote};
+use boot_server_catalog::{BootCatalog, Labels, Selection, check};
+use boot_server_events::BootEvent;
 
 /// A data directory that is served.
 #[derive(Debug)]
@@ -185,7 +184,7 @@ impl DataDir {
         };
         let stamp = || demand.settle.map(|_| Stamp::take(&self.source, compare));
         let before = stamp();
-        let (snapshot, mut problems) = load::load(&self.source);
+        let (snapshot, mut problems) = Snapshot::load(&self.source);
         if let (Some(settle), Compare::Content) = (demand.settle, compare) {
             std::thread::sleep(settle);
         }
@@ -207,7 +206,7 @@ impl DataDir {
             true => Ok(format!(
                 "{} groups and {} {}s from {}",
                 snapshot.groups.len(),
-                snapshot.profiles.len(),
+                snapshot.profile_count(),
                 snapshot.layout.profile_word(),
                 self.source.root.display()
             )),

@@ -3,7 +3,6 @@
 //!
 //! Relative paths are relative to the file. A section that is absent is a service that does not run.
 
-mod boot;
 mod check;
 mod dhcp;
 mod dhcp_check;
@@ -18,7 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use boot::{BiosLoader, BootConfig};
+pub use boot_server_policy::{BiosLoader, BootConfig};
 pub use check::ConfigProblem;
 pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
 pub use dhcp_check::PoolSettings;

@@ -2,7 +2,7 @@
 //! the cache without it.
 
 pub mod content;
-pub mod digest;
-pub mod keys;
 pub mod signature;
 mod status;
+
+pub use image_catalog::{digest, keys};

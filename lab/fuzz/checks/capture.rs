@@ -1,9 +1,9 @@
 //! Captures of strangers: whatever the bytes are, they are refused with a reason or read to the same packets each
 //! time, and each machine in them is explained in text without control characters.
 
-use lab::diagnosis::capture::{explain_machines, machines};
-use lab::evidence::wire;
-use lab::untrusted::plain;
+use lab_model::diagnosis::capture::{explain_machines, machines};
+use lab_model::evidence::wire;
+use lab_model::untrusted::plain;
 
 /// Machines of one capture that are explained: more take long and show nothing new.
 const MOST_MACHINES: usize = 4;

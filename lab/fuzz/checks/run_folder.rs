@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lab::diagnosis::explain;
-use lab::evidence::saved;
-use lab::report::{artifacts, faults, merge};
-use lab::untrusted::plain;
+use lab_model::diagnosis::explain;
+use lab_model::evidence::saved;
+use lab_model::untrusted::plain;
+use lab_report::{artifacts, faults, merge};
 
 /// Text of the file that links lead to.
 const SECRET: &str = "host-secret-4711";

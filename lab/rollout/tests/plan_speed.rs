@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use boot_server::catalog::data_dir::{Snapshot, Source};
+use boot_server_catalog::load::Source;
+use boot_server_catalog::snapshot::Snapshot;
 use rollout::inventory::read;
 use rollout::plan::change::{Fate, compare};
 use rollout::plan::plan;

@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use boot_server::config::Config;
 use boot_server_events::Event;
+use lab_model::evidence::clock::now_us;
+use lab_model::evidence::saved::RecordFile;
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::{DataCheck, Node, PixiecoreService, Scenario};
+use lab_model::timeline::Silences;
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,19 +32,13 @@ use super::plan;
 use super::plug::Plug;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, ServiceEvent, start_boot_server, start_command};
-use crate::evidence::capture::ports::Ports;
-use crate::evidence::capture::{self, Capture};
-use crate::evidence::clock::now_us;
-use crate::evidence::saved::RecordFile;
-use crate::evidence::{Record, Seen};
+use crate::capture::ports::Ports;
+use crate::capture::{self, Capture};
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network;
 use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
-use crate::scenario::{DataCheck, Node, PixiecoreService, Scenario};
-use crate::sim;
-use crate::timeline::Silences;
 
 /// Time limit for the start of dnsmasq.
 const DNSMASQ_DEADLINE: Duration = Duration::from_secs(10);
@@ -125,7 +124,8 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
             let lived = match has_place.await {
                 Err(_) => Ok(()),
                 Ok(()) if simulated => {
-                    let lived = sim::life::live(&node, &around, &machines, &witness, stopping);
+                    let lived =
+                        super::simulated::live(&node, &around, &machines, &witness, stopping);
                     lived.await.map_err(text)
                 }
                 Ok(()) => {
@@ -305,7 +305,7 @@ async fn set_up(
     for mut server in plan::boot_servers(scenario, &network.bridge, &assets, site.as_ref()) {
         let folder = job.artifacts.join(server.name);
         if server.name == fault::SERVER {
-            server.config = crate::fault::server::changed(
+            server.config = super::server_change::changed(
                 &server.config,
                 &job.injections.server,
                 &scenario.data_dir(),

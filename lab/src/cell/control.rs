@@ -1,9 +1,8 @@
 //! Control requests to a persistent cell and their responses: one JSON line each, over a socket in the cell.
 
+use lab_model::fault::LiveFault;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::fault::LiveFault;
 
 /// Name of the control socket in the folder of a persistent cell.
 pub const SOCKET: &str = "control";

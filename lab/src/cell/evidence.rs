@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use lab_model::evidence::clock::now_us;
+use lab_model::evidence::saved::{NODES_FOLDER, PORT_FILE};
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::{Node, Scenario};
 use tokio::sync::mpsc;
 
 use super::message::Job;
 use super::plan;
-use crate::evidence::capture::Capture;
-use crate::evidence::capture::ports::{self, Ports};
-use crate::evidence::clock::now_us;
-use crate::evidence::saved::{NODES_FOLDER, PORT_FILE};
-use crate::evidence::{Record, Seen};
+use crate::capture::Capture;
+use crate::capture::ports::{self, Ports};
 use crate::hypervisor::events::{DomainChange, DomainEvent};
 use crate::node::life::domain_name;
-use crate::scenario::{Node, Scenario};
 
 /// Completes the capture and returns its result.
 ///

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use boot_server::config::Config;
 use boot_server_events::BootEvent;
+use lab_model::evidence::STATION_PREFIX;
+use lab_model::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
+use lab_model::scenario::{MacAddr, Scenario};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -17,11 +20,8 @@ use super::link;
 use super::message::Job;
 use super::plug::{self, Plug, Plugged};
 use super::services::{ServiceEvent, start_boot_server};
-use crate::evidence::STATION_PREFIX;
-use crate::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
-use crate::scenario::{MacAddr, Scenario};
 use crate::sim::machine::MachineJob;
 use crate::station::{StationJob, Task};
 
@@ -159,7 +159,7 @@ fn task(
         Role::Requests { urls } => Task::Requests { urls: urls.clone() },
         Role::Machine { uuid } => {
             let mac: MacAddr = mac.as_deref().unwrap_or_default().parse().map_err(
-                |error: crate::scenario::MacError| format!("the MAC of a station: {error}"),
+                |error: lab_model::scenario::MacError| format!("the MAC of a station: {error}"),
             )?;
             Task::Impostor(MachineJob {
                 mac: mac.octets(),
@@ -233,7 +233,7 @@ impl Killer {
 
     /// Processes a service's event, and kills the boot server if it is the trigger.
     pub fn hear(&mut self, one: &ServiceEvent, told: &mpsc::UnboundedSender<ServiceEvent>) {
-        let waited_for = |target: &mut Target| target.kill.is_moment(one);
+        let waited_for = |target: &mut Target| is_moment(&target.kill, one);
         let Some(target) = self.0.take_if(waited_for) else {
             return;
         };
@@ -265,22 +265,20 @@ async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Serv
     }
 }
 
-impl Kill {
-    /// True if this is the fault's trigger event.
-    fn is_moment(&self, told: &ServiceEvent) -> bool {
-        let ServiceEvent::Event { service, event } = told else {
-            return false;
-        };
-        service == SERVER && event.what.name() == self.after && self.has_keys(&event.what)
-    }
+/// True if this is the fault's trigger event.
+fn is_moment(kill: &Kill, told: &ServiceEvent) -> bool {
+    let ServiceEvent::Event { service, event } = told else {
+        return false;
+    };
+    service == SERVER && event.what.name() == kill.after && has_keys(kill, &event.what)
+}
 
-    /// True if the event's JSON has the keys with the values that are waited for.
-    fn has_keys(&self, event: &BootEvent) -> bool {
-        let json = serde_json::to_value(event).unwrap_or_default();
-        self.with
-            .iter()
-            .all(|(key, value)| json.get(key) == Some(value))
-    }
+/// True if the event's JSON has the keys with the values that are waited for.
+fn has_keys(kill: &Kill, event: &BootEvent) -> bool {
+    let json = serde_json::to_value(event).unwrap_or_default();
+    kill.with
+        .iter()
+        .all(|(key, value)| json.get(key) == Some(value))
 }
 
 #[cfg(test)]
@@ -314,13 +312,16 @@ mod tests {
             with: serde_json::from_str("{\"message\":\"offer\"}").unwrap(),
             restart_ms: None,
         };
-        assert!(kill.is_moment(&reply(SERVER, MessageType::Offer)));
+        assert!(is_moment(&kill, &reply(SERVER, MessageType::Offer)));
         // The text of another key proves nothing.
-        assert!(!kill.is_moment(&reply(SERVER, MessageType::Ack)));
-        assert!(!kill.is_moment(&reply("config-service", MessageType::Offer)));
+        assert!(!is_moment(&kill, &reply(SERVER, MessageType::Ack)));
+        assert!(!is_moment(
+            &kill,
+            &reply("config-service", MessageType::Offer)
+        ));
         kill.with.clear();
-        assert!(kill.is_moment(&reply(SERVER, MessageType::Ack)));
+        assert!(is_moment(&kill, &reply(SERVER, MessageType::Ack)));
         kill.after = "tftp_request".into();
-        assert!(!kill.is_moment(&reply(SERVER, MessageType::Ack)));
+        assert!(!is_moment(&kill, &reply(SERVER, MessageType::Ack)));
     }
 }

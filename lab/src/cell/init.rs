@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
+use lab_report::exit_code::ExitCode;
 use rustix::process::{Pid, WaitOptions};
 
 use super::{WORKER_COMMAND, on_host, sandbox};
-use crate::exit_code::ExitCode;
 
 /// Runs as the cell's first process; returns when the worker has ended.
 #[must_use]

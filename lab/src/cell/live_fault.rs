@@ -6,8 +6,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lab_model::fault::{Direction, LiveFault, LiveFaults};
+
 use super::{link, plug};
-use crate::fault::{Direction, LiveFault, LiveFaults};
 
 /// Prefix of libvirt's names for the host's end of a machine's network card.
 const MACHINE_DEVICE: &str = "vnet";

@@ -5,10 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::evidence::clock::now_us;
 use images::verify::digest::sha256_of_file;
-
-use crate::evidence::{Record, Seen};
+use lab_model::evidence::clock::now_us;
+use lab_model::evidence::{Record, Seen};
 
 /// Debian's folders of boot programs in the boot server's search order, with the file name extensions that
 /// machines load.

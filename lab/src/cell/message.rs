@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use lab_model::evidence::{GaveUp, Record};
+use lab_model::fault::Injections;
+use lab_model::scenario::Firmware;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{EvidenceOptions, GaveUp, Record};
-use crate::fault::Injections;
+use crate::capture::EvidenceOptions;
 use crate::hypervisor::accel::Accelerator;
-use crate::scenario::Firmware;
 
 /// Description of one attempt: the first line that a cell reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -20,7 +20,9 @@
 //! | [`live_fault`] | live faults in a persistent cell |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
 //! | [`fault`] | injection of faults |
+//! | [`server_change`] | boot server configuration changed by a fault; pure |
 //! | [`link`] | impaired link |
+//! | [`simulated`] | a simulated machine from power-on to stop |
 //! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
@@ -38,7 +40,9 @@ mod persistent;
 pub mod plan;
 pub mod plug;
 pub mod sandbox;
+mod server_change;
 pub mod services;
+mod simulated;
 
 /// Name of the hidden subcommand for a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";

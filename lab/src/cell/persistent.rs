@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lab_model::evidence::clock::now_us;
+use lab_model::evidence::saved::RecordFile;
+use lab_model::evidence::tail::Tail;
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::Node;
 use tokio::fs::File;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{UnixListener, UnixStream};
@@ -22,15 +27,10 @@ use super::live_fault::LiveFaultLink;
 use super::message::CellCommand;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, ServiceEvent};
-use crate::evidence::clock::now_us;
-use crate::evidence::saved::RecordFile;
-use crate::evidence::tail::Tail;
-use crate::evidence::{Record, Seen};
 use crate::node::console::clean;
 use crate::node::life::{Surroundings, artifacts_of, domain_name};
 use crate::node::machine::{self, Sockets};
 use crate::node::picture;
-use crate::scenario::Node;
 
 /// Polling interval of consoles.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);

@@ -7,14 +7,16 @@ use boot_server::config::{
     BootConfig, Config, DhcpConfig, HttpConfig, PixiecoreConfig, ProxyDhcpConfig, RawOptions,
     Reservation, TftpConfig,
 };
+use lab_model::evidence::saved::CAPTURES_FOLDER;
+use lab_model::scenario::{
+    DhcpService, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
+};
 
 use super::message::Job;
 use super::sandbox::cell_dir;
-use crate::evidence::capture::{CaptureSpec, PcapMode};
-use crate::evidence::saved::CAPTURES_FOLDER;
+use crate::capture::{CaptureSpec, PcapMode};
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
-use crate::scenario::{DhcpService, Network, Node, PixiecoreService, ProxyDhcpService, Scenario};
 
 /// Lease time of machines in seconds: longer than any attempt.
 const LEASE_SECONDS: u32 = 3600;

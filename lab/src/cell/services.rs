@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use boot_server::config::Config;
 use boot_server_events::{BootEvent, Event};
+use lab_model::evidence::clock::run_clock;
+use lab_model::untrusted::plain;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::evidence::clock::run_clock;
 use crate::hypervisor::{Hypervisor, HypervisorError};
-use crate::untrusted::plain;
 
 /// Time limit for libvirtd to listen; it queries QEMU's capabilities first.
 const LIBVIRTD_DEADLINE: Duration = Duration::from_secs(30);

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lab_model::scenario::{self, DataCheck, Image};
+use lab_report::exit_code::ExitCode;
 
 use super::terminal::OutputStyle;
 use super::{Folders, images};
 use crate::doctor::gather::{HostContext, gather};
 use crate::doctor::{Verdict, examine, render};
-use crate::exit_code::ExitCode;
-use crate::scenario::{self, DataCheck, Image};
 
 /// Arguments of `lab doctor`.
 #[derive(Debug, Args)]

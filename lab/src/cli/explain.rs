@@ -7,15 +7,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lab_model::diagnosis::capture::{explain_machines, machines};
+use lab_model::diagnosis::{Explained, explain};
+use lab_model::evidence::{saved, wire};
+use lab_model::scenario::MacAddr;
+use lab_model::untrusted::{plain, plain_json};
+use lab_model::verdict::NodeVerdict;
+use lab_report::exit_code::ExitCode;
 
 use self::place::{Place, find};
-use crate::diagnosis::capture::{explain_machines, machines};
-use crate::diagnosis::{Explained, explain};
-use crate::evidence::{saved, wire};
-use crate::exit_code::ExitCode;
-use crate::scenario::MacAddr;
-use crate::untrusted::{plain, plain_json};
-use crate::verdict::NodeVerdict;
 
 /// Maximum number of bytes read from one console log.
 const CONSOLE_LIMIT_BYTES: u64 = 256 << 20;

@@ -5,21 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use lab_model::diagnosis::{Cause, JudgedNode};
+use lab_model::fault::{
+    self, Collection, Expectation, Fault, Found, Injections, OverlayError, Treatment,
+};
+use lab_model::results::{Unit, UnitOutcome};
+use lab_model::scenario::{Node, Scenario};
+use lab_model::verdict::NodeResult;
+use lab_report::exit_code::ExitCode;
+use lab_report::faults::{FaultResult, FaultResults};
 use tempfile::TempDir;
 
 use super::Folders;
 use super::execution::{CliError, refuse};
 use super::run::RunArguments;
-use crate::diagnosis::{Cause, JudgedNode};
-use crate::exit_code::ExitCode;
-use crate::fault::{
-    self, Collection, Expectation, Fault, Found, Injections, OverlayError, Treatment,
-};
 use crate::hypervisor::accel::{Accelerator, Chosen};
-use crate::report::faults::{FaultResult, FaultResults};
-use crate::runner::{Unit, UnitOutcome};
-use crate::scenario::{Node, Scenario};
-use crate::verdict::NodeResult;
 
 /// Flags that concern faults and adversarial cases.
 #[derive(Debug, Args)]

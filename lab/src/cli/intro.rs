@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::exit_code::ExitCode;
+use lab_report::exit_code::ExitCode;
 
 /// Text to print.
 const TEXT: &str = include_str!("intro.txt");

@@ -3,12 +3,11 @@
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use boot_server::catalog::problem::{Problem, render_problems};
+use boot_server_catalog::problem::{Problem, render_problems};
 use clap::{Args, Subcommand};
+use lab_report::exit_code::ExitCode;
 use rollout::inventory::import::{self, Kind, Source};
 use rollout::inventory::{Format, Inventory, read, write};
-
-use crate::exit_code::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InventoryCommand {
@@ -117,7 +116,7 @@ fn standard_input() -> Result<Source, Box<Problem>> {
             text: Some(text),
         }),
         Err(error) => {
-            use boot_server::catalog::problem::Severity;
+            use boot_server_catalog::problem::Severity;
             let message = format!("cannot read standard input: {error}");
             let help = "pass UTF-8 text on standard input";
             Err(Box::new(Problem::of_file(

@@ -1,8 +1,9 @@
 //! `lab list`: prints the scenarios, one per line.
 
+use lab_model::scenario::{self, DataCheck};
+use lab_report::exit_code::ExitCode;
+
 use super::Folders;
-use crate::exit_code::ExitCode;
-use crate::scenario::{self, DataCheck};
 
 /// Prints the name, firmware and summary of every valid scenario, then the mistakes in the others.
 pub(super) fn run(folders: &Folders) -> ExitCode {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use lab_report::exit_code::ExitCode;
 
 use super::Arguments;
-use crate::exit_code::ExitCode;
 
 /// Arguments of `lab completions`.
 #[derive(Debug, Args)]

@@ -27,9 +27,9 @@ use std::path::PathBuf;
 use std::process;
 
 use clap::{Parser, Subcommand};
+use lab_report::exit_code::ExitCode;
 
 use crate::cell;
-use crate::exit_code::ExitCode;
 use crate::remote::RemoteRun;
 
 /// Soft limit of open files that the lab requests for itself and its cells.

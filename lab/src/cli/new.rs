@@ -4,13 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use lab_model::scenario::new::{BadName, Identity, Kind, check_name};
+use lab_model::scenario::{DataCheck, InvalidScenario, Scenario};
+use lab_report::exit_code::ExitCode;
 use uuid::Uuid;
 
 use super::Folders;
-use crate::exit_code::ExitCode;
-use crate::scenario::new::{BadName, Identity, Kind, check_name};
-use crate::scenario::{DataCheck, InvalidScenario, Scenario};
 
 /// Arguments of `lab new`.
 #[derive(Debug, Args)]
@@ -20,7 +20,32 @@ pub(super) struct NewArguments {
     name: String,
     /// Template of the scenario
     #[arg(long, value_enum, value_name = "KIND", default_value_t)]
-    from: Kind,
+    from: Template,
+}
+
+/// Template of a new scenario, as named on the command line.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Template {
+    /// DHCP server with boot options; iPXE, then everything by HTTP
+    #[default]
+    IpxeChainload,
+    /// DHCP server with boot options; PXELINUX, everything by TFTP, BIOS only
+    PxeDhcp,
+    /// DHCP server without boot options, and a proxyDHCP server beside it
+    ProxyDhcp,
+    /// DHCP server without boot options, and Pixiecore, which asks the boot config service
+    Pixiecore,
+}
+
+impl From<Template> for Kind {
+    fn from(template: Template) -> Kind {
+        match template {
+            Template::IpxeChainload => Kind::IpxeChainload,
+            Template::PxeDhcp => Kind::PxeDhcp,
+            Template::ProxyDhcp => Kind::ProxyDhcp,
+            Template::Pixiecore => Kind::Pixiecore,
+        }
+    }
 }
 
 /// Reason why no scenario was created.
@@ -47,10 +72,10 @@ impl NewError {
 
 /// Creates the scenario and prints the next steps.
 pub(super) fn run(folders: &Folders, arguments: &NewArguments) -> ExitCode {
-    let NewArguments { name, from } = arguments;
-    match make(&folders.scenarios(), name, *from) {
+    let (name, kind) = (&arguments.name, arguments.from.into());
+    match make(&folders.scenarios(), name, kind) {
         Ok(()) => {
-            print!("{}", next(&folders.scenarios, name, *from));
+            print!("{}", next(&folders.scenarios, name, kind));
             ExitCode::Ok
         }
         Err(error) => {
@@ -119,3 +144,7 @@ fn next(scenarios: &Path, name: &str, kind: Kind) -> String {
         pad = 4
     )
 }
+
+#[cfg(test)]
+#[path = "new_tests.rs"]
+mod tests;

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use boot_server::catalog::data_dir::{Layout, Snapshot, Source};
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::load::Source;
+use boot_server_catalog::problem::{Problem, Severity};
+use boot_server_catalog::snapshot::{Layout, Snapshot};
 use clap::{Args, ValueEnum};
+use lab_report::exit_code::ExitCode;
+use lab_report::table;
 use rollout::inventory::{Inventory, import};
 use rollout::plan::change::compare;
 use rollout::plan::report::{self, Colour};
@@ -14,8 +17,6 @@ use rollout::plan::{ClientRequests, Plan, plan_with_requests};
 
 use super::inventory::{print, read_or_tell, tell};
 use super::terminal::OutputStyle;
-use crate::exit_code::ExitCode;
-use crate::report::table;
 
 /// Arguments of `lab plan`.
 #[derive(Debug, Args)]
@@ -133,7 +134,7 @@ fn shown(
 ) -> Result<(String, bool), ExitCode> {
     let Some(machine) = plan.machine(name) else {
         let names: Vec<&str> = plan.machines.iter().map(|one| one.name.as_str()).collect();
-        let near = boot_server::catalog::problem::nearest(name, &names)
+        let near = boot_server_catalog::problem::nearest(name, &names)
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         eprintln!("lab: unknown machine: `{name}`{near}");
         return Err(ExitCode::InvalidInput);

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use boot_server::catalog::data_dir::Snapshot;
-use boot_server::catalog::problem::nearest;
+use boot_server_catalog::problem::nearest;
+use boot_server_catalog::snapshot::Snapshot;
 use clap::Args;
 use images::catalog::ImageName;
+use lab_model::scenario::{DataCheck, FILE_NAME, Scenario};
+use lab_report::RehearsalSummary;
+use lab_report::exit_code::ExitCode;
 use rollout::inventory::Inventory;
 use rollout::plan::{changed, plan_with_requests};
 
@@ -14,11 +17,8 @@ use super::Folders;
 use super::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use super::inventory::read_or_tell;
 use super::plan::{Before, LayoutName, load, machines_of_groups};
-use crate::exit_code::ExitCode;
 use crate::rehearsal::environment::Environment;
 use crate::rehearsal::{Rehearsal, RehearsalError, Request, time};
-use crate::report::RehearsalSummary;
-use crate::scenario::{DataCheck, FILE_NAME, Scenario};
 
 /// Arguments of `lab rehearse`.
 #[derive(Debug, Args)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use lab_model::untrusted::plain;
+use lab_report::exit_code::ExitCode;
+use lab_report::merge::{MergeError, check, load, merge};
+use lab_report::table;
 
 use super::execution::{CliError, new_run_id, refuse};
 use super::terminal::OutputStyle;
-use crate::exit_code::ExitCode;
-use crate::report::merge::{MergeError, check, load, merge};
-use crate::report::{self, table};
-use crate::untrusted::plain;
 
 /// Subcommands of `lab report`.
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ pub(super) fn run(command: &ReportCommand) -> ExitCode {
 /// Writes the page and prints its path.
 fn page(folder: &Path) -> Result<ExitCode, CliError> {
     let run = load(folder).map_err(|error| refuse(ExitCode::InvalidInput, error))?;
-    let path = report::artifacts::write_page(&run)
+    let path = lab_report::artifacts::write_page(&run)
         .map_err(|error| refuse(ExitCode::Internal, format!("{}: {error}", folder.display())))?;
     println!("{}", path.display());
     Ok(ExitCode::Ok)
@@ -68,25 +68,26 @@ fn merged(folders: &[PathBuf], artifacts: &Path) -> Result<ExitCode, CliError> {
     // Checked before anything is created, so that a refusal leaves nothing behind.
     check(&runs).map_err(invalid)?;
     let parts: Vec<PathBuf> = runs.iter().map(|run| run.folder.clone()).collect();
-    let faults =
-        report::faults::joined(&parts).map_err(|error| refuse(ExitCode::InvalidInput, error))?;
+    let faults = lab_report::faults::joined(&parts)
+        .map_err(|error| refuse(ExitCode::InvalidInput, error))?;
     let run_id = new_run_id();
-    let folder =
-        report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id).map_err(|error| {
+    let folder = lab_report::artifacts::create(artifacts, &jiff::Zoned::now(), &run_id).map_err(
+        |error| {
             refuse(
                 ExitCode::Internal,
                 format!("{}: {error}", artifacts.display()),
             )
-        })?;
+        },
+    )?;
     let run = merge(&run_id, runs, &folder).map_err(invalid)?;
     let failed = |error| refuse(ExitCode::Internal, format!("{}: {error}", folder.display()));
-    report::artifacts::write_run(&run, &|_| None, Default::default()).map_err(failed)?;
+    lab_report::artifacts::write_run(&run, &|_| None, Default::default()).map_err(failed)?;
     let colour = OutputStyle::choose(false, false).table;
     let code = match faults {
         Some(results) => {
-            report::faults::write(&results, &folder).map_err(failed)?;
-            print!("{}", report::faults::render(&results, colour));
-            report::faults::exit_code(&results, run.exit_code())
+            lab_report::faults::write(&results, &folder).map_err(failed)?;
+            print!("{}", lab_report::faults::render(&results, colour));
+            lab_report::faults::exit_code(&results, run.exit_code())
         }
         None => {
             print!("{}", table::render(&run, colour));

@@ -4,6 +4,11 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 use images::catalog::ImageName;
+use lab_model::fault::Collection;
+use lab_model::results::shard::Shard;
+use lab_model::scenario::Firmware;
+use lab_report::exit_code::ExitCode;
+use lab_report::whole::{Kind, Whole};
 
 use super::execution::{
     CliError, RunOptions, RunRequest, check_host, image_of, image_of_empty_part, refuse,
@@ -11,11 +16,6 @@ use super::execution::{
 use super::faults::Faults;
 use super::select::{of_shard, select};
 use super::{Folders, faults, remote};
-use crate::exit_code::ExitCode;
-use crate::fault::Collection;
-use crate::report::whole::{Kind, Whole};
-use crate::runner::shard::Shard;
-use crate::scenario::Firmware;
 
 /// Arguments of `lab run`.
 #[derive(Debug, Args)]

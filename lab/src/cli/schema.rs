@@ -2,8 +2,8 @@
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use lab_report::exit_code::ExitCode;
 
-use crate::exit_code::ExitCode;
 use crate::schema::SCHEMAS;
 
 /// Arguments of `lab schema`.

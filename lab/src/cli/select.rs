@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use lab_model::fault::Injections;
+use lab_model::results::shard::Shard;
+use lab_model::results::{Unit, unit_name};
+use lab_model::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
+use lab_report::exit_code::ExitCode;
+
 use super::Folders;
 use super::execution::{CliError, refuse};
 use super::run::RunArguments;
-use crate::exit_code::ExitCode;
-use crate::fault::Injections;
-use crate::runner::shard::Shard;
-use crate::runner::{Unit, unit_name};
-use crate::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 
 /// Returns the selected units of all shards, in the order of their names.
 pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, CliError> {

@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
 
 use console::Term;
-
-use crate::report::live::Show;
-use crate::report::table::Colour;
+use lab_report::live::Show;
+use lab_report::table::Colour;
 
 /// Output style of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

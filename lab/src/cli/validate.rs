@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use boot_server::catalog::problem::render_problems;
+use boot_server_catalog::problem::render_problems;
 use clap::{Args, ValueEnum};
+use lab_report::exit_code::ExitCode;
 use rollout::inventory::read::read_listed;
 use rollout::validate::{Level, Network, Report, Request, report, validate};
-
-use crate::exit_code::ExitCode;
 
 /// Arguments of `lab validate`.
 #[derive(Debug, Args)]

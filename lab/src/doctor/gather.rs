@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use lab_model::scenario::Scenario;
 use tokio::process::Command;
 
 use super::host::{Demand, Device, Host, Space, User, command, text};
 use super::{Firmware, Piece};
 use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
 use crate::runner::capacity::all_at_once_mib;
-use crate::scenario::Scenario;
 
 /// Folders of firmware descriptors: the administrator's, then the packages'.
 const FIRMWARE: [&str; 2] = ["/etc/qemu/firmware", "/usr/share/qemu/firmware"];

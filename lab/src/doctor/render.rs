@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use lab_report::table::Colour;
 use serde::Serialize;
 
 use super::{Finding, State, Verdict};
 use crate::hypervisor::accel::Accelerator;
-use crate::report::table::Colour;
 
 /// Renders a table by groups, followed by the overall result.
 #[must_use]

@@ -718,7 +718,7 @@ fn the_table_and_the_json_of_a_host() {
     host.kvm = Device::Absent;
     host.files.remove("/usr/sbin/dnsmasq");
     let findings = examine(&host);
-    insta::assert_snapshot!(render::table(&findings, crate::report::table::Colour::Off));
+    insta::assert_snapshot!(render::table(&findings, lab_report::table::Colour::Off));
     let json: serde_json::Value = serde_json::from_str(&render::json(&findings)).unwrap();
     assert_eq!(json["ready"], false);
     assert_eq!(json["accelerator"], serde_json::Value::Null);

@@ -9,6 +9,7 @@ mod shapes;
 
 use std::path::{Path, PathBuf};
 
+use lab_model::scenario::Firmware;
 use shapes::{
     AddressXml, BackendXml, BiosXml, BootXml, ChannelXml, ControllerXml, CpuXml, DevicesXml,
     DiskTargetXml, DiskXml, DomainXml, DriverXml, EntryXml, FeaturesXml, FileXml,
@@ -20,7 +21,6 @@ use shapes::{
 use super::accel::Accelerator;
 use super::mark::RunMark;
 use super::network::indented;
-use crate::scenario::Firmware;
 
 /// Size of TCG's translation cache in MiB. QEMU's default of up to 1 GiB per machine would exhaust the memory.
 const TCG_TB_CACHE_MIB: u32 = 256;

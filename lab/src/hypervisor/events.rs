@@ -13,11 +13,10 @@ use std::ptr;
 use std::sync::Once;
 use std::thread;
 
+use lab_model::evidence::clock::now_us;
 use tokio::sync::mpsc::UnboundedSender;
 use virt::connect::Connect;
 use virt::{event, sys};
-
-use crate::evidence::clock::now_us;
 
 /// Event of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 //! command, status and output, computed in the guest. They detect a kernel message in the output, a lost byte,
 //! and a command that did not arrive as typed.
 
+use lab_model::evidence::disturbance::Disturbance;
 use uuid::Uuid;
 
 use super::console::clean;
-use crate::evidence::disturbance::Disturbance;
 
 /// Maximum length of an answer, including noise.
 const LIMIT_BYTES: usize = 16 << 20;

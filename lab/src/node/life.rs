@@ -10,6 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lab_model::evidence::disturbance::Disturbance;
+use lab_model::evidence::domain::Domain;
+use lab_model::evidence::{GaveUp, Record, Seen};
+use lab_model::fault::MachineChange;
+use lab_model::scenario::{Firmware, Node};
+use lab_model::verdict::checks::{Check, checks};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -20,15 +26,10 @@ use super::picture::keep_picture;
 use super::progress::Progress;
 use super::shell::{Answer, Shell, ShellError};
 use super::units;
-use crate::evidence::capture::ports::Ports;
-use crate::evidence::disturbance::Disturbance;
-use crate::evidence::domain::Domain;
-use crate::evidence::{EvidenceOptions, GaveUp, Record, Seen};
-use crate::fault::MachineChange;
+use crate::capture::EvidenceOptions;
+use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::{Hypervisor, HypervisorError};
-use crate::scenario::{Firmware, Node};
-use crate::verdict::checks::{Check, checks};
 
 /// Interval for asking libvirt whether the machine still runs.
 const POWER_POLL: Duration = Duration::from_millis(500);

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lab_model::scenario::Node;
+
 use super::life::Surroundings;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
-use crate::scenario::Node;
 
 /// Sockets of a machine's devices.
 #[derive(Debug, Clone, PartialEq, Eq)]

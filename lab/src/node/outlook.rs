@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use lab_model::timeline::signatures::{Meaning, Place, Reader};
 use tokio::time::Instant;
 
 use super::console::{Console, Missed};
 use super::progress::Progress;
 use super::shell::{LOGGED_IN, ShellError};
-use crate::timeline::signatures::{Meaning, Place, Reader};
 
 /// Time in which a login may still follow a text that rules one out. The text may be part of `/etc/issue`,
 /// printed right before the login; a panicked kernel and a system in emergency mode allow no login.

@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use lab_model::evidence::Seen;
 use thiserror::Error;
 
 use super::life::Witness;
-use crate::evidence::Seen;
 use crate::hypervisor::{Hypervisor, Picture};
 
 /// File name of a screenshot among a node's artifacts.

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lab_model::evidence::clock::{RunClock, run_clock};
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::Scenario;
+use lab_model::timeline::{Patience, Silences};
+
 use super::console::Meter;
-use crate::evidence::clock::{RunClock, run_clock};
-use crate::evidence::{Record, Seen};
-use crate::scenario::Scenario;
-use crate::timeline::{Patience, Silences};
 
 /// Interval for counting bytes.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
@@ -126,8 +127,8 @@ fn sent_to(devices: &str, device: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::clock::tests::Fake;
-    use crate::verdict::fixture::scenario;
+    use lab_model::evidence::fake_clock::Fake;
+    use lab_model::verdict::fixture::scenario;
 
     const SECOND: i64 = 1_000_000;
 

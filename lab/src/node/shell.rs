@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::console::{Console, Missed};
 pub use super::framing::Answer;
+use lab_model::evidence::disturbance::Disturbance;
+
 use super::framing::{FUNCTIONS, Framing, new_nonce};
-use crate::evidence::disturbance::Disturbance;
 
 /// Pause before another greeting to a silent shell; doubled each time. Greetings typed too early are executed
 /// later, one after the other: under TCG each takes up to two seconds.

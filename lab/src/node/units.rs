@@ -1,7 +1,7 @@
 //! The machine's units after the last check, as systemd lists them: after the boot, systemd prints nothing about a
 //! failed unit on the console.
 
-use crate::evidence::Seen;
+use lab_model::evidence::Seen;
 
 /// Maximum number of units that are recorded of each state.
 const UNITS_MAX: usize = 100;

@@ -12,6 +12,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lab_model::results::Kept;
+use lab_model::scenario::Node;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +21,6 @@ use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
 use crate::node::life::domain_name;
 use crate::remote::RemoteLab;
-use crate::runner::keep::Kept;
-use crate::scenario::Node;
 
 pub use control::ControlError;
 pub use registry::{Held, Registry, RegistryError};

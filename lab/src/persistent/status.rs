@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::evidence::packet::Wire;
-use crate::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
-use crate::evidence::{Record, Seen};
+use lab_model::evidence::packet::Wire;
+use lab_model::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::{Node, Scenario};
+use lab_model::timeline::{self, StageName};
+
 use crate::persistent::PersistentLab;
-use crate::scenario::{Node, Scenario};
-use crate::timeline::{self, StageName};
 
 /// Status of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +99,7 @@ fn of_node(scenario: &Scenario, node: &Node, records: &[Record]) -> NodeStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::DataCheck;
+    use lab_model::scenario::DataCheck;
 
     fn scenario() -> Scenario {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ipxe-chainload");

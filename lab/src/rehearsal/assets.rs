@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lab_model::scenario::Image;
 use rollout::plan::Booted;
 use rollout::site::asset;
 
 use super::RehearsalError;
 use crate::cell::message::Asset;
-use crate::scenario::Image;
 
 /// Origin of a machine's kernel and initrds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 
 use boot_server::config::{BiosLoader, BootConfig, Config};
 use ipnet::Ipv4Net;
-use rollout::plan::{ClientRequests, Known};
-use rollout::site::Site;
-
-use crate::scenario::{
+use lab_model::scenario::{
     Boot, DhcpService, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
+use rollout::plan::{ClientRequests, Known};
+use rollout::site::Site;
 
 /// Prefix length if only an address is known.
 const PREFIX_LENGTH: u8 = 24;

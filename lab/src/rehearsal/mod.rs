@@ -17,7 +17,7 @@
 mod assets;
 pub mod environment;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 pub mod time;
 mod twin;
 mod write;
@@ -26,7 +26,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boot_server::catalog::data_dir::Snapshot;
+use boot_server_catalog::snapshot::Snapshot;
+use lab_model::fault::Injections;
+use lab_model::results::Unit;
+use lab_model::scenario::{Firmware, Image, InvalidScenario, Machines, Node};
+use lab_model::timeline::StageName;
+use lab_model::verdict::NodeVerdict;
+use lab_report::{NodeSummary, UnitSummary};
 use rollout::expected::{ExpectedState, System};
 use rollout::inventory::{Inventory, Machine};
 use rollout::plan::{Booted, MachinePlan, plan_with_requests};
@@ -34,12 +40,6 @@ use rollout::site::{self, SiteError};
 use tempfile::TempDir;
 
 use crate::cell::message::Asset;
-use crate::fault::Injections;
-use crate::report::{NodeSummary, UnitSummary};
-use crate::runner::Unit;
-use crate::scenario::{Firmware, Image, InvalidScenario, Machines, Node};
-use crate::timeline::StageName;
-use crate::verdict::NodeVerdict;
 
 use assets::Source;
 use environment::{Environment, EnvironmentError};

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use boot_server::catalog::data_dir::Source as DataSource;
+use boot_server_catalog::load::Source as DataSource;
+use lab_model::scenario::{DataCheck, Image, MatchedBy, Scenario};
+use lab_report::RunSummary;
+use lab_report::exit_code::ExitCode;
 use rollout::inventory::read;
 use tempfile::tempdir;
 
 use super::*;
-use crate::exit_code::ExitCode;
-use crate::report::RunSummary;
-use crate::scenario::{DataCheck, Image, MatchedBy, Scenario};
 
 fn scenarios_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -88,24 +88,56 @@ const EXAMPLES: [&str; 6] = [
     "uefi-http-boot",
 ];
 
-/// Every example in the network of iPXE, and one with BIOS machines only in each of the others.
-pub(crate) fn scenarios() -> Vec<Scenario> {
+/// Text of `scenario.toml` by its folder: every example in the network of iPXE, and one with BIOS machines only in
+/// each of the others.
+fn scenarios() -> BTreeMap<String, String> {
     let rehearsals = EXAMPLES
         .map(|name| (name, "ipxe-chainload"))
         .into_iter()
         .chain(
             ["pxe-dhcp", "proxy-dhcp", "pixiecore"].map(|network| ("single-node-etcd", network)),
         );
-    rehearsals
-        .flat_map(|(name, network)| {
-            let units = Rack::example(name).rehearse(network).units;
-            let scenario = |unit: &Unit| Scenario {
-                name: format!("{name}-{network}"),
+    let mut texts = BTreeMap::new();
+    for (name, network) in rehearsals {
+        for (index, unit) in Rack::example(name)
+            .rehearse(network)
+            .units
+            .iter()
+            .enumerate()
+        {
+            let scenario = Scenario {
+                summary: format!("Rehearsal of {name} in the network {network}"),
                 ..(*unit.scenario).clone()
             };
-            units.iter().map(scenario).collect::<Vec<_>>()
-        })
-        .collect()
+            let folder = format!("{name}-{network}-{}", index + 1);
+            texts.insert(folder, scenario.to_toml().unwrap());
+        }
+    }
+    texts
+}
+
+/// Rewrites the files instead with `UPDATE_REHEARSED=1`.
+#[test]
+fn rehearsals_of_the_examples_are_those_that_verdicts_are_tested_with() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("model/tests/rehearsed");
+    let rehearsed = scenarios();
+    if std::env::var_os("UPDATE_REHEARSED").is_some() {
+        fs::remove_dir_all(&folder).unwrap();
+        for (name, text) in &rehearsed {
+            fs::create_dir_all(folder.join(name)).unwrap();
+            fs::write(folder.join(name).join("scenario.toml"), text).unwrap();
+        }
+    }
+    let written = fs::read_dir(&folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let text = fs::read_to_string(entry.path().join("scenario.toml")).unwrap();
+        (entry.file_name().into_string().unwrap(), text)
+    });
+    let written: BTreeMap<String, String> = written.collect();
+    assert!(
+        written == rehearsed,
+        "lab/model/tests/rehearsed is out of date; UPDATE_REHEARSED=1 rewrites it"
+    );
 }
 
 /// A line for each machine: what it is proved by.
@@ -312,7 +344,7 @@ fn what_has_failed_before_it_was_booted_fails_the_run() {
         folder: PathBuf::new(),
     };
     assert_eq!(run.exit_code(), ExitCode::Failed);
-    let table = crate::report::table::render(&run, crate::report::table::Colour::Off);
+    let table = lab_report::table::render(&run, lab_report::table::Colour::Off);
     assert!(
         table.contains("Node.1") && table.contains("; not booted"),
         "{table}"

@@ -1,7 +1,7 @@
 //! Share of booting in the duration of a run. Pure.
 
-use crate::evidence::Seen;
-use crate::runner::UnitOutcome;
+use lab_model::evidence::Seen;
+use lab_model::results::UnitOutcome;
 
 const US_PER_SECOND: f64 = 1e6;
 

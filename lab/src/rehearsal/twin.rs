@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use boot_server::catalog::Labels;
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::Labels;
+use boot_server_catalog::snapshot::Folder;
+use lab_model::scenario::{
+    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
+};
 use rollout::expected::ExpectedState;
 use rollout::inventory::{self, Machine};
 use rollout::plan::{Asked, Booted, Config};
@@ -12,9 +15,6 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Request, write};
-use crate::scenario::{
-    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
-};
 
 /// Memory of a twin if the list gives none, in MiB.
 const MEMORY_MIB: u32 = 1024;

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use lab_model::scenario::{DataCheck, Deadline, FILE_NAME, Image, Machines, Scenario, Silence};
+use lab_model::untrusted::tree::{Limits, Tree};
+
 use super::environment::Environment;
 use super::{Cast, RehearsalError, Request};
-use crate::scenario::{DataCheck, Deadline, FILE_NAME, Image, Machines, Scenario, Silence};
-use crate::untrusted::tree::{Limits, Tree};
 
 /// Time limit of one machine, from power-on to the last check.
 const DEADLINE: Duration = Duration::from_secs(300);

@@ -5,12 +5,11 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
+use lab_model::untrusted::tree::{Limits, Tree};
+use lab_model::untrusted::{Folder, Kind, Refused};
 use rustix::process::getpid;
 use tempfile::TempDir;
 use thiserror::Error;
-
-use crate::untrusted::tree::{Limits, Tree};
-use crate::untrusted::{Folder, Kind, Refused};
 
 /// Link to the newest run.
 const LATEST: &str = "latest";

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use images::catalog::Architecture;
 use images::store::{Hold, StoreError, is_held};
+use lab_model::scenario::Fit;
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::Host;
-use crate::scenario::Fit;
 
 /// Name of the file that stores a [`RemoteRun`].
 const FILE: &str = "visit.json";

@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use lab_model::evidence::GaveUp;
+use lab_model::evidence::beside::{self, Beside};
+use lab_model::evidence::packet::Wire;
+use lab_model::evidence::saved::{self, Attempt};
+use lab_model::results::Kept;
+use lab_model::results::{AttemptOutcome, Progress, Unit};
+use lab_model::verdict::NodeVerdict;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::keep::{Keep, Kept, first_child};
+use super::keep::{Keep, first_child};
 use super::leaks::CellNetwork;
 use super::unit_run::UnitRun;
-use super::{AttemptOutcome, Progress, Unit};
 use crate::cell::host::{Cell, CellError};
 use crate::cell::message::{CellCommand, Job, Report};
 use crate::cell::on_host;
-use crate::evidence::GaveUp;
-use crate::evidence::beside::{self, Beside};
-use crate::evidence::packet::Wire;
-use crate::evidence::saved::{self, Attempt};
-use crate::verdict::NodeVerdict;
 
 /// Time limit for a cell to end after a stop request.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);

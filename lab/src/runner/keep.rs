@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use lab_model::results::Kept;
+use lab_model::scenario::Scenario;
 
 use crate::cell::on_host;
 use crate::cell::sandbox::CELL_DIR;
 use crate::node::life::domain_name;
-use crate::scenario::Scenario;
 
 /// Choice of cells to keep running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -22,55 +22,44 @@ pub enum Keep {
     Always,
 }
 
-/// Process ids of a cell that was kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Process whose end ends the cell (`unshare`, which ignores SIGTERM).
-    pub holder: u32,
-    /// First process of the cell, as seen from outside; owner of the cell's namespaces.
-    pub init: u32,
-}
-
-impl Kept {
-    /// Returns the commands that attach to the cell and end it.
-    #[must_use]
-    pub fn instructions(
-        &self,
-        run_id: &str,
-        unit: &str,
-        scenario: &Scenario,
-        connect: Option<&str>,
-    ) -> String {
-        let (folder, libvirt) = match connect {
-            None => (PathBuf::from(CELL_DIR), "qemu:///system"),
-            Some(uri) => (on_host::folder(run_id), uri),
-        };
-        let enter = if rustix::process::geteuid().is_root() {
-            format!("nsenter --target {} --all", self.init)
-        } else {
-            // Entering the user namespace makes the caller root in it, so the ids must not be changed.
-            format!(
-                "nsenter --target {} --user --preserve-credentials --all",
-                self.init
-            )
-        };
-        let mut text = format!("{unit} keeps running (processes {}):\n", self.holder);
-        for node in &scenario.nodes {
-            let socket = folder.join(format!("{}.console", node.name));
-            text.push_str(&format!(
-                "  console of {} ({}): {enter} socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{}\n",
-                node.name,
-                domain_name(run_id, node),
-                socket.display()
-            ));
-        }
+/// Returns the commands that attach to the cell and end it.
+#[must_use]
+pub fn instructions(
+    kept: &Kept,
+    run_id: &str,
+    unit: &str,
+    scenario: &Scenario,
+    connect: Option<&str>,
+) -> String {
+    let (folder, libvirt) = match connect {
+        None => (PathBuf::from(CELL_DIR), "qemu:///system"),
+        Some(uri) => (on_host::folder(run_id), uri),
+    };
+    let enter = if rustix::process::geteuid().is_root() {
+        format!("nsenter --target {} --all", kept.init)
+    } else {
+        // Entering the user namespace makes the caller root in it, so the ids must not be changed.
+        format!(
+            "nsenter --target {} --user --preserve-credentials --all",
+            kept.init
+        )
+    };
+    let mut text = format!("{unit} keeps running (processes {}):\n", kept.holder);
+    for node in &scenario.nodes {
+        let socket = folder.join(format!("{}.console", node.name));
         text.push_str(&format!(
-            "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect {libvirt} list\n  \
-             stop it with everything in it: kill -KILL {}\n",
-            self.holder
+            "  console of {} ({}): {enter} socat -,raw,echo=0,escape=0x1d UNIX-CONNECT:{}\n",
+            node.name,
+            domain_name(run_id, node),
+            socket.display()
         ));
-        text
     }
+    text.push_str(&format!(
+        "  shell on its network: {enter} bash\n  its libvirt: {enter} virsh --connect {libvirt} list\n  \
+         stop it with everything in it: kill -KILL {}\n",
+        kept.holder
+    ));
+    text
 }
 
 /// Returns the first process of the cell that `holder` started, from the kernel's list of children.

@@ -2,15 +2,13 @@
 //! allow, one verdict per node.
 //!
 //! Cells are started slightly ahead of free capacity, so that their set-up overlaps with other cells' machines.
-//! Events are passed on as [`Progress`]; `report` shows and saves them.
+//! Events are passed on as [`Progress`]; `lab_report` shows and saves them.
 //!
 //! | file | job |
 //! |---|---|
-//! | `unit` | a unit and its outcome |
 //! | `unit_run` | one unit: attempts until it passes or has no retries left |
 //! | `attempt` | one attempt: cell, capacity for machines, evidence |
 //! | [`capacity`] | number of machines that run at once |
-//! | [`shard`] | the part of the units that one computer runs |
 //! | [`keep`] | cells that keep running after the run |
 //! | `leaks` | processes left over after a cell |
 
@@ -18,26 +16,23 @@ mod attempt;
 pub mod capacity;
 pub mod keep;
 mod leaks;
-pub mod shard;
-mod unit;
 mod unit_run;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lab_model::results::{AttemptOutcome, Progress, Unit, UnitOutcome};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::capture::EvidenceOptions;
 use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
-use crate::evidence::{EvidenceOptions, Record};
 use crate::hypervisor::accel::Accelerator;
 use capacity::Capacity;
 use keep::Keep;
 use unit_run::{Shared, UnitRun};
-
-pub use unit::{AttemptOutcome, Unit, UnitOutcome, unit_name};
 
 /// Configuration of a run, apart from its units.
 #[derive(Debug, Clone)]
@@ -75,31 +70,6 @@ pub struct Policy {
     pub keep: Keep,
     /// Lifetime of kept cells.
     pub stays: Lifetime,
-}
-
-/// Progress events of a run.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// An attempt began; its cell is being created.
-    AttemptStarted {
-        unit: String,
-        /// Number of the attempt, from 1.
-        attempt: u32,
-    },
-    /// A unit's cell is up and its services answer.
-    CellReady { unit: String },
-    /// A machine may start.
-    NodeStarted { unit: String, node: String },
-    /// Evidence was recorded.
-    Seen { unit: String, record: Record },
-    /// A machine was stopped, and all its records were received.
-    NodeStopped { unit: String, node: String },
-    /// A unit was skipped.
-    Skipped {
-        unit: String,
-        /// Reason for skipping.
-        reason: String,
-    },
 }
 
 /// Callback for each attempt as soon as it is judged.

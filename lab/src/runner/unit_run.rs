@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lab_model::results::{AttemptOutcome, Progress, Unit, UnitOutcome};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::keep::Keep;
-use super::{AttemptOutcome, OnAttempt, Progress, RunConfig, Unit, UnitOutcome};
+use super::{OnAttempt, RunConfig};
 
 /// State shared by all units of a run.
 #[derive(Debug, Clone)]

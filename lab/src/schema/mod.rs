@@ -11,14 +11,13 @@ pub(crate) mod tests;
 
 use boot_server::config::Config;
 use boot_server_events::Event;
+use lab_model::evidence::Record;
+use lab_model::scenario::Scenario;
+use lab_report::RunSummary;
+use lab_report::artifacts::AttemptVerdict;
+use lab_report::live::Line;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
-
-use crate::evidence::Record;
-use crate::report::RunSummary;
-use crate::report::artifacts::AttemptVerdict;
-use crate::report::live::Line;
-use crate::scenario::Scenario;
 
 /// Schema of one kind of file.
 #[derive(Debug, Clone, Copy)]

@@ -8,17 +8,17 @@ use boon::{Compiler, Schemas};
 use boot_server::event_sink::EventSink;
 use boot_server_events::{BootEvent, DhcpRole, Event, IgnoreCode, IgnoreReason, Served, Who};
 use boot_server_proto::dhcp::MessageType;
+use lab_model::diagnosis::{Cause, Finding, Proof};
+use lab_model::evidence::disturbance::Disturbance;
+use lab_model::evidence::packet::{Content, Endpoint, Protocol};
+use lab_model::evidence::simulated::{Loaded, Report};
+use lab_model::evidence::{GaveUp, Seen};
+use lab_model::scenario::{DataCheck, Firmware, load_all};
+use lab_report::sample_run;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::*;
-use crate::diagnosis::{Cause, Finding, Proof};
-use crate::evidence::disturbance::Disturbance;
-use crate::evidence::packet::{Content, Endpoint, Protocol};
-use crate::evidence::{GaveUp, Seen};
-use crate::report::sample_run;
-use crate::scenario::{DataCheck, Firmware, load_all};
-use crate::sim::report::{Loaded, Report};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

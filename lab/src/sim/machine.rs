@@ -7,6 +7,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command as Process;
 
+use lab_model::evidence::simulated::{Loaded, Report};
+use lab_model::scenario::Firmware;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,11 +16,10 @@ use super::ask::{Asker, Program};
 use super::dhcp::{self, DhcpError, Given};
 use super::http::{self, Url};
 use super::nbp::{self, Image};
-use super::report::{Loaded, Report, say, tell};
+use super::report::{say, tell};
 use super::script::{self, Command};
 use super::tftp::{self, Habits};
 use super::{LoadError, image, original, tftp::load as load_by_tftp};
-use crate::scenario::Firmware;
 
 /// Maximum number of boot programs that load each other; a real machine has no limit.
 const BOOT_PROGRAMS_MAX: u32 = 8;

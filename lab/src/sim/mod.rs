@@ -16,13 +16,11 @@
 //! | [`image`] | checks of kernels and initrds; pure |
 //! | [`original`] | comparison of boot programs with this host's |
 //! | [`report`] | console, and report of the files that would be started |
-//! | [`life`] | in the cell's worker: a simulated machine from power-on to stop |
 
 pub mod ask;
 pub mod dhcp;
 mod http;
 mod image;
-pub mod life;
 pub mod machine;
 mod nbp;
 mod original;

@@ -1,64 +1,16 @@
 //! Output of a simulated machine: console lines, and at its end the files that it would start.
 //!
-//! Lines go to standard output, where [`super::life`] reads them. Many lines contain names from the network, so
+//! Lines go to standard output, where the cell's worker reads them. Many lines contain names from the network, so
 //! that no line proves anything. The end is reported by a [`Report`] after a mark that no line can contain.
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use lab_model::evidence::simulated::{Report, printable};
 
 /// First character of the line with the report: the control character "record separator".
 const MARK: char = '\u{1e}';
 
-/// File that a simulated machine has loaded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Loaded {
-    pub name: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal, of the bytes as received.
-    pub sha256: String,
-}
-
-/// Files that a simulated machine would start at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Report {
-    pub kernel: Loaded,
-    /// Initrds, in order.
-    pub initrds: Vec<Loaded>,
-}
-
-impl Loaded {
-    /// Describes a file by its bytes.
-    pub(super) fn of(name: &str, file: &[u8]) -> Loaded {
-        let digest = Sha256::digest(file);
-        Loaded {
-            name: name.to_owned(),
-            bytes: u64::try_from(file.len()).unwrap_or(u64::MAX),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-        }
-    }
-}
-
-impl Report {
-    /// Returns the console line.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let file = |file: &Loaded| format!("{} (sha256 {})", file.name, file.sha256);
-        let initrds: Vec<String> = self.initrds.iter().map(file).collect();
-        let with = match initrds.is_empty() {
-            true => "without an initrd".to_owned(),
-            false => format!("with initrd {}", initrds.join(" and ")),
-        };
-        let kernel = file(&self.kernel);
-        printable(&format!(
-            "The simulated machine ends here: a real one would start the kernel {kernel} {with}."
-        ))
-    }
-}
-
 /// Kind of a line on a simulated machine's standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// A line of its console.
     Console(String),
     /// Report of a successful boot.
@@ -66,7 +18,8 @@ pub(super) enum Line {
 }
 
 /// Parses a line of standard output.
-pub(super) fn read(line: &str) -> Line {
+#[must_use]
+pub fn read(line: &str) -> Line {
     let report = line.strip_prefix(MARK).map(serde_json::from_str);
     match report {
         Some(Ok(report)) => Line::End(report),
@@ -86,13 +39,6 @@ pub(super) fn tell(report: &Report) {
     }
 }
 
-/// Returns a single line in which names from the network can begin neither another line nor the report.
-fn printable(line: &str) -> String {
-    line.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
-}
-
 fn print(line: &str) {
     use std::io::Write;
     // The reader disappears only when everything ends.
@@ -101,6 +47,8 @@ fn print(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use lab_model::evidence::simulated::Loaded;
+
     use super::*;
 
     fn report() -> Report {

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
-use crate::fault::CannedAnswer;
-use crate::scenario::Network;
+use lab_model::fault::CannedAnswer;
+use lab_model::scenario::Network;
 
 /// Serves until it is killed; `up` is called when it listens.
 pub(super) fn serve(

@@ -25,10 +25,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use lab_model::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
+use lab_report::exit_code::ExitCode;
 use serde::{Deserialize, Serialize};
 
-use crate::exit_code::ExitCode;
-use crate::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use crate::sim::dhcp;
 use crate::sim::machine::{self, MachineJob};
 

@@ -4,8 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use boot_server_proto::dhcp::{DEFAULT_MAX_MESSAGE_LEN, Message, MessageType, Op, code};
+use lab_model::fault::ProxyFlaw;
 
-use crate::fault::ProxyFlaw;
 use crate::sim::dhcp::bound;
 
 const SERVER_PORT: u16 = 67;

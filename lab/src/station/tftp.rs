@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use boot_server_proto::tftp::{
     ErrorCode, Limits, Packet, ReadRequest, RequestedOptions, Transfer, Transmit,
 };
-
-use crate::fault::TftpFlaw;
+use lab_model::fault::TftpFlaw;
 
 const PORT: u16 = 69;
 

@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::fault::WebFlaw;
-use crate::scenario::Network;
+use lab_model::fault::WebFlaw;
+use lab_model::scenario::Network;
 
 const PIECE: usize = 64 * 1024;
 

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lab::diagnosis::explain;
-use lab::evidence::beside::{Beside, keep_data};
-use lab::evidence::packet::Wire;
-use lab::evidence::saved::{Attempt, RecordFile, save};
-use lab::evidence::{Record, Seen};
-use lab::scenario::{DataCheck, Firmware, Scenario};
+use lab_model::diagnosis::explain;
+use lab_model::evidence::beside::{Beside, keep_data};
+use lab_model::evidence::packet::Wire;
+use lab_model::evidence::saved::{Attempt, RecordFile, save};
+use lab_model::evidence::{Record, Seen};
+use lab_model::scenario::{DataCheck, Firmware, Scenario};
 
 use crate::support::{printed, project_scenarios};
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lab::evidence::saved::CAPTURES_FOLDER;
 use lab::persistent::{HostScope, PersistentLab, Registry};
+use lab_model::evidence::saved::CAPTURES_FOLDER;
 use serde_json::{Value, json};
 
 use crate::explained::save_attempt;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lab::scenario::{DataCheck, Scenario};
+use lab_model::scenario::{DataCheck, Scenario};
 
 use crate::support::printed;
 

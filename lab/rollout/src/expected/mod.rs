@@ -18,7 +18,7 @@ mod units;
 
 use std::collections::BTreeMap;
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 
 use crate::plan::{Asked, Booted};
 

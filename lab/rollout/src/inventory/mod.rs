@@ -14,7 +14,7 @@ pub mod write;
 
 use std::collections::BTreeMap;
 
-use boot_server::catalog::Labels;
+use boot_server_catalog::Labels;
 
 /// The machines of a site, in the order of their list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

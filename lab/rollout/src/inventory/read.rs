@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::problem::{Problem, Severity};
 
 use super::check::check;
 use super::source::{Document, Place};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 use similar::TextDiff;
 
 use super::redact::redact;

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use boot_server::catalog::data_dir::Layout;
+use boot_server_catalog::snapshot::Layout;
 use boot_server_proto::ipxe::boot_script;
 
 use crate::inventory::{Firmware, Machine};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use boot_server::catalog::Labels;
-use boot_server::catalog::checked::Checked;
-use boot_server::catalog::data_dir::{Layout, Refusal, Snapshot};
-use boot_server::catalog::explain;
-use boot_server::catalog::matching::Group;
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::Labels;
+use boot_server_catalog::checked::Checked;
+use boot_server_catalog::explain;
+use boot_server_catalog::matching::Group;
+use boot_server_catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::{Layout, Refusal, Snapshot};
 use boot_server_proto::pixiecore::{BootSpec, Link};
 
 use super::client_requests::{ClientRequests, Known, Settings};

@@ -22,9 +22,9 @@ pub mod revision;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use boot_server::catalog::checked::Checked;
-use boot_server::catalog::data_dir::{Layout, Snapshot};
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::checked::Checked;
+use boot_server_catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::{Layout, Snapshot};
 use sha2::{Digest, Sha256};
 
 use crate::inventory::Inventory;

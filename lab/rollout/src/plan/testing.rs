@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use boot_server::catalog::data_dir::{Snapshot, Source};
+use boot_server_catalog::load::Source;
+use boot_server_catalog::snapshot::Snapshot;
 use tempfile::TempDir;
 
 use crate::inventory::{Format, Inventory, read};
@@ -28,7 +29,7 @@ pub(super) fn snapshot(folder: &Path) -> Snapshot {
     let (snapshot, problems) = Snapshot::load(&Source::of(folder));
     let errors = problems
         .iter()
-        .filter(|problem| problem.severity == boot_server::catalog::problem::Severity::Error);
+        .filter(|problem| problem.severity == boot_server_catalog::problem::Severity::Error);
     assert_eq!(errors.count(), 0, "{problems:?}");
     snapshot
 }

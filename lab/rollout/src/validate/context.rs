@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boot_server::catalog::Labels;
-use boot_server::catalog::check::labels_of;
-use boot_server::catalog::files::Root;
-use boot_server::catalog::load::Place;
-use boot_server::catalog::matching::Group;
-use boot_server::catalog::profile::Profile;
-use boot_server::catalog::snapshot::Snapshot;
+use boot_server_catalog::Labels;
+use boot_server_catalog::check::labels_of;
+use boot_server_catalog::files::Root;
+use boot_server_catalog::load::Place;
+use boot_server_catalog::matching::Group;
+use boot_server_catalog::profile::Profile;
+use boot_server_catalog::snapshot::Snapshot;
 
 use super::Network;
 use super::finding::Source;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::problem::{Problem, Severity};
 
 use super::rule::{self, Level, Rule};
 use super::tree::At;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use boot_server::catalog::check;
-use boot_server::catalog::problem::{Problem, Severity};
-use boot_server::catalog::snapshot::{Folder, Layout};
+use boot_server_catalog::check;
+use boot_server_catalog::problem::{Problem, Severity};
+use boot_server_catalog::snapshot::{Folder, Layout};
 
 use super::context::{Context, SENT_LABELS, Subject, named};
 use super::finding::{Findings, Source};

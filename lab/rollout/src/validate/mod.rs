@@ -28,10 +28,10 @@ pub mod tree;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use boot_server::catalog::check;
-use boot_server::catalog::files::Root;
-use boot_server::catalog::load::{self, Loaded};
-use boot_server::catalog::snapshot::Layout;
+use boot_server_catalog::check;
+use boot_server_catalog::files::Root;
+use boot_server_catalog::load::{self, Loaded};
+use boot_server_catalog::snapshot::Layout;
 
 use self::context::Context;
 pub use self::finding::Finding;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use boot_server::catalog::problem::place_after;
-use boot_server::catalog::snapshot::{Folder, Layout};
+use boot_server_catalog::problem::place_after;
+use boot_server_catalog::snapshot::{Folder, Layout};
 
 use super::boot::options;
 use super::context::Context;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use boot_server::catalog::snapshot::Layout;
+use boot_server_catalog::snapshot::Layout;
 
 use super::context::Context;
 use super::finding::{Findings, Source};
@@ -128,7 +128,7 @@ fn surprise(text: &str) -> Option<(&'static str, String)> {
             let number: f64 = text.replace('_', "").parse().ok()?;
             let json = serde_json::Number::from_f64(number)?;
             let value = serde_json::Value::Number(json);
-            let becomes = boot_server::catalog::template::value_from_json(&value).to_string();
+            let becomes = boot_server_catalog::template::value_from_json(&value).to_string();
             (becomes != text).then_some(("yaml-number", becomes))
         }
         Kind::Text => Some(("yaml-sexagesimal", sexagesimal(text)?.to_string())),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use boot_server::catalog::ignition::Language;
-use boot_server::catalog::problem::{place_after, place_of};
-use boot_server::catalog::snapshot::{Folder, Layout, Unrendered};
-use boot_server::catalog::template::{ConfigText, MissingKey, Why, format_mistake};
+use boot_server_catalog::ignition::Language;
+use boot_server_catalog::problem::{place_after, place_of};
+use boot_server_catalog::snapshot::{Folder, Layout, Unrendered};
+use boot_server_catalog::template::{ConfigText, MissingKey, Why, format_mistake};
 
 use super::context::{Context, Subject, named};
 use super::finding::{Findings, Source};

@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 
 use ipnet::Ipv4Net;
+use lab_model::results::Unit;
+use lab_report::exit_code::ExitCode;
 
 use super::{CliError, refuse};
 use crate::cell::plan;
-use crate::exit_code::ExitCode;
-use crate::runner::Unit;
 
 /// Refuses conflicts before anything is created.
 pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::report::{RunSummary, github};
+use lab_report::{RunSummary, github};
 
 /// Writes annotations to standard output and the job summary, on GitHub Actions only
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).

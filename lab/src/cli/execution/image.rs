@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use images::catalog::{Architecture, ImageName};
+use lab_model::results::Unit;
+use lab_model::scenario::{Fit, Image, Scenario};
+use lab_report::exit_code::ExitCode;
 
 use super::{CliError, refuse};
 use crate::cli::Folders;
 use crate::cli::images::{Chosen, choose};
-use crate::exit_code::ExitCode;
-use crate::runner::Unit;
-use crate::scenario::{Fit, Image, Scenario};
 
 /// Returns the image of all units: the requested one, else the one that the scenarios name.
 pub(in crate::cli) fn image_of(

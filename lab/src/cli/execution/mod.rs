@@ -12,29 +12,30 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use lab_model::diagnosis::JudgedNode;
+use lab_model::results::{AttemptOutcome, Unit, UnitOutcome};
+use lab_model::scenario::Image;
+use lab_model::untrusted::plain;
+use lab_report::exit_code::ExitCode;
+use lab_report::faults::FaultResults;
+use lab_report::junit::Consoles;
+use lab_report::live::{Events, Live};
+use lab_report::whole::Whole;
+use lab_report::{RunSummary, UnitSummary};
 
 use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
 use super::terminal::OutputStyle;
 use super::{Folders, remote};
+use crate::capture::EvidenceOptions;
 use crate::cell::host::Lifetime;
 use crate::cell::message::Asset;
-use crate::diagnosis::JudgedNode;
-use crate::evidence::EvidenceOptions;
-use crate::exit_code::ExitCode;
 use crate::hypervisor::accel::{AccelChoice, Accelerator, Chosen, choose};
 use crate::preflight;
 use crate::remote::Host;
-use crate::report::faults::FaultResults;
-use crate::report::junit::Consoles;
-use crate::report::live::{Events, Live};
-use crate::report::whole::Whole;
-use crate::report::{self, RunSummary, UnitSummary};
 use crate::runner::capacity::{Capacity, available_mib};
-use crate::runner::keep::Keep;
-use crate::runner::{AttemptOutcome, Policy, RunConfig, Unit, UnitOutcome};
-use crate::scenario::Image;
-use crate::untrusted::plain;
+use crate::runner::keep::{Keep, instructions};
+use crate::runner::{Policy, RunConfig};
 use image::fitted;
 use interrupt::Interrupt;
 use watch::{Lost, watch_run, writer};
@@ -272,7 +273,7 @@ impl RunOptions {
         if !self.quiet && !units.is_empty() {
             eprintln!("Accelerator: {}.", chosen.reason);
         }
-        let artifacts = report::artifacts::create(&self.artifacts, &now, &run_id)
+        let artifacts = lab_report::artifacts::create(&self.artifacts, &now, &run_id)
             .map_err(internal(&self.artifacts.display().to_string()))?;
         let units = match is_fitted {
             true => fitted(units, &image.fit, &artifacts.join("scenarios"))?,
@@ -385,7 +386,8 @@ impl Done {
             let unit = &outcome.unit;
             print!(
                 "\n{}",
-                kept.instructions(
+                instructions(
+                    kept,
                     &self.run.run_id,
                     &unit.name(),
                     &unit.scenario,
@@ -421,7 +423,7 @@ impl Done {
             false => Consoles::Failures,
         };
         let judged = |name: &Path| self.judged(name);
-        let mut junit = match report::artifacts::write_run(run, &judged, consoles) {
+        let mut junit = match lab_report::artifacts::write_run(run, &judged, consoles) {
             Ok(junit) => Some(junit),
             Err(error) => {
                 lost.note(format!("{place}: {error}"));
@@ -429,7 +431,7 @@ impl Done {
             }
         };
         if let Some(results) = results {
-            match report::faults::write(results, artifacts) {
+            match lab_report::faults::write(results, artifacts) {
                 Ok(written) => junit = Some(written),
                 Err(error) => lost.note(format!("{place}: {error}")),
             }
@@ -440,13 +442,13 @@ impl Done {
             lost.note(format!("{}: {error}", path.display()));
         }
         match results {
-            Some(results) => print!("{}", report::faults::render(results, look.table)),
-            None => print!("{}", report::table::render(run, look.table)),
+            Some(results) => print!("{}", lab_report::faults::render(results, look.table)),
+            None => print!("{}", lab_report::table::render(run, look.table)),
         }
         println!("Artifacts: {place}");
         github::tell(run, &folders.scenarios);
         let code = match results {
-            Some(results) => report::faults::exit_code(results, run.exit_code()),
+            Some(results) => lab_report::faults::exit_code(results, run.exit_code()),
             None => run.exit_code(),
         };
         let lost = lost.all();

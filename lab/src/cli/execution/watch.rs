@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lab_model::results::{AttemptOutcome, Unit, UnitOutcome};
+use lab_report::AttemptSummary;
+use lab_report::live::Live;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use crate::cli::terminal;
-use crate::report::live::Live;
-use crate::report::{self, AttemptSummary};
-use crate::runner::{self, AttemptOutcome, OnAttempt, RunConfig, Unit};
+use crate::runner::{self, OnAttempt, RunConfig};
 
 /// Artifacts that could not be written, each with its path and reason.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +43,7 @@ pub(super) fn writer(run: &Path, lost: &Lost) -> OnAttempt {
     let write = move |attempt: &AttemptOutcome| {
         let mut failed = attempt.lost.clone();
         let summary = AttemptSummary::of(attempt, &run);
-        if let Err(error) = report::artifacts::write_attempt(attempt, &summary) {
+        if let Err(error) = lab_report::artifacts::write_attempt(attempt, &summary) {
             failed.push(error.to_string());
         }
         // The first error is enough; the others follow from it.
@@ -61,7 +62,7 @@ pub(super) async fn watch_run(
     mut live: Live<std::io::Stderr>,
     interrupt: &Interrupt,
     lost: &Lost,
-) -> std::io::Result<Vec<runner::UnitOutcome>> {
+) -> std::io::Result<Vec<UnitOutcome>> {
     let (progress, mut seen) = mpsc::unbounded_channel();
     let mut resized = signal(SignalKind::window_change())?;
     let mut ticks = tokio::time::interval(live.period());

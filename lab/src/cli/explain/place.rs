@@ -11,7 +11,7 @@ pub(super) struct Place {
 }
 
 /// File that marks a folder as an attempt.
-const ATTEMPT_FILE: &str = crate::evidence::saved::OUTLINE_FILE;
+const ATTEMPT_FILE: &str = lab_model::evidence::saved::OUTLINE_FILE;
 
 /// Returns the selected attempts: a list for each scenario and firmware, with attempts in order.
 ///

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use images::catalog::{Architecture, Family, ImageName, Role};
 use images::store::{Hold, StoreError, Stored, Use};
+use lab_model::scenario::{Fit, Image};
+use lab_report::exit_code::ExitCode;
 
 use super::super::Folders;
 use super::{Failure, build, cache, catalog, find, store, waiting};
-use crate::exit_code::ExitCode;
 use crate::remote::GivenImage;
-use crate::scenario::{Fit, Image};
 
 /// Image on this host.
 #[derive(Debug)]

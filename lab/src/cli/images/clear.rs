@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use images::store::gc::Limits;
+use lab_report::exit_code::ExitCode;
 
 use super::super::Folders;
 use super::{Failure, cache, stand_in, store, waiting};
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab images gc`.

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use images::acquire::{AcquireError, Event, acquire};
 use images::fetch::Patience;
 use images::store::StoredFile;
+use lab_report::exit_code::ExitCode;
 
 use super::super::Folders;
 use super::{Failure, FetchArguments, catalog, find, store};
-use crate::exit_code::ExitCode;
 
 /// Minimum interval between progress updates.
 const REDRAW: Duration = Duration::from_millis(200);

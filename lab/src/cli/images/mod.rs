@@ -13,10 +13,10 @@ use images::Progress;
 use images::catalog::{Catalog, ImageName, Wanted};
 use images::stand_in::{Release, StandIn};
 use images::store::Store;
+use lab_report::exit_code::ExitCode;
 
 use super::Folders;
 use super::execution::sibling;
-use crate::exit_code::ExitCode;
 pub(super) use chosen::{Chosen, choose};
 
 /// Subcommands of `lab images`.

@@ -3,10 +3,10 @@
 use images::acquire::verify;
 use images::catalog::{Family, ImageName};
 use images::store::Stored;
+use lab_report::exit_code::ExitCode;
 
 use super::super::Folders;
 use super::{Failure, catalog, choose, fetch::good, find, store};
-use crate::exit_code::ExitCode;
 
 pub(super) fn run(folders: &Folders, image: Option<&ImageName>) -> Result<(), Failure> {
     let (catalog, store) = (catalog(folders)?, store(folders)?);

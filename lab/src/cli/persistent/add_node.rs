@@ -1,15 +1,15 @@
 //! `lab add-node`: adds a machine to the network of a persistent lab.
 
 use clap::Args;
+use lab_model::scenario::{MacAddr, Node};
+use lab_report::exit_code::ExitCode;
 use uuid::Uuid;
 
 use super::login::Wait;
 use super::{ask, unknown};
 use crate::cell::control::{ControlRequest, NewNode};
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
-use crate::scenario::{MacAddr, Node};
 
 /// Arguments of `lab add-node`.
 #[derive(Debug, Args)]

@@ -10,10 +10,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use lab_model::evidence::saved;
+use lab_report::exit_code::ExitCode;
+
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
-use crate::evidence::saved;
-use crate::exit_code::ExitCode;
 use crate::persistent::PersistentLab;
 
 /// Interfaces of the current network namespace.

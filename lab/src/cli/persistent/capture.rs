@@ -8,19 +8,19 @@ use std::process::{Child, Command, Stdio};
 
 use clap::Args;
 use ipnet::Ipv4Net;
+use lab_model::evidence::packet::Wire;
+use lab_model::evidence::{saved, wire};
+use lab_model::untrusted::Folder;
+use lab_report::exit_code::ExitCode;
+use lab_report::packets::PacketLines;
 use serde::{Deserialize, Serialize};
 
 use super::{follow, unknown};
+use crate::capture::{CaptureSpec, PcapMode, stream};
 use crate::cell::CAPTURE_COMMAND;
 use crate::cell::plan;
 use crate::cli::execution::{CliError, refuse};
-use crate::evidence::capture::{CaptureSpec, PcapMode, stream};
-use crate::evidence::packet::Wire;
-use crate::evidence::{saved, wire};
-use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, Registry};
-use crate::report::packets::PacketLines;
-use crate::untrusted::Folder;
 
 /// Maximum size of a saved capture written to a file, after decompression.
 const WRITTEN_LIMIT_BYTES: u64 = 64 << 30;

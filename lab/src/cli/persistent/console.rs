@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal;
 
+use lab_report::exit_code::ExitCode;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::NodeArguments;
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Ctrl-], as in `virsh console`.

@@ -1,14 +1,14 @@
 //! `lab events`: prints all recorded events of a lab except packets, as JSON lines.
 
 use clap::Args;
+use lab_model::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
+use lab_model::evidence::tail::Tail;
+use lab_model::untrusted::plain_json;
+use lab_report::exit_code::ExitCode;
 
 use super::{follow, unknown};
 use crate::cli::execution::CliError;
-use crate::evidence::saved::{AFTERWARDS_FILE, RECORDS_FILE};
-use crate::evidence::tail::Tail;
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
-use crate::untrusted::plain_json;
 
 /// Arguments of `lab events`.
 #[derive(Debug, Args)]

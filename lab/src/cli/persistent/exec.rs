@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::NodeArguments;
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::node::console::Console;
 use crate::node::shell::{Answer, Shell};
 use crate::persistent::{PersistentLab, PersistentNode, Registry};

@@ -1,12 +1,12 @@
 //! `lab fault`: injects and clears faults on the network of a persistent lab.
 
 use clap::{Args, Subcommand};
+use lab_model::fault::{Link, LiveFault};
+use lab_report::exit_code::ExitCode;
 
 use super::{ask, unknown};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
-use crate::fault::{Link, LiveFault};
 use crate::persistent::Registry;
 
 /// Arguments of `lab fault`.

@@ -3,10 +3,11 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
+use lab_model::untrusted::plain_line;
+use lab_report::exit_code::ExitCode;
+
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::PersistentLab;
-use crate::untrusted::plain_line;
 
 /// Polling interval for new output.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

@@ -1,13 +1,13 @@
 //! `lab gc`: removes leftovers of killed runs from the host's own libvirt.
 
 use clap::Args;
+use lab_model::untrusted::plain_line;
+use lab_report::exit_code::ExitCode;
 
 use crate::cell::on_host::{self, Swept};
 use crate::cli::execution::{CliError, refuse};
 use crate::cli::{self, Folders};
-use crate::exit_code::ExitCode;
 use crate::remote;
-use crate::untrusted::plain_line;
 
 /// Arguments of `lab gc`.
 #[derive(Debug, Args)]

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 use tokio::sync::mpsc;
 
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::node::console::Console;
 use crate::node::shell::{Shell, ShellError};
 use crate::persistent::status::status;

@@ -5,14 +5,14 @@ use std::path::Path;
 use boot_server::cli::narrate::Narrator;
 use boot_server_events::Event;
 use clap::Args;
+use lab_model::evidence::tail::Tail;
+use lab_model::untrusted::plain_line;
+use lab_report::exit_code::ExitCode;
 
 use super::{follow, unknown};
 use crate::cli::execution::CliError;
-use crate::evidence::tail::Tail;
-use crate::exit_code::ExitCode;
 use crate::node::console::clean;
 use crate::persistent::{PersistentLab, Registry};
-use crate::untrusted::plain_line;
 
 /// Service names on the command line, and their folders.
 const SERVICES: [(&str, &str); 4] = [

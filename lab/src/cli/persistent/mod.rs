@@ -23,12 +23,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use lab_report::exit_code::ExitCode;
 
 use super::execution::{CliError, refuse};
 use super::{Folders, remote};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cell::on_host;
-use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, PersistentNode, Registry};
 
 pub(super) use capture::capture_inside;

@@ -1,12 +1,12 @@
 //! `lab power`: switches a machine on or off.
 
 use clap::{Args, Subcommand};
+use lab_report::exit_code::ExitCode;
 
 use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Subcommands of `lab power`.

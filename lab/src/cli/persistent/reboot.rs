@@ -1,12 +1,12 @@
 //! `lab reboot`: resets a machine, as its reset button would, so that it boots over the network again.
 
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 
 use super::login::Wait;
 use super::{NodeArguments, ask};
 use crate::cell::control::ControlRequest;
 use crate::cli::execution::CliError;
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab reboot`.

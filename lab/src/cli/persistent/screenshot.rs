@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 
 use super::{NodeArguments, ask};
 use crate::cell::control::{ControlRequest, ControlResponse};
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::Registry;
 
 /// Arguments of `lab screenshot`.

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 
 use super::NodeArguments;
 use super::exec::in_shell;
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::{PersistentLab, Registry};
 
 /// Time limit for installing the key, in seconds.

@@ -1,10 +1,10 @@
 //! `lab status`: shows the boot stage of each machine of a lab.
 
 use clap::Args;
+use lab_report::exit_code::ExitCode;
 
 use super::{follow, unknown};
 use crate::cli::execution::{CliError, refuse};
-use crate::exit_code::ExitCode;
 use crate::persistent::status::{NodeStatus, status};
 use crate::persistent::{PersistentLab, Registry};
 
@@ -87,7 +87,7 @@ fn lines(lab: &PersistentLab, nodes: &[NodeStatus]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::persistent::tests::alive;
-    use crate::timeline::StageName;
+    use lab_model::timeline::StageName;
 
     #[test]
     fn a_machine_is_shown_with_the_last_stage_that_is_through() {

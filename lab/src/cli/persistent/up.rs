@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use images::catalog::ImageName;
+use lab_model::fault::Injections;
+use lab_model::results::{Unit, UnitOutcome};
+use lab_model::scenario::{self, DataCheck, Firmware, Machines, SelectError};
+use lab_report::exit_code::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::attach::Attachment;
@@ -14,11 +18,7 @@ use super::{end, registry, shown};
 use crate::cell::host::Lifetime;
 use crate::cli::execution::{CliError, Done, RunOptions, RunRequest, check_host, image_of, refuse};
 use crate::cli::{Folders, folders, remote};
-use crate::exit_code::ExitCode;
-use crate::fault::Injections;
 use crate::persistent::{HostScope, PersistentLab, PersistentNode, born_ticks, now};
-use crate::runner::{Unit, UnitOutcome};
-use crate::scenario::{self, DataCheck, Firmware, Machines, SelectError};
 
 /// Polling interval for the end of the lab.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);

@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
+use lab_model::untrusted::tree::{Limits, Tree};
+use lab_report::exit_code::ExitCode;
+
 use super::super::Folders;
 use super::super::execution::{CliError, refuse, sibling};
 use super::super::images::Chosen;
 use super::{failed, is_on_terminal, leave};
-use crate::exit_code::ExitCode;
 use crate::remote::{Bundle, GivenImage, Place, RemoteRun, Session, quoted};
-use crate::untrusted::tree::{Limits, Tree};
 
 /// Programs of the lab.
 const PROGRAMS: [&str; 3] = ["lab", "boot-server", "guest-agent"];

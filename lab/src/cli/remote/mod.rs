@@ -9,12 +9,12 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use lab_report::exit_code::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Folders;
 use super::execution::{CliError, new_run_id, refuse};
 use super::images::Chosen;
-use crate::exit_code::ExitCode;
 use crate::remote::receive::{ReceiveError, Received};
 use crate::remote::{Host, Place, RemoteError, Session, quoted};
 use arguments::Instead;

@@ -4,19 +4,20 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use lab_model::results::Kept;
+use lab_model::results::Unit;
+use lab_report::exit_code::ExitCode;
+
 use super::arguments::{self, Instead};
 use super::bring::{bring, bring_scenarios};
 use super::{Files, code_of, execute, failed, fetch_and_leave, is_on_terminal, lab_there};
 use crate::cli::Folders;
 use crate::cli::execution::{CliError, new_run_id, refuse};
 use crate::cli::images::Chosen;
-use crate::exit_code::ExitCode;
 use crate::persistent::{
     HostScope, PersistentLab, PersistentNode, Registry, RegistryError, born_ticks, now,
 };
 use crate::remote::{Host, Place, RemoteError, RemoteLab, Session, quoted};
-use crate::runner::Unit;
-use crate::runner::keep::Kept;
 
 /// Runs `lab up` on the remote host; the selection was checked here.
 pub(in crate::cli) async fn up(

@@ -4,7 +4,7 @@ pub(super) mod cards;
 
 use std::collections::BTreeMap;
 
-use boot_server::catalog::problem::{Problem, nearest};
+use boot_server_catalog::problem::{Problem, nearest};
 
 use super::seen::Seen;
 use super::source::{Document, Entry, Node, Place, Value};

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::problem::{Problem, Severity};
 
 use super::gather::{Found, Gathered};
 use super::include::Includes;

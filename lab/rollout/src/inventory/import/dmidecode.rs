@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use boot_server::catalog::problem::Problem;
+use boot_server_catalog::problem::Problem;
 
 use super::gather::{Found, Gathered};
 

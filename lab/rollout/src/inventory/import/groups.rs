@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use boot_server::catalog::data_dir::Snapshot;
-use boot_server::catalog::load::{self, Loaded, Source};
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::load::{self, Loaded, Source};
+use boot_server_catalog::problem::{Problem, Severity};
+use boot_server_catalog::snapshot::Snapshot;
 
 use super::gather::{Found, Gathered, Imported};
 

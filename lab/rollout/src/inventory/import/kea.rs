@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use boot_server::catalog::problem::Problem;
+use boot_server_catalog::problem::Problem;
 
 use super::gather::{Found, Gathered};
 use super::include::Includes;

@@ -13,7 +13,7 @@ mod kea;
 
 use std::path::{Path, PathBuf};
 
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::problem::{Problem, Severity};
 
 pub use gather::Imported;
 pub use groups::{of_snapshot, of_snapshots};

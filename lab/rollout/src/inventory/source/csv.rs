@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use boot_server::catalog::problem::Problem;
+use boot_server_catalog::problem::Problem;
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{Document, Entry, Lines, Node, Place, Value};

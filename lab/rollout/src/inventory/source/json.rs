@@ -1,6 +1,6 @@
 //! JSON, with the place of every key and value; Kea's, which has comments, too.
 
-use boot_server::catalog::problem::Problem;
+use boot_server_catalog::problem::Problem;
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};

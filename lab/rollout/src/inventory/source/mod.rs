@@ -10,7 +10,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boot_server::catalog::problem::{Problem, Severity};
+use boot_server_catalog::problem::{Problem, Severity};
 
 use super::Format;
 

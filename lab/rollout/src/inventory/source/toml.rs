@@ -1,6 +1,6 @@
 //! TOML, with the place of every key and value.
 
-use boot_server::catalog::problem::Problem;
+use boot_server_catalog::problem::Problem;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use boot_server::catalog::problem::Problem;
-use boot_server::catalog::yaml::{self, DuplicateKeys};
+use boot_server_catalog::problem::Problem;
+use boot_server_catalog::yaml::{self, DuplicateKeys};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 

@@ -1,6 +1,6 @@
 //! A plan as JSON, for programs. Keys stay; new ones may be added. `version` is 1.
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 use serde::Serialize;
 
 use crate::plan::change::{Change, Changes, Fate};

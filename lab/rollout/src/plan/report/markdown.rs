@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 
 use super::changes::{fate, names, summary};
 use super::{by, cell, machines, short_hash};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 use console::measure_text_width;
 
 use super::{Colour, by, cell, counted, machines, short_hash};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use boot_server::catalog::check::asset_of;
+use boot_server_catalog::check::asset_of;
 
 use super::Booted;
 use super::image::{Arch, Image, of_file};

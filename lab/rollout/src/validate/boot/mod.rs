@@ -7,8 +7,8 @@ pub(super) mod options;
 mod script;
 mod url;
 
-use boot_server::catalog::profile::Profile;
-use boot_server::catalog::snapshot::{Folder, Layout};
+use boot_server_catalog::profile::Profile;
+use boot_server_catalog::snapshot::{Folder, Layout};
 
 use self::options::{FIRST_BOOT, KernelOption, normal, url_keys};
 use super::Network;

@@ -1,7 +1,7 @@
 //! Kernel options: as they are written in a spec or profile, and the ones that are known.
 
-use boot_server::catalog::profile::Profile;
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::profile::Profile;
+use boot_server_catalog::snapshot::Folder;
 
 use crate::validate::tree::{At, Kind, Node};
 

@@ -1,6 +1,6 @@
 //! Scripts served as user-data: what the shell makes of the URLs in them.
 
-use boot_server::catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::Folder;
 
 use crate::validate::context::Context;
 use crate::validate::finding::Findings;

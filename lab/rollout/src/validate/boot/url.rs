@@ -1,10 +1,10 @@
 //! The URLs of configs: that they are valid, and that each requesting machine is served the config.
 
-use boot_server::catalog::Labels;
-use boot_server::catalog::check::asset_of;
-use boot_server::catalog::labels::normal_mac;
-use boot_server::catalog::matching::Group;
-use boot_server::catalog::snapshot::{Folder, Snapshot};
+use boot_server_catalog::Labels;
+use boot_server_catalog::check::asset_of;
+use boot_server_catalog::labels::normal_mac;
+use boot_server_catalog::matching::Group;
+use boot_server_catalog::snapshot::{Folder, Snapshot};
 
 use super::Booted;
 use super::options::KernelOption;

@@ -6,7 +6,7 @@ use guest_agent::config::read::decode_content;
 use super::keys::{CLOUD_CONFIG, Field, Want};
 use crate::validate::rule;
 use crate::validate::tree::{At, Entry, Kind, Node, Style, Value, yaml};
-use boot_server::catalog::problem::nearest;
+use boot_server_catalog::problem::nearest;
 
 /// Remark of the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]

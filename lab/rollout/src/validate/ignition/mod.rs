@@ -12,7 +12,7 @@ mod values;
 
 use std::collections::HashSet;
 
-use boot_server::catalog::ignition::Language;
+use boot_server_catalog::ignition::Language;
 
 use self::shape::{Checker, Shape, Version};
 use super::finding::{Findings, Source};

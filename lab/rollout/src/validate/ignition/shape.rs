@@ -1,6 +1,6 @@
 //! Notation for the shapes of Ignition configs, and the comparison of a config with one.
 
-use boot_server::catalog::problem::nearest;
+use boot_server_catalog::problem::nearest;
 
 use super::values::Check;
 use crate::validate::finding::{Findings, Source};

@@ -1,7 +1,7 @@
 //! JSON output, in a stable form: keys are added, never changed (`docs/rules.md`).
 
-use boot_server::catalog::problem::line_texts;
-use boot_server::catalog::snapshot::Layout;
+use boot_server_catalog::problem::line_texts;
+use boot_server_catalog::snapshot::Layout;
 use serde::Serialize;
 
 use crate::validate::{Family, Level, Program, Report};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boot_server::catalog::problem::line_texts;
+use boot_server_catalog::problem::line_texts;
 use serde_json::{Value, json};
 
 use super::documentation;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use boot_server::catalog::snapshot::Layout;
+use boot_server_catalog::snapshot::Layout;
 
 use super::*;
 use crate::validate::finding::{Findings, Source};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use boot_server::catalog::problem::{Problem, render_problems};
+use boot_server_catalog::problem::{Problem, render_problems};
 
 use super::program;
 use crate::validate::{Level, Report};

@@ -1,0 +1,484 @@
+//! `scenario.toml` as written: every readable part, with its location in the file.
+//!
+//! Values are checked individually here; `check` compares them with each other.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use boot_server_policy::BiosLoader;
+use image_catalog::ImageName;
+use ipnet::Ipv4Net;
+use toml::de::DeTable;
+use uuid::Uuid;
+
+use super::access::FileMode;
+use super::expect::{self, DraftExpect};
+use super::mac::{MacAddr, MacError};
+use super::model::{
+    DhcpService, Firmware, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
+};
+use super::problem::{Located, Source, Wrong};
+use super::read::{Item, Table};
+
+/// Minimum memory of today's kernels. Images need more, because kernel, initrd and unpacked root are in memory;
+/// a boot shows how much.
+pub(super) const MEMORY_MIB_MIN: u32 = 64;
+pub(super) const MEMORY_MIB_MAX: u32 = 65_536;
+pub(super) const MEMORY_MIB_DEFAULT: u32 = 1024;
+/// Smaller disks have no room for a partition table and a file system.
+pub(super) const DISK_MIB_MIN: u32 = 8;
+/// Maximum disk size, 1 TiB. Disks are sparse files in memory.
+pub(super) const DISK_MIB_MAX: u32 = 1_048_576;
+pub(super) const BOOT_SECONDS_MAX: u32 = 7200;
+pub(super) const BOOT_SECONDS_MIN: u32 = 10;
+/// Default time limit: a node under emulation takes 20 to 60 s, and several times that on a busy host.
+pub(super) const BOOT_SECONDS_DEFAULT: u64 = 300;
+
+/// Readable parts of a scenario.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// True if the file is valid TOML, so that the other fields are meaningful.
+    pub(super) was_read: bool,
+    pub(super) summary: String,
+    pub(super) firmware: Vec<Located<Firmware>>,
+    pub(super) machines: Option<Located<Machines>>,
+    pub(super) subnet: Option<Located<Ipv4Net>>,
+    pub(super) address: Option<Located<Ipv4Addr>>,
+    pub(super) http_port: Option<u16>,
+    pub(super) names: Vec<String>,
+    pub(super) interface: Option<String>,
+    pub(super) dhcp: Option<Located<DhcpService>>,
+    pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
+    pub(super) pixiecore: Option<Located<PixiecoreService>>,
+    pub(super) dnsmasq_conf: Option<Located<PathBuf>>,
+    pub(super) boot_server_config: Option<Located<PathBuf>>,
+    pub(super) bios: Option<Located<BiosLoader>>,
+    pub(super) chainload_ipxe: Option<Located<bool>>,
+    pub(super) image: String,
+    pub(super) boot: Duration,
+    pub(super) silence: Silence,
+    pub(super) nodes: Vec<DraftNode>,
+}
+
+/// Readable parts of a node.
+#[derive(Debug)]
+pub(super) struct DraftNode {
+    pub(super) at: Range<usize>,
+    pub(super) name: Option<Located<String>>,
+    pub(super) uuid: Option<Located<Uuid>>,
+    pub(super) mac: Option<Located<MacAddr>>,
+    pub(super) further_macs: Vec<Located<MacAddr>>,
+    pub(super) serial: Option<String>,
+    pub(super) dhcp_hostname: Option<String>,
+    pub(super) memory_mib: u32,
+    pub(super) disks_mib: Vec<Located<u32>>,
+    pub(super) secure_boot: Option<Located<bool>>,
+    pub(super) expect: Option<DraftExpect>,
+}
+
+/// Parses the file; mistakes are added to `source`.
+pub(super) fn read(source: &Source) -> Draft {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    if !errors.is_empty() {
+        // Only the syntax error is reported, because the rest may be misread.
+        for error in errors {
+            let wrong = Wrong::new(
+                error.message(),
+                "the file must be valid TOML (https://toml.io)",
+            );
+            source.wrong(error.span().unwrap_or(0..0), "here", wrong);
+        }
+        return Draft::default();
+    }
+    let root = Table::root(source, &document, "the scenario");
+    let mut draft = Draft {
+        was_read: true,
+        image: Image::STAND_IN.into(),
+        boot: Duration::from_secs(BOOT_SECONDS_DEFAULT),
+        ..Draft::default()
+    };
+    draft.summary = root
+        .required(
+            "summary",
+            "summary = \"BIOS machines boot PXELINUX by TFTP\"",
+        )
+        .and_then(|item| item.parse(|text| filled(text, "summary")))
+        .map_or_else(String::new, |text| text.value);
+    draft.firmware = firmware(&root);
+    let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
+    draft.machines = root
+        .optional("machines")
+        .and_then(|item| item.choice(&machines));
+    let section = |key, title, example| root.required(key, example).and_then(|i| i.table(title));
+    if let Some(network) = section("network", "[network]", "[network]") {
+        draft.subnet = network
+            .required("subnet", "subnet = \"192.168.90.0/24\"")
+            .and_then(|item| item.parse(subnet));
+        read_network(&network, &mut draft);
+        network.finish();
+    }
+    if let Some(services) = section("services", "[services]", "[services]") {
+        read_services(&services, &mut draft);
+        services.finish();
+    }
+    if let Some(boot) = root.optional("boot").and_then(|item| item.table("[boot]")) {
+        let loaders = [
+            ("ipxe", BiosLoader::Ipxe),
+            ("pxelinux", BiosLoader::Pxelinux),
+        ];
+        draft.bios = boot.optional("bios").and_then(|item| item.choice(&loaders));
+        draft.chainload_ipxe = boot.optional("chainload_ipxe").and_then(|item| item.flag());
+        boot.finish();
+    }
+    if let Some(image) = root
+        .optional("image")
+        .and_then(|item| item.table("[image]"))
+    {
+        if let Some(name) = image.optional("name").and_then(|i| i.parse(image_name)) {
+            draft.image = name.value;
+        }
+        image.finish();
+    }
+    if let Some(deadline) = root
+        .optional("deadline")
+        .and_then(|item| item.table("[deadline]"))
+    {
+        let seconds = deadline
+            .optional("boot_seconds")
+            .and_then(|item| item.number(BOOT_SECONDS_MIN..=BOOT_SECONDS_MAX, "seconds"));
+        if let Some(seconds) = seconds {
+            draft.boot = Duration::from_secs(seconds.value.into());
+        }
+        let silence = |key| {
+            let item = deadline.optional(key)?;
+            let seconds = item.number(BOOT_SECONDS_MIN..=BOOT_SECONDS_MAX, "seconds")?;
+            Some(seconds.value)
+        };
+        draft.silence = Silence {
+            firmware_seconds: silence("firmware_seconds"),
+            dhcp_seconds: silence("dhcp_seconds"),
+            load_seconds: silence("load_seconds"),
+            system_seconds: silence("system_seconds"),
+        };
+        deadline.finish();
+    }
+    let nodes = root.required("node", "[[node]]").and_then(|item| {
+        let list = item.list()?;
+        if list.is_empty() {
+            item.wrong(Wrong::new(
+                "missing machines",
+                "add at least one `[[node]]`",
+            ));
+        }
+        Some(list)
+    });
+    draft.nodes = nodes
+        .into_iter()
+        .flatten()
+        .filter_map(|item| node(&item))
+        .collect();
+    root.finish();
+    draft
+}
+
+fn firmware(root: &Table) -> Vec<Located<Firmware>> {
+    let choices = Firmware::ALL.map(|firmware| (firmware.name(), firmware));
+    let Some(item) = root.required("firmware", "firmware = [\"bios\", \"uefi\"]") else {
+        return Vec::new();
+    };
+    let list = item.list().unwrap_or_default();
+    if list.is_empty() {
+        item.wrong(Wrong::new(
+            "`firmware` is empty",
+            "write at least one of `bios`, `uefi` and `uefi-http`",
+        ));
+    }
+    let mut firmware: Vec<Located<Firmware>> = Vec::new();
+    for one in list {
+        let Some(found) = one.choice(&choices) else {
+            continue;
+        };
+        if firmware.iter().any(|other| other.value == found.value) {
+            let what = format!("duplicate firmware: `{}`", found.value);
+            one.wrong(Wrong::new(what, "remove one of the entries"));
+        } else {
+            firmware.push(found);
+        }
+    }
+    firmware
+}
+
+/// Reads the host's settings in `[network]`, apart from the subnet.
+fn read_network(network: &Table, draft: &mut Draft) {
+    draft.address = network.optional("address").and_then(|item| {
+        item.parse(|text| {
+            let example = "use an IPv4 address of the subnet, e.g. `192.168.90.7`";
+            let address = text.parse();
+            address.map_err(|_| Wrong::new(format!("invalid IPv4 address: `{text}`"), example))
+        })
+    });
+    draft.http_port = network
+        .optional("http_port")
+        .and_then(|item| item.number(1..=u16::MAX.into(), "as a port"))
+        .and_then(|port| u16::try_from(port.value).ok());
+    let names = network.optional("names").and_then(|item| item.list());
+    draft.names = names
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.parse(expect::host_name))
+        .map(|name| name.value)
+        .collect();
+    draft.interface = network
+        .optional("interface")
+        .and_then(|item| item.parse(interface))
+        .map(|name| name.value);
+}
+
+/// Parses the name of a network interface, by Linux's rules (`dev_valid_name` in `net/core/dev.c`).
+fn interface(text: &str) -> Result<String, Wrong> {
+    let sound = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+    if sound && (1..=15).contains(&text.len()) && ![".", "..", "lo"].contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(
+        format!("invalid interface name: `{text}`"),
+        "use 1 to 15 letters, digits and `-_.@`, e.g. `eth0`",
+    ))
+}
+
+fn read_services(services: &Table, draft: &mut Draft) {
+    let dhcp = [
+        ("boot-server", DhcpService::BootServer),
+        ("libvirt", DhcpService::Libvirt),
+        ("dnsmasq", DhcpService::Dnsmasq),
+        ("none", DhcpService::None),
+    ];
+    let proxy = [
+        ("boot-server", ProxyDhcpService::BootServer),
+        ("none", ProxyDhcpService::None),
+    ];
+    draft.dhcp = services
+        .required("dhcp", "dhcp = \"boot-server\"")
+        .and_then(|item| item.choice(&dhcp));
+    draft.proxy_dhcp = services
+        .optional("proxy_dhcp")
+        .and_then(|item| item.choice(&proxy));
+    draft.pixiecore = services
+        .optional("pixiecore")
+        .and_then(|item| pixiecore(&item));
+    let path = |key| {
+        let item = services.optional(key)?;
+        item.parse(|text| filled(text, key).map(PathBuf::from))
+    };
+    draft.dnsmasq_conf = path("dnsmasq_conf");
+    draft.boot_server_config = path("boot_server_config");
+}
+
+fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
+    if !item.is_table() {
+        let own = item.choice(&[("none", false), ("boot-server", true)])?;
+        let value = if own.value {
+            PixiecoreService::BootServer
+        } else {
+            PixiecoreService::None
+        };
+        return Some(Located { value, at: own.at });
+    }
+    let table = item.table("services.pixiecore")?;
+    let example = "command = [\"/usr/bin/pixiecore\", \"api\", \"{api}\"]";
+    let words = table.required("command", example)?;
+    table.finish();
+    let command: Vec<String> = words
+        .list()?
+        .iter()
+        .filter_map(|word| word.text())
+        .map(|word| word.value)
+        .collect();
+    if command.first().is_none_or(|program| program.is_empty()) {
+        words.wrong(Wrong::new(
+            "missing program in the command",
+            format!("write `{example}`"),
+        ));
+    }
+    Some(Located {
+        value: PixiecoreService::Command(command),
+        at: words.at(),
+    })
+}
+
+fn node(item: &Item) -> Option<DraftNode> {
+    let table = item.table("[[node]]")?;
+    let node = DraftNode {
+        at: table.at(),
+        name: table
+            .required("name", "name = \"node1\"")
+            .and_then(|item| item.parse(|text| word(text, "node name"))),
+        uuid: table
+            .required("uuid", "uuid = \"16e7d8a7-bfa9-428b-9117-363341bb330b\"")
+            .and_then(|item| item.parse(uuid)),
+        mac: table
+            .required("mac", "mac = \"52:54:00:a1:9c:ae\"")
+            .and_then(|item| item.parse(mac)),
+        further_macs: table
+            .optional("further_macs")
+            .and_then(|item| item.list())
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.parse(mac))
+            .collect(),
+        serial: table
+            .optional("serial")
+            .and_then(|item| item.parse(|text| filled(text, "serial")))
+            .map(|serial| serial.value),
+        dhcp_hostname: table
+            .optional("dhcp_hostname")
+            .and_then(|item| item.parse(expect::host_name))
+            .map(|name| name.value),
+        memory_mib: table
+            .optional("memory_mib")
+            .and_then(|item| item.number(MEMORY_MIB_MIN..=MEMORY_MIB_MAX, "MiB"))
+            .map_or(MEMORY_MIB_DEFAULT, |memory| memory.value),
+        disks_mib: table
+            .optional("disks_mib")
+            .and_then(|item| item.list())
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.number(DISK_MIB_MIN..=DISK_MIB_MAX, "MiB"))
+            .collect(),
+        secure_boot: table.optional("secure_boot").and_then(|item| item.flag()),
+        expect: table
+            .required("expect", "[node.expect]")
+            .and_then(|item| item.table("[node.expect]"))
+            .map(expect::read),
+    };
+    table.finish();
+    Some(node)
+}
+
+/// Rejects an empty text.
+fn filled(text: &str, key: &str) -> Result<String, Wrong> {
+    if text.trim().is_empty() {
+        return Err(Wrong::new(
+            format!("`{key}` is empty"),
+            "write one sentence",
+        ));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// Parses a name that is safe in file names, domain names and on a command line.
+fn word(text: &str, what: &str) -> Result<String, Wrong> {
+    let sound = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if sound && (1..=32).contains(&text.len()) && !text.starts_with('-') {
+        return Ok(text.to_owned());
+    }
+    let what = format!("invalid {what}: `{text}`");
+    Err(Wrong::new(
+        what,
+        "use 1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
+    ))
+}
+
+/// Parses the name of an image, such as `flatcar:stable` or `coreos@835.9.0`.
+fn image_name(text: &str) -> Result<String, Wrong> {
+    match text.parse::<ImageName>() {
+        Ok(name) => Ok(name.to_string()),
+        Err(bad) => Err(Wrong::new(
+            bad.to_string(),
+            "use a name that `lab images list` shows, e.g. `stand-in` or `flatcar:stable`",
+        )),
+    }
+}
+
+fn uuid(text: &str) -> Result<Uuid, Wrong> {
+    let help = "use five groups of hexadecimal digits, e.g. `16e7d8a7-bfa9-428b-9117-363341bb330b`";
+    match Uuid::try_parse(text) {
+        Ok(uuid) if uuid.is_nil() || uuid.is_max() => Err(Wrong::new(
+            "unusable UUID: firmware treats it as unset",
+            help,
+        )),
+        Ok(uuid) if uuid.to_string().eq_ignore_ascii_case(text) => Ok(uuid),
+        Ok(uuid) => Err(Wrong::new(
+            format!("malformed UUID: `{text}`"),
+            format!("write `{uuid}`"),
+        )),
+        Err(error) => Err(Wrong::new(
+            format!("invalid UUID: `{text}` ({error})"),
+            help,
+        )),
+    }
+}
+
+fn mac(text: &str) -> Result<MacAddr, Wrong> {
+    text.parse::<MacAddr>().map_err(|error| {
+        let help = match &error {
+            MacError::Notation(_) => "use six hexadecimal octets, e.g. `52:54:00:a1:9c:ae`".into(),
+            MacError::Zero => "use an address that begins with QEMU's `52:54:00`".into(),
+            MacError::Multicast(mac) => {
+                let [first, rest @ ..] = mac.octets();
+                let rest: String = rest.iter().map(|octet| format!(":{octet:02x}")).collect();
+                format!("make the first octet even, e.g. `{:02x}{rest}`", first & !1)
+            }
+        };
+        Wrong::new(error.to_string(), help)
+    })
+}
+
+fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
+    let example = "use a network address and a prefix length, e.g. `192.168.90.0/24`";
+    let net: Ipv4Net = text
+        .parse()
+        .map_err(|_| Wrong::new(format!("invalid IPv4 subnet: `{text}`"), example))?;
+    if net.trunc() != net {
+        let what = format!("invalid IPv4 subnet: `{text}` (a host address in a subnet)");
+        return Err(Wrong::new(what, format!("write `{}`", net.trunc())));
+    }
+    let address = net.network();
+    let kind = if address.is_loopback() {
+        Some("loopback addresses never leave a host")
+    } else if address.is_multicast() {
+        Some("multicast addresses belong to no host")
+    } else if address.is_link_local() {
+        Some("DHCP servers never lease link-local addresses")
+    } else if address
+        .octets()
+        .first()
+        .is_some_and(|first| *first == 0 || *first >= 240)
+    {
+        Some("reserved addresses belong to no host")
+    } else {
+        None
+    };
+    if let Some(kind) = kind {
+        let what = format!("unusable subnet: `{text}` ({kind})");
+        return Err(Wrong::new(
+            what,
+            "use a private subnet, e.g. `192.168.90.0/24`",
+        ));
+    }
+    if !(16..=29).contains(&net.prefix_len()) {
+        let what = format!("invalid prefix length: {}", net.prefix_len());
+        let help = format!(
+            "it must be 16 to 29, e.g. `{}/24`",
+            Ipv4Addr::from(u32::from(address) & 0xffff_ff00)
+        );
+        return Err(Wrong::new(what, help));
+    }
+    Ok(net)
+}
+
+/// Parses the mode of a file.
+pub(super) fn file_mode(text: &str) -> Result<FileMode, Wrong> {
+    text.parse::<FileMode>().map_err(|error| {
+        Wrong::new(
+            error.to_string(),
+            "use three or four octal digits, e.g. `0644`",
+        )
+    })
+}

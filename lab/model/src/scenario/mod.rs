@@ -1,0 +1,36 @@
+//! Scenarios: `scenario.toml` parsed once into checked types, and selection by name.
+//!
+//! All mistakes in a scenario are found before a machine starts, and reported with file, line and column. In the
+//! data directory only the existence of named files is checked, because its content is under test.
+
+mod access;
+mod check;
+mod data;
+mod digest;
+mod draft;
+mod expect;
+mod fit;
+mod load;
+mod mac;
+mod model;
+pub mod new;
+pub(crate) mod problem;
+pub(crate) mod read;
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod tests;
+
+pub use access::{FileMode, Owner};
+pub use digest::{Sha256Error, Sha256Hex};
+pub use expect::{file_path, unit_name};
+pub use fit::{Fit, FitError};
+pub use load::{
+    DataCheck, FILE_NAME, SelectError, UnknownScenario, load_all, load_named, load_valid, select,
+};
+pub use mac::{MacAddr, MacError};
+pub use model::{
+    Boot, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware, Image, Machines,
+    MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+};
+pub use problem::{InvalidScenario, Problem, Wrong};

@@ -1,0 +1,389 @@
+//! Required evidence of a node, stage by stage, given the scenario's services.
+//!
+//! A stage whose service is not the lab's leaves no direct evidence and is not required: an address of libvirt's
+//! DHCP shows in later stages.
+
+use boot_server_policy::BiosLoader;
+use uuid::Uuid;
+
+use crate::scenario::{
+    DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    Sha256Hex,
+};
+use crate::timeline::{Sighting, StageName, Vantage};
+
+/// Required evidence.
+#[derive(Debug, Clone)]
+pub(super) struct Requirement {
+    pub(super) stage: StageName,
+    /// Description of the awaited evidence.
+    pub(super) waited_for: String,
+    /// Observations that satisfy the requirement.
+    pub(super) subject: Subject,
+    /// Query string that the machine itself must send, if it is known; a config may bring in others.
+    pub(super) query: Option<String>,
+    /// Group that must have answered.
+    pub(super) group: Option<String>,
+    /// Attribute by which that group must have matched.
+    pub(super) matched_by: Option<MatchedBy>,
+    /// File that must have been served.
+    pub(super) file: Option<String>,
+    /// SHA-256 that must have arrived; for several files, one of these.
+    pub(super) sha256: Vec<Sha256Hex>,
+    /// Sender whose requests count.
+    pub(super) by: By,
+}
+
+impl Requirement {
+    fn new(stage: StageName, waited_for: String, subject: Subject) -> Requirement {
+        Requirement {
+            stage,
+            waited_for,
+            subject,
+            query: None,
+            group: None,
+            matched_by: None,
+            file: None,
+            sha256: Vec::new(),
+            by: By::Machine,
+        }
+    }
+
+    /// True if the machine itself must have requested a file and received the answer.
+    pub(super) fn is_of_a_file(&self) -> bool {
+        use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
+        let loads = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig];
+        self.by == By::Machine && loads.contains(&self.stage)
+    }
+}
+
+/// Sender whose requests count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The machine's own request, answered by a service of the lab.
+    Machine,
+    /// The machine's own request, answered by any server.
+    MachineOfAnybody,
+    /// Request of a service about the machine.
+    Service,
+}
+
+/// Subject of an observation.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    /// Any observation of the stage.
+    Any,
+    /// This path.
+    Path(String),
+    /// One of these paths.
+    OneOf(Vec<String>),
+    /// Path in this folder.
+    Folder(String),
+    /// File of this name.
+    FileName(&'static str),
+    /// File whose path ends with this one.
+    FileAt(String),
+    /// File with one of these extensions.
+    Ending(&'static [&'static str]),
+}
+
+impl Subject {
+    /// True if the observation has this subject.
+    pub(super) fn is_of(&self, sighting: &Sighting) -> bool {
+        let path = sighting.subject.as_deref().unwrap_or_default();
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        match self {
+            Subject::Any => true,
+            Subject::Path(wanted) => path.eq_ignore_ascii_case(wanted),
+            Subject::OneOf(wanted) => wanted.iter().any(|one| path.eq_ignore_ascii_case(one)),
+            Subject::Folder(folder) => path
+                .split_once('/')
+                .is_some_and(|(found, _)| found.eq_ignore_ascii_case(folder)),
+            Subject::FileName(wanted) => name == *wanted,
+            Subject::FileAt(wanted) => path
+                .strip_suffix(wanted.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('/')),
+            Subject::Ending(endings) => endings.iter().any(|ending| name.ends_with(ending)),
+        }
+    }
+}
+
+/// Returns all requirements of `node` except the checks inside it, in the order of the stages. A simulated
+/// machine executes no kernel, so it has no requirements after the initrd.
+pub(super) fn requirements(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    vantage: Vantage,
+) -> Vec<Requirement> {
+    let mut list = of_whole_boot(scenario, node, firmware, vantage);
+    for requirement in &mut list {
+        judged(requirement, node);
+    }
+    if !scenario.machines.is_virtual() {
+        list.retain(|requirement| requirement.stage <= StageName::Initrd);
+    }
+    list
+}
+
+/// Adds the expected group and hashes to a requirement.
+fn judged(requirement: &mut Requirement, node: &Node) {
+    let expect = &node.expect;
+    let is_own_group = requirement.group.as_ref() == Some(&expect.group);
+    requirement.matched_by = is_own_group.then_some(expect.matched_by);
+    let hashes = &expect.sha256;
+    let one = |hash: &Option<Sha256Hex>| hash.iter().cloned().collect();
+    requirement.sha256 = match requirement.stage {
+        StageName::Nbp => one(&hashes.boot_program),
+        StageName::Kernel => one(&hashes.kernel),
+        StageName::Initrd => match &requirement.subject {
+            // Chosen by its position among the named initrds.
+            Subject::FileAt(path) => {
+                let place = expect.initrd.iter().position(|named| named == path);
+                let hash = place.and_then(|place| hashes.initrd.get(place));
+                hash.into_iter().cloned().collect()
+            }
+            _ => hashes.initrd.clone(),
+        },
+        StageName::CloudConfig => one(&hashes.cloud_config),
+        StageName::Ignition => one(&hashes.ignition),
+        _ => Vec::new(),
+    };
+}
+
+fn of_whole_boot(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    vantage: Vantage,
+) -> Vec<Requirement> {
+    let mut list = Vec::new();
+    let mut add = |stage, waited_for: String, subject| {
+        list.push(Requirement::new(stage, waited_for, subject));
+    };
+    let mac = node.mac;
+    let services = &scenario.services;
+    if services.dhcp == DhcpService::BootServer {
+        let what = format!("a DHCP exchange of {mac}, acknowledged by the lab's server");
+        add(StageName::Dhcp, what, Subject::Any);
+    }
+    let own_pixiecore = services.pixiecore == PixiecoreService::BootServer;
+    if services.proxy_dhcp == ProxyDhcpService::BootServer || own_pixiecore {
+        let what =
+            format!("boot options for {mac} from the lab's proxy, beside the other DHCP server");
+        add(StageName::Proxy, what, Subject::Any);
+    }
+    if let Some((what, subject)) = boot_program(scenario, node, firmware) {
+        add(StageName::Nbp, format!("{what} loaded by {mac}"), subject);
+    }
+    let own_loading = !matches!(services.pixiecore, PixiecoreService::Command(_));
+    list.extend(script(scenario, node, firmware, vantage));
+    let mut add = |stage, waited_for: String, subject, group, file| {
+        let query = match &subject {
+            Subject::Path(path) => node.config_query(path).map(str::to_owned),
+            _ => None,
+        };
+        list.push(Requirement {
+            query,
+            group,
+            file,
+            ..Requirement::new(stage, waited_for, subject)
+        });
+    };
+    if own_loading {
+        for (stage, file, subject) in image_files(node) {
+            // Pixiecore hides the file name from the machine; the stage identifies the file.
+            let subject = if own_pixiecore { Subject::Any } else { subject };
+            add(
+                stage,
+                format!("{file} loaded completely by {mac}"),
+                subject,
+                None,
+                None,
+            );
+        }
+    }
+    let console = "on the console".to_owned();
+    add(
+        StageName::KernelUp,
+        format!("the kernel's first line {console}"),
+        Subject::Any,
+        None,
+        None,
+    );
+    let group = &node.expect.group;
+    if let Some(file) = &node.expect.ignition {
+        let what = format!("Ignition of {} to fetch {file} of group {group}", node.name);
+        let path = Subject::Path("ignition".into());
+        add(
+            StageName::Ignition,
+            what,
+            path,
+            Some(group.clone()),
+            Some(file.clone()),
+        );
+    }
+    add(
+        StageName::UserlandUp,
+        format!("a login {console}"),
+        Subject::Any,
+        None,
+        None,
+    );
+    if let Some(file) = &node.expect.cloud_config {
+        let what = format!(
+            "{} to fetch cloud-config {file} of group {group}",
+            node.name
+        );
+        let path = Subject::Path("cloud".into());
+        add(
+            StageName::CloudConfig,
+            what,
+            path,
+            Some(group.clone()),
+            Some(file.clone()),
+        );
+    }
+    list
+}
+
+/// The kernel and the initrds that the machine must have loaded: those that are named, else the image's.
+fn image_files(node: &Node) -> Vec<(StageName, &str, Subject)> {
+    let expect = &node.expect;
+    let kernel = expect.kernel.as_slice();
+    let mut files = image_files_of(StageName::Kernel, kernel, Image::KERNEL);
+    files.extend(image_files_of(
+        StageName::Initrd,
+        &expect.initrd,
+        Image::INITRD,
+    ));
+    files
+}
+
+fn image_files_of<'n>(
+    stage: StageName,
+    named: &'n [String],
+    usual: &'static str,
+) -> Vec<(StageName, &'n str, Subject)> {
+    if named.is_empty() {
+        return vec![(stage, usual, Subject::FileName(usual))];
+    }
+    named
+        .iter()
+        .map(|path| (stage, path.as_str(), Subject::FileAt(path.clone())))
+        .collect()
+}
+
+/// Returns the network boot program that the machine must have loaded from the lab's server, if any.
+fn boot_program(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+) -> Option<(&'static str, Subject)> {
+    const IPXE_BIOS: (&str, Subject) = ("iPXE (`*.kpxe`)", Subject::Ending(&[".kpxe", ".pxe"]));
+    const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
+    const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
+    let boot = &scenario.boot;
+    if scenario.services.dhcp == DhcpService::Dnsmasq {
+        // dnsmasq serves files too, and reports nothing.
+        return None;
+    }
+    match (&scenario.services.pixiecore, firmware) {
+        (PixiecoreService::Command(_), _) => None,
+        // Also sent to a ROM that is iPXE already, so that every machine runs the same version.
+        (PixiecoreService::BootServer, _) => Some((
+            "Pixiecore's boot program",
+            Subject::Folder(node.mac.to_string()),
+        )),
+        (PixiecoreService::None, Firmware::Uefi) => Some(IPXE_UEFI),
+        (PixiecoreService::None, Firmware::UefiHttp) => {
+            Some((IPXE_BY_HTTP, Subject::Path("nbp/ipxe.efi".into())))
+        }
+        (PixiecoreService::None, Firmware::Bios) => match boot.bios {
+            BiosLoader::Pxelinux => Some(("PXELINUX", Subject::FileName("pxelinux.0"))),
+            BiosLoader::Ipxe if boot.chainload_ipxe => Some(IPXE_BIOS),
+            // The ROM already is iPXE.
+            BiosLoader::Ipxe => None,
+        },
+    }
+}
+
+/// Boot options that the machine must have received.
+fn script(
+    scenario: &Scenario,
+    node: &Node,
+    firmware: Firmware,
+    vantage: Vantage,
+) -> Vec<Requirement> {
+    let group = node.expect.boot_group();
+    let of = |waited_for: String, subject: Subject, group: Option<&str>| Requirement {
+        group: group.map(str::to_owned),
+        ..Requirement::new(StageName::Script, waited_for, subject)
+    };
+    let requirement = |waited_for, path, group| of(waited_for, Subject::Path(path), group);
+    let mac = node.mac;
+    let api = || {
+        let what = format!("the boot config service to answer for {mac} with group {group}");
+        Requirement {
+            by: By::Service,
+            ..requirement(what, format!("pixiecore/v1/boot/{mac}"), Some(group))
+        }
+    };
+    match scenario.services.pixiecore {
+        PixiecoreService::Command(_) => {
+            let mut list = vec![api()];
+            // Only the machine's port shows the answers of this server.
+            if vantage == Vantage::OwnPort {
+                let what = format!("an iPXE script loaded by {mac}");
+                let script = of(what, Subject::Any, None);
+                list.push(Requirement {
+                    by: By::MachineOfAnybody,
+                    ..script
+                });
+            }
+            list
+        }
+        PixiecoreService::BootServer => {
+            let what = format!("Pixiecore's iPXE script loaded by {mac}");
+            vec![api(), requirement(what, "_/ipxe".into(), None)]
+        }
+        PixiecoreService::None => {
+            if firmware == Firmware::Bios && scenario.boot.bios == BiosLoader::Pxelinux {
+                let (files, subject) = pxelinux_config(node);
+                let what = format!("{files} of group {group} loaded by {mac}");
+                vec![of(what, subject, Some(group))]
+            } else {
+                let what = format!("the iPXE script of group {group} loaded by {}", node.name);
+                vec![requirement(what, "ipxe".into(), Some(group))]
+            }
+        }
+    }
+}
+
+/// Returns the names under which PXELINUX finds its configuration. It tries UUID, MAC (with the hardware type,
+/// 01 for Ethernet), address and `default` in this order.
+///
+/// It writes the UUID in the byte order of SMBIOS, whose first three fields are little-endian; firmware that
+/// swaps them itself (not observed here; SMBIOS before 2.6 left the order open) produces the usual form.
+fn pxelinux_config(node: &Node) -> (String, Subject) {
+    let files = match node.expect.matched_by {
+        MatchedBy::Uuid => {
+            let swapped = Uuid::from_bytes(node.uuid.to_bytes_le());
+            vec![
+                format!("pxelinux.cfg/{}", node.uuid),
+                format!("pxelinux.cfg/{swapped}"),
+            ]
+        }
+        MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hexhyp())],
+        MatchedBy::Default => vec!["pxelinux.cfg/default".into()],
+        // Under its address, which is unknown beforehand.
+        MatchedBy::Labels => {
+            let folder = "pxelinux.cfg";
+            return (
+                format!("a file in {folder}"),
+                Subject::Folder(folder.into()),
+            );
+        }
+    };
+    (files.join(" or "), Subject::OneOf(files))
+}

@@ -1,0 +1,35 @@
+//! What reads, judges and shows a saved run needs neither machines nor captures, nor a runtime or a command line.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// libvirt, libpcap, the command line and the asynchronous runtime.
+const FORBIDDEN: [&str; 4] = ["virt", "pcap", "clap", "tokio"];
+
+/// Returns the names of all packages that a package is built from.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--package", package])
+        .args(["--edges", "normal", "--prefix", "none"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo starts");
+    let errors = String::from_utf8_lossy(&tree.stderr);
+    assert!(tree.status.success(), "{errors}");
+    let text = String::from_utf8(tree.stdout).expect("names in UTF-8");
+    let names = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn model_and_reports_depend_on_no_libvirt_libpcap_clap_or_tokio() {
+    for package in ["lab-model", "lab-report"] {
+        let found = dependencies(package);
+        assert!(found.contains("serde"), "{package}: {found:?}");
+        for name in FORBIDDEN {
+            assert!(!found.contains(name), "{package} depends on {name}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Participants of a boot: one lane for each role at each observed address.
+
+use boot_server_proto::dhcp::MessageType;
+use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer};
+
+use super::{Lane, Role};
+
+/// UDP port of the PXE boot server (Intel PXE 2.1 §2.2.1); requests there are for a proxy.
+const PXE_PORT: u16 = 4011;
+
+/// Key of a lane: role and address.
+type Party = (Role, Option<String>);
+
+/// Lanes of a machine's packets.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    list: Vec<Party>,
+}
+
+impl Lanes {
+    /// Finds all hosts that communicate with the machine of this MAC.
+    pub(super) fn find(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> Lanes {
+        let mut list: Vec<Party> = vec![(Role::Machine, Some(mac.to_owned()))];
+        let mut add = |party: Party| {
+            if !list.contains(&party) {
+                list.push(party);
+            }
+        };
+        for packet in packets {
+            if let Some(party) = party(mac, packet) {
+                add(party);
+            }
+        }
+        for transfer in transfers {
+            add(sender(transfer));
+        }
+        let asks = packets.iter().any(|packet| {
+            matches!(&packet.what, Said::Dhcp(said) if !said.from_server && packet.to.port != Some(PXE_PORT))
+        });
+        if asks && !list.iter().any(|(role, _)| *role == Role::Dhcp) {
+            list.push((Role::Dhcp, None));
+        }
+        // Stable sort: servers of one role keep their order of appearance.
+        list.sort_by_key(|(role, _)| *role);
+        Lanes { list }
+    }
+
+    /// Returns the lanes for the diagram.
+    pub(super) fn shown(&self) -> Vec<Lane> {
+        let lane = |(role, address): &Party| Lane {
+            role: *role,
+            address: address.clone(),
+        };
+        self.list.iter().map(lane).collect()
+    }
+
+    /// Returns the lane at the other end of a packet.
+    pub(super) fn other_side(&self, mac: &str, packet: &Packet) -> usize {
+        match (&packet.what, party(mac, packet)) {
+            (_, Some(party)) => self.position(&party),
+            // A broadcast goes to all DHCP and proxyDHCP servers.
+            (Said::Dhcp(_), None) => self
+                .list
+                .iter()
+                .rposition(|(role, _)| matches!(role, Role::Dhcp | Role::Proxy))
+                .unwrap_or_default(),
+            _ => self.list.len() - 1,
+        }
+    }
+
+    /// Returns the lane that sends a file.
+    pub(super) fn sender(&self, transfer: &Transfer) -> usize {
+        self.position(&sender(transfer))
+    }
+
+    fn position(&self, party: &Party) -> usize {
+        let found = self.list.iter().position(|known| known == party);
+        found.unwrap_or_default()
+    }
+}
+
+/// Returns the host at the other end of a packet, unless it is a broadcast.
+fn party(mac: &str, packet: &Packet) -> Option<Party> {
+    let other = if packet.from.mac == mac {
+        &packet.to
+    } else {
+        &packet.from
+    };
+    match &packet.what {
+        Said::Dhcp(said) if said.from_server => Some(dhcp_server(said, &packet.from)),
+        Said::Dhcp(said) => match (packet.to.port, said.server) {
+            (Some(PXE_PORT), _) => Some((Role::Proxy, told(&packet.to))),
+            (_, Some(server)) => Some((Role::Dhcp, Some(server.to_string()))),
+            _ => None,
+        },
+        Said::TftpRequest { .. } | Said::TftpOptions { .. } | Said::TftpError { .. } => {
+            Some((Role::Tftp, told(other)))
+        }
+        Said::HttpRequest { .. } | Said::HttpResponse { .. } | Said::TcpSyn | Said::TcpReset => {
+            Some((Role::Http, at_port(other)))
+        }
+        Said::Malformed { protocol, .. } => match protocol.as_str() {
+            "dhcp" if packet.from.mac == mac => None,
+            "dhcp" => Some((Role::Dhcp, told(other))),
+            "tftp" => Some((Role::Tftp, told(other))),
+            "http" => Some((Role::Http, at_port(other))),
+            _ => Some((Role::Other, told(other))),
+        },
+        Said::ArpRequest { address } => Some((Role::Other, Some(address.to_string()))),
+        _ => Some((Role::Other, told(other))),
+    }
+}
+
+/// Identifies a DHCP server. A server whose offer or acknowledgement has no address is a proxy; a NAK never has
+/// one.
+fn dhcp_server(said: &DhcpSaid, from: &Endpoint) -> Party {
+    let given = said.given.is_some_and(|given| !given.is_unspecified());
+    let role = if given || said.is(MessageType::Nak) {
+        Role::Dhcp
+    } else {
+        Role::Proxy
+    };
+    let server = said.server.map(|server| server.to_string());
+    (role, server.or_else(|| told(from)))
+}
+
+fn sender(transfer: &Transfer) -> Party {
+    match transfer.protocol {
+        Protocol::Tftp => (Role::Tftp, told(&transfer.from)),
+        Protocol::Http => (Role::Http, at_port(&transfer.from)),
+    }
+}
+
+fn told(endpoint: &Endpoint) -> Option<String> {
+    let address = endpoint.address.map(|address| address.to_string());
+    address.or_else(|| (!endpoint.mac.is_empty()).then(|| endpoint.mac.clone()))
+}
+
+/// Returns the port of an HTTP server, which distinguishes several on one host.
+fn at_port(endpoint: &Endpoint) -> Option<String> {
+    match (endpoint.address, endpoint.port) {
+        (Some(address), Some(port)) if port != 80 => {
+            Some(std::net::SocketAddr::new(address, port).to_string())
+        }
+        _ => told(endpoint),
+    }
+}

@@ -1,0 +1,83 @@
+//! Life of a simulated machine in an attempt: its process is started, its console is read, its end is recorded.
+
+use std::fs;
+use std::io;
+
+use lab_model::evidence::{GaveUp, Seen};
+use lab_model::scenario::Node;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::watch;
+
+use super::plug::{Plug, Plugged};
+use crate::node::life::{Surroundings, Witness};
+use crate::sim::machine::MachineJob;
+use crate::sim::report::{self, Line};
+use crate::station::{StationJob, Task};
+
+/// Runs one simulated boot of `node`; returns when its process has stopped.
+///
+/// # Errors
+/// Fails if the process cannot be started, which is an error of the set-up, not of the boot.
+pub(super) async fn live(
+    node: &Node,
+    around: &Surroundings,
+    plug: &Plug,
+    witness: &Witness,
+    mut stop: watch::Receiver<Option<GaveUp>>,
+) -> io::Result<()> {
+    fs::create_dir_all(&around.artifacts)?;
+    let job = StationJob {
+        interface: None,
+        mac: node.mac.to_string(),
+        address: None,
+        task: Task::Machine(MachineJob {
+            mac: node.mac.octets(),
+            uuid: around.machine.uuid.unwrap_or(node.uuid),
+            serial: node.name.clone(),
+            firmware: around.firmware,
+        }),
+    };
+    let stderr = around.artifacts.join("simulation.log");
+    let listen = |port: &str| match &around.ports {
+        Some(ports) => ports.listen(&node.name, port).map_err(io::Error::other),
+        None => Ok(()),
+    };
+    let mut plugged: Plugged = plug.start_with(job, &stderr, listen).await?;
+    witness.saw(Seen::PowerOn);
+    let mut log = tokio::fs::File::create(around.artifacts.join("console.log")).await?;
+    let mut lines = BufReader::new(plugged.stdout).lines();
+    let deadline = tokio::time::sleep(around.deadline);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            line = lines.next_line() => match line? {
+                Some(line) => {
+                    let (line, report) = match report::read(&line) {
+                        Line::Console(line) => (line, None),
+                        Line::End(report) => (report.line(), Some(report)),
+                    };
+                    log.write_all(format!("{line}\n").as_bytes()).await?;
+                    witness.saw(Seen::Console { line });
+                    if let Some(report) = report {
+                        witness.saw(Seen::WouldStart(report));
+                    }
+                }
+                None => {
+                    let reason = "a simulated machine ends here".to_owned();
+                    witness.saw(Seen::PowerOff { reason });
+                    break;
+                }
+            },
+            () = &mut deadline => {
+                witness.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
+                break;
+            }
+            Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
+                witness.gave_up(reason.unwrap_or(GaveUp::Interrupted));
+                break;
+            }
+        }
+    }
+    log.flush().await?;
+    plugged.child.kill().await
+}
