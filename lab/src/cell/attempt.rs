@@ -37,7 +37,7 @@ use crate::capture::{self, Capture};
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network;
-use crate::node::life::{Surroundings, Witness, artifacts_of, domain_name, live};
+use crate::node::life::{Surroundings, NodeRecorder, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
 
 /// Time limit for the start of dnsmasq.
@@ -114,7 +114,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
         let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let progress = Progress::new(Arc::clone(&known), silences);
         watched.insert(node.name.clone(), progress.clone());
-        let witness = Witness::new(&node.name, records.clone(), progress);
+        let recorder = NodeRecorder::new(&node.name, records.clone(), progress);
         let (libvirtd, stopping) = (Arc::clone(&libvirtd), stopping.clone());
         tell(&Report::Waiting {
             node: node.name.clone(),
@@ -125,12 +125,12 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
                 Err(_) => Ok(()),
                 Ok(()) if simulated => {
                     let lived =
-                        super::simulated::live(&node, &around, &machines, &witness, stopping);
+                        super::simulated::live(&node, &around, &machines, &recorder, stopping);
                     lived.await.map_err(text)
                 }
                 Ok(()) => {
                     let hypervisor = &libvirtd.hypervisor;
-                    let lived = live(&node, &around, hypervisor, &witness, stopping);
+                    let lived = live(&node, &around, hypervisor, &recorder, stopping);
                     lived.await.map_err(text)
                 }
             };

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
 
 use super::plug::{Plug, Plugged};
-use crate::node::life::{Surroundings, Witness};
+use crate::node::life::{Surroundings, NodeRecorder};
 use crate::sim::machine::MachineJob;
 use crate::sim::report::{self, Line};
 use crate::station::{StationJob, Task};
@@ -22,7 +22,7 @@ pub(super) async fn live(
     node: &Node,
     around: &Surroundings,
     plug: &Plug,
-    witness: &Witness,
+    recorder: &NodeRecorder,
     mut stop: watch::Receiver<Option<GaveUp>>,
 ) -> io::Result<()> {
     fs::create_dir_all(&around.artifacts)?;
@@ -43,7 +43,7 @@ pub(super) async fn live(
         None => Ok(()),
     };
     let mut plugged: Plugged = plug.start_with(job, &stderr, listen).await?;
-    witness.saw(Seen::PowerOn);
+    recorder.saw(Seen::PowerOn);
     let mut log = tokio::fs::File::create(around.artifacts.join("console.log")).await?;
     let mut lines = BufReader::new(plugged.stdout).lines();
     let deadline = tokio::time::sleep(around.deadline);
@@ -57,23 +57,23 @@ pub(super) async fn live(
                         Line::End(report) => (report.line(), Some(report)),
                     };
                     log.write_all(format!("{line}\n").as_bytes()).await?;
-                    witness.saw(Seen::Console { line });
+                    recorder.saw(Seen::Console { line });
                     if let Some(report) = report {
-                        witness.saw(Seen::WouldStart(report));
+                        recorder.saw(Seen::WouldStart(report));
                     }
                 }
                 None => {
                     let reason = "a simulated machine ends here".to_owned();
-                    witness.saw(Seen::PowerOff { reason });
+                    recorder.saw(Seen::PowerOff { reason });
                     break;
                 }
             },
             () = &mut deadline => {
-                witness.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
+                recorder.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
                 break;
             }
             Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
-                witness.gave_up(reason.unwrap_or(GaveUp::Interrupted));
+                recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
                 break;
             }
         }

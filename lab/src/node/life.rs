@@ -79,7 +79,7 @@ pub struct Surroundings {
 
 /// Recorder of one node's observations.
 #[derive(Debug, Clone)]
-pub struct Witness {
+pub struct NodeRecorder {
     node: String,
     records: mpsc::UnboundedSender<Record>,
     progress: Progress,
@@ -87,11 +87,11 @@ pub struct Witness {
     saw_failure: Arc<AtomicBool>,
 }
 
-impl Witness {
+impl NodeRecorder {
     /// Creates a recorder for the node of this name.
     #[must_use]
-    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>, progress: Progress) -> Witness {
-        Witness {
+    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>, progress: Progress) -> NodeRecorder {
+        NodeRecorder {
             node: node.to_owned(),
             records,
             progress,
@@ -140,35 +140,35 @@ pub async fn live(
     node: &Node,
     around: &Surroundings,
     hypervisor: &Hypervisor,
-    witness: &Witness,
+    recorder: &NodeRecorder,
     mut stop: watch::Receiver<Option<GaveUp>>,
 ) -> Result<(), HypervisorError> {
     let name = domain_name(&around.run_id, node);
     let outcome = async {
         // The journal is only saved; its connection ends with the machine.
         let (mut console, _journal, device) =
-            power_on(&name, node, around, hypervisor, witness).await?;
+            power_on(&name, node, around, hypervisor, recorder).await?;
         let meter = console.meter();
         let deadline = Instant::now() + around.deadline;
         tokio::select! {
-            end = boot_and_check(node, &mut console, deadline, witness) => match end {
+            end = boot_and_check(node, &mut console, deadline, recorder) => match end {
                 Ok(()) => {}
-                Err(ShellError::Closed) => witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
+                Err(ShellError::Closed) => recorder.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
                 Err(ShellError::Silent) => {
-                    witness.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
+                    recorder.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
                 }
-                Err(error) => witness.gave_up(GaveUp::Other(error.to_string())),
+                Err(error) => recorder.gave_up(GaveUp::Other(error.to_string())),
             },
-            why = witness.progress.overdue(meter, device) => witness.gave_up(GaveUp::Other(why)),
+            why = recorder.progress.overdue(meter, device) => recorder.gave_up(GaveUp::Other(why)),
             () = powered_off(&name, hypervisor) => {
-                witness.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
+                recorder.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
             }
             Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
-                witness.gave_up(reason.unwrap_or(GaveUp::Interrupted));
+                recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
             }
         }
-        if around.depth.display && witness.saw_failure.load(Ordering::Relaxed) {
-            keep_picture(&name, &node.name, &around.artifacts, hypervisor, witness).await;
+        if around.depth.display && recorder.saw_failure.load(Ordering::Relaxed) {
+            keep_picture(&name, &node.name, &around.artifacts, hypervisor, recorder).await;
         }
         if around.hold {
             console.disconnect();
@@ -189,7 +189,7 @@ async fn power_on(
     node: &Node,
     around: &Surroundings,
     hypervisor: &Hypervisor,
-    witness: &Witness,
+    recorder: &NodeRecorder,
 ) -> Result<(Console, Console, Option<String>), HypervisorError> {
     let refused = |what: &str, error: std::io::Error| HypervisorError::Refused {
         what: what.to_owned(),
@@ -215,7 +215,7 @@ async fn power_on(
     fs::write(around.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     // QEMU itself logs the console, even without a client.
-    let console = watched(&socket, None, witness, |line| Seen::Console { line })
+    let console = watched(&socket, None, recorder, |line| Seen::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
     // Saved as received: the guest's journal is for people and is not judged.
@@ -227,13 +227,13 @@ async fn power_on(
     if let Some(socket) = debug_socket {
         let log = around.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine exists.
-        watched(&socket, Some(&log), witness, |line| Seen::Firmware { line })
+        watched(&socket, Some(&log), recorder, |line| Seen::Firmware { line })
             .await
             .map_err(|error| refused("open the firmware's debug console", error))?;
     }
     hypervisor.resume_domain(name).await?;
-    witness.progress.begin();
-    witness.saw(Seen::PowerOn);
+    recorder.progress.begin();
+    recorder.saw(Seen::PowerOn);
     Ok((console, journal, device))
 }
 
@@ -241,12 +241,12 @@ async fn power_on(
 async fn watched(
     socket: &Path,
     log: Option<&Path>,
-    witness: &Witness,
+    recorder: &NodeRecorder,
     seen: impl Fn(String) -> Seen + Send + 'static,
 ) -> std::io::Result<Console> {
     let (lines, mut shown) = mpsc::unbounded_channel();
     let console = Console::connect(socket, log, lines).await?;
-    let listener = witness.clone();
+    let listener = recorder.clone();
     tokio::spawn(async move {
         while let Some(line) = shown.recv().await {
             listener.saw(seen(line));
@@ -270,17 +270,17 @@ async fn boot_and_check(
     node: &Node,
     console: &mut Console,
     deadline: Instant,
-    witness: &Witness,
+    recorder: &NodeRecorder,
 ) -> Result<(), ShellError> {
-    if let Some(why) = hopeless_or_login(console, deadline, &witness.progress).await? {
-        witness.gave_up(GaveUp::Other(why));
+    if let Some(why) = hopeless_or_login(console, deadline, &recorder.progress).await? {
+        recorder.gave_up(GaveUp::Other(why));
         return Ok(());
     }
     let mut shell = Shell::wait_for_login(console, deadline).await?;
-    witness.saw(Seen::ShellReady);
+    recorder.saw(Seen::ShellReady);
     let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
     for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
-        witness.saw(match answer {
+        recorder.saw(match answer {
             Asked::Answered(answer) => check.seen(answer.status, &answer.output),
             Asked::Disturbed { disturbance, tries } => Seen::ConsoleDisturbed {
                 check: check.name,
@@ -290,7 +290,7 @@ async fn boot_and_check(
         });
     }
     if let Some(seen) = ask_units(&mut shell, deadline).await? {
-        witness.saw(seen);
+        recorder.saw(seen);
     }
     shell.leave().await;
     Ok(())

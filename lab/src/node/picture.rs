@@ -8,7 +8,7 @@ use std::path::Path;
 use lab_model::evidence::Seen;
 use thiserror::Error;
 
-use super::life::Witness;
+use super::life::NodeRecorder;
 use crate::hypervisor::{Hypervisor, Picture};
 
 /// File name of a screenshot among a node's artifacts.
@@ -31,7 +31,7 @@ pub(super) async fn keep_picture(
     node: &str,
     artifacts: &Path,
     hypervisor: &Hypervisor,
-    witness: &Witness,
+    recorder: &NodeRecorder,
 ) {
     // A machine that has ended has no display; its end was already recorded.
     let picture = match hypervisor.screenshot(name).await {
@@ -42,7 +42,7 @@ pub(super) async fn keep_picture(
         .map_err(io::Error::other)
         .and_then(|png| fs::write(artifacts.join(FILE), png));
     match kept {
-        Ok(()) => witness.saw(Seen::Screen {
+        Ok(()) => recorder.saw(Seen::Screen {
             file: format!("nodes/{node}/{FILE}"),
         }),
         Err(error) => tracing::warn!(%error, FILE, "not kept"),
