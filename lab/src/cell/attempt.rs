@@ -37,7 +37,7 @@ use crate::capture::{self, Capture};
 use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network;
-use crate::node::life::{Surroundings, NodeRecorder, artifacts_of, domain_name, live};
+use crate::node::life::{NodeContext, NodeRecorder, artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
 
 /// Time limit for the start of dnsmasq.
@@ -107,9 +107,9 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
     for node in scenario.nodes.clone() {
         let (place, has_place) = oneshot::channel();
         places.insert(node.name.clone(), place);
-        let around = Surroundings {
+        let context = NodeContext {
             ports: Some(ports.clone()),
-            ..surroundings(job, &scenario, &node)
+            ..node_context(job, &scenario, &node)
         };
         let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
         let progress = Progress::new(Arc::clone(&known), silences);
@@ -125,12 +125,12 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
                 Err(_) => Ok(()),
                 Ok(()) if simulated => {
                     let lived =
-                        super::simulated::live(&node, &around, &machines, &recorder, stopping);
+                        super::simulated::live(&node, &context, &machines, &recorder, stopping);
                     lived.await.map_err(text)
                 }
                 Ok(()) => {
                     let hypervisor = &libvirtd.hypervisor;
-                    let lived = live(&node, &around, hypervisor, &recorder, stopping);
+                    let lived = live(&node, &context, hypervisor, &recorder, stopping);
                     lived.await.map_err(text)
                 }
             };
@@ -220,7 +220,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
             run_id: job.run_id.clone(),
             artifacts: job.artifacts.clone(),
             nodes: scenario.nodes.clone(),
-            surroundings: |node: &Node| surroundings(job, &scenario, node),
+            node_context: |node: &Node| node_context(job, &scenario, node),
             record_of,
             libvirtd,
             bridge: plan::network(&scenario, &job.run_id).bridge,
@@ -411,8 +411,8 @@ async fn wait_for_dnsmasq(folder: &Path) -> Result<(), String> {
     }
 }
 
-fn surroundings(job: &Job, scenario: &Scenario, node: &Node) -> Surroundings {
-    Surroundings {
+fn node_context(job: &Job, scenario: &Scenario, node: &Node) -> NodeContext {
+    NodeContext {
         run_id: job.run_id.clone(),
         firmware: job.firmware,
         accelerator: job.accelerator,

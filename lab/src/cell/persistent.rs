@@ -28,7 +28,7 @@ use super::message::CellCommand;
 use super::sandbox::cell_dir;
 use super::services::{Libvirtd, ServiceEvent};
 use crate::node::console::clean;
-use crate::node::life::{Surroundings, artifacts_of, domain_name};
+use crate::node::life::{NodeContext, artifacts_of, domain_name};
 use crate::node::machine::{self, Sockets};
 use crate::node::picture;
 
@@ -46,7 +46,7 @@ pub(super) struct PersistentCell<S, R> {
     /// Machines of the cell.
     pub(super) nodes: Vec<Node>,
     /// Context of the machines.
-    pub(super) surroundings: S,
+    pub(super) node_context: S,
     /// Conversion of service events into records.
     pub(super) record_of: R,
     pub(super) libvirtd: Arc<Libvirtd>,
@@ -59,7 +59,7 @@ struct Cell<S> {
     run_id: String,
     artifacts: PathBuf,
     nodes: Vec<Node>,
-    surroundings: S,
+    node_context: S,
     libvirtd: Arc<Libvirtd>,
     live_faults: LiveFaultLink,
     kept: RecordFile,
@@ -68,7 +68,7 @@ struct Cell<S> {
 
 impl<S, R> PersistentCell<S, R>
 where
-    S: Fn(&Node) -> Surroundings,
+    S: Fn(&Node) -> NodeContext,
     R: Fn(ServiceEvent, &[Node]) -> Record,
 {
     /// Serves control requests until the cell is ended; also ends with the lab, unless it has sent
@@ -96,7 +96,7 @@ where
             run_id: self.run_id,
             artifacts: self.artifacts,
             nodes: self.nodes,
-            surroundings: self.surroundings,
+            node_context: self.node_context,
             libvirtd: self.libvirtd,
         };
         for node in &cell.nodes {
@@ -135,7 +135,7 @@ where
     }
 }
 
-impl<S: Fn(&Node) -> Surroundings> Cell<S> {
+impl<S: Fn(&Node) -> NodeContext> Cell<S> {
     async fn serve(&mut self, visitor: UnixStream) {
         let mut visitor = BufReader::new(visitor);
         let mut line = String::new();
@@ -235,9 +235,9 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
         if hypervisor.domain_exists(&domain).await.map_err(text)? {
             return Err(format!("{} is already on", node.name));
         }
-        let around = (self.surroundings)(node);
-        let sockets = Sockets::of(node, &around);
-        fs::create_dir_all(&around.artifacts).map_err(text)?;
+        let context = (self.node_context)(node);
+        let sockets = Sockets::of(node, &context);
+        fs::create_dir_all(&context.artifacts).map_err(text)?;
         // QEMU would take the old machine's sockets for another process's.
         for socket in [&sockets.console, &sockets.journal] {
             match fs::remove_file(socket) {
@@ -247,10 +247,10 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
                 _ => {}
             }
         }
-        let xml = machine::xml(&domain, node, &around).map_err(text)?;
+        let xml = machine::xml(&domain, node, &context).map_err(text)?;
         let xml = hypervisor.create_domain(&domain, xml).await.map_err(text)?;
         let begun = async {
-            fs::write(around.artifacts.join("domain.xml"), xml).map_err(text)?;
+            fs::write(context.artifacts.join("domain.xml"), xml).map_err(text)?;
             self.live_faults.place_machines().await.map_err(text)?;
             self.follow_journal(node).await.map_err(text)?;
             let hypervisor = &self.libvirtd.hypervisor;
@@ -267,9 +267,9 @@ impl<S: Fn(&Node) -> Surroundings> Cell<S> {
 
     /// Appends the machine's journal to its file as long as the machine exists.
     async fn follow_journal(&self, node: &Node) -> io::Result<()> {
-        let around = (self.surroundings)(node);
-        let mut port = UnixStream::connect(Sockets::of(node, &around).journal).await?;
-        let log = around.artifacts.join("journal.log");
+        let context = (self.node_context)(node);
+        let mut port = UnixStream::connect(Sockets::of(node, &context).journal).await?;
+        let log = context.artifacts.join("journal.log");
         let mut log = File::options().create(true).append(true).open(log).await?;
         tokio::spawn(async move { tokio::io::copy(&mut port, &mut log).await });
         Ok(())

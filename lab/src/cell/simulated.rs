@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
 
 use super::plug::{Plug, Plugged};
-use crate::node::life::{Surroundings, NodeRecorder};
+use crate::node::life::{NodeContext, NodeRecorder};
 use crate::sim::machine::MachineJob;
 use crate::sim::report::{self, Line};
 use crate::station::{StationJob, Task};
@@ -20,7 +20,7 @@ use crate::station::{StationJob, Task};
 /// Fails if the process cannot be started, which is an error of the set-up, not of the boot.
 pub(super) async fn live(
     node: &Node,
-    around: &Surroundings,
+    around: &NodeContext,
     plug: &Plug,
     recorder: &NodeRecorder,
     mut stop: watch::Receiver<Option<GaveUp>>,

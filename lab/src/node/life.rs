@@ -54,7 +54,7 @@ const ROUNDS_AFTER_START: u32 = 2;
 
 /// Context of a node: paths, devices and settings.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct NodeContext {
     /// Run id, part of the domain's name.
     pub run_id: String,
     pub firmware: Firmware,
@@ -138,24 +138,24 @@ pub fn domain_name(run_id: &str, node: &Node) -> String {
 /// [`HypervisorError`] if libvirt refuses the machine, which is an error of the set-up, not of the boot.
 pub async fn live(
     node: &Node,
-    around: &Surroundings,
+    context: &NodeContext,
     hypervisor: &Hypervisor,
     recorder: &NodeRecorder,
     mut stop: watch::Receiver<Option<GaveUp>>,
 ) -> Result<(), HypervisorError> {
-    let name = domain_name(&around.run_id, node);
+    let name = domain_name(&context.run_id, node);
     let outcome = async {
         // The journal is only saved; its connection ends with the machine.
         let (mut console, _journal, device) =
-            power_on(&name, node, around, hypervisor, recorder).await?;
+            power_on(&name, node, context, hypervisor, recorder).await?;
         let meter = console.meter();
-        let deadline = Instant::now() + around.deadline;
+        let deadline = Instant::now() + context.deadline;
         tokio::select! {
             end = boot_and_check(node, &mut console, deadline, recorder) => match end {
                 Ok(()) => {}
                 Err(ShellError::Closed) => recorder.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
                 Err(ShellError::Silent) => {
-                    recorder.gave_up(GaveUp::Deadline { seconds: around.deadline.as_secs() });
+                    recorder.gave_up(GaveUp::Deadline { seconds: context.deadline.as_secs() });
                 }
                 Err(error) => recorder.gave_up(GaveUp::Other(error.to_string())),
             },
@@ -167,16 +167,16 @@ pub async fn live(
                 recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
             }
         }
-        if around.depth.display && recorder.saw_failure.load(Ordering::Relaxed) {
-            keep_picture(&name, &node.name, &around.artifacts, hypervisor, recorder).await;
+        if context.depth.display && recorder.saw_failure.load(Ordering::Relaxed) {
+            keep_picture(&name, &node.name, &context.artifacts, hypervisor, recorder).await;
         }
-        if around.hold {
+        if context.hold {
             console.disconnect();
         }
         Ok(())
     }
     .await;
-    if around.hold && outcome.is_ok() {
+    if context.hold && outcome.is_ok() {
         return outcome;
     }
     hypervisor.destroy_domain(&name).await?;
@@ -187,7 +187,7 @@ pub async fn live(
 async fn power_on(
     name: &str,
     node: &Node,
-    around: &Surroundings,
+    context: &NodeContext,
     hypervisor: &Hypervisor,
     recorder: &NodeRecorder,
 ) -> Result<(Console, Console, Option<String>), HypervisorError> {
@@ -200,19 +200,19 @@ async fn power_on(
         journal: journal_socket,
         debug: debug_socket,
         ..
-    } = Sockets::of(node, around);
-    let xml = machine::xml(name, node, around).map_err(|error| refused("make a disk", error))?;
-    fs::create_dir_all(&around.artifacts)
+    } = Sockets::of(node, context);
+    let xml = machine::xml(name, node, context).map_err(|error| refused("make a disk", error))?;
+    fs::create_dir_all(&context.artifacts)
         .map_err(|error| refused("make the artifacts folder", error))?;
     let full_xml = hypervisor.create_domain(name, xml).await?;
     let device = Domain::read(&full_xml).interface;
-    if let (Some(ports), Some(device)) = (&around.ports, &device) {
+    if let (Some(ports), Some(device)) = (&context.ports, &device) {
         // The machine is paused, so that no frame has been sent yet.
         ports
             .listen(&node.name, device)
             .map_err(|error| refused("listen on the port", std::io::Error::other(error)))?;
     }
-    fs::write(around.artifacts.join("domain.xml"), full_xml)
+    fs::write(context.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     // QEMU itself logs the console, even without a client.
     let console = watched(&socket, None, recorder, |line| Seen::Console { line })
@@ -220,12 +220,12 @@ async fn power_on(
         .map_err(|error| refused("open the serial console", error))?;
     // Saved as received: the guest's journal is for people and is not judged.
     let (lines, _) = mpsc::unbounded_channel();
-    let journal_log = around.artifacts.join("journal.log");
+    let journal_log = context.artifacts.join("journal.log");
     let journal = Console::connect(&journal_socket, Some(&journal_log), lines)
         .await
         .map_err(|error| refused("open the journal's port", error))?;
     if let Some(socket) = debug_socket {
-        let log = around.artifacts.join("firmware.log");
+        let log = context.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine exists.
         watched(&socket, Some(&log), recorder, |line| Seen::Firmware { line })
             .await

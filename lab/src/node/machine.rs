@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Node;
 
-use super::life::Surroundings;
+use super::life::NodeContext;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
 
@@ -25,15 +25,15 @@ pub struct Sockets {
 impl Sockets {
     /// Returns the sockets of a node.
     #[must_use]
-    pub fn of(node: &Node, around: &Surroundings) -> Sockets {
-        let socket = |kind: &str| around.sockets.join(format!("{}.{kind}", node.name));
+    pub fn of(node: &Node, context: &NodeContext) -> Sockets {
+        let socket = |kind: &str| context.sockets.join(format!("{}.{kind}", node.name));
         // Only UEFI firmware has a debug console.
-        let has_debug = around.depth.firmware_log && around.firmware.is_uefi();
+        let has_debug = context.depth.firmware_log && context.firmware.is_uefi();
         Sockets {
             console: socket("console"),
             journal: socket("journal"),
             debug: has_debug.then(|| socket("firmware")),
-            display: around.depth.display.then(|| socket("vnc")),
+            display: context.depth.display.then(|| socket("vnc")),
         }
     }
 }
@@ -42,29 +42,29 @@ impl Sockets {
 ///
 /// # Errors
 /// Fails if a disk cannot be created.
-pub fn xml(name: &str, node: &Node, around: &Surroundings) -> io::Result<String> {
-    let sockets = Sockets::of(node, around);
+pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String> {
+    let sockets = Sockets::of(node, context);
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
-    let disks = make_disks(node, &around.sockets)?;
+    let disks = make_disks(node, &context.sockets)?;
     Ok(domain::render(&DomainSpec {
         name,
-        uuid: &around.machine.uuid.unwrap_or(node.uuid).to_string(),
+        uuid: &context.machine.uuid.unwrap_or(node.uuid).to_string(),
         mac: &node.mac.to_string(),
         further_macs: &further_macs,
         serial: node.serial.as_deref().unwrap_or(&node.name),
         memory_mib: node.memory_mib,
         disks: &disks,
-        firmware: around.firmware,
-        accelerator: around.accelerator,
-        network: &around.network,
+        firmware: context.firmware,
+        accelerator: context.accelerator,
+        network: &context.network,
         console: &sockets.console,
-        console_log: &around.artifacts.join("console.log"),
+        console_log: &context.artifacts.join("console.log"),
         journal: &sockets.journal,
         debug_console: sockets.debug.as_deref(),
         display: sockets.display.as_deref(),
-        mark: &RunMark::of(&around.run_id),
-        has_rng: !around.machine.without_rng,
-        has_secure_boot: node.secure_boot || around.machine.stale_keys,
+        mark: &RunMark::of(&context.run_id),
+        has_rng: !context.machine.without_rng,
+        has_secure_boot: node.secure_boot || context.machine.stale_keys,
     }))
 }
 
