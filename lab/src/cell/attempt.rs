@@ -16,7 +16,7 @@ use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
 use lab_model::evidence::{Record, Seen};
 use lab_model::scenario::{DataCheck, Node, PixiecoreService, Scenario};
-use lab_model::timeline::Silences;
+use lab_model::timeline::StallTimeouts;
 use rustix::mount::mount_bind;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -102,7 +102,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
     let (stop, stopping) = watch::channel(None);
     let mut places = HashMap::new();
     let mut lives = JoinSet::new();
-    let (known, silences) = (Arc::new(scenario.clone()), silences(job, &scenario));
+    let (known, stall_timeouts) = (Arc::new(scenario.clone()), stall_timeouts(job, &scenario));
     let mut watched: HashMap<String, Progress> = HashMap::new();
     for node in scenario.nodes.clone() {
         let (place, has_place) = oneshot::channel();
@@ -112,7 +112,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
             ..node_context(job, &scenario, &node)
         };
         let (machines, simulated) = (machines.clone(), !scenario.machines.is_virtual());
-        let progress = Progress::new(Arc::clone(&known), silences);
+        let progress = Progress::new(Arc::clone(&known), stall_timeouts);
         watched.insert(node.name.clone(), progress.clone());
         let recorder = NodeRecorder::new(&node.name, records.clone(), progress);
         let (libvirtd, stopping) = (Arc::clone(&libvirtd), stopping.clone());
@@ -428,16 +428,16 @@ fn node_context(job: &Job, scenario: &Scenario, node: &Node) -> NodeContext {
 }
 
 /// Returns the time limits without progress: the scenario's, else the accelerator's defaults.
-fn silences(job: &Job, scenario: &Scenario) -> Silences {
+fn stall_timeouts(job: &Job, scenario: &Scenario) -> StallTimeouts {
     let usual = match job.accelerator {
-        Accelerator::Kvm => Silences::KVM,
-        Accelerator::Tcg => Silences::TCG,
+        Accelerator::Kvm => StallTimeouts::KVM,
+        Accelerator::Tcg => StallTimeouts::TCG,
     };
     let said = &scenario.deadline.silence;
     let or = |seconds: Option<u32>, usual| {
         seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into()))
     };
-    Silences {
+    StallTimeouts {
         firmware: or(said.firmware_seconds, usual.firmware),
         dhcp: or(said.dhcp_seconds, usual.dhcp),
         load: or(said.load_seconds, usual.load),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lab_model::evidence::clock::{RunClock, run_clock};
 use lab_model::evidence::{Record, Seen};
 use lab_model::scenario::Scenario;
-use lab_model::timeline::{Patience, Silences};
+use lab_model::timeline::{StallDetector, StallTimeouts};
 
 use super::console::Meter;
 
@@ -23,30 +23,30 @@ const DEVICES: &str = "/proc/self/net/dev";
 #[derive(Debug, Clone)]
 pub struct Progress {
     scenario: Arc<Scenario>,
-    silences: Silences,
+    stall_timeouts: StallTimeouts,
     clock: &'static RunClock,
-    patience: Arc<Mutex<Patience>>,
+    stall_detector: Arc<Mutex<StallDetector>>,
     resets: Arc<AtomicU32>,
 }
 
 impl Progress {
     /// Progress of a machine that is not switched on yet.
     #[must_use]
-    pub fn new(scenario: Arc<Scenario>, silences: Silences) -> Progress {
-        Progress::with_clock(scenario, silences, run_clock())
+    pub fn new(scenario: Arc<Scenario>, stall_timeouts: StallTimeouts) -> Progress {
+        Progress::with_clock(scenario, stall_timeouts, run_clock())
     }
 
     fn with_clock(
         scenario: Arc<Scenario>,
-        silences: Silences,
+        stall_timeouts: StallTimeouts,
         clock: &'static RunClock,
     ) -> Progress {
-        let patience = Arc::new(Mutex::new(Patience::new(silences, clock.now_us())));
+        let stall_detector = Arc::new(Mutex::new(StallDetector::new(stall_timeouts, clock.now_us())));
         Progress {
             scenario,
-            silences,
+            stall_timeouts,
             clock,
-            patience,
+            stall_detector,
             resets: Arc::default(),
         }
     }
@@ -61,7 +61,7 @@ impl Progress {
         if record.seen == Seen::Reset {
             self.resets.fetch_add(1, Ordering::Relaxed);
         }
-        self.patience().saw(record, &self.scenario);
+        self.stall_detector().saw(record, &self.scenario);
     }
 
     /// Returns the number of resets so far.
@@ -71,7 +71,7 @@ impl Progress {
 
     /// Records the power-on.
     pub(super) fn begin(&self) {
-        *self.patience() = Patience::new(self.silences, self.clock.now_us());
+        *self.stall_detector() = StallDetector::new(self.stall_timeouts, self.clock.now_us());
     }
 
     /// Waits until there was no progress for too long; returns the reason.
@@ -96,21 +96,21 @@ impl Progress {
     /// progress for too long.
     fn look(&self, grown: bool, sent: Option<u64>) -> Option<String> {
         let now_us = self.clock.now_us();
-        let mut patience = self.patience();
+        let mut stall_detector = self.stall_detector();
         if grown {
-            patience.console_grew(now_us);
+            stall_detector.console_grew(now_us);
         }
         if let Some(bytes) = sent {
-            patience.received(now_us, bytes);
+            stall_detector.received(now_us, bytes);
         }
-        let deadline = patience.deadline();
+        let deadline = stall_detector.deadline();
         let is_over = deadline.at_us.is_some_and(|at_us| at_us <= now_us);
         is_over.then_some(deadline.reason)
     }
 
-    fn patience(&self) -> MutexGuard<'_, Patience> {
+    fn stall_detector(&self) -> MutexGuard<'_, StallDetector> {
         // No operation leaves the state inconsistent under the lock.
-        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stall_detector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     fn progress(fake: &Fake) -> Progress {
         // Clocks of a test live as long as the test's process.
         let clock = Box::leak(Box::new(RunClock::start(fake.clone())));
-        Progress::with_clock(Arc::new(scenario("pxe-dhcp")), Silences::TCG, clock)
+        Progress::with_clock(Arc::new(scenario("pxe-dhcp")), StallTimeouts::TCG, clock)
     }
 
     /// V12: the wall clock steps while the console is silent.
@@ -144,7 +144,7 @@ mod tests {
         for step in [200 * SECOND, -200 * SECOND, 3600 * SECOND] {
             let fake = Fake::new();
             let progress = progress(&fake);
-            let silence = i64::try_from(Silences::TCG.firmware.as_secs()).unwrap();
+            let silence = i64::try_from(StallTimeouts::TCG.firmware.as_secs()).unwrap();
             for second in 1..=silence {
                 if second == 20 {
                     fake.step(step);

@@ -9,7 +9,7 @@ mod classify;
 mod content;
 mod fact;
 mod identity;
-mod patience;
+mod stall;
 mod port;
 mod restarts;
 pub mod signatures;
@@ -31,7 +31,7 @@ pub(crate) use classify::image_file;
 pub(crate) use content::bare;
 pub use content::{ContentSeen, Difference};
 pub use fact::Fact;
-pub use patience::{Deadline, Patience, Silences};
+pub use stall::{Deadline, StallDetector, StallTimeouts};
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
 

@@ -25,7 +25,7 @@ const LOADS_MAX: u32 = 8;
 
 /// Time limits without progress, by phase of the boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Silences {
+pub struct StallTimeouts {
     /// From power-on to the first request that a server of the lab receives.
     pub firmware: Duration,
     /// While requesting an address and boot options.
@@ -36,9 +36,9 @@ pub struct Silences {
     pub system: Duration,
 }
 
-impl Silences {
+impl StallTimeouts {
     /// Returns the limits for KVM.
-    pub const KVM: Silences = Silences {
+    pub const KVM: StallTimeouts = StallTimeouts {
         firmware: Duration::from_secs(90),
         dhcp: Duration::from_secs(60),
         load: Duration::from_secs(60),
@@ -47,7 +47,7 @@ impl Silences {
 
     /// Returns the limits for TCG on a busy host: a single machine takes 20 s to unpack an initrd of 100 MB
     /// silently.
-    pub const TCG: Silences = Silences {
+    pub const TCG: StallTimeouts = StallTimeouts {
         firmware: Duration::from_secs(120),
         dhcp: Duration::from_secs(90),
         load: Duration::from_secs(90),
@@ -97,8 +97,8 @@ pub struct Deadline {
 
 /// Progress of a machine.
 #[derive(Debug)]
-pub struct Patience {
-    silences: Silences,
+pub struct StallDetector {
+    stall_timeouts: StallTimeouts,
     phase: Phase,
     stage: StageName,
     /// Time and kind of the last progress.
@@ -111,12 +111,12 @@ pub struct Patience {
     looping: Option<String>,
 }
 
-impl Patience {
+impl StallDetector {
     /// Records the power-on.
     #[must_use]
-    pub fn new(silences: Silences, now_us: u64) -> Patience {
-        Patience {
-            silences,
+    pub fn new(stall_timeouts: StallTimeouts, now_us: u64) -> StallDetector {
+        StallDetector {
+            stall_timeouts,
             phase: Phase::Firmware,
             stage: StageName::PowerOn,
             last_us: now_us,
@@ -222,10 +222,10 @@ impl Patience {
             return Deadline { at_us, reason };
         }
         let silence = match self.phase {
-            Phase::Firmware => Some(self.silences.firmware),
-            Phase::Dhcp => Some(self.silences.dhcp),
-            Phase::Load => Some(self.silences.load),
-            Phase::System => Some(self.silences.system),
+            Phase::Firmware => Some(self.stall_timeouts.firmware),
+            Phase::Dhcp => Some(self.stall_timeouts.dhcp),
+            Phase::Load => Some(self.stall_timeouts.load),
+            Phase::System => Some(self.stall_timeouts.system),
             Phase::Inside => None,
         };
         let seconds = silence.unwrap_or_default().as_secs();

@@ -1,4 +1,4 @@
-//! Silences, step by step.
+//! Stalls, step by step.
 
 use boot_server_events::Event;
 
@@ -8,12 +8,12 @@ use crate::verdict::fixture::{evidence, scenario};
 
 const SECOND: u64 = 1_000_000;
 
-fn patience() -> Patience {
-    Patience::new(Silences::TCG, 0)
+fn stall_detector() -> StallDetector {
+    StallDetector::new(StallTimeouts::TCG, 0)
 }
 
-fn seconds(patience: &Patience) -> Option<u64> {
-    patience.deadline().at_us.map(|at_us| at_us / SECOND)
+fn seconds(stall_detector: &StallDetector) -> Option<u64> {
+    stall_detector.deadline().at_us.map(|at_us| at_us / SECOND)
 }
 
 /// The records of a passing boot of a scenario, as servers and console give them.
@@ -41,8 +41,8 @@ fn event(record: &Record) -> Option<&BootEvent> {
 
 #[test]
 fn a_machine_that_says_nothing_is_given_up_after_the_firmwares_silence() {
-    assert_eq!(seconds(&patience()), Some(120));
-    let reason = patience().deadline().reason;
+    assert_eq!(seconds(&stall_detector()), Some(120));
+    let reason = stall_detector().deadline().reason;
     assert!(
         reason.contains("stage power-on") && reason.contains("switched on"),
         "{reason}"
@@ -55,14 +55,14 @@ fn discovers_and_dots_do_not_prolong_the_wait_for_an_address() {
     let discover = records
         .iter()
         .find(|record| matches!(event(record), Some(BootEvent::DhcpRequest { .. })));
-    let mut patience = patience();
+    let mut stall_detector = stall_detector();
     for second in [10, 12, 16, 24, 40, 72] {
-        patience.saw(&at(discover.unwrap(), second), &scenario);
-        patience.console_grew(second * SECOND);
-        patience.received(second * SECOND, second * 100);
+        stall_detector.saw(&at(discover.unwrap(), second), &scenario);
+        stall_detector.console_grew(second * SECOND);
+        stall_detector.received(second * SECOND, second * 100);
     }
-    assert_eq!(seconds(&patience), Some(10 + 90));
-    let reason = patience.deadline().reason;
+    assert_eq!(seconds(&stall_detector), Some(10 + 90));
+    let reason = stall_detector.deadline().reason;
     assert!(
         reason.contains("90 s at stage dhcp") && reason.contains("discover"),
         "{reason}"
@@ -73,51 +73,51 @@ fn discovers_and_dots_do_not_prolong_the_wait_for_an_address() {
 fn every_step_of_a_boot_begins_the_silence_anew() {
     for name in ["pxe-dhcp", "proxy-dhcp", "ipxe-chainload", "pixiecore"] {
         let (scenario, records) = passing(name);
-        let mut patience = patience();
+        let mut stall_detector = stall_detector();
         // A minute between any two signs: as slow as a boot may be.
         for (index, record) in (1..).zip(&records) {
             let second = index * 60;
-            let overdue = seconds(&patience).is_some_and(|deadline| deadline < second);
+            let overdue = seconds(&stall_detector).is_some_and(|deadline| deadline < second);
             assert!(
                 !overdue,
                 "{name} at {record:?}: {}",
-                patience.deadline().reason
+                stall_detector.deadline().reason
             );
-            patience.saw(&at(record, second), &scenario);
+            stall_detector.saw(&at(record, second), &scenario);
         }
         // Inside, the commands have deadlines of their own.
-        assert_eq!(seconds(&patience), None);
+        assert_eq!(seconds(&stall_detector), None);
     }
 }
 
 #[test]
 fn a_slow_transfer_is_waited_for_and_a_dead_one_is_not() {
     let (scenario, records) = passing("ipxe-chainload");
-    let mut patience = patience();
+    let mut stall_detector = stall_detector();
     let script = records
         .iter()
         .find(|record| matches!(event(record), Some(BootEvent::HttpRequest { .. })));
-    patience.saw(&at(script.unwrap(), 20), &scenario);
+    stall_detector.saw(&at(script.unwrap(), 20), &scenario);
     // 700 bytes a second, as TFTP with much loss has it.
     for second in 20..1000 {
-        patience.received(second * SECOND, second * 700);
-        assert!(seconds(&patience) > Some(second), "given up at {second} s");
+        stall_detector.received(second * SECOND, second * 700);
+        assert!(seconds(&stall_detector) > Some(second), "given up at {second} s");
     }
-    let last = seconds(&patience).unwrap();
+    let last = seconds(&stall_detector).unwrap();
     assert!((1000..1000 + 90).contains(&last), "{last}");
     // Answers to questions asked again are no transfer.
     for second in 1000..1090 {
-        patience.received(second * SECOND, 700 * 1000 + second);
+        stall_detector.received(second * SECOND, 700 * 1000 + second);
     }
-    assert_eq!(seconds(&patience), Some(last));
+    assert_eq!(seconds(&stall_detector), Some(last));
 }
 
 #[test]
 fn what_another_ones_server_sends_is_progress_too() {
-    let mut patience = patience();
-    patience.received(100 * SECOND, 1_000_000);
-    assert_eq!(seconds(&patience), Some(190));
-    assert!(patience.deadline().reason.contains("stage nbp"));
+    let mut stall_detector = stall_detector();
+    stall_detector.received(100 * SECOND, 1_000_000);
+    assert_eq!(seconds(&stall_detector), Some(190));
+    assert!(stall_detector.deadline().reason.contains("stage nbp"));
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn the_systems_silence_counts_from_its_last_line() {
         node: Some("node1".into()),
         seen: Seen::Console { line: line.into() },
     };
-    let mut patience = patience();
-    patience.saw(&console("[    0.000000] Linux version 6.1", 50), &scenario);
-    patience.saw(&console("systemd[1]: Started x", 60), &scenario);
-    assert_eq!(seconds(&patience), Some(60 + 180));
+    let mut stall_detector = stall_detector();
+    stall_detector.saw(&console("[    0.000000] Linux version 6.1", 50), &scenario);
+    stall_detector.saw(&console("systemd[1]: Started x", 60), &scenario);
+    assert_eq!(seconds(&stall_detector), Some(60 + 180));
     // Firmware's or DHCP's events are no step back.
     let reload = Event {
         at_us: 70 * SECOND,
@@ -143,7 +143,7 @@ fn the_systems_silence_counts_from_its_last_line() {
         service: "server".into(),
         entry: Box::new(reload),
     };
-    patience.saw(
+    stall_detector.saw(
         &Record {
             at_us: 70 * SECOND,
             node: None,
@@ -151,7 +151,7 @@ fn the_systems_silence_counts_from_its_last_line() {
         },
         &scenario,
     );
-    assert_eq!(seconds(&patience), Some(60 + 180));
+    assert_eq!(seconds(&stall_detector), Some(60 + 180));
 }
 
 #[test]
@@ -160,15 +160,15 @@ fn a_loop_of_boot_programs_ends_the_wait_at_once() {
     let load = records
         .iter()
         .find(|record| matches!(event(record), Some(BootEvent::TftpDone { .. })));
-    let mut patience = patience();
+    let mut stall_detector = stall_detector();
     for second in 1..8 {
-        patience.saw(&at(load.unwrap(), second), &scenario);
-        assert!(seconds(&patience) > Some(second));
+        stall_detector.saw(&at(load.unwrap(), second), &scenario);
+        assert!(seconds(&stall_detector) > Some(second));
     }
-    patience.saw(&at(load.unwrap(), 8), &scenario);
-    assert_eq!(seconds(&patience), Some(0));
+    stall_detector.saw(&at(load.unwrap(), 8), &scenario);
+    assert_eq!(seconds(&stall_detector), Some(0));
     assert!(
-        patience
+        stall_detector
             .deadline()
             .reason
             .contains("undionly.kpxe was loaded 8 times")
@@ -183,10 +183,10 @@ fn a_reset_machine_has_the_firmwares_silence_again() {
         node: Some("node1".into()),
         seen,
     };
-    let mut patience = patience();
-    patience.saw(&at(50, Seen::ShellReady), &scenario);
-    assert_eq!(seconds(&patience), None);
-    patience.saw(&at(60, Seen::Reset), &scenario);
-    assert_eq!(seconds(&patience), Some(60 + 120));
-    assert!(patience.deadline().reason.contains("it was reset"));
+    let mut stall_detector = stall_detector();
+    stall_detector.saw(&at(50, Seen::ShellReady), &scenario);
+    assert_eq!(seconds(&stall_detector), None);
+    stall_detector.saw(&at(60, Seen::Reset), &scenario);
+    assert_eq!(seconds(&stall_detector), Some(60 + 120));
+    assert!(stall_detector.deadline().reason.contains("it was reset"));
 }
