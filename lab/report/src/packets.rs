@@ -109,7 +109,7 @@ impl PacketLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab_model::evidence::packet::Said;
+    use lab_model::evidence::packet::PacketContent;
 
     fn end(mac: &str, address: &str) -> Endpoint {
         Endpoint {
@@ -132,7 +132,7 @@ mod tests {
             from: machine.clone(),
             to: host.clone(),
             direction: None,
-            what: Said::HttpRequest {
+            what: PacketContent::HttpRequest {
                 method: "GET".into(),
                 target: "/ipxe?uuid=1".into(),
                 host: None,

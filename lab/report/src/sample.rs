@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use boot_server_proto::dhcp::MessageType;
 use lab_model::evidence::packet::{
-    DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer, TransferEnd, Wire,
+    DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire,
 };
 
 /// The machine's MAC, that of `node1` of the scenario `proxy-dhcp`.
@@ -53,7 +53,7 @@ impl Story {
         (ZERO_US + self.wire.frames * 100_000, self.wire.frames)
     }
 
-    fn say(&mut self, from: Endpoint, to: Endpoint, what: Said) {
+    fn say(&mut self, from: Endpoint, to: Endpoint, what: PacketContent) {
         let (at_us, frame) = self.next();
         self.wire.packets.push(Packet {
             at_us,
@@ -66,12 +66,12 @@ impl Story {
     }
 
     /// The machine says something to this port of the server.
-    pub(crate) fn machine(&mut self, own_port: u16, port: u16, what: Said) {
+    pub(crate) fn machine(&mut self, own_port: u16, port: u16, what: PacketContent) {
         self.say(self.own(own_port), server(port), what);
     }
 
     /// The server answers from this port.
-    pub(crate) fn server(&mut self, port: u16, own_port: u16, what: Said) {
+    pub(crate) fn server(&mut self, port: u16, own_port: u16, what: PacketContent) {
         self.say(server(port), self.own(own_port), what);
     }
 
@@ -95,7 +95,7 @@ impl Story {
             address: Some(Ipv4Addr::BROADCAST.into()),
             port: Some(67),
         };
-        self.say(from, to, Said::Dhcp(Box::new(said)));
+        self.say(from, to, PacketContent::Dhcp(Box::new(said)));
     }
 
     /// A DHCP server's answer.
@@ -105,7 +105,7 @@ impl Story {
             server: Some(SERVER),
             ..self.answer(message, xid)
         };
-        self.server(67, 68, Said::Dhcp(Box::new(said)));
+        self.server(67, 68, PacketContent::Dhcp(Box::new(said)));
     }
 
     /// A proxy's answer.
@@ -117,12 +117,12 @@ impl Story {
             discovery_control: Some(8),
             ..self.answer(MessageType::Offer, xid)
         };
-        self.server(67, 68, Said::Dhcp(Box::new(said)));
+        self.server(67, 68, PacketContent::Dhcp(Box::new(said)));
     }
 
     /// The machine asks for a file by TFTP, from this port.
     pub(crate) fn reads(&mut self, own_port: u16, file: &str) {
-        let what = Said::TftpRequest {
+        let what = PacketContent::TftpRequest {
             file: file.into(),
             options: vec![
                 ("blksize".into(), "1432".into()),
@@ -159,14 +159,14 @@ impl Story {
         self.machine(
             own_port,
             8080,
-            Said::HttpRequest {
+            PacketContent::HttpRequest {
                 method: "GET".into(),
                 target: target.into(),
                 host: Some("192.168.91.1:8080".into()),
                 user_agent: Some("iPXE/1.21.1".into()),
             },
         );
-        let head = Said::HttpResponse {
+        let head = PacketContent::HttpResponse {
             status: 200,
             length: Some(bytes),
             target: Some(target.into()),

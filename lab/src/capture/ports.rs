@@ -20,7 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lab_model::evidence::packet::{Direction, Wire};
 use lab_model::evidence::wire::PortReader;
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use pcap::Active;
 use rustix::process::setpriority_process;
 
@@ -269,7 +269,7 @@ impl Port {
             told(Record {
                 at_us: transfer.end_us,
                 node: Some(self.node.clone()),
-                seen: Seen::Arrived {
+                seen: Observation::Arrived {
                     protocol: transfer.protocol,
                     name: transfer.name,
                     from: transfer.from,

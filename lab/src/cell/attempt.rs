@@ -14,7 +14,7 @@ use boot_server::config::Config;
 use boot_server_events::Event;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 use lab_model::timeline::StallTimeouts;
 use rustix::mount::mount_bind;
@@ -145,7 +145,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
             tokio::select! {
                 biased;
                 Some(record) = seen.recv() => {
-                    if record.seen == Seen::Reset
+                    if record.seen == Observation::Reset
                         && let Some(progress) = record.node.as_ref().and_then(|node| watched.get(node))
                     {
                         progress.saw(&record);
@@ -451,7 +451,7 @@ fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
         ServiceEvent::Event { service, event } => Record {
             at_us: event.at_us,
             node: node_of(&event, nodes),
-            seen: Seen::Server {
+            seen: Observation::Server {
                 service,
                 entry: event,
             },
@@ -459,7 +459,7 @@ fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
         ServiceEvent::Ended { service, detail } => Record {
             at_us: now_us(),
             node: None,
-            seen: Seen::ServiceEnded { service, detail },
+            seen: Observation::ServiceEnded { service, detail },
         },
     }
 }
@@ -495,7 +495,7 @@ fn saw(record: Record, kept: &mut RecordFile) {
         // The lab receives the record anyway; a full disk is reported elsewhere.
         tracing::warn!(%error, "cannot save a record");
     }
-    tell(&Report::Seen(record));
+    tell(&Report::Observation(record));
 }
 
 fn tell(report: &Report) {

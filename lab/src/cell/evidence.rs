@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::{NODES_FOLDER, PORT_FILE};
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::{Node, Scenario};
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
     Ok(Record {
         at_us: now_us(),
         node: None,
-        seen: Seen::Captured {
+        seen: Observation::Captured {
             network: plan::NETWORK.to_owned(),
             frames: counts.frames,
             dropped: counts.dropped,
@@ -50,7 +50,7 @@ pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Rec
         records.push(Record {
             at_us: now_us(),
             node: Some(node),
-            seen: Seen::Captured {
+            seen: Observation::Captured {
                 network: plan::NETWORK.to_owned(),
                 frames: wire.frames,
                 dropped: wire.dropped,
@@ -77,11 +77,11 @@ pub(super) async fn pass_on(
             at_us: heard.at_us,
             node: names.get(&heard.domain).cloned(),
             seen: match heard.change {
-                DomainChange::Lifecycle { event, detail } => Seen::Lifecycle {
+                DomainChange::Lifecycle { event, detail } => Observation::Lifecycle {
                     event: event.to_owned(),
                     detail: detail.to_owned(),
                 },
-                DomainChange::Reset => Seen::Reset,
+                DomainChange::Reset => Observation::Reset,
             },
         };
         if records.send(record).is_err() {
@@ -111,7 +111,7 @@ mod tests {
         let reset = Record {
             at_us: 7,
             node: Some("node1".into()),
-            seen: Seen::Reset,
+            seen: Observation::Reset,
         };
         assert_eq!(seen.recv().await, Some(reset));
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use images::verify::digest::sha256_of_file;
 use lab_model::evidence::clock::now_us;
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 
 /// Debian's folders of boot programs in the boot server's search order, with the file name extensions that
 /// machines load.
@@ -77,7 +77,7 @@ fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), Strin
     // Of two files of a name, the server sends the one that it finds first.
     let is_hidden = records
         .iter()
-        .any(|record| matches!(&record.seen, Seen::Manifest { file, .. } if *file == name));
+        .any(|record| matches!(&record.seen, Observation::Manifest { file, .. } if *file == name));
     if is_hidden || records.len() >= FILE_LIMIT {
         return Ok(());
     }
@@ -85,7 +85,7 @@ fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), Strin
     records.push(Record {
         at_us: now_us(),
         node: None,
-        seen: Seen::Manifest {
+        seen: Observation::Manifest {
             file: name,
             sha256,
             bytes: Some(bytes),
@@ -109,8 +109,8 @@ mod tests {
         fs::write(assets.path().join("coreos/current/vmlinuz"), "abc").unwrap();
         let mut records = Vec::new();
         below(assets.path(), "assets", DEPTH_LIMIT, &mut records).unwrap();
-        let seen: Vec<&Seen> = records.iter().map(|record| &record.seen).collect();
-        let expected = Seen::Manifest {
+        let seen: Vec<&Observation> = records.iter().map(|record| &record.seen).collect();
+        let expected = Observation::Manifest {
             file: "assets/coreos/current/vmlinuz".into(),
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
             bytes: Some(3),
@@ -129,7 +129,7 @@ mod tests {
         let hashes: Vec<&str> = records
             .iter()
             .filter_map(|record| match &record.seen {
-                Seen::Manifest { file, sha256, .. } if file == "undionly.kpxe" => {
+                Observation::Manifest { file, sha256, .. } if file == "undionly.kpxe" => {
                     Some(sha256.as_str())
                 }
                 _ => None,

@@ -78,7 +78,7 @@ pub enum Report {
     /// The node waits for [`CellCommand::Start`].
     Waiting { node: String },
     /// Evidence was recorded.
-    Seen(Record),
+    Observation(Record),
     /// The node's machine has stopped, or finished in a cell that holds its machines.
     Stopped { node: String },
     /// Every machine has finished and keeps running: the cell waits for [`CellCommand::Keep`] or its end.

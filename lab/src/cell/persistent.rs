@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
 use lab_model::evidence::tail::Tail;
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::Node;
 use tokio::fs::File;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -172,7 +172,7 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
                 self.read_consoles();
                 let hypervisor = &self.libvirtd.hypervisor;
                 hypervisor.reset_domain(&domain).await.map_err(text)?;
-                self.saw(&node, Seen::PowerOn);
+                self.saw(&node, Observation::PowerOn);
             }
             ControlRequest::PowerOff { node } => {
                 let domain = self.domain(&node)?;
@@ -261,7 +261,7 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
             let _ = self.libvirtd.hypervisor.destroy_domain(&domain).await;
             return Err(why);
         }
-        self.saw(&node.name, Seen::PowerOn);
+        self.saw(&node.name, Observation::PowerOn);
         Ok(())
     }
 
@@ -291,14 +291,14 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
                 let record = Record {
                     at_us: now_us(),
                     node: Some(node.clone()),
-                    seen: Seen::Console { line: clean(&line) },
+                    seen: Observation::Console { line: clean(&line) },
                 };
                 keep(&mut self.kept, &record);
             }
         }
     }
 
-    fn saw(&mut self, node: &str, seen: Seen) {
+    fn saw(&mut self, node: &str, seen: Observation) {
         self.keep(&Record {
             at_us: now_us(),
             node: Some(node.to_owned()),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use lab_model::evidence::{GaveUp, Seen};
+use lab_model::evidence::{GaveUp, Observation};
 use lab_model::scenario::Node;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
@@ -43,7 +43,7 @@ pub(super) async fn live(
         None => Ok(()),
     };
     let mut plugged: Plugged = plug.start_with(job, &stderr, listen).await?;
-    recorder.saw(Seen::PowerOn);
+    recorder.saw(Observation::PowerOn);
     let mut log = tokio::fs::File::create(around.artifacts.join("console.log")).await?;
     let mut lines = BufReader::new(plugged.stdout).lines();
     let deadline = tokio::time::sleep(around.deadline);
@@ -57,14 +57,14 @@ pub(super) async fn live(
                         Line::End(report) => (report.line(), Some(report)),
                     };
                     log.write_all(format!("{line}\n").as_bytes()).await?;
-                    recorder.saw(Seen::Console { line });
+                    recorder.saw(Observation::Console { line });
                     if let Some(report) = report {
-                        recorder.saw(Seen::WouldStart(report));
+                        recorder.saw(Observation::WouldStart(report));
                     }
                 }
                 None => {
                     let reason = "a simulated machine ends here".to_owned();
-                    recorder.saw(Seen::PowerOff { reason });
+                    recorder.saw(Observation::PowerOff { reason });
                     break;
                 }
             },

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::domain::Domain;
-use lab_model::evidence::{GaveUp, Record, Seen};
+use lab_model::evidence::{GaveUp, Record, Observation};
 use lab_model::fault::MachineChange;
 use lab_model::scenario::{Firmware, Node};
 use lab_model::verdict::checks::{Check, checks};
@@ -100,13 +100,13 @@ impl NodeRecorder {
     }
 
     /// Records one observation with the current time.
-    pub fn saw(&self, seen: Seen) {
+    pub fn saw(&self, seen: Observation) {
         if matches!(
             seen,
-            Seen::GaveUp { .. }
-                | Seen::PowerOff { .. }
-                | Seen::Check { holds: false, .. }
-                | Seen::ConsoleDisturbed { .. }
+            Observation::GaveUp { .. }
+                | Observation::PowerOff { .. }
+                | Observation::Check { holds: false, .. }
+                | Observation::ConsoleDisturbed { .. }
         ) {
             self.saw_failure.store(true, Ordering::Relaxed);
         }
@@ -122,7 +122,7 @@ impl NodeRecorder {
 
     /// Records that the lab stopped waiting.
     pub fn gave_up(&self, reason: GaveUp) {
-        self.saw(Seen::GaveUp { reason });
+        self.saw(Observation::GaveUp { reason });
     }
 }
 
@@ -153,7 +153,7 @@ pub async fn live(
         tokio::select! {
             end = boot_and_check(node, &mut console, deadline, recorder) => match end {
                 Ok(()) => {}
-                Err(ShellError::Closed) => recorder.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() }),
+                Err(ShellError::Closed) => recorder.saw(Observation::PowerOff { reason: "the machine stopped by itself".into() }),
                 Err(ShellError::Silent) => {
                     recorder.gave_up(GaveUp::Deadline { seconds: context.deadline.as_secs() });
                 }
@@ -161,7 +161,7 @@ pub async fn live(
             },
             why = recorder.progress.overdue(meter, device) => recorder.gave_up(GaveUp::Other(why)),
             () = powered_off(&name, hypervisor) => {
-                recorder.saw(Seen::PowerOff { reason: "the machine stopped by itself".into() });
+                recorder.saw(Observation::PowerOff { reason: "the machine stopped by itself".into() });
             }
             Ok(reason) = async { stop.wait_for(Option::is_some).await.map(|reason| reason.clone()) } => {
                 recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
@@ -215,7 +215,7 @@ async fn power_on(
     fs::write(context.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     // QEMU itself logs the console, even without a client.
-    let console = watched(&socket, None, recorder, |line| Seen::Console { line })
+    let console = watched(&socket, None, recorder, |line| Observation::Console { line })
         .await
         .map_err(|error| refused("open the serial console", error))?;
     // Saved as received: the guest's journal is for people and is not judged.
@@ -227,13 +227,13 @@ async fn power_on(
     if let Some(socket) = debug_socket {
         let log = context.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine exists.
-        watched(&socket, Some(&log), recorder, |line| Seen::Firmware { line })
+        watched(&socket, Some(&log), recorder, |line| Observation::Firmware { line })
             .await
             .map_err(|error| refused("open the firmware's debug console", error))?;
     }
     hypervisor.resume_domain(name).await?;
     recorder.progress.begin();
-    recorder.saw(Seen::PowerOn);
+    recorder.saw(Observation::PowerOn);
     Ok((console, journal, device))
 }
 
@@ -242,7 +242,7 @@ async fn watched(
     socket: &Path,
     log: Option<&Path>,
     recorder: &NodeRecorder,
-    seen: impl Fn(String) -> Seen + Send + 'static,
+    seen: impl Fn(String) -> Observation + Send + 'static,
 ) -> std::io::Result<Console> {
     let (lines, mut shown) = mpsc::unbounded_channel();
     let console = Console::connect(socket, log, lines).await?;
@@ -277,12 +277,12 @@ async fn boot_and_check(
         return Ok(());
     }
     let mut shell = Shell::wait_for_login(console, deadline).await?;
-    recorder.saw(Seen::ShellReady);
+    recorder.saw(Observation::ShellReady);
     let deadline = deadline.min(Instant::now() + SETTLE_DEADLINE);
     for (check, answer) in settle(&mut shell, checks(node), deadline).await? {
         recorder.saw(match answer {
             Asked::Answered(answer) => check.seen(answer.status, &answer.output),
-            Asked::Disturbed { disturbance, tries } => Seen::ConsoleDisturbed {
+            Asked::Disturbed { disturbance, tries } => Observation::ConsoleDisturbed {
                 check: check.name,
                 disturbance,
                 tries,
@@ -298,7 +298,7 @@ async fn boot_and_check(
 
 /// Asks which units failed or are still starting: after the boot, systemd prints nothing about them on the console.
 /// Returns `None` without a clear answer.
-async fn ask_units(shell: &mut Shell<'_>, deadline: Instant) -> Result<Option<Seen>, ShellError> {
+async fn ask_units(shell: &mut Shell<'_>, deadline: Instant) -> Result<Option<Observation>, ShellError> {
     let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
     match shell.run(units::COMMAND, until).await {
         Ok(answer) if answer.status == 0 => Ok(Some(units::seen(&answer.output))),

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use lab_model::evidence::Seen;
+use lab_model::evidence::Observation;
 use thiserror::Error;
 
 use super::life::NodeRecorder;
@@ -42,7 +42,7 @@ pub(super) async fn keep_picture(
         .map_err(io::Error::other)
         .and_then(|png| fs::write(artifacts.join(FILE), png));
     match kept {
-        Ok(()) => recorder.saw(Seen::Screen {
+        Ok(()) => recorder.saw(Observation::Screen {
             file: format!("nodes/{node}/{FILE}"),
         }),
         Err(error) => tracing::warn!(%error, FILE, "not kept"),

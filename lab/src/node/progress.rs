@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lab_model::evidence::clock::{RunClock, run_clock};
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::Scenario;
 use lab_model::timeline::{StallDetector, StallTimeouts};
 
@@ -58,7 +58,7 @@ impl Progress {
 
     /// Records an observation of this machine.
     pub fn saw(&self, record: &Record) {
-        if record.seen == Seen::Reset {
+        if record.seen == Observation::Reset {
             self.resets.fetch_add(1, Ordering::Relaxed);
         }
         self.stall_detector().saw(record, &self.scenario);
@@ -140,7 +140,7 @@ mod tests {
 
     /// V12: the wall clock steps while the console is silent.
     #[test]
-    fn look_step_of_the_wall_clock_changes_no_patience() {
+    fn look_step_of_the_wall_clock_changes_no_stall_timeout() {
         for step in [200 * SECOND, -200 * SECOND, 3600 * SECOND] {
             let fake = Fake::new();
             let progress = progress(&fake);

@@ -1,7 +1,7 @@
 //! The machine's units after the last check, as systemd lists them: after the boot, systemd prints nothing about a
 //! failed unit on the console.
 
-use lab_model::evidence::Seen;
+use lab_model::evidence::Observation;
 
 /// Maximum number of units that are recorded of each state.
 const UNITS_MAX: usize = 100;
@@ -19,7 +19,7 @@ pub(super) const COMMAND: &str = "systemctl list-units --state=failed,activating
     grep -x ID=bootlab-stand-in /etc/os-release; true; }";
 
 /// Returns the record of the answer to [`COMMAND`].
-pub(super) fn seen(output: &str) -> Seen {
+pub(super) fn seen(output: &str) -> Observation {
     let (mut failed, mut starting) = (Vec::new(), Vec::new());
     let (mut id, mut status) = (None, None);
     let mut programless = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn seen(output: &str) -> Seen {
     for list in [&mut failed, &mut without_program, &mut starting] {
         list.truncate(UNITS_MAX);
     }
-    Seen::Units {
+    Observation::Units {
         failed,
         without_program,
         starting,
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn seen_of_a_list_has_the_failed_and_the_starting_units() {
-        let wanted = Seen::Units {
+        let wanted = Observation::Units {
             failed: vec!["lab-a.service".into(), "lab-b.service".into()],
             without_program: Vec::new(),
             starting: vec!["slow.service".into()],
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn seen_of_the_stand_in_tells_units_without_a_program_apart() {
-        let wanted = Seen::Units {
+        let wanted = Observation::Units {
             failed: vec!["lab-b.service".into()],
             without_program: vec!["lab-a.service".into()],
             starting: vec!["slow.service".into()],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::{Node, Scenario};
 use lab_model::timeline::{self, StageName};
 
@@ -71,12 +71,12 @@ fn of_node(scenario: &Scenario, node: &Node, records: &[Record]) -> NodeStatus {
         records.iter().filter(is_own)
     };
     let switched = own().rev().find_map(|record| match &record.seen {
-        Seen::PowerOn => Some(true),
-        Seen::PowerOff { .. } => Some(false),
-        Seen::Lifecycle { event, .. } if event == "stopped" => Some(false),
+        Observation::PowerOn => Some(true),
+        Observation::PowerOff { .. } => Some(false),
+        Observation::Lifecycle { event, .. } if event == "stopped" => Some(false),
         _ => None,
     });
-    let is_power_on = |record: &&Record| record.seen == Seen::PowerOn;
+    let is_power_on = |record: &&Record| record.seen == Observation::PowerOn;
     let on_since_us = own().rev().find(is_power_on).map(|record| record.at_us);
     let since: Vec<Record> = records
         .iter()
@@ -106,7 +106,7 @@ mod tests {
         Scenario::load_with(&folder, DataCheck::Skip).unwrap()
     }
 
-    fn record(at_us: u64, node: &str, seen: Seen) -> Record {
+    fn record(at_us: u64, node: &str, seen: Observation) -> Record {
         Record {
             at_us,
             node: Some(node.into()),
@@ -114,8 +114,8 @@ mod tests {
         }
     }
 
-    fn shown(line: &str) -> Seen {
-        Seen::Console { line: line.into() }
+    fn shown(line: &str) -> Observation {
+        Observation::Console { line: line.into() }
     }
 
     #[test]
@@ -123,13 +123,13 @@ mod tests {
         let scenario = scenario();
         let login = "ipxe-chainload-one login: core (automatic login)";
         let first = vec![
-            record(10, "node1", Seen::PowerOn),
+            record(10, "node1", Observation::PowerOn),
             record(20, "node1", shown(login)),
         ];
         let before = &of(&scenario, &first)[0];
         assert!(before.is_on);
         assert_eq!(before.reached, Some((StageName::UserlandUp, 20)));
-        let reset = [first, vec![record(30, "node1", Seen::PowerOn)]].concat();
+        let reset = [first, vec![record(30, "node1", Observation::PowerOn)]].concat();
         let after = &of(&scenario, &reset)[0];
         assert_eq!(after.reached, Some((StageName::PowerOn, 30)));
         assert_eq!(after.on_since_us, Some(30));
@@ -138,16 +138,16 @@ mod tests {
     #[test]
     fn a_machine_that_stopped_is_off_until_it_is_switched_on() {
         let scenario = scenario();
-        let stopped = Seen::Lifecycle {
+        let stopped = Observation::Lifecycle {
             event: "stopped".into(),
             detail: "destroyed".into(),
         };
         let off = [
-            record(10, "node1", Seen::PowerOn),
+            record(10, "node1", Observation::PowerOn),
             record(20, "node1", stopped),
         ];
         assert!(!of(&scenario, &off)[0].is_on);
-        let on = [&off[..], &[record(30, "node1", Seen::PowerOn)]].concat();
+        let on = [&off[..], &[record(30, "node1", Observation::PowerOn)]].concat();
         assert!(of(&scenario, &on)[0].is_on);
         // Another machine's power is not its own.
         assert!(!of(&scenario, &on)[1].is_on);

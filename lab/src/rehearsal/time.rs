@@ -1,6 +1,6 @@
 //! Share of booting in the duration of a run. Pure.
 
-use lab_model::evidence::Seen;
+use lab_model::evidence::Observation;
 use lab_model::results::UnitOutcome;
 
 const US_PER_SECOND: f64 = 1e6;
@@ -11,7 +11,7 @@ pub fn boot_seconds(outcomes: &[UnitOutcome]) -> f64 {
     let mut spans = Vec::new();
     for attempt in outcomes.iter().flat_map(|outcome| &outcome.attempts) {
         for record in &attempt.attempt.records {
-            let (Seen::PowerOn, Some(node)) = (&record.seen, &record.node) else {
+            let (Observation::PowerOn, Some(node)) = (&record.seen, &record.node) else {
                 continue;
             };
             let seconds = attempt.attempt.node_seconds.get(node);

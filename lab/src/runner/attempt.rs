@@ -200,8 +200,8 @@ impl UnitRun {
                     Some(Report::Waiting { node }) => {
                         claims.spawn(self.claim(unit, node, granted.clone()));
                     }
-                    Some(Report::Seen(record)) => {
-                        self.say(Progress::Seen { unit: name.clone(), record: record.clone() });
+                    Some(Report::Observation(record)) => {
+                        self.say(Progress::Observation { unit: name.clone(), record: record.clone() });
                         outcome.attempt.records.push(record);
                     }
                     Some(Report::Stopped { node }) => {

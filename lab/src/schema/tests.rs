@@ -12,7 +12,7 @@ use lab_model::diagnosis::{Cause, Finding, Proof};
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::packet::{Content, Endpoint, Protocol};
 use lab_model::evidence::simulated::{Loaded, Report};
-use lab_model::evidence::{GaveUp, Seen};
+use lab_model::evidence::{GaveUp, Observation};
 use lab_model::scenario::{DataCheck, Firmware, load_all};
 use lab_report::sample_run;
 use serde::Serialize;
@@ -243,17 +243,17 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
     };
     let text = || String::from("text");
     let mut seen = vec![
-        Seen::PowerOn,
-        Seen::Reset,
-        Seen::ShellReady,
-        Seen::PowerOff { reason: text() },
-        Seen::Console { line: text() },
-        Seen::Captured {
+        Observation::PowerOn,
+        Observation::Reset,
+        Observation::ShellReady,
+        Observation::PowerOff { reason: text() },
+        Observation::Console { line: text() },
+        Observation::Captured {
             network: text(),
             frames: 5,
             dropped: 0,
         },
-        Seen::Arrived {
+        Observation::Arrived {
             protocol: Protocol::Http,
             name: text(),
             from: Endpoint::default(),
@@ -264,25 +264,25 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
                 text: Some(text()),
             },
         },
-        Seen::WouldStart(Report {
+        Observation::WouldStart(Report {
             kernel: loaded(),
             initrds: vec![loaded()],
         }),
-        Seen::ConsoleDisturbed {
+        Observation::ConsoleDisturbed {
             check: text(),
             disturbance: Disturbance::Checksum,
             tries: 3,
         },
-        Seen::Units {
+        Observation::Units {
             failed: vec![text()],
             without_program: vec![text()],
             starting: Vec::new(),
         },
-        Seen::GaveUp {
+        Observation::GaveUp {
             reason: GaveUp::Deadline { seconds: 300 },
         },
     ];
-    seen.extend(server_events().into_iter().map(|what| Seen::Server {
+    seen.extend(server_events().into_iter().map(|what| Observation::Server {
         service: "boot-server".into(),
         entry: Box::new(Event { at_us: 5, what }),
     }));

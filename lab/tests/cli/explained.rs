@@ -10,7 +10,7 @@ use lab_model::diagnosis::explain;
 use lab_model::evidence::beside::{Beside, keep_data};
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{Attempt, RecordFile, save};
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::{DataCheck, Firmware, Scenario};
 
 use crate::support::{printed, project_scenarios};
@@ -33,11 +33,11 @@ pub(crate) fn save_attempt(folder: &Path) -> Attempt {
     let attempt = Attempt {
         firmware: Firmware::Uefi,
         records: vec![
-            seen(1_000_000, Seen::PowerOn),
-            seen(3_000_000, Seen::Console { line: line.into() }),
+            seen(1_000_000, Observation::PowerOn),
+            seen(3_000_000, Observation::Console { line: line.into() }),
             seen(
                 93_000_000,
-                Seen::GaveUp {
+                Observation::GaveUp {
                     reason: "no progress".into(),
                 },
             ),

@@ -6,7 +6,7 @@ use boot_server_proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Said};
+use crate::evidence::packet::{Packet, PacketContent};
 
 /// Minimum number of unanswered ARP requests; ARP repeats each second.
 const ASKED_IN_VAIN: usize = 2;
@@ -82,7 +82,7 @@ pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     let loads = case.sent().any(|packet| {
         matches!(
             packet.what,
-            Said::TftpRequest { .. } | Said::HttpRequest { .. }
+            PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. }
         )
     });
     if loads {
@@ -96,7 +96,7 @@ pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     let asked: Vec<(&Packet, Ipv4Addr)> = case
         .sent()
         .filter_map(|packet| match packet.what {
-            Said::ArpRequest { address } => Some((packet, address)),
+            PacketContent::ArpRequest { address } => Some((packet, address)),
             _ => None,
         })
         .filter(|(_, address)| !case.addresses.contains(address))
@@ -105,7 +105,7 @@ pub(super) fn next_server_unreachable(case: &Case) -> Option<Finding> {
     let times = asked.iter().filter(|(_, other)| *other == address).count();
     let answered =
         case.wire().packets.iter().chain(case.received()).any(
-            |packet| matches!(packet.what, Said::ArpReply { address: found } if found == address),
+            |packet| matches!(packet.what, PacketContent::ArpReply { address: found } if found == address),
         );
     if answered || times < ASKED_IN_VAIN {
         return None;

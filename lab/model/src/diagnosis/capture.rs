@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::explain::{Explained, of_capture};
 use super::{Finding, diagnose};
 use crate::evidence::beside::Beside;
-use crate::evidence::packet::{DhcpSaid, Packet, Said, Wire};
+use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Wire};
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{
     Boot, Deadline, DhcpService, Firmware, Image, MacAddr, Machines, Network, Node,
     PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
@@ -41,7 +41,7 @@ pub fn machines(wire: &Wire) -> Vec<MacAddr> {
     let clients = |wanted: &dyn Fn(&DhcpSaid) -> bool| -> Vec<&str> {
         let packets = wire.packets.iter();
         let macs = packets.filter_map(|packet| match &packet.what {
-            Said::Dhcp(said) if !said.from_server && wanted(said) => Some(said.client.as_str()),
+            PacketContent::Dhcp(said) if !said.from_server && wanted(said) => Some(said.client.as_str()),
             _ => None,
         });
         macs.collect()
@@ -75,7 +75,7 @@ fn boots(said: &DhcpSaid) -> bool {
 fn loads(packet: &Packet) -> bool {
     matches!(
         packet.what,
-        Said::TftpRequest { .. } | Said::HttpRequest { .. }
+        PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. }
     )
 }
 
@@ -122,7 +122,7 @@ impl Parts {
             .collect();
         for (index, packet) in wire.packets.iter().enumerate() {
             let client = match &packet.what {
-                Said::Dhcp(said) => said.client.as_str(),
+                PacketContent::Dhcp(said) => said.client.as_str(),
                 _ => "",
             };
             let of = [packet.from.mac.as_str(), packet.to.mac.as_str(), client];
@@ -211,7 +211,7 @@ fn explain_in(
 /// Explains why a machine that only requests an address is not judged: it does not try to boot.
 fn has_no_wish_to_boot(wire: &Wire, mac: &str) -> Option<String> {
     let asks = wire.packets.iter().any(|packet| match &packet.what {
-        Said::Dhcp(said) => said.client == mac && !said.from_server && boots(said),
+        PacketContent::Dhcp(said) => said.client == mac && !said.from_server && boots(said),
         _ => packet.from.mac == mac && loads(packet),
     });
     let got = wire.address_of(mac).map_or_else(
@@ -243,13 +243,13 @@ fn attempt(
     let records = lines.map(|(line, number)| Record {
         at_us: end_us + number,
         node: Some(mac.to_string()),
-        seen: Seen::Console {
+        seen: Observation::Console {
             line: String::from_utf8_lossy(&strip_ansi_escapes::strip(line)).into_owned(),
         },
     });
     let text = mac.to_string();
     let said = wire.packets.iter().find_map(|packet| match &packet.what {
-        Said::Dhcp(said) if said.client == text && !said.arch.is_empty() => Some(said),
+        PacketContent::Dhcp(said) if said.client == text && !said.arch.is_empty() => Some(said),
         _ => None,
     });
     let is_uefi = said.is_some_and(|said| said.arch.iter().all(|arch| *arch != BIOS_ARCH));
@@ -300,7 +300,7 @@ fn attempt(
 fn node(wire: &Wire, mac: MacAddr) -> Node {
     let text = mac.to_string();
     let uuid = wire.packets.iter().find_map(|packet| match &packet.what {
-        Said::Dhcp(said) if said.client == text => said.uuid.as_deref()?.parse::<Uuid>().ok(),
+        PacketContent::Dhcp(said) if said.client == text => said.uuid.as_deref()?.parse::<Uuid>().ok(),
         _ => None,
     });
     Node::stranger(&text, uuid.unwrap_or_default(), mac, 0)

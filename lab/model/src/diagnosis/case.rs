@@ -9,9 +9,9 @@ use boot_server_proto::dhcp::MessageType;
 
 use super::Proof;
 use crate::evidence::domain::Domain;
-use crate::evidence::packet::{DhcpSaid, Direction, Packet, Said, Transfer, Wire};
+use crate::evidence::packet::{DhcpSaid, Direction, Packet, PacketContent, Transfer, Wire};
 use crate::evidence::saved::Attempt;
-use crate::evidence::{DhcpKind, Record, Seen};
+use crate::evidence::{DhcpKind, Record, Observation};
 use crate::scenario::{DhcpService, Node};
 use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
     pub(super) fn dhcp(&self) -> impl Iterator<Item = (&'a Packet, &'a DhcpSaid)> + use<'a, '_> {
         let packets = self.near().packets.iter();
         packets.filter_map(|packet| match &packet.what {
-            Said::Dhcp(said) if self.is_own_dhcp(packet, said) => Some((packet, &**said)),
+            PacketContent::Dhcp(said) if self.is_own_dhcp(packet, said) => Some((packet, &**said)),
             _ => None,
         })
     }
@@ -172,7 +172,7 @@ impl<'a> Case<'a> {
     /// Returns the time when the lab stopped waiting.
     pub(super) fn gave_up_us(&self) -> Option<u64> {
         self.records()
-            .filter(|record| matches!(record.seen, Seen::GaveUp { .. }))
+            .filter(|record| matches!(record.seen, Observation::GaveUp { .. }))
             .map(|record| record.at_us)
             .last()
     }
@@ -225,7 +225,7 @@ impl<'a> Case<'a> {
             .records
             .iter()
             .filter_map(|record| match &record.seen {
-                Seen::Server { entry, .. } => {
+                Observation::Server { entry, .. } => {
                     let ours = record.node.as_deref() == Some(&self.node.name)
                         || entry.what.who().is_some_and(|who| self.is(who));
                     ours.then_some((entry.at_us, &entry.what))
@@ -255,7 +255,7 @@ impl<'a> Case<'a> {
     /// Returns the lines of the machine's console.
     pub(super) fn console(&self) -> impl Iterator<Item = (u64, &'a str)> + use<'a, '_> {
         self.records().filter_map(|record| match &record.seen {
-            Seen::Console { line } => Some((record.at_us, line.as_str())),
+            Observation::Console { line } => Some((record.at_us, line.as_str())),
             _ => None,
         })
     }

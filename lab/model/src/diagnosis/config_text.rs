@@ -7,7 +7,7 @@ use boot_server_events::BootEvent;
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::evidence::Seen;
+use crate::evidence::Observation;
 use crate::timeline::{Fact, Outcome, StageName};
 
 /// Byte order mark (U+FEFF), which Windows editors write.
@@ -101,7 +101,7 @@ fn arrived<'a>(case: &Case<'a>, stage: StageName) -> Option<(u64, &'a str)> {
         .records
         .iter()
         .find_map(|record| match &record.seen {
-            Seen::Arrived { content, .. }
+            Observation::Arrived { content, .. }
                 if record.node.as_deref() == Some(&case.node.name) && content.sha256 == hash =>
             {
                 Some((record.at_us, content.text.as_deref()?))

@@ -5,7 +5,7 @@ use boot_server_events::BootEvent;
 use super::case::Case;
 use super::config::requests;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Said};
+use crate::evidence::packet::{Packet, PacketContent};
 use crate::timeline::StageName;
 use crate::timeline::signatures::Clue;
 
@@ -22,7 +22,7 @@ fn urls<'a>(case: &Case<'a>) -> Vec<(u64, &'a str, Option<u64>)> {
     let mut urls: Vec<(u64, &str, Option<u64>)> = Vec::new();
     let lines = case.console().map(|(at_us, line)| (at_us, line, None));
     let scripts = case.received().filter_map(|packet| match &packet.what {
-        Said::HttpResponse {
+        PacketContent::HttpResponse {
             body: Some(body), ..
         } => Some((packet.at_us, body.as_str(), Some(packet.frame))),
         _ => None,
@@ -84,7 +84,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
     }
     let tried: Vec<&Packet> = case
         .sent()
-        .filter(|packet| packet.at_us > up_us && matches!(packet.what, Said::TcpSyn))
+        .filter(|packet| packet.at_us > up_us && matches!(packet.what, PacketContent::TcpSyn))
         .collect();
     let dead = tried.iter().rev().find(|syn| !answered(case, syn));
     let fetch_failed = case.line(Clue::Fetching);
@@ -103,7 +103,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
                 .map_or_else(|| syn.to.mac.clone(), |a| a.to_string());
             let port = syn.to.port.unwrap_or_default();
             let refused = case.received().any(|packet| {
-                matches!(packet.what, Said::TcpReset | Said::Unreachable { .. })
+                matches!(packet.what, PacketContent::TcpReset | PacketContent::Unreachable { .. })
                     && packet.at_us >= syn.at_us
             });
             let how = if refused {
@@ -173,6 +173,6 @@ pub(super) fn answered(case: &Case, syn: &Packet) -> bool {
         packet.at_us >= syn.at_us
             && packet.from.port == syn.from.port
             && packet.to.address == syn.to.address
-            && matches!(packet.what, Said::HttpRequest { .. })
+            && matches!(packet.what, PacketContent::HttpRequest { .. })
     })
 }

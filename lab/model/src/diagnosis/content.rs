@@ -7,8 +7,8 @@ use boot_server_events::BootEvent;
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::evidence::Seen;
-use crate::evidence::packet::{Direction, Packet, Said};
+use crate::evidence::Observation;
+use crate::evidence::packet::{Direction, Packet, PacketContent};
 use crate::scenario::Sha256Hex;
 use crate::timeline::{Sighting, StageName};
 
@@ -49,7 +49,7 @@ pub(super) fn request_changed(case: &Case) -> Option<Finding> {
         .iter()
         .filter(|packet| packet.direction == Some(Direction::FromMachine))
         .filter_map(|packet| match &packet.what {
-            Said::HttpRequest { target, .. } => {
+            PacketContent::HttpRequest { target, .. } => {
                 let address = packet.from.address?.to_canonical();
                 let from = SocketAddr::new(address, packet.from.port?);
                 Some((packet, from, target.as_str()))
@@ -62,7 +62,7 @@ pub(super) fn request_changed(case: &Case) -> Option<Finding> {
         .records
         .iter()
         .filter_map(|record| {
-            let Seen::Server { entry, .. } = &record.seen else {
+            let Observation::Server { entry, .. } = &record.seen else {
                 return None;
             };
             let BootEvent::HttpRequest {

@@ -8,7 +8,7 @@ use boot_server_proto::dhcp::MessageType;
 
 use super::case::{Case, server_of};
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{DhcpSaid, Packet, Said};
+use crate::evidence::packet::{DhcpSaid, Packet, PacketContent};
 
 /// Maximum number of packets of a kind that are listed as evidence.
 const SHOWN: usize = 3;
@@ -78,7 +78,7 @@ fn others_got<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a DhcpSaid)> {
         .packets
         .iter()
         .find_map(|packet| match &packet.what {
-            Said::Dhcp(said)
+            PacketContent::Dhcp(said)
                 if said.client != case.mac && said.from_server && said.given.is_some() =>
             {
                 Some((packet, &**said))
@@ -250,7 +250,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
             .min();
         let stranger = case.wire().packets.iter().find(|packet| {
             let claims = match packet.what {
-                Said::ArpReply { address: claimed } => claimed == address,
+                PacketContent::ArpReply { address: claimed } => claimed == address,
                 _ => packet.from.address == Some(address.into()),
             };
             let known = case

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::Seen;
+use crate::evidence::Observation;
 use crate::timeline::StageName;
 
 /// Maximum number of quoted lines of the disturbance.
@@ -22,13 +22,13 @@ pub(super) fn console(case: &Case) -> Option<Finding> {
         .filter(|record| of_node(&record.node))
     {
         match &record.seen {
-            Seen::ConsoleDisturbed {
+            Observation::ConsoleDisturbed {
                 check,
                 disturbance,
                 tries,
             } => disturbed.push((record.at_us, check, *disturbance, *tries)),
             // The same check was answered later.
-            Seen::Check { check, .. } => disturbed.retain(|(_, other, ..)| *other != check),
+            Observation::Check { check, .. } => disturbed.retain(|(_, other, ..)| *other != check),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use similar::TextDiff;
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Said};
+use crate::evidence::packet::{Packet, PacketContent};
 use crate::timeline::signatures::Clue;
 use crate::timeline::{CheckSeen, Outcome, StageName};
 
@@ -33,7 +33,7 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
     let tried = case
         .sent()
         .filter(after)
-        .find(|packet| matches!(packet.what, Said::TcpSyn | Said::HttpRequest { .. }));
+        .find(|packet| matches!(packet.what, PacketContent::TcpSyn | PacketContent::HttpRequest { .. }));
     let line = case.line(Clue::NoNetwork);
     let mut evidence: Vec<Proof> = line
         .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim())))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Direction, Packet, Said, TransferEnd};
+use crate::evidence::packet::{Direction, Packet, PacketContent, TransferEnd};
 use crate::timeline::{Origin, Outcome};
 
 /// A transfer that goes on for so long before and after a packet was under way at that time.
@@ -61,7 +61,7 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
         .packets
         .iter()
         .find_map(|packet| match &packet.what {
-            Said::Dhcp(said)
+            PacketContent::Dhcp(said)
                 if !said.from_server
                     && said.client != case.mac
                     && said

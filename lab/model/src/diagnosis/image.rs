@@ -5,8 +5,8 @@ use boot_server_events::BootEvent;
 use super::case::Case;
 use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
-use crate::evidence::Seen;
-use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::evidence::Observation;
+use crate::evidence::packet::{Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire};
 use crate::timeline::signatures::Clue;
 use crate::timeline::{StageName, bare, first_frame_in};
 
@@ -150,7 +150,7 @@ fn shorter_than_stored<'a>(case: &Case<'a>) -> Option<(&'a Transfer, u64)> {
     let stored = |name: &str| {
         let mut records = case.attempt.records.iter();
         records.find_map(|record| match &record.seen {
-            Seen::Manifest { file, bytes, .. } if bare(file) == bare(name) => *bytes,
+            Observation::Manifest { file, bytes, .. } if bare(file) == bare(name) => *bytes,
             _ => None,
         })
     };
@@ -271,13 +271,13 @@ fn unanswered<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a str)> {
     let (packet, target) = case
         .sent()
         .filter_map(|packet| match &packet.what {
-            Said::HttpRequest { target, .. } => Some((packet, target.as_str())),
+            PacketContent::HttpRequest { target, .. } => Some((packet, target.as_str())),
             _ => None,
         })
         .last()?;
     let answered = case.received().any(|other| {
         other.at_us >= packet.at_us
-            && matches!(&other.what, Said::HttpResponse { target: Some(of), .. } if of == target)
+            && matches!(&other.what, PacketContent::HttpResponse { target: Some(of), .. } if of == target)
     }) || case.transfers().any(|one| one.name == target);
     (!answered && case.end_us().saturating_sub(packet.at_us) >= STILL_US)
         .then_some((packet, target))

@@ -6,7 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Direction, Packet, Protocol, Said, Transfer, TransferEnd, Wire};
+use crate::evidence::packet::{Direction, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire};
 use crate::evidence::{DhcpKind, GaveUp};
 use crate::timeline::{StageName, first_frame_in};
 
@@ -37,7 +37,7 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
     let until_us = kernel.map_or(u64::MAX, |stage| stage.start_us);
     let tried: Vec<&Packet> = case
         .sent()
-        .filter(|packet| packet.at_us < until_us && matches!(packet.what, Said::TcpSyn))
+        .filter(|packet| packet.at_us < until_us && matches!(packet.what, PacketContent::TcpSyn))
         .collect();
     let last = tried.last()?;
     if tried.iter().any(|syn| answered(case, syn)) {
@@ -54,8 +54,8 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
         .map(|packet| case.packet(packet, format!("SYN to {server}:{port}")))
         .collect();
     let answer = case.received().find_map(|packet| match &packet.what {
-        Said::Unreachable { why, .. } => Some((packet, Some(why.as_str()))),
-        Said::TcpReset if packet.from.port == last.to.port => Some((packet, None)),
+        PacketContent::Unreachable { why, .. } => Some((packet, Some(why.as_str()))),
+        PacketContent::TcpReset if packet.from.port == last.to.port => Some((packet, None)),
         _ => None,
     });
     let (how, weight) = match &answer {
@@ -75,10 +75,10 @@ pub(super) fn http_blocked(case: &Case) -> Option<Finding> {
     };
     let reachable = case.wire().packets.iter().find(|packet| {
         let from_server = packet.from.address.is_some() && packet.from.address == last.to.address;
-        matches!(packet.what, Said::ArpReply { address } if Some(address.into()) == last.to.address)
+        matches!(packet.what, PacketContent::ArpReply { address } if Some(address.into()) == last.to.address)
             || (from_server
                 && packet.to.mac == case.mac
-                && matches!(packet.what, Said::TftpOptions { .. }))
+                && matches!(packet.what, PacketContent::TftpOptions { .. }))
     });
     let tftp = case.transfers().find(|one| one.protocol == Protocol::Tftp);
     if let Some(packet) = reachable {
@@ -221,17 +221,17 @@ fn lost_on_the_way(case: &Case) -> Option<(usize, usize)> {
 fn by_kind(
     wire: &Wire,
     is_counted: impl Fn(&Packet) -> bool,
-) -> HashMap<Discriminant<Said>, usize> {
+) -> HashMap<Discriminant<PacketContent>, usize> {
     let mut counts = HashMap::new();
     for packet in wire.packets.iter().filter(|packet| is_counted(packet)) {
         let is_datagram = matches!(
             packet.what,
-            Said::Dhcp(_)
-                | Said::TftpRequest { .. }
-                | Said::TftpOptions { .. }
-                | Said::TftpError { .. }
-                | Said::ArpRequest { .. }
-                | Said::ArpReply { .. }
+            PacketContent::Dhcp(_)
+                | PacketContent::TftpRequest { .. }
+                | PacketContent::TftpOptions { .. }
+                | PacketContent::TftpError { .. }
+                | PacketContent::ArpRequest { .. }
+                | PacketContent::ArpReply { .. }
         );
         if is_datagram {
             *counts.entry(discriminant(&packet.what)).or_default() += 1;

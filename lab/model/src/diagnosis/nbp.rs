@@ -6,7 +6,7 @@ use boot_server_events::BootEvent;
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::Said;
+use crate::evidence::packet::PacketContent;
 use crate::timeline::signatures::Clue;
 use crate::timeline::{Outcome, Sighting, StageName};
 
@@ -207,7 +207,7 @@ fn asked_arch(case: &Case, arch: u16) -> Option<Proof> {
         .packets
         .iter()
         .find_map(|packet| match &packet.what {
-            Said::Dhcp(said) if said.client == case.mac && said.arch.contains(&arch) => {
+            PacketContent::Dhcp(said) if said.client == case.mac && said.arch.contains(&arch) => {
                 Some(case.packet(
                     packet,
                     format!("{} reports architecture {arch}", said.message),

@@ -7,7 +7,7 @@ use boot_server_proto::dhcp::MessageType;
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{DhcpSaid, Packet, Said};
+use crate::evidence::packet::{DhcpSaid, Packet, PacketContent};
 use crate::timeline::{Outcome, StageName};
 
 /// Detects a proxy that does not answer.
@@ -96,7 +96,7 @@ fn on_4011(case: &Case) -> Option<Finding> {
     let refused = case.received().find(|packet| {
         matches!(
             packet.what,
-            Said::Unreachable {
+            PacketContent::Unreachable {
                 port: Some(4011),
                 ..
             }
@@ -172,7 +172,7 @@ fn unreadable<'a>(case: &Case<'a>) -> Option<(&'a Packet, String)> {
         .packets
         .iter()
         .find_map(|packet| match &packet.what {
-            Said::Malformed { protocol, why }
+            PacketContent::Malformed { protocol, why }
                 if protocol == "dhcp"
                     && matches!(packet.from.port, Some(67 | 4011))
                     && packet.at_us >= asked =>

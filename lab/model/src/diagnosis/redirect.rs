@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding};
-use crate::evidence::packet::{Packet, Said};
+use crate::evidence::packet::{Packet, PacketContent};
 use crate::timeline::{Outcome, Sighting};
 
 /// Time within which a client follows a redirect.
@@ -18,7 +18,7 @@ pub(super) fn before<'a>(
     sighting: &Sighting,
 ) -> Option<(&'a Packet, u16, &'a str)> {
     let redirects = case.received().filter_map(|packet| match &packet.what {
-        Said::HttpResponse {
+        PacketContent::HttpResponse {
             status,
             target: Some(target),
             ..

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Transfer, TransferEnd};
-use crate::evidence::{STATION_PREFIX, Seen};
+use crate::evidence::{STATION_PREFIX, Observation};
 
 /// Time before a server's end within which a transfer's last packet shows that it was active.
 const CUT_OFF_US: u64 = 2_000_000;
@@ -16,7 +16,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         .iter()
         .find_map(|record| match &record.seen {
             // A station stands in for a foreign server, whose processes are unknown.
-            Seen::ServiceEnded { service, detail } if !service.starts_with(STATION_PREFIX) => {
+            Observation::ServiceEnded { service, detail } if !service.starts_with(STATION_PREFIX) => {
                 Some((record.at_us, service, detail))
             }
             _ => None,
@@ -28,7 +28,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         .unwrap_or_default();
     let back = case.attempt.records.iter().any(|record| {
         record.at_us > at_us
-            && matches!(&record.seen, Seen::Server { service: of, .. } if of == service)
+            && matches!(&record.seen, Observation::Server { service: of, .. } if of == service)
     });
     let cut_off = case.transfers().any(|one| {
         let whole_again = |other: &Transfer| {

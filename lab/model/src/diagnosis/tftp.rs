@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::evidence::packet::{Packet, Protocol, PacketContent, Transfer, TransferEnd};
 use crate::timeline::first_frame_in;
 
 /// Time within which firmware retransmits.
@@ -18,7 +18,7 @@ const OPTIONS_REFUSED: u16 = 8;
 pub(super) fn options_refused(case: &Case) -> Option<Finding> {
     let packets: Vec<&Packet> = case.sent().chain(case.received()).collect();
     let refusals = packets.iter().filter_map(|packet| match &packet.what {
-        Said::TftpError {
+        PacketContent::TftpError {
             code: OPTIONS_REFUSED,
             message,
             file,
@@ -32,7 +32,7 @@ pub(super) fn options_refused(case: &Case) -> Option<Finding> {
     };
     // EDK2 reads the size, aborts with this code and requests the file again.
     let asked_again = packets.iter().find(|other| {
-        let again = matches!(&other.what, Said::TftpRequest { file: asked, .. } if file.is_none_or(|file| asked == file));
+        let again = matches!(&other.what, PacketContent::TftpRequest { file: asked, .. } if file.is_none_or(|file| asked == file));
         again && other.frame > packet.frame
     });
     if case.transfers().any(is_whole) || asked_again.is_some() {
@@ -42,11 +42,11 @@ pub(super) fn options_refused(case: &Case) -> Option<Finding> {
     let mut evidence = vec![case.packet(packet, format!("error 8 on {named}: {message}"))];
     let shown = packets.iter().filter(|other| other.frame < packet.frame);
     evidence.extend(shown.filter_map(|other| match &other.what {
-        Said::TftpOptions { options } => Some(case.packet(
+        PacketContent::TftpOptions { options } => Some(case.packet(
             other,
             format!("the server acknowledges {}", listed(options)),
         )),
-        Said::TftpRequest {
+        PacketContent::TftpRequest {
             file: asked,
             options,
             ..
@@ -164,7 +164,7 @@ fn never_answers(case: &Case) -> Option<Finding> {
     let asked: Vec<(&Packet, &str)> = case
         .sent()
         .filter_map(|packet| match &packet.what {
-            Said::TftpRequest {
+            PacketContent::TftpRequest {
                 file, write: false, ..
             } => Some((packet, file.as_str())),
             _ => None,
@@ -175,7 +175,7 @@ fn never_answers(case: &Case) -> Option<Finding> {
     let answered = case.received().any(|packet| {
         matches!(
             packet.what,
-            Said::TftpOptions { .. } | Said::TftpError { .. }
+            PacketContent::TftpOptions { .. } | PacketContent::TftpError { .. }
         ) && packet.from.address == server
     });
     let transferred = case
@@ -214,7 +214,7 @@ fn answered_by_another(case: &Case, first: &Packet, file: &str) -> Option<Findin
     let answer = case.received().find(|packet| {
         let is_tftp = matches!(
             packet.what,
-            Said::TftpOptions { .. } | Said::TftpError { .. }
+            PacketContent::TftpOptions { .. } | PacketContent::TftpError { .. }
         );
         is_tftp && packet.from.address != Some(asked) && packet.at_us >= first.at_us
     });
@@ -270,7 +270,7 @@ fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
     }
     let server = first.to.address;
     let answer = case.received().find(|packet| {
-        matches!(packet.what, Said::TftpOptions { .. })
+        matches!(packet.what, PacketContent::TftpOptions { .. })
             && packet.from.address == server
             && packet.to.port == first.from.port
             && packet.at_us >= first.at_us
@@ -294,7 +294,7 @@ fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
 
 fn unreachable<'a>(case: &Case<'a>, since_us: u64) -> Option<(&'a Packet, &'a str)> {
     case.received().find_map(|packet| match &packet.what {
-        Said::Unreachable { why, .. } if packet.at_us >= since_us => Some((packet, why.as_str())),
+        PacketContent::Unreachable { why, .. } if packet.at_us >= since_us => Some((packet, why.as_str())),
         _ => None,
     })
 }

@@ -38,13 +38,13 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     #[serde(flatten)]
-    pub seen: Seen,
+    pub seen: Observation,
 }
 
 /// Content of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "seen", rename_all = "snake_case")]
-pub enum Seen {
+pub enum Observation {
     /// Event of one of the lab's boot-server processes.
     Server {
         /// Name of the service in the cell, e.g. `boot-server` or `config-service`.

@@ -102,7 +102,7 @@ impl Wire {
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
         let given = self.packets.iter().filter_map(|packet| match &packet.what {
-            Said::Dhcp(said) if said.client == mac && said.is(MessageType::Ack) => said.given,
+            PacketContent::Dhcp(said) if said.client == mac && said.is(MessageType::Ack) => said.given,
             _ => None,
         });
         let mut given = given.filter(|address| !address.is_unspecified());
@@ -122,7 +122,7 @@ pub struct Packet {
     /// Direction at the machine's own port; `None` if the capture does not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    pub what: Said,
+    pub what: PacketContent,
 }
 
 /// Direction of a frame at a machine's own port, as the port saw it, regardless of the frame's addresses.
@@ -163,7 +163,7 @@ pub struct Endpoint {
 /// Content of a packet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "said", rename_all = "snake_case")]
-pub enum Said {
+pub enum PacketContent {
     /// DHCP message on port 67, 68 or 4011.
     Dhcp(Box<DhcpSaid>),
     /// TFTP request to read (or, with `write`, to write) a file.

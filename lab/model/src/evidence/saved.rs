@@ -424,7 +424,7 @@ pub fn captures(folder: &Path) -> Result<Wire, SavedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Seen;
+    use crate::evidence::Observation;
 
     fn attempt() -> Attempt {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/ipxe-chainload");
@@ -448,7 +448,7 @@ mod tests {
         let record = Record {
             at_us: 1_700_000_000_000_000,
             node: Some("node1".into()),
-            seen: Seen::PowerOn,
+            seen: Observation::PowerOn,
         };
         let line = serde_json::to_string(&record).unwrap();
         // The lab was killed while it wrote the second.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 
 const GOOD: &str = r#"summary = "Others ask in the machine's name"
 scenario = "ipxe-chainload"
@@ -182,7 +182,7 @@ fn is_shown_finds_a_text_of_a_record_and_no_other() {
     let records = [Record {
         at_us: 1,
         node: None,
-        seen: Seen::Console { line },
+        seen: Observation::Console { line },
     }];
     assert!(is_shown("a \"quoted\" line", &records, &[]));
     assert!(!is_shown("another line", &records, &[]));

@@ -133,7 +133,7 @@ pub enum Progress {
     /// A machine may start.
     NodeStarted { unit: String, node: String },
     /// Evidence was recorded.
-    Seen { unit: String, record: Record },
+    Observation { unit: String, record: Record },
     /// A machine was stopped, and all its records were received.
     NodeStopped { unit: String, node: String },
     /// A unit was skipped.

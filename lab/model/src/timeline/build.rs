@@ -16,8 +16,8 @@ use super::{
     CheckSeen, Entry, Fact, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
     UnitsSeen, Vantage,
 };
-use crate::evidence::packet::{Said, Wire};
-use crate::evidence::{Record, Seen};
+use crate::evidence::packet::{PacketContent, Wire};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{Node, Scenario};
 
 /// Number of last console lines that are kept.
@@ -45,7 +45,7 @@ pub fn build(
     let last_check_us = records
         .iter()
         .filter(|record| record.node.as_deref() == Some(&node.name))
-        .filter(|record| matches!(record.seen, Seen::Check { .. }))
+        .filter(|record| matches!(record.seen, Observation::Check { .. }))
         .map(|record| record.at_us)
         .max();
     let mut records_in_order: Vec<&Record> = records.iter().collect();
@@ -109,13 +109,13 @@ struct Builder<'s> {
 impl Builder<'_> {
     fn take(&mut self, record: &Record) {
         match &record.seen {
-            Seen::Server { entry, .. } => {
+            Observation::Server { entry, .. } => {
                 if let Some(classified) = classify(entry.at_us, &entry.what, self.scenario) {
                     self.server(record, &entry.what, classified);
                 }
                 return;
             }
-            Seen::ServiceEnded { service, detail } => {
+            Observation::ServiceEnded { service, detail } => {
                 let ended = ServiceEnded {
                     service: service.clone(),
                     detail: detail.clone(),
@@ -130,33 +130,33 @@ impl Builder<'_> {
         }
         let at_us = record.at_us;
         match &record.seen {
-            Seen::Server { .. }
-            | Seen::ServiceEnded { .. }
-            | Seen::Lifecycle { .. }
-            | Seen::Firmware { .. }
-            | Seen::Screen { .. }
-            | Seen::Captured { .. }
-            | Seen::Arrived { .. }
-            | Seen::Manifest { .. }
-            | Seen::ConsoleDisturbed { .. } => {}
-            Seen::Reset => {
+            Observation::Server { .. }
+            | Observation::ServiceEnded { .. }
+            | Observation::Lifecycle { .. }
+            | Observation::Firmware { .. }
+            | Observation::Screen { .. }
+            | Observation::Captured { .. }
+            | Observation::Arrived { .. }
+            | Observation::Manifest { .. }
+            | Observation::ConsoleDisturbed { .. } => {}
+            Observation::Reset => {
                 self.console.reset();
                 if at_us <= self.last_check_us {
                     self.watch.reset(at_us);
                 }
             }
-            Seen::PowerOn => {
+            Observation::PowerOn => {
                 let said = (Origin::Lab, Outcome::Done);
                 self.saw(StageName::PowerOn, at_us, said, Fact::SwitchedOn);
             }
-            Seen::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
-            Seen::WouldStart(report) => self.timeline.would_start = Some(report.clone()),
-            Seen::Console { line } => self.console(at_us, line),
-            Seen::ShellReady => {
+            Observation::PowerOff { reason } => self.timeline.powered_off = Some(reason.clone()),
+            Observation::WouldStart(report) => self.timeline.would_start = Some(report.clone()),
+            Observation::Console { line } => self.console(at_us, line),
+            Observation::ShellReady => {
                 let said = (Origin::Lab, Outcome::Done);
                 self.saw(StageName::UserlandUp, at_us, said, Fact::ShellAnswers);
             }
-            Seen::Check {
+            Observation::Check {
                 check,
                 expected,
                 found,
@@ -170,7 +170,7 @@ impl Builder<'_> {
                 };
                 self.check(at_us, seen);
             }
-            Seen::Units {
+            Observation::Units {
                 failed,
                 without_program,
                 starting,
@@ -181,7 +181,7 @@ impl Builder<'_> {
                     starting: self.of_config(starting),
                 });
             }
-            Seen::GaveUp { reason } => self.timeline.gave_up = Some(reason.clone()),
+            Observation::GaveUp { reason } => self.timeline.gave_up = Some(reason.clone()),
         }
     }
 
@@ -451,7 +451,7 @@ impl Builder<'_> {
             .packets
             .iter()
             .find_map(|packet| match &packet.what {
-                Said::Dhcp(said)
+                PacketContent::Dhcp(said)
                     if !said.from_server
                         && self.view.is_own_dhcp(packet, said)
                         && said.is_ipxe() =>
@@ -537,7 +537,7 @@ fn is_service_call(event: &BootEvent, scenario: &Scenario) -> bool {
 /// Time of the event, which may be recorded later.
 fn time_us(record: &Record) -> u64 {
     match &record.seen {
-        Seen::Server { entry, .. } => entry.at_us,
+        Observation::Server { entry, .. } => entry.at_us,
         _ => record.at_us,
     }
 }

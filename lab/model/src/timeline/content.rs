@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::classify::Named;
 use super::{Entry, Fact, Key, Origin, Outcome, Sighting, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{Image, Network, Node, PixiecoreService, Scenario};
 use crate::timeline::StageName;
 
@@ -99,7 +99,7 @@ fn arrivals<'r>(node: &Node, records: &'r [Record], port: Option<&'r Wire>) -> V
         .filter(|record| record.node.as_deref() == Some(&node.name));
     let mut all: Vec<Arrival> = own
         .filter_map(|record| match &record.seen {
-            Seen::Arrived {
+            Observation::Arrived {
                 protocol,
                 name,
                 from,
@@ -254,7 +254,7 @@ struct Manifest<'r>(HashMap<&'r str, &'r str>);
 impl<'r> Manifest<'r> {
     fn read(records: &'r [Record]) -> Manifest<'r> {
         let files = records.iter().filter_map(|record| match &record.seen {
-            Seen::Manifest { file, sha256, .. } => Some((bare(file), sha256.as_str())),
+            Observation::Manifest { file, sha256, .. } => Some((bare(file), sha256.as_str())),
             _ => None,
         });
         Manifest(files.collect())

@@ -10,8 +10,8 @@ use boot_server_events::{BootEvent, Identifier, Who};
 use boot_server_proto::dhcp::MessageType;
 use uuid::Uuid;
 
-use crate::evidence::packet::{Said, Wire};
-use crate::evidence::{Record, Seen};
+use crate::evidence::packet::{PacketContent, Wire};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{DhcpService, MacAddr, Scenario};
 
 /// Actual sender of a request, and the machine named in it.
@@ -49,7 +49,7 @@ impl<'s> Identities<'s> {
         // recorded.
         let others_dhcp = scenario.services.dhcp != DhcpService::BootServer;
         for record in records {
-            let Seen::Server { entry, .. } = &record.seen else {
+            let Observation::Server { entry, .. } = &record.seen else {
                 continue;
             };
             let (who, address) = match &entry.what {
@@ -75,7 +75,7 @@ impl<'s> Identities<'s> {
         // If no server of the lab receives these messages, the packets count.
         if [DhcpService::Dnsmasq, DhcpService::None].contains(&scenario.services.dhcp) {
             for packet in &packets.packets {
-                let Said::Dhcp(said) = &packet.what else {
+                let PacketContent::Dhcp(said) = &packet.what else {
                     continue;
                 };
                 if let (Some(node), Some(given)) = (

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use boot_server_events::BootEvent;
 
 use super::classify::Named;
-use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, Said, Transfer, Wire};
+use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, PacketContent, Transfer, Wire};
 use crate::scenario::Scenario;
 
 /// Maximum time between a request at the machine's port and the server's event about its answer, in addition to
@@ -63,7 +63,7 @@ impl<'w> View<'w> {
             .filter(|address| !address.is_unspecified())
             .map(|address| address.to_canonical());
         let xids = sent.clone().filter_map(|packet| match &packet.what {
-            Said::Dhcp(said) if !said.from_server => Some(said.xid),
+            PacketContent::Dhcp(said) if !said.from_server => Some(said.xid),
             _ => None,
         });
         View {
@@ -153,12 +153,12 @@ impl<'w> View<'w> {
         };
         match event {
             BootEvent::DhcpRequest { xid, message, .. } => sent().any(|packet| {
-                matches!(&packet.what, Said::Dhcp(said) if said.xid == *xid && said.is(*message))
+                matches!(&packet.what, PacketContent::Dhcp(said) if said.xid == *xid && said.is(*message))
             }),
             BootEvent::DhcpReply { xid, message, address, .. } => {
                 let packets = self.wire.packets.iter().filter(in_time);
                 packets.filter(|packet| packet.direction == Some(Direction::ToMachine)).any(|packet| {
-                    matches!(&packet.what, Said::Dhcp(said)
+                    matches!(&packet.what, PacketContent::Dhcp(said)
                         if said.from_server
                             && said.xid == *xid
                             && said.is(*message)
@@ -169,18 +169,18 @@ impl<'w> View<'w> {
             BootEvent::TftpRequest { file, .. }
             | BootEvent::TftpDone { file, .. }
             | BootEvent::TftpFailed { file, .. } => sent().any(|packet| {
-                matches!(&packet.what, Said::TftpRequest { file: asked, write: false, .. }
+                matches!(&packet.what, PacketContent::TftpRequest { file: asked, write: false, .. }
                     if Named::of(asked) == Named::of(file))
                     && asks(packet)
             }) || loaded(&|name| Named::of(name) == Named::of(file)),
             BootEvent::HttpRequest { path, query, method, .. } => sent().any(|packet| {
-                matches!(&packet.what, Said::HttpRequest { target, method: used, .. }
+                matches!(&packet.what, PacketContent::HttpRequest { target, method: used, .. }
                     if is_target(target, path, query) && used == method)
                     && asks(packet)
             }) || loaded(&|name| is_target(name, path, query)),
             // The machine's own messages are the only evidence of these.
             BootEvent::DhcpIgnored { .. } | BootEvent::AddressInUse { .. } | BootEvent::RateLimited { .. } => {
-                sent().any(|packet| matches!(packet.what, Said::Dhcp(_)))
+                sent().any(|packet| matches!(packet.what, PacketContent::Dhcp(_)))
             }
             _ => false,
         }

@@ -14,7 +14,7 @@ use boot_server_events::BootEvent;
 use super::classify::classify;
 use super::signatures::is_kernel_line;
 use super::{Outcome, StageName};
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::Scenario;
 
 /// Number of bytes to the machine that counts as transfer progress; repeated DHCP answers are far smaller.
@@ -131,17 +131,17 @@ impl StallDetector {
     /// Records an observation of this machine.
     pub fn saw(&mut self, record: &Record, scenario: &Scenario) {
         match &record.seen {
-            Seen::Console { line } if is_kernel_line(line) => {
+            Observation::Console { line } if is_kernel_line(line) => {
                 self.progress(record.at_us, StageName::KernelUp, "the kernel speaks");
             }
-            Seen::Console { .. } => self.console_grew(record.at_us),
-            Seen::ShellReady => self.progress(record.at_us, StageName::Checks, "the shell answers"),
-            Seen::Reset => {
+            Observation::Console { .. } => self.console_grew(record.at_us),
+            Observation::ShellReady => self.progress(record.at_us, StageName::Checks, "the shell answers"),
+            Observation::Reset => {
                 (self.phase, self.stage) = (Phase::Firmware, StageName::PowerOn);
                 self.answers.clear();
                 self.progress(record.at_us, StageName::PowerOn, "it was reset");
             }
-            Seen::Server { entry, .. } => self.heard(entry.at_us, &entry.what, scenario),
+            Observation::Server { entry, .. } => self.heard(entry.at_us, &entry.what, scenario),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Timeline;
 use crate::evidence::packet::Wire;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{Firmware, Node, Scenario};
 use crate::verdict::fixture::{evidence, scenario};
 
@@ -74,13 +74,13 @@ fn the_console_is_kept_to_its_last_lines_and_its_troubles() {
         records.push(Record {
             at_us,
             node: Some("node1".into()),
-            seen: Seen::Console { line },
+            seen: Observation::Console { line },
         });
         let line = "a line of another machine".into();
         records.push(Record {
             at_us,
             node: Some("node2".into()),
-            seen: Seen::Console { line },
+            seen: Observation::Console { line },
         });
     }
     let timeline = build(&scenario, node, &records);
@@ -94,7 +94,7 @@ fn only_the_kernel_s_own_lines_tell_that_it_is_up() {
     let scenario = scenario("pxe-dhcp");
     let node = &scenario.nodes[0];
     let up = |line: &str| {
-        let seen = Seen::Console { line: line.into() };
+        let seen = Observation::Console { line: line.into() };
         let records = [Record {
             at_us: 1,
             node: Some("node1".into()),

@@ -13,7 +13,7 @@ use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
 use crate::evidence::DhcpKind;
-use crate::evidence::packet::{DhcpSaid, Packet, Protocol, Said, Transfer, TransferEnd};
+use crate::evidence::packet::{DhcpSaid, Packet, Protocol, PacketContent, Transfer, TransferEnd};
 use crate::scenario::Scenario;
 
 /// Maximum time between an event and its packet: a server reports an HTTP answer or a transfer at its end, the
@@ -80,12 +80,12 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     };
     let peer = port::socket(if from_it { &packet.from } else { &packet.to });
     let mut entry = match &packet.what {
-        Said::Dhcp(said) if view.is_own_dhcp(packet, said) => {
+        PacketContent::Dhcp(said) if view.is_own_dhcp(packet, said) => {
             let is_bare = said.from_server && said.given.is_none();
             let informed = is_bare && answers_inform(said, view.wire);
             Some(dhcp(packet, said, informed, told))
         }
-        Said::TftpRequest {
+        PacketContent::TftpRequest {
             file, write: false, ..
         } if from_it => {
             let fact = Fact::TftpAsked { file: file.clone() };
@@ -96,7 +96,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
                 view.scenario,
             )
         }
-        Said::TftpError {
+        PacketContent::TftpError {
             code,
             message,
             file: Some(file),
@@ -116,7 +116,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
             let key = Key::TftpFailed(Named::of(file));
             tftp(file, told(outcome, fact), key, view.scenario)
         }
-        Said::HttpResponse {
+        PacketContent::HttpResponse {
             status,
             target: Some(target),
             body,
@@ -152,7 +152,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
         }
         _ => None,
     }?;
-    if !matches!(packet.what, Said::Dhcp(_)) {
+    if !matches!(packet.what, PacketContent::Dhcp(_)) {
         entry.peer = peer;
     }
     Some(entry)
@@ -161,7 +161,7 @@ fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
 /// True for the answer to an INFORM, which has no address and does not come from a proxy (RFC 2131 §4.3.5).
 fn answers_inform(answer: &DhcpSaid, wire: &crate::evidence::packet::Wire) -> bool {
     wire.packets.iter().any(|packet| match &packet.what {
-        Said::Dhcp(said) => {
+        PacketContent::Dhcp(said) => {
             said.is(MessageType::Inform) && said.xid == answer.xid && said.client == answer.client
         }
         _ => false,
@@ -308,10 +308,10 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             let answer = view.wire.packets.iter().find(|packet| {
                 view.received(packet)
                     && packet.at_us.abs_diff(transfer.start_us) < SAME_WITHIN_US
-                    && matches!(&packet.what, Said::HttpResponse { target: Some(target), .. } if target == name)
+                    && matches!(&packet.what, PacketContent::HttpResponse { target: Some(target), .. } if target == name)
             });
             let (body, length) = match answer.map(|packet| &packet.what) {
-                Some(Said::HttpResponse { body, length, .. }) => (body.as_deref(), *length),
+                Some(PacketContent::HttpResponse { body, length, .. }) => (body.as_deref(), *length),
                 _ => (None, None),
             };
             let hash = hash(body, length);
@@ -346,10 +346,10 @@ fn agent_of<'w>(view: &View<'w>, answer: &Packet, wanted: &str) -> Option<&'w st
     let asked = view.wire.packets.iter().rfind(|packet| {
         packet.frame < answer.frame
             && view.sent(packet)
-            && matches!(&packet.what, Said::HttpRequest { target, .. } if target == wanted)
+            && matches!(&packet.what, PacketContent::HttpRequest { target, .. } if target == wanted)
     })?;
     match &asked.what {
-        Said::HttpRequest { user_agent, .. } => user_agent.as_deref(),
+        PacketContent::HttpRequest { user_agent, .. } => user_agent.as_deref(),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::evidence::Seen;
+use crate::evidence::Observation;
 use crate::scenario::{FileMode, Node};
 
 /// Maximum length of an actual content that is shown, in characters.
@@ -76,9 +76,9 @@ impl Check {
     }
 
     /// Returns the record of an answer.
-    pub fn seen(&self, status: i32, output: &str) -> Seen {
+    pub fn seen(&self, status: i32, output: &str) -> Observation {
         let (found, holds) = self.judge(status, output);
-        Seen::Check {
+        Observation::Check {
             check: self.name.clone(),
             expected: self.expected.clone(),
             found,

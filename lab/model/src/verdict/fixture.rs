@@ -10,7 +10,7 @@ use boot_server_proto::dhcp::MessageType;
 use sha2::{Digest, Sha256};
 
 use super::checks::checks;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{
     DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
 };
@@ -125,7 +125,7 @@ pub fn evidence(scenario: &Scenario, node: &Node, firmware: Firmware) -> Vec<Rec
     };
     story.tell();
     for record in &mut story.records {
-        let Seen::Server { entry, .. } = &mut record.seen else {
+        let Observation::Server { entry, .. } = &mut record.seen else {
             continue;
         };
         if let BootEvent::HttpRequest {
@@ -153,7 +153,7 @@ struct Story<'s> {
 }
 
 impl Story<'_> {
-    fn saw(&mut self, seen: Seen) {
+    fn saw(&mut self, seen: Observation) {
         let at_us = 1_700_000_000_000_000 + 100_000 * self.records.len() as u64;
         let node = Some(self.node.name.clone());
         self.records.push(Record { at_us, node, seen });
@@ -165,7 +165,7 @@ impl Story<'_> {
         self.records.push(Record {
             at_us,
             node: None,
-            seen: Seen::Server {
+            seen: Observation::Server {
                 service: "server".into(),
                 entry,
             },
@@ -220,7 +220,7 @@ impl Story<'_> {
     }
 
     fn tell(&mut self) {
-        self.saw(Seen::PowerOn);
+        self.saw(Observation::PowerOn);
         let uefi = self.firmware.is_uefi();
         let pixiecore = self.scenario.services.pixiecore == PixiecoreService::BootServer;
         let pxelinux = self.scenario.boot.bios == BiosLoader::Pxelinux && !uefi;
@@ -311,7 +311,7 @@ impl Story<'_> {
         let expect = self.node.expect.clone();
         let query = format!("uuid={}&mac={}", self.node.uuid, self.node.mac.hexhyp());
         let who = self.who();
-        let line = |text: &str| Seen::Console { line: text.into() };
+        let line = |text: &str| Observation::Console { line: text.into() };
         self.saw(line("[    0.000000] Linux version 6.1.0 (Debian)"));
         if let Some(file) = &expect.ignition {
             self.event(http(&who, "/ignition", &query, Some(&expect.group), file));
@@ -319,16 +319,16 @@ impl Story<'_> {
         if let Some(file) = &expect.cloud_config {
             self.event(http(&who, "/cloud", &query, Some(&expect.group), file));
         }
-        self.saw(Seen::ShellReady);
+        self.saw(Observation::ShellReady);
         for check in checks(self.node) {
-            self.saw(Seen::Check {
+            self.saw(Observation::Check {
                 check: check.name,
                 found: check.expected.clone(),
                 expected: check.expected,
                 holds: true,
             });
         }
-        self.saw(Seen::Units {
+        self.saw(Observation::Units {
             failed: Vec::new(),
             without_program: Vec::new(),
             starting: Vec::new(),

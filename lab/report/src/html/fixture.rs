@@ -8,7 +8,7 @@ use boot_server_proto::dhcp::MessageType;
 use lab_model::diagnosis::{JudgedNode, judge_attempt};
 use lab_model::evidence::beside::Beside;
 use lab_model::evidence::saved::Attempt;
-use lab_model::evidence::{GaveUp, Record, Seen};
+use lab_model::evidence::{GaveUp, Record, Observation};
 use lab_model::scenario::Firmware;
 use lab_model::verdict::fixture;
 
@@ -34,9 +34,9 @@ pub(super) fn attempt() -> Attempt {
         panic!("proxy-dhcp has three machines");
     };
     let mut records = fixture::evidence(&scenario, first, Firmware::Bios);
-    records.push(seen(90, &second.name, Seen::PowerOn));
+    records.push(seen(90, &second.name, Observation::PowerOn));
     let reason = GaveUp::Deadline { seconds: 300 };
-    records.push(seen(30_090, &second.name, Seen::GaveUp { reason }));
+    records.push(seen(30_090, &second.name, Observation::GaveUp { reason }));
     let mut spoiled = fixture::evidence(&scenario, third, Firmware::Bios);
     spoil(&mut spoiled);
     spoiled.push(seen(
@@ -123,7 +123,7 @@ pub(super) fn run(attempt: &Attempt) -> RunSummary {
 /// Makes the host name and a file differ from what is expected.
 fn spoil(records: &mut [Record]) {
     for record in records {
-        let Seen::Check {
+        let Observation::Check {
             check,
             found,
             holds,
@@ -140,12 +140,12 @@ fn spoil(records: &mut [Record]) {
     }
 }
 
-fn console(line: &str) -> Seen {
-    Seen::Console { line: line.into() }
+fn console(line: &str) -> Observation {
+    Observation::Console { line: line.into() }
 }
 
 /// Something seen of a node, so many hundredths of a second after the beginning.
-fn seen(hundredths: u64, node: &str, seen: Seen) -> Record {
+fn seen(hundredths: u64, node: &str, seen: Observation) -> Record {
     Record {
         at_us: ZERO_US + hundredths * 10_000,
         node: Some(node.into()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lab_model::diagnosis::JudgedNode;
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, Attempt};
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::scenario::Node;
 use lab_model::timeline::{StageName, Timeline};
 use lab_model::untrusted::{Folder, Kind, plain_line};
@@ -147,7 +147,7 @@ impl Seeing<'_> {
         let records: Vec<&Record> = records.collect();
         let moments = moments(timeline, &records);
         let console = records.iter().filter_map(|record| match &record.seen {
-            Seen::Console { line } => Some((record.at_us, line.clone())),
+            Observation::Console { line } => Some((record.at_us, line.clone())),
             _ => None,
         });
         let links = self.links(&self.folder_of(&node.name), "");
@@ -264,11 +264,11 @@ fn moments(timeline: &Timeline, records: &[&Record]) -> Vec<Moment> {
     }
     for record in records {
         match &record.seen {
-            Seen::GaveUp { reason } => {
+            Observation::GaveUp { reason } => {
                 let text = format!("the lab stopped waiting: {reason}");
                 moments.push(moment(record.at_us, &text, Tone::Bad));
             }
-            Seen::PowerOff { reason } => {
+            Observation::PowerOff { reason } => {
                 moments.push(moment(record.at_us, reason, Tone::Bad));
             }
             _ => {}

@@ -11,7 +11,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lab_model::evidence::{Record, Seen};
+use lab_model::evidence::{Record, Observation};
 use lab_model::results::{Progress, Unit};
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ struct EventsFile {
 
 impl EventsFile {
     fn add(&mut self, line: &Line) {
-        let is_console = matches!(line.record.seen, Seen::Console { .. });
+        let is_console = matches!(line.record.seen, Observation::Console { .. });
         if self.failure.is_some() || (is_console && self.events == Events::WithoutConsoles) {
             return;
         }
@@ -126,7 +126,7 @@ impl<W: Write> Live<W> {
 
     /// Processes one progress event.
     pub fn take(&mut self, progress: &Progress) {
-        if let Progress::Seen { unit, record } = progress {
+        if let Progress::Observation { unit, record } = progress {
             for file in &mut self.files {
                 file.add(&Line { unit, record });
             }
@@ -213,12 +213,12 @@ mod tests {
         ];
         let mut live = Live::new(&[], Path::new(""), files, Show::Nothing, Vec::new());
         for at_us in 1..=3 {
-            live.take(&Progress::Seen {
+            live.take(&Progress::Observation {
                 unit: "a@bios".into(),
                 record: Record {
                     at_us,
                     node: None,
-                    seen: Seen::PowerOn,
+                    seen: Observation::PowerOn,
                 },
             });
         }
@@ -240,11 +240,11 @@ mod tests {
             file(&without, Events::WithoutConsoles),
         ];
         let mut live = Live::new(&[], Path::new(""), files, Show::Nothing, Vec::new());
-        let line = Seen::Console {
+        let line = Observation::Console {
             line: "login:".into(),
         };
-        for seen in [line, Seen::PowerOn] {
-            live.take(&Progress::Seen {
+        for seen in [line, Observation::PowerOn] {
+            live.take(&Progress::Observation {
                 unit: "a@bios".into(),
                 record: Record {
                     at_us: 1,

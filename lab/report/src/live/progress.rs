@@ -127,7 +127,7 @@ impl RunProgress {
                 }
                 Some(line)
             }
-            Progress::Seen { unit, record } => {
+            Progress::Observation { unit, record } => {
                 self.units.get_mut(unit)?.records.push(record.clone());
                 None
             }

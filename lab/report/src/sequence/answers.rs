@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use boot_server_proto::dhcp::MessageType;
-use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, Said, Transfer};
+use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, PacketContent, Transfer};
 
 /// Returns the frames of requests by the machine with this MAC that were not answered before it asked again.
 pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> HashSet<u64> {
@@ -11,17 +11,17 @@ pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]
     for (index, packet) in packets.iter().enumerate() {
         let later = packets.get(index + 1..).unwrap_or_default();
         let answered = match &packet.what {
-            Said::Dhcp(said) if expects_answer(said) => dhcp(said, packet, later),
-            Said::TftpRequest { .. } | Said::HttpRequest { .. } if packet.from.mac == mac => {
+            PacketContent::Dhcp(said) if expects_answer(said) => dhcp(said, packet, later),
+            PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. } if packet.from.mac == mac => {
                 file(packet, later, transfers)
             }
             // Listed only if nobody accepted the request.
-            Said::TcpSyn => later.iter().any(|other| {
-                other.what == Said::TcpReset && is_reply(packet, &other.from, &other.to)
+            PacketContent::TcpSyn => later.iter().any(|other| {
+                other.what == PacketContent::TcpReset && is_reply(packet, &other.from, &other.to)
             }),
-            Said::ArpRequest { address } if packet.from.mac == mac => {
+            PacketContent::ArpRequest { address } if packet.from.mac == mac => {
                 let own = packet.from.address == Some((*address).into());
-                let replies = |other: &&&Packet| matches!(&other.what, Said::ArpReply { address: replied } if replied == address);
+                let replies = |other: &&&Packet| matches!(&other.what, PacketContent::ArpReply { address: replied } if replied == address);
                 // A machine that probes its own address expects no answer.
                 own || packet.from.address.is_none() || later.iter().find(replies).is_some()
             }
@@ -42,8 +42,8 @@ fn expects_answer(said: &DhcpSaid) -> bool {
 fn dhcp(said: &DhcpSaid, packet: &Packet, later: &[&Packet]) -> bool {
     for other in later {
         match &other.what {
-            Said::Dhcp(answer) if answer.from_server && answer.xid == said.xid => return true,
-            Said::Dhcp(next) if !next.from_server && other.to.port == packet.to.port => {
+            PacketContent::Dhcp(answer) if answer.from_server && answer.xid == said.xid => return true,
+            PacketContent::Dhcp(next) if !next.from_server && other.to.port == packet.to.port => {
                 return false;
             }
             _ => {}
@@ -59,7 +59,7 @@ fn file(packet: &Packet, later: &[&Packet], transfers: &[&Transfer]) -> bool {
         let again = other.from == packet.from
             && matches!(
                 other.what,
-                Said::TftpRequest { .. } | Said::HttpRequest { .. }
+                PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. }
             );
         if again {
             until_us = other.at_us;
@@ -67,12 +67,12 @@ fn file(packet: &Packet, later: &[&Packet], transfers: &[&Transfer]) -> bool {
         }
         let answers = matches!(
             other.what,
-            Said::TftpOptions { .. }
-                | Said::TftpError { .. }
-                | Said::HttpResponse { .. }
-                | Said::TcpReset
-                | Said::Malformed { .. }
-                | Said::Unreachable { .. }
+            PacketContent::TftpOptions { .. }
+                | PacketContent::TftpError { .. }
+                | PacketContent::HttpResponse { .. }
+                | PacketContent::TcpReset
+                | PacketContent::Malformed { .. }
+                | PacketContent::Unreachable { .. }
         );
         if answers && is_reply(packet, &other.from, &other.to) {
             return true;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lab_model::evidence::packet::{Packet, Said, Transfer, TransferEnd, Wire};
+use lab_model::evidence::packet::{Packet, PacketContent, Transfer, TransferEnd, Wire};
 
 use super::answers::unanswered;
 use super::labels::{Label, label};
@@ -50,7 +50,7 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
     let mut shown = Vec::new();
     for transfer in &transfers {
         let head = packets.iter().find(|packet| {
-            packet.frame == transfer.frame && matches!(packet.what, Said::HttpResponse { .. })
+            packet.frame == transfer.frame && matches!(packet.what, PacketContent::HttpResponse { .. })
         });
         if head.is_some_and(|head| says_it_all(head, transfer)) {
             continue;
@@ -74,7 +74,7 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
 /// True if the answer shows its whole body, so that its transfer need not be shown.
 fn says_it_all(head: &Packet, transfer: &Transfer) -> bool {
     let whole = transfer.end == TransferEnd::Whole && !is_short(transfer);
-    whole && matches!(head.what, Said::HttpResponse { body: Some(_), .. })
+    whole && matches!(head.what, PacketContent::HttpResponse { body: Some(_), .. })
 }
 
 fn is_short(transfer: &Transfer) -> bool {
@@ -85,7 +85,7 @@ fn is_short(transfer: &Transfer) -> bool {
 /// True if the machine sent or received the packet, or is mentioned in it.
 fn concerns(packet: &Packet, mac: &str) -> bool {
     match &packet.what {
-        Said::Dhcp(said) => said.client == mac,
+        PacketContent::Dhcp(said) => said.client == mac,
         _ => packet.from.mac == mac || packet.to.mac == mac,
     }
 }
@@ -93,8 +93,8 @@ fn concerns(packet: &Packet, mac: &str) -> bool {
 /// True unless the packet is link chatter without a problem.
 fn is_shown(packet: &Packet, silent: &HashSet<u64>) -> bool {
     match &packet.what {
-        Said::ArpRequest { .. } => silent.contains(&packet.frame),
-        Said::ArpReply { .. } | Said::RouterSolicitation | Said::RouterAdvertisement => false,
+        PacketContent::ArpRequest { .. } => silent.contains(&packet.frame),
+        PacketContent::ArpReply { .. } | PacketContent::RouterSolicitation | PacketContent::RouterAdvertisement => false,
         _ => true,
     }
 }
@@ -112,7 +112,7 @@ fn note(moment: &Moment) -> Row {
 
 fn message_row(packet: &Packet, mac: &str, lanes: &Lanes, silent: &HashSet<u64>) -> Row {
     let from_machine = match &packet.what {
-        Said::Dhcp(said) => !said.from_server,
+        PacketContent::Dhcp(said) => !said.from_server,
         _ => packet.from.mac == mac,
     };
     let other = lanes.other_side(mac, packet);
@@ -151,7 +151,7 @@ fn transfer_row(transfer: &Transfer, lanes: &Lanes, head: Option<&Packet>) -> Ro
         TransferEnd::Open => (Some("never finished"), Tone::Bad),
     };
     let status = head.and_then(|packet| match packet.what {
-        Said::HttpResponse { status, .. } => Some(status),
+        PacketContent::HttpResponse { status, .. } => Some(status),
         _ => None,
     });
     let refused = status.is_some_and(|status| status >= 400);

@@ -2,7 +2,7 @@
 
 use boot_server_proto::dhcp::MessageType;
 use lab_model::evidence::DhcpKind;
-use lab_model::evidence::packet::{DhcpSaid, Said};
+use lab_model::evidence::packet::{DhcpSaid, PacketContent};
 
 use super::Tone;
 
@@ -17,7 +17,7 @@ pub(crate) struct Label {
 const BODY_CHARS: usize = 160;
 
 /// Builds the label of a packet.
-pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
+pub(crate) fn label(said: &PacketContent, from_machine: bool) -> Label {
     let plain = |title: String| Label {
         title,
         details: Vec::new(),
@@ -28,8 +28,8 @@ pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
         ..plain(title)
     };
     match said {
-        Said::Dhcp(said) => dhcp(said),
-        Said::TftpRequest {
+        PacketContent::Dhcp(said) => dhcp(said),
+        PacketContent::TftpRequest {
             file,
             options,
             write,
@@ -37,11 +37,11 @@ pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
             details: options.clone(),
             ..plain(format!("{} {file}", if *write { "Write" } else { "Read" }))
         },
-        Said::TftpOptions { options } => Label {
+        PacketContent::TftpOptions { options } => Label {
             details: options.clone(),
             ..plain("Options".into())
         },
-        Said::TftpError {
+        PacketContent::TftpError {
             code,
             message,
             file,
@@ -57,7 +57,7 @@ pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
                 ..plain(format!("Error {code}: {message}"))
             }
         }
-        Said::HttpRequest {
+        PacketContent::HttpRequest {
             method,
             target,
             host,
@@ -71,7 +71,7 @@ pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
             .concat(),
             ..plain(format!("{method} {target}"))
         },
-        Said::HttpResponse {
+        PacketContent::HttpResponse {
             status,
             length,
             body,
@@ -94,17 +94,17 @@ pub(crate) fn label(said: &Said, from_machine: bool) -> Label {
                 ..plain(format!("{status}{}", reason(*status)))
             }
         }
-        Said::TcpSyn => plain("Connect".into()),
-        Said::TcpReset => bad("Connection reset".into()),
-        Said::ArpRequest { address } => plain(format!("Who has {address}?")),
-        Said::ArpReply { address } => plain(format!("{address} is here")),
-        Said::Unreachable { why, port } => Label {
+        PacketContent::TcpSyn => plain("Connect".into()),
+        PacketContent::TcpReset => bad("Connection reset".into()),
+        PacketContent::ArpRequest { address } => plain(format!("Who has {address}?")),
+        PacketContent::ArpReply { address } => plain(format!("{address} is here")),
+        PacketContent::Unreachable { why, port } => Label {
             details: detail("port", port.map(|port| port.to_string()).as_deref()),
             ..bad(format!("Unreachable: {why}"))
         },
-        Said::RouterSolicitation => plain("Router solicitation".into()),
-        Said::RouterAdvertisement => plain("Router advertisement".into()),
-        Said::Malformed { protocol, why } => bad(format!("Malformed {protocol}: {why}")),
+        PacketContent::RouterSolicitation => plain("Router solicitation".into()),
+        PacketContent::RouterAdvertisement => plain("Router advertisement".into()),
+        PacketContent::Malformed { protocol, why } => bad(format!("Malformed {protocol}: {why}")),
     }
 }
 

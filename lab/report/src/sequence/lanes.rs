@@ -1,7 +1,7 @@
 //! Participants of a boot: one lane for each role at each observed address.
 
 use boot_server_proto::dhcp::MessageType;
-use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer};
+use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer};
 
 use super::{Lane, Role};
 
@@ -35,7 +35,7 @@ impl Lanes {
             add(sender(transfer));
         }
         let asks = packets.iter().any(|packet| {
-            matches!(&packet.what, Said::Dhcp(said) if !said.from_server && packet.to.port != Some(PXE_PORT))
+            matches!(&packet.what, PacketContent::Dhcp(said) if !said.from_server && packet.to.port != Some(PXE_PORT))
         });
         if asks && !list.iter().any(|(role, _)| *role == Role::Dhcp) {
             list.push((Role::Dhcp, None));
@@ -59,7 +59,7 @@ impl Lanes {
         match (&packet.what, party(mac, packet)) {
             (_, Some(party)) => self.position(&party),
             // A broadcast goes to all DHCP and proxyDHCP servers.
-            (Said::Dhcp(_), None) => self
+            (PacketContent::Dhcp(_), None) => self
                 .list
                 .iter()
                 .rposition(|(role, _)| matches!(role, Role::Dhcp | Role::Proxy))
@@ -87,26 +87,26 @@ fn party(mac: &str, packet: &Packet) -> Option<Party> {
         &packet.from
     };
     match &packet.what {
-        Said::Dhcp(said) if said.from_server => Some(dhcp_server(said, &packet.from)),
-        Said::Dhcp(said) => match (packet.to.port, said.server) {
+        PacketContent::Dhcp(said) if said.from_server => Some(dhcp_server(said, &packet.from)),
+        PacketContent::Dhcp(said) => match (packet.to.port, said.server) {
             (Some(PXE_PORT), _) => Some((Role::Proxy, told(&packet.to))),
             (_, Some(server)) => Some((Role::Dhcp, Some(server.to_string()))),
             _ => None,
         },
-        Said::TftpRequest { .. } | Said::TftpOptions { .. } | Said::TftpError { .. } => {
+        PacketContent::TftpRequest { .. } | PacketContent::TftpOptions { .. } | PacketContent::TftpError { .. } => {
             Some((Role::Tftp, told(other)))
         }
-        Said::HttpRequest { .. } | Said::HttpResponse { .. } | Said::TcpSyn | Said::TcpReset => {
+        PacketContent::HttpRequest { .. } | PacketContent::HttpResponse { .. } | PacketContent::TcpSyn | PacketContent::TcpReset => {
             Some((Role::Http, at_port(other)))
         }
-        Said::Malformed { protocol, .. } => match protocol.as_str() {
+        PacketContent::Malformed { protocol, .. } => match protocol.as_str() {
             "dhcp" if packet.from.mac == mac => None,
             "dhcp" => Some((Role::Dhcp, told(other))),
             "tftp" => Some((Role::Tftp, told(other))),
             "http" => Some((Role::Http, at_port(other))),
             _ => Some((Role::Other, told(other))),
         },
-        Said::ArpRequest { address } => Some((Role::Other, Some(address.to_string()))),
+        PacketContent::ArpRequest { address } => Some((Role::Other, Some(address.to_string()))),
         _ => Some((Role::Other, told(other))),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use boot_server_proto::dhcp::MessageType;
-use lab_model::evidence::packet::{Said, TransferEnd};
+use lab_model::evidence::packet::{PacketContent, TransferEnd};
 
 use super::{Diagram, Moment, Role, Shown, Tone, build};
 use crate::sample::{MAC, Story, ZERO_US, boot};
@@ -149,7 +149,7 @@ fn a_transfer_that_stops_is_shown_as_bad_and_names_its_end() {
 #[test]
 fn files_that_may_be_absent_are_no_trouble() {
     let mut story = Story::default();
-    let missing = |file: &str| Said::TftpError {
+    let missing = |file: &str| PacketContent::TftpError {
         code: 1,
         message: "File not found".into(),
         file: Some(file.into()),
@@ -168,13 +168,13 @@ fn other_machines_and_the_chatter_of_the_link_are_left_out() {
     let mut story = boot();
     let before = told(&diagram(&story));
     let address = Ipv4Addr::new(192, 168, 91, 1);
-    story.machine(0, 0, Said::ArpRequest { address });
-    story.server(0, 0, Said::ArpReply { address });
-    story.machine(0, 0, Said::RouterSolicitation);
+    story.machine(0, 0, PacketContent::ArpRequest { address });
+    story.server(0, 0, PacketContent::ArpReply { address });
+    story.machine(0, 0, PacketContent::RouterSolicitation);
     assert_eq!(told(&diagram(&story)), before);
     assert!(build(&story.wire, "52:54:00:00:00:99", &[]).rows.is_empty());
 
-    story.machine(0, 0, Said::ArpRequest { address });
+    story.machine(0, 0, PacketContent::ArpRequest { address });
     let after = told(&diagram(&story));
     let last = after.last().map(String::as_str);
     assert_eq!(last, Some("machine>other Who has 192.168.91.1? Unanswered"));

@@ -7,9 +7,9 @@ use super::value::InvalidValue;
 
 /// Names, MACs and UUIDs, with the machine and the place that had each first.
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<(&'static str, String), (String, Place)>);
+pub(super) struct Observation(HashMap<(&'static str, String), (String, Place)>);
 
-impl Seen {
+impl Observation {
     /// Notes an id; what is wrong when it was there already.
     pub(super) fn once(
         &mut self,

@@ -7,8 +7,8 @@ use crate::evidence::beside::keep_data;
 use crate::evidence::domain::Domain;
 use crate::timeline::StageName;
 
-fn tftp_error(code: u16, message: &str, file: &str) -> Said {
-    Said::TftpError {
+fn tftp_error(code: u16, message: &str, file: &str) -> PacketContent {
+    PacketContent::TftpError {
         code,
         message: message.into(),
         file: Some(file.into()),
@@ -21,7 +21,7 @@ fn asks_for(file: &str) -> Story {
     let acked = story.time_of(is_dhcp(MessageType::Ack));
     story.stop_at(acked + 1);
     let options = vec![("blksize".to_owned(), "1432".to_owned())];
-    let what = Said::TftpRequest {
+    let what = PacketContent::TftpRequest {
         file: file.into(),
         options,
         write: false,
@@ -153,7 +153,7 @@ fn options_that_the_machine_refuses_are_told_with_what_was_acknowledged() {
     story.packet(
         story.host(2000),
         story.guest(49152),
-        Said::TftpOptions { options },
+        PacketContent::TftpOptions { options },
     );
     story.packet(
         story.guest(49152),
@@ -172,7 +172,7 @@ fn the_size_probe_of_edk2_is_no_refusal() {
         story.host(2000),
         tftp_error(8, "User aborted", "undionly.kpxe"),
     );
-    let what = Said::TftpRequest {
+    let what = PacketContent::TftpRequest {
         file: "undionly.kpxe".into(),
         options: Vec::new(),
         write: false,
@@ -221,7 +221,7 @@ fn a_tftp_server_that_never_answers_is_gone() {
 #[test]
 fn a_service_that_ended_by_itself_comes_first() {
     let mut story = asks_for("undionly.kpxe");
-    let seen = Seen::ServiceEnded {
+    let seen = Observation::ServiceEnded {
         service: "server".into(),
         detail: "killed by signal 9".into(),
     };
@@ -242,10 +242,10 @@ fn a_boot_program_loaded_again_and_again_is_a_loop() {
 }
 
 /// The question for the script, and no more.
-fn asks_for_script(answer: Option<Said>) -> Story {
+fn asks_for_script(answer: Option<PacketContent>) -> Story {
     let mut story = Story::chainload();
     let at_us = story.time_of(
-        |said| matches!(said, Said::HttpRequest { target, .. } if target.starts_with("/ipxe")),
+        |said| matches!(said, PacketContent::HttpRequest { target, .. } if target.starts_with("/ipxe")),
     );
     story.stop_at(at_us + 1);
     if let Some(what) = answer {
@@ -308,10 +308,10 @@ fn a_script_that_no_group_has_is_told_group_by_group() {
 #[test]
 fn http_that_is_blocked_is_told_with_what_does_answer() {
     let mut story = Story::chainload();
-    let syn = story.stop_before(|said| matches!(said, Said::TcpSyn));
+    let syn = story.stop_before(|said| matches!(said, PacketContent::TcpSyn));
     story.attempt.records.retain(|record| time_us(record) < syn);
     for _ in 0..3 {
-        story.packet(story.guest(49153), story.host(8080), Said::TcpSyn);
+        story.packet(story.guest(49153), story.host(8080), PacketContent::TcpSyn);
     }
     story.is_explained(
         Cause::HttpBlocked,
@@ -325,7 +325,7 @@ fn http_that_is_blocked_is_told_with_what_does_answer() {
     story.packet(
         story.host(0),
         story.guest(0),
-        Said::Unreachable {
+        PacketContent::Unreachable {
             why,
             port: Some(8080),
         },
@@ -348,7 +348,7 @@ fn a_machine_with_anothers_uuid_is_told_whose_it_is() {
             said.uuid = Some(other.clone());
         }
     }
-    story.stop_before(|said| matches!(said, Said::HttpRequest { .. }));
+    story.stop_before(|said| matches!(said, PacketContent::HttpRequest { .. }));
     story.is_explained(Cause::BorrowedIdentity, &[&other, "that of node2"]);
 }
 

@@ -43,7 +43,7 @@ fn an_office_without_boot_options_is_explained_by_its_packets() {
     let mut story = Story::of("proxy-dhcp", "node1", Firmware::Uefi);
     let requested = story.time_of(is_dhcp(MessageType::Request));
     story.stop_at(requested + 2_000);
-    let from_proxy = |packet: &Packet| matches!(&packet.what, Said::Dhcp(said) if said.from_server && said.given.is_none());
+    let from_proxy = |packet: &Packet| matches!(&packet.what, PacketContent::Dhcp(said) if said.from_server && said.given.is_none());
     story
         .attempt
         .wire

@@ -6,7 +6,7 @@ use crate::evidence::packet::{Content, Direction};
 use crate::timeline::StageName;
 
 /// The DHCP message of the machine or for it, with these changes.
-fn message(story: &Story, message: MessageType, change: impl FnOnce(&mut DhcpSaid)) -> Said {
+fn message(story: &Story, message: MessageType, change: impl FnOnce(&mut DhcpSaid)) -> PacketContent {
     let mut said = DhcpSaid {
         message: message.into(),
         from_server: [MessageType::Offer, MessageType::Ack].contains(&message),
@@ -15,7 +15,7 @@ fn message(story: &Story, message: MessageType, change: impl FnOnce(&mut DhcpSai
         ..DhcpSaid::default()
     };
     change(&mut said);
-    Said::Dhcp(Box::new(said))
+    PacketContent::Dhcp(Box::new(said))
 }
 
 fn everybody(port: u16) -> Endpoint {
@@ -46,7 +46,7 @@ fn request_that_nobody_acknowledges_names_the_server_identifier() {
 #[test]
 fn next_server_that_does_not_answer_arp_is_named() {
     let mut story = Story::chainload();
-    story.stop_before(|said| matches!(said, Said::TftpRequest { .. }));
+    story.stop_before(|said| matches!(said, PacketContent::TftpRequest { .. }));
     for packet in &mut story.attempt.wire.packets {
         if let Some(said) = dhcp(packet)
             && said.from_server
@@ -56,7 +56,7 @@ fn next_server_that_does_not_answer_arp_is_named() {
     }
     let address = "192.168.92.99".parse().unwrap();
     for _ in 0..3 {
-        story.packet(story.guest(68), everybody(0), Said::ArpRequest { address });
+        story.packet(story.guest(68), everybody(0), PacketContent::ArpRequest { address });
     }
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(
@@ -87,7 +87,7 @@ fn stage_that_failed_is_the_last_that_was_begun_and_not_ended() {
     story
         .attempt
         .records
-        .retain(|record| !matches!(record.seen, Seen::Server { .. }));
+        .retain(|record| !matches!(record.seen, Observation::Server { .. }));
     let request = message(&story, MessageType::Request, |_| {});
     story.packet(story.guest(68), everybody(67), request);
     match story.verdict() {
@@ -106,10 +106,10 @@ fn config_that_is_no_config_is_invalid_with_its_line() {
         ("", ["line 1", "empty"]),
     ] {
         let mut story = Story::chainload().with_port();
-        let check = |record: &Record| !matches!(record.seen, Seen::Check { .. });
+        let check = |record: &Record| !matches!(record.seen, Observation::Check { .. });
         story.attempt.records.retain(check);
         for record in &mut story.attempt.records {
-            if let Seen::Arrived { name, content, .. } = &mut record.seen
+            if let Observation::Arrived { name, content, .. } = &mut record.seen
                 && name.starts_with("/cloud")
             {
                 let sha256 = content.sha256.clone();
@@ -141,7 +141,7 @@ fn modules_of_another_kernel_are_told_as_such() {
         .attempt
         .records
         .iter()
-        .find(|record| matches!(record.seen, Seen::Console { .. }));
+        .find(|record| matches!(record.seen, Observation::Console { .. }));
     let up_us = up.unwrap().at_us;
     story.stop_at(up_us + 1);
     story.console("[    1.2] Loading of module virtio_net failed: Key was rejected by service");
@@ -161,7 +161,7 @@ fn redirect_to_another_machines_config_is_named() {
     let mut at_us = 0;
     let mut target = String::new();
     for record in &mut story.attempt.records {
-        if let Seen::Server { entry, .. } = &mut record.seen
+        if let Observation::Server { entry, .. } = &mut record.seen
             && let BootEvent::HttpRequest {
                 who, path, query, ..
             } = &mut entry.what
@@ -172,7 +172,7 @@ fn redirect_to_another_machines_config_is_named() {
             who.uuid = Some(other.uuid.into());
         }
     }
-    let response = Said::HttpResponse {
+    let response = PacketContent::HttpResponse {
         status: 302,
         length: Some(0),
         target: Some(target),
@@ -192,11 +192,11 @@ fn redirect_to_another_machines_config_is_named() {
 #[test]
 fn tftp_answer_from_another_address_names_that_address() {
     let mut story = Story::chainload();
-    story.stop_before(|said| matches!(said, Said::TftpOptions { .. }));
+    story.stop_before(|said| matches!(said, PacketContent::TftpOptions { .. }));
     let mut other = story.host(40000);
     other.address = Some("192.168.92.9".parse().unwrap());
     let options = vec![("blksize".into(), "1432".into())];
-    story.packet(other, story.guest(49152), Said::TftpOptions { options });
+    story.packet(other, story.guest(49152), PacketContent::TftpOptions { options });
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(
         Cause::TftpServerDied,
@@ -208,9 +208,9 @@ fn tftp_answer_from_another_address_names_that_address() {
 #[test]
 fn tftp_answer_that_comes_late_names_the_delay() {
     let mut story = Story::chainload();
-    let at_us = story.stop_before(|said| matches!(said, Said::TftpOptions { .. }));
+    let at_us = story.stop_before(|said| matches!(said, PacketContent::TftpOptions { .. }));
     let options = vec![("blksize".into(), "1432".into())];
-    let answer = Said::TftpOptions { options };
+    let answer = PacketContent::TftpOptions { options };
     story.packet_at(
         at_us + 4_000_000,
         story.host(40000),
@@ -224,12 +224,12 @@ fn tftp_answer_that_comes_late_names_the_delay() {
 #[test]
 fn packets_on_one_side_of_the_link_only_are_lost_even_where_the_transfer_never_began() {
     let mut story = Story::chainload();
-    let at_us = story.stop_before(|said| matches!(said, Said::TftpOptions { .. }));
+    let at_us = story.stop_before(|said| matches!(said, PacketContent::TftpOptions { .. }));
     let mut story = story.with_port();
     // The server's answers leave it and do not arrive.
     for again in 1..=3 {
         let options = vec![("blksize".into(), "1432".into())];
-        let answer = Said::TftpOptions { options };
+        let answer = PacketContent::TftpOptions { options };
         let (host, guest) = (story.host(40000), story.guest(49152));
         story.packet_at(at_us + again * 1_000_000, host, guest, answer);
     }
@@ -249,7 +249,7 @@ fn frame_from_the_machines_own_mac_at_its_port_is_another_host() {
     let mut frame = port.packets[0].clone();
     frame.direction = Some(Direction::ToMachine);
     frame.from.address = Some("192.168.92.55".parse().unwrap());
-    frame.what = Said::ArpRequest {
+    frame.what = PacketContent::ArpRequest {
         address: "192.168.92.1".parse().unwrap(),
     };
     port.packets.push(frame);
@@ -265,7 +265,7 @@ fn address_that_the_machine_was_never_given_is_another_hosts_on_a_capture_of_the
     let mut stranger = story.guest(5000);
     stranger.address = Some("192.168.92.55".parse().unwrap());
     let address = "192.168.92.1".parse().unwrap();
-    story.packet(stranger, everybody(0), Said::ArpRequest { address });
+    story.packet(stranger, everybody(0), PacketContent::ArpRequest { address });
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(Cause::DuplicateMac, &["192.168.92.55"]);
 }

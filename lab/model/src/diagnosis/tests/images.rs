@@ -9,7 +9,7 @@ use crate::scenario::Image;
 fn asks_for(name: &str) -> Story {
     let mut story = Story::chainload();
     let at_us = story
-        .time_of(|said| matches!(said, Said::HttpRequest { target, .. } if target.ends_with(name)));
+        .time_of(|said| matches!(said, PacketContent::HttpRequest { target, .. } if target.ends_with(name)));
     story.stop_at(at_us + 1);
     story
 }
@@ -21,7 +21,7 @@ fn path(name: &str) -> String {
 fn missing(name: &str, cause: Cause) {
     let mut story = asks_for(name);
     let target = Some(path(name));
-    let what = Said::HttpResponse {
+    let what = PacketContent::HttpResponse {
         status: 404,
         length: Some(9),
         target,
@@ -79,7 +79,7 @@ fn a_file_that_still_comes_at_the_deadline_is_only_slow() {
     let transfer = story.transfer(Protocol::Http, &path(Image::INITRD), 200);
     (transfer.bytes, transfer.announced) = (40_000_000, Some(60_000_000));
     let end_us = transfer.end_us;
-    let seen = Seen::GaveUp {
+    let seen = Observation::GaveUp {
         reason: GaveUp::Deadline { seconds: 300 },
     };
     let node = Some("node1".into());
@@ -109,7 +109,7 @@ fn kernel_says(lines: &[&str]) -> Story {
         .attempt
         .records
         .iter()
-        .find(|record| matches!(&record.seen, Seen::Console { .. }));
+        .find(|record| matches!(&record.seen, Observation::Console { .. }));
     let up_us = up.unwrap().at_us;
     story.stop_at(up_us + 1);
     for line in lines {
@@ -177,7 +177,7 @@ fn initrd_of_fewer_bytes_than_the_services_file_is_cut_short() {
     let initrd = initrd.unwrap();
     (initrd.bytes, initrd.announced) = (20_000_000, Some(20_000_000));
     let file = path(Image::INITRD).trim_start_matches('/').to_owned();
-    story.record(Seen::Manifest {
+    story.record(Observation::Manifest {
         file,
         sha256: String::new(),
         bytes: Some(31_000_000),

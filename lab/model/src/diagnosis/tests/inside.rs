@@ -15,7 +15,7 @@ fn kernel_up(quiet: bool) -> Story {
         .attempt
         .records
         .iter()
-        .find(|record| matches!(&record.seen, Seen::Console { .. }));
+        .find(|record| matches!(&record.seen, Observation::Console { .. }));
     let up_us = up.unwrap().at_us;
     let rest_us = if quiet { 1 } else { 50_000 };
     story.stop_at(up_us + rest_us);
@@ -49,7 +49,7 @@ fn a_system_that_asks_in_vain_has_no_network() {
         story.packet(
             story.guest(68),
             wiring::nobody("ff:ff:ff:ff:ff:ff", 67),
-            Said::Dhcp(Box::new(said.clone())),
+            PacketContent::Dhcp(Box::new(said.clone())),
         );
     }
     story.is_explained(
@@ -66,7 +66,7 @@ fn a_config_url_to_a_host_that_does_not_answer_leads_nowhere() {
     story.console(CMDLINE);
     let mut nowhere = story.host(8080);
     nowhere.address = Some("192.168.92.77".parse().unwrap());
-    story.packet(story.guest(40000), nowhere, Said::TcpSyn);
+    story.packet(story.guest(40000), nowhere, PacketContent::TcpSyn);
     story.console(
         "guest-agent: fetch http://192.168.92.77:8080/cloud?uuid=1: attempt 1 of 15: timeout",
     );
@@ -190,7 +190,7 @@ fn a_config_that_the_guest_refuses_is_told_with_its_words() {
 fn found(found: impl Fn(&str) -> Option<String>) -> Story {
     let mut story = Story::chainload();
     for record in &mut story.attempt.records {
-        if let Seen::Check {
+        if let Observation::Check {
             check,
             found: text,
             holds,
@@ -211,7 +211,7 @@ fn unit_of_the_config_that_failed_is_the_cause_of_its_check() {
     let mut story = found(|check| check.starts_with("unit ").then(|| "failed".to_owned()));
     let config = format!("#cloud-config\ncoreos:\n  units:\n    - name: {unit}\n");
     for seen in [
-        Seen::Arrived {
+        Observation::Arrived {
             protocol: Protocol::Http,
             name: "/cloud".into(),
             from: Endpoint::default(),
@@ -222,7 +222,7 @@ fn unit_of_the_config_that_failed_is_the_cause_of_its_check() {
                 text: Some(config),
             },
         },
-        Seen::Units {
+        Observation::Units {
             failed: vec!["of-the-image.service".into(), unit.into()],
             without_program: Vec::new(),
             starting: Vec::new(),
@@ -237,7 +237,7 @@ fn unit_of_the_config_that_failed_is_the_cause_of_its_check() {
 fn a_group_that_answered_instead_is_another_machines_config() {
     let mut story = Story::chainload();
     for record in &mut story.attempt.records {
-        if let Seen::Server { entry, .. } = &mut record.seen
+        if let Observation::Server { entry, .. } = &mut record.seen
             && let BootEvent::HttpRequest { path, group, .. } = &mut entry.what
             && path == "/cloud"
         {
@@ -251,7 +251,7 @@ fn a_group_that_answered_instead_is_another_machines_config() {
 fn another_file_than_the_groups_own_is_another_machines_config() {
     let mut story = Story::chainload();
     for record in &mut story.attempt.records {
-        if let Seen::Server { entry, .. } = &mut record.seen
+        if let Observation::Server { entry, .. } = &mut record.seen
             && let BootEvent::HttpRequest { path, detail, .. } = &mut entry.what
             && path == "/cloud"
         {
@@ -294,10 +294,10 @@ fn a_file_that_differs_is_shown_as_a_difference() {
 /// One record takes the place of each check's.
 fn disturbed(story: &mut Story, which: impl Fn(&str) -> bool) {
     for record in &mut story.attempt.records {
-        if let Seen::Check { check, .. } = &record.seen
+        if let Observation::Check { check, .. } = &record.seen
             && which(check)
         {
-            record.seen = Seen::ConsoleDisturbed {
+            record.seen = Observation::ConsoleDisturbed {
                 check: check.clone(),
                 disturbance: Disturbance::Checksum,
                 tries: 4,
@@ -328,7 +328,7 @@ fn disturbed_answer_is_the_cause_and_no_difference() {
 fn disturbed_answer_that_came_later_is_no_cause() {
     let mut story = Story::chainload();
     let mut answered = story.attempt.records.clone();
-    answered.retain(|record| matches!(record.seen, Seen::Check { .. }));
+    answered.retain(|record| matches!(record.seen, Observation::Check { .. }));
     disturbed(&mut story, |_| true);
     story.attempt.records.extend(answered);
     assert_eq!(story.verdict(), NodeVerdict::Pass);

@@ -109,7 +109,7 @@ fn dhcp(story: &mut Story, said: DhcpSaid) {
         port: Some(68),
     };
     let server = wiring::host(&story.attempt.scenario, 67);
-    let what = Said::Dhcp(Box::new(said.clone()));
+    let what = PacketContent::Dhcp(Box::new(said.clone()));
     if said.from_server {
         story.packet(server, client, what);
     } else {
@@ -157,7 +157,7 @@ fn client_of_plain_dhcp_does_not_ask_to_boot() {
 #[test]
 fn answer_to_an_inform_is_no_proxys() {
     let mut story = Story::of("pxe-dhcp", "node1", Firmware::Bios);
-    story.stop_before(|said| matches!(said, Said::TftpRequest { .. }));
+    story.stop_before(|said| matches!(said, PacketContent::TftpRequest { .. }));
     let mac = story.node.mac.to_string();
     let before = explain_machine("x", &story.attempt.wire, story.node.mac, None);
     dhcp(&mut story, said(MessageType::Inform, &mac, false));
@@ -183,7 +183,7 @@ fn answer_to_an_inform_is_no_proxys() {
 #[test]
 fn address_without_a_mac_is_no_conflict() {
     let mut story = Story::of("pxe-dhcp", "node1", Firmware::Bios);
-    story.stop_before(|said| matches!(said, Said::TftpRequest { .. }));
+    story.stop_before(|said| matches!(said, PacketContent::TftpRequest { .. }));
     let mac = story.node.mac.to_string();
     let address = story.attempt.wire.address_of(&mac).unwrap();
     let nameless = Endpoint {
@@ -192,7 +192,7 @@ fn address_without_a_mac_is_no_conflict() {
         port: Some(1024),
     };
     let server = wiring::host(&story.attempt.scenario, 80);
-    story.packet(nameless, server, Said::TcpSyn);
+    story.packet(nameless, server, PacketContent::TcpSyn);
     let told = explain_machine("x", &story.attempt.wire, story.node.mac, None);
     assert!(!told.text.contains("in use by"), "{}", told.text);
 }
@@ -201,7 +201,7 @@ fn address_without_a_mac_is_no_conflict() {
 #[test]
 fn machine_of_unknown_memory_is_not_said_to_have_none() {
     let mut story = Story::chainload();
-    let requested = story.time_of(|said| matches!(said, Said::HttpRequest { .. }));
+    let requested = story.time_of(|said| matches!(said, PacketContent::HttpRequest { .. }));
     story.stop_at(requested);
     let console = "Not enough memory to load specified image.";
     let told = explain_machine("x", &story.attempt.wire, story.node.mac, Some(console));
@@ -225,7 +225,7 @@ fn crowd(machines: u32) -> Wire {
             address: None,
             port: Some(67),
         };
-        let what = Said::Dhcp(Box::new(DhcpSaid {
+        let what = PacketContent::Dhcp(Box::new(DhcpSaid {
             arch: vec![0],
             ..said(MessageType::Discover, &mac, false)
         }));

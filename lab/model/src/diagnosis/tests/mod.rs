@@ -20,10 +20,10 @@ use boot_server_proto::dhcp::MessageType;
 use super::{Cause, Finding, diagnose};
 use crate::evidence::beside::Beside;
 use crate::evidence::packet::{
-    DhcpSaid, Endpoint, Packet, Protocol, Said, Transfer, TransferEnd, Wire,
+    DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire,
 };
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{Firmware, Node};
 use crate::verdict::fixture::{address, evidence, scenario};
 use crate::verdict::{NodeVerdict, judge_node};
@@ -78,7 +78,7 @@ impl Story {
     }
 
     /// When the first packet for which this is true was seen.
-    fn time_of(&self, is: impl Fn(&Said) -> bool) -> u64 {
+    fn time_of(&self, is: impl Fn(&PacketContent) -> bool) -> u64 {
         let packet = self
             .attempt
             .wire
@@ -99,7 +99,7 @@ impl Story {
     }
 
     /// Nothing is seen from the first packet of that kind on.
-    fn stop_before(&mut self, is: impl Fn(&Said) -> bool) -> u64 {
+    fn stop_before(&mut self, is: impl Fn(&PacketContent) -> bool) -> u64 {
         let at_us = self.time_of(is);
         self.stop_at(at_us);
         at_us
@@ -112,13 +112,13 @@ impl Story {
     }
 
     /// A packet after all others; returns when.
-    fn packet(&mut self, from: Endpoint, to: Endpoint, what: Said) -> u64 {
+    fn packet(&mut self, from: Endpoint, to: Endpoint, what: PacketContent) -> u64 {
         let at_us = self.last_us() + 100_000;
         self.packet_at(at_us, from, to, what);
         at_us
     }
 
-    fn packet_at(&mut self, at_us: u64, from: Endpoint, to: Endpoint, what: Said) {
+    fn packet_at(&mut self, at_us: u64, from: Endpoint, to: Endpoint, what: PacketContent) {
         let wire = &mut self.attempt.wire;
         wire.frames += 1;
         let frame = wire.frames;
@@ -159,10 +159,10 @@ impl Story {
 
     /// A line on the console after all else.
     fn console(&mut self, line: &str) -> u64 {
-        self.record(Seen::Console { line: line.into() })
+        self.record(Observation::Console { line: line.into() })
     }
 
-    fn record(&mut self, seen: Seen) -> u64 {
+    fn record(&mut self, seen: Observation) -> u64 {
         let at_us = self.last_us() + 100_000;
         let node = Some(self.node.name.clone());
         self.attempt.records.push(Record { at_us, node, seen });
@@ -177,7 +177,7 @@ impl Story {
         self.attempt.records.push(Record {
             at_us,
             node: None,
-            seen: Seen::Server { service, entry },
+            seen: Observation::Server { service, entry },
         });
         at_us
     }
@@ -186,7 +186,7 @@ impl Story {
     fn gave_up(&mut self, seconds: u64, reason: &str) {
         let at_us = self.last_us() + seconds * 1_000_000;
         let node = Some(self.node.name.clone());
-        let seen = Seen::GaveUp {
+        let seen = Observation::GaveUp {
             reason: reason.into(),
         };
         self.attempt.records.push(Record { at_us, node, seen });
@@ -253,19 +253,19 @@ impl Story {
 
 fn time_us(record: &Record) -> u64 {
     match &record.seen {
-        Seen::Server { entry, .. } => entry.at_us,
+        Observation::Server { entry, .. } => entry.at_us,
         _ => record.at_us,
     }
 }
 
-fn is_dhcp(message: MessageType) -> impl Fn(&Said) -> bool {
-    move |said| matches!(said, Said::Dhcp(said) if said.is(message))
+fn is_dhcp(message: MessageType) -> impl Fn(&PacketContent) -> bool {
+    move |said| matches!(said, PacketContent::Dhcp(said) if said.is(message))
 }
 
 /// The DHCP message in a packet.
 fn dhcp(packet: &mut Packet) -> Option<&mut DhcpSaid> {
     match &mut packet.what {
-        Said::Dhcp(said) => Some(said),
+        PacketContent::Dhcp(said) => Some(said),
         _ => None,
     }
 }

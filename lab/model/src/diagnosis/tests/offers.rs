@@ -12,7 +12,7 @@ fn alone(name: &str) -> Story {
     story
         .attempt
         .records
-        .retain(|record| !matches!(record.seen, Seen::Server { .. }));
+        .retain(|record| !matches!(record.seen, Observation::Server { .. }));
     for _ in 0..2 {
         let discover = story.attempt.wire.packets.last().unwrap().clone();
         story.packet(discover.from, discover.to, discover.what);
@@ -48,7 +48,7 @@ fn a_server_that_answers_others_has_no_address_left() {
     story.packet(
         story.host(67),
         wiring::nobody("52:54:00:99:99:99", 68),
-        Said::Dhcp(Box::new(said)),
+        PacketContent::Dhcp(Box::new(said)),
     );
     story.is_explained(
         Cause::PoolExhausted,
@@ -83,7 +83,7 @@ fn a_nak_is_a_refusal_with_its_words() {
     story.packet(
         story.host(67),
         wiring::nobody("ff:ff:ff:ff:ff:ff", 68),
-        Said::Dhcp(Box::new(said)),
+        PacketContent::Dhcp(Box::new(said)),
     );
     story.is_explained(Cause::PoolExhausted, &["NAK", "lease is another's"]);
 }
@@ -138,7 +138,7 @@ fn an_address_that_somebody_else_answers_for_is_a_conflict() {
     story.stop_at(acked + 1);
     let claimed = address(&story.attempt.scenario, &story.node);
     let (stranger, host) = (story.stranger(&claimed.to_string(), 0), story.host(0));
-    story.packet(stranger, host, Said::ArpReply { address: claimed });
+    story.packet(stranger, host, PacketContent::ArpReply { address: claimed });
     story.is_explained(
         Cause::AddressConflict,
         &[&claimed.to_string(), "52:54:00:ee:ee:ee"],
@@ -158,7 +158,7 @@ fn a_declined_address_is_a_conflict() {
     story.packet(
         story.guest(68),
         wiring::nobody("ff:ff:ff:ff:ff:ff", 67),
-        Said::Dhcp(Box::new(said)),
+        PacketContent::Dhcp(Box::new(said)),
     );
     story.is_explained(Cause::AddressConflict, &["192.168.92.2", "declined"]);
 }
@@ -182,7 +182,7 @@ fn without_proxy() -> Story {
     let mut story = Story::of("proxy-dhcp", "node1", Firmware::Uefi);
     let requested = story.time_of(is_dhcp(MessageType::Request));
     story.stop_at(requested + 2_000);
-    let from_proxy = |packet: &Packet| matches!(&packet.what, Said::Dhcp(said) if said.from_server && said.given.is_none());
+    let from_proxy = |packet: &Packet| matches!(&packet.what, PacketContent::Dhcp(said) if said.from_server && said.given.is_none());
     story
         .attempt
         .wire
@@ -191,7 +191,7 @@ fn without_proxy() -> Story {
     story
         .attempt
         .records
-        .retain(|record| !matches!(record.seen, Seen::Server { .. }));
+        .retain(|record| !matches!(record.seen, Observation::Server { .. }));
     story
 }
 
@@ -224,13 +224,13 @@ fn a_boot_service_that_does_not_answer_on_4011_is_silent() {
     story.packet(
         story.host(67),
         wiring::nobody(&mac, 68),
-        Said::Dhcp(Box::new(offer)),
+        PacketContent::Dhcp(Box::new(offer)),
     );
     for _ in 0..3 {
         story.packet(
             story.guest(4011),
             story.host(4011),
-            Said::Dhcp(Box::new(request.clone())),
+            PacketContent::Dhcp(Box::new(request.clone())),
         );
     }
     story.is_explained(
@@ -270,7 +270,7 @@ fn a_proxy_without_a_server_to_load_from_is_useless() {
 fn what_cannot_be_read_from_a_proxys_port_is_malformed() {
     let mut story = without_proxy();
     let (from, mac) = (story.host(67), story.node.mac.to_string());
-    let what = Said::Malformed {
+    let what = PacketContent::Malformed {
         protocol: "dhcp".into(),
         why: "option 43 runs past the end".into(),
     };

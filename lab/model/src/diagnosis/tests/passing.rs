@@ -147,16 +147,16 @@ fn without(story: &Story, stage: StageName) -> Story {
         .collect();
     let is_of_stage = |at_us: u64| times.contains(&at_us);
     kept.attempt.records.retain(|record| match &record.seen {
-        Seen::Arrived { start_us, .. } => {
+        Observation::Arrived { start_us, .. } => {
             !times.iter().any(|at_us| at_us.abs_diff(*start_us) < 20_000)
         }
-        Seen::Manifest { .. } => true,
+        Observation::Manifest { .. } => true,
         _ => !is_of_stage(time_us(record)),
     });
     let wires = kept.attempt.ports.values_mut();
     for wire in wires.chain([&mut kept.attempt.wire]) {
         wire.packets.retain(|packet| match &packet.what {
-            Said::Dhcp(said) if stage == StageName::Dhcp => !is_before_kernel(said),
+            PacketContent::Dhcp(said) if stage == StageName::Dhcp => !is_before_kernel(said),
             // Its connection and its request come right before its answer.
             _ => !times
                 .iter()

@@ -63,7 +63,7 @@ pub(crate) fn content(node: &Node, wire: &Wire) -> Vec<Record> {
         records.push(Record {
             at_us: transfer.end_us,
             node: Some(node.name.clone()),
-            seen: Seen::Arrived {
+            seen: Observation::Arrived {
                 protocol: transfer.protocol,
                 name: name.clone(),
                 from: transfer.from.clone(),
@@ -89,7 +89,7 @@ pub(crate) fn content(node: &Node, wire: &Wire) -> Vec<Record> {
             .any(|folder| file.starts_with(folder))
             || (transfer.protocol == Protocol::Tftp && !file.starts_with("pxelinux.cfg/"));
         if is_stored {
-            let seen = Seen::Manifest {
+            let seen = Observation::Manifest {
                 file,
                 sha256: hash(name),
                 bytes: Some(transfer.bytes),
@@ -123,8 +123,8 @@ pub(crate) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire
     for record in records {
         let at_us = time_us(record);
         match &record.seen {
-            Seen::Server { entry, .. } => wiring.event(at_us, &entry.what),
-            Seen::Console { line } if line.contains("Linux version") => wiring.guest_asks(at_us),
+            Observation::Server { entry, .. } => wiring.event(at_us, &entry.what),
+            Observation::Console { line } if line.contains("Linux version") => wiring.guest_asks(at_us),
             _ => {}
         }
     }
@@ -132,7 +132,7 @@ pub(crate) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire
 }
 
 impl Wiring<'_> {
-    fn packet(&mut self, at_us: u64, from: Endpoint, to: Endpoint, what: Said) {
+    fn packet(&mut self, at_us: u64, from: Endpoint, to: Endpoint, what: PacketContent) {
         self.wire.frames += 1;
         let frame = self.wire.frames;
         self.wire.packets.push(Packet {
@@ -158,13 +158,13 @@ impl Wiring<'_> {
 
     fn client_hears(&mut self, at_us: u64, said: DhcpSaid) {
         let (from, mac) = (host(self.scenario, 67), self.node.mac.to_string());
-        self.packet(at_us, from, nobody(&mac, 68), Said::Dhcp(Box::new(said)));
+        self.packet(at_us, from, nobody(&mac, 68), PacketContent::Dhcp(Box::new(said)));
     }
 
     fn servers_hear(&mut self, at_us: u64, port: u16, said: DhcpSaid) {
         let mac = self.node.mac.to_string();
         let to = nobody("ff:ff:ff:ff:ff:ff", port);
-        self.packet(at_us, nobody(&mac, 68), to, Said::Dhcp(Box::new(said)));
+        self.packet(at_us, nobody(&mac, 68), to, PacketContent::Dhcp(Box::new(said)));
     }
 
     /// An answer with an address and nothing else, as libvirt's DHCP gives it.
@@ -271,13 +271,13 @@ impl Wiring<'_> {
             host(self.scenario, 69),
         );
         let options = vec![("blksize".into(), "1432".into())];
-        let what = Said::TftpRequest {
+        let what = PacketContent::TftpRequest {
             file: file.into(),
             options: options.clone(),
             write: false,
         };
         self.packet(at_us - 12_000, from.clone(), to.clone(), what);
-        self.packet(at_us - 11_000, to, from, Said::TftpOptions { options });
+        self.packet(at_us - 11_000, to, from, PacketContent::TftpOptions { options });
         self.transfer(Protocol::Tftp, at_us, file, bytes);
     }
 
@@ -286,15 +286,15 @@ impl Wiring<'_> {
             guest(self.scenario, self.node, 49152),
             host(self.scenario, 8080),
         );
-        self.packet(at_us - 13_000, from.clone(), to.clone(), Said::TcpSyn);
-        let what = Said::HttpRequest {
+        self.packet(at_us - 13_000, from.clone(), to.clone(), PacketContent::TcpSyn);
+        let what = PacketContent::HttpRequest {
             method: "GET".into(),
             target: target.into(),
             host: None,
             user_agent: Some("iPXE/1.21.1".into()),
         };
         self.packet(at_us - 12_000, from.clone(), to.clone(), what);
-        let what = Said::HttpResponse {
+        let what = PacketContent::HttpResponse {
             status,
             length,
             target: Some(target.into()),

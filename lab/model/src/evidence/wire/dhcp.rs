@@ -6,7 +6,7 @@ use boot_server_proto::dhcp::{Message, Op, code};
 
 use super::packet::is_told;
 use crate::evidence::DhcpKind;
-use crate::evidence::packet::{DhcpSaid, Said};
+use crate::evidence::packet::{DhcpSaid, PacketContent};
 
 /// Ports of DHCP servers, clients, and PXE boot servers (RFC 2131 §4.1, PXE 2.1 §2.2.3).
 pub(super) const PORTS: [u16; 3] = [67, 68, 4011];
@@ -20,10 +20,10 @@ mod pxe {
 }
 
 /// Decodes a message of `length` bytes, of which `payload` was captured.
-pub(super) fn read(payload: &[u8], length: usize) -> Said {
+pub(super) fn read(payload: &[u8], length: usize) -> PacketContent {
     match Message::decode(payload) {
-        Ok(message) => Said::Dhcp(Box::new(said(&message))),
-        Err(error) => Said::Malformed {
+        Ok(message) => PacketContent::Dhcp(Box::new(said(&message))),
+        Err(error) => PacketContent::Malformed {
             protocol: "dhcp".into(),
             why: if payload.len() < length {
                 format!(

@@ -2,7 +2,7 @@
 
 use super::http::Asked;
 use super::parts::Range;
-use crate::evidence::packet::Said;
+use crate::evidence::packet::PacketContent;
 
 /// Maximum number of header lines per head.
 const HEADER_LIMIT: usize = 64;
@@ -29,7 +29,7 @@ pub(super) struct Head {
     pub(super) is_chunked: bool,
     /// Place of the body in its file, if the body is a part.
     pub(super) range: Option<Range>,
-    pub(super) said: Said,
+    pub(super) said: PacketContent,
 }
 
 /// True if the bytes may be the beginning of a message.
@@ -66,7 +66,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
             is_chunked: header(response.headers, "transfer-encoding")
                 .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")),
             range: header(response.headers, "content-range").and_then(|text| Range::parse(&text)),
-            said: Said::HttpResponse {
+            said: PacketContent::HttpResponse {
                 status,
                 length: content_length,
                 target: asked.map(|asked| asked.target.clone()),
@@ -87,7 +87,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
             body: Some(content_length(request.headers).unwrap_or(0)),
             is_chunked: false,
             range: None,
-            said: Said::HttpRequest {
+            said: PacketContent::HttpRequest {
                 method: method.to_owned(),
                 target: target.to_owned(),
                 host: header(request.headers, "host"),

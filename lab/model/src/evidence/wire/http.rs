@@ -9,7 +9,7 @@ use super::content::Gathering;
 use super::head::{self, Head};
 use super::parts::{PARTIAL_CONTENT, Part, Parts};
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Protocol, Said, Transfer, TransferEnd};
+use crate::evidence::packet::{Protocol, PacketContent, Transfer, TransferEnd};
 
 /// Maximum length of a head.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
@@ -168,7 +168,7 @@ impl Reader {
             Ok(None) => datagram.length,
             Err(why) => {
                 let protocol = "http".into();
-                wire.say(datagram, Said::Malformed { protocol, why });
+                wire.say(datagram, PacketContent::Malformed { protocol, why });
                 datagram.length
             }
         }
@@ -185,8 +185,8 @@ impl Reader {
         let mut transfer = None;
         let mut is_part = false;
         match &head.said {
-            Said::HttpRequest { method, target, .. } => exchange.ask(method, target),
-            Said::HttpResponse {
+            PacketContent::HttpRequest { method, target, .. } => exchange.ask(method, target),
+            PacketContent::HttpResponse {
                 status,
                 length,
                 target,
@@ -223,7 +223,7 @@ impl Reader {
         }
         let name = transfer.and_then(|index| wire.transfers.get(index));
         let file = name.map(|transfer| (datagram.from.address, transfer.name.clone()));
-        let is_response = matches!(head.said, Said::HttpResponse { .. });
+        let is_response = matches!(head.said, PacketContent::HttpResponse { .. });
         let packet = wire.say(datagram, head.said);
         let is_small = head.body.is_none_or(|bytes| bytes <= TEXT_LIMIT_BYTES);
         self.last = transfer.or(self.last);
@@ -351,7 +351,7 @@ impl Body {
         }
         text.extend_from_slice(captured.get(..room).unwrap_or(captured));
         let shown = readable(text);
-        if let Some(Said::HttpResponse { body, .. }) =
+        if let Some(PacketContent::HttpResponse { body, .. }) =
             wire.packets.get_mut(*packet).map(|packet| &mut packet.what)
         {
             body.clone_from(&shown);

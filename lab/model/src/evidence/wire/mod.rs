@@ -40,7 +40,7 @@ pub use file::CaptureError;
 
 use self::file::{Frame, Link};
 use self::packet::{Body, Version};
-use super::packet::{Direction, Endpoint, Packet, Said, Transfer, TransferEnd, Wire};
+use super::packet::{Direction, Endpoint, Packet, PacketContent, Transfer, TransferEnd, Wire};
 
 /// First bytes of a gzip stream (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -204,10 +204,10 @@ impl Reading {
         let wire = &mut self.wire;
         match parsed.body {
             Body::ArpRequest(address) => {
-                wire.say(&datagram, Said::ArpRequest { address });
+                wire.say(&datagram, PacketContent::ArpRequest { address });
             }
             Body::ArpReply(address) => {
-                wire.say(&datagram, Said::ArpReply { address });
+                wire.say(&datagram, PacketContent::ArpReply { address });
             }
             Body::Udp { payload, length } => {
                 (datagram.payload, datagram.length) = (payload, length);
@@ -243,7 +243,7 @@ impl Reading {
     }
 }
 
-fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<Said> {
+fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<PacketContent> {
     let why = match (version, kind, code) {
         // RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1.
         (Version::V4, 3, 0) => "network unreachable",
@@ -260,11 +260,11 @@ fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<Said> {
         (Version::V6, 1, 4) => "port unreachable",
         (Version::V6, 1, _) => "unreachable",
         (Version::V6, 2, _) => "packet too big",
-        (Version::V6, 133, _) => return Some(Said::RouterSolicitation),
-        (Version::V6, 134, _) => return Some(Said::RouterAdvertisement),
+        (Version::V6, 133, _) => return Some(PacketContent::RouterSolicitation),
+        (Version::V6, 134, _) => return Some(PacketContent::RouterAdvertisement),
         _ => return None,
     };
-    Some(Said::Unreachable {
+    Some(PacketContent::Unreachable {
         why: why.into(),
         port: packet::quoted_port(version, quoted),
     })
@@ -272,7 +272,7 @@ fn icmp(version: Version, kind: u8, code: u8, quoted: &[u8]) -> Option<Said> {
 
 impl Wire {
     /// Adds a packet and returns its index, if there is room.
-    fn say(&mut self, datagram: &Datagram<'_>, what: Said) -> Option<usize> {
+    fn say(&mut self, datagram: &Datagram<'_>, what: PacketContent) -> Option<usize> {
         if self.packets.len() >= PACKET_LIMIT {
             self.left_out += 1;
             return None;

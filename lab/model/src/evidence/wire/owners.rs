@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::file::Link;
-use crate::evidence::packet::{Endpoint, Said};
+use crate::evidence::packet::{Endpoint, PacketContent};
 
 /// Maximum number of remembered addresses.
 const ADDRESS_LIMIT: usize = 200_000;
@@ -34,9 +34,9 @@ impl Owners {
     }
 
     /// Learns the address in a DHCP message.
-    pub(super) fn hear(&mut self, link: Link, said: &Said) {
+    pub(super) fn hear(&mut self, link: Link, said: &PacketContent) {
         if link != Link::Ethernet
-            && let Said::Dhcp(said) = said
+            && let PacketContent::Dhcp(said) = said
             && let (true, Some(given)) = (said.from_server, said.given)
             && !said.client.is_empty()
         {

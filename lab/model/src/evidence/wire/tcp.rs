@@ -8,7 +8,7 @@ use super::packet::Segment;
 use super::parts::Parts;
 use super::stream::Stream;
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Direction, Endpoint, Said, TransferEnd};
+use crate::evidence::packet::{Direction, Endpoint, PacketContent, TransferEnd};
 
 /// Maximum number of connections followed at once; beyond it, the least recently active one is dropped.
 const CONNECTION_LIMIT: usize = 1024;
@@ -93,7 +93,7 @@ impl Tcp {
         segment: &Segment<'_>,
         wire: &mut Wire,
     ) {
-        let index = wire.say(datagram, Said::TcpSyn);
+        let index = wire.say(datagram, PacketContent::TcpSyn);
         let first = segment.sequence.wrapping_add(1);
         let is_again = |known: &Connection| known.side(me).is_some_and(|s| s.next == Some(first));
         if !self.connections.get(&key).is_some_and(is_again) {
@@ -200,7 +200,7 @@ impl Connection {
         let is_refused = !self.is_accepted && !self.syns.is_empty();
         let is_busy = |stream: &Stream| stream.reader.is_within_body();
         if is_refused || self.exchange.is_waiting() || self.sides.iter().any(is_busy) {
-            wire.say(datagram, Said::TcpReset);
+            wire.say(datagram, PacketContent::TcpReset);
         }
         let (mine, theirs, _) = self.split(me);
         mine.end(

@@ -75,7 +75,7 @@ fn a_port_nobody_listens_on_is_named() {
     let wire = script.read();
     assert_eq!(
         wire.packets[0].what,
-        Said::Unreachable {
+        PacketContent::Unreachable {
             why: "port unreachable".into(),
             port: Some(69)
         }
@@ -92,7 +92,7 @@ fn a_dhcp_message_of_which_half_was_captured_says_so() {
         .unwrap();
     script.frame_cut(&frame, 96);
     let wire = script.read();
-    let Said::Malformed { protocol, why } = &wire.packets[0].what else {
+    let PacketContent::Malformed { protocol, why } = &wire.packets[0].what else {
         panic!("{:?}", wire.packets);
     };
     assert_eq!(protocol, "dhcp");
@@ -126,13 +126,13 @@ fn who_has_an_address_is_asked_and_told() {
             .unwrap();
         script.frame_cut(&frame, usize::MAX);
     }
-    let said: Vec<Said> = script.read().packets.into_iter().map(|p| p.what).collect();
+    let said: Vec<PacketContent> = script.read().packets.into_iter().map(|p| p.what).collect();
     let server = Ipv4Addr::from(SERVER);
     assert_eq!(
         said,
         [
-            Said::ArpRequest { address: server },
-            Said::ArpReply { address: server }
+            PacketContent::ArpRequest { address: server },
+            PacketContent::ArpReply { address: server }
         ]
     );
 }

@@ -10,7 +10,7 @@ use boot_server_proto::tftp::Packet as TftpPacket;
 
 use super::content::Gathering;
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Endpoint, Protocol, Said, Transfer, TransferEnd};
+use crate::evidence::packet::{Endpoint, Protocol, PacketContent, Transfer, TransferEnd};
 
 /// UDP port of requests (RFC 1350 §4).
 pub(super) const PORT: u16 = 69;
@@ -86,7 +86,7 @@ impl Tftp {
         let Some((file, options)) = request_texts(datagram.payload) else {
             wire.say(
                 datagram,
-                Said::Malformed {
+                PacketContent::Malformed {
                     protocol: "tftp".into(),
                     why: "request with unterminated texts".into(),
                 },
@@ -101,7 +101,7 @@ impl Tftp {
         };
         wire.say(
             datagram,
-            Said::TftpRequest {
+            PacketContent::TftpRequest {
                 file: file.clone(),
                 options,
                 write,
@@ -167,12 +167,12 @@ impl Session {
             (_, payload) => match TftpPacket::decode(payload) {
                 Ok(TftpPacket::OptionsAck(options)) if side == Side::Server => {
                     self.options(&options);
-                    wire.say(datagram, Said::TftpOptions { options });
+                    wire.say(datagram, PacketContent::TftpOptions { options });
                     self.begin(datagram, wire);
                     false
                 }
                 Ok(TftpPacket::Error { code, message }) => {
-                    let said = Said::TftpError {
+                    let said = PacketContent::TftpError {
                         code,
                         message,
                         file: Some(self.file.clone()),
@@ -190,7 +190,7 @@ impl Session {
                 // An acknowledgement from the server, or data from the client, belongs to an upload.
                 Ok(_) => false,
                 Err(error) => {
-                    let said = Said::Malformed {
+                    let said = PacketContent::Malformed {
                         protocol: "tftp".into(),
                         why: error.to_string(),
                     };

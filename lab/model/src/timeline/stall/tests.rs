@@ -26,7 +26,7 @@ fn passing(name: &str) -> (Scenario, Vec<Record>) {
 fn at(record: &Record, second: u64) -> Record {
     let mut record = record.clone();
     record.at_us = second * SECOND;
-    if let Seen::Server { entry, .. } = &mut record.seen {
+    if let Observation::Server { entry, .. } = &mut record.seen {
         entry.at_us = second * SECOND;
     }
     record
@@ -34,7 +34,7 @@ fn at(record: &Record, second: u64) -> Record {
 
 fn event(record: &Record) -> Option<&BootEvent> {
     match &record.seen {
-        Seen::Server { entry, .. } => Some(&entry.what),
+        Observation::Server { entry, .. } => Some(&entry.what),
         _ => None,
     }
 }
@@ -126,7 +126,7 @@ fn the_systems_silence_counts_from_its_last_line() {
     let console = |line: &str, second: u64| Record {
         at_us: second * SECOND,
         node: Some("node1".into()),
-        seen: Seen::Console { line: line.into() },
+        seen: Observation::Console { line: line.into() },
     };
     let mut stall_detector = stall_detector();
     stall_detector.saw(&console("[    0.000000] Linux version 6.1", 50), &scenario);
@@ -139,7 +139,7 @@ fn the_systems_silence_counts_from_its_last_line() {
             listeners: Vec::new(),
         },
     };
-    let seen = Seen::Server {
+    let seen = Observation::Server {
         service: "server".into(),
         entry: Box::new(reload),
     };
@@ -178,15 +178,15 @@ fn a_loop_of_boot_programs_ends_the_wait_at_once() {
 #[test]
 fn a_reset_machine_has_the_firmwares_silence_again() {
     let scenario = scenario("pxe-dhcp");
-    let at = |second: u64, seen: Seen| Record {
+    let at = |second: u64, seen: Observation| Record {
         at_us: second * SECOND,
         node: Some("node1".into()),
         seen,
     };
     let mut stall_detector = stall_detector();
-    stall_detector.saw(&at(50, Seen::ShellReady), &scenario);
+    stall_detector.saw(&at(50, Observation::ShellReady), &scenario);
     assert_eq!(seconds(&stall_detector), None);
-    stall_detector.saw(&at(60, Seen::Reset), &scenario);
+    stall_detector.saw(&at(60, Observation::Reset), &scenario);
     assert_eq!(seconds(&stall_detector), Some(60 + 120));
     assert!(stall_detector.deadline().reason.contains("it was reset"));
 }

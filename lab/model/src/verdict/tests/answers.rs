@@ -66,7 +66,7 @@ fn a_cloud_config_that_is_not_there_fails_the_cloud_config_stage_even_without_a_
                 *group = None;
                 *detail = "no file default.yaml".into();
             });
-            records.retain(|record| with_login || record.seen != Seen::ShellReady);
+            records.retain(|record| with_login || record.seen != Observation::ShellReady);
         });
         assert_eq!(stage, StageName::CloudConfig);
         assert!(why.contains("404 no file default.yaml"), "{why}");
@@ -138,7 +138,7 @@ fn silence_after_power_on_fails_at_the_first_stage_of_ours() {
             records.push(Record {
                 at_us,
                 node,
-                seen: Seen::GaveUp { reason },
+                seen: Observation::GaveUp { reason },
             });
         });
         assert_eq!(stage, expected);

@@ -19,7 +19,7 @@ fn a_boot_server_that_ended_is_named_in_the_reason() {
         records.push(Record {
             at_us,
             node: None,
-            seen: Seen::ServiceEnded { service, detail },
+            seen: Observation::ServiceEnded { service, detail },
         });
     });
     assert_eq!(stage, StageName::Dhcp);
@@ -39,7 +39,7 @@ fn a_libvirtd_that_ended_is_nobodys_failure_but_ours() {
     records.push(Record {
         at_us: 0,
         node: None,
-        seen: Seen::ServiceEnded { service, detail },
+        seen: Observation::ServiceEnded { service, detail },
     });
     let result = verdict(&scenario, node, Firmware::Bios, &records);
     assert!(
@@ -83,7 +83,7 @@ fn modules_of_pxelinux_and_an_aborted_size_probe_are_no_boot_programs() {
     let mut records = evidence(&scenario, node, Firmware::Bios);
     let template = records
         .iter()
-        .find(|r| matches!(&r.seen, Seen::Server { .. }))
+        .find(|r| matches!(&r.seen, Observation::Server { .. }))
         .unwrap()
         .clone();
     let who = Who {
@@ -117,7 +117,7 @@ fn every_check_that_does_not_hold_or_was_made_against_something_else_fails_the_c
         for against_something_else in [false, true] {
             let (stage, why) = spoiled("pxe-dhcp", Firmware::Bios, "node1", |records| {
                 for record in records {
-                    if let Seen::Check {
+                    if let Observation::Check {
                         check: name,
                         found,
                         holds,
@@ -147,10 +147,10 @@ fn the_last_answer_to_a_check_counts() {
     let mut records = evidence(&scenario, node, Firmware::Bios);
     let index = records
         .iter()
-        .position(|r| matches!(r.seen, Seen::Check { .. }))
+        .position(|r| matches!(r.seen, Observation::Check { .. }))
         .unwrap();
     let mut early = records[index].clone();
-    if let Seen::Check { holds, .. } = &mut early.seen {
+    if let Observation::Check { holds, .. } = &mut early.seen {
         *holds = false;
     }
     records.insert(index, early.clone());
@@ -182,7 +182,7 @@ fn an_interrupted_node_fails_nobody_and_passes_only_when_all_was_seen() {
     let end = Record {
         at_us: u64::MAX,
         node: Some(node.name.clone()),
-        seen: Seen::GaveUp { reason },
+        seen: Observation::GaveUp { reason },
     };
     records.push(end.clone());
     assert_eq!(
@@ -255,7 +255,7 @@ fn an_explanation_names_stage_reason_console_and_what_to_do_next() {
         "http://192.168.92.1:8080/… No such file or directory (https://ipxe.org/2d0c618e)",
         "Could not boot image",
     ] {
-        let seen = Seen::Console { line: line.into() };
+        let seen = Observation::Console { line: line.into() };
         records.push(Record {
             at_us,
             node: Some("node1".into()),

@@ -17,7 +17,7 @@ use super::checks::checks;
 use super::fixture::{SCENARIOS, address, evidence, http, scenario, tftp};
 use super::*;
 use crate::evidence::packet::Wire;
-use crate::evidence::{Record, Seen};
+use crate::evidence::{Record, Observation};
 use crate::scenario::{DataCheck, Firmware, Image, Node, PixiecoreService, Scenario, load_all};
 use crate::timeline::Timeline;
 
@@ -61,7 +61,7 @@ fn everything() -> Vec<(Scenario, Node, Firmware)> {
 
 fn event(record: &mut Record) -> Option<&mut BootEvent> {
     match &mut record.seen {
-        Seen::Server { entry, .. } => Some(&mut entry.what),
+        Observation::Server { entry, .. } => Some(&mut entry.what),
         _ => None,
     }
 }

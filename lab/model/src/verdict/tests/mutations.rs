@@ -6,7 +6,7 @@ use boot_server_events::{BootEvent, Event};
 
 use super::*;
 use crate::diagnosis::tests::Story;
-use crate::evidence::packet::{Direction, Said};
+use crate::evidence::packet::{Direction, PacketContent};
 use crate::evidence::saved::Attempt;
 use crate::timeline::{self, Origin, Outcome};
 use crate::verdict::judge_node;
@@ -64,7 +64,7 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
         });
         let by_arrival = arrival_hash(story, load);
         for record in &mut story.attempt.records {
-            if let Seen::Manifest { sha256, .. } = &mut record.seen
+            if let Observation::Manifest { sha256, .. } = &mut record.seen
                 && Some(&*sha256) == by_arrival.as_ref()
             {
                 sha256.clone_from(&other);
@@ -144,7 +144,7 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
         let node = story.node.name.clone();
         let mut extra = None;
         for record in &story.attempt.records {
-            if let Seen::Arrived { name, .. } = &record.seen
+            if let Observation::Arrived { name, .. } = &record.seen
                 && *name == load.name
                 && record.node.as_deref() == Some(&*node)
             {
@@ -152,7 +152,7 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
             }
         }
         let Some(mut extra) = extra else { return false };
-        if let Seen::Arrived {
+        if let Observation::Arrived {
             content,
             from,
             start_us,
@@ -195,8 +195,8 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
         };
         for record in &mut story.attempt.records {
             match &mut record.seen {
-                Seen::Arrived { name, start_us, .. } if *name == load.name => shift(start_us),
-                Seen::Server { entry, .. } if entry.at_us == load.at_us => shift(&mut entry.at_us),
+                Observation::Arrived { name, start_us, .. } if *name == load.name => shift(start_us),
+                Observation::Server { entry, .. } if entry.at_us == load.at_us => shift(&mut entry.at_us),
                 _ => {}
             }
         }
@@ -241,7 +241,7 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
             .iter()
             .filter(|one| is_event_at(one, load.at_us));
         let group = events.find_map(|record| match &record.seen {
-            Seen::Server { entry, .. } => match &entry.what {
+            Observation::Server { entry, .. } => match &entry.what {
                 BootEvent::HttpRequest { group, .. } | BootEvent::TftpDone { group, .. } => {
                     Some(is_own(group))
                 }
@@ -308,18 +308,18 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
 /// Changes of the rest.
 const OF_THE_REST: &[(&str, Change)] = &[
     ("it was never switched on", |story| {
-        without(story, |seen| matches!(seen, Seen::PowerOn))
+        without(story, |seen| matches!(seen, Observation::PowerOn))
     }),
     ("its kernel says nothing", |story| {
-        without(story, |seen| matches!(seen, Seen::Console { .. }))
+        without(story, |seen| matches!(seen, Observation::Console { .. }))
     }),
     ("its shell does not answer", |story| {
-        without(story, |seen| matches!(seen, Seen::ShellReady))
+        without(story, |seen| matches!(seen, Observation::ShellReady))
     }),
     ("no check was made", |story| {
-        without(story, |seen| matches!(seen, Seen::Check { .. }))
+        without(story, |seen| matches!(seen, Observation::Check { .. }))
     }),
-    ("it was reset once", |story| inserted(story, Seen::Reset)),
+    ("it was reset once", |story| inserted(story, Observation::Reset)),
     ("its firmware started twice", |story| {
         let line = || shown("SeaBIOS (version 1.16.2-debian-1.16.2-1)");
         inserted(story, line()) && inserted(story, line())
@@ -362,7 +362,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("a unit of the config failed after the boot", |story| {
         let mut records = story.attempt.records.iter_mut();
         let failed = records.find_map(|record| match &mut record.seen {
-            Seen::Units { failed, .. } => Some(failed),
+            Observation::Units { failed, .. } => Some(failed),
             _ => None,
         });
         let Some(failed) = failed else { return false };
@@ -379,7 +379,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
         checked(story, |_, _, expected| *expected = "something else".into())
     }),
     ("one check is missing", |story| {
-        let is_check = |record: &Record| matches!(record.seen, Seen::Check { .. });
+        let is_check = |record: &Record| matches!(record.seen, Observation::Check { .. });
         let place = story.attempt.records.iter().position(is_check);
         place.is_some_and(|place| {
             story.attempt.records.remove(place);
@@ -388,7 +388,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
     }),
     ("no boot program follows the loads", |story| {
         let place = story.attempt.records.iter().position(|record| {
-            matches!(&record.seen, Seen::Server { entry, .. }
+            matches!(&record.seen, Observation::Server { entry, .. }
                 if matches!(entry.what, BootEvent::TftpDone { .. }))
         });
         let Some(place) = place else { return false };
@@ -396,7 +396,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
         for _ in 0..3 {
             story.attempt.records.insert(place, record.clone());
         }
-        matches!(&record.seen, Seen::Server { entry, .. }
+        matches!(&record.seen, Observation::Server { entry, .. }
             if matches!(&entry.what, BootEvent::TftpDone { file, .. }
                 if !file.starts_with("pxelinux.cfg/") && timeline::image_file(file).is_none()))
     }),
@@ -422,7 +422,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("its console is another machine's", |story| {
         let mut done = false;
         for record in &mut story.attempt.records {
-            if matches!(record.seen, Seen::Console { .. } | Seen::ShellReady) {
+            if matches!(record.seen, Observation::Console { .. } | Observation::ShellReady) {
                 record.node = Some("another".into());
                 done = true;
             }
@@ -432,7 +432,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("its checks are another machine's", |story| {
         let mut done = false;
         for record in &mut story.attempt.records {
-            if matches!(record.seen, Seen::Check { .. }) {
+            if matches!(record.seen, Observation::Check { .. }) {
                 record.node = Some("another".into());
                 done = true;
             }
@@ -448,7 +448,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
             .filter(|at_us| *at_us > 0)
             .min();
         for record in &mut story.attempt.records {
-            if matches!(record.seen, Seen::Console { .. }) {
+            if matches!(record.seen, Observation::Console { .. }) {
                 record.at_us = first_us.unwrap() - 60_000_000;
             }
         }
@@ -457,7 +457,7 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("the login came before the kernel", |story| {
         let mut done = false;
         for record in &mut story.attempt.records {
-            if matches!(record.seen, Seen::ShellReady) {
+            if matches!(record.seen, Observation::ShellReady) {
                 record.at_us -= 60_000_000;
                 done = true;
             }
@@ -492,18 +492,18 @@ fn flipped(direction: Direction) -> Direction {
     }
 }
 
-fn shown(line: &str) -> Seen {
-    Seen::Console { line: line.into() }
+fn shown(line: &str) -> Observation {
+    Observation::Console { line: line.into() }
 }
 
 fn is_event_at(record: &Record, at_us: u64) -> bool {
-    matches!(&record.seen, Seen::Server { entry, .. } if entry.at_us == at_us)
+    matches!(&record.seen, Observation::Server { entry, .. } if entry.at_us == at_us)
 }
 
 fn change_at(story: &mut Story, load: &Load, change: impl Fn(&mut Event)) -> bool {
     let mut done = false;
     for record in &mut story.attempt.records {
-        if let Seen::Server { entry, .. } = &mut record.seen
+        if let Observation::Server { entry, .. } = &mut record.seen
             && entry.at_us == load.at_us
         {
             change(entry);
@@ -553,7 +553,7 @@ fn peer_of(event: &mut BootEvent) -> Option<&mut std::net::SocketAddr> {
 fn arrived(story: &mut Story, load: &Load, change: impl Fn(&mut String)) -> bool {
     let mut done = false;
     for record in &mut story.attempt.records {
-        if let Seen::Arrived { name, content, .. } = &mut record.seen
+        if let Observation::Arrived { name, content, .. } = &mut record.seen
             && *name == load.name
         {
             change(&mut content.sha256);
@@ -569,7 +569,7 @@ fn arrival_hash(story: &Story, load: &Load) -> Option<String> {
         .records
         .iter()
         .find_map(|record| match &record.seen {
-            Seen::Arrived { name, content, .. } if *name == load.name => {
+            Observation::Arrived { name, content, .. } if *name == load.name => {
                 Some(content.sha256.clone())
             }
             _ => None,
@@ -580,16 +580,16 @@ fn port(story: &mut Story) -> Option<&mut Wire> {
     story.attempt.ports.get_mut(&story.node.name)
 }
 
-fn is_about(said: &Said, name: &str) -> bool {
+fn is_about(said: &PacketContent, name: &str) -> bool {
     match said {
-        Said::TftpRequest { file, .. } => file == name,
-        Said::HttpRequest { target, .. } => target == name,
-        Said::HttpResponse { target, .. } => target.as_deref() == Some(name),
+        PacketContent::TftpRequest { file, .. } => file == name,
+        PacketContent::HttpRequest { target, .. } => target == name,
+        PacketContent::HttpResponse { target, .. } => target.as_deref() == Some(name),
         _ => false,
     }
 }
 
-fn without(story: &mut Story, is: fn(&Seen) -> bool) -> bool {
+fn without(story: &mut Story, is: fn(&Observation) -> bool) -> bool {
     let before = story.attempt.records.len();
     story.attempt.records.retain(|record| !is(&record.seen));
     story.attempt.records.len() < before
@@ -599,7 +599,7 @@ fn without(story: &mut Story, is: fn(&Seen) -> bool) -> bool {
 fn brings_in_a_unit(story: &mut Story) -> bool {
     let mut records = story.attempt.records.iter_mut();
     let content = records.find_map(|record| match &mut record.seen {
-        Seen::Arrived { content, .. } => Some(content),
+        Observation::Arrived { content, .. } => Some(content),
         _ => None,
     });
     let Some(content) = content else { return false };
@@ -608,8 +608,8 @@ fn brings_in_a_unit(story: &mut Story) -> bool {
 }
 
 /// Right before the last check, or before the last thing that was seen.
-fn inserted(story: &mut Story, seen: Seen) -> bool {
-    let is_check = |record: &&Record| matches!(record.seen, Seen::Check { .. });
+fn inserted(story: &mut Story, seen: Observation) -> bool {
+    let is_check = |record: &&Record| matches!(record.seen, Observation::Check { .. });
     let last = story.attempt.records.iter().rfind(is_check);
     let Some(last) = last else { return false };
     let record = Record {
@@ -623,7 +623,7 @@ fn inserted(story: &mut Story, seen: Seen) -> bool {
 
 fn checked(story: &mut Story, change: fn(&mut String, &mut bool, &mut String)) -> bool {
     for record in &mut story.attempt.records {
-        if let Seen::Check {
+        if let Observation::Check {
             found,
             holds,
             expected,
@@ -664,7 +664,7 @@ fn loads(story: &Story) -> Vec<Load> {
         let record = records
             .iter()
             .find(|record| is_event_at(record, only.at_us));
-        let Some(Seen::Server { entry, .. }) = record.map(|record| &record.seen) else {
+        let Some(Observation::Server { entry, .. }) = record.map(|record| &record.seen) else {
             continue;
         };
         let name = match &entry.what {
@@ -735,9 +735,9 @@ fn causes_of_a_pass_with_one_stage_taken_away_are_none() {
             let node = &of_scenario.nodes[0];
             for load in loads(&Story::at_port(name, &node.name, firmware)) {
                 let mut story = Story::at_port(name, &node.name, firmware);
-                let about = |said: &Said| is_about(said, &load.name);
+                let about = |said: &PacketContent| is_about(said, &load.name);
                 story.attempt.records.retain(|record| match &record.seen {
-                    Seen::Arrived { name, .. } => *name != load.name,
+                    Observation::Arrived { name, .. } => *name != load.name,
                     _ => !is_event_at(record, load.at_us),
                 });
                 let wires = story.attempt.ports.values_mut();
@@ -745,7 +745,7 @@ fn causes_of_a_pass_with_one_stage_taken_away_are_none() {
                     let connects_us = load.at_us.saturating_sub(20_000)..=load.at_us;
                     wire.packets.retain(|packet| {
                         let is_its_syn =
-                            packet.what == Said::TcpSyn && connects_us.contains(&packet.at_us);
+                            packet.what == PacketContent::TcpSyn && connects_us.contains(&packet.at_us);
                         !is_its_syn && !about(&packet.what)
                     });
                     wire.transfers.retain(|transfer| transfer.name != load.name);

@@ -42,11 +42,11 @@ fn request_in_the_machines_name_from_elsewhere_proves_nothing_and_is_shown() {
     let port = story.attempt.ports.get_mut("node1").unwrap();
     port.transfers.retain(|transfer| transfer.name != name);
     port.packets.retain(|packet| {
-        !matches!(&packet.what, crate::evidence::packet::Said::HttpRequest { target, .. }
-            | crate::evidence::packet::Said::HttpResponse { target: Some(target), .. } if *target == name)
+        !matches!(&packet.what, crate::evidence::packet::PacketContent::HttpRequest { target, .. }
+            | crate::evidence::packet::PacketContent::HttpResponse { target: Some(target), .. } if *target == name)
     });
     story.attempt.records.retain(
-        |record| !matches!(&record.seen, Seen::Arrived { name: arrived, .. } if *arrived == name),
+        |record| !matches!(&record.seen, Observation::Arrived { name: arrived, .. } if *arrived == name),
     );
     let (stage, why) = failed(&story);
     assert_eq!(stage, StageName::CloudConfig);
@@ -62,7 +62,7 @@ fn request_in_the_machines_name_from_elsewhere_proves_nothing_and_is_shown() {
 #[test]
 fn whole_boot_of_a_stranger_in_the_machines_name_proves_nothing() {
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
-    let own = |record: &Record| !matches!(record.seen, Seen::Arrived { .. });
+    let own = |record: &Record| !matches!(record.seen, Observation::Arrived { .. });
     story.attempt.records.retain(own);
     *story.attempt.ports.get_mut("node1").unwrap() = Wire::default();
     let (stage, _) = failed(&story);
@@ -87,8 +87,8 @@ fn pass_of_a_machine_whose_units_are_unknown_or_still_starting_says_so() {
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
     for record in &mut story.attempt.records {
         match &mut record.seen {
-            Seen::Arrived { content, .. } => content.text = Some("name: slow.service\n".into()),
-            Seen::Units {
+            Observation::Arrived { content, .. } => content.text = Some("name: slow.service\n".into()),
+            Observation::Units {
                 starting,
                 without_program,
                 ..
@@ -105,7 +105,7 @@ fn pass_of_a_machine_whose_units_are_unknown_or_still_starting_says_so() {
     let lacking = Unproven::WithoutProgram(vec!["slow.service".into()]);
     assert_eq!(result.not_proven, [Unproven::ConfigApplied, slow, lacking]);
 
-    let is_other = |record: &Record| !matches!(record.seen, Seen::Units { .. });
+    let is_other = |record: &Record| !matches!(record.seen, Observation::Units { .. });
     story.attempt.records.retain(is_other);
     let result = judge_node(&story.attempt, &story.node);
     assert_eq!(result.verdict, NodeVerdict::Pass);
@@ -132,7 +132,7 @@ fn pass_of_a_machine_without_a_config_says_so() {
 fn config_that_arrived_otherwise_than_it_was_sent_is_changed_on_the_way() {
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
     for record in &mut story.attempt.records {
-        if let Seen::Arrived { name, content, .. } = &mut record.seen
+        if let Observation::Arrived { name, content, .. } = &mut record.seen
             && name.starts_with("/cloud")
         {
             content.sha256 = super::super::fixture::hash("with a key of somebody else's");
@@ -152,12 +152,12 @@ fn reset_on_the_way_fails_unless_the_scenario_allows_it() {
         .attempt
         .records
         .iter()
-        .find(|one| matches!(one.seen, Seen::Check { .. }));
+        .find(|one| matches!(one.seen, Observation::Check { .. }));
     let at_us = check.unwrap().at_us;
     story.attempt.records.push(Record {
         at_us,
         node: Some("node1".into()),
-        seen: Seen::Reset,
+        seen: Observation::Reset,
     });
     let result = judge_node(&story.attempt, &story.node);
     assert_eq!(result.timeline.restarts[0].sign, RestartSign::Reset);
@@ -176,7 +176,7 @@ fn reset_after_the_last_check_does_not_count() {
     story.attempt.records.push(Record {
         at_us: u64::MAX,
         node: Some("node1".into()),
-        seen: Seen::Reset,
+        seen: Observation::Reset,
     });
     assert_eq!(story.verdict(), NodeVerdict::Pass);
 }
@@ -189,13 +189,13 @@ fn failed_config_fails_the_machine_with_the_line_unless_the_scenario_expects_it(
         .attempt
         .records
         .iter()
-        .find(|one| matches!(one.seen, Seen::Check { .. }));
+        .find(|one| matches!(one.seen, Observation::Check { .. }));
     let at_us = check.unwrap().at_us;
     let line = "guest-agent: FAILED: /usr/x: Read-only file system";
     story.attempt.records.push(Record {
         at_us,
         node: Some("node1".into()),
-        seen: Seen::Console { line: line.into() },
+        seen: Observation::Console { line: line.into() },
     });
     let (stage, why) = failed(&story);
     assert_eq!(stage, StageName::ConfigApplied);
@@ -228,12 +228,12 @@ fn call_of_pixiecore_to_its_api_does_not_reach_the_script() {
         .attempt
         .records
         .retain_mut(|record| path(record).is_none_or(|path| path.starts_with("/pixiecore/")));
-    let is_arrival = |record: &Record| matches!(record.seen, Seen::Arrived { .. });
+    let is_arrival = |record: &Record| matches!(record.seen, Observation::Arrived { .. });
     story.attempt.records.retain(|record| !is_arrival(record));
     let port = story.attempt.ports.get_mut("node1").unwrap();
     port.transfers.clear();
     port.packets
-        .retain(|packet| matches!(packet.what, crate::evidence::packet::Said::Dhcp(_)));
+        .retain(|packet| matches!(packet.what, crate::evidence::packet::PacketContent::Dhcp(_)));
     let result = judge_node(&story.attempt, &story.node);
     let reached = result
         .timeline
@@ -263,7 +263,7 @@ fn without_our_dhcp(story: &mut Story) {
     for record in &mut story.attempt.records {
         match event(record) {
             Some(BootEvent::DhcpReply { .. } | BootEvent::DhcpRequest { .. }) => {
-                record.seen = Seen::Lifecycle {
+                record.seen = Observation::Lifecycle {
                     event: "resumed".into(),
                     detail: "unpaused".into(),
                 };
@@ -284,7 +284,7 @@ fn acknowledgement_that_was_lost_on_the_way_proves_nothing_and_is_nobody_elses()
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
     let port = story.attempt.ports.get_mut("node1").unwrap();
     port.packets.retain(|packet| {
-        !matches!(&packet.what, crate::evidence::packet::Said::Dhcp(said) if said.is(MessageType::Ack))
+        !matches!(&packet.what, crate::evidence::packet::PacketContent::Dhcp(said) if said.is(MessageType::Ack))
     });
     let (stage, _) = failed(&story);
     assert_eq!(stage, StageName::Dhcp);
@@ -315,7 +315,7 @@ fn bytes_not_proven(firmware: Firmware, change: impl FnOnce(&mut Story)) -> Vec<
 fn first_event(story: &Story, is: impl Fn(&BootEvent) -> bool) -> usize {
     let mut records = story.attempt.records.iter();
     records
-        .position(|record| matches!(&record.seen, Seen::Server { entry, .. } if is(&entry.what)))
+        .position(|record| matches!(&record.seen, Observation::Server { entry, .. } if is(&entry.what)))
         .unwrap()
 }
 
@@ -323,7 +323,7 @@ fn first_event(story: &Story, is: impl Fn(&BootEvent) -> bool) -> usize {
 fn precede(story: &mut Story, index: usize, by_us: u64, what: impl FnOnce(&mut BootEvent)) {
     let mut record = story.attempt.records[index].clone();
     record.at_us -= by_us;
-    if let Seen::Server { entry, .. } = &mut record.seen {
+    if let Observation::Server { entry, .. } = &mut record.seen {
         entry.at_us -= by_us;
         what(&mut entry.what);
     }
@@ -389,7 +389,7 @@ fn initrd_whose_last_segment_is_never_acknowledged_is_compared() {
     let name = "/assets/coreos/current/coreos_production_pxe_image.cpio.gz";
     let unacknowledged = |end| {
         bytes_not_proven(Firmware::Uefi, |story| {
-            let is_it = |record: &Record| matches!(&record.seen, Seen::Arrived { name: of, .. } if of == name);
+            let is_it = |record: &Record| matches!(&record.seen, Observation::Arrived { name: of, .. } if of == name);
             story.attempt.records.retain(|record| !is_it(record));
             let port = story.attempt.ports.get_mut("node1").unwrap();
             let transfers = port.transfers.iter_mut();
@@ -442,11 +442,11 @@ fn boot_program_of_pixiecore_for_a_rom_of_ipxe_is_compared_with_the_file_on_disk
         let name = format!("{mac}/4");
         for record in &mut story.attempt.records {
             match &mut record.seen {
-                Seen::Manifest { file, sha256, .. } if *file == name => {
+                Observation::Manifest { file, sha256, .. } if *file == name => {
                     *file = "ipxe.pxe".into();
                     *sha256 = "ab".repeat(32);
                 }
-                Seen::Arrived {
+                Observation::Arrived {
                     name: of, content, ..
                 } if *of == name => {
                     content.sha256 = arrived.to_owned();
@@ -486,8 +486,8 @@ fn reset_by_the_boot_program_fails_at_the_boot_program() {
     let (power_on_us, node) = (story.attempt.records[0].at_us, Some("node1".to_owned()));
     let line = "iPXE 1.21.1 -- Open Source Network Boot Firmware -- http://ipxe.org".into();
     for (at_us, seen) in [
-        (power_on_us + 1, Seen::Console { line }),
-        (at_us + 1, Seen::Reset),
+        (power_on_us + 1, Observation::Console { line }),
+        (at_us + 1, Observation::Reset),
     ] {
         let node = node.clone();
         story.attempt.records.push(Record { at_us, node, seen });

@@ -23,11 +23,11 @@ fn the_whole_evidence_passes_on_every_scenario_and_firmware() {
 fn stage_of(record: &Record, scenario: &Scenario) -> Option<StageName> {
     let own_dhcp = scenario.services.dhcp == crate::scenario::DhcpService::BootServer;
     match &record.seen {
-        Seen::PowerOn => Some(StageName::PowerOn),
-        Seen::Console { .. } => Some(StageName::KernelUp),
-        Seen::ShellReady => Some(StageName::UserlandUp),
-        Seen::Check { .. } => Some(StageName::Checks),
-        Seen::Server { entry, .. } => match &entry.what {
+        Observation::PowerOn => Some(StageName::PowerOn),
+        Observation::Console { .. } => Some(StageName::KernelUp),
+        Observation::ShellReady => Some(StageName::UserlandUp),
+        Observation::Check { .. } => Some(StageName::Checks),
+        Observation::Server { entry, .. } => match &entry.what {
             BootEvent::DhcpReply { message, .. } if own_dhcp => {
                 (*message == MessageType::Ack).then_some(StageName::Dhcp)
             }
@@ -208,7 +208,7 @@ fn an_address_that_another_machine_has_later_does_not_name_it_before() {
     let mut later = records.clone();
     later.retain_mut(|record| {
         record.at_us += 60_000_000;
-        let Seen::Server { entry, .. } = &mut record.seen else {
+        let Observation::Server { entry, .. } = &mut record.seen else {
             return false;
         };
         entry.at_us += 60_000_000;

@@ -13,7 +13,7 @@ fn simulated() -> (Scenario, Node, Vec<Record>) {
     (scenario, node, records)
 }
 
-fn of_node(node: &Node, at_us: u64, seen: Seen) -> Record {
+fn of_node(node: &Node, at_us: u64, seen: Observation) -> Record {
     Record {
         at_us,
         node: Some(node.name.clone()),
@@ -21,13 +21,13 @@ fn of_node(node: &Node, at_us: u64, seen: Seen) -> Record {
     }
 }
 
-fn report() -> Seen {
+fn report() -> Observation {
     let loaded = |name: &str| Loaded {
         name: name.into(),
         bytes: 1,
         sha256: "00".repeat(32),
     };
-    Seen::WouldStart(Report {
+    Observation::WouldStart(Report {
         kernel: loaded("kernel"),
         initrds: vec![loaded("initrd")],
     })
@@ -64,7 +64,7 @@ fn judge_simulated_machine_without_its_own_report_fails() {
     records.push(of_node(
         &node,
         last + 1,
-        Seen::Console { line: line.into() },
+        Observation::Console { line: line.into() },
     ));
     let NodeVerdict::Fail { stage, why, .. } = verdict(&scenario, &node, Firmware::Bios, &records)
     else {
@@ -88,11 +88,11 @@ fn judge_report_of_another_machine_proves_nothing() {
 fn judge_console_line_like_the_report_proves_nothing() {
     let (scenario, node, mut records) = simulated();
     let last = records.last().unwrap().at_us;
-    let Seen::WouldStart(report) = report() else {
+    let Observation::WouldStart(report) = report() else {
         unreachable!()
     };
     let line = report.line();
-    records.push(of_node(&node, last + 1, Seen::Console { line }));
+    records.push(of_node(&node, last + 1, Observation::Console { line }));
     let verdict = verdict(&scenario, &node, Firmware::Bios, &records);
     assert!(matches!(verdict, NodeVerdict::Fail { .. }), "{verdict:?}");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use boot_server_catalog::problem::{Problem, nearest};
 
-use super::seen::Seen;
+use super::seen::Observation;
 use super::source::{Document, Entry, Node, Place, Value};
 use super::value::{self, InvalidValue};
 use super::{Expected, Firmware, Inventory, Machine};
@@ -29,7 +29,7 @@ pub(super) fn check(
     let mut checker = Checker {
         document,
         problems: Vec::new(),
-        seen: Seen::default(),
+        seen: Observation::default(),
     };
     let (machines, places) = checker.file(root).into_iter().unzip();
     match checker.problems.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn check(
 struct Checker<'a> {
     document: &'a Document,
     problems: Vec<Problem>,
-    seen: Seen,
+    seen: Observation,
 }
 
 impl Checker<'_> {

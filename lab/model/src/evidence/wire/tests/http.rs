@@ -3,7 +3,7 @@
 use etherparse::TcpHeader;
 
 use super::{Script, only_transfer};
-use crate::evidence::packet::{Said, TransferEnd, Wire};
+use crate::evidence::packet::{PacketContent, TransferEnd, Wire};
 
 pub(super) const CLIENT: u16 = 50000;
 const SERVER: u16 = 8080;
@@ -140,7 +140,7 @@ fn segments_that_come_again_or_late_are_put_in_order() {
     let file = only_transfer(&wire);
     assert_eq!((file.bytes, file.end), (12, TransferEnd::Whole));
     assert_eq!(file.retransmits, 2, "one whole, one in part");
-    let Said::HttpResponse { body, .. } = &wire.packets[1].what else {
+    let PacketContent::HttpResponse { body, .. } = &wire.packets[1].what else {
         panic!("{:?}", wire.packets);
     };
     assert_eq!(body.as_deref(), Some("123456789abc"));
@@ -176,7 +176,7 @@ fn a_body_that_stops_early_is_broken_by_who_stopped() {
         let wire = talk.read();
         let file = only_transfer(&wire);
         assert_eq!((file.bytes, file.end), (40, end), "{closing} {resets}");
-        let has_reset = wire.packets.iter().any(|p| p.what == Said::TcpReset);
+        let has_reset = wire.packets.iter().any(|p| p.what == PacketContent::TcpReset);
         assert_eq!(has_reset, resets);
     }
 }
@@ -198,7 +198,7 @@ fn a_reset_after_everything_was_said_is_not_listed() {
     talk.server(&[ok(2), b"ok".to_vec()].concat(), usize::MAX);
     talk.flags(CLIENT, |header| header.rst = true);
     let wire = talk.read();
-    assert!(wire.packets.iter().all(|p| p.what != Said::TcpReset));
+    assert!(wire.packets.iter().all(|p| p.what != PacketContent::TcpReset));
     assert_eq!(only_transfer(&wire).end, TransferEnd::Whole);
 }
 
@@ -211,8 +211,8 @@ fn only_connections_that_nobody_accepts_are_listed() {
     talk.script.silence(1000);
     talk.flags(CLIENT, |header| (header.syn, header.ack) = (true, false));
     talk.flags(SERVER, |header| header.rst = true);
-    let said: Vec<Said> = talk.read().packets.into_iter().map(|p| p.what).collect();
-    assert_eq!(said, [Said::TcpSyn, Said::TcpSyn, Said::TcpReset]);
+    let said: Vec<PacketContent> = talk.read().packets.into_iter().map(|p| p.what).collect();
+    assert_eq!(said, [PacketContent::TcpSyn, PacketContent::TcpSyn, PacketContent::TcpReset]);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn an_answer_to_head_has_no_body() {
     talk.flags(CLIENT, |_| {});
     let wire = talk.read();
     assert_eq!(only_transfer(&wire).bytes, 3);
-    let Said::HttpResponse { body, .. } = &wire.packets.last().unwrap().what else {
+    let PacketContent::HttpResponse { body, .. } = &wire.packets.last().unwrap().what else {
         panic!("{:?}", wire.packets);
     };
     assert_eq!(*body, None, "no text");
@@ -266,7 +266,7 @@ fn a_head_that_was_not_captured_to_its_end_still_tells() {
     let wire = talk.read();
     assert_eq!(
         wire.packets.last().unwrap().what,
-        Said::HttpResponse {
+        PacketContent::HttpResponse {
             status: 404,
             length: Some(5),
             target: Some("/ignition?uuid=16e7d8a7".into()),

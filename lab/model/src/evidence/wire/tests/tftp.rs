@@ -1,7 +1,7 @@
 //! TFTP transfers as they seldom go.
 
 use super::{Script, only_transfer};
-use crate::evidence::packet::{Said, TransferEnd};
+use crate::evidence::packet::{PacketContent, TransferEnd};
 
 const REQUEST: &[u8] = b"\x00\x01undionly.kpxe\0octet\0tsize\x000\0blksize\x008\0";
 const OPTIONS: &[u8] = b"\x00\x06tsize\x0020\0blksize\x008\0";
@@ -99,7 +99,7 @@ fn a_client_that_only_wanted_the_size_breaks_off() {
     assert_eq!((file.end, file.bytes), (TransferEnd::BrokenByReceiver, 0));
     assert_eq!(
         wire.packets.last().unwrap().what,
-        Said::TftpError {
+        PacketContent::TftpError {
             code: 8,
             message: "User aborted the transfer".into(),
             file: Some("undionly.kpxe".into())
@@ -116,7 +116,7 @@ fn a_file_that_is_not_there_is_an_error_and_no_transfer() {
     assert!(wire.transfers.is_empty());
     assert_eq!(
         wire.packets.last().unwrap().what,
-        Said::TftpError {
+        PacketContent::TftpError {
             code: 1,
             message: "File not found".into(),
             file: Some("undionly.kpxe".into())
@@ -137,7 +137,7 @@ fn request_for_an_empty_name_has_a_name_to_show() {
     let mut script = Script::new();
     script.udp(true, 2070, 69, b"\x00\x01\0octet\0");
     let wire = script.read();
-    let Said::TftpRequest { file, .. } = &wire.packets[0].what else {
+    let PacketContent::TftpRequest { file, .. } = &wire.packets[0].what else {
         panic!("{wire:?}");
     };
     assert_eq!(file, "\"\"");
