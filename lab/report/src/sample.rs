@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use boot_server_proto::dhcp::MessageType;
 use lab_model::evidence::packet::{
-    DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire,
+    DhcpSaid, Endpoint, Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire,
 };
 
 /// The machine's MAC, that of `node1` of the scenario `proxy-dhcp`.

@@ -20,7 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lab_model::evidence::packet::{Direction, Wire};
 use lab_model::evidence::wire::PortReader;
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use pcap::Active;
 use rustix::process::setpriority_process;
 

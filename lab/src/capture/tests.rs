@@ -52,7 +52,9 @@ fn what_is_written_is_read_again() {
     let wire = wire::read(file_of(&[&request(), &[1; 13]], counts).as_slice()).unwrap();
     assert_eq!((wire.frames, wire.dropped, wire.damage), (2, 3, None));
     assert_eq!(wire.packets[0].at_us, 1_700_000_000_123_456);
-    assert!(matches!(&wire.packets[0].what, PacketContent::TftpRequest { file, .. } if file == "ipxe.efi"));
+    assert!(
+        matches!(&wire.packets[0].what, PacketContent::TftpRequest { file, .. } if file == "ipxe.efi")
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use boot_server::config::Config;
 use boot_server_events::Event;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{DataCheck, Node, PixiecoreService, Scenario};
 use lab_model::timeline::StallTimeouts;
 use rustix::mount::mount_bind;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::{NODES_FOLDER, PORT_FILE};
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{Node, Scenario};
 use tokio::sync::mpsc;
 

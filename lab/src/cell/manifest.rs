@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use images::verify::digest::sha256_of_file;
 use lab_model::evidence::clock::now_us;
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 
 /// Debian's folders of boot programs in the boot server's search order, with the file name extensions that
 /// machines load.

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
 use lab_model::evidence::tail::Tail;
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::Node;
 use tokio::fs::File;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};

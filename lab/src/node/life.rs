@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::domain::Domain;
-use lab_model::evidence::{GaveUp, Record, Observation};
+use lab_model::evidence::{GaveUp, Observation, Record};
 use lab_model::fault::MachineChange;
 use lab_model::scenario::{Firmware, Node};
 use lab_model::verdict::checks::{Check, checks};
@@ -90,7 +90,11 @@ pub struct NodeRecorder {
 impl NodeRecorder {
     /// Creates a recorder for the node of this name.
     #[must_use]
-    pub fn new(node: &str, records: mpsc::UnboundedSender<Record>, progress: Progress) -> NodeRecorder {
+    pub fn new(
+        node: &str,
+        records: mpsc::UnboundedSender<Record>,
+        progress: Progress,
+    ) -> NodeRecorder {
         NodeRecorder {
             node: node.to_owned(),
             records,
@@ -215,9 +219,11 @@ async fn power_on(
     fs::write(context.artifacts.join("domain.xml"), full_xml)
         .map_err(|error| refused("keep the domain's XML", error))?;
     // QEMU itself logs the console, even without a client.
-    let console = watched(&socket, None, recorder, |line| Observation::Console { line })
-        .await
-        .map_err(|error| refused("open the serial console", error))?;
+    let console = watched(&socket, None, recorder, |line| Observation::Console {
+        line,
+    })
+    .await
+    .map_err(|error| refused("open the serial console", error))?;
     // Saved as received: the guest's journal is for people and is not judged.
     let (lines, _) = mpsc::unbounded_channel();
     let journal_log = context.artifacts.join("journal.log");
@@ -227,9 +233,11 @@ async fn power_on(
     if let Some(socket) = debug_socket {
         let log = context.artifacts.join("firmware.log");
         // Nothing is typed there; it is read as long as the machine exists.
-        watched(&socket, Some(&log), recorder, |line| Observation::Firmware { line })
-            .await
-            .map_err(|error| refused("open the firmware's debug console", error))?;
+        watched(&socket, Some(&log), recorder, |line| {
+            Observation::Firmware { line }
+        })
+        .await
+        .map_err(|error| refused("open the firmware's debug console", error))?;
     }
     hypervisor.resume_domain(name).await?;
     recorder.progress.begin();
@@ -298,7 +306,10 @@ async fn boot_and_check(
 
 /// Asks which units failed or are still starting: after the boot, systemd prints nothing about them on the console.
 /// Returns `None` without a clear answer.
-async fn ask_units(shell: &mut Shell<'_>, deadline: Instant) -> Result<Option<Observation>, ShellError> {
+async fn ask_units(
+    shell: &mut Shell<'_>,
+    deadline: Instant,
+) -> Result<Option<Observation>, ShellError> {
     let until = deadline.min(Instant::now() + COMMAND_DEADLINE);
     match shell.run(units::COMMAND, until).await {
         Ok(answer) if answer.status == 0 => Ok(Some(units::seen(&answer.output))),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lab_model::evidence::clock::{RunClock, run_clock};
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::Scenario;
 use lab_model::timeline::{StallDetector, StallTimeouts};
 
@@ -41,7 +41,10 @@ impl Progress {
         stall_timeouts: StallTimeouts,
         clock: &'static RunClock,
     ) -> Progress {
-        let stall_detector = Arc::new(Mutex::new(StallDetector::new(stall_timeouts, clock.now_us())));
+        let stall_detector = Arc::new(Mutex::new(StallDetector::new(
+            stall_timeouts,
+            clock.now_us(),
+        )));
         Progress {
             scenario,
             stall_timeouts,
@@ -110,7 +113,9 @@ impl Progress {
 
     fn stall_detector(&self) -> MutexGuard<'_, StallDetector> {
         // No operation leaves the state inconsistent under the lock.
-        self.stall_detector.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stall_detector
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, AFTERWARDS_FILE, RECORDS_FILE, SavedError};
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{Node, Scenario};
 use lab_model::timeline::{self, StageName};
 

@@ -10,7 +10,7 @@ use lab_model::diagnosis::explain;
 use lab_model::evidence::beside::{Beside, keep_data};
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{Attempt, RecordFile, save};
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{DataCheck, Firmware, Scenario};
 
 use crate::support::{printed, project_scenarios};

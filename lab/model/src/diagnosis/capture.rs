@@ -14,7 +14,7 @@ use super::{Finding, diagnose};
 use crate::evidence::beside::Beside;
 use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Wire};
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{
     Boot, Deadline, DhcpService, Firmware, Image, MacAddr, Machines, Network, Node,
     PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
@@ -41,7 +41,9 @@ pub fn machines(wire: &Wire) -> Vec<MacAddr> {
     let clients = |wanted: &dyn Fn(&DhcpSaid) -> bool| -> Vec<&str> {
         let packets = wire.packets.iter();
         let macs = packets.filter_map(|packet| match &packet.what {
-            PacketContent::Dhcp(said) if !said.from_server && wanted(said) => Some(said.client.as_str()),
+            PacketContent::Dhcp(said) if !said.from_server && wanted(said) => {
+                Some(said.client.as_str())
+            }
             _ => None,
         });
         macs.collect()
@@ -300,7 +302,9 @@ fn attempt(
 fn node(wire: &Wire, mac: MacAddr) -> Node {
     let text = mac.to_string();
     let uuid = wire.packets.iter().find_map(|packet| match &packet.what {
-        PacketContent::Dhcp(said) if said.client == text => said.uuid.as_deref()?.parse::<Uuid>().ok(),
+        PacketContent::Dhcp(said) if said.client == text => {
+            said.uuid.as_deref()?.parse::<Uuid>().ok()
+        }
         _ => None,
     });
     Node::stranger(&text, uuid.unwrap_or_default(), mac, 0)
@@ -328,10 +332,8 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
             .is_some_and(|stage| stage.end_us.is_some())
     };
     let failed = |stage| {
-        let sightings = timeline
-            .stage(stage)
-            .map_or(&[][..], |stage| &stage.sightings);
-        sightings
+        let stage_events = timeline.stage(stage).map_or(&[][..], |stage| &stage.events);
+        stage_events
             .last()
             .filter(|last| last.outcome == Outcome::Failed)
     };
@@ -369,7 +371,7 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
         return NodeVerdict::Pass;
     };
     let why = match failed(stage) {
-        Some(sighting) => sighting.text.clone(),
+        Some(stage_event) => stage_event.text.clone(),
         None if begun(timeline, stage) => "it started, but its end is not in the capture".into(),
         None => "the capture shows nothing of it".into(),
     };

@@ -11,10 +11,10 @@ use super::Proof;
 use crate::evidence::domain::Domain;
 use crate::evidence::packet::{DhcpSaid, Direction, Packet, PacketContent, Transfer, Wire};
 use crate::evidence::saved::Attempt;
-use crate::evidence::{DhcpKind, Record, Observation};
+use crate::evidence::{DhcpKind, Observation, Record};
 use crate::scenario::{DhcpService, Node};
 use crate::timeline::signatures::{Clue, has_clue};
-use crate::timeline::{Outcome, Sighting, StageName, Timeline, frame_in};
+use crate::timeline::{Outcome, StageEvent, StageName, Timeline, frame_in};
 
 /// Failed node.
 pub(super) struct Case<'a> {
@@ -266,16 +266,17 @@ impl<'a> Case<'a> {
     }
 
     /// Observations of a stage.
-    pub(super) fn sightings(&self, stage: StageName) -> &'a [Sighting] {
+    pub(super) fn stage_events(&self, stage: StageName) -> &'a [StageEvent] {
         let stage = self.timeline.stage(stage);
-        stage.map_or(&[], |stage| &stage.sightings)
+        stage.map_or(&[], |stage| &stage.events)
     }
 
     /// True if the stage was completed.
     pub(super) fn is_through(&self, stage: StageName) -> bool {
-        let through =
-            |sighting: &Sighting| sighting.outcome == Outcome::Done && sighting.impostor.is_none();
-        self.sightings(stage).iter().any(through)
+        let through = |stage_event: &StageEvent| {
+            stage_event.outcome == Outcome::Done && stage_event.impostor.is_none()
+        };
+        self.stage_events(stage).iter().any(through)
     }
 
     /// True if the machine loaded a boot program, a script or a kernel: somebody told it what to boot.

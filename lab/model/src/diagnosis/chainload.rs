@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::timeline::{Outcome, Sighting, StageName};
+use crate::timeline::{Outcome, StageEvent, StageName};
 
 /// Maximum number of loads of a boot program in a proper boot; a chainload needs one, firmware that starts over
 /// another.
@@ -20,12 +20,12 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
     }
     let of = |stage, max| {
         // What another host loads in the machine's name is no part of its boot chain.
-        let whole = |sighting: &&Sighting| {
-            sighting.outcome != Outcome::Failed
-                && sighting.impostor.is_none()
-                && sighting.fact.is_load()
+        let whole = |stage_event: &&StageEvent| {
+            stage_event.outcome != Outcome::Failed
+                && stage_event.impostor.is_none()
+                && stage_event.fact.is_load()
         };
-        let loads: Vec<&Sighting> = case.sightings(stage).iter().filter(whole).collect();
+        let loads: Vec<&StageEvent> = case.stage_events(stage).iter().filter(whole).collect();
         (loads.len() > max).then_some(loads)
     };
     let loads = of(StageName::Nbp, LOADS_MAX).or_else(|| of(StageName::Script, SCRIPTS_MAX))?;

@@ -8,18 +8,18 @@ use super::nbp::proof;
 use super::script::why_no_group;
 use super::{Cause, Finding, Proof};
 use crate::timeline::signatures::{Clue, has_clue};
-use crate::timeline::{self, Outcome, Sighting, StageName};
+use crate::timeline::{self, Outcome, StageEvent, StageName};
 
 const STAGES: [StageName; 2] = [StageName::Ignition, StageName::CloudConfig];
 
 /// Requests for configs in both stages.
-pub(super) fn requests<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Sighting> + use<'a> {
-    let of = STAGES.map(|stage| case.sightings(stage));
+pub(super) fn requests<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a StageEvent> + use<'a> {
+    let of = STAGES.map(|stage| case.stage_events(stage));
     of.into_iter().flatten()
 }
 
 /// True if the last message about this config was a success.
-fn came(case: &Case, failed: &Sighting) -> bool {
+fn came(case: &Case, failed: &StageEvent) -> bool {
     requests(case).any(|other| {
         other.subject == failed.subject
             && other.outcome == Outcome::Done
@@ -27,18 +27,18 @@ fn came(case: &Case, failed: &Sighting) -> bool {
     })
 }
 
-fn refused<'a>(case: &Case<'a>, is: impl Fn(u16) -> bool) -> Option<(&'a Sighting, u16)> {
-    requests(case).find_map(|sighting| {
-        let status = sighting.fact.status()?;
-        (is(status) && !came(case, sighting)).then_some((sighting, status))
+fn refused<'a>(case: &Case<'a>, is: impl Fn(u16) -> bool) -> Option<(&'a StageEvent, u16)> {
+    requests(case).find_map(|stage_event| {
+        let status = stage_event.fact.status()?;
+        (is(status) && !came(case, stage_event)).then_some((stage_event, status))
     })
 }
 
 /// Detects 404 and other 4xx answers, which are final for every client.
 pub(super) fn not_found(case: &Case) -> Option<Finding> {
-    let (sighting, status) = refused(case, |status| (400..500).contains(&status))?;
-    let path = sighting.subject.as_deref().unwrap_or("the config");
-    let mut evidence = vec![proof(sighting)];
+    let (stage_event, status) = refused(case, |status| (400..500).contains(&status))?;
+    let path = stage_event.subject.as_deref().unwrap_or("the config");
+    let mut evidence = vec![proof(stage_event)];
     let asked = case.events().find_map(|(_, event)| match event {
         BootEvent::HttpRequest {
             path: asked,
@@ -69,12 +69,12 @@ pub(super) fn not_found(case: &Case) -> Option<Finding> {
 
 /// Detects 5xx answers, errors of the service itself.
 pub(super) fn server_error(case: &Case) -> Option<Finding> {
-    let (sighting, status) = refused(case, |status| status >= 500)?;
-    let path = sighting.subject.as_deref().unwrap_or("the config");
+    let (stage_event, status) = refused(case, |status| status >= 500)?;
+    let path = stage_event.subject.as_deref().unwrap_or("the config");
     let times = requests(case)
-        .filter(|one| one.subject == sighting.subject)
+        .filter(|one| one.subject == stage_event.subject)
         .count();
-    let mut evidence = vec![proof(sighting)];
+    let mut evidence = vec![proof(stage_event)];
     evidence.extend(said(case));
     Some(Finding {
         cause: Cause::ConfigServerError,
@@ -159,14 +159,14 @@ pub(super) fn refused_by_guest(case: &Case) -> Option<Finding> {
 }
 
 /// Requests of the machine itself, not those that a config brought in.
-fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item = &'c Sighting> {
+fn own_of<'c>(case: &'c Case, stage: StageName) -> impl DoubleEndedIterator<Item = &'c StageEvent> {
     let path = match stage {
         StageName::Ignition => Some("ignition"),
         StageName::CloudConfig => Some("cloud"),
         _ => None,
     };
     let query = path.and_then(|path| case.node.config_query(path));
-    timeline::own(case.sightings(stage), query)
+    timeline::own(case.stage_events(stage), query)
 }
 
 /// Detects another machine's config that was served or applied.
@@ -203,10 +203,10 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         let other = own_of(case, stage).find(|one| {
             one.outcome == Outcome::Done && one.group.as_deref().is_some_and(|found| found != group)
         });
-        if let Some(sighting) = other {
-            let found = sighting.group.as_deref().unwrap_or_default();
-            let mut evidence = vec![proof(sighting)];
-            let query = sighting.fact.query().unwrap_or_default();
+        if let Some(stage_event) = other {
+            let found = stage_event.group.as_deref().unwrap_or_default();
+            let mut evidence = vec![proof(stage_event)];
+            let query = stage_event.fact.query().unwrap_or_default();
             evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
             let sentence = format!("group `{found}` answered for this machine, not `{group}`");
             return finding(sentence, evidence, 94);
@@ -218,7 +218,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
     ];
     for (stage, wanted) in wanted {
         let Some(wanted) = wanted else { continue };
-        let done = |one: &&Sighting| one.outcome == Outcome::Done && one.served.is_some();
+        let done = |one: &&StageEvent| one.outcome == Outcome::Done && one.served.is_some();
         let Some(last) = own_of(case, stage).rfind(done) else {
             continue;
         };

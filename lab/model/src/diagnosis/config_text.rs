@@ -73,15 +73,15 @@ fn as_it_arrived(case: &Case) -> Option<Finding> {
         .filter_map(|stage| Some((stage, arrived(case, stage)?)))
         .next()?;
     let (line, what) = mistake(text, stage)?;
-    let sighting = case.sightings(stage).last()?;
-    let name = sighting
+    let stage_event = case.stage_events(stage).last()?;
+    let name = stage_event
         .served
         .as_deref()
-        .or(sighting.subject.as_deref())
+        .or(stage_event.subject.as_deref())
         .unwrap_or("the config");
     let evidence = vec![
         Proof::at(at_us, format!("line {line}, as received: {what}")),
-        proof(sighting),
+        proof(stage_event),
     ];
     Some(finding(
         format!("the config {name} is not valid, line {line}: {what}"),
@@ -93,7 +93,7 @@ fn as_it_arrived(case: &Case) -> Option<Finding> {
 /// Returns the text of the config that arrived at the machine's port.
 fn arrived<'a>(case: &Case<'a>, stage: StageName) -> Option<(u64, &'a str)> {
     let done = case
-        .sightings(stage)
+        .stage_events(stage)
         .iter()
         .rfind(|one| one.outcome == Outcome::Done && one.impostor.is_none())?;
     let hash = done.content.as_ref()?.arrived.as_deref()?;
@@ -137,7 +137,7 @@ fn mistake(text: &str, stage: StageName) -> Option<(usize, &'static str)> {
 /// Detects a unit of the config that systemd could not start.
 pub(super) fn unit_failed(case: &Case) -> Option<Finding> {
     let failed = case
-        .sightings(StageName::ConfigApplied)
+        .stage_events(StageName::ConfigApplied)
         .iter()
         .filter(|one| one.outcome == Outcome::Failed);
     let units: Vec<_> = failed

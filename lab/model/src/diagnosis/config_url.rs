@@ -103,8 +103,10 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
                 .map_or_else(|| syn.to.mac.clone(), |a| a.to_string());
             let port = syn.to.port.unwrap_or_default();
             let refused = case.received().any(|packet| {
-                matches!(packet.what, PacketContent::TcpReset | PacketContent::Unreachable { .. })
-                    && packet.at_us >= syn.at_us
+                matches!(
+                    packet.what,
+                    PacketContent::TcpReset | PacketContent::Unreachable { .. }
+                ) && packet.at_us >= syn.at_us
             });
             let how = if refused {
                 "is refused"

@@ -10,20 +10,20 @@ use super::{Cause, Finding, Proof};
 use crate::evidence::Observation;
 use crate::evidence::packet::{Direction, Packet, PacketContent};
 use crate::scenario::Sha256Hex;
-use crate::timeline::{Sighting, StageName};
+use crate::timeline::{StageEvent, StageName};
 
 /// Maximum time between a request and the server's event about its answer.
 const ANSWERED_US: u64 = 30_000_000;
 
 /// Detects an answer that was changed between service and machine.
 pub(super) fn changed(case: &Case) -> Option<Finding> {
-    let (sighting, told) = case.sightings(case.stage).iter().find_map(|one| {
+    let (stage_event, told) = case.stage_events(case.stage).iter().find_map(|one| {
         let content = one.content.as_ref()?;
         let difference = content.difference()?;
         Some((one, crate::verdict::told_difference(content, difference)))
     })?;
-    let what = name(sighting);
-    let from = sighting.content.as_ref().and_then(|c| c.from.as_deref());
+    let what = name(stage_event);
+    let from = stage_event.content.as_ref().and_then(|c| c.from.as_deref());
     let from = from.map_or_else(String::new, |from| format!(" from {from}"));
     Some(Finding {
         cause: Cause::ChangedOnTheWay,
@@ -31,7 +31,7 @@ pub(super) fn changed(case: &Case) -> Option<Finding> {
             "{what} was changed on its way to {}: {told}",
             case.node.name
         ),
-        evidence: vec![proof(sighting), Proof::of(format!("it arrived{from}"))],
+        evidence: vec![proof(stage_event), Proof::of(format!("it arrived{from}"))],
         remedy:
             "look for something between service and machine (a proxy, a cache, a relay, a host \
                  that answers ARP for the server), or for a file that was replaced while it was \
@@ -117,8 +117,8 @@ pub(super) fn request_changed(case: &Case) -> Option<Finding> {
     })
 }
 
-fn name(sighting: &Sighting) -> &str {
-    sighting.subject.as_deref().unwrap_or("a file")
+fn name(stage_event: &StageEvent) -> &str {
+    stage_event.subject.as_deref().unwrap_or("a file")
 }
 
 /// Detects a file that was sent correctly but has another hash than the scenario states.
@@ -133,7 +133,7 @@ pub(super) fn differs(case: &Case) -> Option<Finding> {
         _ => Vec::new(),
     };
     let first = expected.first()?;
-    let (sighting, found) = case.sightings(case.stage).iter().find_map(|one| {
+    let (stage_event, found) = case.stage_events(case.stage).iter().find_map(|one| {
         let content = one.content.as_ref()?;
         let found = content.arrived.as_ref().or(content.sent.as_ref())?;
         let is_expected = expected.iter().any(|hash| hash.as_str() == found);
@@ -143,9 +143,9 @@ pub(super) fn differs(case: &Case) -> Option<Finding> {
         cause: Cause::ContentDiffers,
         sentence: format!(
             "{} has the SHA-256 {found}, but the scenario expects {first}",
-            name(sighting)
+            name(stage_event)
         ),
-        evidence: vec![proof(sighting)],
+        evidence: vec![proof(stage_event)],
         remedy: "serve the file that the scenario expects, or correct `[node.expect.sha256]` in \
                  scenario.toml if the file was replaced on purpose"
             .into(),

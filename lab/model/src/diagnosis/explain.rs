@@ -268,22 +268,22 @@ fn stage_lines(stage: &Stage, zero_us: u64) -> Vec<String> {
         stage.name,
         seconds(stage.start_us, zero_us)
     )];
-    let hidden = stage.sightings.len().saturating_sub(SHOWN_SIGHTINGS);
-    for (index, sighting) in stage.sightings.iter().enumerate() {
+    let hidden = stage.events.len().saturating_sub(SHOWN_SIGHTINGS);
+    for (index, stage_event) in stage.events.iter().enumerate() {
         if hidden > 0 && index == SHOWN_SIGHTINGS / 2 {
             lines.push(format!("      … {hidden} more"));
         }
         let in_gap = (SHOWN_SIGHTINGS / 2..SHOWN_SIGHTINGS / 2 + hidden).contains(&index);
         if hidden == 0 || !in_gap {
-            let mark = match sighting.outcome {
+            let mark = match stage_event.outcome {
                 Outcome::Noted => "·",
                 Outcome::Done => "✓",
                 Outcome::Failed => "✗",
             };
-            let frame = sighting
+            let frame = stage_event
                 .frame
                 .map_or_else(String::new, |frame| format!(" (frame {frame})"));
-            lines.push(format!("      {mark} {}{frame}", sighting.text));
+            lines.push(format!("      {mark} {}{frame}", stage_event.text));
         }
     }
     lines

@@ -53,7 +53,9 @@ pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
 }
 
 fn last_program(case: &Case) -> Option<Proof> {
-    case.sightings(StageName::Nbp).last().map(super::nbp::proof)
+    case.stage_events(StageName::Nbp)
+        .last()
+        .map(super::nbp::proof)
 }
 
 /// Detects outdated keys, or boot entries of another network card, in the firmware's variables.

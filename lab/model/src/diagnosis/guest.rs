@@ -15,7 +15,7 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
     let up_us = case.timeline.stage(StageName::KernelUp)?.end_us?;
     let fetched = [StageName::CloudConfig, StageName::Ignition]
         .into_iter()
-        .any(|stage| case.sightings(stage).iter().any(|one| one.at_us > up_us));
+        .any(|stage| case.stage_events(stage).iter().any(|one| one.at_us > up_us));
     let wants_config =
         case.node.expect.cloud_config.is_some() || case.node.expect.ignition.is_some();
     if fetched || !wants_config || case.stage < StageName::KernelUp {
@@ -30,10 +30,12 @@ pub(super) fn without_network(case: &Case) -> Option<Finding> {
         .answers()
         .any(|(packet, said)| packet.at_us > up_us && said.is(MessageType::Ack));
     let spoke = case.sent().filter(after).count();
-    let tried = case
-        .sent()
-        .filter(after)
-        .find(|packet| matches!(packet.what, PacketContent::TcpSyn | PacketContent::HttpRequest { .. }));
+    let tried = case.sent().filter(after).find(|packet| {
+        matches!(
+            packet.what,
+            PacketContent::TcpSyn | PacketContent::HttpRequest { .. }
+        )
+    });
     let line = case.line(Clue::NoNetwork);
     let mut evidence: Vec<Proof> = line
         .map(|(at_us, line)| Proof::at(at_us, format!("the console says `{}`", line.trim())))
@@ -101,7 +103,7 @@ pub(super) fn differs(case: &Case) -> Option<Finding> {
         1 => String::new(),
         count => format!(", and {} more differ", count - 1),
     };
-    let applied = case.sightings(StageName::ConfigApplied).last();
+    let applied = case.stage_events(StageName::ConfigApplied).last();
     let whole = applied.is_some_and(|one| one.outcome == Outcome::Done);
     let so = if whole {
         ", although its config was applied"

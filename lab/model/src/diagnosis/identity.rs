@@ -77,14 +77,14 @@ pub(super) fn borrowed(case: &Case) -> Option<Finding> {
         .timeline
         .stages
         .iter()
-        .flat_map(|stage| &stage.sightings)
-        .find(|sighting| sighting.claimed.is_some());
-    if named.is_some_and(|sighting| super::redirect::before(case, sighting).is_some()) {
+        .flat_map(|stage| &stage.events)
+        .find(|stage_event| stage_event.claimed.is_some());
+    if named.is_some_and(|stage_event| super::redirect::before(case, stage_event).is_some()) {
         return None;
     }
-    if let Some(sighting) = named {
-        let sentence = format!("{} {}", case.node.name, sighting.text);
-        return finding(sentence, vec![proof(sighting)]);
+    if let Some(stage_event) = named {
+        let sentence = format!("{} {}", case.node.name, stage_event.text);
+        return finding(sentence, vec![proof(stage_event)]);
     }
     let (packet, said) = shared?;
     let sentence = format!(
@@ -112,27 +112,31 @@ pub(super) fn impersonated(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    let sightings = || case.sightings(case.stage).iter();
-    let stray = sightings().find_map(|one| {
+    let stage_events = || case.stage_events(case.stage).iter();
+    let stray = stage_events().find_map(|one| {
         let from = one.content.as_ref()?.from.as_deref()?;
         let is_answer = one.origin == Origin::Wire && one.outcome != Outcome::Failed;
         (is_answer && case.port().is_some() && !case.is_of_service(from)).then_some((one, from))
     });
-    if let Some((sighting, from)) = stray {
-        let what = sighting.subject.as_deref().unwrap_or("a file");
+    if let Some((stage_event, from)) = stray {
+        let what = stage_event.subject.as_deref().unwrap_or("a file");
         let sentence = format!(
             "{from} answered {} in place of the scenario's own service: {what}",
             case.node.name
         );
         // If the lab's server answered too, one of the answers is forged; otherwise a script may lead there.
         let own =
-            sightings().any(|one| one.origin == Origin::Server && one.outcome == Outcome::Done);
-        return finding(sentence, vec![proof(sighting)], if own { 96 } else { 70 });
+            stage_events().any(|one| one.origin == Origin::Server && one.outcome == Outcome::Done);
+        return finding(
+            sentence,
+            vec![proof(stage_event)],
+            if own { 96 } else { 70 },
+        );
     }
-    let asked = sightings().find(|one| one.impostor.is_some())?;
+    let asked = stage_events().find(|one| one.impostor.is_some())?;
     let by = asked.impostor.as_deref().unwrap_or_default();
     let what = asked.subject.as_deref().unwrap_or("an answer");
-    let own = sightings().any(|one| one.impostor.is_none() && one.outcome == Outcome::Done);
+    let own = stage_events().any(|one| one.impostor.is_none() && one.outcome == Outcome::Done);
     let mut evidence = vec![proof(asked)];
     evidence.push(Proof::of(format!(
         "no such request crossed the port of {}",

@@ -6,7 +6,7 @@ use super::case::Case;
 use super::nbp::{proof, refusal};
 use super::{Cause, Finding, Proof};
 use crate::evidence::Observation;
-use crate::evidence::packet::{Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire};
+use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire};
 use crate::timeline::signatures::Clue;
 use crate::timeline::{StageName, bare, first_frame_in};
 
@@ -34,7 +34,7 @@ fn not_found(case: &Case, stage: StageName, cause: Cause) -> Option<Finding> {
     let file = refused.subject.as_deref().unwrap_or("it");
     let name = file.rsplit('/').next().unwrap_or(file);
     let mut evidence = vec![proof(refused)];
-    let script = case.sightings(StageName::Script).last();
+    let script = case.stage_events(StageName::Script).last();
     evidence.extend(script.map(proof));
     let on_console = case.line(Clue::FileMissing);
     evidence.extend(
@@ -115,7 +115,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
         at_us,
         format!("the console says `{}`", line.trim()),
     )];
-    let initrd = case.sightings(StageName::Initrd).last();
+    let initrd = case.stage_events(StageName::Initrd).last();
     evidence.extend(initrd.map(proof));
     if let Some((short, all)) = shorter_than_stored(case) {
         evidence.insert(1, transfer_proof(case.wire(), short));
@@ -144,7 +144,7 @@ pub(super) fn truncated(case: &Case) -> Option<Finding> {
 fn shorter_than_stored<'a>(case: &Case<'a>) -> Option<(&'a Transfer, u64)> {
     let is_of_system = |name: &str| {
         let stages = [StageName::Kernel, StageName::Initrd].into_iter();
-        let mut loads = stages.flat_map(|stage| case.sightings(stage));
+        let mut loads = stages.flat_map(|stage| case.stage_events(stage));
         loads.any(|one| one.subject.as_deref().map(bare) == Some(bare(name)))
     };
     let stored = |name: &str| {
@@ -166,7 +166,7 @@ fn shorter_than_stored<'a>(case: &Case<'a>) -> Option<(&'a Transfer, u64)> {
 fn short_in(case: &Case, path: &str) -> bool {
     let stages = [StageName::Nbp, StageName::Kernel, StageName::Initrd];
     stages.into_iter().any(|stage| {
-        let of_path = case.sightings(stage).iter();
+        let of_path = case.stage_events(stage).iter();
         let named =
             of_path.filter(|one| one.subject.as_deref() == Some(path.trim_start_matches('/')));
         named.count() > 0 && !case.is_through(stage)
@@ -291,7 +291,7 @@ pub(super) fn mismatch(case: &Case) -> Option<Finding> {
         format!("the console says `{}`", line.trim()),
     )];
     for stage in [StageName::Kernel, StageName::Initrd] {
-        evidence.extend(case.sightings(stage).last().map(proof));
+        evidence.extend(case.stage_events(stage).last().map(proof));
     }
     // What an incomplete initrd lacks looks like the initrd of another kernel.
     let is_cut_before = case

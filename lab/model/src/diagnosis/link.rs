@@ -6,7 +6,9 @@ use std::mem::{Discriminant, discriminant};
 use super::case::Case;
 use super::config_url::answered;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Direction, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire};
+use crate::evidence::packet::{
+    Direction, Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire,
+};
 use crate::evidence::{DhcpKind, GaveUp};
 use crate::timeline::{StageName, first_frame_in};
 

@@ -8,21 +8,21 @@ use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::PacketContent;
 use crate::timeline::signatures::Clue;
-use crate::timeline::{Outcome, Sighting, StageName};
+use crate::timeline::{Outcome, StageEvent, StageName};
 
 /// Returns a refusal by the server in a stage.
-pub(super) fn refusal<'a>(case: &Case<'a>, stage: StageName) -> Option<&'a Sighting> {
-    case.sightings(stage)
+pub(super) fn refusal<'a>(case: &Case<'a>, stage: StageName) -> Option<&'a StageEvent> {
+    case.stage_events(stage)
         .iter()
         .find(|one| one.outcome == Outcome::Failed && one.fact.is_not_there())
 }
 
 /// Converts an observation into evidence.
-pub(super) fn proof(sighting: &Sighting) -> Proof {
+pub(super) fn proof(stage_event: &StageEvent) -> Proof {
     Proof {
-        at_us: Some(sighting.at_us),
-        frame: sighting.frame,
-        text: sighting.text.clone(),
+        at_us: Some(stage_event.at_us),
+        frame: stage_event.frame,
+        text: stage_event.text.clone(),
     }
 }
 
@@ -137,8 +137,8 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         .iter()
         .find_map(|arch| Some((*arch, Platform::of_arch(*arch)?)));
     let loaded = || {
-        let done = case.sightings(StageName::Nbp).iter();
-        done.filter(|sighting| sighting.outcome == Outcome::Done)
+        let done = case.stage_events(StageName::Nbp).iter();
+        done.filter(|stage_event| stage_event.outcome == Outcome::Done)
     };
     let complaint = case.line(Clue::WrongProgram);
     let said = complaint
@@ -156,8 +156,8 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
             weight,
         })
     };
-    for sighting in loaded() {
-        let file = sighting.subject.as_deref().unwrap_or_default();
+    for stage_event in loaded() {
+        let file = stage_event.subject.as_deref().unwrap_or_default();
         let (Some((arch, machine)), Some(program)) = (machine, Platform::of_file(file)) else {
             continue;
         };
@@ -167,7 +167,7 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
                 program.name(),
                 machine.name()
             );
-            let mut evidence = vec![proof(sighting)];
+            let mut evidence = vec![proof(stage_event)];
             evidence.extend(asked_arch(case, arch));
             return finding(sentence, evidence, 96);
         }
@@ -179,8 +179,8 @@ pub(super) fn wrong_architecture(case: &Case) -> Option<Finding> {
         return None;
     }
     // It ran, and loaded a script: that is what the firmware complains about.
-    let mut scripts = case.sightings(StageName::Script).iter();
-    let is_script = |one: &Sighting| {
+    let mut scripts = case.stage_events(StageName::Script).iter();
+    let is_script = |one: &StageEvent| {
         one.impostor.is_none() && one.outcome != Outcome::Failed && one.at_us > last.at_us
     };
     if scripts.any(is_script) {

@@ -45,7 +45,7 @@ fn on_67(case: &Case) -> Option<Finding> {
     });
     // Pixiecore ignores machines unknown to its API: then that is the cause.
     let refused = case
-        .sightings(StageName::Script)
+        .stage_events(StageName::Script)
         .iter()
         .any(|one| one.outcome == Outcome::Failed);
     let weight = match (refused, &on_purpose) {

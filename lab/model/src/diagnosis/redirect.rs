@@ -4,7 +4,7 @@ use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding};
 use crate::evidence::packet::{Packet, PacketContent};
-use crate::timeline::{Outcome, Sighting};
+use crate::timeline::{Outcome, StageEvent};
 
 /// Time within which a client follows a redirect.
 const FOLLOWED_US: u64 = 10_000_000;
@@ -15,7 +15,7 @@ const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 /// Returns the redirect right before this observation, and the redirected request.
 pub(super) fn before<'a>(
     case: &Case<'a>,
-    sighting: &Sighting,
+    stage_event: &StageEvent,
 ) -> Option<(&'a Packet, u16, &'a str)> {
     let redirects = case.received().filter_map(|packet| match &packet.what {
         PacketContent::HttpResponse {
@@ -27,17 +27,17 @@ pub(super) fn before<'a>(
     });
     redirects
         .filter(|(packet, ..)| {
-            packet.at_us <= sighting.at_us && sighting.at_us - packet.at_us < FOLLOWED_US
+            packet.at_us <= stage_event.at_us && stage_event.at_us - packet.at_us < FOLLOWED_US
         })
         .last()
 }
 
 /// Detects a config or script from the target of a redirect.
 pub(super) fn followed(case: &Case) -> Option<Finding> {
-    let came = case.sightings(case.stage).iter().filter(|one| {
+    let came = case.stage_events(case.stage).iter().filter(|one| {
         one.impostor.is_none() && (one.outcome == Outcome::Done || one.claimed.is_some())
     });
-    let (sighting, (packet, status, target)) = came
+    let (stage_event, (packet, status, target)) = came
         .filter_map(|one| Some((one, before(case, one)?)))
         .next_back()?;
     let server = packet
@@ -52,7 +52,7 @@ pub(super) fn followed(case: &Case) -> Option<Finding> {
         ),
         evidence: vec![
             case.packet(packet, format!("GET {target}: {status}")),
-            proof(sighting),
+            proof(stage_event),
         ],
         remedy: "correct the redirect (its `Location` must lead to this machine's own config), or \
                  write the final address into the config URL"

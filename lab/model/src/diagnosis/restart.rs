@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::nbp::proof;
 use super::{Cause, Finding, Proof};
-use crate::timeline::{Origin, Outcome, Sighting, StageName};
+use crate::timeline::{Origin, Outcome, StageEvent, StageName};
 
 /// Detects more restarts than the scenario allows.
 pub(super) fn reset(case: &Case) -> Option<Finding> {
@@ -32,7 +32,7 @@ pub(super) fn reset(case: &Case) -> Option<Finding> {
         }),
     );
     let program = before
-        .filter(|one| case.sightings(StageName::Nbp).contains(one))
+        .filter(|one| case.stage_events(StageName::Nbp).contains(one))
         .and_then(|one| one.subject.as_deref());
     let doing = program.map_or_else(String::new, |file| {
         format!(", right after it loaded the boot program {file}")
@@ -54,28 +54,30 @@ pub(super) fn reset(case: &Case) -> Option<Finding> {
 }
 
 /// Returns the last file loaded before that time.
-fn last_before<'a>(case: &Case<'a>, at_us: u64) -> Option<&'a Sighting> {
+fn last_before<'a>(case: &Case<'a>, at_us: u64) -> Option<&'a StageEvent> {
     let stages = [
         StageName::Nbp,
         StageName::Script,
         StageName::Kernel,
         StageName::Initrd,
     ];
-    let all = stages.into_iter().flat_map(|stage| case.sightings(stage));
+    let all = stages
+        .into_iter()
+        .flat_map(|stage| case.stage_events(stage));
     all.filter(|one| is_load(one) && one.at_us <= at_us)
         .max_by_key(|one| one.at_us)
 }
 
-fn is_load(sighting: &Sighting) -> bool {
-    sighting.outcome == Outcome::Done
-        && sighting.impostor.is_none()
-        && sighting.origin != Origin::Service
+fn is_load(stage_event: &StageEvent) -> bool {
+    stage_event.outcome == Outcome::Done
+        && stage_event.impostor.is_none()
+        && stage_event.origin != Origin::Service
 }
 
 /// Detects a boot program without any later activity.
 pub(super) fn boot_program_dead(case: &Case) -> Option<Finding> {
     let loaded = case
-        .sightings(StageName::Nbp)
+        .stage_events(StageName::Nbp)
         .iter()
         .rfind(|one| is_load(one))?;
     let goes_on = [
@@ -86,7 +88,7 @@ pub(super) fn boot_program_dead(case: &Case) -> Option<Finding> {
     ]
     .into_iter()
     .any(|stage| {
-        let mut later = case.sightings(stage).iter();
+        let mut later = case.stage_events(stage).iter();
         later.any(|one| one.impostor.is_none() && one.origin != Origin::Service)
     });
     let sent = case.sent().filter(|packet| packet.at_us > loaded.at_us);

@@ -16,9 +16,11 @@ const SHOWN_GROUPS: usize = 6;
 pub(super) fn not_found(case: &Case) -> Option<Finding> {
     let refused = refusal(case, StageName::Script)?;
     let through = case
-        .sightings(StageName::Script)
+        .stage_events(StageName::Script)
         .iter()
-        .any(|sighting| sighting.outcome == Outcome::Done && sighting.at_us > refused.at_us);
+        .any(|stage_event| {
+            stage_event.outcome == Outcome::Done && stage_event.at_us > refused.at_us
+        });
     if through || case.is_through(StageName::Kernel) {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Transfer, TransferEnd};
-use crate::evidence::{STATION_PREFIX, Observation};
+use crate::evidence::{Observation, STATION_PREFIX};
 
 /// Time before a server's end within which a transfer's last packet shows that it was active.
 const CUT_OFF_US: u64 = 2_000_000;
@@ -16,7 +16,9 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         .iter()
         .find_map(|record| match &record.seen {
             // A station stands in for a foreign server, whose processes are unknown.
-            Observation::ServiceEnded { service, detail } if !service.starts_with(STATION_PREFIX) => {
+            Observation::ServiceEnded { service, detail }
+                if !service.starts_with(STATION_PREFIX) =>
+            {
                 Some((record.at_us, service, detail))
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::{Cause, Finding, Proof};
-use crate::evidence::packet::{Packet, Protocol, PacketContent, Transfer, TransferEnd};
+use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd};
 use crate::timeline::first_frame_in;
 
 /// Time within which firmware retransmits.
@@ -294,7 +294,9 @@ fn late(case: &Case, first: &Packet, file: &str) -> Option<Finding> {
 
 fn unreachable<'a>(case: &Case<'a>, since_us: u64) -> Option<(&'a Packet, &'a str)> {
     case.received().find_map(|packet| match &packet.what {
-        PacketContent::Unreachable { why, .. } if packet.at_us >= since_us => Some((packet, why.as_str())),
+        PacketContent::Unreachable { why, .. } if packet.at_us >= since_us => {
+            Some((packet, why.as_str()))
+        }
         _ => None,
     })
 }

@@ -102,7 +102,9 @@ impl Wire {
     #[must_use]
     pub fn address_of(&self, mac: &str) -> Option<Ipv4Addr> {
         let given = self.packets.iter().filter_map(|packet| match &packet.what {
-            PacketContent::Dhcp(said) if said.client == mac && said.is(MessageType::Ack) => said.given,
+            PacketContent::Dhcp(said) if said.client == mac && said.is(MessageType::Ack) => {
+                said.given
+            }
             _ => None,
         });
         let mut given = given.filter(|address| !address.is_unspecified());

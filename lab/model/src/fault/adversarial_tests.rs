@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 
 const GOOD: &str = r#"summary = "Others ask in the machine's name"
 scenario = "ipxe-chainload"

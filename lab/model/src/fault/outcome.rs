@@ -48,8 +48,8 @@ pub fn found(verdict: &NodeVerdict, causes: &[Cause]) -> Found {
 pub fn is_shown(text: &str, records: &[Record], results: &[&NodeResult]) -> bool {
     let told = |result: &&NodeResult| {
         let stages = result.timeline.stages.iter();
-        let mut sightings = stages.flat_map(|stage| &stage.sightings);
-        sightings.any(|sighting| sighting.text.contains(text))
+        let mut stage_events = stages.flat_map(|stage| &stage.events);
+        stage_events.any(|stage_event| stage_event.text.contains(text))
             || result
                 .not_proven
                 .iter()

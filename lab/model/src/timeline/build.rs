@@ -13,11 +13,11 @@ use super::restarts::Watch;
 use super::signatures::{self, Meaning, Program};
 use super::wire;
 use super::{
-    CheckSeen, Entry, Fact, Origin, Outcome, ServiceEnded, Sighting, Stage, StageName, Timeline,
+    CheckSeen, Entry, Fact, Origin, Outcome, ServiceEnded, Stage, StageEvent, StageName, Timeline,
     UnitsSeen, Vantage,
 };
 use crate::evidence::packet::{PacketContent, Wire};
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{Node, Scenario};
 
 /// Number of last console lines that are kept.
@@ -193,7 +193,7 @@ impl Builder<'_> {
         };
         let Classified {
             stage,
-            mut sighting,
+            mut stage_event,
             took_us,
             mut key,
             who,
@@ -203,37 +203,38 @@ impl Builder<'_> {
             Owner::Nobody => return,
             Owner::Machine { claimed } => {
                 if let Some(other) = claimed {
-                    sighting.outcome = Outcome::Failed;
-                    sighting.text = format!("asked in the name of {other}: {}", sighting.text);
-                    sighting.claimed = Some(other.to_owned());
+                    stage_event.outcome = Outcome::Failed;
+                    stage_event.text =
+                        format!("asked in the name of {other}: {}", stage_event.text);
+                    stage_event.claimed = Some(other.to_owned());
                 }
             }
             Owner::Service => {
-                sighting.origin = Origin::Service;
-                if sighting.outcome == Outcome::Done {
-                    sighting.outcome = Outcome::Noted;
+                stage_event.origin = Origin::Service;
+                if stage_event.outcome == Outcome::Done {
+                    stage_event.outcome = Outcome::Noted;
                 }
                 key = None;
             }
             Owner::Unseen => {
-                sighting.text = format!("not seen at the machine's port: {}", sighting.text);
-                sighting.outcome = Outcome::Noted;
+                stage_event.text = format!("not seen at the machine's port: {}", stage_event.text);
+                stage_event.outcome = Outcome::Noted;
                 key = None;
             }
             Owner::Impostor(by) => {
                 let text = format!(
                     "asked by {by} in {}'s name: {}",
-                    self.node.name, sighting.text
+                    self.node.name, stage_event.text
                 );
-                sighting.text = text;
-                sighting.outcome = Outcome::Noted;
-                sighting.impostor = Some(by);
+                stage_event.text = text;
+                stage_event.outcome = Outcome::Noted;
+                stage_event.impostor = Some(by);
                 key = None;
             }
         }
         self.entries.push(Entry {
             stage,
-            sighting,
+            stage_event,
             took_us,
             key,
             peer: who.peer,
@@ -246,13 +247,13 @@ impl Builder<'_> {
         let Classified {
             who,
             told_mac,
-            sighting,
+            stage_event,
             took_us,
             ..
         } = classified;
         let claims = self.identities.claims(who, told_mac.as_deref());
         let other = |name: &&str| **name != self.node.name;
-        if self.view.crossed(sighting.at_us, *took_us, event) {
+        if self.view.crossed(stage_event.at_us, *took_us, event) {
             let claimed = claims.into_iter().flatten().find(other);
             return Owner::Machine { claimed };
         }
@@ -288,13 +289,13 @@ impl Builder<'_> {
         let Classified {
             who,
             told_mac,
-            sighting,
+            stage_event,
             ..
         } = classified;
         let anonymous = who.mac.is_none() && who.uuid.is_none() && told_mac.is_none();
         let asker = self
             .identities
-            .asker(sighting.at_us, who, told_mac.as_deref())
+            .asker(stage_event.at_us, who, told_mac.as_deref())
             .or_else(|| {
                 // The event itself does not identify its machine, but its collector may.
                 let node = self.scenario.node(record.node.as_deref()?)?;
@@ -406,10 +407,10 @@ impl Builder<'_> {
         (origin, outcome): (Origin, Outcome),
         fact: Fact,
     ) {
-        let sighting = Sighting::new(at_us, origin, outcome, fact);
+        let stage_event = StageEvent::new(at_us, origin, outcome, fact);
         self.entries.push(Entry {
             stage,
-            sighting,
+            stage_event,
             took_us: 0,
             key: None,
             peer: None,
@@ -423,7 +424,7 @@ impl Builder<'_> {
         let is_dhcp = |entry: &&Entry| [StageName::Dhcp, StageName::Proxy].contains(&entry.stage);
         let answers = self.entries.iter().filter(is_dhcp);
         let named: HashSet<String> = answers
-            .filter_map(|entry| entry.sighting.subject.as_deref())
+            .filter_map(|entry| entry.stage_event.subject.as_deref())
             .map(path_of)
             .collect();
         for entry in &mut self.entries {
@@ -433,7 +434,7 @@ impl Builder<'_> {
             };
             if is_image
                 && entry
-                    .sighting
+                    .stage_event
                     .subject
                     .as_deref()
                     .is_some_and(|s| is_named(&s))
@@ -461,37 +462,37 @@ impl Builder<'_> {
                 _ => None,
             });
         let told = self.entries.iter().find(|entry| {
-            entry.sighting.origin == Origin::Server && entry.sighting.fact.is_of_ipxe()
+            entry.stage_event.origin == Origin::Server && entry.stage_event.fact.is_of_ipxe()
         });
-        let told = told.map(|entry| (entry.sighting.at_us, None, Origin::Server));
+        let told = told.map(|entry| (entry.stage_event.at_us, None, Origin::Server));
         if let Some((at_us, frame, origin)) = seen.or(told) {
             let said = (origin, Outcome::Done);
             self.saw(StageName::Ipxe, at_us, said, Fact::AsksAsIpxe);
             if let Some(entry) = self.entries.last_mut() {
-                entry.sighting.frame = frame;
+                entry.stage_event.frame = frame;
             }
         }
     }
 
     fn finish(mut self) -> Timeline {
-        self.entries.sort_by_key(|entry| entry.sighting.at_us);
+        self.entries.sort_by_key(|entry| entry.stage_event.at_us);
         let mut stages: BTreeMap<StageName, Stage> = BTreeMap::new();
         for entry in self.entries {
-            let (name, sighting) = (entry.stage, entry.sighting);
-            let start_us = sighting.at_us.saturating_sub(entry.took_us);
+            let (name, stage_event) = (entry.stage, entry.stage_event);
+            let start_us = stage_event.at_us.saturating_sub(entry.took_us);
             let stage = stages.entry(name).or_insert_with(|| Stage {
                 name,
                 start_us,
                 end_us: None,
-                sightings: Vec::new(),
+                events: Vec::new(),
             });
             stage.start_us = stage.start_us.min(start_us);
-            if sighting.outcome == Outcome::Done
+            if stage_event.outcome == Outcome::Done
                 && (stage.end_us.is_none() || name == StageName::Checks)
             {
-                stage.end_us = Some(sighting.at_us);
+                stage.end_us = Some(stage_event.at_us);
             }
-            stage.sightings.push(sighting);
+            stage.events.push(stage_event);
         }
         self.timeline.stages = stages.into_values().collect();
         self.timeline.restarts = self.watch.finish();

@@ -4,7 +4,7 @@ use boot_server_events::{BootEvent, DhcpRole, Who};
 use boot_server_proto::dhcp::MessageType;
 
 use super::wire::leads_on;
-use super::{ContentSeen, Fact, Key, Origin, Outcome, Sighting, StageName};
+use super::{ContentSeen, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
 
 /// Source of an observation.
@@ -13,7 +13,7 @@ pub(super) struct Classified<'e> {
     pub(super) who: &'e Who,
     /// MAC in the path or query, for requests of another sender.
     pub(super) told_mac: Option<String>,
-    pub(super) sighting: Sighting,
+    pub(super) stage_event: StageEvent,
     /// Duration in microseconds; the stage began that much earlier.
     pub(super) took_us: u64,
     /// Key that identifies the same observation in a packet.
@@ -26,25 +26,25 @@ pub(super) fn classify<'e>(
     event: &'e BootEvent,
     scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let sighting = |outcome, fact| Sighting::new(at_us, Origin::Server, outcome, fact);
-    let here = |stage, who, sighting| {
+    let stage_event = |outcome, fact| StageEvent::new(at_us, Origin::Server, outcome, fact);
+    let here = |stage, who, stage_event| {
         Some(Classified {
             stage,
             who,
             told_mac: None,
-            sighting,
+            stage_event,
             took_us: 0,
             key: None,
         })
     };
     // DHCP messages in the notation of packets.
-    let dhcp = |stage, who, sighting, message: MessageType, xid, given| {
+    let dhcp = |stage, who, stage_event, message: MessageType, xid, given| {
         let message = message.to_string();
         Some(Classified {
             stage,
             who,
             told_mac: None,
-            sighting,
+            stage_event,
             took_us: 0,
             key: Some(Key::Dhcp {
                 message,
@@ -79,7 +79,7 @@ pub(super) fn classify<'e>(
                 arch: arch.clone(),
                 user_class: user_class.clone(),
             };
-            dhcp(stage, who, sighting(outcome, fact), *message, *xid, None)
+            dhcp(stage, who, stage_event(outcome, fact), *message, *xid, None)
         }
         BootEvent::DhcpReply {
             who,
@@ -110,9 +110,9 @@ pub(super) fn classify<'e>(
                 boot_file: boot_file.clone(),
                 step: step.clone(),
             };
-            let mut sighting = sighting(outcome, fact);
-            sighting.subject = boot_file.clone();
-            dhcp(stage, who, sighting, *message, *xid, *address)
+            let mut stage_event = stage_event(outcome, fact);
+            stage_event.subject = boot_file.clone();
+            dhcp(stage, who, stage_event, *message, *xid, *address)
         }
         BootEvent::DhcpIgnored { who, reason } => {
             let own_dhcp = scenario.services.dhcp == DhcpService::BootServer;
@@ -123,22 +123,22 @@ pub(super) fn classify<'e>(
             };
             let reason = reason.to_string();
             let fact = Fact::DhcpIgnored { reason };
-            here(stage, who, sighting(Outcome::Noted, fact))
+            here(stage, who, stage_event(Outcome::Noted, fact))
         }
         BootEvent::AddressInUse {
             who, address, by, ..
         } => {
             let (address, by) = (*address, by.clone());
             let fact = Fact::AddressInUse { address, by };
-            here(StageName::Dhcp, who, sighting(Outcome::Noted, fact))
+            here(StageName::Dhcp, who, stage_event(Outcome::Noted, fact))
         }
         BootEvent::RateLimited { who, reason } => {
             let reason = reason.clone();
             let fact = Fact::RateLimited { reason };
-            here(StageName::Dhcp, who, sighting(Outcome::Noted, fact))
+            here(StageName::Dhcp, who, stage_event(Outcome::Noted, fact))
         }
         BootEvent::TftpRequest { who, file, .. } => {
-            let noted = sighting(Outcome::Noted, Fact::TftpAsked { file: file.clone() });
+            let noted = stage_event(Outcome::Noted, Fact::TftpAsked { file: file.clone() });
             tftp(who, file, noted, 0, Key::TftpAsked, scenario)
         }
         BootEvent::TftpDone {
@@ -156,11 +156,11 @@ pub(super) fn classify<'e>(
                 bytes: *bytes,
                 millis: *millis,
             };
-            let mut sighting = sighting(Outcome::Done, fact);
-            sighting.group = group.clone();
-            sighting.selectors = selectors.clone();
-            sighting.content = ContentSeen::sent(sha256.as_deref());
-            tftp(who, file, sighting, *millis, Key::TftpDone, scenario)
+            let mut stage_event = stage_event(Outcome::Done, fact);
+            stage_event.group = group.clone();
+            stage_event.selectors = selectors.clone();
+            stage_event.content = ContentSeen::sent(sha256.as_deref());
+            tftp(who, file, stage_event, *millis, Key::TftpDone, scenario)
         }
         BootEvent::TftpFailed { who, file, reason } => {
             // EDK2 first requests the size and aborts that transfer, which is not a failure.
@@ -173,7 +173,7 @@ pub(super) fn classify<'e>(
                 file: file.clone(),
                 reason: reason.clone(),
             };
-            let failed = sighting(outcome, fact);
+            let failed = stage_event(outcome, fact);
             tftp(who, file, failed, 0, Key::TftpFailed, scenario)
         }
         BootEvent::HttpRequest { .. } => http(at_us, event, scenario),
@@ -192,12 +192,12 @@ pub(super) fn classify<'e>(
 fn tftp<'e>(
     who: &'e Who,
     file: &str,
-    sighting: Sighting,
+    stage_event: StageEvent,
     millis: u64,
     key: fn(Named) -> Key,
     scenario: &Scenario,
 ) -> Option<Classified<'e>> {
-    let (stage, sighting) = tftp_stage(file, sighting, scenario);
+    let (stage, stage_event) = tftp_stage(file, stage_event, scenario);
     let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
     // Boot programs of Pixiecore are called `<mac>/<number>`.
     let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
@@ -205,7 +205,7 @@ fn tftp<'e>(
         stage,
         who,
         told_mac: told_mac.map(|mac| mac.to_string()),
-        sighting,
+        stage_event,
         took_us: millis * 1000,
         key: Some(key(Named::of(file))),
     })
@@ -214,9 +214,9 @@ fn tftp<'e>(
 /// Returns the stage of a file loaded by TFTP, and the meaning of the observation.
 pub(super) fn tftp_stage(
     file: &str,
-    mut sighting: Sighting,
+    mut stage_event: StageEvent,
     scenario: &Scenario,
-) -> (StageName, Sighting) {
+) -> (StageName, StageEvent) {
     let file = file.trim_start_matches(['/', '\\']);
     let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
     let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
@@ -226,18 +226,21 @@ pub(super) fn tftp_stage(
     } else {
         StageName::Nbp
     };
-    if base.ends_with(".c32") && sighting.outcome == Outcome::Done {
+    if base.ends_with(".c32") && stage_event.outcome == Outcome::Done {
         // A module of PXELINUX, not another boot program.
-        sighting.outcome = Outcome::Noted;
-    } else if folder == "pxelinux.cfg" && base != "default" && sighting.outcome == Outcome::Failed {
+        stage_event.outcome = Outcome::Noted;
+    } else if folder == "pxelinux.cfg"
+        && base != "default"
+        && stage_event.outcome == Outcome::Failed
+    {
         // PXELINUX continues with the next name; only `default` is its last.
-        sighting.outcome = Outcome::Noted;
+        stage_event.outcome = Outcome::Noted;
     } else if base.ends_with(".ipxe") {
         // iPXE tries `autoexec.ipxe` on its own; the file is optional.
-        sighting.outcome = Outcome::Noted;
+        stage_event.outcome = Outcome::Noted;
     }
-    sighting.subject = Some(file.to_owned());
-    (stage, sighting)
+    stage_event.subject = Some(file.to_owned());
+    (stage, stage_event)
 }
 
 /// Returns a requested TFTP file name without leading slashes.
@@ -299,7 +302,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
         stage,
         who,
         told_mac,
-        sighting: Sighting {
+        stage_event: StageEvent {
             subject: Some(path.trim_start_matches('/').to_owned()),
             group: group.clone(),
             selectors: selectors.clone(),
@@ -307,7 +310,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
             served: Some(detail.text().to_owned()),
             served_file: detail.file.clone(),
             content: ContentSeen::sent(sha256.as_deref()),
-            ..Sighting::new(at_us, Origin::Server, outcome, fact)
+            ..StageEvent::new(at_us, Origin::Server, outcome, fact)
         },
         took_us: millis * 1000,
         key: Some(Key::Http(format!("{path}{question}"))),

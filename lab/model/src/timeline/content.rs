@@ -8,9 +8,9 @@ use boot_server_policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::classify::Named;
-use super::{Entry, Fact, Key, Origin, Outcome, Sighting, port, wire};
+use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{Image, Network, Node, PixiecoreService, Scenario};
 use crate::timeline::StageName;
 
@@ -171,10 +171,10 @@ pub(super) fn compare(
         let fitting = free.filter(|(_, (entry, taken))| !**taken && arrival.is_of(entry));
         // UEFI firmware asks for the size first: by TFTP it breaks that transfer off, by HTTP it sends HEAD.
         let best = fitting.min_by_key(|(_, (entry, _))| {
-            let sighting = &entry.sighting;
+            let stage_event = &entry.stage_event;
             (
-                sighting.origin != Origin::Server,
-                sighting.outcome != Outcome::Done,
+                stage_event.origin != Origin::Server,
+                stage_event.outcome != Outcome::Done,
             )
         });
         let index = best.map(|(index, _)| index).or_else(|| {
@@ -185,25 +185,25 @@ pub(super) fn compare(
         let Some(index) = index else { continue };
         if let (Some(entry), Some(taken)) = (entries.get_mut(index), taken.get_mut(index)) {
             *taken = true;
-            let content = entry.sighting.content.get_or_insert_default();
+            let content = entry.stage_event.content.get_or_insert_default();
             content.arrived = Some(arrival.sha256.to_owned());
             content.from = Some(sender(arrival.from));
             content.is_of_host = arrival.from.address == Some(scenario.network.host().into());
             // A part by itself has no content: all parts of the file arrived.
-            if entry.sighting.fact.is_part() && entry.sighting.outcome == Outcome::Noted {
-                entry.sighting.outcome = Outcome::Done;
+            if entry.stage_event.fact.is_part() && entry.stage_event.outcome == Outcome::Noted {
+                entry.stage_event.outcome = Outcome::Done;
             }
         }
     }
     let manifest = Manifest::read(records);
     for entry in entries {
         // A file of the same name from another server is a different file.
-        let content = entry.sighting.content.as_ref();
-        let is_of_ours = entry.sighting.origin == Origin::Server
+        let content = entry.stage_event.content.as_ref();
+        let is_of_ours = entry.stage_event.origin == Origin::Server
             || content.is_some_and(|content| content.is_of_host);
-        let hash = manifest.hash_of(entry.stage, &entry.sighting, scenario, node);
+        let hash = manifest.hash_of(entry.stage, &entry.stage_event, scenario, node);
         if let Some(hash) = hash.filter(|_| is_of_ours) {
-            entry.sighting.content.get_or_insert_default().on_disk = Some(hash.to_owned());
+            entry.stage_event.content.get_or_insert_default().on_disk = Some(hash.to_owned());
         }
     }
 }
@@ -222,14 +222,14 @@ impl Arrival<'_> {
             (Some(Key::Http(target)), Protocol::Http) => target == self.name,
             _ => false,
         };
-        let sighting = &entry.sighting;
-        let begin_us = sighting
+        let stage_event = &entry.stage_event;
+        let begin_us = stage_event
             .at_us
             .saturating_sub(entry.took_us + SAME_WITHIN_US);
         is_named
-            && sighting.impostor.is_none()
+            && stage_event.impostor.is_none()
             && port::is_same_peer(entry.peer, self.to.and_then(port::socket))
-            && (begin_us..=sighting.at_us + SAME_WITHIN_US).contains(&self.start_us)
+            && (begin_us..=stage_event.at_us + SAME_WITHIN_US).contains(&self.start_us)
     }
 
     /// Builds an observation of an arrival that neither packet nor event shows.
@@ -240,7 +240,7 @@ impl Arrival<'_> {
             name: name.to_owned(),
             from,
         };
-        let arrived = Sighting::new(self.start_us, Origin::Wire, Outcome::Done, fact);
+        let arrived = StageEvent::new(self.start_us, Origin::Wire, Outcome::Done, fact);
         match protocol {
             Protocol::Tftp => wire::tftp(name, arrived, Key::TftpDone(Named::of(name)), scenario),
             Protocol::Http => wire::http(name, None, self.text, arrived, scenario),
@@ -263,12 +263,12 @@ impl<'r> Manifest<'r> {
     fn hash_of(
         &self,
         stage: StageName,
-        sighting: &Sighting,
+        stage_event: &StageEvent,
         scenario: &Scenario,
         node: &Node,
     ) -> Option<&'r str> {
-        let subject = sighting.subject.as_deref()?;
-        if sighting.outcome == Outcome::Failed || sighting.impostor.is_some() {
+        let subject = stage_event.subject.as_deref()?;
+        if stage_event.outcome == Outcome::Failed || stage_event.impostor.is_some() {
             return None;
         }
         if let Some(hash) = self.0.get(bare(subject)) {

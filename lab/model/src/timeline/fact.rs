@@ -1,4 +1,4 @@
-//! Facts of sightings: what was seen, for decisions. The text of a sighting is rendered from its fact.
+//! Facts of stage events: what was seen, for decisions. The text of a stage event is rendered from its fact.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -25,7 +25,7 @@ const PARTIAL_CONTENT: u16 = 206;
 /// One thing seen of a machine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Fact {
-    /// Only the text is known: the sighting was read from a saved timeline.
+    /// Only the text is known: the stage event was read from a saved timeline.
     #[default]
     Unknown,
     /// The machine was switched on.

@@ -11,7 +11,7 @@ use boot_server_proto::dhcp::MessageType;
 use uuid::Uuid;
 
 use crate::evidence::packet::{PacketContent, Wire};
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{DhcpService, MacAddr, Scenario};
 
 /// Actual sender of a request, and the machine named in it.

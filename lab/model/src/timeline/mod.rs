@@ -9,10 +9,10 @@ mod classify;
 mod content;
 mod fact;
 mod identity;
-mod stall;
 mod port;
 mod restarts;
 pub mod signatures;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -31,15 +31,15 @@ pub(crate) use classify::image_file;
 pub(crate) use content::bare;
 pub use content::{ContentSeen, Difference};
 pub use fact::Fact;
-pub use stall::{Deadline, StallDetector, StallTimeouts};
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
+pub use stall::{Deadline, StallDetector, StallTimeouts};
 
 /// Observation before its assignment to a stage.
 #[derive(Debug)]
 struct Entry {
     stage: StageName,
-    sighting: Sighting,
+    stage_event: StageEvent,
     /// Duration; the stage began that much earlier.
     took_us: u64,
     key: Option<Key>,
@@ -225,14 +225,15 @@ pub struct Stage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_us: Option<u64>,
     /// Observations in order.
-    pub sightings: Vec<Sighting>,
+    #[serde(rename = "sightings")]
+    pub events: Vec<StageEvent>,
 }
 
 impl Stage {
     /// True if the machine itself did something in the stage.
     #[must_use]
     pub fn is_begun(&self) -> bool {
-        self.sightings
+        self.events
             .iter()
             .any(|one| one.impostor.is_none() && one.origin != Origin::Service)
     }
@@ -240,7 +241,7 @@ impl Stage {
 
 /// Observation of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct StageEvent {
     /// Time in microseconds since the Unix epoch.
     pub at_us: u64,
     /// Source of the observation.
@@ -285,7 +286,7 @@ pub struct Sighting {
     pub text: String,
 }
 
-impl Sighting {
+impl StageEvent {
     /// True if a config file of this name was served.
     #[must_use]
     pub fn is_file(&self, name: &str) -> bool {
@@ -293,8 +294,8 @@ impl Sighting {
         file.and_then(|file| file.rsplit('/').next()) == Some(name)
     }
 
-    fn new(at_us: u64, origin: Origin, outcome: Outcome, fact: Fact) -> Sighting {
-        Sighting {
+    fn new(at_us: u64, origin: Origin, outcome: Outcome, fact: Fact) -> StageEvent {
+        StageEvent {
             at_us,
             origin,
             frame: None,
@@ -317,17 +318,17 @@ impl Sighting {
 /// Returns the observations of requests by the machine itself, if its query string is known: a config may load
 /// others from the same service.
 pub(crate) fn own<'s>(
-    sightings: &'s [Sighting],
+    stage_events: &'s [StageEvent],
     query: Option<&str>,
-) -> impl DoubleEndedIterator<Item = &'s Sighting> {
+) -> impl DoubleEndedIterator<Item = &'s StageEvent> {
     let query = query.filter(|query| {
-        let asked = |sighting: &Sighting| sighting.query.as_deref() == Some(query);
-        sightings.iter().any(asked)
+        let asked = |stage_event: &StageEvent| stage_event.query.as_deref() == Some(query);
+        stage_events.iter().any(asked)
     });
     let query = query.map(str::to_owned);
-    sightings
+    stage_events
         .iter()
-        .filter(move |sighting| query.is_none() || sighting.query == query)
+        .filter(move |stage_event| query.is_none() || stage_event.query == query)
 }
 
 /// Source of an observation.

@@ -10,7 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use boot_server_events::BootEvent;
 
 use super::classify::Named;
-use crate::evidence::packet::{DhcpSaid, Direction, Endpoint, Packet, PacketContent, Transfer, Wire};
+use crate::evidence::packet::{
+    DhcpSaid, Direction, Endpoint, Packet, PacketContent, Transfer, Wire,
+};
 use crate::scenario::Scenario;
 
 /// Maximum time between a request at the machine's port and the server's event about its answer, in addition to

@@ -14,7 +14,7 @@ use boot_server_events::BootEvent;
 use super::classify::classify;
 use super::signatures::is_kernel_line;
 use super::{Outcome, StageName};
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::Scenario;
 
 /// Number of bytes to the machine that counts as transfer progress; repeated DHCP answers are far smaller.
@@ -135,7 +135,9 @@ impl StallDetector {
                 self.progress(record.at_us, StageName::KernelUp, "the kernel speaks");
             }
             Observation::Console { .. } => self.console_grew(record.at_us),
-            Observation::ShellReady => self.progress(record.at_us, StageName::Checks, "the shell answers"),
+            Observation::ShellReady => {
+                self.progress(record.at_us, StageName::Checks, "the shell answers")
+            }
             Observation::Reset => {
                 (self.phase, self.stage) = (Phase::Firmware, StageName::PowerOn);
                 self.answers.clear();
@@ -150,7 +152,7 @@ impl StallDetector {
         let Some(classified) = classify(at_us, event, scenario) else {
             return;
         };
-        let (stage, sighting) = (classified.stage, classified.sighting);
+        let (stage, stage_event) = (classified.stage, classified.stage_event);
         let first = match event {
             BootEvent::DhcpReply { message, role, .. } => {
                 self.answers.insert(format!("{message} {role}"))
@@ -162,19 +164,19 @@ impl StallDetector {
             BootEvent::DhcpIgnored { .. } | BootEvent::RateLimited { .. } => false,
             // Repeated requests to a server that does not answer.
             BootEvent::TftpRequest { .. } | BootEvent::TftpFailed { .. } => {
-                self.answers.insert(sighting.text.clone())
+                self.answers.insert(stage_event.text.clone())
             }
             _ => true,
         };
-        if stage == StageName::Nbp && sighting.outcome == Outcome::Done {
+        if stage == StageName::Nbp && stage_event.outcome == Outcome::Done {
             self.loads += 1;
             if self.loads >= LOADS_MAX {
-                let name = sighting.subject.as_deref().unwrap_or("a boot program");
+                let name = stage_event.subject.as_deref().unwrap_or("a boot program");
                 self.looping = Some(format!("{name} was loaded {} times: a loop", self.loads));
             }
         }
         if first || Phase::of(stage) > self.phase {
-            self.progress(at_us, stage, &sighting.text);
+            self.progress(at_us, stage, &stage_event.text);
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Timeline;
 use crate::evidence::packet::Wire;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{Firmware, Node, Scenario};
 use crate::verdict::fixture::{evidence, scenario};
 
@@ -28,8 +28,8 @@ fn shown(name: &str, node: &str, firmware: Firmware) -> String {
             (stage.start_us - zero) / 1000
         )
         .unwrap();
-        for sighting in &stage.sightings {
-            writeln!(text, "    {:?} {}", sighting.outcome, sighting.text).unwrap();
+        for stage_event in &stage.events {
+            writeln!(text, "    {:?} {}", stage_event.outcome, stage_event.text).unwrap();
         }
     }
     text

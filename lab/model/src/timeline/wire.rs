@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
 use super::port::{self, View};
-use super::{Entry, Fact, Key, Origin, Outcome, Sighting, StageName};
+use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::evidence::DhcpKind;
-use crate::evidence::packet::{DhcpSaid, Packet, Protocol, PacketContent, Transfer, TransferEnd};
+use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Protocol, Transfer, TransferEnd};
 use crate::scenario::Scenario;
 
 /// Maximum time between an event and its packet: a server reports an HTTP answer or a transfer at its end, the
@@ -32,7 +32,7 @@ pub(super) fn entries(view: &View) -> Vec<Entry> {
                 .filter_map(|transfer| of_transfer(transfer, view)),
         )
         .collect();
-    entries.sort_by_key(|entry| entry.sighting.at_us);
+    entries.sort_by_key(|entry| entry.stage_event.at_us);
     entries
 }
 
@@ -53,8 +53,8 @@ pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
                     *taken = true;
                 }
                 if let Some(other) = told.get_mut(index) {
-                    other.sighting.frame = entry.sighting.frame;
-                    other.sighting.text.push_str(&entry.on_the_wire);
+                    other.stage_event.frame = entry.stage_event.frame;
+                    other.stage_event.text.push_str(&entry.on_the_wire);
                 }
             }
             None => {
@@ -67,16 +67,16 @@ pub(super) fn merge(told: &mut Vec<Entry>, seen: Vec<Entry>) {
 
 /// Returns the distance between two intervals of time.
 fn apart_us(one: &Entry, other: &Entry) -> u64 {
-    let start = |entry: &Entry| entry.sighting.at_us.saturating_sub(entry.took_us);
-    let gap = |late: &Entry, early: &Entry| start(late).saturating_sub(early.sighting.at_us);
+    let start = |entry: &Entry| entry.stage_event.at_us.saturating_sub(entry.took_us);
+    let gap = |late: &Entry, early: &Entry| start(late).saturating_sub(early.stage_event.at_us);
     gap(one, other).max(gap(other, one))
 }
 
 fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {
     let (from_it, to_it) = (view.sent(packet), view.received(packet));
-    let told = |outcome, fact| Sighting {
+    let told = |outcome, fact| StageEvent {
         frame: view.frame(packet),
-        ..Sighting::new(packet.at_us, Origin::Wire, outcome, fact)
+        ..StageEvent::new(packet.at_us, Origin::Wire, outcome, fact)
     };
     let peer = port::socket(if from_it { &packet.from } else { &packet.to });
     let mut entry = match &packet.what {
@@ -172,7 +172,7 @@ fn dhcp(
     packet: &Packet,
     said: &DhcpSaid,
     informed: bool,
-    told: impl Fn(Outcome, Fact) -> Sighting,
+    told: impl Fn(Outcome, Fact) -> StageEvent,
 ) -> Entry {
     let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
     let message = said.message.to_string();
@@ -180,7 +180,7 @@ fn dhcp(
     let from = server
         .or_else(|| packet.from.address.map(|address| address.to_string()))
         .unwrap_or_else(|| packet.from.mac.clone());
-    let (stage, sighting) = match (said.from_server, said.given) {
+    let (stage, stage_event) = match (said.from_server, said.given) {
         (false, _) => {
             let stage = if on_4011 {
                 StageName::Proxy
@@ -230,8 +230,8 @@ fn dhcp(
             (StageName::Proxy, told(outcome, fact))
         }
     };
-    let mut sighting = sighting;
-    sighting.subject = said.boot_file.clone().filter(|_| said.from_server);
+    let mut stage_event = stage_event;
+    stage_event.subject = said.boot_file.clone().filter(|_| said.from_server);
     let key = Key::Dhcp {
         message: message.clone(),
         xid: said.xid,
@@ -239,7 +239,7 @@ fn dhcp(
     };
     Entry {
         stage,
-        sighting,
+        stage_event,
         took_us: 0,
         key: Some(key),
         peer: None,
@@ -247,11 +247,16 @@ fn dhcp(
     }
 }
 
-pub(super) fn tftp(file: &str, sighting: Sighting, key: Key, scenario: &Scenario) -> Option<Entry> {
-    let (stage, sighting) = tftp_stage(file, sighting, scenario);
+pub(super) fn tftp(
+    file: &str,
+    stage_event: StageEvent,
+    key: Key,
+    scenario: &Scenario,
+) -> Option<Entry> {
+    let (stage, stage_event) = tftp_stage(file, stage_event, scenario);
     Some(Entry {
         stage,
-        sighting,
+        stage_event,
         took_us: 0,
         key: Some(key),
         peer: None,
@@ -290,9 +295,9 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
         end: transfer.end,
         announced: transfer.announced,
     };
-    let sighting = Sighting {
+    let stage_event = StageEvent {
         frame: port::first_frame_in(view.segment, transfer),
-        ..Sighting::new(transfer.end_us, Origin::Wire, outcome, fact)
+        ..StageEvent::new(transfer.end_us, Origin::Wire, outcome, fact)
     };
     let mut entry = match transfer.protocol {
         Protocol::Tftp => {
@@ -302,7 +307,7 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
             } else {
                 Key::TftpFailed(named)
             };
-            tftp(name, sighting, key, view.scenario)?
+            tftp(name, stage_event, key, view.scenario)?
         }
         Protocol::Http => {
             let answer = view.wire.packets.iter().find(|packet| {
@@ -311,14 +316,16 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
                     && matches!(&packet.what, PacketContent::HttpResponse { target: Some(target), .. } if target == name)
             });
             let (body, length) = match answer.map(|packet| &packet.what) {
-                Some(PacketContent::HttpResponse { body, length, .. }) => (body.as_deref(), *length),
+                Some(PacketContent::HttpResponse { body, length, .. }) => {
+                    (body.as_deref(), *length)
+                }
                 _ => (None, None),
             };
             let hash = hash(body, length);
             speed.push_str(&hash);
             let agent = answer.and_then(|packet| agent_of(view, packet, name));
-            let mut entry = http(name, agent, body, sighting, view.scenario)?;
-            entry.sighting.text.push_str(&hash);
+            let mut entry = http(name, agent, body, stage_event, view.scenario)?;
+            entry.stage_event.text.push_str(&hash);
             entry
         }
     };
@@ -358,19 +365,19 @@ pub(super) fn http(
     target: &str,
     agent: Option<&str>,
     body: Option<&str>,
-    mut sighting: Sighting,
+    mut stage_event: StageEvent,
     scenario: &Scenario,
 ) -> Option<Entry> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let known = http_stage(path, query, "", scenario).map(|(stage, _)| stage);
     let stage = known.or_else(|| foreign_stage(path, agent, body, scenario))?;
-    sighting.subject = Some(path.trim_start_matches('/').to_owned());
-    if leads_on(path) && sighting.outcome == Outcome::Done {
-        sighting.outcome = Outcome::Noted;
+    stage_event.subject = Some(path.trim_start_matches('/').to_owned());
+    if leads_on(path) && stage_event.outcome == Outcome::Done {
+        stage_event.outcome = Outcome::Noted;
     }
     Some(Entry {
         stage,
-        sighting,
+        stage_event,
         took_us: 0,
         key: Some(Key::Http(target.to_owned())),
         peer: None,

@@ -3,7 +3,7 @@
 use super::judge::Unmet;
 use super::require::{By, Requirement};
 use crate::timeline::{
-    ContentSeen, Difference, Origin, Outcome, Sighting, StageName, Timeline, Vantage,
+    ContentSeen, Difference, Origin, Outcome, StageEvent, StageName, Timeline, Vantage,
 };
 
 /// Number of SHA-256 digits shown.
@@ -12,7 +12,7 @@ const SHOWN_DIGITS: usize = 12;
 /// Detects an answer that arrived with other bytes than it was sent with.
 pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
     let all = timeline.stages.iter().flat_map(|stage| {
-        let own = stage.sightings.iter();
+        let own = stage.events.iter();
         own.filter(|one| one.impostor.is_none())
             .map(|one| (stage.name, one))
     });
@@ -20,11 +20,11 @@ pub(super) fn changed(timeline: &Timeline) -> Option<Unmet> {
         let content = one.content.as_ref()?;
         Some((stage, one, told(content, content.difference()?)))
     });
-    let (stage, sighting, difference) = different.next()?;
+    let (stage, stage_event, difference) = different.next()?;
     Some(Unmet {
         stage,
         waited_for: "the bytes that the service sent".into(),
-        why: format!("{difference}: {}", sighting.text),
+        why: format!("{difference}: {}", stage_event.text),
         missing: vec![format!("{stage} unchanged")],
         went_wrong: true,
     })
@@ -36,8 +36,8 @@ pub(super) fn foreign_script(timeline: &Timeline) -> Option<Unmet> {
     if timeline.vantage != Vantage::OwnPort {
         return None;
     }
-    let mut own = timeline.stage(StageName::Script)?.sightings.iter();
-    let (sighting, from) = own.find_map(|one| {
+    let mut own = timeline.stage(StageName::Script)?.events.iter();
+    let (stage_event, from) = own.find_map(|one| {
         let content = one.content.as_ref()?;
         let from = content.from.as_deref()?;
         let is_foreign =
@@ -49,7 +49,7 @@ pub(super) fn foreign_script(timeline: &Timeline) -> Option<Unmet> {
         waited_for: "boot scripts from the scenario's own services".into(),
         why: format!(
             "a script arrived from {from} that no service of the scenario sent: {}",
-            sighting.text
+            stage_event.text
         ),
         missing: vec!["a boot without a script of another host".into()],
         went_wrong: true,
@@ -59,7 +59,7 @@ pub(super) fn foreign_script(timeline: &Timeline) -> Option<Unmet> {
 /// Detects an answer with another hash than the scenario states.
 pub(super) fn wrong<'s>(
     requirement: &Requirement,
-    answers: impl Iterator<Item = &'s Sighting>,
+    answers: impl Iterator<Item = &'s StageEvent>,
 ) -> Option<String> {
     let mut answers = answers;
     answers.find_map(|answer| {
@@ -105,8 +105,8 @@ pub(crate) fn told(content: &ContentSeen, difference: Difference) -> String {
 pub(super) fn unsent<'s>(
     requirement: &Requirement,
     timeline: &Timeline,
-    proofs: impl Iterator<Item = &'s Sighting>,
-    answers: &'s [Sighting],
+    proofs: impl Iterator<Item = &'s StageEvent>,
+    answers: &'s [StageEvent],
 ) -> Option<String> {
     if timeline.vantage != Vantage::OwnPort || requirement.by != By::Machine {
         return None;

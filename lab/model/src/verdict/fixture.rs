@@ -10,7 +10,7 @@ use boot_server_proto::dhcp::MessageType;
 use sha2::{Digest, Sha256};
 
 use super::checks::checks;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{
     DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
 };

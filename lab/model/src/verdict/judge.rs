@@ -5,7 +5,7 @@ use super::require::{By, Requirement, requirements};
 use super::{NodeVerdict, content, matching, order, whole};
 use crate::evidence::GaveUp;
 use crate::scenario::{DhcpService, Firmware, Node, Scenario};
-use crate::timeline::{Origin, Outcome, Sighting, Stage, StageName, Timeline, own};
+use crate::timeline::{Origin, Outcome, Stage, StageEvent, StageName, Timeline, own};
 
 /// Maximum number of loads of a boot program; more is a loop. A chainload needs one, firmware that starts over
 /// after an error a second.
@@ -127,12 +127,12 @@ fn why(decisive: &Unmet, timeline: &Timeline) -> String {
 }
 
 fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
-    let sightings: &[Sighting] = timeline
+    let stage_events: &[StageEvent] = timeline
         .stage(requirement.stage)
-        .map_or(&[], |stage| &stage.sightings);
+        .map_or(&[], |stage| &stage.events);
     let of_subject = || {
-        own(sightings, requirement.query.as_deref())
-            .filter(|sighting| requirement.subject.is_of(sighting))
+        own(stage_events, requirement.query.as_deref())
+            .filter(|stage_event| requirement.subject.is_of(stage_event))
     };
     let fail = |why: String, went_wrong| {
         Some(Unmet {
@@ -143,26 +143,28 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
             went_wrong,
         })
     };
-    let proofs = || of_subject().filter(|sighting| proves(requirement, sighting));
+    let proofs = || of_subject().filter(|stage_event| proves(requirement, stage_event));
     if let Some(done) = proofs().next_back() {
         let wrong = content::wrong(requirement, proofs())
-            .or_else(|| content::unsent(requirement, timeline, proofs(), sightings))
+            .or_else(|| content::unsent(requirement, timeline, proofs(), stage_events))
             .or_else(|| wrong_answer(requirement, done));
         return wrong.and_then(|why| fail(why, true));
     }
     let failed = of_subject()
-        .chain(sightings)
-        .find(|sighting| sighting.outcome == Outcome::Failed && sighting.impostor.is_none())
-        .map(|sighting| sighting.text.clone());
-    let other = sightings
+        .chain(stage_events)
+        .find(|stage_event| {
+            stage_event.outcome == Outcome::Failed && stage_event.impostor.is_none()
+        })
+        .map(|stage_event| stage_event.text.clone());
+    let other = stage_events
         .iter()
-        .rfind(|sighting| sighting.outcome == Outcome::Done)
-        .map(|sighting| format!("instead: {}", sighting.text));
+        .rfind(|stage_event| stage_event.outcome == Outcome::Done)
+        .map(|stage_event| format!("instead: {}", stage_event.text));
     let wrong: Vec<String> = failed.into_iter().chain(other).collect();
     if !wrong.is_empty() {
         return fail(wrong.join("; "), true);
     }
-    match sightings.last() {
+    match stage_events.last() {
         Some(last) => fail(format!("the last observation was: {}", last.text), false),
         None => fail("nothing of this stage was observed".into(), false),
     }
@@ -170,21 +172,23 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
 
 /// True if the observation proves the requirement. The lab's own servers must confirm it; a packet alone may
 /// come from another host.
-pub(super) fn proves(requirement: &Requirement, sighting: &Sighting) -> bool {
-    let is_own = sighting.impostor.is_none() && sighting.claimed.is_none();
-    let is_done = sighting.outcome == Outcome::Done;
+pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> bool {
+    let is_own = stage_event.impostor.is_none() && stage_event.claimed.is_none();
+    let is_done = stage_event.outcome == Outcome::Done;
     is_own
         && match requirement.by {
-            By::Machine => is_done && ![Origin::Wire, Origin::Service].contains(&sighting.origin),
-            By::MachineOfAnybody => is_done && sighting.origin != Origin::Service,
+            By::Machine => {
+                is_done && ![Origin::Wire, Origin::Service].contains(&stage_event.origin)
+            }
+            By::MachineOfAnybody => is_done && stage_event.origin != Origin::Service,
             By::Service => {
-                sighting.origin == Origin::Service && sighting.outcome != Outcome::Failed
+                stage_event.origin == Origin::Service && stage_event.outcome != Outcome::Failed
             }
         }
 }
 
 /// Returns the defect of a received answer.
-fn wrong_answer(requirement: &Requirement, answer: &Sighting) -> Option<String> {
+fn wrong_answer(requirement: &Requirement, answer: &StageEvent) -> Option<String> {
     if let Some(group) = &requirement.group
         && answer.group.as_ref() != Some(group)
     {
@@ -265,13 +269,13 @@ fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
 fn boot_program_loop(timeline: &Timeline) -> Option<Unmet> {
     let stage = timeline.stage(StageName::Nbp)?;
     // The lab's servers report each load, and the capture shows each; loads seen by only one of them count too.
-    let of = |seen: fn(&Sighting) -> bool| -> Vec<&Sighting> {
-        let done = stage.sightings.iter();
-        done.filter(|sighting| sighting.outcome == Outcome::Done && seen(sighting))
+    let of = |seen: fn(&StageEvent) -> bool| -> Vec<&StageEvent> {
+        let done = stage.events.iter();
+        done.filter(|stage_event| stage_event.outcome == Outcome::Done && seen(stage_event))
             .collect()
     };
-    let told = of(|sighting| sighting.origin != Origin::Wire);
-    let shown = of(|sighting| sighting.frame.is_some());
+    let told = of(|stage_event| stage_event.origin != Origin::Wire);
+    let shown = of(|stage_event| stage_event.frame.is_some());
     let loads = if told.len() >= shown.len() {
         told
     } else {

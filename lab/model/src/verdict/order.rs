@@ -2,7 +2,7 @@
 
 use super::judge::{Unmet, proves};
 use super::require::{By, Requirement};
-use crate::timeline::{Sighting, StageName, Timeline, own};
+use crate::timeline::{StageEvent, StageName, Timeline, own};
 
 /// Tolerance for clocks of several processes on a busy host.
 const SLACK_US: u64 = 1_000_000;
@@ -97,9 +97,9 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
 }
 
 fn span(requirement: &Requirement, timeline: &Timeline) -> Option<Span> {
-    let sightings = &timeline.stage(requirement.stage)?.sightings;
-    let own = own(sightings, requirement.query.as_deref());
-    let proofs: Vec<&Sighting> = own
+    let stage_events = &timeline.stage(requirement.stage)?.events;
+    let own = own(stage_events, requirement.query.as_deref());
+    let proofs: Vec<&StageEvent> = own
         .filter(|one| requirement.subject.is_of(one) && proves(requirement, one))
         .collect();
     let times = || proofs.iter().map(|one| one.at_us);

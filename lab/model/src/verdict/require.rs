@@ -10,7 +10,7 @@ use crate::scenario::{
     DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
     Sha256Hex,
 };
-use crate::timeline::{Sighting, StageName, Vantage};
+use crate::timeline::{StageEvent, StageName, Vantage};
 
 /// Required evidence.
 #[derive(Debug, Clone)]
@@ -89,8 +89,8 @@ pub(super) enum Subject {
 
 impl Subject {
     /// True if the observation has this subject.
-    pub(super) fn is_of(&self, sighting: &Sighting) -> bool {
-        let path = sighting.subject.as_deref().unwrap_or_default();
+    pub(super) fn is_of(&self, stage_event: &StageEvent) -> bool {
+        let path = stage_event.subject.as_deref().unwrap_or_default();
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
         match self {
             Subject::Any => true,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::judge::proves;
 use super::require::{Requirement, requirements};
 use crate::scenario::{Firmware, Node, Scenario};
-use crate::timeline::{Outcome, Sighting, StageName, Timeline, Vantage, own};
+use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage, own};
 
 /// Claim that a pass does not prove.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,10 +127,10 @@ pub fn unproven(
 }
 
 fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unproven> {
-    let sightings: &[Sighting] = timeline
+    let stage_events: &[StageEvent] = timeline
         .stage(requirement.stage)
-        .map_or(&[], |stage| &stage.sightings);
-    let mut own = own(sightings, requirement.query.as_deref());
+        .map_or(&[], |stage| &stage.events);
+    let mut own = own(stage_events, requirement.query.as_deref());
     let proof = own.rfind(|one| requirement.subject.is_of(one) && proves(requirement, one));
     let Some(proof) = proof else {
         return Vec::new();
@@ -163,7 +163,7 @@ fn of_config(node: &Node, timeline: &Timeline) -> Vec<Unproven> {
     }
     let applied = timeline.stage(StageName::ConfigApplied);
     let is_told = applied.is_some_and(|stage| {
-        let mut good = stage.sightings.iter();
+        let mut good = stage.events.iter();
         good.any(|one| one.outcome == Outcome::Done)
     });
     let applied = (!is_told).then_some(Unproven::ConfigApplied);

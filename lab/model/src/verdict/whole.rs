@@ -2,7 +2,7 @@
 
 use super::judge::Unmet;
 use crate::scenario::Node;
-use crate::timeline::{Fact, Outcome, Sighting, StageName, Timeline};
+use crate::timeline::{Fact, Outcome, StageEvent, StageName, Timeline};
 
 /// Detects more restarts than the scenario allows.
 pub(super) fn restarted(node: &Node, timeline: &Timeline) -> Option<Unmet> {
@@ -37,8 +37,8 @@ fn stage_at(timeline: &Timeline, at_us: u64) -> StageName {
         .max()
         .unwrap_or(StageName::PowerOn);
     let last_us = |name| {
-        let sightings = timeline.stage(name).map(|stage| &stage.sightings);
-        let before = sightings
+        let stage_events = timeline.stage(name).map(|stage| &stage.events);
+        let before = stage_events
             .into_iter()
             .flatten()
             .filter(|one| one.at_us <= at_us && one.impostor.is_none());
@@ -60,9 +60,9 @@ pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
     }
     let stage = timeline.stage(StageName::ConfigApplied)?;
     let mut failures = stage
-        .sightings
+        .events
         .iter()
-        .filter(|sighting| sighting.outcome == Outcome::Failed);
+        .filter(|stage_event| stage_event.outcome == Outcome::Failed);
     let first = failures.next()?;
     let more = match failures.count() {
         0 => String::new(),
@@ -82,7 +82,7 @@ pub(super) fn config_failed(node: &Node, timeline: &Timeline) -> Option<Unmet> {
 }
 
 /// Returns a sentence about a failure, with its source.
-fn told(failure: &Sighting) -> String {
+fn told(failure: &StageEvent) -> String {
     match &failure.fact {
         Fact::Console(line) => format!("the console says `{line}`"),
         _ => failure.text.clone(),

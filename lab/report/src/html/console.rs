@@ -137,8 +137,8 @@ fn mark(machine: &Machine, at_us: u64, line: &str) -> Option<Mark> {
     }
     // Stages seen on the console refer to their line.
     let seen = timeline.stages.iter().find(|stage| {
-        let sightings = stage.sightings.iter();
-        sightings
+        let stage_events = stage.events.iter();
+        stage_events
             .into_iter()
             .any(|one| one.at_us == at_us && one.text == text)
     });

@@ -8,7 +8,7 @@ use boot_server_proto::dhcp::MessageType;
 use lab_model::diagnosis::{JudgedNode, judge_attempt};
 use lab_model::evidence::beside::Beside;
 use lab_model::evidence::saved::Attempt;
-use lab_model::evidence::{GaveUp, Record, Observation};
+use lab_model::evidence::{GaveUp, Observation, Record};
 use lab_model::scenario::Firmware;
 use lab_model::verdict::fixture;
 

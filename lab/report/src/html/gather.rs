@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lab_model::diagnosis::JudgedNode;
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, Attempt};
-use lab_model::evidence::{Record, Observation};
+use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::Node;
 use lab_model::timeline::{StageName, Timeline};
 use lab_model::untrusted::{Folder, Kind, plain_line};
@@ -252,7 +252,7 @@ fn moments(timeline: &Timeline, records: &[&Record]) -> Vec<Moment> {
         moments.extend(through.map(|at_us| moment(at_us, text, Tone::Plain)));
     }
     if let Some(stage) = timeline.stage(StageName::Checks)
-        && let Some(last) = stage.sightings.last()
+        && let Some(last) = stage.events.last()
     {
         let failed = timeline.checks.iter().filter(|check| !check.holds).count();
         let all = count(timeline.checks.len(), "check", "checks");

@@ -98,7 +98,7 @@ pub(super) fn chart(machine: &Machine) -> Markup {
                 }
             }
         }
-        (sightings(machine))
+        (stage_events(machine))
     }
 }
 
@@ -128,7 +128,7 @@ fn bars(machine: &Machine) -> Vec<Bar> {
 }
 
 fn bar(stage: &Stage, zero_us: u64, failed: Option<StageName>) -> Bar {
-    let last_us = stage.sightings.last().map(|sighting| sighting.at_us);
+    let last_us = stage.events.last().map(|stage_event| stage_event.at_us);
     let end_us = stage.end_us.or(last_us).unwrap_or(stage.start_us);
     let state = match (failed == Some(stage.name), stage.end_us) {
         (true, _) => State::Failed,
@@ -186,10 +186,10 @@ fn anchor(tick: f64, total: f64) -> &'static str {
 }
 
 /// Maximum number of observations shown per stage.
-const MOST_SIGHTINGS: usize = 40;
+const MOST_EVENTS: usize = 40;
 
 /// Renders all observations of each stage as text.
-fn sightings(machine: &Machine) -> Markup {
+fn stage_events(machine: &Machine) -> Markup {
     let Some(timeline) = &machine.timeline else {
         return html! {};
     };
@@ -200,19 +200,19 @@ fn sightings(machine: &Machine) -> Markup {
             @for stage in &timeline.stages {
                 h5 { (stage.name) }
                 ul.seen {
-                    @for sighting in stage.sightings.iter().take(MOST_SIGHTINGS) {
-                        @let (class, mark) = match sighting.outcome {
+                    @for stage_event in stage.events.iter().take(MOST_EVENTS) {
+                        @let (class, mark) = match stage_event.outcome {
                             Outcome::Done => ("good", "✓"),
                             Outcome::Noted => ("plain", "·"),
                             Outcome::Failed => ("bad", "✗"),
                         };
                         li.(class) {
-                            span.t { (super::text::time(zero_us, sighting.at_us)) }
-                            span { (mark) " " (shorten(&clean(&sighting.text), 300)) }
+                            span.t { (super::text::time(zero_us, stage_event.at_us)) }
+                            span { (mark) " " (shorten(&clean(&stage_event.text), 300)) }
                         }
                     }
-                    @if stage.sightings.len() > MOST_SIGHTINGS {
-                        li { "and " (stage.sightings.len() - MOST_SIGHTINGS) " more, in timeline.json" }
+                    @if stage.events.len() > MOST_EVENTS {
+                        li { "and " (stage.events.len() - MOST_EVENTS) " more, in timeline.json" }
                     }
                 }
             }

@@ -12,7 +12,9 @@ pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]
         let later = packets.get(index + 1..).unwrap_or_default();
         let answered = match &packet.what {
             PacketContent::Dhcp(said) if expects_answer(said) => dhcp(said, packet, later),
-            PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. } if packet.from.mac == mac => {
+            PacketContent::TftpRequest { .. } | PacketContent::HttpRequest { .. }
+                if packet.from.mac == mac =>
+            {
                 file(packet, later, transfers)
             }
             // Listed only if nobody accepted the request.
@@ -42,7 +44,9 @@ fn expects_answer(said: &DhcpSaid) -> bool {
 fn dhcp(said: &DhcpSaid, packet: &Packet, later: &[&Packet]) -> bool {
     for other in later {
         match &other.what {
-            PacketContent::Dhcp(answer) if answer.from_server && answer.xid == said.xid => return true,
+            PacketContent::Dhcp(answer) if answer.from_server && answer.xid == said.xid => {
+                return true;
+            }
             PacketContent::Dhcp(next) if !next.from_server && other.to.port == packet.to.port => {
                 return false;
             }

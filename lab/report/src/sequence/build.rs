@@ -50,7 +50,8 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
     let mut shown = Vec::new();
     for transfer in &transfers {
         let head = packets.iter().find(|packet| {
-            packet.frame == transfer.frame && matches!(packet.what, PacketContent::HttpResponse { .. })
+            packet.frame == transfer.frame
+                && matches!(packet.what, PacketContent::HttpResponse { .. })
         });
         if head.is_some_and(|head| says_it_all(head, transfer)) {
             continue;
@@ -94,7 +95,9 @@ fn concerns(packet: &Packet, mac: &str) -> bool {
 fn is_shown(packet: &Packet, silent: &HashSet<u64>) -> bool {
     match &packet.what {
         PacketContent::ArpRequest { .. } => silent.contains(&packet.frame),
-        PacketContent::ArpReply { .. } | PacketContent::RouterSolicitation | PacketContent::RouterAdvertisement => false,
+        PacketContent::ArpReply { .. }
+        | PacketContent::RouterSolicitation
+        | PacketContent::RouterAdvertisement => false,
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! Participants of a boot: one lane for each role at each observed address.
 
 use boot_server_proto::dhcp::MessageType;
-use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer};
+use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, PacketContent, Protocol, Transfer};
 
 use super::{Lane, Role};
 
@@ -93,12 +93,13 @@ fn party(mac: &str, packet: &Packet) -> Option<Party> {
             (_, Some(server)) => Some((Role::Dhcp, Some(server.to_string()))),
             _ => None,
         },
-        PacketContent::TftpRequest { .. } | PacketContent::TftpOptions { .. } | PacketContent::TftpError { .. } => {
-            Some((Role::Tftp, told(other)))
-        }
-        PacketContent::HttpRequest { .. } | PacketContent::HttpResponse { .. } | PacketContent::TcpSyn | PacketContent::TcpReset => {
-            Some((Role::Http, at_port(other)))
-        }
+        PacketContent::TftpRequest { .. }
+        | PacketContent::TftpOptions { .. }
+        | PacketContent::TftpError { .. } => Some((Role::Tftp, told(other))),
+        PacketContent::HttpRequest { .. }
+        | PacketContent::HttpResponse { .. }
+        | PacketContent::TcpSyn
+        | PacketContent::TcpReset => Some((Role::Http, at_port(other))),
         PacketContent::Malformed { protocol, .. } => match protocol.as_str() {
             "dhcp" if packet.from.mac == mac => None,
             "dhcp" => Some((Role::Dhcp, told(other))),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use images::acquire::{AcquireError, Event, acquire};
-use images::fetch::StallDetector;
+use images::fetch::Patience;
 use images::store::StoredFile;
 use lab_report::exit_code::ExitCode;
 
@@ -34,7 +34,7 @@ pub(super) fn run(folders: &Folders, arguments: &FetchArguments) -> Result<(), F
     let fetched = acquire(
         &wanted,
         &store,
-        &StallDetector::default(),
+        &Patience::default(),
         SystemTime::now(),
         &tell,
     );

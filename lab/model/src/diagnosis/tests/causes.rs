@@ -6,7 +6,11 @@ use crate::evidence::packet::{Content, Direction};
 use crate::timeline::StageName;
 
 /// The DHCP message of the machine or for it, with these changes.
-fn message(story: &Story, message: MessageType, change: impl FnOnce(&mut DhcpSaid)) -> PacketContent {
+fn message(
+    story: &Story,
+    message: MessageType,
+    change: impl FnOnce(&mut DhcpSaid),
+) -> PacketContent {
     let mut said = DhcpSaid {
         message: message.into(),
         from_server: [MessageType::Offer, MessageType::Ack].contains(&message),
@@ -56,7 +60,11 @@ fn next_server_that_does_not_answer_arp_is_named() {
     }
     let address = "192.168.92.99".parse().unwrap();
     for _ in 0..3 {
-        story.packet(story.guest(68), everybody(0), PacketContent::ArpRequest { address });
+        story.packet(
+            story.guest(68),
+            everybody(0),
+            PacketContent::ArpRequest { address },
+        );
     }
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(
@@ -196,7 +204,11 @@ fn tftp_answer_from_another_address_names_that_address() {
     let mut other = story.host(40000);
     other.address = Some("192.168.92.9".parse().unwrap());
     let options = vec![("blksize".into(), "1432".into())];
-    story.packet(other, story.guest(49152), PacketContent::TftpOptions { options });
+    story.packet(
+        other,
+        story.guest(49152),
+        PacketContent::TftpOptions { options },
+    );
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(
         Cause::TftpServerDied,
@@ -265,7 +277,11 @@ fn address_that_the_machine_was_never_given_is_another_hosts_on_a_capture_of_the
     let mut stranger = story.guest(5000);
     stranger.address = Some("192.168.92.55".parse().unwrap());
     let address = "192.168.92.1".parse().unwrap();
-    story.packet(stranger, everybody(0), PacketContent::ArpRequest { address });
+    story.packet(
+        stranger,
+        everybody(0),
+        PacketContent::ArpRequest { address },
+    );
     story.gave_up(60, "no progress for 60 s");
     story.is_explained(Cause::DuplicateMac, &["192.168.92.55"]);
 }

@@ -8,8 +8,9 @@ use crate::scenario::Image;
 /// The machine asks for kernel or initrd, and no more is seen.
 fn asks_for(name: &str) -> Story {
     let mut story = Story::chainload();
-    let at_us = story
-        .time_of(|said| matches!(said, PacketContent::HttpRequest { target, .. } if target.ends_with(name)));
+    let at_us = story.time_of(
+        |said| matches!(said, PacketContent::HttpRequest { target, .. } if target.ends_with(name)),
+    );
     story.stop_at(at_us + 1);
     story
 }

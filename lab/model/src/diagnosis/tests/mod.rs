@@ -20,10 +20,10 @@ use boot_server_proto::dhcp::MessageType;
 use super::{Cause, Finding, diagnose};
 use crate::evidence::beside::Beside;
 use crate::evidence::packet::{
-    DhcpSaid, Endpoint, Packet, Protocol, PacketContent, Transfer, TransferEnd, Wire,
+    DhcpSaid, Endpoint, Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire,
 };
 use crate::evidence::saved::Attempt;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{Firmware, Node};
 use crate::verdict::fixture::{address, evidence, scenario};
 use crate::verdict::{NodeVerdict, judge_node};

@@ -89,15 +89,15 @@ fn no_detector_fires_on_a_boot_that_passed_at_any_stage() {
 fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
     for story in all() {
         let Story { attempt, node } = &story;
-        let count = |wire: &Wire, of: fn(&timeline::Sighting) -> bool| {
+        let count = |wire: &Wire, of: fn(&timeline::StageEvent) -> bool| {
             let timeline = {
                 let port = attempt.ports.get(&node.name).filter(|_| wire.frames > 0);
                 timeline::build(&attempt.scenario, node, &attempt.records, wire, port)
             };
-            let sightings = timeline.stages.iter().flat_map(|stage| &stage.sightings);
-            sightings.filter(|sighting| of(sighting)).count()
+            let stage_events = timeline.stages.iter().flat_map(|stage| &stage.events);
+            stage_events.filter(|stage_event| of(stage_event)).count()
         };
-        let told = |sighting: &timeline::Sighting| sighting.origin == Origin::Server;
+        let told = |stage_event: &timeline::StageEvent| stage_event.origin == Origin::Server;
         let name = format!(
             "{}@{} {}",
             attempt.scenario.name, attempt.firmware, node.name
@@ -108,19 +108,19 @@ fn what_an_event_and_a_packet_tell_alike_stands_once_with_the_packets_number() {
             "{name}"
         );
         // DHCP and files are in both; TFTP's questions, the guest's DHCP and libvirt's are packets alone.
-        let alone = |sighting: &timeline::Sighting| {
+        let alone = |stage_event: &timeline::StageEvent| {
             let dhcp = ["discover", "offer", "request", "ack"];
-            sighting.origin == Origin::Wire
-                && !matches!(sighting.fact, timeline::Fact::TftpAsked { .. })
+            stage_event.origin == Origin::Wire
+                && !matches!(stage_event.fact, timeline::Fact::TftpAsked { .. })
                 && !dhcp
                     .iter()
-                    .any(|message| sighting.text.starts_with(message))
+                    .any(|message| stage_event.text.starts_with(message))
         };
         assert_eq!(count(&attempt.wire, alone), 0, "{name}");
-        let numbered = |sighting: &timeline::Sighting| {
-            sighting.origin == Origin::Server
-                && sighting.frame.is_none()
-                && !sighting.text.contains("/pixiecore/v1/boot/")
+        let numbered = |stage_event: &timeline::StageEvent| {
+            stage_event.origin == Origin::Server
+                && stage_event.frame.is_none()
+                && !stage_event.text.contains("/pixiecore/v1/boot/")
         };
         assert_eq!(count(&attempt.wire, numbered), 0, "{name}");
     }
@@ -139,8 +139,8 @@ fn without(story: &Story, stage: StageName) -> Story {
         &attempt.wire,
         port,
     );
-    let sightings = timeline.stage(stage).map(|stage| &stage.sightings);
-    let times: Vec<u64> = sightings
+    let stage_events = timeline.stage(stage).map(|stage| &stage.events);
+    let times: Vec<u64> = stage_events
         .into_iter()
         .flatten()
         .map(|one| one.at_us)

@@ -124,7 +124,9 @@ pub(crate) fn wire(scenario: &Scenario, node: &Node, records: &[Record]) -> Wire
         let at_us = time_us(record);
         match &record.seen {
             Observation::Server { entry, .. } => wiring.event(at_us, &entry.what),
-            Observation::Console { line } if line.contains("Linux version") => wiring.guest_asks(at_us),
+            Observation::Console { line } if line.contains("Linux version") => {
+                wiring.guest_asks(at_us)
+            }
             _ => {}
         }
     }
@@ -158,13 +160,23 @@ impl Wiring<'_> {
 
     fn client_hears(&mut self, at_us: u64, said: DhcpSaid) {
         let (from, mac) = (host(self.scenario, 67), self.node.mac.to_string());
-        self.packet(at_us, from, nobody(&mac, 68), PacketContent::Dhcp(Box::new(said)));
+        self.packet(
+            at_us,
+            from,
+            nobody(&mac, 68),
+            PacketContent::Dhcp(Box::new(said)),
+        );
     }
 
     fn servers_hear(&mut self, at_us: u64, port: u16, said: DhcpSaid) {
         let mac = self.node.mac.to_string();
         let to = nobody("ff:ff:ff:ff:ff:ff", port);
-        self.packet(at_us, nobody(&mac, 68), to, PacketContent::Dhcp(Box::new(said)));
+        self.packet(
+            at_us,
+            nobody(&mac, 68),
+            to,
+            PacketContent::Dhcp(Box::new(said)),
+        );
     }
 
     /// An answer with an address and nothing else, as libvirt's DHCP gives it.
@@ -277,7 +289,12 @@ impl Wiring<'_> {
             write: false,
         };
         self.packet(at_us - 12_000, from.clone(), to.clone(), what);
-        self.packet(at_us - 11_000, to, from, PacketContent::TftpOptions { options });
+        self.packet(
+            at_us - 11_000,
+            to,
+            from,
+            PacketContent::TftpOptions { options },
+        );
         self.transfer(Protocol::Tftp, at_us, file, bytes);
     }
 
@@ -286,7 +303,12 @@ impl Wiring<'_> {
             guest(self.scenario, self.node, 49152),
             host(self.scenario, 8080),
         );
-        self.packet(at_us - 13_000, from.clone(), to.clone(), PacketContent::TcpSyn);
+        self.packet(
+            at_us - 13_000,
+            from.clone(),
+            to.clone(),
+            PacketContent::TcpSyn,
+        );
         let what = PacketContent::HttpRequest {
             method: "GET".into(),
             target: target.into(),

@@ -9,7 +9,7 @@ use super::content::Gathering;
 use super::head::{self, Head};
 use super::parts::{PARTIAL_CONTENT, Part, Parts};
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Protocol, PacketContent, Transfer, TransferEnd};
+use crate::evidence::packet::{PacketContent, Protocol, Transfer, TransferEnd};
 
 /// Maximum length of a head.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;

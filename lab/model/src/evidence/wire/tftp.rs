@@ -10,7 +10,7 @@ use boot_server_proto::tftp::Packet as TftpPacket;
 
 use super::content::Gathering;
 use super::{Datagram, Wire};
-use crate::evidence::packet::{Endpoint, Protocol, PacketContent, Transfer, TransferEnd};
+use crate::evidence::packet::{Endpoint, PacketContent, Protocol, Transfer, TransferEnd};
 
 /// UDP port of requests (RFC 1350 §4).
 pub(super) const PORT: u16 = 69;

@@ -101,7 +101,10 @@ fn a_slow_transfer_is_waited_for_and_a_dead_one_is_not() {
     // 700 bytes a second, as TFTP with much loss has it.
     for second in 20..1000 {
         stall_detector.received(second * SECOND, second * 700);
-        assert!(seconds(&stall_detector) > Some(second), "given up at {second} s");
+        assert!(
+            seconds(&stall_detector) > Some(second),
+            "given up at {second} s"
+        );
     }
     let last = seconds(&stall_detector).unwrap();
     assert!((1000..1000 + 90).contains(&last), "{last}");

@@ -17,7 +17,7 @@ use super::checks::checks;
 use super::fixture::{SCENARIOS, address, evidence, http, scenario, tftp};
 use super::*;
 use crate::evidence::packet::Wire;
-use crate::evidence::{Record, Observation};
+use crate::evidence::{Observation, Record};
 use crate::scenario::{DataCheck, Firmware, Image, Node, PixiecoreService, Scenario, load_all};
 use crate::timeline::Timeline;
 

@@ -195,8 +195,12 @@ const OF_A_LOAD: &[(&str, Mutate)] = &[
         };
         for record in &mut story.attempt.records {
             match &mut record.seen {
-                Observation::Arrived { name, start_us, .. } if *name == load.name => shift(start_us),
-                Observation::Server { entry, .. } if entry.at_us == load.at_us => shift(&mut entry.at_us),
+                Observation::Arrived { name, start_us, .. } if *name == load.name => {
+                    shift(start_us)
+                }
+                Observation::Server { entry, .. } if entry.at_us == load.at_us => {
+                    shift(&mut entry.at_us)
+                }
                 _ => {}
             }
         }
@@ -319,7 +323,9 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("no check was made", |story| {
         without(story, |seen| matches!(seen, Observation::Check { .. }))
     }),
-    ("it was reset once", |story| inserted(story, Observation::Reset)),
+    ("it was reset once", |story| {
+        inserted(story, Observation::Reset)
+    }),
     ("its firmware started twice", |story| {
         let line = || shown("SeaBIOS (version 1.16.2-debian-1.16.2-1)");
         inserted(story, line()) && inserted(story, line())
@@ -422,7 +428,10 @@ const OF_THE_REST: &[(&str, Change)] = &[
     ("its console is another machine's", |story| {
         let mut done = false;
         for record in &mut story.attempt.records {
-            if matches!(record.seen, Observation::Console { .. } | Observation::ShellReady) {
+            if matches!(
+                record.seen,
+                Observation::Console { .. } | Observation::ShellReady
+            ) {
                 record.node = Some("another".into());
                 done = true;
             }
@@ -653,8 +662,8 @@ fn loads(story: &Story) -> Vec<Load> {
         if !requirement.is_of_a_file() {
             continue;
         }
-        let sightings = &timeline.stage(requirement.stage).unwrap().sightings;
-        let proofs: Vec<_> = sightings
+        let stage_events = &timeline.stage(requirement.stage).unwrap().events;
+        let proofs: Vec<_> = stage_events
             .iter()
             .filter(|one| one.origin == Origin::Server && one.outcome == Outcome::Done)
             .filter(|one| requirement.subject.is_of(one))
@@ -744,8 +753,8 @@ fn causes_of_a_pass_with_one_stage_taken_away_are_none() {
                 for wire in wires.chain([&mut story.attempt.wire]) {
                     let connects_us = load.at_us.saturating_sub(20_000)..=load.at_us;
                     wire.packets.retain(|packet| {
-                        let is_its_syn =
-                            packet.what == PacketContent::TcpSyn && connects_us.contains(&packet.at_us);
+                        let is_its_syn = packet.what == PacketContent::TcpSyn
+                            && connects_us.contains(&packet.at_us);
                         !is_its_syn && !about(&packet.what)
                     });
                     wire.transfers.retain(|transfer| transfer.name != load.name);

@@ -87,7 +87,9 @@ fn pass_of_a_machine_whose_units_are_unknown_or_still_starting_says_so() {
     let mut story = Story::at_port("ipxe-chainload", "node1", Firmware::Bios);
     for record in &mut story.attempt.records {
         match &mut record.seen {
-            Observation::Arrived { content, .. } => content.text = Some("name: slow.service\n".into()),
+            Observation::Arrived { content, .. } => {
+                content.text = Some("name: slow.service\n".into())
+            }
             Observation::Units {
                 starting,
                 without_program,
@@ -289,10 +291,10 @@ fn acknowledgement_that_was_lost_on_the_way_proves_nothing_and_is_nobody_elses()
     let (stage, _) = failed(&story);
     assert_eq!(stage, StageName::Dhcp);
     let result = judge_node(&story.attempt, &story.node);
-    let sightings = &result.timeline.stage(StageName::Dhcp).unwrap().sightings;
+    let stage_events = &result.timeline.stage(StageName::Dhcp).unwrap().events;
     assert!(
-        sightings.iter().all(|one| one.impostor.is_none()),
-        "{sightings:#?}"
+        stage_events.iter().all(|one| one.impostor.is_none()),
+        "{stage_events:#?}"
     );
 }
 
@@ -315,7 +317,9 @@ fn bytes_not_proven(firmware: Firmware, change: impl FnOnce(&mut Story)) -> Vec<
 fn first_event(story: &Story, is: impl Fn(&BootEvent) -> bool) -> usize {
     let mut records = story.attempt.records.iter();
     records
-        .position(|record| matches!(&record.seen, Observation::Server { entry, .. } if is(&entry.what)))
+        .position(
+            |record| matches!(&record.seen, Observation::Server { entry, .. } if is(&entry.what)),
+        )
         .unwrap()
 }
 
@@ -426,8 +430,8 @@ fn boot_program_that_is_named_like_a_kernel_is_a_boot_program_by_its_role() {
     let result = judge_node(&story.attempt, &story.node);
     assert_eq!(result.verdict, NodeVerdict::Pass);
     let loads = |stage| {
-        let sightings = &result.timeline.stage(stage).unwrap().sightings;
-        let mut names = sightings.iter().filter_map(|one| one.subject.as_deref());
+        let stage_events = &result.timeline.stage(stage).unwrap().events;
+        let mut names = stage_events.iter().filter_map(|one| one.subject.as_deref());
         names.any(|name| name == "vmlinuz-undionly.kpxe")
     };
     assert!(loads(StageName::Nbp) && !loads(StageName::Kernel));

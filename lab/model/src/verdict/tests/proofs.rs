@@ -146,11 +146,11 @@ fn a_verdict_and_a_timeline_read_back_as_themselves() {
     let mut timeline = timeline(&scenario, node, &records);
     let verdict = judge(&scenario, node, Firmware::Uefi, &timeline);
     // Facts are not saved, only their text: an attempt is judged again from its evidence.
-    let sightings = timeline
+    let stage_events = timeline
         .stages
         .iter_mut()
-        .flat_map(|stage| &mut stage.sightings);
-    sightings.for_each(|sighting| sighting.fact = Fact::Unknown);
+        .flat_map(|stage| &mut stage.events);
+    stage_events.for_each(|stage_event| stage_event.fact = Fact::Unknown);
     let json = serde_json::to_string(&(&timeline, &verdict)).unwrap();
     let back: (crate::timeline::Timeline, NodeVerdict) = serde_json::from_str(&json).unwrap();
     assert_eq!(back, (timeline, verdict));

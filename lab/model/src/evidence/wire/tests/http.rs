@@ -176,7 +176,10 @@ fn a_body_that_stops_early_is_broken_by_who_stopped() {
         let wire = talk.read();
         let file = only_transfer(&wire);
         assert_eq!((file.bytes, file.end), (40, end), "{closing} {resets}");
-        let has_reset = wire.packets.iter().any(|p| p.what == PacketContent::TcpReset);
+        let has_reset = wire
+            .packets
+            .iter()
+            .any(|p| p.what == PacketContent::TcpReset);
         assert_eq!(has_reset, resets);
     }
 }
@@ -198,7 +201,11 @@ fn a_reset_after_everything_was_said_is_not_listed() {
     talk.server(&[ok(2), b"ok".to_vec()].concat(), usize::MAX);
     talk.flags(CLIENT, |header| header.rst = true);
     let wire = talk.read();
-    assert!(wire.packets.iter().all(|p| p.what != PacketContent::TcpReset));
+    assert!(
+        wire.packets
+            .iter()
+            .all(|p| p.what != PacketContent::TcpReset)
+    );
     assert_eq!(only_transfer(&wire).end, TransferEnd::Whole);
 }
 
@@ -212,7 +219,14 @@ fn only_connections_that_nobody_accepts_are_listed() {
     talk.flags(CLIENT, |header| (header.syn, header.ack) = (true, false));
     talk.flags(SERVER, |header| header.rst = true);
     let said: Vec<PacketContent> = talk.read().packets.into_iter().map(|p| p.what).collect();
-    assert_eq!(said, [PacketContent::TcpSyn, PacketContent::TcpSyn, PacketContent::TcpReset]);
+    assert_eq!(
+        said,
+        [
+            PacketContent::TcpSyn,
+            PacketContent::TcpSyn,
+            PacketContent::TcpReset
+        ]
+    );
 }
 
 #[test]
