@@ -57,7 +57,7 @@ fn comments(folder: &Path, found: &mut Vec<String>) {
 fn rows_each_has_a_test_that_names_it() {
     let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();
-    for folder in ["model/src", "src", "tests"] {
+    for folder in ["model/src", "report/src", "src", "tests"] {
         comments(&lab.join(folder), &mut found);
     }
     let named = |number: &str| {
