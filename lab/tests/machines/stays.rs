@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use test_support::{eventually, is};
 
@@ -318,21 +319,29 @@ fn console(lab: &Lab<'_>, name: &str) -> String {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     let mut output = child.stdout.take().unwrap();
-    input
-        .write_all(b"printf '<%s>' typed-by-the-test\r")
-        .unwrap();
+    let (show, chunks) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(read @ 1..) = output.read(&mut buffer) {
+            let _ = show.send(String::from_utf8_lossy(&buffer[..read]).into_owned());
+        }
+    });
+    let mut types = |keys: &[u8]| input.write_all(keys).unwrap();
+    let line = b"printf '<%s>' typed-by-the-test\r";
+    types(line);
     let mut shown = String::new();
-    let mut buffer = [0; 1024];
-    let mut has_left = false;
-    while let Ok(read @ 1..) = output.read(&mut buffer) {
-        shown.push_str(&String::from_utf8_lossy(&buffer[..read]));
-        // The answer, not the echo of what was typed.
-        if !has_left && shown.contains("<typed-by-the-test>") {
-            input.write_all(b"\x1d").unwrap();
-            has_left = true;
+    let deadline = Instant::now() + DEADLINE;
+    // The answer, not the echo of what was typed. A shell that is being logged in throws away what was typed before.
+    while !shown.contains("<typed-by-the-test>") {
+        assert!(Instant::now() < deadline, "{shown}");
+        match chunks.recv_timeout(Duration::from_secs(5)) {
+            Ok(chunk) => shown.push_str(&chunk),
+            Err(_) => types(line),
         }
     }
+    types(b"\x1d");
     assert!(child.wait().unwrap().success());
+    shown.extend(chunks);
     shown
 }
 
