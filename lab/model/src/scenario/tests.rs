@@ -72,13 +72,23 @@ fn report(from: &str, to: &str) -> String {
     render(&parse(&changed(from, to)).expect_err("the change should be refused"))
 }
 
-macro_rules! refused {
+/// Names of mistakes, each with a text of the good scenario and what is written instead.
+macro_rules! mistakes {
     ($($name:ident: $from:expr => $to:expr;)*) => {
-        $(#[test] fn $name() { insta::assert_snapshot!(report($from, $to)); })*
+        const MISTAKES: &[(&str, &str, &str)] = &[$((stringify!($name), $from, $to)),*];
     };
 }
 
-refused! {
+/// One listing of all reports: a change of a sentence shows every mistake that it is told for.
+#[test]
+fn each_mistake_is_refused_with_its_place_and_what_would_be_right() {
+    let listed = MISTAKES
+        .iter()
+        .map(|(name, from, to)| format!("# {name}\n{}\n", report(from, to).trim_end()));
+    insta::assert_snapshot!(listed.collect::<Vec<String>>().join("\n"));
+}
+
+mistakes! {
     a_file_that_is_not_toml_is_refused: "[network]" => "[network";
     an_unknown_key_is_named_with_the_one_that_was_meant: "memory_mib" => "memory_mb";
     an_unknown_key_like_no_other_is_answered_with_those_there_are: "subnet =" => "gateway = 1\nsubnet =";
