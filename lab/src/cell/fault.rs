@@ -18,12 +18,12 @@ use tokio::sync::mpsc;
 
 use super::link;
 use super::message::Job;
-use super::plug::{self, Plug, Plugged};
 use super::services::{ServiceEvent, start_boot_server};
+use crate::hosts::attachment::{self, Plug, Plugged};
+use crate::hosts::simulated::machine::MachineJob;
+use crate::hosts::{StationJob, Task};
 use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
-use crate::sim::machine::MachineJob;
-use crate::station::{StationJob, Task};
 
 /// Debian's folders of boot programs, in the boot server's search order.
 const BOOT_PROGRAMS: [&str; 2] = ["/usr/lib/ipxe", "/usr/lib/PXELINUX"];
@@ -115,7 +115,7 @@ pub async fn stations(
         };
         let plugged = match address {
             Some(_) => plug.start(station_job, &log).await,
-            None => plug::start_in_place(station_job, &log).await,
+            None => attachment::start_in_place(station_job, &log).await,
         };
         watch(name.clone(), plugged.map_err(failed)?);
     }
@@ -202,7 +202,7 @@ async fn raise(barrier: &Barrier, bridge: &str) -> io::Result<()> {
         &barrier.protocol,
     ];
     let rest = ["--dport", &port, "-j"];
-    plug::run("iptables", &[&rule[..], &rest[..], target].concat()).await
+    attachment::run("iptables", &[&rule[..], &rest[..], target].concat()).await
 }
 
 /// Kills the boot server after the fault's trigger event, and starts it again.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tun_rs::{AsyncDevice, DeviceBuilder, Layer};
 
-use super::plug::ip;
+use crate::hosts::attachment::ip;
 
 /// Maximum length of a frame: Ethernet header, tag and the usual payload.
 const FRAME_MAX: usize = 2048;

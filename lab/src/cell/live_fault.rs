@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lab_model::fault::{Direction, LiveFault, LiveFaults};
 
-use super::{link, plug};
+use super::link;
+use crate::hosts::attachment;
 
 /// Prefix of libvirt's names for the host's end of a machine's network card.
 const MACHINE_DEVICE: &str = "vnet";
@@ -76,7 +77,7 @@ impl LiveFaultLink {
             true => (&far, &self.bridge),
         };
         for device in devices(from)? {
-            plug::ip(&["link", "set", &device, "master", to]).await?;
+            attachment::ip(&["link", "set", &device, "master", to]).await?;
         }
         Ok(())
     }

@@ -23,7 +23,6 @@
 //! | [`server_change`] | boot server configuration changed by a fault; pure |
 //! | [`link`] | impaired link |
 //! | [`simulated`] | a simulated machine from power-on to stop |
-//! | [`plug`] | other hosts on the network |
 
 pub mod attempt;
 pub mod control;
@@ -38,7 +37,6 @@ pub mod message;
 pub mod on_host;
 mod persistent;
 pub mod plan;
-pub mod plug;
 pub mod sandbox;
 mod server_change;
 pub mod services;
@@ -52,6 +50,3 @@ pub const WORKER_COMMAND: &str = "cell-worker";
 
 /// Name of the hidden subcommand for packet capture inside a cell.
 pub const CAPTURE_COMMAND: &str = "cell-capture";
-
-/// Name of the hidden subcommand for another host on a cell's network.
-pub const STATION_COMMAND: &str = "cell-station";

@@ -8,11 +8,11 @@ use lab_model::scenario::Node;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::watch;
 
-use super::plug::{Plug, Plugged};
+use crate::hosts::attachment::{Plug, Plugged};
+use crate::hosts::simulated::machine::MachineJob;
+use crate::hosts::simulated::report::{self, Line};
+use crate::hosts::{StationJob, Task};
 use crate::node::life::{NodeContext, NodeRecorder};
-use crate::sim::machine::MachineJob;
-use crate::sim::report::{self, Line};
-use crate::station::{StationJob, Task};
 
 /// Runs one simulated boot of `node`; returns when its process has stopped.
 ///

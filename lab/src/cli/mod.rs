@@ -29,8 +29,8 @@ use std::process;
 use clap::{Parser, Subcommand};
 use lab_report::exit_code::ExitCode;
 
-use crate::cell;
 use crate::remote::RemoteRun;
+use crate::{cell, hosts};
 
 /// Soft limit of open files that the lab requests for itself and its cells.
 const OPEN_FILES: u64 = 4096;
@@ -128,7 +128,7 @@ enum Command {
     #[command(name = cell::CAPTURE_COMMAND, hide = true)]
     CellCapture,
     /// Another host on a cell's network
-    #[command(name = cell::STATION_COMMAND, hide = true)]
+    #[command(name = hosts::STATION_COMMAND, hide = true)]
     CellStation,
 }
 
@@ -148,7 +148,7 @@ pub fn main() -> process::ExitCode {
         // Becomes PID 1 of a cell: no runtime, no threads.
         Command::CellInit => return cell::init::run().into(),
         // Executes another program, or uses its own threads.
-        Command::CellStation => return crate::station::run().into(),
+        Command::CellStation => return crate::hosts::run().into(),
         Command::CellWorker => with_runtime(async {
             match cell::attempt::run().await {
                 Ok(()) => ExitCode::Ok,

@@ -73,7 +73,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A whole x64 EFI application with one section of 512 bytes that contains `text`.
-    pub(in crate::sim) fn application(text: &[u8]) -> Vec<u8> {
+    pub(in crate::hosts::simulated) fn application(text: &[u8]) -> Vec<u8> {
         let mut file = vec![0; 0x40];
         file[..2].copy_from_slice(b"MZ");
         file[0x3c] = 0x40;

@@ -12,8 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::STATION_COMMAND;
-use crate::station::{INSIDE, StationJob, UP};
+use super::{INSIDE, STATION_COMMAND, StationJob, UP};
 
 /// Time limit for a station to become ready; one that leases addresses first makes complete exchanges.
 const UP_DEADLINE: Duration = Duration::from_secs(40);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use boot_server_proto::dhcp::{DEFAULT_MAX_MESSAGE_LEN, Message, MessageType, Op, code};
 use lab_model::fault::ProxyFlaw;
 
-use crate::sim::dhcp::bound;
+use crate::hosts::simulated::dhcp::bound;
 
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
@@ -64,7 +64,7 @@ fn offer(request: &Message, address: Ipv4Addr, flaw: ProxyFlaw) -> Option<Messag
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::ask::{Answer, Asker, Program, boot_file, read_offer};
+    use crate::hosts::simulated::ask::{Answer, Asker, Program, boot_file, read_offer};
 
     fn answered(flaw: ProxyFlaw) -> Message {
         let asker = Asker {

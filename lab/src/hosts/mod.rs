@@ -2,11 +2,13 @@
 //! others.
 //!
 //! Each host is a process `lab cell-station` in its own network namespace inside the cell, connected to the
-//! bridge by a veth pair (`cell/plug.rs`), so that it has its own MAC, address and routing. It reads a
+//! bridge by a veth pair ([`attachment`]), so that it has its own MAC, address and routing. It reads a
 //! [`StationJob`] from standard input and prints [`UP`] when it is ready.
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`attachment`] | network namespace and veth pair of a host |
+//! | [`simulated`] | machines that send the requests of firmware and iPXE |
 //! | [`web`] | a web server |
 //! | [`tftp`] | a TFTP server |
 //! | [`proxy`] | a proxyDHCP server |
@@ -14,8 +16,10 @@
 //! | [`requests`] | a client that asks in a machine's name |
 
 mod answers;
+pub mod attachment;
 mod proxy;
 mod requests;
+pub mod simulated;
 mod tftp;
 mod web;
 
@@ -29,8 +33,11 @@ use lab_model::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use lab_report::exit_code::ExitCode;
 use serde::{Deserialize, Serialize};
 
-use crate::sim::dhcp;
-use crate::sim::machine::{self, MachineJob};
+use crate::hosts::simulated::dhcp;
+use crate::hosts::simulated::machine::{self, MachineJob};
+
+/// Name of the hidden subcommand for another host on a cell's network.
+pub const STATION_COMMAND: &str = "cell-station";
 
 /// Printed as soon as the process is in its namespace.
 pub const INSIDE: &str = "station: inside";

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::sim;
+use crate::hosts::simulated;
 
 /// Time between two rounds: several fall into each stage of a boot.
 pub(super) const PAUSE: Duration = Duration::from_millis(300);
@@ -12,7 +12,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(300);
 pub(super) fn ask(urls: &[String]) -> ! {
     loop {
         for url in urls {
-            match sim::load(url) {
+            match simulated::load(url) {
                 Ok(bytes) => eprintln!("{url}: {} bytes", bytes.len()),
                 Err(error) => eprintln!("{url}: {error}"),
             }
