@@ -1,7 +1,7 @@
 //! The lab: builds a private network, puts virtual machines on it, starts the boot server, lets the
 //! machines boot over the network and proves that each came up with the configuration meant for it.
 //!
-//! What is known and judged without a machine is in `lab_model`. Dependencies run one way:
+//! `lab_model` has everything that needs no machine. Dependencies run one way:
 //! `cell → (network, nodes, services, capture) → lab_model → lab_report`; `rehearsal` makes scenarios of a site that
 //! somebody is about to roll out.
 

@@ -1,4 +1,5 @@
-//! What reads, judges and shows a saved run needs neither machines nor captures, nor a runtime or a command line.
+//! Dependencies of the crates that read, judge and report a saved run: no libvirt, no libpcap, no async runtime, no
+//! command line.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -339,7 +339,7 @@ async fn settle(
     let mut rounds_left = ROUNDS_AFTER_START;
     let mut is_first = true;
     loop {
-        // The first round needs no answer: if all checks hold, there is no other.
+        // The first round does not need the answer: if all its checks hold, it is the only round.
         let mut started = !is_first && has_started(shell, deadline).await?;
         while !started && !is_first && Instant::now() + LAST_ROUND < deadline {
             tokio::time::sleep(START_POLL).await;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::Scenarios;
 
-/// A cache of its own, and a catalog with an image of one's own in it.
+/// Separate image cache, and a catalog with a custom image.
 pub(crate) struct Own {
     pub(crate) folder: tempfile::TempDir,
 }

@@ -138,7 +138,7 @@ fn console_on_a_terminal_is_the_machines(lab: &Lab<'_>, name: &str) {
     assert_eq!(format!("{:?}", console.settings()), before);
 }
 
-/// What is changed while the lab is up is what a machine boots with next.
+/// Changes a cloud-config while the lab is up, and expects it after the machine's next boot.
 fn changed_cloud_config_is_seen_after_a_reboot(lab: &Lab<'_>, name: &str, scenario: ScenarioCopy) {
     scenario.replace(
         "data/config.yaml",

@@ -1,4 +1,4 @@
-//! What the tests that start machines share, beside what all tests of the program share.
+//! Code shared by the tests that start machines, in addition to `common`.
 
 use std::fs;
 use std::process::Output;
@@ -44,7 +44,7 @@ pub(crate) fn is_up(output: &Output) {
     assert!(matches!(code, Some(0 | 100)), "{}", printed(output));
 }
 
-/// What a program said that ended with this code.
+/// Returns the output of a program, which must have ended with this code.
 pub(crate) fn said(output: &Output, arguments: &[&str], code: i32) -> String {
     assert_eq!(
         output.status.code(),

@@ -79,7 +79,7 @@ macro_rules! mistakes {
     };
 }
 
-/// One listing of all reports: a change of a sentence shows every mistake that it is told for.
+/// One listing of all reports, which shows each mistake that a changed sentence is used for.
 #[test]
 fn each_mistake_is_refused_with_its_place_and_what_would_be_right() {
     let listed = MISTAKES

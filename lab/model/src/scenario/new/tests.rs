@@ -1,4 +1,4 @@
-//! What is made has no placeholder, and names and identities are valid.
+//! Tests of new scenarios: no placeholder is left, and names and identities are valid.
 
 use super::*;
 
