@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::{LeaseRecord, LeaseState};
+use super::record::{DECLINE_TIME, LeaseRecord, LeaseState};
 
 /// Differences below this are NTP's corrections, and not worth a new lease file.
 const LEAST_JUMP: Duration = Duration::from_secs(2);
@@ -139,7 +139,7 @@ pub fn clamp_ends(
     for record in known {
         let latest = seconds(now).saturating_add(match record.state {
             LeaseState::Bound => lease_time(record.address).as_secs(),
-            LeaseState::Declined => super::pool::DECLINE_TIME.as_secs(),
+            LeaseState::Declined => DECLINE_TIME.as_secs(),
             LeaseState::Released => 0,
         });
         let plausible = match behind {

@@ -6,7 +6,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use super::LeaseRecord;
+use super::record::LeaseRecord;
 
 /// Longest line in bytes: identifiers and host names are at most 255 bytes each.
 const MAX_LINE_LEN: usize = 16 * 1024;

@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::damage::{Damage, LeaseFile, parse};
+use super::error::JournalError;
 use super::lock::{Lock, beside};
-use super::{LeaseRecord, LeaseStore};
+use super::record::LeaseRecord;
+use super::store::LeaseStore;
 use crate::state_file::{self, StateFileError};
 
 /// The file is not rewritten below this many lines.
@@ -28,28 +30,6 @@ const COMPACT_AT_LEAST: usize = 10_000;
 const COMPACT_RATIO: usize = 4;
 /// Copies of files with invalid lines that may be made in one second.
 const MAX_COPIES_PER_SECOND: u32 = 16;
-
-/// Reasons that the lease file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file is not one that a server may use.
-    #[error("lease file: {0}")]
-    File(#[from] StateFileError),
-    /// The file could not be read or written.
-    #[error("lease file {path}: {source}")]
-    Io {
-        /// Path of the lease file.
-        path: PathBuf,
-        /// I/O error of the operating system.
-        source: io::Error,
-    },
-    /// Another server uses it.
-    #[error("lease file {path} is in use by another boot-server; each needs a file of its own")]
-    InUse {
-        /// Path of the lease file.
-        path: PathBuf,
-    },
-}
 
 /// Failures that stored leases survive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

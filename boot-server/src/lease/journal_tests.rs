@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use boot_server_proto::dhcp::MachineId;
 use proptest::prelude::*;
 
 use super::tests::{Believed, at, ip, machine, plan};

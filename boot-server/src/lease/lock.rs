@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::JournalError;
+use super::error::JournalError;
 use crate::state_file;
 
 /// The right to a lease file, for as long as it lives; the kernel ends it with the process.

@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use boot_server_proto::mac::MacAddr;
 
+use super::client::LeaseClient;
 use super::clock::shifted;
+use super::error::LeaseError;
 use super::offers::{Asker, Candidate, Offers};
-use super::reservations::Reservations;
-use super::{LeaseClient, LeaseError, LeaseRecord, LeaseState, Reserved};
+use super::record::{DECLINE_TIME, LeaseRecord, LeaseState};
+use super::reservations::{Reservations, Reserved};
 
 /// Duration for which an offered address is held for its client.
 const OFFER_TIME: Duration = Duration::from_secs(60);
-/// Duration for which a declined address is withheld (RFC 2131 §4.3.3), unless no other is left.
-pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
 
 /// Maximum number of declined addresses examined for reclaiming.
 const MAX_DECLINED_LOOKED_AT: usize = 64;

@@ -7,8 +7,10 @@ use boot_server_proto::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::LeaseClient;
+use super::client::LeaseClient;
 
+/// Duration for which a declined address is withheld (RFC 2131 §4.3.3), unless no other is left.
+pub(super) const DECLINE_TIME: Duration = Duration::from_secs(600);
 /// Latest end in seconds since the Unix epoch, about the year 136,000,000: far below what a 64-bit
 /// `time_t` overflows at when a lease time is added.
 const MAX_END: u64 = 1 << 52;

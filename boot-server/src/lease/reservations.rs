@@ -7,7 +7,7 @@ use boot_server_proto::dhcp::Options;
 use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
-use super::LeaseClient;
+use super::client::LeaseClient;
 
 /// Identifier of a machine with a fixed address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

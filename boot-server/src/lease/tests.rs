@@ -1,9 +1,11 @@
 //! Tests of the pool: who gets which address, and that no sequence gives one to two machines.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use boot_server_proto::dhcp::Options;
+use boot_server_proto::dhcp::{MachineId, Options};
+use boot_server_proto::mac::MacAddr;
 use proptest::prelude::*;
 
 use super::*;
