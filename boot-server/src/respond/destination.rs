@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use boot_server_proto::dhcp::{Message, MessageType};
 use boot_server_proto::mac::MacAddr;
 
-use super::Addressing;
+use super::server_options::Addressing;
 
 /// The port that servers and relay agents listen on.
 const SERVER_PORT: u16 = 67;

@@ -8,22 +8,13 @@ use boot_server_events::Shortage;
 use boot_server_proto::dhcp::{Message, MessageType, Options};
 use ipnet::Ipv4Net;
 
+use super::answer::{Answer, Probe};
 use super::destination::is_unicast_host;
 use super::dhcp_reply::{Context, give, inform_ack, refuse};
-use super::{Answer, Probe};
+use super::server_options::ServerOptions;
 use crate::config::PoolSettings;
 use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
 use crate::policy::{BootStep, Client};
-
-/// Addressing of replies to clients without an address.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Addressing {
-    /// Broadcast when requested by the client, else unicast to its MAC and new address.
-    #[default]
-    AsAsked,
-    /// Always by broadcast.
-    Broadcast,
-}
 
 /// To whom a message without a relay agent was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,17 +23,6 @@ pub enum Arrival {
     Broadcast,
     /// To our own address: its sender may be anywhere.
     Unicast,
-}
-
-/// Behaviour of the server that an operator can choose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ServerOptions {
-    /// Addressing of replies to clients without an address.
-    pub addressing: Addressing,
-    /// True if offers to PXE firmware carry the vendor class `PXEClient`.
-    pub pxe_vendor_class: bool,
-    /// True if addresses that are new to their client are probed before they are offered.
-    pub probing: bool,
 }
 
 /// A pool and the options that go with it.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use boot_server_proto::dhcp::{Message, MessageType, Options, code};
 
+use super::answer::Reply;
 use super::boot_fields::{self, VendorSays};
 use super::destination::destination;
-use super::{Reply, ServerOptions};
+use super::server_options::ServerOptions;
 use crate::lease::Reserved;
 use crate::policy::{BootAction, BootStep, Client, Loader};
 

@@ -1,5 +1,6 @@
 //! Request, boot step and lease → the reply and where to send it. Pure: no sockets, no clock.
 
+mod answer;
 mod boot_fields;
 mod destination;
 mod dhcp;
@@ -7,81 +8,15 @@ mod dhcp_reply;
 mod grub;
 mod proxy;
 mod pxelinux;
+mod server_options;
 #[cfg(test)]
 mod tests;
 mod variables;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-pub use dhcp::{Addressing, Arrival, DhcpServer, ServerOptions};
+pub use answer::{Answer, Probe, Reply};
+pub use dhcp::{Arrival, DhcpServer};
 pub use grub::grub_config;
 pub use proxy::{ProxyStyle, boot_service_ack, proxy_offer};
 pub use pxelinux::{PxelinuxError, RenderedConfig, pxelinux_config};
+pub use server_options::{Addressing, ServerOptions};
 pub use variables::{ExpandError, Machine, expand};
-
-use boot_server_events::Shortage;
-use boot_server_proto::dhcp::Message;
-use boot_server_proto::mac::MacAddr;
-
-/// A reply ready to be encoded and sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Message to send.
-    pub message: Message,
-    /// Address and port of the receiver.
-    pub to: SocketAddrV4,
-    /// The address given with it.
-    pub address: Option<Ipv4Addr>,
-    /// `to` is about to become this machine's address: it does not answer for it yet, and is reached
-    /// by its MAC (RFC 2131 §4.1).
-    pub link: Option<MacAddr>,
-    /// Probe to make before the reply is sent, because another host may use the address.
-    pub probe: Option<Probe>,
-}
-
-impl Reply {
-    fn new(message: Message, to: SocketAddrV4) -> Reply {
-        Reply {
-            message,
-            to,
-            address: None,
-            link: None,
-            probe: None,
-        }
-    }
-}
-
-/// Method to detect that an address is in use (RFC 2131 §3.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// The address is on the server's own link.
-    Arp(Ipv4Addr),
-    /// The address is behind a relay agent.
-    Echo(Ipv4Addr),
-}
-
-impl Probe {
-    /// Returns the address in question.
-    pub fn address(self) -> Ipv4Addr {
-        match self {
-            Probe::Arp(address) | Probe::Echo(address) => address,
-        }
-    }
-}
-
-/// Result of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// An answer is sent.
-    Reply(Box<Reply>),
-    /// No answer is sent, for this reason. Releases and declines get no answer.
-    Silence(String),
-    /// No answer is sent because addresses or the storage for leases ran out, with the details.
-    Unserved(Shortage, String),
-}
-
-impl Answer {
-    fn silence(why: impl Into<String>) -> Answer {
-        Answer::Silence(why.into())
-    }
-}

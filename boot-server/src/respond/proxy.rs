@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use boot_server_proto::dhcp::{ClientArch, Message, MessageType, code};
 
+use super::answer::{Answer, Reply};
 use super::boot_fields::{self, VendorSays};
 use super::destination::{destination, is_unicast_host};
-use super::{Addressing, Answer, Reply};
+use super::server_options::Addressing;
 use crate::policy::{BootAction, BootStep, Client, Loader};
 
 /// Program whose behaviour the proxy reproduces where programs differ.

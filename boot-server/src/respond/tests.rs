@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant, SystemTime};
 
-use boot_server_proto::dhcp::{MessageType, code};
+use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 
 use super::*;
 use crate::config::{BootConfig, DhcpConfig, RawOptions, Reservation};
