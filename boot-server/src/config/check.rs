@@ -1,31 +1,10 @@
 //! Checks of a configuration that need neither network nor files: what each value may be.
 
-use super::{BiosLoader, Config, HttpConfig};
+use boot_server_policy::BiosLoader;
 
-/// Invalid value, and its position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigProblem {
-    /// Keys from the top to the value; a number counts in a list.
-    pub path: Vec<String>,
-    /// Problem in one sentence, without its place.
-    pub message: String,
-    /// Remedy, or the valid values.
-    pub help: String,
-}
-
-impl ConfigProblem {
-    pub(super) fn new(
-        path: &[&str],
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> ConfigProblem {
-        ConfigProblem {
-            path: path.iter().map(|key| (*key).to_owned()).collect(),
-            message: message.into(),
-            help: help.into(),
-        }
-    }
-}
+use super::http::HttpConfig;
+use super::problem::ConfigProblem;
+use super::root::Config;
 
 impl Config {
     /// Everything that is wrong in it.

@@ -9,9 +9,9 @@ use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
-use super::check::ConfigProblem;
+use super::dhcp::{DhcpConfig, PoolConfig, RawOptions, Reservation};
 use super::dhcp_option::{self, parse_client_id};
-use super::{DhcpConfig, PoolConfig, RawOptions, Reservation};
+use super::problem::ConfigProblem;
 use crate::lease::{PoolPlan, Reserved, ReservedFor};
 
 /// Shortest lease time; RFC 2131 gives T1 and T2 as fractions of it.
