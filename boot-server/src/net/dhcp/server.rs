@@ -1,6 +1,7 @@
 //! Behaviour specific to the DHCP server: leases are stored before they are acknowledged, and addresses are
 //! probed before they are offered.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -11,21 +12,24 @@ use boot_server_proto::mac::MacAddr;
 
 use super::outage::Outages;
 use super::probe::{Found, Prober};
-use super::{Answered, DhcpService, Probing, Request, Role, tell};
+use super::request::{Answered, Request};
 use crate::event_sink::EventSink;
 use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
-use crate::net::pixiecore_api::PixiecoreApi;
 use crate::policy::BootStep;
 use crate::respond::{Answer, DhcpServer};
 
 /// Addresses tried for one client before it is left to ask again.
 const MAX_ADDRESSES_LOOKED_FOR: usize = 8;
 
+/// Requests of machines whose address is being looked for, by MAC; the last one of each is answered when
+/// that is done.
+type Probing = HashMap<MacAddr, Option<Request>>;
+
 /// The DHCP server and its work before each answer.
 pub(in crate::net) struct ServerRole {
     dhcp: Mutex<DhcpServer<Box<dyn LeaseStore>>>,
     prober: Option<Arc<Prober>>,
-    probing: Probing,
+    probing: Mutex<Probing>,
     events: EventSink,
     clock: Mutex<LeaseClock>,
     outages: Mutex<Outages>,
@@ -105,6 +109,85 @@ impl ServerRole {
         result.map(|_| ())
     }
 
+    /// Maintains the lease file and the gauges of the pools while no client sends anything.
+    pub(super) fn keep_up(&self) {
+        self.follow_clock(ClockReading::now());
+        // Told where it is noticed.
+        let _ = self.commit();
+        let metrics = self.events.metrics();
+        let usage: Vec<_> = self.dhcp().usage(self.now()).collect();
+        for (subnet, usage) in &usage {
+            metrics.pool(*subnet, *usage);
+        }
+        self.tell_taken_back(&usage);
+        for event in lock(&self.outages).due(Instant::now()) {
+            self.events.emit(event);
+        }
+    }
+
+    /// Keeps the leases of these answers, or takes the acknowledgements back.
+    pub(super) fn keep_leases(&self, answered: &mut [Answered]) {
+        if !self.dhcp().is_uncommitted() {
+            return;
+        }
+        if let Err(error) = self.commit() {
+            for one in answered {
+                let is_ack = matches!(
+                    &one.answer,
+                    Answer::Reply(reply) if reply.address.is_some()
+                        && reply.message.message_type() == Ok(Some(MessageType::Ack))
+                );
+                if is_ack {
+                    let reason = format!("cannot save the lease: {error}");
+                    one.answer = Answer::Unserved(Shortage::LeaseNotKept, reason);
+                }
+            }
+        }
+    }
+
+    /// Probes the offered address, and replaces it by others until one is free.
+    pub(super) async fn look(&self, answered: &mut Answered) {
+        for number in 0.. {
+            let (Answer::Reply(reply), Some(prober)) = (&answered.answer, &self.prober) else {
+                return;
+            };
+            let Some(probe) = reply.probe else { return };
+            if number == MAX_ADDRESSES_LOOKED_FOR {
+                let why = "all probed addresses are in use";
+                answered.answer = Answer::Unserved(Shortage::PoolExhausted, why.into());
+                return;
+            }
+            let found = prober.look(probe, answered.request.client.mac).await;
+            let (message, client) = (&answered.request.message, &answered.request.client);
+            let address = probe.address();
+            let now = self.now();
+            let mut dhcp = self.dhcp();
+            match found {
+                Found::Nobody if dhcp.holds(client, address, now) => return,
+                // Taken back for another machine meanwhile.
+                Found::Nobody => {}
+                Found::Somebody(by) => {
+                    self.events.emit(BootEvent::AddressInUse {
+                        who: answered.request.who(),
+                        address,
+                        by: by.map(|mac| mac.to_string()),
+                    });
+                    dhcp.found_in_use(message, client, address, now);
+                }
+            }
+            let arrival = answered.request.arrival;
+            answered.answer = dhcp.handle(message, client, &answered.step, arrival, now);
+            drop(dhcp);
+            // The address is set aside on a best effort basis; no client is told of it.
+            let _ = self.commit();
+        }
+    }
+
+    /// Returns the last request that a machine sent while its address was probed, and ends the probing.
+    pub(super) fn end_probing(&self, mac: MacAddr) -> Option<Request> {
+        self.probing().remove(&mac).flatten()
+    }
+
     /// Returns the time base of leases.
     fn now(&self) -> SystemTime {
         self.clock().time(ClockReading::now())
@@ -153,7 +236,7 @@ impl ServerRole {
         lock(&self.dhcp)
     }
 
-    fn probing(&self) -> MutexGuard<'_, std::collections::HashMap<MacAddr, Option<Request>>> {
+    fn probing(&self) -> MutexGuard<'_, Probing> {
         lock(&self.probing)
     }
 }
@@ -162,113 +245,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn needs_probe(answer: &Answer) -> bool {
+/// True for an offer whose address is to be probed before it is sent.
+pub(super) fn needs_probe(answer: &Answer) -> bool {
     matches!(answer, Answer::Reply(reply) if reply.probe.is_some())
-}
-
-impl<A: PixiecoreApi + 'static> DhcpService<A> {
-    /// Maintains the lease file and the gauges of the pools while no client sends anything.
-    pub(super) fn keep_up(&self) {
-        if let Role::Server(server) = &self.role {
-            server.follow_clock(ClockReading::now());
-            // Told where it is noticed.
-            let _ = server.commit();
-            let metrics = self.context.events.metrics();
-            let usage: Vec<_> = server.dhcp().usage(server.now()).collect();
-            for (subnet, usage) in &usage {
-                metrics.pool(*subnet, *usage);
-            }
-            server.tell_taken_back(&usage);
-            for event in lock(&server.outages).due(Instant::now()) {
-                self.context.events.emit(event);
-            }
-        }
-    }
-
-    /// Keeps the leases of these answers, or takes the acknowledgements back.
-    pub(super) fn keep_leases(&self, answered: &mut [Answered]) {
-        let Role::Server(server) = &self.role else {
-            return;
-        };
-        if !server.dhcp().is_uncommitted() {
-            return;
-        }
-        if let Err(error) = server.commit() {
-            for one in answered {
-                let is_ack = matches!(
-                    &one.answer,
-                    Answer::Reply(reply) if reply.address.is_some()
-                        && reply.message.message_type() == Ok(Some(MessageType::Ack))
-                );
-                if is_ack {
-                    let reason = format!("cannot save the lease: {error}");
-                    one.answer = Answer::Unserved(Shortage::LeaseNotKept, reason);
-                }
-            }
-        }
-    }
-
-    /// Looks for the offered address, and for others when it is in use; then sends the offer, or the answer
-    /// to what the machine asked last meanwhile.
-    pub(super) async fn look_then_send(&self, mut answered: Answered) {
-        let Role::Server(server) = &self.role else {
-            return;
-        };
-        let mac = answered.request.client.mac;
-        loop {
-            self.look(server, &mut answered).await;
-            let later = server.probing().remove(&mac).flatten();
-            let again =
-                later.and_then(|later| server.answer(later, |request| self.decide(request)));
-            let Some(again) = again else { break };
-            answered = again;
-            // Asked through a relay agent of another subnet, it is offered another address.
-            if !needs_probe(&answered.answer) {
-                break;
-            }
-        }
-        let mut last = [answered];
-        self.keep_leases(&mut last);
-        for answered in last {
-            self.send(answered).await;
-        }
-    }
-
-    /// Probes the offered address, and replaces it by others until one is free.
-    async fn look(&self, server: &ServerRole, answered: &mut Answered) {
-        for number in 0.. {
-            let (Answer::Reply(reply), Some(prober)) = (&answered.answer, &server.prober) else {
-                return;
-            };
-            let Some(probe) = reply.probe else { return };
-            if number == MAX_ADDRESSES_LOOKED_FOR {
-                let why = "all probed addresses are in use";
-                answered.answer = Answer::Unserved(Shortage::PoolExhausted, why.into());
-                return;
-            }
-            let found = prober.look(probe, answered.request.client.mac).await;
-            let (message, client) = (&answered.request.message, &answered.request.client);
-            let address = probe.address();
-            let now = server.now();
-            let mut dhcp = server.dhcp();
-            match found {
-                Found::Nobody if dhcp.holds(client, address, now) => return,
-                // Taken back for another machine meanwhile.
-                Found::Nobody => {}
-                Found::Somebody(by) => {
-                    server.events.emit(BootEvent::AddressInUse {
-                        who: tell::who(&answered.request),
-                        address,
-                        by: by.map(|mac| mac.to_string()),
-                    });
-                    dhcp.found_in_use(message, client, address, now);
-                }
-            }
-            let arrival = answered.request.arrival;
-            answered.answer = dhcp.handle(message, client, &answered.step, arrival, now);
-            drop(dhcp);
-            // The address is set aside on a best effort basis; no client is told of it.
-            let _ = server.commit();
-        }
-    }
 }

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::{DhcpService, DhcpSocket, Listen, Prober, Role, ServerRole, leases};
+use super::leases;
+use super::probe::Prober;
+use super::role::Role;
+use super::server::ServerRole;
+use super::service::DhcpService;
+use super::socket::{DhcpSocket, Listen};
 use crate::config::{Config, DhcpConfig};
 use crate::net::NetError;
 use crate::net::assembly::Assembly;
