@@ -16,10 +16,10 @@ use boot_server_proto::tftp::{
 use tokio::time::sleep_until;
 use tracing::{debug, debug_span};
 
-use super::Shared;
 use super::link::Link;
 use super::places::Place;
 use super::read_ahead::ReadAhead;
+use super::shared::Shared;
 use crate::net::files::{Opened, Refusal};
 use crate::policy::Rules;
 

@@ -1,10 +1,14 @@
 //! The TFTP server over loopback: Pixiecore's recorded answers, and whole files.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use boot_server_events::Event;
+use boot_server_events::{BootEvent, Event, TftpFailure, TftpFailureCode};
+use boot_server_proto::tftp::Packet;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
@@ -13,6 +17,8 @@ use super::read_ahead::READ_AHEAD_BYTES;
 use super::*;
 use crate::config::BootConfig;
 use crate::event_sink::EventSink;
+use crate::net::context::Context;
+use crate::net::files::TftpFiles;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
 use crate::policy::{Policy, Rules};
