@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use super::message::{Message, Op};
 use super::options::{Options, code};
-use super::{Message, Op};
 
 /// Reasons that a datagram is not a DHCP message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,11 +2,11 @@
 //! do not fit (option 52), padded to BOOTP's least length.
 
 use super::decode::COOKIE;
-use super::options::code;
-use super::{
+use super::message::{
     DEFAULT_MAX_MESSAGE_LEN, HEADER_LEN, MAX_HEADER_BOOT_FILE_LEN, MAX_HEADER_SERVER_NAME_LEN,
     MIN_MESSAGE_LEN, Message, Op,
 };
+use super::options::code;
 
 /// Reasons that a message cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! PXE's sub-options of option 43 (PXE specification 2.1, table 2-1).
 
-use super::code;
+use super::options::code;
 
 /// Discovery control bit 3: do not look for boot servers, use the boot file named in this offer.
 pub const DISCOVERY_USE_BOOT_FILE: u8 = 8;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mac::MacAddr;
 
 fn discover() -> Message {
     let mac = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
