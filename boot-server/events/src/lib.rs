@@ -130,7 +130,7 @@ pub enum BootEvent {
     /// Machines are not served, or at the cost of others, because addresses or the place for leases ran out.
     /// Told when it begins, then once a minute as long as it lasts.
     DhcpShortage {
-        /// Exhausted resource.
+        /// Resource that the server has run out of.
         reason: Shortage,
         /// Number of occurrences since the last report.
         count: u64,

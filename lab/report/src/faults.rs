@@ -25,9 +25,9 @@ pub struct FaultResult {
     /// Summary in one sentence.
     pub summary: String,
     pub machines: Machines,
-    /// Expected outcome.
+    /// Outcome that the fault must have.
     pub expected: Expectation,
-    /// Actual outcome.
+    /// Outcome of the run.
     pub found: Found,
     /// True if both agree, and the evidence shows what it must.
     pub ok: bool,
@@ -45,7 +45,7 @@ pub struct FaultResult {
 /// Results of a run of one collection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultResults {
-    /// The collection.
+    /// Collection that the faults belong to.
     pub collection: Collection,
     /// One result for each case.
     pub list: Vec<FaultResult>,

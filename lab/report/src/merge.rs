@@ -35,7 +35,7 @@ pub enum MergeError {
     /// A shard is missing, so the overall result is unknown.
     #[error("missing shard {missing} (folders of {found} were given)")]
     Missing {
-        /// Missing shards.
+        /// Shards that are in none of the folders.
         missing: String,
         /// Shards that were given.
         found: String,

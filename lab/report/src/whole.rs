@@ -141,7 +141,7 @@ pub enum PartsError {
     /// Two runs of the same shard.
     #[error("duplicate shard {shard}: {first} and {second}; name one run of each shard")]
     SameShard {
-        /// The shard.
+        /// Shard that is there twice, as `M/N`.
         shard: String,
         /// Folder of one.
         first: PathBuf,
@@ -169,7 +169,7 @@ pub enum PartsError {
         first: PathBuf,
         /// Folder of the other.
         second: PathBuf,
-        /// First difference.
+        /// First difference between the runs.
         difference: Sentence,
     },
     /// Some units have no result in any shard.
@@ -181,7 +181,7 @@ pub enum PartsError {
     /// No shard has a unit.
     #[error("nothing to merge: no unit was run in {folders}")]
     Empty {
-        /// Folders.
+        /// Folders of runs, in none of which a unit ran.
         folders: Sentence,
     },
 }

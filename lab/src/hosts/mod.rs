@@ -68,7 +68,7 @@ pub enum Task {
         first: Ipv4Addr,
         /// Last address of the pool.
         last: Ipv4Addr,
-        /// Boot file.
+        /// Boot file that its offers name.
         boot_file: Option<String>,
         /// Server of the boot file; the station itself when absent.
         next_server: Option<Ipv4Addr>,
@@ -89,7 +89,7 @@ pub enum Task {
     Tftp {
         /// Flaw of the server.
         flaw: TftpFlaw,
-        /// Listen address.
+        /// Address that the server listens on.
         address: Ipv4Addr,
         /// Folders of the programs.
         roots: Vec<PathBuf>,
@@ -101,12 +101,12 @@ pub enum Task {
     },
     /// Web server that gives every request the same answer, at the port of boot config services.
     Answers {
-        /// The answer.
+        /// Answer to every request.
         answer: CannedAnswer,
     },
     /// Client that loads URLs again and again.
     Requests {
-        /// The URLs.
+        /// URLs to request, in this order.
         urls: Vec<String>,
     },
     /// Simulated machine.

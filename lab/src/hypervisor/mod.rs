@@ -56,7 +56,7 @@ pub enum HypervisorError {
     /// The daemon did not answer in time.
     #[error("cannot connect to libvirt at {uri} within {seconds} s: {message}")]
     Unreachable {
-        /// Connection URI.
+        /// URI of the connection, such as `qemu:///system`.
         uri: String,
         /// Time limit, in seconds.
         seconds: u64,

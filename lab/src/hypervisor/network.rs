@@ -38,7 +38,7 @@ pub struct NamedMachine {
     /// MAC of the network card.
     pub mac: String,
     pub name: String,
-    /// Fixed address.
+    /// Address that DHCP always gives this machine.
     pub address: Ipv4Addr,
 }
 

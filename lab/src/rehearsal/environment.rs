@@ -53,7 +53,7 @@ pub enum EnvironmentError {
     #[error("{path} {why}")]
     Lacks {
         path: String,
-        /// Missing information.
+        /// Information that the site does not give.
         why: String,
     },
     /// The configs name another address than the server's.

@@ -24,7 +24,7 @@ use schemars::{JsonSchema, Schema};
 pub struct Published {
     /// Name on the command line; the file in `docs/schemas/` is `NAME.schema.json`.
     pub name: &'static str,
-    /// Described file.
+    /// File that the schema describes.
     pub describes: &'static str,
     generate: fn() -> Schema,
 }

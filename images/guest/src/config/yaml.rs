@@ -37,7 +37,7 @@ pub enum YamlError {
     /// A directive other than `%YAML 1.1` and `%TAG`.
     #[error("line {line}: found a directive other than `%YAML 1.1` and `%TAG`")]
     Directive {
-        /// Where.
+        /// Line of the config, counted from 1.
         line: usize,
     },
     /// `!!binary` that is not base64.

@@ -21,7 +21,7 @@ pub(super) struct Case<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) node: &'a Node,
     pub(super) timeline: &'a Timeline,
-    /// Failed stage.
+    /// First stage that the node did not complete.
     pub(super) stage: StageName,
     /// MAC, in the notation of packets and events.
     pub(super) mac: String,

@@ -131,7 +131,7 @@ pub enum Observation {
         check: String,
         /// Literal expected value.
         expected: String,
-        /// Actual value.
+        /// Value that the machine has.
         found: String,
         /// True if both agree.
         holds: bool,

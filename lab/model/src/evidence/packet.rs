@@ -186,7 +186,7 @@ pub enum PacketContent {
     TftpError {
         /// Error code (RFC 1350 §5).
         code: u16,
-        /// Error message.
+        /// Text of the error, as the sender worded it.
         message: String,
         /// Requested file, if the request is in the capture.
         file: Option<String>,
@@ -195,9 +195,9 @@ pub enum PacketContent {
         method: String,
         /// Path with its query.
         target: String,
-        /// Header `Host`.
+        /// Value of the header `Host`.
         host: Option<String>,
-        /// Header `User-Agent`.
+        /// Value of the header `User-Agent`.
         user_agent: Option<String>,
     },
     /// Head of an HTTP response.
@@ -246,7 +246,7 @@ pub struct DhcpSaid {
     pub message: DhcpKind,
     /// True if sent by a server.
     pub from_server: bool,
-    /// Transaction id.
+    /// Transaction id, chosen by the client (RFC 2131 §2).
     pub xid: u32,
     /// MAC of the client (`chaddr`).
     pub client: String,

@@ -115,7 +115,7 @@ pub enum SavedError {
     )]
     NoAttempt {
         folder: PathBuf,
-        /// Missing file.
+        /// Name of the file that is missing in the folder.
         file: &'static str,
     },
     /// A file cannot be read or written.

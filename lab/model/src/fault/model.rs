@@ -86,7 +86,7 @@ pub struct Fault {
     pub changes: Vec<Change>,
     /// Faults injected while it runs.
     pub injections: Injections,
-    /// Expected outcome.
+    /// Outcome that the fault must have.
     pub expect: Expectation,
     /// Node with the expected outcome, while all others must pass; `None` if all nodes have it.
     pub victim: Option<String>,
@@ -280,12 +280,12 @@ pub enum Role {
 /// Answer of a web server to every request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CannedAnswer {
-    /// HTTP status.
+    /// HTTP status code of the answer.
     pub status: u16,
     /// `Location`, where the answer is a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Body.
+    /// Body of the answer, without its headers.
     pub body: String,
 }
 

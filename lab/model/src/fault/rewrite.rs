@@ -47,7 +47,7 @@ struct Packet {
     payload: usize,
     /// End of the payload: short frames are padded.
     end: usize,
-    /// The checksum.
+    /// Offset of the checksum in the packet.
     sum: usize,
 }
 

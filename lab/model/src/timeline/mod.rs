@@ -376,9 +376,9 @@ pub struct UnitsSeen {
 pub struct CheckSeen {
     /// Name of the check.
     pub check: String,
-    /// Expected value.
+    /// Value that the scenario expects.
     pub expected: String,
-    /// Actual value.
+    /// Value that the machine has.
     pub found: String,
     /// True if both agree.
     pub holds: bool,

@@ -34,7 +34,7 @@ pub enum NodeVerdict {
     Pass,
     /// The node did not come up as expected.
     Fail {
-        /// Failed stage.
+        /// First stage that the node did not complete.
         stage: StageName,
         /// Description of the awaited evidence.
         waited_for: String,

@@ -23,7 +23,7 @@ pub(super) struct NodeStatus {
     pub(super) node: String,
     /// Last completed stage.
     pub(super) reached: Option<&'static str>,
-    /// Awaited event.
+    /// Event that the node waits for.
     pub(super) waits_for: Option<String>,
     /// Transfer in progress.
     pub(super) loads: Option<OnItsWay>,

@@ -23,7 +23,7 @@ const STALE_US: u64 = 5_000_000;
 pub(super) struct OnItsWay {
     /// Name of the file, without its folder.
     pub(super) file: String,
-    /// Bytes received.
+    /// Number of bytes that arrived so far.
     pub(super) bytes: u64,
     /// Announced size, in bytes.
     pub(super) announced: Option<u64>,

@@ -122,7 +122,7 @@ pub struct TransferShown {
     pub file: String,
     /// HTTP status code.
     pub status: Option<u16>,
-    /// Bytes received.
+    /// Number of bytes that arrived.
     pub bytes: u64,
     /// Announced size, in bytes.
     pub announced: Option<u64>,

@@ -51,9 +51,9 @@ pub enum LoadError {
     /// The transfer ended too early.
     #[error("Connection reset (http://ipxe.org/0f0a6039): {got} of {announced} bytes")]
     CutOff {
-        /// Bytes received.
+        /// Number of bytes that arrived.
         got: u64,
-        /// Bytes announced.
+        /// Number of bytes that the server announced.
         announced: u64,
     },
     /// The request could not be sent.

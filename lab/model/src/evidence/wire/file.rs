@@ -91,7 +91,7 @@ pub(super) struct Frame<'a> {
     pub(super) link: Link,
     /// Direction, if captured at a machine's own port.
     pub(super) direction: Option<Direction>,
-    /// Captured bytes.
+    /// Bytes of the frame that were captured.
     pub(super) bytes: &'a [u8],
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Body<'a> {
     ArpRequest(Ipv4Addr),
     ArpReply(Ipv4Addr),
     Udp {
-        /// Captured part.
+        /// Part of the payload that was captured.
         payload: &'a [u8],
         /// Original length in bytes.
         length: usize,
@@ -40,7 +40,7 @@ pub(super) enum Body<'a> {
         version: Version,
         kind: u8,
         code: u8,
-        /// Quoted packet.
+        /// Start of the packet that the message is about (RFC 792).
         quoted: &'a [u8],
     },
 }
@@ -61,7 +61,7 @@ pub(super) struct Segment<'a> {
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) rst: bool,
-    /// Captured part.
+    /// Part of the payload that was captured.
     pub(super) payload: &'a [u8],
     /// Original length in bytes.
     pub(super) length: usize,
