@@ -12,14 +12,14 @@ use super::Folders;
 use super::execution::{CliError, refuse};
 use super::run::RunArguments;
 
-/// Returns the selected units of all shards, in the order of their names.
+/// Returns the selected units of all shards: first those of scenarios with `runs_first`, each part in the order of names.
 pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<Unit>, CliError> {
     let data = if arguments.unchecked_data {
         DataCheck::Skip
     } else {
         DataCheck::Strict
     };
-    let selected =
+    let mut selected =
         scenario::load_named(&folders.scenarios(), data, &arguments.names).map_err(|error| {
             CliError {
                 code: match error {
@@ -29,6 +29,7 @@ pub(super) fn select(folders: &Folders, arguments: &RunArguments) -> Result<Vec<
                 message: format!("{:?}", miette::Report::new(error)),
             }
         })?;
+    selected.sort_by_key(|scenario| !scenario.runs_first);
     let offered: Vec<String> = selected
         .iter()
         .map(|scenario| {
@@ -107,7 +108,34 @@ fn repeated(unit: &Unit, times: u32) -> Vec<Unit> {
 mod tests {
     use std::path::Path;
 
+    use clap::Parser;
+
+    use super::super::{Arguments, Command};
     use super::*;
+
+    #[test]
+    fn scenarios_that_run_first_are_the_four_environments_and_come_before_the_others() {
+        let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+        let given = Arguments::parse_from(["lab", "--scenarios", scenarios, "run"]);
+        let Command::Run(arguments) = given.command else {
+            panic!("another command");
+        };
+        let units = select(&given.places, &arguments).ok().unwrap();
+        let mut names: Vec<&str> = units
+            .iter()
+            .map(|unit| unit.scenario.name.as_str())
+            .collect();
+        names.dedup();
+        let (first, others) = names.split_at(4);
+        assert_eq!(
+            first,
+            ["ipxe-chainload", "pixiecore", "proxy-dhcp", "pxe-dhcp"]
+        );
+        assert!(
+            others.is_sorted() && others.contains(&"cloud-config-full"),
+            "{others:?}"
+        );
+    }
 
     fn ipxe_chainload() -> Scenario {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");

@@ -67,6 +67,7 @@ pub(super) fn scenario(
             request.data.display(),
             environment.name
         ),
+        runs_first: false,
         firmware: vec![cast.firmware],
         machines: Machines::Virtual,
         network: environment.network.clone(),

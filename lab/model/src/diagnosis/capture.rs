@@ -273,6 +273,7 @@ fn attempt(
             name: name.into(),
             dir: std::path::PathBuf::new(),
             summary: "a capture".into(),
+            runs_first: false,
             machines: Machines::Virtual,
             firmware: vec![firmware],
             network: Network::new(subnet(wire)),

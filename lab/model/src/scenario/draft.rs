@@ -42,6 +42,7 @@ pub(super) struct Draft {
     /// True if the file is valid TOML, so that the other fields are meaningful.
     pub(super) was_read: bool,
     pub(super) summary: String,
+    pub(super) runs_first: bool,
     pub(super) firmware: Vec<Located<Firmware>>,
     pub(super) machines: Option<Located<Machines>>,
     pub(super) subnet: Option<Located<Ipv4Net>>,
@@ -106,6 +107,10 @@ pub(super) fn read(source: &Source) -> Draft {
         )
         .and_then(|item| item.parse(|text| filled(text, "summary")))
         .map_or_else(String::new, |text| text.value);
+    draft.runs_first = root
+        .optional("runs_first")
+        .and_then(|item| item.flag())
+        .is_some_and(|first| first.value);
     draft.firmware = firmware(&root);
     let machines = [Machines::Virtual, Machines::Simulated].map(|one| (one.name(), one));
     draft.machines = root

@@ -273,6 +273,7 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
         name: name.to_owned(),
         dir: dir.to_owned(),
         summary: draft.summary,
+        runs_first: draft.runs_first,
         firmware: draft
             .firmware
             .into_iter()

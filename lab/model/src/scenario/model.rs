@@ -30,6 +30,10 @@ pub struct Scenario {
     pub dir: PathBuf,
     /// One sentence for lists and reports.
     pub summary: String,
+    /// True for a scenario that `lab run` starts before those that build on what it shows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub runs_first: bool,
     /// Firmware types to run the scenario on.
     #[schemars(length(min = 1))]
     pub firmware: Vec<Firmware>,
@@ -247,7 +251,7 @@ impl Network {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Services {
-    /// DHCP server.
+    /// DHCP server that leases addresses.
     pub dhcp: DhcpService,
     /// ProxyDHCP server beside the DHCP server.
     #[schemars(default)]
@@ -444,7 +448,7 @@ pub struct Node {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub secure_boot: bool,
-    /// Expectations.
+    /// State that the node must reach.
     pub expect: Expect,
 }
 
@@ -618,9 +622,9 @@ pub enum MatchedBy {
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct FileExpect {
-    /// Absolute path.
+    /// Absolute path inside the machine.
     pub path: String,
-    /// Complete content.
+    /// Complete content of the file.
     pub content: String,
     /// User and group that must own the file.
     #[schemars(with = "String")]
