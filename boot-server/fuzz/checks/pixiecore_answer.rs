@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use boot_server_proto::pixiecore::{BootSpec, Link};
+use boot_server_proto::pixiecore::{BootSpec, Link, LinkError};
 
 pub(crate) fn check(data: &[u8]) {
     let link: Link = Arc::new(|url| match url.starts_with("file:") {
-        true => Err("refused".to_owned()),
+        true => Err(LinkError::of("refused")),
         false => Ok(format!("http://s/_/file?name={}", url.len())),
     });
     let Ok(spec) = BootSpec::parse(data) else {

@@ -8,14 +8,54 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use go_template::{Budget, Functions, MissingKey, Template};
+use go_template::{
+    Budget, ExecError, Function, FunctionError, Functions, MissingKey, ParseError, Template,
+};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::json::{self, InvalidJson};
 
 /// Gives the address under which a machine fetches a URL of the API's answer.
-pub type Link = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+pub type Link = Arc<dyn Fn(&str) -> Result<String, LinkError> + Send + Sync>;
+
+/// Reason that a machine cannot fetch a URL: an error of whoever gives the addresses.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LinkError(Box<dyn std::error::Error + Send + Sync>);
+
+impl LinkError {
+    /// Wraps the error of whoever gives the addresses.
+    pub fn of(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LinkError {
+        LinkError(error.into())
+    }
+}
+
+/// Reasons that no script can be made of an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoScript {
+    /// The kernel is missing or empty.
+    #[error("the API's answer has no `kernel`")]
+    NoKernel,
+    /// The name of an initrd is empty.
+    #[error("the API's answer has an empty `initrd`")]
+    EmptyInitrd,
+    /// A URL has no address.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The command line does not parse as a template.
+    #[error("the kernel command line as a template: {0}")]
+    Parse(#[from] Box<ParseError>),
+    /// The command line cannot be executed as a template.
+    #[error("the kernel command line as a template: {0}")]
+    Exec(#[from] Box<ExecError>),
+    /// The rendered command line is not text.
+    #[error("the kernel command line as a template: {0}")]
+    NotUtf8(#[from] std::string::FromUtf8Error),
+    /// The command line has several lines, which iPXE would take as commands.
+    #[error("the kernel command line has more than one line")]
+    SeveralLines,
+}
 
 /// Answer of a Pixiecore API for a machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,8 +165,8 @@ impl BootSpec {
     /// hangs in iPXE; one that is not offered anything goes to its next boot device.
     ///
     /// # Errors
-    /// A sentence: the kernel is missing, the command line cannot be rendered, or a URL has no address.
-    pub fn check(&self, link: &Link) -> Result<(), String> {
+    /// The kernel is missing, the command line cannot be rendered, or a URL has no address.
+    pub fn check(&self, link: &Link) -> Result<(), NoScript> {
         let BootSpec::Boot {
             kernel,
             initrd,
@@ -136,10 +176,10 @@ impl BootSpec {
             return Ok(());
         };
         if kernel.is_empty() {
-            return Err("the API's answer has no `kernel`".to_owned());
+            return Err(NoScript::NoKernel);
         }
         if initrd.iter().any(String::is_empty) {
-            return Err("the API's answer has an empty `initrd`".to_owned());
+            return Err(NoScript::EmptyInitrd);
         }
         for url in std::iter::once(kernel).chain(initrd) {
             link(url)?;
@@ -166,9 +206,8 @@ impl Cmdline {
     /// Returns the kernel options in one line.
     ///
     /// # Errors
-    /// A sentence: the template does not parse or execute, a URL has no address, or the result is
-    /// more than one line (which iPXE would take as commands).
-    pub fn render(&self, link: &Link) -> Result<String, String> {
+    /// The template does not parse or execute, a URL has no address, or the result is more than one line.
+    pub fn render(&self, link: &Link) -> Result<String, NoScript> {
         let line = match self {
             Cmdline::Text(text) => render_template(text, link)?.trim().to_owned(),
             Cmdline::Options(options) => {
@@ -184,7 +223,7 @@ impl Cmdline {
             }
         };
         match line.contains(['\n', '\r']) {
-            true => Err("the kernel command line has more than one line".to_owned()),
+            true => Err(NoScript::SeveralLines),
             false => Ok(line),
         }
     }
@@ -203,18 +242,14 @@ const CMDLINE_BUDGET: Budget = Budget {
     bytes: 1 << 20,
 };
 
-fn render_template(text: &str, link: &Link) -> Result<String, String> {
-    let functions = Functions::from([("URL".to_owned(), Arc::clone(link))]);
+fn render_template(text: &str, link: &Link) -> Result<String, NoScript> {
+    let link = Arc::clone(link);
+    let url: Function = Arc::new(move |url| link(url).map_err(|error| FunctionError::of(&error)));
+    let functions = Functions::from([("URL".to_owned(), url)]);
     let template = Template::parse_with("cmdline", text, MissingKey::Default, functions);
-    let rendered = match template {
-        Ok(template) => template
-            .render(None, CMDLINE_BUDGET)
-            .map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    let line =
-        rendered.and_then(|line| String::from_utf8(line.bytes).map_err(|error| error.to_string()));
-    line.map_err(|error| format!("the kernel command line as a template: {error}"))
+    let template = template.map_err(Box::new)?;
+    let line = template.render(None, CMDLINE_BUDGET).map_err(Box::new)?;
+    Ok(String::from_utf8(line.bytes)?)
 }
 
 /// The addresses that a script names.
@@ -257,7 +292,9 @@ mod tests {
         let link: Link = Arc::new(|url| Ok(format!("<{url}>")));
         let body = format!(r#"{{"kernel": "k", "cmdline": {json}}}"#);
         match BootSpec::parse(body.as_bytes()).map_err(|error| error.to_string())? {
-            BootSpec::Boot { cmdline, .. } => cmdline.render(&link),
+            BootSpec::Boot { cmdline, .. } => {
+                cmdline.render(&link).map_err(|error| error.to_string())
+            }
             BootSpec::Script(_) => Err("a script".to_owned()),
         }
     }
@@ -296,11 +333,11 @@ mod tests {
 
     fn checked(body: &str) -> Result<(), String> {
         let link: Link = Arc::new(|url| match url.starts_with("file:") {
-            true => Err(format!("`{url}` is refused")),
+            true => Err(LinkError::of(format!("`{url}` is refused"))),
             false => Ok(format!("<{url}>")),
         });
         let spec = BootSpec::parse(body.as_bytes()).map_err(|error| error.to_string())?;
-        spec.check(&link)
+        spec.check(&link).map_err(|error| error.to_string())
     }
 
     #[test]

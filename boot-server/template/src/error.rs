@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use crate::exec::error::{Exhausted, Reason};
+pub use crate::exec::error::{CallError, Exhausted, FunctionError, Reason};
 pub use crate::parse::error::SyntaxError;
 
 /// A place in a template's text.

@@ -21,7 +21,9 @@ mod value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use error::{ExecError, Exhausted, ParseError, Place, Reason, SyntaxError};
+pub use error::{
+    CallError, ExecError, Exhausted, FunctionError, ParseError, Place, Reason, SyntaxError,
+};
 pub use exec::budget::Budget;
 pub use value::{List, Map, Value};
 
@@ -40,8 +42,8 @@ pub enum MissingKey {
     Error,
 }
 
-/// A function that a caller gives to templates, from a string to a string. An error is its objection.
-pub type Function = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+/// A function that a caller gives to templates, from a string to a string.
+pub type Function = Arc<dyn Fn(&str) -> Result<String, FunctionError> + Send + Sync>;
 
 /// Functions by name.
 pub type Functions = HashMap<String, Function>;

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use go_template::{
-    Budget, ExecError, Exhausted, Map, MissingKey, ParseError, Reason, SyntaxError, Template, Value,
+    Budget, CallError, ExecError, Exhausted, Map, MissingKey, ParseError, Reason, SyntaxError,
+    Template, Value,
 };
 
 #[derive(Debug)]
@@ -171,7 +172,7 @@ fn deep_parentheses_in_an_error_are_shown_cut() {
         error.reason,
         Reason::Call {
             function: "len".to_owned(),
-            message: "len of type int".to_owned()
+            error: Box::new(CallError::LenOfType("int"))
         }
     );
 }

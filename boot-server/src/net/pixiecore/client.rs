@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use boot_server_proto::mac::MacAddr;
-use boot_server_proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link};
+use boot_server_proto::pixiecore::{BootSpec, Cmdline, InvalidBootSpec, Link, LinkError, NoScript};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::rustls::{self, RootCertStore};
@@ -78,6 +78,20 @@ pub enum ApiError {
     /// No client of TLS can be made.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+/// Reasons that a machine gets no script.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbootable {
+    /// The API's answer is unknown or invalid.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// No script can be made of the answer.
+    #[error(transparent)]
+    Script(#[from] NoScript),
+    /// The API refuses the machine.
+    #[error("the API answered {0}")]
+    Refused(StatusCode),
 }
 
 /// The API's word on a machine.
@@ -350,17 +364,18 @@ fn unreachable(url: &str, error: &reqwest::Error) -> ApiError {
 }
 
 impl PixiecoreApi for ApiClient {
-    async fn knows(&self, mac: MacAddr) -> Result<bool, String> {
-        match self.boot(mac).await {
-            Ok(ApiAnswer::Boot(spec)) => {
+    type Error = Unbootable;
+
+    async fn knows(&self, mac: MacAddr) -> Result<bool, Unbootable> {
+        match self.boot(mac).await? {
+            ApiAnswer::Boot(spec) => {
                 let client = self.clone();
-                let resolve =
-                    move |url: &str| client.resolve(url).map_err(|error| error.to_string());
+                let resolve = move |url: &str| client.resolve(url).map_err(LinkError::of);
                 let link: Link = Arc::new(resolve);
-                spec.check(&link).map(|()| true)
+                spec.check(&link)?;
+                Ok(true)
             }
-            Ok(ApiAnswer::Refused(_)) => Ok(false),
-            Err(error) => Err(error.to_string()),
+            ApiAnswer::Refused(_) => Ok(false),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use boot_server_proto::mac::MacAddr;
-use boot_server_proto::pixiecore::{BootSpec, Link, Script};
+use boot_server_proto::pixiecore::{BootSpec, Link, LinkError, NoScript, Script};
 
-use super::client::ApiAnswer;
+use super::client::{ApiAnswer, Unbootable};
 use super::{App, encoded_mac, error, first};
 use crate::net::http::answer::Answer;
 
@@ -25,16 +25,16 @@ pub(super) async fn handle(
     };
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
     let script = match app.api.boot(mac).await {
-        Ok(ApiAnswer::Boot(spec)) => script(&app, mac, host, &spec),
-        Ok(ApiAnswer::Refused(status)) => Err(format!("the API answered {status}")),
-        Err(error) => Err(error.to_string()),
+        Ok(ApiAnswer::Boot(spec)) => script(&app, mac, host, &spec).map_err(Unbootable::from),
+        Ok(ApiAnswer::Refused(status)) => Err(Unbootable::Refused(status)),
+        Err(error) => Err(error.into()),
     };
     let answer = match script {
         Ok((script, detail)) => Answer::rendered("text/plain", script, detail),
         Err(reason) => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "couldn't get a bootspec",
-            Some(&reason),
+            Some(&reason.to_string()),
         ),
     };
     answer.mac(mac.into())
@@ -59,7 +59,7 @@ fn script(
     mac: MacAddr,
     host: Option<&str>,
     spec: &BootSpec,
-) -> Result<(String, String), String> {
+) -> Result<(String, String), NoScript> {
     let (kernel, initrd, cmdline) = match spec {
         BootSpec::Script(script) => return Ok((script.clone(), "the API's own script".into())),
         BootSpec::Boot {
@@ -73,12 +73,12 @@ fn script(
     spec.check(&link)?;
     let mac_text = encoded_mac(mac);
     let file = |url: &str, kind: &str| {
-        Ok::<_, String>(format!("{}&type={kind}&mac={mac_text}", link(url)?))
+        Ok::<_, LinkError>(format!("{}&type={kind}&mac={mac_text}", link(url)?))
     };
     let initrd_links = initrd
         .iter()
         .map(|url| file(url, "initrd"))
-        .collect::<Result<Vec<String>, String>>()?;
+        .collect::<Result<Vec<String>, LinkError>>()?;
     let script = Script {
         kernel: &file(kernel, "kernel")?,
         initrd: &initrd_links,
@@ -97,13 +97,18 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// URL whose sealed form does not fit a link.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is too long")]
+struct LongName(String);
+
 /// Links to files by way of us. Without a `Host` they are relative to the script, which iPXE takes.
 fn link(app: &App, base: &str) -> Link {
     let (app, base) = (app.clone(), base.to_owned());
     Arc::new(move |url| {
-        let url = app.api.resolve(url).map_err(|error| error.to_string())?;
+        let url = app.api.resolve(url).map_err(LinkError::of)?;
         let sealed = app.sealer.seal(&url);
-        let sealed = sealed.ok_or_else(|| format!("`{url}` is too long"))?;
+        let sealed = sealed.ok_or_else(|| LinkError::of(LongName(url)))?;
         Ok(format!("{base}/_/file?name={}", sealed.replace('=', "%3D")))
     })
 }

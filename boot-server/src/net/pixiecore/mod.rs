@@ -17,7 +17,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 
 use boot_server_proto::mac::MacAddr;
-pub use client::{ApiAnswer, ApiClient, ApiError};
+pub use client::{ApiAnswer, ApiClient, ApiError, Unbootable};
 use seal::Sealer;
 
 use crate::catalog::labels::query_pairs;

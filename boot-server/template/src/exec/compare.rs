@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::arguments::Reflected;
+use super::error::CallError;
 use crate::fmt::display;
 use crate::value::Value;
 
@@ -30,16 +31,11 @@ fn kind(value: Option<&Value>) -> Kind {
     }
 }
 
-const INVALID_TYPE: &str = "invalid type for comparison";
-const INCOMPATIBLE: &str = "incompatible types for comparison";
-
 /// Evaluates a comparison by the name of its function.
-pub(super) fn compare(function: &str, arguments: Vec<Reflected>) -> Result<bool, String> {
+pub(super) fn compare(function: &str, arguments: Vec<Reflected>) -> Result<bool, CallError> {
     let arguments: Vec<Reflected> = arguments.into_iter().map(Reflected::unwrapped).collect();
     let values: Vec<Option<&Value>> = arguments.iter().map(Reflected::value).collect();
-    let (first, others) = values
-        .split_first()
-        .ok_or("missing argument for comparison")?;
+    let (first, others) = values.split_first().ok_or(CallError::MissingArgument)?;
     let second = others.first().copied().flatten();
     match function {
         "eq" => equal_any(*first, others),
@@ -52,9 +48,9 @@ pub(super) fn compare(function: &str, arguments: Vec<Reflected>) -> Result<bool,
 }
 
 /// True if the first value equals any of the others.
-fn equal_any(first: Option<&Value>, others: &[Option<&Value>]) -> Result<bool, String> {
+fn equal_any(first: Option<&Value>, others: &[Option<&Value>]) -> Result<bool, CallError> {
     if others.is_empty() {
-        return Err("missing argument for comparison".to_owned());
+        return Err(CallError::MissingArgument);
     }
     for other in others {
         if equal(first, *other)? {
@@ -73,7 +69,7 @@ fn integer(value: Option<&Value>) -> Option<i128> {
     }
 }
 
-fn equal(first: Option<&Value>, second: Option<&Value>) -> Result<bool, String> {
+fn equal(first: Option<&Value>, second: Option<&Value>) -> Result<bool, CallError> {
     if let (Some(first), Some(second)) = (integer(first), integer(second)) {
         return Ok(first == second);
     }
@@ -84,45 +80,43 @@ fn equal(first: Option<&Value>, second: Option<&Value>) -> Result<bool, String> 
         (Kind::Other, Kind::Other) => match (left, right) {
             (Value::List(_), Value::List(_))
             | (Value::Map(_) | Value::StringMap(_), Value::Map(_) | Value::StringMap(_)) => {
-                Err(format!(
-                    "non-comparable type {}: {}",
-                    display(right, 's'),
-                    right.type_name()
-                ))
+                Err(CallError::Incomparable {
+                    value: display(right, 's'),
+                    type_name: right.type_name(),
+                })
             }
-            _ => Err(format!(
-                "non-comparable types {}: {}, {}: {}",
-                display(left, 's'),
-                left.type_name(),
-                right.type_name(),
-                display(right, 'v')
-            )),
+            _ => Err(CallError::IncomparableTypes {
+                left: display(left, 's'),
+                left_type: left.type_name(),
+                right_type: right.type_name(),
+                right: display(right, 'v'),
+            }),
         },
-        (one, other) if one != other => Err(INCOMPATIBLE.to_owned()),
+        (one, other) if one != other => Err(CallError::IncompatibleTypes),
         _ => Ok(left == right),
     }
 }
 
-fn less(first: Option<&Value>, second: Option<&Value>) -> Result<bool, String> {
+fn less(first: Option<&Value>, second: Option<&Value>) -> Result<bool, CallError> {
     let (one, other) = (kind(first), kind(second));
     if one == Kind::Other || other == Kind::Other {
-        return Err(INVALID_TYPE.to_owned());
+        return Err(CallError::InvalidType);
     }
     if let (Some(first), Some(second)) = (integer(first), integer(second)) {
         return Ok(first < second);
     }
     if one != other {
-        return Err(INCOMPATIBLE.to_owned());
+        return Err(CallError::IncompatibleTypes);
     }
     let order = match (first, second) {
         (Some(Value::Float(first)), Some(Value::Float(second))) => first.partial_cmp(second),
         (Some(Value::String(first)), Some(Value::String(second))) => Some(first.cmp(second)),
-        _ => return Err(INVALID_TYPE.to_owned()),
+        _ => return Err(CallError::InvalidType),
     };
     Ok(order == Some(Ordering::Less))
 }
 
-fn less_or_equal(first: Option<&Value>, second: Option<&Value>) -> Result<bool, String> {
+fn less_or_equal(first: Option<&Value>, second: Option<&Value>) -> Result<bool, CallError> {
     match less(first, second)? {
         true => Ok(true),
         false => equal(first, second),

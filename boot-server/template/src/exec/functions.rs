@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::Reflected;
-use super::error::{Exhausted, Reason};
+use super::error::{CallError, Exhausted, Reason};
 use super::{Done, Machine, compare, escape, pipeline};
 use crate::fmt::{Printer, Sink, sprint, sprintf, sprintln};
 use crate::parse::Signature;
@@ -11,7 +11,7 @@ use crate::program::{NameId, NodeId};
 use crate::value::Value;
 
 /// A function's own objection.
-type Returned<T> = Result<T, String>;
+type Returned<T> = Result<T, CallError>;
 
 impl Machine<'_> {
     /// Calls a function with the topmost values of the stack.
@@ -66,11 +66,11 @@ impl Machine<'_> {
                 Err(objection) => Err(objection),
             },
         };
-        returned.map_err(|message| {
+        returned.map_err(|error| {
             self.at = Some(node);
             Reason::Call {
                 function: name.to_owned(),
-                message,
+                error: Box::new(error),
             }
         })
     }
@@ -109,11 +109,11 @@ impl Machine<'_> {
     /// Returns a function of the caller.
     fn own_function(&self, name: &str, arguments: &[Reflected]) -> Returned<String> {
         let Some(Value::String(text)) = first(arguments).value() else {
-            return Err("expected string".to_owned());
+            return Err(CallError::NotAString);
         };
         let function = self.settings.functions.get(name);
-        let function = function.ok_or_else(|| format!("{name:?} is not a defined function"))?;
-        function(&String::from_utf8_lossy(text))
+        let function = function.ok_or_else(|| CallError::UnknownFunction(name.to_owned()))?;
+        Ok(function(&String::from_utf8_lossy(text))?)
     }
 }
 
@@ -126,9 +126,6 @@ fn text_length(values: &[Reflected]) -> usize {
     lengths.sum()
 }
 
-/// Message of Go's `reflect` for an untyped nil.
-const NO_TYPE: &str = "reflect: call of reflect.Value.Type on zero Value";
-
 fn first(arguments: &[Reflected]) -> &Reflected {
     arguments.first().unwrap_or(&Reflected::Nothing)
 }
@@ -139,13 +136,13 @@ fn as_int(length: usize) -> i64 {
 
 fn length(arguments: &[Reflected]) -> Returned<i64> {
     match first(arguments) {
-        Reflected::Nothing => Err(NO_TYPE.to_owned()),
-        Reflected::Interface(Value::Nil) => Err("len of nil pointer".to_owned()),
+        Reflected::Nothing => Err(CallError::NoType),
+        Reflected::Interface(Value::Nil) => Err(CallError::LenOfNil),
         Reflected::Interface(value) | Reflected::Concrete(value) => match value {
             Value::String(text) => Ok(as_int(text.len())),
             Value::List(list) => Ok(as_int(list.len())),
             Value::Map(map) | Value::StringMap(map) => Ok(as_int(map.len())),
-            other => Err(format!("len of type {}", other.type_name())),
+            other => Err(CallError::LenOfType(other.type_name())),
         },
     }
 }
@@ -153,42 +150,39 @@ fn length(arguments: &[Reflected]) -> Returned<i64> {
 /// Returns an index as a number that is not beyond the capacity.
 fn position(index: &Reflected, capacity: usize) -> Returned<usize> {
     let number = match index {
-        Reflected::Nothing => return Err("cannot index slice/array with nil".to_owned()),
+        Reflected::Nothing => return Err(CallError::IndexIsNil),
         Reflected::Concrete(Value::Int(int)) => *int,
         Reflected::Concrete(Value::Uint(uint)) => *uint as i64,
         Reflected::Concrete(Value::Byte(byte)) => i64::from(*byte),
-        other => {
-            let found = other.type_name();
-            return Err(format!("cannot index slice/array with type {found}"));
-        }
+        other => return Err(CallError::IndexOfType(other.type_name())),
     };
     let position = usize::try_from(number).ok();
     position
         .filter(|position| *position <= capacity)
-        .ok_or_else(|| format!("index out of range: {number}"))
+        .ok_or(CallError::IndexOutOfRange(number))
 }
 
 fn index(arguments: &[Reflected]) -> Returned<Reflected> {
     let mut item = first(arguments).clone().unwrapped();
     if item == Reflected::Nothing {
-        return Err("index of untyped nil".to_owned());
+        return Err(CallError::IndexOfUntypedNil);
     }
     for index in arguments.iter().skip(1) {
         let index = index.clone().unwrapped();
         let Some(value) = item.value() else {
-            return Err("index of nil pointer".to_owned());
+            return Err(CallError::IndexOfNil);
         };
         item = match value {
             Value::String(text) => {
                 let at = position(&index, text.len())?;
                 let byte = text.get(at).copied();
-                let byte = byte.ok_or("reflect: string index out of range")?;
+                let byte = byte.ok_or(CallError::StringIndexOutOfRange)?;
                 Reflected::Concrete(Value::Byte(byte))
             }
             Value::List(list) => {
                 let at = position(&index, list.len())?;
                 let item = list.get(at).cloned();
-                Reflected::Interface(item.ok_or("reflect: slice index out of range")?)
+                Reflected::Interface(item.ok_or(CallError::SliceIndexOutOfRange)?)
             }
             Value::Map(map) => {
                 let found = entry(map, &index)?.cloned();
@@ -198,7 +192,7 @@ fn index(arguments: &[Reflected]) -> Returned<Reflected> {
                 let found = entry(map, &index)?.cloned();
                 Reflected::Concrete(found.unwrap_or_else(|| Value::from("")))
             }
-            other => return Err(format!("can't index item of type {}", other.type_name())),
+            other => return Err(CallError::NotIndexable(other.type_name())),
         };
     }
     Ok(item)
@@ -207,33 +201,30 @@ fn index(arguments: &[Reflected]) -> Returned<Reflected> {
 /// Looks a key up in a map.
 fn entry<'m>(map: &'m crate::value::Map, key: &Reflected) -> Returned<Option<&'m Value>> {
     match key {
-        Reflected::Nothing => Err("value is nil; should be of type string".to_owned()),
+        Reflected::Nothing => Err(CallError::KeyIsNil),
         Reflected::Concrete(Value::String(key)) => {
             Ok(std::str::from_utf8(key).ok().and_then(|key| map.get(key)))
         }
-        other => {
-            let found = other.type_name();
-            Err(format!("value has type {found}; should be string"))
-        }
+        other => Err(CallError::KeyOfType(other.type_name())),
     }
 }
 
 fn slice(arguments: &[Reflected]) -> Returned<Reflected> {
     let item = first(arguments).clone().unwrapped();
     let Some(value) = item.value() else {
-        return Err("slice of untyped nil".to_owned());
+        return Err(CallError::SliceOfNil);
     };
     let indexes = arguments.get(1..).unwrap_or_default();
     if indexes.len() > 3 {
-        return Err(format!("too many slice indexes: {}", indexes.len()));
+        return Err(CallError::TooManyIndexes(indexes.len()));
     }
     let (length, capacity) = match value {
         Value::String(_) if indexes.len() == 3 => {
-            return Err("cannot 3-index slice a string".to_owned());
+            return Err(CallError::ThreeIndexString);
         }
         Value::String(text) => (text.len(), text.len()),
         Value::List(list) => (list.len(), list.capacity()),
-        other => return Err(format!("can't slice item of type {}", other.type_name())),
+        other => return Err(CallError::NotSliceable(other.type_name())),
     };
     let mut bounds = [0, length, capacity];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
@@ -241,10 +232,10 @@ fn slice(arguments: &[Reflected]) -> Returned<Reflected> {
     }
     let [from, to, most] = bounds;
     if from > to {
-        return Err(format!("invalid slice index: {from} > {to}"));
+        return Err(CallError::InvalidSlice(from, to));
     }
     if indexes.len() == 3 && to > most {
-        return Err(format!("invalid slice index: {to} > {most}"));
+        return Err(CallError::InvalidSlice(to, most));
     }
     Ok(Reflected::Concrete(match value {
         Value::List(list) => Value::List(list.slice(from, to)),
@@ -259,7 +250,7 @@ fn slice(arguments: &[Reflected]) -> Returned<Reflected> {
 /// `call`: JSON has no functions.
 fn call(arguments: &[Reflected]) -> Returned<Reflected> {
     match first(arguments).value() {
-        None => Err("call of nil".to_owned()),
-        Some(value) => Err(format!("non-function of type {}", value.type_name())),
+        None => Err(CallError::CallOfNil),
+        Some(value) => Err(CallError::NotAFunction(value.type_name())),
     }
 }
