@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use boot_server_events::{BootEvent, Shortage};
+use boot_server_events::{BootEvent, LeaseFileState, Shortage};
 use boot_server_proto::dhcp::MessageType;
 use ipnet::Ipv4Net;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -320,7 +320,7 @@ impl Metrics {
                 self.router_advertisements.inc();
             }
             BootEvent::Reloaded { result } => {
-                let outcome = if result.is_ok() { OK } else { FAILED };
+                let outcome = if result.is_in_force() { OK } else { FAILED };
                 self.reloads.get_or_create(&outcome).inc();
             }
             BootEvent::AddressInUse { .. } => {
@@ -330,7 +330,8 @@ impl Metrics {
                 self.rate_limited.inc();
             }
             BootEvent::LeaseFile { result } => {
-                self.lease_file_broken.set(i64::from(result.is_err()));
+                self.lease_file_broken
+                    .set(i64::from(matches!(result, LeaseFileState::Failing(_))));
             }
             BootEvent::ClockJumped { .. } => {
                 self.clock_jumps.inc();
@@ -528,7 +529,7 @@ mod tests {
         metrics.count(&request("/assets/coreos/vmlinuz", 200));
         metrics.count(&request("/assets/none", 404));
         metrics.count(&BootEvent::Reloaded {
-            result: Err("x".into()),
+            result: boot_server_events::ReloadOutcome::Refused("x".into()),
         });
         let subnet = "10.0.0.0/24".parse().unwrap();
         let usage = Usage {

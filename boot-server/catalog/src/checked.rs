@@ -10,10 +10,11 @@ use go_template::Budget;
 
 use super::Labels;
 use super::snapshot::{Folder, Refusal, ServedConfig, Snapshot};
+use super::unavailable::InvalidRendered;
 
 /// Cache of the checks of rendered texts, for one snapshot.
 #[derive(Debug, Default)]
-pub struct Checked(Mutex<HashMap<Rendered, Result<Arc<str>, String>>>);
+pub struct Checked(Mutex<HashMap<Rendered, Result<Arc<str>, InvalidRendered>>>);
 
 /// A rendered text, and the folder and the file whose it is.
 type Rendered = (Folder, Arc<str>, String);

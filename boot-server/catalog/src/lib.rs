@@ -29,12 +29,14 @@ pub mod snapshot;
 pub mod source;
 pub mod stamp;
 pub mod template;
+pub mod unavailable;
 pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::requirements::Requirements;
+use self::snapshot::Refusal;
 
 /// The attributes of a machine: `uuid`, `mac`, `hostname`, `serial`, and any free label.
 ///
@@ -73,6 +75,6 @@ pub trait BootCatalog: Send + Sync {
     /// Returns the best matching group and its spec for these labels, or the reason for a refusal.
     ///
     /// # Errors
-    /// A sentence for events and error bodies: no group matched, the spec is missing or broken.
-    fn select(&self, labels: &Labels) -> Result<Selection, String>;
+    /// No group matched, or the spec is missing or broken.
+    fn select(&self, labels: &Labels) -> Result<Selection, Refusal>;
 }

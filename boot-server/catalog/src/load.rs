@@ -18,7 +18,8 @@ use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::requirements::{Names, Requirements};
 use super::snapshot::Snapshot;
-use super::template::{ConfigText, InvalidTemplate};
+use super::template::ConfigText;
+use super::unavailable::ConfigError;
 use super::{bootcfg, ignition, matchbox, raw_text};
 
 /// Loaded directory for inspection: content, positions and problems.
@@ -185,7 +186,7 @@ fn same_requirements(groups: &[FoundGroup], problems: &mut Vec<Problem>) {
     }
 }
 
-type Configs = BTreeMap<(Folder, Arc<str>), Result<ConfigText, String>>;
+type Configs = BTreeMap<(Folder, Arc<str>), Result<ConfigText, ConfigError>>;
 
 /// Reads and parses every config that a profile names.
 fn configs(loader: &mut Loader<'_>, layout: Layout, profiles: &Profiles) -> Configs {
@@ -212,11 +213,11 @@ fn config(
     profile: &Profile,
     folder: Folder,
     id: &str,
-) -> Result<ConfigText, String> {
+) -> Result<ConfigText, ConfigError> {
     let file = format!("{}/{id}", folder.name());
     let path = loader.root.path_of(&file);
     let read = loader.read(&file).map(raw_text::from_bytes);
-    let text = read.map_err(|error| {
+    let text = read.inspect_err(|error| {
         if !matches!(error, Unreadable::Other { .. }) {
             let named_in = layout.profile_file(&profile.id);
             let help = match error {
@@ -231,7 +232,6 @@ fn config(
             let problem = problem.of_rule("missing-config");
             loader.problems.push(problem.at(text, line, column));
         }
-        error.to_string()
     })?;
     let mut broken = |rule, error: &dyn fmt::Display, place: Option<(usize, usize)>, help: &str| {
         let (line, column) = place.unwrap_or_default();
@@ -240,25 +240,22 @@ fn config(
         loader
             .problems
             .push(problem.at(text.as_str(), line, column));
-        format!("{file}: {error}")
     };
     if layout == Layout::Matchbox && is_raw(folder, id) {
         if let Err(
             error @ (ignition::InvalidIgnition::Json(_) | ignition::InvalidIgnition::ByteOrderMark),
         ) = ignition::json_only(&text)
         {
-            return Err(broken(
-                "ignition-syntax",
-                &error,
-                error.place(),
-                "write Ignition JSON",
-            ));
+            let help = "write Ignition JSON";
+            broken("ignition-syntax", &error, error.place(), help);
+            return Err(ConfigError::Ignition { file, error });
         }
         return Ok(ConfigText::Plain(text.into()));
     }
-    ConfigText::parse(&text, layout.missing_key()).map_err(|error: InvalidTemplate| {
+    ConfigText::parse(&text, layout.missing_key()).map_err(|error| {
         let help = "configs are Go templates; their values come from the group's `metadata`";
-        broken("template-syntax", &error, error.place, help)
+        broken("template-syntax", &error, error.place, help);
+        ConfigError::Template { file, error }
     })
 }
 

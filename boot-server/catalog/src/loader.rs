@@ -10,6 +10,7 @@ use super::matching::Group;
 use super::problem::{Problem, Severity};
 use super::profile::Profile;
 use super::requirements::Names;
+use super::unavailable::ProfileError;
 
 /// Position of a group's reference to its profile.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ impl Loader<'_> {
     }
 }
 
-pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, String>>;
+pub(super) type Profiles = BTreeMap<Arc<str>, Result<Arc<Profile>, ProfileError>>;
 
 /// Reports an unavailable profile that groups refer to: once, at the first of them.
 pub(super) fn dangling(

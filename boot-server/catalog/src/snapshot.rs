@@ -3,16 +3,19 @@
 //! A request is answered from one snapshot from beginning to end, and reads no file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use go_template::{Budget, Value};
 
 pub use super::layout::{Folder, Layout};
 
-use super::ignition::{self, InvalidIgnition, Language};
+use super::files::Unreadable;
+use super::ignition::{self, Language};
 use super::matching::{Group, Groups};
 use super::profile::Profile;
 use super::template::{ConfigText, InvalidTemplate, Metadata, Why};
+use super::unavailable::{ConfigError, InvalidConfig, InvalidRendered, NoProfile, ProfileError};
 use super::{BootSettings, Labels, Selection, cloud_config};
 
 /// Refusal of a machine: a sentence for events and error bodies.
@@ -29,12 +32,24 @@ pub struct Refusal {
     pub is_over_budget: bool,
 }
 
+impl Refusal {
+    /// Returns the refusal of a machine that no group is for.
+    pub fn without_group(reason: impl Into<String>) -> Refusal {
+        Refusal {
+            group: None,
+            selectors: Vec::new(),
+            reason: reason.into(),
+            is_over_budget: false,
+        }
+    }
+}
+
 /// Reasons that a config cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unrendered {
-    /// The config is missing; a sentence.
-    #[error("{0}")]
-    Absent(String),
+    /// The config is missing or broken.
+    #[error(transparent)]
+    Absent(#[from] ConfigError),
     /// The template cannot be executed with these values.
     #[error("{file}: {error}")]
     Template {
@@ -76,9 +91,9 @@ pub struct Snapshot {
     /// Groups in matching order.
     pub groups: Groups,
     /// Profiles by id, or the reason that a referenced profile is missing.
-    pub(super) profiles: BTreeMap<Arc<str>, Result<Arc<Profile>, String>>,
+    pub(super) profiles: BTreeMap<Arc<str>, Result<Arc<Profile>, ProfileError>>,
     /// Configs that profiles refer to, or the reason that a config is missing.
-    pub(super) configs: BTreeMap<(Folder, Arc<str>), Result<ConfigText, String>>,
+    pub(super) configs: BTreeMap<(Folder, Arc<str>), Result<ConfigText, ConfigError>>,
 }
 
 impl Snapshot {
@@ -103,28 +118,25 @@ impl Snapshot {
     /// # Errors
     /// No group matches; the reason names the closest ones.
     pub fn group(&self, labels: &Labels) -> Result<&Arc<Group>, Refusal> {
-        self.groups.select(labels).ok_or_else(|| Refusal {
-            group: None,
-            selectors: Vec::new(),
-            reason: self.groups.why_none(labels),
-            is_over_budget: false,
-        })
+        let why = || Refusal::without_group(self.groups.why_none(labels));
+        self.groups.select(labels).ok_or_else(why)
     }
 
     /// Returns a profile by its id.
     ///
     /// # Errors
-    /// A sentence: it is missing or broken.
-    pub fn profile(&self, id: &str) -> Result<&Arc<Profile>, String> {
-        let word = self.layout.profile_word();
-        match self.profiles.get(id) {
-            Some(Ok(profile)) => Ok(profile),
-            Some(Err(reason)) => Err(format!("{word} `{id}`: {reason}")),
-            None => {
-                let file = self.layout.profile_file(id);
-                Err(format!("{word} `{id}`: file not found: `{file}`"))
-            }
-        }
+    /// It is missing or broken.
+    pub fn profile(&self, id: &str) -> Result<&Arc<Profile>, NoProfile> {
+        let error = match self.profiles.get(id) {
+            Some(Ok(profile)) => return Ok(profile),
+            Some(Err(error)) => error.clone(),
+            None => Unreadable::Missing(self.layout.profile_file(id)).into(),
+        };
+        Err(NoProfile {
+            word: self.layout.profile_word(),
+            id: id.to_owned(),
+            error,
+        })
     }
 
     fn group_and_profile(&self, labels: &Labels) -> Result<(&Arc<Group>, &Arc<Profile>), Refusal> {
@@ -196,9 +208,12 @@ impl Snapshot {
         folder: Folder,
         file: &str,
         text: String,
-    ) -> Result<String, String> {
+    ) -> Result<String, InvalidRendered> {
         let made = self.finished(folder, file, text);
-        made.map_err(|error| format!("{}/{file}, rendered: {error}", folder.name()))
+        made.map_err(|error| InvalidRendered {
+            file: format!("{}/{file}", folder.name()),
+            error,
+        })
     }
 
     /// Returns the same from a rendered text of the caller.
@@ -208,7 +223,7 @@ impl Snapshot {
         labels: &Labels,
         query: &str,
         budget: Budget,
-        finish: impl FnOnce(&Arc<str>, String) -> Result<T, String>,
+        finish: impl FnOnce(&Arc<str>, String) -> Result<T, InvalidRendered>,
     ) -> Result<ServedConfig<T>, Refusal> {
         let (group, profile) = self.group_and_profile(labels)?;
         let Some(file) = folder.file(profile) else {
@@ -219,7 +234,7 @@ impl Snapshot {
             is_over_budget: unrendered
                 .template()
                 .is_some_and(|error| error.why == Why::OverBudget),
-            ..group.refuse(unrendered.to_string())
+            ..group.refuse(&unrendered)
         })?;
         let text = finish(file, text).map_err(|reason| group.refuse(reason))?;
         Ok(ServedConfig {
@@ -259,15 +274,15 @@ impl Snapshot {
         query: &str,
         budget: Budget,
     ) -> Result<(String, u64), Unrendered> {
-        let missing = || format!("file not found: `{}/{file}`", folder.name());
+        let missing = || Unreadable::Missing(format!("{}/{file}", folder.name()));
         let rendered = match self.configs.get(&(folder, Arc::clone(file))) {
             Some(Ok(text @ ConfigText::Plain(_))) => text.render_within(&Value::Nil, budget),
             Some(Ok(text)) => {
                 let values = self.values(folder, group, labels, query);
                 text.render_within(&Value::Map(Arc::new(values)), budget)
             }
-            Some(Err(reason)) => return Err(Unrendered::Absent(reason.clone())),
-            None => return Err(Unrendered::Absent(missing())),
+            Some(Err(error)) => return Err(error.clone().into()),
+            None => return Err(ConfigError::from(missing()).into()),
         };
         rendered.map_err(|error| Unrendered::Template {
             file: format!("{}/{file}", folder.name()),
@@ -348,10 +363,9 @@ impl Snapshot {
     /// Returns the boot settings of a machine, for the services other than HTTP.
     ///
     /// # Errors
-    /// A sentence: no group matches, or its profile is missing or broken.
-    pub fn select(&self, labels: &Labels) -> Result<Selection, String> {
-        let found = self.group_and_profile(labels);
-        let (group, profile) = found.map_err(|refusal| refusal.reason)?;
+    /// No group matches, or its profile is missing or broken.
+    pub fn select(&self, labels: &Labels) -> Result<Selection, Refusal> {
+        let (group, profile) = self.group_and_profile(labels)?;
         Ok(Selection {
             group: group.name.to_string(),
             require: group.require.clone(),
@@ -361,27 +375,8 @@ impl Snapshot {
     }
 }
 
-/// A rendered text that is not what its folder is for.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InvalidConfig {
-    #[error(transparent)]
-    Cloud(#[from] cloud_config::InvalidUserData),
-    #[error(transparent)]
-    Ignition(#[from] InvalidIgnition),
-}
-
-impl InvalidConfig {
-    /// Returns line and column in the rendered text.
-    pub(super) fn place(&self) -> Option<(usize, usize)> {
-        match self {
-            InvalidConfig::Cloud(error) => error.place(),
-            InvalidConfig::Ignition(error) => error.place(),
-        }
-    }
-}
-
 impl Group {
-    pub(super) fn refuse(&self, reason: String) -> Refusal {
+    pub(super) fn refuse(&self, reason: impl fmt::Display) -> Refusal {
         Refusal {
             group: Some(self.name.to_string()),
             selectors: self.require.keys(),

@@ -6,6 +6,7 @@
 mod identifier;
 mod ignored;
 mod name;
+mod outcome;
 #[cfg(test)]
 mod recorded_tests;
 mod role;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 pub use identifier::Identifier;
 pub use ignored::{IgnoreCode, IgnoreReason};
 pub use name::EVENT_NAMES;
+pub use outcome::{LeaseFileState, ReloadOutcome};
 pub use role::DhcpRole;
 pub use served::Served;
 pub use tftp_failure::{TftpFailure, TftpFailureCode};
@@ -153,9 +155,8 @@ pub enum BootEvent {
     },
     /// Something is to be known of the lease file.
     LeaseFile {
-        /// `Ok`: all leases are in it, after something had happened to it. `Err`: leases cannot be kept,
-        /// and none is given until they can be.
-        result: Result<String, String>,
+        /// State of the file.
+        result: LeaseFileState,
     },
     /// A datagram could not be read.
     Malformed {
@@ -269,8 +270,8 @@ pub enum BootEvent {
     },
     /// Configuration was read again.
     Reloaded {
-        /// `Ok`: what is in force now. `Err`: why the last good state stays in force.
-        result: Result<String, String>,
+        /// Outcome of the reload.
+        result: ReloadOutcome,
     },
 }
 

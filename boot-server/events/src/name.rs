@@ -68,7 +68,7 @@ mod tests {
             },
             BootEvent::ClockJumped { by_seconds: 1 },
             BootEvent::LeaseFile {
-                result: Ok(String::new()),
+                result: crate::LeaseFileState::Kept(String::new()),
             },
             BootEvent::RouterAdvertisement { who: who() },
             BootEvent::EventsDropped { count: 1 },

@@ -18,7 +18,7 @@ pub use boot_server_catalog::snapshot::{Layout, Refusal, ServedConfig, Snapshot}
 pub use boot_server_catalog::source::Source;
 use boot_server_catalog::stamp::{Compare, Stamp, is_remote};
 use boot_server_catalog::{BootCatalog, Labels, Selection, check};
-use boot_server_events::BootEvent;
+use boot_server_events::{BootEvent, ReloadOutcome};
 
 /// A data directory that is served.
 #[derive(Debug)]
@@ -203,26 +203,26 @@ impl DataDir {
             .map(ToString::to_string)
             .collect();
         let result = match errors.is_empty() {
-            true => Ok(format!(
+            true => ReloadOutcome::InForce(format!(
                 "{} groups and {} {}s from {}",
                 snapshot.groups.len(),
                 snapshot.profile_count(),
                 snapshot.layout.profile_word(),
                 self.source.root.display()
             )),
-            false => Err(errors.join("; ")),
+            false => ReloadOutcome::Refused(errors.join("; ")),
         };
         match &result {
-            Ok(what) => {
+            ReloadOutcome::InForce(what) => {
                 self.snapshot.store(Arc::new(snapshot));
                 tracing::info!("{what}");
                 for warning in &problems {
                     tracing::warn!("{warning}");
                 }
             }
-            Err(why) => tracing::error!("keeping the last valid data: {why}"),
+            ReloadOutcome::Refused(why) => tracing::error!("keeping the last valid data: {why}"),
         }
-        let failed = result.is_err();
+        let failed = !result.is_in_force();
         if let Some(events) = &self.events {
             events.emit(BootEvent::Reloaded { result });
         }
@@ -262,7 +262,7 @@ impl DataDir {
 }
 
 impl BootCatalog for DataDir {
-    fn select(&self, labels: &Labels) -> Result<Selection, String> {
+    fn select(&self, labels: &Labels) -> Result<Selection, Refusal> {
         self.snapshot.load().select(labels)
     }
 }

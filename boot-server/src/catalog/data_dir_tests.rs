@@ -92,7 +92,7 @@ fn a_broken_state_leaves_the_last_good_one_in_force() {
     let mut reloads = Vec::new();
     while let Ok(event) = events.try_recv() {
         match event.what {
-            BootEvent::Reloaded { result } => reloads.push(result.is_ok()),
+            BootEvent::Reloaded { result } => reloads.push(result.is_in_force()),
             other => panic!("{other:?}"),
         }
     }
@@ -125,7 +125,7 @@ fn names_that_lead_out_of_the_directory_are_refused() {
         "{problems:?}"
     );
     let select = data_dir.select(&Labels::from_query("uuid=u"));
-    assert!(select.unwrap_err().contains("leads outside"));
+    assert!(select.unwrap_err().reason.contains("leads outside"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn load(settings: Settings) -> Result<Config, Vec<Problem>> {
     };
     settings
         .apply(&mut config)
-        .map_err(|message| vec![of_command_line(message)])?;
+        .map_err(|error| vec![of_command_line(&error)])?;
     let problems = config.check().into_iter().map(|problem| {
         let span = span_of(&text, &problem);
         let (message, help) = (problem.message, problem.help);

@@ -166,7 +166,7 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
         Some(Command::Pixiecore(command)) => {
             return match command
                 .config()
-                .map_err(|message| vec![of_command_line(message)])
+                .map_err(|error| vec![of_command_line(&error)])
             {
                 Ok(config) => serve::serve(config, None),
                 Err(problems) => Ok(report(&problems)),
@@ -220,7 +220,7 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
         list,
         from_environment,
         unread,
-    } = collected.map_err(|message| report(&[of_command_line(message)]))?;
+    } = collected.map_err(|error| report(&[of_command_line(&error)]))?;
     if !unread.is_empty() {
         let words: Vec<_> = unread.iter().map(|word| word.to_string_lossy()).collect();
         report(&[Problem::of_file(
@@ -248,8 +248,9 @@ fn parse(typed: &[OsString]) -> Result<Cli, ExitCode> {
 }
 
 /// Returns a problem of the command line, which belongs to no file.
-fn of_command_line(message: String) -> Problem {
+fn of_command_line(error: &dyn std::error::Error) -> Problem {
     let help = "`boot-server --help` lists all settings";
+    let message = error.to_string();
     Problem::of_file(Severity::Error, Path::new("command line"), message, help)
 }
 

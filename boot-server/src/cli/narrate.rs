@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use boot_server_events::{BootEvent, DhcpRole, Identifier, TftpFailureCode, Who};
+use boot_server_events::{BootEvent, DhcpRole, Identifier, LeaseFileState, TftpFailureCode, Who};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 
@@ -174,8 +174,12 @@ impl Narrator {
                 Weight::Warning,
                 format!("{count} events `{kind}` of one second were counted and not written"),
             ),
-            BootEvent::LeaseFile { result: Ok(text) } => (Weight::Warning, text.clone()),
-            BootEvent::LeaseFile { result: Err(error) } => (
+            BootEvent::LeaseFile {
+                result: LeaseFileState::Kept(text),
+            } => (Weight::Warning, text.clone()),
+            BootEvent::LeaseFile {
+                result: LeaseFileState::Failing(error),
+            } => (
                 Weight::Warning,
                 format!("leases cannot be kept, and none is given: {error}"),
             ),
@@ -385,7 +389,7 @@ mod tests {
             detail: String::new(),
         };
         let broken = BootEvent::LeaseFile {
-            result: Err(String::new()),
+            result: LeaseFileState::Failing(String::new()),
         };
         let jumped = BootEvent::ClockJumped { by_seconds: 5 };
         let collapsed = BootEvent::EventsCollapsed {
@@ -477,7 +481,9 @@ mod tests {
                 who: named.clone(),
                 reason: text(),
             },
-            BootEvent::LeaseFile { result: Ok(text()) },
+            BootEvent::LeaseFile {
+                result: LeaseFileState::Kept(text()),
+            },
         ];
         for event in events {
             let (_, line) = narrator.tell(&event).unwrap();

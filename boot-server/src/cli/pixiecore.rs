@@ -1,5 +1,6 @@
 //! `boot-server pixiecore …`: Pixiecore's commands with Pixiecore's flags.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,44 @@ use clap::{Args, Subcommand};
 use super::arguments::go_bool;
 use super::settings::maybe_empty;
 use crate::config::{Config, FixedBoot, LogLevel, MetricsConfig, PixiecoreConfig, TftpConfig};
-use crate::net::interface_of;
+use crate::net::{InterfaceError, interface_of};
+
+/// Reasons that a command of Pixiecore is not a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error(
+        "unsupported command: `pixiecore quick` (downloads a third-party system at every boot); name its kernel and initrd: boot-server pixiecore boot KERNEL INITRD --cmdline TEXT"
+    )]
+    Quick,
+    #[error("unsupported command: booting over IPv6; use `pixiecore api` or `pixiecore boot`")]
+    Ipv6,
+    #[error("{0}; name it with --interface NAME or --listen-addr IP")]
+    Interface(#[from] InterfaceError),
+    /// A file of `--ipxe-…` cannot be found.
+    #[error("{flag} {file}: {source}")]
+    Nbp {
+        flag: &'static str,
+        file: PathBuf,
+        source: io::Error,
+    },
+    /// A file of `--ipxe-…` has another name than firmware asks for.
+    #[error("{flag}: the file must be called {name}, not {found}")]
+    NbpName {
+        flag: &'static str,
+        name: &'static str,
+        found: String,
+    },
+}
+
+/// Text that is not a boolean of Go.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write true or false")]
+struct InvalidBool;
+
+/// Text that is not a duration of Go.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("write a time as 5s, 500ms or 1m30s")]
+struct InvalidDuration;
 
 /// Pixiecore's commands.
 #[derive(Debug, Subcommand)]
@@ -111,8 +149,8 @@ impl Pixiecore {
     /// Returns the equivalent configuration.
     ///
     /// # Errors
-    /// A sentence about the command line.
-    pub(super) fn config(self) -> Result<Config, String> {
+    /// [`CommandError`].
+    pub(super) fn config(self) -> Result<Config, CommandError> {
         match self {
             Pixiecore::Api {
                 url,
@@ -138,25 +176,18 @@ impl Pixiecore {
                 }),
                 ..PixiecoreConfig::default()
             }),
-            Pixiecore::Quick { .. } => Err(
-                "unsupported command: `pixiecore quick` (downloads a third-party system at every boot); name its kernel and initrd: boot-server pixiecore boot KERNEL INITRD --cmdline TEXT"
-                    .to_owned(),
-            ),
-            Pixiecore::Bootipv6 { .. } | Pixiecore::Ipv6api { .. } => {
-                Err("unsupported command: booting over IPv6; use `pixiecore api` or `pixiecore boot`".to_owned())
-            }
+            Pixiecore::Quick { .. } => Err(CommandError::Quick),
+            Pixiecore::Bootipv6 { .. } | Pixiecore::Ipv6api { .. } => Err(CommandError::Ipv6),
         }
     }
 }
 
 impl Flags {
-    fn config(self, pixiecore: PixiecoreConfig) -> Result<Config, String> {
+    fn config(self, pixiecore: PixiecoreConfig) -> Result<Config, CommandError> {
         let address = Some(self.listen_addr).filter(|address| !address.is_unspecified());
         let interface = match self.interface {
             Some(name) => name,
-            None => interface_of(address).map_err(|error| {
-                format!("{error}; name it with --interface NAME or --listen-addr IP")
-            })?,
+            None => interface_of(address)?,
         };
         let mut config = Config {
             interface: Some(interface),
@@ -200,36 +231,40 @@ impl Flags {
 }
 
 /// Returns the value of a switch, as Pixiecore takes it: `--debug`, `--debug=true`, `--debug=false`.
-fn go_switch(text: &str) -> Result<bool, String> {
-    go_bool(text).ok_or_else(|| "write true or false".to_owned())
+fn go_switch(text: &str) -> Result<bool, InvalidBool> {
+    go_bool(text).ok_or(InvalidBool)
 }
 
 /// Folder and name of an NBP of the operator's own.
-fn own_nbp(flag: &str, file: &Path, name: Option<&str>) -> Result<(PathBuf, String), String> {
-    let file = file
-        .canonicalize()
-        .map_err(|error| format!("{flag} {}: {error}", file.display()))?;
+fn own_nbp(
+    flag: &'static str,
+    file: &Path,
+    name: Option<&'static str>,
+) -> Result<(PathBuf, String), CommandError> {
+    let file = file.canonicalize().map_err(|source| CommandError::Nbp {
+        flag,
+        file: file.to_owned(),
+        source,
+    })?;
     let found = file
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     if let Some(name) = name.filter(|name| *name != found) {
-        return Err(format!(
-            "{flag}: the file must be called {name}, not {found}"
-        ));
+        let found = found.to_owned();
+        return Err(CommandError::NbpName { flag, name, found });
     }
     let folder = file.parent().unwrap_or(Path::new("/"));
     Ok((folder.to_owned(), found.to_owned()))
 }
 
 /// Returns a duration as Go writes it: `5s`, `1m30s`, `500ms`.
-fn go_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time as 5s, 500ms or 1m30s".to_owned();
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+fn go_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| InvalidDuration)?;
     Duration::try_from(parsed)
         .ok()
         .filter(|time| !time.is_zero())
-        .ok_or_else(wrong)
+        .ok_or(InvalidDuration)
 }
 
 #[cfg(test)]
@@ -247,7 +282,7 @@ mod tests {
     fn config(words: &[&str]) -> Result<Config, String> {
         let words = std::iter::once("pixiecore").chain(words.iter().copied());
         let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
-        program.command.config()
+        program.command.config().map_err(|error| error.to_string())
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use boot_server_events::BootEvent;
+use boot_server_events::{BootEvent, ReloadOutcome};
 use tracing::{error, info, warn};
 
 use super::config_file;
@@ -42,12 +42,12 @@ impl Reloader {
         }
         if let Some(tls) = &self.tls {
             let result = match tls.reload() {
-                Ok(()) => Ok("certificate and key".to_owned()),
-                Err(error) => Err(error.to_string()),
+                Ok(()) => ReloadOutcome::InForce("certificate and key".to_owned()),
+                Err(error) => ReloadOutcome::Refused(error.to_string()),
             };
             match &result {
-                Ok(what) => info!("reloaded: {what}"),
-                Err(why) => error!("keeping the last valid certificate: {why}"),
+                ReloadOutcome::InForce(what) => info!("reloaded: {what}"),
+                ReloadOutcome::Refused(why) => error!("keeping the last valid certificate: {why}"),
             }
             self.events.emit(BootEvent::Reloaded { result });
         }

@@ -1,5 +1,6 @@
 //! Flags of the server, and their effect on the configuration.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,46 @@ struct NotOffered {
     key_file: Option<String>,
 }
 
+/// Reasons that flags are not a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettingsError {
+    /// A flag of the DHCP server without its pool.
+    #[error("{0} needs --dhcp-range, or [dhcp] in a configuration file")]
+    NeedsDhcp(&'static str),
+    #[error("--web-ssl needs --web-cert-file and --web-key-file")]
+    NeedsCertificate,
+    /// A flag of the HTTP service without its data directory.
+    #[error("{0} configures the HTTP service, which also needs --data-path DIR")]
+    NeedsData(&'static str),
+    #[error(
+        "unsupported flag: --rpc-address (matchbox's gRPC API); remove the flag and edit the data directory \
+         instead (edits take effect at once)"
+    )]
+    RpcAddress,
+    #[error("folder not found: {flag} {path}; create it, or write {flag}= to serve no folder")]
+    FolderNotFound { flag: &'static str, path: PathBuf },
+    #[error("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080")]
+    Address { text: String, why: InvalidAddress },
+}
+
+/// Mistakes in the address of the HTTP service.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidAddress {
+    #[error("invalid port")]
+    Port,
+    #[error("missing port")]
+    NoPort,
+    #[error(transparent)]
+    Lookup(#[from] io::Error),
+    #[error("the name has no address")]
+    NoAddress,
+}
+
+/// Text that is not a range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write FIRST-LAST/PREFIX, e.g. 172.17.0.43-172.17.0.99/24")]
+struct InvalidRange;
+
 /// The addresses of a pool and its subnet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct DhcpRange {
@@ -107,16 +148,16 @@ struct DhcpRange {
 }
 
 impl std::str::FromStr for DhcpRange {
-    type Err = String;
+    type Err = InvalidRange;
 
-    fn from_str(text: &str) -> Result<DhcpRange, String> {
-        let form = || "write FIRST-LAST/PREFIX, e.g. 172.17.0.43-172.17.0.99/24".to_owned();
-        let (range, prefix) = text.split_once('/').ok_or_else(form)?;
-        let (first, last) = range.split_once('-').ok_or_else(form)?;
-        let first = first.trim().parse().map_err(|_| form())?;
-        let last = last.trim().parse().map_err(|_| form())?;
-        let prefix = prefix.parse().map_err(|_| form())?;
-        let subnet = Ipv4Net::new(first, prefix).map_err(|_| form())?.trunc();
+    fn from_str(text: &str) -> Result<DhcpRange, InvalidRange> {
+        let (range, prefix) = text.split_once('/').ok_or(InvalidRange)?;
+        let (first, last) = range.split_once('-').ok_or(InvalidRange)?;
+        let first = first.trim().parse().map_err(|_| InvalidRange)?;
+        let last = last.trim().parse().map_err(|_| InvalidRange)?;
+        let prefix = prefix.parse().map_err(|_| InvalidRange)?;
+        let subnet = Ipv4Net::new(first, prefix).map_err(|_| InvalidRange)?;
+        let subnet = subnet.trunc();
         Ok(DhcpRange {
             first,
             last,
@@ -142,8 +183,8 @@ impl Settings {
     /// Changes the configuration as the flags say.
     ///
     /// # Errors
-    /// A sentence about a flag.
-    pub(super) fn apply(self, config: &mut Config) -> Result<(), String> {
+    /// [`SettingsError`].
+    pub(super) fn apply(self, config: &mut Config) -> Result<(), SettingsError> {
         self.not_offered.check()?;
         let groups_file = self.config.filter(|path| is_yaml(path));
         set(&mut config.interface, self.interface);
@@ -171,9 +212,7 @@ impl Settings {
             ("--lease-file", self.lease_file.is_some()),
         ] {
             if given && config.dhcp.is_none() {
-                return Err(format!(
-                    "{flag} needs --dhcp-range, or [dhcp] in a configuration file"
-                ));
+                return Err(SettingsError::NeedsDhcp(flag));
             }
         }
         if let Some(dhcp) = &mut config.dhcp {
@@ -200,7 +239,7 @@ impl Settings {
         );
         let tls = match (self.web_ssl, pair.0, pair.1) {
             (true, Some(certificate), Some(key)) => Some((certificate, key)),
-            (true, ..) => return Err("--web-ssl needs --web-cert-file and --web-key-file".into()),
+            (true, ..) => return Err(SettingsError::NeedsCertificate),
             (false, ..) => None,
         };
         let key_ring = self.key_ring_path.filter(named);
@@ -219,9 +258,7 @@ impl Settings {
         let http = config.http.get_or_insert_with(HttpConfig::default);
         set_path(&mut http.data, self.data_path);
         if http.data.as_os_str().is_empty() {
-            return Err(format!(
-                "{flag} configures the HTTP service, which also needs --data-path DIR"
-            ));
+            return Err(SettingsError::NeedsData(flag));
         }
         if let Some(address) = &self.address {
             http.listen = socket_address(address)?;
@@ -244,13 +281,9 @@ impl Settings {
 
 impl NotOffered {
     /// matchbox reads its certificates only when `-rpc-address` is given, so they are taken without it.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), SettingsError> {
         match &self.rpc_address {
-            Some(address) if !address.is_empty() => Err(
-                "unsupported flag: --rpc-address (matchbox's gRPC API); remove the flag and edit the data directory \
-                 instead (edits take effect at once)"
-                    .into(),
-            ),
+            Some(address) if !address.is_empty() => Err(SettingsError::RpcAddress),
             _ => Ok(()),
         }
     }
@@ -263,16 +296,13 @@ pub(super) fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
 
 /// Returns the folder that a flag names; an empty text names none. bootcfg and matchbox refuse one that is not
 /// there.
-fn folder(flag: &str, path: PathBuf) -> Result<Option<PathBuf>, String> {
+fn folder(flag: &'static str, path: PathBuf) -> Result<Option<PathBuf>, SettingsError> {
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
     match path.is_dir() {
         true => Ok(Some(path)),
-        false => Err(format!(
-            "folder not found: {flag} {}; create it, or write {flag}= to serve no folder",
-            path.display()
-        )),
+        false => Err(SettingsError::FolderNotFound { flag, path }),
     }
 }
 
@@ -294,22 +324,25 @@ fn set_path(value: &mut PathBuf, given: Option<PathBuf>) {
 }
 
 /// Returns an address as Go takes it: `:8080` is every address, names are looked up.
-fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = |why: &str| format!("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080");
+fn socket_address(text: &str) -> Result<SocketAddr, SettingsError> {
+    let wrong = |why| SettingsError::Address {
+        text: text.to_owned(),
+        why,
+    };
     if let Some(port) = text.strip_prefix(':') {
-        let port = port.parse().map_err(|_| wrong("invalid port"))?;
+        let port = port.parse().map_err(|_| wrong(InvalidAddress::Port))?;
         return Ok((IpAddr::from(Ipv4Addr::UNSPECIFIED), port).into());
     }
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     if !text.contains(':') {
-        return Err(wrong("missing port"));
+        return Err(wrong(InvalidAddress::NoPort));
     }
     let mut found = text
         .to_socket_addrs()
-        .map_err(|error| wrong(&error.to_string()))?;
-    found.next().ok_or_else(|| wrong("the name has no address"))
+        .map_err(|error| wrong(InvalidAddress::Lookup(error)))?;
+    found.next().ok_or_else(|| wrong(InvalidAddress::NoAddress))
 }
 
 #[cfg(test)]

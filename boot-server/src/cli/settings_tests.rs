@@ -13,8 +13,8 @@ struct Program {
 fn applied(mut config: Config, flags: &str) -> Result<Config, String> {
     let words = std::iter::once("x").chain(flags.split_whitespace());
     let program = Program::try_parse_from(words).map_err(|error| error.to_string())?;
-    program.settings.apply(&mut config)?;
-    Ok(config)
+    let applied = program.settings.apply(&mut config);
+    applied.map(|()| config).map_err(|error| error.to_string())
 }
 
 #[test]

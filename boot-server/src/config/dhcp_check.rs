@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use boot_server_proto::dhcp::{Options, code};
-use boot_server_proto::mac::MacAddr;
+use boot_server_proto::mac::InvalidMac;
 use ipnet::Ipv4Net;
 use uuid::Uuid;
 
 use super::dhcp::{DhcpConfig, PoolConfig, RawOptions, Reservation};
-use super::dhcp_option::{self, parse_client_id};
+use super::dhcp_option::{self, InvalidOption, parse_client_id};
 use super::problem::ConfigProblem;
 use crate::lease::{PoolPlan, Reserved, ReservedFor};
 
@@ -28,6 +28,71 @@ pub struct PoolSettings {
     pub plan: PoolPlan,
     /// The options that are the same for all of its clients.
     pub options: Options,
+}
+
+/// Reasons that the pools cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolsError {
+    /// The server is not on the link that it serves.
+    #[error(
+        "the server's address {server} is outside dhcp.subnet {subnet}: clients cannot reach the server"
+    )]
+    ServerOutside {
+        /// Address of the server.
+        server: Ipv4Addr,
+        /// Subnet of `[dhcp]`.
+        subnet: Ipv4Net,
+    },
+    /// A raw option.
+    #[error(transparent)]
+    Option(#[from] InvalidOption),
+    /// The owner of a reservation.
+    #[error(transparent)]
+    Owner(#[from] InvalidOwner),
+}
+
+/// Mistakes in the owner of a reservation.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidOwner {
+    /// The MAC.
+    #[error(transparent)]
+    Mac(#[from] InvalidMac),
+    /// The UUID.
+    #[error("invalid UUID: `{uuid}` ({source})")]
+    Uuid {
+        /// Text of the UUID.
+        uuid: String,
+        /// Mistake in the text.
+        source: uuid::Error,
+    },
+    /// The client identifier.
+    #[error(transparent)]
+    ClientId(#[from] InvalidOption),
+    /// No owner, or several.
+    #[error("a reservation is for one of `mac`, `uuid` and `client_id`")]
+    NotOne,
+}
+
+impl InvalidOwner {
+    /// Returns the key of the mistake; empty for the whole reservation.
+    fn key(&self) -> &'static str {
+        match self {
+            InvalidOwner::Mac(_) => "mac",
+            InvalidOwner::Uuid { .. } => "uuid",
+            InvalidOwner::ClientId(_) => "client_id",
+            InvalidOwner::NotOne => "",
+        }
+    }
+
+    /// Returns the remedy.
+    fn help(&self) -> &'static str {
+        match self {
+            InvalidOwner::Mac(_) => "six hex bytes",
+            InvalidOwner::Uuid { .. } => "write it as 16e7d8a7-bfa9-428b-9117-363341bb330b",
+            InvalidOwner::ClientId(_) => "\"hex:01:52:54:…\" or \"text:name\"",
+            InvalidOwner::NotOne => "give exactly one of them",
+        }
+    }
 }
 
 /// Collects problems of one table.
@@ -48,9 +113,9 @@ impl Table<'_> {
     }
 
     fn options(&mut self, raw: &RawOptions) {
-        for problem in dhcp_option::parse(raw).err().unwrap_or_default() {
+        for problem in dhcp_option::problems(raw) {
             let key = format!("options/{}", problem.key);
-            self.problem(&key, problem.message, problem.help);
+            self.problem(&key, problem.error.to_string(), problem.error.help());
         }
     }
 }
@@ -115,7 +180,7 @@ impl DhcpConfig {
                 Some(_) => {}
             }
             match reservation.whose() {
-                Err((key, message, help)) => table.problem(key, message, help),
+                Err(error) => table.problem(error.key(), error.to_string(), error.help()),
                 Ok((key, whose)) => {
                     if !owners.insert((whose, subnet.copied())) {
                         let message = "this machine has a reservation in this subnet already";
@@ -140,14 +205,13 @@ impl DhcpConfig {
     /// which is never given.
     ///
     /// # Errors
-    /// A sentence, where [`Config::check`](super::Config::check) has problems or `server` is not in
-    /// the subnet.
-    pub fn pools(&self, server: Ipv4Addr) -> Result<Vec<PoolSettings>, String> {
+    /// `server` is not in the subnet, or [`Config::check`](super::Config::check) has problems.
+    pub fn pools(&self, server: Ipv4Addr) -> Result<Vec<PoolSettings>, PoolsError> {
         if !self.subnet.contains(&server) {
-            return Err(format!(
-                "the server's address {server} is outside dhcp.subnet {}: clients cannot reach the server",
-                self.subnet
-            ));
+            return Err(PoolsError::ServerOutside {
+                server,
+                subnet: self.subnet,
+            });
         }
         std::iter::once(&self.own_pool())
             .chain(&self.pools)
@@ -210,12 +274,7 @@ impl PoolConfig {
         &self,
         server: Ipv4Addr,
         reservations: &[Reservation],
-    ) -> Result<PoolSettings, String> {
-        let first_of = |problems: Vec<dhcp_option::OptionProblem>| {
-            problems
-                .first()
-                .map_or_else(String::new, |p| p.message.clone())
-        };
+    ) -> Result<PoolSettings, PoolsError> {
         let subnet = self.subnet.trunc();
         let mut options = Options::default();
         options.set_addresses(code::SUBNET_MASK, &[subnet.netmask()]);
@@ -229,18 +288,18 @@ impl PoolConfig {
         if let Some(mtu) = self.mtu {
             options.set(code::MTU, mtu.to_be_bytes());
         }
-        options.set_all(&dhcp_option::parse(&self.options).map_err(first_of)?);
+        options.set_all(&dhcp_option::parse(&self.options)?);
         let mut reserved = Vec::new();
         for reservation in reservations {
             if !subnet.contains(&reservation.address) {
                 continue;
             }
-            let (_, whose) = reservation.whose().map_err(|(_, message, _)| message)?;
+            let (_, whose) = reservation.whose()?;
             reserved.push(Reserved {
                 whose,
                 address: reservation.address,
                 hostname: reservation.hostname.clone(),
-                options: dhcp_option::parse(&reservation.options).map_err(first_of)?,
+                options: dhcp_option::parse(&reservation.options)?,
             });
         }
         Ok(PoolSettings {
@@ -257,33 +316,22 @@ impl PoolConfig {
     }
 }
 
-type Wrong = (&'static str, String, &'static str);
-
 impl Reservation {
     /// Returns the machine's identifier, and the key that holds it.
-    fn whose(&self) -> Result<(&'static str, ReservedFor), Wrong> {
+    fn whose(&self) -> Result<(&'static str, ReservedFor), InvalidOwner> {
         match (&self.mac, &self.uuid, &self.client_id) {
-            (Some(mac), None, None) => match mac.parse::<MacAddr>() {
-                Ok(mac) => Ok(("mac", ReservedFor::Mac(mac))),
-                Err(error) => Err(("mac", error.to_string(), "six hex bytes")),
-            },
+            (Some(mac), None, None) => Ok(("mac", ReservedFor::Mac(mac.parse()?))),
             (None, Some(uuid), None) => match uuid.parse::<Uuid>() {
-                Ok(uuid) => Ok(("uuid", ReservedFor::Machine(uuid))),
-                Err(error) => Err((
-                    "uuid",
-                    format!("invalid UUID: `{uuid}` ({error})"),
-                    "write it as 16e7d8a7-bfa9-428b-9117-363341bb330b",
-                )),
+                Ok(id) => Ok(("uuid", ReservedFor::Machine(id))),
+                Err(source) => Err(InvalidOwner::Uuid {
+                    uuid: uuid.clone(),
+                    source,
+                }),
             },
-            (None, None, Some(id)) => match parse_client_id(id) {
-                Ok(id) => Ok(("client_id", ReservedFor::ClientId(id))),
-                Err(message) => Err(("client_id", message, "\"hex:01:52:54:…\" or \"text:name\"")),
-            },
-            _ => Err((
-                "",
-                "a reservation is for one of `mac`, `uuid` and `client_id`".into(),
-                "give exactly one of them",
-            )),
+            (None, None, Some(id)) => {
+                Ok(("client_id", ReservedFor::ClientId(parse_client_id(id)?)))
+            }
+            _ => Err(InvalidOwner::NotOne),
         }
     }
 }

@@ -20,47 +20,104 @@ const NOTATIONS: &str = "addresses like \"10.0.0.1, 10.0.0.2\", or \"text:…\",
 /// Longest option: more does not fit a message of one Ethernet frame.
 const MAX_OPTION_LEN: usize = 1024;
 
-/// An option that cannot be.
+/// Mistakes in a raw option or a client identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOption {
+    /// The key is not an option code.
+    #[error("invalid option code: `{0}`")]
+    Code(String),
+    /// Padding or the end of options.
+    #[error("option {0} holds no value")]
+    NoValue(u8),
+    /// An option that the server sets.
+    #[error("option {code} {why}")]
+    Reserved {
+        /// Option code.
+        code: u8,
+        /// Source of its value.
+        why: &'static str,
+    },
+    /// A value in no known notation.
+    #[error("invalid option value: `{0}` (neither a typed value nor a list of addresses)")]
+    Value(String),
+    /// A number that its type does not hold.
+    #[error("invalid number: `{0}` (out of range for its type)")]
+    Number(String),
+    /// Text that is not hexadecimal.
+    #[error("`{0}` is not hex digits in pairs")]
+    Hex(String),
+    /// A value of this many bytes.
+    #[error("{0} bytes do not fit a DHCP option")]
+    TooLong(usize),
+    /// A client identifier without a notation.
+    #[error("missing type: `{0}`")]
+    NoType(String),
+    /// A client identifier of this many bytes.
+    #[error("a client identifier has 2 to 255 bytes, not {0}")]
+    ClientIdLength(usize),
+}
+
+impl InvalidOption {
+    /// Returns the remedy, or the valid notations.
+    pub(super) fn help(&self) -> String {
+        match self {
+            InvalidOption::Code(_) | InvalidOption::NoValue(_) => {
+                "a number from 1 to 254, e.g. options = { 150 = \"10.0.0.1\" }".to_owned()
+            }
+            InvalidOption::Reserved { .. } => "leave it out".to_owned(),
+            InvalidOption::TooLong(_) => format!("at most {MAX_OPTION_LEN}"),
+            InvalidOption::NoType(_) | InvalidOption::ClientIdLength(_) => {
+                "\"hex:01:52:54:…\" or \"text:name\"".to_owned()
+            }
+            InvalidOption::Value(_) | InvalidOption::Number(_) | InvalidOption::Hex(_) => {
+                NOTATIONS.to_owned()
+            }
+        }
+    }
+}
+
+/// An invalid option, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OptionProblem {
     /// Key as written under `options`.
     pub(super) key: String,
-    /// Problem in one sentence.
-    pub(super) message: String,
-    /// Remedy, or the valid notations.
-    pub(super) help: String,
+    /// Mistake in the key or the value.
+    pub(super) error: InvalidOption,
+}
+
+/// Returns all mistakes in a table.
+pub(super) fn problems(raw: &RawOptions) -> Vec<OptionProblem> {
+    let problem = |(key, value): (&String, &String)| {
+        let key = key.clone();
+        let error = parse_one(&key, value).err()?;
+        Some(OptionProblem { key, error })
+    };
+    raw.iter().filter_map(problem).collect()
 }
 
 /// Reads all options of a table.
-pub(super) fn parse(raw: &RawOptions) -> Result<Options, Vec<OptionProblem>> {
+///
+/// # Errors
+/// The first mistake.
+pub(super) fn parse(raw: &RawOptions) -> Result<Options, InvalidOption> {
     let mut options = Options::default();
-    let mut problems = Vec::new();
     for (key, value) in raw {
-        match parse_code(key).and_then(|code| Ok((code, parse_value(value)?))) {
-            Ok((code, bytes)) => options.set(code, bytes),
-            Err((message, help)) => problems.push(OptionProblem {
-                key: key.clone(),
-                message,
-                help,
-            }),
-        }
+        let (code, bytes) = parse_one(key, value)?;
+        options.set(code, bytes);
     }
-    if problems.is_empty() {
-        Ok(options)
-    } else {
-        Err(problems)
-    }
+    Ok(options)
 }
 
-type Wrong = (String, String);
+fn parse_one(key: &str, value: &str) -> Result<(u8, Vec<u8>), InvalidOption> {
+    Ok((parse_code(key)?, parse_value(value)?))
+}
 
-fn parse_code(key: &str) -> Result<u8, Wrong> {
-    let numbers = || "a number from 1 to 254, e.g. options = { 150 = \"10.0.0.1\" }".to_owned();
+fn parse_code(key: &str) -> Result<u8, InvalidOption> {
     let Ok(code) = key.parse::<u8>() else {
-        return Err((format!("invalid option code: `{key}`"), numbers()));
+        return Err(InvalidOption::Code(key.to_owned()));
     };
     let why = match code {
-        code::PAD | code::END => return Err((format!("option {code} holds no value"), numbers())),
+        code::PAD | code::END => return Err(InvalidOption::NoValue(code)),
         code::SUBNET_MASK | code::BROADCAST_ADDRESS => "follows from the subnet",
         code::LEASE_TIME | code::RENEWAL_TIME | code::REBINDING_TIME => {
             "follows from lease_seconds"
@@ -78,10 +135,10 @@ fn parse_code(key: &str) -> Result<u8, Wrong> {
         | code::SUBNET_SELECTION => "is part of the protocol and set by the server",
         _ => return Ok(code),
     };
-    Err((format!("option {code} {why}"), "leave it out".to_owned()))
+    Err(InvalidOption::Reserved { code, why })
 }
 
-fn parse_value(value: &str) -> Result<Vec<u8>, Wrong> {
+fn parse_value(value: &str) -> Result<Vec<u8>, InvalidOption> {
     let bytes = match value.split_once(':') {
         Some(("text", text)) => Ok(text.as_bytes().to_vec()),
         Some(("hex", hex)) => parse_hex(hex),
@@ -94,31 +151,27 @@ fn parse_value(value: &str) -> Result<Vec<u8>, Wrong> {
             .map(|part| part.trim().parse::<Ipv4Addr>())
             .collect::<Result<Vec<_>, _>>()
             .map(|all| all.iter().flat_map(Ipv4Addr::octets).collect())
-            .map_err(|_| format!("invalid option value: `{value}` (neither a typed value nor a list of addresses)")),
-    };
-    match bytes {
-        Ok(bytes) if bytes.len() > MAX_OPTION_LEN => Err((
-            format!("{} bytes do not fit a DHCP option", bytes.len()),
-            format!("at most {MAX_OPTION_LEN}"),
-        )),
-        Ok(bytes) => Ok(bytes),
-        Err(message) => Err((message, NOTATIONS.to_owned())),
+            .map_err(|_| InvalidOption::Value(value.to_owned())),
+    }?;
+    match bytes.len() {
+        len if len > MAX_OPTION_LEN => Err(InvalidOption::TooLong(len)),
+        _ => Ok(bytes),
     }
 }
 
 fn parse_number<N: std::str::FromStr>(
     text: &str,
     bytes: impl FnOnce(N) -> Vec<u8>,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, InvalidOption> {
     text.trim()
         .parse()
         .map(bytes)
-        .map_err(|_| format!("invalid number: `{text}` (out of range for its type)"))
+        .map_err(|_| InvalidOption::Number(text.to_owned()))
 }
 
 /// Hex digits in pairs, with or without colons between them.
-fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
-    let wrong = || format!("`{text}` is not hex digits in pairs");
+fn parse_hex(text: &str) -> Result<Vec<u8>, InvalidOption> {
+    let wrong = || InvalidOption::Hex(text.to_owned());
     let digits: Vec<u8> = match text.contains(':') {
         true if text.split(':').all(|pair| pair.len() == 2) => text.replace(':', "").into_bytes(),
         true => return Err(wrong()),
@@ -140,16 +193,16 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Reads a client identifier: `hex:…` are its bytes, `text:…` its name without a type.
-pub(super) fn parse_client_id(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn parse_client_id(text: &str) -> Result<Vec<u8>, InvalidOption> {
     let bytes = match text.split_once(':') {
         Some(("hex", hex)) => parse_hex(hex)?,
         // RFC 2132 §9.14: type 0 is for identifiers that are no hardware address.
         Some(("text", name)) => [&[0], name.as_bytes()].concat(),
-        _ => return Err(format!("missing type: `{text}`")),
+        _ => return Err(InvalidOption::NoType(text.to_owned())),
     };
     match bytes.len() {
         2..=255 => Ok(bytes),
-        len => Err(format!("a client identifier has 2 to 255 bytes, not {len}")),
+        len => Err(InvalidOption::ClientIdLength(len)),
     }
 }
 
@@ -180,10 +233,11 @@ mod tests {
         for value in [
             "", "wpad", "10.0.0", "hex:1", "hex:1:2", "hex:zz", "u8:256", "u16:-1", "empty:x",
         ] {
-            let (message, help) = parse_value(value).unwrap_err();
-            assert!(!message.is_empty() && help.contains("text:"), "{value}");
+            let error = parse_value(value).unwrap_err();
+            assert_eq!(error.help(), NOTATIONS, "{value}: {error}");
         }
-        assert!(parse_value(&format!("text:{}", "x".repeat(1025))).is_err());
+        let long = parse_value(&format!("text:{}", "x".repeat(1025)));
+        assert_eq!(long, Err(InvalidOption::TooLong(1025)));
     }
 
     #[test]
@@ -194,10 +248,7 @@ mod tests {
             assert!(parse_code(key).is_err(), "{key}");
         }
         for key in ["3", "43", "66", "67", "150", "252"] {
-            assert_eq!(
-                parse_code(key).map(|code| code.to_string()).as_deref(),
-                Ok(key)
-            );
+            assert_eq!(parse_code(key).unwrap().to_string(), key);
         }
     }
 

@@ -16,7 +16,8 @@ mod tftp;
 
 pub use boot_server_policy::{BiosLoader, BootConfig};
 pub use dhcp::{DhcpConfig, PoolConfig, ProxyDhcpConfig, RawOptions, Reservation};
-pub use dhcp_check::PoolSettings;
+pub use dhcp_check::{InvalidOwner, PoolSettings, PoolsError};
+pub use dhcp_option::InvalidOption;
 pub use http::{Explain, HttpConfig};
 pub use log::{LogConfig, LogFormat, LogLevel, MetricsConfig};
 pub use pixiecore::{FixedBoot, PixiecoreConfig};

@@ -63,3 +63,27 @@ pub enum JournalError {
         path: PathBuf,
     },
 }
+
+/// Warning: another program changed the lease file, which has all leases again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("lease file {path}: the file {change} and was rewritten")]
+pub struct Rewritten {
+    /// Path of the lease file.
+    pub path: PathBuf,
+    /// Change that was found.
+    pub change: ForeignChange,
+}
+
+/// Change that another program made to the lease file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForeignChange {
+    /// The file was removed.
+    #[error("was removed")]
+    Removed,
+    /// Another file has its name.
+    #[error("was replaced")]
+    Replaced,
+    /// The file has another length than the server's own writes gave it.
+    #[error("was changed by another program")]
+    Edited,
+}

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::damage::{Damage, LeaseFile, parse};
-use super::error::JournalError;
+use super::error::{ForeignChange, JournalError, Rewritten};
 use super::lock::{Lock, beside};
 use super::record::LeaseRecord;
 use super::store::LeaseStore;
@@ -131,13 +131,13 @@ impl Journal {
         }
     }
 
-    fn write(&mut self) -> io::Result<Option<String>> {
+    fn write(&mut self) -> io::Result<Option<ForeignChange>> {
         let lost = self.is_lost();
         let has_grown =
             self.lines > COMPACT_AT_LEAST && self.lines > COMPACT_RATIO * self.current.len();
         if let Some(lost) = lost.filter(|_| !self.torn) {
             self.rewrite()?;
-            return Ok(Some(format!("the file {lost} and was rewritten")));
+            return Ok(Some(lost));
         }
         if self.torn || has_grown {
             self.rewrite()?;
@@ -163,15 +163,15 @@ impl Journal {
     }
 
     /// Returns the change that another program made to the file, if any.
-    fn is_lost(&self) -> Option<&'static str> {
+    fn is_lost(&self) -> Option<ForeignChange> {
         let Ok(there) = fs::symlink_metadata(&self.path) else {
-            return Some("was removed");
+            return Some(ForeignChange::Removed);
         };
         // The server's own file is open, so that no other file has its inode.
         if identity(&there) != self.identity {
-            return Some("was replaced");
+            return Some(ForeignChange::Replaced);
         }
-        (there.len() != self.len).then_some("was changed by another program")
+        (there.len() != self.len).then_some(ForeignChange::Edited)
     }
 }
 
@@ -186,16 +186,23 @@ impl LeaseStore for Journal {
         self.lines += 1;
     }
 
-    fn commit(&mut self) -> Result<Option<String>, String> {
+    fn commit(&mut self) -> Result<Option<Rewritten>, JournalError> {
         let result = self.write();
         if result.is_err() {
             self.torn = true;
             self.pending.clear();
         }
-        let path = self.path.display();
-        result
-            .map(|warning| warning.map(|warning| format!("lease file {path}: {warning}")))
-            .map_err(|error| format!("lease file {path}: {error}"))
+        let path = || self.path.clone();
+        match result {
+            Ok(change) => Ok(change.map(|change| Rewritten {
+                path: path(),
+                change,
+            })),
+            Err(source) => Err(JournalError::Io {
+                path: path(),
+                source,
+            }),
+        }
     }
 
     fn shift(&mut self, seconds: i64) {

@@ -1,5 +1,6 @@
 //! Contract of a store of leases, and the store of servers without a lease file.
 
+use super::error::{JournalError, Rewritten};
 use super::record::LeaseRecord;
 
 /// Keeps lease records across restarts.
@@ -12,8 +13,8 @@ pub trait LeaseStore: Send {
     /// `Ok` may carry a warning: all is kept, but something had happened to the place.
     ///
     /// # Errors
-    /// A sentence: the record could not be stored, so it must not be acknowledged. The next commit tries again.
-    fn commit(&mut self) -> Result<Option<String>, String>;
+    /// The record could not be stored, so it must not be acknowledged. The next commit tries again.
+    fn commit(&mut self) -> Result<Option<Rewritten>, JournalError>;
 
     /// Moves the ends of all records by seconds, with the next [`LeaseStore::commit`]: the wall clock was
     /// set.
@@ -25,7 +26,7 @@ impl LeaseStore for Box<dyn LeaseStore> {
         (**self).keep(record);
     }
 
-    fn commit(&mut self) -> Result<Option<String>, String> {
+    fn commit(&mut self) -> Result<Option<Rewritten>, JournalError> {
         (**self).commit()
     }
 
@@ -41,7 +42,7 @@ pub struct MemoryOnly;
 impl LeaseStore for MemoryOnly {
     fn keep(&mut self, _: LeaseRecord) {}
 
-    fn commit(&mut self) -> Result<Option<String>, String> {
+    fn commit(&mut self) -> Result<Option<Rewritten>, JournalError> {
         Ok(None)
     }
 

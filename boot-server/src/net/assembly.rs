@@ -70,11 +70,7 @@ impl Assembly {
             .map_or_else(Explain::default, |http| http.explain);
         let mut nbps = None;
         if config.needs_interface() {
-            let name = config.interface.as_deref().ok_or_else(|| {
-                NetError::Config(
-                    "missing `interface`, which DHCP, TFTP and router advertisements need".into(),
-                )
-            })?;
+            let name = config.interface.as_deref().ok_or(NetError::NoInterface)?;
             let interface = Interface::find(name, config.address)?;
             let policy = policy(&config, interface.address);
             let events = self.parts.events.clone();
@@ -162,8 +158,8 @@ impl Assembly {
     }
 
     pub(super) fn pixiecore_api(&self) -> Result<ApiClient, NetError> {
-        let missing = || NetError::Config("Pixiecore mode needs a client of its API".into());
-        self.parts.pixiecore.clone().ok_or_else(missing)
+        let api = self.parts.pixiecore.clone();
+        api.ok_or(NetError::NoPixiecoreApi)
     }
 
     /// Returns the boot config service of `[http]`, which names machines by `neighbours`.

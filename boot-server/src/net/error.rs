@@ -3,6 +3,7 @@
 use std::io;
 
 use super::interface::InterfaceError;
+use crate::config::PoolsError;
 use crate::lease::JournalError;
 
 /// Reasons that the server does not run, or stopped.
@@ -38,9 +39,15 @@ pub enum NetError {
     /// The lease file.
     #[error(transparent)]
     Leases(#[from] JournalError),
-    /// The configuration asks for what cannot be.
-    #[error("{0}")]
-    Config(String),
+    /// The pools of `[dhcp]`.
+    #[error(transparent)]
+    Pools(#[from] PoolsError),
+    /// No interface is configured.
+    #[error("missing `interface`, which DHCP, TFTP and router advertisements need")]
+    NoInterface,
+    /// Pixiecore mode without a client of its API.
+    #[error("Pixiecore mode needs a client of its API")]
+    NoPixiecoreApi,
     /// A service ended by itself.
     #[error("{service} ended: {reason}")]
     Ended {

@@ -9,6 +9,7 @@ use boot_server_proto::tftp::ErrorCode;
 use super::context::Context;
 use super::files::*;
 use super::folder::Folder;
+use crate::catalog::snapshot::Refusal;
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
 use crate::config::BootConfig;
 use crate::event_sink::EventSink;
@@ -23,8 +24,11 @@ const SCRIPT: &str = "#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || auto
 struct Known;
 
 impl BootCatalog for Known {
-    fn select(&self, labels: &Labels) -> Result<Selection, String> {
-        let mac = labels.0.get("mac").ok_or("no group matches")?;
+    fn select(&self, labels: &Labels) -> Result<Selection, Refusal> {
+        let mac = labels
+            .0
+            .get("mac")
+            .ok_or_else(|| Refusal::without_group("no group matches"))?;
         Ok(Selection {
             group: mac.clone(),
             require: [("mac", mac)].into_iter().collect(),

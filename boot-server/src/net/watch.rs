@@ -381,8 +381,8 @@ mod tests {
                 let BootEvent::Reloaded { result } = event.unwrap().what else {
                     continue;
                 };
-                let found = result.map(|_| self.data_dir.snapshot().groups.len());
-                if found.map_err(|_| ()) == wanted {
+                let groups = self.data_dir.snapshot().groups.len();
+                if result.is_in_force().then_some(groups).ok_or(()) == wanted {
                     return;
                 }
             }

@@ -13,7 +13,9 @@ use super::destination::is_unicast_host;
 use super::dhcp_reply::{Context, give, inform_ack, refuse};
 use super::server_options::ServerOptions;
 use crate::config::PoolSettings;
-use crate::lease::{LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Usage};
+use crate::lease::{
+    JournalError, LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Rewritten, Usage,
+};
 use crate::policy::{BootStep, Client};
 
 /// To whom a message without a relay agent was sent.
@@ -156,8 +158,8 @@ impl<S: LeaseStore> DhcpServer<S> {
     /// Keeps the leases that were given since the last time; `Ok` may carry a warning.
     ///
     /// # Errors
-    /// A sentence: they could not be kept. Acknowledgements since the last time must not be sent.
-    pub fn commit(&mut self) -> Result<Option<String>, String> {
+    /// They could not be kept. Acknowledgements since the last time must not be sent.
+    pub fn commit(&mut self) -> Result<Option<Rewritten>, JournalError> {
         self.uncommitted = false;
         self.store.commit()
     }

@@ -11,13 +11,14 @@ use uuid::Uuid;
 use super::pxelinux::{RenderedConfig, labels, select_by_uuid};
 use super::variables::{ExpandError, Machine, expand};
 use crate::catalog::BootCatalog;
+use crate::catalog::snapshot::Refusal;
 
 /// Reasons that a machine gets no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrubError {
     /// No group, or no usable profile.
-    #[error("{0}")]
-    NoMatch(String),
+    #[error(transparent)]
+    NoMatch(#[from] Refusal),
     /// The name is another machine's, or a whole network's.
     #[error("the name does not identify a machine; GRUB tries its next name")]
     OtherName,
@@ -62,7 +63,7 @@ pub fn grub_config(
         }
     };
     let machine = &machine;
-    let selection = selection.map_err(GrubError::NoMatch)?;
+    let selection = selection?;
     let group = selection.group;
     let Some(boot) = selection.boot else {
         return Err(GrubError::NoBoot(group));
@@ -76,7 +77,7 @@ pub fn grub_config(
     let file = |text: &String| {
         let text = expanded(text)?;
         let below = assets_url.and_then(|url| text.strip_prefix(url));
-        Ok(below.map_or_else(|| text.clone(), |below| format!("/assets/{below}")))
+        Ok::<_, GrubError>(below.map_or_else(|| text.clone(), |below| format!("/assets/{below}")))
     };
     let kernel = file(&boot.kernel)?;
     let initrd: Vec<String> = boot.initrd.iter().map(file).collect::<Result<_, _>>()?;
@@ -110,9 +111,9 @@ mod tests {
     struct One;
 
     impl BootCatalog for One {
-        fn select(&self, labels: &Labels) -> Result<Selection, String> {
+        fn select(&self, labels: &Labels) -> Result<Selection, Refusal> {
             if labels.0.get("mac").map(String::as_str) != Some("02:00:00:00:00:01") {
-                return Err("no group matched".into());
+                return Err(Refusal::without_group("no group matched"));
             }
             Ok(Selection {
                 group: "one".into(),
@@ -148,7 +149,12 @@ mod tests {
     #[test]
     fn what_is_not_known_is_an_error_and_not_a_hole() {
         let unknown = grub_config(&One, ConfigName::Default, machine(2, None), None);
-        assert_eq!(unknown, Err(GrubError::NoMatch("no group matched".into())));
+        assert_eq!(
+            unknown,
+            Err(GrubError::NoMatch(Refusal::without_group(
+                "no group matched"
+            )))
+        );
         let error = grub_config(&One, ConfigName::Default, machine(1, None), None).unwrap_err();
         assert!(matches!(error, GrubError::Variable { .. }), "{error}");
     }

@@ -12,6 +12,7 @@ use boot_server_proto::pxelinux::{Config, ConfigName, RenderError};
 use uuid::Uuid;
 
 use super::variables::{ExpandError, Machine, expand};
+use crate::catalog::snapshot::Refusal;
 use crate::catalog::{BootCatalog, BootSettings, Labels, Selection};
 
 /// A rendered configuration and the group it came from.
@@ -29,8 +30,8 @@ pub struct RenderedConfig {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PxelinuxError {
     /// No group, or no usable spec.
-    #[error("{0}")]
-    NoMatch(String),
+    #[error(transparent)]
+    NoMatch(#[from] Refusal),
     /// The machine's group is served under another name.
     #[error("group `{group}` is served {place}, not under this name")]
     OtherName {
@@ -98,7 +99,7 @@ pub fn pxelinux_config(
             catalog.select(&labels(&machine))
         }
     };
-    let selection = selection.map_err(PxelinuxError::NoMatch)?;
+    let selection = selection?;
     let group = selection.group.clone();
     let place = place(&selection);
     if !place.is(name, machine.address) {
@@ -130,7 +131,7 @@ pub(super) fn select_by_uuid(
     catalog: &dyn BootCatalog,
     asked: Uuid,
     machine: &mut Machine,
-) -> Result<Selection, String> {
+) -> Result<Selection, Refusal> {
     let swapped = Uuid::from_bytes_le(asked.into_bytes());
     for uuid in [swapped, asked] {
         machine.uuid = Some(uuid);
@@ -273,7 +274,7 @@ mod tests {
     struct Groups(Vec<(&'static str, Vec<(&'static str, &'static str)>)>);
 
     impl BootCatalog for Groups {
-        fn select(&self, labels: &Labels) -> Result<Selection, String> {
+        fn select(&self, labels: &Labels) -> Result<Selection, Refusal> {
             let matches = |(key, value): &(&str, &str)| {
                 labels.0.get(*key).map_or("", String::as_str) == *value
             };
@@ -281,7 +282,8 @@ mod tests {
                 .0
                 .iter()
                 .find(|(_, require)| require.iter().all(matches));
-            let (group, require) = found.ok_or("no group matched")?;
+            let (group, require) =
+                found.ok_or_else(|| Refusal::without_group("no group matched"))?;
             Ok(Selection {
                 group: (*group).to_owned(),
                 require: require.iter().copied().collect(),

@@ -99,7 +99,7 @@ async fn compare(directory: &Path, list: Option<&Path>) -> (usize, usize) {
                 for config in &booted.configs {
                     let answer = match &config.served {
                         Ok(document) => served(document),
-                        Err(reason) => refused(reason),
+                        Err(refusal) => refused(&refusal.reason),
                     };
                     wanted.push((&config.request, answer));
                 }

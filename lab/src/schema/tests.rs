@@ -214,7 +214,7 @@ fn server_events() -> Vec<BootEvent> {
             millis: 1,
         },
         BootEvent::Reloaded {
-            result: Err("no groups".into()),
+            result: boot_server_events::ReloadOutcome::Refused("no groups".into()),
         },
     ]
 }

@@ -15,6 +15,7 @@ use super::layout::Layout;
 use super::loader::{FoundGroup, Loader, Profiles, dangling};
 use super::problem::{Problem, Severity};
 use super::profile::Profile;
+use super::unavailable::ProfileError;
 
 /// Loads groups and specs. The groups file may be outside of the directory.
 pub(super) fn load(
@@ -89,24 +90,23 @@ fn read_spec(
     loader: &mut Loader<'_>,
     id: &Arc<str>,
     named_by: Option<&FoundGroup>,
-) -> Result<Arc<Profile>, String> {
+) -> Result<Arc<Profile>, ProfileError> {
     let file = Layout::Bootcfg.profile_file(id);
     let path = loader.root.path_of(&file);
-    let text = loader.read_json(&file).map_err(|error| {
-        match (&error, named_by) {
+    let text = loader
+        .read_json(&file)
+        .inspect_err(|error| match (error, named_by) {
             (Unreadable::Other { .. }, _) => {}
-            (_, Some(group)) => dangling(loader, group, Layout::Bootcfg, &error),
+            (_, Some(group)) => dangling(loader, group, Layout::Bootcfg, error),
             (_, None) => {
                 let help = "remove the folder, or add the file";
                 let problem = Problem::of_file(Severity::Warning, &path, error.to_string(), help);
                 loader.problems.push(problem.of_rule("missing-profile"));
             }
-        }
-        error.to_string()
-    })?;
+        })?;
     let (profile, problems) = spec::parse(&path, &text, id, named_by.is_some());
     loader.problems.extend(problems);
     profile
         .map(Arc::new)
-        .map_err(|error| format!("{file}: {error}"))
+        .map_err(|error| ProfileError::Invalid { file, error })
 }

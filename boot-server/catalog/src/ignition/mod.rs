@@ -10,7 +10,7 @@ use boot_server_proto::json::{self, InvalidJson};
 use super::yaml::InvalidYaml;
 
 /// Reasons to refuse a text as an Ignition config.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum InvalidIgnition {
     /// The JSON is malformed or has the wrong shape.
     #[error("not an Ignition config: {0}")]

@@ -11,6 +11,7 @@ use super::files::Unreadable;
 use super::layout::Layout;
 use super::loader::{FoundGroup, Loader, Profiles, dangling};
 use super::profile::Profile;
+use super::unavailable::ProfileError;
 
 /// Loads groups and profiles: the files `*.json` of the two folders.
 pub(super) fn load(loader: &mut Loader<'_>) -> (Vec<FoundGroup>, Profiles) {
@@ -70,20 +71,19 @@ fn read_profile(
     loader: &mut Loader<'_>,
     id: &Arc<str>,
     named_by: Option<&FoundGroup>,
-) -> Result<Arc<Profile>, String> {
+) -> Result<Arc<Profile>, ProfileError> {
     let file = Layout::Matchbox.profile_file(id);
     let path = loader.root.path_of(&file);
-    let text = loader.read_json(&file).map_err(|error| {
-        match (&error, named_by) {
+    let text = loader
+        .read_json(&file)
+        .inspect_err(|error| match (error, named_by) {
             (Unreadable::Other { .. }, _) | (Unreadable::Folder(_), None) => {}
-            (_, Some(group)) => dangling(loader, group, Layout::Matchbox, &error),
+            (_, Some(group)) => dangling(loader, group, Layout::Matchbox, error),
             (_, None) => loader.error(&path, error.to_string(), "put the file itself there"),
-        }
-        error.to_string()
-    })?;
+        })?;
     let (profile, problems) = profile_file::parse(&path, &text, id, named_by.is_some());
     loader.problems.extend(problems);
     profile
         .map(Arc::new)
-        .map_err(|error| format!("{file}: {error}"))
+        .map_err(|error| ProfileError::Invalid { file, error })
 }

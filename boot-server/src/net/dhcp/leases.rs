@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use boot_server_events::BootEvent;
+use boot_server_events::{BootEvent, LeaseFileState};
 
 use crate::config::{DhcpConfig, PoolSettings};
 use crate::event_sink::EventSink;
@@ -22,7 +22,7 @@ pub(super) fn open(
     };
     let (mut journal, mut known) = Journal::open(path, dhcp.durability())?;
     if let Some(damage) = journal.damage() {
-        let result = Ok(damage.to_string());
+        let result = LeaseFileState::Kept(damage.to_string());
         events.emit(BootEvent::LeaseFile { result });
     }
     let lease_time = |address| {
@@ -42,7 +42,7 @@ pub(super) fn open(
         let warning = format!(
             "lease file {path}: {count} leases expire too late for this clock; restarted as if given now"
         );
-        let result = Ok(warning);
+        let result = LeaseFileState::Kept(warning);
         events.emit(BootEvent::LeaseFile { result });
     }
     // Written with the first commit, at once after the start.

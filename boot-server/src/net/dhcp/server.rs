@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use boot_server_events::{BootEvent, Shortage};
+use boot_server_events::{BootEvent, LeaseFileState, Shortage};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 
@@ -14,7 +14,7 @@ use super::outage::Outages;
 use super::probe::{Found, Prober};
 use super::request::{Answered, Request};
 use crate::event_sink::EventSink;
-use crate::lease::{ClockReading, LeaseClock, LeaseStore, Usage};
+use crate::lease::{ClockReading, JournalError, LeaseClock, LeaseStore, Usage};
 use crate::policy::BootStep;
 use crate::respond::{Answer, DhcpServer};
 
@@ -94,13 +94,16 @@ impl ServerRole {
     ///
     /// # Errors
     /// They are not kept.
-    fn commit(&self) -> Result<(), String> {
+    fn commit(&self) -> Result<(), JournalError> {
         let result = self.dhcp().commit();
         let before = self.keeping.swap(result.is_ok(), Ordering::Relaxed);
         let told = match (&result, before) {
-            (Ok(Some(warning)), _) => Some(Ok(warning.clone())),
-            (Ok(None), false) => Some(Ok("the lease file is writable again".to_owned())),
-            (Err(error), true) => Some(Err(error.clone())),
+            (Ok(Some(warning)), _) => Some(LeaseFileState::Kept(warning.to_string())),
+            (Ok(None), false) => {
+                let text = "the lease file is writable again";
+                Some(LeaseFileState::Kept(text.to_owned()))
+            }
+            (Err(error), true) => Some(LeaseFileState::Failing(error.to_string())),
             _ => None,
         };
         if let Some(result) = told {

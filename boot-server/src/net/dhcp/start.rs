@@ -36,7 +36,7 @@ impl Assembly {
     ) -> Result<(), NetError> {
         if let Some(dhcp) = &config.dhcp {
             let address = context.interface.address;
-            let pools = dhcp.pools(address).map_err(NetError::Config)?;
+            let pools = dhcp.pools(address)?;
             let (store, known) = leases::open(dhcp, &pools, &self.parts.events)?;
             let server =
                 DhcpServer::new(address, server_options(config, dhcp), pools, &known, store);

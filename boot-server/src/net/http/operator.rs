@@ -41,7 +41,7 @@ async fn handle(
 
 #[cfg(test)]
 mod tests {
-    use boot_server_events::BootEvent;
+    use boot_server_events::{BootEvent, LeaseFileState};
 
     use super::*;
 
@@ -51,12 +51,12 @@ mod tests {
         let status = async || health(State(Arc::clone(&metrics))).await.0;
         assert_eq!(status().await, StatusCode::OK);
         let broken = BootEvent::LeaseFile {
-            result: Err("disk full".into()),
+            result: LeaseFileState::Failing("disk full".into()),
         };
         metrics.count(&broken);
         assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
         let kept = BootEvent::LeaseFile {
-            result: Ok("kept again".into()),
+            result: LeaseFileState::Kept("kept again".into()),
         };
         metrics.count(&kept);
         assert_eq!(status().await, StatusCode::OK);

@@ -25,9 +25,12 @@ pub(crate) async fn handle(
     if snapshot.layout == Layout::Matchbox {
         return Answer::not_found("matchbox has no /spec; see /explain");
     }
-    let json = snapshot.profile(&id).and_then(|profile| {
-        go_json::to_string(&Spec::from(&**profile)).map_err(|error| error.to_string())
-    });
+    let json = match snapshot.profile(&id) {
+        Ok(profile) => {
+            go_json::to_string(&Spec::from(&**profile)).map_err(|error| error.to_string())
+        }
+        Err(missing) => Err(missing.to_string()),
+    };
     match json {
         Ok(json) => Answer::rendered("application/json", json, format!("spec {id}")),
         Err(reason) => Answer::explained(

@@ -276,7 +276,7 @@ impl Differ {
                 change.fate = Fate::Changes;
                 change.loses_config = true;
                 let reason = match is.map(|config| &config.served) {
-                    Some(Err(reason)) => reason.as_str(),
+                    Some(Err(refusal)) => refusal.reason.as_str(),
                     _ => "the machine neither requests one nor has one",
                 };
                 let fact = format!("{what}: no more `{}`: {reason}", name(&was));

@@ -131,13 +131,11 @@ fn configs(
             };
             let labels = Labels::from_query(query);
             let config = snapshot.config_checked(folder, &labels, query, checked);
-            let served = config
-                .map(|config| Document {
-                    request: request.clone(),
-                    file: Some(format!("{}/{}", folder.name(), config.file)),
-                    text: config.text,
-                })
-                .map_err(|refusal| refusal.reason);
+            let served = config.map(|config| Document {
+                request: request.clone(),
+                file: Some(format!("{}/{}", folder.name(), config.file)),
+                text: config.text,
+            });
             Some(Config {
                 folder,
                 asked,

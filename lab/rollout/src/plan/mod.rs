@@ -23,8 +23,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use boot_server_catalog::checked::Checked;
-use boot_server_catalog::snapshot::Folder;
-use boot_server_catalog::snapshot::{Layout, Snapshot};
+use boot_server_catalog::snapshot::{Folder, Layout, Refusal, Snapshot};
 use sha2::{Digest, Sha256};
 
 use crate::inventory::Inventory;
@@ -99,7 +98,7 @@ pub struct Config {
     /// Path and query by which it is asked for.
     pub request: String,
     /// Served document, or the reason of a 404.
-    pub served: Result<Document, String>,
+    pub served: Result<Document, Refusal>,
 }
 
 /// Route by which a machine comes to request a config.

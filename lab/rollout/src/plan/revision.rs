@@ -20,7 +20,7 @@ pub enum RevisionError {
         /// Path of the directory.
         dir: String,
         /// Message of git.
-        why: String,
+        why: GitMessage,
     },
     /// The revision is not known.
     #[error(
@@ -32,7 +32,7 @@ pub enum RevisionError {
         /// Path of the directory.
         dir: String,
         /// Message of git.
-        why: String,
+        why: GitMessage,
     },
     /// The directory was not there then.
     #[error("directory not found: `{folder}` in revision `{revision}`")]
@@ -48,7 +48,7 @@ pub enum RevisionError {
         /// Revision as given by the user.
         revision: String,
         /// Message of git.
-        why: String,
+        why: GitMessage,
     },
     /// No temporary folder could be created.
     #[error("cannot create a folder for a revision: {0}")]
@@ -150,6 +150,11 @@ impl Revision {
     }
 }
 
+/// First line of what git says to standard error when it fails.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GitMessage(String);
+
 struct Git<'a> {
     dir: &'a Path,
     index: Option<&'a Path>,
@@ -157,7 +162,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     /// Runs git and returns its output, or its error message.
-    fn run(&self, arguments: &[&str]) -> Result<Result<String, String>, RevisionError> {
+    fn run(&self, arguments: &[&str]) -> Result<Result<String, GitMessage>, RevisionError> {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.dir).args(arguments);
         command.stdin(Stdio::null());
@@ -171,10 +176,10 @@ impl Git<'_> {
             false => {
                 let told = text(&output.stderr);
                 let first = told.lines().next().unwrap_or_default();
-                Err(match first.is_empty() {
+                Err(GitMessage(match first.is_empty() {
                     true => "unknown to git".to_owned(),
                     false => first.to_owned(),
-                })
+                }))
             }
         })
     }

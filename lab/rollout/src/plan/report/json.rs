@@ -1,6 +1,6 @@
 //! A plan as JSON, for programs. Keys stay; new ones may be added. `version` is 1.
 
-use boot_server_catalog::snapshot::Folder;
+use boot_server_catalog::snapshot::{Folder, Refusal};
 use serde::Serialize;
 
 use crate::plan::change::{Change, Changes, Fate};
@@ -140,7 +140,10 @@ fn machine(machine: &MachinePlan, texts: Texts) -> Machine<'_> {
         let asked_for = config.asked == Asked::ByKernelOption;
         Some(match &config.served {
             Ok(document) => served(document, asked_for, texts),
-            Err(error) => Served::Refused { error, asked_for },
+            Err(Refusal { reason, .. }) => Served::Refused {
+                error: reason,
+                asked_for,
+            },
         })
     };
     Machine {
