@@ -47,6 +47,8 @@ pub enum Plan {
     Ask(String),
 }
 
+pub use stream::InvalidMetadata;
+
 /// Reasons that a release cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReleaseError {
@@ -83,8 +85,8 @@ pub enum ReleaseError {
     Metadata {
         /// URL of the metadata.
         url: String,
-        /// Description of the mistake.
-        what: String,
+        /// Mistake in the metadata.
+        what: InvalidMetadata,
     },
 }
 

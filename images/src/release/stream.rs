@@ -15,6 +15,63 @@ const ARTIFACTS: [(&str, Role); 3] = [
     ("rootfs", Role::Rootfs),
 ];
 
+/// Mistakes in stream metadata.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMetadata {
+    /// The text is not JSON.
+    #[error("not JSON: {0}")]
+    Json(String),
+    /// A key is missing.
+    #[error("missing {0}")]
+    Missing(String),
+    /// The value of a key is not a string.
+    #[error("{0} is not a string")]
+    NotText(String),
+    /// The value of a key is not a URL.
+    #[error("{at}: invalid URL `{url}`")]
+    Url {
+        /// Path of the key.
+        at: String,
+        /// Value of the key.
+        url: String,
+    },
+    /// A URL has no file name.
+    #[error("{at}: `{location}` does not end in a file name")]
+    Location {
+        /// Path of the key.
+        at: String,
+        /// Value of the key.
+        location: String,
+    },
+    /// A hash has another length or other characters.
+    #[error("{at}: invalid SHA-256 `{sha256}`")]
+    Sha256 {
+        /// Path of the key.
+        at: String,
+        /// Value of the key.
+        sha256: String,
+    },
+    /// A version that cannot be part of a path.
+    #[error("invalid version `{0}`")]
+    Version(String),
+    /// The metadata describe another version than the wanted one.
+    #[error("wrong version: {version} instead of {asked}")]
+    OtherVersion {
+        /// Version of the metadata.
+        version: String,
+        /// Version as requested.
+        asked: String,
+    },
+    /// The metadata describe another stream than the wanted one.
+    #[error("wrong stream: `{stream}` instead of `{channel}`")]
+    Stream {
+        /// Stream of the metadata.
+        stream: String,
+        /// Stream as requested.
+        channel: String,
+    },
+}
+
 /// Returns the URL of the stream metadata.
 pub(super) fn url(wanted: &Wanted, source: &Stream) -> String {
     let template = match &source.release_url {
@@ -30,68 +87,69 @@ pub(super) fn read(
     url: &str,
     text: &str,
 ) -> Result<Release, ReleaseError> {
-    let wrong = |what: String| ReleaseError::Metadata {
+    parse(wanted, source, text).map_err(|what| ReleaseError::Metadata {
         url: url.to_owned(),
         what,
-    };
+    })
+}
+
+fn parse(wanted: &Wanted, source: &Stream, text: &str) -> Result<Release, InvalidMetadata> {
     let metadata: Value =
-        serde_json::from_str(text).map_err(|error| wrong(format!("not JSON: {error}")))?;
+        serde_json::from_str(text).map_err(|error| InvalidMetadata::Json(error.to_string()))?;
     let here = Node::root(&metadata);
-    let stream = here.text("stream").map_err(&wrong)?;
+    let stream = here.text("stream")?;
     if stream != wanted.channel {
-        let channel = &wanted.channel;
-        return Err(wrong(format!(
-            "wrong stream: `{stream}` instead of `{channel}`"
-        )));
+        return Err(InvalidMetadata::Stream {
+            stream: stream.to_owned(),
+            channel: wanted.channel.clone(),
+        });
     }
     let arch = here
         .child("architectures")
-        .and_then(|all| all.child(wanted.architecture.rpm_name()))
-        .map_err(&wrong)?;
+        .and_then(|all| all.child(wanted.architecture.rpm_name()))?;
     let (version, files) = if arch.has("artifacts") {
-        let metal = arch.path(&["artifacts", "metal"]).map_err(&wrong)?;
-        let version = metal.text("release").map_err(&wrong)?;
-        (version, metal.path(&["formats", "pxe"]).map_err(&wrong)?)
+        let metal = arch.path(&["artifacts", "metal"])?;
+        let version = metal.text("release")?;
+        (version, metal.path(&["formats", "pxe"])?)
     } else {
-        let files = arch
-            .path(&["media", "metal", "artifacts", "pxe"])
-            .map_err(&wrong)?;
-        (here.text("release").map_err(&wrong)?, files)
+        let files = arch.path(&["media", "metal", "artifacts", "pxe"])?;
+        (here.text("release")?, files)
     };
     if !is_word(version) {
-        return Err(wrong(format!("invalid version `{version}`")));
+        return Err(InvalidMetadata::Version(version.to_owned()));
     }
     if !is_current(&wanted.version) && wanted.version != version {
-        let asked = &wanted.version;
-        return Err(wrong(format!(
-            "wrong version: {version} instead of {asked}"
-        )));
+        return Err(InvalidMetadata::OtherVersion {
+            version: version.to_owned(),
+            asked: wanted.version.clone(),
+        });
     }
     let mut release = Release {
         version: version.to_owned(),
         files: Vec::new(),
     };
     for (name, role) in ARTIFACTS {
-        let node = files.child(name).map_err(&wrong)?;
-        release
-            .files
-            .push(file(source, &node, role).map_err(&wrong)?);
+        let node = files.child(name)?;
+        release.files.push(file(source, &node, role)?);
     }
     Ok(release)
 }
 
-fn file(source: &Stream, node: &Node<'_>, role: Role) -> Result<RemoteFile, String> {
+fn file(source: &Stream, node: &Node<'_>, role: Role) -> Result<RemoteFile, InvalidMetadata> {
     let location = node.url("location")?;
     let name = location.rsplit('/').next().unwrap_or_default().to_owned();
     if !is_word(&name) {
-        return Err(format!(
-            "{}: `{location}` does not end in a file name",
-            node.at("location")
-        ));
+        return Err(InvalidMetadata::Location {
+            at: node.at("location"),
+            location: location.to_owned(),
+        });
     }
     let sha256 = node.text("sha256")?;
     if sha256.len() != 64 || !sha256.chars().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(format!("{}: invalid SHA-256 `{sha256}`", node.at("sha256")));
+        return Err(InvalidMetadata::Sha256 {
+            at: node.at("sha256"),
+            sha256: sha256.to_owned(),
+        });
     }
     Ok(RemoteFile {
         role,
@@ -149,15 +207,15 @@ impl<'v> Node<'v> {
         self.value.get(key).is_some()
     }
 
-    fn child(&self, key: &str) -> Result<Node<'v>, String> {
+    fn child(&self, key: &str) -> Result<Node<'v>, InvalidMetadata> {
         let path = self.at(key);
         match self.value.get(key) {
             Some(value) => Ok(Node { value, path }),
-            None => Err(format!("missing {path}")),
+            None => Err(InvalidMetadata::Missing(path)),
         }
     }
 
-    fn path(&self, keys: &[&str]) -> Result<Node<'v>, String> {
+    fn path(&self, keys: &[&str]) -> Result<Node<'v>, InvalidMetadata> {
         let here = Node {
             value: self.value,
             path: self.path.clone(),
@@ -165,19 +223,22 @@ impl<'v> Node<'v> {
         keys.iter().try_fold(here, |node, key| node.child(key))
     }
 
-    fn text(&self, key: &str) -> Result<&'v str, String> {
+    fn text(&self, key: &str) -> Result<&'v str, InvalidMetadata> {
         let node = self.child(key)?;
         node.value
             .as_str()
-            .ok_or_else(|| format!("{} is not a string", node.path))
+            .ok_or(InvalidMetadata::NotText(node.path))
     }
 
-    fn url(&self, key: &str) -> Result<&'v str, String> {
+    fn url(&self, key: &str) -> Result<&'v str, InvalidMetadata> {
         let text = self.text(key)?;
         if text.starts_with("https://") || text.starts_with("http://") {
             Ok(text)
         } else {
-            Err(format!("{}: invalid URL `{text}`", self.at(key)))
+            Err(InvalidMetadata::Url {
+                at: self.at(key),
+                url: text.to_owned(),
+            })
         }
     }
 }
