@@ -127,7 +127,7 @@ pub enum BootEvent {
         address: Ipv4Addr,
         /// MAC of the host that uses the address, if the host is on the server's link.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<String>,
+        by: Option<Identifier<MacAddr>>,
     },
     /// Machines are not served, or at the cost of others, because addresses or the place for leases ran out.
     /// Told when it begins, then once a minute as long as it lasts.

@@ -148,6 +148,7 @@ impl Narrator {
                 format!("{count} events were not written: whoever reads them is too slow"),
             ),
             BootEvent::AddressInUse { who, address, by } => {
+                let by = by.as_ref().map(ToString::to_string);
                 let by = by.as_deref().unwrap_or("another machine");
                 let line = format!("{} {address} is not given: {by} uses it", name(who));
                 (Weight::Warning, line)

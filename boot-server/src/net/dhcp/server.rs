@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use boot_server_events::{BootEvent, LeaseFileState, Shortage};
+use boot_server_events::{BootEvent, Identifier, LeaseFileState, Shortage};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 
@@ -173,7 +173,7 @@ impl ServerRole {
                     self.events.emit(BootEvent::AddressInUse {
                         who: answered.request.who(),
                         address,
-                        by: by.map(|mac| mac.to_string()),
+                        by: by.map(Identifier::Valid),
                     });
                     dhcp.found_in_use(message, client, address, now);
                 }

@@ -39,7 +39,7 @@ pub(super) fn classify<'e>(
     };
     // DHCP messages in the notation of packets.
     let dhcp = |stage, who, stage_event, message: MessageType, xid, given| {
-        let message = message.to_string();
+        let message = message.into();
         Some(Classified {
             stage,
             who,
@@ -73,7 +73,7 @@ pub(super) fn classify<'e>(
             let takes = others_dhcp && *message == MessageType::Request && address.is_some();
             let outcome = if takes { Outcome::Done } else { Outcome::Noted };
             let fact = Fact::DhcpAsked {
-                message: message.to_string(),
+                message: (*message).into(),
                 wanted: *address,
                 port: *port,
                 arch: arch.clone(),
@@ -104,7 +104,7 @@ pub(super) fn classify<'e>(
                 _ => Outcome::Noted,
             };
             let fact = Fact::DhcpReplied {
-                message: message.to_string(),
+                message: (*message).into(),
                 given: *address,
                 role: *role,
                 boot_file: boot_file.clone(),

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use boot_server_events::{DhcpRole, TftpFailure, TftpFailureCode};
+use boot_server_events::{DhcpRole, Identifier, TftpFailure, TftpFailureCode};
+use boot_server_proto::mac::MacAddr;
 
+use crate::evidence::DhcpKind;
 use crate::evidence::packet::{Protocol, TransferEnd};
 
 /// TFTP error "file not found" (RFC 1350, appendix).
@@ -51,7 +53,7 @@ pub enum Fact {
     /// The machine sent a DHCP message.
     DhcpAsked {
         /// Type of the message.
-        message: String,
+        message: DhcpKind,
         /// Address asked for.
         wanted: Option<Ipv4Addr>,
         /// Port that the message was sent to.
@@ -64,7 +66,7 @@ pub enum Fact {
     /// A server of ours answered a DHCP message.
     DhcpReplied {
         /// Type of the answer.
-        message: String,
+        message: DhcpKind,
         /// Address given.
         given: Option<Ipv4Addr>,
         /// Role of the server.
@@ -77,7 +79,7 @@ pub enum Fact {
     /// Packets show the answer of a DHCP server.
     DhcpAnswer {
         /// Type of the answer.
-        message: String,
+        message: DhcpKind,
         /// Address given.
         given: Option<Ipv4Addr>,
         /// Server identifier, address or MAC of the server.
@@ -88,14 +90,14 @@ pub enum Fact {
     /// Packets show the answer to an Inform.
     DhcpInformed {
         /// Type of the answer.
-        message: String,
+        message: DhcpKind,
         /// Server identifier, address or MAC of the server.
         from: String,
     },
     /// Packets show the answer of a proxyDHCP server.
     ProxyAnswer {
         /// Type of the answer.
-        message: String,
+        message: DhcpKind,
         /// Server identifier, address or MAC of the server.
         from: String,
         /// True for the boot service on port 4011.
@@ -113,7 +115,7 @@ pub enum Fact {
         /// The address.
         address: Ipv4Addr,
         /// MAC of the host that uses it.
-        by: Option<String>,
+        by: Option<Identifier<MacAddr>>,
     },
     /// Messages of the machine are dropped.
     RateLimited {
@@ -356,8 +358,11 @@ impl fmt::Display for Fact {
             }
             Fact::DhcpIgnored { reason } => write!(f, "not answered, on purpose: {reason}"),
             Fact::AddressInUse { address, by } => {
-                let by = by.as_deref().unwrap_or("somebody");
-                write!(f, "{address} is in use by {by}")
+                write!(f, "{address} is in use by ")?;
+                match by {
+                    Some(by) => by.fmt(f),
+                    None => f.write_str("somebody"),
+                }
             }
             Fact::RateLimited { reason } => write!(f, "messages dropped: {reason}"),
             Fact::TftpAsked { file } => write!(f, "TFTP: request for {file}"),

@@ -19,8 +19,8 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::evidence::GaveUp;
 use crate::evidence::simulated::Report;
+use crate::evidence::{DhcpKind, GaveUp};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use applied::failed_unit;
@@ -53,7 +53,7 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 enum Key {
     Dhcp {
-        message: String,
+        message: DhcpKind,
         xid: u32,
         given: Option<Ipv4Addr>,
     },

@@ -175,7 +175,7 @@ fn dhcp(
     told: impl Fn(Outcome, Fact) -> StageEvent,
 ) -> Entry {
     let on_4011 = [packet.from.port, packet.to.port].contains(&Some(4011));
-    let message = said.message.to_string();
+    let message = said.message;
     let server = said.server.map(|server| server.to_string());
     let from = server
         .or_else(|| packet.from.address.map(|address| address.to_string()))
@@ -188,7 +188,7 @@ fn dhcp(
                 StageName::Dhcp
             };
             let fact = Fact::DhcpAsked {
-                message: message.clone(),
+                message,
                 wanted: said.wanted,
                 port: if on_4011 { 4011 } else { 67 },
                 arch: said.arch.clone(),
@@ -197,7 +197,6 @@ fn dhcp(
             (stage, told(Outcome::Noted, fact))
         }
         (true, _) if informed => {
-            let message = message.clone();
             let fact = Fact::DhcpInformed { message, from };
             (StageName::Dhcp, told(Outcome::Noted, fact))
         }
@@ -208,7 +207,7 @@ fn dhcp(
                 _ => Outcome::Noted,
             };
             let fact = Fact::DhcpAnswer {
-                message: message.clone(),
+                message,
                 given,
                 from,
                 boot_file: said.boot_file.clone(),
@@ -222,7 +221,7 @@ fn dhcp(
                 Outcome::Noted
             };
             let fact = Fact::ProxyAnswer {
-                message: message.clone(),
+                message,
                 from,
                 on_4011,
                 boot_file: said.boot_file.clone(),
@@ -233,7 +232,7 @@ fn dhcp(
     let mut stage_event = stage_event;
     stage_event.subject = said.boot_file.clone().filter(|_| said.from_server);
     let key = Key::Dhcp {
-        message: message.clone(),
+        message,
         xid: said.xid,
         given: said.given.filter(|_| said.from_server),
     };
