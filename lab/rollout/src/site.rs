@@ -158,12 +158,19 @@ pub fn of<'a>(machines: impl Iterator<Item = &'a MachinePlan>) -> Result<Site, S
     Ok(site)
 }
 
+/// File that the boot config service does not serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} is no file below /assets/ of the boot config service, and other servers are not copied"
+)]
+pub struct NotAnAsset(String);
+
 /// Returns the path below `/assets/` of a kernel or initrd as written in a spec, with iPXE's options before it;
 /// the error states the reason that it has none.
 ///
 /// # Errors
-/// A sentence when the file is not the boot config service's.
-pub fn asset(file: &str) -> Result<String, String> {
+/// The file is not the boot config service's.
+pub fn asset(file: &str) -> Result<String, NotAnAsset> {
     let file = file.split_whitespace().last().unwrap_or_default();
     let path = match url(file) {
         Some(url) => url.path.to_owned(),
@@ -183,9 +190,7 @@ pub fn asset(file: &str) -> Result<String, String> {
             .all(|part| !["", ".", ".."].contains(&part));
     match is_sound {
         true => Ok(below.to_owned()),
-        false => Err(format!(
-            "{file} is no file below /assets/ of the boot config service, and other servers are not copied"
-        )),
+        false => Err(NotAnAsset(file.to_owned())),
     }
 }
 
@@ -281,8 +286,8 @@ mod tests {
             assert_eq!(asset(file).as_deref(), Ok("coreos/1/k"), "{file}");
         }
         for file in ["http://mirror/k", "/k", "/assets/../k", "", "tftp://h/k"] {
-            let said = asset(file).unwrap_err();
-            assert!(said.contains("no file below /assets/"), "{said}");
+            let named = file.split_whitespace().last().unwrap_or_default();
+            assert_eq!(asset(file), Err(NotAnAsset(named.to_owned())));
         }
     }
 }

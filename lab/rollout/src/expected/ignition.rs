@@ -3,6 +3,7 @@
 //! Shapes and defaults: <https://coreos.github.io/ignition/configuration-v3_3/>,
 //! <https://coreos.github.io/ignition/configuration-v2_3/>.
 
+use guest_agent::config::read::{EncodingError, decode_content};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -80,40 +81,55 @@ fn file(file: &Value, expected: &mut ExpectedState) {
     }
 }
 
+/// Reasons that a file's content or owner is unknown.
+#[derive(Debug, thiserror::Error)]
+enum UnknownFile {
+    #[error("the content is appended to the image's file")]
+    Appended,
+    #[error("its content is compressed")]
+    Compressed,
+    #[error("its content is fetched from {0}")]
+    Fetched(String),
+    #[error("its data URL has no comma (RFC 2397)")]
+    NoComma,
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    #[error("its {what} has a number only, {id}")]
+    Owner { what: &'static str, id: u64 },
+}
+
 /// Returns the bytes of a file, or the reason that they are unknown.
-fn content(file: &Value) -> Result<Vec<u8>, String> {
+fn content(file: &Value) -> Result<Vec<u8>, UnknownFile> {
     let is_filled = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     if file.get("append").is_some_and(is_filled) || file.get("append") == Some(&Value::Bool(true)) {
-        return Err("the content is appended to the image's file".into());
+        return Err(UnknownFile::Appended);
     }
     let text = |key: &str| file.pointer(&format!("/contents/{key}"))?.as_str();
     if text("compression").is_some_and(|kind| !kind.is_empty()) {
-        return Err("its content is compressed".into());
+        return Err(UnknownFile::Compressed);
     }
     let source = text("source").unwrap_or_default();
     if source.is_empty() {
         return Ok(Vec::new());
     }
     let Some(data) = source.strip_prefix("data:") else {
-        return Err(format!("its content is fetched from {source}"));
+        return Err(UnknownFile::Fetched(source.to_owned()));
     };
     // RFC 2397: data:[<mediatype>][;base64],<data>
-    let (kind, data) = data
-        .split_once(',')
-        .ok_or("its data URL has no comma (RFC 2397)")?;
+    let (kind, data) = data.split_once(',').ok_or(UnknownFile::NoComma)?;
     let bytes: Vec<u8> = percent_decode_str(data).collect();
     match kind.ends_with(";base64") {
         false => Ok(bytes),
         true => {
-            guest_agent::config::read::decode_content("base64", &String::from_utf8_lossy(&bytes))
-                .map_err(|error| error.to_string())
+            let text = String::from_utf8_lossy(&bytes);
+            Ok(decode_content("base64", &text)?)
         }
     }
 }
 
 /// User and group by name, or why they are not known.
-fn owner(file: &Value) -> Result<String, String> {
-    let one = |what: &str| {
+fn owner(file: &Value) -> Result<String, UnknownFile> {
+    let one = |what: &'static str| {
         let Some(who) = file.get(what).filter(|who| !who.is_null()) else {
             return Ok("root".to_owned());
         };
@@ -122,7 +138,7 @@ fn owner(file: &Value) -> Result<String, String> {
             (Some(name), _) => Ok(name.to_owned()),
             (None, None | Some(0)) => Ok("root".to_owned()),
             (None, Some(CORE_ID)) => Ok("core".to_owned()),
-            (None, Some(id)) => Err(format!("its {what} has a number only, {id}")),
+            (None, Some(id)) => Err(UnknownFile::Owner { what, id }),
         }
     };
     Ok(format!("{}:{}", one("user")?, one("group")?))

@@ -50,11 +50,24 @@ pub(super) fn started(name: &str, content: &str, system: System, expected: &mut 
     }
 }
 
-fn stays_active(name: &str, content: &str, system: System) -> Result<(), String> {
+/// Reasons that a started unit may be inactive.
+#[derive(Debug, thiserror::Error)]
+enum Inactive {
+    #[error("belongs to CoreOS, which the stand-in does not contain")]
+    OfCoreOs,
+    #[error("starts only if {key}={value}")]
+    Conditional { key: String, value: String },
+    #[error("runs once and exits")]
+    Once,
+    #[error("runs {0}, which the stand-in lacks")]
+    Program(String),
+}
+
+fn stays_active(name: &str, content: &str, system: System) -> Result<(), Inactive> {
     if content.trim().is_empty() {
         return match system {
             System::CoreOs => Ok(()),
-            System::StandIn => Err("belongs to CoreOS, which the stand-in does not contain".into()),
+            System::StandIn => Err(Inactive::OfCoreOs),
         };
     }
     let values = |wanted: &str| {
@@ -70,7 +83,10 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
         .filter_map(|line| line.split_once('='))
         .find(|(key, _)| key.starts_with("Condition") || key.starts_with("Assert"));
     if let Some((key, value)) = condition {
-        return Err(format!("starts only if {}={}", key.trim(), value.trim()));
+        return Err(Inactive::Conditional {
+            key: key.trim().to_owned(),
+            value: value.trim().to_owned(),
+        });
     }
     if name.ends_with(".service") {
         let kind = values("Type").next_back().unwrap_or("simple");
@@ -78,7 +94,7 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
             .next_back()
             .is_some_and(|value| ["yes", "true", "on", "1"].contains(&value));
         if kind == "oneshot" && !remains {
-            return Err("runs once and exits".into());
+            return Err(Inactive::Once);
         }
         if system == System::StandIn {
             programs(values("ExecStartPre").chain(values("ExecStart")))?;
@@ -88,14 +104,14 @@ fn stays_active(name: &str, content: &str, system: System) -> Result<(), String>
 }
 
 /// Checks that the stand-in has the programs that a service runs.
-fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), String> {
+fn programs<'a>(commands: impl Iterator<Item = &'a str>) -> Result<(), Inactive> {
     for command in commands.filter(|command| !command.is_empty()) {
         let program = command.split_whitespace().next().unwrap_or_default();
         // Prefixes of systemd.service(5).
         let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
         let name = program.rsplit('/').next().unwrap_or(program);
         if !STAND_IN_PROGRAMS.contains(&name) {
-            return Err(format!("runs {program}, which the stand-in lacks"));
+            return Err(Inactive::Program(program.to_owned()));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! often imported from a copy of its folder.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::gather::Gathered;
@@ -20,6 +21,23 @@ const MAX_BYTES: u64 = 16 << 20;
 pub(super) struct Includes {
     open: Vec<PathBuf>,
     read: usize,
+}
+
+/// Reasons that a file is not included.
+#[derive(Debug, thiserror::Error)]
+enum IncludeError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("the file includes itself")]
+    Itself,
+    #[error("includes nest more than {MAX_DEPTH} deep")]
+    TooDeep,
+    #[error("more than {MAX_FILES} files are included")]
+    TooMany,
+    #[error("not a regular file")]
+    NotRegular,
+    #[error("larger than 16 MiB")]
+    TooLarge,
 }
 
 impl Includes {
@@ -92,26 +110,26 @@ impl Includes {
         beside.filter(|path| path.exists()).unwrap_or(path)
     }
 
-    fn begin(&mut self, path: &Path) -> Result<String, String> {
-        let real = fs::canonicalize(path).map_err(|error| error.to_string())?;
+    fn begin(&mut self, path: &Path) -> Result<String, IncludeError> {
+        let real = fs::canonicalize(path)?;
         if self.open.contains(&real) {
-            return Err("the file includes itself".to_owned());
+            return Err(IncludeError::Itself);
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(format!("includes nest more than {MAX_DEPTH} deep"));
+            return Err(IncludeError::TooDeep);
         }
         self.read += 1;
         if self.read > MAX_FILES {
-            return Err(format!("more than {MAX_FILES} files are included"));
+            return Err(IncludeError::TooMany);
         }
-        let metadata = fs::metadata(&real).map_err(|error| error.to_string())?;
+        let metadata = fs::metadata(&real)?;
         if !metadata.is_file() {
-            return Err("not a regular file".to_owned());
+            return Err(IncludeError::NotRegular);
         }
         if metadata.len() > MAX_BYTES {
-            return Err("larger than 16 MiB".to_owned());
+            return Err(IncludeError::TooLarge);
         }
-        let bytes = fs::read(&real).map_err(|error| error.to_string())?;
+        let bytes = fs::read(&real)?;
         self.open.push(real);
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
