@@ -153,7 +153,7 @@ fn select_takes_names_as_reports_have_them() {
     };
     assert_eq!(select("adversarial/mine").unwrap().len(), 1);
     let told = select("fault/mine").unwrap_err();
-    assert!(told.contains("unknown adversarial case"), "{told}");
+    assert_eq!(told.collection, Collection::Adversarial, "{told}");
 }
 
 #[test]

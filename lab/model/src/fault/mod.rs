@@ -36,5 +36,5 @@ pub use model::{
 };
 pub use outcome::{Found, found, is_shown};
 pub use overlay::{OverlayError, Treatment, materialise};
-pub use read::{load, load_all, select};
+pub use read::{UnknownFault, load, load_all, select};
 pub use rewrite::rewrite;

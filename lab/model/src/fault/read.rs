@@ -88,15 +88,27 @@ pub fn load_all(collection: Collection, root: &Path) -> Result<Vec<Fault>, Inval
     }
 }
 
+/// Name of no case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {}: `{name}`; {help}", collection.noun())]
+pub struct UnknownFault {
+    /// Collection that has no case of this name.
+    pub collection: Collection,
+    /// Name as given by the user.
+    pub name: String,
+    /// Nearest name, or all names.
+    pub help: String,
+}
+
 /// Returns the cases of these names, each once and in the given order; all cases if no name is given.
 ///
 /// # Errors
-/// A sentence about the first unknown name.
+/// The first unknown name.
 pub fn select(
     collection: Collection,
     all: Vec<Fault>,
     names: &[String],
-) -> Result<Vec<Fault>, String> {
+) -> Result<Vec<Fault>, UnknownFault> {
     if names.is_empty() {
         return Ok(all);
     }
@@ -111,7 +123,11 @@ pub fn select(
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known: {}", one_of(known())),
             };
-            return Err(format!("unknown {}: `{name}`; {help}", collection.noun()));
+            return Err(UnknownFault {
+                collection,
+                name: name.to_owned(),
+                help,
+            });
         };
         if selected.iter().all(|other| other.name != name) {
             selected.push(fault.clone());

@@ -32,5 +32,6 @@ pub use mac::{MacAddr, MacError};
 pub use model::{
     Boot, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware, Image, Machines,
     MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    UnknownFirmware,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};

@@ -168,16 +168,19 @@ impl std::fmt::Display for Firmware {
     }
 }
 
-impl std::str::FromStr for Firmware {
-    type Err = String;
+/// Text that names no firmware.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown firmware: `{0}` (use `bios`, `uefi` or `uefi-http`)")]
+pub struct UnknownFirmware(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for Firmware {
+    type Err = UnknownFirmware;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFirmware> {
         Firmware::ALL
             .into_iter()
             .find(|firmware| firmware.name() == text)
-            .ok_or_else(|| {
-                format!("unknown firmware: `{text}` (use `bios`, `uefi` or `uefi-http`)")
-            })
+            .ok_or_else(|| UnknownFirmware(text.to_owned()))
     }
 }
 

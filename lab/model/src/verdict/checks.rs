@@ -56,7 +56,7 @@ impl Check {
                     let holds = bytes == self.expected.as_bytes();
                     (shown(&String::from_utf8_lossy(&bytes)), holds)
                 }
-                Err(why) => (why, false),
+                Err(why) => (why.to_string(), false),
             },
             Judge::Mode => {
                 let found = format!("{output:0>4}");
@@ -185,11 +185,21 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn decoded(output: &str) -> Result<Vec<u8>, String> {
+/// Output of a command that is not base64.
+#[derive(Debug, thiserror::Error)]
+#[error("not base64 ({error}): {output}")]
+struct NotBase64 {
+    error: base64::DecodeError,
+    /// Beginning of the output.
+    output: String,
+}
+
+fn decoded(output: &str) -> Result<Vec<u8>, NotBase64> {
     let text: String = output.split_whitespace().collect();
-    STANDARD
-        .decode(&text)
-        .map_err(|error| format!("not base64 ({error}): {}", shown(output)))
+    STANDARD.decode(&text).map_err(|error| NotBase64 {
+        error,
+        output: shown(output),
+    })
 }
 
 #[cfg(test)]

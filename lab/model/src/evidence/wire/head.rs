@@ -49,11 +49,11 @@ pub(super) fn closed(head: &[u8]) -> Vec<u8> {
 }
 
 /// Parses a head; `None` if it is incomplete. `asked` is the request that a response answers.
-pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>, String> {
+pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>, httparse::Error> {
     let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
     if bytes.starts_with(b"HTTP/") {
         let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(bytes).map_err(|error| error.to_string())?;
+        let parsed = response.parse(bytes)?;
         let (httparse::Status::Complete(length), Some(status)) = (parsed, response.code) else {
             return Ok(None);
         };
@@ -75,7 +75,7 @@ pub(super) fn parse(bytes: &[u8], asked: Option<&Asked>) -> Result<Option<Head>,
         }))
     } else {
         let mut request = httparse::Request::new(&mut headers);
-        let parsed = request.parse(bytes).map_err(|error| error.to_string())?;
+        let parsed = request.parse(bytes)?;
         let (httparse::Status::Complete(length), Some(method), Some(target)) =
             (parsed, request.method, request.path)
         else {

@@ -166,8 +166,8 @@ impl Reader {
                 datagram.length
             }
             Ok(None) => datagram.length,
-            Err(why) => {
-                let protocol = "http".into();
+            Err(error) => {
+                let (protocol, why) = ("http".into(), error.to_string());
                 wire.say(datagram, PacketContent::Malformed { protocol, why });
                 datagram.length
             }
