@@ -3,7 +3,7 @@
 mod place;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,7 +15,7 @@ use lab_model::untrusted::{plain, plain_json};
 use lab_model::verdict::NodeVerdict;
 use lab_report::exit_code::ExitCode;
 
-use self::place::{Place, find};
+use self::place::{Place, PlaceError, find};
 
 /// Maximum number of bytes read from one console log.
 const CONSOLE_LIMIT_BYTES: u64 = 256 << 20;
@@ -46,9 +46,61 @@ pub(super) struct ExplainArguments {
     json: bool,
 }
 
-fn mac(text: &str) -> Result<MacAddr, String> {
-    MacAddr::parse_any(text)
-        .ok_or_else(|| format!("invalid MAC address: `{text}` (example: `52:54:00:a1:9c:ae`)"))
+/// Text that is not a MAC in any notation.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid MAC address: `{0}` (example: `52:54:00:a1:9c:ae`)")]
+struct InvalidMac(String);
+
+fn mac(text: &str) -> Result<MacAddr, InvalidMac> {
+    MacAddr::parse_any(text).ok_or_else(|| InvalidMac(text.to_owned()))
+}
+
+/// Reasons that nothing is explained.
+#[derive(Debug, thiserror::Error)]
+enum ExplainError {
+    #[error("--console and --mac need a capture: name a pcapng or pcap file")]
+    NeedsCapture,
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
+    Attempt(#[from] saved::SavedError),
+    #[error("unknown machine in {folder}: `{node}` (machines: {known})")]
+    UnknownMachine {
+        folder: PathBuf,
+        node: String,
+        known: String,
+    },
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{path}: {source}")]
+    Capture {
+        path: PathBuf,
+        source: wire::CaptureError,
+    },
+    #[error("{path}: unknown machine in this capture: {mac} ({found})")]
+    UnknownMac {
+        path: PathBuf,
+        mac: MacAddr,
+        /// Machines of the capture.
+        found: String,
+    },
+    #[error(
+        "{path}: no machine boots in this capture: {frames} frames, but no DHCP, TFTP or HTTP request{kind}"
+    )]
+    NoMachine {
+        path: PathBuf,
+        frames: u64,
+        /// Lines about the kind of capture.
+        kind: String,
+    },
+    #[error(
+        "{path}: several machines boot in this capture; choose the one of --console with --mac ({found})"
+    )]
+    SeveralMachines {
+        path: PathBuf,
+        /// Machines of the capture.
+        found: String,
+    },
 }
 
 /// Explains the selected machines and returns the exit code.
@@ -57,14 +109,14 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     let explained = if path.is_file() {
         capture(path, arguments)
     } else if arguments.console.is_some() || arguments.mac.is_some() {
-        Err("--console and --mac need a capture: name a pcapng or pcap file".into())
+        Err(ExplainError::NeedsCapture)
     } else {
         run_of(arguments)
     };
     let explained = match explained {
         Ok(explained) => explained,
         Err(why) => {
-            eprintln!("lab: {}", plain(&why));
+            eprintln!("lab: {}", plain(&why.to_string()));
             return ExitCode::InvalidInput;
         }
     };
@@ -84,7 +136,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
 }
 
 /// Returns the failed machines of a run; a machine that was named is included whatever its verdict.
-fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
+fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, ExplainError> {
     let places = find(&arguments.what, &arguments.artifacts)?;
     let mut explained = Vec::new();
     let mut passed = 0;
@@ -96,7 +148,7 @@ fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
             node,
         } in unit.iter().rev()
         {
-            let attempt = saved::load(folder).map_err(|error| error.to_string())?;
+            let attempt = saved::load(folder)?;
             let wanted = attempt.scenario.nodes.iter();
             let wanted: Vec<_> = wanted
                 .filter(|one| node.as_ref().is_none_or(|name| one.name == *name))
@@ -108,12 +160,11 @@ fn run_of(arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
                     .iter()
                     .map(|one| one.name.as_str())
                     .collect();
-                return Err(format!(
-                    "unknown machine in {}: `{}` (machines: {})",
-                    folder.display(),
-                    node.as_deref().unwrap_or_default(),
-                    names.join(", ")
-                ));
+                return Err(ExplainError::UnknownMachine {
+                    folder: folder.clone(),
+                    node: node.clone().unwrap_or_default(),
+                    known: names.join(", "),
+                });
             }
             let all: Vec<Explained> = wanted
                 .into_iter()
@@ -149,10 +200,17 @@ fn failed(one: &Explained) -> bool {
     one.verdict != NodeVerdict::Pass
 }
 
-fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, String> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(|error| named(&error))?;
-    let wire = wire::read(file).map_err(|error| named(&error))?;
+fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, ExplainError> {
+    let named = || path.to_owned();
+    let unreadable = |path: &Path, source| ExplainError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let wire = wire::read(file).map_err(|source| ExplainError::Capture {
+        path: named(),
+        source,
+    })?;
     if let Some(damage) = &wire.damage {
         eprintln!(
             "lab: damaged capture, read up to the damage: {} ({damage})",
@@ -164,7 +222,7 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
             let mut bytes = Vec::new();
             File::open(console)
                 .and_then(|file| file.take(CONSOLE_LIMIT_BYTES).read_to_end(&mut bytes))
-                .map_err(|error| format!("{}: {error}", console.display()))?;
+                .map_err(|error| unreadable(console, error))?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         }
         None => None,
@@ -172,27 +230,28 @@ fn capture(path: &Path, arguments: &ExplainArguments) -> Result<Vec<Explained>, 
     let mut found = machines(&wire);
     if let Some(mac) = arguments.mac {
         if !found.contains(&mac) {
-            return Err(named(&format!(
-                "unknown machine in this capture: {mac} ({})",
-                listed(&found)
-            )));
+            return Err(ExplainError::UnknownMac {
+                path: named(),
+                mac,
+                found: listed(&found),
+            });
         }
         found = vec![mac];
     }
     if found.is_empty() {
         let kind = wire.kind.sentences();
         let kind = kind.iter().map(|sentence| format!("\n  {sentence}"));
-        return Err(named(&format!(
-            "no machine boots in this capture: {} frames, but no DHCP, TFTP or HTTP request{}",
-            wire.frames,
-            kind.collect::<String>()
-        )));
+        return Err(ExplainError::NoMachine {
+            path: named(),
+            frames: wire.frames,
+            kind: kind.collect(),
+        });
     }
     if console.is_some() && found.len() > 1 {
-        return Err(named(&format!(
-            "several machines boot in this capture; choose the one of --console with --mac ({})",
-            listed(&found)
-        )));
+        return Err(ExplainError::SeveralMachines {
+            path: named(),
+            found: listed(&found),
+        });
     }
     let name = path
         .file_name()

@@ -33,11 +33,27 @@ pub(super) struct Selected {
     pub(super) names: Vec<String>,
 }
 
+/// Reasons that paths do not select scenarios.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FolderError {
+    /// The path leads nowhere.
+    #[error("unknown folder of scenarios: {name} ({source})")]
+    Unknown {
+        name: String,
+        source: std::io::Error,
+    },
+    /// The path leads into another folder than the paths before it.
+    #[error(
+        "several folders of scenarios: {0} is in another folder than the previous path; run `lab` once for each folder"
+    )]
+    Several(String),
+}
+
 /// Reads names that contain a slash as paths: to one scenario, or to a folder of scenarios.
 ///
 /// # Errors
-/// Fails if a path is not a folder, or if the paths are in more than one folder of scenarios.
-pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
+/// [`FolderError`].
+pub(super) fn selected(names: &[String]) -> Result<Selected, FolderError> {
     let mut selected = Selected {
         folder: None,
         names: Vec::new(),
@@ -49,7 +65,10 @@ pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
         }
         let path = Path::new(name)
             .canonicalize()
-            .map_err(|error| format!("unknown folder of scenarios: {name} ({error})"))?;
+            .map_err(|source| FolderError::Unknown {
+                name: name.clone(),
+                source,
+            })?;
         let is_one = path.join("scenario.toml").is_file();
         let folder = match (is_one, path.parent(), path.file_name()) {
             (true, Some(parent), Some(last)) => {
@@ -59,9 +78,7 @@ pub(super) fn selected(names: &[String]) -> Result<Selected, String> {
             _ => path,
         };
         if selected.folder.as_ref().is_some_and(|one| *one != folder) {
-            return Err(format!(
-                "several folders of scenarios: {name} is in another folder than the previous path; run `lab` once for each folder"
-            ));
+            return Err(FolderError::Several(name.clone()));
         }
         selected.folder = Some(folder);
     }
@@ -82,7 +99,7 @@ mod tests {
         site
     }
 
-    fn of(site: &tempfile::TempDir, paths: &[&str]) -> Result<Selected, String> {
+    fn of(site: &tempfile::TempDir, paths: &[&str]) -> Result<Selected, FolderError> {
         let paths = paths.iter().map(|path| match path.contains('/') {
             true => format!("{}/{path}", site.path().display()),
             false => (*path).to_owned(),
@@ -118,8 +135,12 @@ mod tests {
     fn selected_paths_into_two_folders_or_to_nothing_are_refused() {
         let site = site();
         let two = of(&site, &["tests/one", "more/three"]).unwrap_err();
-        assert!(two.contains("another folder"), "{two}");
+        assert!(matches!(two, FolderError::Several(_)), "{two}");
         let nothing = of(&site, &["tests/gone"]).unwrap_err();
-        assert!(nothing.contains("No such file"), "{nothing}");
+        assert!(
+            matches!(&nothing, FolderError::Unknown { source, .. }
+                if source.kind() == std::io::ErrorKind::NotFound),
+            "{nothing}"
+        );
     }
 }

@@ -39,9 +39,13 @@ pub(super) struct CheckArguments {
     list: PathBuf,
 }
 
-fn format(name: &str) -> Result<Format, String> {
-    Format::from_name(name)
-        .ok_or_else(|| format!("unknown format: `{name}` (use toml, yaml, json or csv)"))
+/// Text that names no format of lists.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown format: `{0}` (use toml, yaml, json or csv)")]
+struct UnknownFormat(String);
+
+fn format(name: &str) -> Result<Format, UnknownFormat> {
+    Format::from_name(name).ok_or_else(|| UnknownFormat(name.to_owned()))
 }
 
 /// Runs a subcommand and returns its exit code.

@@ -23,6 +23,7 @@ mod select;
 mod terminal;
 mod validate;
 
+use std::io;
 use std::path::PathBuf;
 use std::process;
 
@@ -75,8 +76,8 @@ struct Folders {
     visit: Option<RemoteRun>,
 }
 
-fn visit(path: &str) -> Result<RemoteRun, String> {
-    RemoteRun::read(path.as_ref()).map_err(|error| error.to_string())
+fn visit(path: &str) -> io::Result<RemoteRun> {
+    RemoteRun::read(path.as_ref())
 }
 
 #[derive(Debug, Subcommand)]
@@ -220,6 +221,11 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
+/// The image cache has no folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no cache folder: XDG_CACHE_HOME and HOME are not set; name one with --cache")]
+struct NoCacheFolder;
+
 impl Folders {
     /// Returns the absolute path of the scenarios' folder: cells and services have other working directories.
     fn scenarios(&self) -> PathBuf {
@@ -227,15 +233,16 @@ impl Folders {
     }
 
     /// Returns the cache folder: --cache, else the XDG cache directory.
-    fn cache(&self) -> Result<PathBuf, String> {
+    ///
+    /// # Errors
+    /// [`NoCacheFolder`].
+    fn cache(&self) -> Result<PathBuf, NoCacheFolder> {
         if let Some(cache) = &self.cache {
             return Ok(cache.clone());
         }
         xdg("XDG_CACHE_HOME", ".cache")
             .map(|base| base.join("bootlab"))
-            .ok_or_else(|| {
-                "no cache folder: XDG_CACHE_HOME and HOME are not set; name one with --cache".into()
-            })
+            .ok_or(NoCacheFolder)
     }
 
     /// Returns the id of this run.

@@ -48,9 +48,13 @@ pub(super) struct RunArguments {
     options: RunOptions,
 }
 
-fn times(text: &str) -> Result<NonZeroU32, String> {
-    text.parse()
-        .map_err(|_| format!("invalid number of repetitions: `{text}` (must be at least 1)"))
+/// Text that is not a number of repetitions.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid number of repetitions: `{0}` (must be at least 1)")]
+struct InvalidRepeat(String);
+
+fn times(text: &str) -> Result<NonZeroU32, InvalidRepeat> {
+    text.parse().map_err(|_| InvalidRepeat(text.to_owned()))
 }
 
 /// Runs the units and returns the exit code.

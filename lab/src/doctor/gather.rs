@@ -9,7 +9,7 @@ use std::time::Duration;
 use lab_model::scenario::Scenario;
 use tokio::process::Command;
 
-use super::host::{Demand, Device, Host, Space, User, command, text};
+use super::host::{Demand, Device, Host, Space, Trial, User, command, text};
 use super::{Firmware, Piece};
 use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
 use crate::runner::capacity::all_at_once_mib;
@@ -47,7 +47,10 @@ pub async fn gather(around: HostContext<'_>) -> Host {
     if host.kvm == Device::Opens {
         let readable = |path: &&PathBuf| File::open(path).is_ok();
         if let Some(kernel) = around.kernels.iter().find(readable) {
-            host.probe = Some(try_kvm(kernel).await);
+            host.probe = Some(match try_kvm(kernel).await {
+                Ok(()) => Trial::Works,
+                Err(why) => Trial::Fails(why.to_string()),
+            });
         }
     }
     host.has_stand_in = around.stand_in.is_some();
@@ -119,7 +122,7 @@ fn open(path: &Path) -> Device {
 }
 
 /// Tries to create a user namespace like a cell's, with its own network and a mount.
-fn user_namespace() -> Option<Result<(), String>> {
+fn user_namespace() -> Option<Trial> {
     let made = std::process::Command::new("unshare")
         .args([
             "--user",
@@ -132,12 +135,12 @@ fn user_namespace() -> Option<Result<(), String>> {
         .stdin(Stdio::null())
         .output();
     match made {
-        Ok(output) if output.status.success() => Some(Ok(())),
-        Ok(output) => Some(Err(String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .to_owned())),
+        Ok(output) if output.status.success() => Some(Trial::Works),
+        Ok(output) => Some(Trial::Fails(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        )),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(Err(error.to_string())),
+        Err(error) => Some(Trial::Fails(error.to_string())),
     }
 }
 

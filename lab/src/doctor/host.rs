@@ -93,6 +93,15 @@ pub struct User {
     pub is_root: bool,
 }
 
+/// Outcome of a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    /// The trial succeeded.
+    Works,
+    /// The trial failed, with the message of the program or of the operating system.
+    Fails(String),
+}
+
 /// Free disk space.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Space {
@@ -130,13 +139,13 @@ pub struct Host {
     /// State of `/dev/kvm`.
     pub kvm: Device,
     /// Result of the probe boot on KVM; `None` if it was not tried.
-    pub probe: Option<Result<(), String>>,
+    pub probe: Option<Trial>,
     /// State of `/dev/net/tun`.
     pub tun: Device,
     /// Limit of open files of this process; `None` for no limit.
     pub open_files: Option<u64>,
     /// Result of creating a user namespace; `None` if it was not tried.
-    pub user_namespace: Option<Result<(), String>>,
+    pub user_namespace: Option<Trial>,
     /// True if the stand-in image is in the cache.
     pub has_stand_in: bool,
     /// Space for images.

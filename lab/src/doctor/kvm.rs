@@ -1,6 +1,6 @@
 //! Findings about acceleration: KVM by a probe boot, nesting, TCG.
 
-use super::host::{Device, Host, command, text};
+use super::host::{Device, Host, Trial, command, text};
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
@@ -50,12 +50,12 @@ fn kvm(host: &Host) -> Finding {
             },
         ),
         Device::Opens => match &host.probe {
-            Some(Ok(())) => subject.ok("a probe kernel booted on it"),
-            Some(Err(why)) if is_machine(host) => subject.warning(
+            Some(Trial::Works) => subject.ok("a probe kernel booted on it"),
+            Some(Trial::Fails(why)) if is_machine(host) => subject.warning(
                 format!("/dev/kvm opens, but {why}; this host is itself a virtual machine"),
                 "no remedy on this host: nested virtualisation of its own host is broken; continue with TCG",
             ),
-            Some(Err(why)) => subject.warning(
+            Some(Trial::Fails(why)) => subject.warning(
                 format!("/dev/kvm opens, but {why}"),
                 "sudo dmesg | grep -i kvm shows the reason; continue with TCG",
             ),

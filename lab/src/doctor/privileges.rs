@@ -1,6 +1,6 @@
 //! Findings about the requirements of cells: user namespaces, subordinate ids, network devices, file descriptors.
 
-use super::host::{Device, Host, text};
+use super::host::{Device, Host, Trial, text};
 use super::packages::remedy_of;
 use super::{Finding, Group, Subject};
 
@@ -71,9 +71,9 @@ pub fn user_namespaces(host: &Host) -> [Finding; 2] {
             "no range of {IDS} ids for {user} in {}",
             without.join(" and ")
         );
-        match host.user_namespace {
+        match &host.user_namespace {
             // Ids may come from another source, as configured in nsswitch.conf.
-            Some(Ok(())) => ids.warning(
+            Some(Trial::Works) => ids.warning(
                 format!("{what}; creating a namespace works nevertheless"),
                 &give_ids,
             ),
@@ -81,9 +81,9 @@ pub fn user_namespaces(host: &Host) -> [Finding; 2] {
         }
     };
     let namespace = match &host.user_namespace {
-        Some(Ok(())) => namespace.ok("available"),
+        Some(Trial::Works) => namespace.ok("available"),
         None => namespace.missing("not tested: unshare not found", remedy_of("unshare", host)),
-        Some(Err(why)) => {
+        Some(Trial::Fails(why)) => {
             let remedy = if host.text(text::APPARMOR) == "1" {
                 "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root".into()
             } else if host.text(text::USERNS_CLONE) == "0" {

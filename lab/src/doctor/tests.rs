@@ -1,7 +1,7 @@
 //! Made-up hosts on which one thing is missing: exactly that has to be told, with what brings it.
 
 use super::fixture::{ALL, Distribution, descriptor};
-use super::host::{Device, Host, command, text};
+use super::host::{Device, Host, Trial, command, text};
 use super::*;
 
 use Distribution::{Arch, Debian, Fedora, Ubuntu};
@@ -215,7 +215,7 @@ fn acceleration() -> Vec<Case> {
             "kvm",
             Warning,
             "sudo dmesg | grep -i kvm shows the reason; continue with TCG",
-            |host| host.probe = Some(Err("a probe kernel did not start on KVM".into())),
+            |host| host.probe = Some(Trial::Fails("a probe kernel did not start on KVM".into())),
         ),
         case(
             "kvm",
@@ -269,7 +269,9 @@ impl Case {
 fn cells() -> Vec<Case> {
     let ids = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ann";
     let denied = |host: &mut Host| {
-        host.user_namespace = Some(Err("unshare: write failed: Operation not permitted".into()));
+        host.user_namespace = Some(Trial::Fails(
+            "unshare: write failed: Operation not permitted".into(),
+        ));
     };
     vec![
         case("tun", Missing, "sudo chmod 0666 /dev/net/tun", |host| {
@@ -632,7 +634,7 @@ fn a_package_that_is_not_there_either_comes_before_the_link() {
 fn without_ids_there_is_no_namespace() {
     let told = changed(Arch, |host| {
         host.texts.remove(text::SUBUID);
-        host.user_namespace = Some(Err("no ids".into()));
+        host.user_namespace = Some(Trial::Fails("no ids".into()));
     });
     let ids = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ann";
     let seen: Vec<_> = told

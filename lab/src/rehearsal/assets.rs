@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Image;
 use rollout::plan::Booted;
-use rollout::site::asset;
+use rollout::site::{NotAnAsset, asset};
 
 use super::RehearsalError;
 use crate::cell::message::Asset;
@@ -18,6 +18,23 @@ pub(super) enum Source {
     Own,
     /// Image that replaces missing assets.
     InPlace,
+}
+
+/// Reasons that a machine's files cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoSource {
+    #[error(transparent)]
+    NotAnAsset(#[from] NotAnAsset),
+    #[error("missing in {dir}: {files}")]
+    Missing { dir: PathBuf, files: String },
+    #[error("no initrd: the stand-in's kernel needs one")]
+    NoInitrd,
+    #[error(
+        "{0} initrds: the stand-in replaces exactly one; pass the site's own files with --assets"
+    )]
+    Initrds(usize),
+    #[error("conflicting use of /assets/{0}: kernel of one spec, initrd of another")]
+    Conflict(String),
 }
 
 /// Files that machines load, mapped to the files to serve.
@@ -51,7 +68,7 @@ impl<'a> Sources<'a> {
     /// Returns the image name and the origin of a machine's files.
     ///
     /// The operator's files are used only if all of them exist; a kernel without its initrd is an error.
-    pub(super) fn of(&mut self, booted: &Booted) -> Result<(String, Source), String> {
+    pub(super) fn of(&mut self, booted: &Booted) -> Result<(String, Source), NoSource> {
         let kernel = asset(&booted.kernel)?;
         let initrds = booted.initrd.iter().map(|file| asset(file));
         let initrds = initrds.collect::<Result<Vec<_>, _>>()?;
@@ -66,8 +83,10 @@ impl<'a> Sources<'a> {
         let source = if missing.is_empty() {
             Source::Own
         } else if missing.len() < all.len() {
-            let dir = self.own.unwrap_or(Path::new("")).display();
-            return Err(format!("missing in {dir}: {}", missing.join(", ")));
+            return Err(NoSource::Missing {
+                dir: self.own.unwrap_or(Path::new("")).to_owned(),
+                files: missing.join(", "),
+            });
         } else {
             self.place(&kernel, &initrds)?;
             Source::InPlace
@@ -81,21 +100,17 @@ impl<'a> Sources<'a> {
         Ok((image, source))
     }
 
-    fn place(&mut self, kernel: &str, initrds: &[String]) -> Result<(), String> {
+    fn place(&mut self, kernel: &str, initrds: &[String]) -> Result<(), NoSource> {
         let [initrd] = initrds else {
             return Err(match initrds.len() {
-                0 => "no initrd: the stand-in's kernel needs one".into(),
-                more => format!(
-                    "{more} initrds: the stand-in replaces exactly one; pass the site's own files with --assets"
-                ),
+                0 => NoSource::NoInitrd,
+                more => NoSource::Initrds(more),
             });
         };
         let mut place = |path: &str, file: &str| {
             let file = self.in_place.join(file);
             match self.placed.insert(path.to_owned(), file.clone()) {
-                Some(other) if other != file => Err(format!(
-                    "conflicting use of /assets/{path}: kernel of one spec, initrd of another"
-                )),
+                Some(other) if other != file => Err(NoSource::Conflict(path.to_owned())),
                 _ => Ok(()),
             }
         };

@@ -257,22 +257,31 @@ impl Environment {
     /// Checks that machines of this firmware can boot in this network.
     ///
     /// # Errors
-    /// A sentence that explains why they cannot.
-    pub fn boots(&self, firmware: Firmware) -> Result<(), String> {
-        let name = &self.name;
+    /// [`UnsupportedFirmware`].
+    pub fn boots(&self, firmware: Firmware) -> Result<(), UnsupportedFirmware> {
+        let network = || self.name.clone();
         let is_own = self.services.boot_server_config.is_none();
         if is_own && self.boot.bios == BiosLoader::Pxelinux && firmware.is_uefi() {
-            return Err(format!(
-                "unsupported firmware: the network {name} offers PXELINUX, which needs BIOS"
-            ));
+            return Err(UnsupportedFirmware::Pxelinux(network()));
         }
         if self.services.pixiecore != PixiecoreService::None && firmware == Firmware::UefiHttp {
-            return Err(format!(
-                "unsupported firmware: the network {name} uses Pixiecore, which does not serve UEFI HTTP boot"
-            ));
+            return Err(UnsupportedFirmware::Pixiecore(network()));
         }
         Ok(())
     }
+}
+
+/// Reasons that machines of a firmware cannot boot in a network of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnsupportedFirmware {
+    /// PXELINUX, for a machine with UEFI.
+    #[error("unsupported firmware: the network {0} offers PXELINUX, which needs BIOS")]
+    Pxelinux(String),
+    /// Pixiecore, for a machine that boots by HTTP.
+    #[error(
+        "unsupported firmware: the network {0} uses Pixiecore, which does not serve UEFI HTTP boot"
+    )]
+    Pixiecore(String),
 }
 
 /// Default subnet.

@@ -156,7 +156,7 @@ impl Rehearsal {
             let firmware = twin::firmware(machine.firmware);
             let cast = environment
                 .boots(firmware)
-                .map_err(|why| (StageName::Nbp, why))
+                .map_err(|why| (StageName::Nbp, why.to_string()))
                 .and_then(|()| rehearsal.cast(request, machine, planned, &mut sources));
             match cast {
                 Ok((node, image)) => {
@@ -207,7 +207,9 @@ impl Rehearsal {
         sources: &mut assets::Sources<'_>,
     ) -> Result<(Node, String), (StageName, String)> {
         let booted = bootable(planned)?;
-        let (image, source) = sources.of(booted).map_err(|why| (StageName::Kernel, why))?;
+        let (image, source) = sources
+            .of(booted)
+            .map_err(|why| (StageName::Kernel, why.to_string()))?;
         let system = match source {
             Source::InPlace if Image::names_stand_in(&image) => System::StandIn,
             Source::Own | Source::InPlace => System::CoreOs,
@@ -217,7 +219,7 @@ impl Rehearsal {
             return Err((StageName::CloudConfig, why.clone()));
         }
         let twin = twin::node(request, machine, booted, expected)
-            .map_err(|why| (StageName::PowerOn, why))?;
+            .map_err(|why| (StageName::PowerOn, why.to_string()))?;
         if !twin.unproven.is_empty() {
             self.unproven.insert(machine.name.clone(), twin.unproven);
         }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use boot_server_catalog::Labels;
 use boot_server_catalog::snapshot::Folder;
 use lab_model::scenario::{
-    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MatchedBy, Node, file_path, unit_name,
+    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MacError, MatchedBy, Node, file_path,
+    unit_name,
 };
 use rollout::expected::ExpectedState;
 use rollout::inventory::{self, Machine};
@@ -72,13 +73,22 @@ fn made_up_uuid(name: &str) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
+/// Reasons that a machine has no twin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoTwin {
+    #[error("invalid MAC: {text} ({error})")]
+    Mac { text: String, error: MacError },
+    #[error("missing MAC")]
+    NoMac,
+}
+
 /// Builds the twin of a machine from its boot and its expectations; the error explains why it is impossible.
 pub(super) fn node(
     request: &Request<'_>,
     machine: &Machine,
     booted: &Booted,
     expected: ExpectedState,
-) -> Result<Twin, String> {
+) -> Result<Twin, NoTwin> {
     let mut unproven = expected.unproven.clone();
     let known = request.inventory.machines.iter();
     let mut known = known.filter(|one| one.name == machine.name);
@@ -87,11 +97,14 @@ pub(super) fn node(
     }
     let macs = machine.macs.iter().map(|text| {
         let mac = text.parse::<MacAddr>();
-        mac.map_err(|error| format!("invalid MAC: {text} ({error})"))
+        mac.map_err(|error| NoTwin::Mac {
+            text: text.clone(),
+            error,
+        })
     });
     let macs = macs.collect::<Result<Vec<_>, _>>()?;
     let [mac, further_macs @ ..] = macs.as_slice() else {
-        return Err("missing MAC".into());
+        return Err(NoTwin::NoMac);
     };
     let expect = expect(request, booted, expected, &mut unproven);
     let node = Node {

@@ -24,28 +24,48 @@ pub struct Host {
     pub libvirt: String,
 }
 
+/// Mistakes in the URI of a host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHostUri {
+    /// The text is not a URI.
+    #[error("{0}; example: `qemu+ssh://root@host/system`")]
+    Url(#[from] url::ParseError),
+    /// The URI names no host.
+    #[error("missing host name; example: `qemu+ssh://root@host/system`")]
+    NoHost,
+    /// The URI has a password.
+    #[error("unsupported: password in the URI; `ssh` prompts for it")]
+    Password,
+    /// The URI names a user's own libvirt.
+    #[error("unsupported: a session libvirt has no networks; use `/system`")]
+    Session,
+    /// The URI names no libvirt.
+    #[error("unsupported path: `{0}`; example: `qemu+ssh://root@host/system`")]
+    Path(String),
+    /// A parameter that libvirt or this program does not know.
+    #[error("unknown parameter: `{0}` (known: `keyfile`, `no_verify`, `no_tty` and `socket`)")]
+    Parameter(String),
+}
+
 impl Host {
     /// Parses the URI; returns `None` for a libvirt of this host.
     ///
     /// # Errors
-    /// Describes the mistake in the URI.
-    pub fn of(uri: &str) -> Result<Option<Host>, String> {
+    /// [`InvalidHostUri`].
+    pub fn of(uri: &str) -> Result<Option<Host>, InvalidHostUri> {
         if !uri.starts_with("qemu+ssh:") {
             return Ok(None);
         }
-        let like = "example: `qemu+ssh://root@host/system`";
-        let url = Url::parse(uri).map_err(|error| format!("{error}; {like}"))?;
+        let url = Url::parse(uri)?;
         let name = url.host_str().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| format!("missing host name; {like}"))?;
+        let name = name.ok_or(InvalidHostUri::NoHost)?;
         if url.password().is_some() {
-            return Err("unsupported: password in the URI; `ssh` prompts for it".into());
+            return Err(InvalidHostUri::Password);
         }
         match url.path() {
             "/system" => {}
-            "/session" => {
-                return Err("unsupported: a session libvirt has no networks; use `/system`".into());
-            }
-            other => return Err(format!("unsupported path: `{other}`; {like}")),
+            "/session" => return Err(InvalidHostUri::Session),
+            other => return Err(InvalidHostUri::Path(other.to_owned())),
         }
         let mut host = Host {
             name: name.trim_matches(['[', ']']).to_owned(),
@@ -62,10 +82,7 @@ impl Host {
                 "no_verify" => host.no_verify = value == "1",
                 "no_tty" => host.no_tty = value == "1",
                 "socket" => host.libvirt = format!("qemu+unix:///system?socket={value}"),
-                other => {
-                    let known = "`keyfile`, `no_verify`, `no_tty` and `socket`";
-                    return Err(format!("unknown parameter: `{other}` (known: {known})"));
-                }
+                other => return Err(InvalidHostUri::Parameter(other.to_owned())),
             }
         }
         Ok(Some(host))
@@ -141,12 +158,20 @@ mod tests {
     #[test]
     fn what_can_not_be_meant_is_told() {
         let why = |uri: &str| Host::of(uri).unwrap_err();
-        assert!(why("qemu+ssh:///system").contains("missing host name"));
-        assert!(why("qemu+ssh://host/session").contains("no networks"));
-        assert!(why("qemu+ssh://host").contains("example: `qemu+ssh://root@host/system`"));
-        assert!(why("qemu+ssh://me:secret@host/system").contains("password"));
-        assert!(why("qemu+ssh://host/system?command=/x").contains("unknown parameter: `command`"));
-        assert!(why("qemu+ssh://host:port/system").contains("port"));
+        let path = InvalidHostUri::Path(String::new());
+        assert_eq!(why("qemu+ssh:///system"), InvalidHostUri::NoHost);
+        assert_eq!(why("qemu+ssh://host/session"), InvalidHostUri::Session);
+        assert_eq!(why("qemu+ssh://host"), path);
+        assert_eq!(
+            path.to_string(),
+            "unsupported path: ``; example: `qemu+ssh://root@host/system`"
+        );
+        let password = why("qemu+ssh://me:secret@host/system");
+        assert_eq!(password, InvalidHostUri::Password);
+        let unknown = why("qemu+ssh://host/system?command=/x");
+        assert_eq!(unknown, InvalidHostUri::Parameter("command".into()));
+        let port = InvalidHostUri::Url(url::ParseError::InvalidPort);
+        assert_eq!(why("qemu+ssh://host:port/system"), port);
     }
 
     #[test]

@@ -10,14 +10,40 @@ pub(super) struct Place {
     pub(super) node: Option<String>,
 }
 
+/// Reasons that a text selects no attempt.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PlaceError {
+    /// The folder has no attempts.
+    #[error("not a run: {0} (no folder like `scenario@firmware/attempt-1`)")]
+    NotARun(PathBuf),
+    #[error("too many parts in `{what}`: `{more}` (use RUN/SCENARIO/NODE)")]
+    TooManyParts { what: String, more: String },
+    #[error("no attempt found: `{0}`")]
+    NoAttempt(String),
+    #[error("unknown run: `{what}` (no runs in {runs}, and no such file or folder)")]
+    NoRuns { what: String, runs: PathBuf },
+    #[error("unknown run, folder or file: `{what}` (newest runs in {runs}: {known})")]
+    UnknownRun {
+        what: String,
+        runs: PathBuf,
+        known: String,
+    },
+    #[error("unknown scenario in {run}: `{wanted}` (scenarios: {known})")]
+    UnknownScenario {
+        run: PathBuf,
+        wanted: String,
+        known: String,
+    },
+}
+
 /// File that marks a folder as an attempt.
 const ATTEMPT_FILE: &str = lab_model::evidence::saved::OUTLINE_FILE;
 
 /// Returns the selected attempts: a list for each scenario and firmware, with attempts in order.
 ///
 /// # Errors
-/// A sentence that names the unknown run, scenario or machine, and the known ones.
-pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
+/// [`PlaceError`].
+pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, PlaceError> {
     let (base, rest) = base(what, runs)?;
     let mut rest = rest.as_slice();
     let mut units = if base.join(ATTEMPT_FILE).is_file() {
@@ -27,10 +53,7 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
     } else {
         let all = units(&base);
         if all.is_empty() {
-            return Err(format!(
-                "not a run: {} (no folder like `scenario@firmware/attempt-1`)",
-                base.display()
-            ));
+            return Err(PlaceError::NotARun(base));
         }
         match rest {
             [] => all.into_iter().map(|(_, attempts)| attempts).collect(),
@@ -54,13 +77,14 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
         [] => None,
         [node] => Some((*node).clone()),
         [_, more, ..] => {
-            return Err(format!(
-                "too many parts in `{what}`: `{more}` (use RUN/SCENARIO/NODE)"
-            ));
+            return Err(PlaceError::TooManyParts {
+                what: what.to_owned(),
+                more: (*more).clone(),
+            });
         }
     };
     if units.is_empty() {
-        return Err(format!("no attempt found: `{what}`"));
+        return Err(PlaceError::NoAttempt(what.to_owned()));
     }
     let place = |attempt: PathBuf| Place {
         attempt,
@@ -73,7 +97,7 @@ pub(super) fn find(what: &str, runs: &Path) -> Result<Vec<Vec<Place>>, String> {
 }
 
 /// Splits `what` into its longest prefix that is a folder, here or among the runs, and the rest.
-fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), String> {
+fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), PlaceError> {
     let parts: Vec<&str> = what.trim_end_matches('/').split('/').collect();
     for end in (1..=parts.len()).rev() {
         let (front, rest) = parts.split_at(end);
@@ -113,16 +137,14 @@ fn base(what: &str, runs: &Path) -> Result<(PathBuf, Vec<String>), String> {
         .collect();
     known.reverse();
     known.truncate(5);
+    let (what, runs) = (what.to_owned(), runs.to_owned());
     Err(match known.is_empty() {
-        true => format!(
-            "unknown run: `{what}` (no runs in {}, and no such file or folder)",
-            runs.display()
-        ),
-        false => format!(
-            "unknown run, folder or file: `{what}` (newest runs in {}: {})",
-            runs.display(),
-            known.join(", ")
-        ),
+        true => PlaceError::NoRuns { what, runs },
+        false => PlaceError::UnknownRun {
+            what,
+            runs,
+            known: known.join(", "),
+        },
     })
 }
 
@@ -181,7 +203,7 @@ fn chosen(
     run: &Path,
     all: Vec<(String, Vec<PathBuf>)>,
     wanted: &str,
-) -> Result<Vec<Vec<PathBuf>>, String> {
+) -> Result<Vec<Vec<PathBuf>>, PlaceError> {
     let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
     let is_it = |name: &str| {
         name == wanted
@@ -196,11 +218,11 @@ fn chosen(
         .map(|(_, attempts)| attempts)
         .collect();
     if found.is_empty() {
-        return Err(format!(
-            "unknown scenario in {}: `{wanted}` (scenarios: {})",
-            run.display(),
-            names.join(", ")
-        ));
+        return Err(PlaceError::UnknownScenario {
+            run: run.to_owned(),
+            wanted: wanted.to_owned(),
+            known: names.join(", "),
+        });
     }
     Ok(found)
 }
@@ -307,14 +329,22 @@ mod tests {
     fn what_is_not_there_is_told_with_what_is() {
         let runs = runs();
         let why = |what: &str| find(what, runs.path()).unwrap_err();
-        assert!(
-            why("gone").contains("20260102-120000-77aa00"),
-            "{}",
-            why("gone")
-        );
-        assert!(
-            why("latest/gone").contains("ipxe-chainload@bios, ipxe-chainload@uefi, pxe-dhcp@bios")
-        );
-        assert!(why("latest/pxe-dhcp/node1/x").contains("`x`"));
+        let gone = PlaceError::UnknownRun {
+            what: "gone".into(),
+            runs: runs.path().to_owned(),
+            known: "latest, 20260102-120000-77aa00, 20260101-120000-4f2a11".into(),
+        };
+        assert_eq!(why("gone"), gone);
+        let scenario = PlaceError::UnknownScenario {
+            run: runs.path().join("latest"),
+            wanted: "gone".into(),
+            known: "ipxe-chainload@bios, ipxe-chainload@uefi, pxe-dhcp@bios".into(),
+        };
+        assert_eq!(why("latest/gone"), scenario);
+        let more = PlaceError::TooManyParts {
+            what: "latest/pxe-dhcp/node1/x".into(),
+            more: "x".into(),
+        };
+        assert_eq!(why("latest/pxe-dhcp/node1/x"), more);
     }
 }
