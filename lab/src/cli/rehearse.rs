@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use boot_server_catalog::problem::nearest;
 use boot_server_catalog::snapshot::Snapshot;
 use clap::Args;
-use images::catalog::ImageName;
+use image_catalog::ImageName;
 use lab_model::scenario::{DataCheck, FILE_NAME, Scenario};
 use lab_report::RehearsalSummary;
 use lab_report::exit_code::ExitCode;
