@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use boot_server_catalog::problem::nearest;
 use boot_server_catalog::snapshot::Snapshot;
 use clap::Args;
-use image_catalog::ImageName;
+use images::catalog::ImageName;
 use lab_model::scenario::{DataCheck, FILE_NAME, Scenario};
 use lab_report::RehearsalSummary;
 use lab_report::exit_code::ExitCode;
@@ -202,12 +202,12 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError
     let folder = root.join(network);
     let is_name = !network.contains(['/', '.']);
     if is_name && folder.join(FILE_NAME).is_file() {
-        return Scenario::load_with(&folder, DataCheck::Skip)
-            .map(|scenario| Environment::of_scenario(&scenario))
-            .map_err(|error| CliError {
-                code: ExitCode::InvalidInput,
-                message: format!("{:?}", miette::Report::new(error)),
-            });
+        let scenario = Scenario::load_with(&folder, DataCheck::Skip).map_err(|error| CliError {
+            code: ExitCode::InvalidInput,
+            message: format!("{:?}", miette::Report::new(error)),
+        })?;
+        return Environment::of_scenario(&scenario)
+            .map_err(|why| refuse(ExitCode::InvalidInput, why));
     }
     let file = Path::new(network);
     if file.is_file() {

@@ -78,16 +78,27 @@ pub enum EnvironmentError {
 
 impl Environment {
     /// Returns the network of a scenario.
-    #[must_use]
-    pub fn of_scenario(scenario: &Scenario) -> Environment {
-        Environment {
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Lacks`] if a `[[service]]` of the user serves the network: it would not serve the data
+    /// directory that is rehearsed.
+    pub fn of_scenario(scenario: &Scenario) -> Result<Environment, EnvironmentError> {
+        if !scenario.has_own_config() {
+            return Err(EnvironmentError::Lacks {
+                path: format!("scenario `{}`", scenario.name),
+                why: "has no boot config service of the lab, only services of its own (`[[service]]`), which would \
+                      not serve this data directory; name another scenario with --network"
+                    .into(),
+            });
+        }
+        Ok(Environment {
             name: scenario.name.clone(),
             services: scenario.services.clone(),
             boot: scenario.boot,
             network: scenario.network.clone(),
             is_fixed: false,
             answers: Vec::new(),
-        }
+        })
     }
 
     /// Returns the network that a `dnsmasq.conf` describes.
@@ -110,6 +121,7 @@ impl Environment {
                 dhcp: DhcpService::Dnsmasq,
                 proxy_dhcp: ProxyDhcpService::None,
                 pixiecore: PixiecoreService::None,
+                config: None,
                 dnsmasq_conf: Some(path),
                 boot_server_config: None,
             },
@@ -171,6 +183,7 @@ impl Environment {
                     Some(_) => PixiecoreService::BootServer,
                     None => PixiecoreService::None,
                 },
+                config: None,
                 dnsmasq_conf: None,
                 boot_server_config: Some(path),
             },
@@ -491,7 +504,7 @@ mod tests {
 
     fn of_lab(name: &str) -> Environment {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-        Environment::of_scenario(&Scenario::load(&folder.join(name)).unwrap())
+        Environment::of_scenario(&Scenario::load(&folder.join(name)).unwrap()).unwrap()
     }
 
     #[test]

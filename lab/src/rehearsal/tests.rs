@@ -17,7 +17,7 @@ fn scenarios_folder() -> PathBuf {
 
 fn network(name: &str) -> Environment {
     let folder = scenarios_folder().join(name);
-    Environment::of_scenario(&Scenario::load_with(&folder, DataCheck::Skip).unwrap())
+    Environment::of_scenario(&Scenario::load_with(&folder, DataCheck::Skip).unwrap()).unwrap()
 }
 
 /// A site: its directory and its machines.

@@ -78,6 +78,7 @@ pub(super) fn scenario(
             boot: DEADLINE,
             silence: Silence::default(),
         },
+        custom_services: Vec::new(),
         nodes: cast.nodes,
     };
     // `assets` below a matchbox directory is large and served from elsewhere.

@@ -16,8 +16,7 @@ use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Observation, Record};
 use crate::scenario::{
-    Boot, Deadline, DhcpService, Firmware, Image, MacAddr, Machines, Network, Node,
-    PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, Deadline, Firmware, Image, MacAddr, Machines, Network, Node, Scenario, Services, Silence,
 };
 use crate::timeline::{self, Outcome, StageName, Timeline};
 use crate::verdict::NodeVerdict;
@@ -277,13 +276,7 @@ fn attempt(
             machines: Machines::Virtual,
             firmware: vec![firmware],
             network: Network::new(subnet(wire)),
-            services: Services {
-                dhcp: DhcpService::None,
-                proxy_dhcp: ProxyDhcpService::None,
-                pixiecore: PixiecoreService::None,
-                dnsmasq_conf: None,
-                boot_server_config: None,
-            },
+            services: Services::NONE,
             boot: Boot {
                 bios: boot_server_policy::BiosLoader::Ipxe,
                 chainload_ipxe: true,
@@ -295,6 +288,7 @@ fn attempt(
                 boot: std::time::Duration::ZERO,
                 silence: Silence::default(),
             },
+            custom_services: Vec::new(),
             nodes,
         },
     }

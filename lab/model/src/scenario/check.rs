@@ -10,6 +10,7 @@ use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{DhcpService, Firmware, Machines, Network, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
+use super::service::{self, Part};
 
 /// Firmware and operating system may use different client ids and then lease an address each.
 const ADDRESSES_PER_NODE: u64 = 2;
@@ -49,6 +50,8 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     host_address(draft, source);
     room_for_nodes(draft, source);
     services(draft, source);
+    service::check(draft, source);
+    service::config_keys(draft, source);
     loaders(draft, source);
     simulated(draft, source);
     for node in &draft.nodes {
@@ -225,7 +228,7 @@ fn services(draft: &Draft, source: &Source) {
                 Wrong::new(what, help),
             );
         }
-        (DhcpService::Libvirt, None) => {
+        (DhcpService::Libvirt, None) if !has_custom_proxy(draft) => {
             let what = "missing service: no server sends boot options";
             let help = "use `dhcp = \"boot-server\"`, or add `proxy_dhcp` or `pixiecore`";
             source.wrong(
@@ -237,6 +240,12 @@ fn services(draft: &Draft, source: &Source) {
         // `none`: the DHCP server is outside the lab, or missing on purpose.
         _ => {}
     }
+}
+
+/// True if a service of the user sends boot options beside another DHCP server.
+fn has_custom_proxy(draft: &Draft) -> bool {
+    let mut custom = draft.custom_services.iter();
+    custom.any(|service| service.part(Part::ProxyDhcp).is_some())
 }
 
 /// Checks that the services' configuration files exist; relative paths start at the scenario's folder.

@@ -17,10 +17,12 @@ use super::access::FileMode;
 use super::expect::{self, DraftExpect};
 use super::mac::{MacAddr, MacError};
 use super::model::{
-    DhcpService, Firmware, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
+    ConfigService, DhcpService, Firmware, Image, Machines, PixiecoreService, ProxyDhcpService,
+    Silence,
 };
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
+use super::service::{self, DraftService, Part};
 
 /// Minimum memory of today's kernels. Images need more, because kernel, initrd and unpacked root are in memory;
 /// a boot shows how much.
@@ -53,6 +55,7 @@ pub(super) struct Draft {
     pub(super) dhcp: Option<Located<DhcpService>>,
     pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
     pub(super) pixiecore: Option<Located<PixiecoreService>>,
+    pub(super) config: Option<Located<ConfigService>>,
     pub(super) dnsmasq_conf: Option<Located<PathBuf>>,
     pub(super) boot_server_config: Option<Located<PathBuf>>,
     pub(super) bios: Option<Located<BiosLoader>>,
@@ -60,7 +63,32 @@ pub(super) struct Draft {
     pub(super) image: String,
     pub(super) boot: Duration,
     pub(super) silence: Silence,
+    pub(super) custom_services: Vec<DraftService>,
     pub(super) nodes: Vec<DraftNode>,
+}
+
+impl Draft {
+    /// True if the lab's own boot config service runs: asked for, needed by another service of the lab, or the only
+    /// service there can be.
+    pub(super) fn has_own_config(&self) -> bool {
+        let is_own = |config: &Located<ConfigService>| config.value == ConfigService::BootServer;
+        let dhcp = [DhcpService::BootServer, DhcpService::Dnsmasq];
+        self.custom_services.is_empty()
+            || self.config.as_ref().is_some_and(is_own)
+            || self.boot_server_config.is_some()
+            || self
+                .dhcp
+                .as_ref()
+                .is_some_and(|one| dhcp.contains(&one.value))
+            || self
+                .proxy_dhcp
+                .as_ref()
+                .is_some_and(|proxy| proxy.value != ProxyDhcpService::None)
+            || self
+                .pixiecore
+                .as_ref()
+                .is_some_and(|pixiecore| pixiecore.value != PixiecoreService::None)
+    }
 }
 
 /// Readable parts of a node.
@@ -124,8 +152,23 @@ pub(super) fn read(source: &Source) -> Draft {
         read_network(&network, &mut draft);
         network.finish();
     }
-    if let Some(services) = section("services", "[services]", "[services]") {
-        read_services(&services, &mut draft);
+    draft.custom_services = root
+        .optional("service")
+        .and_then(|item| item.list())
+        .into_iter()
+        .flatten()
+        .filter_map(|item| service::read(&item))
+        .collect();
+    let mut custom = draft.custom_services.iter();
+    let is_dhcp_custom = custom.any(|service| service.part(Part::Dhcp).is_some());
+    let services = match is_dhcp_custom {
+        true => root
+            .optional("services")
+            .and_then(|item| item.table("[services]")),
+        false => section("services", "[services]", "[services]"),
+    };
+    if let Some(services) = services {
+        read_services(&services, &mut draft, is_dhcp_custom);
         services.finish();
     }
     if let Some(boot) = root.optional("boot").and_then(|item| item.table("[boot]")) {
@@ -255,7 +298,8 @@ fn interface(text: &str) -> Result<String, Wrong> {
     ))
 }
 
-fn read_services(services: &Table, draft: &mut Draft) {
+/// Reads the lab's own services; `dhcp` may be absent if a service of the user gives addresses.
+fn read_services(services: &Table, draft: &mut Draft, is_dhcp_custom: bool) {
     let dhcp = [
         ("boot-server", DhcpService::BootServer),
         ("libvirt", DhcpService::Libvirt),
@@ -266,9 +310,18 @@ fn read_services(services: &Table, draft: &mut Draft) {
         ("boot-server", ProxyDhcpService::BootServer),
         ("none", ProxyDhcpService::None),
     ];
-    draft.dhcp = services
-        .required("dhcp", "dhcp = \"boot-server\"")
-        .and_then(|item| item.choice(&dhcp));
+    let config = [
+        ("boot-server", ConfigService::BootServer),
+        ("none", ConfigService::None),
+    ];
+    draft.dhcp = match is_dhcp_custom {
+        true => services.optional("dhcp"),
+        false => services.required("dhcp", "dhcp = \"boot-server\""),
+    }
+    .and_then(|item| item.choice(&dhcp));
+    draft.config = services
+        .optional("config")
+        .and_then(|item| item.choice(&config));
     draft.proxy_dhcp = services
         .optional("proxy_dhcp")
         .and_then(|item| item.choice(&proxy));
@@ -365,7 +418,7 @@ fn node(item: &Item) -> Option<DraftNode> {
 }
 
 /// Rejects an empty text.
-fn filled(text: &str, key: &str) -> Result<String, Wrong> {
+pub(super) fn filled(text: &str, key: &str) -> Result<String, Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong::new(
             format!("`{key}` is empty"),
@@ -376,7 +429,7 @@ fn filled(text: &str, key: &str) -> Result<String, Wrong> {
 }
 
 /// Parses a name that is safe in file names, domain names and on a command line.
-fn word(text: &str, what: &str) -> Result<String, Wrong> {
+pub(super) fn word(text: &str, what: &str) -> Result<String, Wrong> {
     let sound = text
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');

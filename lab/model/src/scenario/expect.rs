@@ -17,7 +17,11 @@ pub(super) const RESETS_MAX: u32 = 16;
 pub(super) struct DraftExpect {
     pub(super) at: Range<usize>,
     pub(super) matched_by: Option<Located<MatchedBy>>,
+    /// True if the key is present, well-formed or not.
+    pub(super) has_matched_by: bool,
     pub(super) group: Option<Located<String>>,
+    /// True if the key is present, well-formed or not.
+    pub(super) has_group: bool,
     pub(super) boot_group: Option<Located<String>>,
     pub(super) kernel: Option<Located<String>>,
     pub(super) initrd: Vec<String>,
@@ -84,12 +88,12 @@ pub(super) fn read(table: Table) -> DraftExpect {
     empty_lists.sort_by_key(|list| list.at.start);
     let draft = DraftExpect {
         at: table.at(),
+        has_matched_by: table.optional("matched_by").is_some(),
         matched_by: table
-            .required("matched_by", "matched_by = \"uuid\"")
+            .optional("matched_by")
             .and_then(|item| item.choice(&matched_by)),
-        group: table
-            .required("group", "group = \"node1\"")
-            .and_then(|item| item.text()),
+        has_group: table.optional("group").is_some(),
+        group: table.optional("group").and_then(|item| item.text()),
         boot_group: table.optional("boot_group").and_then(|item| item.text()),
         kernel: table
             .optional("kernel")

@@ -8,10 +8,11 @@ use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{
-    Boot, Deadline, Expect, Image, Machines, Network, Node, PixiecoreService, ProxyDhcpService,
-    Scenario, Services,
+    Boot, Deadline, DhcpService, Expect, Image, Machines, MatchedBy, Network, Node,
+    PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
+use super::service::DraftService;
 
 /// Name of the file that marks a folder as a scenario.
 pub const FILE_NAME: &str = "scenario.toml";
@@ -244,7 +245,9 @@ fn read(
         check::check(&draft, &source);
         if data == DataCheck::Strict {
             check::files(dir, &draft, &source);
-            elsewhere = data::check(&Scenario::data_dir_of(dir), &draft, &source);
+            if draft.has_own_config() {
+                elsewhere = data::check(&Scenario::data_dir_of(dir), &draft, &source);
+            }
         }
     }
     finished(name, dir, source, draft, elsewhere)
@@ -290,11 +293,12 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             interface: draft.interface,
         },
         services: Services {
-            dhcp: draft.dhcp?.value,
+            dhcp: draft.dhcp.map_or(DhcpService::None, |dhcp| dhcp.value),
             proxy_dhcp: draft
                 .proxy_dhcp
                 .map_or(ProxyDhcpService::None, |proxy| proxy.value),
             pixiecore: draft.pixiecore.map_or(PixiecoreService::None, |p| p.value),
+            config: draft.config.map(|config| config.value),
             dnsmasq_conf: draft.dnsmasq_conf.map(|path| dir.join(path.value)),
             boot_server_config: draft.boot_server_config.map(|path| dir.join(path.value)),
         },
@@ -311,6 +315,11 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             boot: draft.boot,
             silence: draft.silence,
         },
+        custom_services: draft
+            .custom_services
+            .into_iter()
+            .map(DraftService::build)
+            .collect::<Option<_>>()?,
         nodes: draft
             .nodes
             .into_iter()
@@ -320,8 +329,10 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
 }
 
 fn build_node(draft: DraftNode) -> Option<Node> {
+    let name = draft.name?.value;
     Some(Node {
-        name: draft.name?.value,
+        expect: build_expect(draft.expect?, &name)?,
+        name,
         uuid: draft.uuid?.value,
         mac: draft.mac?.value,
         further_macs: draft
@@ -334,14 +345,18 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         memory_mib: draft.memory_mib,
         disks_mib: draft.disks_mib.into_iter().map(|disk| disk.value).collect(),
         secure_boot: draft.secure_boot.is_some_and(|secure| secure.value),
-        expect: build_expect(draft.expect?)?,
     })
 }
 
-fn build_expect(draft: DraftExpect) -> Option<Expect> {
+fn build_expect(draft: DraftExpect, node: &str) -> Option<Expect> {
     Some(Expect {
-        matched_by: draft.matched_by?.value,
-        group: draft.group?.value,
+        // Absent only if no config service of the lab runs, so that nobody reports a group.
+        matched_by: draft
+            .matched_by
+            .map_or(MatchedBy::Labels, |matched_by| matched_by.value),
+        group: draft
+            .group
+            .map_or_else(|| node.to_owned(), |group| group.value),
         boot_group: draft.boot_group.map(|group| group.value),
         kernel: draft.kernel.map(|path| path.value),
         initrd: draft.initrd,

@@ -18,6 +18,7 @@ pub(crate) mod problem;
 pub(crate) mod read;
 #[cfg(test)]
 mod schema_tests;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +31,12 @@ pub use load::{
 };
 pub use mac::{MacAddr, MacError};
 pub use model::{
-    Boot, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware, Image, Machines,
-    MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
-    UnknownFirmware,
+    Boot, ConfigService, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware,
+    Image, Machines, MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    Services, Silence, UnknownFirmware,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
+pub use service::{
+    Part, Placeholder, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, expand,
+    start_order,
+};

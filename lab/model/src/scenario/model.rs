@@ -18,6 +18,7 @@ use super::draft::{
 };
 use super::expect::RESETS_MAX;
 use super::mac::MacAddr;
+use super::service::{Part, Service, ServiceAddress};
 
 /// Network environment, its machines, and the expectations of each.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -41,7 +42,8 @@ pub struct Scenario {
     #[schemars(default)]
     pub machines: Machines,
     pub network: Network,
-    /// Services in the network.
+    /// The lab's own services in the network; may be absent if a `[[service]]` plays `dhcp`.
+    #[schemars(default = "no_services")]
     pub services: Services,
     /// Boot options for PXE clients.
     #[schemars(default)]
@@ -51,6 +53,10 @@ pub struct Scenario {
     /// Time limits.
     #[schemars(default)]
     pub deadline: Deadline,
+    /// Programs of the user that serve the network.
+    #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub custom_services: Vec<Service>,
     #[serde(rename = "node")]
     #[schemars(length(min = 1))]
     pub nodes: Vec<Node>,
@@ -65,6 +71,72 @@ impl Scenario {
     /// Returns the data directory of the scenario in `dir`.
     pub(super) fn data_dir_of(dir: &Path) -> PathBuf {
         dir.join("data")
+    }
+
+    /// True if the lab's own boot config service runs, which reports group and file of each answer.
+    #[must_use]
+    pub fn has_own_config(&self) -> bool {
+        let services = &self.services;
+        self.custom_services.is_empty()
+            || services.config == Some(ConfigService::BootServer)
+            || [DhcpService::BootServer, DhcpService::Dnsmasq].contains(&services.dhcp)
+            || services.has_proxy()
+            || services.boot_server_config.is_some()
+    }
+
+    /// True if one of the lab's own servers sends boot options and boot programs.
+    #[must_use]
+    pub fn has_own_boot_options(&self) -> bool {
+        self.services.dhcp == DhcpService::BootServer
+            || self.services.has_proxy()
+            || self.services.boot_server_config.is_some()
+            || self.custom_services.is_empty()
+    }
+
+    /// Returns the user's service with this role.
+    #[must_use]
+    pub fn custom_service(&self, part: Part) -> Option<&Service> {
+        self.custom_services
+            .iter()
+            .find(|service| service.plays(part))
+    }
+
+    /// Returns the address of a service's host.
+    #[must_use]
+    pub fn address_of(&self, service: &Service) -> Ipv4Addr {
+        match service.address {
+            ServiceAddress::Shared => self.network.host(),
+            ServiceAddress::Own(address) => address,
+        }
+    }
+
+    /// True if a service of the scenario has this address.
+    #[must_use]
+    pub fn is_service_address(&self, address: Ipv4Addr) -> bool {
+        let mut own = self.custom_services.iter();
+        address == self.network.host()
+            || own.any(|service| service.address == ServiceAddress::Own(address))
+    }
+
+    /// Returns the first and last address of the lab's DHCP pool: the largest range of the network's pool without
+    /// the address of a service.
+    #[must_use]
+    pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
+        let (first, last) = self.network.pool();
+        let (first, last) = (u32::from(first), u32::from(last));
+        let own = self.custom_services.iter();
+        let mut taken: Vec<u32> = own
+            .filter_map(|service| service.address.own().map(u32::from))
+            .filter(|address| (first..=last).contains(address))
+            .collect();
+        taken.sort_unstable();
+        let starts = [first].into_iter().chain(taken.iter().map(|one| one + 1));
+        let ends = taken.iter().map(|one| one.saturating_sub(1)).chain([last]);
+        let longest = starts
+            .zip(ends)
+            .max_by_key(|(start, end)| i64::from(*end) - i64::from(*start));
+        let (start, end) = longest.unwrap_or((first, last));
+        (Ipv4Addr::from(start), Ipv4Addr::from(end))
     }
 
     /// Returns the node of this name.
@@ -207,6 +279,10 @@ pub struct Network {
     pub interface: Option<String>,
 }
 
+fn no_services() -> Services {
+    Services::NONE
+}
+
 fn usual_port() -> u16 {
     Network::HTTP_PORT
 }
@@ -262,6 +338,10 @@ pub struct Services {
     /// Pixiecore; the boot config service is then a separate process.
     #[schemars(default)]
     pub pixiecore: PixiecoreService,
+    /// Boot config service [default: `boot-server`; with a `[[service]]` only if another service of the lab needs
+    /// it].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigService>,
     /// Configuration file for `dhcp = "dnsmasq"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dnsmasq_conf: Option<PathBuf>,
@@ -271,6 +351,16 @@ pub struct Services {
 }
 
 impl Services {
+    /// No service of the lab.
+    pub const NONE: Services = Services {
+        dhcp: DhcpService::None,
+        proxy_dhcp: ProxyDhcpService::None,
+        pixiecore: PixiecoreService::None,
+        config: None,
+        dnsmasq_conf: None,
+        boot_server_config: None,
+    };
+
     /// True if any kind of proxy sends the boot options.
     pub fn has_proxy(&self) -> bool {
         self.proxy_dhcp != ProxyDhcpService::None || self.pixiecore != PixiecoreService::None
@@ -299,6 +389,16 @@ pub enum ProxyDhcpService {
     BootServer,
     /// No proxyDHCP server.
     #[default]
+    None,
+}
+
+/// Choice of the boot config service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigService {
+    /// The bundled boot server, over HTTP.
+    BootServer,
+    /// No boot config service of the lab.
     None,
 }
 
@@ -508,9 +608,11 @@ impl Node {
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Expect {
-    /// Attribute by which the group must match.
+    /// Attribute by which the group must match; required if the lab's own config service runs.
+    #[schemars(default = "usual_matched_by")]
     pub matched_by: MatchedBy,
-    /// Name of the group that must have been served.
+    /// Name of the group that must have been served; required if the lab's own config service runs.
+    #[schemars(default)]
     pub group: String,
     /// Group of the boot request, if it differs: Pixiecore knows a machine by MAC only, so that a machine
     /// matched by UUID boots the group of its MAC, and the URL of a config may carry other labels than the boot
@@ -557,6 +659,10 @@ pub struct Expect {
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub files: Vec<FileExpect>,
+}
+
+fn usual_matched_by() -> MatchedBy {
+    MatchedBy::Labels
 }
 
 #[expect(

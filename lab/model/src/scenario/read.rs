@@ -194,6 +194,18 @@ impl<'s, 'i> Item<'s, 'i> {
         Some(self.value.get_ref().as_array()?.len())
     }
 
+    /// Returns the entries of a table whose keys the user chooses.
+    pub(crate) fn entries(&self) -> Option<Vec<(String, Item<'s, 'i>)>> {
+        let Some(entries) = self.value.get_ref().as_table() else {
+            return self.wrong_type("a table");
+        };
+        let entry = |(key, value): (&Spanned<_>, &'s Spanned<DeValue<'i>>)| {
+            let key: &std::borrow::Cow<str> = key.get_ref();
+            (key.to_string(), Item { value, ..*self })
+        };
+        Some(entries.iter().map(entry).collect())
+    }
+
     /// True if the value is a table.
     pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()

@@ -19,6 +19,10 @@ subnet = "192.168.90.0/24"
 [services]
 dhcp = "boot-server"
 pixiecore = { command = ["/usr/bin/pixiecore", "api", "{api}"] }
+[[service]]
+name = "files"
+command = ["nginx"]
+ready = { tcp = 80 }
 [boot]
 [image]
 [deadline]
@@ -38,7 +42,7 @@ mode = "0644"
 "#;
 
 /// Titles of the tables in messages, and their places in the scenario and in the schema.
-const TABLES: [(&str, &str, &str); 11] = [
+const TABLES: [(&str, &str, &str); 13] = [
     ("the scenario", "", ""),
     ("[network]", "/network", "/definitions/Network"),
     ("[services]", "/services", "/definitions/Services"),
@@ -47,6 +51,8 @@ const TABLES: [(&str, &str, &str); 11] = [
         "/services/pixiecore",
         "/definitions/PixiecoreService/oneOf/2",
     ),
+    ("[[service]]", "/service/0", "/definitions/Service"),
+    ("ready", "/service/0/ready", "/definitions/Ready"),
     ("[boot]", "/boot", "/definitions/Boot"),
     ("[image]", "/image", "/definitions/Image"),
     ("[deadline]", "/deadline", "/definitions/Deadline"),
@@ -121,6 +127,14 @@ fn value_out_of_range_is_refused_by_parser_and_schema() {
         ("", "machines", "real".into()),
         ("/network", "http_port", 0.into()),
         ("/services", "dhcp", "isc".into()),
+        ("/services", "config", "matchbox".into()),
+        ("/service/0", "name", "Files".into()),
+        ("/service/0", "command", Value::Array(Vec::new())),
+        ("/service/0", "plays", vec!["ntp"].into()),
+        ("/service/0", "restart", "sometimes".into()),
+        ("/service/0", "stop", "STOP".into()),
+        ("/service/0/ready", "tcp", 0.into()),
+        ("/service/0/ready", "within_seconds", 0.into()),
         ("/boot", "bios", "grub".into()),
         ("/deadline", "boot_seconds", 5.into()),
         ("/deadline", "dhcp_seconds", 9999.into()),

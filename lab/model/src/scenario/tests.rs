@@ -136,6 +136,43 @@ mistakes! {
         "dhcp = \"boot-server\"" => "dhcp = \"libvirt\"\npixiecore = \"boot-server\"";
     chainloading_ipxe_to_pxelinux_is_refused:
         "bios = \"pxelinux\"" => "bios = \"pxelinux\"\nchainload_ipxe = true";
+    a_service_without_a_name_is_refused: "[boot]" => "[[service]]\ncommand = [\"nginx\"]\n[boot]";
+    a_service_without_a_program_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = []\n[boot]";
+    an_unknown_key_of_a_service_is_named_with_the_one_that_was_meant:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nadress = \"shared\"\n[boot]";
+    an_unknown_role_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nplays = [\"htpt\"]\n[boot]";
+    an_unknown_placeholder_is_named_with_the_one_that_was_meant:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\", \"-p\", \"{statt}\"]\n[boot]";
+    an_unknown_placeholder_in_the_environment_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nenv = { FOLDER = \"{where}\" }\n[boot]";
+    a_service_with_the_name_of_ours_is_refused:
+        "[boot]" => "[[service]]\nname = \"server\"\ncommand = [\"nginx\"]\n[boot]";
+    a_service_name_that_stands_twice_is_shown_at_both_places:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\n[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\n[boot]";
+    a_role_of_the_boot_server_is_refused:
+        "[boot]" => "[[service]]\nname = \"kea\"\ncommand = [\"kea-dhcp4\"]\nplays = [\"dhcp\"]\n[boot]";
+    a_role_of_two_services_is_refused:
+        "dhcp = \"boot-server\"" => "dhcp = \"none\"\n[[service]]\nname = \"kea\"\ncommand = [\"kea-dhcp4\"]\nplays = [\"dhcp\"]\naddress = \"192.168.90.2\"\n[[service]]\nname = \"isc\"\ncommand = [\"dhcpd\"]\nplays = [\"dhcp\"]\naddress = \"192.168.90.3\"";
+    a_service_outside_the_subnet_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\naddress = \"10.0.0.2\"\n[boot]";
+    a_service_at_the_address_of_ours_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\naddress = \"192.168.90.1\"\n[boot]";
+    two_services_at_one_address_are_shown_at_both_places:
+        "[boot]" => "[[service]]\nname = \"a\"\ncommand = [\"nginx\"]\naddress = \"192.168.90.2\"\n[[service]]\nname = \"b\"\ncommand = [\"nginx\"]\naddress = \"192.168.90.2\"\n[boot]";
+    an_order_after_an_unknown_service_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\n[[service]]\nname = \"api\"\ncommand = [\"api\"]\nafter = [\"filse\"]\n[boot]";
+    an_order_in_a_circle_is_refused:
+        "[boot]" => "[[service]]\nname = \"a\"\ncommand = [\"a\"]\nafter = [\"b\"]\n[[service]]\nname = \"b\"\ncommand = [\"b\"]\nafter = [\"a\"]\n[boot]";
+    a_readiness_of_two_signs_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nready = { tcp = 80, udp = 69 }\n[boot]";
+    a_readiness_without_a_sign_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nready = { within_seconds = 5 }\n[boot]";
+    a_broken_regular_expression_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\nready = { log = \"started (\" }\n[boot]";
+    an_unknown_capability_is_refused:
+        "[boot]" => "[[service]]\nname = \"files\"\ncommand = [\"nginx\"]\ncapabilities = [\"CAP_NET_BIND\"]\n[boot]";
     dnsmasq_without_a_configuration_is_refused:
         "dhcp = \"boot-server\"" => "dhcp = \"dnsmasq\"";
     a_configuration_for_dnsmasq_without_one_is_refused:

@@ -1,0 +1,294 @@
+//! Checks of services against each other and against the rest of the scenario.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::super::draft::Draft;
+use super::super::model::{
+    ConfigService, DhcpService, Network, PixiecoreService, ProxyDhcpService,
+};
+use super::super::problem::{Located, Source, Wrong, nearest, one_of};
+use super::{DraftService, Part, ServiceAddress};
+
+/// Names of the lab's own services and of folders in an attempt.
+const RESERVED: [&str; 8] = [
+    "capture",
+    "config-service",
+    "libvirtd",
+    "nets",
+    "nodes",
+    "ports",
+    "server",
+    "server-restarted",
+];
+
+/// Adds to `source` all conflicts of services.
+pub(in crate::scenario) fn check(draft: &Draft, source: &Source) {
+    names(draft, source);
+    addresses(draft, source);
+    parts(&draft.custom_services, source);
+    own_services(draft, source);
+    after(&draft.custom_services, source);
+}
+
+/// Reports missing `matched_by` and `group`, which only the lab's own config service confirms.
+pub(in crate::scenario) fn config_keys(draft: &Draft, source: &Source) {
+    if !draft.has_own_config() {
+        return;
+    }
+    for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
+        for (key, is_there, example) in [
+            ("matched_by", expect.has_matched_by, "matched_by = \"uuid\""),
+            ("group", expect.has_group, "group = \"node1\""),
+        ] {
+            if !is_there {
+                source.wrong(
+                    expect.at.clone(),
+                    "in here",
+                    Wrong::new(
+                        format!("missing key `{key}` in [node.expect]"),
+                        format!("add it, e.g. `{example}`"),
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn names(draft: &Draft, source: &Source) {
+    let services = &draft.custom_services;
+    let has_dnsmasq = draft
+        .dhcp
+        .as_ref()
+        .is_some_and(|dhcp| dhcp.value == DhcpService::Dnsmasq);
+    let is_reserved = |word: &str| {
+        RESERVED.contains(&word)
+            || word.starts_with(crate::evidence::STATION_PREFIX)
+            || word == "dnsmasq" && has_dnsmasq
+            || word == "pixiecore" && draft.pixiecore.is_some()
+    };
+    let mut first: HashMap<&str, Range<usize>> = HashMap::new();
+    for name in services.iter().filter_map(|service| service.name.as_ref()) {
+        let word = name.value.as_str();
+        if is_reserved(word) {
+            source.wrong(
+                name.at.clone(),
+                "reserved",
+                Wrong::new(
+                    format!("reserved service name: `{word}` (the lab's own)"),
+                    format!("use another name, e.g. `my-{word}`"),
+                ),
+            );
+        }
+        if let Some(earlier) = first.get(word) {
+            source.clash(
+                (name.at.clone(), "again here"),
+                (earlier.clone(), "first here"),
+                Wrong::new(
+                    format!("duplicate service name: `{word}`"),
+                    "each service needs its own name",
+                ),
+            );
+        } else {
+            first.insert(word, name.at.clone());
+        }
+    }
+}
+
+fn addresses(draft: &Draft, source: &Source) {
+    let Some(subnet) = &draft.subnet else { return };
+    let net = subnet.value;
+    let host = Network {
+        address: draft.address.as_ref().map(|address| address.value),
+        ..Network::new(net)
+    }
+    .host();
+    let mut first: HashMap<_, Range<usize>> = HashMap::new();
+    for written in draft
+        .custom_services
+        .iter()
+        .filter_map(|service| service.address.as_ref())
+    {
+        let ServiceAddress::Own(address) = written.value else {
+            continue;
+        };
+        let is_host =
+            net.contains(&address) && ![net.network(), net.broadcast()].contains(&address);
+        if !is_host {
+            source.clash(
+                (written.at.clone(), "outside"),
+                (subnet.at.clone(), "subnet"),
+                Wrong::new(
+                    format!("invalid service address: {address} (not in {net})"),
+                    "use an address of the subnet, or `shared`",
+                ),
+            );
+        } else if address == host {
+            let at = draft.address.as_ref().map_or(&subnet.at, |host| &host.at);
+            source.clash(
+                (written.at.clone(), "the same address"),
+                (at.clone(), "host of the lab's own services"),
+                Wrong::new(
+                    format!("address in use: {address} (host of the lab's own services)"),
+                    "use `address = \"shared\"`, or another address",
+                ),
+            );
+        } else if let Some(earlier) = first.get(&address) {
+            source.clash(
+                (written.at.clone(), "again here"),
+                (earlier.clone(), "first here"),
+                Wrong::new(
+                    format!("duplicate service address: {address}"),
+                    "each service needs its own address; services with `address = \"shared\"` share one host",
+                ),
+            );
+        } else {
+            first.insert(address, written.at.clone());
+        }
+    }
+}
+
+/// Rejects two services with the same role, if clients could reach only one of them.
+fn parts(services: &[DraftService], source: &Source) {
+    let host_of = |service: &DraftService| service.address.as_ref().map(|one| one.value);
+    for (index, service) in services.iter().enumerate() {
+        for part in &service.plays {
+            let earlier = services.iter().take(index).find_map(|other| {
+                let same_host =
+                    host_of(other).unwrap_or_default() == host_of(service).unwrap_or_default();
+                let conflicts =
+                    part.value.is_found_by_broadcast() || same_host && part.value == Part::Tftp;
+                other.part(part.value).filter(|_| conflicts)
+            });
+            if let Some(earlier) = earlier {
+                source.clash(
+                    (part.at.clone(), "again here"),
+                    (earlier, "first here"),
+                    Wrong::new(
+                        format!("duplicate role in the network: `{}`", part.value.name()),
+                        "remove one of the services, or its role",
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// Rejects a role that one of the lab's own services has.
+fn own_services(draft: &Draft, source: &Source) {
+    let dhcp = draft
+        .dhcp
+        .as_ref()
+        .filter(|dhcp| dhcp.value != DhcpService::None)
+        .map(|dhcp| &dhcp.at);
+    let proxy = draft
+        .proxy_dhcp
+        .as_ref()
+        .filter(|proxy| proxy.value != ProxyDhcpService::None)
+        .map(|proxy| &proxy.at);
+    let pixiecore = draft
+        .pixiecore
+        .as_ref()
+        .filter(|pixiecore| pixiecore.value != PixiecoreService::None)
+        .map(|pixiecore| &pixiecore.at);
+    let config = draft
+        .config
+        .as_ref()
+        .filter(|config| config.value != ConfigService::None)
+        .map(|config| &config.at);
+    for (part, own, key) in [
+        (Part::Dhcp, dhcp, "dhcp = \"none\""),
+        (Part::ProxyDhcp, proxy, "proxy_dhcp = \"none\""),
+        (Part::ProxyDhcp, pixiecore, "pixiecore = \"none\""),
+        (Part::Config, config, "config = \"none\""),
+    ] {
+        let Some(own) = own else { continue };
+        for at in draft
+            .custom_services
+            .iter()
+            .filter_map(|service| service.part(part))
+        {
+            source.clash(
+                (at, "the user's service"),
+                (own.clone(), "the lab's service"),
+                Wrong::new(
+                    format!("duplicate role in the network: `{}`", part.name()),
+                    format!("use `{key}` in [services], or remove the role"),
+                ),
+            );
+        }
+    }
+}
+
+fn after(services: &[DraftService], source: &Source) {
+    let known = || {
+        let names = services.iter().filter_map(|service| service.name.as_ref());
+        names.map(|name| name.value.as_str())
+    };
+    for service in services {
+        let own = service.name.as_ref().map(|name| name.value.as_str());
+        for name in &service.after {
+            if !known().any(|one| one == name.value) {
+                let others = known().filter(|one| Some(*one) != own);
+                let help = match nearest(&name.value, others.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known: {}", one_of(others)),
+                };
+                let what = format!("unknown service: `{}`", name.value);
+                source.wrong(name.at.clone(), "unknown", Wrong::new(what, help));
+            }
+        }
+    }
+    if let Some((at, circle)) = circle(services) {
+        source.wrong(
+            at,
+            "leads back",
+            Wrong::new(
+                format!("circular order of services: {}", circle.join(" after ")),
+                "remove one of the names from `after`",
+            ),
+        );
+    }
+}
+
+/// Returns the names of a circle, and the location of the name that closes it.
+fn circle(services: &[DraftService]) -> Option<(Range<usize>, Vec<&str>)> {
+    let name_of = |service: &'_ DraftService| service.name.as_ref().map(|name| name.value.clone());
+    // Services that wait for none of the others are removed until only circles, and what waits for them, are left.
+    let mut left: Vec<&DraftService> = services.iter().collect();
+    let is_left = |left: &[&DraftService], name: &str| {
+        left.iter()
+            .any(|service| name_of(service).as_deref() == Some(name))
+    };
+    loop {
+        let before = left.len();
+        let waiting: Vec<&DraftService> = left
+            .iter()
+            .copied()
+            .filter(|service| service.after.iter().any(|name| is_left(&left, &name.value)))
+            .collect();
+        left = waiting;
+        if left.len() == before {
+            break;
+        }
+    }
+    let mut path: Vec<&Located<String>> = Vec::new();
+    let mut service = *left.first()?;
+    loop {
+        let next = service
+            .after
+            .iter()
+            .find(|name| is_left(&left, &name.value))?;
+        if let Some(start) = path.iter().position(|one| one.value == next.value) {
+            let circle = path.iter().skip(start).chain([&next]);
+            let names = circle.map(|name| name.value.as_str()).collect();
+            return Some((next.at.clone(), names));
+        }
+        path.push(next);
+        let found = left.iter().find(|one| {
+            let name = one.name.as_ref();
+            name.is_some_and(|name| name.value == next.value)
+        });
+        service = found?;
+    }
+}
