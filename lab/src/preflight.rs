@@ -7,7 +7,7 @@ use lab_model::fault::{Injections, Role};
 use lab_model::scenario::{DhcpService, Firmware, Scenario};
 
 use crate::doctor::gather::what_runs_need;
-use crate::doctor::{self, Finding, Host, Piece, State};
+use crate::doctor::{self, Finding, Host, Piece, State, programs};
 
 /// Missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,9 @@ pub struct MissingRequirement {
 pub fn missing_requirements(
     wanted: &[(&Scenario, Firmware, &Injections)],
 ) -> Vec<MissingRequirement> {
-    missing_on(&what_runs_need(), wanted)
+    let mut host = what_runs_need();
+    host.absent_programs = programs::absent(wanted.iter().map(|(scenario, ..)| *scenario));
+    missing_on(&host, wanted)
 }
 
 /// Formats the missing requirements as an error message.
@@ -52,6 +54,7 @@ fn missing_on(
     findings.push(doctor::tun(host));
     findings.push(doctor::open_files(host));
     findings.extend(doctor::user_namespaces(host));
+    findings.extend(programs::examine(host));
     findings
         .into_iter()
         .filter(|finding| finding.state == State::Missing)

@@ -182,6 +182,7 @@ impl Distribution {
             has_stand_in: true,
             cache: space("/home/ann/.cache/bootlab"),
             artifacts: space("/home/ann/lab/runs"),
+            absent_programs: Vec::new(),
             demand: Some(Demand {
                 machine_mib: 1374,
                 scenario_mib: 4122,

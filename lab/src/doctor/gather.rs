@@ -10,7 +10,7 @@ use lab_model::scenario::Scenario;
 use tokio::process::Command;
 
 use super::host::{Demand, Device, Host, Space, Trial, User, command, text};
-use super::{Firmware, Piece};
+use super::{Firmware, Piece, programs};
 use crate::hypervisor::accel::{KVM_DEVICE, try_kvm};
 use crate::runner::capacity::all_at_once_mib;
 
@@ -57,6 +57,7 @@ pub async fn gather(around: HostContext<'_>) -> Host {
     host.cache = space(around.cache);
     host.artifacts = space(around.artifacts);
     host.demand = demand(around.scenarios);
+    host.absent_programs = programs::absent(around.scenarios.iter());
     host
 }
 

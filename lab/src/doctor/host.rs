@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::programs::AbsentProgram;
+
 /// Texts of the kernel and the user database.
 pub mod text {
     /// Processor flags.
@@ -148,6 +150,8 @@ pub struct Host {
     pub user_namespace: Option<Trial>,
     /// True if the stand-in image is in the cache.
     pub has_stand_in: bool,
+    /// Programs of scenarios' services that are not installed.
+    pub absent_programs: Vec<AbsentProgram>,
     /// Space for images.
     pub cache: Space,
     /// Space for runs.

@@ -11,6 +11,7 @@ mod machines;
 mod network;
 pub mod packages;
 mod privileges;
+pub mod programs;
 pub mod render;
 mod space;
 
@@ -124,6 +125,7 @@ impl Subject {
 pub fn examine(host: &Host) -> Vec<Finding> {
     let mut findings = kvm::examine(host);
     findings.extend(privileges::examine(host));
+    findings.extend(programs::examine(host));
     findings.extend(machines::examine(host));
     findings.extend(firmware::examine(host));
     findings.extend(space::examine(host));

@@ -38,7 +38,7 @@ impl Family {
     }
 
     /// Returns the command that installs `packages`.
-    fn install(self, packages: &str) -> String {
+    pub(super) fn install(self, packages: &str) -> String {
         match self {
             Family::Debian => format!("sudo apt-get install {packages}"),
             Family::Fedora => format!("sudo dnf install {packages}"),
