@@ -22,6 +22,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::custom::{CustomServices, Surroundings};
 use super::evidence::{captured, domain_names, keep_ports, pass_on};
 use super::fault::{self, Killer};
 use super::manifest;
@@ -80,6 +81,7 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
         capture,
         machines,
         mut killer,
+        custom,
         tftp_roots,
     } = tokio::select! {
         set_up = set_up(job, &scenario, &told) => set_up?,
@@ -199,6 +201,10 @@ async fn attempt_at(job: &Job, commands: &mut Lines<BufReader<Stdin>>) -> Result
         Ok::<(), String>(())
     }
     .await;
+    // A cell that may stay keeps its services, which end with it.
+    if !job.hold {
+        custom.stop(&told).await;
+    }
     // While waiting for the last frames, the last events of libvirt and the services arrive.
     if let Some(capture) = capture {
         let record = captured(capture).await?;
@@ -261,6 +267,8 @@ struct SetUp {
     /// Attachment of simulated machines.
     machines: Plug,
     killer: Killer,
+    /// Services of the user.
+    custom: CustomServices,
     /// Folders that TFTP servers search before those of Debian's boot programs.
     tftp_roots: Vec<PathBuf>,
 }
@@ -347,12 +355,21 @@ async fn set_up(
             .map_err(text)?;
         wait_for_dnsmasq(&folder).await?;
     }
+    let around = Surroundings {
+        scenario,
+        bridge: &network.bridge,
+        plug: &machines.on(&network.bridge),
+        assets: &assets,
+        artifacts: &job.artifacts,
+    };
+    let custom = CustomServices::start(around, told).await.map_err(text)?;
     fault::stations(job, scenario, &network, &machines, &image).await?;
     Ok(SetUp {
         libvirtd,
         capture,
         machines,
         killer,
+        custom,
         tftp_roots,
     })
 }
@@ -461,6 +478,31 @@ fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
             node: None,
             seen: Observation::ServiceEnded { service, detail },
         },
+        ServiceEvent::Restarted { service, detail } => {
+            let detail = format!("{detail} (started again)");
+            of_service(Observation::ServiceEnded { service, detail })
+        }
+        ServiceEvent::Line {
+            service,
+            stream,
+            line,
+        } => of_service(Observation::ServiceLine {
+            service,
+            stream,
+            line,
+        }),
+        ServiceEvent::LeftBehind { service, what } => {
+            of_service(Observation::ServiceLeft { service, what })
+        }
+    }
+}
+
+/// Builds a record of a service that concerns no single node.
+fn of_service(seen: Observation) -> Record {
+    Record {
+        at_us: now_us(),
+        node: None,
+        seen,
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`persistent`] | worker of a persistent cell |
 //! | [`control`] | control requests to a persistent cell, and responses |
 //! | [`live_fault`] | live faults in a persistent cell |
+//! | [`custom`] | services of the user: their hosts, files, processes and output |
 //! | [`services`] | the private libvirtd and the boot servers that the worker starts |
 //! | [`fault`] | injection of faults |
 //! | [`server_change`] | boot server configuration changed by a fault; pure |
@@ -26,6 +27,7 @@
 
 pub mod attempt;
 pub mod control;
+pub mod custom;
 mod evidence;
 pub mod fault;
 pub mod host;

@@ -72,7 +72,7 @@ pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
             DhcpService::Dnsmasq => Vec::new(),
             _ => scenario.network.names.clone(),
         },
-        dhcp: (scenario.services.dhcp == DhcpService::Libvirt).then(|| scenario.network.pool()),
+        dhcp: (scenario.services.dhcp == DhcpService::Libvirt).then(|| scenario.pool()),
         machines: named_machines(scenario)
             .map(|(node, name, address)| NamedMachine {
                 mac: node.mac.to_string(),
@@ -89,7 +89,7 @@ pub fn network(scenario: &Scenario, run_id: &str) -> NetworkSpec {
 
 /// Returns the machines with a DHCP host name, each with an address from the end of the pool.
 fn named_machines(scenario: &Scenario) -> impl Iterator<Item = (&Node, &str, Ipv4Addr)> {
-    let (_, last) = scenario.network.pool();
+    let (_, last) = scenario.pool();
     let addresses = (0..=u32::from(last)).rev().map(Ipv4Addr::from);
     let named = scenario
         .nodes
@@ -122,7 +122,10 @@ pub fn boot_servers(
         assets: Some(assets.to_path_buf()),
         ..HttpConfig::default()
     };
-    if services.dhcp == DhcpService::Dnsmasq {
+    if !scenario.has_own_config() {
+        return Vec::new();
+    }
+    if services.dhcp == DhcpService::Dnsmasq || !scenario.has_own_boot_options() {
         // Addresses, boot options and files are left to dnsmasq.
         return vec![config_service(http)];
     }
@@ -233,7 +236,7 @@ fn config_service(http: HttpConfig) -> BootServerPlan {
 }
 
 fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
-    let (first, last) = scenario.network.pool();
+    let (first, last) = scenario.pool();
     DhcpConfig {
         router: Some(host),
         dns: match scenario.network.names.is_empty() {

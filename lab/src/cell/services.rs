@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use boot_server::config::Config;
 use boot_server_events::{BootEvent, Event};
+use lab_model::evidence::OutputStream;
 use lab_model::evidence::clock::run_clock;
 use lab_model::untrusted::plain;
 use thiserror::Error;
@@ -140,6 +141,24 @@ pub enum ServiceEvent {
         service: String,
         /// Exit status and last lines of output.
         detail: String,
+    },
+    /// A service of the user ended and is started again.
+    Restarted {
+        service: String,
+        /// Exit status and last lines of output.
+        detail: String,
+    },
+    /// Line of output of a service of the user.
+    Line {
+        service: String,
+        stream: OutputStream,
+        line: String,
+    },
+    /// A service of the user left something behind when it was stopped.
+    LeftBehind {
+        service: String,
+        /// Leftover, and its removal.
+        what: String,
     },
 }
 

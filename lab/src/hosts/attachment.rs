@@ -38,6 +38,8 @@ pub struct Plugged {
     pub child: Child,
     /// Output after the station became ready.
     pub stdout: BufReader<ChildStdout>,
+    /// Network interface in its namespace; empty for one in the servers' own namespace.
+    pub interface: String,
 }
 
 impl Plug {
@@ -87,6 +89,7 @@ impl Plug {
         unshare.arg("--net").arg(std::env::current_exe()?);
         let mut station = spawn(unshare, stderr)?;
         wait_for(&mut station, INSIDE, stderr).await?;
+        station.interface.clone_from(&theirs);
         let pid = station.child.id().unwrap_or_default().to_string();
         ip(&[
             "link", "add", &ours, "type", "veth", "peer", "name", &theirs,
@@ -122,6 +125,7 @@ fn spawn(mut command: Command, stderr: &Path) -> io::Result<Plugged> {
     Ok(Plugged {
         child,
         stdout: BufReader::new(stdout),
+        interface: String::new(),
     })
 }
 

@@ -12,7 +12,7 @@ use lab_model::diagnosis::{Cause, Finding, Proof};
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::packet::{Content, Endpoint, Protocol};
 use lab_model::evidence::simulated::{Loaded, Report};
-use lab_model::evidence::{GaveUp, Observation};
+use lab_model::evidence::{GaveUp, Observation, OutputStream};
 use lab_model::scenario::{DataCheck, Firmware, load_all};
 use lab_report::sample_run;
 use serde::Serialize;
@@ -248,6 +248,15 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
         Observation::ShellReady,
         Observation::PowerOff { reason: text() },
         Observation::Console { line: text() },
+        Observation::ServiceLine {
+            service: text(),
+            stream: OutputStream::Stderr,
+            line: text(),
+        },
+        Observation::ServiceLeft {
+            service: text(),
+            what: text(),
+        },
         Observation::Captured {
             network: text(),
             frames: 5,

@@ -41,6 +41,27 @@ pub struct Record {
     pub seen: Observation,
 }
 
+/// Output stream of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl OutputStream {
+    /// Returns the name of the stream, also that of its log without `.log`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputStream::Stdout => "stdout",
+            OutputStream::Stderr => "stderr",
+        }
+    }
+}
+
 /// Content of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "seen", rename_all = "snake_case")]
@@ -56,6 +77,19 @@ pub enum Observation {
         service: String,
         /// Exit status and the last lines of standard error.
         detail: String,
+    },
+    /// Line that a service of the user printed.
+    ServiceLine {
+        service: String,
+        stream: OutputStream,
+        /// Text without control sequences, at most 1000 bytes.
+        line: String,
+    },
+    /// A service of the user left something behind when it was stopped.
+    ServiceLeft {
+        service: String,
+        /// Leftover, and its removal.
+        what: String,
     },
     /// The machine was started.
     PowerOn,

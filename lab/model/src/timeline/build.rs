@@ -132,6 +132,8 @@ impl Builder<'_> {
         match &record.seen {
             Observation::Server { .. }
             | Observation::ServiceEnded { .. }
+            | Observation::ServiceLine { .. }
+            | Observation::ServiceLeft { .. }
             | Observation::Lifecycle { .. }
             | Observation::Firmware { .. }
             | Observation::Screen { .. }

@@ -2,7 +2,7 @@
 //!
 //! Kind, architecture and length are checked as far as the file itself contains them. Nothing is unpacked.
 
-use image_catalog::Role;
+use images::catalog::Role;
 use images::verify::content;
 
 use super::nbp::{self, NotBootable};

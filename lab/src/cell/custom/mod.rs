@@ -1,0 +1,266 @@
+//! Services of the user (`[[service]]`) in a cell: their hosts, files, processes and output.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`files`] | copy of the scenario's folder, with the placeholders of templates replaced |
+//! | [`process`] | processes: start, restart, end and what remains |
+//! | [`output`] | standard output and standard error, as logs and as evidence |
+//! | [`ready`] | signs that a service is ready |
+
+mod files;
+mod output;
+mod process;
+mod ready;
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use ipnet::Ipv4Net;
+use lab_model::scenario::{
+    Placeholder, ReadyWhen, Scenario, Service, ServiceAddress, expand, start_order,
+};
+use lab_model::untrusted::tree::TreeError;
+use tokio::sync::mpsc;
+
+use self::process::{Host, Process};
+use super::sandbox::cell_dir;
+use super::services::ServiceEvent;
+use crate::hosts::attachment::{Plug, Plugged};
+use crate::hosts::{StationJob, Task};
+
+/// Reason why a service of the user does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum CustomServiceError {
+    /// Files cannot be prepared, or the service's host cannot be created.
+    #[error("cannot prepare service {service}: {what}: {source}")]
+    Prepare {
+        service: String,
+        /// Action that failed.
+        what: String,
+        source: io::Error,
+    },
+    /// The scenario's folder cannot be copied.
+    #[error("cannot copy the scenario for service {service}: {source}")]
+    Copy { service: String, source: TreeError },
+    /// The program is not installed.
+    #[error("cannot start service {service}: program not found: {program}")]
+    Program { service: String, program: String },
+    /// The program's user is unknown.
+    #[error("cannot start service {service}: unknown user: {user} (not in /etc/passwd)")]
+    UnknownUser { service: String, user: String },
+    /// The program's user does not exist in a cell of an ordinary user.
+    #[error(
+        "cannot start service {service}: user {user} (id {id}) has no id in this cell; give the user who runs the \
+         lab more subordinate ids in /etc/subuid, or remove `user`"
+    )]
+    UnmappedUser {
+        service: String,
+        user: String,
+        id: u32,
+    },
+    /// The program cannot be started.
+    #[error("cannot start service {service}: {source}")]
+    Start { service: String, source: io::Error },
+    /// The program ended before it was ready.
+    #[error("service {service} ended before it was ready: {detail}")]
+    Ended {
+        service: String,
+        /// Exit status and last lines of output.
+        detail: String,
+    },
+    /// The program did not become ready in time.
+    #[error("service {service} timed out after {seconds} s: waiting for {sign}; {detail}")]
+    NotReady {
+        service: String,
+        seconds: u64,
+        sign: String,
+        /// Last lines of output.
+        detail: String,
+    },
+}
+
+/// Running services of the user.
+#[derive(Debug, Default)]
+pub struct CustomServices {
+    running: Vec<Process>,
+    /// Processes that hold the network namespaces; killed on drop.
+    _hosts: Vec<Plugged>,
+}
+
+/// Surroundings of the services.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub scenario: &'a Scenario,
+    /// Interface of the host of the lab's own services.
+    pub bridge: &'a str,
+    /// Attachment of hosts to the network.
+    pub plug: &'a Plug,
+    /// Files that are served below `/assets/`.
+    pub assets: &'a Path,
+    /// Folder of the attempt.
+    pub artifacts: &'a Path,
+}
+
+impl CustomServices {
+    /// Starts the scenario's services in their order, each as soon as those before it are ready.
+    ///
+    /// # Errors
+    /// [`CustomServiceError`] of the first service that does not become ready; the others end with the cell.
+    pub async fn start(
+        around: Surroundings<'_>,
+        told: &mpsc::UnboundedSender<ServiceEvent>,
+    ) -> Result<CustomServices, CustomServiceError> {
+        let mut services = CustomServices::default();
+        for service in start_order(&around.scenario.custom_services) {
+            let started = services.start_one(service, around, told).await?;
+            services.running.extend(started);
+        }
+        Ok(services)
+    }
+
+    /// Starts a service and waits until it is ready; returns `None` for a program that has done its work.
+    async fn start_one(
+        &mut self,
+        service: &Service,
+        around: Surroundings<'_>,
+        told: &mpsc::UnboundedSender<ServiceEvent>,
+    ) -> Result<Option<Process>, CustomServiceError> {
+        let preparing = |what: &str| {
+            let (service, what) = (service.name.clone(), what.to_owned());
+            move |source| CustomServiceError::Prepare {
+                service,
+                what,
+                source,
+            }
+        };
+        let log = around.artifacts.join(&service.name);
+        fs::create_dir_all(&log).map_err(preparing("the folder of its logs"))?;
+        let host = match service.address {
+            ServiceAddress::Shared => Host::Shared,
+            ServiceAddress::Own(address) => {
+                let net = around.scenario.network.subnet;
+                let plugged = own_host(address, net, around.plug, &log.join("host.log")).await;
+                let plugged = plugged.map_err(preparing("its host"))?;
+                let pid = plugged.child.id().unwrap_or_default();
+                let interface = plugged.interface.clone();
+                self._hosts.push(plugged);
+                Host::Own { pid, interface }
+            }
+        };
+        let folder = cell_dir().join("services").join(&service.name);
+        let values = Values {
+            service,
+            around,
+            interface: match &host {
+                Host::Shared => around.bridge,
+                Host::Own { interface, .. } => interface,
+            },
+            folder: &folder,
+            log: &log,
+        };
+        let value = |placeholder| values.of(placeholder);
+        fs::create_dir_all(values.state()).map_err(preparing("its state folder"))?;
+        files::copy(&around.scenario.dir, &values.dir(), value).map_err(|error| match error {
+            files::CopyError::Tree(source) => CustomServiceError::Copy {
+                service: service.name.clone(),
+                source,
+            },
+            files::CopyError::Template { file, source } => {
+                preparing(&file.display().to_string())(source)
+            }
+        })?;
+        let command = process::command(service, &host, &values.dir(), &values.state(), value)?;
+        let mut process = Process::start(service, host.clone(), command, &log, told.clone())?;
+        match ready::wait(&mut process, service, value).await {
+            Ok(()) => {}
+            Err(ready::NotReady::Ended(detail)) => {
+                let service = service.name.clone();
+                return Err(CustomServiceError::Ended { service, detail });
+            }
+            Err(ready::NotReady::TimedOut { seconds, sign }) => {
+                return Err(CustomServiceError::NotReady {
+                    service: service.name.clone(),
+                    seconds,
+                    sign,
+                    detail: process.last_lines(),
+                });
+            }
+        }
+        let is_done =
+            matches!(&service.ready, Some(ready) if matches!(ready.when, ReadyWhen::Exit(_)));
+        Ok((!is_done).then_some(process))
+    }
+
+    /// Ends the services in the reverse order of their start and reports what they leave behind.
+    pub async fn stop(self, told: &mpsc::UnboundedSender<ServiceEvent>) {
+        for process in self.running.into_iter().rev() {
+            let service = process.name.clone();
+            for what in process.stop().await {
+                // The receiver is gone once the attempt is over.
+                let _ = told.send(ServiceEvent::LeftBehind {
+                    service: service.clone(),
+                    what,
+                });
+            }
+        }
+    }
+}
+
+/// Creates a host with this address on the network, which does nothing itself.
+async fn own_host(address: Ipv4Addr, net: Ipv4Net, plug: &Plug, log: &Path) -> io::Result<Plugged> {
+    let [a, b, c, d] = address.octets();
+    let job = StationJob {
+        interface: None,
+        // Locally administered; the same in each run, so that captures can be compared.
+        mac: format!("02:5e:{a:02x}:{b:02x}:{c:02x}:{d:02x}"),
+        address: Some((address, net.prefix_len())),
+        task: Task::Idle,
+    };
+    plug.start(job, log).await
+}
+
+/// Values of the placeholders for one service.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    service: &'a Service,
+    around: Surroundings<'a>,
+    interface: &'a str,
+    folder: &'a Path,
+    log: &'a Path,
+}
+
+impl Values<'_> {
+    fn dir(&self) -> PathBuf {
+        self.folder.join("dir")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    fn of(&self, placeholder: Placeholder) -> String {
+        let scenario = self.around.scenario;
+        let path = |path: &Path| path.display().to_string();
+        match placeholder {
+            Placeholder::Address => scenario.address_of(self.service).to_string(),
+            Placeholder::Assets => path(self.around.assets),
+            Placeholder::Data => path(&self.dir().join("data")),
+            Placeholder::Dir => path(&self.dir()),
+            Placeholder::Host => scenario.network.host().to_string(),
+            Placeholder::Interface => self.interface.to_owned(),
+            Placeholder::Log => path(self.log),
+            Placeholder::Name => self.service.name.clone(),
+            Placeholder::Netmask => scenario.network.subnet.netmask().to_string(),
+            Placeholder::Network => scenario.network.subnet.network().to_string(),
+            Placeholder::State => path(&self.state()),
+            Placeholder::Subnet => scenario.network.subnet.to_string(),
+        }
+    }
+}
+
+/// Replaces the placeholders of a command line, an environment variable or a URL.
+fn expanded(text: &str, value: impl Fn(Placeholder) -> String) -> String {
+    expand(text, value)
+}
