@@ -12,7 +12,7 @@ use crate::evidence::domain::Domain;
 use crate::evidence::packet::{DhcpSaid, Direction, Packet, PacketContent, Transfer, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{DhcpKind, Observation, Record};
-use crate::scenario::{DhcpService, Node};
+use crate::scenario::{DhcpService, Node, Part};
 use crate::timeline::signatures::{Clue, has_clue};
 use crate::timeline::{Outcome, StageEvent, StageName, Timeline, frame_in};
 
@@ -149,12 +149,16 @@ impl<'a> Case<'a> {
 
     /// True if a proxy of the scenario sends the boot options.
     pub(super) fn expects_proxy(&self) -> bool {
-        self.attempt.scenario.services.has_proxy()
+        let scenario = &self.attempt.scenario;
+        scenario.services.has_proxy() || scenario.custom_service(Part::ProxyDhcp).is_some()
     }
 
-    /// Name of the scenario's DHCP server, if the lab provides it.
+    /// Address of the scenario's DHCP server, if the lab or a service of the scenario provides it.
     pub(super) fn expected_server(&self) -> Option<Ipv4Addr> {
         let scenario = &self.attempt.scenario;
+        if let Some(service) = scenario.custom_service(Part::Dhcp) {
+            return Some(scenario.address_of(service));
+        }
         (scenario.services.dhcp != DhcpService::None).then(|| scenario.network.host())
     }
 

@@ -211,7 +211,15 @@ fn text(
     // No absolute path: the folder may have moved, and the text must stay the same.
     line("\nnext steps, in the attempt's folder:");
     line(&format!("  less nodes/{name}/console.log"));
-    line(&format!("  grep {} server/events.jsonl", node.mac));
+    if scenario.has_own_config() {
+        line(&format!("  grep {} server/events.jsonl", node.mac));
+    }
+    for service in &scenario.custom_services {
+        line(&format!(
+            "  less {0}/stderr.log {0}/stdout.log",
+            service.name
+        ));
+    }
     line(&format!(
         "run again: lab run {} --firmware {firmware}",
         scenario.name

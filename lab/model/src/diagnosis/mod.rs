@@ -17,6 +17,7 @@ mod config;
 mod config_text;
 mod config_url;
 mod content;
+mod custom;
 mod dhcp;
 mod disturbed;
 mod explain;
@@ -44,7 +45,7 @@ pub use judged::{JudgedNode, judge_attempt, judge_node};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::saved::Attempt;
-use crate::scenario::Node;
+use crate::scenario::{Node, Scenario};
 use crate::timeline::Timeline;
 use crate::verdict::NodeVerdict;
 use case::Case;
@@ -161,23 +162,31 @@ pub fn diagnose(
 ) -> Vec<Finding> {
     let stage = match verdict {
         NodeVerdict::Fail { stage, .. } => *stage,
-        NodeVerdict::Infra { why } => return vec![infrastructure(why)],
+        NodeVerdict::Infra { why } => return vec![infrastructure(why, &attempt.scenario)],
         _ => return Vec::new(),
     };
     let case = Case::new(attempt, node, timeline, stage);
     let mut findings: Vec<Finding> = DETECTORS.iter().filter_map(|look| look(&case)).collect();
+    for finding in &mut findings {
+        custom::name_services(&case, finding);
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
     findings
 }
 
-fn infrastructure(why: &str) -> Finding {
+fn infrastructure(why: &str, scenario: &Scenario) -> Finding {
+    let logs = match scenario.custom_services.is_empty() {
+        true => "cell.log and libvirtd.log",
+        false => "cell.log, libvirtd.log and the folders of the services",
+    };
     Finding {
         cause: Cause::Infrastructure,
         sentence: format!("the lab's own set-up failed: {why}"),
         evidence: vec![Proof::of(why)],
-        remedy: "read cell.log and libvirtd.log in the attempt's folder, correct the problem that \
-                 they name, and run again; this says nothing about the machine"
-            .into(),
+        remedy: format!(
+            "read {logs} in the attempt's folder, correct the problem that they name, and run again; this says \
+             nothing about the machine"
+        ),
         weight: 100,
     }
 }

@@ -4,6 +4,7 @@ use super::case::Case;
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Transfer, TransferEnd};
 use crate::evidence::{Observation, STATION_PREFIX};
+use crate::scenario::Service;
 
 /// Time before a server's end within which a transfer's last packet shows that it was active.
 const CUT_OFF_US: u64 = 2_000_000;
@@ -24,6 +25,10 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
             _ => None,
         });
     let (at_us, service, detail) = ended?;
+    let mut custom = case.attempt.scenario.custom_services.iter();
+    let title = custom
+        .find(|one| one.name == *service)
+        .map_or_else(|| service.clone(), Service::title);
     let last = detail
         .lines()
         .rfind(|line| !line.trim().is_empty())
@@ -45,7 +50,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
     let weight = if back && !cut_off { 58 } else { 96 };
     Some(Finding {
         cause: Cause::ServiceDied,
-        sentence: format!("{service} ended by itself at {}: {last}", case.time(at_us)),
+        sentence: format!("{title} ended by itself at {}: {last}", case.time(at_us)),
         evidence: vec![Proof::at(at_us, format!("{service}: {detail}"))],
         remedy: format!(
             "read stderr.log and stdout.log in {service}/ of the attempt's folder, correct the \

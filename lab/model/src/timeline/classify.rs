@@ -219,7 +219,11 @@ pub(super) fn tftp_stage(
 ) -> (StageName, StageEvent) {
     let file = file.trim_start_matches(['/', '\\']);
     let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
-    let stage = if file.starts_with("pxelinux.cfg/") || base.ends_with(".ipxe") {
+    let is_script = file.starts_with("pxelinux.cfg/")
+        || base.ends_with(".ipxe")
+        || base == "grub.cfg"
+        || base.starts_with("grub.cfg-");
+    let stage = if is_script {
         StageName::Script
     } else if let Some(stage) = expected_file(file, scenario) {
         stage
@@ -386,7 +390,7 @@ pub(crate) fn image_file(path: &str) -> Option<StageName> {
         Some(StageName::Initrd)
     } else if base.contains(Image::KERNEL)
         || base == "linux"
-        || has(&["vmlinuz", "kernel", "bzImage"])
+        || has(&["vmlinuz", "vmlinux", "kernel", "bzImage"])
     {
         Some(StageName::Kernel)
     } else {

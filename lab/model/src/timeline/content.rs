@@ -2,6 +2,7 @@
 //! disk.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use boot_server_policy::BootConfig;
 use boot_server_policy::Policy;
@@ -32,7 +33,7 @@ pub struct ContentSeen {
     /// Sender of the received bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// True if the sender has the address of the services' host.
+    /// True if the sender has the address of a service of the scenario.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_host: bool,
 }
@@ -188,9 +189,14 @@ pub(super) fn compare(
             let content = entry.stage_event.content.get_or_insert_default();
             content.arrived = Some(arrival.sha256.to_owned());
             content.from = Some(sender(arrival.from));
-            content.is_of_host = arrival.from.address == Some(scenario.network.host().into());
+            content.is_of_host = match arrival.from.address {
+                Some(IpAddr::V4(address)) => scenario.is_service_address(address),
+                _ => false,
+            };
             // A part by itself has no content: all parts of the file arrived.
-            if entry.stage_event.fact.is_part() && entry.stage_event.outcome == Outcome::Noted {
+            let is_noted = entry.stage_event.outcome == Outcome::Noted;
+            let fact = &entry.stage_event.fact;
+            if is_noted && (fact.is_part() || is_whole_without_end(fact)) {
                 entry.stage_event.outcome = Outcome::Done;
             }
         }
@@ -200,12 +206,22 @@ pub(super) fn compare(
         // A file of the same name from another server is a different file.
         let content = entry.stage_event.content.as_ref();
         let is_of_ours = entry.stage_event.origin == Origin::Server
-            || content.is_some_and(|content| content.is_of_host);
+            || scenario.has_own_boot_options() && content.is_some_and(|content| content.is_of_host);
         let hash = manifest.hash_of(entry.stage, &entry.stage_event, scenario, node);
         if let Some(hash) = hash.filter(|_| is_of_ours) {
             entry.stage_event.content.get_or_insert_default().on_disk = Some(hash.to_owned());
         }
     }
+}
+
+/// True for a transfer without an end of which every byte arrived: the machine started its kernel before it
+/// acknowledged the last segment.
+fn is_whole_without_end(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Transferred { end: TransferEnd::Open, bytes, announced: Some(announced), .. }
+            if bytes == announced
+    )
 }
 
 fn sender(from: &Endpoint) -> String {

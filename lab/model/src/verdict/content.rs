@@ -108,7 +108,13 @@ pub(super) fn unsent<'s>(
     proofs: impl Iterator<Item = &'s StageEvent>,
     answers: &'s [StageEvent],
 ) -> Option<String> {
-    if timeline.vantage != Vantage::OwnPort || requirement.by != By::Machine {
+    if timeline.vantage != Vantage::OwnPort {
+        return None;
+    }
+    if requirement.by == By::MachineOfService {
+        return stranger(requirement, answers);
+    }
+    if requirement.by != By::Machine {
         return None;
     }
     let known: Vec<&str> = proofs
@@ -131,6 +137,21 @@ pub(super) fn unsent<'s>(
         from.unwrap_or("another host"),
         stray.text
     ))
+}
+
+/// Detects an answer from a host that no service of the scenario has.
+fn stranger(requirement: &Requirement, answers: &[StageEvent]) -> Option<String> {
+    answers.iter().find_map(|answer| {
+        let content = answer.content.as_ref()?;
+        let from = content.from.as_deref().filter(|_| !content.is_of_host)?;
+        let counts = requirement.subject.is_of(answer) && answer.outcome == Outcome::Done;
+        counts.then(|| {
+            format!(
+                "an answer arrived from {from}, where no service of the scenario runs: {}",
+                answer.text
+            )
+        })
+    })
 }
 
 fn short(hash: &str) -> &str {

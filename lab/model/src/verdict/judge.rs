@@ -4,7 +4,7 @@ use super::checks::checks;
 use super::require::{By, Requirement, requirements};
 use super::{NodeVerdict, content, matching, order, whole};
 use crate::evidence::GaveUp;
-use crate::scenario::{DhcpService, Firmware, Node, Scenario};
+use crate::scenario::{DhcpService, Firmware, Node, Part, Scenario, Service};
 use crate::timeline::{Origin, Outcome, Stage, StageEvent, StageName, Timeline, own};
 
 /// Maximum number of loads of a boot program; more is a loop. A chainload needs one, firmware that starts over
@@ -59,6 +59,7 @@ pub fn judge(
         .collect();
     unmet.extend(no_address(scenario, node, timeline));
     unmet.extend(boot_program_loop(timeline));
+    unmet.extend(unfinished_boot_program(scenario, node, timeline));
     unmet.extend(content::changed(timeline));
     unmet.extend(content::foreign_script(timeline));
     unmet.extend(order::disorder(&required, timeline));
@@ -78,8 +79,11 @@ pub fn judge(
     }
     let ended = timeline.services_ended.iter();
     for ended in ended {
-        if INFRASTRUCTURE.contains(&ended.service.as_str()) {
-            let why = format!("{} ended by itself: {}", ended.service, ended.detail);
+        let mut custom = scenario.custom_services.iter();
+        let custom = custom.find(|service| service.name == ended.service);
+        if custom.is_some() || INFRASTRUCTURE.contains(&ended.service.as_str()) {
+            let title = custom.map_or_else(|| ended.service.clone(), Service::title);
+            let why = format!("{title} ended by itself: {}", ended.detail);
             return NodeVerdict::Infra { why };
         }
     }
@@ -150,6 +154,9 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
             .or_else(|| wrong_answer(requirement, done));
         return wrong.and_then(|why| fail(why, true));
     }
+    if is_implied(requirement, timeline) {
+        return None;
+    }
     let failed = of_subject()
         .chain(stage_events)
         .find(|stage_event| {
@@ -170,6 +177,37 @@ fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
     }
 }
 
+/// True if a later stage shows that a service of the user did its part, and the capture shows nothing of it: the wire is
+/// then the only evidence, and a capture of a fast transfer may have gaps.
+pub(super) fn is_implied(requirement: &Requirement, timeline: &Timeline) -> bool {
+    use StageName::{Dhcp, Initrd, Kernel, Nbp, Proxy, Script};
+    let loading = [Dhcp, Proxy, Nbp, Script, Kernel, Initrd];
+    let is_silent = timeline.stage(requirement.stage).is_none_or(|stage| {
+        let mut events = stage.events.iter();
+        !events.any(|one| [Outcome::Done, Outcome::Failed].contains(&one.outcome))
+    });
+    if requirement.by != By::MachineOfService
+        || !loading.contains(&requirement.stage)
+        || !requirement.sha256.is_empty()
+        || !is_silent
+    {
+        return false;
+    }
+    if let Some(report) = &timeline.would_start {
+        let is_it = |name: &str| {
+            let path = name.split_once("://").map_or(name, |(_, rest)| rest);
+            requirement.subject.is_path(path)
+        };
+        return match requirement.stage {
+            Kernel => is_it(&report.kernel.name),
+            Initrd => report.initrds.iter().any(|initrd| is_it(&initrd.name)),
+            _ => true,
+        };
+    }
+    let kernel = timeline.stage(StageName::KernelUp);
+    kernel.is_some_and(|stage| stage.end_us.is_some())
+}
+
 /// True if the observation proves the requirement. The lab's own servers must confirm it; a packet alone may
 /// come from another host.
 pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> bool {
@@ -180,7 +218,9 @@ pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> boo
             By::Machine => {
                 is_done && ![Origin::Wire, Origin::Service].contains(&stage_event.origin)
             }
-            By::MachineOfAnybody => is_done && stage_event.origin != Origin::Service,
+            By::MachineOfAnybody | By::MachineOfService => {
+                is_done && stage_event.origin != Origin::Service
+            }
             By::Service => {
                 stage_event.origin == Origin::Service && stage_event.outcome != Outcome::Failed
             }
@@ -236,9 +276,15 @@ fn no_address(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<U
         stage: StageName::Dhcp,
         missing: vec![waited_for.clone()],
         waited_for,
-        why: "the lab started no DHCP server (`dhcp = \"none\"`), and the machine sent no request \
-             over the network"
-            .into(),
+        why: match scenario.custom_service(Part::Dhcp) {
+            Some(service) => format!(
+                "the machine sent no request over the network after its DHCP exchange with {}",
+                service.title()
+            ),
+            None => "the lab started no DHCP server (`dhcp = \"none\"`), and the machine sent no request \
+                     over the network"
+                .into(),
+        },
         went_wrong: false,
     })
 }
@@ -263,6 +309,26 @@ fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
         waited_for,
         why,
         went_wrong: false,
+    })
+}
+
+/// Detects a boot program that a service of the user names and that never arrived. BIOS machines need none, so it is not
+/// required beforehand.
+fn unfinished_boot_program(scenario: &Scenario, node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    let stage = timeline.stage(StageName::Nbp)?;
+    let own = || stage.events.iter().filter(|one| one.impostor.is_none());
+    if scenario.has_own_boot_options() || own().any(|one| one.outcome == Outcome::Done) {
+        return None;
+    }
+    let failed = own().rfind(|one| one.outcome == Outcome::Failed);
+    let last = failed.or(own().next_back())?;
+    let waited_for = format!("a boot program loaded by {}", node.mac);
+    Some(Unmet {
+        stage: StageName::Nbp,
+        missing: vec![waited_for.clone()],
+        waited_for,
+        why: last.text.clone(),
+        went_wrong: failed.is_some(),
     })
 }
 

@@ -7,8 +7,8 @@ use boot_server_policy::BiosLoader;
 use uuid::Uuid;
 
 use crate::scenario::{
-    DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario,
-    Sha256Hex,
+    DhcpService, Firmware, Image, MatchedBy, Node, Part, PixiecoreService, ProxyDhcpService,
+    Scenario, Sha256Hex,
 };
 use crate::timeline::{StageEvent, StageName, Vantage};
 
@@ -53,7 +53,8 @@ impl Requirement {
     pub(super) fn is_of_a_file(&self) -> bool {
         use StageName::{CloudConfig, Ignition, Initrd, Kernel, Nbp, Script};
         let loads = [Nbp, Script, Kernel, Initrd, Ignition, CloudConfig];
-        self.by == By::Machine && loads.contains(&self.stage)
+        let is_of_service = [By::Machine, By::MachineOfService].contains(&self.by);
+        is_of_service && loads.contains(&self.stage)
     }
 }
 
@@ -64,6 +65,8 @@ pub(super) enum By {
     Machine,
     /// The machine's own request, answered by any server.
     MachineOfAnybody,
+    /// The machine's own request, answered by a service of the scenario, which may report nothing.
+    MachineOfService,
     /// Request of a service about the machine.
     Service,
 }
@@ -90,7 +93,11 @@ pub(super) enum Subject {
 impl Subject {
     /// True if the observation has this subject.
     pub(super) fn is_of(&self, stage_event: &StageEvent) -> bool {
-        let path = stage_event.subject.as_deref().unwrap_or_default();
+        self.is_path(stage_event.subject.as_deref().unwrap_or_default())
+    }
+
+    /// True if a file at this path is the subject.
+    pub(super) fn is_path(&self, path: &str) -> bool {
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
         match self {
             Subject::Any => true,
@@ -119,11 +126,36 @@ pub(super) fn requirements(
     let mut list = of_whole_boot(scenario, node, firmware, vantage);
     for requirement in &mut list {
         judged(requirement, node);
+        by_custom_services(requirement, scenario);
+    }
+    // Services of the user report nothing: only the machine's port shows their answers.
+    if vantage != Vantage::OwnPort {
+        list.retain(|requirement| requirement.by != By::MachineOfService);
     }
     if !scenario.machines.is_virtual() {
         list.retain(|requirement| requirement.stage <= StageName::Initrd);
     }
     list
+}
+
+/// Accepts the evidence of the wire where services of the user answer, which report neither requests nor groups.
+fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
+    use StageName::{CloudConfig, Dhcp, Ignition, Initrd, Kernel, Nbp, Proxy, Script};
+    let is_custom = match requirement.stage {
+        Dhcp => scenario.custom_service(Part::Dhcp).is_some(),
+        Proxy => scenario.custom_service(Part::ProxyDhcp).is_some(),
+        Nbp => !scenario.has_own_boot_options(),
+        Script | CloudConfig | Ignition => !scenario.has_own_config(),
+        Kernel | Initrd => !scenario.custom_services.is_empty(),
+        _ => false,
+    };
+    if is_custom && requirement.by == By::Machine {
+        requirement.by = By::MachineOfService;
+        requirement.query = None;
+        requirement.group = None;
+        requirement.matched_by = None;
+        requirement.file = None;
+    }
 }
 
 /// Adds the expected group and hashes to a requirement.
@@ -166,6 +198,20 @@ fn of_whole_boot(
     if services.dhcp == DhcpService::BootServer {
         let what = format!("a DHCP exchange of {mac}, acknowledged by the lab's server");
         add(StageName::Dhcp, what, Subject::Any);
+    }
+    if let Some(service) = scenario.custom_service(Part::Dhcp) {
+        let what = format!(
+            "a DHCP exchange of {mac}, acknowledged by {}",
+            service.title()
+        );
+        add(StageName::Dhcp, what, Subject::Any);
+    }
+    if let Some(service) = scenario.custom_service(Part::ProxyDhcp) {
+        let what = format!(
+            "boot options for {mac} from {}, beside the other DHCP server",
+            service.title()
+        );
+        add(StageName::Proxy, what, Subject::Any);
     }
     let own_pixiecore = services.pixiecore == PixiecoreService::BootServer;
     if services.proxy_dhcp == ProxyDhcpService::BootServer || own_pixiecore {
@@ -214,7 +260,7 @@ fn of_whole_boot(
     let group = &node.expect.group;
     if let Some(file) = &node.expect.ignition {
         let what = format!("Ignition of {} to fetch {file} of group {group}", node.name);
-        let path = Subject::Path("ignition".into());
+        let path = config_subject(scenario, node, "ignition", file);
         add(
             StageName::Ignition,
             what,
@@ -235,7 +281,7 @@ fn of_whole_boot(
             "{} to fetch cloud-config {file} of group {group}",
             node.name
         );
-        let path = Subject::Path("cloud".into());
+        let path = config_subject(scenario, node, "cloud", file);
         add(
             StageName::CloudConfig,
             what,
@@ -274,7 +320,41 @@ fn image_files_of<'n>(
         .collect()
 }
 
-/// Returns the network boot program that the machine must have loaded from the lab's server, if any.
+/// Returns the config that the machine must have loaded: the service's path, or with a service of the user the path
+/// of the kernel option's URL, else a file of the config's name.
+fn config_subject(scenario: &Scenario, node: &Node, path: &str, file: &str) -> Subject {
+    if scenario.has_own_config() {
+        return Subject::Path(path.into());
+    }
+    let options = match path {
+        "cloud" => CLOUD_CONFIG_OPTIONS,
+        _ => IGNITION_OPTIONS,
+    };
+    let url = node.expect.kernel_options.iter().find_map(|option| {
+        let (name, url) = option.split_once('=')?;
+        let (_, path) = url.split_once("://")?.1.split_once('/')?;
+        options.contains(&name).then_some(path)
+    });
+    match url {
+        Some(path) => {
+            let path = path.split_once('?').map_or(path, |(path, _)| path);
+            Subject::Path(path.to_owned())
+        }
+        None => Subject::FileAt(file.to_owned()),
+    }
+}
+
+/// Kernel options with the URL of a cloud-config.
+const CLOUD_CONFIG_OPTIONS: &[&str] = &["cloud-config-url", "cc_url"];
+
+/// Kernel options with the URL of an Ignition config.
+const IGNITION_OPTIONS: &[&str] = &[
+    "coreos.config.url",
+    "flatcar.config.url",
+    "ignition.config.url",
+];
+
+/// Returns the network boot program that the machine must have loaded from a service of the scenario, if any.
 fn boot_program(
     scenario: &Scenario,
     node: &Node,
@@ -284,6 +364,12 @@ fn boot_program(
     const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
     const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
     let boot = &scenario.boot;
+    if !scenario.has_own_boot_options() {
+        // BIOS machines have iPXE in their ROM and may need no other.
+        return firmware
+            .is_uefi()
+            .then_some(("a boot program", Subject::Any));
+    }
     if scenario.services.dhcp == DhcpService::Dnsmasq {
         // dnsmasq serves files too, and reports nothing.
         return None;
@@ -322,6 +408,10 @@ fn script(
     };
     let requirement = |waited_for, path, group| of(waited_for, Subject::Path(path), group);
     let mac = node.mac;
+    if !scenario.has_own_config() {
+        let what = format!("a boot script loaded by {mac}");
+        return vec![of(what, Subject::Any, None)];
+    }
     let api = || {
         let what = format!("the boot config service to answer for {mac} with group {group}");
         Requirement {

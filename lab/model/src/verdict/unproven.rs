@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::judge::proves;
+use super::judge::{is_implied, proves};
 use super::require::{Requirement, requirements};
 use crate::scenario::{Firmware, Node, Scenario};
 use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage, own};
@@ -132,10 +132,14 @@ fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unprove
         .map_or(&[], |stage| &stage.events);
     let mut own = own(stage_events, requirement.query.as_deref());
     let proof = own.rfind(|one| requirement.subject.is_of(one) && proves(requirement, one));
-    let Some(proof) = proof else {
-        return Vec::new();
-    };
     let stage = requirement.stage;
+    let Some(proof) = proof else {
+        let is_unseen = requirement.is_of_a_file() && is_implied(requirement, timeline);
+        return is_unseen
+            .then_some(Unproven::NotSeenWhole(stage))
+            .into_iter()
+            .collect();
+    };
     let mut list = Vec::new();
     if requirement.matched_by.is_some() && proof.selectors.is_none() {
         list.push(Unproven::MatchedBy(stage));

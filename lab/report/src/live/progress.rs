@@ -182,7 +182,7 @@ impl UnitProgress {
         let seconds = now.duration_since(since).as_secs();
         let scenario = &self.unit.scenario;
         let node = scenario.node(node)?;
-        if scenario.services.dhcp == DhcpService::Dnsmasq {
+        if scenario.services.dhcp == DhcpService::Dnsmasq || !scenario.has_own_config() {
             // Addresses are known only from packets, which are judged later with the table.
             return Some(format!(
                 "{} {}: finished after {seconds} s",

@@ -97,6 +97,8 @@ const FILES: &[&str] = &[
     "linux",
     "initr",
     "cpio",
+    "grub.cfg",
+    "grub.cfg-",
 ];
 
 /// Fields with text of ours: what is searched in them is text of ours.
