@@ -53,6 +53,9 @@ TEST_PACKAGES=(
   "wireshark-common|capinfos, which reads our captures in the tests"
   "python3-jsonschema|comparing the artifacts of runs with their schemas"
   "python3-venv|checkers of the CI examples, from PyPI"
+  "kea-dhcp4-server|the DHCP server of scenarios/stacks/kea-stack"
+  "tftpd-hpa|the TFTP server of scenarios/stacks/kea-stack"
+  "nginx-light|the web server of scenarios/stacks/kea-stack"
 )
 # Only in newer releases, which split libvirt into more packages.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")
@@ -142,8 +145,18 @@ install_packages() {
       fi
     fi
   fi
+  local written=0
+  # Servers of the test scenarios run in cells only: their packages must not start them on this host (invoke-rc.d(8)).
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    written=1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
+    as_root chmod 0755 /usr/sbin/policy-rc.d
+  fi
+  local result=0
   apt_get install -q -y --no-install-recommends \
-    "${options[@]}" "${names[@]}" >&2
+    "${options[@]}" "${names[@]}" >&2 || result=$?
+  [ $written = 0 ] || as_root rm -f /usr/sbin/policy-rc.d
+  return $result
 }
 
 install_rust() {

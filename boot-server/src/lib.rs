@@ -12,5 +12,6 @@ pub mod event_sink;
 pub mod lease;
 pub mod metrics;
 pub mod net;
+pub use boot_server_policy as policy;
 pub mod respond;
 pub mod state_file;

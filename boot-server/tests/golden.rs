@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use boot_server::config::{BiosLoader, BootConfig, DhcpConfig};
 use boot_server::lease::MemoryOnly;
+use boot_server::policy::{Policy, classify};
 use boot_server::respond::{
     Answer, Arrival, DhcpServer, ProxyStyle, ServerOptions, boot_service_ack, proxy_offer,
 };
-use boot_server_policy::{Policy, classify};
 use boot_server_proto::dhcp::{Message, MessageType, code};
 use boot_server_proto::tftp::{Limits, Packet, Transfer, Transmit};
 use serde::Deserialize;

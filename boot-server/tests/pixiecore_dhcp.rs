@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
 use boot_server::config::BootConfig;
+use boot_server::policy::{Policy, classify};
 use boot_server::respond::{Answer, ProxyStyle, boot_service_ack, proxy_offer};
-use boot_server_policy::{Policy, classify};
 use boot_server_proto::dhcp::{MIN_MESSAGE_LEN, Message, code};
 use boot_server_proto::pixiecore::{BootSpec, Link};
 use serde_json::Value;

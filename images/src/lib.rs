@@ -1,8 +1,8 @@
 //! Bootable images: their names and files, download and verification, and the build of the stand-in.
 //!
-//! `catalog ← release ← (fetch, verify, store) ← acquire`: the crate `image-catalog` has the images and
-//! translates boot options, `release` resolves what is published of one (pure), `fetch` downloads bytes,
-//! `verify` judges them, `store` keeps verified files, and `acquire` does all of it for one image.
+//! `catalog ← release ← (fetch, verify, store) ← acquire`: `catalog` has the images, `release` resolves what
+//! is published of one (pure), `fetch` downloads bytes, `verify` judges them, `store` keeps verified files,
+//! and `acquire` does all of it for one image. `family` translates boot options.
 //!
 //! `stand_in` has the components of the stand-in and decides when it must be rebuilt; `recipe` holds its
 //! scripts and data, compiled in; `cache` keeps finished folders; `run` starts its programs.
@@ -20,10 +20,11 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use image_catalog::{INITRD_FILE, KERNEL_FILE};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use image_catalog as catalog;
+pub use image_catalog::{INITRD_FILE, KERNEL_FILE, family};
 pub use stand_in::StandIn;
 
 /// Name of the file that says what an image is.

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use boot_server_policy::Policy;
 use boot_server_proto::mac::MacAddr;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,6 +23,7 @@ use super::watch::DataDirWatcher;
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
 use crate::config::{Config, Explain, HttpConfig};
+use crate::policy::Policy;
 
 /// URL path of the first iPXE script. iPXE expands `${platform}` (`pcbios`, `efi`) before it fetches the file
 /// (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.

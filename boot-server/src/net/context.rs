@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use boot_server_policy::Policy;
-
 use super::interface::Interface;
 use super::neighbours::Neighbours;
 use crate::event_sink::EventSink;
+use crate::policy::Policy;
 
 /// Shared by DHCP, TFTP and the router advertiser.
 #[derive(Debug)]

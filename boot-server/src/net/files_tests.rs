@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use boot_server_events::sha256_hex;
-use boot_server_policy::Policy;
 use boot_server_proto::tftp::ErrorCode;
 
 use super::context::Context;
@@ -16,6 +15,7 @@ use crate::config::BootConfig;
 use crate::event_sink::EventSink;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
+use crate::policy::Policy;
 
 const PEER: &str = "10.0.0.7:2070";
 const SCRIPT: &str = "#!ipxe\ndhcp && chain --autofree http://10.0.0.1/s || autoboot\n";

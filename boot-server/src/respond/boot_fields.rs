@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use boot_server_policy::{BootAction, BootStep};
 use boot_server_proto::dhcp::{
     DISCOVERY_USE_BOOT_FILE, MAX_HEADER_BOOT_FILE_LEN, Message, code, pxe_discovery_control,
     pxe_raspberry_pi,
 };
+
+use crate::policy::{BootAction, BootStep};
 
 /// Names our address as the server to load from, and what to load.
 ///

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
 use boot_server_events::Shortage;
-use boot_server_policy::{BootStep, Client};
 use boot_server_proto::dhcp::{Message, MessageType, Options};
 use ipnet::Ipv4Net;
 
@@ -17,6 +16,7 @@ use crate::config::PoolSettings;
 use crate::lease::{
     JournalError, LeaseClient, LeaseError, LeasePool, LeaseRecord, LeaseStore, Rewritten, Usage,
 };
+use crate::policy::{BootStep, Client};
 
 /// To whom a message without a relay agent was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

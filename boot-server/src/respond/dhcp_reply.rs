@@ -4,7 +4,6 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use boot_server_policy::{BootAction, BootStep, Client, Loader};
 use boot_server_proto::dhcp::{Message, MessageType, Options, code};
 
 use super::answer::Reply;
@@ -12,6 +11,7 @@ use super::boot_fields::{self, VendorSays};
 use super::destination::destination;
 use super::server_options::ServerOptions;
 use crate::lease::Reserved;
+use crate::policy::{BootAction, BootStep, Client, Loader};
 
 /// iPXE's setting `no-pxedhcp` (encapsulated option 176) = 1: do not wait for proxyDHCP offers.
 const IPXE_NO_PXEDHCP: [u8; 3] = [176, 1, 1];

@@ -3,13 +3,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use boot_server_policy::{BootAction, BootStep, Client, Loader};
 use boot_server_proto::dhcp::{ClientArch, Message, MessageType, code};
 
 use super::answer::{Answer, Reply};
 use super::boot_fields::{self, VendorSays};
 use super::destination::{destination, is_unicast_host};
 use super::server_options::Addressing;
+use crate::policy::{BootAction, BootStep, Client, Loader};
 
 /// Program whose behaviour the proxy reproduces where programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

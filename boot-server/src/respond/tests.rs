@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant, SystemTime};
 
-use boot_server_policy::{BootStep, Client, Policy, classify};
 use boot_server_proto::dhcp::{Message, MessageType, code};
 use boot_server_proto::mac::MacAddr;
 
 use super::*;
 use crate::config::{BootConfig, DhcpConfig, RawOptions, Reservation};
 use crate::lease::MemoryOnly;
+use crate::policy::{BootStep, Client, Policy, classify};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SCRIPT: &str = "http://10.0.0.1:8080/boot.ipxe";

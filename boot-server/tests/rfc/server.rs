@@ -5,10 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use boot_server::config::{BootConfig, Config, DhcpConfig};
 use boot_server::lease::MemoryOnly;
+use boot_server::policy::{Policy, classify};
 use boot_server::respond::{
     Answer, Arrival, DhcpServer, Probe, ProxyStyle, ServerOptions, boot_service_ack, proxy_offer,
 };
-use boot_server_policy::{Policy, classify};
 use boot_server_proto::dhcp::{Message, MessageType, code};
 use boot_server_proto::mac::MacAddr;
 

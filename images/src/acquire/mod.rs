@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Progress;
+use crate::catalog::Wanted;
+use crate::catalog::model::{ExpiredKey, SigningKey};
 use crate::fetch::{Client, FetchError, Patience, Step};
 use crate::release::{self, Plan, Release};
 use crate::store::{Record, Store, Stored, StoredFile, Verified};
 use crate::verify::signature;
 pub use error::{AcquireError, NotGood};
-use image_catalog::Wanted;
-use image_catalog::model::{ExpiredKey, SigningKey};
 use one::One;
 
 /// No metadata are longer, in bytes; Fedora CoreOS's are below 100 KB.

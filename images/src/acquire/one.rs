@@ -5,11 +5,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use image_catalog::Wanted;
-use image_catalog::model::Location;
-
 use super::error::{AcquireError, NotGood};
 use super::{Event, METADATA_LIMIT_BYTES, Tell, no_such_version, pass_on};
+use crate::catalog::Wanted;
+use crate::catalog::model::Location;
 use crate::fetch::partial::Partial;
 use crate::fetch::{Client, Step};
 use crate::release::{Release, RemoteFile};

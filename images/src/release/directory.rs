@@ -1,10 +1,9 @@
 //! The layout of CoreOS and Flatcar: a folder for each version, `current` among them, with `version.txt`.
 
-use image_catalog::Wanted;
-use image_catalog::model::{Digests, Directory, Location};
-use image_catalog::name::is_word;
-
 use super::{Plan, Release, ReleaseError, RemoteFile, fill, is_current};
+use crate::catalog::Wanted;
+use crate::catalog::model::{Digests, Directory, Location};
+use crate::catalog::name::is_word;
 
 const VERSION_FILE: &str = "version.txt";
 

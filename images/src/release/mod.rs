@@ -4,9 +4,10 @@
 mod directory;
 mod stream;
 
-use image_catalog::Wanted;
-use image_catalog::model::{Digests, Location, Role, Source};
 use thiserror::Error;
+
+use crate::catalog::Wanted;
+use crate::catalog::model::{Digests, Location, Role, Source};
 
 /// The newest version of a channel; `current-2024` is that of an LTS stream.
 pub const CURRENT: &str = "current";

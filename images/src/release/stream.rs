@@ -1,12 +1,12 @@
 //! Fedora CoreOS: JSON metadata of a stream, or of one of its releases
 //! (<https://docs.rs/coreos-stream-metadata>; coreos/fedora-coreos-tracker#98 for `release.json`).
 
-use image_catalog::Wanted;
-use image_catalog::model::{Digests, Location, Role, Stream};
-use image_catalog::name::is_word;
 use serde_json::Value;
 
 use super::{Release, ReleaseError, RemoteFile, fill, is_current};
+use crate::catalog::Wanted;
+use crate::catalog::model::{Digests, Location, Role, Stream};
+use crate::catalog::name::is_word;
 
 /// Roles by the metadata's names for them.
 const ARTIFACTS: [(&str, Role); 3] = [

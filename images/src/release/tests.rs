@@ -1,9 +1,9 @@
 //! URLs are the publishers', and what they publish is read or refused with a reason.
 
-use image_catalog::Catalog;
 use serde_json::Value;
 
 use super::*;
+use crate::catalog::Catalog;
 
 fn wanted(name: &str) -> Wanted {
     Catalog::own()
@@ -14,7 +14,7 @@ fn wanted(name: &str) -> Wanted {
 
 fn mirrored(name: &str, mirror: &str) -> Wanted {
     let mut catalog = Catalog::own().unwrap();
-    let name = name.parse::<image_catalog::ImageName>().unwrap();
+    let name = name.parse::<crate::catalog::ImageName>().unwrap();
     catalog.set_mirror(&name.name, mirror);
     catalog.find(&name).unwrap()
 }

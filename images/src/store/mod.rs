@@ -22,12 +22,12 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use image_catalog::{Wanted, family};
 use thiserror::Error;
 
 use crate::cache::Cache;
+use crate::catalog::Wanted;
 use crate::verify::digest;
-use crate::{ImageError, Progress};
+use crate::{ImageError, Progress, family};
 pub use hold::{Hold, is_held};
 pub use record::{Record, SignedBy, StoredFile};
 

@@ -1,7 +1,8 @@
 //! Record of an image in the cache: `image.json`.
 
-use image_catalog::{Architecture, Family, Role};
 use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Architecture, Family, Role};
 
 /// An image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use image_catalog::{Architecture, Catalog, Family, Role};
-
 use super::gc::Limits;
 use super::*;
+use crate::catalog::{Architecture, Catalog, Family, Role};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -83,11 +82,11 @@ fn an_image_has_its_files_under_its_own_names_and_coreos_ones() {
     let cache = tempfile::tempdir().unwrap();
     let store = Store::new(cache.path());
     let stored = put(&store, "1.0.0", ["kernel", "initrd"], 0);
-    for name in ["flatcar_kernel", image_catalog::KERNEL_FILE] {
+    for name in ["flatcar_kernel", crate::KERNEL_FILE] {
         assert_eq!(std::fs::read(stored.folder.join(name)).unwrap(), b"kernel");
     }
     assert_eq!(
-        std::fs::read(stored.folder.join(image_catalog::INITRD_FILE)).unwrap(),
+        std::fs::read(stored.folder.join(crate::INITRD_FILE)).unwrap(),
         b"initrd"
     );
     assert_eq!(objects(&store), 2);

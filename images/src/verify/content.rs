@@ -4,8 +4,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use image_catalog::Role;
 use thiserror::Error;
+
+use crate::catalog::Role;
 
 /// Offset and value of the magic in Linux's x86 boot protocol (Documentation/arch/x86/boot.rst).
 const X86_MAGIC: (usize, &[u8]) = (0x202, b"HdrS");

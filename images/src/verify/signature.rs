@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use image_catalog::model::{KeyText, SigningKey};
 use thiserror::Error;
 
 use super::keys::{self, BadKey};
 use super::status;
+use crate::catalog::model::{KeyText, SigningKey};
 
 /// A signature that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 //! The lines are those of GnuPG's doc/DETAILS, "Format of the --status-fd output". Its exit code is no
 //! verdict: it is 0 for a good signature by a key that has expired.
 
-use image_catalog::model::ExpiredKey;
-
 use super::signature::{Refusal, Signed};
+use crate::catalog::model::ExpiredKey;
 
 const PREFIX: &str = "[GNUPG:] ";
 

@@ -84,7 +84,7 @@ fn a_key_in_the_users_file_that_is_not_pinned_does_not_count() {
         text.replace(before.to_str().unwrap(), both.to_str().unwrap()),
     )
     .unwrap();
-    let catalog = image_catalog::Catalog::with_file(&file).unwrap();
+    let catalog = images::catalog::Catalog::with_file(&file).unwrap();
     let wanted = catalog.find(&"flatcar".parse().unwrap()).unwrap();
     let now = std::time::SystemTime::now();
     let fetched = images::acquire::acquire(
@@ -127,7 +127,7 @@ fn a_key_that_has_expired_is_refused_and_the_remedy_named() {
         ),
     )
     .unwrap();
-    let catalog = image_catalog::Catalog::with_file(&file).unwrap();
+    let catalog = images::catalog::Catalog::with_file(&file).unwrap();
     let wanted = catalog.find(&"flatcar@1".parse().unwrap()).unwrap();
     let now = std::time::SystemTime::now();
     let fetched = images::acquire::acquire(
@@ -228,7 +228,7 @@ fn a_mirror_that_cannot_be_reached_is_named() {
         .local_addr()
         .unwrap()
         .port();
-    let mut catalog = image_catalog::Catalog::own().unwrap();
+    let mut catalog = images::catalog::Catalog::own().unwrap();
     catalog.set_mirror("flatcar", &format!("http://127.0.0.1:{port}/"));
     let wanted = catalog.find(&"flatcar".parse().unwrap()).unwrap();
     let now = std::time::SystemTime::now();
@@ -254,7 +254,7 @@ fn a_mirror_that_cannot_be_reached_is_named() {
 #[test]
 fn the_publishers_own_keys_refuse_what_the_tests_sign() {
     let (publisher, path, _) = publisher();
-    let mut catalog = image_catalog::Catalog::own().unwrap();
+    let mut catalog = images::catalog::Catalog::own().unwrap();
     catalog.set_mirror(
         "flatcar",
         &format!("{}/{{channel}}/{{arch}}-usr", publisher.server.url()),

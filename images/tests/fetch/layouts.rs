@@ -1,7 +1,7 @@
 //! Each publisher's layout, from the name of an image to files in the cache.
 
-use image_catalog::family;
-use image_catalog::{Family, Role};
+use images::catalog::{Family, Role};
+use images::family;
 
 use crate::publisher::{INITRD, KERNEL, LENGTH, Publisher, initrd, kernel};
 use crate::signer::Key;
@@ -29,13 +29,13 @@ fn every_channel_and_processor_of_flatcar_is_fetched_and_verified() {
             assert_eq!(file.signed_by.as_ref().unwrap().fingerprint, fingerprint);
             assert_eq!(file.size_bytes, LENGTH as u64);
         }
-        for name in [KERNEL, image_catalog::KERNEL_FILE] {
+        for name in [KERNEL, images::KERNEL_FILE] {
             assert_eq!(
                 std::fs::read(stored.folder.join(name)).unwrap(),
                 kernel("4459.2.1")
             );
         }
-        let initrd_file = stored.folder.join(image_catalog::INITRD_FILE);
+        let initrd_file = stored.folder.join(images::INITRD_FILE);
         assert_eq!(std::fs::read(initrd_file).unwrap(), initrd("4459.2.1"));
         let key = publisher.wanted("flatcar").entry.key.unwrap();
         images::acquire::verify(&stored, Some(&key)).unwrap();
@@ -276,7 +276,7 @@ fn a_users_own_files_are_taken_by_their_hashes() {
     let path = folder.join("mine.toml");
     std::fs::write(&path, text).unwrap();
     let fetch = || {
-        let catalog = image_catalog::Catalog::with_file(&path).unwrap();
+        let catalog = images::catalog::Catalog::with_file(&path).unwrap();
         let wanted = catalog.find(&"mine".parse().unwrap()).unwrap();
         let now = std::time::SystemTime::now();
         images::acquire::acquire(
@@ -289,7 +289,7 @@ fn a_users_own_files_are_taken_by_their_hashes() {
     };
     let stored = fetch().unwrap();
     assert_eq!(
-        std::fs::read(stored.folder.join(image_catalog::KERNEL_FILE)).unwrap(),
+        std::fs::read(stored.folder.join(images::KERNEL_FILE)).unwrap(),
         kernel("mine")
     );
     // Another file under the same name: the hash is no longer right, and what was fetched stays.

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use image_catalog::{Catalog, ImageName, Wanted};
 use images::acquire::{AcquireError, Event, acquire};
+use images::catalog::{Catalog, ImageName, Wanted};
 use images::fetch::Patience;
 use images::store::{Store, Stored};
 

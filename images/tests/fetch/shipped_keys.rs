@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use image_catalog::Catalog;
-use image_catalog::model::KeyText;
+use images::catalog::Catalog;
+use images::catalog::model::KeyText;
 use images::verify::keys;
 
 /// Fingerprints of the primary keys in `packets`, by GnuPG.

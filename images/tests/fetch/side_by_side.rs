@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use image_catalog::Catalog;
 use images::acquire::acquire;
+use images::catalog::Catalog;
 use images::store::Store;
 
 use crate::publisher::{INITRD, KERNEL, LENGTH, Publisher, kernel};

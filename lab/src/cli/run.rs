@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use clap::Args;
-use image_catalog::ImageName;
+use images::catalog::ImageName;
 use lab_model::fault::Collection;
 use lab_model::results::shard::Shard;
 use lab_model::scenario::Firmware;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use image_catalog::Architecture;
+use images::catalog::Architecture;
 use images::store::{Hold, StoreError, is_held};
 use lab_model::scenario::Fit;
 use rustix::process::{Signal, getpid, kill_process};

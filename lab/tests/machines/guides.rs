@@ -17,7 +17,7 @@ use std::process::Command;
 use crate::support::{copy_all, printed, project_scenarios};
 
 /// Guides whose blocks are run.
-const GUIDES: [&str; 7] = [
+const GUIDES: [&str; 8] = [
     "bare-metal",
     "config-service",
     "libvirt-guide",
@@ -25,6 +25,7 @@ const GUIDES: [&str; 7] = [
     "network-booting",
     "pixiecore",
     "troubleshooting",
+    "your-stack",
 ];
 
 /// Before every block: what is run, and a mark in the answer.
@@ -217,6 +218,7 @@ guides! {
     network_booting: "network-booting";
     pixiecore: "pixiecore";
     troubleshooting: "troubleshooting";
+    your_stack: "your-stack";
 }
 
 #[test]

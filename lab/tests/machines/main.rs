@@ -24,6 +24,7 @@ mod pty;
 mod rehearsal;
 mod rehearsed;
 mod remote;
+mod stacks;
 mod stays;
 mod support;
 mod systemd_unit;

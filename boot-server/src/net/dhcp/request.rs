@@ -3,10 +3,10 @@
 use std::net::SocketAddrV4;
 
 use boot_server_events::{Identifier, Who};
-use boot_server_policy::{BootStep, Client};
 use boot_server_proto::dhcp::{Message, MessageType};
 use tracing::{Span, debug_span};
 
+use crate::policy::{BootStep, Client};
 use crate::respond::{Answer, Arrival};
 
 /// A request, read.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use boot_server_events::{BootEvent, Identifier, LeaseFileState, Shortage};
-use boot_server_policy::BootStep;
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 
@@ -16,6 +15,7 @@ use super::probe::{Found, Prober};
 use super::request::{Answered, Request};
 use crate::event_sink::EventSink;
 use crate::lease::{ClockReading, JournalError, LeaseClock, LeaseStore, Usage};
+use crate::policy::BootStep;
 use crate::respond::{Answer, DhcpServer};
 
 /// Addresses tried for one client before it is left to ask again.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_server_events::{BootEvent, Identifier, IgnoreCode, Who};
-use boot_server_policy::{BootStep, classify};
 use boot_server_proto::dhcp::{Message, MessageType};
 use boot_server_proto::mac::MacAddr;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +21,7 @@ use super::tell;
 use crate::net::context::Context;
 use crate::net::link::Link;
 use crate::net::pixiecore_api::PixiecoreApi;
+use crate::policy::{BootStep, classify};
 use crate::respond::{Answer, ProxyStyle, boot_service_ack, proxy_offer};
 
 /// Largest DHCP message read; longer ones are cut and then fail to decode.
@@ -111,7 +111,7 @@ impl<A: PixiecoreApi + 'static> DhcpService<A> {
         let client = match classify(&message) {
             Ok(client) => client,
             // A reply of another server on the link, heard because it was broadcast to port 67.
-            Err(boot_server_policy::ClassifyError::Reply) => return None,
+            Err(crate::policy::ClassifyError::Reply) => return None,
             Err(error) => {
                 if self.admits(limiter, MacAddr([0; 6]), &peer, now) {
                     let mac = message.mac().map(Identifier::Valid);

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use boot_server_events::{BootEvent, DhcpRole, IgnoreCode, IgnoreReason, Who};
-use boot_server_policy::BootStep;
 use boot_server_proto::dhcp::MessageType;
 use tracing::debug;
 
 use super::request::Request;
 use crate::event_sink::EventSink;
+use crate::policy::BootStep;
 use crate::respond::Reply;
 
 /// Tells of a request that came to `port`; `address` is the one that its machine has or asks for.

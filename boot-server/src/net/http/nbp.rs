@@ -100,7 +100,6 @@ fn fetched(nbps: &Nbps, name: &str, request: &Request) {
 
 #[cfg(test)]
 mod tests {
-    use boot_server_policy::{BootAction, Loader, Policy, classify};
     use boot_server_proto::dhcp::{Message, MessageType, code};
     use boot_server_proto::mac::MacAddr;
     use tower::ServiceExt;
@@ -112,6 +111,7 @@ mod tests {
     use crate::net::context::Context;
     use crate::net::interface::Interface;
     use crate::net::neighbours::Neighbours;
+    use crate::policy::{BootAction, Loader, Policy, classify};
 
     const PEER: [u8; 4] = [127, 0, 0, 9];
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

@@ -10,7 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use boot_server_events::{BootEvent, TftpFailureCode};
-use boot_server_policy::Rules;
 use boot_server_proto::tftp::{
     ErrorCode, Limits, Outcome, Packet, ReadRequest, Transfer, Transmit,
 };
@@ -22,6 +21,7 @@ use super::places::Place;
 use super::read_ahead::ReadAhead;
 use super::shared::Shared;
 use crate::net::files::{Opened, Refusal};
+use crate::policy::Rules;
 
 /// Largest window granted: beyond it a boot ROM's receive buffers only lose packets.
 const MAX_WINDOW_SIZE: u16 = 64;

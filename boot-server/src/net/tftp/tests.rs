@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boot_server_events::{BootEvent, Event, TftpFailure, TftpFailureCode};
-use boot_server_policy::{Policy, Rules};
 use boot_server_proto::tftp::Packet;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,6 +21,7 @@ use crate::net::context::Context;
 use crate::net::files::TftpFiles;
 use crate::net::interface::Interface;
 use crate::net::neighbours::Neighbours;
+use crate::policy::{Policy, Rules};
 
 /// Longer than any answer takes, and short of the first retransmission.
 const SOON: Duration = Duration::from_millis(900);

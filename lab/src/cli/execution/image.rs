@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use image_catalog::{Architecture, ImageName};
+use images::catalog::{Architecture, ImageName};
 use lab_model::results::Unit;
 use lab_model::scenario::{Fit, Image, Scenario};
 use lab_report::exit_code::ExitCode;

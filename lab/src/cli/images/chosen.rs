@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_catalog::{Architecture, Family, ImageName, Role};
+use images::catalog::{Architecture, Family, ImageName, Role};
 use images::store::{Hold, StoreError, Stored, Use};
 use lab_model::scenario::{Fit, Image};
 use lab_report::exit_code::ExitCode;
@@ -119,7 +119,7 @@ fn is_built_here(cache: &Path, stored: &Stored) -> bool {
     images::built_in(&cache.join("images/stand-in"))
         .iter()
         .any(|image| {
-            let own = image.manifest.files.get(image_catalog::INITRD_FILE);
+            let own = image.manifest.files.get(images::INITRD_FILE);
             own.is_some_and(|own| Some(&own.sha256) == initrd)
         })
 }

@@ -1,6 +1,6 @@
 //! `lab images list`: prints one line per channel, with the versions in the cache.
 
-use image_catalog::model::{Entry, Source};
+use images::catalog::model::{Entry, Source};
 use images::store::Stored;
 
 use super::super::Folders;
@@ -65,9 +65,8 @@ fn table(lines: &[[String; 4]]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use image_catalog::Catalog;
-
     use super::*;
+    use images::catalog::Catalog;
 
     #[test]
     fn columns_stand_below_each_other() {

@@ -9,8 +9,8 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use image_catalog::{Catalog, ImageName, Wanted};
 use images::Progress;
+use images::catalog::{Catalog, ImageName, Wanted};
 use images::stand_in::{Release, StandIn};
 use images::store::Store;
 use lab_report::exit_code::ExitCode;

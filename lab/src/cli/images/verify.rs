@@ -1,7 +1,7 @@
 //! `lab images verify`: verifies the cached images again.
 
-use image_catalog::{Family, ImageName};
 use images::acquire::verify;
+use images::catalog::{Family, ImageName};
 use images::store::Stored;
 use lab_report::exit_code::ExitCode;
 

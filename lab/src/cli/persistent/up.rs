@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use image_catalog::ImageName;
+use images::catalog::ImageName;
 use lab_model::fault::Injections;
 use lab_model::results::{Unit, UnitOutcome};
 use lab_model::scenario::{self, DataCheck, Firmware, Machines, SelectError};

@@ -1,0 +1,359 @@
+//! Services of the user (`[[service]]`): bundled stacks of other programs, the lab's own boot server as one of them, and
+//! services that fail.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::{ScenarioCopy, Scenarios, printed, project_scenarios};
+
+/// The boot server beside the `lab` program.
+fn boot_server() -> PathBuf {
+    let lab = PathBuf::from(assert_cmd::cargo::cargo_bin!("lab"));
+    let program = lab.with_file_name("boot-server");
+    assert!(program.is_file(), "{} is not built", program.display());
+    program
+}
+
+/// Replaces the lab's own servers by a `boot-server` whose events nobody reads.
+fn with_plain_boot_server(copy: ScenarioCopy, plays: &[&str], sections: &str) -> ScenarioCopy {
+    let program = boot_server();
+    let config = format!(
+        "interface = \"{{interface}}\"\naddress = \"{{address}}\"\n{sections}\n[tftp]\n\
+         [http]\nlisten = \"{{address}}:8080\"\ndata = \"{{data}}\"\nassets = \"{{assets}}\"\n"
+    );
+    fs::write(copy.toml().with_file_name("boot-server.toml.in"), config).unwrap();
+    copy.edit_toml(|scenario| {
+        let is_proxy = plays.contains(&"proxy-dhcp");
+        scenario.remove("services");
+        if is_proxy {
+            let dhcp = toml::Table::from_iter([("dhcp".to_owned(), "libvirt".into())]);
+            scenario.insert("services".into(), dhcp.into());
+        }
+        scenario.insert("machines".into(), "simulated".into());
+        let text = format!(
+            "name = \"plain\"\ncommand = [{:?}, \"--config\", \"{{dir}}/boot-server.toml\"]\n\
+             plays = {plays:?}\nready = {{ tcp = 8080 }}\n",
+            program.display().to_string()
+        );
+        let service: toml::Table = text.parse().unwrap();
+        scenario.insert("service".into(), vec![service].into());
+    })
+}
+
+/// The two environments that simulated machines can boot, without any server of the lab.
+fn plain_environments() -> Scenarios {
+    let scenarios = Scenarios::new();
+    with_plain_boot_server(
+        scenarios.copy("ipxe-chainload", "ipxe-chainload"),
+        &["dhcp", "tftp", "http", "config"],
+        "[boot]\nchainload_ipxe = true\n[dhcp]\nsubnet = \"192.168.92.0/24\"\nfirst = \"192.168.92.2\"\n\
+         last = \"192.168.92.254\"\nprobe_ms = 0\nlease_seconds = 3600",
+    );
+    with_plain_boot_server(
+        scenarios.copy("proxy-dhcp", "proxy-dhcp"),
+        &["proxy-dhcp", "tftp", "http", "config"],
+        "[proxy_dhcp]",
+    );
+    scenarios
+}
+
+/// Lines of the evidence of an attempt.
+fn evidence(scenarios: &Scenarios, unit: &str) -> Vec<Value> {
+    let attempt = scenarios.artifacts().join("latest").join(unit);
+    let file = attempt.join("attempt-1/evidence.jsonl");
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn plain_boot_server_is_judged_by_wire_and_console_alone() {
+    let scenarios = plain_environments();
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    for unit in [
+        "ipxe-chainload@bios",
+        "ipxe-chainload@uefi",
+        "ipxe-chainload@uefi-http",
+        "proxy-dhcp@bios",
+        "proxy-dhcp@uefi",
+    ] {
+        let records = evidence(&scenarios, unit);
+        let is = |record: &Value, seen: &str| record["seen"] == seen;
+        assert!(!records.iter().any(|one| is(one, "server")), "{unit}");
+        let lines = records.iter().filter(|one| is(one, "service_line"));
+        let mut of_service = lines.filter(|one| one["service"] == "plain");
+        assert!(of_service.any(|one| one["stream"] == "stdout"), "{unit}");
+    }
+}
+
+/// Faults of the lab's own server, which an operator makes in `boot-server.toml`, written as changes of that file.
+fn as_change_of_the_config(fault: &mut toml::Table, config: &str) {
+    let Some(server) = fault.remove("server") else {
+        return;
+    };
+    let mut changed: toml::Table = config.parse().unwrap();
+    for section in server
+        .get("without")
+        .and_then(|one| one.as_array())
+        .into_iter()
+        .flatten()
+    {
+        changed.remove(section.as_str().unwrap());
+    }
+    for (section, values) in server
+        .get("set")
+        .and_then(|one| one.as_table())
+        .into_iter()
+        .flatten()
+    {
+        let empty = || toml::Value::Table(toml::Table::new());
+        let section = changed.entry(section.clone()).or_insert_with(empty);
+        section
+            .as_table_mut()
+            .unwrap()
+            .extend(values.as_table().unwrap().clone());
+    }
+    let change = toml::Table::from_iter([
+        ("file".to_owned(), "boot-server.toml.in".into()),
+        ("replace".to_owned(), config.into()),
+        ("with".to_owned(), toml::to_string(&changed).unwrap().into()),
+    ]);
+    let changes = fault
+        .entry("change")
+        .or_insert_with(|| toml::Value::Array(Vec::new()));
+    changes.as_array_mut().unwrap().push(change.into());
+}
+
+/// Copies every simulated fault that can apply to a server whose events are not read. Returns the expected causes.
+fn plain_faults(scenarios: &Scenarios) -> Vec<(String, Option<String>)> {
+    let faults = scenarios.folder().join("faults");
+    let mut expected = Vec::new();
+    for entry in fs::read_dir(project_scenarios().join("faults")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        scenarios.copy(&format!("faults/{name}"), &format!("faults/{name}"));
+        let file = faults.join(&name).join("fault.toml");
+        let mut fault: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+        let base = fault["scenario"].as_str().unwrap().to_owned();
+        let is_simulated = fault.get("machines").and_then(|one| one.as_str()) == Some("simulated");
+        // The trigger of a kill is an event of the lab's own server.
+        let applies = is_simulated
+            && ["ipxe-chainload", "proxy-dhcp"].contains(&base.as_str())
+            && !fault.contains_key("kill");
+        if !applies {
+            fs::remove_dir_all(faults.join(&name)).unwrap();
+            continue;
+        }
+        let config = scenarios.folder().join(&base).join("boot-server.toml.in");
+        as_change_of_the_config(&mut fault, &fs::read_to_string(config).unwrap());
+        fs::write(&file, toml::to_string(&fault).unwrap()).unwrap();
+        let cause = fault["expect"].get("cause").and_then(|one| one.as_str());
+        expected.push((name, cause.map(str::to_owned)));
+    }
+    expected
+}
+
+/// Faults that only the events of a server explain, and what the wire shows instead.
+const ONLY_BY_EVENTS: [(&str, &str); 2] = [
+    // The server sees an address in use by its own probe and stays silent.
+    ("address-conflict", "no-dhcp-server"),
+    // Only a server knows which of its groups answered; a real machine would fail at its checks.
+    ("borrowed-uuid", "pass"),
+];
+
+#[test]
+fn fault_of_a_plain_boot_server_has_the_cause_that_events_would_show() {
+    let scenarios = plain_environments();
+    let expected = plain_faults(&scenarios);
+    assert!(expected.len() > 20, "{expected:?}");
+    let mut run = scenarios.lab_run();
+    run.args(["--faults", "--machines", "simulated"]);
+    let all = printed(&run.output().unwrap());
+    let file = scenarios.artifacts().join("latest/faults.json");
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{error}: {all}"));
+    let results: Vec<Value> = serde_json::from_str(&text).unwrap();
+    for (name, cause) in expected {
+        let result = results.iter().find(|one| one["name"] == name.as_str());
+        let found = &result.unwrap_or_else(|| panic!("{name}: {all}"))["found"];
+        let found = match found["found"].as_str() {
+            Some("fail") => found["cause"].as_str().unwrap_or("unexplained"),
+            other => other.unwrap_or_default(),
+        };
+        let by_wire = ONLY_BY_EVENTS.iter().find(|(fault, _)| *fault == name);
+        let wanted = match (by_wire, &cause) {
+            (Some((_, by_wire)), _) => by_wire,
+            (None, Some(cause)) => cause.as_str(),
+            (None, None) => "pass",
+        };
+        assert_eq!(found, wanted, "{name}\n{all}");
+    }
+    // A cause names the service that it concerns, with its program.
+    let explained = scenarios
+        .artifacts()
+        .join("latest/fault/kernel-not-found@bios/attempt-1/nodes/node1/explain.txt");
+    let text = fs::read_to_string(explained).unwrap();
+    assert!(text.contains("plain (dhcp, tftp, http, config)"), "{text}");
+    assert!(text.contains("program boot-server; it printed `"), "{text}");
+}
+
+/// The bundled stacks of other programs, with simulated machines.
+fn stacks() -> Scenarios {
+    let scenarios = Scenarios::new();
+    for name in ["dnsmasq-alone", "kea-stack"] {
+        let copy = scenarios.copy(&format!("stacks/{name}"), name);
+        copy.edit_toml(|scenario| {
+            scenario.insert("machines".into(), "simulated".into());
+        });
+    }
+    scenarios
+}
+
+#[test]
+fn bundled_stacks_boot_their_machines_with_nothing_of_ours() {
+    let scenarios = stacks();
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    for unit in ["dnsmasq-alone@uefi", "kea-stack@uefi-http"] {
+        let records = evidence(&scenarios, unit);
+        assert!(!records.iter().any(|one| one["seen"] == "server"), "{unit}");
+        let left: Vec<&Value> = records
+            .iter()
+            .filter(|one| one["seen"] == "service_left")
+            .collect();
+        assert!(left.is_empty(), "{unit}: {left:?}");
+    }
+}
+
+/// `dnsmasq-alone` with one simulated machine and a further service, or another web server.
+fn with_helper(scenarios: &Scenarios, name: &str, helper: &str) -> ScenarioCopy {
+    let service: toml::Table = helper.parse().unwrap();
+    let copy = scenarios.copy("stacks/dnsmasq-alone", name);
+    copy.quick("node1").edit_toml(|scenario| {
+        scenario.insert("machines".into(), "simulated".into());
+        let services = scenario["service"].as_array_mut().unwrap();
+        services.retain(|one| one["name"] != service["name"]);
+        services.push(service.into());
+    })
+}
+
+/// A web server that dies instead of giving the kernel.
+const DYING_SERVER: &str = "import http.server, os, sys
+class Server(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if 'vmlinuz' in self.path:
+            os.write(2, b'lost the database\\n')
+            os._exit(4)
+        super().do_GET()
+os.chdir('www')
+http.server.ThreadingHTTPServer((sys.argv[1], 80), Server).serve_forever()
+";
+
+#[test]
+fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_evidence() {
+    let scenarios = Scenarios::new();
+    let helper = |script: &str, keys: &str| {
+        format!("name = \"helper\"\ncommand = [\"sh\", \"-c\", {script:?}]\n{keys}")
+    };
+    with_helper(
+        &scenarios,
+        "never-ready",
+        &helper(
+            "echo waiting for the database >&2; sleep 100",
+            "ready = { udp = 9, within_seconds = 1 }",
+        ),
+    );
+    with_helper(
+        &scenarios,
+        "ends-early",
+        &helper("echo no such option >&2; exit 3", "ready = { tcp = 9 }"),
+    );
+    with_helper(
+        &scenarios,
+        "leaves-a-process",
+        &helper(
+            "setsid sleep 1000 & trap : TERM; while true; do sleep 0.1; done",
+            "address = \"192.168.97.9\"",
+        ),
+    );
+    let dying = with_helper(
+        &scenarios,
+        "dies",
+        "name = \"files\"\ncommand = [\"python3\", \"server.py\", \"{address}\"]\nplays = [\"http\", \"config\"]\n\
+         address = \"192.168.97.3\"\nready = { tcp = 80 }\n",
+    );
+    fs::write(dying.toml().with_file_name("server.py"), DYING_SERVER).unwrap();
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(75), "{all}");
+    for (name, words) in [
+        (
+            "never-ready",
+            [
+                "service helper timed out after 1 s: waiting for a socket on UDP port 9",
+                "waiting for the database",
+            ],
+        ),
+        (
+            "ends-early",
+            [
+                "service helper ended before it was ready: exit status: 3",
+                "no such option",
+            ],
+        ),
+        (
+            "dies",
+            [
+                "files (http, config) ended by itself: exit status: 4",
+                "lost the database",
+            ],
+        ),
+    ] {
+        let verdict = scenarios.verdict(&format!("{name}@bios"));
+        assert_eq!(verdict["verdict"], "infra", "{name}: {verdict:#}\n{all}");
+        let why = verdict["why"].as_str().unwrap();
+        for word in words {
+            assert!(
+                why.contains(word),
+                "{name} does not say `{word}`: {why}\n{all}"
+            );
+        }
+    }
+    let unit = "leaves-a-process@bios";
+    assert_eq!(scenarios.verdict(unit)["verdict"], "pass", "{all}");
+    let records = evidence(&scenarios, unit);
+    let left = records.iter().filter(|one| one["seen"] == "service_left");
+    let left: Vec<&str> = left.map(|one| one["what"].as_str().unwrap()).collect();
+    assert!(
+        left.iter()
+            .any(|what| what.contains("did not end within 3 s")),
+        "{left:?}"
+    );
+    assert!(
+        left.iter()
+            .any(|what| what.contains("(sleep) was left running")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn program_of_a_service_that_is_not_installed_is_named_with_its_service() {
+    let scenarios = Scenarios::new();
+    with_helper(
+        &scenarios,
+        "absent",
+        "name = \"helper\"\ncommand = [\"no-such-program\"]\n",
+    );
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(69), "{all}");
+    assert!(
+        all.contains("not found: no-such-program (service `helper` of scenario `absent`)"),
+        "{all}"
+    );
+}
