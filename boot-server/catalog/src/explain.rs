@@ -339,10 +339,8 @@ mod tests {
         assert_eq!(json["chosen"]["group"], "dangling");
         for endpoint in ["/ipxe", "/grub", "/cloud", "/ignition", "/generic"] {
             let error = json["served"][endpoint]["error"].as_str().unwrap();
-            assert!(
-                error.contains("specs/missing/spec.json"),
-                "{endpoint}: {error}"
-            );
+            let reason = "spec `missing`: file not found: `specs/missing/spec.json`";
+            assert_eq!(error, format!("group `dangling`: {reason}"), "{endpoint}");
         }
     }
 

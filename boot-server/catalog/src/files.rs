@@ -209,7 +209,7 @@ mod tests {
         let fifo = dir.path().join("data/fifo");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         let error = root.read_text("fifo").unwrap_err();
-        assert!(error.to_string().contains("not a regular file"), "{error}");
+        assert_eq!(error.to_string(), "cannot read `fifo`: not a regular file");
         assert_eq!(
             root.read_text("cloud"),
             Err(Unreadable::Folder("cloud".into()))

@@ -206,7 +206,10 @@ fn folder_with_the_name_of_a_json_file_is_skipped() {
     let refusal = snapshot
         .config(Folder::Generic, &Labels::default(), "")
         .unwrap_err();
-    assert!(refusal.reason.contains("is a folder"), "{refusal}");
+    assert_eq!(
+        refusal.reason,
+        "group `b`: `generic/g` is a folder, not a file"
+    );
 }
 
 #[test]

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn another_language_is_named_and_not_taken_for_an_empty_config() {
         let error = json_only("variant: fcos\nversion: 1.4.0\n").unwrap_err();
-        assert!(error.to_string().contains("butane"), "{error}");
+        assert!(matches!(error, InvalidIgnition::Butane), "{error}");
         let error = json_only("\u{feff}{\"ignition\": {\"version\": \"3.4.0\"}}").unwrap_err();
         assert!(matches!(error, InvalidIgnition::ByteOrderMark), "{error}");
         let error = json_only("{\"ignition\": {}}").unwrap_err();
