@@ -498,8 +498,14 @@ mod tests {
     fn a_folder_that_is_no_attempt_is_named_with_what_it_lacks() {
         let folder = tempfile::tempdir().unwrap();
         let text = load(folder.path()).unwrap_err().to_string();
-        assert!(text.contains("has no attempt.json"), "{text}");
-        assert!(text.contains("attempt-<n>"), "{text}");
+        let folder = folder.path().display();
+        let attempts = "runs/<run>/<scenario>@<firmware>/attempt-<n>";
+        assert_eq!(
+            text,
+            format!(
+                "not an attempt of a run: {folder} has no attempt.json; attempts are in {attempts}"
+            )
+        );
     }
 
     #[test]
@@ -507,7 +513,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         save(folder.path(), &attempt()).unwrap();
         fs::write(folder.path().join(RECORDS_FILE), "{}\n").unwrap();
-        let text = load(folder.path()).unwrap_err().to_string();
-        assert!(text.contains("evidence.jsonl, line 1: "), "{text}");
+        let error = load(folder.path()).unwrap_err();
+        let records = folder.path().join(RECORDS_FILE);
+        assert!(
+            matches!(&error, SavedError::Json { path, line: 1, .. } if *path == records),
+            "{error}"
+        );
     }
 }

@@ -188,7 +188,10 @@ fn a_change_of_text_that_is_not_there_is_an_error() {
     fault.changes.clear();
     fault.nodes = vec!["node9".into()];
     let error = materialise(&fault, &scenarios(), &place, Treatment::Broken).unwrap_err();
-    assert!(error.to_string().contains("node9"), "{error}");
+    assert!(
+        matches!(&error, OverlayError::NoNode { node, .. } if node == "node9"),
+        "{error}"
+    );
 }
 
 #[test]

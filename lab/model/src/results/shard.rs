@@ -106,10 +106,11 @@ mod tests {
     #[test]
     fn what_is_no_shard_is_refused_with_what_would_be() {
         let said = |text: &str| text.parse::<Shard>().unwrap_err().to_string();
-        assert!(said("3").contains("use M/N"));
-        assert!(said("a/3").contains("`a/3`"));
+        let form = "(use M/N, e.g. 1/3 for the first of three)";
+        assert_eq!(said("3"), format!("invalid shard: `3` {form}"));
+        assert_eq!(said("a/3"), format!("invalid shard: `a/3` {form}"));
         assert_eq!(said("0/3"), "invalid shard: 0/3 (must be 1 to 3)");
-        assert!(said("4/3").contains("invalid shard: 4/3"));
+        assert_eq!(said("4/3"), "invalid shard: 4/3 (must be 1 to 3)");
         assert_eq!("1/0".parse::<Shard>(), Err(InvalidShard::Count(0)));
         assert_eq!("1/4096".parse::<Shard>().unwrap().count(), 4096);
         for count in [4097, u32::MAX] {

@@ -283,11 +283,19 @@ mod tests {
     fn a_scenario_that_fedora_coreos_cannot_do_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let refused = fit(Family::FedoraCoreos).apply(&scenario(), &folder.path().join("x"));
-        let error = refused.unwrap_err().to_string();
-        assert!(
-            error.contains("cloud-config-url") && error.contains("does not support cloud-config"),
-            "{error}"
+        let error = refused.unwrap_err();
+        let FitError::Unsupported {
+            file, option, why, ..
+        } = &error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            *why,
+            "Fedora CoreOS does not support cloud-config: use Ignition"
         );
-        assert!(error.contains("ipxe-chainload"), "{error}");
+        assert!(option.starts_with("cloud-config-url"), "{error}");
+        let scenario = |part: &std::ffi::OsStr| part == "ipxe-chainload";
+        assert!(file.iter().any(scenario), "{error}");
     }
 }
