@@ -1,0 +1,155 @@
+//! Options of etcd and flannel in Container Linux Configs, which depend on the version.
+//!
+//! Source: `config/types/etcd.go` and `flannel.go` of the Container Linux Config Transpiler v0.9.0.
+
+use super::Kind::{Bool, Int, Text};
+use super::{Field, Key, Shape};
+
+const fn f(name: &'static str, kind: super::Kind) -> Field {
+    Field::new(name, kind)
+}
+
+const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
+    Shape {
+        name,
+        key: Key::None,
+        fields,
+    }
+}
+
+/// Options of etcd 2.3 and later 2.x, in the order of their flags.
+pub(crate) static ETCD_2: Shape = shape(
+    "Options",
+    &[
+        f("advertise_client_urls", Text),
+        f("ca_file", Text),
+        f("cert_file", Text),
+        f("client_cert_auth", Bool),
+        f("cors", Text),
+        f("data_dir", Text),
+        f("debug", Bool),
+        f("discovery", Text),
+        f("discovery_fallback", Text),
+        f("discovery_srv", Text),
+        f("discovery_proxy", Text),
+        f("election_timeout", Int),
+        f("enable_pprof", Bool),
+        f("force_new_cluster", Bool),
+        f("heartbeat_interval", Int),
+        f("initial_advertise_peer_urls", Text),
+        f("initial_cluster", Text),
+        f("initial_cluster_state", Text),
+        f("initial_cluster_token", Text),
+        f("key_file", Text),
+        f("listen_client_urls", Text),
+        f("listen_peer_urls", Text),
+        f("log_package_levels", Text),
+        f("max_snapshots", Int),
+        f("max_wals", Int),
+        f("name", Text),
+        f("peer_ca_file", Text),
+        f("peer_cert_file", Text),
+        f("peer_key_file", Text),
+        f("peer_client_cert_auth", Bool),
+        f("peer_trusted_ca_file", Text),
+        f("proxy", Text),
+        f("proxy_dial_timeout", Int),
+        f("proxy_failure_wait", Int),
+        f("proxy_read_timeout", Int),
+        f("proxy_refresh_interval", Int),
+        f("proxy_write_timeout", Int),
+        f("snapshot_count", Int),
+        f("strict_reconfig_check", Bool),
+        f("trusted_ca_file", Text),
+        f("wal_dir", Text),
+    ],
+);
+
+/// Options of etcd 3, in the order of their flags; minor versions are those of etcd.
+pub(crate) static ETCD_3: Shape = shape(
+    "Options",
+    &[
+        f("name", Text),
+        f("data_dir", Text),
+        f("wal_dir", Text),
+        f("snapshot_count", Int),
+        f("heartbeat_interval", Int),
+        f("election_timeout", Int),
+        f("enable_pprof", Bool),
+        f("enable_v2", Bool).since(2),
+        f("listen_peer_urls", Text),
+        f("listen_client_urls", Text),
+        f("max_snapshots", Int),
+        f("max_wals", Int),
+        f("cors", Text),
+        f("quota_backend_bytes", Int).since(3),
+        f("max_txn_ops", Int).since(3),
+        f("max_request_bytes", Int).since(3),
+        f("grpc_keepalive_min_time", Text).since(3),
+        f("grpc_keepalive_interval", Text).since(3),
+        f("grpc_keepalive_timeout", Text).since(3),
+        f("initial_advertise_peer_urls", Text),
+        f("initial_cluster", Text),
+        f("initial_cluster_state", Text),
+        f("initial_cluster_token", Text),
+        f("advertise_client_urls", Text),
+        f("discovery", Text),
+        f("discovery_srv", Text),
+        f("discovery_fallback", Text),
+        f("discovery_proxy", Text),
+        f("strict_reconfig_check", Bool),
+        f("auto_compaction_retention", Int).until(3),
+        f("auto_compaction_retention", Text).since(3),
+        f("auto_compaction_mode", Text).since(3),
+        f("proxy", Text),
+        f("proxy_failure_wait", Int),
+        f("proxy_refresh_interval", Int),
+        f("proxy_dial_timeout", Int),
+        f("proxy_write_timeout", Int),
+        f("proxy_read_timeout", Int),
+        f("ca_file", Text),
+        f("cert_file", Text),
+        f("key_file", Text),
+        f("client_cert_auth", Bool),
+        f("client_crl_file", Text).since(3),
+        f("trusted_ca_file", Text),
+        f("auto_tls", Bool),
+        f("peer_ca_file", Text),
+        f("peer_cert_file", Text),
+        f("peer_key_file", Text),
+        f("peer_client_cert_auth", Bool),
+        f("peer_crl_file", Text).since(3),
+        f("peer_trusted_ca_file", Text),
+        f("peer_auto_tls", Bool),
+        f("peer_cert_allowed_cn", Text).since(3),
+        f("auth_token", Text).since(2),
+        f("debug", Bool),
+        f("log_package_levels", Text),
+        f("force_new_cluster", Bool),
+        f("metrics", Text).since(1),
+        f("log_output", Text).since(1),
+        f("listen_metrics_urls", Text).since(3),
+        f("experimental_initial_corrupt_check", Bool).since(3),
+        f("experimental_corrupt_check_time", Text).since(3),
+        f("experimental_enable_v2v3", Text).since(3),
+    ],
+);
+
+/// Options of flannel, in the order of their flags; minor versions are those of flannel.
+pub(crate) static FLANNEL: Shape = shape(
+    "Options",
+    &[
+        f("etcd_username", Text).since(6),
+        f("etcd_password", Text).since(6),
+        f("etcd_endpoints", Text),
+        f("etcd_cafile", Text),
+        f("etcd_certfile", Text),
+        f("etcd_keyfile", Text),
+        f("etcd_prefix", Text),
+        f("ip_masq", Text),
+        f("subnet_file", Text),
+        f("interface", Text).json("iface"),
+        f("public_ip", Text),
+        f("kube_subnet_mgr", Bool).since(7),
+    ],
+);
