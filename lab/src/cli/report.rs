@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use lab_model::untrusted::plain;
 use lab_report::exit_code::ExitCode;
 use lab_report::merge::{MergeError, check, load, merge};
 use lab_report::table;
 
-use super::execution::{CliError, new_run_id, refuse};
+use super::error::{CliError, refuse};
+use super::run_id::new_run_id;
 use super::terminal::OutputStyle;
 
 /// Subcommands of `lab report`.
@@ -37,13 +37,7 @@ pub(super) fn run(command: &ReportCommand) -> ExitCode {
         ReportCommand::Merge { runs, artifacts } => merged(runs, artifacts),
         ReportCommand::Html { run } => page(run),
     };
-    match done {
-        Ok(code) => code,
-        Err(CliError { code, message }) => {
-            eprintln!("{}", plain(&message));
-            code
-        }
-    }
+    done.unwrap_or_else(CliError::tell)
 }
 
 /// Writes the page and prints its path.

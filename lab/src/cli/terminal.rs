@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
 
-use console::Term;
 use lab_report::live::Show;
 use lab_report::table::Colour;
 
@@ -48,11 +47,6 @@ fn colour(no_color: bool, is_terminal: bool, read: impl Fn(&str) -> Option<OsStr
     } else {
         Colour::On
     }
-}
-
-/// Returns the width of the terminal on standard error, in columns.
-pub(super) fn width() -> usize {
-    usize::from(Term::stderr().size().1)
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! `lab images`: lists, fetches, verifies, builds and clears images. One file per command.
+
+mod chosen;
+mod clear;
+mod fetch;
+mod list;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use images::Progress;
+use images::catalog::{Catalog, ImageName, Wanted};
+use images::stand_in::{Release, StandIn};
+use images::store::Store;
+use lab_report::exit_code::ExitCode;
+
+use super::programs::sibling;
+use crate::cli::Folders;
+pub(super) use chosen::{Chosen, choose};
+
+/// Subcommands of `lab images`.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum ImagesCommand {
+    /// List the images of the catalog and their cached versions
+    List,
+    /// Download an image from its publisher or a mirror, and verify it
+    Fetch(FetchArguments),
+    /// Verify cached images again: hashes and signatures
+    Verify {
+        /// Image to verify [default: all cached images]
+        #[arg(value_name = "IMAGE")]
+        image: Option<ImageName>,
+    },
+    /// Build the stand-in image from Debian packages, unless it is cached
+    Build,
+    /// Remove images from the cache by age or size, and files that no image uses
+    Gc(clear::ClearArguments),
+    /// Print the folder of an image; the stand-in is built if missing
+    Path {
+        /// Name of the image
+        #[arg(value_name = "IMAGE", default_value = "stand-in")]
+        image: ImageName,
+    },
+}
+
+/// Arguments of `lab images fetch`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FetchArguments {
+    /// Image to download, e.g. `flatcar:stable`, `fedora-coreos:next/arm64`, `coreos@835.9.0`
+    #[arg(value_name = "IMAGE[:CHANNEL][/ARCH][@VERSION]")]
+    image: ImageName,
+    /// Mirror to download from: the folder that contains the version folders (CoreOS, Flatcar), or a replacement
+    /// for https://builds.coreos.fedoraproject.org
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+}
+
+/// Error of a command, with its exit code.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) code: ExitCode,
+    pub(super) message: String,
+}
+
+impl Failure {
+    fn new(code: ExitCode, message: impl std::fmt::Display) -> Failure {
+        Failure {
+            code,
+            message: format!("lab: {message}"),
+        }
+    }
+}
+
+/// Runs the command and returns the exit code.
+pub(super) fn run(folders: &Folders, command: &ImagesCommand) -> ExitCode {
+    let done = match command {
+        ImagesCommand::List => list::run(folders),
+        ImagesCommand::Fetch(arguments) => fetch::run(folders, arguments),
+        ImagesCommand::Verify { image } => verify::run(folders, image.as_ref()),
+        ImagesCommand::Build => build(folders).map(|folder| {
+            eprintln!("Stand-in image: {}", folder.display());
+        }),
+        ImagesCommand::Gc(arguments) => clear::run(folders, arguments),
+        ImagesCommand::Path { image } => choose(folders, image).map(|chosen| {
+            println!("{}", chosen.folder.display());
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::Ok,
+        Err(Failure { code, message }) => {
+            eprintln!("{message}");
+            code
+        }
+    }
+}
+
+/// Loads the project's catalog, with the user's additions.
+fn catalog(folders: &Folders) -> Result<Catalog, Failure> {
+    let catalog = match folders.catalog() {
+        Some(path) => Catalog::with_file(&path),
+        None => Catalog::own(),
+    };
+    catalog.map_err(|problem| Failure {
+        code: ExitCode::InvalidInput,
+        message: format!("{:?}", miette::Report::new_boxed(problem)),
+    })
+}
+
+fn find(catalog: &Catalog, image: &ImageName) -> Result<Wanted, Failure> {
+    let found = catalog.find(image);
+    found.map_err(|unknown| Failure::new(ExitCode::InvalidInput, unknown))
+}
+
+fn store(folders: &Folders) -> Result<Store, Failure> {
+    Ok(Store::new(&cache(folders)?))
+}
+
+fn cache(folders: &Folders) -> Result<PathBuf, Failure> {
+    folders
+        .cache()
+        .map_err(|why| Failure::new(ExitCode::Internal, why))
+}
+
+/// Reports that another process uses the cache.
+fn waiting(progress: Progress<'_>) {
+    if progress == Progress::Waiting {
+        eprintln!("Waiting: another process uses the image cache.");
+    }
+}
+
+/// Returns the stand-in's folder; builds the stand-in if it is missing.
+fn build(folders: &Folders) -> Result<PathBuf, Failure> {
+    let internal = |why: String| Failure::new(ExitCode::Internal, why);
+    let image = stand_in(folders)?
+        .build(&mut |progress| match progress {
+            Progress::Waiting => {
+                eprintln!("Waiting: another process is building the stand-in image.");
+            }
+            Progress::Step(step) => eprintln!("Stand-in image: {step}"),
+            Progress::Line(line) => tracing::info!("{line}"),
+        })
+        .map_err(|error| internal(error.to_string()))?;
+    Ok(image.folder)
+}
+
+/// Returns the stand-in's folder, if it is cached.
+pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
+    let image = stand_in(folders).ok()?.cached().ok()??;
+    Some(image.folder)
+}
+
+fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
+    let internal = |why: String| Failure::new(ExitCode::Internal, why);
+    let agent = sibling("guest-agent").map_err(internal)?;
+    let release = Release::of_this_host().map_err(|error| internal(error.to_string()))?;
+    Ok(StandIn::new(&cache(folders)?, &agent, release))
+}
