@@ -51,10 +51,6 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Returns true if the recorded API answered 200 for a machine, with JSON from which a script can be made.
 fn api_knows(mac: &str) -> bool {
     let path = concat!(
@@ -94,7 +90,7 @@ fn answer(exchange: &Value) -> Option<(Value, SocketAddrV4)> {
     let options: serde_json::Map<String, Value> = message
         .options
         .iter()
-        .map(|(code, bytes)| (code.to_string(), hex(bytes).into()))
+        .map(|(code, bytes)| (code.to_string(), hex::encode(bytes).into()))
         .collect();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let record = serde_json::json!({

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, Lock};
 use crate::recipe::{self, FILES, Level};
-use crate::verify::digest::{hex, sha256_of_file};
+use crate::verify::digest::sha256_of_file;
 use crate::{
     FileEntry, INITRD_FILE, Image, ImageError, ImageKind, KERNEL_FILE, MANIFEST_FILE, Manifest,
     Progress, run,
@@ -273,7 +273,7 @@ impl Inputs {
 
     /// 16 hex digits of the hash: enough for a folder's name.
     fn finish(self) -> String {
-        hex(&self.0.finalize()).chars().take(16).collect()
+        hex::encode(self.0.finalize()).chars().take(16).collect()
     }
 }
 

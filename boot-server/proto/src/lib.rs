@@ -2,6 +2,7 @@
 
 pub mod autoexec;
 pub mod dhcp;
+pub mod firmware;
 pub mod frame;
 pub mod grub;
 pub mod ipxe;

@@ -66,8 +66,8 @@ pub fn of_file(path: &Path) -> std::io::Result<Hashes> {
     }
     Ok(Hashes {
         size_bytes,
-        sha256: hex(&sha256.finalize()),
-        sha512: hex(&sha512.finalize()),
+        sha256: hex::encode(sha256.finalize()),
+        sha512: hex::encode(sha512.finalize()),
     })
 }
 
@@ -82,17 +82,11 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<(String, u64)> {
     loop {
         let read = file.read(&mut buffer)?;
         let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            return Ok((hex(&sha256.finalize()), size_bytes));
+            return Ok((hex::encode(sha256.finalize()), size_bytes));
         };
         sha256.update(chunk);
         size_bytes += read as u64;
     }
-}
-
-/// Returns the bytes in lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Compares the hashes of a file with those it should have by `source_of`.

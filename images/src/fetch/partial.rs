@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::FetchError;
-use crate::verify::digest::hex;
 
 /// A file that is being fetched.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Partial {
     /// # Errors
     /// [`FetchError::File`].
     pub fn open(folder: &Path, url: &str) -> Result<Partial, FetchError> {
-        let name: String = hex(&Sha256::digest(url)).chars().take(32).collect();
+        let name: String = hex::encode(Sha256::digest(url)).chars().take(32).collect();
         let path = folder.join(format!("{name}.part"));
         let error = |source| FetchError::File {
             path: path.clone(),

@@ -81,7 +81,7 @@ impl Whole {
             programs: BTreeMap::from([("lab".to_owned(), version)]),
             sha256: String::new(),
         };
-        whole.sha256 = hex(&Sha256::digest(serde_json::to_vec(&whole)?));
+        whole.sha256 = hex::encode(Sha256::digest(serde_json::to_vec(&whole)?));
         Ok(whole)
     }
 
@@ -315,7 +315,7 @@ fn folder_hash(folder: &Path, more: &[u8]) -> io::Result<String> {
     }
     hash.update([0]);
     hash.update(more);
-    Ok(hex(&hash.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }
 
 fn file_hash(file: &mut File) -> io::Result<[u8; 32]> {
@@ -351,10 +351,6 @@ fn collect(
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

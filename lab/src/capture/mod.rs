@@ -27,13 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use boot_server_proto::mac::MacAddr;
 use clap::{Args, ValueEnum};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ipnet::Ipv4Net;
 use lab_model::evidence::clock::{now_us, run_clock};
 use lab_model::evidence::saved;
-use lab_model::scenario::MacAddr;
 use pcap::{Active, BreakLoop, Linktype};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 
 use boot_server_proto::dhcp::{Message, MessageType};
+use boot_server_proto::mac::MacAddr;
 use etherparse::{LaxSlicedPacket, TransportSlice};
-use lab_model::scenario::MacAddr;
 
 use super::{CaptureSpec, pcapng};
 
@@ -30,7 +30,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(spec: &CaptureSpec) -> Names {
-        let by_mac = |(name, mac): &(String, MacAddr)| (mac.octets(), name.clone());
+        let by_mac = |(name, mac): &(String, MacAddr)| (mac.0, name.clone());
         Names {
             nodes: spec.nodes.iter().map(by_mac).collect(),
             host: spec.host,

@@ -15,10 +15,7 @@ fn spec(file: PathBuf) -> CaptureSpec {
         title: "scenario ipxe-chainload on uefi, run 4f2a11".into(),
         host: Ipv4Addr::new(192, 168, 91, 1),
         subnet: "192.168.91.0/24".parse().unwrap(),
-        nodes: vec![(
-            "node1".into(),
-            MacAddr::parse_any("52:54:00:a1:9c:ae").unwrap(),
-        )],
+        nodes: vec![("node1".into(), "52:54:00:a1:9c:ae".parse().unwrap())],
     }
 }
 

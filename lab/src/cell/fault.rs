@@ -11,7 +11,7 @@ use boot_server::config::Config;
 use boot_server_events::BootEvent;
 use lab_model::evidence::STATION_PREFIX;
 use lab_model::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
-use lab_model::scenario::{MacAddr, Scenario};
+use lab_model::scenario::{Scenario, card_mac};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -158,11 +158,10 @@ fn task(
         },
         Role::Requests { urls } => Task::Requests { urls: urls.clone() },
         Role::Machine { uuid } => {
-            let mac: MacAddr = mac.as_deref().unwrap_or_default().parse().map_err(
-                |error: lab_model::scenario::MacError| format!("the MAC of a station: {error}"),
-            )?;
+            let mac = card_mac(mac.as_deref().unwrap_or_default())
+                .map_err(|error| format!("the MAC of a station: {error}"))?;
             Task::Impostor(MachineJob {
-                mac: mac.octets(),
+                mac,
                 uuid: *uuid,
                 serial: "impostor".into(),
                 firmware: job.firmware,

@@ -31,7 +31,7 @@ pub(super) async fn live(
         mac: node.mac.to_string(),
         address: None,
         task: Task::Machine(MachineJob {
-            mac: node.mac.octets(),
+            mac: node.mac,
             uuid: around.machine.uuid.unwrap_or(node.uuid),
             serial: node.name.clone(),
             firmware: around.firmware,

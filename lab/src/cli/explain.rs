@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use boot_server_proto::mac::MacAddr;
 use clap::Args;
 use lab_model::diagnosis::capture::{explain_machines, machines};
 use lab_model::diagnosis::{Explained, explain};
 use lab_model::evidence::{saved, wire};
-use lab_model::scenario::MacAddr;
 use lab_model::untrusted::{plain, plain_json};
 use lab_model::verdict::NodeVerdict;
 use lab_report::exit_code::ExitCode;
@@ -52,7 +52,7 @@ pub(super) struct ExplainArguments {
 struct InvalidMac(String);
 
 fn mac(text: &str) -> Result<MacAddr, InvalidMac> {
-    MacAddr::parse_any(text).ok_or_else(|| InvalidMac(text.to_owned()))
+    text.parse().map_err(|_| InvalidMac(text.to_owned()))
 }
 
 /// Reasons that nothing is explained.

@@ -29,6 +29,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use boot_server_proto::mac::MacAddr;
 use lab_model::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use lab_report::exit_code::ExitCode;
 use serde::{Deserialize, Serialize};
@@ -161,7 +162,7 @@ fn work() -> io::Result<()> {
             let [.., last] = *uuid::Uuid::new_v4().as_bytes();
             for number in 0..*count {
                 let [_, _, high, low] = number.to_be_bytes();
-                let taken = dhcp::lease([2, 0, 1, last, high, low], &interface);
+                let taken = dhcp::lease(MacAddr([2, 0, 1, last, high, low]), &interface);
                 taken.map_err(|error| io::Error::other(format!("lease {number}: {error}")))?;
             }
             say(UP)

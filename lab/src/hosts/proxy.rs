@@ -63,12 +63,14 @@ fn offer(request: &Message, address: Ipv4Addr, flaw: ProxyFlaw) -> Option<Messag
 
 #[cfg(test)]
 mod tests {
+    use boot_server_proto::mac::MacAddr;
+
     use super::*;
     use crate::hosts::simulated::ask::{Answer, Asker, Program, boot_file, read_offer};
 
     fn answered(flaw: ProxyFlaw) -> Message {
         let asker = Asker {
-            mac: [2, 0, 0, 0, 0, 1],
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
             uuid: uuid::Uuid::from_u128(7),
             program: Program::IpxeBios,
         };
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn who_does_not_boot_is_not_answered() {
         let asker = Asker {
-            mac: [2, 0, 0, 0, 0, 1],
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
             uuid: uuid::Uuid::nil(),
             program: Program::Plain,
         };

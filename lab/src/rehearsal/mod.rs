@@ -153,7 +153,7 @@ impl Rehearsal {
         let mut casts: Vec<Cast> = Vec::new();
         let mut sources = assets::Sources::new(request.assets, request.image, &request.image_name);
         for (machine, planned) in machines.iter().zip(&plan.machines) {
-            let firmware = twin::firmware(machine.firmware);
+            let firmware = machine.firmware;
             let cast = environment
                 .boots(firmware)
                 .map_err(|why| (StageName::Nbp, why.to_string()))

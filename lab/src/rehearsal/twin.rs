@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use boot_server_catalog::Labels;
 use boot_server_catalog::snapshot::Folder;
+use boot_server_proto::mac::MacAddr;
 use lab_model::scenario::{
-    Expect, ExpectedHashes, FileExpect, Firmware, MacAddr, MacError, MatchedBy, Node, file_path,
-    unit_name,
+    Expect, ExpectedHashes, FileExpect, MacError, MatchedBy, Node, card_mac, file_path, unit_name,
 };
 use rollout::expected::ExpectedState;
-use rollout::inventory::{self, Machine};
+use rollout::inventory::Machine;
 use rollout::plan::{Asked, Booted, Config};
 use rollout::site::asset;
 use sha2::{Digest, Sha256};
@@ -35,15 +35,6 @@ pub(super) struct Twin {
     pub(super) unproven: Vec<String>,
 }
 
-/// Converts the inventory's firmware type.
-pub(super) fn firmware(firmware: inventory::Firmware) -> Firmware {
-    match firmware {
-        inventory::Firmware::Bios => Firmware::Bios,
-        inventory::Firmware::Uefi => Firmware::Uefi,
-        inventory::Firmware::UefiHttp => Firmware::UefiHttp,
-    }
-}
-
 /// Returns the selected machines, each with UUID, MAC and serial number. Real firmware always has these, so
 /// missing values are made up before the plan is computed.
 pub(super) fn with_identities(request: &Request<'_>) -> Vec<Machine> {
@@ -57,8 +48,7 @@ pub(super) fn with_identities(request: &Request<'_>) -> Vec<Machine> {
             if twin.macs.is_empty() {
                 let [a, b, c] = MAC_PREFIX;
                 let [d, e, f, ..] = made_up.into_bytes();
-                twin.macs
-                    .push(format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"));
+                twin.macs.push(MacAddr([a, b, c, d, e, f]).to_string());
             }
             twin.serial.get_or_insert_with(|| machine.name.clone());
             twin
@@ -96,7 +86,7 @@ pub(super) fn node(
         unproven.extend(made_up(listed));
     }
     let macs = machine.macs.iter().map(|text| {
-        let mac = text.parse::<MacAddr>();
+        let mac = card_mac(text);
         mac.map_err(|error| NoTwin::Mac {
             text: text.clone(),
             error,

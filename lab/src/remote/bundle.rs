@@ -55,10 +55,9 @@ impl Bundle {
             folder: folder.to_owned(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             digest: digest
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+                .first_chunk::<8>()
+                .map(hex::encode)
+                .unwrap_or_default(),
             size_bytes,
         })
     }

@@ -31,10 +31,7 @@ impl Own {
         ];
         let mut text = format!("[image.mine]\nfamily = \"{family}\"\nversion = \"7\"\n");
         for (role, name, bytes) in files {
-            let hash: String = Sha256::digest(&bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hash = hex::encode(Sha256::digest(&bytes));
             fs::write(folder.path().join(name), bytes).unwrap();
             text += &format!(
                 "[[image.mine.file]]\nrole = \"{role}\"\npath = \"{name}\"\nsha256 = \"{hash}\"\n"

@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use super::explain::{Explained, of_capture};
 use super::{Finding, diagnose};
+use boot_server_proto::mac::MacAddr;
+
 use crate::evidence::beside::Beside;
 use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Wire};
 use crate::evidence::saved::Attempt;
 use crate::evidence::{Observation, Record};
 use crate::scenario::{
-    Boot, Deadline, Firmware, Image, MacAddr, Machines, Network, Node, Scenario, Services, Silence,
+    Boot, Deadline, Firmware, Image, Machines, Network, Node, Scenario, Services, Silence,
 };
 use crate::timeline::{self, Outcome, StageName, Timeline};
 use crate::verdict::NodeVerdict;
@@ -59,7 +61,7 @@ pub fn machines(wire: &Wire) -> Vec<MacAddr> {
         found = clients(&|_| true);
     }
     let mut known = HashSet::new();
-    let macs = found.into_iter().filter_map(MacAddr::parse_any);
+    let macs = found.into_iter().filter_map(|text| text.parse().ok());
     macs.filter(|mac| known.insert(*mac)).collect()
 }
 

@@ -25,11 +25,10 @@ impl Loaded {
     /// Describes a file by its bytes.
     #[must_use]
     pub fn of(name: &str, file: &[u8]) -> Loaded {
-        let digest = Sha256::digest(file);
         Loaded {
             name: name.to_owned(),
             bytes: u64::try_from(file.len()).unwrap_or(u64::MAX),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex::encode(Sha256::digest(file)),
         }
     }
 }

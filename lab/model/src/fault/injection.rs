@@ -11,7 +11,7 @@ use super::model::{
     Barrier, CannedAnswer, Injections, Kill, Link, MachineChange, ProxyFlaw, Rewrite, Role,
     ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
-use crate::scenario::MacAddr;
+use crate::scenario::card_mac;
 use crate::scenario::problem::{Source, Wrong};
 use crate::scenario::read::{Item, Table};
 
@@ -357,8 +357,8 @@ fn uuid(text: &str) -> Result<Uuid, Wrong> {
 }
 
 fn mac(text: &str) -> Result<String, Wrong> {
-    let mac: Result<MacAddr, _> = text.parse();
-    mac.map(|mac| mac.to_string())
+    card_mac(text)
+        .map(|mac| mac.to_string())
         .map_err(|error| Wrong::new(error.to_string(), "e.g. `52:54:00:5c:01:01`"))
 }
 

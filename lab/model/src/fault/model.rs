@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use boot_server_proto::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -386,5 +387,5 @@ impl Station {
 fn own_mac(address: Ipv4Addr) -> String {
     let [a, b, c, d] = address.octets();
     // Locally administered (IEEE 802): no card on sale has it.
-    format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    MacAddr([2, 0, a, b, c, d]).to_string()
 }

@@ -5,10 +5,11 @@ use std::hash::Hash;
 use std::path::Path;
 
 use boot_server_policy::BiosLoader;
+use boot_server_proto::firmware::Firmware;
 
 use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
-use super::model::{DhcpService, Firmware, Machines, Network, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, Machines, Network, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 use super::service::{self, Part};
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use boot_server_policy::BiosLoader;
+use boot_server_proto::firmware::Firmware;
+use boot_server_proto::mac::MacAddr;
 use image_catalog::ImageName;
 use ipnet::Ipv4Net;
 use toml::de::DeTable;
@@ -15,10 +17,9 @@ use uuid::Uuid;
 
 use super::access::FileMode;
 use super::expect::{self, DraftExpect};
-use super::mac::{MacAddr, MacError};
+use super::mac::{MacError, card_mac};
 use super::model::{
-    ConfigService, DhcpService, Firmware, Image, Machines, PixiecoreService, ProxyDhcpService,
-    Silence,
+    ConfigService, DhcpService, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
 };
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
@@ -474,12 +475,12 @@ fn uuid(text: &str) -> Result<Uuid, Wrong> {
 }
 
 fn mac(text: &str) -> Result<MacAddr, Wrong> {
-    text.parse::<MacAddr>().map_err(|error| {
+    card_mac(text).map_err(|error| {
         let help = match &error {
             MacError::Notation(_) => "use six hexadecimal octets, e.g. `52:54:00:a1:9c:ae`".into(),
             MacError::Zero => "use an address that begins with QEMU's `52:54:00`".into(),
             MacError::Multicast(mac) => {
-                let [first, rest @ ..] = mac.octets();
+                let MacAddr([first, rest @ ..]) = mac;
                 let rest: String = rest.iter().map(|octet| format!(":{octet:02x}")).collect();
                 format!("make the first octet even, e.g. `{:02x}{rest}`", first & !1)
             }

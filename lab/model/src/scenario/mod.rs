@@ -22,6 +22,8 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use boot_server_proto::firmware::Firmware;
+
 pub use access::{FileMode, Owner};
 pub use digest::{Sha256Error, Sha256Hex};
 pub use expect::{file_path, unit_name};
@@ -29,11 +31,11 @@ pub use fit::{Fit, FitError};
 pub use load::{
     DataCheck, FILE_NAME, SelectError, UnknownScenario, load_all, load_named, load_valid, select,
 };
-pub use mac::{MacAddr, MacError};
+pub use mac::{MacError, card_mac};
 pub use model::{
-    Boot, ConfigService, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Firmware,
-    Image, Machines, MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
-    Services, Silence, UnknownFirmware,
+    Boot, ConfigService, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Image,
+    Machines, MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services,
+    Silence,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
 pub use service::{

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boot_server_policy::BiosLoader;
+use boot_server_proto::firmware::Firmware;
+use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -17,7 +19,6 @@ use super::draft::{
     MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
 };
 use super::expect::RESETS_MAX;
-use super::mac::MacAddr;
 use super::service::{Part, Service, ServiceAddress};
 
 /// Network environment, its machines, and the expectations of each.
@@ -188,71 +189,6 @@ impl Machines {
     /// True for virtual machines.
     pub fn is_virtual(&self) -> bool {
         *self == Machines::Virtual
-    }
-}
-
-/// Firmware of a virtual machine.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Firmware {
-    /// SeaBIOS; the network card's ROM is iPXE.
-    Bios,
-    /// OVMF without Secure Boot; the network card has no ROM, so EDK2's own PXE client boots.
-    Uefi,
-    /// OVMF with PXE disabled: EDK2's HTTP boot client loads the boot program by HTTP.
-    UefiHttp,
-}
-
-impl Firmware {
-    /// All firmware types.
-    pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
-
-    /// Returns the name in `scenario.toml` and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Firmware::Bios => "bios",
-            Firmware::Uefi => "uefi",
-            Firmware::UefiHttp => "uefi-http",
-        }
-    }
-
-    /// True for UEFI firmware, with PXE or HTTP boot.
-    pub fn is_uefi(self) -> bool {
-        self != Firmware::Bios
-    }
-}
-
-impl std::fmt::Display for Firmware {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Text that names no firmware.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown firmware: `{0}` (use `bios`, `uefi` or `uefi-http`)")]
-pub struct UnknownFirmware(String);
-
-impl std::str::FromStr for Firmware {
-    type Err = UnknownFirmware;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFirmware> {
-        Firmware::ALL
-            .into_iter()
-            .find(|firmware| firmware.name() == text)
-            .ok_or_else(|| UnknownFirmware(text.to_owned()))
     }
 }
 
@@ -528,11 +464,10 @@ pub struct Node {
     #[schemars(with = "String")]
     pub uuid: Uuid,
     /// Unique MAC of the network card it boots from.
-    #[schemars(with = "boot_server_proto::mac::MacAddr")]
     pub mac: MacAddr,
     /// MACs of additional cards, which have no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default, with = "Vec<boot_server_proto::mac::MacAddr>")]
+    #[schemars(default)]
     pub further_macs: Vec<MacAddr>,
     /// SMBIOS serial number [default: the name].
     #[serde(skip_serializing_if = "Option::is_none")]

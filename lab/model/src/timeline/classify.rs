@@ -2,10 +2,11 @@
 
 use boot_server_events::{BootEvent, DhcpRole, Who};
 use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
 
 use super::wire::leads_on;
 use super::{ContentSeen, Fact, Key, Origin, Outcome, StageEvent, StageName};
-use crate::scenario::{DhcpService, Image, MacAddr, Scenario};
+use crate::scenario::{DhcpService, Image, Scenario};
 
 /// Source of an observation.
 pub(super) struct Classified<'e> {
@@ -200,7 +201,7 @@ fn tftp<'e>(
     let (stage, stage_event) = tftp_stage(file, stage_event, scenario);
     let folder = file.trim_start_matches(['/', '\\']).rsplit_once('/');
     // Boot programs of Pixiecore are called `<mac>/<number>`.
-    let told_mac = folder.and_then(|(folder, _)| MacAddr::parse_any(folder));
+    let told_mac = folder.and_then(|(folder, _)| folder.parse::<MacAddr>().ok());
     Some(Classified {
         stage,
         who,

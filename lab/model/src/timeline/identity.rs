@@ -8,11 +8,12 @@ use std::net::IpAddr;
 
 use boot_server_events::{BootEvent, Identifier, Who};
 use boot_server_proto::dhcp::MessageType;
+use boot_server_proto::mac::MacAddr;
 use uuid::Uuid;
 
 use crate::evidence::packet::{PacketContent, Wire};
 use crate::evidence::{Observation, Record};
-use crate::scenario::{DhcpService, MacAddr, Scenario};
+use crate::scenario::{DhcpService, Scenario};
 
 /// Actual sender of a request, and the machine named in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +79,9 @@ impl<'s> Identities<'s> {
                 let PacketContent::Dhcp(said) = &packet.what else {
                     continue;
                 };
-                if let (Some(node), Some(given)) = (
-                    identities.of_mac(MacAddr::parse_any(&said.client)),
-                    said.given,
-                ) && said.is(MessageType::Ack)
+                if let (Some(node), Some(given)) =
+                    (identities.of_mac(said.client.parse().ok()), said.given)
+                    && said.is(MessageType::Ack)
                     && !given.is_unspecified()
                 {
                     let holders = identities.by_address.entry(IpAddr::V4(given));
@@ -139,7 +139,7 @@ impl<'s> Identities<'s> {
 /// Returns the MAC in an event; `told` counts only if the event has no other.
 fn mac_of(who: &Who, told: Option<&str>) -> Option<MacAddr> {
     match &who.mac {
-        Some(mac) => mac.valid().copied().map(MacAddr::from),
-        None => told.and_then(MacAddr::parse_any),
+        Some(mac) => mac.valid().copied(),
+        None => told?.parse().ok(),
     }
 }

@@ -340,11 +340,8 @@ fn hash(body: Option<&str>, length: Option<u64>) -> String {
         return String::new();
     };
     let digest = Sha256::digest(body.as_bytes());
-    let mut text = String::from(", sha256 ");
-    for byte in digest.iter().take(8) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let start = digest.first_chunk::<8>().map(hex::encode);
+    format!(", sha256 {}", start.unwrap_or_default())
 }
 
 /// Returns the `User-Agent` of the request that this packet answers.

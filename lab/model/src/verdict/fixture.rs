@@ -74,8 +74,7 @@ pub fn target(path: &str, query: &str) -> String {
 
 /// SHA-256 of the content of this name: each name has a content of its own.
 pub fn hash(name: &str) -> String {
-    let digest = Sha256::digest(name.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(name.as_bytes()))
 }
 
 /// True if the server makes the answer when it is asked, and tells its hash.
@@ -256,7 +255,7 @@ impl Story<'_> {
     }
 
     fn load(&mut self, pixiecore: bool, pxelinux: bool) {
-        let (mac, uuid, hyp) = (self.node.mac, self.node.uuid, self.node.mac.hexhyp());
+        let (mac, uuid, hyp) = (self.node.mac, self.node.uuid, self.node.mac.hyphenated());
         let group = self.node.expect.boot_group().to_owned();
         let who = self.who();
         let usual = |file: &str| format!("coreos/current/{file}");
@@ -309,7 +308,7 @@ impl Story<'_> {
 
     fn come_up(&mut self) {
         let expect = self.node.expect.clone();
-        let query = format!("uuid={}&mac={}", self.node.uuid, self.node.mac.hexhyp());
+        let query = format!("uuid={}&mac={}", self.node.uuid, self.node.mac.hyphenated());
         let who = self.who();
         let line = |text: &str| Observation::Console { line: text.into() };
         self.saw(line("[    0.000000] Linux version 6.1.0 (Debian)"));

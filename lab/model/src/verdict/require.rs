@@ -464,7 +464,7 @@ fn pxelinux_config(node: &Node) -> (String, Subject) {
                 format!("pxelinux.cfg/{swapped}"),
             ]
         }
-        MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hexhyp())],
+        MatchedBy::Mac => vec![format!("pxelinux.cfg/01-{}", node.mac.hyphenated())],
         MatchedBy::Default => vec!["pxelinux.cfg/default".into()],
         // Under its address, which is unknown beforehand.
         MatchedBy::Labels => {

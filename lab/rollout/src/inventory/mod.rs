@@ -15,6 +15,7 @@ pub mod write;
 use std::collections::BTreeMap;
 
 use boot_server_catalog::Labels;
+use boot_server_proto::firmware::Firmware;
 
 /// The machines of a site, in the order of their list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,41 +49,6 @@ pub struct Machine {
     pub labels: BTreeMap<String, String>,
     /// Expected boot, where the list states it.
     pub expect: Expected,
-}
-
-/// Firmware of a machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Firmware {
-    /// Legacy PXE (BIOS).
-    #[default]
-    Bios,
-    /// UEFI PXE boot.
-    Uefi,
-    /// UEFI HTTP boot.
-    UefiHttp,
-}
-
-impl Firmware {
-    /// All of them.
-    pub const ALL: [Firmware; 3] = [Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
-
-    /// Returns the name in lists of machines.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Firmware::Bios => "bios",
-            Firmware::Uefi => "uefi",
-            Firmware::UefiHttp => "uefi-http",
-        }
-    }
-
-    /// Returns the firmware by its name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Firmware> {
-        Firmware::ALL
-            .into_iter()
-            .find(|firmware| firmware.name() == name)
-    }
 }
 
 /// A language that lists of machines are written in.

@@ -1,7 +1,9 @@
 //! Tests of reading machine lists, with the position of every mistake.
 
+use boot_server_proto::firmware::Firmware;
+
 use super::*;
-use crate::inventory::{Expected, Firmware, Machine};
+use crate::inventory::{Expected, Machine};
 
 fn told(format: Format, text: &str) -> String {
     let problems = read_text(Path::new("machines"), text, format).unwrap_err();

@@ -1,8 +1,7 @@
 //! JSON schema of a list of machines in TOML, YAML or JSON; a test compares its keys with those that are read.
 
+use boot_server_proto::firmware::Firmware;
 use serde_json::{Value, json};
-
-use super::Firmware;
 
 /// Returns the schema, draft-07.
 #[must_use]

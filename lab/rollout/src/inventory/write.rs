@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boot_server_proto::firmware::Firmware;
 use serde::Serialize;
 
-use super::{Expected, Firmware, Format, Inventory, Machine};
+use super::{Expected, Format, Inventory, Machine};
 
 /// Text that cannot be written in a language.
 #[derive(Debug, thiserror::Error)]

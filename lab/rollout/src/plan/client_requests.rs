@@ -7,9 +7,10 @@
 use std::fmt::Write;
 
 use boot_server_catalog::snapshot::Layout;
+use boot_server_proto::firmware::Firmware;
 use boot_server_proto::ipxe::boot_script;
 
-use crate::inventory::{Firmware, Machine};
+use crate::inventory::Machine;
 
 /// Route by which machines reach their first script.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,6 @@ pub mod redact;
 pub mod report;
 pub mod revision;
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use boot_server_catalog::checked::Checked;
@@ -131,12 +130,7 @@ impl Document {
 
 /// Returns the SHA-256 of a text in hexadecimal.
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// An expectation of the inventory that is not met.

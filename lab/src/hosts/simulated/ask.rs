@@ -42,7 +42,7 @@ const IPXE_FEATURES: &[u8] = &[
 /// Sender of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
-    pub mac: [u8; 6],
+    pub mac: MacAddr,
     pub uuid: Uuid,
     /// Program that sends the request.
     pub program: Program,
@@ -52,8 +52,7 @@ impl Asker {
     /// Builds a message of this kind with all options of the program.
     #[must_use]
     pub fn message(&self, kind: MessageType, xid: u32) -> Message {
-        let mac = MacAddr(self.mac);
-        let mut message = Message::from_client(kind, mac, xid);
+        let mut message = Message::from_client(kind, self.mac, xid);
         // The client cannot receive unicast frames before it has an address.
         message.set_broadcast();
         let (arch, interface): (u16, [u8; 3]) = match self.program {
@@ -80,7 +79,7 @@ impl Asker {
                 options.set(code::PARAMETER_LIST, IPXE_PARAMETERS);
                 options.set(code::IPXE, IPXE_FEATURES);
                 let mut id = vec![1];
-                id.extend(self.mac);
+                id.extend(self.mac.0);
                 options.set(code::CLIENT_ID, id);
             }
             _ => options.set(code::PARAMETER_LIST, EDK2_PARAMETERS),

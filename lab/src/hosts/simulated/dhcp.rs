@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
 use boot_server_proto::dhcp::{Message, MessageType, code};
+use boot_server_proto::mac::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ask::{Answer, Asker, Program, boot_file, needs_no_proxy, read_offer};
@@ -100,7 +101,7 @@ pub fn exchange(asker: &Asker, interface: &str) -> Result<Given, DhcpError> {
 ///
 /// # Errors
 /// [`DhcpError`] if no address is left.
-pub fn lease(mac: [u8; 6], interface: &str) -> Result<Ipv4Addr, DhcpError> {
+pub fn lease(mac: MacAddr, interface: &str) -> Result<Ipv4Addr, DhcpError> {
     let asker = Asker {
         mac,
         uuid: uuid::Uuid::nil(),

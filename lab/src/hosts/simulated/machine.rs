@@ -7,6 +7,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command as Process;
 
+use boot_server_proto::mac::MacAddr;
 use lab_model::evidence::simulated::{Loaded, Report};
 use lab_model::scenario::Firmware;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ const SCRIPTS_MAX: u32 = 16;
 /// Machine to simulate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineJob {
-    pub mac: [u8; 6],
+    pub mac: MacAddr,
     pub uuid: Uuid,
     /// SMBIOS serial number.
     pub serial: String,
@@ -340,20 +341,17 @@ impl Machine<'_> {
 
     /// Returns iPXE's settings of the machine.
     fn settings(&self, program: Program) -> BTreeMap<&'static str, String> {
-        let part = |separator: &str| {
-            let octets = self.job.mac.iter().map(|octet| format!("{octet:02x}"));
-            octets.collect::<Vec<_>>().join(separator)
-        };
+        let mac = self.job.mac;
         let (platform, buildarch) = match program {
             Program::IpxeUefi => ("efi", "x86_64"),
             _ => ("pcbios", "i386"),
         };
         BTreeMap::from([
             ("uuid", self.job.uuid.to_string()),
-            ("net0/mac", part(":")),
-            ("mac", part(":")),
-            ("net0/mac:hexhyp", part("-")),
-            ("mac:hexhyp", part("-")),
+            ("net0/mac", mac.to_string()),
+            ("mac", mac.to_string()),
+            ("net0/mac:hexhyp", mac.hyphenated()),
+            ("mac:hexhyp", mac.hyphenated()),
             ("serial", self.job.serial.clone()),
             ("platform", platform.into()),
             ("buildarch", buildarch.into()),

@@ -3,7 +3,6 @@
 use super::*;
 use crate::diagnosis::capture::{explain_machine, explain_machines, machines};
 use crate::evidence::wire;
-use crate::scenario::MacAddr;
 
 const ETHERNET: &[u8] = include_bytes!("kinds/eth.pcap");
 const COOKED: &[u8] = include_bytes!("kinds/any-sll.pcap");
@@ -140,7 +139,7 @@ fn client_of_plain_dhcp_does_not_ask_to_boot() {
     let ack = said(MessageType::Ack, mac, true);
     dhcp(&mut story, DhcpSaid { given, ..ack });
     let found = machines(&story.attempt.wire);
-    assert_eq!(found, [MacAddr::parse_any(mac).unwrap()]);
+    assert_eq!(found, [mac.parse().unwrap()]);
     let told = explain_machine("x", &story.attempt.wire, found[0], None);
     assert!(
         matches!(told.verdict, NodeVerdict::Skipped { .. }),

@@ -1,6 +1,5 @@
 //! Content of a transfer as it arrives at a machine's own port: its hash, and its text if it is short.
 
-use image_catalog::digest::hex;
 use sha2::{Digest, Sha256};
 
 use crate::evidence::packet::{Content, Direction};
@@ -77,7 +76,7 @@ impl Gathering {
             .filter(|bytes| bytes.len() <= TEXT_LIMIT_BYTES)
             .and_then(|bytes| String::from_utf8(bytes).ok());
         Some(Content {
-            sha256: hex(&hash.finalize()),
+            sha256: hex::encode(hash.finalize()),
             text,
         })
     }

@@ -5,11 +5,12 @@ pub(super) mod cards;
 use std::collections::BTreeMap;
 
 use boot_server_catalog::problem::{Problem, nearest};
+use boot_server_proto::firmware::Firmware;
 
 use super::seen::Observation;
 use super::source::{Document, Entry, Node, Place, Value};
 use super::value::{self, InvalidValue};
-use super::{Expected, Firmware, Inventory, Machine};
+use super::{Expected, Inventory, Machine};
 
 pub(super) const FILE_KEYS: &[&str] = &["machines"];
 pub(super) const MACHINE_KEYS: &[&str] = &[
@@ -251,7 +252,7 @@ impl Checker<'_> {
         let Some(text) = self.text("firmware", node) else {
             return Firmware::default();
         };
-        Firmware::from_name(&text).unwrap_or_else(|| {
+        text.parse().unwrap_or_else(|_| {
             let names = Firmware::ALL.map(Firmware::name);
             let near = nearest(&text.to_ascii_lowercase(), &names)
                 .map_or_else(String::new, |near| format!("did you mean `{near}`? "));

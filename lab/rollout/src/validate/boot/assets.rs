@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use boot_server_catalog::check::asset_of;
+use boot_server_proto::firmware::Firmware;
 
 use super::Booted;
 use super::image::{Arch, Image, of_file};
-use crate::inventory::Firmware;
 use crate::validate::context::{Subject, named};
 use crate::validate::finding::Findings;
 

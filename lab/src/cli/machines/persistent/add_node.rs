@@ -1,7 +1,8 @@
 //! `lab add-node`: adds a machine to the network of a persistent lab.
 
+use boot_server_proto::mac::MacAddr;
 use clap::Args;
-use lab_model::scenario::{MacAddr, Node};
+use lab_model::scenario::{Node, card_mac};
 use lab_report::exit_code::ExitCode;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ pub(in crate::cli) struct AddNodeArguments {
     #[arg(long, value_name = "UUID")]
     uuid: Option<Uuid>,
     /// MAC address of the network card [default: random, 52:54:00:…]
-    #[arg(long, value_name = "MAC")]
+    #[arg(long, value_name = "MAC", value_parser = card_mac)]
     mac: Option<MacAddr>,
     /// SMBIOS serial number [default: NAME]
     #[arg(long, value_name = "TEXT")]
@@ -88,8 +89,7 @@ fn next_name(lab: &PersistentLab) -> String {
 /// Returns a random MAC address in QEMU's range (52:54:00).
 fn random_mac() -> MacAddr {
     let [a, b, c, ..] = *Uuid::new_v4().as_bytes();
-    let text = format!("52:54:00:{a:02x}:{b:02x}:{c:02x}");
-    text.parse().expect("six octets of a unicast address")
+    MacAddr([0x52, 0x54, 0x00, a, b, c])
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What crosses a machine's own port: directions as the port saw them, contents as they arrived.
 
-use image_catalog::digest::hex;
 use sha2::{Digest, Sha256};
 
 use super::super::file::for_each_frame;
@@ -21,7 +20,7 @@ fn ack(block: u16) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Reads a script as the client's port sees it: the client's frames come out of the machine.
