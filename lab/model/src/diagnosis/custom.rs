@@ -26,7 +26,7 @@ pub(super) fn name_services(case: &Case, finding: &mut Finding) {
 
 fn proof(case: &Case, service: &Service, at_us: Option<u64>) -> Proof {
     let until_us = at_us.map_or(u64::MAX, |at_us| at_us + PRINTS_WITHIN_US);
-    let printed = case
+    let mut printed = case
         .attempt
         .records
         .iter()
@@ -46,7 +46,7 @@ fn proof(case: &Case, service: &Service, at_us: Option<u64>) -> Proof {
         service.title(),
         service.program()
     );
-    match printed.last() {
+    match printed.next_back() {
         Some((at_us, stream, line)) => Proof::at(
             at_us,
             format!(
