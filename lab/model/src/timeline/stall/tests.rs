@@ -43,9 +43,9 @@ fn event(record: &Record) -> Option<&BootEvent> {
 fn a_machine_that_says_nothing_is_given_up_after_the_firmwares_silence() {
     assert_eq!(seconds(&stall_detector()), Some(120));
     let reason = stall_detector().deadline().reason;
-    assert!(
-        reason.contains("stage power-on") && reason.contains("switched on"),
-        "{reason}"
+    assert_eq!(
+        reason,
+        "no progress for 120 s at stage power-on; last observation: it was switched on"
     );
 }
 
@@ -63,9 +63,9 @@ fn discovers_and_dots_do_not_prolong_the_wait_for_an_address() {
     }
     assert_eq!(seconds(&stall_detector), Some(10 + 90));
     let reason = stall_detector.deadline().reason;
-    assert!(
-        reason.contains("90 s at stage dhcp") && reason.contains("discover"),
-        "{reason}"
+    assert_eq!(
+        reason,
+        "no progress for 90 s at stage dhcp; last observation: discover on port 67, architecture [0]"
     );
 }
 
@@ -120,7 +120,10 @@ fn what_another_ones_server_sends_is_progress_too() {
     let mut stall_detector = stall_detector();
     stall_detector.received(100 * SECOND, 1_000_000);
     assert_eq!(seconds(&stall_detector), Some(190));
-    assert!(stall_detector.deadline().reason.contains("stage nbp"));
+    assert_eq!(
+        stall_detector.deadline().reason,
+        "no progress for 90 s at stage nbp; last observation: 1000 kB over the network"
+    );
 }
 
 #[test]
@@ -170,11 +173,9 @@ fn a_loop_of_boot_programs_ends_the_wait_at_once() {
     }
     stall_detector.saw(&at(load.unwrap(), 8), &scenario);
     assert_eq!(seconds(&stall_detector), Some(0));
-    assert!(
-        stall_detector
-            .deadline()
-            .reason
-            .contains("undionly.kpxe was loaded 8 times")
+    assert_eq!(
+        stall_detector.deadline().reason,
+        "undionly.kpxe was loaded 8 times: a loop"
     );
 }
 
@@ -191,5 +192,8 @@ fn a_reset_machine_has_the_firmwares_silence_again() {
     assert_eq!(seconds(&stall_detector), None);
     stall_detector.saw(&at(60, Observation::Reset), &scenario);
     assert_eq!(seconds(&stall_detector), Some(60 + 120));
-    assert!(stall_detector.deadline().reason.contains("it was reset"));
+    assert_eq!(
+        stall_detector.deadline().reason,
+        "no progress for 120 s at stage power-on; last observation: it was reset"
+    );
 }
