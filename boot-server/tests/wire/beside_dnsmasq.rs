@@ -29,6 +29,8 @@ fn start_dnsmasq(side: &ServerSide, folder: &Path, binding: &str) -> Running {
         .command("dnsmasq")
         .arg(format!("--conf-file={}", conf.display()))
         .arg(format!("--dhcp-leasefile={}", leases.display()))
+        // None: two of these tests at once would write one file.
+        .arg("--pid-file=")
         .arg("--keep-in-foreground")
         .stderr(Stdio::piped())
         .spawn()
