@@ -238,15 +238,23 @@ fn of_whole_boot(
     };
     if own_loading {
         for (stage, file, subject) in image_files(node) {
+            let expect = &node.expect;
+            let is_named = match stage {
+                StageName::Kernel => expect.kernel.is_some(),
+                _ => !expect.initrd.is_empty(),
+            };
+            // A service of the user has names of its own.
+            let is_custom = !scenario.has_own_config() && !is_named;
             // Pixiecore hides the file name from the machine; the stage identifies the file.
-            let subject = if own_pixiecore { Subject::Any } else { subject };
-            add(
-                stage,
-                format!("{file} loaded completely by {mac}"),
-                subject,
-                None,
-                None,
-            );
+            let subject = match own_pixiecore || is_custom {
+                true => Subject::Any,
+                false => subject,
+            };
+            let what = match is_custom {
+                true => format!("a file of stage {stage} loaded completely by {mac}"),
+                false => format!("{file} loaded completely by {mac}"),
+            };
+            add(stage, what, subject, None, None);
         }
     }
     let console = "on the console".to_owned();
