@@ -220,6 +220,9 @@ const ONLY_BY_EVENTS: [(&str, &str); 2] = [
     ("borrowed-uuid", "pass"),
 ];
 
+/// Loss at random: without the server's events, a transfer that lost its first blocks may look like a dead server.
+const BY_CHANCE: (&str, [&str; 2]) = ("packet-loss-25", ["packet-loss", "tftp-server-died"]);
+
 #[test]
 fn fault_of_a_plain_boot_server_has_the_cause_that_events_would_show() {
     let scenarios = plain_environments();
@@ -238,6 +241,10 @@ fn fault_of_a_plain_boot_server_has_the_cause_that_events_would_show() {
             Some("fail") => found["cause"].as_str().unwrap_or("unexplained"),
             other => other.unwrap_or_default(),
         };
+        if name == BY_CHANCE.0 {
+            assert!(BY_CHANCE.1.contains(&found), "{name}: {found}\n{all}");
+            continue;
+        }
         let by_wire = ONLY_BY_EVENTS.iter().find(|(fault, _)| *fault == name);
         let wanted = match (by_wire, &cause) {
             (Some((_, by_wire)), _) => by_wire,
