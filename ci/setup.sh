@@ -56,6 +56,12 @@ TEST_PACKAGES=(
   "kea-dhcp4-server|the DHCP server of scenarios/stacks/kea-stack"
   "tftpd-hpa|the TFTP server of scenarios/stacks/kea-stack"
   "nginx-light|the web server of scenarios/stacks/kea-stack"
+  "isc-dhcp-server|the DHCP server of scenarios/stacks/isc-atftpd"
+  "grub-efi-amd64-signed|the boot program of scenarios/stacks/grub-net"
+)
+# Programs of the test scenarios whose packages conflict with those above: unpacked into the build folder, not installed.
+UNPACKED_PACKAGES=(
+  "atftpd|the TFTP server of scenarios/stacks/isc-atftpd; its package conflicts with tftpd-hpa"
 )
 # Only in newer releases, which split libvirt into more packages.
 WHERE_AVAILABLE=("libvirt-daemon-driver-network|libvirt's network driver")
@@ -159,6 +165,24 @@ install_packages() {
   return $result
 }
 
+unpack_packages() {
+  local entry package folder
+  for entry in "${UNPACKED_PACKAGES[@]}"; do
+    package=${entry%%|*}
+    folder=$TARGET/unpacked/$package
+    if [ ! -d "$folder" ]; then
+      say "Unpacking the Debian package $package (${entry#*|})"
+      rm -rf "$folder.new"
+      mkdir -p "$folder.new"
+      # The lists may be missing if everything else was installed.
+      (cd "$folder.new" && apt-get download -q "$package" >&2 || { apt_get update -q && apt-get download -q "$package"; } >&2)
+      dpkg-deb -x "$folder.new/$package"_*.deb "$folder.new"
+      mv "$folder.new" "$folder"
+    fi
+    PATH=$PATH:$folder/usr/sbin
+  done
+}
+
 install_rust() {
   if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH="$HOME/.cargo/bin:$PATH"
@@ -196,6 +220,7 @@ prepare_host() {
 setup() {
   [ "${1:-}" != tests ] || NEEDED_PACKAGES+=("${TEST_PACKAGES[@]}")
   install_packages
+  [ "${1:-}" != tests ] || unpack_packages
   install_rust
   prepare_host
 }
