@@ -1,28 +1,32 @@
-//! Evidence from the worker itself: results of the captures and libvirt's events.
+//! Evidence from the worker itself: results of the captures, and events of libvirt and the services.
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
+use boot_server_events::Event;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::{NODES_FOLDER, PORT_FILE};
 use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{Node, Scenario};
 use tokio::sync::mpsc;
 
+use super::error::AttemptError;
 use super::message::Job;
 use super::plan;
-use crate::capture::Capture;
+use super::services::ServiceEvent;
 use crate::capture::ports::{self, Ports};
+use crate::capture::{Capture, CaptureFault};
 use crate::hypervisor::events::{DomainChange, DomainEvent};
 use crate::node::life::domain_name;
 
 /// Completes the capture and returns its result.
 ///
 /// # Errors
-/// A sentence if the capture was aborted.
-pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
-    let counts = capture.stop().await.map_err(|error| error.to_string())?;
+/// [`CaptureFault`] if the capture was aborted.
+pub(super) async fn captured(capture: Capture) -> Result<Record, CaptureFault> {
+    let counts = capture.stop().await?;
     Ok(Record {
         at_us: now_us(),
         node: None,
@@ -37,16 +41,19 @@ pub(super) async fn captured(capture: Capture) -> Result<Record, String> {
 /// Saves the traffic at each machine's own port, and returns its statistics.
 ///
 /// # Errors
-/// A sentence if a file cannot be written.
-pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Record>, String> {
+/// [`AttemptError::Port`] if a file cannot be written.
+pub(super) async fn keep_ports(
+    ports: Ports,
+    artifacts: &Path,
+) -> Result<Vec<Record>, AttemptError> {
     let stopped = tokio::task::spawn_blocking(move || ports.stop()).await;
     let mut records = Vec::new();
-    for (node, wire) in stopped.map_err(|error| error.to_string())? {
+    for (node, wire) in stopped.map_err(io::Error::other)? {
         let folder = artifacts.join(NODES_FOLDER).join(&node);
         let file = folder.join(PORT_FILE);
         fs::create_dir_all(&folder)
             .and_then(|()| ports::save(&file, &wire))
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            .map_err(|source| AttemptError::Port { path: file, source })?;
         records.push(Record {
             at_us: now_us(),
             node: Some(node),
@@ -58,6 +65,60 @@ pub(super) async fn keep_ports(ports: Ports, artifacts: &Path) -> Result<Vec<Rec
         });
     }
     Ok(records)
+}
+
+/// Converts a service's output into a record of the node concerned.
+pub(super) fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
+    match told {
+        ServiceEvent::Event { service, event } => Record {
+            at_us: event.at_us,
+            node: node_of(&event, nodes),
+            seen: Observation::Server {
+                service,
+                entry: event,
+            },
+        },
+        ServiceEvent::Ended { service, detail } => {
+            of_service(Observation::ServiceEnded { service, detail })
+        }
+        ServiceEvent::Restarted { service, detail } => {
+            let detail = format!("{detail} (started again)");
+            of_service(Observation::ServiceEnded { service, detail })
+        }
+        ServiceEvent::Line {
+            service,
+            stream,
+            line,
+        } => of_service(Observation::ServiceLine {
+            service,
+            stream,
+            line,
+        }),
+        ServiceEvent::LeftBehind { service, what } => {
+            of_service(Observation::ServiceLeft { service, what })
+        }
+    }
+}
+
+/// Builds a record of a service that concerns no single node.
+fn of_service(seen: Observation) -> Record {
+    Record {
+        at_us: now_us(),
+        node: None,
+        seen,
+    }
+}
+
+/// Returns the node of an event: by MAC, which is unambiguous on this bridge, else by UUID.
+fn node_of(event: &Event, nodes: &[Node]) -> Option<String> {
+    let who = event.what.who()?;
+    let by_mac = |node: &&Node| who.mac == Some(node.mac.into());
+    let by_uuid = |node: &&Node| who.uuid == Some(node.uuid.into());
+    nodes
+        .iter()
+        .find(by_mac)
+        .or_else(|| nodes.iter().find(by_uuid))
+        .map(|node| node.name.clone())
 }
 
 /// Maps domain names to node names.

@@ -11,8 +11,9 @@ use boot_server::config::Config;
 use boot_server_events::BootEvent;
 use lab_model::evidence::STATION_PREFIX;
 use lab_model::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
-use lab_model::scenario::{Scenario, card_mac};
+use lab_model::scenario::{MacError, Scenario, card_mac};
 use rustix::process::{Pid, Signal, kill_process};
+use thiserror::Error;
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
 
@@ -22,8 +23,8 @@ use super::services::{ServiceEvent, start_boot_server};
 use crate::hosts::attachment::{self, Plug, Plugged};
 use crate::hosts::simulated::machine::MachineJob;
 use crate::hosts::{StationJob, Task};
-use crate::hypervisor::Hypervisor;
 use crate::hypervisor::network::{self, NetworkSpec};
+use crate::hypervisor::{Hypervisor, HypervisorError};
 
 /// Debian's folders of boot programs, in the boot server's search order.
 const BOOT_PROGRAMS: [&str; 2] = ["/usr/lib/ipxe", "/usr/lib/PXELINUX"];
@@ -31,19 +32,39 @@ const BOOT_PROGRAMS: [&str; 2] = ["/usr/lib/ipxe", "/usr/lib/PXELINUX"];
 /// Name of the boot server that a fault may change and kill: the one on the machines' network.
 pub const SERVER: &str = "server";
 
+/// Fault that cannot be injected.
+#[derive(Debug, Error)]
+pub enum FaultError {
+    /// The impaired link cannot be created.
+    #[error("the impaired link: {0}")]
+    Link(#[source] io::Error),
+    /// libvirt refused the machines' side of the impaired link.
+    #[error("the impaired link: {0}")]
+    Network(#[source] HypervisorError),
+    /// The firewall refused a rule.
+    #[error("the barrier: {0}")]
+    Barrier(#[source] io::Error),
+    /// Another host cannot be started.
+    #[error("{name}: {source}")]
+    Station { name: String, source: io::Error },
+    /// A station's MAC is invalid.
+    #[error("the MAC of a station: {0}")]
+    Mac(#[from] MacError),
+}
+
 /// Creates link and barriers before the boot servers start. Returns the attachment of simulated machines.
 ///
-/// A sentence if an object cannot be created.
+/// # Errors
+/// [`FaultError`] if an object cannot be created.
 pub async fn before_servers(
     job: &Job,
     network: &NetworkSpec,
     hypervisor: &Hypervisor,
-) -> Result<Plug, String> {
+) -> Result<Plug, FaultError> {
     let injections = &job.injections;
     let mut machines = Plug::new(&job.run_id, &network.bridge);
     if injections.have_a_link() {
         let impaired = injections.link.unwrap_or_default();
-        let failed = |error: &dyn std::fmt::Display| format!("the impaired link: {error}");
         let way = |direction| {
             let mut impairment = Impairment::new(impaired, direction);
             let rewrites = injections.rewrites.iter();
@@ -59,19 +80,19 @@ pub async fn before_servers(
         let (out, back) = (way(Direction::Out), way(Direction::In));
         link::join(&job.run_id, &network.bridge, out, back)
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(FaultError::Link)?;
         let far = link::far_bridge(&job.run_id);
         let name = network_of_machines(job, network.name.clone());
         hypervisor
             .create_network(network::render_bridge(&name, &far, &network.mark))
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(FaultError::Network)?;
         machines = machines.on(&far);
     }
     for barrier in &injections.barriers {
         raise(barrier, &network.bridge)
             .await
-            .map_err(|error| format!("the barrier: {error}"))?;
+            .map_err(FaultError::Barrier)?;
     }
     Ok(machines)
 }
@@ -88,18 +109,21 @@ pub fn network_of_machines(job: &Job, network: String) -> String {
 /// Starts the other hosts of the fault, on the servers' side of the link.
 ///
 /// # Errors
-/// A sentence if a host cannot be started.
+/// [`FaultError::Station`] if a host cannot be started.
 pub async fn stations(
     job: &Job,
     scenario: &Scenario,
     network: &NetworkSpec,
     machines: &Plug,
     image: &Path,
-) -> Result<(), String> {
+) -> Result<(), FaultError> {
     let plug = machines.on(&network.bridge);
     for (number, station) in job.injections.stations.iter().enumerate() {
         let name = format!("{STATION_PREFIX}{}", number + 1);
-        let failed = |error: io::Error| format!("{name}: {error}");
+        let failed = |source| FaultError::Station {
+            name: name.clone(),
+            source,
+        };
         let folder = job.artifacts.join(&name);
         fs::create_dir_all(&folder).map_err(failed)?;
         let log = folder.join("stderr.log");
@@ -128,7 +152,7 @@ fn task(
     mac: &Option<String>,
     network: &NetworkSpec,
     image: &Path,
-) -> Result<Task, String> {
+) -> Result<Task, FaultError> {
     Ok(match role {
         Role::Silent => Task::Idle,
         Role::DhcpServer {
@@ -158,8 +182,7 @@ fn task(
         },
         Role::Requests { urls } => Task::Requests { urls: urls.clone() },
         Role::Machine { uuid } => {
-            let mac = card_mac(mac.as_deref().unwrap_or_default())
-                .map_err(|error| format!("the MAC of a station: {error}"))?;
+            let mac = card_mac(mac.as_deref().unwrap_or_default())?;
             Task::Impostor(MachineJob {
                 mac,
                 uuid: *uuid,

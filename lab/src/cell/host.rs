@@ -48,15 +48,15 @@ pub enum Lifetime {
     OfProcess,
 }
 
-/// Running cell.
+/// Running cell, as seen from the lab.
 #[derive(Debug)]
-pub struct Cell {
+pub struct CellProcess {
     child: Child,
     commands: ChildStdin,
     reports: Lines<BufReader<ChildStdout>>,
 }
 
-impl Cell {
+impl CellProcess {
     /// Creates the namespaces, starts the cell's first process in them and sends its job.
     ///
     /// On the host's own libvirt the network is the host's; processes and mounts still belong to the cell.
@@ -67,7 +67,7 @@ impl Cell {
     ///
     /// # Errors
     /// [`CellError::Start`] if `unshare` or the lab's own program cannot be started.
-    pub async fn start(job: &Job, stderr: &Path) -> Result<Cell, CellError> {
+    pub async fn start(job: &Job, stderr: &Path) -> Result<CellProcess, CellError> {
         let lab = std::env::current_exe().map_err(CellError::Start)?;
         let stderr = std::fs::File::create(stderr).map_err(CellError::Start)?;
         let mut command = Command::new("unshare");
@@ -94,7 +94,7 @@ impl Cell {
         let (Some(commands), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(CellError::Start(io::Error::other("no pipe to the cell")));
         };
-        let mut cell = Cell {
+        let mut cell = CellProcess {
             child,
             commands,
             reports: BufReader::new(stdout).lines(),
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     /// A program in a cell's place.
-    fn cell(script: &str) -> Cell {
+    fn cell(script: &str) -> CellProcess {
         let mut child = Command::new("sh")
             .args(["-c", script])
             .stdin(Stdio::piped())
@@ -181,7 +181,7 @@ mod tests {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Cell {
+        CellProcess {
             commands: child.stdin.take().unwrap(),
             reports: BufReader::new(child.stdout.take().unwrap()).lines(),
             child,

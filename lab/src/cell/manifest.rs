@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use images::verify::digest::sha256_of_file;
 use lab_model::evidence::clock::now_us;
 use lab_model::evidence::{Observation, Record};
+use thiserror::Error;
 
 /// Debian's folders of boot programs in the boot server's search order, with the file name extensions that
 /// machines load.
@@ -23,12 +24,20 @@ const DEPTH_LIMIT: usize = 8;
 /// Maximum number of hashed files.
 const FILE_LIMIT: usize = 256;
 
+/// Served file or folder that cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot hash {}: {source}", path.display())]
+pub struct ManifestError {
+    path: PathBuf,
+    source: io::Error,
+}
+
 /// Returns a record of each file below `assets` and below the TFTP servers' own `roots`, and of each boot program of
 /// Debian's that none of those hides.
 ///
 /// # Errors
-/// Names the file or folder that cannot be read.
-pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, String> {
+/// [`ManifestError`] with the file or folder that cannot be read.
+pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, ManifestError> {
     let mut records = Vec::new();
     below(assets, "assets", DEPTH_LIMIT, &mut records)?;
     for root in roots.iter().filter(|root| root.is_dir()) {
@@ -45,8 +54,13 @@ pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, S
     Ok(records)
 }
 
-fn below(folder: &Path, name: &str, depth: usize, records: &mut Vec<Record>) -> Result<(), String> {
-    for (entry, path) in entries(folder).map_err(|error| failed(folder, &error))? {
+fn below(
+    folder: &Path,
+    name: &str,
+    depth: usize,
+    records: &mut Vec<Record>,
+) -> Result<(), ManifestError> {
+    for (entry, path) in entries(folder).map_err(failed(folder))? {
         let name = match name {
             "" => entry,
             folder => format!("{folder}/{entry}"),
@@ -60,7 +74,7 @@ fn below(folder: &Path, name: &str, depth: usize, records: &mut Vec<Record>) -> 
     Ok(())
 }
 
-fn entries(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -73,7 +87,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
     Ok(entries)
 }
 
-fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), String> {
+fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), ManifestError> {
     // Of two files of a name, the server sends the one that it finds first.
     let is_hidden = records
         .iter()
@@ -81,7 +95,7 @@ fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), Strin
     if is_hidden || records.len() >= FILE_LIMIT {
         return Ok(());
     }
-    let (sha256, bytes) = sha256_of_file(path).map_err(|error| failed(path, &error))?;
+    let (sha256, bytes) = sha256_of_file(path).map_err(failed(path))?;
     records.push(Record {
         at_us: now_us(),
         node: None,
@@ -94,8 +108,11 @@ fn add(name: String, path: &Path, records: &mut Vec<Record>) -> Result<(), Strin
     Ok(())
 }
 
-fn failed(path: &Path, error: &io::Error) -> String {
-    format!("cannot hash {}: {error}", path.display())
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ManifestError {
+    move |source| ManifestError {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +162,6 @@ mod tests {
     fn a_folder_that_is_missing_is_named() {
         let mut records = Vec::new();
         let error = below(Path::new("/nowhere"), "assets", 1, &mut records).unwrap_err();
-        assert!(error.contains("/nowhere"), "{error}");
+        assert_eq!(error.path, Path::new("/nowhere"));
     }
 }

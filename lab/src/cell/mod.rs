@@ -13,9 +13,14 @@
 //! | [`sandbox`] | mounts made by `init` |
 //! | [`on_host`] | objects of a cell on the host's own libvirt, and their removal |
 //! | [`plan`] | configuration of a scenario's network and services; pure |
-//! | [`attempt`] | worker of the cell: one attempt at a scenario |
+//! | [`attempt`] | main function of the cell's worker: one attempt at a scenario |
+//! | [`worker`] | the cell from the inside: one object with services, machines and records |
+//! | [`set_up`] | start of everything except the machines |
+//! | [`recorder`] | records, saved and reported |
 //! | [`evidence`] | evidence from the worker itself |
-//! | [`persistent`] | worker of a persistent cell |
+//! | [`manifest`] | hashes of the served files |
+//! | [`error`] | error of an attempt |
+//! | [`persistent`] | the worker's cell while it is kept |
 //! | [`control`] | control requests to a persistent cell, and responses |
 //! | [`live_fault`] | live faults in a persistent cell |
 //! | [`custom`] | services of the user: their hosts, files, processes and output |
@@ -28,6 +33,7 @@
 pub mod attempt;
 pub mod control;
 pub mod custom;
+pub mod error;
 mod evidence;
 pub mod fault;
 pub mod host;
@@ -39,10 +45,13 @@ pub mod message;
 pub mod on_host;
 mod persistent;
 pub mod plan;
+mod recorder;
 pub mod sandbox;
 mod server_change;
 pub mod services;
+mod set_up;
 mod simulated;
+mod worker;
 
 /// Name of the hidden subcommand for a cell's first process.
 pub const INIT_COMMAND: &str = "cell-init";

@@ -6,8 +6,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,21 +15,26 @@ use lab_model::evidence::clock::now_us;
 use lab_model::evidence::saved::RecordFile;
 use lab_model::evidence::tail::Tail;
 use lab_model::evidence::{Observation, Record};
-use lab_model::scenario::Node;
+use lab_model::scenario::{MacError, Node, card_mac};
+use thiserror::Error;
 use tokio::fs::File;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
 
+use super::attempt::{Commands, parse};
 use super::control::{ControlRequest, ControlResponse, NewNode, SOCKET};
+use super::error::AttemptError;
+use super::evidence::record_of;
 use super::live_fault::LiveFaultLink;
-use super::message::CellCommand;
+use super::message::{CellCommand, Report};
+use super::recorder::tell;
 use super::sandbox::cell_dir;
-use super::services::{Libvirtd, ServiceEvent};
+use super::worker::Cell;
+use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::node::console::clean;
-use crate::node::life::{NodeContext, artifacts_of, domain_name};
+use crate::node::life::{artifacts_of, domain_name};
 use crate::node::machine::{self, Sockets};
-use crate::node::picture;
+use crate::node::picture::{self, PictureError};
 
 /// Polling interval of consoles.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
@@ -38,93 +42,77 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// Time limit for a client to send its request and to read the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Content of a persistent cell.
-pub(super) struct PersistentCell<S, R> {
-    pub(super) run_id: String,
-    /// Folder of the attempt.
-    pub(super) artifacts: PathBuf,
-    /// Machines of the cell.
-    pub(super) nodes: Vec<Node>,
-    /// Context of the machines.
-    pub(super) node_context: S,
-    /// Conversion of service events into records.
-    pub(super) record_of: R,
-    pub(super) libvirtd: Arc<Libvirtd>,
-    /// Name of the bridge.
-    pub(super) bridge: String,
+/// Refused control request.
+#[derive(Debug, Error)]
+enum RequestError {
+    /// No machine has this name.
+    #[error("unknown machine: `{0}`")]
+    UnknownMachine(String),
+    /// The machine to reset is off.
+    #[error("{0} is off; switch it on with `lab power on {0}`")]
+    IsOff(String),
+    /// The machine is already off.
+    #[error("{0} is already off")]
+    AlreadyOff(String),
+    /// The machine is already on.
+    #[error("{0} is already on")]
+    AlreadyOn(String),
+    /// A new machine has the name, UUID or MAC of this one.
+    #[error("duplicate name, UUID or MAC: already used by {0}")]
+    Duplicate(String),
+    /// The MAC of a new machine cannot be parsed.
+    #[error(transparent)]
+    Mac(#[from] MacError),
+    /// libvirt refused.
+    #[error(transparent)]
+    Hypervisor(#[from] HypervisorError),
+    /// The screenshot has an unknown format.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// A socket of an earlier machine cannot be removed.
+    #[error("{}: {source}", path.display())]
+    Socket { path: PathBuf, source: io::Error },
+    /// A file, a socket or the link of the live faults is unusable.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
-/// State of a persistent cell.
-struct Cell<S> {
-    run_id: String,
-    artifacts: PathBuf,
+/// Persistent cell, and what it has beside an attempt's.
+struct PersistentCell {
+    cell: Cell,
+    /// Machines, including those added since.
     nodes: Vec<Node>,
-    node_context: S,
-    libvirtd: Arc<Libvirtd>,
     live_faults: LiveFaultLink,
+    /// File of the records after the attempt.
     kept: RecordFile,
+    /// Console log of each machine.
     consoles: Vec<(String, Tail)>,
 }
 
-impl<S, R> PersistentCell<S, R>
-where
-    S: Fn(&Node) -> NodeContext,
-    R: Fn(ServiceEvent, &[Node]) -> Record,
-{
+impl Cell {
     /// Serves control requests until the cell is ended; also ends with the lab, unless it has sent
     /// [`CellCommand::Settle`].
     ///
     /// # Errors
-    /// A sentence if the control socket cannot be created.
-    pub(super) async fn stay(
-        self,
-        tells: &mut mpsc::UnboundedReceiver<ServiceEvent>,
-        seen: &mut mpsc::UnboundedReceiver<Record>,
-        commands: &mut Lines<impl AsyncBufRead + Unpin>,
-        is_up: impl FnOnce(),
-    ) -> Result<(), String> {
-        let socket = cell_dir().join(SOCKET);
-        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", socket.display());
-        let listener = UnixListener::bind(&socket).map_err(|error| failed(&error))?;
-        // Only the owner of the cell, and root, may access its files.
-        fs::set_permissions(&socket, Permissions::from_mode(0o600))
-            .map_err(|error| failed(&error))?;
-        let mut cell = Cell {
-            live_faults: LiveFaultLink::new(&self.run_id, &self.bridge),
-            kept: RecordFile::create_afterwards(&self.artifacts).map_err(|error| failed(&error))?,
-            consoles: Vec::new(),
-            run_id: self.run_id,
-            artifacts: self.artifacts,
-            nodes: self.nodes,
-            node_context: self.node_context,
-            libvirtd: self.libvirtd,
-        };
-        for node in &cell.nodes {
-            let log = artifacts_of(&cell.artifacts, node).join("console.log");
-            cell.consoles.push((node.name.clone(), Tail::at_end(log)));
-        }
-        for node in &cell.nodes {
-            // A simulated machine has no port.
-            if let Err(error) = cell.follow_journal(node).await {
-                tracing::debug!(%error, node = node.name, "no journal");
-            }
-        }
-        is_up();
+    /// [`AttemptError`] if the control socket or the file of records cannot be created.
+    pub(super) async fn persist(self, commands: &mut Commands) -> Result<(), AttemptError> {
+        let listener = listen(&cell_dir().join(SOCKET))?;
+        let mut cell = PersistentCell::of(self)?;
+        cell.follow_machines().await;
+        tell(&Report::Kept);
         let mut ticks = tokio::time::interval(LOOK_AGAIN);
         let mut is_settled = false;
         loop {
             tokio::select! {
-                command = commands.next_line(), if !is_settled => match command.map_err(text)? {
+                line = commands.next_line(), if !is_settled => match line? {
                     None => return Ok(()),
-                    Some(line) => {
-                        is_settled = serde_json::from_str::<CellCommand>(&line).map_err(text)? == CellCommand::Settle;
-                    }
+                    Some(line) => is_settled = parse::<CellCommand>(&line)? == CellCommand::Settle,
                 },
-                Some(told) = tells.recv() => {
-                    let record = (self.record_of)(told, &cell.nodes);
+                Some(event) = cell.cell.events.recv() => {
+                    let record = record_of(event, &cell.nodes);
                     cell.keep(&record);
                 }
-                Some(record) = seen.recv() => cell.keep(&record),
+                Some(record) = cell.cell.records.recv() => cell.keep(&record),
                 _ = ticks.tick() => cell.read_consoles(),
                 visitor = listener.accept() => match visitor {
                     Ok((visitor, _)) => cell.serve(visitor).await,
@@ -135,7 +123,46 @@ where
     }
 }
 
-impl<S: Fn(&Node) -> NodeContext> Cell<S> {
+/// Listens for control requests.
+fn listen(socket: &Path) -> Result<UnixListener, AttemptError> {
+    let listener = UnixListener::bind(socket).and_then(|listener| {
+        // Only the owner of the cell, and root, may access its files.
+        fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+        Ok(listener)
+    });
+    listener.map_err(|source| AttemptError::File {
+        path: socket.to_owned(),
+        source,
+    })
+}
+
+impl PersistentCell {
+    fn of(cell: Cell) -> Result<PersistentCell, AttemptError> {
+        Ok(PersistentCell {
+            nodes: cell.scenario.nodes.clone(),
+            live_faults: LiveFaultLink::new(&cell.job.run_id, &cell.services.network.bridge),
+            kept: RecordFile::create_afterwards(&cell.job.artifacts)?,
+            consoles: Vec::new(),
+            cell,
+        })
+    }
+
+    fn hypervisor(&self) -> &Hypervisor {
+        &self.cell.services.libvirtd.hypervisor
+    }
+
+    /// Follows the console and the journal of each machine.
+    async fn follow_machines(&mut self) {
+        for node in &self.nodes {
+            let log = artifacts_of(&self.cell.job.artifacts, node).join("console.log");
+            self.consoles.push((node.name.clone(), Tail::at_end(log)));
+            // A simulated machine has no port.
+            if let Err(error) = self.follow_journal(node).await {
+                tracing::debug!(%error, node = node.name, "no journal");
+            }
+        }
+    }
+
     async fn serve(&mut self, visitor: UnixStream) {
         let mut visitor = BufReader::new(visitor);
         let mut line = String::new();
@@ -144,10 +171,13 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
             return;
         }
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => self
-                .grant(request)
-                .await
-                .unwrap_or_else(|why| ControlResponse::Refused { why }),
+            Ok(request) => {
+                self.grant(request)
+                    .await
+                    .unwrap_or_else(|error| ControlResponse::Refused {
+                        why: error.to_string(),
+                    })
+            }
             Err(error) => ControlResponse::Refused {
                 why: format!("malformed control request: {error}"),
             },
@@ -158,28 +188,25 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
         let _ = tokio::time::timeout(PATIENCE, visitor.get_mut().write_all(&answer)).await;
     }
 
-    async fn grant(&mut self, request: ControlRequest) -> Result<ControlResponse, String> {
-        let hypervisor = &self.libvirtd.hypervisor;
+    async fn grant(&mut self, request: ControlRequest) -> Result<ControlResponse, RequestError> {
+        let hypervisor = self.hypervisor();
         match request {
             ControlRequest::Reset { node } => {
                 let domain = self.domain(&node)?;
-                if !hypervisor.domain_exists(&domain).await.map_err(text)? {
-                    return Err(format!(
-                        "{node} is off; switch it on with `lab power on {node}`"
-                    ));
+                if !hypervisor.domain_exists(&domain).await? {
+                    return Err(RequestError::IsOff(node));
                 }
                 // Earlier output belongs before this record.
                 self.read_consoles();
-                let hypervisor = &self.libvirtd.hypervisor;
-                hypervisor.reset_domain(&domain).await.map_err(text)?;
+                self.hypervisor().reset_domain(&domain).await?;
                 self.saw(&node, Observation::PowerOn);
             }
             ControlRequest::PowerOff { node } => {
                 let domain = self.domain(&node)?;
-                if !hypervisor.domain_exists(&domain).await.map_err(text)? {
-                    return Err(format!("{node} is already off"));
+                if !hypervisor.domain_exists(&domain).await? {
+                    return Err(RequestError::AlreadyOff(node));
                 }
-                hypervisor.destroy_domain(&domain).await.map_err(text)?;
+                hypervisor.destroy_domain(&domain).await?;
             }
             ControlRequest::PowerOn { node } => {
                 let node = self.node(&node)?.clone();
@@ -187,15 +214,14 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
             }
             ControlRequest::Screenshot { node } => {
                 let domain = self.domain(&node)?;
-                let picture = hypervisor.screenshot(&domain).await.map_err(text)?;
-                let png = picture::as_png(picture).map_err(text)?;
+                let png = picture::as_png(hypervisor.screenshot(&domain).await?)?;
                 return Ok(ControlResponse::Picture {
                     base64: STANDARD.encode(png),
                 });
             }
             ControlRequest::AddNode(new) => self.add(new).await?,
-            ControlRequest::SetFault(fault) => self.live_faults.set(fault).await.map_err(text)?,
-            ControlRequest::ClearFaults => self.live_faults.clear().await.map_err(text)?,
+            ControlRequest::SetFault(fault) => self.live_faults.set(fault).await?,
+            ControlRequest::ClearFaults => self.live_faults.clear().await?,
             ControlRequest::TellFaults => {
                 return Ok(ControlResponse::Faults {
                     faults: self.live_faults.in_force(),
@@ -205,61 +231,58 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
         Ok(ControlResponse::Done)
     }
 
-    async fn add(&mut self, new: NewNode) -> Result<(), String> {
+    async fn add(&mut self, new: NewNode) -> Result<(), RequestError> {
         let same = |node: &&Node| {
             node.name == new.name || node.uuid == new.uuid || node.mac.to_string() == new.mac
         };
         if let Some(node) = self.nodes.iter().find(same) {
-            return Err(format!(
-                "duplicate name, UUID or MAC: already used by {}",
-                node.name
-            ));
+            return Err(RequestError::Duplicate(node.name.clone()));
         }
         let usual_mib = self.nodes.first().map_or(1024, |node| node.memory_mib);
         let memory_mib = new.memory_mib.unwrap_or(usual_mib);
-        let mac = new.mac.parse().map_err(text)?;
+        let mac = card_mac(&new.mac)?;
         let node = Node {
             serial: new.serial,
             ..Node::stranger(&new.name, new.uuid, mac, memory_mib)
         };
-        let log = artifacts_of(&self.artifacts, &node).join("console.log");
+        let log = artifacts_of(&self.cell.job.artifacts, &node).join("console.log");
         self.power_on(&node).await?;
         self.consoles.push((node.name.clone(), Tail::at_start(log)));
         self.nodes.push(node);
         Ok(())
     }
 
-    async fn power_on(&mut self, node: &Node) -> Result<(), String> {
-        let hypervisor = &self.libvirtd.hypervisor;
-        let domain = domain_name(&self.run_id, node);
-        if hypervisor.domain_exists(&domain).await.map_err(text)? {
-            return Err(format!("{} is already on", node.name));
+    async fn power_on(&mut self, node: &Node) -> Result<(), RequestError> {
+        let domain = domain_name(&self.cell.job.run_id, node);
+        if self.hypervisor().domain_exists(&domain).await? {
+            return Err(RequestError::AlreadyOn(node.name.clone()));
         }
-        let context = (self.node_context)(node);
+        let context = self.cell.node_context(node);
         let sockets = Sockets::of(node, &context);
-        fs::create_dir_all(&context.artifacts).map_err(text)?;
+        fs::create_dir_all(&context.artifacts)?;
         // QEMU would take the old machine's sockets for another process's.
         for socket in [&sockets.console, &sockets.journal] {
             match fs::remove_file(socket) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(format!("{}: {error}", socket.display()));
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    let path = socket.clone();
+                    return Err(RequestError::Socket { path, source });
                 }
                 _ => {}
             }
         }
-        let xml = machine::xml(&domain, node, &context).map_err(text)?;
-        let xml = hypervisor.create_domain(&domain, xml).await.map_err(text)?;
+        let xml = machine::xml(&domain, node, &context)?;
+        let xml = self.hypervisor().create_domain(&domain, xml).await?;
         let begun = async {
-            fs::write(context.artifacts.join("domain.xml"), xml).map_err(text)?;
-            self.live_faults.place_machines().await.map_err(text)?;
-            self.follow_journal(node).await.map_err(text)?;
-            let hypervisor = &self.libvirtd.hypervisor;
-            hypervisor.resume_domain(&domain).await.map_err(text)
+            fs::write(context.artifacts.join("domain.xml"), xml)?;
+            self.live_faults.place_machines().await?;
+            self.follow_journal(node).await?;
+            self.hypervisor().resume_domain(&domain).await?;
+            Ok::<(), RequestError>(())
         };
-        if let Err(why) = begun.await {
+        if let Err(error) = begun.await {
             // A partial machine is not left behind.
-            let _ = self.libvirtd.hypervisor.destroy_domain(&domain).await;
-            return Err(why);
+            let _ = self.hypervisor().destroy_domain(&domain).await;
+            return Err(error);
         }
         self.saw(&node.name, Observation::PowerOn);
         Ok(())
@@ -267,7 +290,7 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
 
     /// Appends the machine's journal to its file as long as the machine exists.
     async fn follow_journal(&self, node: &Node) -> io::Result<()> {
-        let context = (self.node_context)(node);
+        let context = self.cell.node_context(node);
         let mut port = UnixStream::connect(Sockets::of(node, &context).journal).await?;
         let log = context.artifacts.join("journal.log");
         let mut log = File::options().create(true).append(true).open(log).await?;
@@ -275,13 +298,13 @@ impl<S: Fn(&Node) -> NodeContext> Cell<S> {
         Ok(())
     }
 
-    fn node(&self, name: &str) -> Result<&Node, String> {
+    fn node(&self, name: &str) -> Result<&Node, RequestError> {
         let found = self.nodes.iter().find(|node| node.name == name);
-        found.ok_or_else(|| format!("unknown machine: `{name}`"))
+        found.ok_or_else(|| RequestError::UnknownMachine(name.to_owned()))
     }
 
-    fn domain(&self, name: &str) -> Result<String, String> {
-        Ok(domain_name(&self.run_id, self.node(name)?))
+    fn domain(&self, name: &str) -> Result<String, RequestError> {
+        Ok(domain_name(&self.cell.job.run_id, self.node(name)?))
     }
 
     /// Records the console lines since the last poll.
@@ -315,8 +338,4 @@ fn keep(kept: &mut RecordFile, record: &Record) {
     if let Err(error) = kept.add(record) {
         tracing::warn!(%error, "cannot save a record");
     }
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

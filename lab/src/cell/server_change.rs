@@ -4,20 +4,32 @@ use std::path::Path;
 
 use boot_server::config::Config;
 use lab_model::fault::{ServerChange, ServerPart};
+use thiserror::Error;
 
 /// Placeholder of the scenario's data directory in texts of `[server.set]`.
 const DATA: &str = "{data}";
 
+/// Change that does not result in a valid configuration of the boot server.
+#[derive(Debug, Error)]
+pub enum ServerChangeError {
+    /// The configuration has no representation in TOML.
+    #[error(transparent)]
+    Config(#[from] toml::ser::Error),
+    /// A key or value is refused.
+    #[error("invalid [server.set]: {0}")]
+    Set(#[source] toml::de::Error),
+}
+
 /// Returns the changed configuration; `data` is the scenario's data directory.
 ///
 /// # Errors
-/// A sentence if the result is not a valid configuration of the boot server.
+/// [`ServerChangeError`] if the result is not a valid configuration of the boot server.
 pub(super) fn changed(
     config: &Config,
     change: &ServerChange,
     data: &Path,
-) -> Result<Config, String> {
-    let mut table = toml::Table::try_from(config).map_err(|error| error.to_string())?;
+) -> Result<Config, ServerChangeError> {
+    let mut table = toml::Table::try_from(config)?;
     for part in &change.without {
         table.remove(match part {
             ServerPart::Dhcp => "dhcp",
@@ -31,10 +43,7 @@ pub(super) fn changed(
     if let toml::Value::Table(set) = &set {
         merge(&mut table, set);
     }
-    let changed: Config = table
-        .try_into()
-        .map_err(|error| format!("invalid [server.set]: {error}"))?;
-    Ok(changed)
+    table.try_into().map_err(ServerChangeError::Set)
 }
 
 /// Replaces the placeholder in every text.
@@ -86,7 +95,7 @@ mod tests {
         }
     }
 
-    fn changed(config: &Config, change: &ServerChange) -> Result<Config, String> {
+    fn changed(config: &Config, change: &ServerChange) -> Result<Config, ServerChangeError> {
         super::changed(config, change, Path::new("/srv/data"))
     }
 
@@ -109,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_key_that_the_server_does_not_know_is_refused() {
-        let said = changed(&config(), &change(&[], "[dhcp]\nlst = 1")).unwrap_err();
+        let error = changed(&config(), &change(&[], "[dhcp]\nlst = 1")).unwrap_err();
+        let said = error.to_string();
         assert!(said.contains("lst"), "{said}");
     }
 

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::keep::{Keep, first_child};
 use super::leaks::CellNetwork;
 use super::unit_run::UnitRun;
-use crate::cell::host::{Cell, CellError};
+use crate::cell::host::{CellError, CellProcess};
 use crate::cell::message::{CellCommand, Job, Report};
 use crate::cell::on_host;
 
@@ -135,7 +135,7 @@ impl UnitRun {
             depth: self.setting.depth,
             injections: unit.injections.clone(),
         };
-        let mut cell = Cell::start(&job, &outcome.artifacts.join("cell.log")).await?;
+        let mut cell = CellProcess::start(&job, &outcome.artifacts.join("cell.log")).await?;
         let mut state = State::default();
         self.follow(unit, &mut cell, outcome, &mut state).await?;
         if job.hold && outcome.attempt.broken.is_none() {
@@ -177,7 +177,7 @@ impl UnitRun {
     async fn follow(
         &mut self,
         unit: &Unit,
-        cell: &mut Cell,
+        cell: &mut CellProcess,
         outcome: &mut AttemptOutcome,
         state: &mut State,
     ) -> Result<(), CellError> {
@@ -273,7 +273,7 @@ impl UnitRun {
 }
 
 /// Tells the cell to stay; returns its process ids, or `None` if it has ended meanwhile.
-async fn keep(cell: &mut Cell) -> Result<Option<Kept>, CellError> {
+async fn keep(cell: &mut CellProcess) -> Result<Option<Kept>, CellError> {
     let Some(holder) = cell.pid() else {
         return Ok(None);
     };
