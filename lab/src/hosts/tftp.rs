@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Component, Path, PathBuf};
-use std::process;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,19 @@ const LIMITS: Limits = Limits {
     window_size: 16,
 };
 
-/// Serves until it is killed or fails on purpose; `up` is called when it listens.
+/// End of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransferEnd {
+    /// The client has the file, or gave up.
+    Over,
+    /// The flaw demands that the server crashes.
+    Crash,
+}
+
+/// Serves until it is killed; `up` is called when it listens.
+///
+/// # Errors
+/// Fails on purpose if the flaw demands it: the process then ends with all its sockets, like a server that crashes.
 pub(super) fn serve(
     address: Ipv4Addr,
     flaw: TftpFlaw,
@@ -30,6 +42,24 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     let socket = UdpSocket::bind((address, PORT))?;
     up()?;
+    let (failures, failure) = mpsc::channel();
+    let roots = roots.to_vec();
+    thread::spawn(move || {
+        if let Err(error) = listen(&socket, address, flaw, &roots, &failures) {
+            let _ = failures.send(error);
+        }
+    });
+    failure.recv().map_or(Ok(()), Err)
+}
+
+/// Answers requests, each in its own thread.
+fn listen(
+    socket: &UdpSocket,
+    address: Ipv4Addr,
+    flaw: TftpFlaw,
+    roots: &[PathBuf],
+    failures: &mpsc::Sender<io::Error>,
+) -> io::Result<()> {
     let mut buffer = [0; 2048];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer)?;
@@ -48,8 +78,13 @@ pub(super) fn serve(
             answers.send_to(&Packet::encode_error(ErrorCode::FileNotFound, text), peer)?;
             continue;
         };
-        // Clients that disappear are ignored.
-        thread::spawn(move || send(&answers, peer, &request, &file, flaw));
+        let failures = failures.clone();
+        thread::spawn(move || {
+            // Clients that disappear are ignored.
+            if let Ok(TransferEnd::Crash) = send(&answers, peer, &request, &file, flaw) {
+                let _ = failures.send(io::Error::other("crashed on purpose"));
+            }
+        });
     }
 }
 
@@ -69,7 +104,7 @@ fn send(
     request: &ReadRequest,
     file: &[u8],
     flaw: TftpFlaw,
-) -> io::Result<()> {
+) -> io::Result<TransferEnd> {
     let length = u64::try_from(file.len()).unwrap_or(u64::MAX);
     let mut transfer = Transfer::new(&request.options, LIMITS, length, Instant::now());
     let mut buffer = [0; 2048];
@@ -81,8 +116,7 @@ fn send(
                     if let TftpFlaw::DieAfter(bytes) = flaw
                         && offset >= bytes
                     {
-                        // Ends with all its sockets, like a server that crashes.
-                        process::exit(1);
+                        return Ok(TransferEnd::Crash);
                     }
                     let start = usize::try_from(offset).unwrap_or(usize::MAX);
                     let data = file.get(start..start.saturating_add(len));
@@ -94,7 +128,7 @@ fn send(
             socket.send_to(&bytes, peer)?;
         }
         let Some(timeout) = transfer.poll_timeout() else {
-            return Ok(());
+            return Ok(TransferEnd::Over);
         };
         let wait = timeout.saturating_duration_since(Instant::now());
         socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
@@ -106,5 +140,30 @@ fn send(
         } else {
             transfer.handle_timeout(Instant::now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn send_transfer_that_is_to_crash_ends_after_that_many_bytes() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let peer = client.local_addr().unwrap();
+        let Ok(Packet::Read(request)) = Packet::decode(b"\0\x01ipxe.efi\0octet\0") else {
+            panic!("a read request");
+        };
+        client.connect(server.local_addr().unwrap()).unwrap();
+        // The acknowledgement of the first block is there before it is waited for.
+        client.send(&[0, 4, 0, 1]).unwrap();
+        let file = [7; 1024];
+        let end = send(&server, peer, &request, &file, TftpFlaw::DieAfter(512)).unwrap();
+        assert_eq!(end, TransferEnd::Crash);
+        let mut buffer = [0; 2048];
+        assert_eq!(client.recv(&mut buffer).unwrap(), 4 + 512);
+        client.set_nonblocking(true).unwrap();
+        assert!(client.recv(&mut buffer).is_err(), "a second block arrived");
     }
 }
