@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, Command};
 
@@ -58,11 +59,42 @@ pub struct Chosen {
     pub reason: String,
 }
 
+/// Reason why KVM is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KvmError {
+    /// There is no device.
+    #[error("{} does not exist", .0.display())]
+    NoDevice(PathBuf),
+    /// The device cannot be opened.
+    #[error("cannot open {}: {message}", device.display())]
+    Device { device: PathBuf, message: String },
+    /// QEMU is missing.
+    #[error("qemu-system-x86_64 is not installed")]
+    NoQemu,
+    /// QEMU cannot be started.
+    #[error("cannot start QEMU: {0}")]
+    Start(String),
+    /// KVM fails on the first instructions of a kernel.
+    #[error("QEMU reports a KVM internal error when a kernel starts on it")]
+    Internal,
+    /// QEMU ended; with the first line of its output.
+    #[error("QEMU ended before a probe kernel had started on KVM ({0})")]
+    Ended(String),
+    /// The kernel did not start in time.
+    #[error("a probe kernel did not start on KVM within {} s", .0.as_secs())]
+    Hung(Duration),
+}
+
+/// KVM was requested, but does not work.
+#[derive(Debug, Error)]
+#[error("KVM was requested, but {0}")]
+pub struct NoKvm(#[source] KvmError);
+
 /// Chooses the accelerator by a probe boot of `kernel`; a recent failure is remembered in the folder `memory`.
 ///
 /// # Errors
-/// A sentence that explains why KVM does not work, if KVM was demanded.
-pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result<Chosen, String> {
+/// [`NoKvm`] if KVM was requested and does not work.
+pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result<Chosen, NoKvm> {
     if choice == AccelChoice::Tcg {
         return Ok(Chosen {
             accelerator: Accelerator::Tcg,
@@ -83,15 +115,15 @@ pub async fn choose(choice: AccelChoice, kernel: &Path, memory: &Path) -> Result
     let tried = try_kvm(kernel).await;
     match &tried {
         Ok(()) => Failure::forget(&memory),
-        Err(why) => Failure::now(why).remember(&memory),
+        Err(why) => Failure::now(&why.to_string()).remember(&memory),
     }
     match tried {
         Ok(()) => Ok(Chosen {
             accelerator: Accelerator::Kvm,
             reason: "KVM: a probe kernel booted on it".into(),
         }),
-        Err(why) if choice == AccelChoice::Auto => Ok(tcg(&why)),
-        Err(why) => Err(format!("KVM was requested, but {why}")),
+        Err(why) if choice == AccelChoice::Auto => Ok(tcg(&why.to_string())),
+        Err(why) => Err(NoKvm(why)),
     }
 }
 
@@ -170,20 +202,24 @@ fn seconds(time: SystemTime) -> u64 {
 /// Tests KVM by a probe boot of `kernel`.
 ///
 /// # Errors
-/// A sentence that explains why KVM does not work.
-pub async fn try_kvm(kernel: &Path) -> Result<(), String> {
+/// [`KvmError`] with the reason why KVM does not work.
+pub async fn try_kvm(kernel: &Path) -> Result<(), KvmError> {
     probe(Path::new(KVM_DEVICE), kernel, PROBE_DEADLINE).await
 }
 
 /// Boots `kernel` on KVM and waits until it reports a missing root file system.
-async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), String> {
+async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), KvmError> {
     if let Err(error) = std::fs::File::options().read(true).write(true).open(device) {
+        let device = device.to_owned();
         return Err(match error.kind() {
-            io::ErrorKind::NotFound => format!("{} does not exist", device.display()),
-            _ => format!("cannot open {}: {error}", device.display()),
+            io::ErrorKind::NotFound => KvmError::NoDevice(device),
+            _ => KvmError::Device {
+                device,
+                message: error.to_string(),
+            },
         });
     }
-    let qemu = qemu_binary().ok_or("qemu-system-x86_64 is not installed")?;
+    let qemu = qemu_binary().ok_or(KvmError::NoQemu)?;
     let mut child = Command::new(qemu)
         .args(["-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults"])
         .args(["-display", "none", "-no-reboot", "-serial", "stdio"])
@@ -195,7 +231,7 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("cannot start QEMU: {error}"))?;
+        .map_err(|error| KvmError::Start(error.to_string()))?;
     let console = child.stdout.take();
     let complaints = tokio::spawn(complaints(child.stderr.take()));
     let started = tokio::time::timeout(deadline, find(console, KERNEL_STARTED)).await;
@@ -204,17 +240,12 @@ async fn probe(device: &Path, kernel: &Path, deadline: Duration) -> Result<(), S
     let complaints = complaints.await.unwrap_or_default();
     match started {
         Ok(Some(())) => Ok(()),
-        _ if complaints.contains("KVM internal error") => {
-            Err("QEMU reports a KVM internal error when a kernel starts on it".into())
+        _ if complaints.contains("KVM internal error") => Err(KvmError::Internal),
+        Ok(None) => {
+            let first = complaints.lines().next().unwrap_or("no message");
+            Err(KvmError::Ended(first.to_owned()))
         }
-        Ok(None) => Err(format!(
-            "QEMU ended before a probe kernel had started on KVM ({})",
-            complaints.lines().next().unwrap_or("no message")
-        )),
-        Err(_) => Err(format!(
-            "a probe kernel did not start on KVM within {} s",
-            deadline.as_secs()
-        )),
+        Err(_) => Err(KvmError::Hung(deadline)),
     }
 }
 
@@ -264,7 +295,8 @@ mod tests {
         )
         .await
         .unwrap_err();
-        assert_eq!(why, "/nonexistent/kvm does not exist");
+        assert_eq!(why, KvmError::NoDevice("/nonexistent/kvm".into()));
+        assert_eq!(why.to_string(), "/nonexistent/kvm does not exist");
     }
 
     #[tokio::test]
@@ -278,7 +310,7 @@ mod tests {
         .await
         .unwrap_err();
         assert!(
-            why.contains("QEMU ended before") || why.contains("not installed"),
+            matches!(why, KvmError::Ended(_) | KvmError::NoQemu),
             "{why}"
         );
     }

@@ -75,6 +75,23 @@ pub enum HypervisorError {
     Closed,
 }
 
+/// Error of one attempt to connect.
+#[derive(Debug, Error)]
+enum ConnectError {
+    /// libvirt refused.
+    #[error(transparent)]
+    Refused(virt::error::Error),
+    /// The actor thread cannot be started.
+    #[error(transparent)]
+    Thread(std::io::Error),
+    /// libvirt did not answer.
+    #[error("no answer within {} s", OPEN_DEADLINE.as_secs())]
+    TimedOut,
+    /// The actor thread panicked.
+    #[error("the connection thread ended")]
+    Ended,
+}
+
 /// Screenshot of a display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -104,11 +121,11 @@ impl Hypervisor {
         loop {
             match Hypervisor::connect(uri.to_owned()).await {
                 Ok(hypervisor) => return Ok(hypervisor),
-                Err(message) if Instant::now() >= deadline => {
+                Err(error) if Instant::now() >= deadline => {
                     return Err(HypervisorError::Unreachable {
                         uri: uri.to_owned(),
                         seconds: within.as_secs(),
-                        message,
+                        message: error.to_string(),
                     });
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -116,7 +133,7 @@ impl Hypervisor {
         }
     }
 
-    async fn connect(uri: String) -> Result<Hypervisor, String> {
+    async fn connect(uri: String) -> Result<Hypervisor, ConnectError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (opened, answer) = oneshot::channel();
         let (told, events) = tokio::sync::mpsc::unbounded_channel();
@@ -136,16 +153,16 @@ impl Hypervisor {
                         }
                     }
                     Err(error) => {
-                        let _ = opened.send(Err(error.to_string()));
+                        let _ = opened.send(Err(ConnectError::Refused(error)));
                     }
                 }
             })
-            .map_err(|error| error.to_string())?;
+            .map_err(ConnectError::Thread)?;
         // A thread that hangs is abandoned; it ends with the process.
         tokio::time::timeout(OPEN_DEADLINE, answer)
             .await
-            .map_err(|_| format!("no answer within {} s", OPEN_DEADLINE.as_secs()))?
-            .unwrap_or_else(|_| Err("the connection thread ended".into()))?;
+            .map_err(|_| ConnectError::TimedOut)?
+            .unwrap_or(Err(ConnectError::Ended))?;
         Ok(Hypervisor {
             jobs,
             is_stuck: AtomicBool::new(false),

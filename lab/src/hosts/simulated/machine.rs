@@ -253,7 +253,7 @@ impl Machine<'_> {
                         false => self.keep_initrd(&url, &image),
                     };
                     if let Err(why) = checked {
-                        return Ok(not_started(&url.to_string(), &why));
+                        return Ok(not_started(&url.to_string(), &why.to_string()));
                     }
                 }
                 Err(error) => return self.could_not(&url.to_string(), &error),
@@ -283,15 +283,20 @@ impl Machine<'_> {
         Ok(End::Program(program))
     }
 
-    fn keep_kernel(&self, program: Program, url: &Url, file: &[u8]) -> Result<(), String> {
+    fn keep_kernel(
+        &self,
+        program: Program,
+        url: &Url,
+        file: &[u8],
+    ) -> Result<(), image::NotAnImage> {
         let is_uefi = program == Program::IpxeUefi;
-        image::check_kernel(file, is_uefi).map_err(|why| why.to_string())?;
+        image::check_kernel(file, is_uefi)?;
         self.images.borrow_mut().kernel = Some(Loaded::of(&url.to_string(), file));
         Ok(())
     }
 
-    fn keep_initrd(&self, url: &Url, file: &[u8]) -> Result<(), String> {
-        let kind = image::check_initrd(file).map_err(|why| why.to_string())?;
+    fn keep_initrd(&self, url: &Url, file: &[u8]) -> Result<(), image::NotAnImage> {
+        let kind = image::check_initrd(file)?;
         say(&format!(
             "{url}: {kind}; simulated machines do not unpack it."
         ));

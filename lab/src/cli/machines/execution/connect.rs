@@ -6,15 +6,34 @@ use std::process::Command;
 use ipnet::Ipv4Net;
 use lab_model::results::Unit;
 use lab_report::exit_code::ExitCode;
+use thiserror::Error;
 
 use crate::cell::plan;
 use crate::cli::error::{CliError, refuse};
 
+/// libvirt on which no cell can be set up.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum UriError {
+    #[error("invalid URI (example: `qemu:///system`)")]
+    Invalid,
+    #[error("unsupported: a session libvirt has no networks; use `qemu:///system`")]
+    Session,
+    #[error(
+        "unsupported transport: the boot server must be on the machines' own network, which only `qemu+ssh://` allows, \
+         for `lab run` and `lab up`; otherwise log in to that host and run `lab` there with `--connect qemu:///system`"
+    )]
+    Transport,
+    #[error("missing transport for a host name; use `qemu:///system` or `qemu+ssh://HOST/system`")]
+    NoTransport,
+    #[error("unsupported driver: `{0}`; use `qemu:///system`")]
+    Driver(String),
+}
+
 /// Refuses conflicts before anything is created.
 pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {
     let refused = |code, why: String| Err(refuse(code, format!("--connect {uri}: {why}")));
-    if let Err(why) = is_possible(uri) {
-        return refused(ExitCode::InvalidInput, why);
+    if let Err(error) = is_possible(uri) {
+        return refused(ExitCode::InvalidInput, error.to_string());
     }
     if !rustix::process::geteuid().is_root() {
         let why =
@@ -41,28 +60,15 @@ pub(super) fn check(uri: &str, units: &[Unit]) -> Result<(), CliError> {
 }
 
 /// Checks that machines can be created on this libvirt.
-fn is_possible(uri: &str) -> Result<(), String> {
-    let (driver, rest) = uri
-        .split_once("://")
-        .ok_or("invalid URI (example: `qemu:///system`)")?;
+fn is_possible(uri: &str) -> Result<(), UriError> {
+    let (driver, rest) = uri.split_once("://").ok_or(UriError::Invalid)?;
     match driver.split_once('+') {
-        _ if rest.ends_with("/session") => {
-            Err("unsupported: a session libvirt has no networks; use `qemu:///system`".into())
-        }
+        _ if rest.ends_with("/session") => Err(UriError::Session),
         None if driver == "qemu" && rest.starts_with('/') => Ok(()),
         Some(("qemu", "unix")) => Ok(()),
-        Some(("qemu", _)) => {
-            let why = "unsupported transport: the boot server must be on the machines' own network, which only `qemu+ssh://` allows, \
-                       for `lab run` and `lab up`; otherwise log in to that host and run `lab` there with `--connect qemu:///system`";
-            Err(why.into())
-        }
-        None if driver == "qemu" => Err(
-            "missing transport for a host name; use `qemu:///system` or `qemu+ssh://HOST/system`"
-                .into(),
-        ),
-        _ => Err(format!(
-            "unsupported driver: `{driver}`; use `qemu:///system`"
-        )),
+        Some(("qemu", _)) => Err(UriError::Transport),
+        None if driver == "qemu" => Err(UriError::NoTransport),
+        _ => Err(UriError::Driver(driver.to_owned())),
     }
 }
 
@@ -98,12 +104,12 @@ mod tests {
         ] {
             assert_eq!(is_possible(good), Ok(()), "{good}");
         }
-        let why = |uri: &str| is_possible(uri).unwrap_err();
-        assert!(why("qemu:///session").contains("no networks"));
-        assert!(why("qemu+tls://host/system").contains("run `lab` there"));
-        assert!(why("test:///default").contains("unsupported driver: `test`"));
-        assert!(why("system").contains("invalid URI"));
-        assert!(why("qemu://host/system").contains("missing transport"));
+        let error = |uri: &str| is_possible(uri).unwrap_err();
+        assert_eq!(error("qemu:///session"), UriError::Session);
+        assert_eq!(error("qemu+tls://host/system"), UriError::Transport);
+        assert_eq!(error("test:///default"), UriError::Driver("test".into()));
+        assert_eq!(error("system"), UriError::Invalid);
+        assert_eq!(error("qemu://host/system"), UriError::NoTransport);
     }
 
     #[test]

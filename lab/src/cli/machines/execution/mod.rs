@@ -103,16 +103,18 @@ enum Jobs {
     Number(NonZeroUsize),
 }
 
-impl FromStr for Jobs {
-    type Err = String;
+/// Value of `--jobs` that cannot be parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("must be `auto` or a number of at least 1")]
+struct JobsError;
 
-    fn from_str(text: &str) -> Result<Jobs, String> {
+impl FromStr for Jobs {
+    type Err = JobsError;
+
+    fn from_str(text: &str) -> Result<Jobs, JobsError> {
         match text {
             "auto" => Ok(Jobs::Auto),
-            number => number
-                .parse()
-                .map(Jobs::Number)
-                .map_err(|_| "must be `auto` or a number of at least 1".into()),
+            number => number.parse().map(Jobs::Number).map_err(|_| JobsError),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use images::store::gc::Limits;
 use lab_report::exit_code::ExitCode;
+use thiserror::Error;
 
 use super::{Failure, cache, stand_in, store, waiting};
 use crate::cli::Folders;
@@ -22,14 +23,23 @@ pub(in crate::cli) struct ClearArguments {
     max_size: Option<Size>,
 }
 
+/// Value of an option that cannot be parsed.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum LimitError {
+    #[error("must be a number of days or hours, e.g. `30d` or `12h`")]
+    Age,
+    #[error("must be a number of bytes, e.g. `10G`, `500M` or `0`")]
+    Size,
+}
+
 /// Age, given in days or hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Age(Duration);
 
 impl FromStr for Age {
-    type Err = String;
+    type Err = LimitError;
 
-    fn from_str(text: &str) -> Result<Age, String> {
+    fn from_str(text: &str) -> Result<Age, LimitError> {
         let hours = if let Some(days) = text.strip_suffix('d') {
             days.parse::<u64>()
                 .ok()
@@ -40,7 +50,7 @@ impl FromStr for Age {
         let seconds = hours.and_then(|hours| hours.checked_mul(60 * 60));
         seconds
             .map(|seconds| Age(Duration::from_secs(seconds)))
-            .ok_or_else(|| "must be a number of days or hours, e.g. `30d` or `12h`".into())
+            .ok_or(LimitError::Age)
     }
 }
 
@@ -49,16 +59,16 @@ impl FromStr for Age {
 struct Size(u64);
 
 impl FromStr for Size {
-    type Err = String;
+    type Err = LimitError;
 
-    fn from_str(text: &str) -> Result<Size, String> {
+    fn from_str(text: &str) -> Result<Size, LimitError> {
         let units = [("K", 1_u64 << 10), ("M", 1 << 20), ("G", 1 << 30), ("", 1)];
         units
             .into_iter()
             .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))
             .and_then(|(number, bytes)| number.parse::<u64>().ok()?.checked_mul(bytes))
             .map(Size)
-            .ok_or_else(|| "must be a number of bytes, e.g. `10G`, `500M` or `0`".into())
+            .ok_or(LimitError::Size)
     }
 }
 

@@ -6,6 +6,7 @@ mod fetch;
 mod list;
 mod verify;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -64,7 +65,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn new(code: ExitCode, message: impl std::fmt::Display) -> Failure {
+    fn new(code: ExitCode, message: impl Display) -> Failure {
         Failure {
             code,
             message: format!("lab: {message}"),
@@ -131,7 +132,6 @@ fn waiting(progress: Progress<'_>) {
 
 /// Returns the stand-in's folder; builds the stand-in if it is missing.
 fn build(folders: &Folders) -> Result<PathBuf, Failure> {
-    let internal = |why: String| Failure::new(ExitCode::Internal, why);
     let image = stand_in(folders)?
         .build(&mut |progress| match progress {
             Progress::Waiting => {
@@ -140,7 +140,7 @@ fn build(folders: &Folders) -> Result<PathBuf, Failure> {
             Progress::Step(step) => eprintln!("Stand-in image: {step}"),
             Progress::Line(line) => tracing::info!("{line}"),
         })
-        .map_err(|error| internal(error.to_string()))?;
+        .map_err(|error| Failure::new(ExitCode::Internal, error))?;
     Ok(image.folder)
 }
 
@@ -151,8 +151,8 @@ pub(super) fn built_stand_in(folders: &Folders) -> Option<PathBuf> {
 }
 
 fn stand_in(folders: &Folders) -> Result<StandIn, Failure> {
-    let internal = |why: String| Failure::new(ExitCode::Internal, why);
-    let agent = sibling("guest-agent").map_err(internal)?;
-    let release = Release::of_this_host().map_err(|error| internal(error.to_string()))?;
+    let internal = |error: &dyn Display| Failure::new(ExitCode::Internal, error);
+    let agent = sibling("guest-agent").map_err(|error| internal(&error))?;
+    let release = Release::of_this_host().map_err(|error| internal(&error))?;
     Ok(StandIn::new(&cache(folders)?, &agent, release))
 }

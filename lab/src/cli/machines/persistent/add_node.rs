@@ -69,13 +69,18 @@ pub(super) async fn run(
     arguments.wait.after(&asked, &node, "is on", add).await
 }
 
+/// Name that a machine cannot have.
+#[derive(Debug, thiserror::Error)]
+#[error("use lower-case letters, digits and hyphens only, e.g. `node4`")]
+struct NameError;
+
 /// Parses the name of a machine, which becomes part of file names and of its libvirt name.
-fn name(text: &str) -> Result<String, String> {
+fn name(text: &str) -> Result<String, NameError> {
     let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_name = !text.is_empty() && text.len() <= 40 && text.chars().all(is_fine);
     match is_name && !text.starts_with('-') {
         true => Ok(text.to_owned()),
-        false => Err("use lower-case letters, digits and hyphens only, e.g. `node4`".into()),
+        false => Err(NameError),
     }
 }
 

@@ -6,12 +6,13 @@
 //! (network_namespaces(7)).
 
 use std::fs;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lab_model::evidence::saved;
 use lab_report::exit_code::ExitCode;
+use thiserror::Error;
 
 use crate::cell::plan;
 use crate::cli::error::{CliError, refuse};
@@ -19,6 +20,23 @@ use crate::persistent::PersistentLab;
 
 /// Interfaces of the current network namespace.
 const INTERFACES: &str = "/sys/class/net";
+
+/// Reason why an interface cannot be taken from the host.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum InterfaceError {
+    #[error("interface not found (interfaces: {known})")]
+    NotFound { known: String },
+    #[error("the loopback interface cannot be moved")]
+    Loopback,
+    #[error("this host's default route uses it; attaching it would cut the host off")]
+    DefaultRoute,
+    #[error(
+        "a wireless interface cannot be part of a bridge (IEEE 802.11 has no place for a third address)"
+    )]
+    Wireless,
+    #[error("it belongs to bridge or bond {master}; `ip link set {name} nomaster` releases it")]
+    HasMaster { name: String, master: String },
+}
 
 /// Interface that may be attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +54,9 @@ pub(super) fn give_back(lab: &PersistentLab) {
         .args(["--target", &lab.kept.init.to_string(), "--net", "--"])
         .args(["ip", "link", "set", interface, "nomaster", "netns", &own])
         .output();
-    let why = match told.map(|output| said_yes(&output)) {
-        Ok(Ok(())) => return,
-        Ok(Err(why)) => why,
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(interface, why, "cannot return the interface to the host");
+    if let Err(error) = told.and_then(|output| said_yes(&output)) {
+        tracing::warn!(%error, interface, "cannot return the interface to the host");
+    }
 }
 
 impl Attachment {
@@ -54,8 +69,8 @@ impl Attachment {
         }
         let routes = ["/proc/net/route", "/proc/net/ipv6_route"].map(fs::read_to_string);
         let routes = routes.map(Result::unwrap_or_default);
-        if let Err(why) = check(Path::new(INTERFACES), interface, &routes[0], &routes[1]) {
-            return refused(ExitCode::InvalidInput, why);
+        if let Err(error) = check(Path::new(INTERFACES), interface, &routes[0], &routes[1]) {
+            return refused(ExitCode::InvalidInput, error.to_string());
         }
         if !is_agreed && !asked(interface)? {
             return refused(ExitCode::InvalidInput, "not confirmed".into());
@@ -82,8 +97,8 @@ impl Attachment {
         let mut joined = lab.command(Path::new("ip"));
         joined.args(set).args(["master", &bridge, "up"]);
         for mut command in [moved, joined] {
-            let output = command.output().map_err(|error| failed(&error))?;
-            said_yes(&output).map_err(|why| failed(&why))?;
+            let done = command.output().and_then(|output| said_yes(&output));
+            done.map_err(|error| failed(&error))?;
         }
         println!(
             "{} is on the lab's network: machines connected to it boot from the lab. `lab down` returns it to this host.",
@@ -93,15 +108,24 @@ impl Attachment {
     }
 }
 
-fn said_yes(output: &Output) -> Result<(), String> {
+/// Returns the program's own words as the error if it failed.
+fn said_yes(output: &Output) -> io::Result<()> {
     match output.status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(io::Error::other(said.trim().to_owned()))
+        }
     }
 }
 
 /// Returns the reason why the interface cannot be taken from the host, if any.
-fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Result<(), String> {
+fn check(
+    interfaces: &Path,
+    name: &str,
+    routes: &str,
+    ipv6_routes: &str,
+) -> Result<(), InterfaceError> {
     let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
     let folder: PathBuf = interfaces.join(name);
     if !is_name || !folder.exists() {
@@ -113,31 +137,24 @@ fn check(interfaces: &Path, name: &str, routes: &str, ipv6_routes: &str) -> Resu
             .filter(|known| known != "lo")
             .collect();
         known.sort();
-        return Err(format!(
-            "interface not found (interfaces: {})",
-            known.join(", ")
-        ));
+        let known = known.join(", ");
+        return Err(InterfaceError::NotFound { known });
     }
     if name == "lo" {
-        return Err("the loopback interface cannot be moved".into());
+        return Err(InterfaceError::Loopback);
     }
     if has_default_route(name, routes, ipv6_routes) {
-        return Err(
-            "this host's default route uses it; attaching it would cut the host off".into(),
-        );
+        return Err(InterfaceError::DefaultRoute);
     }
     if folder.join("wireless").exists() || folder.join("phy80211").exists() {
-        return Err("a wireless interface cannot be part of a bridge (IEEE 802.11 has no place for a third address)".into());
+        return Err(InterfaceError::Wireless);
     }
     if let Ok(master) = fs::read_link(folder.join("master")) {
-        let master = master
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        return Err(format!(
-            "it belongs to bridge or bond {master}; `ip link set {name} nomaster` releases it"
-        ));
+        let master = master.file_name().unwrap_or_default();
+        return Err(InterfaceError::HasMaster {
+            name: name.to_owned(),
+            master: master.to_string_lossy().into_owned(),
+        });
     }
     Ok(())
 }
@@ -213,22 +230,24 @@ mod tests {
         let folder = interfaces();
         let check = |name| check(folder.path(), name, ROUTES, &ipv6_default("eth7"));
         assert_eq!(check("eth1"), Ok(()));
-        let why = |name| check(name).unwrap_err();
-        assert!(why("eth0").contains("default route"));
-        assert!(why("lo").contains("loopback"));
-        assert!(why("wlan0").contains("wireless"));
-        assert!(why("eth2").contains("bridge or bond br0"));
+        assert_eq!(check("eth0"), Err(InterfaceError::DefaultRoute));
+        assert_eq!(check("lo"), Err(InterfaceError::Loopback));
+        assert_eq!(check("wlan0"), Err(InterfaceError::Wireless));
+        let (name, master) = ("eth2".into(), "br0".into());
         assert_eq!(
-            why("eth9"),
-            "interface not found (interfaces: br0, eth0, eth1, eth2, wlan0)"
+            check("eth2"),
+            Err(InterfaceError::HasMaster { name, master })
         );
-        assert!(why("../eth1").contains("interface not found"));
+        let known = "br0, eth0, eth1, eth2, wlan0".to_owned();
+        let not_found = Err(InterfaceError::NotFound { known });
+        assert_eq!(check("eth9"), not_found);
+        assert_eq!(check("../eth1"), not_found);
     }
 
     #[test]
     fn a_default_route_of_ipv6_counts_too() {
         let folder = interfaces();
         let refused = check(folder.path(), "eth1", ROUTES, &ipv6_default("eth1"));
-        assert!(refused.unwrap_err().contains("default route"));
+        assert_eq!(refused, Err(InterfaceError::DefaultRoute));
     }
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use lab_model::fault::{Link, LiveFault};
 use lab_report::exit_code::ExitCode;
+use thiserror::Error;
 
 use super::{ask, unknown};
 use crate::cell::control::{ControlRequest, ControlResponse};
@@ -122,22 +123,33 @@ fn words(fault: &LiveFault) -> String {
     }
 }
 
-fn percent(text: &str) -> Result<u32, String> {
+/// Value of an option that cannot be parsed.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum ValueError {
+    #[error("must be a whole number from 0 to 100, e.g. `10%`")]
+    Percent,
+    #[error("must be 0 to 10000 milliseconds, e.g. `50ms`")]
+    Milliseconds,
+    #[error("must be a path prefix, e.g. `/assets/`")]
+    Path,
+}
+
+fn percent(text: &str) -> Result<u32, ValueError> {
     let number = text.strip_suffix('%').unwrap_or(text);
     let number = number.parse().ok().filter(|number| *number <= 100);
-    number.ok_or_else(|| "must be a whole number from 0 to 100, e.g. `10%`".into())
+    number.ok_or(ValueError::Percent)
 }
 
-fn milliseconds(text: &str) -> Result<u32, String> {
+fn milliseconds(text: &str) -> Result<u32, ValueError> {
     let number = text.strip_suffix("ms").unwrap_or(text);
     let number = number.parse().ok().filter(|number| *number <= 10_000);
-    number.ok_or_else(|| "must be 0 to 10000 milliseconds, e.g. `50ms`".into())
+    number.ok_or(ValueError::Milliseconds)
 }
 
-fn path(text: &str) -> Result<String, String> {
+fn path(text: &str) -> Result<String, ValueError> {
     match text.starts_with('/') {
         true => Ok(text.to_owned()),
-        false => Err("must be a path prefix, e.g. `/assets/`".into()),
+        false => Err(ValueError::Path),
     }
 }
 

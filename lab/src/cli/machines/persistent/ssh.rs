@@ -119,11 +119,16 @@ fn address(said: &str) -> Option<String> {
     Some(address.to_owned())
 }
 
-fn user(text: &str) -> Result<String, String> {
+/// User name that `ssh` could misread.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid user name (example: `core`)")]
+struct UserError;
+
+fn user(text: &str) -> Result<String, UserError> {
     let is_fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     match !text.is_empty() && !text.starts_with('-') && text.chars().all(is_fine) {
         true => Ok(text.to_owned()),
-        false => Err("invalid user name (example: `core`)".into()),
+        false => Err(UserError),
     }
 }
 
