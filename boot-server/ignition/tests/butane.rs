@@ -60,6 +60,32 @@ fn config_is_served_as_matchbox_does() {
     );
 }
 
+/// What a MachineConfig may contain depends on the version; source: `config/openshift` of Butane v0.29.0.
+#[test]
+fn machine_config_has_what_its_version_supports() {
+    let translated = |version: &str, rest: &str| {
+        let config = format!(
+            "variant: openshift\nversion: {version}\nmetadata: {{name: a, labels: \
+             {{machineconfiguration.openshift.io/role: worker}}}}\n{rest}"
+        );
+        let options = Options {
+            output: Output::Ignition,
+            ..Options::default()
+        };
+        translate_butane(config.as_bytes(), &options).result
+    };
+    let fips = "openshift: {fips: true}\nstorage: {luks: [{name: a, device: /dev/vda, clevis: {tpm2: true}}]}\n";
+    for (version, has_cipher) in [("4.13.0", true), ("4.19.0", true), ("4.20.0", false)] {
+        let config = translated(version, fips).unwrap();
+        assert_eq!(config.contains("aes-cbc-essiv"), has_cipher, "{version}");
+    }
+    let grub = "grub: {users: [{name: a, password_hash: grub.pbkdf2.sha512.1}]}\n";
+    assert_eq!(translated("4.18.0", grub), Err(Refusal::Source));
+    assert!(translated("4.19.0", grub).is_ok());
+    let headers = "storage: {files: [{path: /a, contents: {source: 'data:,a', http_headers: [{name: a, value: b}]}}]}\n";
+    assert_eq!(translated("4.14.0", headers), Err(Refusal::Source));
+}
+
 fn differs_from_butane(vector: &Value) -> Result<(), String> {
     let args: Vec<&str> = vector["args"]
         .as_array()

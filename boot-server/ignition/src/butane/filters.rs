@@ -32,7 +32,7 @@ const NO_CLEVIS: [Filter; 1] = [(
     Reason::NotSupported("clevis"),
 )];
 const NO_CEX: [Filter; 1] = [(&["storage", "luks", "cex"], Reason::CexNotSupported)];
-const MACHINE_CONFIG: [Filter; 16] = [
+const MACHINE_CONFIG: [Filter; 17] = [
     (
         &["kernel_arguments"],
         Reason::MachineConfig("kernel_arguments"),
@@ -92,6 +92,10 @@ const MACHINE_CONFIG: [Filter; 16] = [
     (
         &["storage", "files", "append"],
         Reason::MachineConfig("appending to a file"),
+    ),
+    (
+        &["storage", "files", "contents", "http_headers"],
+        Reason::MachineConfig("headers of a file"),
     ),
     (
         &["storage", "links"],

@@ -18,10 +18,11 @@ mod translate;
 mod trees;
 mod validate;
 
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::rc::Rc;
 
-use crate::finding::{Finding, Report};
+use crate::finding::{Finding, Reason, Report};
+use crate::path::Path;
 use crate::schema::release::{Release, Variant};
 use crate::schema::{Field, Key, Kind, Shape, spec3};
 use crate::yaml::Mismatch;
@@ -36,7 +37,7 @@ use translate::Context;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Folder of local files; without one a config cannot refer to any.
-    pub files_dir: Option<&'a Path>,
+    pub files_dir: Option<&'a FilePath>,
     /// Form of the result.
     pub output: Output,
 }
@@ -227,10 +228,16 @@ impl Context<'_> {
         let has_grub = has("grub");
         let mut ignition = self.boot_device(config, ignition);
         report.append(self.origins.trace(partitions::check(&ignition)));
+        let is_openshift = self.release.variant == Variant::Openshift;
+        if is_openshift && self.release.minor() < 19 && config.child("grub").has("users") {
+            // Older MachineConfigs cannot set users of the boot loader.
+            report.error(Path::of(&["grub"]), Reason::MachineConfig("grub"));
+            return ignition;
+        }
         if has_grub {
             ignition = self.grub(config, ignition);
         }
-        if self.release.variant == Variant::Openshift {
+        if is_openshift {
             self.openshift(config, &mut ignition);
         }
         ignition

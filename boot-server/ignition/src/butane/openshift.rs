@@ -17,7 +17,7 @@ impl Context<'_> {
     pub(super) fn openshift(&mut self, config: &Struct, ignition: &mut Struct) {
         let minor = self.release.minor();
         self.grub_file(ignition);
-        if minor < 14 && config.child("openshift").is_true("fips") {
+        if minor < 20 && config.child("openshift").is_true("fips") {
             self.fips_options(ignition);
         }
         let storage = Path::of(&["storage"]);
