@@ -99,7 +99,7 @@ enum Command {
     #[command(display_order = 108)]
     Schema(schema::SchemaArguments),
     #[command(flatten)]
-    Machines(machines::MachineCommand),
+    Machines(Box<machines::MachineCommand>),
 }
 
 /// Runs the program and returns its exit code.
@@ -110,7 +110,7 @@ pub fn main() -> process::ExitCode {
     }
     let Arguments { places, command } = Arguments::parse();
     let code = match command {
-        Command::Machines(command) => machines::run(places, command),
+        Command::Machines(command) => machines::run(places, *command),
         Command::Explain(what) => explain::run(&what),
         Command::New(what) => new::run(&places, &what),
         Command::Completions(what) => manual::completions(&what),

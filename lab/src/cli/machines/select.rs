@@ -118,7 +118,10 @@ mod tests {
     fn scenarios_that_run_first_are_the_four_environments_and_come_before_the_others() {
         let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
         let given = Arguments::parse_from(["lab", "--scenarios", scenarios, "run"]);
-        let Command::Machines(MachineCommand::Run(arguments)) = given.command else {
+        let Command::Machines(command) = given.command else {
+            panic!("another command");
+        };
+        let MachineCommand::Run(arguments) = *command else {
             panic!("another command");
         };
         let units = select(&given.places, &arguments).ok().unwrap();
