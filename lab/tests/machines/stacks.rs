@@ -42,43 +42,6 @@ fn with_plain_boot_server(copy: ScenarioCopy, plays: &[&str], sections: &str) ->
     })
 }
 
-/// The config service and Pixiecore as two programs, as in real deployments.
-fn with_plain_pixiecore(copy: ScenarioCopy) {
-    let program = boot_server();
-    let write = |file: &str, text: &str| {
-        fs::write(copy.toml().with_file_name(file), text).unwrap();
-    };
-    write(
-        "api.toml.in",
-        "[http]\nlisten = \"{host}:8080\"\ndata = \"{data}\"\nassets = \"{assets}\"\n",
-    );
-    write(
-        "pixiecore.toml.in",
-        "interface = \"{interface}\"\naddress = \"{address}\"\n\
-         [pixiecore]\napi = \"http://{host}:8080/pixiecore\"\n[tftp]\n",
-    );
-    copy.edit_toml(|scenario| {
-        let dhcp = toml::Table::from_iter([("dhcp".to_owned(), "libvirt".into())]);
-        scenario.insert("services".into(), dhcp.into());
-        scenario.insert("machines".into(), "simulated".into());
-        let service = |name: &str, keys: &str| -> toml::Table {
-            let text = format!(
-                "name = \"{name}\"\ncommand = [{:?}, \"--config\", \"{{dir}}/{name}.toml\"]\n{keys}",
-                program.display().to_string()
-            );
-            text.parse().unwrap()
-        };
-        let services = vec![
-            service("api", "plays = [\"config\"]\nready = { tcp = 8080 }"),
-            service(
-                "pixiecore",
-                "plays = [\"proxy-dhcp\", \"tftp\", \"http\"]\nready = { udp = 4011 }\nafter = [\"api\"]",
-            ),
-        ];
-        scenario.insert("service".into(), services.into());
-    });
-}
-
 /// The two environments whose simulated faults are defined, without any server of the lab.
 fn plain_environments() -> Scenarios {
     let scenarios = Scenarios::new();
@@ -110,8 +73,7 @@ fn evidence(scenarios: &Scenarios, unit: &str) -> Vec<Value> {
 #[test]
 fn plain_boot_server_is_judged_by_wire_and_console_alone() {
     let scenarios = plain_environments();
-    with_plain_pixiecore(scenarios.copy("pixiecore", "pixiecore"));
-    // Simulated machines do not run PXELINUX; they boot by iPXE from the same server.
+    // Simulated machines run neither PXELINUX nor Pixiecore's scripts; they boot by iPXE from the same server.
     let pxe_dhcp = scenarios
         .copy("pxe-dhcp", "pxe-dhcp")
         .edit_toml(|scenario| {
@@ -133,15 +95,12 @@ fn plain_boot_server_is_judged_by_wire_and_console_alone() {
         "proxy-dhcp@bios",
         "proxy-dhcp@uefi",
         "pxe-dhcp@bios",
-        "pixiecore@bios",
-        "pixiecore@uefi",
     ] {
         let records = evidence(&scenarios, unit);
         let is = |record: &Value, seen: &str| record["seen"] == seen;
         assert!(!records.iter().any(|one| is(one, "server")), "{unit}");
         let lines = records.iter().filter(|one| is(one, "service_line"));
-        let mut of_service =
-            lines.filter(|one| ["plain", "pixiecore"].contains(&one["service"].as_str().unwrap()));
+        let mut of_service = lines.filter(|one| one["service"] == "plain");
         assert!(of_service.any(|one| one["stream"] == "stdout"), "{unit}");
     }
 }
