@@ -1,5 +1,6 @@
 //! Execution of a set of units for any command: flags of a run, host checks, machines, results, reports.
 
+mod child_time;
 mod connect;
 mod github;
 mod image;
@@ -38,6 +39,7 @@ use crate::remote::Host;
 use crate::runner::capacity::{Capacity, available_mib};
 use crate::runner::keep::{Keep, instructions};
 use crate::runner::{Policy, RunConfig};
+use child_time::ChildTime;
 use image::fitted;
 use interrupt::Interrupt;
 use watch::{Lost, watch_run, writer};
@@ -228,6 +230,7 @@ impl RunOptions {
         request: RunRequest,
     ) -> Result<Done, CliError> {
         let started = Instant::now();
+        let children = ChildTime::start();
         let now = jiff::Zoned::now();
         let look = OutputStyle::choose(self.quiet, self.no_color);
         let RunRequest {
@@ -293,7 +296,7 @@ impl RunOptions {
             run_id,
             started: now.timestamp().to_string(),
             seconds: started.elapsed().as_secs_f64(),
-            processor_seconds: processor_seconds(),
+            processor_seconds: children.seconds(),
             accelerator: chosen.reason,
             shard,
             whole,
@@ -475,14 +478,4 @@ fn create_file(
             format!("{}: {error}", path.display()),
         )),
     }
-}
-
-/// Returns the processor time of all cells that have ended. The kernel adds a process's time to its parent's when it
-/// ends; PID 1 of a cell inherits the time of everything in it.
-fn processor_seconds() -> Option<f64> {
-    use nix::sys::resource::{UsageWho, getrusage};
-    use nix::sys::time::TimeValLike;
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
-    let time = usage.user_time() + usage.system_time();
-    Some(time.num_milliseconds() as f64 / 1000.0)
 }
