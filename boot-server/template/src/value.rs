@@ -80,13 +80,6 @@ impl From<&str> for Value {
     }
 }
 
-/// The text that `{{.}}` writes, for people.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::fmt::text_of(self, 'v', usize::MAX))
-    }
-}
-
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({self})", self.type_name())

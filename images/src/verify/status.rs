@@ -3,8 +3,50 @@
 //! The lines are those of GnuPG's doc/DETAILS, "Format of the --status-fd output". Its exit code is no
 //! verdict: it is 0 for a good signature by a key that has expired.
 
-use super::signature::{Refusal, Signed};
+use thiserror::Error;
+
 use crate::catalog::model::ExpiredKey;
+
+/// A signature that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// Fingerprint of the primary key.
+    pub fingerprint: String,
+    /// Time of the signature, in seconds since 1970.
+    pub made_at: u64,
+    /// True if the key has expired since.
+    pub key_has_expired: bool,
+}
+
+/// Reasons to refuse a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The file is not what was signed.
+    #[error("bad signature: the file or its signature was changed or truncated")]
+    Bad,
+    /// Signed by a key that is not pinned.
+    #[error("signed by another key: {0}")]
+    OtherKey(String),
+    /// The key has expired.
+    #[error(
+        "signed by an expired key ({key}, expired {at} seconds after 1970); name a newer key (`key` in [override.NAME], docs/images.md)"
+    )]
+    ExpiredKey {
+        /// Fingerprint of the primary key.
+        key: String,
+        /// Expiry time, in seconds since 1970.
+        at: u64,
+    },
+    /// The key was revoked.
+    #[error("signed by a revoked key: {0}")]
+    Revoked(String),
+    /// The signature itself has expired.
+    #[error("the signature has expired")]
+    ExpiredSignature,
+    /// The signature file has no signature.
+    #[error("no OpenPGP signature found in the signature file")]
+    None,
+}
 
 const PREFIX: &str = "[GNUPG:] ";
 

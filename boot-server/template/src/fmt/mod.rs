@@ -18,6 +18,13 @@ pub(crate) const MOST_NESTED: usize = 200;
 /// Longest text of a value in an error message, in bytes.
 const LONGEST_SHOWN: usize = 4096;
 
+/// The text that `{{.}}` writes, for people.
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&text_of(self, 'v', usize::MAX))
+    }
+}
+
 /// Returns the text of a value by a verb, for messages, cut where it is long.
 pub(crate) fn display(value: &Value, verb: char) -> String {
     text_of(value, verb, LONGEST_SHOWN)

@@ -4,6 +4,7 @@
 //! noted in [`CloudConfig::notes`] and otherwise without effect. Whether the values make sense is
 //! found out when they are applied, in the same order as there.
 
+pub mod raw;
 pub mod read;
 pub mod sections;
 pub mod substitute;

@@ -161,7 +161,7 @@ impl<'a> Builder<'a> {
                 let is_binary = tag.is_some_and(|tag| tag.suffix() == "binary");
                 let (text, plain) = match is_binary {
                     true => (
-                        super::read::binary(&text).ok_or(YamlError::Binary { line })?,
+                        super::raw::binary(&text).ok_or(YamlError::Binary { line })?,
                         false,
                     ),
                     false => (text.into_owned(), style == ScalarStyle::Plain),

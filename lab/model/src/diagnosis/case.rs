@@ -343,3 +343,12 @@ pub(super) fn server_of(packet: &Packet, said: &DhcpSaid) -> String {
         (None, None) => packet.from.mac.clone(),
     }
 }
+
+/// Converts an observation into evidence.
+pub(super) fn proof(stage_event: &StageEvent) -> Proof {
+    Proof {
+        at_us: Some(stage_event.at_us),
+        frame: stage_event.frame,
+        text: stage_event.text.clone(),
+    }
+}

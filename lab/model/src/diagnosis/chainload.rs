@@ -1,7 +1,6 @@
 //! Cause: boot programs and scripts that load each other endlessly.
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Outcome, StageEvent, StageName};
 

@@ -3,8 +3,7 @@
 use boot_server_catalog::Labels;
 use boot_server_events::BootEvent;
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::script::why_no_group;
 use super::{Cause, Finding, Proof};
 use crate::timeline::signatures::{Clue, has_clue};

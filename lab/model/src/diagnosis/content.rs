@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use boot_server_events::BootEvent;
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::evidence::Observation;
 use crate::evidence::packet::{Direction, Packet, PacketContent};

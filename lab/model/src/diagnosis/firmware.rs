@@ -2,7 +2,7 @@
 
 use boot_server_proto::dhcp::MessageType;
 
-use super::case::Case;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::timeline::StageName;
 use crate::timeline::signatures::Clue;
@@ -53,9 +53,7 @@ pub(super) fn secure_boot(case: &Case) -> Option<Finding> {
 }
 
 fn last_program(case: &Case) -> Option<Proof> {
-    case.stage_events(StageName::Nbp)
-        .last()
-        .map(super::nbp::proof)
+    case.stage_events(StageName::Nbp).last().map(proof)
 }
 
 /// Detects outdated keys, or boot entries of another network card, in the firmware's variables.

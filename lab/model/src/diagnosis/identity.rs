@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use boot_server_proto::dhcp::MessageType;
 use uuid::Uuid;
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::{Direction, Packet, PacketContent, TransferEnd};
 use crate::timeline::{Origin, Outcome};

@@ -2,8 +2,8 @@
 
 use boot_server_events::BootEvent;
 
-use super::case::Case;
-use super::nbp::{proof, refusal};
+use super::case::{Case, proof};
+use super::nbp::refusal;
 use super::{Cause, Finding, Proof};
 use crate::evidence::Observation;
 use crate::evidence::packet::{Packet, PacketContent, Protocol, Transfer, TransferEnd, Wire};

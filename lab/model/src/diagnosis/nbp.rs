@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use boot_server_events::BootEvent;
 
-use super::case::Case;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::evidence::packet::PacketContent;
 use crate::timeline::signatures::Clue;
@@ -15,15 +15,6 @@ pub(super) fn refusal<'a>(case: &Case<'a>, stage: StageName) -> Option<&'a Stage
     case.stage_events(stage)
         .iter()
         .find(|one| one.outcome == Outcome::Failed && one.fact.is_not_there())
-}
-
-/// Converts an observation into evidence.
-pub(super) fn proof(stage_event: &StageEvent) -> Proof {
-    Proof {
-        at_us: Some(stage_event.at_us),
-        frame: stage_event.frame,
-        text: stage_event.text.clone(),
-    }
 }
 
 /// Detects a boot program that the server does not have.

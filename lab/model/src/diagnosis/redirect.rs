@@ -1,7 +1,6 @@
 //! Cause: a server that redirects the machine.
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::{Cause, Finding};
 use crate::evidence::packet::{Packet, PacketContent};
 use crate::timeline::{Outcome, StageEvent};

@@ -1,7 +1,6 @@
 //! Causes: a machine that restarts, and a boot program that does nothing.
 
-use super::case::Case;
-use super::nbp::proof;
+use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Origin, Outcome, StageEvent, StageName};
 

@@ -4,8 +4,8 @@ use boot_server_catalog::Labels;
 use boot_server_catalog::explain::explain;
 use boot_server_events::BootEvent;
 
-use super::case::Case;
-use super::nbp::{proof, refusal};
+use super::case::{Case, proof};
+use super::nbp::refusal;
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Outcome, StageName};
 

@@ -1,8 +1,14 @@
 //! Parser of the head of an HTTP/1 request or response (RFC 9112).
 
-use super::http::Asked;
 use super::parts::Range;
 use crate::evidence::packet::PacketContent;
+
+/// Request whose answer is awaited.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) is_head: bool,
+    pub(super) target: String,
+}
 
 /// Maximum number of header lines per head.
 const HEADER_LIMIT: usize = 64;

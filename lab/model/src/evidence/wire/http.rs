@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::content::Gathering;
-use super::head::{self, Head};
+use super::head::{self, Asked, Head};
 use super::parts::{PARTIAL_CONTENT, Part, Parts};
 use super::{Datagram, Wire};
 use crate::evidence::packet::{PacketContent, Protocol, Transfer, TransferEnd};
@@ -47,13 +47,6 @@ impl Exchange {
             });
         }
     }
-}
-
-/// A request.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) is_head: bool,
-    pub(super) target: String,
 }
 
 /// Parser of one side's stream.

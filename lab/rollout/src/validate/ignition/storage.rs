@@ -129,6 +129,6 @@ fn data(url: &str) -> Option<Vec<u8>> {
 }
 
 fn unpacks(bytes: &[u8]) -> bool {
-    let text = guest_agent::config::read::of_bytes(bytes.to_vec());
+    let text = guest_agent::config::raw::of_bytes(bytes.to_vec());
     decode_content("gzip", &text).is_ok()
 }

@@ -93,7 +93,7 @@ impl<'a> Builder<'a> {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 let is_binary = tag.as_ref().is_some_and(|tag| tag.suffix() == "binary");
                 let decoded = is_binary
-                    .then(|| guest_agent::config::read::binary(&text))
+                    .then(|| guest_agent::config::raw::binary(&text))
                     .flatten();
                 let text = decoded.map_or(text, Into::into);
                 let style = if plain { Style::Plain } else { Style::Text };
