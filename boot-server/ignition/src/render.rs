@@ -1,8 +1,8 @@
 //! Values → JSON, with the fields in the order of Go's structs.
 
 use crate::go::json::push_string;
-use crate::schema::{Field, Kind, Minor, Shape, Written, is_empty, is_zero};
-use crate::value::{Struct, Value};
+use crate::schema::{Field, Kind, Minor, Shape, Written, is_zero};
+use crate::value::{Struct, Value, is_empty};
 
 /// Library whose JSON is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -130,9 +130,7 @@ impl Struct {
 
     /// True if nothing in the struct is set.
     pub(crate) fn is_empty(&self) -> bool {
-        self.fields
-            .iter()
-            .all(|(_, value)| crate::schema::is_empty(value))
+        self.fields.iter().all(|(_, value)| is_empty(value))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
@@ -212,5 +210,15 @@ impl Struct {
             Some(Value::List(items)) => items,
             _ => unreachable!("set above"),
         }
+    }
+}
+
+/// True for a value that Go's `omitempty` leaves out where the field is not a pointer: nothing in it is set.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Bytes(_) => false,
+        Value::List(items) => items.is_empty(),
+        Value::Struct(fields) => fields.is_empty(),
+        Value::Labels(labels) => labels.is_empty(),
     }
 }

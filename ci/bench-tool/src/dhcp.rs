@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 
 use crate::Bench;
+use crate::dhcp_kind::Kind;
 use crate::dhcp_servers::start;
 use crate::leases;
 use crate::limits::Limits;
@@ -34,26 +35,6 @@ const START_TIME: Duration = Duration::from_secs(60);
 const CHECK_TIME: Duration = Duration::from_secs(3);
 /// Length of an answer, for the physical limit.
 const ANSWER_LEN: u32 = 300;
-
-/// A server of the comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Ours,
-    Dnsmasq,
-    Kea,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Ours, Kind::Dnsmasq, Kind::Kea];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Ours => "boot-server",
-            Kind::Dnsmasq => "dnsmasq",
-            Kind::Kea => "kea-dhcp4",
-        }
-    }
-}
 
 /// Result of a run at one rate.
 #[derive(Debug, Clone, Copy)]

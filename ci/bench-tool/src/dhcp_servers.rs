@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::Bench;
 use crate::cable::{Cable, SERVERS};
-use crate::dhcp::Kind;
+use crate::dhcp_kind::Kind;
 use crate::leases::{FIRST, LAST, LEASE_SECONDS};
 use crate::server::Server;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::dhcp::Kind;
+use crate::dhcp_kind::Kind;
 use crate::perfdhcp::mac;
 
 /// First address of the pool.

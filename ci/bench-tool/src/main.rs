@@ -8,6 +8,7 @@ mod boot;
 mod cable;
 mod config;
 mod dhcp;
+mod dhcp_kind;
 mod dhcp_servers;
 mod http;
 mod leases;

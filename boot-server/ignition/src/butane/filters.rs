@@ -4,9 +4,8 @@
 
 use crate::finding::{Reason, Report};
 use crate::path::Path;
-use crate::schema::is_empty;
 use crate::schema::release::{Release, Variant};
-use crate::value::{Struct, Value};
+use crate::value::{Struct, Value, is_empty};
 
 /// A field by its keys, in every entry of the lists on the way.
 type Filter = (&'static [&'static str], Reason);

@@ -8,7 +8,7 @@ pub(crate) mod release;
 pub(crate) mod spec2;
 pub(crate) mod spec3;
 
-use crate::value::{Struct, Value};
+use crate::value::{Struct, Value, is_empty};
 
 /// Minor version of the Ignition 3 specification that a field belongs to.
 pub(crate) type Minor = u8;
@@ -219,16 +219,6 @@ impl Shape {
                 (number, _) => format!("number:{number}"),
             },
         }
-    }
-}
-
-/// True for a value that Go's `omitempty` leaves out where the field is not a pointer: nothing in it is set.
-pub(crate) fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Bytes(_) => false,
-        Value::List(items) => items.is_empty(),
-        Value::Struct(fields) => fields.is_empty(),
-        Value::Labels(labels) => labels.is_empty(),
     }
 }
 

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::model::Link;
+use super::model::{Direction, Link};
 
 /// Delay of a reordered frame: long enough for the next frames of a transfer to overtake it.
 const OVERTAKEN_BY: Duration = Duration::from_millis(4);
@@ -15,16 +13,6 @@ const OVERTAKEN_BY: Duration = Duration::from_millis(4);
 pub struct Impairment {
     link: Link,
     state: u64,
-}
-
-/// Direction of frames; each has its own random sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// From a machine to the servers.
-    Out,
-    /// From the servers to a machine.
-    In,
 }
 
 impl Impairment {

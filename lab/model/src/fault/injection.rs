@@ -6,10 +6,9 @@ use boot_server_events::EVENT_NAMES;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::impair::Direction;
 use super::model::{
-    Barrier, CannedAnswer, Injections, Kill, Link, MachineChange, ProxyFlaw, Rewrite, Role,
-    ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    Barrier, CannedAnswer, Direction, Injections, Kill, Link, MachineChange, ProxyFlaw, Rewrite,
+    Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
 use crate::scenario::card_mac;
 use crate::scenario::problem::{Source, Wrong};

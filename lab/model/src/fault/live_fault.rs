@@ -8,8 +8,8 @@ use boot_server_proto::dhcp::{self, MessageType};
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use serde::{Deserialize, Serialize};
 
-use super::impair::{Direction, Impairment};
-use super::model::Link;
+use super::impair::Impairment;
+use super::model::{Direction, Link};
 
 /// UDP port of DHCP servers (RFC 2131 §4.1).
 const DHCP_SERVER_PORT: u16 = 67;

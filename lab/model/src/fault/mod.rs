@@ -28,11 +28,12 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 
-pub use impair::{Direction, Impairment};
+pub use impair::Impairment;
 pub use live_fault::{LiveFault, LiveFaults};
 pub use model::{
-    Barrier, CannedAnswer, Change, Collection, Edit, Expectation, Fault, Injections, Kill, Link,
-    MachineChange, ProxyFlaw, Rewrite, Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    Barrier, CannedAnswer, Change, Collection, Direction, Edit, Expectation, Fault, Injections,
+    Kill, Link, MachineChange, ProxyFlaw, Rewrite, Role, ServerChange, ServerPart, Station,
+    TftpFlaw, WebFlaw,
 };
 pub use outcome::{Found, found, is_shown};
 pub use overlay::{OverlayError, Treatment, materialise};

@@ -7,7 +7,6 @@ use boot_server_proto::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::impair::Direction;
 use crate::diagnosis::Cause;
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
@@ -388,4 +387,14 @@ fn own_mac(address: Ipv4Addr) -> String {
     let [a, b, c, d] = address.octets();
     // Locally administered (IEEE 802): no card on sale has it.
     MacAddr([2, 0, a, b, c, d]).to_string()
+}
+
+/// Direction of frames; each has its own random sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From a machine to the servers.
+    Out,
+    /// From the servers to a machine.
+    In,
 }

@@ -131,7 +131,7 @@ fn put(frame: &mut [u8], at: usize, value: u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::impair::Direction;
+    use super::super::model::Direction;
     use super::*;
 
     /// A frame with this payload, and padding behind it.

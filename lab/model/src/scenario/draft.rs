@@ -15,8 +15,11 @@ use ipnet::Ipv4Net;
 use toml::de::DeTable;
 use uuid::Uuid;
 
-use super::access::FileMode;
 use super::expect::{self, DraftExpect};
+use super::limits::{
+    BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
+    MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
+};
 use super::mac::{MacError, card_mac};
 use super::model::{
     ConfigService, DhcpService, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
@@ -24,20 +27,7 @@ use super::model::{
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
 use super::service::{self, DraftService, Part};
-
-/// Minimum memory of today's kernels. Images need more, because kernel, initrd and unpacked root are in memory;
-/// a boot shows how much.
-pub(super) const MEMORY_MIB_MIN: u32 = 64;
-pub(super) const MEMORY_MIB_MAX: u32 = 65_536;
-pub(super) const MEMORY_MIB_DEFAULT: u32 = 1024;
-/// Smaller disks have no room for a partition table and a file system.
-pub(super) const DISK_MIB_MIN: u32 = 8;
-/// Maximum disk size, 1 TiB. Disks are sparse files in memory.
-pub(super) const DISK_MIB_MAX: u32 = 1_048_576;
-pub(super) const BOOT_SECONDS_MAX: u32 = 7200;
-pub(super) const BOOT_SECONDS_MIN: u32 = 10;
-/// Default time limit: a node under emulation takes 20 to 60 s, and several times that on a busy host.
-pub(super) const BOOT_SECONDS_DEFAULT: u64 = 300;
+use super::text::{filled, word};
 
 /// Readable parts of a scenario.
 #[derive(Debug, Default)]
@@ -418,32 +408,6 @@ fn node(item: &Item) -> Option<DraftNode> {
     Some(node)
 }
 
-/// Rejects an empty text.
-pub(super) fn filled(text: &str, key: &str) -> Result<String, Wrong> {
-    if text.trim().is_empty() {
-        return Err(Wrong::new(
-            format!("`{key}` is empty"),
-            "write one sentence",
-        ));
-    }
-    Ok(text.trim().to_owned())
-}
-
-/// Parses a name that is safe in file names, domain names and on a command line.
-pub(super) fn word(text: &str, what: &str) -> Result<String, Wrong> {
-    let sound = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if sound && (1..=32).contains(&text.len()) && !text.starts_with('-') {
-        return Ok(text.to_owned());
-    }
-    let what = format!("invalid {what}: `{text}`");
-    Err(Wrong::new(
-        what,
-        "use 1 to 32 lowercase letters, digits and hyphens, e.g. `node1`",
-    ))
-}
-
 /// Parses the name of an image, such as `flatcar:stable` or `coreos@835.9.0`.
 fn image_name(text: &str) -> Result<String, Wrong> {
     match text.parse::<ImageName>() {
@@ -530,14 +494,4 @@ fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
         return Err(Wrong::new(what, help));
     }
     Ok(net)
-}
-
-/// Parses the mode of a file.
-pub(super) fn file_mode(text: &str) -> Result<FileMode, Wrong> {
-    text.parse::<FileMode>().map_err(|error| {
-        Wrong::new(
-            error.to_string(),
-            "use three or four octal digits, e.g. `0644`",
-        )
-    })
 }

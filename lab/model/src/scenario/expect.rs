@@ -4,13 +4,11 @@ use std::ops::Range;
 
 use super::access::Owner;
 use super::digest::{Sha256Error, Sha256Hex};
-use super::draft::file_mode;
+use super::limits::RESETS_MAX;
 use super::model::{ExpectedHashes, FileExpect, MatchedBy};
 use super::problem::{Located, Wrong};
 use super::read::{Item, Table};
-
-/// Maximum number of expected resets; no boot path has more.
-pub(super) const RESETS_MAX: u32 = 16;
+use super::text::file_mode;
 
 /// Readable parts of a node's expectations.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod digest;
 mod draft;
 mod expect;
 mod fit;
+mod limits;
 mod load;
 mod mac;
 mod model;
@@ -21,6 +22,7 @@ mod schema_tests;
 mod service;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use boot_server_proto::firmware::Firmware;
 

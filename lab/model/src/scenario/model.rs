@@ -14,11 +14,10 @@ use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
 use super::digest::Sha256Hex;
-use super::draft::{
+use super::limits::{
     BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
-    MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN,
+    MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN, RESETS_MAX,
 };
-use super::expect::RESETS_MAX;
 use super::service::{Part, Service, ServiceAddress};
 
 /// Network environment, its machines, and the expectations of each.

@@ -4,7 +4,7 @@ use boot_server_events::{BootEvent, DhcpRole, Who};
 use boot_server_proto::dhcp::MessageType;
 use boot_server_proto::mac::MacAddr;
 
-use super::wire::leads_on;
+use super::named::Named;
 use super::{ContentSeen, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::scenario::{DhcpService, Image, Scenario};
 
@@ -248,14 +248,9 @@ pub(super) fn tftp_stage(
     (stage, stage_event)
 }
 
-/// Returns a requested TFTP file name without leading slashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named(String);
-
-impl Named {
-    pub(super) fn of(file: &str) -> Named {
-        Named(file.trim_start_matches(['/', '\\']).to_owned())
-    }
+/// True if this script only leads to the next one.
+pub(super) fn leads_on(path: &str) -> bool {
+    path.starts_with("/boot.ipxe") || path == "/_/booting"
 }
 
 fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Classified<'e>> {

@@ -8,7 +8,7 @@ use boot_server_policy::BootConfig;
 use boot_server_policy::Policy;
 use serde::{Deserialize, Serialize};
 
-use super::classify::Named;
+use super::named::Named;
 use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, port, wire};
 use crate::evidence::packet::{Endpoint, Protocol, TransferEnd, Wire};
 use crate::evidence::{Observation, Record};

@@ -9,6 +9,7 @@ mod classify;
 mod content;
 mod fact;
 mod identity;
+mod named;
 mod port;
 mod restarts;
 pub mod signatures;
@@ -25,12 +26,12 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use applied::failed_unit;
 pub use build::build;
-use classify::Named;
 #[cfg(test)]
 pub(crate) use classify::image_file;
 pub(crate) use content::bare;
 pub use content::{ContentSeen, Difference};
 pub use fact::Fact;
+use named::Named;
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
 pub use stall::{Deadline, StallDetector, StallTimeouts};

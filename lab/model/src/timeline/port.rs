@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use boot_server_events::BootEvent;
 
-use super::classify::Named;
+use super::named::Named;
 use crate::evidence::packet::{
     DhcpSaid, Direction, Endpoint, Packet, PacketContent, Transfer, Wire,
 };

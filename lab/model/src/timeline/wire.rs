@@ -9,7 +9,8 @@ use boot_server_proto::dhcp::MessageType;
 
 use sha2::{Digest, Sha256};
 
-use super::classify::{Named, expected_file, http_stage, nbp_file, tftp_stage};
+use super::classify::{expected_file, http_stage, leads_on, nbp_file, tftp_stage};
+use super::named::Named;
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::evidence::DhcpKind;
@@ -379,11 +380,6 @@ pub(super) fn http(
         peer: None,
         on_the_wire: String::new(),
     })
-}
-
-/// True if this script only leads to the next one.
-pub(super) fn leads_on(path: &str) -> bool {
-    path.starts_with("/boot.ipxe") || path == "/_/booting"
 }
 
 /// Returns the stage of a request to a server with another layout than the lab's, by sender and content.

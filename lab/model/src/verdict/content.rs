@@ -1,6 +1,6 @@
 //! Comparison of received bytes with those sent, those on disk and those that the scenario states.
 
-use super::judge::Unmet;
+use super::proof::Unmet;
 use super::require::{By, Requirement};
 use crate::timeline::{
     ContentSeen, Difference, Origin, Outcome, StageEvent, StageName, Timeline, Vantage,

@@ -1,6 +1,7 @@
 //! Derivation of the verdict from requirements and timeline.
 
 use super::checks::checks;
+use super::proof::{Unmet, proves};
 use super::require::{By, Requirement, requirements};
 use super::{NodeVerdict, content, matching, order, whole};
 use crate::evidence::GaveUp;
@@ -13,27 +14,6 @@ const BOOT_PROGRAM_LOADS_MAX: usize = 3;
 
 /// Services that are not under test: if one ends, the node is not to blame.
 const INFRASTRUCTURE: &[&str] = &["libvirtd", "virtlogd", "virtqemud", "dnsmasq", "capture"];
-
-/// Defect of a stage.
-pub(super) struct Unmet {
-    pub(super) stage: StageName,
-    pub(super) waited_for: String,
-    pub(super) why: String,
-    pub(super) missing: Vec<String>,
-    /// True if an error was observed, false if evidence is only missing.
-    pub(super) went_wrong: bool,
-}
-
-impl Unmet {
-    /// Order of stages for choosing the failed one: the others follow from it. A login may wait for a
-    /// cloud-config that the server does not deliver.
-    fn order(&self) -> (StageName, bool) {
-        match (self.stage, self.went_wrong) {
-            (StageName::CloudConfig, true) => (StageName::UserlandUp, false),
-            (stage, _) => (stage, true),
-        }
-    }
-}
 
 /// Returns the verdict on `node`, from all its evidence.
 pub fn judge(
@@ -206,25 +186,6 @@ pub(super) fn is_implied(requirement: &Requirement, timeline: &Timeline) -> bool
     }
     let kernel = timeline.stage(StageName::KernelUp);
     kernel.is_some_and(|stage| stage.end_us.is_some())
-}
-
-/// True if the observation proves the requirement. The lab's own servers must confirm it; a packet alone may
-/// come from another host.
-pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> bool {
-    let is_own = stage_event.impostor.is_none() && stage_event.claimed.is_none();
-    let is_done = stage_event.outcome == Outcome::Done;
-    is_own
-        && match requirement.by {
-            By::Machine => {
-                is_done && ![Origin::Wire, Origin::Service].contains(&stage_event.origin)
-            }
-            By::MachineOfAnybody | By::MachineOfService => {
-                is_done && stage_event.origin != Origin::Service
-            }
-            By::Service => {
-                stage_event.origin == Origin::Service && stage_event.outcome != Outcome::Failed
-            }
-        }
 }
 
 /// Returns the defect of a received answer.

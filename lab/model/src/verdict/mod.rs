@@ -11,6 +11,7 @@ pub mod fixture;
 mod judge;
 mod matching;
 mod order;
+mod proof;
 mod require;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Order of the boot: evidence counts only at its time in a boot.
 
-use super::judge::{Unmet, proves};
+use super::proof::{Unmet, proves};
 use super::require::{By, Requirement};
 use crate::timeline::{StageEvent, StageName, Timeline, own};
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::judge::{is_implied, proves};
+use super::judge::is_implied;
+use super::proof::proves;
 use super::require::{Requirement, requirements};
 use crate::scenario::{Firmware, Node, Scenario};
 use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage, own};

@@ -1,6 +1,6 @@
 //! Requirements on the whole boot: no restart, and a completely applied config.
 
-use super::judge::Unmet;
+use super::proof::Unmet;
 use crate::scenario::Node;
 use crate::timeline::{Fact, Outcome, StageEvent, StageName, Timeline};
 

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::super::draft::{filled, word};
 use super::super::problem::{Located, Wrong, nearest, one_of};
 use super::super::read::Item;
+use super::super::text::{filled, word};
 use super::placeholder::{Placeholder, unknown};
 use super::{
     Part, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, WITHIN_SECONDS_DEFAULT,
