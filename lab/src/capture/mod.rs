@@ -299,7 +299,7 @@ impl<W: Write> Writer<W> {
     /// Writes the first blocks of a capture.
     fn begin(spec: &CaptureSpec, mut out: W) -> io::Result<Writer<W>> {
         let names = Names::new(spec);
-        out.write_all(&pcapng::beginning(spec, &names))?;
+        out.write_all(&pcapng::beginning(spec, &names.known()))?;
         out.flush()?;
         Ok(Writer {
             out,

@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{CaptureSpec, Counts, names::Names};
+use super::{CaptureSpec, Counts};
 
 /// Block types (§4 of the draft).
 mod block {
@@ -43,7 +43,7 @@ pub(super) enum Name<'a> {
 }
 
 /// Returns the section, the interface and the names known from the start.
-pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
+pub(super) fn beginning(spec: &CaptureSpec, known: &[Name<'_>]) -> Vec<u8> {
     let mut nodes = String::new();
     for (name, mac) in &spec.nodes {
         nodes.push_str(&format!("\n{mac} {name}"));
@@ -86,7 +86,7 @@ pub(super) fn beginning(spec: &CaptureSpec, names: &Names) -> Vec<u8> {
 
     let mut blocks = enclosed(block::SECTION, &section);
     blocks.extend(enclosed(block::INTERFACE, &interface));
-    blocks.extend(self::names(&names.known()));
+    blocks.extend(names(known));
     blocks
 }
 

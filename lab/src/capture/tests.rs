@@ -32,7 +32,7 @@ fn request() -> Vec<u8> {
 
 fn file_of(frames: &[&[u8]], counts: Counts) -> Vec<u8> {
     let spec = spec(PathBuf::new());
-    let mut file = pcapng::beginning(&spec, &Names::new(&spec));
+    let mut file = pcapng::beginning(&spec, &Names::new(&spec).known());
     for frame in frames {
         file.extend(pcapng::frame(1_700_000_000_123_456, frame, 1000));
     }

@@ -12,7 +12,7 @@ use crate::hosts::attachment::{Plug, Plugged};
 use crate::hosts::simulated::machine::MachineJob;
 use crate::hosts::simulated::report::{self, Line};
 use crate::hosts::{StationJob, Task};
-use crate::node::life::{NodeContext, NodeRecorder};
+use crate::node::context::{NodeContext, NodeRecorder};
 
 /// Runs one simulated boot of `node`; returns when its process has stopped.
 ///

@@ -23,7 +23,8 @@ use super::set_up::Services;
 use super::{fault, simulated};
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
-use crate::node::life::{NodeContext, NodeRecorder, artifacts_of, domain_name, live};
+use crate::node::context::{NodeContext, NodeRecorder};
+use crate::node::life::{artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
 
 /// Cell of one attempt, in the order of its life: [`Cell::set_up`], [`Cell::record_served_files`],

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::programs::AbsentProgram;
-
 /// Texts of the kernel and the user database.
 pub mod text {
     /// Processor flags.
@@ -181,4 +179,13 @@ impl Host {
             .find(|path| self.files.contains(**path))
             .copied()
     }
+}
+
+/// Program or file of a service that this host lacks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AbsentProgram {
+    /// Program as written in the command, or path of a file in an argument.
+    pub program: String,
+    /// Scenario and service that need it.
+    pub needed_by: String,
 }

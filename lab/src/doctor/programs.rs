@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Scenario;
 
-use super::host::Host;
+use super::host::{AbsentProgram, Host};
 use super::packages::Family;
 use super::{Finding, Group, Subject};
 
@@ -43,15 +43,6 @@ const FILES: [(&str, &str); 3] = [
         "syslinux-common",
     ),
 ];
-
-/// Program or file of a service that this host lacks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AbsentProgram {
-    /// Program as written in the command, or path of a file in an argument.
-    pub program: String,
-    /// Scenario and service that need it.
-    pub needed_by: String,
-}
 
 /// Returns the program's file: a name is searched in `PATH` and in the folders of system programs.
 #[must_use]

@@ -6,29 +6,23 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lab_model::evidence::disturbance::Disturbance;
 use lab_model::evidence::domain::Domain;
-use lab_model::evidence::{GaveUp, Observation, Record};
-use lab_model::fault::MachineChange;
-use lab_model::scenario::{Firmware, Node};
+use lab_model::evidence::{GaveUp, Observation};
+use lab_model::scenario::Node;
 use lab_model::verdict::checks::{Check, checks};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::console::Console;
+use super::context::{NodeContext, NodeRecorder};
 use super::machine::{self, Sockets};
 use super::outlook::hopeless_or_login;
 use super::picture::keep_picture;
-use super::progress::Progress;
 use super::shell::{Answer, Shell, ShellError};
 use super::units;
-use crate::capture::EvidenceOptions;
-use crate::capture::ports::Ports;
-use crate::hypervisor::accel::Accelerator;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 
 /// Interval for asking libvirt whether the machine still runs.
@@ -51,84 +45,6 @@ const LAST_ROUND: Duration = Duration::from_secs(30);
 
 /// Number of retries of failed checks after systemd has finished its start.
 const ROUNDS_AFTER_START: u32 = 2;
-
-/// Context of a node: paths, devices and settings.
-#[derive(Debug, Clone)]
-pub struct NodeContext {
-    /// Run id, part of the domain's name.
-    pub run_id: String,
-    pub firmware: Firmware,
-    pub accelerator: Accelerator,
-    /// Amount of evidence to collect.
-    pub depth: EvidenceOptions,
-    /// Name of the libvirt network.
-    pub network: String,
-    /// Folder for the console socket and the disks.
-    pub sockets: PathBuf,
-    /// Folder for the artifacts.
-    pub artifacts: PathBuf,
-    /// Time limit from power-on to the last check.
-    pub deadline: Duration,
-    /// True if the finished machine keeps running, with its console free for other clients.
-    pub hold: bool,
-    /// Changes of the machine by a fault.
-    pub machine: MachineChange,
-    /// Capture at the machine's own port, during an attempt.
-    pub ports: Option<Ports>,
-}
-
-/// Recorder of one node's observations.
-#[derive(Debug, Clone)]
-pub struct NodeRecorder {
-    node: String,
-    records: mpsc::UnboundedSender<Record>,
-    progress: Progress,
-    /// True once an observation has ruled out a pass.
-    saw_failure: Arc<AtomicBool>,
-}
-
-impl NodeRecorder {
-    /// Creates a recorder for the node of this name.
-    #[must_use]
-    pub fn new(
-        node: &str,
-        records: mpsc::UnboundedSender<Record>,
-        progress: Progress,
-    ) -> NodeRecorder {
-        NodeRecorder {
-            node: node.to_owned(),
-            records,
-            progress,
-            saw_failure: Arc::default(),
-        }
-    }
-
-    /// Records one observation with the current time.
-    pub fn saw(&self, seen: Observation) {
-        if matches!(
-            seen,
-            Observation::GaveUp { .. }
-                | Observation::PowerOff { .. }
-                | Observation::Check { holds: false, .. }
-                | Observation::ConsoleDisturbed { .. }
-        ) {
-            self.saw_failure.store(true, Ordering::Relaxed);
-        }
-        let record = Record {
-            at_us: self.progress.now_us(),
-            node: Some(self.node.clone()),
-            seen,
-        };
-        self.progress.saw(&record);
-        // The receiver is gone once the attempt is over.
-        let _ = self.records.send(record);
-    }
-
-    /// Records that the lab stopped waiting.
-    pub fn gave_up(&self, reason: GaveUp) {
-        self.saw(Observation::GaveUp { reason });
-    }
-}
 
 /// Returns the libvirt name of a run's node.
 #[must_use]
@@ -171,7 +87,7 @@ pub async fn live(
                 recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
             }
         }
-        if context.depth.display && recorder.saw_failure.load(Ordering::Relaxed) {
+        if context.depth.display && recorder.saw_failure() {
             keep_picture(&name, &node.name, &context.artifacts, hypervisor, recorder).await;
         }
         if context.hold {

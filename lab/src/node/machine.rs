@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Node;
 
-use super::life::NodeContext;
+use super::context::NodeContext;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
 

@@ -1,6 +1,7 @@
 //! One machine: its serial console, the shell on it, and its life from power-on to the last check.
 
 pub mod console;
+pub mod context;
 pub mod framing;
 pub mod life;
 pub mod machine;

@@ -8,7 +8,7 @@ use std::path::Path;
 use lab_model::evidence::Observation;
 use thiserror::Error;
 
-use super::life::NodeRecorder;
+use super::context::NodeRecorder;
 use crate::hypervisor::{Hypervisor, Picture};
 
 /// File name of a screenshot among a node's artifacts.

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::Args;
 use lab_model::diagnosis::{Cause, JudgedNode};
 use lab_model::fault::{
     self, Collection, Expectation, Fault, Found, Injections, OverlayError, Treatment,
@@ -16,45 +15,9 @@ use lab_report::exit_code::ExitCode;
 use lab_report::faults::{FaultResult, FaultResults};
 use tempfile::TempDir;
 
-use super::run::RunArguments;
+use super::arguments::RunArguments;
 use crate::cli::Folders;
 use crate::cli::error::{CliError, refuse};
-use crate::hypervisor::accel::{Accelerator, Chosen};
-
-/// Flags that concern faults and adversarial cases.
-#[derive(Debug, Args)]
-pub(super) struct FaultArguments {
-    /// Run faults instead of scenarios: each breaks one scenario on purpose and must be diagnosed as its file
-    /// says
-    #[arg(
-        long,
-        group = "cases",
-        conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
-    )]
-    faults: bool,
-    /// Run adversarial cases instead of scenarios: hosts, servers and guests that lie
-    #[arg(
-        long,
-        group = "cases",
-        conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
-    )]
-    adversarial: bool,
-    /// Run the cases' scenarios unbroken: each must pass
-    #[arg(long, requires = "cases")]
-    without_injection: bool,
-    /// Run only the cases with this kind of machine
-    #[arg(long, value_enum, value_name = "KIND", requires = "cases")]
-    machines: Option<MachinesArgument>,
-}
-
-/// Values of `--machines`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum MachinesArgument {
-    /// Simulated machines only
-    Simulated,
-    /// Virtual machines only
-    Virtual,
-}
 
 /// Cases selected for a run.
 #[derive(Debug)]
@@ -90,7 +53,7 @@ pub(super) fn select(
     let folder = tempfile::tempdir().map_err(|error| refuse(ExitCode::Internal, error))?;
     let mut list = Vec::new();
     for fault in selected {
-        if !wanted.wants(&fault, arguments) {
+        if !wanted.wants(&fault, &arguments.firmware) {
             continue;
         }
         let own = folder.path().join(&fault.name);
@@ -118,36 +81,6 @@ fn unfit(error: OverlayError) -> CliError {
             message: format!("lab: {told}\n{:?}", miette::Report::new(source)),
         },
         _ => refuse(ExitCode::InvalidInput, told),
-    }
-}
-
-impl FaultArguments {
-    fn collection(&self) -> Option<Collection> {
-        match (self.faults, self.adversarial) {
-            (true, _) => Some(Collection::Faults),
-            (_, true) => Some(Collection::Adversarial),
-            _ => None,
-        }
-    }
-
-    fn wants(&self, fault: &Fault, arguments: &RunArguments) -> bool {
-        let firmware = &arguments.firmware;
-        let kind = self
-            .machines
-            .is_none_or(|kind| fault.machines.is_virtual() == (kind == MachinesArgument::Virtual));
-        kind && (firmware.is_empty() || firmware.contains(&fault.firmware))
-    }
-}
-
-/// Returns a placeholder for the accelerator if all machines are simulated or there are none.
-pub(super) fn nothing_is_executed(units: &[Unit]) -> Chosen {
-    let why = match units.is_empty() {
-        true => "no machine",
-        false => "all machines are simulated",
-    };
-    Chosen {
-        accelerator: Accelerator::Tcg,
-        reason: format!("none ({why})"),
     }
 }
 

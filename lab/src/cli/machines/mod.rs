@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod absent;
+mod arguments;
 mod doctor;
 mod execution;
 mod faults;
@@ -37,7 +38,7 @@ pub(super) enum MachineCommand {
     Doctor(doctor::DoctorArguments),
     /// Run scenarios and print a table of verdicts
     #[command(display_order = 3)]
-    Run(run::RunArguments),
+    Run(arguments::RunArguments),
     /// Start a scenario's network, servers and machines, and keep them running
     #[command(display_order = 5)]
     Up(persistent::UpArguments),

@@ -1,61 +1,16 @@
 //! `lab run`: selects units, boots their machines, judges and reports them.
 
-use std::num::NonZeroU32;
-
-use clap::Args;
-use images::catalog::ImageName;
 use lab_model::fault::Collection;
-use lab_model::results::shard::Shard;
-use lab_model::scenario::Firmware;
 use lab_report::exit_code::ExitCode;
 use lab_report::whole::{Kind, Whole};
 
-use super::execution::{RunOptions, RunRequest, check_host, image_of, image_of_empty_part};
+use super::arguments::RunArguments;
+use super::execution::{RunRequest, check_host, image_of, image_of_empty_part};
 use super::faults::Faults;
 use super::select::{of_shard, select};
 use super::{faults, named, remote};
 use crate::cli::Folders;
 use crate::cli::error::{CliError, refuse};
-
-/// Arguments of `lab run`.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct RunArguments {
-    #[command(flatten)]
-    pub(super) faults: faults::FaultArguments,
-    /// Scenarios to run, or cases with --faults or --adversarial [default: all]. A name with a slash is a path: of a
-    /// scenario, or of a folder of scenarios
-    #[arg(value_name = "NAME")]
-    pub(super) names: Vec<String>,
-    /// Run only on this firmware (may be repeated)
-    #[arg(long, value_name = "FIRMWARE")]
-    pub(super) firmware: Vec<Firmware>,
-    /// Boot this image instead of the scenarios' own, e.g. `flatcar:stable` (see `lab images list`)
-    #[arg(long, value_name = "IMAGE", conflicts_with = "cases")]
-    image: Option<ImageName>,
-    /// Boot only the first machine of each scenario, on the first firmware
-    #[arg(long, conflicts_with = "cases")]
-    pub(super) quick: bool,
-    /// Run part M of N, split by scenario name, to share a run among several computers
-    #[arg(long, value_name = "M/N")]
-    pub(super) shard: Option<Shard>,
-    /// Number of times to run each scenario
-    #[arg(long, value_name = "N", default_value = "1", value_parser = times)]
-    pub(super) repeat: NonZeroU32,
-    /// Skip validation of the data directories
-    #[arg(long)]
-    pub(super) unchecked_data: bool,
-    #[command(flatten)]
-    options: RunOptions,
-}
-
-/// Text that is not a number of repetitions.
-#[derive(Debug, thiserror::Error)]
-#[error("invalid number of repetitions: `{0}` (must be at least 1)")]
-struct InvalidRepeat(String);
-
-fn times(text: &str) -> Result<NonZeroU32, InvalidRepeat> {
-    text.parse().map_err(|_| InvalidRepeat(text.to_owned()))
-}
 
 /// Runs the units and returns the exit code.
 pub(super) async fn run(mut folders: Folders, mut arguments: RunArguments) -> ExitCode {

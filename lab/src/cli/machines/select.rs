@@ -8,7 +8,7 @@ use lab_model::results::{Unit, unit_name};
 use lab_model::scenario::{self, DataCheck, Firmware, Scenario, SelectError};
 use lab_report::exit_code::ExitCode;
 
-use super::run::RunArguments;
+use super::arguments::RunArguments;
 use crate::cli::Folders;
 use crate::cli::error::{CliError, refuse};
 

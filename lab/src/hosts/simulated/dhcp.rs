@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use boot_server_proto::dhcp::{Message, MessageType, code};
@@ -91,10 +92,29 @@ pub fn exchange(asker: &Asker, interface: &str) -> Result<Given, DhcpError> {
     given.boot_file = boot_file(&proxy);
     if given.boot_file.is_none() {
         // A unicast request needs the address.
-        super::machine::take_address(interface, &given)?;
+        take_address(interface, &given)?;
         given.boot_file = ask_boot_server(&socket, asker, interface, xid, given.address, server)?;
     }
     Ok(given)
+}
+
+/// Configures the acknowledged address on the interface.
+///
+/// # Errors
+/// Fails if `ip` fails.
+pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
+    let address = format!("{}/{}", given.address, given.prefix_len);
+    for arguments in [
+        vec!["address", "flush", "dev", interface, "scope", "global"],
+        vec!["address", "add", &address, "dev", interface],
+    ] {
+        let status = Command::new("ip").args(&arguments).status()?;
+        if !status.success() {
+            let what = format!("ip {}: {status}", arguments.join(" "));
+            return Err(io::Error::other(what));
+        }
+    }
+    Ok(())
 }
 
 /// Leases an address and keeps it, as a machine that does not boot.

@@ -3,9 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::Ipv4Addr;
-use std::process::Command as Process;
 
 use boot_server_proto::mac::MacAddr;
 use lab_model::evidence::simulated::{Loaded, Report};
@@ -102,7 +100,7 @@ impl Machine<'_> {
             Ok(given) => given,
             Err(error) => return self.no_address(is_ipxe, &error),
         };
-        if let Err(error) = take_address(self.interface, &given) {
+        if let Err(error) = dhcp::take_address(self.interface, &given) {
             say(&format!("the address could not be taken: {error}"));
             return Err(());
         }
@@ -369,25 +367,6 @@ enum Place {
     Http(Url),
     Tftp(Ipv4Addr, String),
     Nowhere,
-}
-
-/// Configures the acknowledged address on the interface.
-///
-/// # Errors
-/// Fails if `ip` fails.
-pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
-    let address = format!("{}/{}", given.address, given.prefix_len);
-    for arguments in [
-        vec!["address", "flush", "dev", interface, "scope", "global"],
-        vec!["address", "add", &address, "dev", interface],
-    ] {
-        let status = Process::new("ip").args(&arguments).status()?;
-        if !status.success() {
-            let what = format!("ip {}: {status}", arguments.join(" "));
-            return Err(io::Error::other(what));
-        }
-    }
-    Ok(())
 }
 
 /// Returns iPXE's message for an unusable file, with the simulated machine's reason.

@@ -14,7 +14,8 @@ use std::collections::HashSet;
 
 use boot_server_catalog::ignition::Language;
 
-use self::shape::{Checker, Shape, Version};
+use self::shape::{Checker, Shape};
+use self::values::Version;
 use super::finding::{Findings, Source};
 use super::tree::{At, Kind, Node, json, yaml};
 

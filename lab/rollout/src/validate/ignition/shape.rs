@@ -2,7 +2,7 @@
 
 use boot_server_catalog::problem::nearest;
 
-use super::values::Check;
+use super::values::{Check, Version};
 use crate::validate::finding::{Findings, Source};
 use crate::validate::tree::{At, Entry, Kind, Node};
 
@@ -54,13 +54,6 @@ impl Key {
         self.check = Some(check);
         self
     }
-}
-
-/// Version of the config, which selects the schema.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Version {
-    pub(super) major: u8,
-    pub(super) minor: u8,
 }
 
 /// Holds configs against a shape.

@@ -1,6 +1,11 @@
 //! Values that Ignition refuses though they are of the right kind.
 
-use super::shape::Version;
+/// Version of the config, which selects the schema.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version {
+    pub(super) major: u8,
+    pub(super) minor: u8,
+}
 
 /// Check of a value.
 #[derive(Debug, Clone, Copy)]

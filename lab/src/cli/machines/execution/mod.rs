@@ -23,7 +23,6 @@ use lab_report::live::{Events, Live};
 use lab_report::whole::Whole;
 use lab_report::{RunSummary, UnitSummary};
 
-use super::faults::nothing_is_executed;
 use super::images::Chosen as ChosenImage;
 use super::programs::sibling;
 use super::remote;
@@ -477,5 +476,17 @@ fn create_file(
             ExitCode::Internal,
             format!("{}: {error}", path.display()),
         )),
+    }
+}
+
+/// Returns a placeholder for the accelerator if all machines are simulated or there are none.
+fn nothing_is_executed(units: &[Unit]) -> Chosen {
+    let why = match units.is_empty() {
+        true => "no machine",
+        false => "all machines are simulated",
+    };
+    Chosen {
+        accelerator: Accelerator::Tcg,
+        reason: format!("none ({why})"),
     }
 }
