@@ -18,9 +18,9 @@ pub enum Severity {
 /// A problem of a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Severity.
+    /// Severity, which decides whether the config is refused.
     pub severity: Severity,
-    /// Problem.
+    /// Problem in one sentence.
     pub reason: Reason,
     /// Value in the config that has the problem.
     pub path: Path,

@@ -32,7 +32,7 @@ pub enum InvalidOption {
     /// An option that the server sets.
     #[error("option {code} {why}")]
     Reserved {
-        /// Option code.
+        /// Code of the option (RFC 2132).
         code: u8,
         /// Source of its value.
         why: &'static str,

@@ -15,9 +15,9 @@ pub(crate) use read::read;
 /// A place in a text, both counted from 1. Columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Line.
+    /// Line, counted from 1.
     pub line: usize,
-    /// Column.
+    /// Column, counted from 1.
     pub column: usize,
 }
 

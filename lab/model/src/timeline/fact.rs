@@ -67,7 +67,7 @@ pub enum Fact {
     DhcpReplied {
         /// Type of the answer.
         message: DhcpKind,
-        /// Address given.
+        /// Address that the reply gives to the machine.
         given: Option<Ipv4Addr>,
         /// Role of the server.
         role: DhcpRole,
@@ -80,7 +80,7 @@ pub enum Fact {
     DhcpAnswer {
         /// Type of the answer.
         message: DhcpKind,
-        /// Address given.
+        /// Address that the reply gives to the machine.
         given: Option<Ipv4Addr>,
         /// Server identifier, address or MAC of the server.
         from: String,
@@ -112,7 +112,7 @@ pub enum Fact {
     },
     /// The address to be offered is in use.
     AddressInUse {
-        /// The address.
+        /// Address that somebody else uses.
         address: Ipv4Addr,
         /// MAC of the host that uses it.
         by: Option<Identifier<MacAddr>>,
@@ -140,7 +140,7 @@ pub enum Fact {
     TftpFailed {
         /// File name as asked.
         file: String,
-        /// Reason.
+        /// Reason that the transfer failed.
         reason: TftpFailure,
     },
     /// Packets show a TFTP error.
@@ -149,20 +149,20 @@ pub enum Fact {
         file: String,
         /// True for an error of the machine, false for one of the server.
         by_machine: bool,
-        /// Error code.
+        /// Error code of the message (RFC 1350 §5).
         code: u16,
         /// Message of the packet.
         message: String,
     },
     /// A server of ours answered an HTTP request.
     Http {
-        /// Method.
+        /// Method of the request.
         method: String,
         /// Path without the query.
         path: String,
         /// Raw query, empty when none.
         query: String,
-        /// Status code.
+        /// Status code of the answer.
         status: u16,
         /// Answer, in the server's words.
         detail: String,
@@ -175,7 +175,7 @@ pub enum Fact {
     HttpAnswer {
         /// Path with its query.
         target: String,
-        /// Status code.
+        /// Status code of the answer.
         status: u16,
         /// Address of the server.
         from: Option<String>,
@@ -184,11 +184,11 @@ pub enum Fact {
     },
     /// Packets show the transfer of a file.
     Transferred {
-        /// Protocol.
+        /// Protocol of the transfer.
         protocol: Protocol,
         /// TFTP file name, or HTTP path with its query.
         name: String,
-        /// Bytes transferred.
+        /// Number of bytes that were transferred.
         bytes: u64,
         /// Address or MAC of the sender.
         from: String,
@@ -201,7 +201,7 @@ pub enum Fact {
     },
     /// A file arrived whole at the machine's port.
     Arrived {
-        /// Protocol.
+        /// Protocol of the transfer.
         protocol: Protocol,
         /// TFTP file name, or HTTP path with its query.
         name: String,
