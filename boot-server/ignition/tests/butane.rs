@@ -33,7 +33,7 @@ const OLD_EXPERIMENT: &str =
 const MACHINE_CONFIG: &str =
     "matchbox reads a MachineConfig as Ignition, and serves an empty config without a version";
 const SERVED_VERSIONS: &[(&str, &str)] = &[("butane-version-matrix-0300", OLD_EXPERIMENT)];
-/// What matchbox serves for a config newer than Ignition 3.4.
+/// Body that matchbox serves for a config newer than Ignition 3.4.
 const EMPTY: &str = r#"{"ignition":{"config":{"replace":{"verification":{}}},"proxy":{},"security":{"tls":{}},"timeouts":{},"version":""},"kernelArguments":{},"passwd":{},"storage":{},"systemd":{}}"#;
 
 #[test]
@@ -60,7 +60,7 @@ fn config_is_served_as_matchbox_does() {
     );
 }
 
-/// What a MachineConfig may contain depends on the version; source: `config/openshift` of Butane v0.29.0.
+/// Contents of a MachineConfig are limited by its version; source: `config/openshift` of Butane v0.29.0.
 #[test]
 fn machine_config_has_what_its_version_supports() {
     let translated = |version: &str, rest: &str| {

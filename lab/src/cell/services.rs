@@ -33,7 +33,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(20);
 const SETTLING: Duration = Duration::from_millis(700);
 
 /// Text for a service without output.
-const NOTHING: &str = "no output";
+pub(super) const NOTHING: &str = "no output";
 
 /// QEMU runs as the cell's own root, which has no privileges outside; security drivers, control groups and
 /// further namespaces are unavailable in a cell, and unnecessary.
@@ -334,7 +334,7 @@ fn tail(log: &Path) -> String {
 }
 
 /// Returns the last lines of a log without control sequences; `None` if the log does not exist.
-fn last_lines(log: &Path) -> Option<String> {
+pub(super) fn last_lines(log: &Path) -> Option<String> {
     let bytes = fs::read(log).unwrap_or_default();
     let text = plain(&String::from_utf8_lossy(&bytes));
     let lines: Vec<&str> = text

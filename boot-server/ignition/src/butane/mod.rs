@@ -54,7 +54,7 @@ pub enum Output {
     Pretty,
     /// As matchbox 0.11.0 serves it: read as Ignition 3.4 and written with every section.
     ///
-    /// Of a newer config or a MachineConfig matchbox makes an empty config without a version. Here both are Ignition.
+    /// A newer config or a MachineConfig becomes Ignition here; matchbox serves an empty config without a version.
     Matchbox011,
 }
 

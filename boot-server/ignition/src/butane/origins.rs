@@ -1,4 +1,4 @@
-//! Which value of a Butane config each value of the Ignition config comes from.
+//! Origin of each value of the Ignition config in the Butane config.
 //!
 //! Findings about the Ignition config are reported at the place in the Butane config that caused them.
 

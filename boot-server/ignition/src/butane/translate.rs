@@ -12,7 +12,7 @@ use crate::schema::release::Release;
 use crate::schema::{Field, Kind, Minor, Shape};
 use crate::value::{Struct, Value};
 
-/// What a translation reads and writes.
+/// Input and output of a translation.
 pub(super) struct Context<'a> {
     pub(super) release: &'static Release,
     pub(super) files: Files<'a>,

@@ -3,7 +3,7 @@
 //! Butane compresses contents when that is shorter, so the length decides what a config contains. Only the length is
 //! computed here: the contents are compressed with the project's own library, whose result may be shorter.
 //!
-//! What decides the length: Go finds matches of at least four bytes, prefers a longer match one byte later, writes
+//! The length follows from this: Go finds matches of at least four bytes, prefers a longer match one byte later, writes
 //! blocks of 16384 tokens in the shortest of three forms, and ends the stream with an empty block.
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
-//! What Go's libraries make of texts: URLs, data URLs, paths, systemd units and JSON strings.
+//! Texts as Go's libraries read and write them: URLs, data URLs, paths, systemd units and JSON strings.
 //!
-//! Which configs are refused, and the bytes of those that are not, follow from these.
+//! They decide which configs are refused, and the bytes of the others.
 
 pub(crate) mod dataurl;
 pub(crate) mod deflate;

@@ -3,19 +3,7 @@
 //! Source: `config/types/etcd.go` and `flannel.go` of the Container Linux Config Transpiler v0.9.0.
 
 use super::Kind::{Bool, Int, Text};
-use super::{Field, Key, Shape};
-
-const fn f(name: &'static str, kind: super::Kind) -> Field {
-    Field::new(name, kind)
-}
-
-const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
-    Shape {
-        name,
-        key: Key::None,
-        fields,
-    }
-}
+use super::{Shape, f, shape};
 
 /// Options of etcd 2.3 and later 2.x, in the order of their flags.
 pub(crate) static ETCD_2: Shape = shape(

@@ -194,6 +194,20 @@ impl Field {
     }
 }
 
+/// Creates a field of the tables.
+const fn f(name: &'static str, kind: Kind) -> Field {
+    Field::new(name, kind)
+}
+
+/// Creates a struct whose entries in lists are never told apart.
+const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
+    Shape {
+        name,
+        key: Key::None,
+        fields,
+    }
+}
+
 impl Shape {
     pub(crate) fn fields_in(&self, minor: Minor) -> impl Iterator<Item = &'static Field> {
         self.fields.iter().filter(move |field| field.is_in(minor))

@@ -4,19 +4,7 @@
 //! Ignition. Most fields are the same in both; the others are read only (sugar) or written only (generated).
 
 use super::Kind::{Bool, Int, List, Struct, Text, Texts, Uint};
-use super::{Field, Key, Shape};
-
-const fn f(name: &'static str, kind: super::Kind) -> Field {
-    Field::new(name, kind)
-}
-
-const fn shape(name: &'static str, fields: &'static [Field]) -> Shape {
-    Shape {
-        name,
-        key: Key::None,
-        fields,
-    }
-}
+use super::{Shape, f, shape};
 
 /// A Container Linux Config, and the Ignition config made of it.
 pub(crate) static CONFIG: Shape = shape(

@@ -10,11 +10,7 @@ use storage::STORAGE;
 use variants::{BOOT_DEVICE, GRUB, METADATA, OPENSHIFT};
 
 use super::Kind::{Bool, Int, List, Struct, Text, Texts};
-use super::{Field, Key, Shape};
-
-const fn f(name: &'static str, kind: super::Kind) -> Field {
-    Field::new(name, kind)
-}
+use super::{Key, Shape, f};
 
 /// Defines the config of a variant: the keys of the base, and those of the variant.
 macro_rules! config {

@@ -73,7 +73,7 @@ pub(super) fn ignored(
     });
 }
 
-/// Tells of a datagram that is no DHCP message.
+/// Reports a datagram that is no DHCP message.
 pub(super) fn malformed(events: &EventSink, who: Who, reason: String) {
     debug!(?who, reason, "malformed DHCP message");
     events.emit(BootEvent::Malformed {

@@ -17,10 +17,9 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
-use lab_model::scenario::{
-    Placeholder, ReadyWhen, Scenario, Service, ServiceAddress, expand, start_order,
-};
+use lab_model::scenario::{Placeholder, Scenario, Service, ServiceAddress, start_order};
 use lab_model::untrusted::tree::TreeError;
 use tokio::sync::mpsc;
 
@@ -188,9 +187,8 @@ impl CustomServices {
                 });
             }
         }
-        let is_done =
-            matches!(&service.ready, Some(ready) if matches!(ready.when, ReadyWhen::Exit(_)));
-        Ok((!is_done).then_some(process))
+        process.stop_hearing();
+        Ok((!service.is_one_shot()).then_some(process))
     }
 
     /// Ends the services in the reverse order of their start and reports what they leave behind.
@@ -214,7 +212,7 @@ async fn own_host(address: Ipv4Addr, net: Ipv4Net, plug: &Plug, log: &Path) -> i
     let job = StationJob {
         interface: None,
         // Locally administered; the same in each run, so that captures can be compared.
-        mac: format!("02:5e:{a:02x}:{b:02x}:{c:02x}:{d:02x}"),
+        mac: MacAddr([2, 0x5e, a, b, c, d]).to_string(),
         address: Some((address, net.prefix_len())),
         task: Task::Idle,
     };
@@ -258,9 +256,4 @@ impl Values<'_> {
             Placeholder::Subnet => scenario.network.subnet.to_string(),
         }
     }
-}
-
-/// Replaces the placeholders of a command line, an environment variable or a URL.
-fn expanded(text: &str, value: impl Fn(Placeholder) -> String) -> String {
-    expand(text, value)
 }

@@ -11,16 +11,13 @@ use lab_model::untrusted::plain;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-use super::super::services::ServiceEvent;
+use crate::cell::services::{self, ServiceEvent};
 
 /// Maximum number of lines of one service in the evidence; the log has all.
 const LINES_MAX: usize = 2000;
 
 /// Maximum length of a line in the evidence, in bytes.
 const LINE_BYTES_MAX: usize = 1000;
-
-/// Number of the last lines that explain an end.
-const LAST_LINES: usize = 8;
 
 /// Destination of a service's lines.
 #[derive(Debug, Clone)]
@@ -91,25 +88,22 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Returns the last lines of the logs in `folder`.
+/// Returns the name of a stream's log.
+pub(super) fn log_name(kind: OutputStream) -> &'static str {
+    match kind {
+        OutputStream::Stdout => "stdout.log",
+        OutputStream::Stderr => "stderr.log",
+    }
+}
+
+/// Returns the last lines of the logs in `folder`, standard error first.
 pub(super) fn last_lines(folder: &Path) -> String {
-    let of = |file: &str| {
-        let bytes = std::fs::read(folder.join(file)).unwrap_or_default();
-        let text = plain(&String::from_utf8_lossy(&bytes));
-        let all: Vec<String> = text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(str::to_owned)
-            .collect();
-        let from = all.len().saturating_sub(LAST_LINES);
-        all.get(from..).unwrap_or_default().join("\n")
-    };
-    let said: Vec<String> = [of("stderr.log"), of("stdout.log")]
-        .into_iter()
-        .filter(|said| !said.is_empty())
+    let kinds = [OutputStream::Stderr, OutputStream::Stdout].into_iter();
+    let said: Vec<String> = kinds
+        .filter_map(|kind| services::last_lines(&folder.join(log_name(kind))))
         .collect();
     match said.is_empty() {
-        true => "no output".into(),
+        true => services::NOTHING.into(),
         false => said.join("\n"),
     }
 }

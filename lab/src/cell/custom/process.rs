@@ -7,14 +7,15 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use lab_model::evidence::OutputStream;
-use lab_model::scenario::{Placeholder, ReadyWhen, Restart, Service, StopSignal};
+use lab_model::scenario::{Placeholder, Restart, Service, StopSignal, expand};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::CustomServiceError;
 use super::output::{self, Lines};
-use super::{CustomServiceError, expanded};
 use crate::cell::services::ServiceEvent;
 use crate::doctor::programs;
 
@@ -111,7 +112,7 @@ pub(super) fn command(
         words.extend(privileges);
         words.push("--".into());
     }
-    let mut own = service.command.iter().map(|word| expanded(word, &value));
+    let mut own = service.command.iter().map(|word| expand(word, &value));
     let program = own.next().unwrap_or_default();
     let path = programs::find(&program).ok_or_else(|| CustomServiceError::Program {
         service: service.name.clone(),
@@ -120,7 +121,7 @@ pub(super) fn command(
     words.push(path.display().to_string());
     words.extend(own);
     let env = service.env.iter();
-    let env = env.map(|(name, text)| (name.clone(), expanded(text, &value)));
+    let env = env.map(|(name, text)| (name.clone(), expand(text, &value)));
     Ok(CommandLine {
         words,
         env: env.collect(),
@@ -208,7 +209,7 @@ impl Process {
             lines,
             told,
             restart: service.restart,
-            is_one_shot: matches!(&service.ready, Some(ready) if matches!(ready.when, ReadyWhen::Exit(_))),
+            is_one_shot: service.is_one_shot(),
             pids,
             ends,
             is_stopping,
@@ -224,6 +225,11 @@ impl Process {
             stop: service.stop,
             supervisor: tokio::spawn(supervisor.run(first)),
         })
+    }
+
+    /// Drops further lines instead of keeping them for a sign in the output.
+    pub(super) fn stop_hearing(&mut self) {
+        self.heard.close();
     }
 
     /// Returns the last lines of the output.
@@ -338,34 +344,33 @@ fn spawn(command: &CommandLine, log: &Path, lines: &Lines) -> std::io::Result<Sp
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let open = |name: &str| {
-        File::options()
-            .create(true)
-            .append(true)
-            .open(log.join(name))
-    };
     let mut readers = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        let log = open("stdout.log")?;
-        let lines = lines.clone();
-        readers.push(tokio::spawn(output::follow(
-            stdout,
-            OutputStream::Stdout,
-            log,
-            lines,
-        )));
+        readers.push(reader(stdout, OutputStream::Stdout, log, lines)?);
     }
     if let Some(stderr) = child.stderr.take() {
-        let log = open("stderr.log")?;
-        let lines = lines.clone();
-        readers.push(tokio::spawn(output::follow(
-            stderr,
-            OutputStream::Stderr,
-            log,
-            lines,
-        )));
+        readers.push(reader(stderr, OutputStream::Stderr, log, lines)?);
     }
     Ok((child, readers))
+}
+
+/// Starts a task that copies a stream to its log in the folder `log`, and its lines to `lines`.
+fn reader(
+    stream: impl AsyncRead + Send + Unpin + 'static,
+    kind: OutputStream,
+    log: &Path,
+    lines: &Lines,
+) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log.join(output::log_name(kind)))?;
+    Ok(tokio::spawn(output::follow(
+        stream,
+        kind,
+        log,
+        lines.clone(),
+    )))
 }
 
 /// Waits for the end of a service's processes.

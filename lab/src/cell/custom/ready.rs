@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use lab_model::scenario::{Placeholder, ReadyWhen, Service};
+use lab_model::scenario::{Placeholder, ReadyWhen, Service, expand};
 use regex_lite::Regex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::expanded;
 use super::process::Process;
 
 /// Pause between two looks at a sign that does not report itself.
@@ -58,7 +57,7 @@ pub(super) async fn wait(
             ReadyWhen::Tcp(port) => until(|| has_socket(&sockets, "tcp", *port)).await,
             ReadyWhen::Udp(port) => until(|| has_socket(&sockets, "udp", *port)).await,
             ReadyWhen::Http(url) => {
-                let url = expanded(url, &value);
+                let url = expand(url, &value);
                 while !is_answered(&url).await {
                     tokio::time::sleep(PAUSE).await;
                 }

@@ -80,6 +80,13 @@ impl Service {
         self.plays.contains(&part)
     }
 
+    /// True for a program that prepares something and ends.
+    #[must_use]
+    pub fn is_one_shot(&self) -> bool {
+        let ready = self.ready.as_ref();
+        ready.is_some_and(|ready| matches!(ready.when, ReadyWhen::Exit(_)))
+    }
+
     /// Returns name and role for reports, e.g. `kea (dhcp)`; without a role the program, e.g. `api (nginx)`.
     #[must_use]
     pub fn title(&self) -> String {
