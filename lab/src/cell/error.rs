@@ -38,9 +38,6 @@ pub enum AttemptError {
     /// A service of the user cannot be started.
     #[error(transparent)]
     Custom(#[from] CustomServiceError),
-    /// dnsmasq ended, or did not bind its sockets in time; with its output.
-    #[error("dnsmasq did not start: {0}")]
-    Dnsmasq(String),
     /// A service ended too early for any machine to use it.
     #[error("{service} ended before the first machine started: {detail}")]
     ServiceEnded { service: String, detail: String },

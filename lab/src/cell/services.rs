@@ -28,10 +28,6 @@ const HOST_DEADLINE: Duration = Duration::from_secs(10);
 /// Time limit for a boot server to bind its sockets.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Time that a user's program must run before machines are started: a program that cannot bind its ports ends at
-/// once.
-const SETTLING: Duration = Duration::from_millis(700);
-
 /// Text for a service without output.
 pub(super) const NOTHING: &str = "no output";
 
@@ -209,46 +205,6 @@ pub async fn start_boot_server(
     }
 }
 
-/// Starts a user's program, e.g. a real `pixiecore`; its output is saved in `folder`.
-///
-/// # Errors
-/// [`ServiceError::Start`] if it cannot be started, [`ServiceError::NotReady`] if it ends at once, such as with
-/// a port in use or an unknown flag.
-pub async fn start_command(
-    name: &str,
-    command: &[String],
-    folder: &Path,
-    told: mpsc::UnboundedSender<ServiceEvent>,
-) -> Result<(), ServiceError> {
-    fs::create_dir_all(folder).map_err(starting(folder.display().to_string()))?;
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(starting(name)(io::Error::other("empty command line")));
-    };
-    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    let (mut child, stderr) = spawn(name, Path::new(program), &arguments, folder)?;
-    let service = name.to_owned();
-    let stdout = child.stdout.take();
-    let log = folder.join("stdout.log");
-    let (ended, has_ended) = oneshot::channel();
-    tokio::spawn(async move {
-        if let (Some(mut stdout), Ok(mut log)) = (stdout, tokio::fs::File::create(&log).await) {
-            let _ = tokio::io::copy(&mut stdout, &mut log).await;
-            let _ = log.flush().await;
-        }
-        let detail = end_of(child, &[("", &stderr), ("on standard output: ", &log)]).await;
-        let _ = ended.send(detail.clone());
-        // The receiver is gone once the attempt is over.
-        let _ = told.send(ServiceEvent::Ended { service, detail });
-    });
-    match tokio::time::timeout(SETTLING, has_ended).await {
-        Ok(Ok(detail)) => Err(ServiceError::NotReady {
-            name: name.to_owned(),
-            detail,
-        }),
-        _ => Ok(()),
-    }
-}
-
 fn spawn(
     name: &str,
     program: &Path,
@@ -270,29 +226,16 @@ fn spawn(
 /// Waits for a service's end and reports its status and last output.
 async fn tell_end(
     service: String,
-    child: Child,
+    mut child: Child,
     stderr: &Path,
     told: &mpsc::UnboundedSender<ServiceEvent>,
 ) {
-    let detail = end_of(child, &[("", stderr)]).await;
+    let detail = match child.wait().await {
+        Ok(status) => format!("{status}; {}", tail(stderr)),
+        Err(error) => error.to_string(),
+    };
     // The receiver is gone once the attempt is over.
     let _ = told.send(ServiceEvent::Ended { service, detail });
-}
-
-/// Waits for a service's end; returns its status and the last lines of its logs, each after its heading.
-async fn end_of(mut child: Child, logs: &[(&str, &Path)]) -> String {
-    let status = match child.wait().await {
-        Ok(status) => status.to_string(),
-        Err(error) => return error.to_string(),
-    };
-    let said: Vec<String> = logs
-        .iter()
-        .filter_map(|(heading, log)| Some(format!("{heading}{}", last_lines(log)?)))
-        .collect();
-    match said.is_empty() {
-        true => format!("{status}; {NOTHING}"),
-        false => format!("{status}; {}", said.join("\n")),
-    }
 }
 
 /// Forwards events until the stream ends; reports the first `Ready`.
@@ -344,61 +287,4 @@ pub(super) fn last_lines(log: &Path) -> Option<String> {
     let from = lines.len().saturating_sub(8);
     let last = lines.get(from..).filter(|last| !last.is_empty())?;
     Some(last.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn start(
-        script: &str,
-        folder: &Path,
-    ) -> (
-        Result<(), ServiceError>,
-        mpsc::UnboundedReceiver<ServiceEvent>,
-    ) {
-        let (told, tells) = mpsc::unbounded_channel();
-        let command = ["sh", "-c", script].map(str::to_owned);
-        let started = start_command("pixiecore", &command, folder, told).await;
-        (started, tells)
-    }
-
-    #[tokio::test]
-    async fn command_that_ends_at_once_is_refused_with_its_last_words_on_both_outputs() {
-        let script =
-            "echo 'listen udp4 :67: \\033[31mbind: address in use'; echo 'more' >&2; exit 0";
-        let folder = tempfile::tempdir().unwrap();
-        let (started, _) = start(script, folder.path()).await;
-        let Err(ServiceError::NotReady { name, detail }) = started else {
-            panic!("{started:?}");
-        };
-        assert_eq!(name, "pixiecore");
-        for word in [
-            "exit status: 0",
-            "more",
-            "on standard output",
-            "bind: address in use",
-        ] {
-            assert!(detail.contains(word), "{detail}");
-        }
-        assert!(!detail.contains('\u{1b}'), "{detail:?}");
-    }
-
-    #[tokio::test]
-    async fn command_that_ends_later_is_told_with_its_standard_output() {
-        let folder = tempfile::tempdir().unwrap();
-        let go = folder.path().join("go");
-        let script = format!(
-            "until test -e {}; do sleep 0.05; done; echo last words",
-            go.display()
-        );
-        let (started, mut tells) = start(&script, folder.path()).await;
-        assert!(started.is_ok(), "{started:?}");
-        fs::write(go, "").unwrap();
-        let Some(ServiceEvent::Ended { service, detail }) = tells.recv().await else {
-            panic!("nothing was told");
-        };
-        assert_eq!(service, "pixiecore");
-        assert!(detail.contains("last words"), "{detail}");
-    }
 }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boot_server::config::Config;
-use lab_model::scenario::{PixiecoreService, Scenario};
+use lab_model::scenario::{PixiecoreService, Ready, ReadyWhen, Scenario};
 use rustix::mount::mount_bind;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::custom::{CustomServices, Surroundings};
 use super::error::AttemptError;
@@ -19,7 +18,7 @@ use super::message::{Asset, Job};
 use super::plan;
 use super::sandbox::cell_dir;
 use super::server_change::changed;
-use super::services::{Libvirtd, ServiceEvent, start_boot_server, start_command};
+use super::services::{Libvirtd, ServiceEvent, start_boot_server};
 use crate::capture::{self, Capture};
 use crate::hosts::attachment::Plug;
 use crate::hypervisor::mark::RunMark;
@@ -28,8 +27,8 @@ use crate::hypervisor::network::{self, NetworkSpec};
 /// Time limit for the start of dnsmasq.
 const DNSMASQ_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Interval for reading dnsmasq's output.
-const DNSMASQ_POLL: Duration = Duration::from_millis(50);
+/// Start message of dnsmasq, printed after binding its sockets.
+const DNSMASQ_STARTED: &str = ": started";
 
 /// Running services of a cell.
 pub(super) struct Services {
@@ -41,7 +40,7 @@ pub(super) struct Services {
     /// Attachment of simulated machines.
     pub(super) plug: Plug,
     pub(super) killer: Killer,
-    /// Services of the user.
+    /// Services of the user, and the programs that are not the lab's own.
     pub(super) custom: CustomServices,
     /// Folders that TFTP servers search before those of Debian's boot programs.
     pub(super) tftp_roots: Vec<PathBuf>,
@@ -94,7 +93,7 @@ impl Services {
             assets: &assets,
             artifacts: &job.artifacts,
         };
-        services.custom = CustomServices::start(around, events).await?;
+        services.custom.start(around, events).await?;
         fault::stations(job, scenario, &services.network, &services.plug, &image).await?;
         Ok(services)
     }
@@ -130,7 +129,7 @@ impl Services {
 
     /// Starts the programs that are not the lab's own: a user's Pixiecore, and dnsmasq.
     async fn start_programs(
-        &self,
+        &mut self,
         job: &Job,
         scenario: &Scenario,
         events: &mpsc::UnboundedSender<ServiceEvent>,
@@ -143,12 +142,19 @@ impl Services {
             };
             let command: Vec<String> = command.iter().map(fill).collect();
             let folder = job.artifacts.join("pixiecore");
-            start_command("pixiecore", &command, &folder, events.clone()).await?;
+            let custom = &mut self.custom;
+            let started = custom.start_program("pixiecore", command, None, &folder, events);
+            started.await?;
         }
         if let Some(command) = plan::dnsmasq(scenario) {
             let folder = job.artifacts.join("dnsmasq");
-            start_command("dnsmasq", &command, &folder, events.clone()).await?;
-            wait_for_dnsmasq(&folder).await?;
+            let ready = Some(Ready {
+                when: ReadyWhen::Log(DNSMASQ_STARTED.into()),
+                within: DNSMASQ_DEADLINE,
+            });
+            let custom = &mut self.custom;
+            let started = custom.start_program("dnsmasq", command, ready, &folder, events);
+            started.await?;
         }
         Ok(())
     }
@@ -212,21 +218,4 @@ fn site_config(file: &Path) -> Result<Config, AttemptError> {
         path: file.to_owned(),
         source,
     })
-}
-
-/// Waits for dnsmasq's start message, which it prints after binding its sockets.
-async fn wait_for_dnsmasq(folder: &Path) -> Result<(), AttemptError> {
-    let log = folder.join("stderr.log");
-    let deadline = Instant::now() + DNSMASQ_DEADLINE;
-    loop {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        if said.lines().any(|line| line.contains(": started")) {
-            return Ok(());
-        }
-        let has_failed = said.contains("dnsmasq: ") && !said.contains("started");
-        if has_failed || Instant::now() >= deadline {
-            return Err(AttemptError::Dnsmasq(said.trim().to_owned()));
-        }
-        tokio::time::sleep(DNSMASQ_POLL).await;
-    }
 }

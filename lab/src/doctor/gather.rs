@@ -102,12 +102,8 @@ pub fn what_runs_need() -> Host {
 
 fn user() -> User {
     let id = rustix::process::geteuid();
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == id.as_raw().to_string()).then(|| name.to_owned())
-    });
+    let account = nix::unistd::User::from_uid(id.as_raw().into());
+    let name = account.ok().flatten().map(|account| account.name);
     User {
         name: name.unwrap_or_else(|| id.as_raw().to_string()),
         is_root: id.is_root(),

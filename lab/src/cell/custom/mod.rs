@@ -3,31 +3,38 @@
 //! | file | job |
 //! |---|---|
 //! | [`files`] | copy of the scenario's folder, with the placeholders of templates replaced |
-//! | [`process`] | processes: start, restart, end and what remains |
+//! | [`host`] | the host of the lab's services, or one of its own |
+//! | [`command`] | command line with user and capabilities, and its start |
+//! | [`process`] | processes: start, restart and end |
+//! | [`leftover`] | processes that remain after the end |
 //! | [`output`] | standard output and standard error, as logs and as evidence |
 //! | [`ready`] | signs that a service is ready |
 
+mod command;
 mod files;
+mod host;
+mod leftover;
 mod output;
 mod process;
 mod ready;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use boot_server_proto::mac::MacAddr;
-use ipnet::Ipv4Net;
-use lab_model::scenario::{Placeholder, Scenario, Service, ServiceAddress, start_order};
+use lab_model::scenario::{
+    Placeholder, Ready, Restart, Scenario, Service, ServiceAddress, StopSignal, start_order,
+};
 use lab_model::untrusted::tree::TreeError;
 use tokio::sync::mpsc;
 
-use self::process::{Host, Process};
+use self::command::CommandLine;
+use self::host::{Host, own_host};
+use self::process::Process;
 use super::sandbox::cell_dir;
 use super::services::ServiceEvent;
 use crate::hosts::attachment::{Plug, Plugged};
-use crate::hosts::{StationJob, Task};
 
 /// Reason why a service of the user does not run.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +54,15 @@ pub enum CustomServiceError {
     #[error("cannot start service {service}: program not found: {program}")]
     Program { service: String, program: String },
     /// The program's user is unknown.
-    #[error("cannot start service {service}: unknown user: {user} (not in /etc/passwd)")]
+    #[error("cannot start service {service}: unknown user: {user}")]
     UnknownUser { service: String, user: String },
+    /// The database of users cannot be read.
+    #[error("cannot start service {service}: cannot look up user {user}: {source}")]
+    UserLookup {
+        service: String,
+        user: String,
+        source: io::Error,
+    },
     /// The program's user does not exist in a cell of an ordinary user.
     #[error(
         "cannot start service {service}: user {user} (id {id}) has no id in this cell; give the user who runs the \
@@ -108,15 +122,15 @@ impl CustomServices {
     /// # Errors
     /// [`CustomServiceError`] of the first service that does not become ready; the others end with the cell.
     pub async fn start(
+        &mut self,
         around: Surroundings<'_>,
         told: &mpsc::UnboundedSender<ServiceEvent>,
-    ) -> Result<CustomServices, CustomServiceError> {
-        let mut services = CustomServices::default();
+    ) -> Result<(), CustomServiceError> {
         for service in start_order(&around.scenario.custom_services) {
-            let started = services.start_one(service, around, told).await?;
-            services.running.extend(started);
+            let started = self.start_one(service, around, told).await?;
+            self.running.extend(started);
         }
-        Ok(services)
+        Ok(())
     }
 
     /// Starts a service and waits until it is ready; returns `None` for a program that has done its work.
@@ -170,25 +184,49 @@ impl CustomServices {
                 preparing(&file.display().to_string())(source)
             }
         })?;
-        let command = process::command(service, &host, &values.dir(), &values.state(), value)?;
+        let command = command::command(service, &host, &values.dir(), &values.state(), value)?;
         let mut process = Process::start(service, host.clone(), command, &log, told.clone())?;
-        match ready::wait(&mut process, service, value).await {
-            Ok(()) => {}
-            Err(ready::NotReady::Ended(detail)) => {
-                let service = service.name.clone();
-                return Err(CustomServiceError::Ended { service, detail });
-            }
-            Err(ready::NotReady::TimedOut { seconds, sign }) => {
-                return Err(CustomServiceError::NotReady {
-                    service: service.name.clone(),
-                    seconds,
-                    sign,
-                    detail: process.last_lines(),
-                });
-            }
-        }
-        process.stop_hearing();
+        wait_until_ready(&mut process, service, value).await?;
         Ok((!service.is_one_shot()).then_some(process))
+    }
+
+    /// Starts a program of the scenario's own network, such as dnsmasq, and waits until it is ready.
+    ///
+    /// Output is saved in the folder `log`; the program ends with the services.
+    ///
+    /// # Errors
+    /// [`CustomServiceError`] if it cannot be started or does not become ready, such as with a port in use.
+    pub async fn start_program(
+        &mut self,
+        name: &str,
+        command: Vec<String>,
+        ready: Option<Ready>,
+        log: &Path,
+        told: &mpsc::UnboundedSender<ServiceEvent>,
+    ) -> Result<(), CustomServiceError> {
+        fs::create_dir_all(log).map_err(|source| CustomServiceError::Prepare {
+            service: name.to_owned(),
+            what: "the folder of its logs".into(),
+            source,
+        })?;
+        let service = Service {
+            name: name.to_owned(),
+            command,
+            plays: Vec::new(),
+            address: ServiceAddress::Shared,
+            ready,
+            user: None,
+            env: BTreeMap::new(),
+            capabilities: None,
+            restart: Restart::default(),
+            stop: StopSignal::default(),
+            after: Vec::new(),
+        };
+        let command = CommandLine::plain(service.command.clone());
+        let mut process = Process::start(&service, Host::Shared, command, log, told.clone())?;
+        wait_until_ready(&mut process, &service, |_| String::new()).await?;
+        self.running.push(process);
+        Ok(())
     }
 
     /// Ends the services in the reverse order of their start and reports what they leave behind.
@@ -206,17 +244,26 @@ impl CustomServices {
     }
 }
 
-/// Creates a host with this address on the network, which does nothing itself.
-async fn own_host(address: Ipv4Addr, net: Ipv4Net, plug: &Plug, log: &Path) -> io::Result<Plugged> {
-    let [a, b, c, d] = address.octets();
-    let job = StationJob {
-        interface: None,
-        // Locally administered; the same in each run, so that captures can be compared.
-        mac: MacAddr([2, 0x5e, a, b, c, d]).to_string(),
-        address: Some((address, net.prefix_len())),
-        task: Task::Idle,
-    };
-    plug.start(job, log).await
+/// Waits for the service's sign.
+async fn wait_until_ready(
+    process: &mut Process,
+    service: &Service,
+    value: impl Fn(Placeholder) -> String,
+) -> Result<(), CustomServiceError> {
+    let outcome = ready::wait(process, service, value).await;
+    process.stop_hearing();
+    outcome.map_err(|error| match error {
+        ready::NotReady::Ended(detail) => CustomServiceError::Ended {
+            service: service.name.clone(),
+            detail,
+        },
+        ready::NotReady::TimedOut { seconds, sign } => CustomServiceError::NotReady {
+            service: service.name.clone(),
+            seconds,
+            sign,
+            detail: process.last_lines(),
+        },
+    })
 }
 
 /// Values of the placeholders for one service.
@@ -257,3 +304,6 @@ impl Values<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

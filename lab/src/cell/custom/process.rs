@@ -1,168 +1,26 @@
-//! Processes of a service: start, restart, end, and what remains after the end.
+//! Processes of a service: start, restart and end.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use lab_model::evidence::OutputStream;
-use lab_model::scenario::{Placeholder, Restart, Service, StopSignal, expand};
+use lab_model::scenario::{Restart, Service, StopSignal};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::io::AsyncRead;
-use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::CustomServiceError;
+use super::command::{CommandLine, Spawned};
+use super::host::Host;
+use super::leftover::{has_ended, remaining};
 use super::output::{self, Lines};
 use crate::cell::services::ServiceEvent;
-use crate::doctor::programs;
 
 /// Time limit for a service to end after its signal.
 const STOP_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Pause before a service is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
-/// Host of a service's processes.
-#[derive(Debug, Clone)]
-pub(super) enum Host {
-    /// The host of the lab's own services.
-    Shared,
-    /// Network namespace of its own.
-    Own {
-        /// Process that holds the namespace.
-        pid: u32,
-        interface: String,
-    },
-}
-
-impl Host {
-    /// Returns the folder of the host's socket tables.
-    pub(super) fn sockets(&self) -> PathBuf {
-        match self {
-            Host::Shared => "/proc/self/net".into(),
-            Host::Own { pid, .. } => format!("/proc/{pid}/net").into(),
-        }
-    }
-
-    /// Returns the identity of the host's network namespace.
-    fn namespace(&self) -> Option<u64> {
-        match self {
-            Host::Shared => None,
-            Host::Own { pid, .. } => Some(fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino()),
-        }
-    }
-}
-
-/// Program with arguments, environment and working directory.
-#[derive(Debug, Clone)]
-pub(super) struct CommandLine {
-    words: Vec<String>,
-    env: Vec<(String, String)>,
-    dir: PathBuf,
-}
-
-/// Returns the command line of a service, in its namespace, as its user and with its capabilities.
-///
-/// # Errors
-/// [`CustomServiceError`] if the program is not installed or the user does not exist.
-pub(super) fn command(
-    service: &Service,
-    host: &Host,
-    dir: &Path,
-    state: &Path,
-    value: impl Fn(Placeholder) -> String,
-) -> Result<CommandLine, CustomServiceError> {
-    let mut words: Vec<String> = Vec::new();
-    if let Host::Own { pid, .. } = host {
-        words.extend([
-            "nsenter".into(),
-            format!("--net=/proc/{pid}/ns/net"),
-            "--".into(),
-        ]);
-    }
-    let mut privileges: Vec<String> = Vec::new();
-    if let Some(user) = &service.user {
-        let (id, group) = ids(service, user)?;
-        let owned = std::os::unix::fs::chown(state, Some(id), Some(group));
-        owned.map_err(|source| CustomServiceError::Prepare {
-            service: service.name.clone(),
-            what: "its state folder".into(),
-            source,
-        })?;
-        privileges.extend([
-            format!("--reuid={id}"),
-            format!("--regid={group}"),
-            "--clear-groups".into(),
-        ]);
-    }
-    if let Some(capabilities) = &service.capabilities {
-        let kept: String = capabilities.iter().map(|one| format!(",+{one}")).collect();
-        privileges.extend(
-            ["--inh-caps", "--ambient-caps", "--bounding-set"].map(|set| {
-                // The bounding set cannot be raised, only lowered.
-                format!("{set}=-all{kept}")
-            }),
-        );
-    }
-    if !privileges.is_empty() {
-        words.push("setpriv".into());
-        words.extend(privileges);
-        words.push("--".into());
-    }
-    let mut own = service.command.iter().map(|word| expand(word, &value));
-    let program = own.next().unwrap_or_default();
-    let path = programs::find(&program).ok_or_else(|| CustomServiceError::Program {
-        service: service.name.clone(),
-        program,
-    })?;
-    words.push(path.display().to_string());
-    words.extend(own);
-    let env = service.env.iter();
-    let env = env.map(|(name, text)| (name.clone(), expand(text, &value)));
-    Ok(CommandLine {
-        words,
-        env: env.collect(),
-        dir: dir.to_owned(),
-    })
-}
-
-/// Returns the ids of a user and its group, if the cell has them.
-fn ids(service: &Service, user: &str) -> Result<(u32, u32), CustomServiceError> {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let is_it = fields.next()? == user;
-        let (id, group) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-        is_it.then_some((id, group))
-    });
-    let (id, group): (u32, u32) = found.ok_or_else(|| CustomServiceError::UnknownUser {
-        service: service.name.clone(),
-        user: user.to_owned(),
-    })?;
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    if !is_mapped(&map, id) {
-        return Err(CustomServiceError::UnmappedUser {
-            service: service.name.clone(),
-            user: user.to_owned(),
-            id,
-        });
-    }
-    Ok((id, group))
-}
-
-/// True if a user namespace has this id, by the text of its `uid_map` (user_namespaces(7)).
-fn is_mapped(map: &str, id: u32) -> bool {
-    let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
-    map.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        let (first, count) = (number(words.next()), number(words.nth(1)));
-        matches!((first, count), (Some(first), Some(count))
-            if (first..first.saturating_add(count)).contains(&u64::from(id)))
-    })
-}
 
 /// Running service.
 #[derive(Debug)]
@@ -199,7 +57,7 @@ impl Process {
             service: service.name.clone(),
             source,
         };
-        let first = spawn(&command, log, &lines).map_err(failed)?;
+        let first = command.spawn(log, &lines).map_err(failed)?;
         let (pids, pid) = watch::channel(first.0.id().unwrap_or_default());
         let (ends, ended) = watch::channel(None);
         let (stopping, is_stopping) = watch::channel(false);
@@ -285,94 +143,6 @@ impl Process {
     }
 }
 
-/// True if the process has ended, whether or not its parent knows.
-fn has_ended(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
-    state.is_none_or(|state| state.starts_with('Z'))
-}
-
-/// Returns the processes of a service's group or network namespace, except the one that holds the namespace.
-fn remaining(group: u32, host: &Host) -> Vec<(u32, String)> {
-    let namespace = host.namespace();
-    let holder = match host {
-        Host::Shared => None,
-        Host::Own { pid, .. } => Some(*pid),
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        // `pid (comm) state ppid pgrp …`, proc_pid_stat(5); `comm` may contain spaces.
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let Some((head, tail)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let mut fields = tail.split_whitespace();
-        let is_dead = fields.next() == Some("Z");
-        // Group 0 is outside this PID namespace.
-        let is_of_group =
-            group != 0 && fields.nth(1).and_then(|word| word.parse().ok()) == Some(group);
-        let is_of_namespace = namespace.is_some_and(|namespace| {
-            let own = fs::metadata(entry.path().join("ns/net"));
-            own.is_ok_and(|own| own.ino() == namespace)
-        });
-        if !is_dead && Some(pid) != holder && (is_of_group || is_of_namespace) {
-            let name = head.split_once('(').map_or("", |(_, name)| name);
-            found.push((pid, name.to_owned()));
-        }
-    }
-    found
-}
-
-type Spawned = (Child, Vec<JoinHandle<std::io::Result<()>>>);
-
-fn spawn(command: &CommandLine, log: &Path, lines: &Lines) -> std::io::Result<Spawned> {
-    let (program, arguments) = command
-        .words
-        .split_first()
-        .ok_or_else(|| std::io::Error::other("empty command line"))?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .envs(command.env.iter().cloned())
-        .current_dir(&command.dir)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let mut readers = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        readers.push(reader(stdout, OutputStream::Stdout, log, lines)?);
-    }
-    if let Some(stderr) = child.stderr.take() {
-        readers.push(reader(stderr, OutputStream::Stderr, log, lines)?);
-    }
-    Ok((child, readers))
-}
-
-/// Starts a task that copies a stream to its log in the folder `log`, and its lines to `lines`.
-fn reader(
-    stream: impl AsyncRead + Send + Unpin + 'static,
-    kind: OutputStream,
-    log: &Path,
-    lines: &Lines,
-) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(log.join(output::log_name(kind)))?;
-    Ok(tokio::spawn(output::follow(
-        stream,
-        kind,
-        log,
-        lines.clone(),
-    )))
-}
-
 /// Waits for the end of a service's processes.
 struct Supervisor {
     command: CommandLine,
@@ -419,7 +189,7 @@ impl Supervisor {
                 () = tokio::time::sleep(RESTART_PAUSE) => {}
                 _ = self.is_stopping.wait_for(|is| *is) => return,
             }
-            match spawn(&self.command, &self.log, &self.lines) {
+            match self.command.spawn(&self.log, &self.lines) {
                 Ok(next) => (child, readers) = next,
                 Err(error) => {
                     let (service, detail) = (self.lines.service.clone(), error.to_string());
@@ -429,19 +199,5 @@ impl Supervisor {
             }
             self.pids.send_replace(child.id().unwrap_or_default());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn is_mapped_ids_of_the_map_only() {
-        let rootless = "         0       1000          1\n         1     100000      65536\n";
-        assert!(is_mapped(rootless, 0) && is_mapped(rootless, 65534));
-        assert!(!is_mapped("0 1000 1\n", 65534));
-        assert!(is_mapped("0 0 4294967295\n", 65534));
-        assert!(!is_mapped("", 0));
     }
 }
