@@ -57,6 +57,7 @@ TEST_PACKAGES=(
   "tftpd-hpa|the TFTP server of scenarios/stacks/kea-stack"
   "nginx-light|the web server of scenarios/stacks/kea-stack"
   "isc-dhcp-server|the DHCP server of scenarios/stacks/isc-atftpd"
+  "isc-dhcp-relay|a DHCP relay of the tests"
   "grub-efi-amd64-signed|the boot program of scenarios/stacks/grub-net"
 )
 # Programs of the test scenarios whose packages conflict with those above: unpacked into the build folder, not installed.

@@ -16,10 +16,11 @@ const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Programs that bundled scenarios and guides use, with the packages of Debian, Fedora and Arch that contain them. Only
 /// Debian's column was tested.
-const PACKAGES: [(&str, [&str; 3]); 12] = [
+const PACKAGES: [(&str, [&str; 3]); 13] = [
     ("atftpd", ["atftpd", "atftp", "atftp"]),
     ("busybox", ["busybox", "busybox", "busybox"]),
     ("dhcpd", ["isc-dhcp-server", "dhcp-server", "dhcp"]),
+    ("dhcrelay", ["isc-dhcp-relay", "dhcp-relay", "dhcp"]),
     ("dnsmasq", ["dnsmasq-base", "dnsmasq", "dnsmasq"]),
     ("in.tftpd", ["tftpd-hpa", "tftp-server", "tftp-hpa"]),
     ("kea-ctrl-agent", ["kea-ctrl-agent", "kea", "kea"]),

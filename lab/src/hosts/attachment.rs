@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::{INSIDE, STATION_COMMAND, StationJob, UP};
+use super::router::{Leg, RouterJob};
+use super::{INSIDE, STATION_COMMAND, StationJob, Task, UP};
 
 /// Time limit for a station to become ready; one that leases addresses first makes complete exchanges.
 const UP_DEADLINE: Duration = Duration::from_secs(40);
@@ -29,6 +30,8 @@ pub struct Plug {
     bridge: String,
     /// Number of the next host.
     next: Arc<AtomicU32>,
+    /// Program of the hosts; this one if absent.
+    program: Option<PathBuf>,
 }
 
 /// Running station.
@@ -50,6 +53,16 @@ impl Plug {
             run_id: run_id.to_owned(),
             bridge: bridge.to_owned(),
             next: Arc::default(),
+            program: None,
+        }
+    }
+
+    /// Sets the program `lab` that hosts run, for callers that are another program.
+    #[must_use]
+    pub fn with_program(self, program: &Path) -> Plug {
+        Plug {
+            program: Some(program.to_owned()),
+            ..self
         }
     }
 
@@ -81,25 +94,71 @@ impl Plug {
         stderr: &Path,
         plugged: impl FnOnce(&str) -> io::Result<()>,
     ) -> io::Result<Plugged> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let ours = format!("lab-{}-s{number}", self.run_id);
-        let theirs = format!("lab-{}-p{number}", self.run_id);
+        let (ours, theirs) = self.interfaces();
         job.interface = Some(theirs.clone());
-        let mut unshare = Command::new("unshare");
-        unshare.arg("--net").arg(std::env::current_exe()?);
-        let mut station = spawn(unshare, stderr)?;
-        wait_for(&mut station, INSIDE, stderr).await?;
+        let mut station = self.spawn_apart(stderr).await?;
         station.interface.clone_from(&theirs);
-        let pid = station.child.id().unwrap_or_default().to_string();
-        ip(&[
-            "link", "add", &ours, "type", "veth", "peer", "name", &theirs,
-        ])
-        .await?;
-        ip(&["link", "set", &ours, "master", &self.bridge, "up"]).await?;
+        pair(&ours, &theirs, &self.bridge).await?;
         plugged(&ours)?;
-        ip(&["link", "set", &theirs, "netns", &pid]).await?;
+        move_into(&station, &theirs).await?;
         hand_over(station, &job, stderr).await
     }
+
+    /// Starts a router, with a leg on the bridge of each network, and waits until it forwards and relays.
+    ///
+    /// # Errors
+    /// As [`Plug::start`].
+    pub async fn start_router(&self, mut job: RouterJob, stderr: &Path) -> io::Result<Plugged> {
+        let station = self.spawn_apart(stderr).await?;
+        for leg in &mut job.legs {
+            let (ours, theirs) = self.interfaces();
+            let Leg { bridge, mtu, .. } = leg;
+            pair(&ours, &theirs, bridge).await?;
+            if let Some(mtu) = mtu {
+                ip(&["link", "set", &ours, "mtu", &mtu.to_string()]).await?;
+            }
+            move_into(&station, &theirs).await?;
+            leg.interface = theirs;
+        }
+        let job = StationJob {
+            interface: None,
+            mac: String::new(),
+            address: None,
+            task: Task::Router(job),
+        };
+        hand_over(station, &job, stderr).await
+    }
+
+    /// Returns the names of the next pair of interfaces: on the bridge, and the host's.
+    fn interfaces(&self) -> (String, String) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = |side| format!("lab-{}-{side}{number}", self.run_id);
+        (name('s'), name('p'))
+    }
+
+    /// Starts a station in a network namespace of its own.
+    async fn spawn_apart(&self, stderr: &Path) -> io::Result<Plugged> {
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe()?,
+        };
+        let mut unshare = Command::new("unshare");
+        unshare.arg("--net").arg(program);
+        let mut station = spawn(unshare, stderr)?;
+        wait_for(&mut station, INSIDE, stderr).await?;
+        Ok(station)
+    }
+}
+
+/// Creates a pair of interfaces, the first of them on a bridge.
+async fn pair(ours: &str, theirs: &str, bridge: &str) -> io::Result<()> {
+    ip(&["link", "add", ours, "type", "veth", "peer", "name", theirs]).await?;
+    ip(&["link", "set", ours, "master", bridge, "up"]).await
+}
+
+async fn move_into(station: &Plugged, interface: &str) -> io::Result<()> {
+    let pid = station.child.id().unwrap_or_default().to_string();
+    ip(&["link", "set", interface, "netns", &pid]).await
 }
 
 /// Starts a station in the servers' own namespace and waits until it is ready.

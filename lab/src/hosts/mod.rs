@@ -12,13 +12,17 @@
 //! | [`web`] | a web server |
 //! | [`tftp`] | a TFTP server |
 //! | [`proxy`] | a proxyDHCP server |
+//! | [`router`] | a router between networks |
+//! | [`relay`] | DHCP relay of a router |
 //! | [`answers`] | a web server that gives every request the same answer |
 //! | [`requests`] | a client that asks in a machine's name |
 
 mod answers;
 pub mod attachment;
 mod proxy;
+mod relay;
 mod requests;
+pub mod router;
 pub mod simulated;
 mod tftp;
 mod web;
@@ -34,6 +38,7 @@ use lab_model::fault::{CannedAnswer, ProxyFlaw, TftpFlaw, WebFlaw};
 use lab_report::exit_code::ExitCode;
 use serde::{Deserialize, Serialize};
 
+use crate::hosts::router::RouterJob;
 use crate::hosts::simulated::dhcp;
 use crate::hosts::simulated::machine::{self, MachineJob};
 
@@ -110,6 +115,8 @@ pub enum Task {
         /// URLs to request, in this order.
         urls: Vec<String>,
     },
+    /// Router between networks, with an address and an interface for each.
+    Router(RouterJob),
     /// Simulated machine.
     Machine(MachineJob),
     /// It boots as a machine does, again and again.
@@ -188,6 +195,7 @@ fn work() -> io::Result<()> {
             say(UP)?;
             requests::ask(urls)
         }
+        Task::Router(router) => router::run(router),
         Task::Impostor(machine) => {
             say(UP)?;
             loop {
@@ -236,6 +244,11 @@ fn dnsmasq(interface: &str, first: Ipv4Addr, last: Ipv4Addr) -> Command {
         .arg(format!("--interface={interface}"))
         .arg(format!("--dhcp-range={first},{last},1h"));
     command
+}
+
+/// Reports that the station is ready.
+fn say_up() -> io::Result<()> {
+    say(UP)
 }
 
 fn say(line: &str) -> io::Result<()> {

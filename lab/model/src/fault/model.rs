@@ -305,6 +305,20 @@ pub enum WebFlaw {
     Rate(u64),
 }
 
+/// Flaw of a DHCP relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayFlaw {
+    /// Passes requests on without its own address (`giaddr`).
+    NoGiaddr,
+    /// Names its address on another network of clients as `giaddr`.
+    OtherGiaddr,
+    /// Discards replies that have option 82.
+    DropsOption82,
+    /// Passes messages on so late that another relay is first.
+    Late,
+}
+
 /// Flaw of a TFTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,13 +3,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use boot_server_proto::dhcp::{Message, MessageType, code};
 use boot_server_proto::mac::MacAddr;
+use ipnet::Ipv4Net;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::super::ip;
 use super::ask::{Answer, Asker, Program, boot_file, needs_no_proxy, read_offer};
 
 const SERVER_PORT: u16 = 67;
@@ -98,23 +99,24 @@ pub fn exchange(asker: &Asker, interface: &str) -> Result<Given, DhcpError> {
     Ok(given)
 }
 
-/// Configures the acknowledged address on the interface.
+/// Configures the acknowledged address on the interface, and the route to other networks.
 ///
 /// # Errors
 /// Fails if `ip` fails.
 pub(super) fn take_address(interface: &str, given: &Given) -> io::Result<()> {
     let address = format!("{}/{}", given.address, given.prefix_len);
-    for arguments in [
-        vec!["address", "flush", "dev", interface, "scope", "global"],
-        vec!["address", "add", &address, "dev", interface],
-    ] {
-        let status = Command::new("ip").args(&arguments).status()?;
-        if !status.success() {
-            let what = format!("ip {}: {status}", arguments.join(" "));
-            return Err(io::Error::other(what));
+    ip(&["address", "flush", "dev", interface, "scope", "global"])?;
+    ip(&["address", "add", &address, "dev", interface])?;
+    let network = Ipv4Net::new(given.address, given.prefix_len).ok();
+    // A router outside of the machine's network cannot be reached; firmware ignores it.
+    let near = |router: &Ipv4Addr| network.is_some_and(|network| network.contains(router));
+    match given.router.filter(near) {
+        Some(router) => {
+            let router = router.to_string();
+            ip(&["route", "replace", "default", "via", &router])
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Leases an address and keeps it, as a machine that does not boot.

@@ -1,0 +1,124 @@
+//! Router between networks of a cell: forwards packets, except those to blocked ports, and may relay DHCP
+//! ([`relay`](super::relay)).
+//!
+//! Ports are blocked by routing rules, because every kernel has them: kernels without modules may lack netfilter's
+//! matches, and an ordinary user cannot load any.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+
+use boot_server_proto::mac::MacAddr;
+use lab_model::fault::RelayFlaw;
+use serde::{Deserialize, Serialize};
+
+use super::{ip, relay, say_up};
+
+/// Router to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterJob {
+    /// One leg for each network joined.
+    pub legs: Vec<Leg>,
+    pub blocked: Vec<BlockedPort>,
+    pub relay: Option<RelayJob>,
+}
+
+/// Attachment of a router to one network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Name of the network.
+    pub network: String,
+    pub bridge: String,
+    /// Interface in the router's namespace; set by [`Plug::start_router`](super::attachment::Plug::start_router).
+    pub interface: String,
+    pub mac: MacAddr,
+    pub address: Ipv4Addr,
+    /// Prefix length of the network.
+    pub prefix: u8,
+    /// MTU of both ends, in bytes; `None` for Ethernet's.
+    pub mtu: Option<u16>,
+}
+
+/// Port that a router does not forward to, in any direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedPort {
+    /// `udp` or `tcp`
+    pub protocol: String,
+    pub port: u16,
+}
+
+/// DHCP relay of a router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayJob {
+    pub program: RelayProgram,
+    /// DHCP server that requests are sent to.
+    pub server: Ipv4Addr,
+    /// True to name the client's link in option 82.5 and the link to the server as `giaddr` (RFC 3527).
+    pub link_selection: bool,
+    /// True to stand in as the server for clients, by option 82.11 (RFC 5107).
+    pub server_id_override: bool,
+    pub flaw: Option<RelayFlaw>,
+}
+
+/// Program of a DHCP relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayProgram {
+    /// The lab's own relay.
+    Ours,
+    /// `dhcrelay`
+    IscDhcpRelay,
+    /// dnsmasq, which sends no option 82 (2.90).
+    Dnsmasq,
+}
+
+impl RelayProgram {
+    /// Returns the name of the program's file; `None` for the lab's own relay.
+    #[must_use]
+    pub fn file(self) -> Option<&'static str> {
+        match self {
+            RelayProgram::Ours => None,
+            RelayProgram::IscDhcpRelay => Some("dhcrelay"),
+            RelayProgram::Dnsmasq => Some("dnsmasq"),
+        }
+    }
+}
+
+/// Configures the router in its own network namespace and works until it is killed.
+pub(super) fn run(job: &RouterJob) -> io::Result<()> {
+    ip(&["link", "set", "lo", "up"])?;
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    for leg in &job.legs {
+        set_up(leg)?;
+        for blocked in &job.blocked {
+            block(&leg.interface, blocked)?;
+        }
+    }
+    match &job.relay {
+        Some(relay) => relay::run(relay, &job.legs),
+        None => {
+            say_up()?;
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+fn set_up(leg: &Leg) -> io::Result<()> {
+    let Leg { interface, mac, .. } = leg;
+    if let Some(mtu) = leg.mtu {
+        ip(&["link", "set", interface, "mtu", &mtu.to_string()])?;
+    }
+    ip(&["link", "set", interface, "address", &mac.to_string(), "up"])?;
+    let address = format!("{}/{}", leg.address, leg.prefix);
+    ip(&["address", "add", &address, "dev", interface])
+}
+
+/// Drops packets that arrive at an interface and are to be forwarded to a port. The router's own port stays open,
+/// because the table of local addresses comes before all rules.
+fn block(interface: &str, BlockedPort { protocol, port }: &BlockedPort) -> io::Result<()> {
+    let port = port.to_string();
+    let packets = ["iif", interface, "ipproto", protocol, "dport", &port];
+    ip(&[&["rule", "add"][..], &packets[..], &["blackhole"][..]].concat())
+}
