@@ -64,11 +64,22 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// Returns the absent programs of the scenarios' services.
+/// Returns the absent programs of the scenarios' services and relays.
 #[must_use]
 pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentProgram> {
     let mut absent = BTreeSet::new();
     for scenario in scenarios {
+        for router in scenario.routers.iter().filter(|one| one.relay_to.is_some()) {
+            if let Some(program) = router.relay.file().filter(|one| find(one).is_none()) {
+                absent.insert(AbsentProgram {
+                    program: program.to_owned(),
+                    needed_by: format!(
+                        "relay of router `{}` of scenario `{}`",
+                        router.name, scenario.name
+                    ),
+                });
+            }
+        }
         for service in &scenario.custom_services {
             let Some((program, arguments)) = service.command.split_first() else {
                 continue;

@@ -95,7 +95,7 @@ impl Environment {
             name: scenario.name.clone(),
             services: scenario.services.clone(),
             boot: scenario.boot,
-            network: scenario.network.clone(),
+            network: Network::clone(&scenario.network),
             is_fixed: false,
             answers: Vec::new(),
         })

@@ -106,6 +106,8 @@ pub(super) fn node(
             .unwrap_or_default(),
         mac: *mac,
         further_macs: further_macs.to_vec(),
+        network: None,
+        nics: Vec::new(),
         serial: machine.serial.clone(),
         dhcp_hostname: machine.hostname.clone(),
         memory_mib: machine

@@ -277,7 +277,8 @@ fn attempt(
             runs_first: false,
             machines: Machines::Virtual,
             firmware: vec![firmware],
-            network: Network::new(subnet(wire)),
+            network: Network::new(subnet(wire)).into(),
+            routers: Vec::new(),
             services: Services::NONE,
             boot: Boot {
                 bios: boot_server_policy::BiosLoader::Ipxe,

@@ -9,9 +9,10 @@ use boot_server_proto::firmware::Firmware;
 
 use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
-use super::model::{DhcpService, Machines, Network, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, Machines, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 use super::service::{self, Part};
+use super::topology::{self, Network, is_host_of};
 
 /// Firmware and operating system may use different client ids and then lease an address each.
 const ADDRESSES_PER_NODE: u64 = 2;
@@ -43,13 +44,16 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     once(
         source,
         "MAC",
-        draft
-            .nodes
-            .iter()
-            .flat_map(|node| node.mac.iter().chain(&node.further_macs)),
+        draft.nodes.iter().flat_map(|node| {
+            // The booting card's MAC is that of the node.
+            let others = node.nics.iter().filter(|nic| !nic.boots());
+            let others = others.filter_map(|nic| nic.mac.as_ref());
+            node.mac.iter().chain(&node.further_macs).chain(others)
+        }),
     );
     host_address(draft, source);
     room_for_nodes(draft, source);
+    topology::check(draft, source);
     services(draft, source);
     service::check(draft, source);
     service::config_keys(draft, source);
@@ -161,13 +165,14 @@ where
 }
 
 fn host_address(draft: &Draft, source: &Source) {
-    let (Some(address), Some(subnet)) = (&draft.address, &draft.subnet) else {
+    let Some(first) = draft.networks.first() else {
+        return;
+    };
+    let (Some(address), Some(subnet)) = (&first.address, &first.subnet) else {
         return;
     };
     let net = subnet.value;
-    let is_host =
-        net.contains(&address.value) && ![net.network(), net.broadcast()].contains(&address.value);
-    if !is_host {
+    if !is_host_of(net, address.value) {
         let what = format!("invalid host address: {} (not in {net})", address.value);
         let help = format!(
             "use an address of the subnet, e.g. `{}`",
@@ -182,19 +187,23 @@ fn host_address(draft: &Draft, source: &Source) {
 }
 
 fn room_for_nodes(draft: &Draft, source: &Source) {
-    let Some(subnet) = &draft.subnet else { return };
-    let nodes = draft.nodes.len() as u64;
-    // Excludes the network, broadcast and host addresses.
-    let room = (1_u64 << (32 - subnet.value.prefix_len())).saturating_sub(3);
-    if room < nodes * ADDRESSES_PER_NODE {
-        let what = format!(
-            "subnet too small: {} has {room} addresses for {nodes} machines",
-            subnet.value
-        );
-        let help = format!(
-            "firmware and system may lease {ADDRESSES_PER_NODE} addresses per machine; use a shorter prefix, e.g. /24"
-        );
-        source.wrong(subnet.at.clone(), "here", Wrong::new(what, help));
+    for network in &draft.networks {
+        let Some(subnet) = &network.subnet else {
+            continue;
+        };
+        let nodes = draft.nodes_in(network.title()).count() as u64;
+        // Excludes the network, broadcast and host addresses.
+        let room = (1_u64 << (32 - subnet.value.prefix_len())).saturating_sub(3);
+        if room < nodes * ADDRESSES_PER_NODE {
+            let what = format!(
+                "subnet too small: {} has {room} addresses for {nodes} machines",
+                subnet.value
+            );
+            let help = format!(
+                "firmware and system may lease {ADDRESSES_PER_NODE} addresses per machine; use a shorter prefix, e.g. /24"
+            );
+            source.wrong(subnet.at.clone(), "here", Wrong::new(what, help));
+        }
     }
 }
 

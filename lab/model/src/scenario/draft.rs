@@ -11,7 +11,6 @@ use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
 use image_catalog::ImageName;
-use ipnet::Ipv4Net;
 use toml::de::DeTable;
 use uuid::Uuid;
 
@@ -28,6 +27,7 @@ use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
 use super::service::{self, DraftService, Part};
 use super::text::{filled, word};
+use super::topology::{self, DraftNetwork, DraftNic, DraftRouter, Network};
 
 /// Readable parts of a scenario.
 #[derive(Debug, Default)]
@@ -38,11 +38,8 @@ pub(super) struct Draft {
     pub(super) runs_first: bool,
     pub(super) firmware: Vec<Located<Firmware>>,
     pub(super) machines: Option<Located<Machines>>,
-    pub(super) subnet: Option<Located<Ipv4Net>>,
-    pub(super) address: Option<Located<Ipv4Addr>>,
-    pub(super) http_port: Option<u16>,
-    pub(super) names: Vec<String>,
-    pub(super) interface: Option<String>,
+    pub(super) networks: Vec<DraftNetwork>,
+    pub(super) routers: Vec<DraftRouter>,
     pub(super) dhcp: Option<Located<DhcpService>>,
     pub(super) proxy_dhcp: Option<Located<ProxyDhcpService>>,
     pub(super) pixiecore: Option<Located<PixiecoreService>>,
@@ -59,6 +56,37 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Returns the addresses of the lab's host and of the services' own hosts.
+    pub(super) fn taken_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let services = self.custom_services.iter();
+        let own = services.filter_map(|service| service.address.as_ref()?.value.own());
+        self.host().into_iter().chain(own)
+    }
+
+    /// Returns the address of the lab's host.
+    pub(super) fn host(&self) -> Option<Ipv4Addr> {
+        let first = self.networks.first()?;
+        let subnet = first.subnet.as_ref()?.value;
+        let address = first.address.as_ref().map(|address| address.value);
+        Some(address.unwrap_or_else(|| Network::new(subnet).host()))
+    }
+
+    /// Returns the network of this name; without a name the first one.
+    pub(super) fn network(&self, name: Option<&str>) -> Option<&DraftNetwork> {
+        match name {
+            None => self.networks.first(),
+            Some(name) => self.networks.iter().find(|one| one.title() == name),
+        }
+    }
+
+    /// Returns the nodes that boot from this network.
+    pub(super) fn nodes_in<'d>(&'d self, title: &'d str) -> impl Iterator<Item = &'d DraftNode> {
+        self.nodes.iter().filter(move |node| {
+            let network = self.network(node.boot_network());
+            network.is_some_and(|network| network.title() == title)
+        })
+    }
+
     /// True if the lab's own boot config service runs: asked for, needed by another service of the lab, or the only
     /// service there can be.
     pub(super) fn has_own_config(&self) -> bool {
@@ -90,12 +118,26 @@ pub(super) struct DraftNode {
     pub(super) uuid: Option<Located<Uuid>>,
     pub(super) mac: Option<Located<MacAddr>>,
     pub(super) further_macs: Vec<Located<MacAddr>>,
+    pub(super) network: Option<Located<String>>,
+    pub(super) nics: Vec<DraftNic>,
     pub(super) serial: Option<String>,
     pub(super) dhcp_hostname: Option<String>,
     pub(super) memory_mib: u32,
     pub(super) disks_mib: Vec<Located<u32>>,
     pub(super) secure_boot: Option<Located<bool>>,
     pub(super) expect: Option<DraftExpect>,
+}
+
+impl DraftNode {
+    /// Returns the name of the network from which the node boots; `None` is the first network.
+    fn boot_network(&self) -> Option<&str> {
+        let mut nics = self.nics.iter();
+        let network = match nics.find(|nic| nic.boots()) {
+            Some(nic) => nic.network.as_ref(),
+            None => self.network.as_ref(),
+        };
+        network.map(|name| name.value.as_str())
+    }
 }
 
 /// Parses the file; mistakes are added to `source`.
@@ -136,13 +178,15 @@ pub(super) fn read(source: &Source) -> Draft {
         .optional("machines")
         .and_then(|item| item.choice(&machines));
     let section = |key, title, example| root.required(key, example).and_then(|i| i.table(title));
-    if let Some(network) = section("network", "[network]", "[network]") {
-        draft.subnet = network
-            .required("subnet", "subnet = \"192.168.90.0/24\"")
-            .and_then(|item| item.parse(subnet));
-        read_network(&network, &mut draft);
-        network.finish();
-    }
+    draft.networks = topology::networks(&root);
+    draft.routers = root
+        .optional("router")
+        .and_then(|item| item.list())
+        .into_iter()
+        .flatten()
+        .zip(1..)
+        .filter_map(|(item, number)| topology::router(&item, number))
+        .collect();
     draft.custom_services = root
         .optional("service")
         .and_then(|item| item.list())
@@ -249,46 +293,6 @@ fn firmware(root: &Table) -> Vec<Located<Firmware>> {
     firmware
 }
 
-/// Reads the host's settings in `[network]`, apart from the subnet.
-fn read_network(network: &Table, draft: &mut Draft) {
-    draft.address = network.optional("address").and_then(|item| {
-        item.parse(|text| {
-            let example = "use an IPv4 address of the subnet, e.g. `192.168.90.7`";
-            let address = text.parse();
-            address.map_err(|_| Wrong::new(format!("invalid IPv4 address: `{text}`"), example))
-        })
-    });
-    draft.http_port = network
-        .optional("http_port")
-        .and_then(|item| item.number(1..=u16::MAX.into(), "as a port"))
-        .and_then(|port| u16::try_from(port.value).ok());
-    let names = network.optional("names").and_then(|item| item.list());
-    draft.names = names
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item.parse(expect::host_name))
-        .map(|name| name.value)
-        .collect();
-    draft.interface = network
-        .optional("interface")
-        .and_then(|item| item.parse(interface))
-        .map(|name| name.value);
-}
-
-/// Parses the name of a network interface, by Linux's rules (`dev_valid_name` in `net/core/dev.c`).
-fn interface(text: &str) -> Result<String, Wrong> {
-    let sound = text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-    if sound && (1..=15).contains(&text.len()) && ![".", "..", "lo"].contains(&text) {
-        return Ok(text.to_owned());
-    }
-    Err(Wrong::new(
-        format!("invalid interface name: `{text}`"),
-        "use 1 to 15 letters, digits and `-_.@`, e.g. `eth0`",
-    ))
-}
-
 /// Reads the lab's own services; `dhcp` may be absent if a service of the user gives addresses.
 fn read_services(services: &Table, draft: &mut Draft, is_dhcp_custom: bool) {
     let dhcp = [
@@ -361,6 +365,14 @@ fn pixiecore(item: &Item) -> Option<Located<PixiecoreService>> {
 
 fn node(item: &Item) -> Option<DraftNode> {
     let table = item.table("[[node]]")?;
+    let cards = table.optional("nics");
+    let written = match cards.is_none() {
+        true => table.required("mac", "mac = \"52:54:00:a1:9c:ae\""),
+        false => table.optional("mac"),
+    };
+    let nics = cards.map(|item| topology::nics(&item)).unwrap_or_default();
+    let booting = nics.iter().find(|nic| nic.boots());
+    let booting = booting.and_then(|nic| nic.mac.clone());
     let node = DraftNode {
         at: table.at(),
         name: table
@@ -369,9 +381,9 @@ fn node(item: &Item) -> Option<DraftNode> {
         uuid: table
             .required("uuid", "uuid = \"16e7d8a7-bfa9-428b-9117-363341bb330b\"")
             .and_then(|item| item.parse(uuid)),
-        mac: table
-            .required("mac", "mac = \"52:54:00:a1:9c:ae\"")
-            .and_then(|item| item.parse(mac)),
+        mac: written.and_then(|item| item.parse(mac)).or(booting),
+        network: table.optional("network").and_then(|item| item.text()),
+        nics,
         further_macs: table
             .optional("further_macs")
             .and_then(|item| item.list())
@@ -438,7 +450,7 @@ fn uuid(text: &str) -> Result<Uuid, Wrong> {
     }
 }
 
-fn mac(text: &str) -> Result<MacAddr, Wrong> {
+pub(super) fn mac(text: &str) -> Result<MacAddr, Wrong> {
     card_mac(text).map_err(|error| {
         let help = match &error {
             MacError::Notation(_) => "use six hexadecimal octets, e.g. `52:54:00:a1:9c:ae`".into(),
@@ -451,47 +463,4 @@ fn mac(text: &str) -> Result<MacAddr, Wrong> {
         };
         Wrong::new(error.to_string(), help)
     })
-}
-
-fn subnet(text: &str) -> Result<Ipv4Net, Wrong> {
-    let example = "use a network address and a prefix length, e.g. `192.168.90.0/24`";
-    let net: Ipv4Net = text
-        .parse()
-        .map_err(|_| Wrong::new(format!("invalid IPv4 subnet: `{text}`"), example))?;
-    if net.trunc() != net {
-        let what = format!("invalid IPv4 subnet: `{text}` (a host address in a subnet)");
-        return Err(Wrong::new(what, format!("write `{}`", net.trunc())));
-    }
-    let address = net.network();
-    let kind = if address.is_loopback() {
-        Some("loopback addresses never leave a host")
-    } else if address.is_multicast() {
-        Some("multicast addresses belong to no host")
-    } else if address.is_link_local() {
-        Some("DHCP servers never lease link-local addresses")
-    } else if address
-        .octets()
-        .first()
-        .is_some_and(|first| *first == 0 || *first >= 240)
-    {
-        Some("reserved addresses belong to no host")
-    } else {
-        None
-    };
-    if let Some(kind) = kind {
-        let what = format!("unusable subnet: `{text}` ({kind})");
-        return Err(Wrong::new(
-            what,
-            "use a private subnet, e.g. `192.168.90.0/24`",
-        ));
-    }
-    if !(16..=29).contains(&net.prefix_len()) {
-        let what = format!("invalid prefix length: {}", net.prefix_len());
-        let help = format!(
-            "it must be 16 to 29, e.g. `{}/24`",
-            Ipv4Addr::from(u32::from(address) & 0xffff_ff00)
-        );
-        return Err(Wrong::new(what, help));
-    }
-    Ok(net)
 }

@@ -8,11 +8,12 @@ use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{
-    Boot, Deadline, DhcpService, Expect, Image, Machines, MatchedBy, Network, Node,
-    PixiecoreService, ProxyDhcpService, Scenario, Services,
+    Boot, Deadline, DhcpService, Expect, Image, Machines, MatchedBy, Node, PixiecoreService,
+    ProxyDhcpService, Scenario, Services,
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
 use super::service::DraftService;
+use super::topology::{self, DraftNetwork, DraftNic, Networks};
 
 /// Name of the file that marks a folder as a scenario.
 pub const FILE_NAME: &str = "scenario.toml";
@@ -272,6 +273,10 @@ fn finished(
 
 /// Builds the scenario, if all required parts are present.
 fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
+    let mut networks = draft.networks.iter().map(DraftNetwork::build);
+    let first = networks.next()??;
+    let network = Networks::with(first, networks.collect::<Option<_>>()?);
+    let routers = topology::build_routers(&draft, &network);
     Some(Scenario {
         name: name.to_owned(),
         dir: dir.to_owned(),
@@ -285,13 +290,8 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
         machines: draft
             .machines
             .map_or(Machines::Virtual, |machines| machines.value),
-        network: Network {
-            subnet: draft.subnet?.value,
-            address: draft.address.map(|address| address.value),
-            http_port: draft.http_port.unwrap_or(Network::HTTP_PORT),
-            names: draft.names,
-            interface: draft.interface,
-        },
+        network,
+        routers,
         services: Services {
             dhcp: draft.dhcp.map_or(DhcpService::None, |dhcp| dhcp.value),
             proxy_dhcp: draft
@@ -340,6 +340,12 @@ fn build_node(draft: DraftNode) -> Option<Node> {
             .into_iter()
             .map(|mac| mac.value)
             .collect(),
+        network: draft.network.map(|name| name.value),
+        nics: draft
+            .nics
+            .into_iter()
+            .map(DraftNic::build)
+            .collect::<Option<_>>()?,
         serial: draft.serial,
         dhcp_hostname: draft.dhcp_hostname,
         memory_mib: draft.memory_mib,

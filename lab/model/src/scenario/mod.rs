@@ -23,6 +23,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod text;
+mod topology;
 
 pub use boot_server_proto::firmware::Firmware;
 
@@ -36,11 +37,13 @@ pub use load::{
 pub use mac::{MacError, card_mac};
 pub use model::{
     Boot, ConfigService, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Image,
-    Machines, MatchedBy, Network, Node, PixiecoreService, ProxyDhcpService, Scenario, Services,
-    Silence,
+    Machines, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
 pub use service::{
     Part, Placeholder, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, expand,
     start_order,
+};
+pub use topology::{
+    BlockedPort, BlockedPortError, Network, Networks, Nic, RelayProgram, Router, Transport,
 };

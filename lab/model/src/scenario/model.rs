@@ -1,14 +1,12 @@
 //! Types of a valid scenario. Their TOML form is that of `scenario.toml`, so that a resolved scenario can be
 //! loaded again.
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
-use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -18,7 +16,8 @@ use super::limits::{
     BOOT_SECONDS_DEFAULT, BOOT_SECONDS_MAX, BOOT_SECONDS_MIN, DISK_MIB_MAX, DISK_MIB_MIN,
     MEMORY_MIB_DEFAULT, MEMORY_MIB_MAX, MEMORY_MIB_MIN, RESETS_MAX,
 };
-use super::service::{Part, Service, ServiceAddress};
+use super::service::{Part, Service};
+use super::topology::{Networks, NetworksToml, Nic, Router};
 
 /// Network environment, its machines, and the expectations of each.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -41,7 +40,13 @@ pub struct Scenario {
     #[serde(skip_serializing_if = "Machines::is_virtual")]
     #[schemars(default)]
     pub machines: Machines,
-    pub network: Network,
+    /// Networks; the lab's own services are in the first one.
+    #[schemars(with = "NetworksToml")]
+    pub network: Networks,
+    /// Hosts that forward packets between networks.
+    #[serde(rename = "router", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub routers: Vec<Router>,
     /// The lab's own services in the network; may be absent if a `[[service]]` plays `dhcp`.
     #[schemars(default = "no_services")]
     pub services: Services,
@@ -101,44 +106,6 @@ impl Scenario {
             .find(|service| service.plays(part))
     }
 
-    /// Returns the address of a service's host.
-    #[must_use]
-    pub fn address_of(&self, service: &Service) -> Ipv4Addr {
-        match service.address {
-            ServiceAddress::Shared => self.network.host(),
-            ServiceAddress::Own(address) => address,
-        }
-    }
-
-    /// True if a service of the scenario has this address.
-    #[must_use]
-    pub fn is_service_address(&self, address: Ipv4Addr) -> bool {
-        let mut own = self.custom_services.iter();
-        address == self.network.host()
-            || own.any(|service| service.address == ServiceAddress::Own(address))
-    }
-
-    /// Returns the first and last address of the lab's DHCP pool: the largest range of the network's pool without
-    /// the address of a service.
-    #[must_use]
-    pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
-        let (first, last) = self.network.pool();
-        let (first, last) = (u32::from(first), u32::from(last));
-        let own = self.custom_services.iter();
-        let mut taken: Vec<u32> = own
-            .filter_map(|service| service.address.own().map(u32::from))
-            .filter(|address| (first..=last).contains(address))
-            .collect();
-        taken.sort_unstable();
-        let starts = [first].into_iter().chain(taken.iter().map(|one| one + 1));
-        let ends = taken.iter().map(|one| one.saturating_sub(1)).chain([last]);
-        let longest = starts
-            .zip(ends)
-            .max_by_key(|(start, end)| i64::from(*end) - i64::from(*start));
-        let (start, end) = longest.unwrap_or((first, last));
-        (Ipv4Addr::from(start), Ipv4Addr::from(end))
-    }
-
     /// Returns the node of this name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == name)
@@ -191,74 +158,8 @@ impl Machines {
     }
 }
 
-/// `[network]`: the private network of the scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Network {
-    /// Subnet in CIDR notation, with a prefix length of 16 to 29.
-    #[schemars(with = "String")]
-    pub subnet: Ipv4Net,
-    /// Host's address in the subnet [default: the first address].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<Ipv4Addr>,
-    /// TCP port of the boot config service.
-    #[serde(skip_serializing_if = "is_usual_port")]
-    #[schemars(default = "usual_port", range(min = 1))]
-    pub http_port: u16,
-    /// Names that resolve to the host, for machines that address their servers by name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    pub names: Vec<String>,
-    /// Name of the host's interface, if a service's own configuration contains it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface: Option<String>,
-}
-
 fn no_services() -> Services {
     Services::NONE
-}
-
-fn usual_port() -> u16 {
-    Network::HTTP_PORT
-}
-
-fn is_usual_port(port: &u16) -> bool {
-    *port == Network::HTTP_PORT
-}
-
-impl Network {
-    /// Default port of the boot config service, as in bootcfg.
-    pub const HTTP_PORT: u16 = 8080;
-
-    /// Returns a network of this subnet with default settings.
-    pub fn new(subnet: Ipv4Net) -> Network {
-        Network {
-            subnet,
-            address: None,
-            http_port: Network::HTTP_PORT,
-            names: Vec::new(),
-            interface: None,
-        }
-    }
-
-    /// Returns the host's address, where the services listen.
-    pub fn host(&self) -> Ipv4Addr {
-        self.address.unwrap_or_else(|| self.nth(1))
-    }
-
-    /// Returns the first and last address of the DHCP pool: the larger range before or after the host's address.
-    pub fn pool(&self) -> (Ipv4Addr, Ipv4Addr) {
-        let (first, host) = (u32::from(self.nth(1)), u32::from(self.host()));
-        let last = u32::from(self.subnet.broadcast()).saturating_sub(1);
-        let (before, after) = ((first, host.saturating_sub(1)), (host + 1, last));
-        let is_longer = last.saturating_sub(host) >= host.saturating_sub(first);
-        let (first, last) = if is_longer { after } else { before };
-        (Ipv4Addr::from(first), Ipv4Addr::from(last))
-    }
-
-    fn nth(&self, n: u32) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.subnet.network()).saturating_add(n))
-    }
 }
 
 /// `[services]`: services in the network.
@@ -462,12 +363,20 @@ pub struct Node {
     /// Unique SMBIOS UUID.
     #[schemars(with = "String")]
     pub uuid: Uuid,
-    /// Unique MAC of the network card it boots from.
+    /// Unique MAC of the network card it boots from; may be absent with `nics`.
+    #[schemars(with = "Option<MacAddr>")]
     pub mac: MacAddr,
     /// MACs of additional cards, which have no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub further_macs: Vec<MacAddr>,
+    /// Name of the network of its only card [default: the first network].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Several cards with a link; exactly one has `boots = true`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub nics: Vec<Nic>,
     /// SMBIOS serial number [default: the name].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
@@ -513,6 +422,8 @@ impl Node {
             uuid,
             mac,
             further_macs: Vec::new(),
+            network: None,
+            nics: Vec::new(),
             serial: None,
             dhcp_hostname: None,
             memory_mib,

@@ -50,7 +50,10 @@ impl<'s, 'i> Table<'s, 'i> {
 
     /// Returns the value of `key`, if present.
     pub(crate) fn optional(&self, key: &'static str) -> Option<Item<'s, 'i>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
         let value = self.entries.get(key)?;
         Some(Item {
             source: self.source,

@@ -14,8 +14,14 @@ use super::read::tests::ASKED;
 /// A scenario with every table.
 const EVERY_TABLE: &str = r#"summary = "One machine boots"
 firmware = ["bios"]
-[network]
+[[network]]
+name = "servers"
 subnet = "192.168.90.0/24"
+[[network]]
+name = "rack1"
+subnet = "192.168.91.0/24"
+[[router]]
+joins = ["servers", "rack1"]
 [services]
 dhcp = "boot-server"
 pixiecore = { command = ["/usr/bin/pixiecore", "api", "{api}"] }
@@ -29,7 +35,7 @@ ready = { tcp = 80 }
 [[node]]
 name = "node1"
 uuid = "16e7d8a7-bfa9-428b-9117-363341bb330b"
-mac = "52:54:00:a1:9c:ae"
+nics = [{ mac = "52:54:00:a1:9c:ae", boots = true }]
 [node.expect]
 matched_by = "uuid"
 group = "node1"
@@ -42,9 +48,11 @@ mode = "0644"
 "#;
 
 /// Titles of the tables in messages, and their places in the scenario and in the schema.
-const TABLES: [(&str, &str, &str); 13] = [
+const TABLES: [(&str, &str, &str); 15] = [
     ("the scenario", "", ""),
-    ("[network]", "/network", "/definitions/Network"),
+    ("[[network]]", "/network/0", "/definitions/Network"),
+    ("[[router]]", "/router/0", "/definitions/Router"),
+    ("`nics`", "/node/0/nics/0", "/definitions/Nic"),
     ("[services]", "/services", "/definitions/Services"),
     (
         "services.pixiecore",
@@ -125,7 +133,11 @@ fn value_out_of_range_is_refused_by_parser_and_schema() {
     for (table, key, value) in [
         ("", "firmware", Value::Array(Vec::new())),
         ("", "machines", "real".into()),
-        ("/network", "http_port", 0.into()),
+        ("/network/0", "http_port", 0.into()),
+        ("/network/1", "vlan", 4095.into()),
+        ("/network/1", "mtu", 500.into()),
+        ("/router/0", "relay", "isc".into()),
+        ("/router/0", "blocked", vec!["sctp/69"].into()),
         ("/services", "dhcp", "isc".into()),
         ("/services", "config", "matchbox".into()),
         ("/service/0", "name", "Files".into()),

@@ -49,7 +49,7 @@ units_active = ["lab-node2.service"]
 kernel_options = ["console=ttyS0"]
 "#;
 
-fn render(report: &dyn Diagnostic) -> String {
+pub(super) fn render(report: &dyn Diagnostic) -> String {
     let mut text = String::new();
     GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
         .with_width(100)
@@ -58,7 +58,7 @@ fn render(report: &dyn Diagnostic) -> String {
     text
 }
 
-fn parse(text: &str) -> Result<Scenario, InvalidScenario> {
+pub(super) fn parse(text: &str) -> Result<Scenario, InvalidScenario> {
     Scenario::parse("mine", Path::new("scenarios/mine"), text)
 }
 

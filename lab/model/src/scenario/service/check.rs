@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::super::draft::Draft;
-use super::super::model::{
-    ConfigService, DhcpService, Network, PixiecoreService, ProxyDhcpService,
-};
+use super::super::model::{ConfigService, DhcpService, PixiecoreService, ProxyDhcpService};
 use super::super::problem::{Located, Source, Wrong, nearest, one_of};
-use super::{DraftService, Part, ServiceAddress};
+use super::super::topology::{DraftNetwork, is_host_of};
+use super::{DraftService, Part};
 
 /// Names of the lab's own services and of folders in an attempt.
 const RESERVED: [&str; 8] = [
@@ -26,7 +25,7 @@ const RESERVED: [&str; 8] = [
 pub(in crate::scenario) fn check(draft: &Draft, source: &Source) {
     names(draft, source);
     addresses(draft, source);
-    parts(&draft.custom_services, source);
+    parts(&draft.custom_services, &draft.networks, source);
     own_services(draft, source);
     after(&draft.custom_services, source);
 }
@@ -55,6 +54,11 @@ pub(in crate::scenario) fn config_keys(draft: &Draft, source: &Source) {
     }
 }
 
+/// True for names of the lab's own services and folders.
+pub(in crate::scenario) fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word) || word.starts_with(crate::evidence::STATION_PREFIX)
+}
+
 fn names(draft: &Draft, source: &Source) {
     let services = &draft.custom_services;
     let has_dnsmasq = draft
@@ -62,8 +66,7 @@ fn names(draft: &Draft, source: &Source) {
         .as_ref()
         .is_some_and(|dhcp| dhcp.value == DhcpService::Dnsmasq);
     let is_reserved = |word: &str| {
-        RESERVED.contains(&word)
-            || word.starts_with(crate::evidence::STATION_PREFIX)
+        is_reserved(word)
             || word == "dnsmasq" && has_dnsmasq
             || word == "pixiecore" && draft.pixiecore.is_some()
     };
@@ -96,35 +99,51 @@ fn names(draft: &Draft, source: &Source) {
 }
 
 fn addresses(draft: &Draft, source: &Source) {
-    let Some(subnet) = &draft.subnet else { return };
-    let net = subnet.value;
-    let host = Network {
-        address: draft.address.as_ref().map(|address| address.value),
-        ..Network::new(net)
-    }
-    .host();
+    let host = draft.host();
     let mut first: HashMap<_, Range<usize>> = HashMap::new();
-    for written in draft
-        .custom_services
-        .iter()
-        .filter_map(|service| service.address.as_ref())
-    {
-        let ServiceAddress::Own(address) = written.value else {
+    for service in &draft.custom_services {
+        let named = service.network.as_ref();
+        // An unknown network is reported where networks are checked.
+        let Some(network) = draft.network(named.map(|name| name.value.as_str())) else {
             continue;
         };
-        let is_host =
-            net.contains(&address) && ![net.network(), net.broadcast()].contains(&address);
-        if !is_host {
+        let own = service
+            .address
+            .as_ref()
+            .filter(|one| one.value.own().is_some());
+        if let (Some(named), None) = (named, own)
+            && draft.networks.first().map(DraftNetwork::title) != Some(network.title())
+        {
+            source.wrong(
+                named.at.clone(),
+                "elsewhere",
+                Wrong::new(
+                    format!("service without a host in its network: `{}`", named.value),
+                    "give it a host of its own: `address` in the network's subnet; `shared` is the host in the first network",
+                ),
+            );
+        }
+        let Some(subnet) = &network.subnet else {
+            continue;
+        };
+        let net = subnet.value;
+        let Some((written, address)) = own.and_then(|own| Some((own, own.value.own()?))) else {
+            continue;
+        };
+        if !is_host_of(net, address) {
             source.clash(
                 (written.at.clone(), "outside"),
                 (subnet.at.clone(), "subnet"),
                 Wrong::new(
                     format!("invalid service address: {address} (not in {net})"),
-                    "use an address of the subnet, or `shared`",
+                    match draft.networks.len() {
+                        1 => "use an address of the subnet, or `shared`",
+                        _ => "use an address of the subnet, or name the `network` of the address",
+                    },
                 ),
             );
-        } else if address == host {
-            let at = draft.address.as_ref().map_or(&subnet.at, |host| &host.at);
+        } else if Some(address) == host {
+            let at = network.address.as_ref().map_or(&subnet.at, |host| &host.at);
             source.clash(
                 (written.at.clone(), "the same address"),
                 (at.clone(), "host of the lab's own services"),
@@ -149,15 +168,21 @@ fn addresses(draft: &Draft, source: &Source) {
 }
 
 /// Rejects two services with the same role, if clients could reach only one of them.
-fn parts(services: &[DraftService], source: &Source) {
+fn parts(services: &[DraftService], networks: &[DraftNetwork], source: &Source) {
     let host_of = |service: &DraftService| service.address.as_ref().map(|one| one.value);
+    let first = networks.first().map(DraftNetwork::title);
+    let network_of = |service: &DraftService| {
+        let network = service.network.as_ref().map(|name| name.value.clone());
+        network.or(first.map(str::to_owned))
+    };
     for (index, service) in services.iter().enumerate() {
         for part in &service.plays {
             let earlier = services.iter().take(index).find_map(|other| {
                 let same_host =
                     host_of(other).unwrap_or_default() == host_of(service).unwrap_or_default();
-                let conflicts =
-                    part.value.is_found_by_broadcast() || same_host && part.value == Part::Tftp;
+                let same_network = network_of(other) == network_of(service);
+                let conflicts = same_network && part.value.is_found_by_broadcast()
+                    || same_host && part.value == Part::Tftp;
                 other.part(part.value).filter(|_| conflicts)
             });
             if let Some(earlier) = earlier {
@@ -203,11 +228,12 @@ fn own_services(draft: &Draft, source: &Source) {
         (Part::Config, config, "config = \"none\""),
     ] {
         let Some(own) = own else { continue };
-        for at in draft
-            .custom_services
-            .iter()
-            .filter_map(|service| service.part(part))
-        {
+        let first = draft.networks.first().map(DraftNetwork::title);
+        let beside = draft.custom_services.iter().filter(|service| {
+            let network = service.network.as_ref().map(|name| name.value.as_str());
+            network.is_none() || network == first || !part.is_found_by_broadcast()
+        });
+        for at in beside.filter_map(|service| service.part(part)) {
             source.clash(
                 (at, "the user's service"),
                 (own.clone(), "the lab's service"),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(super) use check::{check, config_keys};
+pub(super) use check::{check, config_keys, is_reserved};
 pub use placeholder::{Placeholder, expand};
 pub(super) use read::{DraftService, read};
 
@@ -39,6 +39,9 @@ pub struct Service {
     #[serde(skip_serializing_if = "ServiceAddress::is_shared")]
     #[schemars(default, with = "String")]
     pub address: ServiceAddress,
+    /// Name of the network of the service's own host [default: the first network].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Sign that the service is ready [default: it still runs after 0.7 s].
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ReadyToml>")]

@@ -65,10 +65,11 @@ const CAPABILITIES: [&str; 41] = [
 /// Readable parts of a service.
 #[derive(Debug)]
 pub(in crate::scenario) struct DraftService {
-    pub(super) name: Option<Located<String>>,
+    pub(in crate::scenario) name: Option<Located<String>>,
     pub(super) command: Option<Vec<String>>,
     pub(super) plays: Vec<Located<Part>>,
-    pub(super) address: Option<Located<ServiceAddress>>,
+    pub(in crate::scenario) address: Option<Located<ServiceAddress>>,
+    pub(in crate::scenario) network: Option<Located<String>>,
     ready: Option<Ready>,
     user: Option<String>,
     env: BTreeMap<String, String>,
@@ -92,6 +93,7 @@ impl DraftService {
             command: self.command?,
             plays: self.plays.into_iter().map(|part| part.value).collect(),
             address: self.address.map_or(ServiceAddress::Shared, |a| a.value),
+            network: self.network.map(|name| name.value),
             ready: self.ready,
             user: self.user,
             env: self.env,
@@ -136,6 +138,7 @@ pub(in crate::scenario) fn read(item: &Item) -> Option<DraftService> {
         address: table
             .optional("address")
             .and_then(|item| item.parse(address)),
+        network: table.optional("network").and_then(|item| item.text()),
         ready: table.optional("ready").and_then(|item| ready(&item)),
         user: table
             .optional("user")
