@@ -214,6 +214,7 @@ impl CustomServices {
             command,
             plays: Vec::new(),
             address: ServiceAddress::Shared,
+            network: None,
             ready,
             user: None,
             env: BTreeMap::new(),
