@@ -12,6 +12,7 @@ pub(crate) mod tests;
 use boot_server::config::Config;
 use boot_server_events::Event;
 use lab_model::evidence::Record;
+use lab_model::fault::written::FaultFile;
 use lab_model::scenario::Scenario;
 use lab_report::RunSummary;
 use lab_report::artifacts::AttemptVerdict;
@@ -30,11 +31,16 @@ pub struct Published {
 }
 
 /// All schemas.
-pub const SCHEMAS: [Published; 8] = [
+pub const SCHEMAS: [Published; 9] = [
     Published {
         name: "scenario",
         describes: "scenario.toml, and scenario.resolved.toml of an attempt",
         generate: input::<Scenario>,
+    },
+    Published {
+        name: "fault",
+        describes: "fault.toml of a fault on purpose, and case.toml of an adversarial case",
+        generate: input::<FaultFile>,
     },
     Published {
         name: "boot-server",

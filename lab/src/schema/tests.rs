@@ -114,6 +114,21 @@ fn bundled_scenarios_are_valid_as_written_and_as_resolved() {
 }
 
 #[test]
+fn bundled_faults_and_adversarial_cases_are_valid() {
+    for (folder, is_wanted) in [
+        (
+            "scenarios/faults",
+            (|name| name == "fault.toml") as fn(&str) -> bool,
+        ),
+        ("scenarios/adversarial", |name| name == "case.toml"),
+    ] {
+        let written = files(folder, is_wanted);
+        assert!(written.len() >= 8, "{folder}: {written:?}");
+        assert_files_valid("fault", &written);
+    }
+}
+
+#[test]
 fn configs_of_the_boot_server_are_valid_and_unknown_keys_are_not() {
     let configs = files("boot-server", |name| name == "boot-server.toml");
     assert!(configs.len() >= 6);

@@ -111,6 +111,6 @@ fn schemas_are_listed_and_each_is_printed_as_published() {
         assert!(output.stdout == published, "{name}");
         printed_schemas += 1;
     }
-    assert_eq!(printed_schemas, 8);
+    assert_eq!(printed_schemas, 9);
     assert_eq!(lab(&["schema", "unheard-of"]).status.code(), Some(2));
 }

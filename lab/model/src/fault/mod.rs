@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`model`] | types of a fault |
 //! | [`read`] | parser of `fault.toml` and `case.toml`; reports every mistake with its location |
+//! | [`written`] | keys of both files, for their JSON schema |
 //! | [`injection`] | parser of `[machine]`, `[server]`, `[link]`, … |
 //! | [`impair`] | fate of a frame on an impaired link |
 //! | [`rewrite`] | bytes that a relay changes in a frame |
@@ -26,7 +27,10 @@ mod overlay;
 mod read;
 mod rewrite;
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
+pub mod written;
 
 pub use impair::Impairment;
 pub use live_fault::{LiveFault, LiveFaults};

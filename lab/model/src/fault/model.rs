@@ -239,16 +239,16 @@ pub struct Station {
 pub enum Role {
     /// Host that answers ARP for its address and nothing else.
     Silent,
-    /// It is another DHCP server.
+    /// Second DHCP server.
     DhcpServer {
-        /// Second DHCP server.
+        /// First address of its pool.
         first: Ipv4Addr,
-        /// First address of the pool.
+        /// Last address of its pool.
         last: Ipv4Addr,
-        /// Boot file that it names; none where it knows nothing of booting.
+        /// Boot file in its answers; `None` for answers without boot options.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         boot_file: Option<String>,
-        /// Address that it names as the server of the boot file; its own when absent.
+        /// Server of the boot file; `None` for the station itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next_server: Option<Ipv4Addr>,
     },
@@ -263,16 +263,16 @@ pub enum Role {
     Tftp(TftpFlaw),
     /// ProxyDHCP server with a flaw.
     Proxy(ProxyFlaw),
-    /// It gives every HTTP request the same answer.
+    /// HTTP server that gives every request the same answer.
     Answers(CannedAnswer),
-    /// It loads these URLs (`http://…`, `tftp://…`) again and again, in whose name they say.
+    /// Client that loads URLs again and again; their queries may name another machine.
     Requests {
-        /// The URLs, in order.
+        /// URLs (`http://…`, `tftp://…`), in order.
         urls: Vec<String>,
     },
-    /// It boots again and again, as a simulated machine of this UUID.
+    /// Simulated machine that boots again and again.
     Machine {
-        /// The UUID that it says.
+        /// UUID that the machine sends.
         uuid: Uuid,
     },
 }

@@ -13,7 +13,7 @@ use crate::scenario::read::{Item, Table};
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
 
-const BOOT_SECONDS_DEFAULT: u32 = 120;
+pub(super) const BOOT_SECONDS_DEFAULT: u32 = 120;
 const BOOT_SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
 
 const STAGES: [StageName; 14] = [

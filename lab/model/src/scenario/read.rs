@@ -243,13 +243,13 @@ fn pick<T: Copy>(key: &str, text: &str, choices: &[(&'static str, T)]) -> Result
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::cell::RefCell;
     use std::collections::{BTreeMap, BTreeSet};
 
     thread_local! {
         /// Keys that this thread asked for, by the titles of their tables.
-        pub(in crate::scenario) static ASKED: RefCell<BTreeMap<&'static str, BTreeSet<&'static str>>> =
+        pub(crate) static ASKED: RefCell<BTreeMap<&'static str, BTreeSet<&'static str>>> =
             RefCell::default();
     }
 }
