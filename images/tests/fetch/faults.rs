@@ -1,5 +1,9 @@
 //! Every way in which a release can be bad: one clear error each, and the cache as whole as it was.
 
+use images::acquire::{AcquireError, NotGood};
+use images::fetch::FetchError;
+use images::verify::signature::{Refusal, SignatureError};
+
 use crate::publisher::{INITRD, KERNEL, LENGTH, Publisher, initrd, kernel};
 use crate::server::Fault;
 use crate::signer::Key;
@@ -17,8 +21,31 @@ fn publisher() -> (Publisher, String, String) {
     (publisher, path(KERNEL), path(INITRD))
 }
 
-fn refuses(publisher: &Publisher, said: &[&str], bad: &[Vec<u8>]) {
-    publisher.refuses("flatcar", said, &[GOOD], bad);
+fn refuses(publisher: &Publisher, message: &str, bad: &[Vec<u8>]) {
+    publisher.refuses("flatcar", message, &[GOOD], bad);
+}
+
+/// Message about a file with an invalid signature.
+fn bad_signature(path: &str) -> String {
+    format!(
+        "refused: SERVER{path} (bad signature: the file or its signature was changed or truncated)"
+    )
+}
+
+/// Fault of a file's signature; of two files that are fetched at once, either is refused first.
+fn signature_fault(error: &AcquireError) -> &Refusal {
+    match error {
+        AcquireError::NotGood {
+            why: NotGood::Signature(SignatureError::Refused(refusal)),
+            ..
+        } => refusal,
+        other => panic!("{other}"),
+    }
+}
+
+/// Id of a key that gpgv does not have: the last 16 digits of its fingerprint.
+fn key_id(fingerprint: &str) -> &str {
+    &fingerprint[fingerprint.len() - 16..]
 }
 
 #[test]
@@ -27,17 +54,10 @@ fn a_file_that_was_changed_is_refused_by_its_signature() {
     let mut changed = kernel(BAD);
     changed[LENGTH / 2] ^= 1;
     publisher.server.put(&path, changed.clone());
-    refuses(
-        &publisher,
-        &["refused: ", &path, "bad signature"],
-        &[changed],
-    );
+    refuses(&publisher, &bad_signature(&path), &[changed]);
     for entry in std::fs::read_dir(publisher.store().partial()).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
-        assert!(
-            !text.contains(&path),
-            "what was refused is not to be gone on with"
-        );
+        assert!(!text.contains(&path), "a refused download must not resume");
     }
 }
 
@@ -46,7 +66,7 @@ fn a_truncated_file_is_refused_by_its_signature() {
     let (publisher, path, _) = publisher();
     let cut = kernel(BAD)[..LENGTH - 1].to_vec();
     publisher.server.put(&path, cut.clone());
-    refuses(&publisher, &[&path, "changed or truncated"], &[cut]);
+    refuses(&publisher, &bad_signature(&path), &[cut]);
 }
 
 #[test]
@@ -54,18 +74,17 @@ fn a_signature_of_another_file_is_refused() {
     let (publisher, path, other) = publisher();
     let signature = publisher.server.file(&format!("{other}.sig"));
     publisher.server.put(&format!("{path}.sig"), signature);
-    refuses(&publisher, &[&path, "bad signature"], &[kernel(BAD)]);
+    refuses(&publisher, &bad_signature(&path), &[kernel(BAD)]);
 }
 
 #[test]
 fn a_signature_by_another_key_is_refused() {
     let (publisher, path, _) = publisher();
     publisher.put_signed(&path, kernel("other"), Key::Other);
-    refuses(
-        &publisher,
-        &[&path, "signed by another key"],
-        &[kernel("other")],
-    );
+    let fingerprint = publisher.signer.fingerprint(Key::Other);
+    let key = key_id(&fingerprint);
+    let message = format!("refused: SERVER{path} (signed by another key: {key})");
+    refuses(&publisher, &message, &[kernel("other")]);
 }
 
 #[test]
@@ -94,11 +113,10 @@ fn a_key_in_the_users_file_that_is_not_pinned_does_not_count() {
         now,
         &|_| {},
     );
-    let error = fetched.unwrap_err().to_string();
     let fingerprint = publisher.signer.fingerprint(Key::Other);
-    assert!(
-        error.contains(&format!("signed by another key: {fingerprint}")),
-        "{error}"
+    assert_eq!(
+        publisher.message(&fetched.unwrap_err()),
+        format!("refused: SERVER{path} (signed by another key: {fingerprint})")
     );
     publisher.is_whole(&[GOOD], &[kernel("other")]);
 }
@@ -137,10 +155,16 @@ fn a_key_that_has_expired_is_refused_and_the_remedy_named() {
         now,
         &|_| {},
     );
-    let error = fetched.unwrap_err().to_string();
-    assert!(
-        error.contains("signed by an expired key") && error.contains("[override.NAME]"),
-        "{error}"
+    let error = fetched.unwrap_err();
+    let refusal = signature_fault(&error);
+    let Refusal::ExpiredKey { key, at } = refusal else {
+        panic!("{refusal}");
+    };
+    assert_eq!(*key, fingerprint);
+    let remedy = "name a newer key (`key` in [override.NAME], docs/images.md)";
+    assert_eq!(
+        refusal.to_string(),
+        format!("signed by an expired key ({key}, expired {at} seconds after 1970); {remedy}")
     );
     publisher.is_whole(&[], &[kernel("1"), initrd("1")]);
 }
@@ -149,11 +173,8 @@ fn a_key_that_has_expired_is_refused_and_the_remedy_named() {
 fn an_initrd_served_as_the_kernel_with_its_own_signature_is_refused() {
     let (publisher, path, _) = publisher();
     publisher.put_signed(&path, initrd("swapped"), Key::Publisher);
-    let said = [
-        path.as_str(),
-        "wrong content: an initrd instead of a kernel",
-    ];
-    refuses(&publisher, &said, &[initrd("swapped")]);
+    let message = format!("refused: SERVER{path} (wrong content: an initrd instead of a kernel)");
+    refuses(&publisher, &message, &[initrd("swapped")]);
 }
 
 #[test]
@@ -161,7 +182,8 @@ fn kernel_and_initrd_that_were_swapped_without_their_signatures_are_refused() {
     let (publisher, path, other) = publisher();
     publisher.server.put(&path, initrd(BAD));
     publisher.server.put(&other, kernel(BAD));
-    refuses(&publisher, &["bad signature"], &[initrd(BAD), kernel(BAD)]);
+    let error = publisher.refused("flatcar", &[GOOD], &[initrd(BAD), kernel(BAD)]);
+    assert_eq!(*signature_fault(&error), Refusal::Bad);
 }
 
 #[test]
@@ -169,35 +191,46 @@ fn a_signature_that_is_none_or_missing_is_refused() {
     let (publisher, path, _) = publisher();
     let signature = format!("{path}.sig");
     publisher.server.put(&signature, "<html>not found</html>");
-    refuses(&publisher, &[&path, "no OpenPGP signature"], &[kernel(BAD)]);
+    let message =
+        format!("refused: SERVER{path} (no OpenPGP signature found in the signature file)");
+    refuses(&publisher, &message, &[kernel(BAD)]);
     publisher.server.put(&signature, vec![0; 70_000]);
-    refuses(
-        &publisher,
-        &[&signature, "too large (limit 65536 bytes)"],
-        &[],
-    );
+    let message = format!("SERVER{signature}: response too large (limit 65536 bytes)");
+    refuses(&publisher, &message, &[]);
     publisher.server.remove(&signature);
-    refuses(&publisher, &[&signature, "404"], &[kernel(BAD)]);
+    let message = format!(
+        "version not found: {BAD} of flatcar:stable (SERVER{signature}: the server answers 404 Not Found)"
+    );
+    refuses(&publisher, &message, &[kernel(BAD)]);
 }
 
 #[test]
 fn a_channel_or_version_that_is_not_there_is_told_as_such() {
     let (publisher, _, _) = publisher();
-    let said = ["version not found: 1.2.3 of flatcar:stable", "404"];
-    publisher.refuses("flatcar@1.2.3", &said, &[GOOD], &[]);
-    let said = [
-        "version not found: current of flatcar:beta",
-        "version.txt",
-        "404",
-    ];
-    publisher.refuses("flatcar:beta", &said, &[GOOD], &[]);
+    let error = publisher.refused("flatcar@1.2.3", &[GOOD], &[]);
+    let messages = [KERNEL, INITRD].map(|name| {
+        let path = Publisher::flatcar("stable", "amd64", "1.2.3", name);
+        format!(
+            "version not found: 1.2.3 of flatcar:stable (SERVER{path}.sig: the server answers 404 Not Found)"
+        )
+    });
+    let message = publisher.message(&error);
+    assert!(messages.contains(&message), "{message}");
+    publisher.refuses(
+        "flatcar:beta",
+        "version not found: current of flatcar:beta (SERVER/beta/amd64-usr/current/version.txt: the server answers \
+         404 Not Found)",
+        &[GOOD],
+        &[],
+    );
     let version = Publisher::flatcar("stable", "amd64", "current", "version.txt");
     publisher
         .server
         .put(&version, "FLATCAR_VERSION=../../../escape\n");
     publisher.refuses(
         "flatcar",
-        &["no line `FLATCAR_VERSION=VERSION`"],
+        "malformed version file SERVER/stable/amd64-usr/current/version.txt: no line `FLATCAR_VERSION=VERSION` \
+         (starts with \"FLATCAR_VERSION=../../../escape\\n\")",
         &[GOOD],
         &[],
     );
@@ -207,12 +240,11 @@ fn a_channel_or_version_that_is_not_there_is_told_as_such() {
 fn a_server_in_trouble_is_given_up_after_as_many_attempts_as_are_allowed() {
     let (publisher, path, _) = publisher();
     publisher.server.fail_always(&path, Fault::Status(503));
-    let said = [
-        path.as_str(),
-        "gave up after 4 attempts",
-        "the server answers 503",
-    ];
-    refuses(&publisher, &said, &[]);
+    let message = format!(
+        "SERVER{path}: gave up after 4 attempts with 0 bytes fetched; last error: the server answers 503 Service \
+         Unavailable"
+    );
+    refuses(&publisher, &message, &[]);
     assert_eq!(publisher.server.requests(&path).len(), 4);
     publisher.server.heal(&path);
     publisher.fetch("flatcar").unwrap();
@@ -239,21 +271,23 @@ fn a_mirror_that_cannot_be_reached_is_named() {
         now,
         &|_| {},
     );
-    let error = fetched.unwrap_err().to_string();
-    assert!(
-        error.contains(&format!("127.0.0.1:{port}/current/version.txt")),
-        "{error}"
-    );
-    assert!(
-        error.contains("gave up after 4 attempts") && error.contains("refused"),
-        "{error}"
-    );
+    let error = fetched.unwrap_err();
+    let AcquireError::Fetch(FetchError::GaveUp {
+        url, attempts, why, ..
+    }) = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*url, format!("http://127.0.0.1:{port}/current/version.txt"));
+    assert_eq!(*attempts, 4);
+    // The operating system's words.
+    assert!(why.contains("Connection refused"), "{why}");
     publisher.is_whole(&[GOOD], &[]);
 }
 
 #[test]
 fn the_publishers_own_keys_refuse_what_the_tests_sign() {
-    let (publisher, path, _) = publisher();
+    let (publisher, _, _) = publisher();
     let mut catalog = images::catalog::Catalog::own().unwrap();
     catalog.set_mirror(
         "flatcar",
@@ -268,7 +302,9 @@ fn the_publishers_own_keys_refuse_what_the_tests_sign() {
         now,
         &|_| {},
     );
-    let error = fetched.unwrap_err().to_string();
-    assert!(error.contains("signed by another key"), "{path}: {error}");
+    let error = fetched.unwrap_err();
+    let fingerprint = publisher.signer.fingerprint(Key::Publisher);
+    let other = Refusal::OtherKey(key_id(&fingerprint).into());
+    assert_eq!(*signature_fault(&error), other);
     publisher.is_whole(&[GOOD], &[kernel(BAD)]);
 }

@@ -1,5 +1,6 @@
 //! Each publisher's layout, from the name of an image to files in the cache.
 
+use images::acquire::{AcquireError, NotGood};
 use images::catalog::{Family, Role};
 use images::family;
 
@@ -79,13 +80,12 @@ fn an_image_that_was_damaged_in_the_cache_is_fetched_again() {
     let path = stored.folder.join(KERNEL);
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     std::fs::write(&path, vec![0; LENGTH]).unwrap();
-    let error = images::acquire::verify(&stored, None)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(KERNEL) && error.contains("SHA-256"),
-        "{error}"
-    );
+    let error = images::acquire::verify(&stored, None).unwrap_err();
+    let AcquireError::File { path, source } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*path, stored.folder.join(KERNEL));
+    assert_eq!(source.kind(), std::io::ErrorKind::InvalidData, "{error}");
     publisher.fetch("flatcar").unwrap();
     publisher.is_whole(&["4459.2.1"], &[vec![0; LENGTH]]);
 }
@@ -135,16 +135,21 @@ fn a_file_that_is_not_as_its_digests_say_is_refused() {
     publisher
         .server
         .put(list, format!("{}  {}\n", "ab".repeat(64), COREOS[0]));
-    let said = [
-        "coreos_production_pxe.vmlinuz (",
-        "SHA-512",
-        "coreos_production_pxe.DIGESTS has abab",
-    ];
-    publisher.refuses("coreos", &said, &[], &[kernel("835")]);
+    let file = publisher.folder.path().join("x");
+    std::fs::write(&file, kernel("835")).unwrap();
+    let sha512 = images::verify::digest::of_file(&file).unwrap().sha512;
+    let folder = "SERVER/stable/amd64-usr/835.9.0";
+    let published = "ab".repeat(64);
+    let message = format!(
+        "refused: {folder}/coreos_production_pxe.vmlinuz (SHA-512 mismatch: {sha512} ({LENGTH} bytes), but \
+         {folder}/coreos_production_pxe.DIGESTS has {published})"
+    );
+    publisher.refuses("coreos", &message, &[], &[kernel("835")]);
     publisher.server.put(list, "nothing of it\n");
     publisher.refuses(
         "coreos",
-        &["has no SHA-256 or SHA-512 of coreos_production_pxe.vmlinuz"],
+        "missing hash: SERVER/stable/amd64-usr/835.9.0/coreos_production_pxe.DIGESTS has no SHA-256 or SHA-512 of \
+         coreos_production_pxe.vmlinuz",
         &[],
         &[],
     );
@@ -219,13 +224,16 @@ fn fedora_coreos_is_fetched_by_its_stream_metadata() {
 #[test]
 fn a_file_that_is_not_as_the_stream_metadata_say_is_refused_and_the_rest_is_reused() {
     let publisher = Publisher::new();
-    let [kernel_path, ..] = fcos(&publisher, Some(&"cd".repeat(32)));
-    let said = [
-        "rootfs.x86_64.img (",
-        "SHA-256",
-        "the published release has cdcd",
-    ];
-    publisher.refuses("fedora-coreos", &said, &[], &[initrd("rootfs")]);
+    let [kernel_path, _, rootfs_path] = fcos(&publisher, Some(&"cd".repeat(32)));
+    let file = publisher.folder.path().join("x");
+    std::fs::write(&file, initrd("rootfs")).unwrap();
+    let sha256 = images::verify::digest::of_file(&file).unwrap().sha256;
+    let published = "cd".repeat(32);
+    let message = format!(
+        "refused: SERVER{rootfs_path} (SHA-256 mismatch: {sha256} ({LENGTH} bytes), but the published release has \
+         {published})"
+    );
+    publisher.refuses("fedora-coreos", &message, &[], &[initrd("rootfs")]);
     // What was fetched and found good beside it is not lost.
     let before = publisher.server.requests(&kernel_path).len();
     let had_kernel = publisher
@@ -244,14 +252,14 @@ fn malformed_stream_metadata_are_refused_by_the_place_in_them() {
     publisher
         .server
         .put("/fcos/streams/stable.json", "{\"stream\": \"stable\"}");
-    let said = ["/fcos/streams/stable.json", "missing architectures"];
-    publisher.refuses("fedora-coreos", &said, &[], &[]);
+    let message = "the stream metadata at SERVER/fcos/streams/stable.json: missing architectures";
+    publisher.refuses("fedora-coreos", message, &[], &[]);
     publisher
         .server
         .put("/fcos/streams/stable.json", vec![b' '; 9 << 20]);
     publisher.refuses(
         "fedora-coreos",
-        &["too large (limit 8388608 bytes)"],
+        "SERVER/fcos/streams/stable.json: response too large (limit 8388608 bytes)",
         &[],
         &[],
     );
@@ -288,6 +296,7 @@ fn a_users_own_files_are_taken_by_their_hashes() {
         )
     };
     let stored = fetch().unwrap();
+    let published = hash(KERNEL).sha256;
     assert_eq!(
         std::fs::read(stored.folder.join(images::KERNEL_FILE)).unwrap(),
         kernel("mine")
@@ -295,10 +304,16 @@ fn a_users_own_files_are_taken_by_their_hashes() {
     // Another file under the same name: the hash is no longer right, and what was fetched stays.
     std::fs::write(folder.join(KERNEL), kernel("other")).unwrap();
     std::fs::remove_dir_all(publisher.folder.path().join("cache")).unwrap();
-    let error = fetch().unwrap_err().to_string();
-    assert!(
-        error.contains(KERNEL) && error.contains("SHA-256"),
-        "{error}"
-    );
+    let error = fetch().unwrap_err();
+    let AcquireError::NotGood {
+        from,
+        why: NotGood::Digest(why),
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(*from, folder.join(KERNEL).display().to_string());
+    assert_eq!(why.algorithm, "SHA-256");
+    assert_eq!(why.expected, published);
     publisher.is_whole(&[], &[kernel("other")]);
 }

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use images::acquire::Event;
+use images::acquire::{AcquireError, Event};
+use images::fetch::FetchError;
 
 use crate::publisher::{KERNEL, LENGTH, Publisher, kernel};
 use crate::server::{Fault, Server};
@@ -67,11 +68,15 @@ fn what_one_run_began_the_next_one_goes_on_with() {
     let (publisher, path) = publisher();
     publisher.server.fail(&path, [Fault::CutAfter(100_000)]);
     publisher.server.fail_always(&path, Fault::CutAfter(0));
-    let said = [
-        path.as_str(),
-        "gave up after 4 attempts with 100000 bytes fetched",
-    ];
-    publisher.refuses("flatcar", &said, &[], &[kernel(VERSION)]);
+    let error = publisher.refused("flatcar", &[], &[kernel(VERSION)]);
+    let url = publisher.server.url() + &path;
+    assert!(
+        matches!(
+            &error,
+            AcquireError::Fetch(FetchError::GaveUp { url: at, attempts: 4, have: 100_000, .. }) if *at == url
+        ),
+        "{error}"
+    );
     publisher.server.heal(&path);
     publisher.fetch("flatcar").unwrap();
     let last = publisher.server.requests(&path).pop().unwrap();
@@ -164,7 +169,10 @@ fn a_file_that_fails_ends_the_others() {
         .server
         .fail_always(&initrd, Fault::Silent(100_000));
     publisher.server.remove(&path);
-    publisher.refuses("flatcar", &["version not found", &path, "404"], &[], &[]);
+    let message = format!(
+        "version not found: {VERSION} of flatcar:stable (SERVER{path}: the server answers 404 Not Found)"
+    );
+    publisher.refuses("flatcar", &message, &[], &[]);
     assert_eq!(
         publisher.server.requests(&initrd).len(),
         1,
