@@ -75,7 +75,10 @@ fn group_whose_selector_is_misspelt_is_refused_in_both_layouts() {
         let refused = problems.iter().any(|p| {
             p.rule == "unknown-key"
                 && p.severity == Severity::Error
-                && p.message.contains("every machine")
+                && p.message
+                    == format!(
+                        "unknown key `{key}` (ignored), and so group `a` matches every machine"
+                    )
         });
         assert!(refused, "{key}: {problems:?}");
     }
