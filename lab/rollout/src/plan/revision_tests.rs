@@ -66,19 +66,24 @@ fn the_whole_repository_may_be_the_directory() {
 #[test]
 fn what_cannot_be_had_is_told_by_its_name() {
     let folder = repository();
-    let refused =
-        |dir: &Path, revision: &str| Revision::take_out(dir, revision).unwrap_err().to_string();
-    let told = refused(folder.path(), "no-such");
-    assert!(
-        told.contains("`no-such` is neither a directory nor a revision"),
-        "{told}"
-    );
-    let told = refused(folder.path(), "--help");
-    assert!(told.contains("`--help`"), "{told}");
+    let refused = |dir: &Path, revision: &str| Revision::take_out(dir, revision).unwrap_err();
+    for unknown in ["no-such", "--help"] {
+        let error = refused(folder.path(), unknown);
+        assert!(
+            matches!(&error, RevisionError::NoRevision { revision, .. } if revision == unknown),
+            "{error}"
+        );
+    }
     write(folder.path(), "later/config.yaml", "x\n");
     let told = refused(&folder.path().join("later"), "main");
-    assert_eq!(told, "directory not found: `later` in revision `main`");
+    assert_eq!(
+        told.to_string(),
+        "directory not found: `later` in revision `main`"
+    );
     let outside = tempfile::tempdir().unwrap();
-    let told = refused(outside.path(), "main");
-    assert!(told.contains("not a git repository"), "{told}");
+    let error = refused(outside.path(), "main");
+    assert!(
+        matches!(&error, RevisionError::NoRepository { dir, .. } if *dir == outside.path().display().to_string()),
+        "{error}"
+    );
 }

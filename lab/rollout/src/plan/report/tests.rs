@@ -160,8 +160,9 @@ fn ten_thousand_machines_fit_a_comment() {
     );
     let text = markdown::render(&plan, None);
     assert!(text.chars().count() <= markdown::MAX_CHARS);
-    assert!(text.contains("more problems, left out here"), "{text}");
-    assert!(text.contains(" machines left out: a comment"), "{text}");
+    let is_of_a_machine = |line: &str| line.starts_with("| m") || line.starts_with("> - `m");
+    let rest = text.lines().filter(|line| !is_of_a_machine(line));
+    insta::assert_snapshot!(rest.collect::<Vec<&str>>().join("\n"));
 }
 
 #[test]
