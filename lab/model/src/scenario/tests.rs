@@ -223,19 +223,14 @@ const CHECKS: &str =
 #[test]
 fn expectations_empty_lists_only_are_refused_at_their_place() {
     let lists = ["units_active = []", "kernel_options = []", "file = []"];
-    for mask in 1..8_usize {
+    let listed = (1..8_usize).map(|mask| {
         let written: Vec<&str> = (0..3)
             .filter(|bit| mask & (1 << bit) != 0)
             .map(|bit| lists[bit])
             .collect();
-        let told = report(CHECKS, &format!("{}\n", written.join("\n")));
-        assert!(told.contains("missing expectations of `node2`"), "{told}");
-        assert!(told.contains("` is empty"), "{told}");
-        // 38 lines stand before the first check.
-        assert!(told.contains("scenario.toml:39:"), "{told}");
-        assert!(told.contains("write at least one of `hostname`"), "{told}");
-    }
-    insta::assert_snapshot!(report(CHECKS, "units_active = []\n"));
+        report(CHECKS, &format!("{}\n", written.join("\n")))
+    });
+    insta::assert_snapshot!(listed.collect::<Vec<String>>().join("\n"));
 }
 
 #[test]
@@ -564,8 +559,7 @@ fn a_file_of_a_service_lies_in_the_scenarios_folder_and_has_to_be_there() {
     assert!(Scenario::load_with(copy.path(), DataCheck::Skip).is_ok());
     let error = Scenario::load_with(copy.path(), DataCheck::Strict).unwrap_err();
     let said = render(&error);
-    assert!(
-        said.contains("dnsmasq.conf: No such file") && said.contains("name an existing file"),
-        "{said}"
-    );
+    let said = said.replace(&copy.path().display().to_string(), "FOLDER");
+    let name = copy.path().file_name().unwrap().to_string_lossy();
+    insta::assert_snapshot!(said.replace(&*name, "NAME"));
 }
