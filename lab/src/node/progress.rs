@@ -158,7 +158,9 @@ mod tests {
                 fake.pass(SECOND);
             }
             let reason = progress.look(false, None).unwrap();
-            assert!(reason.contains("no progress for 120 s"), "{reason}");
+            let whole =
+                "no progress for 120 s at stage power-on; last observation: it was switched on";
+            assert_eq!(reason, whole);
         }
     }
 

@@ -439,23 +439,18 @@ mod tests {
 
     #[test]
     fn what_is_not_copied_of_dnsmasq_is_told_with_its_line() {
-        let said = dnsmasq("\ndhcp-range=192.168.5.0,proxy\n").unwrap_err();
-        assert!(
-            said.contains("/etc/dnsmasq.conf, line 2") && said.contains("proxy-dhcp"),
-            "{said}"
-        );
-        assert!(
-            dnsmasq("interface=eth*\n")
-                .unwrap_err()
-                .contains("full interface name")
-        );
+        let unsupported = ["\ndhcp-range=192.168.5.0,proxy\n", "interface=eth*\n"];
+        let said = unsupported.map(|text| dnsmasq(text).unwrap_err());
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     fn boot_server(text: &str) -> Result<Environment, String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("boot-server.toml");
         std::fs::write(&file, text).unwrap();
-        Environment::of_boot_server(&file).map_err(|error| error.to_string())
+        let dir = folder.path().display().to_string();
+        Environment::of_boot_server(&file)
+            .map_err(|error| error.to_string().replace(&dir, "FOLDER"))
     }
 
     const DHCP: &str = "interface = \"eth0\"\naddress = \"10.0.0.5\"\n[dhcp]\nsubnet = \"10.0.0.0/22\"\n\
@@ -483,13 +478,12 @@ mod tests {
 
     #[test]
     fn a_boot_server_that_boots_nothing_or_has_mistakes_is_refused() {
-        let said = boot_server("[http]\nlisten = \"10.0.0.7:81\"\ndata = \"/d\"\n").unwrap_err();
-        assert!(said.contains("it boots no machine"), "{said}");
-        let said = boot_server("interfaces = \"eth0\"\n").unwrap_err();
-        assert!(
-            said.contains("boot-server.toml: ") && said.contains("interfaces"),
-            "{said}"
-        );
+        let refused = [
+            "[http]\nlisten = \"10.0.0.7:81\"\ndata = \"/d\"\n",
+            "interfaces = \"eth0\"\n",
+        ];
+        let said = refused.map(|text| boot_server(text).unwrap_err());
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     fn at(site: Environment, address: [u8; 4]) -> Result<Network, String> {

@@ -19,3 +19,13 @@ mod rehearsal;
 #[path = "../common/support.rs"]
 mod support;
 mod validated;
+
+use std::path::Path;
+use std::process::Output;
+
+/// Returns what a program wrote to standard error, with `FOLDER` for this folder. Messages that are wrapped after a
+/// path, whose length differs, are one line again.
+fn shown(output: &Output, folder: impl AsRef<Path>) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).replace("\n  │ ", " ");
+    text.replace(&folder.as_ref().display().to_string(), "FOLDER")
+}

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::shown;
 use crate::support::{printed, project_scenarios};
 
 fn lab(arguments: &[&str], folder: &Path) -> Output {
@@ -194,48 +195,24 @@ fn wrong_input_is_exit_2_with_all_that_is_wrong() {
     )
     .unwrap();
     fs::create_dir(folder.path().join("main")).unwrap();
-    let refused = |arguments: &[&str], words: &[&str]| {
+    let refused = |arguments: &[&str]| {
         let output = lab(arguments, folder.path());
         assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
         assert!(output.stdout.is_empty(), "{}", printed(&output));
-        for word in words {
-            assert!(
-                text(&output.stderr).contains(word),
-                "no {word}: {}",
-                printed(&output)
-            );
-        }
+        format!("# {arguments:?}\n{}", shown(&output, folder.path()))
     };
-    let bad = ["plan", "data", "--machines", "bad.toml"];
-    refused(
-        &bad,
-        &[
-            "bad.toml:2:1",
-            "did you mean `name`?",
-            "bad.toml:3:7",
-            "invalid MAC",
-        ],
-    );
-    refused(&["inventory", "check", "bad.toml"], &["invalid MAC"]);
-    refused(
-        &[&PLAN[..], &["--against", "nowhere"]].concat(),
-        &["`nowhere` is neither"],
-    );
-    refused(
-        &[&PLAN[..], &["--against", "main"]].concat(),
-        &["write `./main` or `refs/heads/main`"],
-    );
-    refused(
-        &[&PLAN[..], &["--show", "node"]].concat(),
-        &["unknown machine: `node`; did you mean"],
-    );
-    refused(&["plan", "main"], &["main: not a data directory"]);
-    refused(
-        &["inventory", "import", "nothing-there"],
-        &["nothing-there", "cannot be read"],
-    );
+    let mut listed = vec![
+        refused(&["plan", "data", "--machines", "bad.toml"]),
+        refused(&["inventory", "check", "bad.toml"]),
+        refused(&[&PLAN[..], &["--against", "nowhere"]].concat()),
+        refused(&[&PLAN[..], &["--against", "main"]].concat()),
+        refused(&[&PLAN[..], &["--show", "node"]].concat()),
+        refused(&["plan", "main"]),
+        refused(&["inventory", "import", "nothing-there"]),
+    ];
     replace(folder.path(), "data/config.yaml", "v1alpha1", "v9");
-    refused(&PLAN, &["config.yaml:", "v1alpha1"]);
+    listed.push(refused(&PLAN));
+    insta::assert_snapshot!(listed.join("\n"));
 }
 
 #[test]
@@ -250,7 +227,10 @@ fn an_imported_list_is_read_and_what_is_left_out_is_told_apart() {
         let output = lab(arguments, folder.path());
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         let told = text(&output.stderr);
-        assert!(told.contains("left out: dnsmasq.conf:2: "), "{told}");
+        assert_eq!(
+            told,
+            "left out: dnsmasq.conf:2: dnsmasq ignores this host\nleft out: IP addresses (1 time)\n"
+        );
         fs::write(folder.path().join("machines.toml"), &output.stdout).unwrap();
         let checked = lab(&["inventory", "check", "machines.toml"], folder.path());
         assert_eq!(text(&checked.stdout), "machines.toml: 1 machine\n");
