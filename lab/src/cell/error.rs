@@ -53,6 +53,12 @@ pub enum AttemptError {
     /// A fault cannot be injected.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// A router cannot be started.
+    #[error("cannot start router {name}: {source}")]
+    Router { name: String, source: io::Error },
+    /// The host's own libvirt has only one network for a run.
+    #[error("several networks are unsupported on the host's libvirt (`--connect`); run without it")]
+    NetworksOnHost,
     /// A file cannot be mounted below the assets.
     #[error("cannot serve {} as an asset: {source}", path.display())]
     Asset { path: PathBuf, source: io::Error },

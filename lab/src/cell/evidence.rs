@@ -25,13 +25,13 @@ use crate::node::life::domain_name;
 ///
 /// # Errors
 /// [`CaptureFault`] if the capture was aborted.
-pub(super) async fn captured(capture: Capture) -> Result<Record, CaptureFault> {
+pub(super) async fn captured(network: String, capture: Capture) -> Result<Record, CaptureFault> {
     let counts = capture.stop().await?;
     Ok(Record {
         at_us: now_us(),
         node: None,
         seen: Observation::Captured {
-            network: plan::NETWORK.to_owned(),
+            network,
             frames: counts.frames,
             dropped: counts.dropped,
         },

@@ -195,7 +195,7 @@ fn task(
 
 /// Keeps a station alive as long as the cell. Its end is not evidence, because a foreign server would not report
 /// its end either.
-fn watch(name: String, mut plugged: Plugged) {
+pub(super) fn watch(name: String, mut plugged: Plugged) {
     tokio::spawn(async move {
         let mut line = String::new();
         while let Ok(1..) = plugged.stdout.read_line(&mut line).await {

@@ -28,19 +28,26 @@ pub fn far_bridge(run_id: &str) -> String {
 /// Fails if an interface cannot be created.
 pub async fn join(run_id: &str, bridge: &str, out: impl Fate, back: impl Fate) -> io::Result<()> {
     let far = far_bridge(run_id);
-    // No snooping: IPv6 multicast is handled by the cell's own bridge.
-    let options = ["forward_delay", "0", "mcast_snooping", "0"];
-    let make = ["link", "add", "name", &far, "type", "bridge"];
-    ip(&[&make[..], &options[..]].concat()).await?;
-    // No ARP: otherwise the host would answer for its address on this bridge too, and machines that use that
-    // answer would send to a bridge without a listener.
-    ip(&["link", "set", &far, "arp", "off", "up"]).await?;
+    add_bridge(&far).await?;
     let near_tap = tap(&format!("lab-{run_id}-t1"), bridge).await?;
     let far_tap = tap(&format!("lab-{run_id}-t2"), &far).await?;
     let other_way = (Arc::clone(&near_tap), Arc::clone(&far_tap));
     tokio::spawn(carry(far_tap, near_tap, out));
     tokio::spawn(carry(other_way.0, other_way.1, back));
     Ok(())
+}
+
+/// Creates a bridge without an address.
+///
+/// Fails if `ip` fails.
+pub async fn add_bridge(name: &str) -> io::Result<()> {
+    // No snooping: IPv6 multicast is handled by the cell's own bridge.
+    let options = ["forward_delay", "0", "mcast_snooping", "0"];
+    let make = ["link", "add", "name", name, "type", "bridge"];
+    ip(&[&make[..], &options[..]].concat()).await?;
+    // No ARP: otherwise the host would answer for its address on this bridge too, and machines that use that
+    // answer would send to a bridge without a listener.
+    ip(&["link", "set", name, "arp", "off", "up"]).await
 }
 
 /// Function that decides the fate of a frame, and may change it.

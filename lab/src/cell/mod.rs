@@ -28,6 +28,7 @@
 //! | [`fault`] | injection of faults |
 //! | [`server_change`] | boot server configuration changed by a fault; pure |
 //! | [`link`] | impaired link |
+//! | [`topology`] | networks beside the first, and routers |
 //! | [`simulated`] | a simulated machine from power-on to stop |
 
 pub mod attempt;
@@ -51,6 +52,7 @@ mod server_change;
 pub mod services;
 mod set_up;
 mod simulated;
+mod topology;
 mod worker;
 
 /// Name of the hidden subcommand for a cell's first process.

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use boot_server::config::{
-    BootConfig, Config, DhcpConfig, HttpConfig, PixiecoreConfig, ProxyDhcpConfig, RawOptions,
-    Reservation, TftpConfig,
+    BootConfig, Config, DhcpConfig, HttpConfig, PixiecoreConfig, PoolConfig, ProxyDhcpConfig,
+    RawOptions, Reservation, TftpConfig,
 };
 use lab_model::evidence::saved::CAPTURES_FOLDER;
 use lab_model::scenario::{
@@ -14,6 +14,7 @@ use lab_model::scenario::{
 
 use super::message::Job;
 use super::sandbox::cell_dir;
+use super::topology;
 use crate::capture::{CaptureSpec, PcapMode};
 use crate::hypervisor::mark::RunMark;
 use crate::hypervisor::network::{NamedMachine, NetworkSpec};
@@ -32,28 +33,48 @@ pub struct BootServerPlan {
 /// Name of a scenario's network in its artifacts; in libvirt it is prefixed with the run id.
 pub const NETWORK: &str = "net";
 
-/// Returns the parameters of the capture; `None` if nothing is captured.
+/// Returns the parameters of the captures, one for each network, by the network's name in artifacts; none if
+/// nothing is captured.
 #[must_use]
-pub fn capture(scenario: &Scenario, network: &NetworkSpec, job: &Job) -> Option<CaptureSpec> {
-    (job.depth.pcap != PcapMode::Off).then(|| CaptureSpec {
-        interface: network.bridge.clone(),
-        file: job
-            .artifacts
-            .join(CAPTURES_FOLDER)
-            .join(format!("{NETWORK}.pcapng")),
-        extent: job.depth.pcap,
-        title: format!(
-            "scenario {} on {}, run {}",
-            scenario.name, job.firmware, job.run_id
-        ),
-        host: network.host,
-        subnet: network.subnet,
-        nodes: scenario
-            .nodes
-            .iter()
-            .map(|node| (node.name.clone(), node.mac))
-            .collect(),
-    })
+pub fn captures(
+    scenario: &Scenario,
+    network: &NetworkSpec,
+    job: &Job,
+) -> Vec<(String, CaptureSpec)> {
+    if job.depth.pcap == PcapMode::Off {
+        return Vec::new();
+    }
+    let capture = |one: &Network| {
+        let further = topology::further_name(scenario, one.name.as_deref(), &job.run_id);
+        let name = match further.is_some() {
+            true => one.title(),
+            false => NETWORK,
+        };
+        let spec = CaptureSpec {
+            interface: further.unwrap_or_else(|| network.bridge.clone()),
+            file: job
+                .artifacts
+                .join(CAPTURES_FOLDER)
+                .join(format!("{name}.pcapng")),
+            extent: job.depth.pcap,
+            title: format!(
+                "scenario {} on {}, run {}, network {}",
+                scenario.name,
+                job.firmware,
+                job.run_id,
+                one.title()
+            ),
+            host: network.host,
+            subnet: one.subnet,
+            nodes: scenario
+                .nodes
+                .iter()
+                .map(|node| (node.name.clone(), node.mac))
+                .collect(),
+        };
+        (name.to_owned(), spec)
+    };
+    scenario.network.iter().map(capture).collect()
 }
 
 /// Returns the scenario's network, with names that contain the run id.
@@ -254,8 +275,30 @@ fn dhcp(scenario: &Scenario, host: Ipv4Addr) -> DhcpConfig {
             })
             .collect(),
         lease_seconds: LEASE_SECONDS,
+        pools: relayed_pools(scenario, host),
         // The cell's network has no strangers, so probing addresses would only cost time.
         probe_ms: 0,
         ..DhcpConfig::new(scenario.network.subnet, first, last)
     }
+}
+
+/// Returns the pools of the networks whose requests are relayed to the host.
+fn relayed_pools(scenario: &Scenario, host: Ipv4Addr) -> Vec<PoolConfig> {
+    let relayed = scenario.relayed_to(host).into_iter();
+    let pool = |(network, relay): (&Network, Ipv4Addr)| {
+        let (first, last) = scenario.pool_of(network);
+        PoolConfig {
+            subnet: network.subnet,
+            first,
+            last,
+            router: Some(relay),
+            dns: Vec::new(),
+            domain: None,
+            ntp: Vec::new(),
+            mtu: network.mtu,
+            lease_seconds: LEASE_SECONDS,
+            options: RawOptions::new(),
+        }
+    };
+    relayed.map(pool).collect()
 }

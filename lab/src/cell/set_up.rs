@@ -19,6 +19,7 @@ use super::plan;
 use super::sandbox::cell_dir;
 use super::server_change::changed;
 use super::services::{Libvirtd, ServiceEvent, start_boot_server};
+use super::topology;
 use crate::capture::{self, Capture};
 use crate::hosts::attachment::Plug;
 use crate::hypervisor::mark::RunMark;
@@ -35,8 +36,8 @@ pub(super) struct Services {
     pub(super) libvirtd: Arc<Libvirtd>,
     /// Network of the servers.
     pub(super) network: NetworkSpec,
-    /// Capture of the network, if there is one.
-    pub(super) capture: Option<Capture>,
+    /// Captures, by the name of their network.
+    pub(super) captures: Vec<(String, Capture)>,
     /// Attachment of simulated machines.
     pub(super) plug: Plug,
     pub(super) killer: Killer,
@@ -64,19 +65,24 @@ impl Services {
             mark: RunMark::of(&job.run_id),
             ..plan::network(scenario, &job.run_id)
         };
+        if job.connect.is_some() && !scenario.network.further().is_empty() {
+            return Err(AttemptError::NetworksOnHost);
+        }
         create_network(job, &network, &libvirtd).await?;
-        let capture = match plan::capture(scenario, &network, job) {
-            Some(spec) => Some(capture::start(&spec)?),
-            None => None,
-        };
+        topology::create_networks(job, scenario, &network, &libvirtd.hypervisor).await?;
+        let mut captures = Vec::new();
+        for (name, spec) in plan::captures(scenario, &network, job) {
+            captures.push((name, capture::start(&spec)?));
+        }
         let plug = fault::before_servers(job, &network, &libvirtd.hypervisor).await?;
+        topology::start_routers(job, scenario, &network, &plug).await?;
         let assets = cell_dir().join("assets");
         let image = plan::image_folder(&assets);
         lay_out(job, &assets, &image)?;
         let mut services = Services {
             libvirtd: Arc::new(libvirtd),
             network,
-            capture,
+            captures,
             plug,
             killer: Killer::default(),
             custom: CustomServices::default(),
@@ -88,6 +94,7 @@ impl Services {
         services.start_programs(job, scenario, events).await?;
         let around = Surroundings {
             scenario,
+            run_id: &job.run_id,
             bridge: &services.network.bridge,
             plug: &services.plug.on(&services.network.bridge),
             assets: &assets,

@@ -20,9 +20,10 @@ use super::recorder::{Recorder, tell};
 use super::sandbox::cell_dir;
 use super::services::ServiceEvent;
 use super::set_up::Services;
-use super::{fault, simulated};
+use super::{fault, simulated, topology};
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
+use crate::hypervisor::domain::Card;
 use crate::node::context::{NodeContext, NodeRecorder};
 use crate::node::life::{artifacts_of, domain_name, live};
 use crate::node::progress::Progress;
@@ -116,10 +117,11 @@ impl Cell {
             ..self.node_context(&node)
         };
         let is_virtual = self.scenario.machines.is_virtual();
-        let (libvirtd, plug) = (
-            Arc::clone(&self.services.libvirtd),
-            self.services.plug.clone(),
-        );
+        let libvirtd = Arc::clone(&self.services.libvirtd);
+        let plug = match topology::network_of(&self.scenario, &node, &self.job.run_id) {
+            Some(bridge) => self.services.plug.on(&bridge),
+            None => self.services.plug.clone(),
+        };
         let stopping = self.machines.stop.subscribe();
         let (start, started) = oneshot::channel();
         self.machines.waiting.insert(node.name.clone(), start);
@@ -234,8 +236,8 @@ impl Cell {
     /// [`AttemptError`] if a capture failed or cannot be saved.
     pub(super) async fn complete_evidence(&mut self) -> Result<(), AttemptError> {
         // While waiting for the last frames, the last events of libvirt and the services arrive.
-        if let Some(capture) = self.services.capture.take() {
-            self.recorder.saw(captured(capture).await?);
+        for (network, capture) in std::mem::take(&mut self.services.captures) {
+            self.recorder.saw(captured(network, capture).await?);
         }
         for record in keep_ports(self.ports.clone(), &self.job.artifacts).await? {
             self.recorder.saw(record);
@@ -267,12 +269,22 @@ impl Cell {
     /// Returns the context of a machine, without a capture at its port.
     pub(super) fn node_context(&self, node: &Node) -> NodeContext {
         let job = &self.job;
+        let network = |name: Option<&str>| {
+            let further = topology::further_name(&self.scenario, name, &job.run_id);
+            let first = || fault::network_of_machines(job, self.services.network.name.clone());
+            further.unwrap_or_else(first)
+        };
+        let beside = node.nics.iter().filter(|nic| !nic.boots).map(|nic| Card {
+            mac: nic.mac.to_string(),
+            network: network(nic.network.as_deref()),
+        });
         NodeContext {
             run_id: job.run_id.clone(),
             firmware: job.firmware,
             accelerator: job.accelerator,
             depth: job.depth,
-            network: fault::network_of_machines(job, self.services.network.name.clone()),
+            network: network(node.network()),
+            cards: beside.collect(),
             sockets: cell_dir(),
             artifacts: artifacts_of(&job.artifacts, node),
             deadline: self.scenario.deadline.boot,

@@ -66,6 +66,12 @@ impl Plug {
         }
     }
 
+    /// Returns the name of the bridge.
+    #[must_use]
+    pub fn bridge(&self) -> &str {
+        &self.bridge
+    }
+
     /// Creates an attachment point on another bridge, with shared numbering.
     #[must_use]
     pub fn on(&self, bridge: &str) -> Plug {

@@ -9,7 +9,9 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use boot_server_proto::mac::MacAddr;
+use ipnet::Ipv4Net;
 use lab_model::fault::RelayFlaw;
+use lab_model::scenario::{BlockedPort, RelayProgram};
 use serde::{Deserialize, Serialize};
 
 use super::{ip, relay, say_up};
@@ -19,6 +21,9 @@ use super::{ip, relay, say_up};
 pub struct RouterJob {
     /// One leg for each network joined.
     pub legs: Vec<Leg>,
+    /// Subnets that the router reaches through another router, each with its address.
+    pub routes: Vec<(Ipv4Net, Ipv4Addr)>,
+    /// Ports that the router does not forward to, in any direction.
     pub blocked: Vec<BlockedPort>,
     pub relay: Option<RelayJob>,
 }
@@ -39,14 +44,6 @@ pub struct Leg {
     pub mtu: Option<u16>,
 }
 
-/// Port that a router does not forward to, in any direction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockedPort {
-    /// `udp` or `tcp`
-    pub protocol: String,
-    pub port: u16,
-}
-
 /// DHCP relay of a router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayJob {
@@ -60,30 +57,6 @@ pub struct RelayJob {
     pub flaw: Option<RelayFlaw>,
 }
 
-/// Program of a DHCP relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RelayProgram {
-    /// The lab's own relay.
-    Ours,
-    /// `dhcrelay`
-    IscDhcpRelay,
-    /// dnsmasq, which sends no option 82 (2.90).
-    Dnsmasq,
-}
-
-impl RelayProgram {
-    /// Returns the name of the program's file; `None` for the lab's own relay.
-    #[must_use]
-    pub fn file(self) -> Option<&'static str> {
-        match self {
-            RelayProgram::Ours => None,
-            RelayProgram::IscDhcpRelay => Some("dhcrelay"),
-            RelayProgram::Dnsmasq => Some("dnsmasq"),
-        }
-    }
-}
-
 /// Configures the router in its own network namespace and works until it is killed.
 pub(super) fn run(job: &RouterJob) -> io::Result<()> {
     ip(&["link", "set", "lo", "up"])?;
@@ -93,6 +66,9 @@ pub(super) fn run(job: &RouterJob) -> io::Result<()> {
         for blocked in &job.blocked {
             block(&leg.interface, blocked)?;
         }
+    }
+    for (subnet, hop) in &job.routes {
+        ip(&["route", "add", &subnet.to_string(), "via", &hop.to_string()])?;
     }
     match &job.relay {
         Some(relay) => relay::run(relay, &job.legs),
@@ -117,8 +93,15 @@ fn set_up(leg: &Leg) -> io::Result<()> {
 
 /// Drops packets that arrive at an interface and are to be forwarded to a port. The router's own port stays open,
 /// because the table of local addresses comes before all rules.
-fn block(interface: &str, BlockedPort { protocol, port }: &BlockedPort) -> io::Result<()> {
+fn block(interface: &str, BlockedPort { transport, port }: &BlockedPort) -> io::Result<()> {
     let port = port.to_string();
-    let packets = ["iif", interface, "ipproto", protocol, "dport", &port];
+    let packets = [
+        "iif",
+        interface,
+        "ipproto",
+        transport.name(),
+        "dport",
+        &port,
+    ];
     ip(&[&["rule", "add"][..], &packets[..], &["blackhole"][..]].concat())
 }

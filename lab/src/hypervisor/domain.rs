@@ -31,6 +31,14 @@ const OVMF_DEBUG_PORT: &str = "0x402";
 /// Name of the virtio-serial port to which a guest may write its journal.
 const JOURNAL_PORT: &str = "lab.journal";
 
+/// Network card with a link, from which a machine does not boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    pub mac: String,
+    /// Name of the libvirt network.
+    pub network: String,
+}
+
 /// Properties of a node's domain.
 #[derive(Debug, Clone)]
 pub struct DomainSpec<'a> {
@@ -40,6 +48,8 @@ pub struct DomainSpec<'a> {
     pub uuid: &'a str,
     /// MAC of the network card that boots.
     pub mac: &'a str,
+    /// Additional cards with a link.
+    pub cards: &'a [Card],
     /// MACs of additional cards, which have no link.
     pub further_macs: &'a [String],
     /// SMBIOS serial number.
@@ -190,21 +200,27 @@ fn serials<'a>(spec: &DomainSpec<'a>) -> Vec<SerialXml<'a>> {
     [Some(console), debug].into_iter().flatten().collect()
 }
 
-/// Returns the network cards: the boot card, then additional cards without link and ROM.
+/// Returns the network cards: the boot card, then additional cards without ROM, with and without link.
 fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
-    let card = |address, boots: bool| InterfaceXml {
+    let card = |address: &'a str, network: &'a str, has_link: bool| InterfaceXml {
         kind: "network",
         mac: MacXml { address },
-        source: NetworkSourceXml {
-            network: spec.network,
-        },
+        source: NetworkSourceXml { network },
         model: TypeXml { kind: "virtio" },
-        rom: (uefi || !boots).then_some(RomXml { enabled: "no" }),
-        link: (!boots).then_some(LinkXml { state: "down" }),
-        boot: boots.then_some(BootXml { order: 1 }),
+        rom: Some(RomXml { enabled: "no" }),
+        link: (!has_link).then_some(LinkXml { state: "down" }),
+        boot: None,
     };
-    let further = spec.further_macs.iter().map(|mac| card(mac, false));
-    [card(spec.mac, true)].into_iter().chain(further).collect()
+    let boots = InterfaceXml {
+        rom: uefi.then_some(RomXml { enabled: "no" }),
+        boot: Some(BootXml { order: 1 }),
+        ..card(spec.mac, spec.network, true)
+    };
+    let cards = spec.cards.iter();
+    let linked = cards.map(|other| card(&*other.mac, &*other.network, true));
+    let further = spec.further_macs.iter();
+    let further = further.map(|mac| card(mac, spec.network, false));
+    [boots].into_iter().chain(linked).chain(further).collect()
 }
 
 /// Returns the disks, without a boot order, so that firmware never boots from them (`-boot strict=on`).
@@ -291,6 +307,7 @@ mod tests {
             name: "lab-4f2a11-node1",
             uuid: "16e7d8a7-bfa9-428b-9117-363341bb330b",
             mac: "52:54:00:a1:9c:ae",
+            cards: &[],
             further_macs: &[],
             serial: "node1",
             memory_mib: 1024,
@@ -322,6 +339,25 @@ mod tests {
         });
         let serials = xml.split_once("<serial").unwrap().1;
         insta::assert_snapshot!(serials.split_once("<memballoon").unwrap().0);
+    }
+
+    #[test]
+    fn card_of_another_network_has_a_link_and_no_boot_order() {
+        let card = Card {
+            mac: "52:54:00:a1:9c:af".into(),
+            network: "lab-4f2a11-n1".into(),
+        };
+        let xml = render(&DomainSpec {
+            cards: &[card],
+            ..spec(Firmware::Bios, Accelerator::Tcg)
+        });
+        let cards: Vec<&str> = xml.split("<interface").skip(1).collect();
+        assert!(cards[0].contains("<boot order=\"1\"/>"), "{xml}");
+        assert!(cards[1].contains("network=\"lab-4f2a11-n1\""), "{xml}");
+        assert!(
+            !cards[1].contains("<boot") && !cards[1].contains("<link"),
+            "{xml}"
+        );
     }
 
     #[test]

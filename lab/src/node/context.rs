@@ -14,6 +14,7 @@ use super::progress::Progress;
 use crate::capture::EvidenceOptions;
 use crate::capture::ports::Ports;
 use crate::hypervisor::accel::Accelerator;
+use crate::hypervisor::domain::Card;
 
 /// Context of a node: paths, devices and settings.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct NodeContext {
     pub depth: EvidenceOptions,
     /// Name of the libvirt network.
     pub network: String,
+    /// Cards beside the one from which the machine boots.
+    pub cards: Vec<Card>,
     /// Folder for the console socket and the disks.
     pub sockets: PathBuf,
     /// Folder for the artifacts.

@@ -50,6 +50,7 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         name,
         uuid: &context.machine.uuid.unwrap_or(node.uuid).to_string(),
         mac: &node.mac.to_string(),
+        cards: &context.cards,
         further_macs: &further_macs,
         serial: node.serial.as_deref().unwrap_or(&node.name),
         memory_mib: node.memory_mib,

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use boot_server_proto::mac::MacAddr;
 use lab::hosts::attachment::{Plug, Plugged};
-use lab::hosts::router::{BlockedPort, Leg, RelayJob, RelayProgram, RouterJob};
+use lab::hosts::router::{Leg, RelayJob, RouterJob};
 use lab::hosts::simulated::machine::MachineJob;
 use lab::hosts::{StationJob, Task};
-use lab_model::scenario::Firmware;
+use lab_model::scenario::{BlockedPort, Firmware, RelayProgram, Transport};
 use test_support::{has_program, is_in_network_namespace};
 use tokio::io::AsyncBufReadExt;
 
@@ -75,6 +75,7 @@ impl Racks {
         let plug = Plug::new("t", "rack1").with_program(&lab());
         let job = RouterJob {
             legs: vec![leg("servers", 0), leg("rack1", 1)],
+            routes: Vec::new(),
             blocked,
             relay,
         };
@@ -232,7 +233,7 @@ fn start_router_blocked_port_is_not_forwarded_and_another_is() {
     }
     block_on(async {
         let tftp = BlockedPort {
-            protocol: "udp".into(),
+            transport: Transport::Udp,
             port: 69,
         };
         let racks = Racks::new(None, vec![tftp]).await;
@@ -277,6 +278,7 @@ fn start_router_override_without_support_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let job = RouterJob {
             legs: vec![leg("servers", 0), leg("rack1", 1)],
+            routes: Vec::new(),
             blocked: Vec::new(),
             relay: Some(relay),
         };

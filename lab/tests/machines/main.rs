@@ -28,3 +28,4 @@ mod stacks;
 mod stays;
 mod support;
 mod systemd_unit;
+mod topologies;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use boot_server_proto::mac::MacAddr;
 use ipnet::Ipv4Net;
 
-use crate::hosts::attachment::{Plug, Plugged};
+use crate::hosts::attachment::{Plug, Plugged, run};
 use crate::hosts::{StationJob, Task};
 
 /// Host of a service's processes.
@@ -43,10 +43,11 @@ impl Host {
     }
 }
 
-/// Creates a host with this address on the network, which does nothing itself.
+/// Creates a host with this address on the network, which does nothing itself. `gateway` is its default router.
 pub(super) async fn own_host(
     address: Ipv4Addr,
     net: Ipv4Net,
+    gateway: Option<Ipv4Addr>,
     plug: &Plug,
     log: &Path,
 ) -> io::Result<Plugged> {
@@ -58,5 +59,13 @@ pub(super) async fn own_host(
         address: Some((address, net.prefix_len())),
         task: Task::Idle,
     };
-    plug.start(job, log).await
+    let plugged = plug.start(job, log).await?;
+    if let Some(gateway) = gateway {
+        let pid = plugged.child.id().unwrap_or_default().to_string();
+        let gateway = gateway.to_string();
+        let inside = ["--target", &pid, "--net", "ip"];
+        let route = ["route", "replace", "default", "via", &gateway];
+        run("nsenter", &[&inside[..], &route[..]].concat()).await?;
+    }
+    Ok(plugged)
 }

@@ -34,6 +34,7 @@ use self::host::{Host, own_host};
 use self::process::Process;
 use super::sandbox::cell_dir;
 use super::services::ServiceEvent;
+use super::topology;
 use crate::hosts::attachment::{Plug, Plugged};
 
 /// Reason why a service of the user does not run.
@@ -106,6 +107,8 @@ pub struct CustomServices {
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     pub scenario: &'a Scenario,
+    /// Run id, part of the names of bridges.
+    pub run_id: &'a str,
     /// Interface of the host of the lab's own services.
     pub bridge: &'a str,
     /// Attachment of hosts to the network.
@@ -153,8 +156,15 @@ impl CustomServices {
         let host = match service.address {
             ServiceAddress::Shared => Host::Shared,
             ServiceAddress::Own(address) => {
-                let net = around.scenario.network.subnet;
-                let plugged = own_host(address, net, around.plug, &log.join("host.log")).await;
+                let (scenario, log) = (around.scenario, log.join("host.log"));
+                let network = scenario.network_of_service(service);
+                let name = network.name.as_deref();
+                let plug = match topology::further_name(scenario, name, around.run_id) {
+                    Some(bridge) => around.plug.on(&bridge),
+                    None => around.plug.clone(),
+                };
+                let gateway = scenario.gateway_of(network);
+                let plugged = own_host(address, network.subnet, gateway, &plug, &log).await;
                 let plugged = plugged.map_err(preparing("its host"))?;
                 let pid = plugged.child.id().unwrap_or_default();
                 let interface = plugged.interface.clone();
@@ -288,6 +298,7 @@ impl Values<'_> {
 
     fn of(&self, placeholder: Placeholder) -> String {
         let scenario = self.around.scenario;
+        let subnet = scenario.network_of_service(self.service).subnet;
         let path = |path: &Path| path.display().to_string();
         match placeholder {
             Placeholder::Address => scenario.address_of(self.service).to_string(),
@@ -298,10 +309,10 @@ impl Values<'_> {
             Placeholder::Interface => self.interface.to_owned(),
             Placeholder::Log => path(self.log),
             Placeholder::Name => self.service.name.clone(),
-            Placeholder::Netmask => scenario.network.subnet.netmask().to_string(),
-            Placeholder::Network => scenario.network.subnet.network().to_string(),
+            Placeholder::Netmask => subnet.netmask().to_string(),
+            Placeholder::Network => subnet.network().to_string(),
             Placeholder::State => path(&self.state()),
-            Placeholder::Subnet => scenario.network.subnet.to_string(),
+            Placeholder::Subnet => subnet.to_string(),
         }
     }
 }

@@ -19,9 +19,10 @@ use std::time::Duration;
 use boot_server_proto::dhcp::{Message, Op};
 use ipnet::Ipv4Net;
 use lab_model::fault::RelayFlaw;
+use lab_model::scenario::RelayProgram;
 
 use self::agent::{Agent, AgentLeg, MESSAGE_MAX, ToClient};
-use super::router::{Leg, RelayJob, RelayProgram};
+use super::router::{Leg, RelayJob};
 use super::simulated::dhcp::bound;
 use super::{ip, say_up};
 

@@ -316,7 +316,7 @@ fn relay(router: &DraftRouter, draft: &Draft, source: &Source) {
         }
         return;
     };
-    only_ours(router, source);
+    program_options(router, source);
     let first = draft.networks.first();
     match &target.value {
         RelayTarget::HostOf(name) => {
@@ -358,18 +358,23 @@ fn relay(router: &DraftRouter, draft: &Draft, source: &Source) {
     }
 }
 
-/// Reports options that only the lab's relay adds.
-fn only_ours(router: &DraftRouter, source: &Source) {
+/// Reports options that the relay program cannot add.
+fn program_options(router: &DraftRouter, source: &Source) {
     let Some(program) = router.relay.as_ref() else {
         return;
     };
-    if program.value == RelayProgram::Ours {
-        return;
-    }
+    let is_supported = |key| match program.value {
+        RelayProgram::Ours => true,
+        RelayProgram::IscDhcpRelay => key == "link_selection",
+        RelayProgram::Dnsmasq => false,
+    };
     for (key, flag) in [
         ("link_selection", &router.link_selection),
         ("server_id_override", &router.server_id_override),
     ] {
+        if is_supported(key) {
+            continue;
+        }
         if let Some(flag) = flag.as_ref().filter(|flag| flag.value) {
             source.clash(
                 (flag.at.clone(), "no effect"),

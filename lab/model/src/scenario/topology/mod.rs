@@ -234,7 +234,7 @@ pub struct Router {
     #[serde(skip_serializing_if = "RelayProgram::is_ours")]
     #[schemars(default)]
     pub relay: RelayProgram,
-    /// True if the relay adds the link selection of RFC 3527; `relay = "ours"` only.
+    /// True if the relay adds the link selection of RFC 3527; not with `relay = "dnsmasq"`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(default)]
     pub link_selection: bool,
