@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Value of `efi_x64_nbp` and `efi_arm64_nbp` for shim, which starts a signed GRUB, as Secure Boot requires.
+pub const SHIM: &str = "shim";
+/// Folder of shim and of everything that shim loads, by TFTP and below `/nbp/`.
+pub const SHIM_FOLDER: &str = "secureboot";
+/// shim for x64, under the name that UEFI gives boot programs on removable media.
+const SHIM_X64_NBP: &str = "secureboot/bootx64.efi";
+/// shim for 64-bit ARM.
+const SHIM_ARM64_NBP: &str = "secureboot/bootaa64.efi";
+
 /// `[boot]`: which network boot program each kind of client is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -12,14 +21,14 @@ pub struct BootConfig {
     pub chainload_ipxe: bool,
     /// NBP for BIOS clients with `bios = "ipxe"`.
     pub bios_nbp: String,
-    /// NBP for x64 UEFI clients.
+    /// NBP for x64 UEFI clients: a file name, or `shim` for the signed shim and GRUB of Debian's packages.
     pub efi_x64_nbp: String,
     /// NBP for 32-bit x86 UEFI clients. Debian's package `ipxe` has none for these and the next
     /// ones: without a setting they are told nothing.
     pub efi_ia32_nbp: Option<String>,
     /// NBP for 32-bit ARM UEFI clients.
     pub efi_arm32_nbp: Option<String>,
-    /// NBP for 64-bit ARM UEFI clients.
+    /// NBP for 64-bit ARM UEFI clients; `shim` as with `efi_x64_nbp`.
     pub efi_arm64_nbp: Option<String>,
     /// NBP for 32-bit RISC-V UEFI clients.
     pub efi_riscv32_nbp: Option<String>,
@@ -71,13 +80,30 @@ impl BootConfig {
         let optional = [
             &self.efi_ia32_nbp,
             &self.efi_arm32_nbp,
-            &self.efi_arm64_nbp,
             &self.efi_riscv32_nbp,
             &self.efi_riscv64_nbp,
         ];
-        [&self.bios_nbp, &self.efi_x64_nbp]
+        [self.bios_nbp.as_str(), self.efi_x64_file()]
             .into_iter()
-            .chain(optional.into_iter().flatten())
-            .map(String::as_str)
+            .chain(optional.into_iter().flatten().map(String::as_str))
+            .chain(self.efi_arm64_file())
+    }
+
+    /// Returns the file name of the NBP for x64 UEFI clients.
+    #[must_use]
+    pub fn efi_x64_file(&self) -> &str {
+        match self.efi_x64_nbp.as_str() {
+            SHIM => SHIM_X64_NBP,
+            file => file,
+        }
+    }
+
+    /// Returns the file name of the NBP for 64-bit ARM UEFI clients, if they get any.
+    #[must_use]
+    pub fn efi_arm64_file(&self) -> Option<&str> {
+        match self.efi_arm64_nbp.as_deref() {
+            Some(SHIM) => Some(SHIM_ARM64_NBP),
+            file => file,
+        }
     }
 }

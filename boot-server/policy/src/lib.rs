@@ -15,7 +15,7 @@ mod tests;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-pub use boot::{BiosLoader, BootConfig};
+pub use boot::{BiosLoader, BootConfig, SHIM, SHIM_FOLDER};
 pub use client::{ClassifyError, Client, Loader, classify};
 pub use memory::{CHAIN_MEMORY, ChainMemory, MAX_UNSEEN_FETCHES};
 
@@ -180,7 +180,7 @@ impl Policy {
             (_, 0) => Some(&self.boot.bios_nbp),
             // Debian has no iPXE for 32-bit UEFI; an operator who has one puts it into a TFTP root.
             (_, 1) => Some("ipxe-i386.efi"),
-            (_, 2 | 3) => Some(&self.boot.efi_x64_nbp),
+            (_, 2 | 3) => Some(self.boot.efi_x64_file()),
             (_, 4) => Some(PIXIECORE_IPXE_NBP),
             _ => None,
         }
@@ -250,7 +250,10 @@ impl Policy {
         match (nbp, &self.nbp_url) {
             (Some((nbp, _)), Some(folder)) => BootStep {
                 action: BootAction::HttpNbp(format!("{folder}{nbp}")),
-                why: "UEFI firmware booting over HTTP: iPXE",
+                why: match self.boot.efi_x64_nbp == SHIM {
+                    true => "UEFI firmware booting over HTTP: shim",
+                    false => "UEFI firmware booting over HTTP: iPXE",
+                },
             },
             (None, _) => BootStep::nothing("no NBP fits this client architecture"),
             (_, None) => BootStep::nothing("HTTP boot, but no [http] service is configured"),
@@ -260,32 +263,37 @@ impl Policy {
     fn nbp_of(&self, arch: ClientArch) -> Option<(&str, &'static str)> {
         let boot = &self.boot;
         let (nbp, why) = match (arch, boot.bios) {
-            (ClientArch::Bios, BiosLoader::Ipxe) => (Some(&boot.bios_nbp), "BIOS firmware: iPXE"),
+            (ClientArch::Bios, BiosLoader::Ipxe) => {
+                (Some(boot.bios_nbp.as_str()), "BIOS firmware: iPXE")
+            }
             (ClientArch::Bios, BiosLoader::Pxelinux) => {
                 return Some((PXELINUX_NBP, "BIOS firmware: PXELINUX"));
             }
             (ClientArch::EfiX64 | ClientArch::EfiX64OrEbc, _) => {
-                (Some(&boot.efi_x64_nbp), "x64 UEFI firmware: iPXE")
+                let why = match boot.efi_x64_nbp == SHIM {
+                    true => "x64 UEFI firmware: shim",
+                    false => "x64 UEFI firmware: iPXE",
+                };
+                (Some(boot.efi_x64_file()), why)
             }
-            (ClientArch::EfiIa32, _) => (boot.efi_ia32_nbp.as_ref(), "IA32 UEFI firmware: its NBP"),
-            (ClientArch::EfiArm32, _) => {
-                (boot.efi_arm32_nbp.as_ref(), "ARM32 UEFI firmware: its NBP")
+            (ClientArch::EfiIa32, _) => {
+                (boot.efi_ia32_nbp.as_deref(), "IA32 UEFI firmware: its NBP")
             }
-            (ClientArch::EfiArm64, _) => {
-                (boot.efi_arm64_nbp.as_ref(), "ARM64 UEFI firmware: its NBP")
-            }
+            (ClientArch::EfiArm32, _) => (
+                boot.efi_arm32_nbp.as_deref(),
+                "ARM32 UEFI firmware: its NBP",
+            ),
+            (ClientArch::EfiArm64, _) => (boot.efi_arm64_file(), "ARM64 UEFI firmware: its NBP"),
             (ClientArch::UBootArm32, _) => {
-                (boot.efi_arm32_nbp.as_ref(), "ARM32 U-Boot: the UEFI NBP")
+                (boot.efi_arm32_nbp.as_deref(), "ARM32 U-Boot: the UEFI NBP")
             }
-            (ClientArch::UBootArm64, _) => {
-                (boot.efi_arm64_nbp.as_ref(), "ARM64 U-Boot: the UEFI NBP")
-            }
+            (ClientArch::UBootArm64, _) => (boot.efi_arm64_file(), "ARM64 U-Boot: the UEFI NBP"),
             (ClientArch::EfiRiscV32, _) => (
-                boot.efi_riscv32_nbp.as_ref(),
+                boot.efi_riscv32_nbp.as_deref(),
                 "RISC-V 32 UEFI firmware: its NBP",
             ),
             (ClientArch::EfiRiscV64, _) => (
-                boot.efi_riscv64_nbp.as_ref(),
+                boot.efi_riscv64_nbp.as_deref(),
                 "RISC-V 64 UEFI firmware: its NBP",
             ),
             _ => return None,

@@ -54,6 +54,25 @@ fn firmware_is_sent_to_the_nbp_of_its_architecture() {
     }
 }
 
+#[test]
+fn decide_shim_is_one_file_by_tftp_and_by_http_for_each_processor() {
+    let shim = |boot: &mut BootConfig| {
+        boot.efi_x64_nbp = SHIM.into();
+        boot.efi_arm64_nbp = Some(SHIM.into());
+    };
+    let mut policy = policy(shim).with_nbp_url(Some("http://10.0.0.1:8080/nbp/".into()));
+    for (arch, file) in [(7, "bootx64.efi"), (9, "bootx64.efi"), (11, "bootaa64.efi")] {
+        let nbp = BootAction::Nbp(format!("secureboot/{file}"));
+        let client = client(Loader::Firmware, arch);
+        assert_eq!(decide(&mut policy, &client, 1), nbp, "{arch}");
+    }
+    for (arch, file) in [(16, "bootx64.efi"), (19, "bootaa64.efi")] {
+        let nbp = BootAction::HttpNbp(format!("http://10.0.0.1:8080/nbp/secureboot/{file}"));
+        let client = client(Loader::Firmware, arch);
+        assert_eq!(decide(&mut policy, &client, 1), nbp, "{arch}");
+    }
+}
+
 /// U-Boot runs UEFI programs, and says 21 to 24 (siderolabs/booter#12).
 #[test]
 fn decide_u_boot_is_sent_to_the_uefi_nbp_of_its_processor() {

@@ -3,6 +3,8 @@
 //! Files are named as the profile has them, with GRUB's own device where it has one
 //! (`(http;boot.example:8080)/assets/…`).
 
+use std::borrow::Cow;
+
 use super::mac::MacAddr;
 use super::pxelinux::ConfigName;
 
@@ -30,6 +32,18 @@ pub fn last_asked(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((folder, _)) => format!("{folder}/{CONFIG}"),
         None => CONFIG.to_owned(),
+    }
+}
+
+/// Returns a kernel option as GRUB reads it: in single quotes if it has one of GRUB's metacharacters, e.g. the `&` of a
+/// URL, which would end the command (GRUB's manual, "Writing full configuration files directly": quoting). An option
+/// that already has quotes or a backslash is left as it is.
+#[must_use]
+pub fn quoted(option: &str) -> Cow<'_, str> {
+    let has = |characters: &[char]| option.contains(characters);
+    match has(&['{', '}', '|', '&', '$', ';', '<', '>']) && !has(&['\'', '"', '\\']) {
+        true => Cow::Owned(format!("'{option}'")),
+        false => Cow::Borrowed(option),
     }
 }
 
@@ -104,5 +118,18 @@ mod tests {
     #[test]
     fn without_an_initrd_there_is_no_line_for_it() {
         assert!(!render("/k", &[], &[]).contains("initrd"));
+    }
+
+    #[test]
+    fn quoted_url_with_two_parameters_is_one_word() {
+        for (option, expected) in [
+            ("console=ttyS0", "console=ttyS0"),
+            ("u=http://h/c?a=1&b=2", "'u=http://h/c?a=1&b=2'"),
+            ("a=1;b", "'a=1;b'"),
+            ("a=\"1 & 2\"", "a=\"1 & 2\""),
+            ("a='&'", "a='&'"),
+        ] {
+            assert_eq!(quoted(option), expected);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Checks of a configuration that need neither network nor files: what each value may be.
 
-use boot_server_policy::BiosLoader;
+use boot_server_policy::{BiosLoader, SHIM};
 
 use super::http::HttpConfig;
 use super::problem::ConfigProblem;
@@ -66,6 +66,13 @@ impl Config {
             if !message.is_empty() {
                 problems.push(ConfigProblem::new(&["pixiecore"], message, help));
             }
+        }
+        if self.pixiecore.is_some() && self.boot.efi_x64_nbp == SHIM {
+            problems.push(ConfigProblem::new(
+                &["boot", "efi_x64_nbp"],
+                "`shim` is not available in Pixiecore mode, which boots by iPXE scripts only",
+                "use [proxy_dhcp] instead of [pixiecore], or the file name of an iPXE",
+            ));
         }
         if let Some(http) = &self.http {
             http.check(&mut problems);

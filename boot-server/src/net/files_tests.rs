@@ -131,6 +131,39 @@ fn names_are_found_below_the_folders_and_nowhere_else() {
     }
 }
 
+/// shim asks for `revocations_*.efi` and `shim_certificate_*.efi` first, and goes on when there are none.
+#[test]
+fn open_shims_folder_has_the_signed_programs_of_the_packages_unless_a_root_has_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    std::fs::create_dir_all(root.join("secureboot")).unwrap();
+    std::fs::write(root.join("secureboot/mmx64.efi"), "own").unwrap();
+    let files = files(&root, folder.path());
+    let open = |name: &str| files.open(name, PEER.parse().unwrap());
+    let signed = |file: &str| std::fs::metadata(file).unwrap().len();
+    for (name, file) in [
+        ("secureboot/bootx64.efi", "/usr/lib/shim/shimx64.efi.signed"),
+        (
+            "/secureboot//grubx64.efi",
+            "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+        ),
+    ] {
+        assert_eq!(open(name).unwrap().content.len(), signed(file), "{name}");
+    }
+    assert_eq!(read(&files, "secureboot/mmx64.efi"), Ok("own".to_owned()));
+    for name in [
+        "secureboot/revocations_sbat.efi",
+        "secureboot/shim_certificate_0.efi",
+        "secureboot",
+        "secureboot/",
+        "secureboot/../bootx64.efi",
+        "bootx64.efi",
+        "secureboot/x/bootx64.efi",
+    ] {
+        assert!(open(name).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn rendered_menu_has_its_groups_selectors_and_a_hash() {
     let folder = tempfile::tempdir().unwrap();

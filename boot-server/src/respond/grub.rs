@@ -82,7 +82,9 @@ pub fn grub_config(
     let kernel = file(&boot.kernel)?;
     let initrd: Vec<String> = boot.initrd.iter().map(file).collect::<Result<_, _>>()?;
     let options = boot.options.iter().map(expanded);
-    let options: Vec<String> = options.collect::<Result<_, _>>()?;
+    let options: Vec<String> = options
+        .map(|option| Ok(grub::quoted(&option?).into_owned()))
+        .collect::<Result<_, GrubError>>()?;
     let text = grub::render(&kernel, &initrd, &options);
     Ok(RenderedConfig {
         text,
