@@ -26,6 +26,8 @@ NEEDED_PACKAGES=(
   "ipxe|undionly.kpxe and ipxe.efi, served by TFTP"
   "pxelinux|pxelinux.0, served by TFTP"
   "syslinux-common|ldlinux.c32, served by TFTP"
+  "shim-signed|shim, for machines with Secure Boot"
+  "grub-efi-amd64-signed|GRUB, for machines with Secure Boot"
   "dnsmasq-base|the DHCP server of libvirt's networks"
   "iptables|used by libvirt's networks"
   "iproute2|the cell's network"
@@ -58,7 +60,6 @@ TEST_PACKAGES=(
   "nginx-light|the web server of scenarios/stacks/kea-stack"
   "isc-dhcp-server|the DHCP server of scenarios/stacks/isc-atftpd"
   "isc-dhcp-relay|a DHCP relay of the tests"
-  "grub-efi-amd64-signed|the boot program of scenarios/stacks/grub-net"
 )
 # Programs of the test scenarios whose packages conflict with those above: unpacked into the build folder, not installed.
 UNPACKED_PACKAGES=(

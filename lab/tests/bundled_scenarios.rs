@@ -14,7 +14,7 @@ fn bundled() -> Vec<Scenario> {
 }
 
 #[test]
-fn there_are_six_on_the_firmware_they_are_meant_for() {
+fn bundled_scenarios_run_on_the_firmware_they_are_meant_for() {
     let found: Vec<(String, Vec<Firmware>)> = bundled()
         .into_iter()
         .map(|s| (s.name, s.firmware))
@@ -30,6 +30,7 @@ fn there_are_six_on_the_firmware_they_are_meant_for() {
         ("pixiecore".to_owned(), both.clone()),
         ("proxy-dhcp".to_owned(), both),
         ("pxe-dhcp".to_owned(), vec![Firmware::Bios]),
+        ("secure-boot".to_owned(), vec![Firmware::Uefi]),
     ];
     assert_eq!(found, expected);
 }

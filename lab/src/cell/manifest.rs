@@ -18,6 +18,15 @@ const BOOT_PROGRAMS: [(&str, &[&str]); 3] = [
     ("/usr/lib/syslinux/modules/bios", &["ldlinux.c32"]),
 ];
 
+/// Debian's signed boot programs, under the names that the boot server gives them.
+const SIGNED_PROGRAMS: [(&str, &str); 2] = [
+    ("secureboot/bootx64.efi", "/usr/lib/shim/shimx64.efi.signed"),
+    (
+        "secureboot/grubx64.efi",
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+    ),
+];
+
 /// Maximum depth of folders below the assets.
 const DEPTH_LIMIT: usize = 8;
 
@@ -49,6 +58,12 @@ pub(super) fn records(assets: &Path, roots: &[PathBuf]) -> Result<Vec<Record>, M
             if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
                 add(name, &path, &mut records)?;
             }
+        }
+    }
+    for (name, file) in SIGNED_PROGRAMS {
+        let path = Path::new(file);
+        if path.is_file() {
+            add(name.to_owned(), path, &mut records)?;
         }
     }
     Ok(records)

@@ -7,9 +7,10 @@ use boot_server::config::{
     BootConfig, Config, DhcpConfig, HttpConfig, PixiecoreConfig, PoolConfig, ProxyDhcpConfig,
     RawOptions, Reservation, TftpConfig,
 };
+use boot_server::policy::SHIM;
 use lab_model::evidence::saved::CAPTURES_FOLDER;
 use lab_model::scenario::{
-    DhcpService, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
+    DhcpService, EfiLoader, Network, Node, PixiecoreService, ProxyDhcpService, Scenario,
 };
 
 use super::message::Job;
@@ -178,6 +179,10 @@ pub fn boot_servers(
         pixiecore: None,
         boot: BootConfig {
             bios: scenario.boot.bios,
+            efi_x64_nbp: match scenario.boot.efi {
+                EfiLoader::Shim => SHIM.into(),
+                EfiLoader::Ipxe => BootConfig::default().efi_x64_nbp,
+            },
             chainload_ipxe: scenario.boot.chainload_ipxe,
             ..BootConfig::default()
         },

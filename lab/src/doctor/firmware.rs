@@ -44,8 +44,12 @@ struct Target {
 pub struct Firmware {
     /// Path of the code image.
     pub code: String,
+    /// Path of the template of its variables.
+    pub variables: String,
     /// True if it can enforce Secure Boot.
     pub secure_boot: bool,
+    /// True if the template has Microsoft's keys.
+    pub enrolled_keys: bool,
     /// True if its flash has 4 MiB, as in newer releases.
     pub four_mib: bool,
 }
@@ -59,7 +63,8 @@ impl Firmware {
     }
 
     /// Parses a descriptor; returns `None` if it does not suit the lab's machines.
-    pub(super) fn read(text: &str) -> Option<Firmware> {
+    #[must_use]
+    pub fn read(text: &str) -> Option<Firmware> {
         let descriptor: Descriptor = serde_json::from_str(text).ok()?;
         let fits = descriptor.targets.iter().any(|target| {
             target.architecture == "x86_64"
@@ -76,11 +81,14 @@ impl Firmware {
             variables,
         } = descriptor.mapping;
         let code = executable?.filename;
-        if !fits || !is_uefi || device != "flash" || variables.is_none() {
+        let variables = variables?.filename;
+        if !fits || !is_uefi || device != "flash" {
             return None;
         }
         Some(Firmware {
+            variables,
             secure_boot: has("secure-boot"),
+            enrolled_keys: has("enrolled-keys"),
             four_mib: code.to_ascii_lowercase().contains("4m"),
             code,
         })

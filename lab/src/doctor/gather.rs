@@ -1,5 +1,6 @@
 //! Collection of facts about the host: reads files, starts programs, opens devices. Judges nothing.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -82,22 +83,27 @@ pub fn what_runs_need() -> Host {
             host.texts.insert(path.into(), text);
         }
     }
-    for folder in FIRMWARE {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if let Ok(text) = fs::read_to_string(&path) {
-                host.firmware.insert(path.display().to_string(), text);
-            }
-        }
-    }
-    // A descriptor without its firmware file does not count.
-    host.firmware.retain(|_, text| {
-        Firmware::read(text).is_some_and(|firmware| Path::new(&firmware.code).exists())
-    });
+    host.firmware = firmware_descriptors();
     if !host.user.is_root {
         host.user_namespace = user_namespace();
     }
     host
+}
+
+/// Returns the descriptors of UEFI firmware that is on this host, by path.
+#[must_use]
+pub fn firmware_descriptors() -> BTreeMap<String, String> {
+    let folders = FIRMWARE
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok());
+    let paths = folders.flatten().flatten().map(|entry| entry.path());
+    let texts = paths.filter_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        // A descriptor without its firmware file does not count.
+        let is_there = Path::new(&Firmware::read(&text)?.code).exists();
+        is_there.then(|| (path.display().to_string(), text))
+    });
+    texts.collect()
 }
 
 fn user() -> User {

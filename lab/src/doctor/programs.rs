@@ -5,7 +5,7 @@ use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use lab_model::scenario::Scenario;
+use lab_model::scenario::{EfiLoader, Scenario};
 
 use super::host::{AbsentProgram, Host};
 use super::packages::Family;
@@ -32,13 +32,16 @@ const PACKAGES: [(&str, [&str; 3]); 13] = [
     ("setpriv", ["util-linux", "util-linux", "util-linux"]),
 ];
 
+/// shim and GRUB, signed for Secure Boot.
+const SIGNED: [&str; 2] = [
+    "/usr/lib/shim/shimx64.efi.signed",
+    "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+];
+
 /// Signed boot programs that scenarios serve, with Debian's packages.
 const FILES: [(&str, &str); 3] = [
-    (
-        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
-        "grub-efi-amd64-signed",
-    ),
-    ("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
+    (SIGNED[0], "shim-signed"),
+    (SIGNED[1], "grub-efi-amd64-signed"),
     (
         "/usr/lib/syslinux/modules/bios/ldlinux.c32",
         "syslinux-common",
@@ -64,7 +67,7 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// Returns the absent programs of the scenarios' services and relays.
+/// Returns the absent programs of the scenarios' services, relays and signed boot chains.
 #[must_use]
 pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentProgram> {
     let mut absent = BTreeSet::new();
@@ -79,6 +82,13 @@ pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentPr
                     ),
                 });
             }
+        }
+        if scenario.boot.efi == EfiLoader::Shim {
+            let missing = SIGNED.iter().filter(|file| !Path::new(file).exists());
+            absent.extend(missing.map(|file| AbsentProgram {
+                program: (*file).to_owned(),
+                needed_by: format!("`efi = \"shim\"` of scenario `{}`", scenario.name),
+            }));
         }
         for service in &scenario.custom_services {
             let Some((program, arguments)) = service.command.split_first() else {
@@ -186,7 +196,7 @@ mod tests {
             "sudo dnf install tftp-server"
         );
         assert_eq!(
-            remedy(FILES[0].0, Family::Debian),
+            remedy(SIGNED[1], Family::Debian),
             "sudo apt-get install grub-efi-amd64-signed"
         );
     }

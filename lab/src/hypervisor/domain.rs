@@ -78,6 +78,8 @@ pub struct DomainSpec<'a> {
     pub has_rng: bool,
     /// True if the UEFI firmware enforces Secure Boot with Microsoft's keys.
     pub has_secure_boot: bool,
+    /// File with the firmware's variables, if they differ from libvirt's template.
+    pub variables: Option<&'a Path>,
 }
 
 /// Renders the domain XML.
@@ -95,7 +97,7 @@ pub fn render(spec: &DomainSpec<'_>) -> String {
             amount: spec.memory_mib,
         },
         vcpu: 1,
-        os: os(uefi, spec.has_secure_boot),
+        os: os(uefi, spec),
         sysinfo: sysinfo(spec),
         features: FeaturesXml {
             acpi: (),
@@ -140,10 +142,10 @@ fn sysinfo<'a>(spec: &DomainSpec<'a>) -> Vec<SysinfoXml<'a>> {
     sysinfo
 }
 
-fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
+fn os<'a>(uefi: bool, spec: &DomainSpec<'a>) -> OsXml<'a> {
     let feature = |name, enabled| FirmwareFeatureXml { name, enabled };
     // By default libvirt chooses the Secure Boot build, which refuses unsigned iPXE.
-    let features = match has_secure_boot {
+    let features = match spec.has_secure_boot {
         false => vec![feature("secure-boot", "no")],
         true => vec![
             feature("secure-boot", "yes"),
@@ -158,6 +160,7 @@ fn os(uefi: bool, has_secure_boot: bool) -> OsXml {
             kind: "hvm",
         },
         firmware_features: uefi.then_some(FirmwareXml { feature: features }),
+        nvram: spec.variables,
         bios: (!uefi).then_some(BiosXml { useserial: "yes" }),
         smbios: SmbiosXml { mode: "sysinfo" },
     }
@@ -323,6 +326,7 @@ mod tests {
             mark: &MARK,
             has_rng: true,
             has_secure_boot: false,
+            variables: None,
         }
     }
 

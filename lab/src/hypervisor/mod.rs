@@ -8,6 +8,7 @@ pub mod domain;
 pub mod events;
 pub mod mark;
 pub mod network;
+pub mod nvram;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};

@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_model::scenario::Node;
+use uefi_variables::KeySet;
 
 use super::context::NodeContext;
 use crate::hypervisor::domain::{self, DomainSpec};
 use crate::hypervisor::mark::RunMark;
+use crate::hypervisor::nvram;
 
 /// Sockets of a machine's devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,15 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
     let sockets = Sockets::of(node, context);
     let further_macs: Vec<String> = node.further_macs.iter().map(ToString::to_string).collect();
     let disks = make_disks(node, &context.sockets)?;
+    let variables = match node.secure_boot {
+        // libvirt's template has these.
+        None | Some(KeySet::Microsoft2011) => None,
+        Some(keys) => {
+            let path = context.sockets.join(format!("{}.nvram", node.name));
+            nvram::make(keys, &path)?;
+            Some(path)
+        }
+    };
     Ok(domain::render(&DomainSpec {
         name,
         uuid: &context.machine.uuid.unwrap_or(node.uuid).to_string(),
@@ -65,7 +76,8 @@ pub fn xml(name: &str, node: &Node, context: &NodeContext) -> io::Result<String>
         display: sockets.display.as_deref(),
         mark: &RunMark::of(&context.run_id),
         has_rng: !context.machine.without_rng,
-        has_secure_boot: node.secure_boot || context.machine.stale_keys,
+        has_secure_boot: node.secure_boot.is_some() || context.machine.stale_keys,
+        variables: variables.as_deref(),
     }))
 }
 

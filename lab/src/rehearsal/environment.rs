@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use boot_server::config::{BiosLoader, BootConfig, Config};
+use boot_server::policy::SHIM;
 use ipnet::Ipv4Net;
 use lab_model::scenario::{
-    Boot, DhcpService, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario, Services,
+    Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario,
+    Services,
 };
 use rollout::plan::{ClientRequests, Known};
 use rollout::site::Site;
@@ -303,6 +305,10 @@ const USUAL_SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 90, 0)
 fn usual_boot(boot: &BootConfig) -> Boot {
     Boot {
         bios: boot.bios,
+        efi: match boot.efi_x64_nbp == SHIM {
+            true => EfiLoader::Shim,
+            false => EfiLoader::Ipxe,
+        },
         chainload_ipxe: boot.chainload_ipxe,
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn node(
             .take(26)
             .map(|gib| disk_mib(*gib))
             .collect(),
-        secure_boot: false,
+        secure_boot: None,
         expect,
     };
     Ok(Twin { node, unproven })

@@ -282,6 +282,7 @@ fn attempt(
             services: Services::NONE,
             boot: Boot {
                 bios: boot_server_policy::BiosLoader::Ipxe,
+                efi: crate::scenario::EfiLoader::Ipxe,
                 chainload_ipxe: true,
             },
             image: Image {

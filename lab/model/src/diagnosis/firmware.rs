@@ -15,9 +15,9 @@ pub(super) fn denied<'a>(case: &Case<'a>) -> Option<(u64, &'a str)> {
 /// True if the machine is meant to have Secure Boot; `None` if unknown.
 fn enforces(case: &Case) -> Option<bool> {
     match case.node.secure_boot {
-        true => Some(true),
+        Some(_) => Some(true),
         // Without the machine's definition, the scenario may not be its own.
-        false => case.domain().map(|_| false),
+        None => case.domain().map(|_| false),
     }
 }
 

@@ -9,7 +9,7 @@ use boot_server_proto::firmware::Firmware;
 
 use super::draft::{Draft, DraftNode};
 use super::expect::DraftExpect;
-use super::model::{DhcpService, Machines, PixiecoreService, ProxyDhcpService};
+use super::model::{DhcpService, EfiLoader, Machines, PixiecoreService, ProxyDhcpService};
 use super::problem::{Located, Source, Wrong};
 use super::service::{self, Part};
 use super::topology::{self, Network, is_host_of};
@@ -68,6 +68,12 @@ pub(super) fn fitting(draft: &Draft, source: &Source) {
     }
 }
 
+/// Returns the choice of shim.
+fn shim(draft: &Draft) -> Option<&Located<EfiLoader>> {
+    let efi = draft.efi.as_ref();
+    efi.filter(|efi| efi.value == EfiLoader::Shim)
+}
+
 /// Checks that simulated machines boot by iPXE scripts, the only path they implement.
 fn simulated(draft: &Draft, source: &Source) {
     let simulated = |machines: &&Located<Machines>| !machines.value.is_virtual();
@@ -79,12 +85,13 @@ fn simulated(draft: &Draft, source: &Source) {
         .as_ref()
         .filter(|bios| bios.value == BiosLoader::Pxelinux)
         .map(|bios| (bios.at.clone(), "PXELINUX"));
+    let shim = shim(draft).map(|efi| (efi.at.clone(), "shim and GRUB"));
     let pixiecore = draft
         .pixiecore
         .as_ref()
         .filter(|pixiecore| pixiecore.value != PixiecoreService::None)
         .map(|pixiecore| (pixiecore.at.clone(), "Pixiecore"));
-    for (at, what) in [pxelinux, pixiecore].into_iter().flatten() {
+    for (at, what) in [pxelinux, shim, pixiecore].into_iter().flatten() {
         source.clash(
             (machines.at.clone(), "cannot be simulated"),
             (at, what),
@@ -97,7 +104,11 @@ fn simulated(draft: &Draft, source: &Source) {
 }
 
 fn secure_boot(node: &DraftNode, draft: &Draft, source: &Source) {
-    let Some(secure) = node.secure_boot.as_ref().filter(|secure| secure.value) else {
+    let Some(secure) = node
+        .secure_boot
+        .as_ref()
+        .filter(|secure| secure.value.is_some())
+    else {
         return;
     };
     let bios = |firmware: &&Located<Firmware>| !firmware.value.is_uefi();
@@ -340,8 +351,19 @@ fn loaders(draft: &Draft, source: &Source) {
             Wrong::new(what, "use `chainload_ipxe = false`, or `bios = \"ipxe\"`"),
         );
     }
+    if let (Some(shim), None, Some(first)) = (shim(draft), uefi, draft.firmware.first()) {
+        source.clash(
+            (shim.at.clone(), "for UEFI machines"),
+            (first.at.clone(), "no UEFI"),
+            Wrong::new(
+                "`efi = \"shim\"` has no effect: the scenario has no UEFI machines",
+                "use `firmware = [\"uefi\"]`, or remove the line",
+            ),
+        );
+    }
     let choices = [
         pxelinux.map(|bios| ("bios", bios.at.clone())),
+        shim(draft).map(|efi| ("efi", efi.at.clone())),
         chainload.map(|chainload| ("chainload_ipxe", chainload.at.clone())),
     ];
     let by_http = draft

@@ -12,6 +12,7 @@ use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
 use image_catalog::ImageName;
 use toml::de::DeTable;
+use uefi_variables::KeySet;
 use uuid::Uuid;
 
 use super::expect::{self, DraftExpect};
@@ -21,7 +22,8 @@ use super::limits::{
 };
 use super::mac::{MacError, card_mac};
 use super::model::{
-    ConfigService, DhcpService, Image, Machines, PixiecoreService, ProxyDhcpService, Silence,
+    ConfigService, DhcpService, EfiLoader, Image, Machines, PixiecoreService, ProxyDhcpService,
+    Silence,
 };
 use super::problem::{Located, Source, Wrong};
 use super::read::{Item, Table};
@@ -47,6 +49,7 @@ pub(super) struct Draft {
     pub(super) dnsmasq_conf: Option<Located<PathBuf>>,
     pub(super) boot_server_config: Option<Located<PathBuf>>,
     pub(super) bios: Option<Located<BiosLoader>>,
+    pub(super) efi: Option<Located<EfiLoader>>,
     pub(super) chainload_ipxe: Option<Located<bool>>,
     pub(super) image: String,
     pub(super) boot: Duration,
@@ -124,7 +127,8 @@ pub(super) struct DraftNode {
     pub(super) dhcp_hostname: Option<String>,
     pub(super) memory_mib: u32,
     pub(super) disks_mib: Vec<Located<u32>>,
-    pub(super) secure_boot: Option<Located<bool>>,
+    /// Keys of Secure Boot; `None` inside if it is off.
+    pub(super) secure_boot: Option<Located<Option<KeySet>>>,
     pub(super) expect: Option<DraftExpect>,
 }
 
@@ -212,6 +216,10 @@ pub(super) fn read(source: &Source) -> Draft {
             ("pxelinux", BiosLoader::Pxelinux),
         ];
         draft.bios = boot.optional("bios").and_then(|item| item.choice(&loaders));
+        let efi_loaders = [("ipxe", EfiLoader::Ipxe), ("shim", EfiLoader::Shim)];
+        draft.efi = boot
+            .optional("efi")
+            .and_then(|item| item.choice(&efi_loaders));
         draft.chainload_ipxe = boot.optional("chainload_ipxe").and_then(|item| item.flag());
         boot.finish();
     }
@@ -410,7 +418,9 @@ fn node(item: &Item) -> Option<DraftNode> {
             .flatten()
             .filter_map(|item| item.number(DISK_MIB_MIN..=DISK_MIB_MAX, "MiB"))
             .collect(),
-        secure_boot: table.optional("secure_boot").and_then(|item| item.flag()),
+        secure_boot: table
+            .optional("secure_boot")
+            .and_then(|item| secure_boot(&item)),
         expect: table
             .required("expect", "[node.expect]")
             .and_then(|item| item.table("[node.expect]"))
@@ -462,5 +472,18 @@ pub(super) fn mac(text: &str) -> Result<MacAddr, Wrong> {
             }
         };
         Wrong::new(error.to_string(), help)
+    })
+}
+
+/// Reads `true`, `false` or the name of a key set.
+fn secure_boot(item: &Item<'_, '_>) -> Option<Located<Option<KeySet>>> {
+    if item.is_text() {
+        let choices = KeySet::ALL.map(|keys| (keys.name(), Some(keys)));
+        return item.choice(&choices);
+    }
+    let flag = item.flag()?;
+    Some(Located {
+        value: flag.value.then(KeySet::default),
+        at: flag.at,
     })
 }

@@ -8,8 +8,8 @@ use super::data;
 use super::draft::{self, Draft, DraftNode};
 use super::expect::DraftExpect;
 use super::model::{
-    Boot, Deadline, DhcpService, Expect, Image, Machines, MatchedBy, Node, PixiecoreService,
-    ProxyDhcpService, Scenario, Services,
+    Boot, Deadline, DhcpService, EfiLoader, Expect, Image, Machines, MatchedBy, Node,
+    PixiecoreService, ProxyDhcpService, Scenario, Services,
 };
 use super::problem::{InvalidScenario, Problem, Source, nearest, one_of};
 use super::service::DraftService;
@@ -306,6 +306,7 @@ fn build(name: &str, dir: &Path, draft: Draft) -> Option<Scenario> {
             bios: draft
                 .bios
                 .map_or(boot_server_policy::BiosLoader::Ipxe, |bios| bios.value),
+            efi: draft.efi.map_or(EfiLoader::Ipxe, |efi| efi.value),
             chainload_ipxe: draft
                 .chainload_ipxe
                 .is_some_and(|chainload| chainload.value),
@@ -350,7 +351,7 @@ fn build_node(draft: DraftNode) -> Option<Node> {
         dhcp_hostname: draft.dhcp_hostname,
         memory_mib: draft.memory_mib,
         disks_mib: draft.disks_mib.into_iter().map(|disk| disk.value).collect(),
-        secure_boot: draft.secure_boot.is_some_and(|secure| secure.value),
+        secure_boot: draft.secure_boot.and_then(|secure| secure.value),
     })
 }
 

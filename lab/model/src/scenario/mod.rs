@@ -36,8 +36,9 @@ pub use load::{
 };
 pub use mac::{MacError, card_mac};
 pub use model::{
-    Boot, ConfigService, Deadline, DhcpService, Expect, ExpectedHashes, FileExpect, Image,
-    Machines, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario, Services, Silence,
+    Boot, ConfigService, Deadline, DhcpService, EfiLoader, Expect, ExpectedHashes, FileExpect,
+    Image, Machines, MatchedBy, Node, PixiecoreService, ProxyDhcpService, Scenario, Services,
+    Silence,
 };
 pub use problem::{InvalidScenario, Problem, Wrong};
 pub use service::{

@@ -7,7 +7,9 @@ use std::time::Duration;
 use boot_server_policy::BiosLoader;
 use boot_server_proto::firmware::Firmware;
 use boot_server_proto::mac::MacAddr;
+use schemars::JsonSchema as _;
 use serde::{Serialize, Serializer};
+use uefi_variables::KeySet;
 use uuid::Uuid;
 
 use super::access::{FileMode, Owner};
@@ -258,6 +260,9 @@ pub enum PixiecoreService {
 pub struct Boot {
     /// Boot program of BIOS clients.
     pub bios: BiosLoader,
+    /// Boot program of UEFI clients.
+    #[serde(skip_serializing_if = "EfiLoader::is_ipxe")]
+    pub efi: EfiLoader,
     /// True to chainload iPXE once even if the firmware already is iPXE.
     pub chainload_ipxe: bool,
 }
@@ -266,8 +271,31 @@ impl Default for Boot {
     fn default() -> Boot {
         Boot {
             bios: BiosLoader::Ipxe,
+            efi: EfiLoader::Ipxe,
             chainload_ipxe: false,
         }
+    }
+}
+
+/// Boot program of UEFI clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EfiLoader {
+    /// iPXE, which is not signed.
+    #[default]
+    Ipxe,
+    /// shim and GRUB, both signed for Secure Boot; GRUB then loads a menu, kernel and initrd from the boot server.
+    Shim,
+}
+
+impl EfiLoader {
+    /// True for iPXE.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference to `skip_serializing_if`"
+    )]
+    fn is_ipxe(&self) -> bool {
+        *self == EfiLoader::Ipxe
     }
 }
 
@@ -390,12 +418,17 @@ pub struct Node {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, inner(range(min = DISK_MIB_MIN, max = DISK_MIB_MAX)))]
     pub disks_mib: Vec<u32>,
-    /// True if the UEFI firmware enforces Secure Boot with Microsoft's keys.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(default)]
-    pub secure_boot: bool,
+    /// Keys of the machine, if its UEFI firmware enforces Secure Boot; `true` means `microsoft-2011`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default, schema_with = "secure_boot_schema")]
+    pub secure_boot: Option<KeySet>,
     /// State that the node must reach.
     pub expect: Expect,
+}
+
+fn secure_boot_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let keys = KeySet::json_schema(generator);
+    schemars::json_schema!({ "anyOf": [{ "type": "boolean" }, keys] })
 }
 
 fn usual_memory() -> u32 {
@@ -428,7 +461,7 @@ impl Node {
             dhcp_hostname: None,
             memory_mib,
             disks_mib: Vec::new(),
-            secure_boot: false,
+            secure_boot: None,
             expect: Expect {
                 matched_by: MatchedBy::Default,
                 group: String::new(),

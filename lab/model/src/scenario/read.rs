@@ -209,6 +209,11 @@ impl<'s, 'i> Item<'s, 'i> {
         Some(entries.iter().map(entry).collect())
     }
 
+    /// True if the value is a text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.value.get_ref().is_str()
+    }
+
     /// True if the value is a table.
     pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()

@@ -219,7 +219,8 @@ pub(super) fn tftp_stage(
     scenario: &Scenario,
 ) -> (StageName, StageEvent) {
     let file = file.trim_start_matches(['/', '\\']);
-    let (folder, base) = file.rsplit_once('/').unwrap_or(("", file));
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let base = base_name(file);
     let is_script = file.starts_with("pxelinux.cfg/")
         || base.ends_with(".ipxe")
         || base == "grub.cfg"
@@ -231,7 +232,9 @@ pub(super) fn tftp_stage(
     } else {
         StageName::Nbp
     };
-    if base.ends_with(".c32") && stage_event.outcome == Outcome::Done {
+    if is_optional(base) && stage_event.outcome == Outcome::Failed {
+        stage_event.outcome = Outcome::Noted;
+    } else if base.ends_with(".c32") && stage_event.outcome == Outcome::Done {
         // A module of PXELINUX, not another boot program.
         stage_event.outcome = Outcome::Noted;
     } else if folder == "pxelinux.cfg"
@@ -246,6 +249,18 @@ pub(super) fn tftp_stage(
     }
     stage_event.subject = Some(file.to_owned());
     (stage, stage_event)
+}
+
+/// Returns the name of a file without its folders.
+fn base_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, base)| base)
+}
+
+/// True for files without which shim and GRUB continue: shim's lists of revocations and certificates, asked for before
+/// its second stage (`shim.c`), and GRUB's lists of modules and commands.
+fn is_optional(name: &str) -> bool {
+    let is_efi = |prefix| name.starts_with(prefix) && name.ends_with(".efi");
+    is_efi("revocations") || is_efi("shim_certificate") || name.ends_with(".lst")
 }
 
 /// True if this script only leads to the next one.
@@ -279,6 +294,7 @@ fn http<'e>(at_us: u64, event: &'e BootEvent, scenario: &Scenario) -> Option<Cla
         // A script that only leads to the next one.
         ("GET", 200) if leads_on(path) => Outcome::Noted,
         ("GET", 200) => Outcome::Done,
+        (_, 404) if is_optional(base_name(path)) => Outcome::Noted,
         (_, 400..) => Outcome::Failed,
         _ => Outcome::Noted,
     };

@@ -12,11 +12,11 @@ use sha2::{Digest, Sha256};
 use super::checks::checks;
 use crate::evidence::{Observation, Record};
 use crate::scenario::{
-    DataCheck, DhcpService, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
+    DataCheck, DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
 };
 
 /// Names of the bundled scenarios in which a server of ours gives the boot options.
-pub const SCENARIOS: [&str; 7] = [
+pub const SCENARIOS: [&str; 8] = [
     "pxe-dhcp",
     "proxy-dhcp",
     "ipxe-chainload",
@@ -24,6 +24,7 @@ pub const SCENARIOS: [&str; 7] = [
     "cloud-config-full",
     "ignition",
     "libvirt-guide-alone",
+    "secure-boot",
 ];
 
 /// A bundled scenario.
@@ -223,11 +224,13 @@ impl Story<'_> {
         let uefi = self.firmware.is_uefi();
         let pixiecore = self.scenario.services.pixiecore == PixiecoreService::BootServer;
         let pxelinux = self.scenario.boot.bios == BiosLoader::Pxelinux && !uefi;
+        let shim = self.scenario.boot.efi == EfiLoader::Shim && uefi;
         let chainload = self.scenario.boot.chainload_ipxe;
         let mac = self.node.mac;
         let nbp = match (pixiecore, pxelinux, uefi) {
             (true, ..) => format!("{mac}/2"),
             (_, true, _) => "pxelinux.0".into(),
+            _ if shim => "secureboot/bootx64.efi".into(),
             (_, _, true) => "ipxe.efi".into(),
             _ => "undionly.kpxe".into(),
         };
@@ -249,6 +252,9 @@ impl Story<'_> {
             self.event(http(&who, "/nbp/ipxe.efi", "", None, &nbp));
         } else if uefi || pxelinux || chainload || pixiecore {
             self.event(tftp(&who, &nbp, None));
+        }
+        if shim {
+            self.event(tftp(&who, "secureboot/grubx64.efi", None));
         }
         self.load(pixiecore, pxelinux);
         self.come_up();
@@ -293,6 +299,11 @@ impl Story<'_> {
                 MatchedBy::Labels => "pxelinux.cfg/C0A85A02".into(),
             };
             self.event(tftp(&who, &file, Some(&group)));
+            for (file, _) in files {
+                self.event(tftp(&who, &format!("/assets/{file}"), None));
+            }
+        } else if self.scenario.boot.efi == EfiLoader::Shim && self.firmware.is_uefi() {
+            self.event(tftp(&who, "/grub/grub.cfg", Some(&group)));
             for (file, _) in files {
                 self.event(tftp(&who, &format!("/assets/{file}"), None));
             }

@@ -7,8 +7,8 @@ use boot_server_policy::BiosLoader;
 use uuid::Uuid;
 
 use crate::scenario::{
-    DhcpService, Firmware, Image, MatchedBy, Node, Part, PixiecoreService, ProxyDhcpService,
-    Scenario, Sha256Hex,
+    DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, Part, PixiecoreService,
+    ProxyDhcpService, Scenario, Sha256Hex,
 };
 use crate::timeline::{StageEvent, StageName, Vantage};
 
@@ -221,6 +221,10 @@ fn of_whole_boot(
     }
     if let Some((what, subject)) = boot_program(scenario, node, firmware) {
         add(StageName::Nbp, format!("{what} loaded by {mac}"), subject);
+        if scenario.boot.efi == EfiLoader::Shim && firmware.is_uefi() {
+            let what = format!("GRUB (`grubx64.efi`) loaded by {mac}");
+            add(StageName::Nbp, what, Subject::Ending(&["grubx64.efi"]));
+        }
     }
     let own_loading = !matches!(services.pixiecore, PixiecoreService::Command(_));
     list.extend(script(scenario, node, firmware, vantage));
@@ -370,6 +374,7 @@ fn boot_program(
 ) -> Option<(&'static str, Subject)> {
     const IPXE_BIOS: (&str, Subject) = ("iPXE (`*.kpxe`)", Subject::Ending(&[".kpxe", ".pxe"]));
     const IPXE_UEFI: (&str, Subject) = ("iPXE (`*.efi`)", Subject::Ending(&[".efi"]));
+    const SHIM: &[&str] = &["bootx64.efi", "shimx64.efi", "shimx64.efi.signed"];
     const IPXE_BY_HTTP: &str = "iPXE (`nbp/ipxe.efi`, by HTTP)";
     let boot = &scenario.boot;
     if !scenario.has_own_boot_options() {
@@ -389,6 +394,11 @@ fn boot_program(
             "Pixiecore's boot program",
             Subject::Folder(node.mac.to_string()),
         )),
+        (PixiecoreService::None, Firmware::Uefi | Firmware::UefiHttp)
+            if boot.efi == EfiLoader::Shim =>
+        {
+            Some(("shim", Subject::Ending(SHIM)))
+        }
         (PixiecoreService::None, Firmware::Uefi) => Some(IPXE_UEFI),
         (PixiecoreService::None, Firmware::UefiHttp) => {
             Some((IPXE_BY_HTTP, Subject::Path("nbp/ipxe.efi".into())))
@@ -450,6 +460,9 @@ fn script(
                 let (files, subject) = pxelinux_config(node);
                 let what = format!("{files} of group {group} loaded by {mac}");
                 vec![of(what, subject, Some(group))]
+            } else if firmware.is_uefi() && scenario.boot.efi == EfiLoader::Shim {
+                let what = format!("GRUB's menu (`grub.cfg`) of group {group} loaded by {mac}");
+                vec![of(what, Subject::FileName("grub.cfg"), Some(group))]
             } else {
                 let what = format!("the iPXE script of group {group} loaded by {}", node.name);
                 vec![requirement(what, "ipxe".into(), Some(group))]

@@ -18,7 +18,7 @@ pub(super) struct DomainXml<'a> {
     pub(super) metadata: MetadataXml<'a>,
     pub(super) memory: MemoryXml,
     pub(super) vcpu: u32,
-    pub(super) os: OsXml,
+    pub(super) os: OsXml<'a>,
     pub(super) sysinfo: Vec<SysinfoXml<'a>>,
     pub(super) features: FeaturesXml,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,13 +38,15 @@ pub(super) struct MemoryXml {
 }
 
 #[derive(Serialize)]
-pub(super) struct OsXml {
+pub(super) struct OsXml<'a> {
     #[serde(rename = "@firmware", skip_serializing_if = "Option::is_none")]
     pub(super) firmware: Option<&'static str>,
     #[serde(rename = "type")]
     pub(super) kind: OsTypeXml,
     #[serde(rename = "firmware", skip_serializing_if = "Option::is_none")]
     pub(super) firmware_features: Option<FirmwareXml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nvram: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bios: Option<BiosXml>,
     pub(super) smbios: SmbiosXml,

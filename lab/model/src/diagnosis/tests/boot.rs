@@ -92,10 +92,10 @@ fn a_boot_program_that_only_its_bytes_betray_is_told_by_the_firmwares_words() {
 fn a_boot_program_refused_for_its_signature_is_secure_boots_doing() {
     let line = "BdsDxe: failed to load Boot0001 \"UEFI PXEv4\" from PciRoot(0x0): Access Denied";
     let mut story = loads("ipxe.efi", Firmware::Uefi, line);
-    story.node.secure_boot = true;
+    story.node.secure_boot = Some(uefi_variables::KeySet::default());
     story.is_explained(Cause::SecureBootRefusal, &["with Secure Boot"]);
     // Nothing is known of the machine.
-    story.node.secure_boot = false;
+    story.node.secure_boot = None;
     story.attempt.beside.domains.clear();
     story.is_explained(Cause::SecureBootRefusal, &["Access Denied"]);
 }

@@ -32,7 +32,9 @@ fn stage_of(record: &Record, scenario: &Scenario) -> Option<StageName> {
                 (*message == MessageType::Ack).then_some(StageName::Dhcp)
             }
             BootEvent::DhcpReply { .. } => Some(StageName::Proxy),
-            BootEvent::TftpDone { file, .. } if file.starts_with("pxelinux.cfg/") => {
+            BootEvent::TftpDone { file, .. }
+                if file.starts_with("pxelinux.cfg/") || file.ends_with("/grub.cfg") =>
+            {
                 Some(StageName::Script)
             }
             BootEvent::TftpDone { file, .. } => image_file(file).or(Some(StageName::Nbp)),
