@@ -99,6 +99,13 @@ impl Console {
         lock(&self.text).lines.len()
     }
 
+    /// Returns the rows of the unfinished output. A program that draws a screen, such as a menu or a dialogue of shim,
+    /// moves the cursor instead of ending its lines.
+    #[must_use]
+    pub fn open_rows(&self) -> Vec<String> {
+        rows(&lock(&self.text).open_line)
+    }
+
     /// Waits until `pick` finds a result in the lines from number `from` on, including the unfinished one.
     ///
     /// # Errors
@@ -241,6 +248,35 @@ async fn read_all(
     growth.send_replace(());
 }
 
+/// Splits output where the cursor is moved to a row (CUP and HVP, ECMA-48 section 8.3), and returns the rows with text.
+fn rows(raw: &[u8]) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut start = 0;
+    let mut at = raw
+        .iter()
+        .position(|byte| *byte == b'\x1b')
+        .unwrap_or(raw.len());
+    while let Some(sequence) = raw.get(at..).and_then(|rest| rest.strip_prefix(b"\x1b[")) {
+        let length = sequence
+            .iter()
+            .position(|byte| !matches!(byte, b' '..=b'?'));
+        let Some(length) = length else { break };
+        if matches!(sequence.get(length), Some(b'H' | b'f')) {
+            rows.push(raw.get(start..at).unwrap_or_default());
+            start = at;
+        }
+        let next = raw.get(at + 2..).unwrap_or_default();
+        let escape = next.iter().position(|byte| *byte == b'\x1b');
+        at = escape.map_or(raw.len(), |escape| at + 2 + escape);
+    }
+    rows.push(raw.get(start..).unwrap_or_default());
+    let is_frame = |letter: char| letter == char::REPLACEMENT_CHARACTER || letter == ' ';
+    rows.into_iter()
+        .map(|row| clean(row).trim_matches(is_frame).to_owned())
+        .filter(|row| row.chars().any(|letter| letter.is_ascii_alphanumeric()))
+        .collect()
+}
+
 /// Returns a line as a reader sees it: without control sequences, and with overwriting by carriage returns
 /// applied.
 pub(crate) fn clean(raw: &[u8]) -> String {
@@ -276,6 +312,20 @@ mod tests {
         let console = Console::connect(&socket, Some(&log), sender).await.unwrap();
         let (machine, _) = listener.accept().await.unwrap();
         (dir, console, machine, lines)
+    }
+
+    #[test]
+    fn rows_of_a_dialogue_of_shim_are_its_texts() {
+        let dialogue = b"\x1b[0m\x1b[37m\x1b[40m\x1b[01;01H\xb3        \x1b[22;01H\xb3   ERROR    \xb3\
+            \x1b[24;01H\xb3 Verification failed: (0x1A) Security Violation \xb3\x1b[25;39H\xb3 OK \xb3\x1b[26;39H\xc0";
+        let expected = [
+            "ERROR",
+            "Verification failed: (0x1A) Security Violation",
+            "OK",
+        ];
+        assert_eq!(rows(dialogue), expected);
+        assert_eq!(rows(b"login: "), ["login:"]);
+        assert_eq!(rows(b"\x1b["), Vec::<String>::new());
     }
 
     fn soon() -> Instant {

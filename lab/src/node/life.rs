@@ -87,6 +87,11 @@ pub async fn live(
                 recorder.gave_up(reason.unwrap_or(GaveUp::Interrupted));
             }
         }
+        if recorder.saw_failure() {
+            for line in console.open_rows() {
+                recorder.saw(Observation::Console { line });
+            }
+        }
         if context.depth.display && recorder.saw_failure() {
             keep_picture(&name, &node.name, &context.artifacts, hypervisor, recorder).await;
         }

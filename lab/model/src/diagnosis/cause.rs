@@ -74,6 +74,14 @@ pub enum Cause {
     ConsoleDisturbed,
     /// Secure Boot rejected the boot program.
     SecureBootRefusal,
+    /// shim was loaded, but its second stage does not exist.
+    SecondStageNotFound,
+    /// shim rejected its second stage.
+    SecondStageRefused,
+    /// Secure Boot rejected the kernel.
+    KernelRefused,
+    /// GRUB found no menu.
+    GrubWithoutMenu,
     /// UEFI firmware has no network because there is no random number generator.
     NoRng,
     /// The firmware's variables contain outdated keys or boot entries.
@@ -116,7 +124,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Cause; 47] = [
+    pub const ALL: [Cause; 51] = [
         Cause::NoDhcpServer,
         Cause::PoolExhausted,
         Cause::AddressConflict,
@@ -145,6 +153,10 @@ impl Cause {
         Cause::GuestDiffers,
         Cause::ConsoleDisturbed,
         Cause::SecureBootRefusal,
+        Cause::SecondStageNotFound,
+        Cause::SecondStageRefused,
+        Cause::KernelRefused,
+        Cause::GrubWithoutMenu,
         Cause::NoRng,
         Cause::StaleNvram,
         Cause::HttpBlocked,
@@ -198,6 +210,10 @@ impl Cause {
             Cause::GuestDiffers => "guest-differs",
             Cause::ConsoleDisturbed => "console-disturbed",
             Cause::SecureBootRefusal => "secure-boot-refusal",
+            Cause::SecondStageNotFound => "second-stage-not-found",
+            Cause::SecondStageRefused => "second-stage-refused",
+            Cause::KernelRefused => "kernel-refused",
+            Cause::GrubWithoutMenu => "grub-without-menu",
             Cause::NoRng => "no-rng",
             Cause::StaleNvram => "stale-nvram",
             Cause::HttpBlocked => "http-blocked",

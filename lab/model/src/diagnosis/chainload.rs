@@ -4,13 +4,12 @@ use super::case::{Case, proof};
 use super::{Cause, Finding, Proof};
 use crate::timeline::{Outcome, StageEvent, StageName};
 
-/// Maximum number of loads of a boot program in a proper boot; a chainload needs one, firmware that starts over
-/// another.
+/// Maximum number of loads of the same boot program in a proper boot; a chainload needs one, firmware that starts over
+/// another. A chain of several programs, such as shim and GRUB, is no loop.
 const LOADS_MAX: usize = 3;
 
-/// Maximum number of loads of a script: `boot.ipxe` leads to another one, and a chainloaded boot program
-/// requests it again.
-const SCRIPTS_MAX: usize = 6;
+/// Maximum number of loads of the same script: a chainloaded boot program requests it again.
+const SCRIPTS_MAX: usize = 3;
 
 /// Number of boot programs that no proper boot needs without reaching a kernel.
 pub(super) fn endless(case: &Case) -> Option<Finding> {
@@ -25,7 +24,12 @@ pub(super) fn endless(case: &Case) -> Option<Finding> {
                 && stage_event.fact.is_load()
         };
         let loads: Vec<&StageEvent> = case.stage_events(stage).iter().filter(whole).collect();
-        (loads.len() > max).then_some(loads)
+        let again = |load: &&StageEvent| {
+            let same = |other: &&&StageEvent| other.subject == load.subject;
+            loads.iter().filter(same).count()
+        };
+        let most = loads.iter().map(again).max();
+        most.is_some_and(|most| most > max).then_some(loads)
     };
     let loads = of(StageName::Nbp, LOADS_MAX).or_else(|| of(StageName::Script, SCRIPTS_MAX))?;
     let (first, last) = (loads.first()?, loads.last()?);

@@ -71,7 +71,10 @@ fn parts(cause: Cause) -> &'static [Part] {
         | Cause::ChainloadLoop => &[Part::Dhcp],
         Cause::OfferWithoutBootOptions => &[Part::Dhcp, Part::ProxyDhcp],
         Cause::ProxySilent | Cause::ProxyMalformed => &[Part::ProxyDhcp],
-        Cause::NbpNotFound | Cause::TftpOptionsRefused | Cause::TftpServerDied => &[Part::Tftp],
+        Cause::NbpNotFound
+        | Cause::SecondStageNotFound
+        | Cause::TftpOptionsRefused
+        | Cause::TftpServerDied => &[Part::Tftp],
         Cause::ScriptNotFound
         | Cause::ConfigNotFound
         | Cause::ConfigServerError

@@ -34,6 +34,7 @@ mod redirect;
 mod restart;
 mod script;
 mod service;
+mod signed_chain;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tftp;
@@ -120,6 +121,10 @@ const DETECTORS: &[Detector] = &[
     firmware::no_rng,
     firmware::stale_nvram,
     firmware::secure_boot,
+    signed_chain::second_stage_not_found,
+    signed_chain::second_stage_refused,
+    signed_chain::kernel_refused,
+    signed_chain::grub_without_menu,
     proxy::malformed,
     proxy::silent,
     nbp::not_found,

@@ -109,6 +109,67 @@ fn the_same_refusal_without_secure_boot_comes_from_old_variables() {
     story.is_explained(Cause::StaleNvram, &["Access Denied", "still contain keys"]);
 }
 
+/// A machine with Secure Boot until a file is loaded, and what its console says then.
+fn signed_chain(until: &str, lines: &[&str]) -> Story {
+    let mut story = Story::of("secure-boot", "node1", Firmware::Uefi);
+    let asked = story.time_of(
+        |what| matches!(what, PacketContent::TftpRequest { file, .. } if file.ends_with(until)),
+    );
+    story.stop_at(asked);
+    for line in lines {
+        story.console(line);
+    }
+    story
+}
+
+#[test]
+fn shim_that_refuses_grub_is_told_with_its_words() {
+    let line = "Verification failed: (0x1A) Security Violation";
+    let story = signed_chain("grub.cfg", &["Fetching Netboot Image grubx64.efi", line]);
+    story.is_explained(Cause::SecondStageRefused, &["grubx64.efi", "0x1A"]);
+}
+
+#[test]
+fn grub_that_is_not_beside_shim_is_named() {
+    let mut story = signed_chain("grubx64.efi", &["Unable to fetch TFTP image: Not Found"]);
+    let file = "secureboot/grubx64.efi";
+    let what = PacketContent::TftpRequest {
+        file: file.into(),
+        options: Vec::new(),
+        write: false,
+    };
+    story.packet(story.guest(49153), story.host(69), what);
+    let error = tftp_error(1, "File not found", file);
+    story.packet(story.host(69), story.guest(49153), error);
+    story.is_explained(Cause::SecondStageNotFound, &["shim was loaded", file]);
+}
+
+#[test]
+fn kernel_without_a_signature_is_told_with_grubs_words() {
+    let story = signed_chain("vmlinuz", &["error: bad shim signature."]);
+    story.is_explained(Cause::KernelRefused, &["bad shim signature"]);
+}
+
+#[test]
+fn grub_at_its_prompt_has_no_menu() {
+    let prompt = "   Minimal BASH-like line editing is supported. For the first word, TAB";
+    let story = signed_chain("grub.cfg", &[prompt]);
+    story.is_explained(Cause::GrubWithoutMenu, &["asked the server for no menu"]);
+}
+
+/// The kernel says so on every machine with Secure Boot.
+#[test]
+fn secure_boot_that_is_on_is_no_refusal() {
+    let lines = [
+        "EFI stub: UEFI Secure Boot is enabled.",
+        "Kernel panic - not syncing",
+    ];
+    let story = signed_chain("coreos_production_pxe_image.cpio.gz", &lines);
+    let causes: Vec<Cause> = story.findings().iter().map(|one| one.cause).collect();
+    assert!(!causes.contains(&Cause::SecureBootRefusal), "{causes:?}");
+    assert!(!causes.contains(&Cause::KernelRefused), "{causes:?}");
+}
+
 #[test]
 fn a_boot_entry_of_another_network_card_comes_from_old_variables() {
     let mut story = Story::of("ipxe-chainload", "node1", Firmware::Uefi);

@@ -99,6 +99,10 @@ const FILES: &[&str] = &[
     "cpio",
     "grub.cfg",
     "grub.cfg-",
+    "grub",
+    "grubnet",
+    ".efi",
+    ".lst",
 ];
 
 /// Fields with text of ours: what is searched in them is text of ours.

@@ -6,6 +6,8 @@
 pub(crate) enum Clue {
     /// Firmware refuses a program for its signature.
     SignatureRefused,
+    /// GRUB waits at its prompt.
+    GrubPrompt,
     /// Firmware has nothing to boot.
     NothingToBoot,
     /// Firmware cannot run the boot program.
@@ -67,10 +69,11 @@ const fn of(clue: Clue, product: &'static str, text: &'static str) -> ClueText {
 pub(crate) const CLUES: &[ClueText] = &[
     of(Clue::SignatureRefused, "EDK2 2022.11", "Access Denied"),
     of(Clue::SignatureRefused, "EDK2 2022.11", "Security Violation"),
-    of(Clue::SignatureRefused, "EDK2 2022.11, shim", "Secure Boot"),
     of(Clue::SignatureRefused, "iPXE 1.21", "Permission denied (https://ipxe.org"),
-    of(Clue::SignatureRefused, "shim", "Verification failed"),
-    of(Clue::SignatureRefused, "GRUB", "Bad shim signature"),
+    of(Clue::SignatureRefused, "shim 16.1", "Verification failed"),
+    of(Clue::SignatureRefused, "GRUB 2.06", "bad shim signature"),
+
+    of(Clue::GrubPrompt, "GRUB 2.06", "Minimal BASH-like line editing is supported"),
 
     of(Clue::NothingToBoot, "EDK2 2022.11", "No bootable option"),
     of(Clue::NothingToBoot, "EDK2 2022.11, UEFI Shell", "No mapping found"),
