@@ -347,6 +347,7 @@ mod tests {
     #[test]
     fn of_many_groups_the_nearest_are_told_and_the_rest_counted() {
         let groups = (0..3000).map(|n| Group {
+            id: format!("g{n}").into(),
             name: format!("g{n}").into(),
             profile_id: "p".into(),
             require: [("serial", format!("s{n}")), ("os", "x".into())]

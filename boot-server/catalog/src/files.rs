@@ -11,6 +11,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::beneath;
+use super::changes::Changes;
 
 /// The largest file that is read; configs are a few kilobytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -42,6 +43,7 @@ pub enum Unreadable {
 pub struct Root {
     path: PathBuf,
     folder: File,
+    changes: Changes,
 }
 
 impl Root {
@@ -55,7 +57,20 @@ impl Root {
         Ok(Root {
             path: path.to_owned(),
             folder: folder.into(),
+            changes: Changes::default(),
         })
+    }
+
+    /// Returns the directory as it will be after these changes.
+    #[must_use]
+    pub fn with_changes(self, changes: &Changes) -> Root {
+        let changes = changes.clone();
+        Root { changes, ..self }
+    }
+
+    /// Returns the open directory.
+    pub fn folder(&self) -> &File {
+        &self.folder
     }
 
     /// Returns the full path of a file in the directory, for messages.
@@ -93,6 +108,11 @@ impl Root {
     /// # Errors
     /// See [`Unreadable`].
     pub fn read_bytes(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
+        match self.changes.of(file) {
+            Some(Some(content)) => return Ok(content.to_vec()),
+            Some(None) => return Err(Unreadable::Missing(file.into())),
+            None => {}
+        }
         let opened = self.open_beneath(file, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let metadata = opened.metadata().map_err(|error| other(file, error))?;
         if metadata.is_dir() {
@@ -120,31 +140,40 @@ impl Root {
     /// The folder exists but cannot be read, or leads outside the directory.
     pub fn names(&self, folder: &str) -> Result<Vec<String>, Unreadable> {
         let opened = match self.open_beneath(folder, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(opened) => opened,
-            Err(Unreadable::Missing(_)) => return Ok(Vec::new()),
+            Ok(opened) => Some(opened),
+            Err(Unreadable::Missing(_)) => None,
             Err(error) => return Err(error),
         };
         let failed = |error: Errno| other(folder, error.into());
         let mut names = Vec::new();
-        for entry in Dir::new(opened).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
-                names.push(name);
+        if let Some(opened) = opened {
+            for entry in Dir::new(opened).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
+        self.changes.apply(folder, &mut names);
+        names.retain(|name| !name.starts_with('.'));
         names.sort_unstable();
         Ok(names)
     }
 
     /// True if there is such a folder inside.
     pub fn is_folder(&self, name: &str) -> bool {
+        if self.changes.make(name) {
+            return true;
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         self.open_beneath(name, flags).is_ok()
     }
 
     /// True if there is such a file or folder inside.
     pub fn has(&self, file: &str) -> bool {
+        match self.changes.of(file) {
+            Some(content) => return content.is_some(),
+            None if self.changes.make(file) => return true,
+            None => {}
+        }
         let found = self.open_beneath(file, OFlags::PATH);
         !matches!(found, Err(Unreadable::Missing(_)))
     }

@@ -5,6 +5,7 @@
 
 pub mod beneath;
 pub mod bootcfg;
+pub mod changes;
 pub mod check;
 pub mod checked;
 pub mod cloud_config;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use super::loader::Place;
 pub use super::source::Source;
 
+use super::changes::Changes;
 use super::files::{Root, Unreadable};
 use super::layout::{Folder, Layout};
 use super::loader::{FoundGroup, Loader, Profiles};
@@ -45,7 +46,7 @@ impl From<Problem> for Loaded {
 /// Loads a directory anew. The snapshot is to be served only when no problem is an error; that nothing is
 /// left in the directory is one, because a directory is emptied in passing while it is replaced.
 pub(super) fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
-    let loaded = survey_by(source, Empty::Refused);
+    let loaded = survey_by(source, Empty::Refused, &Changes::default());
     (loaded.snapshot, loaded.problems)
 }
 
@@ -53,6 +54,12 @@ impl Snapshot {
     /// Loads a data directory. It is fit to be served only when no problem is an error.
     pub fn load(source: &Source) -> (Snapshot, Vec<Problem>) {
         load(source)
+    }
+
+    /// Loads a data directory as it will be after these changes.
+    pub fn load_changed(source: &Source, changes: &Changes) -> (Snapshot, Vec<Problem>) {
+        let loaded = survey_by(source, Empty::Accepted, changes);
+        (loaded.snapshot, loaded.problems)
     }
 }
 
@@ -64,7 +71,7 @@ pub(super) fn load_first(source: &Source) -> (Snapshot, Vec<Problem>) {
 
 /// Loads a directory, and keeps the positions of its groups.
 pub fn survey(source: &Source) -> Loaded {
-    survey_by(source, Empty::Accepted)
+    survey_by(source, Empty::Accepted, &Changes::default())
 }
 
 /// Meaning of an empty directory.
@@ -77,9 +84,9 @@ enum Empty {
     Refused,
 }
 
-fn survey_by(source: &Source, empty: Empty) -> Loaded {
+fn survey_by(source: &Source, empty: Empty, changes: &Changes) -> Loaded {
     let root = match Root::open(&source.root) {
-        Ok(root) => root,
+        Ok(root) => root.with_changes(changes),
         Err(error) => {
             let message = format!("cannot be read: {error}");
             let help = "name the data directory: one with `config.yaml` and `specs/`, or with \
@@ -154,9 +161,10 @@ fn layout(source: &Source, root: &Root, empty: Empty) -> Result<Layout, Box<Prob
     Err(Box::new(problem.of_rule("layout")))
 }
 
-/// True if nothing, or only the folder of assets, is in a directory.
+/// True if neither groups nor profiles are in a directory yet: nothing but the folder of assets, and configs that were
+/// put first.
 fn is_empty(root: &Root) -> bool {
-    let known = ["assets", "lost+found"];
+    let known = ["assets", "generic", "ignition", "lost+found"];
     let names = root.names(".").unwrap_or_default();
     names.iter().all(|name| known.contains(&name.as_str()))
 }

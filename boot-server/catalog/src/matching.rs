@@ -19,6 +19,8 @@ const LOOKED_AT: usize = 1000;
 /// Group: its machines and their profile.
 #[derive(Debug, Clone)]
 pub struct Group {
+    /// Id of the group: its file's name, or in a groups file its name.
+    pub id: Arc<str>,
     /// Name of the group: the given one, or its id.
     pub name: Arc<str>,
     /// Id of the profile (bootcfg: spec).
@@ -229,6 +231,7 @@ mod tests {
 
     fn group(name: &str, require: &[(&str, &str)]) -> Group {
         Group {
+            id: name.into(),
             name: name.into(),
             profile_id: name.into(),
             require: require.iter().copied().collect(),

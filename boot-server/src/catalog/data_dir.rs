@@ -4,13 +4,14 @@
 //! place at once and whole, and only when it has no error; else the last good one stays.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
+use super::change::Pending;
 use crate::event_sink::EventSink;
 use boot_server_catalog::matching::Group;
 use boot_server_catalog::problem::{Problem, Severity};
@@ -27,7 +28,9 @@ pub struct DataDir {
     events: Option<EventSink>,
     snapshot: ArcSwap<Snapshot>,
     /// Held while the directory is loaded, so that an older state never replaces a newer one.
-    loading: Mutex<()>,
+    pub(super) loading: Mutex<()>,
+    /// Changes that wait to be made.
+    pub(super) changes: Mutex<Vec<Pending>>,
     /// Largest share of the groups, in percent, that a change may take away without a reload being asked for.
     max_groups_lost: Option<u8>,
     /// Callers that wait for the end of a reload; `None` while nobody watches the directory.
@@ -76,6 +79,7 @@ impl DataDir {
             events,
             snapshot: ArcSwap::from_pointee(snapshot),
             loading: Mutex::new(()),
+            changes: Mutex::default(),
             max_groups_lost: None,
             asked: Mutex::new(None),
             wake: Notify::new(),
@@ -88,6 +92,21 @@ impl DataDir {
     pub fn with_max_groups_lost(mut self, percent: Option<u8>) -> DataDir {
         self.max_groups_lost = percent;
         self
+    }
+
+    /// Keeps the layout of the present state for all later ones, whatever folders there are.
+    pub fn with_layout_kept(mut self) -> DataDir {
+        self.source.layout = Some(self.current().layout);
+        self
+    }
+
+    /// Returns the path of the directory.
+    pub fn root(&self) -> &Path {
+        &self.source.root
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Asks whoever watches the directory to load it once nobody is writing it. What is returned ends when
@@ -203,18 +222,12 @@ impl DataDir {
             .map(ToString::to_string)
             .collect();
         let result = match errors.is_empty() {
-            true => ReloadOutcome::InForce(format!(
-                "{} groups and {} {}s from {}",
-                snapshot.groups.len(),
-                snapshot.profile_count(),
-                snapshot.layout.profile_word(),
-                self.source.root.display()
-            )),
+            true => ReloadOutcome::InForce(self.told(&snapshot)),
             false => ReloadOutcome::Refused(errors.join("; ")),
         };
         match &result {
             ReloadOutcome::InForce(what) => {
-                self.snapshot.store(Arc::new(snapshot));
+                self.put_in_force(snapshot);
                 tracing::info!("{what}");
                 for warning in &problems {
                     tracing::warn!("{warning}");
@@ -223,12 +236,32 @@ impl DataDir {
             ReloadOutcome::Refused(why) => tracing::error!("keeping the last valid data: {why}"),
         }
         let failed = !result.is_in_force();
-        if let Some(events) = &self.events {
-            events.emit(BootEvent::Reloaded { result });
-        }
+        self.tell(result);
         match failed {
             true => Reload::Refused(problems),
             false => Reload::InForce,
+        }
+    }
+
+    /// Describes a state in a few words.
+    pub(super) fn told(&self, snapshot: &Snapshot) -> String {
+        format!(
+            "{} groups and {} {}s from {}",
+            snapshot.groups.len(),
+            snapshot.profile_count(),
+            snapshot.layout.profile_word(),
+            self.source.root.display()
+        )
+    }
+
+    /// Answers from this state from now on. The caller holds `loading`.
+    pub(super) fn put_in_force(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    pub(super) fn tell(&self, result: ReloadOutcome) {
+        if let Some(events) = &self.events {
+            events.emit(BootEvent::Reloaded { result });
         }
     }
 

@@ -72,8 +72,10 @@ pub(crate) fn parse(
         let require = require
             .into_iter()
             .map(|(key, value)| (key, value.map_or_else(String::new, |v| v.value)));
+        let name: Arc<str> = name.into();
         let group = Group {
-            name: name.into(),
+            id: Arc::clone(&name),
+            name,
             profile_id: names.share(&spec.value),
             require: names.requirements(require),
             metadata: to_metadata(&group.metadata.unwrap_or_default()),

@@ -99,12 +99,14 @@ pub(super) fn parse(
         false => problem,
     }));
     let (line, column) = json::place_of_key(&text, "profile").unwrap_or_default();
+    let id: Arc<str> = id.into();
     let name = match file.name.is_empty() {
-        true => id,
-        false => &file.name,
+        true => Arc::clone(&id),
+        false => file.name.into(),
     };
     let group = Group {
-        name: name.into(),
+        id,
+        name,
         profile_id: names.share(&file.profile),
         require: names.requirements(&selector),
         metadata: go_json_map(&file.metadata),
