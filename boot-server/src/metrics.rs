@@ -69,6 +69,16 @@ struct Refusal {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RpcCode {
+    code: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RpcRefused {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct State {
     state: &'static str,
 }
@@ -104,6 +114,8 @@ pub struct Metrics {
     http_duration: Family<Endpoint, Histogram>,
     http_known: [HttpEndpoint; ENDPOINTS.len()],
     router_advertisements: Counter,
+    rpc_calls: Family<RpcCode, Counter>,
+    rpc_refused: Family<RpcRefused, Counter>,
     reloads: Family<Outcome, Counter>,
     events_dropped: Counter,
     refused: Family<Refusal, Counter>,
@@ -176,6 +188,8 @@ impl Default for Metrics {
             http_duration: Family::new_with_constructor(duration),
             http_known: Default::default(),
             router_advertisements: Counter::default(),
+            rpc_calls: Family::default(),
+            rpc_refused: Family::default(),
             reloads: Family::default(),
             events_dropped: Counter::default(),
             refused: Family::default(),
@@ -258,6 +272,9 @@ impl Metrics {
             help,
             self.router_advertisements.clone(),
         );
+        registry.register("rpc_calls", "gRPC calls", self.rpc_calls.clone());
+        let help = "gRPC clients refused before their first call";
+        registry.register("rpc_refused", help, self.rpc_refused.clone());
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let help = "Events dropped because their reader is too slow";
         registry.register("events_dropped", help, self.events_dropped.clone());
@@ -318,6 +335,15 @@ impl Metrics {
             }
             BootEvent::RouterAdvertisement { .. } => {
                 self.router_advertisements.inc();
+            }
+            BootEvent::RpcCall { code, .. } => {
+                // One of the names of tonic's codes.
+                let code = code.clone();
+                self.rpc_calls.get_or_create(&RpcCode { code }).inc();
+            }
+            BootEvent::RpcRefused { reason, .. } => {
+                let reason = reason.code.name();
+                self.rpc_refused.get_or_create(&RpcRefused { reason }).inc();
             }
             BootEvent::Reloaded { result } => {
                 let outcome = if result.is_in_force() { OK } else { FAILED };

@@ -1,11 +1,16 @@
-//! `docs/boot-server.md`: each configuration in it is one, and each command line is understood.
+//! `docs/boot-server.md`: each configuration in it is one, and each command line is understood. `docs/terraform.md`: each
+//! configuration is one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use boot_server::config::Config;
 
 fn blocks(language: &str) -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/boot-server.md");
+    blocks_of("boot-server.md", language)
+}
+
+fn blocks_of(guide: &str, language: &str) -> Vec<String> {
+    let path = format!("{}/../docs/{guide}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let begin = format!("```{language}\n");
     let blocks = text.split(&begin).skip(1);
@@ -16,9 +21,10 @@ fn blocks(language: &str) -> Vec<String> {
 
 #[test]
 fn every_configuration_of_the_guide_is_without_problems() {
-    let blocks = blocks("toml");
+    let (blocks, of_terraform) = (blocks("toml"), blocks_of("terraform.md", "toml"));
     assert!(blocks.len() >= 7, "{}", blocks.len());
-    for block in blocks {
+    assert_eq!(of_terraform.len(), 1);
+    for block in blocks.into_iter().chain(of_terraform) {
         let config: Config =
             toml::from_str(&block).unwrap_or_else(|error| panic!("{block}{error}"));
         assert_eq!(config.check(), [], "{block}");

@@ -10,6 +10,7 @@ mod outcome;
 #[cfg(test)]
 mod recorded_tests;
 mod role;
+mod rpc;
 mod served;
 mod tftp_failure;
 
@@ -26,6 +27,7 @@ pub use ignored::{IgnoreCode, IgnoreReason};
 pub use name::EVENT_NAMES;
 pub use outcome::{LeaseFileState, ReloadOutcome};
 pub use role::DhcpRole;
+pub use rpc::{RpcRefusal, RpcRefusalCode};
 pub use served::Served;
 pub use tftp_failure::{TftpFailure, TftpFailureCode};
 
@@ -256,6 +258,38 @@ pub enum BootEvent {
         #[serde(flatten)]
         who: Who,
     },
+    /// A gRPC client called.
+    RpcCall {
+        /// Address of the client.
+        #[serde(flatten)]
+        who: Who,
+        /// Subject of the client's certificate, e.g. `CN=terraform`.
+        subject: String,
+        /// Method, e.g. `GroupPut`.
+        method: String,
+        /// File in the data directory; empty for calls that are about no single file.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        file: String,
+        /// Name of the status code, e.g. `OK`.
+        code: String,
+        /// Reason for a failure; empty when the call succeeded.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+        /// Duration of the call, in milliseconds.
+        millis: u64,
+    },
+    /// A gRPC client was refused: nothing of the data directory was shown to it.
+    RpcRefused {
+        /// Address of the client.
+        #[serde(flatten)]
+        who: Who,
+        /// Subject of the certificate that the client sent, which proves nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+        /// Reason for the refusal.
+        #[serde(flatten)]
+        reason: RpcRefusal,
+    },
     /// Events of one kind that were not written because there were too many in one second.
     EventsCollapsed {
         /// Their kind, as in `event`.
@@ -305,6 +339,8 @@ impl BootEvent {
             | BootEvent::TftpDone { who, .. }
             | BootEvent::TftpFailed { who, .. }
             | BootEvent::HttpRequest { who, .. }
+            | BootEvent::RpcCall { who, .. }
+            | BootEvent::RpcRefused { who, .. }
             | BootEvent::RouterAdvertisement { who } => Some(who),
             BootEvent::Ready { .. }
             | BootEvent::EventsDropped { .. }

@@ -3,7 +3,7 @@
 use super::BootEvent;
 
 /// Names of all events.
-pub const EVENT_NAMES: [&str; 18] = [
+pub const EVENT_NAMES: [&str; 20] = [
     "ready",
     "dhcp_request",
     "dhcp_reply",
@@ -19,6 +19,8 @@ pub const EVENT_NAMES: [&str; 18] = [
     "tftp_failed",
     "http_request",
     "router_advertisement",
+    "rpc_call",
+    "rpc_refused",
     "events_collapsed",
     "events_dropped",
     "reloaded",
@@ -43,6 +45,8 @@ impl BootEvent {
             BootEvent::TftpFailed { .. } => "tftp_failed",
             BootEvent::HttpRequest { .. } => "http_request",
             BootEvent::RouterAdvertisement { .. } => "router_advertisement",
+            BootEvent::RpcCall { .. } => "rpc_call",
+            BootEvent::RpcRefused { .. } => "rpc_refused",
             BootEvent::EventsCollapsed { .. } => "events_collapsed",
             BootEvent::EventsDropped { .. } => "events_dropped",
             BootEvent::Reloaded { .. } => "reloaded",
@@ -71,6 +75,11 @@ mod tests {
                 result: crate::LeaseFileState::Kept(String::new()),
             },
             BootEvent::RouterAdvertisement { who: who() },
+            BootEvent::RpcRefused {
+                who: who(),
+                subject: None,
+                reason: crate::RpcRefusal::new(crate::RpcRefusalCode::Expired, ""),
+            },
             BootEvent::EventsDropped { count: 1 },
         ] {
             let json = serde_json::to_value(&event).unwrap();

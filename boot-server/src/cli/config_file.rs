@@ -88,6 +88,13 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
         .flatten()
         .chain(http.links_to.iter_mut())
     });
+    let rpc = config.rpc.as_mut().map(|rpc| {
+        [
+            &mut rpc.tls_certificate,
+            &mut rpc.tls_key,
+            &mut rpc.client_ca,
+        ]
+    });
     let leases = config
         .dhcp
         .as_mut()
@@ -99,6 +106,7 @@ fn paths(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
     single
         .chain(http.into_iter().flatten())
         .chain(roots.into_iter().flatten())
+        .chain(rpc.into_iter().flatten())
 }
 
 fn at_span(problem: Problem, text: &str, span: Option<Range<usize>>) -> Problem {

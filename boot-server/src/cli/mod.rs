@@ -1,7 +1,8 @@
 //! The command line: `boot-server [SETTINGS]` serves, `boot-server check` checks,
-//! `boot-server leases` lists, and `boot-server pixiecore …` is Pixiecore.
+//! `boot-server leases` lists, `boot-server client` calls another server by gRPC, and `boot-server pixiecore …` is Pixiecore.
 
 mod arguments;
+mod client;
 mod collapse;
 mod config_file;
 mod event_file;
@@ -26,6 +27,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 pub use self::exit_code::ExitCode;
 
 use self::arguments::{Arguments, Flag, Known};
+use self::client::Client;
 use self::pixiecore::Pixiecore;
 use self::settings::Settings;
 use crate::catalog::check;
@@ -84,6 +86,8 @@ enum Command {
     /// Boots machines like Pixiecore, with Pixiecore's commands and flags.
     #[command(subcommand)]
     Pixiecore(Box<Pixiecore>),
+    /// Reads and changes the data directory of a server by gRPC, as matchbox's bootcmd does.
+    Client(Box<Client>),
     /// Lists the leases in the lease file of [dhcp]; works while the server runs.
     Leases {
         /// The configuration file (TOML).
@@ -163,6 +167,7 @@ pub fn run(typed: &[OsString]) -> anyhow::Result<ExitCode> {
             manual.make()?;
             return Ok(ExitCode::Ok);
         }
+        Some(Command::Client(client)) => return Ok(client.run()?),
         Some(Command::Pixiecore(command)) => {
             return match command
                 .config()

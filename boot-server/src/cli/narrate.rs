@@ -143,6 +143,34 @@ impl Narrator {
                 Weight::Detail,
                 format!("{} router advertisement", name(who)),
             ),
+            BootEvent::RpcCall {
+                who,
+                subject,
+                method,
+                file,
+                code,
+                detail,
+                millis,
+            } => {
+                let mut line = format!("{} ({subject}) gRPC {method}", name(who));
+                if !file.is_empty() {
+                    line.push_str(&format!(" {file}"));
+                }
+                line.push_str(&format!(" -> {code} in {millis} ms"));
+                if !detail.is_empty() {
+                    line.push_str(&format!(": {detail}"));
+                }
+                (Weight::Step, line)
+            }
+            BootEvent::RpcRefused {
+                who,
+                subject,
+                reason,
+            } => {
+                let subject = subject.as_deref().unwrap_or("no certificate seen");
+                let line = format!("{} ({subject}) gRPC refused: {reason}", name(who));
+                (Weight::Step, line)
+            }
             BootEvent::EventsDropped { count } => (
                 Weight::Warning,
                 format!("{count} events were not written: whoever reads them is too slow"),

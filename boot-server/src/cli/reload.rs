@@ -14,7 +14,8 @@ use super::event_log::Reopen;
 use crate::catalog::data_dir::DataDir;
 use crate::config::Config;
 use crate::event_sink::EventSink;
-use crate::net::http::Tls;
+use crate::net::http::{Tls, TlsError};
+use crate::net::rpc::MutualTls;
 
 /// Configuration, data and certificates that a reload reads again.
 pub(super) struct Reloader {
@@ -23,6 +24,7 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     pub(super) catalog: Option<Arc<DataDir>>,
     pub(super) tls: Option<Tls>,
+    pub(super) rpc_tls: Option<MutualTls>,
     pub(super) event_file: Reopen,
     pub(super) events: EventSink,
 }
@@ -41,15 +43,10 @@ impl Reloader {
             let _ = catalog.reload();
         }
         if let Some(tls) = &self.tls {
-            let result = match tls.reload() {
-                Ok(()) => ReloadOutcome::InForce("certificate and key".to_owned()),
-                Err(error) => ReloadOutcome::Refused(error.to_string()),
-            };
-            match &result {
-                ReloadOutcome::InForce(what) => info!("reloaded: {what}"),
-                ReloadOutcome::Refused(why) => error!("keeping the last valid certificate: {why}"),
-            }
-            self.events.emit(BootEvent::Reloaded { result });
+            self.tell("certificate and key", tls.reload());
+        }
+        if let Some(tls) = &self.rpc_tls {
+            self.tell("certificate, key and authorities of gRPC", tls.reload());
         }
         if let Some(file) = &self.file {
             self.compare(file);
@@ -58,6 +55,19 @@ impl Reloader {
             // Nothing is ever sent: the other end is dropped when the directory is loaded.
             let _ = loaded.recv();
         }
+    }
+
+    /// Tells the outcome of reading certificates again.
+    fn tell(&self, what: &str, reloaded: Result<(), TlsError>) {
+        let result = match reloaded {
+            Ok(()) => ReloadOutcome::InForce(what.to_owned()),
+            Err(error) => ReloadOutcome::Refused(error.to_string()),
+        };
+        match &result {
+            ReloadOutcome::InForce(what) => info!("reloaded: {what}"),
+            ReloadOutcome::Refused(why) => error!("keeping the last valid certificate: {why}"),
+        }
+        self.events.emit(BootEvent::Reloaded { result });
     }
 
     /// Says what a restart would change.

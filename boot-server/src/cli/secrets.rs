@@ -1,12 +1,13 @@
-//! Keys of the server: the key ring that signs answers, and the TLS certificate with its key.
+//! Keys of the server: the key ring that signs answers, and the TLS certificates of HTTP and gRPC with their keys.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::problem::{Problem, Severity};
-use crate::config::Config;
+use crate::config::{Config, RpcConfig};
 use crate::net::http::{Signer, SignerError, Tls, TlsError};
+use crate::net::rpc::{MutualTls, RpcFiles};
 
 /// Environment variables of the passphrase: of this server, matchbox and bootcfg.
 const PASSPHRASES: [&str; 3] = [
@@ -33,6 +34,21 @@ pub(super) fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
     tls_pair(config).map(load).transpose()
 }
 
+/// Returns the certificate, key and authorities of `rpc`, if it is configured.
+///
+/// # Errors
+/// See [`TlsError`].
+pub(super) fn rpc_tls(config: &Config) -> Result<Option<MutualTls>, TlsError> {
+    let load = |rpc: &RpcConfig| {
+        MutualTls::load(RpcFiles {
+            certificate: rpc.tls_certificate.clone(),
+            key: rpc.tls_key.clone(),
+            client_ca: rpc.client_ca.clone(),
+        })
+    };
+    config.rpc.as_ref().map(load).transpose()
+}
+
 /// Returns the problems of all keys that keep the server from starting.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let key_ring = key_ring(config).and_then(|path| {
@@ -52,7 +68,17 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             help,
         ))
     });
-    key_ring.into_iter().chain(tls).collect()
+    let rpc = config.rpc.as_ref().and_then(|rpc| {
+        let error = rpc_tls(config).err()?;
+        let help = "name the server's certificate chain, its private key and the authorities of its clients, in PEM";
+        Some(problem(
+            &[&rpc.tls_certificate, &rpc.tls_key, &rpc.client_ca],
+            &rpc.tls_certificate,
+            error.to_string(),
+            help,
+        ))
+    });
+    key_ring.into_iter().chain(tls).chain(rpc).collect()
 }
 
 /// Returns an error, or a warning if this user may not read one of the files: the service may be another user.

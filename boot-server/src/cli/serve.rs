@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use super::event_log::EventLog;
 use super::reload::Reloader;
 use super::{ExitCode, logging, privileges, report, secrets};
-use crate::catalog::data_dir::DataDir;
-use crate::catalog::problem::Problem;
+use crate::catalog::data_dir::{DataDir, Layout};
+use crate::catalog::problem::{Problem, Severity};
 use crate::config::Config;
 use crate::event_sink::EventSink;
 use crate::net::pixiecore::ApiClient;
@@ -32,6 +32,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
         .filter(|path| *path != Path::new("-"));
     // Keys are often root's own: they are read before that is given up.
     let tls = secrets::tls(&config)?;
+    let rpc_tls = secrets::rpc_tls(&config)?;
     let signer = secrets::signer(&config)?.map(Arc::new);
     if let Some(signer) = &signer {
         info!(key = signer.fingerprint(), "answers are signed");
@@ -74,6 +75,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
             config: config.clone(),
             catalog: catalog.clone(),
             tls: tls.clone(),
+            rpc_tls: rpc_tls.clone(),
             event_file: log.reopener(),
             events: events.clone(),
         };
@@ -88,6 +90,7 @@ pub(super) fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<Exi
             config,
             catalog,
             tls,
+            rpc_tls,
             events,
             ready: Some(Box::new(|| tell(&[NotifyState::Ready]))),
         };
@@ -109,7 +112,17 @@ fn catalog(config: &Config, events: &EventSink) -> Result<Option<Arc<DataDir>>, 
         warn!("{warning}");
     }
     let data_dir = data_dir.with_max_groups_lost(http.max_groups_lost);
-    Ok(Some(Arc::new(data_dir)))
+    if config.rpc.is_none() {
+        return Ok(Some(Arc::new(data_dir)));
+    }
+    if data_dir.current().layout == Layout::Bootcfg {
+        let message = "unsupported: gRPC with a data directory of bootcfg";
+        let help = "gRPC clients change a directory of matchbox: migrate it, or remove [rpc] or -rpc-address";
+        let problem = Problem::of_file(Severity::Error, &http.data, message, help);
+        return Err(vec![problem]);
+    }
+    // Clients may put configs before there is a group, and remove all groups again.
+    Ok(Some(Arc::new(data_dir.with_layout_kept())))
 }
 
 fn pixiecore(config: &Config) -> anyhow::Result<Option<ApiClient>> {

@@ -9,7 +9,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use ipnet::Ipv4Net;
 
 use crate::config::{
-    Config, DhcpConfig, HttpConfig, LogFormat, LogLevel, MetricsConfig, ProxyDhcpConfig,
+    Config, DhcpConfig, HttpConfig, LogFormat, LogLevel, MetricsConfig, ProxyDhcpConfig, RpcConfig,
 };
 
 /// Settings that replace or override the configuration file.
@@ -83,20 +83,24 @@ pub(super) struct Settings {
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
     #[command(flatten)]
-    not_offered: NotOffered,
+    rpc: RpcSettings,
 }
 
-/// Flags of matchbox's gRPC API.
+/// Flags of matchbox's gRPC API. Without an address the others have no effect, as in matchbox.
 #[derive(Debug, Default, Args)]
-struct NotOffered {
-    #[arg(long, hide = true)]
+struct RpcSettings {
+    /// Address and port of the gRPC API; enables it.
+    #[arg(long, value_name = "HOST:PORT")]
     rpc_address: Option<String>,
-    #[arg(long, hide = true)]
-    ca_file: Option<String>,
-    #[arg(long, hide = true)]
-    cert_file: Option<String>,
-    #[arg(long, hide = true)]
-    key_file: Option<String>,
+    /// PEM file with the authorities of gRPC clients' certificates [default: /etc/matchbox/ca.crt].
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
+    ca_file: Option<PathBuf>,
+    /// PEM file with the gRPC API's certificate chain [default: /etc/matchbox/server.crt].
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
+    cert_file: Option<PathBuf>,
+    /// PEM file with the gRPC API's private key [default: /etc/matchbox/server.key].
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
+    key_file: Option<PathBuf>,
 }
 
 /// Reasons that flags are not a configuration.
@@ -110,18 +114,17 @@ pub(super) enum SettingsError {
     /// A flag of the HTTP service without its data directory.
     #[error("{0} configures the HTTP service, which also needs --data-path DIR")]
     NeedsData(&'static str),
-    #[error(
-        "unsupported flag: --rpc-address (matchbox's gRPC API); remove the flag and edit the data directory \
-         instead (edits take effect at once)"
-    )]
-    RpcAddress,
     #[error("folder not found: {flag} {path}; create it, or write {flag}= to serve no folder")]
     FolderNotFound { flag: &'static str, path: PathBuf },
-    #[error("--address {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080")]
-    Address { text: String, why: InvalidAddress },
+    #[error("{flag} {text}: {why}; write HOST:PORT, e.g. 0.0.0.0:8080")]
+    Address {
+        flag: &'static str,
+        text: String,
+        why: InvalidAddress,
+    },
 }
 
-/// Mistakes in the address of the HTTP service.
+/// Mistakes in the address of a service.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidAddress {
     #[error("invalid port")]
@@ -185,7 +188,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`].
     pub(super) fn apply(self, config: &mut Config) -> Result<(), SettingsError> {
-        self.not_offered.check()?;
+        self.rpc.apply(config)?;
         let groups_file = self.config.filter(|path| is_yaml(path));
         set(&mut config.interface, self.interface);
         set(&mut config.address, self.interface_address);
@@ -261,7 +264,7 @@ impl Settings {
             return Err(SettingsError::NeedsData(flag));
         }
         if let Some(address) = &self.address {
-            http.listen = socket_address(address)?;
+            http.listen = socket_address("--address", address)?;
         }
         if let Some(images) = self.images_path {
             http.images = folder("--images-path", images)?;
@@ -279,13 +282,21 @@ impl Settings {
     }
 }
 
-impl NotOffered {
-    /// matchbox reads its certificates only when `-rpc-address` is given, so they are taken without it.
-    fn check(&self) -> Result<(), SettingsError> {
-        match &self.rpc_address {
-            Some(address) if !address.is_empty() => Err(SettingsError::RpcAddress),
-            _ => Ok(()),
+impl RpcSettings {
+    fn apply(self, config: &mut Config) -> Result<(), SettingsError> {
+        let given = self.rpc_address.filter(|address| !address.is_empty());
+        if let Some(address) = given {
+            let rpc = config.rpc.get_or_insert_with(RpcConfig::default);
+            rpc.listen = socket_address("--rpc-address", &address)?;
         }
+        let Some(rpc) = &mut config.rpc else {
+            return Ok(());
+        };
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        set_path(&mut rpc.client_ca, self.ca_file.filter(named));
+        set_path(&mut rpc.tls_certificate, self.cert_file.filter(named));
+        set_path(&mut rpc.tls_key, self.key_file.filter(named));
+        Ok(())
     }
 }
 
@@ -324,8 +335,9 @@ fn set_path(value: &mut PathBuf, given: Option<PathBuf>) {
 }
 
 /// Returns an address as Go takes it: `:8080` is every address, names are looked up.
-fn socket_address(text: &str) -> Result<SocketAddr, SettingsError> {
+fn socket_address(flag: &'static str, text: &str) -> Result<SocketAddr, SettingsError> {
     let wrong = |why| SettingsError::Address {
+        flag,
         text: text.to_owned(),
         why,
     };

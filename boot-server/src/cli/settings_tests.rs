@@ -73,7 +73,10 @@ fn a_pool_is_one_flag() {
 #[test]
 fn what_cannot_be_is_answered_with_what_can() {
     for (flags, says) in [
-        ("--rpc-address=0.0.0.0:8081 --data-path /d", "gRPC"),
+        (
+            "--rpc-address=0.0.0.0 --data-path /d",
+            "--rpc-address 0.0.0.0: missing port",
+        ),
         ("--assets-path /a", "--data-path"),
         (
             "--assets-path /nothing/assets --data-path /d",
@@ -107,6 +110,35 @@ fn flags_without_an_effect_are_taken_as_matchbox_takes_them() {
         let http = config.expect(flags).http.unwrap();
         assert_eq!((http.tls_certificate, http.key_ring), (None, None));
     }
+}
+
+#[test]
+fn rpc_address_enables_grpc_with_the_paths_of_matchbox() {
+    let rpc = |flags: &str| applied(Config::default(), flags).unwrap().rpc;
+    assert_eq!(rpc("--data-path /d --cert-file=/x"), None);
+    let defaults = rpc("--data-path /d --rpc-address=0.0.0.0:8081").unwrap();
+    assert_eq!(defaults.listen, "0.0.0.0:8081".parse().unwrap());
+    let paths = |rpc: RpcConfig| [rpc.client_ca, rpc.tls_certificate, rpc.tls_key];
+    let expected = ["ca.crt", "server.crt", "server.key"];
+    let expected = expected.map(|name| Path::new("/etc/matchbox").join(name));
+    assert_eq!(paths(defaults), expected);
+    let flags = "--data-path /d --rpc-address=:1 --ca-file /a --cert-file=/b --key-file=/c";
+    let given = ["/a", "/b", "/c"].map(PathBuf::from);
+    assert_eq!(paths(rpc(flags).unwrap()), given);
+    // Certificates on the command line and the rest in the file.
+    let config = Config {
+        rpc: Some(RpcConfig::default()),
+        ..Config::default()
+    };
+    let config = applied(config, "--data-path /d --ca-file /a").unwrap();
+    assert_eq!(config.rpc.unwrap().client_ca, Path::new("/a"));
+    let alone = applied(Config::default(), "--rpc-address=:8081").unwrap();
+    assert!(
+        alone
+            .check()
+            .iter()
+            .any(|problem| problem.message == "[rpc] without [http]")
+    );
 }
 
 #[test]

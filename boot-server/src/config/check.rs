@@ -2,6 +2,8 @@
 
 use boot_server_policy::{BiosLoader, SHIM};
 
+use crate::catalog::data_dir::Layout;
+
 use super::http::HttpConfig;
 use super::problem::ConfigProblem;
 use super::root::Config;
@@ -76,6 +78,22 @@ impl Config {
         }
         if let Some(http) = &self.http {
             http.check(&mut problems);
+        }
+        if self.rpc.is_some() {
+            let (message, help) = match self.http.as_ref().map(|http| http.layout) {
+                None => (
+                    "[rpc] without [http]",
+                    "add [http] with the data directory that gRPC clients change",
+                ),
+                Some(Some(Layout::Bootcfg)) => (
+                    "[rpc] with a data directory of bootcfg",
+                    "gRPC clients change a directory of matchbox: migrate it, or remove [rpc]",
+                ),
+                Some(_) => ("", ""),
+            };
+            if !message.is_empty() {
+                problems.push(ConfigProblem::new(&["rpc"], message, help));
+            }
         }
         if let Some(dhcp) = &self.dhcp {
             dhcp.check(&mut problems);

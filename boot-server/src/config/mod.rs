@@ -12,6 +12,7 @@ mod log;
 mod pixiecore;
 mod problem;
 mod root;
+mod rpc;
 mod tftp;
 
 pub use boot_server_policy::{BiosLoader, BootConfig};
@@ -23,4 +24,5 @@ pub use log::{LogConfig, LogFormat, LogLevel, MetricsConfig};
 pub use pixiecore::{FixedBoot, PixiecoreConfig};
 pub use problem::ConfigProblem;
 pub use root::Config;
+pub use rpc::RpcConfig;
 pub use tftp::TftpConfig;

@@ -10,6 +10,7 @@ use super::dhcp::{DhcpConfig, ProxyDhcpConfig};
 use super::http::HttpConfig;
 use super::log::{LogConfig, MetricsConfig};
 use super::pixiecore::PixiecoreConfig;
+use super::rpc::RpcConfig;
 use super::tftp::TftpConfig;
 
 /// Everything that one `boot-server` process does.
@@ -32,6 +33,9 @@ pub struct Config {
     pub tftp: Option<TftpConfig>,
     /// The HTTP boot config service.
     pub http: Option<HttpConfig>,
+    /// matchbox's gRPC API, by which Terraform changes the data directory of `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc: Option<RpcConfig>,
     /// Answers IPv6 router solicitations with a router advertisement that offers no route, so that
     /// iPXE does not wait 13 s for a router that is not there. Off on real networks, on in the lab.
     pub router_advertisement: bool,
@@ -63,6 +67,7 @@ impl Default for Config {
             boot: BootConfig::default(),
             tftp: None,
             http: None,
+            rpc: None,
             router_advertisement: false,
             events: None,
             events_max_bytes: EVENTS_MAX_BYTES,

@@ -18,12 +18,14 @@ use super::interface::Interface;
 use super::neighbours::Neighbours;
 use super::pixiecore::{self, ApiClient};
 use super::router_advert::RouterAdvertiser;
+use super::rpc::RpcServer;
 use super::tftp::{TFTP_PORT, TftpService};
 use super::watch::DataDirWatcher;
 use super::{NetError, Parts, Services};
 use crate::catalog::BootCatalog;
 use crate::config::{Config, Explain, HttpConfig};
 use crate::policy::Policy;
+use crate::store::Store;
 
 /// URL path of the first iPXE script. iPXE expands `${platform}` (`pcbios`, `efi`) before it fetches the file
 /// (`usr/autoboot.c`), and EFI kernels need another script than BIOS ones.
@@ -106,7 +108,8 @@ impl Assembly {
             let server = self.bind_http("metrics", metrics.listen, router)?;
             self.start_http_server("metrics", metrics.listen, server);
         }
-        self.start_boot_config_service(&config, neighbours, nbps)
+        self.start_boot_config_service(&config, neighbours, nbps)?;
+        self.start_rpc(&config)
     }
 
     fn start_tftp(&mut self, config: &Config, context: &Arc<Context>) -> Result<(), NetError> {
@@ -203,6 +206,42 @@ impl Assembly {
         Ok(())
     }
 
+    fn start_rpc(&mut self, config: &Config) -> Result<(), NetError> {
+        let (Some(rpc), Some(data_dir), Some(tls)) = (
+            &config.rpc,
+            self.parts.catalog.clone(),
+            self.parts.rpc_tls.clone(),
+        ) else {
+            return Ok(());
+        };
+        let service = "grpc";
+        let events = self.parts.events.clone();
+        let workers = self.workers();
+        let server = workers
+            .and_then(|workers| {
+                RpcServer::bind(rpc.listen, tls, Store::new(data_dir), events, workers)
+            })
+            .map_err(|source| NetError::Bind {
+                service,
+                port: rpc.listen.port(),
+                source,
+            })?;
+        let listen = server.local_addr().unwrap_or(rpc.listen);
+        self.listeners.push(format!("{service} {listen}"));
+        let shutdown = self.shutdown.clone();
+        let serve = server.serve(async move { shutdown.cancelled().await });
+        self.services.spawn(async move { (service, serve.await) });
+        Ok(())
+    }
+
+    /// Returns the threads that answer, which are started for the first server.
+    fn workers(&mut self) -> io::Result<Workers> {
+        Ok(match &self.workers {
+            Some(workers) => workers.clone(),
+            None => self.workers.insert(Workers::start()?).clone(),
+        })
+    }
+
     fn bind_http(
         &mut self,
         service: &'static str,
@@ -211,10 +250,7 @@ impl Assembly {
     ) -> Result<HttpServer, NetError> {
         let bind = || {
             let server = HttpServer::bind(listen, router)?;
-            let workers = match &self.workers {
-                Some(workers) => workers.clone(),
-                None => self.workers.insert(Workers::start()?).clone(),
-            };
+            let workers = self.workers()?;
             let metrics = Arc::clone(self.parts.events.metrics());
             Ok(server.workers(workers).metrics(metrics))
         };

@@ -17,6 +17,7 @@ pub mod pixiecore;
 pub mod pixiecore_api;
 mod refusals;
 mod router_advert;
+pub mod rpc;
 mod settling;
 mod tftp;
 mod unchanged;
@@ -34,6 +35,7 @@ use self::assembly::Assembly;
 pub use self::error::NetError;
 use self::http::{Signer, Tls};
 pub use self::interface::{InterfaceError, interface_of};
+use self::rpc::MutualTls;
 use boot_server_events::BootEvent;
 
 use self::pixiecore::ApiClient;
@@ -54,6 +56,8 @@ pub struct Parts {
     pub pixiecore: Option<ApiClient>,
     /// The HTTP service's identity, when it speaks TLS.
     pub tls: Option<Tls>,
+    /// The gRPC API's identity and the authorities of its clients, when it is served.
+    pub rpc_tls: Option<MutualTls>,
     /// Signs the answers of the boot config service, when there is a key.
     pub signer: Option<Arc<Signer>>,
     /// Sink of events.

@@ -160,6 +160,7 @@ pub fn boot_servers(
                 ..dhcp
             }),
             http: Some(http),
+            rpc: None,
             events: None,
             user: None,
             metrics: None,

@@ -15,7 +15,7 @@ use crate::metrics::HttpConnections;
 
 /// The connections of one server. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(Arc<Shared>);
+pub(in crate::net) struct Connections(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -62,7 +62,7 @@ const EVICTED: u64 = u64::MAX;
 
 /// Reasons to refuse a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub(in crate::net) enum NoPlace {
     /// The client's network has its share of connections already.
     Share,
     /// All places are taken by clients that are being answered.
@@ -71,7 +71,7 @@ pub(super) enum NoPlace {
 
 /// A client's place; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::net) struct Place {
     connections: Connections,
     id: u64,
     activity: Arc<Activity>,
@@ -79,9 +79,9 @@ pub(super) struct Place {
 
 /// Place of a client; records if another connection was closed for it.
 #[derive(Debug)]
-pub(super) struct Admitted {
-    pub(super) place: Place,
-    pub(super) evicted: bool,
+pub(in crate::net) struct Admitted {
+    pub(in crate::net) place: Place,
+    pub(in crate::net) evicted: bool,
 }
 
 impl Table {
@@ -131,7 +131,7 @@ impl Table {
 
 impl Connections {
     /// Places for so many connections; `cut_off` takes all of them away.
-    pub(super) fn new(
+    pub(in crate::net) fn new(
         total: usize,
         per_network: usize,
         metrics: HttpConnections,
@@ -153,7 +153,7 @@ impl Connections {
     ///
     /// # Errors
     /// [`NoPlace`].
-    pub(super) fn admit(&self, client: IpAddr) -> Result<Admitted, NoPlace> {
+    pub(in crate::net) fn admit(&self, client: IpAddr) -> Result<Admitted, NoPlace> {
         let network = network(client);
         let mut table = self.table();
         let mine = table.by_network.get(&network).copied().unwrap_or_default();
@@ -194,7 +194,7 @@ impl Connections {
     }
 
     /// Waits until a connection ends or becomes idle. Register before asking for a place.
-    pub(super) fn freed(&self) -> tokio::sync::futures::Notified<'_> {
+    pub(in crate::net) fn freed(&self) -> tokio::sync::futures::Notified<'_> {
         self.0.freed.notified()
     }
 
@@ -218,12 +218,12 @@ impl Connections {
 
 impl Place {
     /// Cancelled when another client has the place, or when all connections are cut off.
-    pub(super) fn evicted(&self) -> &CancellationToken {
+    pub(in crate::net) fn evicted(&self) -> &CancellationToken {
         &self.activity.evicted
     }
 
     /// A request has come: the place is kept until it is answered.
-    pub(super) fn answering(&self) {
+    pub(in crate::net) fn answering(&self) {
         let state = &self.activity.idle_since;
         let since = state.load(Ordering::SeqCst);
         if since == ANSWERING || since == EVICTED {
@@ -236,7 +236,7 @@ impl Place {
     }
 
     /// The answer is complete.
-    pub(super) fn idle(&self) {
+    pub(in crate::net) fn idle(&self) {
         let state = &self.activity.idle_since;
         if state.load(Ordering::SeqCst) == ANSWERING {
             state.store(self.connections.turn(), Ordering::SeqCst);

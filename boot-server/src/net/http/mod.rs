@@ -9,7 +9,7 @@ mod boot_ipxe;
 mod clean_path;
 mod cloud;
 mod conditional;
-mod connections;
+pub(super) mod connections;
 #[cfg(test)]
 mod event_tests;
 pub(crate) mod explain;
@@ -41,7 +41,7 @@ mod signer;
 mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
-mod tls;
+pub(super) mod tls;
 mod workers;
 
 use std::sync::Arc;
@@ -52,6 +52,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 use tokio::sync::Semaphore;
 
+pub(super) use server::{EXHAUSTED_PAUSE, HANDSHAKE_TIME, listen};
 pub use server::{GRACE, HttpServer, Limits};
 pub use signer::{Signer, SignerError};
 pub use tls::{Tls, TlsError};

@@ -45,9 +45,9 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Time limit for the head of a request, and for an idle connection between two.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time limit for the TLS handshake.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+pub(in crate::net) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Pause when the kernel has no file descriptor left for another connection.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+pub(in crate::net) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connection limits of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +86,9 @@ impl HttpServer {
     ///
     /// # Errors
     /// The address is taken, or not this host's.
-    pub fn bind(listen: SocketAddr, router: Router) -> io::Result<HttpServer> {
-        let socket = match listen {
-            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
-        };
-        socket.set_reuseaddr(true)?;
-        socket.bind(listen)?;
+    pub fn bind(address: SocketAddr, router: Router) -> io::Result<HttpServer> {
         Ok(HttpServer {
-            listener: socket.listen(1024)?,
+            listener: listen(address)?,
             router,
             limits: Limits::default(),
             tls: None,
@@ -234,6 +228,17 @@ impl HttpServer {
         }
         Ok(())
     }
+}
+
+/// Binds an address for a server that may have been there a moment ago.
+pub(in crate::net) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
 }
 
 /// Connection of a client.

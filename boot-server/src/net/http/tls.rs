@@ -9,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::VerifierBuilderError;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
@@ -42,6 +43,22 @@ pub enum TlsError {
         key: PathBuf,
         /// Error of the TLS library.
         source: rustls::Error,
+    },
+    /// Certificate of an authority.
+    #[error("{path}: {source}")]
+    Authority {
+        /// The authorities' file.
+        path: PathBuf,
+        /// Error of the TLS library.
+        source: rustls::Error,
+    },
+    /// Authorities that verify no client.
+    #[error("{path}: {source}")]
+    Clients {
+        /// The authorities' file.
+        path: PathBuf,
+        /// Error of the TLS library.
+        source: VerifierBuilderError,
     },
 }
 
@@ -82,28 +99,45 @@ impl Tls {
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let pem = |path: &Path| {
-        let path = path.to_owned();
-        |source| TlsError::Pem { path, source }
-    };
-    let chain = CertificateDer::pem_slice_iter(&read_key(certificate)?)
+/// Reads a certificate and its chain.
+///
+/// # Errors
+/// [`TlsError`].
+pub(in crate::net) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(&read_key(path)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(pem(certificate))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(certificate.to_owned()));
+        .map_err(|source| TlsError::Pem {
+            path: path.to_owned(),
+            source,
+        })?;
+    match chain.is_empty() {
+        true => Err(TlsError::NoCertificate(path.to_owned())),
+        false => Ok(chain),
     }
-    let secret = PrivateKeyDer::from_pem_slice(&read_key(key)?).map_err(pem(key))?;
+}
+
+/// Reads a key.
+///
+/// # Errors
+/// [`TlsError`].
+pub(in crate::net) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read_key(path)?).map_err(|source| TlsError::Pem {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read(certificate: &Path, secret: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let pair = |source| TlsError::Pair {
         certificate: certificate.to_owned(),
-        key: key.to_owned(),
+        key: secret.to_owned(),
         source,
     };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(pair)?
         .with_no_client_auth()
-        .with_single_cert(chain, secret)
+        .with_single_cert(chain(certificate)?, key(secret)?)
         .map_err(pair)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

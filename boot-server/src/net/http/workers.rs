@@ -49,7 +49,7 @@ impl Workers {
     }
 
     /// Returns the thread whose turn it is.
-    pub(super) fn next(&self) -> Handle {
+    pub(in crate::net) fn next(&self) -> Handle {
         let Threads { handles, next, .. } = &*self.0;
         let n = next.fetch_add(1, Ordering::Relaxed);
         let handle = handles.get(n % handles.len().max(1));

@@ -182,6 +182,8 @@ pub(super) fn classify<'e>(
         | BootEvent::LeaseFile { .. }
         | BootEvent::Malformed { .. }
         | BootEvent::RouterAdvertisement { .. }
+        | BootEvent::RpcCall { .. }
+        | BootEvent::RpcRefused { .. }
         | BootEvent::Reloaded { .. }
         | BootEvent::DhcpShortage { .. }
         | BootEvent::ClockJumped { .. }

@@ -1,0 +1,11 @@
+//! matchbox's gRPC API over mutual TLS on loopback: recorded calls, certificates, Terraform, load.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod certificates;
+mod load;
+mod messages;
+mod program;
+mod rig;
+mod terraform;
+mod vectors;
