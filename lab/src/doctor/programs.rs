@@ -48,7 +48,8 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Returns the program's file: a name is searched in `PATH` and in the folders of system programs.
+/// Returns the program's file: a name is searched in `PATH`, in the folders of system programs, and beside `lab` itself,
+/// where `boot-server` is.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
@@ -56,8 +57,11 @@ pub fn find(program: &str) -> Option<PathBuf> {
         return is_executable(&path).then_some(path);
     }
     let path = env::var_os("PATH").unwrap_or_default();
+    let own = env::current_exe().ok();
+    let own = own.as_deref().and_then(Path::parent).map(PathBuf::from);
     let folders = env::split_paths(&path).chain(SYSTEM_FOLDERS.map(PathBuf::from));
     folders
+        .chain(own)
         .map(|folder| folder.join(program))
         .find(|path| is_executable(path))
 }

@@ -377,3 +377,19 @@ fn program_of_a_service_that_is_not_installed_is_named_with_its_service() {
         "{all}"
     );
 }
+
+#[test]
+fn directory_that_only_grpc_clients_filled_boots_each_machine() {
+    let scenarios = Scenarios::new();
+    scenarios.copy("stacks/grpc", "grpc");
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    for unit in ["grpc@bios", "grpc@uefi"] {
+        let records = evidence(&scenarios, unit);
+        let lines = records.iter().filter(|one| one["service"] == "boot");
+        let texts: Vec<&str> = lines.filter_map(|one| one["line"].as_str()).collect();
+        let calls = texts.iter().filter(|text| text.contains("\"rpc_call\""));
+        assert_eq!(calls.count(), 5, "{unit}: {texts:?}");
+    }
+}
