@@ -220,7 +220,7 @@ fn interfaces<'a>(spec: &DomainSpec<'a>, uefi: bool) -> Vec<InterfaceXml<'a>> {
         ..card(spec.mac, spec.network, true)
     };
     let cards = spec.cards.iter();
-    let linked = cards.map(|other| card(&*other.mac, &*other.network, true));
+    let linked = cards.map(|other| card(&other.mac, &other.network, true));
     let further = spec.further_macs.iter();
     let further = further.map(|mac| card(mac, spec.network, false));
     [boots].into_iter().chain(linked).chain(further).collect()

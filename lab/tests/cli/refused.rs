@@ -145,11 +145,10 @@ fn wrong_input_is_told_before_anything_is_started() {
         let told = shown(&output, folder);
         // Names of bundled scenarios, and git's own message.
         let lists = [" (scenarios: ", " (fatal: "];
-        let told = lists
+        lists
             .iter()
             .find_map(|list| told.split_once(list))
-            .map_or(told.clone(), |(told, _)| format!("{told}\n"));
-        told
+            .map_or(told.clone(), |(told, _)| format!("{told}\n"))
     });
     insta::assert_snapshot!(refused.join("\n"));
     let output = rehearse(folder, &["--changed", "./data"]);
