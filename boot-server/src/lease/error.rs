@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use boot_server_proto::mac::MacAddr;
+use ipnet::Ipv4Net;
 
 use crate::state_file::StateFileError;
 
@@ -30,8 +31,8 @@ pub enum LeaseError {
         last: Ipv4Addr,
     },
     /// The client must start over (DHCPNAK).
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(#[from] NotThisAddress),
     /// The client's address is unknown, and RFC 2131 §4.3.2 demands silence.
     #[error("no lease of {address} is known for {mac}")]
     Unknown {
@@ -39,6 +40,35 @@ pub enum LeaseError {
         mac: MacAddr,
         /// The address it says it has.
         address: Ipv4Addr,
+    },
+}
+
+/// Reasons that a client must not have the address that it requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotThisAddress {
+    /// The address is on another network.
+    #[error("{address} is not in {subnet}")]
+    OutsideSubnet {
+        /// Requested address.
+        address: Ipv4Addr,
+        /// Subnet of the pool.
+        subnet: Ipv4Net,
+    },
+    /// Another address is reserved for the client, and free.
+    #[error("{address} is reserved for {mac}")]
+    Reserved {
+        /// Reserved address.
+        address: Ipv4Addr,
+        /// MAC of the client.
+        mac: MacAddr,
+    },
+    /// Another client has the address, or it is outside the pool.
+    #[error("{address} is not free for {mac}")]
+    NotFree {
+        /// Requested address.
+        address: Ipv4Addr,
+        /// MAC of the client.
+        mac: MacAddr,
     },
 }
 

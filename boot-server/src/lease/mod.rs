@@ -24,7 +24,7 @@ mod tests;
 pub use client::LeaseClient;
 pub use clock::{Clamped, ClockReading, LeaseClock, clamp_ends};
 pub use damage::{Damage, InvalidLine, LeaseFile, LineProblem, parse};
-pub use error::{ForeignChange, JournalError, LeaseError, Rewritten};
+pub use error::{ForeignChange, JournalError, LeaseError, NotThisAddress, Rewritten};
 pub use journal::{Durability, Journal, read_lease_file, read_leases};
 pub use pool::{LeasePool, Offered, PoolPlan, Usage};
 pub use record::{LeaseRecord, LeaseState};

@@ -8,7 +8,7 @@ use boot_server_proto::mac::MacAddr;
 
 use super::client::LeaseClient;
 use super::clock::shifted;
-use super::error::LeaseError;
+use super::error::{LeaseError, NotThisAddress};
 use super::offers::{Asker, Candidate, Offers};
 use super::record::{DECLINE_TIME, LeaseRecord, LeaseState};
 use super::reservations::{Reservations, Reserved};
@@ -280,10 +280,8 @@ impl LeasePool {
         now: SystemTime,
     ) -> Result<LeaseRecord, LeaseError> {
         if !self.subnet.contains(&address) {
-            return Err(LeaseError::Refused(format!(
-                "{address} is not in {}",
-                self.subnet
-            )));
+            let subnet = self.subnet;
+            return Err(NotThisAddress::OutsideSubnet { address, subnet }.into());
         }
         let mac = who.mac;
         let reserved = self.reservations.of(who);
@@ -291,15 +289,11 @@ impl LeasePool {
             && fixed.address != address
             && self.may_have(who, fixed.address, now)
         {
-            return Err(LeaseError::Refused(format!(
-                "{} is reserved for {mac}",
-                fixed.address
-            )));
+            let address = fixed.address;
+            return Err(NotThisAddress::Reserved { address, mac }.into());
         }
         if !self.may_have(who, address, now) {
-            return Err(LeaseError::Refused(format!(
-                "{address} is not free for {mac}"
-            )));
+            return Err(NotThisAddress::NotFree { address, mac }.into());
         }
         let until = now + self.lease_time;
         let hostname = reserved.and_then(|reserved| reserved.hostname.as_deref());

@@ -56,6 +56,10 @@ fn offer(
     pool.offer(&who, wanted, now).map(|offered| offered.address)
 }
 
+fn not_free(address: Ipv4Addr, mac: MacAddr) -> LeaseError {
+    LeaseError::Refused(NotThisAddress::NotFree { address, mac })
+}
+
 fn reserved(whose: ReservedFor, address: u8, hostname: Option<&str>) -> Reserved {
     Reserved {
         whose,
@@ -124,10 +128,10 @@ fn an_exhausted_pool_says_so_until_a_lease_ends() {
         })
     );
     assert_eq!(offer(&mut pool, B, None, at(3600)), Ok(ip(10)));
-    assert!(matches!(
+    assert_eq!(
         pool.bind(&A, ip(10), at(3601)),
-        Err(LeaseError::Refused(_))
-    ));
+        Err(not_free(ip(10), A.mac))
+    );
 }
 
 #[test]
@@ -139,18 +143,21 @@ fn a_reservation_outside_the_pool_is_its_machines_alone() {
     ];
     let mut pool = LeasePool::new(plan, &[]);
     assert_eq!(offer(&mut pool, A, Some(ip(11)), at(0)), Ok(ip(200)));
-    assert!(matches!(
+    assert_eq!(
         pool.bind(&A, ip(11), at(0)),
-        Err(LeaseError::Refused(_))
-    ));
+        Err(LeaseError::Refused(NotThisAddress::Reserved {
+            address: ip(200),
+            mac: A.mac
+        }))
+    );
     let record = pool.bind(&A, ip(200), at(0)).unwrap();
     assert_eq!(record.hostname.as_deref(), Some("node1"));
     let other = machine(2);
     assert_eq!(offer(&mut pool, other, Some(ip(10)), at(0)), Ok(ip(11)));
-    assert!(matches!(
+    assert_eq!(
         pool.bind(&other, ip(200), at(0)),
-        Err(LeaseError::Refused(_))
-    ));
+        Err(not_free(ip(200), other.mac))
+    );
 }
 
 #[test]
@@ -325,10 +332,10 @@ fn offer_in_an_empty_pool_takes_back_the_oldest_that_was_not_requested() {
     // Asking again makes an offer no younger.
     offer(&mut pool, machine(1), None, at(19)).unwrap();
     assert_eq!(offer(&mut pool, B, None, at(20)), Ok(ip(11)));
-    assert!(matches!(
+    assert_eq!(
         pool.bind(&machine(1), ip(11), at(21)),
-        Err(LeaseError::Refused(_))
-    ));
+        Err(not_free(ip(11), machine(1).mac))
+    );
     pool.bind(&B, ip(11), at(21)).unwrap();
     assert_eq!(offer(&mut pool, machine(3), None, at(22)), Ok(ip(12)));
     // Leases and reservations are nobody's to take.

@@ -313,7 +313,7 @@ impl ServedPool {
                 let reply = give(&self.context(ask), MessageType::Ack, address);
                 (Answer::Reply(Box::new(reply)), Some(record))
             }
-            Err(LeaseError::Refused(why)) => self.refuse(ask, &why),
+            Err(LeaseError::Refused(why)) => self.refuse(ask, &why.to_string()),
             Err(error) => silent(error.to_string()),
         }
     }
