@@ -50,6 +50,9 @@ fn times(text: &str) -> Result<NonZeroU32, InvalidRepeat> {
     text.parse().map_err(|_| InvalidRepeat(text.to_owned()))
 }
 
+/// Heading of the flags that concern faults and adversarial cases.
+const CASES: &str = "Faults and adversarial cases";
+
 /// Flags that concern faults and adversarial cases.
 #[derive(Debug, Args)]
 pub(super) struct FaultArguments {
@@ -58,6 +61,7 @@ pub(super) struct FaultArguments {
     #[arg(
         long,
         group = "cases",
+        help_heading = CASES,
         conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
     )]
     faults: bool,
@@ -65,14 +69,15 @@ pub(super) struct FaultArguments {
     #[arg(
         long,
         group = "cases",
+        help_heading = CASES,
         conflicts_with_all = ["retries", "flaky_result", "fail_fast", "repeat", "unchecked_data"]
     )]
     adversarial: bool,
-    /// Run the cases' scenarios unbroken: each must pass
-    #[arg(long, requires = "cases")]
+    /// Run the scenarios of the cases without their faults: each must pass
+    #[arg(long, requires = "cases", help_heading = CASES)]
     pub(super) without_injection: bool,
     /// Run only the cases with this kind of machine
-    #[arg(long, value_enum, value_name = "KIND", requires = "cases")]
+    #[arg(long, value_enum, value_name = "KIND", requires = "cases", help_heading = CASES)]
     machines: Option<MachinesArgument>,
 }
 
