@@ -371,8 +371,10 @@ fn judge(node: &Node, timeline: &Timeline) -> NodeVerdict {
     };
     let why = match failed(stage) {
         Some(stage_event) => stage_event.text.clone(),
-        None if begun(timeline, stage) => "it started, but its end is not in the capture".into(),
-        None => "the capture shows nothing of it".into(),
+        None if begun(timeline, stage) => {
+            "the stage began, but its end is not in the capture".into()
+        }
+        None => "the capture shows nothing of this stage".into(),
     };
     let waited_for = format!("{stage} of {} to be complete", node.mac);
     NodeVerdict::Fail {

@@ -207,7 +207,7 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             let mut evidence = vec![proof(stage_event)];
             let query = stage_event.fact.query().unwrap_or_default();
             evidence.extend(why_no_group(case, &Labels::from_query(query), query).map(Proof::of));
-            let sentence = format!("group `{found}` answered for this machine, not `{group}`");
+            let sentence = format!("group `{found}` matched this machine instead of `{group}`");
             return finding(sentence, evidence, 94);
         }
     }

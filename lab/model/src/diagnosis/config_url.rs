@@ -79,7 +79,9 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
             format!("GET {path}: 404, not a path of the service"),
         )];
         evidence.extend(urls.iter().map(as_seen));
-        let sentence = format!("the guest requested its config at {path}, where there is none");
+        let sentence = format!(
+            "the guest requested its config at {path}, which is no path of the config service"
+        );
         return finding(sentence, evidence, 93);
     }
     let tried: Vec<&Packet> = case
@@ -122,7 +124,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
                 84
             };
             finding(
-                format!("the config URL leads nowhere: {place}; {at}:{port} {how}"),
+                format!("the config URL cannot be reached: {place}; {at}:{port} {how}"),
                 evidence,
                 weight,
             )
@@ -133,7 +135,11 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
                 format!("the console says `{}`", line.trim()),
             )];
             evidence.extend(urls.iter().map(as_seen));
-            finding(format!("the config URL leads nowhere: {url}"), evidence, 90)
+            finding(
+                format!("the config URL cannot be reached: {url}"),
+                evidence,
+                90,
+            )
         }
         (None, _, None) if case.node.expect.cloud_config.is_some() => no_url(case),
         _ => None,

@@ -301,7 +301,7 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
     });
     let (at_us, address, by) = in_use?;
     let by = by.as_ref().map(ToString::to_string);
-    let by = by.as_deref().unwrap_or("somebody");
+    let by = by.as_deref().unwrap_or("another host");
     let told = format!("the boot server found {address} in use by {by}");
     // The server chose another address, which alone is no failure.
     let weight = if case.gives_address_in_the_end() {

@@ -246,7 +246,8 @@ fn a_group_that_answered_instead_is_another_machines_config() {
             *group = Some("default".into());
         }
     }
-    story.is_explained(Cause::WrongConfigServed, &["`default`", "not `node1`"]);
+    let sentence = "group `default` matched this machine instead of `node1`";
+    story.is_explained(Cause::WrongConfigServed, &[sentence]);
 }
 
 #[test]
