@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
-use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
 
 use super::{Collection, load};
 use crate::scenario::read::tests::ASKED;
+use crate::scenario::schema_tests::{is_valid, schema};
 
 /// A fault with every table, and a station of each role.
 const EVERY_TABLE: &str = r#"summary = "Nobody answers"
@@ -84,22 +83,6 @@ const TABLES: [(&str, &str, &str); 9] = [
     ("[kill]", "/kill", "/definitions/KillTable"),
 ];
 
-/// Returns the published schema, which a test of the lab compares with the types.
-fn schema() -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/fault.schema.json");
-    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
-}
-
-fn is_valid(value: &Value) -> Result<(), String> {
-    let url = "http://localhost/schema.json";
-    let mut schemas = Schemas::new();
-    let mut compiler = Compiler::new();
-    compiler.add_resource(url, schema()).unwrap();
-    let index = compiler.compile(url, &mut schemas).unwrap();
-    let result = schemas.validate(value, index);
-    result.map_err(|error| format!("{error:#}"))
-}
-
 fn is_read(value: &Value) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let text = toml::to_string(value).unwrap();
@@ -122,7 +105,7 @@ fn schema_has_exactly_the_keys_that_are_read() {
     // A passing case and a removed file have keys of their own.
     let asked = ASKED.take();
     assert_eq!(asked.len(), TABLES.len() + 1, "{asked:?}");
-    let schema = schema();
+    let schema = schema("fault");
     let asked_for = |title: &str| -> BTreeSet<String> {
         asked[title].iter().map(|key| (*key).to_owned()).collect()
     };
@@ -139,14 +122,14 @@ fn schema_has_exactly_the_keys_that_are_read() {
 
 #[test]
 fn unknown_key_is_refused_by_parser_and_schema() {
-    assert_eq!(is_valid(&fault()), Ok(()));
+    assert_eq!(is_valid("fault", &fault()), Ok(()));
     let stations = (0..9).map(|index| format!("/station/{index}"));
     let tables = TABLES.iter().map(|(_, table, _)| (*table).to_owned());
     for table in tables.chain(stations) {
         let mut wrong = fault();
         wrong.pointer_mut(&table).unwrap()["unheard_of"] = true.into();
         assert!(!is_read(&wrong), "{table}");
-        assert!(is_valid(&wrong).is_err(), "{table}");
+        assert!(is_valid("fault", &wrong).is_err(), "{table}");
     }
 }
 
@@ -181,6 +164,6 @@ fn value_out_of_range_is_refused_by_parser_and_schema() {
         let mut wrong = fault();
         wrong.pointer_mut(table).unwrap()[key] = value;
         assert!(!is_read(&wrong), "{table}/{key}");
-        assert!(is_valid(&wrong).is_err(), "{table}/{key}");
+        assert!(is_valid("fault", &wrong).is_err(), "{table}/{key}");
     }
 }

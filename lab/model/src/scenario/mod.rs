@@ -18,7 +18,7 @@ pub mod new;
 pub(crate) mod problem;
 pub(crate) mod read;
 #[cfg(test)]
-mod schema_tests;
+pub(crate) mod schema_tests;
 mod service;
 #[cfg(test)]
 mod tests;

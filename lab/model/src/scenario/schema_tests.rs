@@ -78,18 +78,19 @@ const TABLES: [(&str, &str, &str); 15] = [
     ),
 ];
 
-/// Returns the published schema, which a test of the lab compares with the types.
-fn schema() -> Value {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/scenario.schema.json");
+/// Returns the published schema of this name, which a test of the lab compares with the types.
+pub(crate) fn schema(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas");
+    let file = folder.join(format!("{name}.schema.json"));
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
-fn is_valid(value: &Value) -> Result<(), String> {
+/// Validates a value by the published schema of this name.
+pub(crate) fn is_valid(name: &str, value: &Value) -> Result<(), String> {
     let url = "http://localhost/schema.json";
     let mut schemas = Schemas::new();
     let mut compiler = Compiler::new();
-    compiler.add_resource(url, schema()).unwrap();
+    compiler.add_resource(url, schema(name)).unwrap();
     let index = compiler.compile(url, &mut schemas).unwrap();
     let result = schemas.validate(value, index);
     result.map_err(|error| format!("{error:#}"))
@@ -106,7 +107,7 @@ fn schema_has_exactly_the_keys_that_are_read() {
     assert!(is_read(EVERY_TABLE));
     let asked = ASKED.take();
     assert_eq!(asked.len(), TABLES.len(), "{asked:?}");
-    let schema = schema();
+    let schema = schema("scenario");
     for (title, _, table) in TABLES {
         let keys = schema.pointer(&format!("{table}/properties")).unwrap();
         let keys = keys.as_object().unwrap().keys();
@@ -118,12 +119,12 @@ fn schema_has_exactly_the_keys_that_are_read() {
 #[test]
 fn unknown_key_is_refused_by_parser_and_schema() {
     let scenario: Value = toml::from_str(EVERY_TABLE).unwrap();
-    assert_eq!(is_valid(&scenario), Ok(()));
+    assert_eq!(is_valid("scenario", &scenario), Ok(()));
     for (title, table, _) in TABLES {
         let mut wrong = scenario.clone();
         wrong.pointer_mut(table).unwrap()["unheard_of"] = true.into();
         assert!(!is_read(&toml::to_string(&wrong).unwrap()), "{title}");
-        assert!(is_valid(&wrong).is_err(), "{title}");
+        assert!(is_valid("scenario", &wrong).is_err(), "{title}");
     }
 }
 
@@ -161,6 +162,6 @@ fn value_out_of_range_is_refused_by_parser_and_schema() {
         let mut wrong = scenario.clone();
         wrong.pointer_mut(table).unwrap()[key] = value;
         assert!(!is_read(&toml::to_string(&wrong).unwrap()), "{key}");
-        assert!(is_valid(&wrong).is_err(), "{key}");
+        assert!(is_valid("scenario", &wrong).is_err(), "{key}");
     }
 }
