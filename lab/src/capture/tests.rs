@@ -94,7 +94,7 @@ fn tcpdump_reads_the_file_and_its_cut_frames() {
     assert!(text.contains("RRQ \"ipxe.efi\" octet"), "{text}");
 }
 
-/// Where Wireshark's tools are, they must like it; nothing is installed for that.
+/// Wireshark's tools read the capture, if they are installed.
 #[test]
 fn wireshark_reads_names_and_comments() {
     let file = tempfile::NamedTempFile::new().unwrap();

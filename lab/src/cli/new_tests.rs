@@ -1,4 +1,4 @@
-//! What is made loads, is valid, and its expectations are those of its data.
+//! New scenarios load, are valid, and expect what their data say.
 
 use std::fs;
 

@@ -470,7 +470,7 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// What a change makes of a host's findings: those that are other ones then.
+/// Findings of a host that a change makes different.
 fn changed(distribution: Distribution, change: impl Fn(&mut Host)) -> Vec<Finding> {
     let mut host = distribution.host();
     let before = examine(&host);

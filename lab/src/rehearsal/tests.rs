@@ -270,7 +270,7 @@ fn what_the_list_does_not_say_is_made_up_and_said() {
     );
 }
 
-/// Why the machine of this site is not booted.
+/// Returns the reason that the machine of this site is not booted.
 fn hopeless(environment: &str, change: impl FnOnce(&Path)) -> (StageName, String) {
     let (_folder, rack) = site(change);
     let rehearsal = rack.rehearse(environment);

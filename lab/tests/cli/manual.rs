@@ -1,4 +1,4 @@
-//! What shells and `man` are told of the command line, and what `lab` says when nothing is asked.
+//! Completions and manual pages, and the output of `lab` without arguments.
 
 use std::collections::BTreeSet;
 use std::fs;

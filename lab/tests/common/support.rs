@@ -1,4 +1,4 @@
-//! What the tests of the `lab` program share: copies of the project's scenarios, made smaller or broken
+//! Shared code of the tests of the `lab` program: copies of the project's scenarios, made smaller or broken
 //! on purpose, and runs on them.
 
 use std::fs;
@@ -23,12 +23,12 @@ impl Scenarios {
         Scenarios { dir }
     }
 
-    /// Where the scenarios are.
+    /// Folder of the scenarios.
     pub(crate) fn folder(&self) -> PathBuf {
         self.dir.path().join("scenarios")
     }
 
-    /// Where artifacts go.
+    /// Folder of the artifacts.
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.dir.path().join("runs")
     }
@@ -126,7 +126,7 @@ pub(crate) fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-/// What a program printed, for a failure's message.
+/// Returns the output of a program, for a failure's message.
 pub(crate) fn printed(output: &Output) -> String {
     format!(
         "{}\n--- stdout\n{}\n--- stderr\n{}",

@@ -1,4 +1,4 @@
-//! What is done about failures: tried again, left alive, told when something is left behind.
+//! Reactions to failures: retries, kept cells, reports of leftovers.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -67,7 +67,7 @@ fn every_fault_fails_at_its_own_stage() {
     }
 }
 
-/// What the run wrote as the machine's explanation is told again from the attempt's folder alone, moved away from
+/// The run's explanation of the machine is repeated from the attempt's folder alone, moved away from
 /// the run it belongs to.
 fn is_explained_alike_elsewhere(scenarios: &Scenarios, unit: &str) {
     let elsewhere = tempfile::tempdir().unwrap();

@@ -117,7 +117,7 @@ fn missing<'s>(shown: &'s [String], answer: &str) -> Option<&'s str> {
     wanted.find(|wanted| !lines.any(|line| fits(wanted, line)))
 }
 
-/// Whether a line is the one that is shown; spaces between words may be more.
+/// True if a line is the one that is shown, with any number of spaces between words.
 fn fits(shown: &str, line: &str) -> bool {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = plain(line);

@@ -121,7 +121,7 @@ fn nothing_is_left_on(host: &Host, networks: &[String]) {
     assert_eq!(String::from_utf8_lossy(&folders.stdout), "");
 }
 
-/// What the host and the desk have: a cable between them.
+/// Cable between the host and the desk.
 const CABLE: &str = r#"
 set -e
 ip netns add desk

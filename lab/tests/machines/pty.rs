@@ -118,7 +118,7 @@ impl OnTerminal {
         tcgetattr(&self.line).unwrap()
     }
 
-    /// Whether each key goes to the program at once, Ctrl-C too.
+    /// True if each key goes to the program at once, Ctrl-C too.
     pub(crate) fn is_raw(&self) -> bool {
         let modes = self.settings().local_modes;
         !modes.intersects(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO)

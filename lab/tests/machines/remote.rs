@@ -14,10 +14,10 @@ use crate::support::{DEADLINE, Scenarios, printed, said};
 /// Home of whoever logs in.
 const HOME: &str = "/run/home";
 
-/// Where an SSH server listens, with the key that it takes.
+/// URI of libvirt on the host, with the key for the login.
 const URI: &str = "qemu+ssh://root@127.0.0.1:2222/system?keyfile=/run/laptop";
 
-/// What makes the host one that can be logged in to.
+/// Commands that prepare the host for logins.
 const SET_UP: &str = r#"
 set -e
 mkdir -m 700 -p /run/home/.ssh
@@ -30,7 +30,7 @@ printf '[127.0.0.1]:2222 %s\n' "$(dropbearkey -y -f /run/host-key | grep ^ssh-)"
 chmod 600 /run/home/.ssh/*
 "#;
 
-/// What lets it be logged in to.
+/// SSH server on the host.
 const LISTEN: &str = "dropbear -s -r /run/host-key -p 127.0.0.1:2222 -P /run/dropbear.pid";
 
 struct Pair {
@@ -98,7 +98,7 @@ impl Pair {
         said(&output, arguments, code)
     }
 
-    /// What is there of runs from here.
+    /// Folders of remote runs on the host.
     fn visits(&self) -> String {
         let script = format!("ls {HOME}/.cache/bootlab/remote/visits 2>/dev/null");
         let listed = self.host.command("sh", &["-c", &script]);

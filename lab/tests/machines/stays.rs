@@ -308,7 +308,7 @@ fn faults_can_be_set(lab: &Lab<'_>, name: &str) {
     fault(&["clear"]);
 }
 
-/// What the console shows of a line that is typed there, until the detach key.
+/// Returns the console's output for a typed line, until the detach key.
 fn console(lab: &Lab<'_>, name: &str) -> String {
     let mut child = lab
         .command(&["console", "node1", "--lab", name])

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::support::{Scenarios, printed};
 
-/// What starts Pixiecore for the machine, and offers it the program.
+/// Commands that start Pixiecore for the machine and offer it the program.
 const HOST_SCRIPT: &str = r#"
 printf 'interface = "%s"\naddress = "%s"\n[pixiecore]\napi = "%s"\n[tftp]\n' \
     "$1" "$2" "$3" > /run/lab/pixiecore.toml

@@ -17,7 +17,7 @@ use super::view::Page;
 use crate::sample::{self, Story, ZERO_US};
 use crate::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 
-/// What a machine that means harm calls itself.
+/// Name that a malicious machine gives itself.
 pub(super) const HOSTILE_NAME: &str =
     "<script>window.hostile=1</script>\"'><img src=x onerror=hostile()>";
 

@@ -1,4 +1,4 @@
-//! What the page tells, that it is whole in itself, and that nothing a machine says becomes markup.
+//! Tests of the page: its content, no references to other files, and no markup from the text of machines.
 
 use std::collections::HashSet;
 

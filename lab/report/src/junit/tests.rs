@@ -1,4 +1,4 @@
-//! What CI services read out of the JUnit report.
+//! Tests of the elements of the JUnit report that CI services read.
 
 use std::process::Command;
 

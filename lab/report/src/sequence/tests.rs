@@ -1,4 +1,4 @@
-//! What the diagram shows of packets, and what it leaves out.
+//! Tests of the diagram: the packets it shows, and those it leaves out.
 
 use std::net::Ipv4Addr;
 

@@ -36,7 +36,7 @@ pub(crate) fn nobody(mac: &str, port: u16) -> Endpoint {
     }
 }
 
-/// What crossed the machine's own port, out of the packets of a network that it is alone on.
+/// Packets that crossed the machine's own port, on a network without other machines.
 pub(crate) fn port(wire: &Wire, node: &Node) -> Wire {
     let mac = node.mac.to_string();
     let mut port = wire.clone();
@@ -55,7 +55,7 @@ pub(crate) fn port(wire: &Wire, node: &Node) -> Wire {
     port
 }
 
-/// What arrived whole at the machine's port, and what the services have on disk of it.
+/// Files that arrived whole at the machine's port, and the services' copies of them.
 pub(crate) fn content(node: &Node, wire: &Wire) -> Vec<Record> {
     let mut records = Vec::new();
     for transfer in &wire.transfers {

@@ -196,7 +196,7 @@ fn silence_where_nobody_gives_addresses_fails_the_dhcp_stage() {
     }
 }
 
-/// What a config brings in: another group's, asked for without saying which machine asks.
+/// Files that a config includes: another group's, requested without the identity of the machine.
 fn with_an_included_config(records: &mut Vec<Record>, group: &str) {
     let own = records.iter().position(|record| {
         let event = event(&mut record.clone()).cloned();

@@ -1,4 +1,4 @@
-//! What happens around the requests: loops, checks, services that end, interrupts, explanations.
+//! Events around the requests: loops, checks, services that end, interrupts, explanations.
 
 use std::collections::BTreeMap;
 

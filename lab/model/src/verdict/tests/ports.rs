@@ -1,4 +1,4 @@
-//! What crossed the machine's own port counts, whatever addresses it names.
+//! Only traffic at the machine's own port counts, whatever addresses it names.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What crosses a machine's own port: directions as the port saw them, contents as they arrived.
+//! Packets at a machine's own port: directions as the port saw them, contents as they arrived.
 
 use sha2::{Digest, Sha256};
 
