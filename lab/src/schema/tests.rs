@@ -291,6 +291,7 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
         Observation::WouldStart(Report {
             kernel: loaded(),
             initrds: vec![loaded()],
+            options: Some(vec![text()]),
         }),
         Observation::ConsoleDisturbed {
             check: text(),

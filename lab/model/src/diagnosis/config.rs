@@ -231,6 +231,9 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
             return finding(sentence, vec![proof(last)], 93);
         }
     }
+    if let Some((sentence, evidence)) = other_options(case) {
+        return finding(sentence, evidence, 92);
+    }
     // The differences are those of another machine's config.
     for check in case.timeline.checks.iter().filter(|check| !check.holds) {
         let others = case
@@ -260,4 +263,31 @@ pub(super) fn wrong_served(case: &Case) -> Option<Finding> {
         }
     }
     None
+}
+
+/// A simulated machine that would start its kernel with other options than expected, perhaps those of another node.
+fn other_options(case: &Case) -> Option<(String, Vec<Proof>)> {
+    let options = case.timeline.would_start.as_ref()?.options.as_ref()?;
+    let name = &case.node.name;
+    let own = &case.node.expect.kernel_options;
+    let absent = own.iter().find(|option| !options.contains(option))?;
+    let told = format!("the kernel would get the options `{}`", options.join(" "));
+    let mut evidence = vec![Proof::of(told)];
+    let script = case.stage_events(StageName::Script).iter();
+    let last = script.rev().find(|one| one.outcome == Outcome::Done);
+    evidence.extend(last.map(proof));
+    let others = case.attempt.scenario.nodes.iter();
+    let foreign = others.filter(|node| node.name != *name).find_map(|node| {
+        let mut theirs = node.expect.kernel_options.iter();
+        let option = theirs.find(|option| options.contains(option) && !own.contains(option))?;
+        Some((node, option))
+    });
+    let sentence = match foreign {
+        Some((node, option)) => format!(
+            "the boot script of {name} is that of {}: its kernel would get `{option}`, not `{absent}`",
+            node.name
+        ),
+        None => format!("the boot script of {name} does not have the kernel option `{absent}`"),
+    };
+    Some((sentence, evidence))
 }

@@ -2,6 +2,7 @@
 //! options.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use boot_server_events::{BootEvent, IgnoreCode};
 use boot_server_proto::dhcp::MessageType;
@@ -24,9 +25,10 @@ pub(super) fn no_server(case: &Case) -> Option<Finding> {
     }
     // A server that answers others is present: it has no address for this machine, or refuses it.
     let others = others_got(case);
-    let refused = case
-        .events()
-        .any(|(_, event)| matches!(event, BootEvent::DhcpIgnored { .. }));
+    let refused = probed(case).is_some()
+        || case
+            .events()
+            .any(|(_, event)| matches!(event, BootEvent::DhcpIgnored { .. }));
     let weight = match (&others, refused) {
         (None, false) => 95,
         (None, true) => 70,
@@ -296,13 +298,26 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
         );
     }
     let in_use = case.events().find_map(|(at_us, event)| match event {
-        BootEvent::AddressInUse { address, by, .. } => Some((at_us, address, by)),
+        BootEvent::AddressInUse { address, by, .. } => {
+            let by = by.as_ref().map(ToString::to_string);
+            let by = by.unwrap_or_else(|| "another host".into());
+            let told = format!("the boot server found {address} in use by {by}");
+            Some((*address, by, vec![Proof::at(at_us, told)]))
+        }
         _ => None,
     });
-    let (at_us, address, by) = in_use?;
-    let by = by.as_ref().map(ToString::to_string);
-    let by = by.as_deref().unwrap_or("another host");
-    let told = format!("the boot server found {address} in use by {by}");
+    let (address, by, evidence) = in_use.or_else(|| {
+        let (probe, answer, address) = probed(case)?;
+        let by = answer.from.mac.clone();
+        let evidence = vec![
+            case.packet(
+                probe,
+                format!("{} asks by ARP who has {address}", probe.from.mac),
+            ),
+            case.packet(answer, format!("{by} claims {address} by ARP")),
+        ];
+        Some((address, by, evidence))
+    })?;
     // The server chose another address, which alone is no failure.
     let weight = if case.gives_address_in_the_end() {
         30
@@ -313,7 +328,46 @@ pub(super) fn address_conflict(case: &Case) -> Option<Finding> {
         "the address {address}, which the server was about to offer, is in use \
                             by {by}"
     );
-    finding(sentence, vec![Proof::at(at_us, told)], weight)
+    finding(sentence, evidence, weight)
+}
+
+/// Maximum time between a DISCOVER and the probe of the address that a server would offer.
+const PROBED_WITHIN_US: u64 = 10_000_000;
+
+/// Returns a server's ARP request for an address, another host's answer, and the address: servers probe an address before
+/// they offer it (RFC 2131 §2.2), by ARP or by an echo request, which needs ARP as well.
+fn probed<'a>(case: &Case<'a>) -> Option<(&'a Packet, &'a Packet, Ipv4Addr)> {
+    let scenario = &case.attempt.scenario;
+    let nodes: Vec<String> = scenario
+        .nodes
+        .iter()
+        .map(|node| node.mac.to_string())
+        .collect();
+    let is_node = |packet: &Packet| nodes.contains(&packet.from.mac);
+    let discovers: Vec<u64> = case
+        .asked(MessageType::Discover)
+        .map(|(packet, _)| packet.at_us)
+        .collect();
+    let after = |packet: &Packet, since_us: u64| {
+        (since_us..since_us + PROBED_WITHIN_US).contains(&packet.at_us)
+    };
+    let packets = &case.wire().packets;
+    packets.iter().find_map(|probe| {
+        let PacketContent::ArpRequest { address } = probe.what else {
+            return None;
+        };
+        let is_probe = !is_node(probe)
+            && scenario.network.subnet.contains(&address)
+            && !scenario.is_service_address(address)
+            && discovers.iter().any(|at_us| after(probe, *at_us));
+        let answer = packets.iter().filter(|_| is_probe).find(|answer| {
+            matches!(answer.what, PacketContent::ArpReply { address: claimed } if claimed == address)
+                && !is_node(answer)
+                && answer.from.mac != probe.from.mac
+                && after(answer, probe.at_us)
+        })?;
+        Some((probe, answer, address))
+    })
 }
 
 /// Detects an address without boot options from any server.

@@ -19,6 +19,9 @@ pub struct Report {
     pub kernel: Loaded,
     /// Initrds, in order.
     pub initrds: Vec<Loaded>,
+    /// Options that the kernel would get, in order; `None` in older recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
 }
 
 impl Loaded {

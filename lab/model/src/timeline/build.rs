@@ -83,7 +83,11 @@ pub fn build(
     for record in records_in_order {
         builder.take(record);
     }
-    wire::merge(&mut builder.entries, wire::entries(&view));
+    let mut seen = wire::entries(&view);
+    if port.is_some() {
+        wire::mark_borrowed(&mut seen, &node.name, &view, &identities);
+    }
+    wire::merge(&mut builder.entries, seen);
     builder.boot_programs();
     content::compare(&mut builder.entries, scenario, node, records, port);
     builder.ipxe();

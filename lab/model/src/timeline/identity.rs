@@ -124,6 +124,21 @@ impl<'s> Identities<'s> {
         ]
     }
 
+    /// Returns another node that a message at the port of `node` names as its sender. `names` are values that
+    /// identify a machine: MACs and UUIDs.
+    pub(super) fn borrowed<'n>(
+        &self,
+        node: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Option<&'s str> {
+        let owner = |name: &str| match name.parse() {
+            Ok(uuid) => self.by_uuid.get(&uuid).copied(),
+            Err(_) => self.of_mac(name.replace("%3A", ":").replace("%3a", ":").parse().ok()),
+        };
+        let mut owners = names.into_iter().filter_map(owner);
+        owners.find(|owner| *owner != node)
+    }
+
     /// Returns the owner of the address at that time.
     fn holder(&self, at_us: u64, address: IpAddr) -> Option<&'s str> {
         let holders = self.by_address.get(&address)?;

@@ -10,6 +10,7 @@ use boot_server_proto::dhcp::MessageType;
 use sha2::{Digest, Sha256};
 
 use super::classify::{expected_file, http_stage, leads_on, nbp_file, tftp_stage};
+use super::identity::Identities;
 use super::named::Named;
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, StageName};
@@ -71,6 +72,46 @@ fn apart_us(one: &Entry, other: &Entry) -> u64 {
     let start = |entry: &Entry| entry.stage_event.at_us.saturating_sub(entry.took_us);
     let gap = |late: &Entry, early: &Entry| start(late).saturating_sub(early.stage_event.at_us);
     gap(one, other).max(gap(other, one))
+}
+
+/// Marks messages at the machine's own port that name another node as their sender: they are evidence against this
+/// machine, as the same claims in a server's event are.
+pub(super) fn mark_borrowed(entries: &mut [Entry], node: &str, view: &View, of: &Identities) {
+    let mut messages: Vec<(u32, &str)> = Vec::new();
+    for packet in view.wire.packets.iter().filter(|one| view.sent(one)) {
+        if let PacketContent::Dhcp(said) = &packet.what {
+            messages.extend(said.uuid.as_deref().map(|uuid| (said.xid, uuid)));
+        }
+    }
+    for entry in entries {
+        let claimed = match &entry.key {
+            // An answer is to the identity in the request.
+            Some(Key::Dhcp { xid, .. }) => {
+                let said = messages.iter().filter(|(sent, _)| sent == xid);
+                of.borrowed(node, said.map(|(_, uuid)| *uuid))
+            }
+            Some(Key::Http(target)) => of.borrowed(node, names_in_query(target)),
+            Some(Key::TftpAsked(named) | Key::TftpDone(named) | Key::TftpFailed(named)) => {
+                of.borrowed(node, named.machine())
+            }
+            None => None,
+        };
+        if let Some(other) = claimed {
+            let stage_event = &mut entry.stage_event;
+            stage_event.outcome = Outcome::Failed;
+            stage_event.text = format!("asked in the name of {other}: {}", stage_event.text);
+            stage_event.claimed = Some(other.to_owned());
+        }
+    }
+}
+
+/// Returns the values by which a request names its machine.
+fn names_in_query(target: &str) -> impl Iterator<Item = &str> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(|(key, _)| ["uuid", "mac"].contains(key))
+        .map(|(_, value)| value)
 }
 
 fn of_packet(packet: &Packet, view: &View) -> Option<Entry> {

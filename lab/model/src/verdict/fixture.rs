@@ -1,5 +1,6 @@
 //! The evidence of a machine that came up as it should have, for tests to spoil.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use sha2::{Digest, Sha256};
 use super::checks::checks;
 use crate::evidence::{Observation, Record};
 use crate::scenario::{
-    DataCheck, DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, PixiecoreService, Scenario,
+    DataCheck, DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, Part, PixiecoreService,
+    Restart, Scenario, Service, ServiceAddress, StopSignal,
 };
 
 /// Names of the bundled scenarios in which a server of ours gives the boot options.
@@ -33,6 +35,23 @@ pub fn scenario(name: &str) -> Scenario {
         .join("../../scenarios")
         .join(name);
     Scenario::load_with(&dir, DataCheck::Skip).expect("a bundled scenario")
+}
+
+/// A service of the user on the shared host.
+pub fn service(name: &str, program: &str, plays: &[Part]) -> Service {
+    Service {
+        name: name.into(),
+        command: vec![program.into()],
+        plays: plays.to_vec(),
+        address: ServiceAddress::Shared,
+        ready: None,
+        user: None,
+        env: BTreeMap::new(),
+        capabilities: None,
+        restart: Restart::Never,
+        stop: StopSignal::Term,
+        after: Vec::new(),
+    }
 }
 
 /// The address that the node is given.

@@ -6,7 +6,7 @@ use super::require::{By, Requirement, requirements};
 use super::{NodeVerdict, content, matching, order, whole};
 use crate::evidence::GaveUp;
 use crate::scenario::{DhcpService, Firmware, Node, Part, Scenario, Service};
-use crate::timeline::{Origin, Outcome, Stage, StageEvent, StageName, Timeline, own};
+use crate::timeline::{Origin, Outcome, Stage, StageEvent, StageName, Timeline, Vantage};
 
 /// Maximum number of loads of a boot program; more is a loop. A chainload needs one, firmware that starts over
 /// after an error a second.
@@ -32,7 +32,8 @@ pub fn judge(
             }
         };
     }
-    let required = requirements(scenario, node, firmware, timeline.vantage);
+    let mut required = requirements(scenario, node, firmware, timeline.vantage);
+    required.retain(|requirement| is_judged(requirement, timeline.vantage));
     let mut unmet: Vec<Unmet> = required
         .iter()
         .filter_map(|requirement| unmet(requirement, timeline))
@@ -49,6 +50,7 @@ pub fn judge(
         unmet.extend(failed_checks(node, timeline));
     } else {
         unmet.extend(no_end(node, timeline));
+        unmet.extend(other_options(node, timeline));
     }
     let decisive = unmet.iter().min_by_key(|unmet| unmet.order());
     let Some(decisive) = decisive else {
@@ -110,13 +112,19 @@ fn why(decisive: &Unmet, timeline: &Timeline) -> String {
     why
 }
 
+/// False for a requirement on services of the user without a capture of the machine's own port: nothing else shows their
+/// answers. A pass then lists the requirement as not proven.
+pub(super) fn is_judged(requirement: &Requirement, vantage: Vantage) -> bool {
+    requirement.by != By::MachineOfService || vantage == Vantage::OwnPort
+}
+
 fn unmet(requirement: &Requirement, timeline: &Timeline) -> Option<Unmet> {
     let stage_events: &[StageEvent] = timeline
         .stage(requirement.stage)
         .map_or(&[], |stage| &stage.events);
     let of_subject = || {
-        own(stage_events, requirement.query.as_deref())
-            .filter(|stage_event| requirement.subject.is_of(stage_event))
+        let own = requirement.own(stage_events);
+        own.filter(|stage_event| requirement.subject.is_of(stage_event))
     };
     let fail = |why: String, went_wrong| {
         Some(Unmet {
@@ -270,6 +278,31 @@ fn no_end(node: &Node, timeline: &Timeline) -> Option<Unmet> {
         waited_for,
         why,
         went_wrong: false,
+    })
+}
+
+/// Detects a simulated machine that would start its kernel without an expected option: its boot script is another's. In a
+/// virtual machine, the kernel's own command line is checked.
+fn other_options(node: &Node, timeline: &Timeline) -> Option<Unmet> {
+    let options = timeline.would_start.as_ref()?.options.as_ref()?;
+    let expected = node.expect.kernel_options.iter();
+    let absent: Vec<&str> = expected
+        .filter(|option| !options.contains(option))
+        .map(String::as_str)
+        .collect();
+    let first = absent.first()?;
+    Some(Unmet {
+        stage: StageName::Script,
+        waited_for: format!("a boot script with the kernel options of {}", node.name),
+        why: format!(
+            "the kernel would start without `{first}`; its options are `{}`",
+            options.join(" ")
+        ),
+        missing: absent
+            .iter()
+            .map(|option| format!("kernel option {option}"))
+            .collect(),
+        went_wrong: true,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::proof::{Unmet, proves};
 use super::require::{By, Requirement};
-use crate::timeline::{StageEvent, StageName, Timeline, own};
+use crate::timeline::{StageEvent, StageName, Timeline};
 
 /// Tolerance for clocks of several processes on a busy host.
 const SLACK_US: u64 = 1_000_000;
@@ -98,7 +98,7 @@ pub(super) fn disorder(required: &[Requirement], timeline: &Timeline) -> Option<
 
 fn span(requirement: &Requirement, timeline: &Timeline) -> Option<Span> {
     let stage_events = &timeline.stage(requirement.stage)?.events;
-    let own = own(stage_events, requirement.query.as_deref());
+    let own = requirement.own(stage_events);
     let proofs: Vec<&StageEvent> = own
         .filter(|one| requirement.subject.is_of(one) && proves(requirement, one))
         .collect();

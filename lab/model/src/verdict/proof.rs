@@ -1,7 +1,7 @@
 //! Proof of a requirement, and its absence.
 
 use super::require::{By, Requirement};
-use crate::timeline::{Origin, Outcome, StageEvent, StageName};
+use crate::timeline::{Fact, Origin, Outcome, StageEvent, StageName};
 
 /// Defect of a stage.
 pub(super) struct Unmet {
@@ -30,6 +30,7 @@ pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> boo
     let is_own = stage_event.impostor.is_none() && stage_event.claimed.is_none();
     let is_done = stage_event.outcome == Outcome::Done;
     is_own
+        && is_of_server(requirement, stage_event)
         && match requirement.by {
             By::Machine => {
                 is_done && ![Origin::Wire, Origin::Service].contains(&stage_event.origin)
@@ -41,4 +42,14 @@ pub(super) fn proves(requirement: &Requirement, stage_event: &StageEvent) -> boo
                 stage_event.origin == Origin::Service && stage_event.outcome != Outcome::Failed
             }
         }
+}
+
+/// True unless the observation is a DHCP answer of a host that is none of the required servers.
+fn is_of_server(requirement: &Requirement, stage_event: &StageEvent) -> bool {
+    match &stage_event.fact {
+        Fact::DhcpAnswer { from, .. } | Fact::ProxyAnswer { from, .. } => {
+            requirement.servers.is_empty() || requirement.servers.contains(from)
+        }
+        _ => true,
+    }
 }

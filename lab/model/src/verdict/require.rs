@@ -10,7 +10,7 @@ use crate::scenario::{
     DhcpService, EfiLoader, Firmware, Image, MatchedBy, Node, Part, PixiecoreService,
     ProxyDhcpService, Scenario, Sha256Hex,
 };
-use crate::timeline::{StageEvent, StageName, Vantage};
+use crate::timeline::{self, StageEvent, StageName, Vantage};
 
 /// Required evidence.
 #[derive(Debug, Clone)]
@@ -32,6 +32,10 @@ pub(super) struct Requirement {
     pub(super) sha256: Vec<Sha256Hex>,
     /// Sender whose requests count.
     pub(super) by: By,
+    /// Addresses of the services whose DHCP answers count; empty if the sender of answers is known otherwise.
+    pub(super) servers: Vec<String>,
+    /// True if the scenario expects a group, and the service does not tell which group answered.
+    pub(super) is_group_untold: bool,
 }
 
 impl Requirement {
@@ -46,7 +50,23 @@ impl Requirement {
             file: None,
             sha256: Vec::new(),
             by: By::Machine,
+            servers: Vec::new(),
+            is_group_untold: false,
         }
+    }
+
+    /// Returns the observations of requests by the machine itself.
+    pub(super) fn own<'s>(
+        &'s self,
+        stage_events: &'s [StageEvent],
+    ) -> impl DoubleEndedIterator<Item = &'s StageEvent> {
+        // Without a group in the answer, the query is the only thing that tells whose config it is.
+        let exact = match self.by {
+            By::MachineOfService => self.query.as_deref(),
+            _ => None,
+        };
+        let own = timeline::own(stage_events, self.query.as_deref());
+        own.filter(move |one| exact.is_none_or(|query| one.fact.query() == Some(query)))
     }
 
     /// True if the machine itself must have requested a file and received the answer.
@@ -128,17 +148,14 @@ pub(super) fn requirements(
         judged(requirement, node);
         by_custom_services(requirement, scenario);
     }
-    // Services of the user report nothing: only the machine's port shows their answers.
-    if vantage != Vantage::OwnPort {
-        list.retain(|requirement| requirement.by != By::MachineOfService);
-    }
     if !scenario.machines.is_virtual() {
         list.retain(|requirement| requirement.stage <= StageName::Initrd);
     }
     list
 }
 
-/// Accepts the evidence of the wire where services of the user answer, which report neither requests nor groups.
+/// Accepts the evidence of the wire where services of the user answer, which report neither requests nor groups. Their
+/// requirements hold only with a capture of the machine's own port ([`judge`](super::judge::judge)).
 fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
     use StageName::{CloudConfig, Dhcp, Ignition, Initrd, Kernel, Nbp, Proxy, Script};
     let is_custom = match requirement.stage {
@@ -151,10 +168,16 @@ fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
     };
     if is_custom && requirement.by == By::Machine {
         requirement.by = By::MachineOfService;
-        requirement.query = None;
-        requirement.group = None;
+        let group = requirement.group.take();
+        requirement.is_group_untold = group.is_some_and(|group| !group.is_empty());
         requirement.matched_by = None;
         requirement.file = None;
+        if [Dhcp, Proxy].contains(&requirement.stage) {
+            let own = scenario.custom_services.iter();
+            let own = own.map(|service| scenario.address_of(service));
+            let all = own.chain([scenario.network.host()]);
+            requirement.servers = all.map(|address| address.to_string()).collect();
+        }
     }
 }
 
@@ -428,7 +451,7 @@ fn script(
     let mac = node.mac;
     if !scenario.has_own_config() {
         let what = format!("a boot script loaded by {mac}");
-        return vec![of(what, Subject::Any, None)];
+        return vec![of(what, Subject::Any, Some(group))];
     }
     let api = || {
         let what = format!("the boot config service to answer for {mac} with group {group}");

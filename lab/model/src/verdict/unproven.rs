@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::judge::is_implied;
+use super::judge::{is_implied, is_judged};
 use super::proof::proves;
 use super::require::{Requirement, requirements};
 use crate::scenario::{Firmware, Node, Scenario};
-use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage, own};
+use crate::timeline::{Outcome, StageEvent, StageName, Timeline, Vantage};
 
 /// Claim that a pass does not prove.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,10 @@ pub enum Unproven {
     StillStarting(Vec<String>),
     /// The stand-in lacks the programs of these units of the config.
     WithoutProgram(Vec<String>),
+    /// The group that answered in this stage is unknown: the service does not tell.
+    Group(StageName),
+    /// No message of this stage was captured at the machine's port; later stages show that it took place.
+    NotSeen(StageName),
     /// The labels by which this stage's group matched are unknown.
     MatchedBy(StageName),
     /// The bytes of this stage's file were not captured completely at the machine's port.
@@ -61,6 +65,14 @@ impl fmt::Display for Unproven {
                 "that {} works: the stand-in lacks its program",
                 units.join(", ")
             ),
+            Unproven::Group(stage) => write!(
+                f,
+                "which group answered at {stage}: the service does not tell, and the scenario states no hash"
+            ),
+            Unproven::NotSeen(stage) => write!(
+                f,
+                "{stage}: no message of it was captured at the machine's port, only what followed"
+            ),
             Unproven::MatchedBy(stage) => write!(
                 f,
                 "matched_by at {stage}: the server did not tell which labels its group requires"
@@ -89,6 +101,8 @@ impl Unproven {
             Unproven::Units | Unproven::StillStarting(_) | Unproven::WithoutProgram(_) => {
                 "units".into()
             }
+            Unproven::Group(_) => "group".into(),
+            Unproven::NotSeen(stage) => stage.to_string(),
             Unproven::MatchedBy(_) => "matched_by".into(),
             Unproven::NotSeenWhole(stage) | Unproven::NotCompared(stage) => {
                 format!("bytes of {stage}")
@@ -131,17 +145,22 @@ fn of_requirement(requirement: &Requirement, timeline: &Timeline) -> Vec<Unprove
     let stage_events: &[StageEvent] = timeline
         .stage(requirement.stage)
         .map_or(&[], |stage| &stage.events);
-    let mut own = own(stage_events, requirement.query.as_deref());
+    let mut own = requirement.own(stage_events);
     let proof = own.rfind(|one| requirement.subject.is_of(one) && proves(requirement, one));
     let stage = requirement.stage;
-    let Some(proof) = proof else {
-        let is_unseen = requirement.is_of_a_file() && is_implied(requirement, timeline);
-        return is_unseen
-            .then_some(Unproven::NotSeenWhole(stage))
-            .into_iter()
-            .collect();
-    };
     let mut list = Vec::new();
+    if requirement.is_group_untold && requirement.sha256.is_empty() {
+        list.push(Unproven::Group(stage));
+    }
+    let is_unseen = !is_judged(requirement, timeline.vantage) || is_implied(requirement, timeline);
+    let Some(proof) = proof.filter(|_| is_judged(requirement, timeline.vantage)) else {
+        let unseen = match requirement.is_of_a_file() {
+            true => Unproven::NotSeenWhole(stage),
+            false => Unproven::NotSeen(stage),
+        };
+        list.extend(is_unseen.then_some(unseen));
+        return list;
+    };
     if requirement.matched_by.is_some() && proof.selectors.is_none() {
         list.push(Unproven::MatchedBy(stage));
     }

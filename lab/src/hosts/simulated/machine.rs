@@ -80,6 +80,7 @@ struct Machine<'a> {
 struct Images {
     kernel: Option<Loaded>,
     initrds: Vec<Loaded>,
+    options: Vec<String>,
 }
 
 impl Machine<'_> {
@@ -225,16 +226,24 @@ impl Machine<'_> {
             target: "/".into(),
         });
         for command in commands {
-            let is_kernel = matches!(command, Command::Kernel(_));
-            let (text, runs) = match command {
+            let (text, use_of_file) = match command {
                 Command::Skip => continue,
-                Command::Boot => return Ok(self.boot()),
+                Command::Boot { options } => {
+                    self.set_options(options);
+                    return Ok(self.boot());
+                }
+                Command::Options(options) => {
+                    self.images.borrow_mut().options = options;
+                    continue;
+                }
                 Command::Unknown(word) => {
                     say(&format!("{word}: command not found by simulated machines"));
                     return Ok(End::Failed);
                 }
-                Command::Chain(text) => (text, true),
-                Command::Kernel(text) | Command::Initrd(text) => (text, false),
+                Command::Chain(text) => (text, Use::Run),
+                Command::Kernel { file, options } => (file, Use::Kernel(options)),
+                Command::Initrd(text) => (text, Use::Initrd),
+                Command::Fetch { file, may_fail } => (file, Use::None { may_fail }),
             };
             let Some(url) = base.resolve(&text) else {
                 return self.could_not(&text, &LoadError::NoUrl(text.clone()));
@@ -242,22 +251,38 @@ impl Machine<'_> {
             match http::get(&url, "iPXE/1.0.0+ (simulated)") {
                 Ok(image) => {
                     say(&format!("{url}... ok"));
-                    if runs {
-                        let name = url.to_string();
-                        return self.execute(program, &image, &name, Some(url), scripts_left - 1);
-                    }
-                    let checked = match is_kernel {
-                        true => self.keep_kernel(program, &url, &image),
-                        false => self.keep_initrd(&url, &image),
+                    let checked = match use_of_file {
+                        Use::Run => {
+                            let name = url.to_string();
+                            let left = scripts_left - 1;
+                            return self.execute(program, &image, &name, Some(url), left);
+                        }
+                        Use::Kernel(options) => {
+                            self.images.borrow_mut().options = options;
+                            self.keep_kernel(program, &url, &image)
+                        }
+                        Use::Initrd => self.keep_initrd(&url, &image),
+                        Use::None { .. } => Ok(()),
                     };
                     if let Err(why) = checked {
                         return Ok(not_started(&url.to_string(), &why.to_string()));
                     }
                 }
+                Err(error) if matches!(use_of_file, Use::None { may_fail: true }) => {
+                    say(&format!("{url}... {error}"));
+                }
                 Err(error) => return self.could_not(&url.to_string(), &error),
             }
         }
         Ok(End::Failed)
+    }
+
+    /// Replaces the kernel's options, unless there are none: `boot` then keeps those of `kernel` (iPXE's
+    /// `imgsingle_exec`).
+    fn set_options(&self, options: Vec<String>) {
+        if !options.is_empty() {
+            self.images.borrow_mut().options = options;
+        }
     }
 
     /// Ends firmware or iPXE: the loaded boot program would be started.
@@ -310,6 +335,7 @@ impl Machine<'_> {
             Some(kernel) => End::Kernel(Report {
                 kernel,
                 initrds: images.initrds,
+                options: Some(images.options),
             }),
             None => not_started("boot", "no kernel is loaded"),
         }
@@ -361,6 +387,18 @@ impl Machine<'_> {
             ("buildarch:uristring", buildarch.into()),
         ])
     }
+}
+
+/// Use of a file that a script names.
+enum Use {
+    /// It runs: a script, or another boot program.
+    Run,
+    /// It is the kernel, which gets these options.
+    Kernel(Vec<String>),
+    Initrd,
+    None {
+        may_fail: bool,
+    },
 }
 
 enum Place {

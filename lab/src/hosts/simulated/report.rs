@@ -55,6 +55,7 @@ mod tests {
         Report {
             kernel: Loaded::of("http://192.168.92.1:8080/assets/vmlinuz", b"kernel"),
             initrds: vec![Loaded::of("http://192.168.92.1:8080/assets/initrd", b"")],
+            options: Some(vec!["console=ttyS0".into()]),
         }
     }
 

@@ -1,5 +1,5 @@
-//! iPXE scripts, limited to the commands that boot servers use: `dhcp`, `chain`, `kernel`, `initrd`, `boot`,
-//! `autoboot`, chained by `&&` and `||`, with `${…}` replaced. Pure.
+//! iPXE scripts, limited to the commands that boot servers use: `dhcp`, `chain`, `kernel`, `initrd`, `imgfetch`,
+//! `imgargs`, `imgfree`, `boot`, `autoboot`, chained by `&&` and `||`, with `${…}` replaced. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,20 @@ use std::collections::BTreeMap;
 pub(super) enum Command {
     /// Run another script or program.
     Chain(String),
-    /// Load the kernel.
-    Kernel(String),
+    /// Load the kernel, which gets these options.
+    Kernel { file: String, options: Vec<String> },
     /// Load an initrd.
     Initrd(String),
-    /// Start the kernel.
-    Boot,
+    /// Load a file that is neither, such as Pixiecore's report that the boot begins.
+    Fetch {
+        file: String,
+        /// True if the script goes on without the file: `||` without a command.
+        may_fail: bool,
+    },
+    /// Replace the kernel's options.
+    Options(Vec<String>),
+    /// Start the kernel; options here replace its own.
+    Boot { options: Vec<String> },
     /// Configure the network, or continue as without a script: both have been done already.
     Skip,
     /// Command that simulated machines do not support.
@@ -38,23 +46,31 @@ pub(super) fn parse(text: &str, settings: &BTreeMap<&str, String>) -> Option<Vec
 }
 
 fn command(line: &str) -> Command {
+    let (line, may_fail) = match line.strip_suffix("||") {
+        Some(line) => (line, true),
+        None => (line, false),
+    };
     let mut words = line.split_whitespace();
     let word = words.next().unwrap_or_default();
-    let mut operand = || {
-        while let Some(word) = words.next() {
-            match word {
-                "--name" | "-n" | "--timeout" | "-t" => drop(words.next()),
-                option if option.starts_with('-') => {}
-                operand => return operand.to_owned(),
+    let mut file = String::new();
+    while let Some(word) = words.next() {
+        match word {
+            "--name" | "-n" | "--timeout" | "-t" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            operand => {
+                file = operand.to_owned();
+                break;
             }
         }
-        String::new()
-    };
+    }
+    let options = words.map(str::to_owned).collect();
     match word {
-        "chain" | "imgexec" => Command::Chain(operand()),
-        "kernel" | "imgselect" => Command::Kernel(operand()),
-        "initrd" => Command::Initrd(operand()),
-        "boot" => Command::Boot,
+        "chain" | "imgexec" => Command::Chain(file),
+        "kernel" | "imgselect" => Command::Kernel { file, options },
+        "initrd" => Command::Initrd(file),
+        "imgfetch" => Command::Fetch { file, may_fail },
+        "imgargs" => Command::Options(options),
+        "boot" => Command::Boot { options },
         "dhcp" | "autoboot" | "imgfree" | "echo" => Command::Skip,
         other => Command::Unknown(other.to_owned()),
     }
@@ -81,6 +97,7 @@ pub(super) fn expand(text: &str, settings: &BTreeMap<&str, String>) -> String {
 #[cfg(test)]
 mod tests {
     use boot_server_proto::ipxe::{Dialect, Platform, boot_script, render};
+    use boot_server_proto::pixiecore;
 
     use super::*;
 
@@ -116,9 +133,63 @@ mod tests {
         assert_eq!(
             parse(&script, &settings()).unwrap(),
             [
-                Command::Kernel("/assets/vmlinuz".into()),
+                Command::Kernel {
+                    file: "/assets/vmlinuz".into(),
+                    options: vec!["initrd=initrd0".into(), "console=ttyS0".into()],
+                },
                 Command::Initrd("/assets/initrd".into()),
-                Command::Boot
+                Command::Boot { options: vec![] }
+            ]
+        );
+    }
+
+    #[test]
+    fn parse_pixiecores_script_boots_with_the_options_of_its_last_line() {
+        let script = pixiecore::Script {
+            kernel: "http://h/_/file?name=k",
+            initrd: &["http://h/_/file?name=i".into()],
+            booting: "http://h/_/booting?mac=1",
+            cmdline: "console=ttyS0 uuid=${uuid}",
+        };
+        let options = [
+            "initrd=initrd0",
+            "console=ttyS0",
+            "uuid=16e7d8a7-bfa9-428b-9117-363341bb330b",
+        ];
+        assert_eq!(
+            parse(&script.render(), &settings()).unwrap(),
+            [
+                Command::Kernel {
+                    file: "http://h/_/file?name=k".into(),
+                    options: vec![],
+                },
+                Command::Initrd("http://h/_/file?name=i".into()),
+                Command::Fetch {
+                    file: "http://h/_/booting?mac=1".into(),
+                    may_fail: true,
+                },
+                Command::Skip,
+                Command::Boot {
+                    options: options.map(str::to_owned).to_vec()
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn parse_imgargs_replaces_the_options_of_the_kernel() {
+        assert_eq!(
+            parse(
+                "#!ipxe\nimgfetch http://h/x\nimgargs vmlinuz a=1 b\n",
+                &settings()
+            )
+            .unwrap(),
+            [
+                Command::Fetch {
+                    file: "http://h/x".into(),
+                    may_fail: false,
+                },
+                Command::Options(vec!["a=1".into(), "b".into()]),
             ]
         );
     }

@@ -103,6 +103,7 @@ const FILES: &[&str] = &[
     "grubnet",
     ".efi",
     ".lst",
+    "01-",
 ];
 
 /// Fields with text of ours: what is searched in them is text of ours.

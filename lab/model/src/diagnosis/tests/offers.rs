@@ -163,6 +163,24 @@ fn a_declined_address_is_a_conflict() {
     story.is_explained(Cause::AddressConflict, &["192.168.92.2", "declined"]);
 }
 
+/// A server without events probes the only address of its pool, another host answers, and the server offers nothing.
+#[test]
+fn a_probed_address_that_another_host_uses_is_a_conflict_without_events() {
+    let mut story = Story::chainload();
+    let end_us = story.stop_before(is_dhcp(MessageType::Offer));
+    let is_told = |record: &Record| matches!(record.seen, Observation::Server { .. });
+    story.attempt.records.retain(|record| !is_told(record));
+    let (address, everybody) = ("192.168.92.2".parse().unwrap(), "ff:ff:ff:ff:ff:ff");
+    let (host, stranger) = (story.host(0), story.stranger("192.168.92.2", 0));
+    let probe = PacketContent::ArpRequest { address };
+    story.packet_at(end_us, host.clone(), wiring::nobody(everybody, 0), probe);
+    story.is_explained(Cause::NoDhcpServer, &["nobody offered an address"]);
+    let claim = PacketContent::ArpReply { address };
+    story.packet_at(end_us + 1000, stranger, host, claim);
+    let words = ["192.168.92.2", "is in use by 52:54:00:ee:ee:ee"];
+    story.is_explained(Cause::AddressConflict, &words);
+}
+
 #[test]
 fn an_address_without_boot_options_names_who_gave_it() {
     let mut story = Story::chainload();

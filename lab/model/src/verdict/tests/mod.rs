@@ -4,6 +4,7 @@
 mod answers;
 mod course;
 mod mutations;
+mod plain;
 mod ports;
 mod proofs;
 mod rows;

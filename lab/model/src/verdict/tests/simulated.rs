@@ -30,6 +30,7 @@ fn report() -> Observation {
     Observation::WouldStart(Report {
         kernel: loaded("kernel"),
         initrds: vec![loaded("initrd")],
+        options: None,
     })
 }
 
