@@ -319,6 +319,7 @@ impl<'a> Case<'a> {
     /// Converts a packet into evidence.
     pub(super) fn packet(&self, packet: &Packet, text: impl Into<String>) -> Proof {
         Proof {
+            service: None,
             at_us: Some(packet.at_us),
             frame: frame_in(self.wire(), packet),
             text: text.into(),
@@ -347,6 +348,7 @@ pub(super) fn server_of(packet: &Packet, said: &DhcpSaid) -> String {
 /// Converts an observation into evidence.
 pub(super) fn proof(stage_event: &StageEvent) -> Proof {
     Proof {
+        service: None,
         at_us: Some(stage_event.at_us),
         frame: stage_event.frame,
         text: stage_event.text.clone(),

@@ -59,6 +59,7 @@ pub(super) fn leads_nowhere(case: &Case) -> Option<Finding> {
         })
     };
     let as_seen = |(at_us, url, frame): &(u64, &str, Option<u64>)| Proof {
+        service: None,
         at_us: Some(*at_us),
         frame: *frame,
         text: format!("the kernel is told {url}"),

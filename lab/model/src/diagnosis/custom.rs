@@ -47,14 +47,17 @@ fn proof(case: &Case, service: &Service, at_us: Option<u64>) -> Proof {
         service.program()
     );
     match printed.next_back() {
-        Some((at_us, stream, line)) => Proof::at(
-            at_us,
-            format!(
-                "{who}; it printed `{line}` ({}/{}.log)",
-                service.name,
-                stream.name()
-            ),
-        ),
+        Some((at_us, stream, line)) => Proof {
+            service: Some(service.name.clone()),
+            ..Proof::at(
+                at_us,
+                format!(
+                    "{who}; it printed `{line}` ({}/{}.log)",
+                    service.name,
+                    stream.name()
+                ),
+            )
+        },
         None => Proof::of(format!("{who}; it had printed nothing")),
     }
 }

@@ -186,6 +186,7 @@ fn transfer_proof(segment: &Wire, transfer: &Transfer) -> Proof {
         .announced
         .map_or_else(String::new, |all| format!(" of {all}"));
     Proof {
+        service: None,
         at_us: Some(transfer.end_us),
         frame: first_frame_in(segment, transfer),
         text: format!(

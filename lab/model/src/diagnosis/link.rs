@@ -143,6 +143,7 @@ pub(super) fn packet_loss(case: &Case) -> Option<Finding> {
         .iter()
         .take(4)
         .map(|one| Proof {
+            service: None,
             at_us: Some(one.start_us),
             frame: first_frame_in(case.wire(), one),
             text: format!(
@@ -292,6 +293,7 @@ pub(super) fn too_slow(case: &Case) -> Option<Finding> {
             rate / 1000.0
         );
         let proof = Proof {
+            service: None,
             at_us: Some(one.end_us),
             frame: first_frame_in(case.wire(), one),
             text: format!(

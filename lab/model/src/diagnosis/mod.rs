@@ -76,6 +76,9 @@ pub struct Proof {
     /// Frame number in the capture, if the evidence is a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<u64>,
+    /// Service of the user that printed something at that time, for a link to its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// Description of the evidence.
     pub text: String,
 }
@@ -86,6 +89,7 @@ impl Proof {
         Proof {
             at_us: None,
             frame: None,
+            service: None,
             text: text.into(),
         }
     }

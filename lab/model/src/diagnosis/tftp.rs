@@ -141,6 +141,7 @@ fn stopped_within(case: &Case) -> Option<Finding> {
     let mut evidence = vec![
         last,
         Proof {
+            service: None,
             at_us: Some(broken.start_us),
             frame: first_frame_in(case.wire(), broken),
             text: format!(

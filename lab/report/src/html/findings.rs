@@ -4,6 +4,7 @@ use lab_model::diagnosis::{Finding, Proof};
 use maud::{Markup, html};
 
 use super::link::row_id;
+use super::services;
 use super::text::{clean, time};
 use super::view::Machine;
 
@@ -55,6 +56,9 @@ fn evidence(machine: &Machine, proof: &Proof) -> Markup {
     html! {
         @if let Some(when) = when { span.t { (when) " s" } " " }
         (clean(&proof.text))
+        @if let Some((name, id)) = services::printed(machine, proof) {
+            " " a href={ "#" (id) } { "log of " (name) }
+        }
         @if let Some(frame) = proof.frame {
             " "
             @match row {

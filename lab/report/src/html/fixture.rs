@@ -8,8 +8,8 @@ use boot_server_proto::dhcp::MessageType;
 use lab_model::diagnosis::{JudgedNode, judge_attempt};
 use lab_model::evidence::beside::Beside;
 use lab_model::evidence::saved::Attempt;
-use lab_model::evidence::{GaveUp, Observation, Record};
-use lab_model::scenario::Firmware;
+use lab_model::evidence::{GaveUp, Observation, OutputStream, Record};
+use lab_model::scenario::{Firmware, Part};
 use lab_model::verdict::fixture;
 
 use super::gather::{Loaded, gather};
@@ -51,6 +51,19 @@ pub(super) fn attempt() -> Attempt {
     ));
     records.extend(spoiled);
 
+    let mut scenario = scenario.clone();
+    scenario.custom_services = vec![fixture::service("kea", "kea-dhcp4", &[Part::Dhcp])];
+    for number in 0..60 {
+        records.push(Record {
+            at_us: ZERO_US + number * 500_000,
+            node: None,
+            seen: Observation::ServiceLine {
+                service: "kea".into(),
+                stream: OutputStream::Stderr,
+                line: format!("DHCP4_PACKET_NAK_0001 no subnet for {HOSTILE_NAME} ({number})"),
+            },
+        });
+    }
     let mut story = sample::boot();
     story.mac = second.mac.to_string();
     for _ in 0..4 {
@@ -62,7 +75,7 @@ pub(super) fn attempt() -> Attempt {
     story.reads(2080, &format!("{HOSTILE_NAME}/undionly.kpxe"));
     Attempt {
         beside: Beside::default(),
-        scenario: scenario.clone(),
+        scenario,
         firmware: Firmware::Bios,
         records,
         wire: story.wire,

@@ -7,11 +7,11 @@ use lab_model::diagnosis::JudgedNode;
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, Attempt};
 use lab_model::evidence::{Observation, Record};
-use lab_model::scenario::Node;
+use lab_model::scenario::{Node, Service};
 use lab_model::timeline::{StageName, Timeline};
 use lab_model::untrusted::{Folder, Kind, plain_line};
 
-use super::view::{AttemptView, Link, Machine, Page, UnitView};
+use super::view::{AttemptView, Link, Machine, Page, ServiceLog, UnitView};
 use crate::format::count;
 use crate::sequence::{self, Moment, Tone};
 use crate::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
@@ -93,6 +93,7 @@ fn bare(anchor: String, node: &NodeSummary) -> Machine {
         not_proven: node.not_proven.clone(),
         diagram: sequence::Diagram::default(),
         console: Vec::new(),
+        services: Vec::new(),
         links: Vec::new(),
         screenshot: None,
     }
@@ -160,11 +161,36 @@ impl Seeing<'_> {
             findings: judged.findings.clone(),
             diagram: sequence::build(&attempt.wire, &mac, &moments),
             console: console.collect(),
+            services: self.services(attempt),
             screenshot: links.iter().find(is_picture).map(|link| link.path.clone()),
             links,
             timeline: Some(timeline.clone()),
             ..bare
         }
+    }
+
+    /// Returns the output of the user's services.
+    fn services(&self, attempt: &Attempt) -> Vec<ServiceLog> {
+        let of = |service: &Service| {
+            let lines = attempt
+                .records
+                .iter()
+                .filter_map(|record| match &record.seen {
+                    Observation::ServiceLine {
+                        service: name,
+                        stream,
+                        line,
+                    } if *name == service.name => Some((record.at_us, *stream, line.clone())),
+                    _ => None,
+                });
+            ServiceLog {
+                name: service.name.clone(),
+                title: service.title(),
+                lines: lines.collect(),
+                links: self.links(&self.attempt.artifacts.join(&service.name), ""),
+            }
+        };
+        attempt.scenario.custom_services.iter().map(of).collect()
     }
 
     /// Returns a node's folder, relative to the run's.

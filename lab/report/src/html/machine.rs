@@ -8,7 +8,7 @@ use super::link::{files, href};
 use super::overview::badge;
 use super::text::clean;
 use super::view::{AttemptView, Machine, Page, UnitView};
-use super::{checks, console, findings, sequence, stages};
+use super::{checks, console, findings, sequence, services, stages};
 use crate::format;
 
 /// Renders every unit with its machines.
@@ -66,6 +66,10 @@ fn details(machine: &Machine) -> Markup {
                 (stages::chart(machine))
                 h4 { "Serial console" }
                 (console::console(machine))
+                @if !machine.services.is_empty() {
+                    h4 { "Services" }
+                    (services::logs(machine))
+                }
             }
             @if let Some(picture) = &machine.screenshot {
                 h4 { "Screen" }

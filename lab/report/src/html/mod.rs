@@ -16,6 +16,7 @@ mod machine;
 mod overview;
 mod rehearsal;
 mod sequence;
+mod services;
 mod stages;
 #[cfg(test)]
 mod tests;

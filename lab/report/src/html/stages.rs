@@ -4,6 +4,7 @@ use lab_model::timeline::{Outcome, Stage, StageName};
 use lab_model::verdict::NodeVerdict;
 use maud::{Markup, html};
 
+use super::services;
 use super::text::{clean, shorten};
 use super::view::Machine;
 use crate::format::{self, seconds_between};
@@ -198,7 +199,12 @@ fn stage_events(machine: &Machine) -> Markup {
         details.more {
             summary { "Evidence of each stage" }
             @for stage in &timeline.stages {
-                h5 { (stage.name) }
+                h5 {
+                    (stage.name)
+                    @for (name, id) in services::during(machine, stage) {
+                        " " small { a href={ "#" (id) } { "log of " (name) } }
+                    }
+                }
                 ul.seen {
                     @for stage_event in stage.events.iter().take(MOST_EVENTS) {
                         @let (class, mark) = match stage_event.outcome {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lab_model::diagnosis::Finding;
+use lab_model::evidence::OutputStream;
 use lab_model::scenario::Firmware;
 use lab_model::timeline::Timeline;
 use lab_model::verdict::NodeVerdict;
@@ -77,6 +78,8 @@ pub struct Machine {
     pub diagram: Diagram,
     /// Console lines, each with its time in microseconds since the Unix epoch.
     pub console: Vec<(u64, String)>,
+    /// Services of the user, in the scenario's order.
+    pub services: Vec<ServiceLog>,
     /// Links to the machine's files.
     pub links: Vec<Link>,
     /// Path of the screenshot, relative to the page.
@@ -92,6 +95,18 @@ impl Machine {
         let rows = self.diagram.rows.iter().map(|row| row.at_us);
         starts.min().or_else(|| rows.min()).unwrap_or_default()
     }
+}
+
+/// Output of a service of the user.
+#[derive(Debug, Clone)]
+pub struct ServiceLog {
+    pub name: String,
+    /// Name with roles or program.
+    pub title: String,
+    /// Lines of both streams, each with its time in microseconds since the Unix epoch.
+    pub lines: Vec<(u64, OutputStream, String)>,
+    /// Links to the complete logs.
+    pub links: Vec<Link>,
 }
 
 /// Link to a file.
