@@ -1,8 +1,12 @@
 //! Network of a site: DHCP, boot options and addresses.
 //!
-//! The network is taken from one of the lab's scenarios, or from the operator's `dnsmasq.conf` or
-//! `boot-server.toml`. A scenario's network is moved to the address that the site's configs name; an operator's
+//! The network is taken from one of the lab's scenarios, or from the operator's `dnsmasq.conf`, `kea-dhcp4.conf`,
+//! `dhcpd.conf` or `boot-server.toml`. A scenario's network is moved to the address that the site's configs name; an operator's
 //! configuration has its own address, which must be the same.
+
+mod dhcpd;
+mod foreign;
+mod kea;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -12,6 +16,7 @@ use boot_server::policy::SHIM;
 use ipnet::Ipv4Net;
 use lab_model::scenario::{
     Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario,
+    Service,
     Services,
 };
 use rollout::plan::{ClientRequests, Known};
@@ -33,7 +38,15 @@ pub struct Environment {
     is_fixed: bool,
     /// Names that the configuration resolves, with their addresses.
     answers: Vec<(String, Ipv4Addr)>,
+    /// Programs that serve the network beside the lab's services.
+    pub custom: Vec<Service>,
+    /// Folder of the scenario whose files these programs read.
+    pub folder: Option<PathBuf>,
+    /// Further files that they read, by name.
+    pub files: Vec<(String, String)>,
 }
+
+use foreign::{Found, Mistake};
 
 /// Reason why a network cannot be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,25 +95,9 @@ impl Environment {
     /// Returns the network of a scenario.
     ///
     /// # Errors
-    /// [`EnvironmentError::Lacks`] if a `[[service]]` of the user serves the network: it would not serve the data
-    /// directory that is rehearsed.
+    /// [`EnvironmentError::Lacks`] if the scenario's services would not serve the data directory that is rehearsed.
     pub fn of_scenario(scenario: &Scenario) -> Result<Environment, EnvironmentError> {
-        if !scenario.has_own_config() {
-            return Err(EnvironmentError::Lacks {
-                path: format!("scenario `{}`", scenario.name),
-                why: "has no boot config service of the lab, only services of its own (`[[service]]`), which would \
-                      not serve this data directory; name another scenario with --network"
-                    .into(),
-            });
-        }
-        Ok(Environment {
-            name: scenario.name.clone(),
-            services: scenario.services.clone(),
-            boot: scenario.boot,
-            network: Network::clone(&scenario.network),
-            is_fixed: false,
-            answers: Vec::new(),
-        })
+        Environment::of_services(scenario)
     }
 
     /// Returns the network that a `dnsmasq.conf` describes.
@@ -135,6 +132,9 @@ impl Environment {
             },
             is_fixed: true,
             answers: said.answers,
+            custom: Vec::new(),
+            folder: None,
+            files: Vec::new(),
         })
     }
 
@@ -197,6 +197,9 @@ impl Environment {
             },
             is_fixed: subnet.is_some(),
             answers: Vec::new(),
+            custom: Vec::new(),
+            folder: None,
+            files: Vec::new(),
         })
     }
 
@@ -216,6 +219,9 @@ impl Environment {
         let subnet = self.network.subnet;
         if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
             return Err(EnvironmentError::Unreachable(address));
+        }
+        if self.is_of_own_host(address) {
+            return Ok(self);
         }
         let is_said = self.network.address.is_some();
         let is_there = match is_said && self.is_fixed {

@@ -480,3 +480,117 @@ fn what_a_rehearsal_expects_is_what_the_scenarios_say_literally() {
     }
     assert_eq!(machines, 12);
 }
+
+fn of_file(name: &str, text: &str) -> Result<Environment, EnvironmentError> {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join(name);
+    fs::write(&file, text).unwrap();
+    Environment::of_dhcp_file(&file)
+}
+
+const KEA: &str = "{ \"Dhcp4\": { // of the rack\n  \"interfaces-config\": { \"interfaces\": [ \"eth0\" ] },\n  \
+                   \"next-server\": \"SUBNET.9\",\n  \"subnet4\": [ { \"subnet\": \"SUBNET.0/24\" } ]\n} }\n";
+
+const DHCPD: &str = "subnet SUBNET.0 netmask 255.255.255.0 {\n  range SUBNET.100 SUBNET.199;\n}\n";
+
+#[test]
+fn prepare_with_the_file_of_a_dhcp_server_runs_that_server_beside_the_config_service() {
+    let rack = Rack::example("single-node-etcd");
+    // The site's configs name their server's address.
+    let usual = rack.rehearse("ipxe-chainload");
+    let host = usual.units[0].scenario.network.host();
+    let [a, b, c, _] = host.octets();
+    let subnet = format!("{a}.{b}.{c}");
+    for (file, text, server, copy) in [
+        ("kea-dhcp4.conf", KEA, "kea", "kea-dhcp4.json.in"),
+        ("dhcpd.conf", DHCPD, "dhcpd", "dhcpd.conf"),
+    ] {
+        let environment = of_file(file, &text.replace("SUBNET", &subnet)).unwrap();
+        let rehearsal = rack.rehearse_with(environment, None).unwrap();
+        let scenario = &rehearsal.units[0].scenario;
+        assert!(
+            scenario.has_own_config() && !scenario.has_own_boot_options(),
+            "{file}"
+        );
+        assert_eq!(scenario.network.host(), host, "{file}");
+        let names: Vec<&str> = scenario
+            .custom_services
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        assert_eq!(names, ["tftp", server]);
+        let written = fs::read_to_string(scenario.dir.join(copy)).unwrap();
+        assert!(written.contains(&subnet), "{written}");
+        let tftp = scenario.address_of(&scenario.custom_services[0]);
+        let is_named = file.starts_with("kea");
+        assert_eq!(
+            tftp.octets()[3],
+            if is_named { 9 } else { host.octets()[3] },
+            "{file}"
+        );
+        // Group and file of each config are judged, as in any other rehearsal.
+        let usual = &usual.units[0].scenario.nodes;
+        assert_eq!(scenario.nodes, *usual, "{file}");
+    }
+}
+
+#[test]
+fn of_dhcp_file_mistake_names_file_line_and_what_would_be_right() {
+    let mistake = |name: &str, text: &str| of_file(name, text).unwrap_err().to_string();
+    let said = mistake(
+        "kea-dhcp4.conf",
+        &KEA.replace("SUBNET.0/24", "10.0.0.300/24"),
+    );
+    assert!(
+        said.contains("kea-dhcp4.conf, line 4: ") && said.contains("192.168.90.0/24"),
+        "{said}"
+    );
+    let said = mistake("dhcpd.conf", &DHCPD.replace("SUBNET.0", "10.0.0.5"));
+    assert!(
+        said.contains("dhcpd.conf, line 1: ") && said.contains("netmask"),
+        "{said}"
+    );
+}
+
+/// A scenario with one service, which gets the data directory by this word.
+fn with_services(word: &str) -> Result<Rehearsal, RehearsalError> {
+    let folder = tempdir().unwrap();
+    let own = folder.path().join("own-stack");
+    fs::create_dir(&own).unwrap();
+    let rack = Rack::example("single-node-etcd");
+    let host = rack.rehearse("ipxe-chainload").units[0]
+        .scenario
+        .network
+        .host();
+    let [a, b, c, _] = host.octets();
+    let text = format!(
+        "summary = \"of the user\"\nfirmware = [\"bios\"]\n[network]\nsubnet = \"{a}.{b}.{c}.0/24\"\n\
+         [[service]]\nname = \"all\"\ncommand = [\"all-in-one\", \"--data={word}\"]\n\
+         plays = [\"dhcp\", \"tftp\", \"http\", \"config\"]\naddress = \"{host}\"\n\
+         [[node]]\nname = \"node1\"\nuuid = \"8f0c6f0e-7d1b-4a0e-9d5c-6a4f0f1c2b31\"\nmac = \"52:54:00:05:00:01\"\n\
+         [node.expect]\nhostname = \"node1\"\n"
+    );
+    // The lab's own host has the first address.
+    let text = text.replace("[[service]]", "address = \"ADDRESS\"\n[[service]]");
+    let text = text.replace("ADDRESS", &format!("{a}.{b}.{c}.250"));
+    fs::write(own.join("scenario.toml"), text).unwrap();
+    fs::write(own.join("all.conf.in"), "listen={address}\n").unwrap();
+    let scenario = Scenario::load_with(&own, DataCheck::Skip).unwrap();
+    let environment = Environment::of_scenario(&scenario)?;
+    rack.rehearse_with(environment, None)
+}
+
+#[test]
+fn prepare_with_a_scenario_of_services_keeps_them_if_they_serve_the_directory() {
+    let rehearsal = with_services("{data}").unwrap();
+    let scenario = &rehearsal.units[0].scenario;
+    assert_eq!(scenario.custom_services.len(), 1);
+    assert!(scenario.dir.join("all.conf.in").is_file());
+    assert!(scenario.data_dir().is_dir());
+    assert!(!scenario.has_own_config());
+    let refused = with_services("{dir}/files").unwrap_err().to_string();
+    assert!(
+        refused.contains("`own-stack`") && refused.contains("{data}"),
+        "{refused}"
+    );
+}

@@ -79,7 +79,7 @@ pub(super) fn scenario(
             boot: DEADLINE,
             silence: Silence::default(),
         },
-        custom_services: Vec::new(),
+        custom_services: environment.custom.clone(),
         nodes: cast.nodes,
     };
     // `assets` below a matchbox directory is large and served from elsewhere.
@@ -88,6 +88,16 @@ pub(super) fn scenario(
     })
     .and_then(|tree| tree.copy_to(&scenario.data_dir()))
     .map_err(|error| RehearsalError::file(&error.path)(error.source))?;
+    if let Some(from) = &environment.folder {
+        let is_replaced = |path: &Path| path == Path::new("data") || path == Path::new(FILE_NAME);
+        Tree::survey(from, Limits::DATA, is_replaced)
+            .and_then(|tree| tree.copy_to(&folder))
+            .map_err(|error| RehearsalError::file(&error.path)(error.source))?;
+    }
+    for (name, text) in &environment.files {
+        let file = folder.join(name);
+        fs::write(&file, text).map_err(RehearsalError::file(&file))?;
+    }
     let file = folder.join(FILE_NAME);
     let text = scenario
         .to_toml()

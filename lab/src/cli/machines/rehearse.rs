@@ -36,7 +36,8 @@ pub(in crate::cli) struct RehearseArguments {
     /// Only machines whose plan differs from this revision of DIR's git repository, or from another directory
     #[arg(long, value_name = "REV|DIR")]
     changed: Option<String>,
-    /// Network of the site: that of a scenario, or one described by a dnsmasq.conf or boot-server.toml
+    /// Network of the site: that of a scenario, or one described by a dnsmasq.conf, kea-dhcp4.conf, dhcpd.conf or
+    /// boot-server.toml
     #[arg(long, value_name = "NAME|FILE", default_value = "ipxe-chainload")]
     network: String,
     /// Folder of the site's kernels and initrds; files missing there are replaced by the stand-in's [default:
@@ -200,9 +201,8 @@ fn site_name(directory: &Path) -> String {
 /// Returns the network of a scenario or of a configuration file.
 fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError> {
     let root = folders.scenarios();
-    let folder = root.join(network);
-    let is_name = !network.contains(['/', '.']);
-    if is_name && folder.join(FILE_NAME).is_file() {
+    let mut folders = [root.join(network), PathBuf::from(network)].into_iter();
+    if let Some(folder) = folders.find(|folder| folder.join(FILE_NAME).is_file()) {
         let scenario = Scenario::load_with(&folder, DataCheck::Skip).map_err(|error| CliError {
             code: ExitCode::InvalidInput,
             message: format!("{:?}", miette::Report::new(error)),
@@ -214,7 +214,7 @@ fn environment(folders: &Folders, network: &str) -> Result<Environment, CliError
     if file.is_file() {
         let made = match file.extension().is_some_and(|kind| kind == "toml") {
             true => Environment::of_boot_server(file),
-            false => Environment::of_dnsmasq(file),
+            false => Environment::of_dhcp_file(file),
         };
         return made.map_err(|why| refuse(ExitCode::InvalidInput, why));
     }
