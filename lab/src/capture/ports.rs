@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lab_model::evidence::packet::{Direction, Wire};
+use lab_model::evidence::packet::{Direction, Packet, Wire};
 use lab_model::evidence::wire::PortReader;
 use lab_model::evidence::{Observation, Record};
 use pcap::Active;
@@ -40,8 +40,16 @@ const EMPTY_INTERVAL: Duration = Duration::from_millis(40);
 /// direction.
 const SETTLE: Duration = GATHER.saturating_mul(3);
 
-/// Callback for completed arrivals.
-type OnArrival = dyn Fn(Record) + Send;
+/// Callbacks for what crosses a port.
+struct Observers {
+    /// Receives a record of each completed arrival.
+    arrived: Box<dyn Fn(Record) + Send>,
+    /// Receives the requests of machines, if anybody waits for one.
+    asked: Option<Box<OnRequest>>,
+}
+
+/// Callback for packets that a machine sent.
+pub type OnRequest = dyn Fn(&Packet) + Send;
 
 /// Nice value of the capture thread, which takes less than a hundredth of a processor's time.
 const PRIORITY: i32 = -10;
@@ -65,10 +73,12 @@ impl std::fmt::Debug for Ports {
 }
 
 impl Ports {
-    /// Creates an empty set of ports. `told` receives a record of each file, script and config that arrived
-    /// completely at a port.
+    /// Creates an empty set of ports. `arrived` receives a record of each file, script and config that arrived
+    /// completely at a port, `asked` each packet that a machine sent.
     #[must_use]
-    pub fn new(told: impl Fn(Record) + Send + 'static) -> Ports {
+    pub fn new(arrived: impl Fn(Record) + Send + 'static, asked: Option<Box<OnRequest>>) -> Ports {
+        let arrived = Box::new(arrived);
+        let told = Observers { arrived, asked };
         let open: Arc<Mutex<Vec<Port>>> = Arc::default();
         let is_stopped: Arc<AtomicBool> = Arc::default();
         let (ports, stop) = (Arc::clone(&open), Arc::clone(&is_stopped));
@@ -245,7 +255,7 @@ impl Port {
     }
 
     /// Processes the frames that have waited long enough, and all earlier ones, in order.
-    fn settle(&mut self, now: Instant, told: &OnArrival) {
+    fn settle(&mut self, now: Instant, told: &Observers) {
         let is_due = |since: &Instant| now.duration_since(*since) >= SETTLE;
         let due = self.waiting.iter().filter(|(since, ..)| is_due(since));
         if let Some(until_us) = due.map(|(_, _, frame)| frame.at_us).max() {
@@ -253,7 +263,7 @@ impl Port {
         }
     }
 
-    fn read(&mut self, until_us: u64, told: &OnArrival) {
+    fn read(&mut self, until_us: u64, told: &Observers) {
         // Stable sort: frames of the same microsecond keep their order of delivery.
         self.waiting.sort_by_key(|(_, _, frame)| frame.at_us);
         let count = self
@@ -262,11 +272,14 @@ impl Port {
         for (_, direction, frame) in self.waiting.drain(..count) {
             self.reader.take(frame.at_us, direction, &frame.bytes);
         }
+        if let Some(asked) = &told.asked {
+            self.reader.requests().for_each(asked);
+        }
         for transfer in self.reader.arrivals() {
             let Some(content) = transfer.content else {
                 continue;
             };
-            told(Record {
+            (told.arrived)(Record {
                 at_us: transfer.end_us,
                 node: Some(self.node.clone()),
                 seen: Observation::Arrived {
@@ -289,7 +302,7 @@ fn processor_seconds() -> Option<f64> {
     Some(Duration::from_nanos(nanoseconds).as_secs_f64())
 }
 
-fn finish(ports: Vec<Port>, told: &OnArrival) -> BTreeMap<String, Wire> {
+fn finish(ports: Vec<Port>, told: &Observers) -> BTreeMap<String, Wire> {
     let mut wires: BTreeMap<String, Wire> = BTreeMap::new();
     for mut port in ports {
         port.empty();

@@ -68,8 +68,13 @@ pub(super) async fn keep_ports(
 }
 
 /// Converts a service's output into a record of the node concerned.
-pub(super) fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
-    match told {
+pub(super) fn record_of(told: ServiceEvent, nodes: &[Node]) -> Option<Record> {
+    Some(match told {
+        // The capture of the machine's port has the request itself.
+        ServiceEvent::Requested { .. } => return None,
+        ServiceEvent::Killed { service, detail } => {
+            of_service(Observation::ServiceKilled { service, detail })
+        }
         ServiceEvent::Event { service, event } => Record {
             at_us: event.at_us,
             node: node_of(&event, nodes),
@@ -97,7 +102,7 @@ pub(super) fn record_of(told: ServiceEvent, nodes: &[Node]) -> Record {
         ServiceEvent::LeftBehind { service, what } => {
             of_service(Observation::ServiceLeft { service, what })
         }
-    }
+    })
 }
 
 /// Builds a record of a service that concerns no single node.

@@ -10,9 +10,11 @@ use std::time::Duration;
 use boot_server::config::Config;
 use boot_server_events::BootEvent;
 use lab_model::evidence::STATION_PREFIX;
-use lab_model::fault::{Barrier, Direction, Impairment, Kill, Role, rewrite};
+use lab_model::fault::{Barrier, Direction, Impairment, Kill, Moment, Role, rewrite};
 use lab_model::scenario::{MacError, Scenario, card_mac};
+use lab_model::timeline::requested_stage;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::io::AsyncBufReadExt;
 use tokio::sync::mpsc;
@@ -20,6 +22,7 @@ use tokio::sync::mpsc;
 use super::link;
 use super::message::Job;
 use super::services::{ServiceEvent, start_boot_server};
+use crate::capture::ports::OnRequest;
 use crate::hosts::attachment::{self, Plug, Plugged};
 use crate::hosts::simulated::machine::MachineJob;
 use crate::hosts::{StationJob, Task};
@@ -227,13 +230,35 @@ async fn raise(barrier: &Barrier, bridge: &str) -> io::Result<()> {
     attachment::run("iptables", &[&rule[..], &rest[..], target].concat()).await
 }
 
-/// Kills the boot server after the fault's trigger event, and starts it again.
+/// Returns a watch that reports stages that machines begin, if a fault kills a service at one.
+pub fn stage_watch(
+    job: &Job,
+    scenario: &Scenario,
+    told: &mpsc::UnboundedSender<ServiceEvent>,
+) -> Option<Box<OnRequest>> {
+    job.injections.kill.as_ref()?.service()?;
+    let (scenario, told) = (scenario.clone(), told.clone());
+    Some(Box::new(move |packet| {
+        if let Some(stage) = requested_stage(packet, &scenario) {
+            // The receiver is gone once the attempt is over.
+            let _ = told.send(ServiceEvent::Requested { stage });
+        }
+    }))
+}
+
+/// Kills the boot server after the fault's trigger event, or names the service of the user to kill.
 #[derive(Debug, Default)]
 pub struct Killer(Option<Target>);
 
 #[derive(Debug)]
 struct Target {
     kill: Kill,
+    /// The lab's boot server; `None` for a service of the user.
+    server: Option<BootServer>,
+}
+
+#[derive(Debug)]
+struct BootServer {
     pid: u32,
     program: PathBuf,
     config: Config,
@@ -246,37 +271,58 @@ impl Killer {
     pub fn new(job: &Job, config: Config, pid: u32) -> Killer {
         Killer(job.injections.kill.clone().map(|kill| Target {
             kill,
-            pid,
-            program: job.boot_server.clone(),
-            config,
-            folder: job.artifacts.join(format!("{SERVER}-restarted")),
+            server: Some(BootServer {
+                pid,
+                program: job.boot_server.clone(),
+                config,
+                folder: job.artifacts.join(format!("{SERVER}-restarted")),
+            }),
         }))
     }
 
-    /// Processes a service's event, and kills the boot server if it is the trigger.
-    pub fn hear(&mut self, one: &ServiceEvent, told: &mpsc::UnboundedSender<ServiceEvent>) {
+    /// Waits for the moment to kill a service of the user, if the fault kills one.
+    pub fn watch_services(&mut self, job: &Job) {
+        let kill = job.injections.kill.clone();
+        let kill = kill.filter(|kill| kill.service().is_some());
+        if let Some(kill) = kill {
+            self.0 = Some(Target { kill, server: None });
+        }
+    }
+
+    /// Processes an event, and kills the boot server if it is the trigger. Returns the service of the user to kill
+    /// now, with the delay until its restart.
+    pub fn hear(
+        &mut self,
+        one: &ServiceEvent,
+        told: &mpsc::UnboundedSender<ServiceEvent>,
+    ) -> Option<(String, Option<Duration>)> {
         let waited_for = |target: &mut Target| is_moment(&target.kill, one);
-        let Some(target) = self.0.take_if(waited_for) else {
-            return;
-        };
-        let pid = i32::try_from(target.pid).ok().and_then(Pid::from_raw);
+        let target = self.0.take_if(waited_for)?;
+        let after = target.kill.restart_ms;
+        let after = after.map(|after| Duration::from_millis(after.into()));
+        if let Some(service) = target.kill.service() {
+            return Some((service.to_owned(), after));
+        }
+        let server = target.server?;
+        let pid = i32::try_from(server.pid).ok().and_then(Pid::from_raw);
         if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::KILL)) {
             tracing::warn!(%error, "cannot kill the boot server");
         }
-        if let Some(after) = target.kill.restart_ms {
-            tokio::spawn(restart(target, after, told.clone()));
+        if let Some(after) = after {
+            tokio::spawn(restart(server, after, told.clone()));
         }
+        None
     }
 }
 
-async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<ServiceEvent>) {
-    tokio::time::sleep(Duration::from_millis(after_ms.into())).await;
-    let Target {
+async fn restart(server: BootServer, after: Duration, told: mpsc::UnboundedSender<ServiceEvent>) {
+    tokio::time::sleep(after).await;
+    let BootServer {
         program,
         config,
         folder,
         ..
-    } = target;
+    } = server;
     let started = start_boot_server(SERVER, &program, &config, &folder, told.clone()).await;
     if let Err(error) = started {
         // The receiver is gone once the attempt is over.
@@ -289,24 +335,26 @@ async fn restart(target: Target, after_ms: u32, told: mpsc::UnboundedSender<Serv
 
 /// True if this is the fault's trigger event.
 fn is_moment(kill: &Kill, told: &ServiceEvent) -> bool {
-    let ServiceEvent::Event { service, event } = told else {
-        return false;
-    };
-    service == SERVER && event.what.name() == kill.after && has_keys(kill, &event.what)
+    match (&kill.moment, told) {
+        (Moment::Event { name, with }, ServiceEvent::Event { service, event }) => {
+            service == SERVER && event.what.name() == name && has_keys(with, &event.what)
+        }
+        (Moment::Stage { stage, .. }, ServiceEvent::Requested { stage: begun }) => stage == begun,
+        _ => false,
+    }
 }
 
 /// True if the event's JSON has the keys with the values that are waited for.
-fn has_keys(kill: &Kill, event: &BootEvent) -> bool {
+fn has_keys(with: &Map<String, Value>, event: &BootEvent) -> bool {
     let json = serde_json::to_value(event).unwrap_or_default();
-    kill.with
-        .iter()
-        .all(|(key, value)| json.get(key) == Some(value))
+    with.iter().all(|(key, value)| json.get(key) == Some(value))
 }
 
 #[cfg(test)]
 mod tests {
     use boot_server_events::{DhcpRole, Event, Who};
     use boot_server_proto::dhcp::MessageType;
+    use lab_model::timeline::StageName;
 
     use super::*;
 
@@ -329,21 +377,37 @@ mod tests {
 
     #[test]
     fn is_moment_event_with_the_keys_of_the_server_itself_only() {
-        let mut kill = Kill {
-            after: "dhcp_reply".into(),
-            with: serde_json::from_str("{\"message\":\"offer\"}").unwrap(),
+        let kill = |name: &str, with: &str| Kill {
+            moment: Moment::Event {
+                name: name.into(),
+                with: serde_json::from_str(with).unwrap(),
+            },
             restart_ms: None,
         };
-        assert!(is_moment(&kill, &reply(SERVER, MessageType::Offer)));
+        let of_offer = kill("dhcp_reply", "{\"message\":\"offer\"}");
+        let kill = |name| kill(name, "{}");
+        assert!(is_moment(&of_offer, &reply(SERVER, MessageType::Offer)));
         // The text of another key proves nothing.
-        assert!(!is_moment(&kill, &reply(SERVER, MessageType::Ack)));
-        assert!(!is_moment(
-            &kill,
-            &reply("config-service", MessageType::Offer)
-        ));
-        kill.with.clear();
-        assert!(is_moment(&kill, &reply(SERVER, MessageType::Ack)));
-        kill.after = "tftp_request".into();
-        assert!(!is_moment(&kill, &reply(SERVER, MessageType::Ack)));
+        assert!(!is_moment(&of_offer, &reply(SERVER, MessageType::Ack)));
+        let elsewhere = reply("config-service", MessageType::Offer);
+        assert!(!is_moment(&of_offer, &elsewhere));
+        let ack = reply(SERVER, MessageType::Ack);
+        assert!(is_moment(&kill("dhcp_reply"), &ack));
+        assert!(!is_moment(&kill("tftp_request"), &ack));
+    }
+
+    #[test]
+    fn is_moment_request_of_the_stage_only() {
+        let kill = Kill {
+            moment: Moment::Stage {
+                service: "files".into(),
+                stage: StageName::Kernel,
+            },
+            restart_ms: None,
+        };
+        let stage = |stage| ServiceEvent::Requested { stage };
+        assert!(is_moment(&kill, &stage(StageName::Kernel)));
+        assert!(!is_moment(&kill, &stage(StageName::Script)));
+        assert!(!is_moment(&kill, &reply(SERVER, MessageType::Offer)));
     }
 }

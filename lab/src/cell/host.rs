@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::INIT_COMMAND;
+use super::custom::image::ImageError;
 use super::message::{CellCommand, Job, Report};
 use super::on_host;
 use super::sandbox::CELL_DIR_VARIABLE;
@@ -21,6 +22,9 @@ pub enum CellError {
     /// `unshare` cannot be started.
     #[error("cannot create the cell's namespaces: {0}")]
     Start(#[source] io::Error),
+    /// A container image of a service cannot be exported.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The connection to the cell failed.
     #[error("connection to the cell lost: {0}")]
     Talk(#[from] io::Error),

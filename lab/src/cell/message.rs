@@ -1,5 +1,6 @@
 //! Protocol between the lab and a cell: one JSON value per line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lab_model::evidence::{GaveUp, Record};
@@ -36,6 +37,9 @@ pub struct Job {
     pub artifacts: PathBuf,
     /// True if finished machines keep running until it is decided whether the cell is kept.
     pub hold: bool,
+    /// Exported container images, by the name of their service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_images: BTreeMap<String, PathBuf>,
     /// Amount of evidence to collect.
     pub depth: EvidenceOptions,
     /// Faults to inject.

@@ -109,8 +109,9 @@ impl Cell {
                     Some(line) => is_settled = parse::<CellCommand>(&line)? == CellCommand::Settle,
                 },
                 Some(event) = cell.cell.events.recv() => {
-                    let record = record_of(event, &cell.nodes);
-                    cell.keep(&record);
+                    if let Some(record) = record_of(event, &cell.nodes) {
+                        cell.keep(&record);
+                    }
                 }
                 Some(record) = cell.cell.records.recv() => cell.keep(&record),
                 _ = ticks.tick() => cell.read_consoles(),

@@ -11,6 +11,7 @@ use boot_server::config::Config;
 use boot_server_events::{BootEvent, Event};
 use lab_model::evidence::OutputStream;
 use lab_model::evidence::clock::run_clock;
+use lab_model::timeline::StageName;
 use lab_model::untrusted::plain;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -134,6 +135,14 @@ pub enum ServiceEvent {
     Event { service: String, event: Box<Event> },
     /// The service ended unexpectedly.
     Ended {
+        service: String,
+        /// Exit status and last lines of output.
+        detail: String,
+    },
+    /// A machine sent a request of this stage; told only if a fault waits for it.
+    Requested { stage: StageName },
+    /// A service of the user was killed by a fault.
+    Killed {
         service: String,
         /// Exit status and last lines of output.
         detail: String,

@@ -99,8 +99,10 @@ impl Services {
             plug: &services.plug.on(&services.network.bridge),
             assets: &assets,
             artifacts: &job.artifacts,
+            images: &job.service_images,
         };
         services.custom.start(around, events).await?;
+        services.killer.watch_services(job);
         fault::stations(job, scenario, &services.network, &services.plug, &image).await?;
         Ok(services)
     }

@@ -74,6 +74,11 @@ impl Cell {
             tokio::spawn(pass_on(events, names, records_sender.clone()));
         }
         let arrived = records_sender.clone();
+        let ports = Ports::new(
+            // The receiver is gone once the attempt is over.
+            move |record| drop(arrived.send(record)),
+            fault::stage_watch(&job, &scenario, &events_sender),
+        );
         Ok(Cell {
             job,
             scenario: Arc::new(scenario),
@@ -83,8 +88,7 @@ impl Cell {
             records,
             records_sender,
             recorder,
-            // The receiver is gone once the attempt is over.
-            ports: Ports::new(move |record| drop(arrived.send(record))),
+            ports,
             machines: Machines::default(),
         })
     }
@@ -195,10 +199,14 @@ impl Cell {
                 detail: detail.clone(),
             });
         }
-        self.services.killer.hear(&event, &self.events_sender);
-        let record = record_of(event, &self.scenario.nodes);
-        self.note_progress(&record);
-        self.recorder.saw(record);
+        let killer = &mut self.services.killer;
+        if let Some((service, restart)) = killer.hear(&event, &self.events_sender) {
+            self.services.custom.kill(&service, restart);
+        }
+        if let Some(record) = record_of(event, &self.scenario.nodes) {
+            self.note_progress(&record);
+            self.recorder.saw(record);
+        }
         Ok(())
     }
 
@@ -246,7 +254,9 @@ impl Cell {
             self.recorder.saw(record);
         }
         while let Ok(event) = self.events.try_recv() {
-            self.recorder.saw(record_of(event, &self.scenario.nodes));
+            if let Some(record) = record_of(event, &self.scenario.nodes) {
+                self.recorder.saw(record);
+            }
         }
         self.keep_qemu_logs();
         Ok(())

@@ -16,7 +16,7 @@ const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Programs that bundled scenarios and guides use, with the packages of Debian, Fedora and Arch that contain them. Only
 /// Debian's column was tested.
-const PACKAGES: [(&str, [&str; 3]); 13] = [
+const PACKAGES: [(&str, [&str; 3]); 14] = [
     ("atftpd", ["atftpd", "atftp", "atftp"]),
     ("busybox", ["busybox", "busybox", "busybox"]),
     ("dhcpd", ["isc-dhcp-server", "dhcp-server", "dhcp"]),
@@ -28,6 +28,7 @@ const PACKAGES: [(&str, [&str; 3]); 13] = [
     ("kea-dhcp6", ["kea-dhcp6-server", "kea", "kea"]),
     ("lighttpd", ["lighttpd", "lighttpd", "lighttpd"]),
     ("nginx", ["nginx-light", "nginx", "nginx"]),
+    (PODMAN, ["podman", "podman", "podman"]),
     ("python3", ["python3", "python3", "python"]),
     ("setpriv", ["util-linux", "util-linux", "util-linux"]),
 ];
@@ -37,6 +38,9 @@ const SIGNED: [&str; 2] = [
     "/usr/lib/shim/shimx64.efi.signed",
     "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
 ];
+
+/// Program that exports container images.
+const PODMAN: &str = "podman";
 
 /// Signed boot programs that scenarios serve, with Debian's packages.
 const FILES: [(&str, &str); 3] = [
@@ -98,6 +102,18 @@ pub fn absent<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Vec<AbsentPr
             let Some((program, arguments)) = service.command.split_first() else {
                 continue;
             };
+            // A root of its own has the program and its files.
+            if service.has_root() {
+                let podman = service.image.is_some() && find(PODMAN).is_none();
+                absent.extend(podman.then(|| AbsentProgram {
+                    program: PODMAN.to_owned(),
+                    needed_by: format!(
+                        "image of service `{}` of scenario `{}`",
+                        service.name, scenario.name
+                    ),
+                }));
+                continue;
+            }
             // A file of the scenario's folder; a template is written later.
             let dir = scenario.dir.display().to_string();
             let here = program.replace("{dir}", &dir);

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::keep::{Keep, first_child};
 use super::leaks::CellNetwork;
 use super::unit_run::UnitRun;
+use crate::cell::custom::image;
 use crate::cell::host::{CellError, CellProcess};
 use crate::cell::message::{CellCommand, Job, Report};
 use crate::cell::on_host;
@@ -96,6 +97,7 @@ impl UnitRun {
         {
             outcome.lost.push(error.to_string());
         }
+        // What services left behind is in the evidence, and was judged.
         if !left.is_empty() {
             let what = left.join(", ");
             for node in &mut outcome.nodes {
@@ -115,7 +117,11 @@ impl UnitRun {
     ) -> Result<Vec<String>, CellError> {
         std::fs::create_dir_all(&outcome.artifacts)?;
         beside::keep_data(&unit.scenario.data_dir(), &outcome.artifacts)?;
+        let images = image::export(&unit.scenario)
+            .await
+            .map_err(CellError::from)?;
         let job = Job {
+            service_images: images.archives.clone(),
             run_id: self.setting.run_id.clone(),
             scenario: unit.scenario.dir.clone(),
             nodes: unit

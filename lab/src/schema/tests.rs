@@ -166,6 +166,7 @@ fn runs_with_every_verdict_are_valid() {
         evidence: vec![Proof {
             at_us: Some(5),
             frame: None,
+            service: Some("kea".into()),
             text: "discover".into(),
         }],
         remedy: "Start one.".into(),
@@ -267,6 +268,10 @@ fn records_are_valid_as_evidence_and_as_events_of_a_run() {
             service: text(),
             stream: OutputStream::Stderr,
             line: text(),
+        },
+        Observation::ServiceKilled {
+            service: text(),
+            detail: text(),
         },
         Observation::ServiceLeft {
             service: text(),

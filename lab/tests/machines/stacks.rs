@@ -2,7 +2,8 @@
 //! services that fail.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -301,12 +302,14 @@ os.chdir('www')
 http.server.ThreadingHTTPServer((sys.argv[1], 80), Server).serve_forever()
 ";
 
+/// A service `helper` that is a shell script.
+fn helper(script: &str, keys: &str) -> String {
+    format!("name = \"helper\"\ncommand = [\"sh\", \"-c\", {script:?}]\n{keys}")
+}
+
 #[test]
-fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_evidence() {
+fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_leaked() {
     let scenarios = Scenarios::new();
-    let helper = |script: &str, keys: &str| {
-        format!("name = \"helper\"\ncommand = [\"sh\", \"-c\", {script:?}]\n{keys}")
-    };
     with_helper(
         &scenarios,
         "never-ready",
@@ -322,10 +325,24 @@ fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_evidenc
     );
     with_helper(
         &scenarios,
+        "prepares-in-vain",
+        &helper("echo no space left >&2; exit 1", "ready = { exit = 0 }"),
+    );
+    with_helper(
+        &scenarios,
         "leaves-a-process",
         &helper(
             "setsid sleep 1000 & trap : TERM; while true; do sleep 0.1; done",
             "address = \"192.168.97.9\"",
+        ),
+    );
+    // A daemon has left the group of its parent, which ends as it should.
+    with_helper(
+        &scenarios,
+        "leaves-a-daemon",
+        &helper(
+            "mkdir {state}/m && mount -t tmpfs none {state}/m; setsid sleep 1000 & exec sleep 1000",
+            "",
         ),
     );
     let dying = with_helper(
@@ -337,8 +354,15 @@ fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_evidenc
     fs::write(dying.toml().with_file_name("server.py"), DYING_SERVER).unwrap();
     let output = scenarios.lab_run().output().unwrap();
     let all = printed(&output);
-    assert_eq!(output.status.code(), Some(75), "{all}");
+    assert_eq!(output.status.code(), Some(102), "{all}");
     for (name, words) in [
+        (
+            "prepares-in-vain",
+            [
+                "service helper ended before it was ready: exit status: 1",
+                "no space left",
+            ],
+        ),
         (
             "never-ready",
             [
@@ -371,20 +395,181 @@ fn service_that_fails_is_infra_with_its_last_words_and_what_it_leaves_is_evidenc
             );
         }
     }
-    let unit = "leaves-a-process@bios";
-    assert_eq!(scenarios.verdict(unit)["verdict"], "pass", "{all}");
-    let records = evidence(&scenarios, unit);
-    let left = records.iter().filter(|one| one["seen"] == "service_left");
-    let left: Vec<&str> = left.map(|one| one["what"].as_str().unwrap()).collect();
-    assert!(
-        left.iter()
-            .any(|what| what.contains("did not end within 3 s")),
-        "{left:?}"
+    for (name, left) in [
+        (
+            "leaves-a-process",
+            ["did not end within 3 s", "(sleep) was left running"],
+        ),
+        (
+            "leaves-a-daemon",
+            ["(sleep) was left running", "helper/state/m"],
+        ),
+    ] {
+        let verdict = scenarios.verdict(&format!("{name}@bios"));
+        assert_eq!(verdict["verdict"], "leaked", "{name}: {verdict:#}\n{all}");
+        let what = verdict["what"].as_str().unwrap();
+        assert!(left.iter().all(|one| what.contains(one)), "{name}: {what}");
+    }
+}
+
+/// The helper ends once, and a program that prepares something waits for its second life before the machine starts.
+#[test]
+fn service_that_is_always_restarted_serves_again_and_one_that_prepares_may_end() {
+    let scenarios = Scenarios::new();
+    let copy = with_helper(
+        &scenarios,
+        "comes-back",
+        &helper(
+            "if mkdir {state}/was; then echo first life; sleep 0.2; exit 3; fi; \
+             echo second life; mkdir {state}/again; exec sleep 1000",
+            "restart = \"always\"\nready = { log = \"first\" }",
+        ),
     );
+    copy.edit_toml(|scenario| {
+        let waiter: toml::Table = "name = \"waiter\"\nready = { exit = 0 }\nafter = [\"helper\"]\n\
+             command = [\"sh\", \"-c\", \"until [ -d {state}/../../helper/state/again ]; do sleep 0.1; done\"]"
+            .parse()
+            .unwrap();
+        scenario["service"].as_array_mut().unwrap().push(waiter.into());
+    });
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    let records = evidence(&scenarios, "comes-back@bios");
+    let ended: Vec<&Value> = records
+        .iter()
+        .filter(|one| one["seen"] == "service_ended")
+        .collect();
+    let [ended] = ended.as_slice() else {
+        panic!("{ended:?}\n{all}");
+    };
+    assert_eq!(ended["service"], "helper");
+    let detail = ended["detail"].as_str().unwrap();
+    assert!(detail.contains("exit status: 3"), "{detail}");
+    assert!(detail.contains("(started again)"), "{detail}");
+    assert!(records.iter().any(|one| one["line"] == "second life"));
+}
+
+#[test]
+fn service_that_a_fault_kills_is_a_cause_and_not_infra() {
+    let scenarios = Scenarios::new();
+    with_helper(
+        &scenarios,
+        "base",
+        &helper(
+            "if mkdir {state}/was; then echo first life; else echo second life; fi; exec sleep 1000",
+            "",
+        ),
+    );
+    let fault = |name: &str, firmware: &str, text: &str| {
+        let folder = scenarios.folder().join("faults").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let head = format!(
+            "summary = \"{name}\"\nscenario = \"base\"\nfirmware = \"{firmware}\"\nnodes = [\"node1\"]\n\
+             machines = \"simulated\"\nboot_seconds = 60\n"
+        );
+        fs::write(folder.join("fault.toml"), head + text).unwrap();
+    };
+    // The delay lets the transfer of the boot program last for seconds.
+    fault(
+        "killed-mid-file",
+        "uefi",
+        "[expect]\nverdict = \"fail\"\nstage = \"nbp\"\ncause = \"service-died\"\n\
+         [link]\ndelay_ms = 20\n[kill]\nservice = \"dnsmasq\"\nstage = \"nbp\"\n",
+    );
+    fault(
+        "killed-and-restarted",
+        "bios",
+        "[expect]\nverdict = \"pass\"\n\
+         [kill]\nservice = \"helper\"\nstage = \"script\"\nrestart_ms = 100\n",
+    );
+    let mut run = scenarios.lab_run();
+    run.args(["--faults", "--machines", "simulated"]);
+    let output = run.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    let records = evidence(&scenarios, "fault/killed-and-restarted@bios");
+    let killed = records.iter().filter(|one| one["seen"] == "service_killed");
+    assert_eq!(killed.count(), 1);
+    assert!(records.iter().any(|one| one["line"] == "second life"));
+}
+
+/// An archive of a root with nothing but BusyBox and its libraries, in the place of an exported container.
+fn busybox_root(archive: &Path) {
+    let root = tempfile::tempdir().unwrap();
+    let listed = Command::new("ldd")
+        .arg("/usr/bin/busybox")
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let libraries = listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for file in libraries.chain(["/usr/bin/busybox"]) {
+        let to = root.path().join(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+    for folder in ["bin", "etc"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    // Links of a root lead into the root.
+    std::os::unix::fs::symlink("/usr/bin/busybox", root.path().join("bin/sh")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin", root.path().join("sbin")).unwrap();
+    fs::write(
+        root.path().join("etc/passwd"),
+        "root:x:0:0::/:/bin/sh\nweb:x:1:1::/:/bin/sh\n",
+    )
+    .unwrap();
+    let packed = Command::new("tar")
+        .args(["--create", "--file"])
+        .args([
+            archive,
+            Path::new("--directory"),
+            root.path(),
+            Path::new("."),
+        ])
+        .status()
+        .unwrap();
+    assert!(packed.success());
+}
+
+#[test]
+fn service_in_a_root_of_its_own_serves_with_the_programs_of_that_root() {
+    let scenarios = Scenarios::new();
+    let copy = with_helper(
+        &scenarios,
+        "own-root",
+        "name = \"files\"\nrootfs = \"root.tar\"\nplays = [\"http\", \"config\"]\naddress = \"192.168.97.3\"\n\
+         ready = { http = \"http://{address}/default.ipxe\" }\n\
+         command = [\"sh\", \"-c\", \"busybox ls / >&2; busybox ln -s {assets} www/assets && exec busybox httpd -f -p {address}:80 -h www\"]\n",
+    );
+    busybox_root(&copy.toml().with_file_name("root.tar"));
+    with_helper(
+        &scenarios,
+        "no-program",
+        &helper("true", "rootfs = \"root.tar\"\nuser = \"nobody\""),
+    );
+    busybox_root(&scenarios.folder().join("no-program/root.tar"));
+    let output = scenarios.lab_run().output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(75), "{all}");
+    assert_eq!(
+        scenarios.verdict("own-root@bios")["verdict"],
+        "pass",
+        "{all}"
+    );
+    let log = "latest/own-root@bios/attempt-1/files/stderr.log";
+    let log = fs::read_to_string(scenarios.artifacts().join(log)).unwrap();
+    // The root's own folders, and those that the lab shows in it.
     assert!(
-        left.iter()
-            .any(|what| what.contains("(sleep) was left running")),
-        "{left:?}"
+        log.contains("sbin") && log.contains("proc") && !log.contains("home"),
+        "{log}"
+    );
+    let verdict = scenarios.verdict("no-program@bios");
+    let why = verdict["why"].as_str().unwrap();
+    assert!(
+        why.contains("cannot become nobody: not in the root's /etc/passwd"),
+        "{why}"
     );
 }
 
@@ -401,6 +586,19 @@ fn program_of_a_service_that_is_not_installed_is_named_with_its_service() {
     assert_eq!(output.status.code(), Some(69), "{all}");
     assert!(
         all.contains("not found: no-such-program (service `helper` of scenario `absent`)"),
+        "{all}"
+    );
+    // podman is not where this run looks for programs.
+    let image = "image = \"containers-storage:localhost/stack:1\"\n";
+    with_helper(&scenarios, "absent", &helper("true", image));
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = scenarios.lab_run();
+    let output = run.env("PATH", folder.path()).output().unwrap();
+    let all = printed(&output);
+    assert_eq!(output.status.code(), Some(69), "{all}");
+    let named = "not found: podman (image of service `helper` of scenario `absent`)";
+    assert!(
+        all.contains(named) && all.contains("install podman"),
         "{all}"
     );
 }

@@ -18,6 +18,7 @@ pub(super) fn died(case: &Case) -> Option<Finding> {
         .find_map(|record| match &record.seen {
             // A station stands in for a foreign server, whose processes are unknown.
             Observation::ServiceEnded { service, detail }
+            | Observation::ServiceKilled { service, detail }
                 if !service.starts_with(STATION_PREFIX) =>
             {
                 Some((record.at_us, service, detail))

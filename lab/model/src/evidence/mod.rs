@@ -78,6 +78,12 @@ pub enum Observation {
         /// Exit status and the last lines of standard error.
         detail: String,
     },
+    /// The lab killed a service of the user, as a fault says.
+    ServiceKilled {
+        service: String,
+        /// Exit status and the last lines of output.
+        detail: String,
+    },
     /// Line that a service of the user printed.
     ServiceLine {
         service: String,

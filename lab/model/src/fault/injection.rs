@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::model::{
-    Barrier, CannedAnswer, Direction, Injections, Kill, Link, MachineChange, ProxyFlaw, Rewrite,
-    Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
+    Barrier, CannedAnswer, Direction, Injections, Kill, Link, MachineChange, Moment, ProxyFlaw,
+    Rewrite, Role, ServerChange, ServerPart, Station, TftpFlaw, WebFlaw,
 };
 use crate::scenario::card_mac;
 use crate::scenario::problem::{Source, Wrong};
 use crate::scenario::read::{Item, Table};
+use crate::timeline::StageName;
 
 /// Reads every section that injects something; mistakes are added to `source`.
 pub(super) fn read(root: &Table, source: &Source) -> Injections {
@@ -313,9 +314,30 @@ fn flaw<T>(table: &Table, flaws: &[FlawKey<T>]) -> Option<T> {
     found
 }
 
+/// Stages that a machine begins with a request at its own port.
+pub(super) const REQUESTED: [StageName; 8] = [
+    StageName::Dhcp,
+    StageName::Proxy,
+    StageName::Nbp,
+    StageName::Script,
+    StageName::Kernel,
+    StageName::Initrd,
+    StageName::Ignition,
+    StageName::CloudConfig,
+];
+
 fn kill(table: Table) -> Option<Kill> {
-    let after = table
-        .required("after", "after = \"tftp_request\"")
+    let is_of_service = table.optional("service").is_some() | table.optional("stage").is_some();
+    let of_service = |key, example| {
+        let is_wanted = is_of_service.then_some(key)?;
+        table.required(is_wanted, example)
+    };
+    let service = of_service("service", "service = \"kea\"").and_then(|item| item.text());
+    let stages = REQUESTED.map(|stage| (stage.name(), stage));
+    let stage = of_service("stage", "stage = \"nbp\"").and_then(|item| item.choice(&stages));
+    let after = (!is_of_service)
+        .then(|| table.required("after", "after = \"tftp_request\""))
+        .flatten()
         .and_then(|item| item.parse(event_name));
     let with = table
         .optional("with")
@@ -324,9 +346,18 @@ fn kill(table: Table) -> Option<Kill> {
         .optional("restart_ms")
         .and_then(|item| item.number(0..=60_000, "ms"));
     table.finish();
+    let moment = match is_of_service {
+        true => Moment::Stage {
+            service: service?.value,
+            stage: stage?.value,
+        },
+        false => Moment::Event {
+            name: after?.value,
+            with: with.map(|with| with.value).unwrap_or_default(),
+        },
+    };
     Some(Kill {
-        after: after?.value,
-        with: with.map(|with| with.value).unwrap_or_default(),
+        moment,
         restart_ms: restart_ms.map(|restart| restart.value),
     })
 }

@@ -142,7 +142,7 @@ pub struct Injections {
     pub barriers: Vec<Barrier>,
     /// `[[station]]`: additional hosts on the network.
     pub stations: Vec<Station>,
-    /// `[kill]`: a boot server that is killed.
+    /// `[kill]`: a boot server, or a service of the user, that is killed.
     pub kill: Option<Kill>,
 }
 
@@ -339,16 +339,41 @@ pub enum ProxyFlaw {
     NoBootFile,
 }
 
-/// `[kill]`: a boot server that gets SIGKILL.
+/// `[kill]`: a boot server, or a service of the user, that gets SIGKILL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
-    /// Name of the server's event that triggers the kill, e.g. `tftp_request`.
-    pub after: String,
-    /// Keys of that event's JSON that must have these values.
-    #[serde(default)]
-    pub with: serde_json::Map<String, serde_json::Value>,
+    pub moment: Moment,
     /// Delay until the restart, in milliseconds; `None` for no restart.
     pub restart_ms: Option<u32>,
+}
+
+/// Victim of a kill, and its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// The lab's boot server, after one of its events.
+    Event {
+        /// Name of the event, e.g. `tftp_request`.
+        name: String,
+        /// Keys of the event's JSON that must have these values.
+        with: serde_json::Map<String, serde_json::Value>,
+    },
+    /// A service of the user, when a machine begins a stage with a request at its own port.
+    Stage {
+        /// Name of the service.
+        service: String,
+        stage: StageName,
+    },
+}
+
+impl Kill {
+    /// Returns the service of the user that is killed.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        match &self.moment {
+            Moment::Event { .. } => None,
+            Moment::Stage { service, .. } => Some(service),
+        }
+    }
 }
 
 impl MachineChange {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::model::{Edit, Fault, Injections};
+use super::model::{Edit, Fault, Injections, Kill};
 use crate::scenario::{self, DataCheck, InvalidScenario, Scenario};
 use crate::untrusted::tree::{Limits, Tree};
 
@@ -51,6 +51,13 @@ pub enum OverlayError {
         fault: String,
         scenario: String,
         node: String,
+    },
+    /// The scenario has no service that the case kills.
+    #[error("unknown service `{service}` in {fault}: not in `{scenario}`")]
+    NoService {
+        fault: String,
+        scenario: String,
+        service: String,
     },
     /// The broken scenario is invalid.
     #[error("the broken scenario of {fault} is invalid")]
@@ -148,6 +155,15 @@ fn narrow(fault: &Fault, scenario: &mut Scenario) -> Result<(), OverlayError> {
             fault: fault.full_name(),
             scenario: fault.scenario.clone(),
             node: unknown.clone(),
+        });
+    }
+    let killed = fault.injections.kill.as_ref().and_then(Kill::service);
+    let is_known = |name: &str| scenario.custom_services.iter().any(|one| one.name == name);
+    if let Some(service) = killed.filter(|name| !is_known(name)) {
+        return Err(OverlayError::NoService {
+            fault: fault.full_name(),
+            scenario: fault.scenario.clone(),
+            service: service.to_owned(),
         });
     }
     scenario

@@ -98,7 +98,29 @@ fn a_good_fault_is_read_whole() {
     assert_eq!(injections.barriers.len(), 1);
     let web = Role::Web(WebFlaw::StallAfter(1000));
     assert_eq!(injections.stations.first().unwrap().role, web);
-    assert_eq!(injections.kill.unwrap().after, "tftp_request");
+    let moment = injections.kill.unwrap().moment;
+    assert!(matches!(moment, Moment::Event { name, .. } if name == "tftp_request"));
+}
+
+#[test]
+fn load_kill_of_a_service_has_its_name_and_a_stage() {
+    let of_service = |keys: &str| GOOD.replace("after = \"tftp_request\"", keys);
+    let fault = parsed(&of_service("service = \"files\"\nstage = \"kernel\"")).unwrap();
+    let kill = fault.injections.kill.unwrap();
+    assert_eq!(kill.service(), Some("files"));
+    let stage = StageName::Kernel;
+    assert!(matches!(kill.moment, Moment::Stage { stage: found, .. } if found == stage));
+    // Nothing at the machine's port begins the stage `checks`.
+    let told = parsed(&of_service("service = \"files\"\nstage = \"checks\"")).unwrap_err();
+    assert!(
+        told.contains("`checks`") && told.contains("`ignition`"),
+        "{told}"
+    );
+    assert!(
+        parsed(&of_service("service = \"files\""))
+            .unwrap_err()
+            .contains("stage")
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use boot_server_events::EVENT_NAMES;
 use schemars::JsonSchema;
 
+use super::injection::REQUESTED;
 use crate::diagnosis::Cause;
 use crate::scenario::{Firmware, Machines};
 use crate::timeline::StageName;
@@ -343,13 +344,18 @@ pub enum ProxyFlawName {
     NoBootFile,
 }
 
-/// `[kill]`: a boot server that gets SIGKILL.
+/// `[kill]`: a boot server that gets SIGKILL `after` an event, or a `service` of the user that gets it at a `stage`.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct KillTable {
     /// Event of the server that triggers the kill.
     #[schemars(extend("enum" = EVENT_NAMES))]
-    pub after: String,
+    pub after: Option<String>,
+    /// Name of a `[[service]]`.
+    pub service: Option<String>,
+    /// Stage that a machine begins with a request at its own port.
+    #[schemars(extend("enum" = REQUESTED.map(StageName::name)))]
+    pub stage: Option<String>,
     /// Keys of the event's JSON that must have these values, without the braces, e.g. `"message":"offer"`.
     pub with: Option<String>,
     /// Delay until the restart, in milliseconds [default: no restart].

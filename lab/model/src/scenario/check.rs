@@ -271,6 +271,7 @@ fn has_custom_proxy(draft: &Draft) -> bool {
 
 /// Checks that the services' configuration files exist; relative paths start at the scenario's folder.
 pub(super) fn files(dir: &Path, draft: &Draft, source: &Source) {
+    service::roots(dir, draft, source);
     for file in [&draft.dnsmasq_conf, &draft.boot_server_config] {
         let Some(file) = file else { continue };
         let path = dir.join(&file.value);

@@ -136,6 +136,7 @@ impl Builder<'_> {
         match &record.seen {
             Observation::Server { .. }
             | Observation::ServiceEnded { .. }
+            | Observation::ServiceKilled { .. }
             | Observation::ServiceLine { .. }
             | Observation::ServiceLeft { .. }
             | Observation::Lifecycle { .. }

@@ -35,6 +35,7 @@ use named::Named;
 pub(crate) use port::{first_frame_in, frame_in};
 pub use restarts::{Restart, RestartSign};
 pub use stall::{Deadline, StallDetector, StallTimeouts};
+pub use wire::requested_stage;
 
 /// Observation before its assignment to a stage.
 #[derive(Debug)]

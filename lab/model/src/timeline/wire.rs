@@ -15,7 +15,9 @@ use super::named::Named;
 use super::port::{self, View};
 use super::{Entry, Fact, Key, Origin, Outcome, StageEvent, StageName};
 use crate::evidence::DhcpKind;
-use crate::evidence::packet::{DhcpSaid, Packet, PacketContent, Protocol, Transfer, TransferEnd};
+use crate::evidence::packet::{
+    DhcpSaid, Direction, Packet, PacketContent, Protocol, Transfer, TransferEnd,
+};
 use crate::scenario::Scenario;
 
 /// Maximum time between an event and its packet: a server reports an HTTP answer or a transfer at its end, the
@@ -374,6 +376,34 @@ fn of_transfer(transfer: &Transfer, view: &View) -> Option<Entry> {
     entry.peer = port::socket(&transfer.to);
     entry.on_the_wire = speed;
     Some(entry)
+}
+
+/// Returns the stage that the machine begins or continues with this request at its own port.
+#[must_use]
+pub fn requested_stage(packet: &Packet, scenario: &Scenario) -> Option<StageName> {
+    let is_own = packet.direction == Some(Direction::FromMachine);
+    match &packet.what {
+        _ if !is_own => None,
+        PacketContent::Dhcp(said) if !said.from_server => Some(match packet.to.port {
+            Some(4011) => StageName::Proxy,
+            _ => StageName::Dhcp,
+        }),
+        PacketContent::TftpRequest {
+            file, write: false, ..
+        } => {
+            let asked = Fact::TftpAsked { file: file.clone() };
+            let asked = StageEvent::new(packet.at_us, Origin::Wire, Outcome::Noted, asked);
+            Some(tftp_stage(file, asked, scenario).0)
+        }
+        PacketContent::HttpRequest {
+            target, user_agent, ..
+        } => {
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let known = http_stage(path, query, "", scenario).map(|(stage, _)| stage);
+            known.or_else(|| foreign_stage(path, user_agent.as_deref(), None, scenario))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the hash of a completely known body.

@@ -2,6 +2,7 @@
 
 use super::{NodeVerdict, Unproven, judge, unproven};
 use crate::evidence::saved::Attempt;
+use crate::evidence::{Observation, Record};
 use crate::scenario::Node;
 use crate::timeline::{self, StageName, Timeline};
 
@@ -38,6 +39,10 @@ pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
         NodeVerdict::Pass => unproven(scenario, node, attempt.firmware, &timeline),
         _ => Vec::new(),
     };
+    let verdict = match (verdict, left_behind(&attempt.records)) {
+        (NodeVerdict::Pass, Some(what)) => NodeVerdict::Leaked { what },
+        (verdict, _) => verdict,
+    };
     NodeResult {
         node: node.name.clone(),
         verdict,
@@ -45,4 +50,14 @@ pub fn judge_node(attempt: &Attempt, node: &Node) -> NodeResult {
         not_proven,
         seconds,
     }
+}
+
+/// Returns everything that services of the user left behind when they were stopped.
+fn left_behind(records: &[Record]) -> Option<String> {
+    let left = records.iter().filter_map(|record| match &record.seen {
+        Observation::ServiceLeft { service, what } => Some(format!("{service}: {what}")),
+        _ => None,
+    });
+    let left: Vec<String> = left.collect();
+    (!left.is_empty()).then(|| left.join("; "))
 }

@@ -42,8 +42,11 @@ pub fn service(name: &str, program: &str, plays: &[Part]) -> Service {
     Service {
         name: name.into(),
         command: vec![program.into()],
+        rootfs: None,
+        image: None,
         plays: plays.to_vec(),
         address: ServiceAddress::Shared,
+        network: None,
         ready: None,
         user: None,
         env: BTreeMap::new(),

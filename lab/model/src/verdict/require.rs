@@ -172,7 +172,8 @@ fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
         requirement.is_group_untold = group.is_some_and(|group| !group.is_empty());
         requirement.matched_by = None;
         requirement.file = None;
-        if [Dhcp, Proxy].contains(&requirement.stage) {
+        // A relay may put its own address in the place of the server's (RFC 5107).
+        if [Dhcp, Proxy].contains(&requirement.stage) && scenario.routers.is_empty() {
             let own = scenario.custom_services.iter();
             let own = own.map(|service| scenario.address_of(service));
             let all = own.chain([scenario.network.host()]);

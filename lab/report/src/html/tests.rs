@@ -80,6 +80,9 @@ fn every_link_within_the_page_leads_somewhere_and_every_id_is_there_once() {
         .collect();
     let to_packets = inner.iter().filter(|id| id.contains("-r")).count();
     assert!(to_packets > 0, "evidence leads to packets");
+    let to_logs = inner.iter().filter(|id| id.contains("-l")).count();
+    assert!(to_logs > 3, "evidence and stages lead to logs of services");
+    assert!(html.contains(">log of kea</a>") && html.contains("kea (dhcp): 60 lines"));
     for id in inner {
         assert!(known.contains(id), "#{id} leads nowhere");
     }

@@ -16,7 +16,11 @@ use tokio::task::JoinHandle;
 use super::CustomServiceError;
 use super::host::Host;
 use super::output::{self, Lines};
+use super::root::{self, RootJob};
 use crate::doctor::programs;
+
+/// Environment variable that all processes of a service inherit, by which those that leave its group are found.
+pub(super) const MARK: &str = "LAB_SERVICE";
 
 /// Program with arguments, environment and working directory.
 #[derive(Debug, Clone)]
@@ -69,17 +73,30 @@ impl CommandLine {
     }
 }
 
+/// Surroundings of a service's program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) host: &'a Host,
+    /// Working directory.
+    pub(super) dir: &'a Path,
+    /// Folder that belongs to the program's user.
+    pub(super) state: &'a Path,
+    /// Root file system of its own.
+    pub(super) root: Option<&'a RootJob>,
+}
+
 /// Returns the command line of a service, in its namespace, as its user and with its capabilities.
 ///
 /// # Errors
 /// [`CustomServiceError`] if the program is not installed or the user does not exist.
 pub(super) fn command(
     service: &Service,
-    host: &Host,
-    dir: &Path,
-    state: &Path,
+    place: Place<'_>,
     value: impl Fn(Placeholder) -> String,
 ) -> Result<CommandLine, CustomServiceError> {
+    let Place {
+        host, dir, state, ..
+    } = place;
     let mut words: Vec<String> = Vec::new();
     if let Host::Own { pid, .. } = host {
         words.extend([
@@ -87,6 +104,18 @@ pub(super) fn command(
             format!("--net=/proc/{pid}/ns/net"),
             "--".into(),
         ]);
+    }
+    if let Some(root) = place.root {
+        words.extend(entering(service, root)?);
+        words.extend(service.command.iter().map(|word| expand(word, &value)));
+        let has_path = service.env.contains_key("PATH");
+        let path = (!has_path).then(|| ("PATH".to_owned(), root::PATH.to_owned()));
+        return Ok(CommandLine {
+            words,
+            env: environment(service, &value).chain(path).collect(),
+            // The root shows it at the same path.
+            dir: dir.to_owned(),
+        });
     }
     let mut privileges: Vec<String> = Vec::new();
     if let Some(user) = &service.user {
@@ -125,13 +154,36 @@ pub(super) fn command(
     })?;
     words.push(path.display().to_string());
     words.extend(own);
-    let env = service.env.iter();
-    let env = env.map(|(name, text)| (name.clone(), expand(text, &value)));
     Ok(CommandLine {
         words,
-        env: env.collect(),
+        env: environment(service, &value).collect(),
         dir: dir.to_owned(),
     })
+}
+
+/// Returns the additional environment variables of a service.
+fn environment(
+    service: &Service,
+    value: &impl Fn(Placeholder) -> String,
+) -> impl Iterator<Item = (String, String)> {
+    let own = service.env.iter();
+    let own = own.map(move |(name, text)| (name.clone(), expand(text, value)));
+    own.chain([(MARK.to_owned(), service.name.clone())])
+}
+
+/// Returns the words that run a program in a root of its own: this program in a new mount namespace.
+fn entering(service: &Service, root: &RootJob) -> Result<Vec<String>, CustomServiceError> {
+    let failed = |source| CustomServiceError::Start {
+        service: service.name.clone(),
+        source,
+    };
+    let lab = std::env::current_exe().map_err(failed)?;
+    let job = serde_json::to_string(root).map_err(|error| failed(error.into()))?;
+    let words = ["unshare", "--mount", "--propagation", "private", "--"];
+    let mut words: Vec<String> = words.map(str::to_owned).into();
+    let enter = [lab.display().to_string(), root::ROOT_COMMAND.into(), job];
+    words.extend(enter.into_iter().chain(["--".into()]));
+    Ok(words)
 }
 
 /// Returns the ids of a user and its group, if the cell has them.

@@ -20,16 +20,22 @@ pub(super) enum CopyError {
     Template { file: PathBuf, source: io::Error },
 }
 
-/// Copies the folder `from` to `to`.
+/// Copies the folder `from` to `to`, without the root file systems of services.
 ///
 /// # Errors
 /// [`CopyError`].
 pub(super) fn copy(
     from: &Path,
     to: &Path,
+    roots: &[PathBuf],
     value: impl Fn(Placeholder) -> String,
 ) -> Result<(), CopyError> {
-    let tree = Tree::survey(from, Limits::DATA, |_| false).map_err(CopyError::Tree)?;
+    let is_root = |path: &Path| {
+        roots
+            .iter()
+            .any(|root| path == root || from.join(path) == *root)
+    };
+    let tree = Tree::survey(from, Limits::DATA, is_root).map_err(CopyError::Tree)?;
     fs::create_dir_all(to).map_err(|source| CopyError::Template {
         file: to.to_owned(),
         source,
@@ -72,10 +78,12 @@ mod tests {
         let from = tempfile::tempdir().unwrap();
         let to = tempfile::tempdir().unwrap();
         fs::create_dir(from.path().join("conf")).unwrap();
+        fs::create_dir(from.path().join("root")).unwrap();
+        std::os::unix::fs::symlink("/", from.path().join("root/link")).unwrap();
         let text = "{ \"interfaces\": [ \"{interface}\" ] }\n";
         fs::write(from.path().join("conf/kea.json.in"), text).unwrap();
         fs::write(from.path().join("plain.json"), text).unwrap();
-        copy(from.path(), to.path(), value).unwrap();
+        copy(from.path(), to.path(), &["root".into()], value).unwrap();
         let read = |file: &str| fs::read_to_string(to.path().join(file)).unwrap();
         assert_eq!(
             read("conf/kea.json"),
@@ -83,6 +91,7 @@ mod tests {
         );
         assert_eq!(read("plain.json"), text);
         assert!(!to.path().join("conf/kea.json.in").exists());
+        assert!(!to.path().join("root").exists());
     }
 
     #[test]
@@ -90,7 +99,7 @@ mod tests {
         let from = tempfile::tempdir().unwrap();
         let to = tempfile::tempdir().unwrap();
         fs::write(from.path().join("kernel.in"), [0xff, 0xfe]).unwrap();
-        let error = copy(from.path(), to.path(), value).unwrap_err();
+        let error = copy(from.path(), to.path(), &[], value).unwrap_err();
         assert!(
             matches!(error, CopyError::Template { file, .. } if file == Path::new("kernel.in"))
         );

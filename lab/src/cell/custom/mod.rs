@@ -5,23 +5,28 @@
 //! | [`files`] | copy of the scenario's folder, with the placeholders of templates replaced |
 //! | [`host`] | the host of the lab's services, or one of its own |
 //! | [`command`] | command line with user and capabilities, and its start |
+//! | [`root`] | root file system of a service's own |
+//! | [`image`] | export of container images, in the lab before a cell starts |
 //! | [`process`] | processes: start, restart and end |
-//! | [`leftover`] | processes that remain after the end |
+//! | [`leftover`] | processes and mounts that remain after the end |
 //! | [`output`] | standard output and standard error, as logs and as evidence |
 //! | [`ready`] | signs that a service is ready |
 
 mod command;
 mod files;
 mod host;
+pub mod image;
 mod leftover;
 mod output;
 mod process;
 mod ready;
+pub mod root;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lab_model::scenario::{
     Placeholder, Ready, Restart, Scenario, Service, ServiceAddress, StopSignal, start_order,
@@ -29,9 +34,11 @@ use lab_model::scenario::{
 use lab_model::untrusted::tree::TreeError;
 use tokio::sync::mpsc;
 
-use self::command::CommandLine;
+use self::command::{CommandLine, Place};
 use self::host::{Host, own_host};
+use self::leftover::{Mounts, end_marked};
 use self::process::Process;
+use self::root::RootJob;
 use super::sandbox::cell_dir;
 use super::services::ServiceEvent;
 use super::topology;
@@ -99,6 +106,10 @@ pub enum CustomServiceError {
 #[derive(Debug, Default)]
 pub struct CustomServices {
     running: Vec<Process>,
+    /// Names of the user's services that were started, including those that have done their work.
+    names: Vec<String>,
+    /// Mounts before the first service started.
+    mounts: Mounts,
     /// Processes that hold the network namespaces; killed on drop.
     _hosts: Vec<Plugged>,
 }
@@ -117,6 +128,8 @@ pub struct Surroundings<'a> {
     pub assets: &'a Path,
     /// Folder of the attempt.
     pub artifacts: &'a Path,
+    /// Exported images of services, by name.
+    pub images: &'a BTreeMap<String, PathBuf>,
 }
 
 impl CustomServices {
@@ -129,7 +142,9 @@ impl CustomServices {
         around: Surroundings<'_>,
         told: &mpsc::UnboundedSender<ServiceEvent>,
     ) -> Result<(), CustomServiceError> {
+        self.mounts = Mounts::read();
         for service in start_order(&around.scenario.custom_services) {
+            self.names.push(service.name.clone());
             let started = self.start_one(service, around, told).await?;
             self.running.extend(started);
         }
@@ -185,16 +200,51 @@ impl CustomServices {
         };
         let value = |placeholder| values.of(placeholder);
         fs::create_dir_all(values.state()).map_err(preparing("its state folder"))?;
-        files::copy(&around.scenario.dir, &values.dir(), value).map_err(|error| match error {
-            files::CopyError::Tree(source) => CustomServiceError::Copy {
-                service: service.name.clone(),
-                source,
+        let services = around.scenario.custom_services.iter();
+        let roots: Vec<PathBuf> = services.filter_map(|one| one.rootfs.clone()).collect();
+        files::copy(&around.scenario.dir, &values.dir(), &roots, value).map_err(
+            |error| match error {
+                files::CopyError::Tree(source) => CustomServiceError::Copy {
+                    service: service.name.clone(),
+                    source,
+                },
+                files::CopyError::Template { file, source } => {
+                    preparing(&file.display().to_string())(source)
+                }
             },
-            files::CopyError::Template { file, source } => {
-                preparing(&file.display().to_string())(source)
+        )?;
+        let exported = around.images.get(&service.name).cloned();
+        let of_user = service
+            .rootfs
+            .as_ref()
+            .map(|from| around.scenario.dir.join(from));
+        let root = match exported.or(of_user) {
+            Some(from) => {
+                let root = folder.join("root");
+                let what = format!("its root {}", from.display());
+                root::lay_out(&from, &root).map_err(preparing(&what))?;
+                Some(RootJob {
+                    root,
+                    shown: vec![
+                        values.dir(),
+                        values.state(),
+                        around.assets.to_owned(),
+                        log.clone(),
+                    ],
+                    dir: values.dir(),
+                    state: values.state(),
+                    user: service.user.clone(),
+                })
             }
-        })?;
-        let command = command::command(service, &host, &values.dir(), &values.state(), value)?;
+            None => None,
+        };
+        let place = Place {
+            host: &host,
+            dir: &values.dir(),
+            state: &values.state(),
+            root: root.as_ref(),
+        };
+        let command = command::command(service, place, value)?;
         let mut process = Process::start(service, host.clone(), command, &log, told.clone())?;
         wait_until_ready(&mut process, service, value).await?;
         Ok((!service.is_one_shot()).then_some(process))
@@ -222,6 +272,8 @@ impl CustomServices {
         let service = Service {
             name: name.to_owned(),
             command,
+            rootfs: None,
+            image: None,
             plays: Vec::new(),
             address: ServiceAddress::Shared,
             network: None,
@@ -240,16 +292,38 @@ impl CustomServices {
         Ok(())
     }
 
+    /// Kills a service, as a fault says, and starts it again after `restart`.
+    pub fn kill(&self, name: &str, restart: Option<Duration>) {
+        // A program that has done its work is not running.
+        let process = self.running.iter().find(|process| process.name == name);
+        if let Some(process) = process {
+            process.kill(restart);
+        }
+    }
+
     /// Ends the services in the reverse order of their start and reports what they leave behind.
     pub async fn stop(self, told: &mpsc::UnboundedSender<ServiceEvent>) {
+        let left_behind = |service: &str, what| {
+            let service = service.to_owned();
+            // The receiver is gone once the attempt is over.
+            let _ = told.send(ServiceEvent::LeftBehind { service, what });
+        };
+        let mut ended = BTreeSet::new();
         for process in self.running.into_iter().rev() {
             let service = process.name.clone();
-            for what in process.stop().await {
-                // The receiver is gone once the attempt is over.
-                let _ = told.send(ServiceEvent::LeftBehind {
-                    service: service.clone(),
-                    what,
-                });
+            for (pid, what) in process.stop().await {
+                ended.insert(pid);
+                left_behind(&service, what);
+            }
+        }
+        for service in &self.names {
+            for what in end_marked(service, &ended) {
+                left_behind(service, what);
+            }
+        }
+        if !self.names.is_empty() {
+            for mount in self.mounts.added() {
+                left_behind(&self.names.join(", "), format!("mount at {mount}"));
             }
         }
     }

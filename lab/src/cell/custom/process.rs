@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lab_model::scenario::{Restart, Service, StopSignal};
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::CustomServiceError;
 use super::command::{CommandLine, Spawned};
 use super::host::Host;
-use super::leftover::{has_ended, remaining};
+use super::leftover::{has_ended, kill_one, remaining, told_running};
 use super::output::{self, Lines};
 use crate::cell::services::ServiceEvent;
 
@@ -35,6 +36,7 @@ pub(super) struct Process {
     /// Id of the present process, which is also the id of its group; 0 between two.
     pid: watch::Receiver<u32>,
     stopping: watch::Sender<bool>,
+    killed: Arc<Mutex<Option<Killed>>>,
     stop: StopSignal,
     supervisor: JoinHandle<()>,
 }
@@ -61,7 +63,9 @@ impl Process {
         let (pids, pid) = watch::channel(first.0.id().unwrap_or_default());
         let (ends, ended) = watch::channel(None);
         let (stopping, is_stopping) = watch::channel(false);
+        let killed: Arc<Mutex<Option<Killed>>> = Arc::default();
         let supervisor = Supervisor {
+            killed: Arc::clone(&killed),
             command,
             log: log.to_owned(),
             lines,
@@ -80,6 +84,7 @@ impl Process {
             log: log.to_owned(),
             pid,
             stopping,
+            killed,
             stop: service.stop,
             supervisor: tokio::spawn(supervisor.run(first)),
         })
@@ -95,8 +100,21 @@ impl Process {
         output::last_lines(&self.log)
     }
 
-    /// Ends the service; returns what it left behind.
-    pub(super) async fn stop(mut self) -> Vec<String> {
+    /// Kills the service, as a fault says, and starts it again after `restart`.
+    pub(super) fn kill(&self, restart: Option<Duration>) {
+        // No operation leaves the state inconsistent under the lock.
+        let mut killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner);
+        *killed = Some(Killed { restart });
+        drop(killed);
+        let process = i32::try_from(*self.pid.borrow()).ok();
+        let process = process.and_then(Pid::from_raw);
+        if let Some(Err(error)) = process.map(|group| kill_process_group(group, Signal::KILL)) {
+            tracing::warn!(%error, service = self.name, "cannot kill a service");
+        }
+    }
+
+    /// Ends the service; returns what it left behind, with process ids.
+    pub(super) async fn stop(mut self) -> Vec<(u32, String)> {
         let pid = *self.pid.borrow();
         if has_ended(pid) {
             // Its end is no effect of the signal: it is reported first.
@@ -122,19 +140,14 @@ impl Process {
                 .is_ok();
         if !is_stopped {
             let seconds = STOP_DEADLINE.as_secs();
-            left.push(format!(
-                "process {pid} did not end within {seconds} s and was killed"
-            ));
+            let what = format!("process {pid} did not end within {seconds} s and was killed");
+            left.push((pid, what));
         }
         for (other, name) in remaining(pid, &self.host) {
             if other != pid {
-                left.push(format!(
-                    "process {other} ({name}) was left running and was killed"
-                ));
+                left.push((other, told_running(other, &name)));
             }
-            if let Some(other) = i32::try_from(other).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(other, Signal::KILL);
-            }
+            kill_one(other);
         }
         if let Some(process) = process {
             let _ = kill_process_group(process, Signal::KILL);
@@ -143,8 +156,16 @@ impl Process {
     }
 }
 
+/// Kill of a service by a fault.
+#[derive(Debug)]
+struct Killed {
+    /// Delay until the restart; `None` for what the service's `restart` says.
+    restart: Option<Duration>,
+}
+
 /// Waits for the end of a service's processes.
 struct Supervisor {
+    killed: Arc<Mutex<Option<Killed>>>,
     command: CommandLine,
     log: PathBuf,
     lines: Lines,
@@ -179,14 +200,29 @@ impl Supervisor {
                 return;
             }
             let service = self.lines.service.clone();
+            let killed = {
+                let killed = self.killed.lock();
+                killed.unwrap_or_else(PoisonError::into_inner).take()
+            };
+            let pause = match (&killed, self.restart) {
+                (
+                    Some(Killed {
+                        restart: Some(after),
+                    }),
+                    _,
+                ) => Some(*after),
+                (_, Restart::Always) => Some(RESTART_PAUSE),
+                (_, Restart::Never) => None,
+            };
             // The receiver is gone once the attempt is over.
-            if self.restart == Restart::Never {
-                let _ = self.told.send(ServiceEvent::Ended { service, detail });
-                return;
-            }
-            let _ = self.told.send(ServiceEvent::Restarted { service, detail });
+            let _ = self.told.send(match (killed, pause) {
+                (Some(_), _) => ServiceEvent::Killed { service, detail },
+                (None, Some(_)) => ServiceEvent::Restarted { service, detail },
+                (None, None) => ServiceEvent::Ended { service, detail },
+            });
+            let Some(pause) = pause else { return };
             tokio::select! {
-                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = self.is_stopping.wait_for(|is| *is) => return,
             }
             match self.command.spawn(&self.log, &self.lines) {

@@ -63,6 +63,15 @@ pub(super) enum MachineCommand {
     /// Another host on a cell's network
     #[command(name = hosts::STATION_COMMAND, hide = true)]
     CellStation,
+    /// Program of a service in a root file system of its own
+    #[command(name = cell::custom::root::ROOT_COMMAND, hide = true)]
+    CellRoot {
+        /// Root to enter, as JSON
+        job: String,
+        /// Program and arguments
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
 }
 
 /// Hidden option of a `lab` that another host copied here.
@@ -89,6 +98,7 @@ pub(super) fn run(folders: Folders, command: MachineCommand) -> ExitCode {
         MachineCommand::CellInit => cell::init::run(),
         // Executes another program, or uses its own threads.
         MachineCommand::CellStation => hosts::run(),
+        MachineCommand::CellRoot { job, command } => cell::custom::root::enter(&job, &command),
         MachineCommand::CellWorker => with_runtime(async {
             match cell::attempt::run().await {
                 Ok(()) => ExitCode::Ok,

@@ -52,7 +52,7 @@ impl Mistake {
 
 /// Program that reads a DHCP configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DhcpProgram {
+enum DhcpProgram {
     Dnsmasq,
     Kea,
     /// ISC DHCP.
@@ -61,8 +61,7 @@ pub enum DhcpProgram {
 
 impl DhcpProgram {
     /// Returns the program that reads a file with this content: Kea's is JSON, dhcpd's has blocks of statements.
-    #[must_use]
-    pub fn of(text: &str) -> DhcpProgram {
+    fn of(text: &str) -> DhcpProgram {
         let lines = text.lines().map(str::trim);
         let is_comment = |line: &&str| line.starts_with("//") || line.starts_with("/*");
         let first = lines
@@ -145,6 +144,12 @@ impl Environment {
                     .into(),
             });
         }
+        if !scenario.network.further().is_empty() {
+            return Err(EnvironmentError::Lacks {
+                path: format!("scenario `{}`", scenario.name),
+                why: "has several networks, and a rehearsal copies one; name a scenario with one network".into(),
+            });
+        }
         let mut own = scenario.custom_services.iter();
         Ok(Environment {
             name: scenario.name.clone(),
@@ -189,8 +194,10 @@ fn service(name: &str, script: &str, plays: Part, ready: ReadyWhen) -> Service {
         name: name.into(),
         command: vec!["sh".into(), "-c".into(), script.into()],
         rootfs: None,
+        image: None,
         plays: vec![plays],
         address: ServiceAddress::Shared,
+        network: None,
         ready: Some(Ready {
             when: ready,
             within: WITHIN,

@@ -124,6 +124,8 @@ pub struct PortReader {
     reading: Reading,
     /// Transfers whose arrival was already reported.
     told: HashSet<usize>,
+    /// Number of packets that [`PortReader::requests`] has returned.
+    read: usize,
 }
 
 impl PortReader {
@@ -152,6 +154,15 @@ impl PortReader {
             .filter(|(index, _)| self.told.insert(*index))
             .map(|(_, transfer)| transfer.clone())
             .collect()
+    }
+
+    /// Returns the packets that the machine sent since the last call.
+    pub fn requests(&mut self) -> impl Iterator<Item = &Packet> {
+        let packets = &self.reading.wire.packets;
+        let new = packets.get(self.read..).unwrap_or_default();
+        self.read = packets.len();
+        let is_own = |packet: &&Packet| packet.direction == Some(Direction::FromMachine);
+        new.iter().filter(is_own)
     }
 
     /// Returns everything decoded; `dropped` frames crossed the port but were not captured.

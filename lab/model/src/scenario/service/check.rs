@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 
 use super::super::draft::Draft;
 use super::super::model::{ConfigService, DhcpService, PixiecoreService, ProxyDhcpService};
@@ -28,6 +29,39 @@ pub(in crate::scenario) fn check(draft: &Draft, source: &Source) {
     parts(&draft.custom_services, &draft.networks, source);
     own_services(draft, source);
     after(&draft.custom_services, source);
+    for service in &draft.custom_services {
+        if let (Some(rootfs), Some(image)) = (&service.rootfs, &service.image) {
+            source.clash(
+                (image.at.clone(), "a second root"),
+                (rootfs.at.clone(), "the first"),
+                Wrong::new("`image` together with `rootfs`", "remove one of them"),
+            );
+        }
+        let root = service.rootfs.as_ref().or(service.image.as_ref());
+        if let (Some(rootfs), Some(at)) = (root, &service.capabilities_at) {
+            source.clash(
+                (at.clone(), "cannot be set"),
+                (rootfs.at.clone(), "with this root"),
+                Wrong::new(
+                    "unsupported: `capabilities` together with a root of its own",
+                    "remove `capabilities`; use `user` to take all of them",
+                ),
+            );
+        }
+    }
+}
+
+/// Reports root file systems that do not exist.
+pub(in crate::scenario) fn roots(dir: &Path, draft: &Draft, source: &Source) {
+    let services = draft.custom_services.iter();
+    for rootfs in services.filter_map(|service| service.rootfs.as_ref()) {
+        let path = dir.join(&rootfs.value);
+        if let Err(error) = std::fs::metadata(&path) {
+            let what = format!("{}: {error}", path.display());
+            let help = "name a folder or a tar archive, e.g. one that `podman export CONTAINER -o root.tar` wrote";
+            source.wrong(rootfs.at.clone(), "this root", Wrong::new(what, help));
+        }
+    }
 }
 
 /// Reports missing `matched_by` and `group`, which only the lab's own config service confirms.

@@ -9,17 +9,21 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(super) use check::{check, config_keys, is_reserved};
+pub(super) use check::{check, config_keys, is_reserved, roots};
 pub use placeholder::{Placeholder, expand};
 pub(super) use read::{DraftService, read};
 
 /// Default time limit for a service to become ready.
 pub(super) const WITHIN_SECONDS_DEFAULT: u32 = 20;
 pub(super) const WITHIN_SECONDS_MAX: u32 = 600;
+
+/// Transport of images in podman's storage, as containers-transports(5) writes it.
+const STORAGE: &str = "containers-storage:";
 
 /// Program of the user in the scenario's network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -31,6 +35,13 @@ pub struct Service {
     /// Program and arguments, with placeholders such as `{dir}` and `{address}`.
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
+    /// Root file system of the program: a folder, or a tar archive of one, by its absolute path or relative to the
+    /// scenario's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<PathBuf>,
+    /// Container image in podman's storage whose files are the program's root file system: `containers-storage:NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Roles in the network.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -75,6 +86,18 @@ impl Service {
     pub fn program(&self) -> &str {
         let program = self.command.first().map_or("", String::as_str);
         program.rsplit_once('/').map_or(program, |(_, name)| name)
+    }
+
+    /// True if the program runs in a root file system of its own.
+    #[must_use]
+    pub fn has_root(&self) -> bool {
+        self.rootfs.is_some() || self.image.is_some()
+    }
+
+    /// Returns the name of the program's image in podman's storage.
+    #[must_use]
+    pub fn image_name(&self) -> Option<&str> {
+        self.image.as_deref()?.strip_prefix(STORAGE)
     }
 
     /// True if the service has this role.

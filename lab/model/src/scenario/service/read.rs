@@ -10,8 +10,8 @@ use super::super::read::Item;
 use super::super::text::{filled, word};
 use super::placeholder::{Placeholder, unknown};
 use super::{
-    Part, Ready, ReadyWhen, Restart, Service, ServiceAddress, StopSignal, WITHIN_SECONDS_DEFAULT,
-    WITHIN_SECONDS_MAX,
+    Part, Ready, ReadyWhen, Restart, STORAGE, Service, ServiceAddress, StopSignal,
+    WITHIN_SECONDS_DEFAULT, WITHIN_SECONDS_MAX,
 };
 
 /// Signs of readiness, with an example of each.
@@ -67,6 +67,8 @@ const CAPABILITIES: [&str; 41] = [
 pub(in crate::scenario) struct DraftService {
     pub(in crate::scenario) name: Option<Located<String>>,
     pub(super) command: Option<Vec<String>>,
+    pub(super) rootfs: Option<Located<String>>,
+    pub(super) image: Option<Located<String>>,
     pub(super) plays: Vec<Located<Part>>,
     pub(in crate::scenario) address: Option<Located<ServiceAddress>>,
     pub(in crate::scenario) network: Option<Located<String>>,
@@ -74,6 +76,8 @@ pub(in crate::scenario) struct DraftService {
     user: Option<String>,
     env: BTreeMap<String, String>,
     capabilities: Option<Vec<String>>,
+    /// Location of `capabilities`, if it is present.
+    pub(super) capabilities_at: Option<Range<usize>>,
     restart: Restart,
     stop: StopSignal,
     pub(super) after: Vec<Located<String>>,
@@ -91,6 +95,8 @@ impl DraftService {
         Some(Service {
             name: self.name?.value,
             command: self.command?,
+            rootfs: self.rootfs.map(|rootfs| rootfs.value.into()),
+            image: self.image.map(|image| image.value),
             plays: self.plays.into_iter().map(|part| part.value).collect(),
             address: self.address.map_or(ServiceAddress::Shared, |a| a.value),
             network: self.network.map(|name| name.value),
@@ -131,6 +137,10 @@ pub(in crate::scenario) fn read(item: &Item) -> Option<DraftService> {
                 "command = [\"kea-dhcp4\", \"-c\", \"{dir}/kea-dhcp4.json\"]",
             )
             .and_then(|item| command(&item)),
+        rootfs: table
+            .optional("rootfs")
+            .and_then(|item| item.parse(|text| filled(text, "rootfs"))),
+        image: table.optional("image").and_then(|item| item.parse(image)),
         plays: list("plays")
             .iter()
             .filter_map(|item| item.choice(&parts))
@@ -155,6 +165,7 @@ pub(in crate::scenario) fn read(item: &Item) -> Option<DraftService> {
                 let parsed = items.iter().filter_map(|item| item.parse(capability));
                 parsed.map(|name| name.value).collect()
             }),
+        capabilities_at: table.optional("capabilities").map(|item| item.at()),
         restart: table
             .optional("restart")
             .and_then(|item| item.choice(&restarts))
@@ -206,6 +217,16 @@ fn with_placeholders(text: &str) -> Result<String, Wrong> {
         format!("unknown placeholder: `{{{word}}}`"),
         help,
     ))
+}
+
+fn image(text: &str) -> Result<String, Wrong> {
+    match text.strip_prefix(STORAGE) {
+        Some(name) if !name.is_empty() && !name.starts_with('-') => Ok(text.to_owned()),
+        _ => Err(Wrong::new(
+            format!("unsupported image: `{text}`"),
+            "the lab pulls nothing: `podman pull NAME` first, then write `containers-storage:NAME`",
+        )),
+    }
 }
 
 fn address(text: &str) -> Result<ServiceAddress, Wrong> {

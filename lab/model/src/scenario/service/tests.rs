@@ -155,3 +155,36 @@ fn order_with_very_many_names_is_checked_at_once() {
     }
     assert_eq!(parse(&text).unwrap().custom_services.len(), 63);
 }
+
+#[test]
+fn parse_root_of_its_own_is_one_and_has_no_capabilities() {
+    let with =
+        |after: &str, keys: &str| parse(&STACK.replacen(after, &format!("{after}\n{keys}"), 1));
+    let files = "stop = \"QUIT\"";
+    let told = |invalid: InvalidScenario| {
+        let problems = invalid.problems.iter();
+        problems
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let image = "image = \"containers-storage:localhost/web:1\"";
+    let scenario = with(files, image).unwrap();
+    let web = &scenario.custom_services[0];
+    assert!(web.has_root());
+    assert_eq!(web.image_name(), Some("localhost/web:1"));
+    assert!(with(files, "rootfs = \"web.tar\"").unwrap().custom_services[0].has_root());
+    let both = told(with(files, &format!("{image}\nrootfs = \"web.tar\"")).unwrap_err());
+    assert!(both.contains("`image` together with `rootfs`"), "{both}");
+    let pulled = told(with(files, "image = \"docker://web\"").unwrap_err());
+    assert!(
+        pulled.contains("unsupported image: `docker://web`"),
+        "{pulled}"
+    );
+    let kea = "user = \"nobody\"";
+    let limited = told(with(kea, "rootfs = \"kea.tar\"").unwrap_err());
+    assert!(
+        limited.contains("`capabilities` together with"),
+        "{limited}"
+    );
+}
