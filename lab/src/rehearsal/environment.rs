@@ -16,8 +16,7 @@ use boot_server::policy::SHIM;
 use ipnet::Ipv4Net;
 use lab_model::scenario::{
     Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario,
-    Service,
-    Services,
+    Service, Services,
 };
 use rollout::plan::{ClientRequests, Known};
 use rollout::site::Site;

@@ -146,7 +146,7 @@ pub(super) fn requirements(
     let mut list = of_whole_boot(scenario, node, firmware, vantage);
     for requirement in &mut list {
         judged(requirement, node);
-        by_custom_services(requirement, scenario);
+        by_custom_services(requirement, scenario, node);
     }
     if !scenario.machines.is_virtual() {
         list.retain(|requirement| requirement.stage <= StageName::Initrd);
@@ -156,7 +156,7 @@ pub(super) fn requirements(
 
 /// Accepts the evidence of the wire where services of the user answer, which report neither requests nor groups. Their
 /// requirements hold only with a capture of the machine's own port ([`judge`](super::judge::judge)).
-fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
+fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario, node: &Node) {
     use StageName::{CloudConfig, Dhcp, Ignition, Initrd, Kernel, Nbp, Proxy, Script};
     let is_custom = match requirement.stage {
         Dhcp => scenario.custom_service(Part::Dhcp).is_some(),
@@ -168,8 +168,10 @@ fn by_custom_services(requirement: &mut Requirement, scenario: &Scenario) {
     };
     if is_custom && requirement.by == By::Machine {
         requirement.by = By::MachineOfService;
-        let group = requirement.group.take();
-        requirement.is_group_untold = group.is_some_and(|group| !group.is_empty());
+        // Where a scenario states neither, the group is the node's name and matches by labels.
+        let expect = &node.expect;
+        let is_stated = expect.group != node.name || expect.matched_by != MatchedBy::Labels;
+        requirement.is_group_untold = requirement.group.take().is_some() && is_stated;
         requirement.matched_by = None;
         requirement.file = None;
         // A relay may put its own address in the place of the server's (RFC 5107).

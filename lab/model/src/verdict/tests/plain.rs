@@ -6,7 +6,7 @@ use crate::diagnosis::Cause;
 use crate::diagnosis::tests::Story;
 use crate::evidence::packet::{Packet, PacketContent};
 use crate::evidence::simulated::{Loaded, Report};
-use crate::scenario::{Machines, Part, Services};
+use crate::scenario::{Machines, MatchedBy, Part, Services};
 use crate::verdict::fixture;
 use crate::verdict::unproven::Unproven;
 
@@ -203,4 +203,19 @@ fn unproven_without_a_capture_of_the_port_is_every_part_of_the_services() {
             "{stage}: {listed:?}"
         );
     }
+}
+
+#[test]
+fn unproven_group_is_not_listed_if_the_scenario_states_none() {
+    let mut story = simulated("node1");
+    // As a scenario without `group` and `matched_by` is read.
+    story.node.expect.matched_by = MatchedBy::Labels;
+    story.node.expect.group = story.node.name.clone();
+    story.attempt.scenario.nodes[0] = story.node.clone();
+    let listed = judge_node(&story.attempt, &story.node).not_proven;
+    let group = |one: &Unproven| matches!(one, Unproven::Group(_));
+    assert!(
+        !listed.is_empty() && !listed.iter().any(group),
+        "{listed:?}"
+    );
 }
