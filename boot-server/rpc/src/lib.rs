@@ -9,13 +9,11 @@ pub use prost;
 pub use tonic;
 
 /// Groups, profiles and what they boot.
-#[expect(clippy::all, reason = "generated code")]
 pub mod storagepb {
     include!("generated/storagepb.rs");
 }
 
 /// Requests and responses.
-#[expect(clippy::all, reason = "generated code")]
 pub mod serverpb {
     include!("generated/serverpb.rs");
 }

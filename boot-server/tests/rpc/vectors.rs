@@ -60,7 +60,7 @@ use Difference::{
     Unrecorded, WrongType,
 };
 
-const DIFFERENT: [(&str, Difference); 29] = [
+const DIFFERENT: [(&str, Difference); 27] = [
     ("006", Nothing),
     ("024", GroupInFolder),
     ("029", Hidden),
@@ -72,8 +72,6 @@ const DIFFERENT: [(&str, Difference); 29] = [
     ("050", GroupInFolder),
     ("064", Nothing),
     ("068", Outside),
-    ("088", Broken),
-    ("104", Broken),
     ("106", NoName),
     ("108", Outside),
     ("109", Outside),
@@ -91,6 +89,9 @@ const DIFFERENT: [(&str, Difference); 29] = [
     ("159", NoGroups),
     ("174", WrongType),
 ];
+
+/// Recordings of Butane and Container Linux Configs: a put is refused where the translation is an error.
+const TRANSLATED: std::ops::RangeInclusive<&str> = "095"..="103";
 
 /// Endpoint whose answers are compared by other tests: 0.9 and 0.11 translate and rewrite configs, each differently.
 const COMPARED_ELSEWHERE: &str = "/ignition";
@@ -315,6 +316,9 @@ async fn compare(file: &str) {
         }
         let (told, differs) = play(recording, &certificates).await;
         match (known, differs) {
+            (None, Some(_))
+                if TRANSLATED.contains(&number(recording))
+                    && told.contains(&format!("IgnitionPut -> {} ", Broken.code())) => {}
             (None, Some(how)) => failures.push(format!("{told}{how}\n")),
             (Some(_), None) => failures.push(format!("{told}no longer differs\n")),
             (Some((_, why)), Some(_)) if !told.contains(&format!("-> {} ", why.code())) => {
