@@ -1,7 +1,5 @@
 //! Messages have the bytes that matchbox's clients send.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use boot_server_rpc::prost::Message;
 use boot_server_rpc::serverpb::{GroupGetRequest, ProfilePutRequest, SelectGroupRequest};
 
