@@ -11,12 +11,14 @@ use go_template::Budget;
 
 use super::Labels;
 use super::files::Root;
+use super::ignition::InvalidIgnition;
 use super::load::{self, Source};
 use super::matching::Group;
 use super::problem::{Problem, Severity, place_of};
 use super::profile::Profile;
 use super::snapshot::{Folder, Layout, Snapshot};
 use super::template::{Why, format_mistake};
+use super::unavailable::InvalidConfig;
 
 /// Labels that the first iPXE script sends for each machine: bootcfg's, and with `arch` matchbox's since 0.11.
 const SENT_LABELS: [&str; 6] = ["uuid", "mac", "domain", "hostname", "serial", "arch"];
@@ -366,15 +368,19 @@ impl<'a> Checker<'a> {
                 help,
             );
         }
-        let Err(error) = self.snapshot.finished(folder, file, text.clone()) else {
-            return;
+        let error = match self.snapshot.finished(folder, file, text.clone()) {
+            // The load has reported every error of a translator.
+            Ok(_) | Err(InvalidConfig::Ignition(InvalidIgnition::Refused(_))) => return,
+            Err(error) => error,
         };
         let help = match (folder, self.snapshot.layout) {
             (Folder::Cloud, _) => {
                 "start the file with the line `#cloud-config` followed by YAML, or with `#!` for a script"
             }
             (_, Layout::Bootcfg) => "write Ignition JSON, or version 1 in a file named *.yaml",
-            (_, Layout::Matchbox) => "write Ignition JSON",
+            (_, Layout::Matchbox) => {
+                "write Ignition JSON, a Butane config or a Container Linux Config"
+            }
         };
         let place = (error.place(), text);
         self.tell(Severity::Warning, group, folder, file, error, place, help);

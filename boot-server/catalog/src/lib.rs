@@ -30,6 +30,7 @@ pub mod snapshot;
 pub mod source;
 pub mod stamp;
 pub mod template;
+mod translations;
 pub mod unavailable;
 pub mod yaml;
 

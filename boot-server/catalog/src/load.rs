@@ -20,6 +20,7 @@ use super::profile::Profile;
 use super::requirements::{Names, Requirements};
 use super::snapshot::Snapshot;
 use super::template::ConfigText;
+use super::translations::{self, Translations};
 use super::unavailable::ConfigError;
 use super::{bootcfg, ignition, matchbox, raw_text};
 
@@ -119,12 +120,14 @@ fn survey_by(source: &Source, empty: Empty, changes: &Changes) -> Loaded {
             ..found.group
         }
     });
-    let snapshot = Snapshot {
+    let mut snapshot = Snapshot {
         layout,
         groups: Groups::new(groups),
         profiles,
         configs,
+        translations: Translations::of(source.ignition),
     };
+    translations::translate(&mut snapshot, &root, &mut loader.problems);
     Loaded {
         snapshot,
         places,
@@ -249,7 +252,7 @@ fn config(
             .problems
             .push(problem.at(text.as_str(), line, column));
     };
-    if layout == Layout::Matchbox && is_raw(folder, id) {
+    if layout == Layout::Matchbox && folder == Folder::Ignition && ignition::is_raw(id) {
         if let Err(
             error @ (ignition::InvalidIgnition::Json(_) | ignition::InvalidIgnition::ByteOrderMark),
         ) = ignition::json_only(&text)
@@ -265,9 +268,4 @@ fn config(
         broken("template-syntax", &error, error.place, help);
         ConfigError::Template { file, error }
     })
-}
-
-/// matchbox hands Ignition files of these names on as they are.
-fn is_raw(folder: Folder, id: &str) -> bool {
-    folder == Folder::Ignition && (id.ends_with(".ign") || id.ends_with(".ignition"))
 }

@@ -10,7 +10,7 @@ const FIRST: u32 = 0x10_ff00;
 const FIRST_BYTE: u8 = 0x80;
 
 /// Returns the text for these bytes.
-pub(super) fn from_bytes(bytes: Vec<u8>) -> String {
+pub fn from_bytes(bytes: Vec<u8>) -> String {
     let bytes = match String::from_utf8(bytes) {
         Ok(text) if !is_raw(&text) => return text,
         Ok(text) => text.into_bytes(),

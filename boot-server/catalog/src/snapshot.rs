@@ -15,6 +15,7 @@ use super::ignition::{self, Language};
 use super::matching::{Group, Groups};
 use super::profile::Profile;
 use super::template::{ConfigText, InvalidTemplate, Metadata, Why};
+use super::translations::Translations;
 use super::unavailable::{ConfigError, InvalidConfig, InvalidRendered, NoProfile, ProfileError};
 use super::{BootSettings, Labels, Selection, cloud_config};
 
@@ -94,6 +95,8 @@ pub struct Snapshot {
     pub(super) profiles: BTreeMap<Arc<str>, Result<Arc<Profile>, ProfileError>>,
     /// Configs that profiles refer to, or the reason that a config is missing.
     pub(super) configs: BTreeMap<(Folder, Arc<str>), Result<ConfigText, ConfigError>>,
+    /// Translated Ignition configs.
+    pub(super) translations: Translations,
 }
 
 impl Snapshot {
@@ -200,6 +203,29 @@ impl Snapshot {
     ) -> Result<ServedConfig, Refusal> {
         let finish = |file: &Arc<str>, text| self.finish(folder, file, text);
         self.config_by(folder, labels, query, budget, finish)
+    }
+
+    /// Returns the rendered text that a machine's Ignition config is translated from, and its language; none for one
+    /// that is not translated.
+    pub fn translated_from(
+        &self,
+        labels: &Labels,
+        query: &str,
+    ) -> Option<(ignition::ConfigLanguage, String)> {
+        let folder = Folder::Ignition;
+        let (group, profile) = self.group_and_profile(labels).ok()?;
+        let file = folder.file(profile)?;
+        if self.layout != Layout::Matchbox || ignition::is_raw(file) {
+            return None;
+        }
+        let text = self.rendered(folder, file, group, labels, query).ok()?;
+        let language = ignition::language(&text, self.ignition_mode())?;
+        Some((language, text))
+    }
+
+    /// Returns the configured treatment of Ignition configs.
+    pub fn ignition_mode(&self) -> Option<ignition::IgnitionMode> {
+        self.translations.mode()
     }
 
     /// Returns the response for a rendered config, or the reason for a refusal.
@@ -321,7 +347,8 @@ impl Snapshot {
             }
             Folder::Ignition => Ok(match self.layout {
                 Layout::Bootcfg => ignition::to_json(&text, Language::of_file(file)),
-                Layout::Matchbox => ignition::json_only(&text),
+                Layout::Matchbox if ignition::is_raw(file) => ignition::json_only(&text),
+                Layout::Matchbox => self.translations.served(text),
             }?),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::ignition::IgnitionMode;
 use super::layout::Layout;
 
 /// Location of a data directory, and the layout if it is configured.
@@ -13,6 +14,8 @@ pub struct Source {
     pub groups_file: Option<PathBuf>,
     /// Configured layout; detected from the directory when absent.
     pub layout: Option<Layout>,
+    /// Treatment of Ignition configs in matchbox's layout; by each config's language when absent.
+    pub ignition: Option<IgnitionMode>,
 }
 
 impl Source {
@@ -31,6 +34,7 @@ impl Source {
                 },
                 groups_file: Some(path),
                 layout: Some(Layout::Bootcfg),
+                ignition: None,
             },
             _ => Source {
                 root: path,

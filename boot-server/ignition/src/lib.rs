@@ -24,6 +24,7 @@ pub use finding::{Finding, Reason, Severity};
 pub use go::dataurl::Invalid as InvalidDataUrl;
 pub use go::unit::Invalid as InvalidUnit;
 pub use path::{Path, Step};
+pub use render::indented;
 pub use yaml::{InvalidYaml, Place};
 pub use yaml::{Mismatch, MismatchProblem};
 

@@ -25,7 +25,8 @@ pub(crate) fn to_json(config: &Struct, shape: &Shape, minor: Minor, style: Style
 }
 
 /// Indents JSON by two spaces, as Go's `MarshalIndent` does.
-pub(crate) fn indented(json: &str) -> String {
+#[must_use]
+pub fn indented(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let mut depth = 0;
     let mut is_in_string = false;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::data_dir::{Layout, Source};
+use crate::catalog::ignition::IgnitionMode;
 
 /// `[http]`: the boot config service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -20,6 +21,10 @@ pub struct HttpConfig {
     /// Layout: `"bootcfg"` or `"matchbox"`; detected from the directory when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
+    /// Treatment of Butane and Container Linux Configs in matchbox's layout: as matchbox 0.9 or 0.11, as `butane`,
+    /// or `"raw"` for none. When absent, each config is translated by its language, Butane as matchbox 0.11.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignition: Option<IgnitionMode>,
     /// The groups file when it is not `<data>/config.yaml`.
     pub config: Option<PathBuf>,
     /// Largest share of the groups, in percent, that a change of the directory may take away. A change that
@@ -86,6 +91,7 @@ impl Default for HttpConfig {
             listen: default_http_listen(),
             data: PathBuf::new(),
             layout: None,
+            ignition: None,
             config: None,
             max_groups_lost: None,
             explain: Explain::default(),
@@ -116,6 +122,7 @@ impl HttpConfig {
             root: self.data.clone(),
             groups_file: self.config.clone(),
             layout: self.layout,
+            ignition: self.ignition,
         }
     }
 }

@@ -1,13 +1,19 @@
 //! Ignition configs as they are served: the version that was asked for by writing it, never another.
 //!
+//! Butane and Container Linux Configs are translated (`translate`) as matchbox translates them.
 //! Version 1 (the one bootcfg 0.2.0 speaks) is read from JSON or YAML and written anew as JSON, as
 //! the reference does. Specs 2 and 3, which the reference refused, are passed on byte for byte.
 
+mod translate;
 mod v1;
 
 use boot_server_proto::json::{self, InvalidJson};
 
 use super::yaml::InvalidYaml;
+pub use translate::{
+    ConfigLanguage, IgnitionMode, Note, Options, Output, Refused, Translation, indented, language,
+    served, translate, translate_with, untranslated, version_of,
+};
 
 /// Reasons to refuse a text as an Ignition config.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,11 +30,14 @@ pub enum InvalidIgnition {
          `\"ignition\": {{\"version\": \"2.x.y\" or \"3.x.y\"}}`, YAML needs `ignition_version: 1`"
     )]
     Version,
-    /// The text is in another language.
+    /// The text is in another language, and translation is off or the file's name says that it is JSON.
     #[error(
-        "not JSON: this server does not translate Butane or Container Linux Configs; translate the file with `butane` (Butane) or `ct` (Container Linux Config), save the Ignition JSON as *.ign, and refer to that file in the profile"
+        "not JSON: a file named *.ign or *.ignition, and every file with `[http] ignition = \"raw\"`, is served as it is; give a Butane or Container Linux Config a name such as *.yaml, or write Ignition JSON"
     )]
-    Butane,
+    NotJson,
+    /// A Butane or Container Linux Config that its language refuses.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// JSON has no mark of its encoding.
     #[error(
         "the file begins with a byte order mark (U+FEFF), which JSON does not allow: save the file as UTF-8 without BOM"
@@ -53,8 +62,9 @@ impl InvalidIgnition {
         match self {
             InvalidIgnition::Json(error) => Some((error.line, error.column)),
             InvalidIgnition::Yaml(error) => Some((error.line, error.column)),
+            InvalidIgnition::Refused(refused) => Some(refused.place()),
             InvalidIgnition::Version
-            | InvalidIgnition::Butane
+            | InvalidIgnition::NotJson
             | InvalidIgnition::ByteOrderMark
             | InvalidIgnition::Dimension { .. } => None,
         }
@@ -78,6 +88,11 @@ impl Language {
             _ => Language::Json,
         }
     }
+}
+
+/// True if matchbox serves Ignition files of this name as they are: neither a template nor translated.
+pub fn is_raw(name: &str) -> bool {
+    name.ends_with(".ign") || name.ends_with(".ignition")
 }
 
 /// Keys that tell the version of a config.
@@ -116,8 +131,7 @@ pub fn to_json(text: &str, language: Language) -> Result<String, InvalidIgnition
     }
 }
 
-/// Returns the JSON to serve where there is no other language: matchbox translated Container Linux Configs and
-/// Butane, which has its own program.
+/// Returns the JSON to serve of a file that is not translated.
 ///
 /// # Errors
 /// See [`InvalidIgnition`].
@@ -127,7 +141,7 @@ pub fn json_only(text: &str) -> Result<String, InvalidIgnition> {
     }
     match text.trim_start().starts_with('{') {
         true => to_json(text, Language::Json),
-        false => Err(InvalidIgnition::Butane),
+        false => Err(InvalidIgnition::NotJson),
     }
 }
 
@@ -155,7 +169,7 @@ mod tests {
     #[test]
     fn another_language_is_named_and_not_taken_for_an_empty_config() {
         let error = json_only("variant: fcos\nversion: 1.4.0\n").unwrap_err();
-        assert!(matches!(error, InvalidIgnition::Butane), "{error}");
+        assert!(matches!(error, InvalidIgnition::NotJson), "{error}");
         let error = json_only("\u{feff}{\"ignition\": {\"version\": \"3.4.0\"}}").unwrap_err();
         assert!(matches!(error, InvalidIgnition::ByteOrderMark), "{error}");
         let error = json_only("{\"ignition\": {}}").unwrap_err();

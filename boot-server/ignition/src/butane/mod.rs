@@ -25,9 +25,9 @@ use crate::finding::{Finding, Reason, Report};
 use crate::path::Path;
 use crate::schema::release::{Release, Variant};
 use crate::schema::{Field, Key, Kind, Shape, spec3};
-use crate::yaml::Mismatch;
 use crate::yaml::decode::{Library, decode};
 use crate::yaml::{InvalidYaml, Node, read};
+use crate::yaml::{Mismatch, first};
 use crate::{check, value::Struct};
 use files::Files;
 use served::render;
@@ -242,13 +242,4 @@ impl Context<'_> {
         }
         ignition
     }
-}
-
-fn first(mismatches: &[Mismatch]) -> String {
-    mismatches.first().map_or_else(String::new, |mismatch| {
-        format!(
-            "{} (line {} col {})",
-            mismatch.problem, mismatch.at.line, mismatch.at.column
-        )
-    })
 }

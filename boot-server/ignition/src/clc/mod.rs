@@ -38,7 +38,7 @@ pub enum ClcRefusal {
     #[error(transparent)]
     Yaml(#[from] InvalidYaml),
     /// Values are of other kinds than their keys.
-    #[error("invalid values")]
+    #[error("invalid values: {}", crate::yaml::first(.0))]
     Types(Vec<Mismatch>),
     /// The version of etcd or flannel is not three numbers.
     #[error("invalid version: {0}")]

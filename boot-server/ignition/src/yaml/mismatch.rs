@@ -43,3 +43,13 @@ pub enum MismatchProblem {
     #[error("document contains excessive aliasing")]
     Aliases,
 }
+
+/// Returns the first problem and its place.
+pub(crate) fn first(mismatches: &[Mismatch]) -> String {
+    mismatches.first().map_or_else(String::new, |mismatch| {
+        format!(
+            "{} (line {} col {})",
+            mismatch.problem, mismatch.at.line, mismatch.at.column
+        )
+    })
+}

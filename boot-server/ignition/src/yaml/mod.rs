@@ -9,6 +9,7 @@ mod scalar;
 
 use std::rc::Rc;
 
+pub(crate) use mismatch::first;
 pub use mismatch::{Mismatch, MismatchProblem};
 pub(crate) use read::read;
 
@@ -40,8 +41,31 @@ pub enum InvalidYaml {
     #[error("invalid YAML: {0}")]
     Refused(cloud_yaml::Refused),
     /// An error of the parser.
-    #[error("invalid YAML: {0}")]
-    Syntax(String),
+    #[error("invalid YAML: {message}")]
+    Syntax {
+        /// Message of the parser.
+        message: String,
+        /// Place at which the parser gave up.
+        at: Place,
+    },
+}
+
+impl InvalidYaml {
+    /// Returns the place of the error, if it has one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            InvalidYaml::Syntax { at, .. } => Some(*at),
+            InvalidYaml::Refused(refused) => Some(Place {
+                line: refused.line,
+                column: refused.column,
+            }),
+            InvalidYaml::Encoding
+            | InvalidYaml::TooLong
+            | InvalidYaml::ControlCharacter(_)
+            | InvalidYaml::TooDeep => None,
+        }
+    }
 }
 
 /// A key and its value.

@@ -72,7 +72,13 @@ impl<'a> Reader<'a> {
         match self.events.next() {
             None => Ok(None),
             Some(Ok(next)) => Ok(Some(next)),
-            Some(Err(error)) => Err(InvalidYaml::Syntax(error.to_string())),
+            Some(Err(error)) => Err(InvalidYaml::Syntax {
+                message: error.info(),
+                at: Place {
+                    line: error.marker().line(),
+                    column: error.marker().col() + 1,
+                },
+            }),
         }
     }
 
@@ -121,7 +127,10 @@ impl<'a> Reader<'a> {
                 Some(Some(target)) => Content::Alias(Rc::clone(target)),
                 _ => Content::Cycle,
             },
-            _ => return Err(InvalidYaml::Syntax("no value".to_owned())),
+            _ => {
+                let message = "no value".to_owned();
+                return Err(InvalidYaml::Syntax { message, at });
+            }
         };
         let node = Rc::new(Node { at, content });
         if let Some(id) = anchor {

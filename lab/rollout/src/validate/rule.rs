@@ -157,6 +157,9 @@ rules! {
     }
     Ignition {
         "ignition-syntax" Error "An Ignition config is not JSON",
+        "translation-refused" Error "A Butane or Container Linux Config is refused by its translator",
+        "translation-warning" Warning "A translator questions a Butane or Container Linux Config",
+        "ignition-too-new" Error "The Ignition of a machine's image cannot read the version of its config",
         "ignition-version" Error "An Ignition config is of no known version",
         "ignition-unknown-key" Warning "A key is unknown to this version of Ignition",
         "ignition-missing-key" Error "A key required by Ignition is missing",
