@@ -142,6 +142,9 @@ pub fn boot_servers(
         listen: SocketAddr::from((host, scenario.network.http_port)),
         data: scenario.data_dir(),
         assets: Some(assets.to_path_buf()),
+        ignition: site
+            .and_then(|site| site.http.as_ref())
+            .and_then(|http| http.ignition),
         ..HttpConfig::default()
     };
     if !scenario.has_own_config() {

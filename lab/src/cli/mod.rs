@@ -1,9 +1,11 @@
 //! The command line: parses arguments, calls the command and maps its result to an exit code. One file per
 //! subcommand.
 
+mod butane;
 mod error;
 mod explain;
 mod folders;
+mod ignition_mode;
 mod intro;
 mod inventory;
 mod list;
@@ -83,6 +85,9 @@ enum Command {
     /// Show what each machine would be served from a data directory, and what changes
     #[command(display_order = 101)]
     Plan(plan::PlanArguments),
+    /// Print the Ignition config that a Butane or Container Linux Config is translated to
+    #[command(display_order = 102)]
+    Butane(butane::ButaneArguments),
     /// Check and import lists of machines
     #[command(subcommand, display_order = 103)]
     Inventory(inventory::InventoryCommand),
@@ -117,6 +122,7 @@ pub fn main() -> process::ExitCode {
         Command::Man(what) => manual::man(&what),
         Command::Schema(what) => schema::run(&what),
         Command::List => list::run(&places),
+        Command::Butane(what) => butane::run(&what),
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),
         Command::Report(command) => report::run(&command),

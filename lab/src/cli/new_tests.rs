@@ -57,6 +57,7 @@ fn a_new_scenario_of_each_kind_loads_strictly_and_is_valid() {
         assert_eq!(scenario.nodes.len(), 2);
         let found = validate(&Request {
             root: scenario.data_dir(),
+            ignition: None,
             machines: None,
             assets: None,
             network: match kind {

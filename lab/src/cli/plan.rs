@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use boot_server_catalog::ignition::IgnitionMode;
 use boot_server_catalog::load::Source;
 use boot_server_catalog::problem::{Problem, Severity};
 use boot_server_catalog::snapshot::{Layout, Snapshot};
@@ -15,6 +16,7 @@ use rollout::plan::report::{self, Colour};
 use rollout::plan::revision::{Revision, RevisionError};
 use rollout::plan::{ClientRequests, Plan, plan_with_requests};
 
+use super::ignition_mode::IgnitionName;
 use super::inventory::{print, read_or_tell, tell};
 use super::terminal::OutputStyle;
 
@@ -42,6 +44,9 @@ pub(super) struct PlanArguments {
     /// Layout of DIR, if it cannot be detected
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<LayoutName>,
+    /// Translation of Butane and Container Linux Configs, as `[http] ignition` of the server [default: by language]
+    #[arg(long, value_name = "MODE")]
+    ignition: Option<IgnitionName>,
     /// Disable colours
     #[arg(long)]
     no_color: bool,
@@ -65,6 +70,22 @@ pub(super) enum LayoutName {
     Matchbox,
 }
 
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Layout {
+        match name {
+            LayoutName::Bootcfg => Layout::Bootcfg,
+            LayoutName::Matchbox => Layout::Matchbox,
+        }
+    }
+}
+
+/// Form of a data directory, where it is not detected.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Form {
+    pub(super) layout: Option<LayoutName>,
+    pub(super) ignition: Option<IgnitionMode>,
+}
+
 /// Prints the plan and returns the exit code.
 pub(super) fn run(arguments: &PlanArguments) -> ExitCode {
     match planned(arguments) {
@@ -78,13 +99,13 @@ pub(super) fn run(arguments: &PlanArguments) -> ExitCode {
 
 /// Returns the text to print, and true if a machine fails. The error is the exit code.
 fn planned(arguments: &PlanArguments) -> Result<(String, bool), ExitCode> {
-    let snapshot = load(&arguments.directory, arguments.layout, None)?;
+    let form = Form {
+        layout: arguments.layout,
+        ignition: arguments.ignition.map(Into::into),
+    };
+    let snapshot = load(&arguments.directory, form, None)?;
     let before = match &arguments.against {
-        Some(against) => Some(Before::load(
-            against,
-            &arguments.directory,
-            arguments.layout,
-        )?),
+        Some(against) => Some(Before::load(against, &arguments.directory, form)?),
         None => None,
     };
     let inventory = match &arguments.machines {
@@ -149,14 +170,12 @@ fn shown(
 /// Loads a directory that a server could serve; `shown_as` names one that was checked out from a repository.
 pub(super) fn load(
     directory: &Path,
-    layout: Option<LayoutName>,
+    form: Form,
     shown_as: Option<&str>,
 ) -> Result<Snapshot, ExitCode> {
     let source = Source {
-        layout: layout.map(|layout| match layout {
-            LayoutName::Bootcfg => Layout::Bootcfg,
-            LayoutName::Matchbox => Layout::Matchbox,
-        }),
+        ignition: form.ignition,
+        layout: form.layout.map(Into::into),
         ..Source::of(directory)
     };
     let (snapshot, problems) = Snapshot::load(&source);
@@ -184,11 +203,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn load(
-        against: &str,
-        of: &Path,
-        layout: Option<LayoutName>,
-    ) -> Result<Before, ExitCode> {
+    pub(super) fn load(against: &str, of: &Path, form: Form) -> Result<Before, ExitCode> {
         let directory = Path::new(against);
         let is_path = against.contains('/');
         let folder = Source::of(of).root;
@@ -201,7 +216,7 @@ impl Before {
                 return Err(ExitCode::InvalidInput);
             }
             return Ok(Before {
-                snapshot: load(directory, layout, None)?,
+                snapshot: load(directory, form, None)?,
                 name: against.to_owned(),
             });
         }
@@ -224,7 +239,7 @@ impl Before {
             None => revision.path(),
         };
         Ok(Before {
-            snapshot: load(&then, layout, Some(against))?,
+            snapshot: load(&then, form, Some(against))?,
             name,
         })
     }

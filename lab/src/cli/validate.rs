@@ -9,6 +9,8 @@ use lab_report::exit_code::ExitCode;
 use rollout::inventory::read::read_listed;
 use rollout::validate::{Level, Network, Report, Request, report, validate};
 
+use super::ignition_mode::IgnitionName;
+
 /// Arguments of `lab validate`.
 #[derive(Debug, Args)]
 pub(super) struct ValidateArguments {
@@ -21,6 +23,9 @@ pub(super) struct ValidateArguments {
     /// Folder of the kernels and initrds, to check that they exist and are of the right kind
     #[arg(long, value_name = "DIR")]
     assets: Option<PathBuf>,
+    /// Translation of Butane and Container Linux Configs, as `[http] ignition` of the server [default: by language]
+    #[arg(long, value_name = "MODE")]
+    ignition: Option<IgnitionName>,
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
@@ -73,6 +78,7 @@ pub(super) fn run(arguments: &ValidateArguments) -> ExitCode {
     let path = std::env::var_os("PATH");
     let found = validate(&Request {
         root: arguments.root.clone(),
+        ignition: arguments.ignition.map(Into::into),
         machines: machines.as_ref(),
         assets: arguments.assets.clone(),
         network: match arguments.network {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use boot_server::config::{BiosLoader, BootConfig, Config};
 use boot_server::policy::SHIM;
+use boot_server_catalog::ignition::IgnitionMode;
 use ipnet::Ipv4Net;
 use lab_model::scenario::{
     Boot, DhcpService, EfiLoader, Firmware, Network, PixiecoreService, ProxyDhcpService, Scenario,
@@ -43,6 +44,8 @@ pub struct Environment {
     pub folder: Option<PathBuf>,
     /// Further files that they read, by name.
     pub files: Vec<(String, String)>,
+    /// Treatment of Butane and Container Linux Configs, from the boot server's configuration.
+    pub ignition: Option<IgnitionMode>,
 }
 
 use foreign::{Found, Mistake};
@@ -134,6 +137,7 @@ impl Environment {
             custom: Vec::new(),
             folder: None,
             files: Vec::new(),
+            ignition: None,
         })
     }
 
@@ -199,6 +203,7 @@ impl Environment {
             custom: Vec::new(),
             folder: None,
             files: Vec::new(),
+            ignition: config.http.and_then(|http| http.ignition),
         })
     }
 

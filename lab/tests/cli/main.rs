@@ -18,6 +18,7 @@ mod refused;
 mod rehearsal;
 #[path = "../common/support.rs"]
 mod support;
+mod translated;
 mod validated;
 
 use std::path::Path;

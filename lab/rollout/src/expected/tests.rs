@@ -15,6 +15,7 @@ fn served(folder: Folder, text: &str) -> Config {
             file: None,
             text: Arc::from(text),
         }),
+        source: None,
     }
 }
 

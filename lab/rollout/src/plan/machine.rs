@@ -11,7 +11,7 @@ use boot_server_catalog::snapshot::{Layout, Refusal, Snapshot};
 use boot_server_proto::pixiecore::{BootSpec, Link};
 
 use super::client_requests::{ClientRequests, Known, Settings};
-use super::{Asked, Booted, Config, Document, MachinePlan, Refused, Unmet};
+use super::{Asked, Booted, Config, Document, MachinePlan, Refused, TranslatedFrom, Unmet};
 use crate::inventory::Machine;
 
 /// The folders of configs and their endpoints.
@@ -136,11 +136,19 @@ fn configs(
                 file: Some(format!("{}/{}", folder.name(), config.file)),
                 text: config.text,
             });
+            let source = match folder {
+                Folder::Ignition => snapshot.translated_from(&labels, query),
+                Folder::Cloud | Folder::Generic => None,
+            };
             Some(Config {
                 folder,
                 asked,
                 request,
                 served,
+                source: source.map(|(language, text)| TranslatedFrom {
+                    language,
+                    text: text.into(),
+                }),
             })
         })
         .collect()

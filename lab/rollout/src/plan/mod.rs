@@ -22,6 +22,7 @@ pub mod revision;
 use std::sync::Arc;
 
 use boot_server_catalog::checked::Checked;
+use boot_server_catalog::ignition::ConfigLanguage;
 use boot_server_catalog::snapshot::{Folder, Layout, Refusal, Snapshot};
 use sha2::{Digest, Sha256};
 
@@ -98,6 +99,17 @@ pub struct Config {
     pub request: String,
     /// Served document, or the reason of a 404.
     pub served: Result<Document, Refusal>,
+    /// Config that the document is translated from, if it is.
+    pub source: Option<TranslatedFrom>,
+}
+
+/// Butane or Container Linux Config from which an Ignition config is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslatedFrom {
+    /// Language of the config.
+    pub language: ConfigLanguage,
+    /// Rendered text.
+    pub text: Arc<str>,
 }
 
 /// Route by which a machine comes to request a config.

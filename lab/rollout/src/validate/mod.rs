@@ -30,7 +30,9 @@ use std::path::PathBuf;
 
 use boot_server_catalog::check;
 use boot_server_catalog::files::Root;
+use boot_server_catalog::ignition::IgnitionMode;
 use boot_server_catalog::load::{self, Loaded};
+use boot_server_catalog::problem::Problem;
 use boot_server_catalog::snapshot::Layout;
 
 use self::context::Context;
@@ -55,6 +57,8 @@ pub enum Network {
 pub struct Request<'a> {
     /// The data directory.
     pub root: PathBuf,
+    /// Treatment of Butane and Container Linux Configs, as `[http] ignition` of the server has it.
+    pub ignition: Option<IgnitionMode>,
     /// The machines that it is meant for.
     pub machines: Option<&'a Listed>,
     /// The folder of the assets, to look at kernels and initrds.
@@ -97,13 +101,18 @@ impl Report {
 #[must_use]
 pub fn validate(request: &Request<'_>) -> Report {
     let mut findings = Findings::default();
-    let data = load::Source::of(&request.root);
+    let data = load::Source {
+        ignition: request.ignition,
+        ..load::Source::of(&request.root)
+    };
     let Loaded {
         snapshot,
         places,
         problems,
     } = load::survey(&data);
-    for problem in problems {
+    // What translators say is found for each machine, by `templates`.
+    let is_of_translator = |problem: &Problem| problem.rule.starts_with("translation-");
+    for problem in problems.into_iter().filter(|it| !is_of_translator(it)) {
         findings.add(problem);
     }
     let mut report = Report {
@@ -143,6 +152,7 @@ pub fn validate(request: &Request<'_>) -> Report {
     matching::check(&context, groups, &mut findings);
     boot::check(&context, &mut findings);
     let clean = templates::check(&context, &mut findings);
+    ignition::image::check(&context, &mut findings);
     secrets::check(&context, &mut findings);
     report.ignition_validate = ask_program(&clean, request.program_path, &mut findings);
     report.findings = findings.without_consequences().sorted();

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use boot_server_catalog::ignition::Language;
+use boot_server_catalog::ignition::{
+    ConfigLanguage, Language, is_raw, translate, untranslated, version_of,
+};
 use boot_server_catalog::problem::{place_after, place_of};
 use boot_server_catalog::snapshot::{Folder, Layout, Unrendered};
 use boot_server_catalog::template::{ConfigText, MissingKey, Why, format_mistake};
@@ -63,8 +65,8 @@ impl Config<'_> {
     fn check(&self, users: &[&Subject<'_>], findings: &mut Findings) -> Option<CleanIgnition> {
         if matches!(self.text, ConfigText::Plain(_)) {
             let text = self.source.text.to_string();
-            let major = self.look(&text, &|at| at, findings);
-            return self.clean(major, text);
+            let looked = self.look(&text, &|at| at, findings);
+            return self.clean(looked, text);
         }
         let mut missing: BTreeMap<String, (At, Vec<&str>)> = BTreeMap::new();
         let mut looked_at: HashSet<String> = HashSet::new();
@@ -103,7 +105,7 @@ impl Config<'_> {
                         findings.add(self.source.problem("template-format", at, message, help));
                     }
                     let mut found = Findings::default();
-                    let major = self.look(&text, &|at| lines.in_source(at), &mut found);
+                    let looked = self.look(&text, &|at| lines.in_source(at), &mut found);
                     // The same mistake reads otherwise for each machine: the first of a line is the first.
                     let mut of_line: HashMap<(&str, Option<usize>), usize> = HashMap::new();
                     for finding in found.sorted() {
@@ -116,7 +118,7 @@ impl Config<'_> {
                             findings.add(problem);
                         }
                     }
-                    clean = clean.or_else(|| self.clean(major, text));
+                    clean = clean.or_else(|| self.clean(looked, text));
                 }
             }
         }
@@ -135,29 +137,71 @@ impl Config<'_> {
         clean
     }
 
-    /// Looks at a rendered text by the rules of its language; an Ignition config's major version when
-    /// nothing is wrong with it.
-    fn look(&self, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) -> Option<u8> {
+    /// Looks at a rendered text by the rules of its language.
+    fn look(&self, text: &str, place: &dyn Fn(At) -> At, findings: &mut Findings) -> Looked {
+        let mut looked = Looked::default();
         match self.folder {
-            Folder::Cloud => {
-                cloud_config::check(&self.source, text, place, "", findings);
-                None
-            }
+            Folder::Cloud => cloud_config::check(&self.source, text, place, "", findings),
             Folder::Ignition => {
-                let language = match self.context.snapshot.layout {
-                    Layout::Bootcfg => Language::of_file(self.file),
-                    Layout::Matchbox => Language::Json,
-                };
-                ignition::check(&self.source, text, language, place, "", findings)
+                if let Some(language) = self.translated_from(text) {
+                    looked = self.translated(text, language, place, findings);
+                } else {
+                    let language = self.language(text);
+                    looked.major =
+                        ignition::check(&self.source, text, language, place, "", findings);
+                }
             }
-            Folder::Generic => None,
+            Folder::Generic => {}
+        }
+        looked
+    }
+
+    /// Returns the form of an Ignition config that is not translated.
+    fn language(&self, text: &str) -> Language {
+        match self.context.snapshot.layout {
+            Layout::Bootcfg => Language::of_file(self.file),
+            Layout::Matchbox if is_raw(self.file) => Language::Json,
+            Layout::Matchbox => untranslated(text, self.context.snapshot.ignition_mode()),
         }
     }
 
-    fn clean(&self, major: Option<u8>, text: String) -> Option<CleanIgnition> {
-        (major == Some(3)).then(|| CleanIgnition {
+    fn translated_from(&self, text: &str) -> Option<ConfigLanguage> {
+        if self.context.snapshot.layout != Layout::Matchbox || is_raw(self.file) {
+            return None;
+        }
+        boot_server_catalog::ignition::language(text, self.context.snapshot.ignition_mode())
+    }
+
+    /// Reports what the translator of a config says.
+    fn translated(
+        &self,
+        text: &str,
+        language: ConfigLanguage,
+        place: &dyn Fn(At) -> At,
+        findings: &mut Findings,
+    ) -> Looked {
+        let translation = translate(text, language, self.context.snapshot.ignition_mode());
+        for note in &translation.notes {
+            let (rule, help) = match note.is_error {
+                true => ("translation-refused", "correct the config"),
+                false => ("translation-warning", "the config is served as translated"),
+            };
+            let message = format!("{}: {}", language.name(), note.message);
+            let at = place(note.place.into());
+            findings.add(self.source.problem(rule, at, message, help));
+        }
+        let result = translation.result.ok();
+        let major = result.as_deref().and_then(version_of).and_then(|version| {
+            let (major, _) = version.split_once('.')?;
+            major.parse().ok()
+        });
+        Looked { major, result }
+    }
+
+    fn clean(&self, looked: Looked, text: String) -> Option<CleanIgnition> {
+        (looked.major == Some(3)).then(|| CleanIgnition {
             source: self.source.clone(),
-            text,
+            text: looked.result.unwrap_or(text),
         })
     }
 
@@ -223,6 +267,15 @@ impl Config<'_> {
             false => Rendered::Missing(missing),
         }
     }
+}
+
+/// Result of a look at a config.
+#[derive(Default)]
+struct Looked {
+    /// Major version of the Ignition specification, when nothing is wrong with the config.
+    major: Option<u8>,
+    /// Ignition config that the config is translated to.
+    result: Option<String>,
 }
 
 enum Rendered {

@@ -136,6 +136,7 @@ fn found(broken: &Broken, with_fault: bool) -> (Vec<String>, Report) {
     }
     let listed = fault.machines.then(|| machines(folder.path()).unwrap());
     let report = validate(&Request {
+        ignition: None,
         root: folder.path().join("data"),
         machines: listed.as_ref(),
         assets: Some(assets),

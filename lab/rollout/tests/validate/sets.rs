@@ -16,6 +16,7 @@ fn write(root: &Path, files: &[(&str, &str)]) {
 
 fn validated(root: &Path) -> Report {
     validate(&Request {
+        ignition: None,
         root: root.to_owned(),
         machines: None,
         assets: None,

@@ -17,7 +17,7 @@ use super::execution::{Done, RunOptions, RunRequest, check_host, image_of};
 use crate::cli::Folders;
 use crate::cli::error::{CliError, refuse};
 use crate::cli::inventory::read_or_tell;
-use crate::cli::plan::{Before, LayoutName, load, machines_of_groups};
+use crate::cli::plan::{Before, Form, LayoutName, load, machines_of_groups};
 use crate::rehearsal::environment::Environment;
 use crate::rehearsal::{Rehearsal, RehearsalError, Request, time};
 
@@ -70,18 +70,20 @@ async fn attempt(folders: &Folders, arguments: &RehearseArguments) -> Result<Exi
         code,
         message: String::new(),
     };
-    let snapshot = load(&arguments.directory, arguments.layout, None).map_err(told)?;
+    let environment = environment(folders, &arguments.network)?;
+    let form = Form {
+        layout: arguments.layout,
+        ignition: environment.ignition,
+    };
+    let snapshot = load(&arguments.directory, form, None).map_err(told)?;
     let before = match &arguments.changed {
-        Some(against) => {
-            Some(Before::load(against, &arguments.directory, arguments.layout).map_err(told)?)
-        }
+        Some(against) => Some(Before::load(against, &arguments.directory, form).map_err(told)?),
         None => None,
     };
     let inventory = match &arguments.machines {
         Some(list) => read_or_tell(list).map_err(told)?,
         None => machines_of_groups(&snapshot, before.as_ref()).map_err(told)?,
     };
-    let environment = environment(folders, &arguments.network)?;
     let wanted = wanted(
         arguments,
         &snapshot,

@@ -124,6 +124,7 @@ impl Environment {
             network: Network::new(subnet.unwrap_or(super::USUAL_SUBNET)),
             is_fixed: true,
             answers: Vec::new(),
+            ignition: None,
             custom: vec![tftp_service(next), server],
             folder: None,
             files,
@@ -159,6 +160,7 @@ impl Environment {
             // Files and commands of services name addresses.
             is_fixed: own.any(|service| service.address.own().is_some()),
             answers: Vec::new(),
+            ignition: None,
             custom: scenario.custom_services.clone(),
             folder: (!scenario.custom_services.is_empty()).then(|| scenario.dir.clone()),
             files: Vec::new(),

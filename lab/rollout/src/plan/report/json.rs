@@ -1,10 +1,11 @@
 //! A plan as JSON, for programs. Keys stay; new ones may be added. `version` is 1.
 
+use boot_server_catalog::ignition::ConfigLanguage;
 use boot_server_catalog::snapshot::{Folder, Refusal};
 use serde::Serialize;
 
 use crate::plan::change::{Change, Changes, Fate};
-use crate::plan::{Asked, Document, MachinePlan, Plan};
+use crate::plan::{Asked, Document, MachinePlan, Plan, sha256};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -55,11 +56,22 @@ enum Served<'a> {
         asked_for: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        translated_from: Option<TranslatedFrom<'a>>,
     },
     Refused {
         error: &'a str,
         asked_for: bool,
     },
+}
+
+/// Config that a document is translated from.
+#[derive(Serialize)]
+struct TranslatedFrom<'a> {
+    language: &'static str,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -139,7 +151,7 @@ fn machine(machine: &MachinePlan, texts: Texts) -> Machine<'_> {
         let config = booted?.config(folder)?;
         let asked_for = config.asked == Asked::ByKernelOption;
         Some(match &config.served {
-            Ok(document) => served(document, asked_for, texts),
+            Ok(document) => served(document, config.source.as_ref(), asked_for, texts),
             Err(Refusal { reason, .. }) => Served::Refused {
                 error: reason,
                 asked_for,
@@ -159,7 +171,7 @@ fn machine(machine: &MachinePlan, texts: Texts) -> Machine<'_> {
         kernel: booted.map(|booted| booted.kernel.as_str()),
         initrd: booted.map_or(&[], |booted| &booted.initrd),
         command_line: booted.map(|booted| booted.command_line.as_str()),
-        script: booted.map(|booted| served(&booted.script, true, texts)),
+        script: booted.map(|booted| served(&booted.script, None, true, texts)),
         cloud_config: config(Folder::Cloud),
         ignition: config(Folder::Ignition),
         generic: config(Folder::Generic),
@@ -167,17 +179,28 @@ fn machine(machine: &MachinePlan, texts: Texts) -> Machine<'_> {
     }
 }
 
-fn served(document: &Document, asked_for: bool, texts: Texts) -> Served<'_> {
+fn served<'a>(
+    document: &'a Document,
+    source: Option<&'a crate::plan::TranslatedFrom>,
+    asked_for: bool,
+    texts: Texts,
+) -> Served<'a> {
+    let is_included = texts == Texts::Included;
     Served::Document {
         request: &document.request,
         file: document.file.as_deref(),
         bytes: document.text.len(),
         sha256: document.sha256(),
         asked_for,
-        text: match texts {
-            Texts::Included => Some(&document.text),
-            Texts::Hashed => None,
-        },
+        text: is_included.then_some(&*document.text),
+        translated_from: source.map(|source| TranslatedFrom {
+            language: match source.language {
+                ConfigLanguage::Butane => "butane",
+                ConfigLanguage::ContainerLinux => "container-linux-config",
+            },
+            sha256: sha256(&source.text),
+            text: is_included.then_some(&*source.text),
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ pub use changes::render as changes;
 pub use show::render as show;
 pub use table::render as table;
 
+use boot_server_catalog::ignition::version_of;
 use console::Style;
 
 use super::{Asked, Booted, Config, Document};
@@ -76,7 +77,13 @@ fn cell(config: Option<&Config>) -> String {
                 Asked::ByKernelOption => "",
                 Asked::ByNothing => " (not asked for)",
             };
-            format!("{name} {}{unasked}", short_hash(document))
+            let translated = match (&config.source, version_of(&document.text)) {
+                (Some(source), Some(version)) => {
+                    format!(" ({} → {version})", source.language.name())
+                }
+                _ => String::new(),
+            };
+            format!("{name} {}{translated}{unasked}", short_hash(document))
         }
     }
 }

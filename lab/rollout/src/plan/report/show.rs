@@ -48,6 +48,21 @@ pub fn render(plan: &Plan, machine: &MachinePlan, colour: Colour) -> String {
             Asked::ByKernelOption => "",
             Asked::ByNothing => ", which no kernel option requests",
         };
+        if let Some(source) = &config.source {
+            let file = match &config.served {
+                Ok(Document {
+                    file: Some(file), ..
+                }) => format!(" of {file}"),
+                _ => String::new(),
+            };
+            let title = format!("--- {}{file}, as rendered", source.language.name());
+            let _ = writeln!(
+                text,
+                "\n{}\n{}",
+                colour.strong(&title),
+                source.text.trim_end_matches('\n')
+            );
+        }
         match &config.served {
             Ok(served) => document(what, asked, served, colour, &mut text),
             Err(reason) => {

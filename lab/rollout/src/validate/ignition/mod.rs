@@ -1,5 +1,6 @@
 //! Checks of Ignition configs, by the schemas of their own versions.
 
+pub(super) mod image;
 pub(super) mod program;
 mod shape;
 mod storage;
@@ -69,8 +70,8 @@ fn look(
             Ok(root) => root,
             Err(_) if is_butane(text) => {
                 let message = "unsupported language: a Butane or Container Linux Config";
-                let help = "translate it once into Ignition JSON in a file *.json: fill in its {{…}} first, \
-                            then use `butane`, or `ct` for a Container Linux Config";
+                let help = "a file *.ign or *.ignition is served as it is: give the config another name, such as \
+                            *.yaml, or translate it with `lab butane`";
                 tell("ignition-syntax", start, message.to_owned(), help);
                 return None;
             }
