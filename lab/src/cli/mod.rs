@@ -2,9 +2,11 @@
 //! subcommand.
 
 mod butane;
+mod compare;
 mod error;
 mod explain;
 mod folders;
+mod http_get;
 mod ignition_mode;
 mod intro;
 mod inventory;
@@ -88,6 +90,9 @@ enum Command {
     /// Print the Ignition config that a Butane or Container Linux Config is translated to
     #[command(display_order = 102)]
     Butane(butane::ButaneArguments),
+    /// Compare the answers of a running boot config service with boot-server's, for each machine
+    #[command(display_order = 102)]
+    Compare(compare::CompareArguments),
     /// Check and import lists of machines
     #[command(subcommand, display_order = 103)]
     Inventory(inventory::InventoryCommand),
@@ -123,6 +128,7 @@ pub fn main() -> process::ExitCode {
         Command::Schema(what) => schema::run(&what),
         Command::List => list::run(&places),
         Command::Butane(what) => butane::run(&what),
+        Command::Compare(what) => compare::run(&what),
         Command::Plan(what) => plan::run(&what),
         Command::Inventory(command) => inventory::run(&command),
         Command::Report(command) => report::run(&command),
