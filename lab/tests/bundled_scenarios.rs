@@ -4,7 +4,13 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+use boot_server_catalog::ignition::{IgnitionMode, version_of};
+use boot_server_catalog::load::Source;
+use boot_server_catalog::snapshot::{Folder, Snapshot};
 use lab_model::scenario::{DataCheck, Firmware, MatchedBy, Scenario, load_all};
+use rollout::expected::{ExpectedState, System};
+use rollout::inventory::{Inventory, Machine};
+use rollout::plan::plan;
 
 fn bundled() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -22,6 +28,7 @@ fn bundled_scenarios_run_on_the_firmware_they_are_meant_for() {
     let both = vec![Firmware::Bios, Firmware::Uefi];
     let all = vec![Firmware::Bios, Firmware::Uefi, Firmware::UefiHttp];
     let expected = [
+        ("butane".to_owned(), both.clone()),
         ("cloud-config-full".to_owned(), vec![Firmware::Bios]),
         ("ignition".to_owned(), vec![Firmware::Bios]),
         ("ipxe-chainload".to_owned(), all),
@@ -112,4 +119,49 @@ fn what_they_expect_is_literal() {
             );
         }
     }
+}
+
+/// What the machines of `butane` get, without machines: `ci/test` boots one of them for each firmware.
+#[test]
+fn butane_serves_what_its_machines_expect_in_versions_that_the_stand_in_reads() {
+    let all = bundled();
+    let scenario = all.iter().find(|it| it.name == "butane").unwrap();
+    let config = scenario.services.boot_server_config.as_ref().unwrap();
+    let config: boot_server::config::Config =
+        toml::from_str(&fs::read_to_string(config).unwrap()).unwrap();
+    let mode = config.http.unwrap().ignition;
+    assert_eq!(mode, Some(IgnitionMode::AsButane));
+    let source = Source {
+        ignition: mode,
+        ..Source::of(scenario.data_dir())
+    };
+    let (snapshot, problems) = Snapshot::load(&source);
+    assert_eq!(problems, []);
+    let machines = scenario.nodes.iter().map(|node| Machine {
+        name: node.name.clone(),
+        macs: vec![node.mac.to_string()],
+        uuid: Some(node.uuid.to_string()),
+        ..Machine::default()
+    });
+    let inventory = Inventory {
+        machines: machines.collect(),
+    };
+    let plan = plan(&snapshot, &inventory);
+    let mut versions = Vec::new();
+    let mut compared = 0;
+    for (node, machine) in scenario.nodes.iter().zip(&plan.machines) {
+        let booted = machine.outcome.as_ref().unwrap();
+        let served = booted.config(Folder::Ignition).unwrap().served.as_ref();
+        versions.extend(version_of(&served.unwrap().text));
+        let state = ExpectedState::of(booted, System::StandIn);
+        assert_eq!(state.hostname, node.expect.hostname, "{}", node.name);
+        for file in &node.expect.files {
+            if let Some(served) = state.files.get(&file.path) {
+                assert_eq!(served.content, file.content, "{}", file.path);
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(versions, ["3.3.0", "3.3.0", "3.0.0"]);
+    assert!(compared >= 3, "{compared}");
 }

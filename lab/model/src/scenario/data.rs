@@ -1,12 +1,12 @@
-//! Checks that a scenario's data directory (bootcfg layout) has the files that the scenario, its groups and its
-//! specs name. The content of the files is under test and not checked here.
+//! Checks that a scenario's data directory has the files that the scenario, its groups and its specs or profiles
+//! name. The content of the files is under test and not checked here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use boot_server_catalog::check;
 use boot_server_catalog::load::Source as Catalog;
-use boot_server_catalog::problem::Severity;
+use boot_server_catalog::problem::{Problem as CatalogProblem, Severity};
 use miette::SourceOffset;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -45,6 +45,9 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     }
     named_files(data, draft, scenario);
     let path = data.join("config.yaml");
+    if !path.exists() && data.join("groups").is_dir() {
+        return matchbox(data, draft, scenario);
+    }
     let config = match fs::read_to_string(&path) {
         Ok(text) => Source::new(&path, text),
         Err(error) => {
@@ -58,7 +61,12 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     let mut problems = Vec::new();
     match serde_saphyr::from_str::<Config>(config.text()) {
         Ok(groups) => {
-            named_groups(&groups, draft, scenario);
+            let names: Vec<&str> = groups
+                .groups
+                .iter()
+                .map(|it| it.name.value.as_str())
+                .collect();
+            named_groups(&names, "data/config.yaml", draft, scenario);
             for group in &groups.groups {
                 problems.extend(spec(data, &group.spec, &config));
             }
@@ -80,20 +88,33 @@ pub(super) fn check(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Proble
     all
 }
 
+/// Returns the problems of a directory in matchbox's layout, whose loader finds missing profiles and configs too.
+fn matchbox(data: &Path, draft: &Draft, scenario: &Source) -> Vec<Problem> {
+    let (snapshot, problems) = check::load_and_render(&Catalog::of(data.to_owned()));
+    let names: Vec<&str> = snapshot.groups.iter().map(|group| &*group.name).collect();
+    named_groups(&names, "data/groups", draft, scenario);
+    let is_told = |problem: &CatalogProblem| {
+        let is_missing = ["missing-profile", "missing-config"].contains(&problem.rule);
+        is_missing || problem.severity == Severity::Error
+    };
+    problems.into_iter().filter(is_told).map(told).collect()
+}
+
 /// Returns the problems for which the boot server would refuse this directory.
 fn refused(data: &Path) -> Vec<Problem> {
     let (_, problems) = check::load_and_render(&Catalog::of(data.to_owned()));
     let errors = problems
         .into_iter()
         .filter(|problem| problem.severity == Severity::Error);
-    let told = errors.map(|problem| {
-        let line = problem
-            .line
-            .map_or_else(String::new, |line| format!(", line {line}"));
-        let what = format!("{}{line}: {}", problem.path.display(), problem.message);
-        Problem::nowhere(what, problem.help)
-    });
-    told.collect()
+    errors.map(told).collect()
+}
+
+fn told(problem: CatalogProblem) -> Problem {
+    let line = problem
+        .line
+        .map_or_else(String::new, |line| format!(", line {line}"));
+    let what = format!("{}{line}: {}", problem.path.display(), problem.message);
+    Problem::nowhere(what, problem.help)
 }
 
 /// Checks that the files which the scenario expects exist.
@@ -113,8 +134,8 @@ fn named_files(data: &Path, draft: &Draft, scenario: &Source) {
 }
 
 /// Checks that the groups which the scenario expects exist.
-fn named_groups(config: &Config, draft: &Draft, scenario: &Source) {
-    let known = || config.groups.iter().map(|group| group.name.value.as_str());
+fn named_groups(names: &[&str], place: &str, draft: &Draft, scenario: &Source) {
+    let known = || names.iter().copied();
     for expect in draft.nodes.iter().filter_map(|node| node.expect.as_ref()) {
         let names: [Option<&Located<String>>; 2] =
             [expect.group.as_ref(), expect.boot_group.as_ref()];
@@ -124,7 +145,7 @@ fn named_groups(config: &Config, draft: &Draft, scenario: &Source) {
             }
             let help = match nearest(&name.value, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("data/config.yaml has {}", one_of(known())),
+                None => format!("{place} has {}", one_of(known())),
             };
             let what = format!("unknown group: `{}`", name.value);
             scenario.wrong(name.at.clone(), "unknown", Wrong::new(what, help));

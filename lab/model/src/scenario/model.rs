@@ -70,7 +70,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Returns the data directory, in bootcfg layout.
+    /// Returns the data directory, in the layout of bootcfg or matchbox.
     pub fn data_dir(&self) -> PathBuf {
         Self::data_dir_of(&self.dir)
     }

@@ -437,6 +437,37 @@ fn a_folder_that_has_everything_is_loaded() {
 }
 
 #[test]
+fn data_directory_in_matchbox_layout_has_what_is_named() {
+    let dir = folder();
+    let data = dir.path().join("data");
+    fs::remove_file(data.join("config.yaml")).unwrap();
+    fs::remove_dir_all(data.join("specs")).unwrap();
+    let write = |file: &str, text: &str| {
+        fs::create_dir_all(data.join(file).parent().unwrap()).unwrap();
+        fs::write(data.join(file), text).unwrap();
+    };
+    let one = r#"{"id":"one","cloud_id":"node1.yaml"}"#;
+    write(
+        "groups/node1.json",
+        r#"{"id":"node1","profile":"one","selector":{"uuid":"1"}}"#,
+    );
+    write("groups/node2.json", r#"{"id":"node2","profile":"two"}"#);
+    write("profiles/one.json", one);
+    write(
+        "profiles/two.json",
+        r#"{"id":"two","ignition_id":"two.json"}"#,
+    );
+    Scenario::load(dir.path()).unwrap();
+    fs::remove_file(data.join("profiles/one.json")).unwrap();
+    let report = folder_report(&dir);
+    assert!(report.contains("profiles/one.json"), "{report}");
+    write("profiles/one.json", one);
+    fs::remove_file(data.join("groups/node2.json")).unwrap();
+    let report = folder_report(&dir);
+    assert!(report.contains("unknown group: `node2`"), "{report}");
+}
+
+#[test]
 fn a_folder_without_scenario_toml_is_refused() {
     let dir = folder();
     fs::remove_file(dir.path().join("scenario.toml")).unwrap();
