@@ -7,13 +7,13 @@ use lab_model::diagnosis::JudgedNode;
 use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, Attempt};
 use lab_model::evidence::{Observation, Record};
-use lab_model::scenario::{Node, Service};
+use lab_model::scenario::{Node, Router, Service};
 use lab_model::timeline::{StageName, Timeline};
 use lab_model::untrusted::{Folder, Kind, plain_line};
 
 use super::view::{AttemptView, Link, Machine, Page, ServiceLog, UnitView};
 use crate::format::count;
-use crate::sequence::{self, Moment, Tone};
+use crate::sequence::{self, Moment, Relay, Tone};
 use crate::{AttemptSummary, NodeSummary, RunSummary, UnitSummary};
 
 /// Attempt as its folder has it, and its nodes as they were judged.
@@ -159,7 +159,7 @@ impl Seeing<'_> {
         Machine {
             facts: facts(node, &mac, &attempt.wire),
             findings: judged.findings.clone(),
-            diagram: sequence::build(&attempt.wire, &mac, &moments),
+            diagram: sequence::build(&attempt.wire, &mac, &relays(attempt, node), &moments),
             console: console.collect(),
             services: self.services(attempt),
             screenshot: links.iter().find(is_picture).map(|link| link.path.clone()),
@@ -258,6 +258,18 @@ fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
     facts.extend(address.map(|address| ("address", address.to_string())));
     facts.push(("memory", format!("{} MiB", node.memory_mib)));
     facts
+}
+
+/// Returns the relays in the machine's network.
+fn relays(attempt: &Attempt, node: &Node) -> Vec<Relay> {
+    let scenario = &attempt.scenario;
+    let routers = scenario.routers_of(scenario.network_of(node));
+    let relays = routers.filter(|router| router.relay_to.is_some());
+    let relay = |router: &Router| Relay {
+        name: router.name.clone(),
+        addresses: router.addresses.values().copied().collect(),
+    };
+    relays.map(relay).collect()
 }
 
 /// Returns events of a machine other than packets.

@@ -5,8 +5,23 @@ use std::collections::HashSet;
 use boot_server_proto::dhcp::MessageType;
 use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, PacketContent, Transfer};
 
-/// Returns the frames of requests by the machine with this MAC that were not answered before it asked again.
-pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> HashSet<u64> {
+use super::lanes::is_relayed;
+
+/// Identity of a packet: captures of several networks number their frames on their own.
+pub(super) type PacketKey = (u64, u64);
+
+/// Returns the identity of a packet.
+pub(super) fn key(packet: &Packet) -> PacketKey {
+    (packet.at_us, packet.frame)
+}
+
+/// Returns the requests by the machine with this MAC, and by relays in its name, that were not answered before they
+/// were repeated.
+pub(super) fn unanswered(
+    mac: &str,
+    packets: &[&Packet],
+    transfers: &[&Transfer],
+) -> HashSet<PacketKey> {
     let mut silent = HashSet::new();
     for (index, packet) in packets.iter().enumerate() {
         let later = packets.get(index + 1..).unwrap_or_default();
@@ -30,7 +45,7 @@ pub(super) fn unanswered(mac: &str, packets: &[&Packet], transfers: &[&Transfer]
             _ => true,
         };
         if !answered {
-            silent.insert(packet.frame);
+            silent.insert(key(packet));
         }
     }
     silent
@@ -42,7 +57,8 @@ fn expects_answer(said: &DhcpSaid) -> bool {
 
 /// True if a message with the same transaction id arrives before the next request to the same port.
 fn dhcp(said: &DhcpSaid, packet: &Packet, later: &[&Packet]) -> bool {
-    for other in later {
+    let is_same_link = |other: &Packet| is_relayed(other) == is_relayed(packet);
+    for other in later.iter().filter(|other| is_same_link(other)) {
         match &other.what {
             PacketContent::Dhcp(answer) if answer.from_server && answer.xid == said.xid => {
                 return true;

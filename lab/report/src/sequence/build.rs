@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use lab_model::evidence::packet::{Packet, PacketContent, Transfer, TransferEnd, Wire};
 
-use super::answers::unanswered;
+use super::answers::{PacketKey, key, unanswered};
 use super::labels::{Label, label};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Relay};
 use super::{Diagram, Message, Row, Shown, Tone, TransferShown};
 use crate::format::seconds_between;
 
@@ -26,9 +26,10 @@ pub struct Moment {
     pub tone: Tone,
 }
 
-/// Builds the diagram of the machine with this MAC; `moments` are inserted between its packets.
+/// Builds the diagram of the machine with this MAC, whose requests reach servers through `relays`; `moments` are
+/// inserted between its packets.
 #[must_use]
-pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
+pub fn build(wire: &Wire, mac: &str, relays: &[Relay], moments: &[Moment]) -> Diagram {
     let packets: Vec<&Packet> = wire
         .packets
         .iter()
@@ -44,24 +45,25 @@ pub fn build(wire: &Wire, mac: &str, moments: &[Moment]) -> Diagram {
         .into_iter()
         .filter(|packet| is_shown(packet, &silent))
         .collect();
-    let lanes = Lanes::find(mac, &packets, &transfers);
+    let lanes = Lanes::find(mac, &packets, &transfers, relays);
     let mut rows: Vec<Row> = moments.iter().map(note).collect();
     let mut heads = HashSet::new();
     let mut shown = Vec::new();
     for transfer in &transfers {
         let head = packets.iter().find(|packet| {
             packet.frame == transfer.frame
+                && concerns(packet, &transfer.to.mac)
                 && matches!(packet.what, PacketContent::HttpResponse { .. })
         });
         if head.is_some_and(|head| says_it_all(head, transfer)) {
             continue;
         }
-        heads.extend(head.map(|head| head.frame));
+        heads.extend(head.map(|head| key(head)));
         shown.push(transfer_row(transfer, &lanes, head.copied()));
     }
     let apart = packets
         .iter()
-        .filter(|packet| !heads.contains(&packet.frame));
+        .filter(|packet| !heads.contains(&key(packet)));
     rows.extend(apart.map(|packet| message_row(packet, mac, &lanes, &silent)));
     rows.extend(shown);
     // Stable sort: a moment precedes a packet of the same microsecond.
@@ -92,9 +94,9 @@ fn concerns(packet: &Packet, mac: &str) -> bool {
 }
 
 /// True unless the packet is link chatter without a problem.
-fn is_shown(packet: &Packet, silent: &HashSet<u64>) -> bool {
+fn is_shown(packet: &Packet, silent: &HashSet<PacketKey>) -> bool {
     match &packet.what {
-        PacketContent::ArpRequest { .. } => silent.contains(&packet.frame),
+        PacketContent::ArpRequest { .. } => silent.contains(&key(packet)),
         PacketContent::ArpReply { .. }
         | PacketContent::RouterSolicitation
         | PacketContent::RouterAdvertisement => false,
@@ -113,19 +115,23 @@ fn note(moment: &Moment) -> Row {
     }
 }
 
-fn message_row(packet: &Packet, mac: &str, lanes: &Lanes, silent: &HashSet<u64>) -> Row {
+fn message_row(packet: &Packet, mac: &str, lanes: &Lanes, silent: &HashSet<PacketKey>) -> Row {
     let from_machine = match &packet.what {
         PacketContent::Dhcp(said) => !said.from_server,
         _ => packet.from.mac == mac,
     };
-    let other = lanes.other_side(mac, packet);
     let Label {
         title,
         details,
         tone,
     } = label(&packet.what, from_machine);
-    let (from, to) = if from_machine { (0, other) } else { (other, 0) };
-    let tone = if silent.contains(&packet.frame) {
+    let (from, to) = match (lanes.relayed(packet), from_machine) {
+        (Some((relay, server)), true) => (relay, server),
+        (Some((relay, server)), false) => (server, relay),
+        (None, true) => (0, lanes.other_side(mac, packet)),
+        (None, false) => (lanes.other_side(mac, packet), 0),
+    };
+    let tone = if silent.contains(&key(packet)) {
         Tone::Unanswered
     } else {
         tone

@@ -1,5 +1,7 @@
 //! Participants of a boot: one lane for each role at each observed address.
 
+use std::net::Ipv4Addr;
+
 use boot_server_proto::dhcp::MessageType;
 use lab_model::evidence::packet::{DhcpSaid, Endpoint, Packet, PacketContent, Protocol, Transfer};
 
@@ -8,6 +10,25 @@ use super::{Lane, Role};
 /// UDP port of the PXE boot server (Intel PXE 2.1 §2.2.1); requests there are for a proxy.
 const PXE_PORT: u16 = 4011;
 
+/// UDP port of DHCP servers, from which a relay sends to them (RFC 1542 §4.1); clients send from port 68.
+const SERVER_PORT: u16 = 67;
+
+/// DHCP relay of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    pub name: String,
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// True for a DHCP message between a relay and a server.
+pub(super) fn is_relayed(packet: &Packet) -> bool {
+    match &packet.what {
+        PacketContent::Dhcp(said) if said.from_server => packet.to.port == Some(SERVER_PORT),
+        PacketContent::Dhcp(_) => packet.from.port == Some(SERVER_PORT),
+        _ => false,
+    }
+}
+
 /// Key of a lane: role and address.
 type Party = (Role, Option<String>);
 
@@ -15,11 +36,17 @@ type Party = (Role, Option<String>);
 #[derive(Debug)]
 pub(super) struct Lanes {
     list: Vec<Party>,
+    relays: Vec<Relay>,
 }
 
 impl Lanes {
     /// Finds all hosts that communicate with the machine of this MAC.
-    pub(super) fn find(mac: &str, packets: &[&Packet], transfers: &[&Transfer]) -> Lanes {
+    pub(super) fn find(
+        mac: &str,
+        packets: &[&Packet],
+        transfers: &[&Transfer],
+        relays: &[Relay],
+    ) -> Lanes {
         let mut list: Vec<Party> = vec![(Role::Machine, Some(mac.to_owned()))];
         let mut add = |party: Party| {
             if !list.contains(&party) {
@@ -27,7 +54,10 @@ impl Lanes {
             }
         };
         for packet in packets {
-            if let Some(party) = party(mac, packet) {
+            if is_relayed(packet) {
+                add(relay_of(packet, relays));
+                add(server_of(packet));
+            } else if let Some(party) = party(mac, packet, relays) {
                 add(party);
             }
         }
@@ -37,12 +67,20 @@ impl Lanes {
         let asks = packets.iter().any(|packet| {
             matches!(&packet.what, PacketContent::Dhcp(said) if !said.from_server && packet.to.port != Some(PXE_PORT))
         });
+        if let (true, Some(relay)) = (asks, relays.first())
+            && !list.iter().any(|(role, _)| *role == Role::Relay)
+        {
+            list.push((Role::Relay, Some(relay.name.clone())));
+        }
         if asks && !list.iter().any(|(role, _)| *role == Role::Dhcp) {
             list.push((Role::Dhcp, None));
         }
         // Stable sort: servers of one role keep their order of appearance.
         list.sort_by_key(|(role, _)| *role);
-        Lanes { list }
+        Lanes {
+            list,
+            relays: relays.to_vec(),
+        }
     }
 
     /// Returns the lanes for the diagram.
@@ -56,16 +94,26 @@ impl Lanes {
 
     /// Returns the lane at the other end of a packet.
     pub(super) fn other_side(&self, mac: &str, packet: &Packet) -> usize {
-        match (&packet.what, party(mac, packet)) {
+        let last = |wanted: &[Role]| {
+            let mut roles = self.list.iter();
+            roles.rposition(|(role, _)| wanted.contains(role))
+        };
+        match (&packet.what, party(mac, packet, &self.relays)) {
             (_, Some(party)) => self.position(&party),
-            // A broadcast goes to all DHCP and proxyDHCP servers.
-            (PacketContent::Dhcp(_), None) => self
-                .list
-                .iter()
-                .rposition(|(role, _)| matches!(role, Role::Dhcp | Role::Proxy))
+            // A broadcast goes to all DHCP and proxyDHCP servers, or to the relay in front of them.
+            (PacketContent::Dhcp(_), None) => last(&[Role::Relay])
+                .or_else(|| last(&[Role::Dhcp, Role::Proxy]))
                 .unwrap_or_default(),
             _ => self.list.len() - 1,
         }
+    }
+
+    /// Returns the lanes of relay and server, if the packet is a DHCP message between them.
+    pub(super) fn relayed(&self, packet: &Packet) -> Option<(usize, usize)> {
+        is_relayed(packet).then(|| {
+            let relay = self.position(&relay_of(packet, &self.relays));
+            (relay, self.position(&server_of(packet)))
+        })
     }
 
     /// Returns the lane that sends a file.
@@ -80,14 +128,19 @@ impl Lanes {
 }
 
 /// Returns the host at the other end of a packet, unless it is a broadcast.
-fn party(mac: &str, packet: &Packet) -> Option<Party> {
+fn party(mac: &str, packet: &Packet, relays: &[Relay]) -> Option<Party> {
     let other = if packet.from.mac == mac {
         &packet.to
     } else {
         &packet.from
     };
     match &packet.what {
-        PacketContent::Dhcp(said) if said.from_server => Some(dhcp_server(said, &packet.from)),
+        PacketContent::Dhcp(said) if said.from_server => {
+            let relay = relays.iter().find(|relay| is_at(relay, &packet.from));
+            let relay = relay.map(|relay| (Role::Relay, Some(relay.name.clone())));
+            relay.or_else(|| Some(dhcp_server(said, &packet.from)))
+        }
+        PacketContent::Dhcp(_) if !relays.is_empty() && is_broadcast(&packet.to) => None,
         PacketContent::Dhcp(said) => match (packet.to.port, said.server) {
             (Some(PXE_PORT), _) => Some((Role::Proxy, told(&packet.to))),
             (_, Some(server)) => Some((Role::Dhcp, Some(server.to_string()))),
@@ -110,6 +163,38 @@ fn party(mac: &str, packet: &Packet) -> Option<Party> {
         PacketContent::ArpRequest { address } => Some((Role::Other, Some(address.to_string()))),
         _ => Some((Role::Other, told(other))),
     }
+}
+
+fn is_at(relay: &Relay, endpoint: &Endpoint) -> bool {
+    let mut own = relay.addresses.iter();
+    own.any(|address| endpoint.address == Some((*address).into()))
+}
+
+fn is_broadcast(endpoint: &Endpoint) -> bool {
+    endpoint.address == Some(Ipv4Addr::BROADCAST.into())
+}
+
+/// Returns the relay of a message between relay and server.
+fn relay_of(packet: &Packet, relays: &[Relay]) -> Party {
+    let endpoint = match is_answer(packet) {
+        true => &packet.to,
+        false => &packet.from,
+    };
+    let known = relays.iter().find(|relay| is_at(relay, endpoint));
+    let name = known.map(|relay| relay.name.clone());
+    (Role::Relay, name.or_else(|| told(endpoint)))
+}
+
+/// Returns the server of a message between relay and server.
+fn server_of(packet: &Packet) -> Party {
+    match &packet.what {
+        PacketContent::Dhcp(said) if said.from_server => dhcp_server(said, &packet.from),
+        _ => (Role::Dhcp, told(&packet.to)),
+    }
+}
+
+fn is_answer(packet: &Packet) -> bool {
+    matches!(&packet.what, PacketContent::Dhcp(said) if said.from_server)
 }
 
 /// Identifies a DHCP server. A server whose offer or acknowledgement has no address is a proxy; a NAK never has

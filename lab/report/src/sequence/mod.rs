@@ -12,6 +12,7 @@ mod tests;
 
 pub use build::{Moment, build};
 pub(crate) use labels::label;
+pub use lanes::Relay;
 
 /// Traffic between a machine and all other hosts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,7 +35,8 @@ impl Diagram {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     pub role: Role,
-    /// Address, with the port if it is not the protocol's default; `None` for a server that never appeared.
+    /// Address, with the port if it is not the protocol's default, or a relay's name; `None` for a server that never
+    /// appeared.
     pub address: Option<String>,
 }
 
@@ -43,6 +45,8 @@ pub struct Lane {
 pub enum Role {
     /// The machine that boots.
     Machine,
+    /// DHCP relay.
+    Relay,
     /// DHCP server.
     Dhcp,
     /// ProxyDHCP server.
@@ -61,6 +65,7 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Role::Machine => "machine",
+            Role::Relay => "relay",
             Role::Dhcp => "DHCP",
             Role::Proxy => "proxy",
             Role::Tftp => "TFTP",

@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use boot_server_proto::dhcp::MessageType;
-use lab_model::evidence::packet::{PacketContent, TransferEnd};
+use lab_model::evidence::packet::{Endpoint, PacketContent, TransferEnd};
 
-use super::{Diagram, Moment, Role, Shown, Tone, build};
+use super::{Diagram, Moment, Relay, Role, Shown, Tone, build};
 use crate::sample::{MAC, Story, ZERO_US, boot};
 
 fn diagram(story: &Story) -> Diagram {
-    build(&story.wire, MAC, &[])
+    build(&story.wire, MAC, &[], &[])
 }
 
 /// The rows in short: `DHCP> Offer …`, `TFTP= file`, with a mark for their tone.
@@ -172,7 +172,11 @@ fn other_machines_and_the_chatter_of_the_link_are_left_out() {
     story.server(0, 0, PacketContent::ArpReply { address });
     story.machine(0, 0, PacketContent::RouterSolicitation);
     assert_eq!(told(&diagram(&story)), before);
-    assert!(build(&story.wire, "52:54:00:00:00:99", &[]).rows.is_empty());
+    assert!(
+        build(&story.wire, "52:54:00:00:00:99", &[], &[])
+            .rows
+            .is_empty()
+    );
 
     story.machine(0, 0, PacketContent::ArpRequest { address });
     let after = told(&diagram(&story));
@@ -190,7 +194,7 @@ fn moments_stand_between_packets_and_long_silences_are_told() {
         tone: Tone::Plain,
     };
     let moments = [moment(0, "power on"), moment(9, "kernel up")];
-    let told = told(&build(&story.wire, MAC, &moments));
+    let told = told(&build(&story.wire, MAC, &[], &moments));
     let expected = [
         "power on",
         "machine>DHCP Discover Unanswered",
@@ -210,4 +214,101 @@ fn a_loop_is_shown_by_its_beginning_and_its_end() {
     let told = told(&diagram(&story));
     assert_eq!(told.len(), 111);
     assert_eq!(told[70], "290 rows left out");
+}
+
+/// The machine's DHCP exchange on its own network, and between relay and server on that of the servers.
+fn relayed() -> Story {
+    let mut story = Story::default();
+    let relay = |side: &str, address: [u8; 4]| Endpoint {
+        mac: format!("02:5f:00:00:00:{side}"),
+        address: Some(Ipv4Addr::from(address).into()),
+        port: Some(67),
+    };
+    for (request, answer) in [
+        (MessageType::Discover, MessageType::Offer),
+        (MessageType::Request, MessageType::Ack),
+    ] {
+        story.asks(request, 1);
+        let mut asked = story.wire.packets.last().unwrap().clone();
+        asked.at_us += 10;
+        (asked.from, asked.to) = (relay("01", [10, 20, 0, 254]), server_at([192, 168, 91, 1]));
+        story.wire.packets.push(asked);
+        story.gives(answer, 1);
+        let mut given = story.wire.packets.last().unwrap().clone();
+        given.at_us -= 10;
+        (given.from, given.to) = (server_at([192, 168, 91, 1]), relay("02", [10, 20, 1, 1]));
+        let at = story.wire.packets.len() - 1;
+        story.wire.packets.insert(at, given);
+        let last = story.wire.packets.last_mut().unwrap();
+        last.from = relay("02", [10, 20, 1, 1]);
+    }
+    story
+}
+
+fn server_at(address: [u8; 4]) -> Endpoint {
+    Endpoint {
+        mac: "02:00:00:00:00:01".into(),
+        address: Some(Ipv4Addr::from(address).into()),
+        port: Some(67),
+    }
+}
+
+fn relays() -> Vec<Relay> {
+    vec![Relay {
+        name: "router1".into(),
+        addresses: vec![Ipv4Addr::new(10, 20, 0, 254), Ipv4Addr::new(10, 20, 1, 1)],
+    }]
+}
+
+#[test]
+fn relay_has_one_lane_between_machine_and_server_for_all_its_addresses() {
+    let diagram = build(&relayed().wire, MAC, &relays(), &[]);
+    let lanes: Vec<(Role, Option<&str>)> = diagram
+        .lanes
+        .iter()
+        .map(|lane| (lane.role, lane.address.as_deref()))
+        .collect();
+    let expected = [
+        (Role::Machine, Some(MAC)),
+        (Role::Relay, Some("router1")),
+        (Role::Dhcp, Some("192.168.91.1")),
+    ];
+    assert_eq!(lanes, expected);
+    assert_eq!(
+        told(&diagram),
+        [
+            "machine>relay Discover Plain",
+            "relay>DHCP Discover Plain",
+            "DHCP>relay Offer 192.168.91.12 Good",
+            "relay>machine Offer 192.168.91.12 Good",
+            "machine>relay Request 192.168.91.12 Plain",
+            "relay>DHCP Request 192.168.91.12 Plain",
+            "DHCP>relay Ack 192.168.91.12 Good",
+            "relay>machine Ack 192.168.91.12 Good",
+        ]
+    );
+}
+
+#[test]
+fn request_that_only_the_relay_got_an_answer_to_is_unanswered() {
+    let mut story = relayed();
+    // The relay drops the server's offer.
+    story.wire.packets.truncate(3);
+    let diagram = build(&story.wire, MAC, &relays(), &[]);
+    assert_eq!(
+        told(&diagram),
+        [
+            "machine>relay Discover Unanswered",
+            "relay>DHCP Discover Plain",
+            "DHCP>relay Offer 192.168.91.12 Good",
+        ]
+    );
+}
+
+#[test]
+fn relay_that_forwards_nothing_has_a_lane_to_ask_into() {
+    let mut story = Story::default();
+    story.asks(MessageType::Discover, 7);
+    let diagram = build(&story.wire, MAC, &relays(), &[]);
+    assert_eq!(told(&diagram), ["machine>relay Discover Unanswered"]);
 }
