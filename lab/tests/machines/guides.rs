@@ -17,13 +17,14 @@ use std::process::Command;
 use crate::support::{copy_all, printed, project_scenarios};
 
 /// Guides whose blocks are run.
-const GUIDES: [&str; 8] = [
+const GUIDES: [&str; 9] = [
     "bare-metal",
     "config-service",
     "libvirt-guide",
     "migrating",
     "network-booting",
     "pixiecore",
+    "topologies",
     "troubleshooting",
     "your-stack",
 ];
@@ -217,6 +218,7 @@ guides! {
     migrating: "migrating";
     network_booting: "network-booting";
     pixiecore: "pixiecore";
+    topologies: "topologies";
     troubleshooting: "troubleshooting";
     your_stack: "your-stack";
 }
