@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_model::diagnosis::JudgedNode;
-use lab_model::evidence::packet::Wire;
 use lab_model::evidence::saved::{self, Attempt};
 use lab_model::evidence::{Observation, Record};
 use lab_model::scenario::{Node, Router, Service};
@@ -157,7 +156,7 @@ impl Seeing<'_> {
             extension.is_some_and(|extension| extension == "png")
         };
         Machine {
-            facts: facts(node, &mac, &attempt.wire),
+            facts: facts(attempt, node, &mac),
             findings: judged.findings.clone(),
             diagram: sequence::build(&attempt.wire, &mac, &relays(attempt, node), &moments),
             console: console.collect(),
@@ -252,10 +251,14 @@ fn entries(run: &Folder, folder: &Path) -> Vec<(PathBuf, bool)> {
 }
 
 /// Returns the identifying facts of a machine.
-fn facts(node: &Node, mac: &str, wire: &Wire) -> Vec<(&'static str, String)> {
-    let address = wire.address_of(mac);
+fn facts(attempt: &Attempt, node: &Node, mac: &str) -> Vec<(&'static str, String)> {
+    let address = attempt.wire.address_of(mac);
     let mut facts = vec![("MAC", mac.to_owned()), ("UUID", node.uuid.to_string())];
     facts.extend(address.map(|address| ("address", address.to_string())));
+    if !attempt.scenario.network.further().is_empty() {
+        let network = attempt.scenario.network_of(node);
+        facts.push(("network", network.title().to_owned()));
+    }
     facts.push(("memory", format!("{} MiB", node.memory_mib)));
     facts
 }
